@@ -1,0 +1,273 @@
+"""Films as vectors, from what is known about them without a single rating."""
+
+import re
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, fields
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import csr_matrix
+
+WIDTH = 128
+# What a block contributes to the squared length of a film's feature row; a missing block contributes nothing.
+# Chosen on held-out films of MovieLens: docs/recommender.md tells how.
+BLOCK_WEIGHTS = {
+    "title": 0.1,
+    "overview": 0.5,
+    "keyword": 1.0,
+    "director": 0.6,
+    "cast": 0.5,
+    "collection": 0.3,
+    "genre": 1.6,
+    "language": 0.3,
+    "decade": 0.6,
+}
+NUMBERS_WEIGHT = 1.2
+ONE_HOT = frozenset({"genre", "language", "decade"})
+MIN_FILMS = 2  # a token of one film tells nothing about another
+MAX_SHARE = 0.2  # a word in more films than this is a stop word, whatever the language
+MAX_TOKENS = 40_000
+_BLOCKS = tuple(BLOCK_WEIGHTS)
+_WORD = re.compile(r"\w\w+")
+
+
+@dataclass(frozen=True, slots=True)
+class Films:
+    """Metadata of n films, column by column, all columns of length n and aligned with `item_ids`.
+
+    Missing is normal: "" for text, () for names, 0 for a year, nan for a number.
+    """
+
+    item_ids: NDArray[np.int64]
+    titles: list[str]
+    overviews: list[str]
+    keywords: list[tuple[str, ...]]
+    directors: list[tuple[str, ...]]
+    cast: list[tuple[str, ...]]
+    genres: list[tuple[str, ...]]
+    languages: list[str]
+    years: NDArray[np.int16]
+    runtimes: NDArray[np.float32]  # minutes
+    popularity: NDArray[np.float32]  # TMDB's
+    vote_average: NDArray[np.float32]  # 0..10
+    vote_count: NDArray[np.float32]
+    collections: list[str]  # the franchise
+
+    def __post_init__(self) -> None:
+        lengths = {field.name: len(getattr(self, field.name)) for field in fields(self)}
+        assert len(set(lengths.values())) == 1, f"columns differ in length: {lengths}"
+
+    def __len__(self) -> int:
+        return len(self.item_ids)
+
+    @classmethod
+    def blank(cls, item_ids: NDArray[np.int64]) -> Self:
+        """Films of which nothing but the id is known."""
+        n = len(item_ids)
+        unknown = np.full(n, np.nan, np.float32)
+        return cls(
+            item_ids=item_ids,
+            titles=[""] * n,
+            overviews=[""] * n,
+            keywords=[()] * n,
+            directors=[()] * n,
+            cast=[()] * n,
+            genres=[()] * n,
+            languages=[""] * n,
+            years=np.zeros(n, np.int16),
+            runtimes=unknown,
+            popularity=unknown,
+            vote_average=unknown,
+            vote_count=unknown,
+            collections=[""] * n,
+        )
+
+    def take(self, idx: NDArray[np.integer]) -> "Films":
+        """The films at positions `idx`, in that order."""
+        columns = {
+            field.name: column[idx] if isinstance(column, np.ndarray) else [column[i] for i in idx]
+            for field in fields(self)
+            for column in [getattr(self, field.name)]
+        }
+        return Films(**columns)
+
+
+class ContentEncoder:
+    """TF-IDF and one-hot blocks and standardised numbers, reduced by PCA to a fixed width.
+
+    Every block of a film's row is scaled to its weight in `BLOCK_WEIGHTS` before the reduction, so that a long
+    overview does not drown the genres. The state is arrays only.
+    """
+
+    def __init__(
+        self,
+        vocabulary: list[str],
+        idf: NDArray[np.float32],
+        number_mean: NDArray[np.float32],
+        number_scale: NDArray[np.float32],
+        components: NDArray[np.float32],
+        offset: NDArray[np.float32],
+    ) -> None:
+        assert len(vocabulary) == len(idf) == len(components) - len(number_mean)
+        self.vocabulary = vocabulary
+        self.idf = idf
+        self.number_mean = number_mean
+        self.number_scale = number_scale
+        self.components = components  # (n_features, width)
+        self.offset = offset  # (width,), the mean row after the projection
+        self._columns = {token: column for column, token in enumerate(vocabulary)}
+        self._block = np.array([_BLOCKS.index(token.split(":", 1)[0]) for token in vocabulary], np.int64)
+
+    @property
+    def width(self) -> int:
+        return len(self.offset)
+
+    @classmethod
+    def fit(cls, films: Films, *, width: int = WIDTH, rng: np.random.Generator) -> Self:
+        """Learn vocabulary, scales and projection; a catalogue that spans less than `width` is padded with 0."""
+        numbers = _numbers(films)
+        present = np.isfinite(numbers)
+        count = np.maximum(present.sum(axis=0), 1)
+        filled = np.where(present, numbers, 0)
+        mean = filled.sum(axis=0) / count
+        scale = np.sqrt((np.where(present, numbers - mean, 0) ** 2).sum(axis=0) / count)
+        vocabulary, idf = _vocabulary(films)
+        unprojected = cls(
+            vocabulary,
+            idf,
+            mean.astype(np.float32),
+            np.where(scale > 0, scale, 1).astype(np.float32),
+            np.zeros((len(vocabulary) + numbers.shape[1], width), np.float32),
+            np.zeros(width, np.float32),
+        )
+        features = unprojected.features(films)
+        components, offset = _principal_components(features, width, rng)
+        state = (vocabulary, idf, unprojected.number_mean, unprojected.number_scale)
+        return cls(*state, components, offset)
+
+    def transform(self, films: Films) -> NDArray[np.float32]:
+        """(n, width), rows of length 1; a film of which nothing is known is a row of 0.
+
+        A film's vector does not depend on the other films of the call, nor on whether it was there in `fit`.
+        """
+        features = self.features(films)
+        projected = features @ self.components - self.offset  # (n, n_features) @ (n_features, width)
+        projected[np.diff(features.indptr) == 0] = 0
+        length = np.linalg.norm(projected, axis=1, keepdims=True)
+        vectors: NDArray[np.float32] = (projected / np.where(length > 0, length, 1)).astype(np.float32)
+        return vectors
+
+    def features(self, films: Films) -> csr_matrix:
+        """The rows before the reduction: float32 (n, n_features), the numbers in the last columns."""
+        row, column, count = self._counts(films)
+        value = (1 + np.log(count)) * self.idf[column]
+        block = row * len(_BLOCKS) + self._block[column]
+        energy = np.bincount(block, weights=value**2, minlength=len(films) * len(_BLOCKS))
+        weight = np.array([BLOCK_WEIGHTS[name] for name in _BLOCKS])
+        value *= np.sqrt(weight[self._block[column]] / energy[block])
+        numbers = (_numbers(films) - self.number_mean) / self.number_scale
+        numbers *= np.sqrt(NUMBERS_WEIGHT / numbers.shape[1])
+        known_row, known_column = np.nonzero(np.isfinite(numbers))
+        shape = (len(films), len(self.vocabulary) + numbers.shape[1])
+        values = np.concatenate([value, numbers[known_row, known_column]]).astype(np.float32)
+        rows = np.concatenate([row, known_row])
+        columns = np.concatenate([column, known_column + len(self.vocabulary)])
+        features = csr_matrix((values, (rows, columns)), shape=shape)
+        features.sort_indices()  # one order of summation for a film, whatever stands around it
+        return features
+
+    def arrays(self) -> dict[str, NDArray[np.generic]]:
+        """The whole state; the vocabulary as UTF-8 lines in a uint8 array."""
+        return {
+            "vocabulary": np.frombuffer("\n".join(self.vocabulary).encode(), np.uint8),
+            "idf": self.idf,
+            "number_mean": self.number_mean,
+            "number_scale": self.number_scale,
+            "components": self.components,
+            "offset": self.offset,
+        }
+
+    @classmethod
+    def from_arrays(cls, arrays: dict[str, NDArray[np.generic]]) -> Self:
+        lines = arrays["vocabulary"].tobytes().decode()
+        vocabulary = lines.split("\n") if lines else []
+        rest = ("idf", "number_mean", "number_scale", "components", "offset")
+        return cls(vocabulary, *(np.asarray(arrays[name], np.float32) for name in rest))
+
+    def _counts(self, films: Films) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
+        rows: list[int] = []
+        columns: list[int] = []
+        counts: list[int] = []
+        for row in range(len(films)):
+            for token, count in Counter(_tokens(films, row)).items():
+                if (column := self._columns.get(token)) is not None:
+                    rows.append(row)
+                    columns.append(column)
+                    counts.append(count)
+        return np.array(rows, np.int64), np.array(columns, np.int64), np.array(counts, np.float64)
+
+
+def _tokens(films: Films, row: int) -> Iterator[str]:
+    for word in _WORD.findall(films.titles[row].casefold()):
+        yield f"title:{word}"
+    for word in _WORD.findall(films.overviews[row].casefold()):
+        yield f"overview:{word}"
+    for block, names in (
+        ("keyword", films.keywords[row]),
+        ("director", films.directors[row]),
+        ("cast", films.cast[row]),
+        ("genre", films.genres[row]),
+        ("collection", (films.collections[row],)),
+        ("language", (films.languages[row],)),
+        ("decade", (str(films.years[row] // 10 * 10 or ""),)),
+    ):
+        for name in names:
+            if name.strip():
+                yield f"{block}:{' '.join(name.casefold().split())}"
+
+
+def _vocabulary(films: Films) -> tuple[list[str], NDArray[np.float32]]:
+    n_films = len(films)
+    frequency: Counter[str] = Counter()
+    for row in range(n_films):
+        frequency.update(set(_tokens(films, row)))
+    kept = [
+        (token, count)
+        for token, count in frequency.items()
+        if token.split(":", 1)[0] in ONE_HOT or MIN_FILMS <= count <= max(MIN_FILMS, MAX_SHARE * n_films)
+    ]
+    # Frequent first, so that the cap drops the rarest; the name settles ties, so that a fit can be repeated.
+    kept = sorted(kept, key=lambda pair: (-pair[1], pair[0]))[:MAX_TOKENS]
+    kept.sort()
+    idf = [
+        1.0 if token.split(":", 1)[0] in ONE_HOT else float(np.log((1 + n_films) / (1 + count)) + 1)
+        for token, count in kept
+    ]
+    return [token for token, _ in kept], np.array(idf, np.float32)
+
+
+def _numbers(films: Films) -> NDArray[np.float64]:
+    """(n, 5) float64 with nan where unknown: year, runtime, popularity, vote average, vote count."""
+    columns = [films.years, films.runtimes, films.popularity, films.vote_average, films.vote_count]
+    numbers = np.stack([np.asarray(column, np.float64) for column in columns], axis=1)
+    numbers[(numbers <= 0) | ~np.isfinite(numbers)] = np.nan
+    # These three spread over decades: a long tail would set the scale.
+    numbers[:, [1, 2, 4]] = np.log1p(numbers[:, [1, 2, 4]])
+    return numbers
+
+
+def _principal_components(
+    features: csr_matrix, width: int, rng: np.random.Generator
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """(n_features, width) float32 and the projected mean (width,): PCA by Lanczos, the matrix left sparse."""
+    from sklearn.decomposition import PCA  # noqa: PLC0415 - serving transforms without scikit-learn
+
+    components = np.zeros((features.shape[1], width), np.float32)
+    rank = min(width, min(features.shape) - 1)
+    if rank > 0:
+        pca = PCA(rank, svd_solver="arpack", random_state=int(rng.integers(2**31))).fit(features)
+        components[:, :rank] = pca.components_.T
+    offset = np.asarray(features.mean(axis=0), np.float32).ravel() @ components
+    return components, offset
