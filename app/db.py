@@ -1,0 +1,38 @@
+"""Engines and addresses. A noun function takes the sessionmaker: concurrent resolvers cannot share one session."""
+
+from sqlalchemy import URL, make_url
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
+
+from app.settings import Settings
+
+Sessions = async_sessionmaker[AsyncSession]
+
+
+def sqlalchemy_url(database_url: str) -> URL:
+    """The address with our driver, whichever of the `postgres` spellings it was given in."""
+    return make_url(database_url).set(drivername="postgresql+psycopg")
+
+
+def psycopg_url(database_url: str) -> str:
+    """The address as libpq reads it."""
+    return make_url(database_url).set(drivername="postgresql").render_as_string(hide_password=False)
+
+
+def create_engine(database_url: str, settings: Settings) -> AsyncEngine:
+    connect_args: dict[str, object] = {
+        "application_name": "marquee",
+        "options": f"-c statement_timeout={settings.statement_timeout_ms} -c timezone=UTC",
+    }
+    if not settings.database_prepared_statements:
+        connect_args["prepare_threshold"] = None
+    return create_async_engine(
+        sqlalchemy_url(database_url),
+        pool_size=settings.database_pool_size,
+        max_overflow=settings.database_pool_size,
+        pool_pre_ping=True,
+        connect_args=connect_args,
+    )
+
+
+def sessionmaker(engine: AsyncEngine) -> Sessions:
+    return async_sessionmaker(engine, expire_on_commit=False)

@@ -1,0 +1,55 @@
+"""Settings from the environment. Every one of them is listed in the README; a test holds the two together."""
+
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field, PositiveFloat, PositiveInt, SecretStr, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+MIN_SECRET_KEY_LENGTH = 32
+
+
+class Settings(BaseSettings):
+    """One frozen object, read once at start-up; an invalid value stops the start with its name and rule."""
+
+    model_config = SettingsConfigDict(frozen=True, extra="ignore")
+
+    host: str = Field("127.0.0.1", description="address to listen on")
+    port: Annotated[int, Field(ge=0, le=65535)] = Field(8000, description="port to listen on")
+    database_url: str | None = Field(
+        None,
+        description="`postgresql://…` of a Postgres 15+ with pgvector; without it an embedded one is started",
+    )
+    data_dir: Path = Field(
+        Path(".data"), description="folder of the embedded database, downloads, models and the local secret"
+    )
+    model_dir: Path | None = Field(None, description="folder of trained models; default `DATA_DIR/models`")
+    secret_key: SecretStr | None = Field(
+        None,
+        description="signs access tokens, 32 characters or more; needed with `DATABASE_URL`, else made and kept "
+        "in `DATA_DIR`",
+    )
+    access_token_seconds: PositiveInt = Field(900, description="life of an access token")
+    refresh_token_days: PositiveInt = Field(30, description="life of a refresh token that is not used")
+    database_pool_size: PositiveInt = Field(10, description="database connections a process keeps")
+    database_prepared_statements: bool = Field(True, description="`false` behind a pgbouncer older than 1.21")
+    statement_timeout_ms: PositiveInt = Field(10_000, description="longest a statement of a request may take")
+    poll_seconds: PositiveFloat = Field(
+        0.5, description="how often a process looks for a newly activated model or changed films"
+    )
+    graphiql: bool = Field(True, description="serve the GraphiQL explorer at `/graphql`")
+    log_level: str = Field("info", description="`debug`, `info`, `warning` or `error`")
+
+    @model_validator(mode="after")
+    def _require_a_strong_secret(self) -> "Settings":
+        if self.secret_key is None:
+            if self.database_url is not None:
+                raise ValueError("SECRET_KEY must be set when DATABASE_URL is set")
+        elif len(self.secret_key.get_secret_value()) < MIN_SECRET_KEY_LENGTH:
+            raise ValueError(f"SECRET_KEY must have at least {MIN_SECRET_KEY_LENGTH} characters")
+        return self
+
+    @cached_property
+    def models(self) -> Path:
+        return (self.model_dir or self.data_dir / "models").resolve()

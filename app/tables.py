@@ -1,0 +1,306 @@
+"""The database as declarative tables. What SQLAlchemy cannot say (triggers, extensions) is in migrations/."""
+
+from datetime import date, datetime
+from typing import Any
+from uuid import UUID
+
+from pgvector.sqlalchemy import Vector
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    Computed,
+    Date,
+    DateTime,
+    ForeignKey,
+    Identity,
+    Index,
+    LargeBinary,
+    MetaData,
+    SmallInteger,
+    Text,
+    UniqueConstraint,
+    Uuid,
+    func,
+    text,
+)
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB, REAL, TSVECTOR
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+VECTOR_WIDTH = 128
+
+# Titles match as written, in any language; an English overview matches by its stems.
+SEARCH_VECTOR = (
+    "setweight(to_tsvector('simple', title), 'A') || "
+    "setweight(to_tsvector('simple', coalesce(original_title, '')), 'A') || "
+    "setweight(to_tsvector('english', coalesce(overview, '')), 'C')"
+)
+
+
+class Base(DeclarativeBase):
+    metadata = MetaData(
+        naming_convention={
+            "ix": "%(table_name)s_%(column_0_N_name)s_idx",
+            "uq": "%(table_name)s_%(column_0_N_name)s_key",
+            "ck": "%(table_name)s_%(constraint_name)s_check",
+            "fk": "%(table_name)s_%(column_0_N_name)s_fkey",
+            "pk": "%(table_name)s_pkey",
+        }
+    )
+    type_annotation_map = {  # noqa: RUF012 - SQLAlchemy reads it as a plain class attribute
+        int: BigInteger,
+        str: Text,
+        float: REAL,
+        datetime: DateTime(timezone=True),
+        date: Date,
+        UUID: Uuid,
+        bytes: LargeBinary,
+        dict[str, Any]: JSONB,
+    }
+
+
+def one_of(column: str, *values: str) -> CheckConstraint:
+    return CheckConstraint(f"{column} IN ({', '.join(repr(value) for value in values)})", name=column)
+
+
+def identity() -> Mapped[int]:
+    return mapped_column(Identity(always=False), primary_key=True)
+
+
+def owned_by(column: str, **options: Any) -> Mapped[Any]:
+    return mapped_column(ForeignKey(column, ondelete="CASCADE"), **options)
+
+
+class User(Base):
+    __tablename__ = "users"
+    __table_args__ = (
+        Index("users_username_key", func.lower(text("username")), unique=True),
+        one_of("role", "USER", "CURATOR", "ADMIN"),
+    )
+
+    id: Mapped[int] = identity()
+    username: Mapped[str]
+    password_hash: Mapped[str | None]  # members that came with a data set have none and cannot log in
+    role: Mapped[str] = mapped_column(server_default="USER")
+    simulated: Mapped[bool] = mapped_column(server_default=text("false"))
+    source: Mapped[str | None]  # the data set a member came with
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+
+class Session(Base):
+    """One sign-in and all the refresh tokens that followed from it (a token family)."""
+
+    __tablename__ = "sessions"
+    __table_args__ = (Index(None, "user_id"),)
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    user_id: Mapped[int] = owned_by("users.id")
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    expires_at: Mapped[datetime]
+    ended_at: Mapped[datetime | None]
+
+
+class RefreshToken(Base):
+    __tablename__ = "refresh_tokens"
+    __table_args__ = (Index(None, "session_id"),)
+
+    token_hash: Mapped[bytes] = mapped_column(primary_key=True)
+    session_id: Mapped[UUID] = owned_by("sessions.id")
+    issued_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    used_at: Mapped[datetime | None]
+
+
+class Movie(Base):
+    __tablename__ = "movies"
+    __table_args__ = (
+        Index("movies_search_idx", "search", postgresql_using="gin"),
+        Index(None, "title", "id"),
+        Index(None, "release_date", "id"),
+    )
+
+    id: Mapped[int] = identity()
+    movielens_id: Mapped[int | None] = mapped_column(unique=True)
+    tmdb_id: Mapped[int | None] = mapped_column(unique=True)
+    imdb_id: Mapped[str | None] = mapped_column(unique=True)
+    title: Mapped[str]
+    original_title: Mapped[str | None]
+    year: Mapped[int | None] = mapped_column(SmallInteger)
+    release_date: Mapped[date | None]
+    runtime_minutes: Mapped[int | None] = mapped_column(SmallInteger)
+    original_language: Mapped[str | None]
+    countries: Mapped[list[str]] = mapped_column(ARRAY(Text), server_default="{}")
+    overview: Mapped[str | None]
+    keywords: Mapped[list[str]] = mapped_column(ARRAY(Text), server_default="{}")
+    collection: Mapped[str | None]  # the franchise, as TMDB names it
+    poster_path: Mapped[str | None]  # TMDB's path, or a whole address
+    popularity: Mapped[float | None]
+    vote_average: Mapped[float | None]  # TMDB's 0..10
+    vote_count: Mapped[int | None]
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    updated_at: Mapped[datetime] = mapped_column(server_default=func.now(), onupdate=func.now())
+    search: Mapped[Any] = mapped_column(TSVECTOR, Computed(SEARCH_VECTOR, persisted=True))
+
+
+class MovieStats(Base):
+    """Kept by a trigger on `ratings`; a film without a row has no rating."""
+
+    __tablename__ = "movie_stats"
+    __table_args__ = (
+        Index(None, "updated_at"),
+        Index(None, "rating_count", "movie_id"),
+        {"postgresql_with": {"fillfactor": 70}},  # room for updates on the same page
+    )
+
+    movie_id: Mapped[int] = owned_by("movies.id", primary_key=True)
+    rating_count: Mapped[int]
+    half_stars_sum: Mapped[int]
+    updated_at: Mapped[datetime] = mapped_column(server_default=func.clock_timestamp())
+
+
+class MovieVector(Base):
+    """The content vector of a film, of length 1, as the active model's encoder made it."""
+
+    __tablename__ = "movie_vectors"
+    __table_args__ = (
+        Index(
+            "movie_vectors_embedding_idx",
+            "embedding",
+            postgresql_using="hnsw",
+            postgresql_ops={"embedding": "vector_cosine_ops"},
+        ),
+    )
+
+    movie_id: Mapped[int] = owned_by("movies.id", primary_key=True)
+    embedding: Mapped[Any] = mapped_column(Vector(VECTOR_WIDTH))
+    model_version: Mapped[str]
+
+
+class Genre(Base):
+    __tablename__ = "genres"
+
+    id: Mapped[int] = identity()
+    name: Mapped[str] = mapped_column(unique=True)
+
+
+class MovieGenre(Base):
+    __tablename__ = "movie_genres"
+    __table_args__ = (Index(None, "genre_id"),)
+
+    movie_id: Mapped[int] = owned_by("movies.id", primary_key=True)
+    genre_id: Mapped[int] = owned_by("genres.id", primary_key=True)
+
+
+class FavoriteGenre(Base):
+    __tablename__ = "favorite_genres"
+    __table_args__ = (Index(None, "genre_id"),)
+
+    user_id: Mapped[int] = owned_by("users.id", primary_key=True)
+    genre_id: Mapped[int] = owned_by("genres.id", primary_key=True)
+    position: Mapped[int] = mapped_column(SmallInteger)
+
+
+class Person(Base):
+    """A person is known by TMDB's id, or, where a source has none, by name."""
+
+    __tablename__ = "people"
+    __table_args__ = (
+        Index("people_unlinked_name_key", "name", unique=True, postgresql_where=text("tmdb_id IS NULL")),
+        Index(None, "name"),
+    )
+
+    id: Mapped[int] = identity()
+    tmdb_id: Mapped[int | None] = mapped_column(unique=True)
+    name: Mapped[str]
+
+
+class Credit(Base):
+    __tablename__ = "credits"
+    __table_args__ = (
+        one_of("kind", "DIRECTOR", "CAST"),
+        Index(None, "person_id"),
+    )
+
+    movie_id: Mapped[int] = owned_by("movies.id", primary_key=True)
+    kind: Mapped[str] = mapped_column(primary_key=True)
+    position: Mapped[int] = mapped_column(SmallInteger, primary_key=True)
+    person_id: Mapped[int] = owned_by("people.id")
+    character: Mapped[str | None]
+
+
+class Rating(Base):
+    __tablename__ = "ratings"
+    __table_args__ = (
+        CheckConstraint("half_stars BETWEEN 1 AND 10", name="half_stars"),
+        Index(None, "movie_id"),
+    )
+
+    user_id: Mapped[int] = owned_by("users.id", primary_key=True)
+    movie_id: Mapped[int] = owned_by("movies.id", primary_key=True)
+    half_stars: Mapped[int] = mapped_column(SmallInteger)
+    rated_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+
+class Feedback(Base):
+    """What a user did with a film, as events that are only ever added."""
+
+    __tablename__ = "feedback"
+    __table_args__ = (
+        one_of("kind", "IMPRESSION", "CLICK", "WATCH", "LIKE", "DISLIKE", "NOT_INTERESTED", "WATCHLIST"),
+        CheckConstraint("watched_fraction BETWEEN 0 AND 1", name="watched_fraction"),
+        CheckConstraint("position >= 0", name="position"),
+        UniqueConstraint("user_id", "idempotency_key"),
+        Index(None, "user_id", "occurred_at"),
+        Index(None, "movie_id"),
+    )
+
+    id: Mapped[int] = identity()
+    user_id: Mapped[int] = owned_by("users.id")
+    movie_id: Mapped[int] = owned_by("movies.id")
+    kind: Mapped[str]
+    request_id: Mapped[UUID | None]
+    position: Mapped[int | None] = mapped_column(SmallInteger)
+    watched_fraction: Mapped[float | None]
+    occurred_at: Mapped[datetime]
+    received_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    idempotency_key: Mapped[str | None]
+
+
+class ModelVersion(Base):
+    __tablename__ = "model_versions"
+    __table_args__ = (
+        one_of("status", "READY", "ACTIVE", "RETIRED"),
+        Index(
+            "model_versions_one_active_idx",
+            "status",
+            unique=True,
+            postgresql_where=text("status = 'ACTIVE'"),
+        ),
+    )
+
+    version: Mapped[str] = mapped_column(primary_key=True)
+    status: Mapped[str]
+    dataset_version: Mapped[str]
+    metrics: Mapped[dict[str, Any]]
+    trained_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+
+class DatasetVersion(Base):
+    """A data set that was loaded: its name and how much of it is here."""
+
+    __tablename__ = "dataset_versions"
+
+    version: Mapped[str] = mapped_column(primary_key=True)
+    simulated: Mapped[bool] = mapped_column(server_default=text("false"))
+    movie_count: Mapped[int]
+    member_count: Mapped[int]
+    rating_count: Mapped[int]
+    loaded_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+
+class CatalogRevision(Base):
+    """One row, counted up by triggers whenever films, genres, people or credits change."""
+
+    __tablename__ = "catalog_revision"
+    __table_args__ = (CheckConstraint("id", name="one_row"),)
+
+    id: Mapped[bool] = mapped_column(primary_key=True, server_default=text("true"))
+    revision: Mapped[int] = mapped_column(server_default="0")

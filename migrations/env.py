@@ -1,0 +1,55 @@
+"""Runs migrations: one migrator at a time, and never one that waits long for a lock or runs for ever."""
+
+import os
+
+from alembic import context
+from sqlalchemy import Connection, create_engine, pool, text
+
+from app.db import sqlalchemy_url
+from app.tables import Base
+
+# Any number, as long as it is always this one.
+MIGRATION_LOCK = 7_312_054
+
+
+def migrate(connection: Connection) -> None:
+    timeouts = context.config.attributes
+    # The advisory lock is waited for without limit: another migrator may have a long index to build.
+    connection.execute(text("SET statement_timeout = 0"))
+    connection.execute(text("SELECT pg_advisory_lock(:key)"), {"key": MIGRATION_LOCK})
+    connection.execute(text(f"SET lock_timeout = '{timeouts.get('lock_timeout', '5s')}'"))
+    connection.execute(text(f"SET statement_timeout = '{timeouts.get('statement_timeout', '10min')}'"))
+    connection.commit()
+    try:
+        context.configure(
+            connection=connection,
+            target_metadata=Base.metadata,
+            transaction_per_migration=True,
+            compare_server_default=True,
+        )
+        with context.begin_transaction():
+            context.run_migrations()
+    finally:
+        connection.rollback()
+        connection.execute(text("SELECT pg_advisory_unlock(:key)"), {"key": MIGRATION_LOCK})
+        connection.commit()
+
+
+def database_url() -> str:
+    url = context.config.attributes.get("database_url") or os.environ.get("DATABASE_URL")
+    if not url:
+        raise SystemExit(
+            "alembic: set DATABASE_URL to the database to migrate "
+            "(the embedded one is migrated by `marquee serve --prepare`)"
+        )
+    return str(url)
+
+
+if context.is_offline_mode():
+    context.configure(dialect_name="postgresql", target_metadata=Base.metadata)
+    with context.begin_transaction():
+        context.run_migrations()
+else:
+    engine = create_engine(sqlalchemy_url(database_url()), poolclass=pool.NullPool)
+    with engine.connect() as connection:
+        migrate(connection)
