@@ -1,1 +1,1 @@
-"""The numerics of recommendation: no web, no database, no files but the artifact."""
+"""Pure numerics: arrays in, arrays out. No SQL, no web; only artifact.py touches the disk."""
