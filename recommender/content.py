@@ -4,7 +4,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -86,23 +86,23 @@ class Films:
 
     def take(self, idx: NDArray[np.integer]) -> "Films":
         """The films at positions `idx`, in that order."""
-        columns = {
-            field.name: column[idx] if isinstance(column, np.ndarray) else [column[i] for i in idx]
-            for field in fields(self)
-            for column in [getattr(self, field.name)]
-        }
+        columns: dict[str, Any] = {}
+        for field in fields(self):
+            column = getattr(self, field.name)
+            columns[field.name] = column[idx] if isinstance(column, np.ndarray) else [column[i] for i in idx]
         return Films(**columns)
 
 
 class ContentEncoder:
     """TF-IDF and one-hot blocks and standardised numbers, reduced by PCA to a fixed width.
 
-    Every block of a film's row is scaled to its weight in `BLOCK_WEIGHTS` before the reduction, so that a long
-    overview does not drown the genres. The state is arrays only.
+    Every block of a film's row is scaled to its weight in `BLOCK_WEIGHTS` before the reduction, so that
+    a long overview does not drown the genres. The state is arrays only.
     """
 
     def __init__(
         self,
+        *,
         vocabulary: list[str],
         idf: NDArray[np.float32],
         number_mean: NDArray[np.float32],
@@ -126,7 +126,7 @@ class ContentEncoder:
 
     @classmethod
     def fit(cls, films: Films, *, width: int = WIDTH, rng: np.random.Generator) -> Self:
-        """Learn vocabulary, scales and projection; a catalogue that spans less than `width` is padded with 0."""
+        """Learn vocabulary, scales and projection; what spans less than `width` is padded with 0."""
         numbers = _numbers(films)
         present = np.isfinite(numbers)
         count = np.maximum(present.sum(axis=0), 1)
@@ -134,18 +134,16 @@ class ContentEncoder:
         mean = filled.sum(axis=0) / count
         scale = np.sqrt((np.where(present, numbers - mean, 0) ** 2).sum(axis=0) / count)
         vocabulary, idf = _vocabulary(films)
-        unprojected = cls(
-            vocabulary,
-            idf,
-            mean.astype(np.float32),
-            np.where(scale > 0, scale, 1).astype(np.float32),
-            np.zeros((len(vocabulary) + numbers.shape[1], width), np.float32),
-            np.zeros(width, np.float32),
+        encoder = cls(
+            vocabulary=vocabulary,
+            idf=idf,
+            number_mean=mean.astype(np.float32),
+            number_scale=np.where(scale > 0, scale, 1).astype(np.float32),
+            components=np.zeros((len(vocabulary) + numbers.shape[1], width), np.float32),
+            offset=np.zeros(width, np.float32),
         )
-        features = unprojected.features(films)
-        components, offset = _principal_components(features, width, rng)
-        state = (vocabulary, idf, unprojected.number_mean, unprojected.number_scale)
-        return cls(*state, components, offset)
+        encoder.components, encoder.offset = _principal_components(encoder.features(films), width, rng)
+        return encoder
 
     def transform(self, films: Films) -> NDArray[np.float32]:
         """(n, width), rows of length 1; a film of which nothing is known is a row of 0.
@@ -192,9 +190,8 @@ class ContentEncoder:
     @classmethod
     def from_arrays(cls, arrays: dict[str, NDArray[np.generic]]) -> Self:
         lines = arrays["vocabulary"].tobytes().decode()
-        vocabulary = lines.split("\n") if lines else []
-        rest = ("idf", "number_mean", "number_scale", "components", "offset")
-        return cls(vocabulary, *(np.asarray(arrays[name], np.float32) for name in rest))
+        rest = {name: np.asarray(array, np.float32) for name, array in arrays.items() if name != "vocabulary"}
+        return cls(vocabulary=lines.split("\n") if lines else [], **rest)
 
     def _counts(self, films: Films) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
         rows: list[int] = []
