@@ -1,0 +1,144 @@
+"""How good lists, stars and probabilities are.
+
+Ranking metrics take `hits`, bool (n_users, depth): whether the film at each place of each user's list is
+relevant; and `n_relevant`, int (n_users,), at least 1: how many relevant films that user has in the whole
+catalogue. They give one float64 a user, so that intervals and paired differences can be drawn from them.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Hits = NDArray[np.bool_]
+PerUser = NDArray[np.float64]
+
+
+def precision(hits: Hits, k: int) -> PerUser:
+    """Relevant films among the first k, over k: a list shorter than k is not excused."""
+    return np.asarray(hits[:, :k].sum(axis=1) / k)
+
+
+def recall(hits: Hits, n_relevant: NDArray[np.integer], k: int, *, capped: bool = False) -> PerUser:
+    """Relevant films among the first k, over all relevant ones; `capped`: over min(k, relevant).
+
+    The capped form is that of Liang et al., WWW 2018: a perfect list then reaches 1 whatever k is.
+    """
+    of = np.minimum(n_relevant, k) if capped else n_relevant
+    return np.asarray(hits[:, :k].sum(axis=1) / of)
+
+
+def ndcg(hits: Hits, n_relevant: NDArray[np.integer], k: int) -> PerUser:
+    """Binary NDCG: gain 1/log2(rank + 1), over that of the best possible list of k (Järvelin 2002)."""
+    discount = 1 / np.log2(np.arange(2, k + 2))
+    gained = hits[:, :k] @ discount[: hits.shape[1]]
+    best = np.concatenate([np.zeros(1), np.cumsum(discount)])[np.minimum(n_relevant, k)]
+    return np.asarray(gained / best)
+
+
+def reciprocal_rank(hits: Hits, k: int) -> PerUser:
+    """1 / rank of the first relevant film among the first k, 0 without one; its mean is MRR."""
+    first = hits[:, :k].argmax(axis=1)
+    return np.asarray(np.where(hits[:, :k].any(axis=1), 1 / (first + 1), 0.0))
+
+
+def average_precision(hits: Hits, n_relevant: NDArray[np.integer], k: int) -> PerUser:
+    """Mean of the precision at each relevant film of the first k, over min(k, relevant); its mean is MAP."""
+    top = hits[:, :k]
+    at = np.cumsum(top, axis=1) / np.arange(1, top.shape[1] + 1)
+    return np.asarray((at * top).sum(axis=1) / np.minimum(n_relevant, k))
+
+
+def intra_list_diversity(item_idx: NDArray[np.integer], vectors: NDArray[np.float32]) -> float:
+    """Mean 1 - cosine over all pairs of a list; nan with fewer than two films.
+
+    vectors: (n_items, width), rows of length 1 or 0.
+    """
+    n = len(item_idx)
+    if n < 2:  # noqa: PLR2004 - a pair
+        return float("nan")
+    rows = vectors[item_idx].astype(np.float64)
+    total = rows.sum(axis=0)
+    # |sum of rows|^2 is all n^2 products; the squares of the rows themselves are no pairs.
+    return float(1 - (total @ total - (rows * rows).sum()) / (n * (n - 1)))
+
+
+def novelty(item_idx: NDArray[np.integer], item_share: NDArray[np.floating]) -> float:
+    """Mean self-information -log2 p of a list, in bits (Zhou et al., PNAS 2010); nan for an empty list.
+
+    item_share: (n_items,), the share of users who rated each film, above 0.
+    """
+    return float(-np.log2(item_share[item_idx]).mean()) if len(item_idx) else float("nan")
+
+
+def coverage(exposure: NDArray[np.integer]) -> float:
+    """Share of the catalogue that stands in at least one list; exposure: (n_items,) lists a film is in."""
+    return float((exposure > 0).mean())
+
+
+def gini(exposure: NDArray[np.integer]) -> float:
+    """Inequality of exposure over the catalogue: 0 when all films are shown alike, near 1 when only one is."""
+    ordered = np.sort(exposure).astype(np.float64)
+    n, total = len(ordered), ordered.sum()
+    return float((2 * np.arange(1, n + 1) - n - 1) @ ordered / (n * total)) if total else float("nan")
+
+
+def popularity_share(
+    exposure: NDArray[np.integer], item_counts: NDArray[np.integer], head: float = 0.1
+) -> float:
+    """Share of all places in lists that go to the `head` most rated films of the catalogue."""
+    n_head = max(1, round(head * len(item_counts)))
+    most_rated = np.argsort(-item_counts, kind="stable")[:n_head]
+    return float(exposure[most_rated].sum() / exposure.sum()) if exposure.sum() else float("nan")
+
+
+def rmse(stars: NDArray[np.floating], predicted: NDArray[np.floating]) -> float:
+    """Root mean squared error, in stars."""
+    return float(np.sqrt(np.mean((stars.astype(np.float64) - predicted) ** 2)))
+
+
+def calibration_error(happened: Hits, probability: NDArray[np.floating], n_bins: int = 20) -> float:
+    """Expected calibration error over bins of equal count: mean |share that happened - mean probability|.
+
+    Guo et al., "On Calibration of Modern Neural Networks", ICML 2017, equation 3.
+    """
+    order = np.argsort(probability, kind="stable")
+    bins = [part for part in np.array_split(order, n_bins) if len(part)]
+    gaps = [len(part) * abs(happened[part].mean() - probability[part].mean()) for part in bins]
+    return float(sum(gaps) / len(order))
+
+
+def auc(happened: Hits, score: NDArray[np.floating]) -> float:
+    """Probability that a random case that happened scores above one that did not, ties counted half."""
+    _, inverse, count = np.unique(score, return_inverse=True, return_counts=True)
+    mean_rank = (np.cumsum(count) - (count - 1) / 2)[inverse]
+    n_yes = int(happened.sum())
+    n_no = len(happened) - n_yes
+    return float((mean_rank[happened].sum() - n_yes * (n_yes + 1) / 2) / (n_yes * n_no))
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """A mean and its 95 % interval."""
+
+    value: float
+    low: float
+    high: float
+
+
+def bootstrap(values: PerUser, rng: np.random.Generator, n_draws: int = 1000) -> Estimate:
+    """Mean over users with the 95 % percentile interval of resampled users (Efron 1979); nan are left out."""
+    known = values[np.isfinite(values)]
+    if not len(known):
+        return Estimate(float("nan"), float("nan"), float("nan"))
+    means = [known[rng.integers(len(known), size=len(known))].mean() for _ in range(n_draws)]
+    low, high = np.quantile(means, [0.025, 0.975])
+    return Estimate(float(known.mean()), float(low), float(high))
+
+
+def paired_difference(
+    ours: PerUser, theirs: PerUser, rng: np.random.Generator, n_draws: int = 1000
+) -> Estimate:
+    """Mean of ours - theirs over the same users: an interval without 0 is a difference, not luck."""
+    assert ours.shape == theirs.shape, "paired values belong to the same users"
+    return bootstrap(ours - theirs, rng, n_draws)

@@ -1,0 +1,116 @@
+"""What a model may learn from, what it is shown of a user, and what it must foretell."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import csr_matrix
+
+from recommender.interactions import Interactions
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """Row u of `histories` and of `held_out` is the same user, and all three count films alike.
+
+    train: what the model is fitted on; its users are others where the protocol holds users out whole.
+    histories: what is known of each tested user when the list is asked for.
+    held_out: the stars to foretell; disjoint from `histories`.
+    """
+
+    train: Interactions
+    histories: Interactions
+    held_out: Interactions
+
+
+def temporal_per_user(interactions: Interactions, *, share: float = 0.2, rng: np.random.Generator) -> Split:
+    """Hold out the newest `share` of each user's ratings, at least one, and never the only one.
+
+    Ratings of the same second fall on either side by chance, not by item id.
+    """
+    _check_share(share)
+    rank, size = _rank_in_user(interactions, interactions.timestamps, rng)
+    n_held = np.minimum(np.maximum(np.rint(share * size), 1), size - 1)
+    held = rank >= size - n_held
+    train = interactions.with_ratings(~held)
+    return Split(train, train, interactions.with_ratings(held))
+
+
+def strong_generalisation(
+    interactions: Interactions,
+    *,
+    n_test_users: int,
+    share: float = 0.2,
+    rng: np.random.Generator,
+) -> Split:
+    """Hold users out whole; of each, a random `share` of ratings is held out and the rest is the history.
+
+    Liang et al., "Variational Autoencoders for Collaborative Filtering", WWW 2018, section 4.1.
+    Raises ValueError unless 0 < n_test_users < n_users.
+    """
+    _check_share(share)
+    if not 0 < n_test_users < interactions.n_users:
+        raise ValueError(f"cannot hold out {n_test_users} of {interactions.n_users} users")
+    chosen = np.sort(rng.permutation(interactions.n_users)[:n_test_users])
+    is_test = np.zeros(interactions.n_users, bool)
+    is_test[chosen] = True
+    test = _users(interactions, chosen)
+    rank, size = _rank_in_user(test, np.zeros(test.nnz, np.int64), rng)
+    held = rank < np.minimum(np.maximum(np.rint(share * size), 1), size - 1)
+    train = _users(interactions, np.flatnonzero(~is_test))
+    return Split(train, test.with_ratings(~held), test.with_ratings(held))
+
+
+def global_temporal(interactions: Interactions, *, share: float = 0.2) -> Split:
+    """One cut in time for all: the newest `share` of all ratings is held out.
+
+    Ratings of the second of the cut are held out whole. A user who came after the cut has an empty history.
+    """
+    _check_share(share)
+    cut = np.quantile(interactions.timestamps, 1 - share, method="higher")
+    held = interactions.timestamps >= cut
+    train = interactions.with_ratings(~held)
+    return Split(train, train, interactions.with_ratings(held))
+
+
+def random_ratings(interactions: Interactions, *, share: float = 0.1, rng: np.random.Generator) -> Split:
+    """Hold out a random `share` of all ratings: the protocol of published RMSE figures."""
+    _check_share(share)
+    held = np.zeros(interactions.nnz, bool)
+    held[rng.permutation(interactions.nnz)[: round(share * interactions.nnz)]] = True
+    train = interactions.with_ratings(~held)
+    return Split(train, train, interactions.with_ratings(held))
+
+
+def _check_share(share: float) -> None:
+    if not 0 < share < 1:
+        raise ValueError(f"the held-out share must lie between 0 and 1, not {share}")
+
+
+def _rank_in_user(
+    interactions: Interactions, key: NDArray[np.int64], rng: np.random.Generator
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Rank of each rating by `key` within its user, ties by chance, and the user's count; both (nnz,)."""
+    size = np.diff(interactions.user_items.indptr)
+    user_idx = np.repeat(np.arange(interactions.n_users), size)
+    order = np.lexsort((rng.random(interactions.nnz), key, user_idx))
+    rank = np.empty(interactions.nnz, np.int64)
+    rank[order] = np.arange(interactions.nnz) - np.repeat(interactions.user_items.indptr[:-1], size)
+    return rank, np.repeat(size, size).astype(np.int64)
+
+
+def _users(interactions: Interactions, user_idx: NDArray[np.int64]) -> Interactions:
+    """Only these users, ascending, with all their ratings."""
+    indptr = interactions.user_items.indptr
+    rating = np.concatenate([np.arange(indptr[u], indptr[u + 1]) for u in user_idx])
+    size = indptr[user_idx + 1] - indptr[user_idx]
+    matrix = csr_matrix(
+        (
+            interactions.user_items.data[rating],
+            interactions.user_items.indices[rating],
+            np.concatenate([np.zeros(1, np.int64), np.cumsum(size)]),
+        ),
+        shape=(len(user_idx), interactions.n_items),
+    )
+    timestamps = interactions.timestamps[rating]
+    return Interactions(interactions.user_ids[user_idx], interactions.item_ids, matrix, timestamps)
