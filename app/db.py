@@ -1,4 +1,7 @@
-"""Engines and addresses. A noun function takes the sessionmaker: concurrent resolvers cannot share one session."""
+"""Engines and addresses.
+
+Noun functions take the sessionmaker, not a session: concurrent resolvers cannot share one.
+"""
 
 from sqlalchemy import URL, make_url
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine

@@ -27,8 +27,8 @@ class Settings(BaseSettings):
     model_dir: Path | None = Field(None, description="folder of trained models; default `DATA_DIR/models`")
     secret_key: SecretStr | None = Field(
         None,
-        description="signs access tokens, 32 characters or more; needed with `DATABASE_URL`, else made and kept "
-        "in `DATA_DIR`",
+        description="signs access tokens, 32 characters or more; needed with `DATABASE_URL`, "
+        "else made and kept in `DATA_DIR`",
     )
     access_token_seconds: PositiveInt = Field(900, description="life of an access token")
     refresh_token_days: PositiveInt = Field(30, description="life of a refresh token that is not used")

@@ -1,0 +1,60 @@
+"""What one request holds: pinned at its start, so that a response speaks of one catalogue and one model."""
+
+import asyncio
+from dataclasses import dataclass, field
+
+import jwt
+import strawberry
+from starlette.requests import HTTPConnection
+
+from app import accounts
+from app.accounts import Viewer
+from app.db import Sessions
+from app.recommendations import Model
+from app.settings import Settings
+from app.snapshot import Snapshot
+from schema.errors import CallerError, ErrorCode
+
+
+@dataclass(slots=True)
+class Context:
+    settings: Settings
+    sessions: Sessions
+    snapshot: Snapshot
+    model: Model | None
+    access_token: str | None
+    _viewer: "asyncio.Future[Viewer | None] | None" = field(default=None)
+
+    async def viewer(self) -> Viewer | None:
+        """Who asks, read once a request; None when signed out.
+
+        Raises CallerError(UNAUTHENTICATED) for a token that is not valid or whose session has ended.
+        """
+        if self._viewer is None:
+            self._viewer = asyncio.ensure_future(self._authenticate())
+        return await self._viewer
+
+    async def require_viewer(self) -> Viewer:
+        viewer = await self.viewer()
+        if viewer is None:
+            raise CallerError("Sign in first: send `Authorization: Bearer <accessToken>`.", ErrorCode.UNAUTHENTICATED)
+        return viewer
+
+    async def _authenticate(self) -> Viewer | None:
+        if self.access_token is None:
+            return None
+        try:
+            viewer = await accounts.viewer_of(self.sessions, self.settings, self.access_token)
+        except jwt.InvalidTokenError:
+            viewer = None
+        if viewer is None:
+            raise CallerError("The access token is not valid or its session has ended.", ErrorCode.UNAUTHENTICATED)
+        return viewer
+
+
+Info = strawberry.Info[Context, None]
+
+
+def bearer_token(connection: HTTPConnection) -> str | None:
+    scheme, _, token = connection.headers.get("authorization", "").partition(" ")
+    return token.strip() if scheme.lower() == "bearer" and token.strip() else None

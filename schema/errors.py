@@ -1,0 +1,92 @@
+"""The three tiers of errors.
+
+1. Expected outcomes of a mutation are members of its result union and implement `Error`.
+2. Look-ups that find nothing are null.
+3. Caller faults and outages stand in `errors[]`, with a code. All else is masked, logged and named by an id.
+"""
+
+import enum
+import logging
+from collections.abc import Iterator
+from uuid import uuid4
+
+import psycopg.errors
+import sqlalchemy.exc
+import strawberry
+from graphql import GraphQLError
+from strawberry.extensions import SchemaExtension
+from strawberry.types.execution import ExecutionResult
+
+log = logging.getLogger("marquee.graphql")
+
+
+class ErrorCode(enum.StrEnum):
+    BAD_USER_INPUT = enum.auto()
+    UNAUTHENTICATED = enum.auto()
+    FORBIDDEN = enum.auto()
+    RATE_LIMITED = enum.auto()
+    QUERY_TOO_COMPLEX = enum.auto()
+    TIMEOUT = enum.auto()
+    SERVICE_UNAVAILABLE = enum.auto()
+    INTERNAL = enum.auto()
+
+    @property
+    def extension(self) -> dict[str, str]:
+        return {"code": self.name}
+
+
+class CallerError(GraphQLError):
+    """A fault of the request; its message is for the caller and names the field and the rule."""
+
+    def __init__(self, message: str, code: ErrorCode = ErrorCode.BAD_USER_INPUT) -> None:
+        super().__init__(message, extensions=dict(code.extension))
+
+
+@strawberry.interface(description="An outcome of a mutation that is not a success but was to be expected.")
+class Error:
+    message: str = strawberry.field(description="What is wrong and which rule it breaks, for a person to read.")
+
+
+def present(error: GraphQLError) -> GraphQLError:
+    """The error as the caller may see it."""
+    original = error.original_error
+    while isinstance(original, GraphQLError) and original.original_error is not None:
+        original = original.original_error
+    if original is None or isinstance(original, GraphQLError):
+        if isinstance(original, CallerError):
+            error.extensions = original.extensions
+        # What is left without a code comes from parsing, validation or coercion of the caller's input.
+        error.extensions = {**ErrorCode.BAD_USER_INPUT.extension, **(error.extensions or {})}
+        return error
+    if isinstance(original, sqlalchemy.exc.DBAPIError) and isinstance(
+        original.orig, psycopg.errors.QueryCanceled
+    ):
+        return masked(error, "The request took too long and was stopped.", ErrorCode.TIMEOUT)
+    if isinstance(original, sqlalchemy.exc.OperationalError | sqlalchemy.exc.TimeoutError):
+        return masked(
+            error, "The database cannot be reached; try again.", ErrorCode.SERVICE_UNAVAILABLE, original
+        )
+    return masked(error, "Something went wrong on our side.", ErrorCode.INTERNAL, original)
+
+
+def masked(
+    error: GraphQLError, message: str, code: ErrorCode, cause: Exception | None = None
+) -> GraphQLError:
+    error_id = str(uuid4())
+    log.error("%s %s at %s: %s", code.name, error_id, error.path, error.message, exc_info=cause)
+    return GraphQLError(
+        message,
+        nodes=error.nodes,
+        path=error.path,
+        extensions={**code.extension, "errorId": error_id},
+    )
+
+
+class PresentErrors(SchemaExtension):
+    def on_operation(self) -> Iterator[None]:
+        yield
+        result = self.execution_context.result
+        if isinstance(result, ExecutionResult) and result.errors:
+            result.errors = [present(error) for error in result.errors]
+        elif result is not None and getattr(result, "errors", None):
+            result.errors = [present(error) for error in result.errors]
