@@ -1,0 +1,22 @@
+"""The GraphQL surface: types and resolvers, with no SQL and no scoring of their own."""
+
+import strawberry
+from strawberry.extensions import ParserCache, ValidationCache
+from strawberry.schema.config import StrawberryConfig
+
+from schema.errors import PresentErrors
+from schema.mutation import Mutation
+from schema.query import Query
+
+CACHED_DOCUMENTS = 1_000
+
+schema = strawberry.Schema(
+    query=Query,
+    mutation=Mutation,
+    config=StrawberryConfig(auto_camel_case=True),
+    extensions=[
+        PresentErrors,
+        lambda: ParserCache(maxsize=CACHED_DOCUMENTS),
+        lambda: ValidationCache(maxsize=CACHED_DOCUMENTS),
+    ],
+)

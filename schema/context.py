@@ -10,6 +10,7 @@ from starlette.requests import HTTPConnection
 from app import accounts
 from app.accounts import Viewer
 from app.db import Sessions
+from app.live import Served
 from app.recommendations import Model
 from app.settings import Settings
 from app.snapshot import Snapshot
@@ -20,10 +21,17 @@ from schema.errors import CallerError, ErrorCode
 class Context:
     settings: Settings
     sessions: Sessions
-    snapshot: Snapshot
-    model: Model | None
+    served: Served
     access_token: str | None
     _viewer: "asyncio.Future[Viewer | None] | None" = field(default=None)
+
+    @property
+    def snapshot(self) -> Snapshot:
+        return self.served.snapshot
+
+    @property
+    def model(self) -> Model | None:
+        return self.served.model
 
     async def viewer(self) -> Viewer | None:
         """Who asks, read once a request; None when signed out.

@@ -1,0 +1,113 @@
+"""The composition root: what lives as long as the process, the routes, and health."""
+
+import asyncio
+import logging
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from typing import TypedDict
+
+import uvicorn
+from sqlalchemy import text
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Mount, Route
+from strawberry.asgi import GraphQL
+
+from app import live, terminal
+from app.db import Sessions, create_engine, sessionmaker
+from app.live import Live
+from app.settings import Settings
+from schema import schema
+from schema.context import Context, bearer_token
+
+GRACE_SECONDS = 10  # for requests under way when the process is told to stop
+
+log = logging.getLogger("marquee")
+
+
+class State(TypedDict):
+    settings: Settings
+    sessions: Sessions
+    live: Live
+
+
+class GraphQLEndpoint(GraphQL[Context, None]):
+    async def get_context(self, request: Request, response: Response) -> Context:  # type: ignore[override]  # no websockets yet
+        state = request.state
+        return Context(state.settings, state.sessions, state.live.served, bearer_token(request))
+
+
+def create_app(settings: Settings, database_url: str) -> Starlette:
+    """The service on a migrated database."""
+
+    @asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncIterator[State]:
+        engine = create_engine(database_url, settings)
+        sessions = sessionmaker(engine)
+        following = Live(sessions, settings.models, await live.load(sessions, settings.models))
+        follow = asyncio.create_task(following.follow(settings.poll_seconds))
+        try:
+            yield State(settings=settings, sessions=sessions, live=following)
+        finally:
+            follow.cancel()
+            with suppress(asyncio.CancelledError):
+                await follow
+            await engine.dispose()
+
+    return Starlette(
+        routes=[
+            Route("/graphql", GraphQLEndpoint(schema, graphql_ide=None, allow_queries_via_get=True)),
+            Route("/healthz", healthz),
+            Route("/readyz", readyz),
+        ],
+        lifespan=lifespan,
+    )
+
+
+class Server(uvicorn.Server):
+    """Tells the addresses once it truly listens."""
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started:
+            host, port = self.servers[0].sockets[0].getsockname()[:2]
+            address = f"http://{f'[{host}]' if ':' in host else host}:{port}"
+            terminal.console.print(f"GraphiQL and the GraphQL API: [bold]{address}/graphql[/]")
+            terminal.console.print(f"Health: {address}/healthz, {address}/readyz. Stop with Ctrl-C.")
+
+
+def run(settings: Settings, database_url: str) -> None:
+    """Serve until a signal says stop."""
+    config = uvicorn.Config(
+        create_app(settings, database_url),
+        host=settings.host,
+        port=settings.port,
+        log_config=None,
+        access_log=False,
+        loop="uvloop",
+        http="httptools",
+        lifespan="on",
+        timeout_graceful_shutdown=GRACE_SECONDS,
+    )
+    with suppress(KeyboardInterrupt):
+        Server(config).run()
+
+
+async def healthz(_: Request) -> JSONResponse:
+    """The process answers."""
+    return JSONResponse({"status": "ok"})
+
+
+async def readyz(request: Request) -> JSONResponse:
+    """It can do its work: the database answers and a model is loaded."""
+    checks = {"database": False, "model": request.state.live.served.model is not None}
+    try:
+        async with request.state.sessions() as session:
+            await session.execute(text("SELECT 1"))
+        checks["database"] = True
+    except Exception:
+        log.exception("the database does not answer")
+    ready = all(checks.values())
+    return JSONResponse({"status": "ok" if ready else "unavailable", **checks}, 200 if ready else 503)

@@ -1,0 +1,40 @@
+"""What a command shows: progress on a terminal, silence elsewhere, and failures as one clear line."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+Report = Callable[[str, float], None]
+
+console = Console(stderr=True, highlight=False)
+
+
+@contextmanager
+def progress(title: str) -> Iterator[Report]:
+    """A line that tells `title`, the stage and how much of the stage is done; nothing without a terminal."""
+    columns = (
+        SpinnerColumn(),
+        TextColumn("[bold]{task.description}"),
+        BarColumn(bar_width=24),
+        TextColumn("{task.fields[stage]}"),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
+        task = bar.add_task(title, total=1.0, stage="")
+        yield lambda stage, fraction: bar.update(task, stage=stage, completed=fraction)
+        bar.update(task, completed=1.0, stage="done")
+
+
+@contextmanager
+def step(title: str) -> Iterator[None]:
+    """A line for work that tells no progress."""
+    with progress(title):
+        yield
+
+
+def fail(message: str) -> typer.Exit:
+    console.print(message, style="red", markup=False)
+    return typer.Exit(1)

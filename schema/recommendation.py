@@ -1,0 +1,260 @@
+"""Recommended films: lists for the viewer, for a visitor's likes, or for nobody in particular."""
+
+import math
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Annotated, Self
+from uuid import UUID, uuid4
+
+import strawberry
+from strawberry.relay import PageInfo
+
+from app import ratings, recommendations
+from app.catalog import MovieFilter
+from app.recommendations import Match, Model, Pick, Picks, Reason, Strategy, Wish
+from schema.context import Context, Info
+from schema.errors import CallerError, ErrorCode
+from schema.movie import Movie, MovieFilterInput
+from schema.node import local_id
+from schema.pagination import decode_cursor, encode_cursor, page_size
+
+FIELD = "recommendations"
+MAX_IDS = 500
+
+RecommendationStrategy = strawberry.enum(
+    Strategy, name="RecommendationStrategy", description="What a list was made from."
+)
+
+
+@strawberry.type(description="A prediction of the stars a viewer would give, with an 80 % interval.")
+class PredictedRating:
+    stars: float = strawberry.field(description="Expected stars, 0.5 to 5.")
+    low: float = strawberry.field(description="Lower end of the interval.")
+    high: float = strawberry.field(description="Upper end of the interval.")
+
+
+@strawberry.type(description="Why a film stands in a list; a named film truly moved the score.")
+class RecommendationReason:
+    kind: str = strawberry.field(
+        description="`BECAUSE_YOU_LIKED`, `SHARED_PEOPLE`, `SHARED_GENRES`, `SHARED_KEYWORDS` or `POPULAR`."
+    )
+    text: str = strawberry.field(description="The reason as a sentence to show.")
+    movie: Movie | None = strawberry.field(description="The film of the viewer's history that it refers to.")
+
+
+@strawberry.type(description="How well a film fits a viewer.")
+class ViewerMatch:
+    match_percent: int | None = strawberry.field(description="Probability in percent of a rating of 4 or more.")
+    predicted_rating: PredictedRating | None = strawberry.field(description="Null where nothing is known.")
+    reasons: list[RecommendationReason] = strawberry.field(description="The strongest reasons, best first.")
+
+
+@strawberry.type(description="A film in a list of recommendations.")
+class RecommendationEdge:
+    cursor: str = strawberry.field(description="Give it as `after` to continue behind this film.")
+    rank: int = strawberry.field(description="Place in the list, from 1.")
+    score: float = strawberry.field(description="What orders the list; comparable only within it.")
+    match_percent: int | None = strawberry.field(
+        description="Probability in percent that the viewer would rate the film 4 or more, calibrated."
+    )
+    predicted_rating: PredictedRating | None = strawberry.field(description="Null where nothing is known.")
+    reasons: list[RecommendationReason] = strawberry.field(description="The strongest reasons, best first.")
+    node: Movie = strawberry.field(description="The film.")
+
+
+@strawberry.type(description="A page of a list of recommendations.")
+class RecommendationConnection:
+    request_id: strawberry.ID = strawberry.field(
+        description="Names the list, on each of its pages; give it to `recordFeedback`."
+    )
+    model_version: str = strawberry.field(description="The model that made the list.")
+    strategy: RecommendationStrategy = strawberry.field(description="What the list was made from.")
+    edges: list[RecommendationEdge] = strawberry.field(description="The films, best first.")
+    page_info: PageInfo = strawberry.field(description="Where the page ends and whether more follow.")
+
+
+@dataclass(frozen=True, slots=True)
+class ListPage:
+    """Where in which list: its name, its model, the moment its history was read, and the last rank shown."""
+
+    request_id: UUID
+    model_version: str | None
+    shown_at: datetime
+    rank: int
+
+    @classmethod
+    def of(cls, after: str | None) -> Self:
+        """The page behind a cursor; without one, the beginning of a new list.
+
+        Raises CallerError for a cursor of another field.
+        """
+        if after is None:
+            return cls(uuid4(), None, datetime.now(UTC), 0)
+        match decode_cursor(FIELD, after):
+            case (str(request_id), str(version), int(microseconds), int(rank)) if rank > 0:
+                try:
+                    shown_at = datetime.fromtimestamp(microseconds / 1e6, UTC)
+                    return cls(UUID(request_id), version, shown_at, rank)
+                except (ValueError, OverflowError, OSError):
+                    pass
+        raise CallerError(f"{FIELD}.after: the cursor is not one of this field's.")
+
+    def cursor(self, model: Model, rank: int) -> str:
+        shown_at = round(self.shown_at.timestamp() * 1e6)
+        return encode_cursor(FIELD, (str(self.request_id), model.version, shown_at, rank))
+
+    def model(self, context: Context) -> Model:
+        """The model that the list was begun with, while this process still has it; else the active one."""
+        former = context.served.former
+        if former is not None and former.version == self.model_version:
+            return former
+        return require_model(context)
+
+
+@strawberry.type
+class RecommendationQuery:
+    @strawberry.field(
+        description="Films for the viewer; signed out, for `likes`; with neither, the popular ones. Never a "
+        "film that the viewer has rated, and full while films remain."
+    )
+    async def recommendations(
+        self,
+        info: Info,
+        first: Annotated[int, strawberry.argument(description="How many films, 1 to 100.")],
+        after: Annotated[str | None, strawberry.argument(description="The cursor to continue behind.")] = None,
+        filter: Annotated[  # noqa: A002 - the contract's name
+            MovieFilterInput | None, strawberry.argument(description="Only films of this kind.")
+        ] = None,
+        diversity: Annotated[
+            float | None, strawberry.argument(description="0 (best match first) to 1 (most varied).")
+        ] = None,
+        likes: Annotated[
+            list[strawberry.ID] | None,
+            strawberry.argument(description="Films a signed-out visitor likes; not used when signed in."),
+        ] = None,
+        exclude: Annotated[
+            list[strawberry.ID] | None, strawberry.argument(description="Films to leave out.")
+        ] = None,
+    ) -> RecommendationConnection:
+        context = info.context
+        page = ListPage.of(after)
+        wish = Wish(
+            filter=filter.validated(context.snapshot) if filter else MovieFilter(),
+            diversity=valid_diversity(diversity),
+            exclude=movie_ids("exclude", exclude),
+        )
+        size = page_size(f"{FIELD}.first", first)
+        liked = known_movie_ids(context, "likes", likes)
+        model = page.model(context)
+        viewer = await context.viewer()
+        rated_since = None
+        if viewer is None:
+            taste = recommendations.taste_for_likes(liked)
+        else:
+            taste = await recommendations.taste_of(context.sessions, viewer.id, page.shown_at)
+            if page.rank:
+                rated_since = await ratings.rated_since(context.sessions, viewer.id, page.shown_at)
+        picks = recommendations.recommend(
+            context.snapshot,
+            model,
+            taste,
+            wish,
+            signed_in=viewer is not None,
+            first=size,
+            after_rank=page.rank,
+            rated_since=rated_since,
+        )
+        return connection(context, model, page, picks)
+
+
+def require_model(context: Context) -> Model:
+    if context.model is None:
+        raise CallerError(
+            "No model is trained yet: the operator runs `marquee train`.", ErrorCode.SERVICE_UNAVAILABLE
+        )
+    return context.model
+
+
+def valid_diversity(diversity: float | None) -> float:
+    if diversity is None:
+        return 0.0
+    if not (math.isfinite(diversity) and 0 <= diversity <= 1):
+        raise CallerError(f"{FIELD}.diversity must be from 0 to 1, not {diversity}.")
+    return diversity
+
+
+def movie_ids(argument: str, ids: list[strawberry.ID] | None) -> tuple[int, ...]:
+    """The films named in an argument. Raises CallerError for too many, or an id that is no film's."""
+    name = f"{FIELD}.{argument}"
+    if len(ids or ()) > MAX_IDS:
+        raise CallerError(f"{name} takes at most {MAX_IDS} films.")
+    return tuple(local_id(movie_id, "Movie", name) for movie_id in ids or ())
+
+
+def known_movie_ids(context: Context, argument: str, ids: list[strawberry.ID] | None) -> tuple[int, ...]:
+    found = movie_ids(argument, ids)
+    for given, movie_id in zip(ids or (), found, strict=True):
+        if context.snapshot.position(movie_id) is None:
+            raise CallerError(f"{FIELD}.{argument}: there is no film {given}.")
+    return found
+
+
+def connection(context: Context, model: Model, page: ListPage, picks: Picks) -> RecommendationConnection:
+    edges = [edge(context, page.cursor(model, pick.rank), pick) for pick in picks.picks]
+    return RecommendationConnection(
+        request_id=strawberry.ID(str(page.request_id)),
+        model_version=model.version,
+        strategy=picks.strategy,
+        edges=edges,
+        page_info=PageInfo(
+            has_next_page=picks.has_next,
+            has_previous_page=page.rank > 0,
+            start_cursor=edges[0].cursor if edges else None,
+            end_cursor=edges[-1].cursor if edges else None,
+        ),
+    )
+
+
+def edge(context: Context, cursor: str, pick: Pick) -> RecommendationEdge:
+    return RecommendationEdge(
+        cursor=cursor,
+        rank=pick.rank,
+        score=pick.score,
+        match_percent=pick.match.match_percent,
+        predicted_rating=predicted_rating(pick.match),
+        reasons=[reason(context, why) for why in pick.match.reasons],
+        node=context.movie(pick.movie_id),
+    )
+
+
+def predicted_rating(match: Match) -> PredictedRating | None:
+    if match.stars is None or match.low is None or match.high is None:
+        return None
+    return PredictedRating(stars=match.stars, low=match.low, high=match.high)
+
+
+def reason(context: Context, why: Reason) -> RecommendationReason:
+    movie = None if why.movie_id is None else context.movie(why.movie_id)
+    return RecommendationReason(kind=why.kind, text=sentence(why, movie), movie=movie)
+
+
+def sentence(why: Reason, movie: Movie | None) -> str:
+    match why.kind:
+        case "BECAUSE_YOU_LIKED" if movie is not None:
+            return f"Because you liked {movie.title}"
+        case "SHARED_PEOPLE" | "SHARED_GENRES" | "SHARED_KEYWORDS" if movie is not None:
+            return f"{why.detail}, as in {movie.title}"
+        case "SHARED_GENRES":
+            return f"{why.detail}, one of your genres"
+        case _:
+            return "Popular with all members"
+
+
+def viewer_match(context: Context, match: Match | None) -> ViewerMatch | None:
+    if match is None:
+        return None
+    return ViewerMatch(
+        match_percent=match.match_percent,
+        predicted_rating=predicted_rating(match),
+        reasons=[reason(context, why) for why in match.reasons],
+    )
