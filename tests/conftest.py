@@ -1,0 +1,139 @@
+"""One Postgres for the whole run, a migrated template database made once, a clone of it for each test.
+
+`TEST_DATABASE_URL` names another server to use, as a user that may create databases.
+"""
+
+import fcntl
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from uuid import uuid4
+
+import psycopg
+import pytest
+from alembic import command
+from alembic.config import Config
+from psycopg import sql
+from sqlalchemy import make_url
+
+from app.embedded import embedded_postgres, stop_abandoned
+
+ROOT = Path(__file__).parent.parent
+FOLDER = "MARQUEE_TEST_FOLDER"
+# Nothing of a test outlives its machine, so nothing waits for the disk.
+POSTGRES_OPTIONS = {
+    "fsync": "off",
+    "synchronous_commit": "off",
+    "full_page_writes": "off",
+    "autovacuum": "off",
+    "max_connections": "300",
+    "wal_level": "minimal",
+    "max_wal_senders": "0",
+}
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Make the run's folder, which workers find by their environment. A killed run's is removed first."""
+    if hasattr(config, "workerinput"):
+        return
+    for left in Path(tempfile.gettempdir()).glob("marquee-test-*"):
+        with suppress(OSError), (left / "run.lock").open() as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            _remove_run(left)
+    folder = Path(tempfile.mkdtemp(prefix="marquee-test-"))
+    held = (folder / "run.lock").open("w")
+    fcntl.flock(held, fcntl.LOCK_EX)
+    config.add_cleanup(held.close)
+    config.add_cleanup(lambda: _remove_run(folder))
+    os.environ[FOLDER] = str(folder)
+
+
+def _remove_run(folder: Path) -> None:
+    if given := os.environ.get("TEST_DATABASE_URL"):
+        for template in folder.glob("test_*"):
+            _execute(given, "DROP DATABASE IF EXISTS {} WITH (FORCE)", template.name)
+    else:
+        stop_abandoned(folder)
+    shutil.rmtree(folder)
+
+
+@pytest.fixture(scope="session")
+def run_folder() -> Path:
+    """A folder that all workers of this run share; it goes when the run ends."""
+    return Path(os.environ[FOLDER])
+
+
+@pytest.fixture(scope="session")
+def postgres_url(run_folder: Path) -> Iterator[str]:
+    """The server's maintenance database."""
+    if given := os.environ.get("TEST_DATABASE_URL"):
+        yield given
+    else:
+        with embedded_postgres(run_folder, options=POSTGRES_OPTIONS) as url:
+            yield url
+
+
+@pytest.fixture(scope="session")
+def migrated_template(postgres_url: str, run_folder: Path) -> str:
+    """The name of a migrated database that nobody connects to; tests clone it."""
+    return made_once(postgres_url, run_folder, "migrated", migrate)
+
+
+@pytest.fixture
+def database_url(postgres_url: str, migrated_template: str) -> Iterator[str]:
+    """A migrated, empty database of the test's own."""
+    with cloned(postgres_url, migrated_template) as url:
+        yield url
+
+
+@pytest.fixture
+def empty_database_url(postgres_url: str) -> Iterator[str]:
+    """A database without a single table of ours."""
+    with cloned(postgres_url, "template1") as url:
+        yield url
+
+
+def migrate(database_url: str) -> None:
+    command.upgrade(alembic_config(database_url), "head")
+
+
+def alembic_config(database_url: str) -> Config:
+    config = Config(toml_file=ROOT / "pyproject.toml")
+    config.attributes["database_url"] = database_url
+    return config
+
+
+def made_once(postgres_url: str, run_folder: Path, label: str, make: Callable[[str], None]) -> str:
+    """The name of a template database, made by whichever worker comes first while the others wait."""
+    name = f"test_{run_folder.name.rpartition('-')[2]}_{label}"
+    done = run_folder / name
+    with (run_folder / f"{label}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not done.exists():
+            _execute(postgres_url, "DROP DATABASE IF EXISTS {}", name)
+            _execute(postgres_url, "CREATE DATABASE {}", name)
+            make(in_database(postgres_url, name))
+            done.touch()
+    return name
+
+
+@contextmanager
+def cloned(postgres_url: str, template: str) -> Iterator[str]:
+    name = f"test_{uuid4().hex[:12]}"
+    _execute(postgres_url, "CREATE DATABASE {} TEMPLATE {}", name, template)
+    try:
+        yield in_database(postgres_url, name)
+    finally:
+        _execute(postgres_url, "DROP DATABASE {} WITH (FORCE)", name)
+
+
+def in_database(postgres_url: str, name: str) -> str:
+    return make_url(postgres_url).set(database=name).render_as_string(hide_password=False)
+
+
+def _execute(postgres_url: str, statement: str, *names: str) -> None:
+    with psycopg.connect(postgres_url, autocommit=True) as connection:
+        connection.execute(sql.SQL(statement).format(*map(sql.Identifier, names)))
