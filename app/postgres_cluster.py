@@ -24,6 +24,7 @@ log = logging.getLogger(__name__)
 
 START_SECONDS = 300  # a start after a crash replays the log first
 STOP_SECONDS = 60
+ORPHAN_SECONDS = 30
 MAX_SOCKET_FOLDER = 85  # bytes; an address of a Unix socket ends at 104 on macOS, 108 on Linux
 SOCKET_FOLDER_PREFIX = "marquee-socket-"
 SMALL_SHARED_MEMORY = 1 << 30  # a container's /dev/shm has 64 MB, less than one parallel index build
@@ -101,11 +102,7 @@ class Cluster:
         fresh.rename(self.data)
 
     def start(self, options: Mapping[str, str]) -> str:
-        stale = self._pid_file()
-        _remove_socket_folder(stale)
-        if stale and psutil.pid_exists(int(stale[0])):
-            # The number is another program's by now, and Postgres would take that for itself.
-            (self.data / "postmaster.pid").unlink()
+        self._clear_stale()
         if self._log_size() > MAX_LOG_BYTES:
             self.log.replace(self.log.with_name("postgres.log.1"))
         begin = self._log_size()
@@ -114,13 +111,9 @@ class Cluster:
         if (memory := Path("/dev/shm")).is_dir() and shutil.disk_usage(memory).total < SMALL_SHARED_MEMORY:  # noqa: S108
             settings["dynamic_shared_memory_type"] = "mmap"
         given = " ".join(f"-c {name}={shlex.quote(value)}" for name, value in settings.items())
-        for _ in range(20):
-            self._run("pg_ctl", "start", "-D", str(self.data), "-w", "-t", str(START_SECONDS), "-o", given)
-            if (address := self.address()) is not None:
-                return address
-            if "pre-existing shared memory" not in self.last_words(begin):
-                break
-            time.sleep(0.5)  # the children of a killed server need a moment to notice
+        self._run("pg_ctl", "start", "-D", str(self.data), "-w", "-t", str(START_SECONDS), "-o", given)
+        if (address := self.address()) is not None:
+            return address
         raise EmbeddedPostgresError(f"Postgres did not start in {self.data}. {self.last_words(begin)}")
 
     def stop(self) -> None:
@@ -151,10 +144,9 @@ class Cluster:
     def postmaster(self) -> psutil.Process | None:
         """The running server of this folder; a number left from another life may be any program's by now."""
         fields = self._pid_file()
-        with suppress(psutil.Error, OSError):
+        with suppress(psutil.NoSuchProcess):
             process = psutil.Process(int(fields[0])) if fields else None
-            if process and process.name() == "postgres" and self.data.samefile(process.cwd()):
-                return process
+            return process if process and self._is_ours(process) else None
         return None
 
     def last_words(self, begin: int = 0) -> str:
@@ -162,6 +154,27 @@ class Cluster:
         said = self.log.read_bytes()[begin:].decode(errors="replace") if self.log.exists() else ""
         lines = "\n".join(f"  {line}" for line in said.splitlines()[-12:])
         return f"{self.log} ends with\n{lines}"
+
+    def _clear_stale(self) -> None:
+        """Clear what a killed server left, once its last child has noticed and gone."""
+        if (stale := self._pid_file()) is None:
+            return
+        deadline = time.monotonic() + ORPHAN_SECONDS
+        while any(self._is_ours(process) for process in psutil.process_iter()):
+            if time.monotonic() > deadline:
+                raise EmbeddedPostgresError(
+                    f"Processes of a killed Postgres still hold {self.data}. End them first."
+                )
+            time.sleep(0.05)
+        _remove_socket_folder(stale)
+        # By now the number may be another program's, and Postgres would take that for itself.
+        for name in ("postmaster.pid", ".s.PGSQL.5432.lock"):
+            (self.data / name).unlink(missing_ok=True)
+
+    def _is_ours(self, process: psutil.Process) -> bool:
+        with suppress(psutil.Error, OSError):
+            return process.name() == "postgres" and self.data.samefile(process.cwd())
+        return False
 
     def _run(self, command: str, *arguments: str) -> bool:
         with os.fdopen(os.open(self.log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600), "a") as log_file:
