@@ -1,0 +1,114 @@
+"""Films as they are shown, read from Postgres."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.db import Sessions
+
+ROWS_AT_ONCE = 1000  # the event loop turns between them
+
+FILMS = """
+SELECT movies.id, title, original_title, year, release_date, runtime_minutes, overview, original_language,
+    countries, keywords, collection, poster_path, imdb_id, tmdb_id, movielens_id,
+    ARRAY(SELECT genre_id FROM movie_genres WHERE movie_id = movies.id) AS genre_ids,
+    ARRAY(SELECT person_id FROM credits WHERE movie_id = movies.id AND kind = 'DIRECTOR' ORDER BY position)
+        AS director_ids,
+    ARRAY(SELECT person_id FROM credits WHERE movie_id = movies.id AND kind = 'CAST' ORDER BY position)
+        AS cast_ids,
+    ARRAY(SELECT character FROM credits WHERE movie_id = movies.id AND kind = 'CAST' ORDER BY position)
+        AS characters,
+    coalesce(rating_count, 0) AS rating_count, coalesce(half_stars_sum, 0) AS half_stars_sum
+FROM movies LEFT JOIN movie_stats ON movie_stats.movie_id = movies.id
+"""
+GENRES = """
+SELECT id, name, (SELECT count(*) FROM movie_genres WHERE genre_id = genres.id) AS movie_count
+FROM genres ORDER BY name
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class GenreRow:
+    id: int
+    name: str
+    movie_count: int
+
+
+@dataclass(frozen=True, slots=True)
+class PersonRow:
+    id: int
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """A film as it is shown; its counts, which change more often, stand in the snapshot's arrays."""
+
+    id: int
+    title: str
+    original_title: str | None
+    year: int | None
+    release_date: date | None
+    runtime_minutes: int | None
+    overview: str | None
+    original_language: str | None
+    countries: tuple[str, ...]
+    keywords: tuple[str, ...]
+    collection: str | None
+    poster_path: str | None
+    imdb_id: str | None
+    tmdb_id: int | None
+    movielens_id: int | None
+    genres: tuple[GenreRow, ...]
+    directors: tuple[PersonRow, ...]
+    cast: tuple[tuple[PersonRow, str | None], ...]
+
+
+async def read(session: AsyncSession, statement: str, **parameters: object) -> list[Any]:
+    """All rows, fetched in parts."""
+    rows: list[Any] = []
+    result = await session.stream(text(statement), parameters)
+    async for part in result.partitions(ROWS_AT_ONCE):
+        rows += part
+    return rows
+
+
+async def read_film(sessions: Sessions, movie_id: int) -> tuple[Card, int, int] | None:
+    """One film as it is now, with its rating count and sum of half-stars; None where there is none."""
+    async with sessions() as session:
+        films = await read(session, FILMS + "WHERE movies.id = :movie_id", movie_id=movie_id)
+        if not films:
+            return None
+        genres = {row.id: GenreRow(*row) for row in await session.execute(text(GENRES))}
+        wanted = [*films[0].director_ids, *films[0].cast_ids]
+        people = await read(session, "SELECT id, name FROM people WHERE id = ANY(:wanted)", wanted=wanted)
+    card = card_of(films[0], genres, {row.id: PersonRow(*row) for row in people})
+    return card, films[0].rating_count, films[0].half_stars_sum
+
+
+def card_of(film: Any, genres: Mapping[int, GenreRow], people: Mapping[int, PersonRow]) -> Card:
+    """The card of a row of FILMS."""
+    return Card(
+        id=film.id,
+        title=film.title,
+        original_title=film.original_title,
+        year=film.year,
+        release_date=film.release_date,
+        runtime_minutes=film.runtime_minutes,
+        overview=film.overview,
+        original_language=film.original_language,
+        countries=tuple(film.countries),
+        keywords=tuple(film.keywords),
+        collection=film.collection,
+        poster_path=film.poster_path,
+        imdb_id=film.imdb_id,
+        tmdb_id=film.tmdb_id,
+        movielens_id=film.movielens_id,
+        genres=tuple(sorted((genres[id_] for id_ in film.genre_ids), key=lambda genre: genre.name)),
+        directors=tuple(people[id_] for id_ in film.director_ids),
+        cast=tuple(zip((people[id_] for id_ in film.cast_ids), film.characters, strict=True)),
+    )
