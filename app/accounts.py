@@ -174,13 +174,14 @@ async def viewer_of(sessions: Sessions, settings: Settings, access_token: str) -
 
     Raises jwt.InvalidTokenError for a token that we did not sign or that has expired.
     """
-    claims = jwt.decode(
-        access_token,
-        secret_key(settings),
-        algorithms=["HS256"],
-        options={"require": ["exp", "iat", "sub", "sid"]},
-    )
-    session_id = UUID(claims["sid"])
+    required = ["exp", "iat", "sub", "sid"]
+    try:
+        claims = jwt.decode(
+            access_token, secret_key(settings), algorithms=["HS256"], options={"require": required}
+        )
+        session_id = UUID(claims["sid"])
+    except ValueError:
+        raise jwt.InvalidTokenError from None
     live = Session.ended_at.is_(None) & (Session.expires_at > func.now())
     statement = (
         select(*MEMBER).join(Session, Session.user_id == User.id).where(Session.id == session_id, live)

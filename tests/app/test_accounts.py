@@ -1,0 +1,307 @@
+"""What a member may rely on when signing in, and what nobody else may do."""
+
+import asyncio
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import jwt
+import pytest
+from passlib.hash import argon2
+from sqlalchemy import delete, event, func, insert, select, update
+
+from app import accounts, passwords
+from app.accounts import Role
+from app.db import Sessions
+from app.settings import Settings
+from app.tables import Genre, RefreshToken, Session, User
+
+pytestmark = pytest.mark.anyio
+
+PASSWORD = "a long walk home"
+
+
+async def test_a_new_account_is_signed_in(sessions: Sessions, settings: Settings) -> None:
+    before = datetime.now(UTC)
+    tokens = await accounts.sign_up(sessions, settings, "Ada", PASSWORD)
+    assert (tokens.viewer.username, tokens.viewer.role) == ("Ada", Role.USER)
+    seen = await accounts.viewer_of(sessions, settings, tokens.access_token)
+    assert seen == tokens.viewer
+    life = timedelta(seconds=settings.access_token_seconds)
+    assert before - timedelta(seconds=1) <= tokens.expires_at - life <= datetime.now(UTC)
+
+
+async def test_a_password_is_kept_as_argon2id_only(sessions: Sessions, settings: Settings) -> None:
+    tokens = await accounts.sign_up(sessions, settings, "ada", PASSWORD)
+    async with sessions() as session:
+        kept = await session.scalar(select(User.password_hash))
+        hashes = (await session.scalars(select(RefreshToken.token_hash))).all()
+    assert kept is not None
+    assert kept.startswith("$argon2id$v=19$m=19456,t=2,p=1$")
+    assert tokens.refresh_token.encode() not in hashes
+    assert [len(token_hash) for token_hash in hashes] == [32]
+
+
+@pytest.mark.parametrize("again", ["ada", "ADA", "\uff21da"])
+async def test_a_name_is_taken_whatever_its_case(sessions: Sessions, settings: Settings, again: str) -> None:
+    await accounts.sign_up(sessions, settings, "Ada", PASSWORD)
+    with pytest.raises(accounts.UsernameTaken):
+        await accounts.sign_up(sessions, settings, again, PASSWORD)
+
+
+async def test_of_many_who_want_a_name_at_once_one_has_it(sessions: Sessions, settings: Settings) -> None:
+    results = await asyncio.gather(
+        *(accounts.sign_up(sessions, settings, "ada", PASSWORD) for _ in range(5)), return_exceptions=True
+    )
+    assert sum(isinstance(result, accounts.Tokens) for result in results) == 1
+    assert sum(isinstance(result, accounts.UsernameTaken) for result in results) == 4
+
+
+@pytest.mark.parametrize(
+    "username",
+    [
+        "",
+        "a",
+        "with space",
+        "new\nline",
+        "nul\0",
+        "half \ud800",
+        "\ud800\ud800",
+        "x" * 65,
+        "<b>",
+        "x" * 10**6,
+    ],
+)
+async def test_names_that_are_refused(sessions: Sessions, settings: Settings, username: str) -> None:
+    with pytest.raises(accounts.InvalidUsername):
+        await accounts.sign_up(sessions, settings, username, PASSWORD)
+    with pytest.raises(accounts.InvalidCredentials):
+        await accounts.log_in(sessions, settings, username, PASSWORD)
+
+
+@pytest.mark.parametrize(
+    ("password", "rule"),
+    [
+        ("", "at least 8"),
+        ("seven77", "at least 8"),
+        ("x1y2" * 33, "at most 128"),
+        ("x1y2" * 250_000, "at most 128"),
+        ("nul\0 within", "control"),
+        ("half \ud800 character", "control"),
+        ("Grace.Hopper", "username"),
+        ("PassWord123", "commonest"),
+        ("\uff50assword123", "commonest"),
+        ("abababababab", "different"),
+    ],
+)
+async def test_weak_passwords_are_refused_by_rule(
+    sessions: Sessions, settings: Settings, password: str, rule: str
+) -> None:
+    with pytest.raises(accounts.WeakPassword, match=rule):
+        await accounts.sign_up(sessions, settings, "grace.hopper", password)
+    with pytest.raises(accounts.InvalidCredentials):
+        await accounts.log_in(sessions, settings, "grace.hopper", password)
+
+
+@pytest.mark.parametrize("password", ["12 ‰ of Çelik", "👩‍🚀 to the moon", "x1y2" * 32, "пароль из слов"])
+async def test_any_script_makes_a_password(sessions: Sessions, settings: Settings, password: str) -> None:
+    await accounts.sign_up(sessions, settings, "ada", password)
+    await accounts.log_in(sessions, settings, "ADA", password)
+    with pytest.raises(accounts.InvalidCredentials):
+        await accounts.log_in(sessions, settings, "ada", password[:-1])
+
+
+async def test_a_password_is_the_same_however_composed(sessions: Sessions, settings: Settings) -> None:
+    await accounts.sign_up(sessions, settings, "ada", "cafe\u0301 au lait")
+    await accounts.log_in(sessions, settings, "ada", "caf\u00e9 au lait")
+
+
+async def test_a_stranger_learns_nothing_from_a_failure(
+    sessions: Sessions, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await accounts.sign_up(sessions, settings, "ada", PASSWORD)
+    async with sessions.begin() as session:
+        await session.execute(insert(User).values(username="imported"))
+    work = []
+    in_thread = passwords.in_thread
+
+    async def counted(function: Callable[..., Any], *arguments: str) -> Any:
+        work.append(1)
+        return await in_thread(function, *arguments)
+
+    monkeypatch.setattr(passwords, "in_thread", counted)
+    texts = set()
+    attempts = [
+        ("ada", "wrong"),
+        ("nobody", PASSWORD),
+        ("imported", ""),
+        ("imported", PASSWORD),
+        ("\0", PASSWORD),
+    ]
+    for username, password in attempts:
+        with pytest.raises(accounts.InvalidCredentials) as failure:
+            await accounts.log_in(sessions, settings, username, password)
+        texts.add(str(failure.value))
+    assert len(texts) == 1
+    assert len(work) == len(attempts)
+
+
+async def test_a_hash_with_former_parameters_is_made_anew(sessions: Sessions, settings: Settings) -> None:
+    former = argon2.using(type="ID", memory_cost=8192, time_cost=1, parallelism=1).hash(PASSWORD)
+    async with sessions.begin() as session:
+        await session.execute(insert(User).values(username="ada", password_hash=former))
+    await accounts.log_in(sessions, settings, "ada", PASSWORD)
+    async with sessions() as session:
+        kept = await session.scalar(select(User.password_hash))
+    assert kept is not None
+    assert "m=19456,t=2,p=1" in kept
+    await accounts.log_in(sessions, settings, "ada", PASSWORD)
+
+
+async def test_logging_out_ends_that_session_at_once(sessions: Sessions, settings: Settings) -> None:
+    here = await accounts.sign_up(sessions, settings, "ada", PASSWORD)
+    there = await accounts.log_in(sessions, settings, "ada", PASSWORD)
+    await accounts.log_out(sessions, here.viewer)
+    assert await accounts.viewer_of(sessions, settings, here.access_token) is None
+    assert await accounts.viewer_of(sessions, settings, there.access_token) == there.viewer
+    with pytest.raises(accounts.InvalidRefreshToken):
+        await accounts.refresh_session(sessions, settings, here.refresh_token)
+
+
+async def test_refreshing_gives_new_tokens_for_the_same_session(
+    sessions: Sessions, settings: Settings
+) -> None:
+    first = await accounts.sign_up(sessions, settings, "ada", PASSWORD)
+    second = await accounts.refresh_session(sessions, settings, first.refresh_token)
+    third = await accounts.refresh_session(sessions, settings, second.refresh_token)
+    assert len({first.refresh_token, second.refresh_token, third.refresh_token}) == 3
+    assert third.viewer == first.viewer
+    assert await accounts.viewer_of(sessions, settings, third.access_token) == first.viewer
+
+
+async def test_a_refresh_token_shown_twice_ends_its_family(sessions: Sessions, settings: Settings) -> None:
+    stolen = await accounts.sign_up(sessions, settings, "ada", PASSWORD)
+    other = await accounts.log_in(sessions, settings, "ada", PASSWORD)
+    renewed = await accounts.refresh_session(sessions, settings, stolen.refresh_token)
+    with pytest.raises(accounts.InvalidRefreshToken):
+        await accounts.refresh_session(sessions, settings, stolen.refresh_token)
+    with pytest.raises(accounts.InvalidRefreshToken):
+        await accounts.refresh_session(sessions, settings, renewed.refresh_token)
+    assert await accounts.viewer_of(sessions, settings, renewed.access_token) is None
+    assert await accounts.viewer_of(sessions, settings, other.access_token) == other.viewer
+
+
+async def test_two_refreshes_at_once_never_both_succeed(sessions: Sessions, settings: Settings) -> None:
+    tokens = await accounts.sign_up(sessions, settings, "ada", PASSWORD)
+    results = await asyncio.gather(
+        *(accounts.refresh_session(sessions, settings, tokens.refresh_token) for _ in range(6)),
+        return_exceptions=True,
+    )
+    assert sum(isinstance(result, accounts.Tokens) for result in results) == 1
+    assert sum(isinstance(result, accounts.InvalidRefreshToken) for result in results) == 5
+    assert await accounts.viewer_of(sessions, settings, tokens.access_token) is None
+
+
+@pytest.mark.parametrize("token", ["", "guess", "\ud800", "x" * 10**6])
+async def test_refresh_tokens_that_nobody_was_given(
+    sessions: Sessions, settings: Settings, token: str
+) -> None:
+    with pytest.raises(accounts.InvalidRefreshToken):
+        await accounts.refresh_session(sessions, settings, token)
+
+
+async def test_a_session_not_used_for_its_time_is_over(sessions: Sessions, settings: Settings) -> None:
+    tokens = await accounts.sign_up(sessions, settings, "ada", PASSWORD)
+    async with sessions.begin() as session:
+        await session.execute(update(Session).values(expires_at=func.now()))
+    assert await accounts.viewer_of(sessions, settings, tokens.access_token) is None
+    with pytest.raises(accounts.InvalidRefreshToken):
+        await accounts.refresh_session(sessions, settings, tokens.refresh_token)
+    await accounts.log_in(sessions, settings, "ada", PASSWORD)
+    async with sessions() as session:
+        assert await session.scalar(select(func.count()).select_from(Session)) == 1
+
+
+async def test_refreshing_puts_off_the_end(sessions: Sessions, settings: Settings) -> None:
+    tokens = await accounts.sign_up(sessions, settings, "ada", PASSWORD)
+    soon = datetime.now(UTC) + timedelta(minutes=1)
+    async with sessions.begin() as session:
+        await session.execute(update(Session).values(expires_at=soon))
+    await accounts.refresh_session(sessions, settings, tokens.refresh_token)
+    async with sessions() as session:
+        expires_at = await session.scalar(select(Session.expires_at))
+    assert expires_at is not None
+    assert expires_at > soon + timedelta(days=settings.refresh_token_days - 1)
+
+
+async def test_access_tokens_that_are_refused(sessions: Sessions, settings: Settings) -> None:
+    tokens = await accounts.sign_up(sessions, settings, "ada", PASSWORD)
+    claims = jwt.decode(tokens.access_token, options={"verify_signature": False})
+    key = accounts.secret_key(settings)
+    past = datetime.now(UTC) - timedelta(seconds=1)
+    forged = [
+        "",
+        "not.a.token",
+        tokens.access_token[:-4],
+        jwt.encode(claims, "another secret of the same length", algorithm="HS256"),
+        jwt.encode(claims, "", algorithm="none"),
+        jwt.encode(claims, key.ljust(64), algorithm="HS512"),
+        jwt.encode({**claims, "exp": past}, key, algorithm="HS256"),
+        jwt.encode({name: claims[name] for name in ("sub", "exp", "iat")}, key, algorithm="HS256"),
+        jwt.encode({**claims, "sid": "no uuid"}, key, algorithm="HS256"),
+        "\ud800.\ud800.\ud800",
+    ]
+    for token in forged:
+        with pytest.raises(jwt.InvalidTokenError):
+            await accounts.viewer_of(sessions, settings, token)
+    other = jwt.encode({**claims, "sub": "999"}, key, algorithm="HS256")
+    assert await accounts.viewer_of(sessions, settings, other) is None
+
+
+async def test_a_deleted_account_is_signed_out(sessions: Sessions, settings: Settings) -> None:
+    tokens = await accounts.sign_up(sessions, settings, "ada", PASSWORD)
+    async with sessions.begin() as session:
+        await session.execute(delete(User))
+    assert await accounts.viewer_of(sessions, settings, tokens.access_token) is None
+    with pytest.raises(accounts.InvalidRefreshToken):
+        await accounts.refresh_session(sessions, settings, tokens.refresh_token)
+
+
+async def test_recognising_a_viewer_takes_one_statement(sessions: Sessions, settings: Settings) -> None:
+    tokens = await accounts.sign_up(sessions, settings, "ada", PASSWORD)
+    statements: list[str] = []
+    engine = sessions.kw["bind"].sync_engine
+    event.listen(engine, "before_cursor_execute", lambda *arguments: statements.append(arguments[2]))
+    await accounts.viewer_of(sessions, settings, tokens.access_token)
+    assert len(statements) == 1
+
+
+async def test_an_operator_makes_an_administrator(sessions: Sessions, settings: Settings) -> None:
+    member = await accounts.sign_up(sessions, settings, "ada", PASSWORD)
+    await accounts.create_admin(sessions, "Ada", "another long walk")
+    await accounts.create_admin(sessions, "root.of.all", "another long walk")
+    assert await accounts.viewer_of(sessions, settings, member.access_token) is None
+    for username in ("ada", "root.of.all"):
+        tokens = await accounts.log_in(sessions, settings, username, "another long walk")
+        assert tokens.viewer.role is Role.ADMIN
+    with pytest.raises(accounts.WeakPassword):
+        await accounts.create_admin(sessions, "ada", "password")
+
+
+async def test_favorite_genres_keep_the_members_order(sessions: Sessions, settings: Settings) -> None:
+    async with sessions.begin() as session:
+        names = ["Comedy", "Drama", "Horror"]
+        added = insert(Genre).values([{"name": name} for name in names]).returning(Genre.id)
+        comedy, drama, horror = (await session.scalars(added)).all()
+    user_id = (await accounts.sign_up(sessions, settings, "ada", PASSWORD)).viewer.id
+    await accounts.set_favorite_genres(sessions, user_id, [horror, comedy, horror])
+    assert await accounts.favorite_genre_ids(sessions, user_id) == [horror, comedy]
+    with pytest.raises(accounts.UnknownGenre):
+        await accounts.set_favorite_genres(sessions, user_id, [drama, 999])
+    async with sessions() as session:
+        assert await accounts.favorite_genre_names(session, user_id) == ("Horror", "Comedy")
+    choices = [[comedy, drama], [horror], [drama, horror, comedy]]
+    await asyncio.gather(*(accounts.set_favorite_genres(sessions, user_id, choice) for choice in choices))
+    assert await accounts.favorite_genre_ids(sessions, user_id) in choices
+    await accounts.set_favorite_genres(sessions, user_id, [])
+    assert await accounts.favorite_genre_ids(sessions, user_id) == []
