@@ -1,0 +1,188 @@
+"""Events are stored whole or not at all, once; and say what members meant by them."""
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from sqlalchemy import func, insert, select
+
+from app import feedback, ratings, tables
+from app.db import Sessions
+from app.feedback import Event, InvalidFeedback, Kind
+
+pytestmark = pytest.mark.anyio
+
+NOW = datetime.now(UTC)
+
+
+async def add_member(sessions: Sessions, username: str) -> int:
+    added = insert(tables.User).values(username=username).returning(tables.User.id)
+    async with sessions.begin() as session:
+        return (await session.scalars(added)).one()
+
+
+@pytest.fixture
+async def member(sessions: Sessions) -> int:
+    return await add_member(sessions, "ada")
+
+
+@pytest.fixture
+async def films(sessions: Sessions) -> list[int]:
+    titles = [{"title": f"Film {number}"} for number in range(12)]
+    async with sessions.begin() as session:
+        return list(
+            (await session.scalars(insert(tables.Movie).values(titles).returning(tables.Movie.id))).all()
+        )
+
+
+async def stored(sessions: Sessions) -> int:
+    async with sessions() as session:
+        return await session.scalar(select(func.count()).select_from(tables.Feedback)) or 0
+
+
+async def graded(sessions: Sessions, user_id: int, until: datetime | None = None) -> dict[int, float]:
+    async with sessions() as session:
+        signals = await feedback.signals(session, user_id, until)
+    return dict(zip(signals.movie_ids.tolist(), signals.stars.tolist(), strict=True))
+
+
+async def hidden(sessions: Sessions, user_id: int) -> list[int]:
+    async with sessions() as session:
+        return sorted((await feedback.signals(session, user_id)).hidden.tolist())
+
+
+async def test_an_event_is_kept_as_it_was_sent(sessions: Sessions, member: int, films: list[int]) -> None:
+    moment = datetime(2024, 2, 29, 23, 59, 59, 999999, tzinfo=UTC)
+    event = Event(films[0], Kind.WATCH, uuid4(), 3, 0.5, moment, "once")
+    assert await feedback.record(sessions, member, [event, Event(films[1], Kind.CLICK)]) == 2
+    async with sessions() as session:
+        first, second = (await session.scalars(select(tables.Feedback).order_by(tables.Feedback.id))).all()
+    sent = (event.movie_id, "WATCH", event.request_id, 3, 0.5, moment, "once")
+    kept = (first.movie_id, first.kind, first.request_id, first.position, first.watched_fraction)
+    assert (*kept, first.occurred_at, first.idempotency_key) == sent
+    assert (second.movie_id, second.kind, second.request_id, second.idempotency_key) == (
+        films[1],
+        "CLICK",
+        None,
+        None,
+    )
+    assert NOW <= second.occurred_at <= datetime.now(UTC)
+
+
+async def test_a_batch_sent_again_is_accepted_but_kept_once(
+    sessions: Sessions, member: int, films: list[int]
+) -> None:
+    batch = [Event(film, Kind.IMPRESSION, idempotency_key=f"key {film}") for film in films]
+    batch.append(batch[0])
+    assert await feedback.record(sessions, member, batch) == 13
+    # A client that heard nothing tries again, from two places and in another order.
+    await asyncio.gather(*(feedback.record(sessions, member, batch[:: 1 - 2 * (n % 2)]) for n in range(6)))
+    assert await stored(sessions) == 12
+    await feedback.record(sessions, await add_member(sessions, "bob"), batch)
+    assert await stored(sessions) == 24
+
+
+@pytest.mark.parametrize(
+    ("field", "wrong"),
+    [
+        ("movieId", {"movie_id": 0}),
+        ("movieId", {"movie_id": 2**62}),
+        ("watchedFraction", {"watched_fraction": 1.01}),
+        ("watchedFraction", {"watched_fraction": -0.01}),
+        ("watchedFraction", {"watched_fraction": float("nan")}),
+        ("position", {"position": -1}),
+        ("position", {"position": 2**31}),
+        ("occurredAt", {"occurred_at": NOW + timedelta(hours=1)}),
+        ("occurredAt", {"occurred_at": datetime(1999, 12, 31, tzinfo=UTC)}),
+        ("occurredAt", {"occurred_at": datetime.max.replace(tzinfo=UTC)}),
+        ("idempotencyKey", {"idempotency_key": ""}),
+        ("idempotencyKey", {"idempotency_key": "nul\0"}),
+        ("idempotencyKey", {"idempotency_key": "\ud800"}),
+        ("idempotencyKey", {"idempotency_key": "x" * 201}),
+    ],
+)
+async def test_one_wrong_event_refuses_the_batch(
+    sessions: Sessions, member: int, films: list[int], field: str, wrong: dict[str, Any]
+) -> None:
+    batch = [Event(films[0], Kind.LIKE), Event(**{"movie_id": films[1], "kind": Kind.WATCH, **wrong})]
+    with pytest.raises(InvalidFeedback, match=rf"^events\[1\]\.{field} ") as refused:
+        await feedback.record(sessions, member, batch)
+    assert (refused.value.index, refused.value.field) == (1, field)
+    assert await stored(sessions) == 0
+
+
+async def test_a_batch_has_at_most_500_events(sessions: Sessions, member: int, films: list[int]) -> None:
+    with pytest.raises(InvalidFeedback, match="500"):
+        await feedback.record(sessions, member, [Event(films[0], Kind.CLICK)] * 501)
+    assert await stored(sessions) == 0
+    assert await feedback.record(sessions, member, [Event(films[0], Kind.CLICK)] * 500) == 500
+    assert await feedback.record(sessions, member, []) == 0
+    assert await stored(sessions) == 500
+
+
+async def test_events_become_graded_observations(sessions: Sessions, member: int, films: list[int]) -> None:
+    batch = [
+        Event(films[0], Kind.LIKE),
+        Event(films[1], Kind.DISLIKE),
+        Event(films[2], Kind.NOT_INTERESTED),
+        Event(films[3], Kind.WATCH, watched_fraction=0.9),
+        Event(films[4], Kind.WATCH, watched_fraction=0.1),
+        Event(films[5], Kind.WATCH, watched_fraction=0.5),
+        Event(films[6], Kind.WATCH),
+        Event(films[7], Kind.WATCHLIST),
+        Event(films[8], Kind.CLICK),
+        Event(films[9], Kind.IMPRESSION),
+    ]
+    assert await graded(sessions, member) == {}
+    await feedback.record(sessions, member, batch)
+    expected = {films[0]: 4.5, films[1]: 1.5, films[2]: 2.0, films[3]: 4.0, films[4]: 2.5}
+    assert await graded(sessions, member) == expected
+    assert await hidden(sessions, member) == [films[2]]
+
+
+async def test_the_latest_opinion_counts_and_outweighs_watching(
+    sessions: Sessions, member: int, films: list[int]
+) -> None:
+    earlier, later = NOW - timedelta(days=2), NOW - timedelta(days=1)
+    changed, late, film, pieces = films[:4]
+    batch = [
+        Event(changed, Kind.LIKE),
+        Event(changed, Kind.DISLIKE),
+        Event(late, Kind.LIKE, occurred_at=later),
+        Event(late, Kind.DISLIKE, occurred_at=earlier),
+        Event(film, Kind.DISLIKE, occurred_at=earlier),
+        Event(film, Kind.WATCH, watched_fraction=1.0, occurred_at=later),
+        Event(pieces, Kind.WATCH, watched_fraction=0.95, occurred_at=earlier),
+        Event(pieces, Kind.WATCH, watched_fraction=0.05, occurred_at=later),
+    ]
+    await feedback.record(sessions, member, batch)
+    assert await graded(sessions, member) == {changed: 1.5, late: 4.5, film: 1.5, pieces: 4.0}
+    async with sessions() as session:
+        signals = await feedback.signals(session, member)
+    times = dict(zip(signals.movie_ids.tolist(), signals.timestamps.tolist(), strict=True))
+    assert times[late] == int(later.timestamp())
+
+
+async def test_a_rating_takes_the_place_of_events(sessions: Sessions, member: int, films: list[int]) -> None:
+    await feedback.record(
+        sessions, member, [Event(films[0], Kind.LIKE), Event(films[1], Kind.NOT_INTERESTED)]
+    )
+    between = datetime.now(UTC)
+    await ratings.rate(sessions, member, films[0], 1)
+    await ratings.rate(sessions, member, films[1], 5)
+    assert await graded(sessions, member) == {}
+    assert await hidden(sessions, member) == [films[1]]
+    assert await graded(sessions, member, between) == {films[0]: 4.5, films[1]: 2.0}
+
+
+async def test_signals_are_as_of_when_we_heard_of_them(
+    sessions: Sessions, member: int, films: list[int]
+) -> None:
+    await feedback.record(sessions, member, [Event(films[0], Kind.LIKE)])
+    between = datetime.now(UTC)
+    await feedback.record(sessions, member, [Event(films[1], Kind.LIKE, occurred_at=NOW - timedelta(days=9))])
+    assert await graded(sessions, member, between) == {films[0]: 4.5}
+    assert await graded(sessions, member) == {films[0]: 4.5, films[1]: 4.5}
+    assert await graded(sessions, await add_member(sessions, "bob")) == {}
