@@ -5,6 +5,7 @@ Sampled candidates change which model wins (Krichene and Rendle, KDD 2020), so t
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Protocol
 
 import numpy as np
@@ -93,7 +94,7 @@ def evaluate(
     per_user: dict[str, dict[str, NDArray[np.float64]]] = {}
     totals: dict[str, dict[str, float]] = {}
     for name, scorer in entries.items():
-        lists = rank_all(split, scorer, user_idx, max(ks), lambda done, at=name: progress(at, done))
+        lists = rank_all(split, scorer, user_idx, max(ks), partial(progress, name))
         per_user[name] = _ranking_figures(split, lists, user_idx, ks, vectors)
         totals[name] = _totals(split.train, lists, ks)
     return Evaluation(
@@ -174,7 +175,7 @@ def _ranking_figures(
         n_relevant[row] = len(relevant)
     # One rater more for each film: what nobody rated is very novel, not infinitely so.
     share = (_counts(split.train) + 1) / (split.train.n_users + 1)
-    figures = {}
+    figures: dict[str, NDArray[np.float64]] = {}
     for k in ks:
         shown = [row[:k][row[:k] >= 0] for row in lists]
         figures |= {

@@ -77,7 +77,7 @@ def coverage(exposure: NDArray[np.integer]) -> float:
 
 
 def gini(exposure: NDArray[np.integer]) -> float:
-    """Inequality of exposure over the catalogue: 0 when all films are shown alike, near 1 when only one is."""
+    """Inequality of exposure over the catalogue: 0 when all films are shown alike, near 1 when one is."""
     ordered = np.sort(exposure).astype(np.float64)
     n, total = len(ordered), ordered.sum()
     return float((2 * np.arange(1, n + 1) - n - 1) @ ordered / (n * total)) if total else float("nan")

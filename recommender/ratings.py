@@ -1,0 +1,106 @@
+"""Stars: how many of five a user would give a film, and how sure that is."""
+
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recommender.interactions import MAX_STARS, MIN_STARS, History
+
+Floats = NDArray[np.float64]
+PRIOR_RATINGS = 10.0  # weight of everyone's noise in one user's
+NORMAL_80 = 1.2816  # standard deviations to each side that hold 80 % of a normal
+
+
+@dataclass(frozen=True, slots=True)
+class Taste:
+    """One user's posterior, folded in from a history: bias first, then factors, and their covariance."""
+
+    mean: Floats  # (d + 1,)
+    covariance: Floats  # (d + 1, d + 1)
+    noise: float  # variance of the user's own ratings around the prediction, stars^2
+
+
+@dataclass(frozen=True, slots=True)
+class StarsModel:
+    """Biased matrix factorisation with Gaussian posteriors over users and films.
+
+        stars(u, i) = mean + b_u + b_i + p_u . q_i + noise,   b, p of users ~ N(0, 1 / user_precision),
+        (b_i, q_i) ~ N([content_i, 1] content_map, 1 / item_precision)
+
+    Fitted by mean-field variational Bayes, which minimises the free energy (Lim and Teh, "Variational
+    Bayesian Approach to Movie Rating Prediction", KDD Cup 2007); the films' priors are regressed on content
+    as in Agarwal and Chen, "Regression-based Latent Factor Models", KDD 2009. The precisions are learnt too,
+    so that no strength of regularization has to be chosen for a data set.
+    """
+
+    mean: float
+    noise: float  # stars^2
+    width: float  # half-width of the 80 % interval in predicted standard deviations
+    user_precision: NDArray[np.float32]  # (d + 1,)
+    items: NDArray[np.float32]  # (n_items, d + 1), posterior means: bias first, then factors
+    item_variance: NDArray[np.float32]  # (n_items, d + 1)
+    item_precision: NDArray[np.float32]  # (d + 1,), around the mean that content gives
+    content_map: NDArray[np.float32]  # (content width + 1, d + 1)
+    known: NDArray[np.bool_]  # (n_items,), rated in training or with content
+
+    def fold_in(self, history: History) -> Taste:
+        """The user's posterior given the films' means and variances; the prior with an empty history."""
+        observed = self.known[history.item_idx]
+        idx = history.item_idx[observed]
+        films = self.items[idx].astype(np.float64)
+        target = history.stars[observed] - self.mean - films[:, 0]
+        films[:, 0] = 1
+        spread = self.item_variance[idx].sum(axis=0, dtype=np.float64)
+        spread[0] = 0
+        precision = films.T @ films / self.noise  # (d + 1, n) @ (n, d + 1)
+        precision[np.diag_indices_from(precision)] += spread / self.noise + self.user_precision
+        covariance = np.linalg.inv(precision).astype(np.float64, copy=False)
+        mean = covariance @ (films.T @ target) / self.noise
+        squares = float(((target - films @ mean) ** 2).sum())
+        return Taste(mean, covariance, (PRIOR_RATINGS * self.noise + squares) / (PRIOR_RATINGS + len(idx)))
+
+    def predict(self, taste: Taste, item_idx: NDArray[np.integer]) -> tuple[Floats, Floats]:
+        """Mean, not yet clipped to the scale, and standard deviation, both in stars and float64 (n,).
+
+        The mean is nan for films with neither ratings nor content.
+        """
+        films = self.items[item_idx].astype(np.float64)
+        spread = self.item_variance[item_idx].astype(np.float64)
+        bias = films[:, 0].copy()
+        films[:, 0] = 1
+        stars = self.mean + bias + films @ taste.mean
+        stars[~self.known[item_idx]] = np.nan
+        second_moment = taste.mean**2 + np.diag(taste.covariance)
+        second_moment[0] = 1  # the film's own bias stands alone
+        variance = taste.noise + spread @ second_moment
+        variance += np.einsum("nd,de,ne->n", films, taste.covariance, films)
+        return stars, np.sqrt(variance)
+
+    def interval(self, stars: Floats, deviation: Floats) -> tuple[Floats, Floats]:
+        """Bounds that hold the rating in 80 % of cases, on the scale of stars."""
+        centre, reach = np.clip(stars, MIN_STARS, MAX_STARS), self.width * deviation
+        return np.maximum(centre - reach, MIN_STARS), np.minimum(centre + reach, MAX_STARS)
+
+    def prior(self, content: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Rows of `items` and `item_variance` for films that nobody has rated, from content (n, width)."""
+        rows = (with_one(content) @ self.content_map).astype(np.float32)
+        return rows, np.broadcast_to(1 / self.item_precision, rows.shape).astype(np.float32)
+
+    def arrays(self) -> dict[str, NDArray[np.generic]]:
+        """The whole state."""
+        names = ("user_precision", "items", "item_variance", "item_precision", "content_map", "known")
+        scalars = np.array([self.mean, self.noise, self.width], np.float64)
+        return {"scalars": scalars, **{name: getattr(self, name) for name in names}}
+
+    @classmethod
+    def from_arrays(cls, arrays: dict[str, NDArray[Any]]) -> Self:
+        mean, noise, width = (float(value) for value in arrays["scalars"])
+        rest = {name: array for name, array in arrays.items() if name != "scalars"}
+        return cls(mean=mean, noise=noise, width=width, **rest)
+
+
+def with_one(content: NDArray[np.float32]) -> Floats:
+    """(n, width + 1) float64: content rows with a constant, for the regression of films on content."""
+    return np.concatenate([content.astype(np.float64), np.ones((len(content), 1))], axis=1)

@@ -1,0 +1,194 @@
+"""Fitting of the stars model: compiled half-steps, for training only; serving never imports this module."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+from numba import njit, prange
+from numpy.typing import NDArray
+from scipy.sparse import csr_matrix
+
+from recommender.interactions import Interactions
+from recommender.ratings import NORMAL_80, Floats, StarsModel, with_one
+
+CONTENT_RIDGE = 1.0  # one film's worth: content rows have length 1
+FIRST_SPREAD = 0.1  # of factors before the first step
+FIRST_PRECISION = 1.0  # loose: a tight prior holds factors at 0, and learns from that to stay tight
+
+
+@dataclass(slots=True)
+class Posterior:
+    """Gaussians over the rows of one side, users or films: bias first, then factors."""
+
+    mean: Floats  # (n, d + 1)
+    variance: Floats  # (n, d + 1)
+    prior: Floats  # (n, d + 1), the prior's mean
+    precision: Floats  # (d + 1,), the prior's
+
+    @classmethod
+    def start(cls, shape: tuple[int, int], spread: Floats | float) -> Self:
+        """Around 0, or around `spread` where the sides must not begin alike."""
+        mean = np.zeros(shape) + spread
+        precision = np.full(shape[1], FIRST_PRECISION)
+        return cls(mean, np.full(shape, FIRST_SPREAD**2), np.zeros(shape), precision)
+
+    def update(self, ratings: csr_matrix, mean: float, others: "Posterior", noise: float) -> None:
+        """The best posterior of the rows of `ratings`, given that of its columns.
+
+        Row by row, with x = (1, q) of a column, V its variances and y = stars - mean - b of that column:
+        A = diag(precision) + sum (x x' + diag(0, V)) / noise,   A m = precision prior + sum x y / noise.
+        """
+        _solve_rows(
+            ratings.indptr,
+            ratings.indices,
+            ratings.data - np.float64(mean),
+            others.mean,
+            others.variance,
+            self.prior,
+            self.precision,
+            noise,
+            self.mean,
+            self.variance,
+        )
+
+    def learn_precision(self, rows: NDArray[np.bool_] | slice = slice(None)) -> None:
+        """The prior's precision that makes these rows' posteriors likeliest (empirical Bayes)."""
+        away = (self.mean[rows] - self.prior[rows]) ** 2 + self.variance[rows]
+        self.precision = 1 / away.mean(axis=0)
+
+    def forget(self, rows: NDArray[np.bool_]) -> None:
+        """Back to the prior, as it stands at the end of the fit."""
+        self.mean[rows] = self.prior[rows]
+        self.variance[rows] = 1 / self.precision
+
+
+def expected_noise(ratings: csr_matrix, mean: float, users: Posterior, items: Posterior) -> float:
+    """Mean squared error that the posteriors expect on the ratings, stars^2."""
+    sums = _expected_squares(
+        ratings.indptr,
+        ratings.indices,
+        ratings.data - np.float64(mean),
+        users.mean,
+        users.variance,
+        items.mean,
+        items.variance,
+    )
+    return float(sums.sum() / np.float64(ratings.nnz))
+
+
+def fit_stars(
+    interactions: Interactions,
+    content: NDArray[np.float32],
+    *,
+    factors: int = 16,
+    iterations: int = 30,
+    rng: np.random.Generator,
+    progress: Callable[[float], None] = lambda _fraction: None,
+) -> StarsModel:
+    """Fit on all ratings given; content: float32 (n_items, width), a row of 0 where nothing is known.
+
+    The same to the last bit for one state of `rng`, whatever the number of threads. Raises ValueError when
+    there is no rating. The interval is as wide as a normal's until `calibration.fit_judge` has measured it.
+    """
+    if not interactions.nnz:
+        raise ValueError("stars cannot be learnt from no ratings")
+    by_user = interactions.user_items
+    by_item = csr_matrix(by_user.T)
+    rated = np.diff(by_item.indptr) > 0
+    mean = float(by_user.data.mean(dtype=np.float64))
+    noise = float(by_user.data.var(dtype=np.float64))
+    described = with_one(content)
+    regression = _ridge(described[rated])
+    spread = FIRST_SPREAD * rng.standard_normal((interactions.n_items, factors + 1))
+    users = Posterior.start((interactions.n_users, factors + 1), 0.0)
+    items = Posterior.start(spread.shape, spread)
+    for step in range(iterations):
+        users.update(by_user, mean, items, noise)
+        users.learn_precision()
+        items.update(by_item, mean, users, noise)
+        content_map = regression @ items.mean[rated]  # (width + 1, n) @ (n, d + 1)
+        items.prior = described @ content_map
+        items.learn_precision(rated)
+        noise = expected_noise(by_user, mean, users, items)
+        progress((step + 1) / iterations)
+    items.forget(~rated)
+    return StarsModel(
+        mean=mean,
+        noise=noise,
+        width=NORMAL_80,
+        user_precision=users.precision.astype(np.float32),
+        items=items.mean.astype(np.float32),
+        item_variance=items.variance.astype(np.float32),
+        item_precision=items.precision.astype(np.float32),
+        content_map=content_map.astype(np.float32),
+        known=rated | content.any(axis=1),
+    )
+
+
+def _ridge(described: Floats) -> Floats:
+    """(width + 1, n): times the films' rows it gives their ridge regression on content."""
+    gram = described.T @ described
+    gram[np.diag_indices_from(gram)] += CONTENT_RIDGE
+    return np.asarray(np.linalg.solve(gram, described.T))
+
+
+@njit(cache=True, parallel=True)
+def _solve_rows(  # noqa: PLR0917 - numba calls by position
+    indptr: NDArray[Any],
+    indices: NDArray[Any],
+    centred: Floats,
+    others: Floats,
+    other_variance: Floats,
+    prior: Floats,
+    precision: Floats,
+    noise: float,
+    means: Floats,
+    variances: Floats,
+) -> None:
+    size = precision.shape[0]
+    for row in prange(indptr.shape[0] - 1):
+        left = np.diag(precision)
+        right = precision * prior[row]
+        for at in range(indptr[row], indptr[row + 1]):
+            column = indices[at]
+            x = others[column].copy()
+            target = (centred[at] - x[0]) / noise
+            x[0] = 1.0
+            for a in range(size):
+                right[a] += x[a] * target
+                for b in range(a + 1):
+                    left[a, b] += x[a] * x[b] / noise
+                if a > 0:
+                    left[a, a] += other_variance[column, a] / noise
+        for a in range(size):
+            for b in range(a):
+                left[b, a] = left[a, b]
+        covariance = np.linalg.inv(left)
+        means[row] = covariance @ right
+        variances[row] = np.diag(covariance)
+
+
+@njit(cache=True, parallel=True)
+def _expected_squares(  # noqa: PLR0917 - numba calls by position
+    indptr: NDArray[Any],
+    indices: NDArray[Any],
+    centred: Floats,
+    users: Floats,
+    user_variance: Floats,
+    items: Floats,
+    item_variance: Floats,
+) -> Floats:
+    sums = np.zeros(indptr.shape[0] - 1)
+    for row in prange(indptr.shape[0] - 1):
+        for at in range(indptr[row], indptr[row + 1]):
+            column = indices[at]
+            error = centred[at] - users[row, 0] - items[column, 0]
+            spread = user_variance[row, 0] + item_variance[column, 0]
+            for a in range(1, users.shape[1]):
+                p, q = users[row, a], items[column, a]
+                v, w = user_variance[row, a], item_variance[column, a]
+                error -= p * q
+                spread += p * p * w + q * q * v + v * w
+            sums[row] += error * error + spread
+    return sums
