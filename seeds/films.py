@@ -1,0 +1,177 @@
+"""A film as the loaders know it, which films are the same one, and what two sources say of it together."""
+
+import re
+import unicodedata
+from collections.abc import Iterable
+from dataclasses import dataclass, fields, replace
+from datetime import date
+from typing import Any
+
+# Names that other sources have for a MovieLens genre.
+GENRE_NAMES = {"Science Fiction": "Sci-Fi", "Family": "Children", "Music": "Musical"}
+
+_IDS = ("movielens_id", "tmdb_id", "imdb_id")
+_ARTICLES = (
+    "The", "A", "An", "Le", "La", "Les", "Un", "Une", "El", "Los", "Las", "Il", "Lo", "Gli", "I",
+    "Der", "Die", "Das", "Ein", "Eine", "Den", "Det", "De", "Het", "O", "Os", "As",
+)  # fmt: skip
+_YEAR = re.compile(r"\s*\((\d{4})(?:\s*[-\N{EN DASH}]\s*(?:\d{4})?)?\)\s*$")
+_PARENTHESES = re.compile(r"\s+\(([^()]*)\)\s*$")
+_TRAILING_ARTICLE = re.compile(rf"^(.*), ({'|'.join(_ARTICLES)}|L')$")
+_AKA = re.compile(r"^a\.?k\.?a\.?\s+", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Credit:
+    name: str
+    character: str | None = None
+    tmdb_id: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Film:
+    """None and () where a source says nothing."""
+
+    title: str
+    original_title: str | None = None
+    year: int | None = None
+    release_date: date | None = None
+    runtime_minutes: int | None = None
+    original_language: str | None = None  # ISO 639-1
+    countries: tuple[str, ...] = ()  # ISO 3166-1 alpha-2
+    genres: tuple[str, ...] = ()
+    directors: tuple[Credit, ...] = ()
+    cast: tuple[Credit, ...] = ()
+    overview: str | None = None
+    keywords: tuple[str, ...] = ()
+    collection: str | None = None
+    poster_path: str | None = None
+    popularity: float | None = None
+    vote_average: float | None = None  # 0..10
+    vote_count: int | None = None
+    movielens_id: int | None = None
+    tmdb_id: int | None = None
+    imdb_id: str | None = None
+
+
+def parse_title(text: str) -> tuple[str, str | None, int | None]:
+    """Title, other title and year of a MovieLens title.
+
+    "City of Lost Children, The (Cité des enfants perdus, La) (1995)" is "The City of Lost Children",
+    "La Cité des enfants perdus", 1995. Of several other titles the last is told, of "a.k.a." ones none.
+    """
+    rest = text.strip()
+    year = None
+    if match := _YEAR.search(rest):
+        year, rest = int(match[1]), rest[: match.start()]
+    other = None
+    while (match := _PARENTHESES.search(rest)) and match.start() > 0:
+        if rest[: match.start()].casefold().endswith(" or"):
+            break  # Birdman or (The Unexpected Virtue of Ignorance)
+        if other is None and not _AKA.match(match[1]):
+            other = _article_first(match[1].strip()) or None
+        rest = rest[: match.start()]
+    return _article_first(rest.strip()) or text.strip(), other, year
+
+
+def fold(title: str) -> str:
+    """The title without case, accents and punctuation, for comparing."""
+    plain = unicodedata.normalize("NFKD", title).casefold()
+    return re.sub(r"[\W_]+", " ", "".join(c for c in plain if not unicodedata.combining(c))).strip()
+
+
+class FilmIndex:
+    """The films met so far, each under a number that stays; tells which of them a described film is."""
+
+    def __init__(self, films: Iterable[Film] = ()) -> None:
+        self.films: list[Film] = []
+        self._by_id: dict[tuple[str, int | str], int] = {}
+        self._by_title: dict[tuple[str, int | None], list[int]] = {}
+        for film in films:
+            self.add(film)
+
+    def find(self, film: Film) -> int | None:
+        """An id in common decides. Without one, title and year do, unless the ids of a kind differ."""
+        for kind in _IDS:
+            value = getattr(film, kind)
+            if value is not None and (number := self._by_id.get((kind, value))) is not None:
+                return number
+        for title in _titles(film):
+            for number in self._by_title.get((title, film.year), ()):
+                if not _ids_differ(film, self.films[number]):
+                    return number
+        return None
+
+    def add(self, film: Film) -> int:
+        self.films.append(film)
+        self._register(len(self.films) - 1)
+        return len(self.films) - 1
+
+    def update(self, number: int, film: Film, *, authority: bool) -> None:
+        """Let the film of this number say what both say together. See `merge`."""
+        known = self.films[number]
+
+        # An id that is another film's already stays there: it is unique.
+        def own(kind: str) -> Any:
+            value = getattr(film, kind)
+            return value if self._by_id.get((kind, value), number) == number else None
+
+        ids = {kind: own(kind) for kind in _IDS}
+        merged = merge(known, replace(film, **ids), authority=authority)
+        if merged != known:
+            self.films[number] = merged
+            self._register(number)
+
+    def _register(self, number: int) -> None:
+        film = self.films[number]
+        for kind in _IDS:
+            value = getattr(film, kind)
+            if value is not None:
+                self._by_id.setdefault((kind, value), number)
+        for title in _titles(film):
+            numbers = self._by_title.setdefault((title, film.year), [])
+            if number not in numbers:
+                numbers.append(number)
+
+
+def merge(known: Film, other: Film, *, authority: bool) -> Film:
+    """Both films as one. Without `authority`, `other` only fills in what is not known.
+
+    With it, its facts stand; genres and keywords are united, and of two lists of credits the longer stays.
+    An id never changes.
+    """
+    first, second = (other, known) if authority else (known, other)
+    merged = {}
+    for field in fields(Film):
+        value = getattr(first, field.name)
+        merged[field.name] = getattr(second, field.name) if value in (None, ()) else value
+    for kind in _IDS:
+        value = getattr(known, kind)
+        merged[kind] = getattr(other, kind) if value is None else value
+    if authority:
+        for name in ("genres", "keywords"):
+            merged[name] = tuple(dict.fromkeys(getattr(known, name) + getattr(other, name)))
+        for name in ("directors", "cast"):
+            merged[name] = max(getattr(other, name), getattr(known, name), key=_fullness)
+    return Film(**merged)
+
+
+def _fullness(credits_: tuple[Credit, ...]) -> tuple[int, int]:
+    return len(credits_), sum(credit.character is not None for credit in credits_)
+
+
+def _titles(film: Film) -> set[str]:
+    return {fold(title) or title for title in (film.title, film.original_title) if title}
+
+
+def _ids_differ(one: Film, other: Film) -> bool:
+    return any(
+        (a := getattr(one, kind)) is not None and (b := getattr(other, kind)) is not None and a != b
+        for kind in _IDS
+    )
+
+
+def _article_first(title: str) -> str:
+    if match := _TRAILING_ARTICLE.match(title):
+        return f"{match[2]}{'' if match[2].endswith(chr(39)) else ' '}{match[1]}"
+    return title

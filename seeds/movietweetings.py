@@ -1,0 +1,63 @@
+"""MovieTweetings: ratings 0..10 from tweets, films by IMDb id.
+
+Members become users `movietweetings-<id>`; their Twitter ids in users.dat are not read.
+"""
+
+from importlib.resources.abc import Traversable
+from pathlib import Path
+
+import numpy as np
+
+from seeds.dataset import Dataset, store_dataset
+from seeds.files import find, open_source, separated_rows
+from seeds.films import Film, parse_title
+from seeds.movielens import FilmRows, genres_of, imdb_title_id
+from seeds.rating_files import RatingFormat, read_ratings
+from seeds.report import Progress, Report, SourceError, quiet
+
+FORMAT = RatingFormat(separator=b"::", header=False, half_stars_per_unit=1)
+
+
+def load_movietweetings(
+    conn_url: str, source: str | Path, *, strict: bool = False, progress: Progress = quiet
+) -> Report:
+    """Load a folder or zip of MovieTweetings; a second time changes nothing.
+
+    A rating of 0 has no place on a scale that begins at half a star: the row is skipped and counted.
+
+    Raises:
+        SourceError: the source cannot be had or is not MovieTweetings.
+        UnusableRowError: a row cannot be used and `strict` is on; nothing has been stored.
+    """
+    report = Report(dataset="movietweetings", strict=strict)
+    return store_dataset(
+        conn_url, read_movietweetings(open_source(source), report, progress), report, progress
+    )
+
+
+def read_movietweetings(source: Traversable, report: Report, progress: Progress) -> Dataset:
+    movies = find(source, "latest_movies.dat", "movies.dat")
+    ratings = find(source, "latest_ratings.dat", "ratings.dat")
+    if movies is None or ratings is None:
+        raise SourceError(f"{source} has no movies.dat and ratings.dat (or latest_*.dat)")
+    films: dict[int, Film] = {}
+    rows = FilmRows(movies, report)
+    for line, values in separated_rows(movies, "::", 3, report, optional=1):
+        number = rows.accept(line, values[0], values[1], "::".join(values))
+        if number is not None:
+            title, other, year = parse_title(values[1])
+            films[number] = Film(
+                title=title,
+                original_title=other,
+                year=year,
+                genres=genres_of("".join(values[2:])),
+                imdb_id=imdb_title_id(values[0]),
+            )
+    return Dataset(
+        name=report.dataset,
+        member_prefix="movietweetings-",
+        films=list(films.values()),
+        item_ids=np.fromiter(films, dtype=np.int64, count=len(films)),
+        ratings=read_ratings(ratings, FORMAT, report, progress),
+        ratings_file=ratings,
+    )

@@ -1,0 +1,205 @@
+"""Files of ratings, up to tens of millions of rows, read in blocks into numpy arrays.
+
+A block is parsed by pyarrow. Only a block with a row that cannot be used is gone through again row by row, so
+that each such row is reported with its line, at no cost where all is well.
+"""
+
+import zipfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib.resources.abc import Traversable
+from io import BytesIO
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+from pyarrow import csv
+
+from seeds.report import Progress, Report, SourceError
+
+BLOCK_BYTES = 16 << 20
+BOM = b"\xef\xbb\xbf"
+FIELDS = ("userId", "movieId", "rating", "timestamp")
+LAST_SECOND = 4_102_444_800  # 2100-01-01: what lies beyond is not in seconds
+
+_INT64_MAX = (1 << 63) - 1
+
+NOT_A_RATING = "not user, film, rating and time in numbers"
+OFF_SCALE = "not a rating of the scale"
+NOT_A_TIME = "not a time between 1970 and 2100 in seconds"
+RATED_TWICE = "the member rated the film again later"
+REPEATED = "the same row again"
+
+
+@dataclass(frozen=True, slots=True)
+class RatingFormat:
+    """How a file of ratings is laid out."""
+
+    separator: bytes = b","
+    header: bool = True
+    half_stars_per_unit: int = 2  # 2 for stars, 1 for a scale of ten
+
+
+@dataclass(frozen=True, slots=True)
+class RatingRows:
+    """n usable ratings, ordered by member and film, no pair of them twice; ids are the file's."""
+
+    user_ids: NDArray[np.int64]
+    item_ids: NDArray[np.int64]
+    half_stars: NDArray[np.int16]
+    timestamps: NDArray[np.int64]  # seconds
+    lines: NDArray[np.uint32]  # 1-based line of the file
+
+    def __len__(self) -> int:
+        return len(self.user_ids)
+
+    def take(self, chosen: NDArray[np.bool_] | NDArray[np.int64]) -> "RatingRows":
+        return RatingRows(*(column[chosen] for column in self.columns()))
+
+    def text(self, i: int | np.integer[Any]) -> str:
+        stars = self.half_stars[i] / 2
+        return f"user {self.user_ids[i]}, film {self.item_ids[i]}, {stars:g} stars, time {self.timestamps[i]}"
+
+    def columns(self) -> tuple[NDArray[Any], ...]:
+        return self.user_ids, self.item_ids, self.half_stars, self.timestamps, self.lines
+
+
+_NONE = np.empty(0, dtype=np.int64)
+_EMPTY = RatingRows(_NONE, _NONE, _NONE.astype(np.int16), _NONE, _NONE.astype(np.uint32))
+
+
+@dataclass(frozen=True, slots=True)
+class _Table:
+    """A file of ratings that is being read."""
+
+    file: Traversable
+    layout: RatingFormat
+    report: Report
+    order: list[int]  # where each of FIELDS stands
+    width: int  # fields in a row
+
+
+def read_ratings(file: Traversable, layout: RatingFormat, report: Report, progress: Progress) -> RatingRows:
+    """All ratings of the file that can be used; of a film rated twice by one member the latest counts.
+
+    Raises:
+        SourceError: the header lacks a column.
+    """
+    parts = [_EMPTY]
+    with file.open("rb") as raw:
+        size, done = _size(file), 0
+        names = _header(raw, file) if layout.header else list(FIELDS)
+        table = _Table(file, layout, report, [names.index(name) for name in FIELDS], len(names))
+        for line, block in _blocks(raw, 2 if layout.header else 1):
+            parts.append(_parse_whole(block, line, table) or _parse_by_row(block, line, table))
+            done += len(block)
+            progress(f"reading {file.name}", min(1.0, done / size))
+    rows = RatingRows(*(np.concatenate(c) for c in zip(*(part.columns() for part in parts), strict=True)))
+    return latest(rows, file, report)
+
+
+def _size(file: Traversable) -> int:
+    if isinstance(file, zipfile.Path):
+        return file.root.getinfo(file.at).file_size
+    return file.stat().st_size if isinstance(file, Path) else 1
+
+
+def _header(raw: IO[bytes], file: Traversable) -> list[str]:
+    line = raw.readline().removeprefix(BOM).decode("utf-8", "replace")
+    names = [name.strip().strip('"') for name in line.split(",")]
+    if missing := [name for name in FIELDS if name not in names]:
+        raise SourceError(f"{file}: no column {', '.join(missing)}; there are {', '.join(names)}")
+    return names
+
+
+def _blocks(raw: IO[bytes], line: int) -> Iterator[tuple[int, bytes]]:
+    """(line of its first row, bytes) of each block of whole lines."""
+    bom = BOM
+    while block := raw.read(BLOCK_BYTES):
+        block = (block + raw.readline()).removeprefix(bom)
+        bom = b""
+        yield line, block
+        line += block.count(b"\n")
+
+
+def _parse_whole(block: bytes, line: int, table: _Table) -> RatingRows | None:
+    """The block at once; None when anything in it is not as it should be."""
+    separator = table.layout.separator
+    if len(separator) > 1:  # pyarrow splits at one character only
+        block, separator = block.replace(separator, b"\t"), b"\t"
+    chosen = [str(at) for at in table.order]
+    types = dict(zip(chosen, (pa.int64(), pa.int64(), pa.float64(), pa.int64()), strict=True))
+    try:
+        parsed = csv.read_csv(
+            BytesIO(block),
+            read_options=csv.ReadOptions(
+                column_names=[str(i) for i in range(table.width)], use_threads=False
+            ),
+            parse_options=csv.ParseOptions(delimiter=separator.decode(), ignore_empty_lines=False),
+            convert_options=csv.ConvertOptions(column_types=types, include_columns=chosen),
+        )
+    except pa.ArrowInvalid:
+        return None
+    if any(column.null_count for column in parsed.columns):
+        return None
+    users, items, ratings, times = (column.to_numpy() for column in parsed.columns)
+    half_stars = ratings * table.layout.half_stars_per_unit
+    if not (_on_scale(half_stars).all() and ((times > 0) & (times < LAST_SECOND)).all()):
+        return None
+    lines = np.arange(line, line + len(users), dtype=np.uint32)
+    return RatingRows(users, items, half_stars.astype(np.int16), times, lines)
+
+
+def _on_scale(half_stars: NDArray[np.float64]) -> NDArray[np.bool_]:
+    return np.isin(half_stars, np.arange(1, 11))
+
+
+def _parse_by_row(block: bytes, line: int, table: _Table) -> RatingRows:
+    rows: list[tuple[int, int, int, int, int]] = []
+    for number, raw in enumerate(block.split(b"\n"), line):
+        if not (text := raw.rstrip(b"\r").decode("utf-8", "replace")).strip():
+            continue
+        row = _parse_row(text, table)
+        if isinstance(row, str):
+            table.report.skip(row, str(table.file), number, text)
+        else:
+            rows.append((*row, number))
+    columns = np.array(rows, dtype=np.int64).reshape(-1, 5).T
+    return RatingRows(
+        columns[0], columns[1], columns[2].astype(np.int16), columns[3], columns[4].astype(np.uint32)
+    )
+
+
+def _parse_row(text: str, table: _Table) -> tuple[int, int, int, int] | str:
+    """User, film, half-stars and time; or what is wrong with the row."""
+    values = [value.strip().strip('"') for value in text.split(table.layout.separator.decode())]
+    if len(values) != table.width:
+        return NOT_A_RATING
+    try:
+        user, item, time = (int(values[table.order[i]]) for i in (0, 1, 3))
+        half_stars = float(values[table.order[2]]) * table.layout.half_stars_per_unit
+    except ValueError:
+        return NOT_A_RATING
+    if max(abs(user), abs(item)) > _INT64_MAX:
+        return NOT_A_RATING
+    if not 1 <= half_stars <= 10 or half_stars % 1:  # noqa: PLR2004 - half-stars
+        return OFF_SCALE
+    if not 0 < time < LAST_SECOND:
+        return NOT_A_TIME
+    return user, item, int(half_stars), time
+
+
+def latest(rows: RatingRows, file: Traversable, report: Report) -> RatingRows:
+    """The rows by member and film; of those that rate a film once more the latest."""
+    users, items = rows.user_ids, rows.item_ids
+    if ((users[1:] > users[:-1]) | ((users[1:] == users[:-1]) & (items[1:] > items[:-1]))).all():
+        return rows
+    rows = rows.take(np.lexsort((rows.lines, rows.timestamps, items, users)))
+    again = np.zeros(len(rows), dtype=np.bool_)
+    again[:-1] = (rows.user_ids[1:] == rows.user_ids[:-1]) & (rows.item_ids[1:] == rows.item_ids[:-1])
+    for i in np.flatnonzero(again):
+        same = rows.half_stars[i] == rows.half_stars[i + 1] and rows.timestamps[i] == rows.timestamps[i + 1]
+        report.put_aside(REPEATED if same else RATED_TWICE, str(file), int(rows.lines[i]), rows.text(i))
+    return rows.take(~again)
