@@ -5,7 +5,6 @@ a page of cards needs no statement. Ratings made meanwhile change the counts of 
 """
 
 import asyncio
-import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -17,12 +16,12 @@ from sqlalchemy import text
 
 from app.cards import FILMS, GENRES, Card, GenreRow, PersonRow, card_of, read
 from app.db import Sessions
+from app.facts import UNKNOWN_YEAR, Facts, People
 from recommender.interactions import positions
 
 # `updated_at` is a statement's time and a row is seen after its commit: whoever keeps counts in a transaction
 # that may take longer than this counts up `catalog_revision` in it.
 LONGEST_RATING = timedelta(seconds=15)
-UNKNOWN_YEAR = 0
 
 CHANGES = """
 SELECT revision, now() AS now, movie_ids, rating_count, half_stars_sum
@@ -52,48 +51,23 @@ class MovieFilter:
     people: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class People:
-    """Whose films are where: those of `ids[i]` are `film_positions[starts[i]:starts[i + 1]]`.
-
-    `ids` int64 (n_people,) ascending; `starts` int64 (n_people + 1,); `film_positions` int32 (n_credits,).
-    """
-
-    rows: dict[int, PersonRow]
-    ids_by_name: dict[str, tuple[int, ...]]  # names folded; people who share one stand together
-    ids: NDArray[np.int64]
-    starts: NDArray[np.int64]
-    film_positions: NDArray[np.int32]
-
-    def films_of(self, name: str) -> NDArray[np.int32]:
-        """Positions of the films that anyone of this name directed or played in."""
-        found = positions(self.ids, self.ids_by_name.get(folded(name), ()))
-        parts = [self.film_positions[self.starts[i] : self.starts[i + 1]] for i in found[found >= 0]]
-        return np.concatenate(parts) if parts else np.empty(0, np.int32)
-
-
 @dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
 class Snapshot:
     """The catalogue as of one moment; a refresh makes another that shares what has not changed.
 
     `movie_ids` int64 (n,) ascending, the same object while no film comes or goes; aligned with it: `cards`,
-    `titles` (folded), `rating_count` int32, `half_stars_sum` int64, `years` int16 (0 unknown), `language_idx`
-    int16 (-1 unknown). `has_genre` bool (n_genres, n), aligned with `genres`, which are sorted by name.
+    `rating_count` int32, `half_stars_sum` int64, and the arrays of `facts`. `genres` are sorted by name.
     """
 
     revision: int
     since: datetime  # counts written before are all in
     movie_ids: NDArray[np.int64]
     cards: list[Card]
-    titles: list[str]
     rating_count: NDArray[np.int32]
     half_stars_sum: NDArray[np.int64]
     genres: tuple[GenreRow, ...]
+    facts: Facts
     people: People
-    years: NDArray[np.int16]
-    languages: dict[str, int]
-    language_idx: NDArray[np.int16]
-    has_genre: NDArray[np.bool_]
     position_of: dict[int, int]
     orders: dict[Any, Any] = field(default_factory=dict, init=False)  # what app.catalog has sorted already
 
@@ -103,6 +77,9 @@ class Snapshot:
     def positions(self, movie_ids: NDArray[np.int64] | Sequence[int]) -> NDArray[np.int32]:
         """Positions of films, -1 for one that is not here."""
         return positions(self.movie_ids, movie_ids)
+
+    def genre(self, genre_id: int) -> GenreRow | None:
+        return next((genre for genre in self.genres if genre.id == genre_id), None)
 
     def mean_stars(self) -> NDArray[np.float64]:
         """float64 (n,), nan for a film nobody rated."""
@@ -117,20 +94,21 @@ class Snapshot:
         return keep
 
     def _of_genres(self, wanted: MovieFilter) -> Iterator[NDArray[np.bool_] | bool]:
-        rows = {genre.name: row for genre, row in zip(self.genres, self.has_genre, strict=True)}
+        rows = {genre.name: row for genre, row in zip(self.genres, self.facts.has_genre, strict=True)}
         yield from (rows.get(name, False) for name in wanted.genres)
         yield from (~rows[name] for name in wanted.exclude_genres if name in rows)
 
     def _of_facts(self, wanted: MovieFilter) -> Iterator[NDArray[np.bool_] | bool]:
+        facts = self.facts
         if wanted.year_from is not None or wanted.year_to is not None:
-            yield self.years != UNKNOWN_YEAR
+            yield facts.years != UNKNOWN_YEAR
         if wanted.year_from is not None:
-            yield self.years >= wanted.year_from
+            yield facts.years >= wanted.year_from
         if wanted.year_to is not None:
-            yield self.years <= wanted.year_to
+            yield facts.years <= wanted.year_to
         if wanted.languages:
-            codes = [self.languages[code] for code in wanted.languages if code in self.languages]
-            yield np.logical_or.reduce([self.language_idx == code for code in codes]) if codes else False
+            codes = [facts.languages[code] for code in wanted.languages if code in facts.languages]
+            yield np.logical_or.reduce([facts.language_idx == code for code in codes]) if codes else False
         for name in wanted.people:
             theirs = np.zeros(len(self.cards), np.bool_)
             theirs[self.people.films_of(name)] = True
@@ -141,12 +119,6 @@ class Snapshot:
             yield self.mean_stars() >= wanted.min_rating
         if wanted.min_rating_count is not None:
             yield self.rating_count >= wanted.min_rating_count
-
-
-def folded(words: str) -> str:
-    """Without case and accents, so that `amelie` finds and sorts as `Amélie`."""
-    decomposed = unicodedata.normalize("NFKD", words.casefold())
-    return "".join(char for char in decomposed if not unicodedata.combining(char))
 
 
 async def load(sessions: Sessions) -> Snapshot:
@@ -190,47 +162,19 @@ def built(
     since: datetime,
     genres: dict[int, GenreRow],
     people: dict[int, PersonRow],
-    films: Sequence[Any],
+    films: list[Any],
 ) -> Snapshot:
     cards = [card_of(film, genres, people) for film in films]
-    by_name = tuple(sorted(genres.values(), key=lambda genre: genre.name))
-    languages = {
-        code: i for i, code in enumerate(sorted({card.original_language or "" for card in cards} - {""}))
-    }
-    has_genre = np.zeros((len(by_name), len(cards)), np.bool_)
-    row_of = {genre.id: row for row, genre in enumerate(by_name)}
-    for position, film in enumerate(films):
-        has_genre[[row_of[id_] for id_ in film.genre_ids], position] = True
+    in_order = tuple(sorted(genres.values(), key=lambda genre: genre.name))
     return Snapshot(
         revision=revision,
         since=since,
         movie_ids=np.array([card.id for card in cards], np.int64),
         cards=cards,
-        titles=[folded(card.title) for card in cards],
         rating_count=np.array([film.rating_count for film in films], np.int32),
         half_stars_sum=np.array([film.half_stars_sum for film in films], np.int64),
-        genres=by_name,
-        people=people_of(cards, people),
-        years=np.array([card.year or UNKNOWN_YEAR for card in cards], np.int16),
-        languages=languages,
-        language_idx=np.array([languages.get(card.original_language or "", -1) for card in cards], np.int16),
-        has_genre=has_genre,
+        genres=in_order,
+        facts=Facts.of(cards, in_order),
+        people=People.of(cards, people),
         position_of={card.id: position for position, card in enumerate(cards)},
     )
-
-
-def people_of(cards: list[Card], rows: dict[int, PersonRow]) -> People:
-    film_credits = sorted(
-        {
-            (person.id, position)
-            for position, card in enumerate(cards)
-            for person in (*card.directors, *(player for player, _ in card.cast))
-        }
-    )
-    pairs = np.array(film_credits, np.int64).reshape(-1, 2)
-    ids, starts = np.unique(pairs[:, 0], return_index=True)
-    by_name: dict[str, tuple[int, ...]] = {}
-    for id_ in ids.tolist():
-        name = folded(rows[id_].name)
-        by_name[name] = (*by_name.get(name, ()), id_)
-    return People(rows, by_name, ids, np.append(starts, len(pairs)), pairs[:, 1].astype(np.int32))
