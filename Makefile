@@ -1,0 +1,73 @@
+PYTHON ?= python3
+SHELL := /bin/bash
+MAKEFLAGS += --jobs=2 --no-print-directory
+# The small solves run eight times slower on two BLAS threads than on one.
+export OPENBLAS_NUM_THREADS ?= 1
+export OMP_NUM_THREADS ?= 1
+
+BIN := .venv/bin
+GRAPHIQL := app/graphiql
+COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	--no-header
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help run test check lock clean
+
+help: ## Tell what can be made
+	@sed -nE 's/^([a-z]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
+
+run: .venv/.run .venv/.graphiql ## Install, prepare the database and serve on http://127.0.0.1:8000
+	@exec $(BIN)/marquee serve --prepare
+
+test: .venv/.dev .venv/.graphiql ## Prove it all on a real Postgres
+	@$(BIN)/pytest --numprocesses auto --dist worksteal $(ARGS)
+
+check: .venv/.dev ## Lint, types, layers, and drift of the SDL and the migrations
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/marquee export-schema --check
+	$(BIN)/pytest -q tests/test_migrations.py -k drift
+
+lock: .venv/.dev ## Renew the lock files (ARGS=--upgrade for newer releases)
+	$(COMPILE) $(ARGS) pyproject.toml --output-file requirements.lock
+	$(COMPILE) $(ARGS) pyproject.toml --extra dev --constraint requirements.lock --output-file requirements-dev.lock
+	$(COMPILE) $(ARGS) --group install --constraint requirements-dev.lock --output-file requirements-install.lock
+	cd $(GRAPHIQL) && npm install --package-lock-only --omit-lockfile-registry-resolved
+
+clean: ## Remove what was installed; the data in .data stays
+	rm -rf .venv $(GRAPHIQL)/vendor $(GRAPHIQL)/node_modules
+
+.venv/.install: requirements-install.lock
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+		echo "Marquee needs Python 3.11 or newer: make $(MAKECMDGOALS) PYTHON=/path/to/python3.12" >&2; exit 1; }
+	@echo "Making .venv with $$($(PYTHON) --version)"
+	@$(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	@touch $@
+
+.venv/.run: requirements.lock .venv/.install pyproject.toml
+	$(call install,$<)
+
+.venv/.dev: requirements-dev.lock .venv/.install pyproject.toml
+	$(call install,$<)
+	@touch .venv/.run
+
+# uv takes a quarter of pip's time; where it cannot reach the packages as pip is set to, pip fetches them.
+define install
+	@echo "Installing $(1)"
+	@index="$$($(BIN)/python -m pip config list | sed -n "s/.*\.index-url='\(.*\)'/\1/p" | tail -1)"; \
+		$${index:+env UV_DEFAULT_INDEX="$$index"} \
+		$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r $(1) 2> .venv/uv.log \
+		|| $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $(1)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-index --no-deps --no-build-isolation \
+		--editable .
+	@touch $@
+endef
+
+# GraphiQL's files, checked by their hashes; without npm the page loads the same files from a CDN.
+.venv/.graphiql: $(GRAPHIQL)/package-lock.json .venv/.install
+	@$(PYTHON) $(GRAPHIQL)/fetch.py || echo "GraphiQL will load from its CDN: npm could not fetch it (see above)" >&2
+	@touch $@

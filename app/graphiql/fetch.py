@@ -1,0 +1,50 @@
+"""Copy GraphiQL's files out of npm's packages, so that the page needs no other host. Standard library only.
+
+npm holds each package to the hash in package-lock.json; each file is then held to the hash in assets.json, by
+which a browser checks it too when it comes from the CDN instead.
+"""
+
+import base64
+import hashlib
+import json
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+FOLDER = Path(__file__).parent
+
+
+def main() -> None:
+    npm = shutil.which("npm")
+    if npm is None:
+        sys.exit("npm is not installed")
+    try:
+        ci = subprocess.run([npm, "ci", "--silent"], cwd=FOLDER, check=False)  # noqa: S603 - found above
+        if ci.returncode != 0:
+            sys.exit(f"npm ci failed in {FOLDER}")
+        vendor()
+    finally:
+        shutil.rmtree(FOLDER / "node_modules", ignore_errors=True)
+
+
+def vendor() -> None:
+    fresh = FOLDER / "vendor.new"
+    shutil.rmtree(fresh, ignore_errors=True)
+    for name, integrity in json.loads((FOLDER / "assets.json").read_text()).items():
+        content = (FOLDER / "node_modules" / re.sub(r"(.)@[^/]+", r"\1", name, count=1)).read_bytes()
+        if sri(content) != integrity:
+            sys.exit(f"{name} is not the file that assets.json names")
+        (fresh / name).parent.mkdir(parents=True, exist_ok=True)
+        (fresh / name).write_bytes(content)
+    shutil.rmtree(FOLDER / "vendor", ignore_errors=True)
+    fresh.rename(FOLDER / "vendor")
+
+
+def sri(content: bytes) -> str:
+    return "sha384-" + base64.b64encode(hashlib.sha384(content).digest()).decode()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,108 @@
+"use strict";
+
+const SESSION = "marquee:session";
+const FIELDS = "__typename ... on AuthPayload { accessToken refreshToken expiresAt viewer { username } } ... on Error { message }";
+const element = (id) => document.getElementById(id);
+
+async function graphql(query, variables) {
+  const response = await fetch("/graphql", {
+    method: "POST",
+    headers: { "Content-Type": "application/json", ...(await authorization()) },
+    body: JSON.stringify({ query, variables }),
+  });
+  const { data, errors } = await response.json();
+  if (!data) throw new Error(errors.map((error) => error.message).join("; "));
+  return data;
+}
+
+// The session of this browser tab: the payload of the last sign-in or refresh, or nothing.
+const session = () => JSON.parse(sessionStorage.getItem(SESSION));
+
+function keep(payload) {
+  if (payload) sessionStorage.setItem(SESSION, JSON.stringify(payload));
+  else sessionStorage.removeItem(SESSION);
+  element("sign-in").hidden = Boolean(payload);
+  element("signed-in").hidden = !payload;
+  element("username").textContent = payload?.viewer.username ?? "";
+}
+
+let refreshing = null;
+
+async function authorization() {
+  if (refreshing) await refreshing;
+  else if (session() && Date.parse(session().expiresAt) < Date.now() + 30_000) {
+    const { refreshToken } = session();
+    keep(null);
+    // One at a time: a refresh token that is used twice ends its session.
+    refreshing = enter("refreshSession", { refreshToken }).finally(() => (refreshing = null));
+    await refreshing;
+  }
+  return session() ? { Authorization: `Bearer ${session().accessToken}` } : {};
+}
+
+async function enter(mutation, input) {
+  const names = Object.keys(input);
+  const declared = names.map((name) => `$${name}: String!`).join(", ");
+  const given = names.map((name) => `${name}: $${name}`).join(", ");
+  const query = `mutation (${declared}) { result: ${mutation}(input: { ${given} }) { ${FIELDS} } }`;
+  const body = JSON.stringify({ query, variables: input });
+  const response = await fetch("/graphql", { method: "POST", headers: { "Content-Type": "application/json" }, body });
+  const { data, errors } = await response.json();
+  const result = data?.result ?? { message: errors?.[0]?.message };
+  element("message").textContent = result.message ?? "";
+  keep(result.accessToken ? result : null);
+}
+
+element("sign-in").addEventListener("submit", (event) => {
+  event.preventDefault();
+  const { username, password } = Object.fromEntries(new FormData(event.target));
+  event.target.elements.password.value = "";
+  enter(event.submitter?.name ?? "logIn", { username, password });
+});
+
+element("signed-in").addEventListener("submit", async (event) => {
+  event.preventDefault();
+  await graphql("mutation { logOut { __typename } }").catch(() => null);
+  keep(null);
+});
+
+async function authorizedFetch(url, options) {
+  const headers = new Headers(options.headers);
+  // A token that was typed into the headers' editor goes before the one of the form.
+  if (!headers.has("Authorization")) new Headers(await authorization()).forEach((value, name) => headers.set(name, value));
+  return fetch(url, { ...options, headers });
+}
+
+// The examples name films and a new user; here they become ids of this catalogue and a name not yet taken.
+async function tabs() {
+  const examples = await (await fetch("/graphiql/examples.json")).json();
+  const popular = await graphql("{ recommendations(first: 3) { edges { node { id } } } }").catch(() => null);
+  const films = popular?.recommendations.edges.map(({ node }) => node.id) ?? [];
+  const name = `film-fan-${Math.floor(1000 + Math.random() * 9000)}`;
+  return examples.map(({ query, variables }) => ({
+    query,
+    variables: variables.replace(/FILM_(\d)/g, (_, n) => films[n - 1] ?? "").replace("NEW_USER", name),
+    headers: "",
+  }));
+}
+
+async function start() {
+  keep(session());
+  if (!window.GraphiQL) {
+    element("graphiql").innerHTML =
+      "<p>GraphiQL's files could not be loaded. Connect to the network, or install npm and run make again. The API itself answers at POST /graphql.</p>";
+    return;
+  }
+  ReactDOM.createRoot(element("graphiql")).render(
+    React.createElement(GraphiQL, {
+      fetcher: GraphiQL.createFetcher({ url: "/graphql", fetch: authorizedFetch }),
+      defaultTabs: await tabs(),
+      defaultEditorToolsVisibility: "variables",
+      isHeadersEditorEnabled: true,
+      shouldPersistHeaders: false,
+      plugins: [...(GraphiQL.HISTORY_PLUGIN ? [GraphiQL.HISTORY_PLUGIN] : []), GraphiQLPluginExplorer.explorerPlugin()],
+    }),
+  );
+}
+
+start();
