@@ -1,0 +1,169 @@
+"""Why a film is in the list, told only where it is so."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+from scipy import sparse
+
+from recommender.content import Films
+from recommender.interactions import History
+
+Floats = npt.NDArray[np.float32]
+
+BECAUSE_YOU_LIKED = "BECAUSE_YOU_LIKED"
+SHARED_PEOPLE = "SHARED_PEOPLE"
+SHARED_GENRES = "SHARED_GENRES"
+SHARED_KEYWORDS = "SHARED_KEYWORDS"
+POPULAR = "POPULAR"
+
+LIKED_STARS = 3.5  # below, "because you liked" would be no kind thing to say
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """One reason for one film.
+
+    item_idx: the film of the history it speaks of; None for POPULAR. detail: the name that both films share,
+    for SHARED_ kinds, else "". weight: the share, 0 to 1, of what the user's liked films add to the score.
+    """
+
+    kind: str
+    item_idx: int | None
+    detail: str
+    weight: float
+
+
+class Traits:
+    """What films have in common by one kind of name, such as people: csr of ones (n_items, n_names)."""
+
+    def __init__(self, lines: npt.NDArray[np.uint8], matrix: sparse.csr_matrix) -> None:
+        self.lines = lines
+        self.matrix = matrix
+
+    @cached_property
+    def names(self) -> list[str]:
+        """The name of each column."""
+        text = self.lines.tobytes().decode()
+        return text.split("\n") if text else []
+
+    @cached_property
+    def rarity(self) -> Floats:
+        """float32 (n_names,), 1 for a name of one film falling to 0 for a name that all films bear."""
+        n_items = max(self.matrix.shape[0], 2)
+        counts = np.bincount(self.matrix.indices, minlength=self.matrix.shape[1])
+        return np.asarray(1 - np.log(np.maximum(counts, 1)) / np.log(n_items), np.float32)
+
+    @classmethod
+    def of(cls, names: list[tuple[str, ...]]) -> Self:
+        """From each film's names."""
+        columns: dict[str, int] = {}
+        rows: list[list[int]] = []
+        for of_film in names:
+            clean = dict.fromkeys(" ".join(name.split()) for name in of_film)
+            rows.append([columns.setdefault(name, len(columns)) for name in clean if name])
+        indptr = np.concatenate(([0], np.cumsum([len(row) for row in rows], dtype=np.int64)))
+        indices = np.array([column for row in rows for column in row], np.int32)
+        matrix = sparse.csr_matrix(
+            (np.ones(len(indices), np.float32), indices, indptr), shape=(len(names), len(columns))
+        )
+        return cls(np.frombuffer("\n".join(columns).encode(), np.uint8), matrix)
+
+    def of_film(self, item_idx: int) -> npt.NDArray[np.int32]:
+        """The columns of one film's names."""
+        indptr = self.matrix.indptr
+        columns: npt.NDArray[np.int32] = self.matrix.indices[indptr[item_idx] : indptr[item_idx + 1]]
+        return columns
+
+    def arrays(self) -> dict[str, npt.NDArray[Any]]:
+        """The state by name, for the artifact."""
+        shape = np.array(self.matrix.shape, np.int64)
+        return {
+            "lines": self.lines,
+            "indptr": self.matrix.indptr,
+            "indices": self.matrix.indices,
+            "shape": shape,
+        }
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, npt.NDArray[Any]]) -> Self:
+        """The inverse of `arrays`."""
+        indices = arrays["indices"]
+        shape = tuple(int(n) for n in arrays["shape"])
+        ones = np.ones(len(indices), np.float32)
+        return cls(arrays["lines"], sparse.csr_matrix((ones, indices, arrays["indptr"]), shape=shape))
+
+
+def traits_of(films: Films) -> dict[str, Traits]:
+    """By the kind of reason that each gives."""
+    people = [(*directors, *cast) for directors, cast in zip(films.directors, films.cast, strict=True)]
+    return {
+        SHARED_PEOPLE: Traits.of(people),
+        SHARED_KEYWORDS: Traits.of(films.keywords),
+        SHARED_GENRES: Traits.of(films.genres),
+    }
+
+
+def explain(
+    history: History,
+    item_idx: npt.NDArray[np.int32],
+    effects: Floats,
+    traits: Mapping[str, Traits],
+    limit: int,
+) -> list[list[Reason]]:
+    """For each of m films the at most `limit` reasons, the strongest liked film of the history first.
+
+    effects: float32 (n, m), by how much a film's score falls when each film leaves the history. Only liked
+    films whose leaving lowers the score are named; a shared name counts by the effects of those that bear it.
+    """
+    liked = history.stars >= LIKED_STARS
+    if limit < 1 or not liked.any():
+        return [[] for _ in item_idx]
+    liked_idx = history.item_idx[liked]
+    gains = np.maximum(effects[liked], 0)  # (n_liked, m)
+    totals = gains.sum(axis=0)
+    shares = gains / np.where(totals > 0, totals, np.float32(1))
+    common = [_Common(kind, of_kind, liked_idx, shares) for kind, of_kind in traits.items()]
+    reasons: list[list[Reason]] = []
+    for column, film in enumerate(item_idx.tolist()):
+        told: list[Reason] = []
+        if totals[column] > 0:
+            first = int(shares[:, column].argmax())
+            told.append(Reason(BECAUSE_YOU_LIKED, int(liked_idx[first]), "", float(shares[first, column])))
+            best = [pair for of_kind in common if (pair := of_kind.best(film, column)) is not None]
+            told += [reason for _, reason in sorted(best, key=lambda pair: -pair[0])]
+        reasons.append(told[:limit])
+    return reasons
+
+
+class _Common:
+    """The names of one kind that liked films bear, weighed for each film of a list."""
+
+    def __init__(self, kind: str, traits: Traits, liked_idx: npt.NDArray[np.int32], shares: Floats) -> None:
+        """shares: float32 (n_liked, m), what each liked film adds to each film's score."""
+        self._kind, self._traits, self._liked_idx, self._shares = kind, traits, liked_idx, shares
+        borne = traits.matrix[liked_idx]
+        names, local = np.unique(borne.indices, return_inverse=True)
+        shape = (len(liked_idx), len(names))
+        self._borne = sparse.csr_matrix((borne.data, local, borne.indptr), shape=shape).toarray()
+        self._rows = {name: row for row, name in enumerate(names.tolist())}
+        self._weights = self._borne.T @ shares  # (n_names, n_liked) @ (n_liked, m)
+        self._telling = self._weights * traits.rarity[names][:, None]
+
+    def best(self, film: int, column: int) -> tuple[float, Reason] | None:
+        """The most telling name that the film shares with liked ones, and how telling; rare names are more."""
+        wanted = [
+            (float(self._telling[row, column]), row, name)
+            for name in self._traits.of_film(film).tolist()
+            if (row := self._rows.get(name)) is not None
+        ]
+        telling, row, name = max(wanted, default=(0.0, -1, -1))
+        if telling <= 0:
+            return None
+        bearer = int((self._shares[:, column] * self._borne[:, row]).argmax())
+        text = self._traits.names[name]
+        weight = float(self._weights[row, column])
+        return telling, Reason(self._kind, int(self._liked_idx[bearer]), text, weight)

@@ -1,0 +1,29 @@
+"""How much a film is watched, whoever asks."""
+
+import numpy as np
+import numpy.typing as npt
+
+from recommender.fold_in import graded
+from recommender.interactions import Interactions
+
+Floats = npt.NDArray[np.float32]
+
+
+def popularity(interactions: Interactions, vote_counts: npt.NDArray[np.float32]) -> Floats:
+    """float32 (n_items,), the logarithm of a film's graded ratings, standardised over the films rated at all.
+
+    `vote_counts`, float32 (n_items,), nan where unknown, are counts from elsewhere: they weigh at most as one
+    rating, so that they order the films nobody here has rated and settle ties, and no more.
+    """
+    counts = np.bincount(
+        interactions.user_items.indices,
+        weights=graded(interactions.user_items.data),
+        minlength=interactions.n_items,
+    )
+    known = np.log1p(np.maximum(np.nan_to_num(vote_counts.astype(np.float64)), 0))
+    score = np.log1p(counts + known / max(known.max(initial=0.0), 1.0))
+    rated = counts > 0
+    over = score[rated] if rated.any() else score
+    spread = over.std() if over.size else 0.0
+    centre = over.mean() if over.size else 0.0
+    return np.asarray((score - centre) / (spread if spread > 0 else 1.0), np.float32)
