@@ -137,7 +137,8 @@ def fit_judge(
     """Stars and match models of all ratings, calibrated on a tenth that a first fit did not see.
 
     The figures, `FIGURES` by name, are measured on each half of the users with the calibration of the other
-    half; nan without enough ratings. interval_coverage is meant to be 0.8. settings: `factors` and `iterations` of `fit_stars`. Raises ValueError when there is no rating.
+    half; nan without enough ratings. interval_coverage is meant to be 0.8. settings: `factors` and
+    `iterations` of `fit_stars`. Raises ValueError when there is no rating.
     """
     from recommender.ratings_fit import fit_stars  # noqa: PLC0415 - numba, which serving never loads
 

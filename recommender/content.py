@@ -266,5 +266,6 @@ def _principal_components(
     if rank > 0:
         pca = PCA(rank, svd_solver="arpack", random_state=int(rng.integers(2**31))).fit(features)
         components[:, :rank] = pca.components_.T
-    offset = np.asarray(features.mean(axis=0), np.float32).ravel() @ components
+    mean = np.asarray(features.sum(axis=0), np.float32).ravel() / max(1, features.shape[0])
+    offset = mean @ components
     return components, offset

@@ -6,7 +6,7 @@ Sampled candidates change which model wins (Krichene and Rendle, KDD 2020), so t
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -86,11 +86,11 @@ def evaluate(
     """
     seed = int(rng.integers(2**63))
     user_idx = _users_with(split.held_out, RELEVANT_STARS, max_users, rng)
-    entries: dict[str, Scorer] = {
-        **scorers,
+    baselines = {
         "popularity": popularity_scorer(split.train),
         "random": random_scorer(split.train.n_items, rng),
     }
+    entries = {**scorers, **baselines}
     per_user: dict[str, dict[str, NDArray[np.float64]]] = {}
     totals: dict[str, dict[str, float]] = {}
     for name, scorer in entries.items():
@@ -246,19 +246,25 @@ def _rating_report(
     high = np.concatenate([one.high for one in judged])
     match = np.concatenate([one.match_percent for one in judged]) / 100
     owner = np.repeat(np.arange(len(rows)), [len(held) for _, held in rows])
-    liked, matched = stars >= RELEVANT_STARS, np.isfinite(match)
+    matched = np.isfinite(match)
+    liked = stars[matched] >= RELEVANT_STARS
+    both = liked.any() and not liked.all()
     return Report(
         figures={"rmse": _rmse_interval(error, owner, rng)},
         against={},
         totals={
             "mae": float(np.abs(error).mean()),
             "known_share": float(known.mean()),
-            "interval_coverage": float(((stars >= low) & (stars <= high))[known].mean()),
-            "interval_width": float((high - low)[known].mean()),
-            "match_calibration_error": metrics.calibration_error(liked[matched], match[matched]),
-            "match_auc": metrics.auc(liked[matched], match[matched]),
+            "interval_coverage": _mean(((stars >= low) & (stars <= high))[known]),
+            "interval_width": _mean((high - low)[known]),
+            "match_calibration_error": metrics.calibration_error(liked, match[matched]) if both else np.nan,
+            "match_auc": metrics.auc(liked, match[matched]) if both else np.nan,
         },
     )
+
+
+def _mean(values: NDArray[Any]) -> float:
+    return float(values.mean()) if len(values) else float("nan")
 
 
 def _rmse_interval(

@@ -13,6 +13,7 @@ from recommender.interactions import Interactions
 from recommender.ratings import NORMAL_80, Floats, StarsModel, with_one
 
 CONTENT_RIDGE = 1.0  # one film's worth: content rows have length 1
+NOISE_FLOOR = 0.5**2 / 12  # stars^2: what rounding to half-stars alone leaves
 FIRST_SPREAD = 0.1  # of factors before the first step
 FIRST_PRECISION = 1.0  # loose: a tight prior holds factors at 0, and learns from that to stay tight
 
@@ -97,7 +98,7 @@ def fit_stars(
     by_item = csr_matrix(by_user.T)
     rated = np.diff(by_item.indptr) > 0
     mean = float(by_user.data.mean(dtype=np.float64))
-    noise = float(by_user.data.var(dtype=np.float64))
+    noise = max(NOISE_FLOOR, float(by_user.data.var(dtype=np.float64)))
     described = with_one(content)
     regression = _ridge(described[rated])
     spread = FIRST_SPREAD * rng.standard_normal((interactions.n_items, factors + 1))
@@ -110,7 +111,7 @@ def fit_stars(
         content_map = regression @ items.mean[rated]  # (width + 1, n) @ (n, d + 1)
         items.prior = described @ content_map
         items.learn_precision(rated)
-        noise = expected_noise(by_user, mean, users, items)
+        noise = max(NOISE_FLOOR, expected_noise(by_user, mean, users, items))
         progress((step + 1) / iterations)
     items.forget(~rated)
     return StarsModel(

@@ -1,4 +1,4 @@
-"""MovieLens latest-small with what TMDB knows of its films, where a developer has them beside the checkout."""
+"""MovieLens latest-small with what TMDB knows of its films, where they lie beside the checkout."""
 
 import ast
 import csv
@@ -9,8 +9,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
-from recommender.content import Films
+from recommender.content import ContentEncoder, Films
 from recommender.interactions import Interactions
 
 DATA = Path(__file__).parents[3] / "shared" / "data"
@@ -31,6 +32,11 @@ def _number(text: str) -> float:
 def _names(text: str) -> tuple[str, ...]:
     parsed: list[dict[str, Any]] = ast.literal_eval(text) if text else []
     return tuple(entry["name"] for entry in parsed)
+
+
+def _collection(text: str) -> str:
+    name = re.search(r"'name': '([^']*)'", text)
+    return name[1] if name else ""
 
 
 def _tmdb(folder: Path) -> dict[str, dict[str, Any]]:
@@ -55,7 +61,7 @@ def _films() -> Films:
     facts = [of[row["movieId"]] for row in movies]
     years = [re.search(r"\((\d{4})\)\s*$", row["title"]) for row in movies]
 
-    def numbers(name: str) -> np.ndarray[Any, np.dtype[np.float32]]:
+    def numbers(name: str) -> NDArray[np.float32]:
         return np.array([_number(fact.get(name, "")) for fact in facts], np.float32)
 
     return Films(
@@ -72,7 +78,7 @@ def _films() -> Films:
         popularity=numbers("popularity"),
         vote_average=numbers("vote_average"),
         vote_count=numbers("vote_count"),
-        collections=[(re.findall(r"'name': '([^']*)'", fact.get("belongs_to_collection", "")) or [""])[0] for fact in facts],
+        collections=[_collection(fact.get("belongs_to_collection", "")) for fact in facts],
     )
 
 
@@ -87,3 +93,10 @@ def latest_small() -> tuple[Interactions, Films]:
     stars = table[:, 2].astype(np.float32)
     interactions = Interactions.from_arrays(user_ids, item_ids, stars, timestamps, catalogue=films.item_ids)
     return interactions, films
+
+
+@pytest.fixture(scope="session")
+def latest_small_content(latest_small: tuple[Interactions, Films]) -> NDArray[np.float32]:
+    """The content vectors of those films."""
+    films = latest_small[1]
+    return ContentEncoder.fit(films, rng=np.random.default_rng(0)).transform(films)

@@ -1,0 +1,113 @@
+"""Content vectors: one film, one vector, whenever and beside whatever it is encoded."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from recommender.content import WIDTH, ContentEncoder, Films
+from recommender.interactions import Interactions
+
+STORIES = (
+    ("Space Dawn", "A crew drifts between distant planets", ("space", "robot"), ("Science Fiction",)),
+    ("Space Dusk", "Robots mutiny among distant planets", ("space", "robot"), ("Science Fiction",)),
+    ("The Quiet Farm", "A widow inherits her brother's farm", ("farm", "grief"), ("Drama",)),
+    ("The Loud Farm", "Brothers quarrel over a farm", ("farm", "family"), ("Drama",)),
+    ("Laughing Matters", "A comedian marries her rival", ("wedding",), ("Comedy", "Romance")),
+    ("Wedding Bells", "Rivals plan one wedding", ("wedding", "family"), ("Comedy", "Romance")),
+)
+
+
+@pytest.fixture
+def films() -> Films:
+    blank = Films.blank(np.arange(1, len(STORIES) + 2))
+    titles, overviews, keywords, genres = (list(column) for column in zip(*STORIES, strict=True))
+    years = np.array([1999, 2003, 1951, 1955, 2010, 2012, 0], np.int16)
+    return replace(
+        blank,
+        titles=[*titles, ""],
+        overviews=[*overviews, ""],
+        keywords=[*keywords, ()],
+        genres=[*genres, ()],
+        years=years,
+    )
+
+
+def _encoder(films: Films, width: int = WIDTH) -> ContentEncoder:
+    return ContentEncoder.fit(films, width=width, rng=np.random.default_rng(0))
+
+
+def _lengths(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+    return np.asarray(np.linalg.norm(vectors, axis=1))
+
+
+def test_vectors_have_the_fixed_width_and_length_one(films: Films) -> None:
+    vectors = _encoder(films).transform(films)
+    assert vectors.shape == (7, WIDTH)
+    assert vectors.dtype == np.float32
+    assert _lengths(vectors[:6]) == pytest.approx(1, abs=1e-6)
+
+
+def test_a_film_of_which_nothing_is_known_is_a_zero(films: Films) -> None:
+    assert not _encoder(films).transform(films)[6].any()
+
+
+def test_films_of_a_kind_are_near_each_other(films: Films) -> None:
+    vectors = _encoder(films).transform(films)
+    nearest = np.argsort(-(vectors[:6] @ vectors[:6].T - 2 * np.eye(6)), axis=1)[:, 0]
+    assert nearest.tolist() == [1, 0, 3, 2, 5, 4]
+
+
+def test_a_film_has_one_vector_alone_and_among_others(films: Films) -> None:
+    encoder = _encoder(films)
+    together = encoder.transform(films)
+    for row in range(len(films)):
+        assert np.array_equal(encoder.transform(films.take(np.array([row])))[0], together[row])
+
+
+def test_a_new_film_with_unseen_words_lies_near_its_kind(films: Films) -> None:
+    new = replace(
+        Films.blank(np.array([99])),
+        titles=["Zorblax"],
+        keywords=[("space", "unheard")],
+        genres=[("Science Fiction", "Unheard")],
+    )
+    encoder = _encoder(films)
+    assert np.argmax(encoder.transform(films) @ encoder.transform(new)[0]) in (0, 1)
+
+
+def test_the_state_survives_arrays(films: Films) -> None:
+    encoder = _encoder(films)
+    arrays = encoder.arrays()
+    assert all(array.dtype != object for array in arrays.values())
+    restored = ContentEncoder.from_arrays(arrays)
+    assert restored.vocabulary == encoder.vocabulary
+    assert np.array_equal(restored.transform(films), encoder.transform(films))
+
+
+def test_a_fit_can_be_repeated(films: Films) -> None:
+    assert np.array_equal(_encoder(films).components, _encoder(films).components)
+
+
+@pytest.mark.parametrize("n", [0, 1, 2])
+def test_tiny_catalogues_have_vectors_of_full_width(films: Films, n: int) -> None:
+    few = films.take(np.arange(n))
+    encoder = _encoder(few)
+    assert encoder.transform(few).shape == (n, WIDTH)
+    assert ContentEncoder.from_arrays(encoder.arrays()).transform(films).shape == (7, WIDTH)
+
+
+def test_columns_of_different_length_are_refused(films: Films) -> None:
+    with pytest.raises(AssertionError, match="titles"):
+        replace(films, titles=["one"])
+
+
+def test_sequels_are_neighbours_in_movielens(
+    latest_small: tuple[Interactions, Films], latest_small_content: NDArray[np.float32]
+) -> None:
+    films, vectors = latest_small[1], latest_small_content
+    pairs = [("Toy Story", "Toy Story 2"), ("Godfather, The", "Godfather: Part II, The")]
+    for one, other in pairs:
+        near = np.argsort(-(vectors @ vectors[films.titles.index(one)]))[1:4]
+        assert films.titles.index(other) in near

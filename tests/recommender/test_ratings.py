@@ -1,0 +1,189 @@
+"""Stars, their interval and the match percent, on simulated tastes whose truth is known, and on MovieLens."""
+
+import subprocess
+import sys
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from recommender import metrics, splits
+from recommender.calibration import HeldOut, MatchModel, fit_judge, judge
+from recommender.content import Films
+from recommender.interactions import History, Interactions
+from recommender.ratings import StarsModel
+from recommender.ratings_fit import fit_stars
+
+N_USERS, N_ITEMS, UNRATED, BLANK = 300, 80, 78, 79
+NOISE = 0.4
+
+
+@dataclass(frozen=True)
+class World:
+    """Members whose mean stars for every film are known; film 78 has content only, 79 nothing at all."""
+
+    truth: NDArray[np.float64]  # (N_USERS, N_ITEMS), stars
+    interactions: Interactions
+    content: NDArray[np.float32]
+
+
+@pytest.fixture(scope="module")
+def world() -> World:
+    rng = np.random.default_rng(0)
+    content = rng.standard_normal((N_ITEMS, 6))
+    content /= np.linalg.norm(content, axis=1, keepdims=True)
+    films = np.concatenate([content @ rng.standard_normal((6, 3)), np.ones((N_ITEMS, 1))], axis=1)
+    users = rng.standard_normal((N_USERS, 4)) * [0.4, 0.4, 0.4, 0.5]
+    truth = 3.3 + 0.5 * films[:, 0] + users @ films.T
+    content[BLANK] = 0
+    user_idx, item_idx = np.nonzero(rng.random(truth.shape) < 0.4)
+    seen = item_idx < UNRATED
+    user_idx, item_idx = user_idx[seen], item_idx[seen]
+    drawn = truth[user_idx, item_idx] + NOISE * rng.standard_normal(len(user_idx))
+    stars = np.clip(np.round(2 * drawn) / 2, 0.5, 5)
+    interactions = Interactions.from_arrays(user_idx, item_idx, stars, catalogue=np.arange(N_ITEMS))
+    return World(truth, interactions, content.astype(np.float32))
+
+
+@pytest.fixture(scope="module")
+def fitted(world: World) -> tuple[StarsModel, MatchModel, dict[str, float]]:
+    return fit_judge(world.interactions, world.content, rng=np.random.default_rng(1), factors=4)
+
+
+def _judged_error(world: World, model: StarsModel, films: slice) -> float:
+    item_idx = np.arange(N_ITEMS)[films]
+    errors = []
+    for user in range(N_USERS):
+        stars, _ = model.predict(model.fold_in(world.interactions.history(user)), item_idx)
+        errors.append(stars - world.truth[user, films])
+    return float(np.sqrt(np.mean(np.square(errors))))
+
+
+def test_stars_find_the_tastes_behind_noisy_ratings(world: World) -> None:
+    model = fit_stars(world.interactions, world.content, factors=4, rng=np.random.default_rng(1))
+    assert _judged_error(world, model, slice(0, UNRATED)) < 0.25  # the ratings' own noise is above .4
+
+
+def test_a_film_nobody_has_rated_is_judged_by_its_content(world: World) -> None:
+    model = fit_stars(world.interactions, world.content, factors=4, rng=np.random.default_rng(1))
+    spread = world.truth[:, UNRATED].std()
+    assert _judged_error(world, model, slice(UNRATED, UNRATED + 1)) < 0.6 * spread
+    rows, variance = model.prior(world.content[[UNRATED]])
+    assert rows[0] == pytest.approx(model.items[UNRATED], abs=1e-5)
+    assert variance[0] == pytest.approx(model.item_variance[UNRATED], rel=1e-5)
+
+
+def test_a_film_of_which_nothing_is_known_has_no_stars(
+    world: World, fitted: tuple[StarsModel, MatchModel, dict[str, float]]
+) -> None:
+    judgement = judge(*fitted[:2], world.interactions.history(0), np.array([0, BLANK]))
+    for column in (judgement.stars, judgement.low, judgement.high, judgement.match_percent):
+        assert np.isfinite(column).tolist() == [True, False]
+
+
+def test_everything_shown_lies_on_its_scale(
+    world: World, fitted: tuple[StarsModel, MatchModel, dict[str, float]]
+) -> None:
+    for stars in (0.5, 5.0):
+        history = History.of(np.arange(40), stars)
+        shown = judge(*fitted[:2], history, np.arange(BLANK))
+        assert (shown.low >= 0.5).all()
+        assert (shown.low <= shown.stars).all()
+        assert (shown.stars <= shown.high).all()
+        assert (shown.high <= 5).all()
+        assert ((shown.match_percent >= 0) & (shown.match_percent <= 100)).all()
+    assert world.content.shape[0] == N_ITEMS
+
+
+def test_ratings_make_surer_and_a_good_one_raises_its_neighbours(
+    fitted: tuple[StarsModel, MatchModel, dict[str, float]],
+) -> None:
+    model = fitted[0]
+    item_idx = np.arange(UNRATED)
+    nothing = model.predict(model.fold_in(History.of([], [])), item_idx)
+    known = model.predict(model.fold_in(History.of(np.arange(30), 3.5)), item_idx)
+    assert (known[1] < nothing[1]).all()
+    liked = model.predict(model.fold_in(History.of([3], 5.0)), item_idx)[0]
+    disliked = model.predict(model.fold_in(History.of([3], 0.5)), item_idx)[0]
+    assert liked[3] > nothing[0][3] > disliked[3]
+
+
+def test_the_interval_holds_eight_in_ten_and_the_match_is_a_probability(
+    fitted: tuple[StarsModel, MatchModel, dict[str, float]],
+) -> None:
+    figures = fitted[2]
+    assert figures["interval_coverage"] == pytest.approx(0.8, abs=0.04)
+    assert figures["match_calibration_error"] < 0.06  # about 950 held-out ratings: chance alone gives .04
+    assert figures["match_auc"] > 0.85
+
+
+def test_the_width_is_the_quantile_of_what_was_held_out() -> None:
+    n = 10
+    held = HeldOut(np.zeros((n, 8)), np.ones(n, bool), np.arange(-5, 5) / 10, np.full(n, 0.5), np.arange(n))
+    assert held.width() == pytest.approx(0.8)  # .4 / .5: eight of ten errors are within .4
+
+
+def test_a_fit_can_be_repeated_to_the_last_bit(world: World) -> None:
+    one, other = (
+        fit_stars(world.interactions, world.content, factors=4, iterations=3, rng=np.random.default_rng(5))
+        for _ in range(2)
+    )
+    assert np.array_equal(one.items, other.items)
+
+
+def test_the_state_survives_arrays(
+    world: World, fitted: tuple[StarsModel, MatchModel, dict[str, float]]
+) -> None:
+    stars, match = StarsModel.from_arrays(fitted[0].arrays()), MatchModel.from_arrays(fitted[1].arrays())
+    history, item_idx = world.interactions.history(3), np.arange(N_ITEMS)
+    before, after = judge(*fitted[:2], history, item_idx), judge(stars, match, history, item_idx)
+    assert np.array_equal(before.match_percent, after.match_percent, equal_nan=True)
+    assert np.array_equal(before.low, after.low, equal_nan=True)
+
+
+def test_a_single_rating_is_enough_to_fit_and_none_is_refused(world: World) -> None:
+    alone = Interactions.from_arrays([1], [3], [4.0], catalogue=np.arange(N_ITEMS))
+    stars, match, figures = fit_judge(alone, world.content, rng=np.random.default_rng(0))
+    judgement = judge(stars, match, History.of([], []), np.array([3]))
+    assert judgement.stars[0] == pytest.approx(4, abs=0.2)
+    assert np.isnan(figures["match_auc"])
+    nothing = Interactions.from_arrays([], [], [], catalogue=np.arange(N_ITEMS))
+    with pytest.raises(ValueError, match="no ratings"):
+        fit_stars(nothing, world.content, rng=np.random.default_rng(0))
+
+
+def test_serving_loads_neither_numba_nor_scikit_learn() -> None:
+    code = (
+        "import sys, recommender.calibration, recommender.content, recommender.evaluate; "
+        "sys.exit(bool({'numba', 'sklearn'} & set(sys.modules)))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_floors_on_movielens(
+    latest_small: tuple[Interactions, Films], latest_small_content: NDArray[np.float32]
+) -> None:
+    interactions, content = latest_small[0], latest_small_content
+    split = splits.random_ratings(interactions, rng=np.random.default_rng(1))
+    stars, match, figures = fit_judge(
+        split.train, content, rng=np.random.default_rng(2), factors=8, iterations=10
+    )
+    ratings, n_items = split.train.user_items, interactions.n_items
+    mean = ratings.data.mean()
+    count = np.bincount(ratings.indices, minlength=n_items)
+    total = np.bincount(ratings.indices, weights=ratings.data, minlength=n_items)
+    item_mean = np.where(count > 0, total / np.maximum(count, 1), mean)
+    truth, predicted, baseline = [], [], []
+    for user in range(interactions.n_users):
+        held = split.held_out.history(user)
+        judgement = judge(stars, match, split.histories.history(user), held.item_idx)
+        truth.append(held.stars)
+        predicted.append(np.nan_to_num(judgement.stars, nan=mean))
+        baseline.append(item_mean[held.item_idx])
+    ours = metrics.rmse(np.concatenate(truth), np.concatenate(predicted))
+    assert ours < 0.83
+    assert ours < metrics.rmse(np.concatenate(truth), np.concatenate(baseline)) - 0.12
+    assert figures["interval_coverage"] == pytest.approx(0.8, abs=0.02)
+    assert figures["match_calibration_error"] < 0.03
+    assert figures["match_auc"] > 0.8
