@@ -14,14 +14,12 @@ from uuid import uuid4
 
 import psycopg
 import pytest
-from alembic import command
-from alembic.config import Config
 from psycopg import sql
 from sqlalchemy import make_url
 
+from app import migrate
 from app.embedded import embedded_postgres, stop_abandoned
 
-ROOT = Path(__file__).parent.parent
 FOLDER = "MARQUEE_TEST_FOLDER"
 ENOUGH_MEMORY = 6 << 30
 # Nothing of a test outlives its machine, so nothing waits for the disk.
@@ -88,7 +86,7 @@ def postgres_url(run_folder: Path) -> Iterator[str]:
 @pytest.fixture(scope="session")
 def migrated_template(postgres_url: str, run_folder: Path) -> str:
     """The name of a migrated database that nobody connects to; tests clone it."""
-    return made_once(postgres_url, run_folder, "migrated", migrate)
+    return made_once(postgres_url, run_folder, "migrated", migrate.upgrade)
 
 
 @pytest.fixture
@@ -103,16 +101,6 @@ def empty_database_url(postgres_url: str) -> Iterator[str]:
     """A database without a single table of ours."""
     with cloned(postgres_url, "template1") as url:
         yield url
-
-
-def migrate(database_url: str) -> None:
-    command.upgrade(alembic_config(database_url), "head")
-
-
-def alembic_config(database_url: str) -> Config:
-    config = Config(toml_file=ROOT / "pyproject.toml")
-    config.attributes["database_url"] = database_url
-    return config
 
 
 def made_once(postgres_url: str, run_folder: Path, label: str, make: Callable[[str], None]) -> str:
