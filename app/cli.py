@@ -4,7 +4,7 @@ import asyncio
 import dataclasses
 import logging
 import secrets
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
@@ -17,6 +17,8 @@ from app import terminal
 from app.db import psycopg_url
 from app.embedded import EmbeddedPostgresError, embedded_postgres
 from app.settings import Settings
+from app.terminal import Progress
+from seeds.report import Report, SourceError
 
 app = typer.Typer(
     help="Marquee: movie recommendations as a GraphQL API over Postgres.",
@@ -41,7 +43,9 @@ def database() -> Iterator[tuple[Settings, str]]:
     except ValidationError as error:
         for fault in error.errors():
             name = ".".join(str(part) for part in fault["loc"]).upper()
-            terminal.console.print(f"{name}: {fault['msg']}" if name else fault["msg"], style="red", markup=False)
+            terminal.console.print(
+                f"{name}: {fault['msg']}" if name else fault["msg"], style="red", markup=False
+            )
         raise typer.Exit(2) from None
     logging.basicConfig(level=settings.log_level.upper(), format="%(levelname)s %(name)s: %(message)s")
     if settings.database_url is not None:
@@ -83,6 +87,86 @@ def serve(
         from app.main import run  # noqa: PLC0415 - brings GraphQL and the recommender
 
         run(settings, url)
+
+
+Strict = Annotated[
+    bool, typer.Option("--strict", help="Stop at the first row that cannot be used; store nothing.")
+]
+Source = Annotated[Path, typer.Argument(help="The folder or zip with the files.", exists=True)]
+
+
+@seed_app.command("bundled")
+def seed_bundled(json: Json = False) -> None:
+    """Load the bundled catalogue with its simulated members and their ratings."""
+    from seeds.bundled import load_bundled  # noqa: PLC0415 - brings the simulator
+
+    seed("the bundled catalogue", lambda _, url, progress: load_bundled(url, progress), json=json)
+
+
+@seed_app.command("movielens")
+def seed_movielens(
+    source: Annotated[str, typer.Argument(help="ml-latest-small, ml-25m, ml-32m, or a folder or zip.")],
+    strict: Strict = False,
+    json: Json = False,
+) -> None:
+    """Load a MovieLens data set; by name it is downloaded first. Mind its terms of use."""
+    from seeds.movielens import load_movielens  # noqa: PLC0415 - brings pyarrow
+
+    seed(
+        f"MovieLens {source}",
+        lambda settings, url, progress: load_movielens(
+            url, source, strict=strict, progress=progress, data_dir=settings.data_dir
+        ),
+        json=json,
+    )
+
+
+@seed_app.command("tmdb")
+def seed_tmdb(source: Source, strict: Strict = False, json: Json = False) -> None:
+    """Add TMDB metadata, in the layouts of the Kaggle data sets; any of the files may be missing."""
+    from seeds.tmdb import load_tmdb  # noqa: PLC0415 - brings pyarrow
+
+    seed("TMDB", lambda _, url, progress: load_tmdb(url, source, strict=strict, progress=progress), json=json)
+
+
+@seed_app.command("movietweetings")
+def seed_movietweetings(source: Source, strict: Strict = False, json: Json = False) -> None:
+    """Load MovieTweetings."""
+    from seeds.movietweetings import load_movietweetings  # noqa: PLC0415 - brings pyarrow
+
+    seed(
+        "MovieTweetings",
+        lambda _, url, progress: load_movietweetings(url, source, strict=strict, progress=progress),
+        json=json,
+    )
+
+
+def seed(what: str, load: Callable[[Settings, str, Progress], Report], *, json: bool) -> None:
+    from app import migrate  # noqa: PLC0415 - brings Alembic
+
+    with database() as (settings, url), terminal.progress(f"Loading {what}") as progress:
+        if settings.database_url is None:
+            migrate.upgrade(url)
+        try:
+            report = load(settings, url, progress)
+        except SourceError as error:
+            raise terminal.fail(str(error)) from None
+    if json:
+        show(report.as_dict(), json=True)
+    else:
+        print_report(report)
+
+
+def print_report(report: Report) -> None:
+    for what, count in (("films", report.films), ("members", report.members), ("ratings", report.ratings)):
+        typer.echo(f"{what}: {count.added} added, {count.updated} updated, {count.unchanged} unchanged")
+    for verdict, reasons in (("not usable", report.skipped), ("set aside", report.set_aside)):
+        for reason, rows in reasons.items():
+            typer.echo(f"{rows.count} rows {verdict}: {reason}")
+            for sample in rows.samples:
+                typer.echo(f"  {sample.file}, line {sample.line}: {sample.text}")
+    for note in report.notes:
+        typer.echo(note)
 
 
 @app.command()
@@ -129,7 +213,9 @@ def export_schema(
 @app.command()
 def create_admin(
     username: str,
-    password: Annotated[str, typer.Option(prompt=True, hide_input=True, confirmation_prompt=True, envvar="ADMIN_PASSWORD")],
+    password: Annotated[
+        str, typer.Option(prompt=True, hide_input=True, confirmation_prompt=True, envvar="ADMIN_PASSWORD")
+    ],
 ) -> None:
     """Make an account with the role ADMIN, or give the role to an account that is there."""
     from app import accounts  # noqa: PLC0415 - brings SQLAlchemy's asyncio
@@ -151,4 +237,8 @@ def create_admin(
 
 
 def show(result: object, *, json: bool) -> None:
-    typer.echo(orjson.dumps(result, option=orjson.OPT_INDENT_2 | orjson.OPT_SERIALIZE_NUMPY).decode() if json else result)
+    typer.echo(
+        orjson.dumps(result, option=orjson.OPT_INDENT_2 | orjson.OPT_SERIALIZE_NUMPY).decode()
+        if json
+        else result
+    )

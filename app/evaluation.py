@@ -5,9 +5,9 @@ import psycopg
 from rich.console import Console
 from rich.table import Table
 
-from app.training import Progress, read_films, read_interactions
+from app.terminal import Progress
+from app.training import read_films, read_interactions
 from recommender import splits
-from recommender.content import ContentEncoder
 from recommender.evaluate import Evaluation, Report, evaluate
 from recommender.hybrid import Hybrid
 
@@ -29,7 +29,7 @@ def evaluate_database(database_url: str, *, max_users: int, progress: Progress) 
         split,
         {"marquee": lambda history, k: model.recommend(history, k=k).item_idx},
         {"marquee": model.judge},
-        vectors=ContentEncoder.fit(films).transform(films),
+        vectors=model.content_vectors,
         rng=rng,
         max_users=max_users,
         progress=progress,

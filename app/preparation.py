@@ -2,7 +2,7 @@
 
 import psycopg
 
-from app import accounts, migrate, terminal, training
+from app import migrate, passwords, terminal, training
 from app.settings import Settings
 from seeds import bundled
 
@@ -35,5 +35,5 @@ def make_demo_account(database_url: str) -> None:
         if found.fetchone() is None:
             connection.execute(
                 "INSERT INTO users (username, password_hash) VALUES (%s, %s) ON CONFLICT DO NOTHING",
-                (DEMO_USERNAME, accounts.password_hash(DEMO_PASSWORD)),
+                (DEMO_USERNAME, passwords.HASHER.hash(DEMO_PASSWORD)),
             )

@@ -1,6 +1,5 @@
 """From rows to a published model: read, fit, write the artifact, then make it the active one."""
 
-from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from uuid import uuid4
@@ -10,11 +9,10 @@ import psycopg
 from numpy.typing import NDArray
 from psycopg.types.json import Jsonb
 
+from app.terminal import Progress
 from recommender.content import Films
 from recommender.hybrid import Hybrid
 from recommender.interactions import Interactions
-
-Progress = Callable[[str, float], None]
 
 # Any number, as long as it is always this one.
 TRAINING_LOCK = 7_312_055

@@ -45,7 +45,9 @@ class Context:
     async def require_viewer(self) -> Viewer:
         viewer = await self.viewer()
         if viewer is None:
-            raise CallerError("Sign in first: send `Authorization: Bearer <accessToken>`.", ErrorCode.UNAUTHENTICATED)
+            raise CallerError(
+                "Sign in first: send `Authorization: Bearer <accessToken>`.", ErrorCode.UNAUTHENTICATED
+            )
         return viewer
 
     async def _authenticate(self) -> Viewer | None:
@@ -56,7 +58,9 @@ class Context:
         except jwt.InvalidTokenError:
             viewer = None
         if viewer is None:
-            raise CallerError("The access token is not valid or its session has ended.", ErrorCode.UNAUTHENTICATED)
+            raise CallerError(
+                "The access token is not valid or its session has ended.", ErrorCode.UNAUTHENTICATED
+            )
         return viewer
 
 

@@ -13,6 +13,7 @@ from uuid import uuid4
 import psycopg.errors
 import sqlalchemy.exc
 import strawberry
+from graphql import ExecutionResult as GraphQLExecutionResult
 from graphql import GraphQLError
 from strawberry.extensions import SchemaExtension
 from strawberry.types.execution import ExecutionResult
@@ -44,7 +45,9 @@ class CallerError(GraphQLError):
 
 @strawberry.interface(description="An outcome of a mutation that is not a success but was to be expected.")
 class Error:
-    message: str = strawberry.field(description="What is wrong and which rule it breaks, for a person to read.")
+    message: str = strawberry.field(
+        description="What is wrong and which rule it breaks, for a person to read."
+    )
 
 
 def present(error: GraphQLError) -> GraphQLError:
@@ -86,7 +89,5 @@ class PresentErrors(SchemaExtension):
     def on_operation(self) -> Iterator[None]:
         yield
         result = self.execution_context.result
-        if isinstance(result, ExecutionResult) and result.errors:
-            result.errors = [present(error) for error in result.errors]
-        elif result is not None and getattr(result, "errors", None):
+        if isinstance(result, ExecutionResult | GraphQLExecutionResult) and result.errors:
             result.errors = [present(error) for error in result.errors]

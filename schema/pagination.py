@@ -32,11 +32,13 @@ def window(
     if first is not None:
         if before is not None:
             raise CallerError(f"{field}: `before` goes with `last`, not with `first`.")
-        return Window(page_size(f"{field}.first", first), after and decode_cursor(field, after) or None, False)
+        return Window(
+            page_size(f"{field}.first", first), (after and decode_cursor(field, after)) or None, False
+        )
     if after is not None:
         raise CallerError(f"{field}: `after` goes with `first`, not with `last`.")
     assert last is not None
-    return Window(page_size(f"{field}.last", last), before and decode_cursor(field, before) or None, True)
+    return Window(page_size(f"{field}.last", last), (before and decode_cursor(field, before)) or None, True)
 
 
 def page_size(argument: str, size: int) -> int:

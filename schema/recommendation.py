@@ -10,8 +10,8 @@ import strawberry
 from strawberry.relay import PageInfo
 
 from app import ratings, recommendations
-from app.catalog import MovieFilter
 from app.recommendations import Match, Model, Pick, Picks, Reason, Strategy, Wish
+from app.snapshot import MovieFilter
 from schema.context import Context, Info
 from schema.errors import CallerError, ErrorCode
 from schema.movie import Movie, MovieFilterInput
@@ -21,9 +21,7 @@ from schema.pagination import decode_cursor, encode_cursor, page_size
 FIELD = "recommendations"
 MAX_IDS = 500
 
-RecommendationStrategy = strawberry.enum(
-    Strategy, name="RecommendationStrategy", description="What a list was made from."
-)
+strawberry.enum(Strategy, name="RecommendationStrategy", description="What a list was made from.")
 
 
 @strawberry.type(description="A prediction of the stars a viewer would give, with an 80 % interval.")
@@ -44,7 +42,9 @@ class RecommendationReason:
 
 @strawberry.type(description="How well a film fits a viewer.")
 class ViewerMatch:
-    match_percent: int | None = strawberry.field(description="Probability in percent of a rating of 4 or more.")
+    match_percent: int | None = strawberry.field(
+        description="Probability in percent of a rating of 4 or more."
+    )
     predicted_rating: PredictedRating | None = strawberry.field(description="Null where nothing is known.")
     reasons: list[RecommendationReason] = strawberry.field(description="The strongest reasons, best first.")
 
@@ -68,7 +68,7 @@ class RecommendationConnection:
         description="Names the list, on each of its pages; give it to `recordFeedback`."
     )
     model_version: str = strawberry.field(description="The model that made the list.")
-    strategy: RecommendationStrategy = strawberry.field(description="What the list was made from.")
+    strategy: Strategy = strawberry.field(description="What the list was made from.")
     edges: list[RecommendationEdge] = strawberry.field(description="The films, best first.")
     page_info: PageInfo = strawberry.field(description="Where the page ends and whether more follow.")
 
@@ -121,7 +121,9 @@ class RecommendationQuery:
         self,
         info: Info,
         first: Annotated[int, strawberry.argument(description="How many films, 1 to 100.")],
-        after: Annotated[str | None, strawberry.argument(description="The cursor to continue behind.")] = None,
+        after: Annotated[
+            str | None, strawberry.argument(description="The cursor to continue behind.")
+        ] = None,
         filter: Annotated[  # noqa: A002 - the contract's name
             MovieFilterInput | None, strawberry.argument(description="Only films of this kind.")
         ] = None,
