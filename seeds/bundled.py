@@ -1,0 +1,135 @@
+"""The catalogue and the simulated members that come with Marquee."""
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date
+from importlib.resources import files
+from typing import Any
+
+import numpy as np
+
+from seeds.bulk import store_ratings
+from seeds.dataset import record_dataset, store_members, transaction
+from seeds.film_store import store_films
+from seeds.films import Credit, Film
+from seeds.report import Progress, Report, SourceError, quiet
+from seeds.simulator import DATASET_VERSION, simulate
+
+MOVIELENS_GENRES = frozenset({
+    "Action", "Adventure", "Animation", "Children", "Comedy", "Crime", "Documentary", "Drama", "Fantasy",
+    "Film-Noir", "Horror", "IMAX", "Musical", "Mystery", "Romance", "Sci-Fi", "Thriller", "War", "Western",
+})  # fmt: skip
+FIRST_YEAR, MAX_RENOWN, MAX_OVERVIEW = 1888, 5, 260
+_REQUIRED = frozenset({
+    "title", "original_title", "year", "runtime_minutes", "language", "countries", "genres", "directors",
+    "cast", "overview", "keywords", "renown",
+})  # fmt: skip
+_OPTIONAL = frozenset({"release_date", "tmdb_id", "imdb_id"})
+
+
+@dataclass(frozen=True, slots=True)
+class BundledFilm:
+    film: Film
+    renown: int  # 1 (connoisseurs) .. 5 (everybody), an estimate
+
+
+def load_bundled(conn_url: str, progress: Progress = quiet) -> Report:
+    """Load the bundled films and the simulated members with their ratings; a second time changes nothing."""
+    report = Report(dataset=DATASET_VERSION)
+    bundled = read_catalogue()
+    films = [entry.film for entry in bundled]
+    progress("simulating members", 0.0)
+    simulated = simulate(films, np.array([entry.renown for entry in bundled]))
+    with transaction(conn_url) as connection:
+        stored = store_films(connection, films, authority=False, progress=progress)
+        user_ids, report.members = store_members(
+            connection, simulated.usernames, DATASET_VERSION, progress, simulated=True
+        )
+        report.films = stored.count
+        report.ratings = store_ratings(
+            connection,
+            user_ids=user_ids[simulated.user_idx],
+            movie_ids=np.array(stored.movie_ids, dtype=np.int64)[simulated.item_idx],
+            half_stars=simulated.half_stars,
+            timestamps=simulated.timestamps,
+            progress=progress,
+        )
+        counts = (len(films), len(user_ids), len(simulated.half_stars))
+        record_dataset(connection, DATASET_VERSION, counts, simulated=True)
+    return report
+
+
+def read_catalogue() -> list[BundledFilm]:
+    """The bundled films by year and title.
+
+    Raises:
+        SourceError: a film lacks a fact or has one out of form.
+    """
+    folder = files("seeds").joinpath("catalogue")
+    names = sorted(file.name for file in folder.iterdir() if file.name.endswith(".jsonl"))
+    return [entry for name in names for entry in parse_films(folder.joinpath(name).read_text("utf-8"), name)]
+
+
+def parse_films(text: str, name: str) -> Iterator[BundledFilm]:
+    """The films of a file with one JSON object a line."""
+    for line, row in enumerate(text.splitlines(), 1):
+        values = json.loads(row)
+        if problems := list(_problems(values)):
+            raise SourceError(f"{name}, line {line}: {'; '.join(problems)}")
+        yield _film(values)
+
+
+def _film(values: dict[str, Any]) -> BundledFilm:
+    released = values.get("release_date")
+    film = Film(
+        title=values["title"],
+        original_title=values["original_title"],
+        year=values["year"],
+        release_date=date.fromisoformat(released) if released else None,
+        runtime_minutes=values["runtime_minutes"],
+        original_language=values["language"],
+        countries=tuple(values["countries"]),
+        genres=tuple(values["genres"]),
+        directors=tuple(Credit(name) for name in values["directors"]),
+        cast=tuple(Credit(*entry) for entry in values["cast"]),
+        overview=values["overview"],
+        keywords=tuple(values["keywords"]),
+        tmdb_id=values.get("tmdb_id"),
+        imdb_id=values.get("imdb_id"),
+    )
+    return BundledFilm(film, values["renown"])
+
+
+def _problems(values: dict[str, Any]) -> Iterator[str]:
+    if missing := _REQUIRED - values.keys():
+        yield f"no {', '.join(sorted(missing))}"
+        return
+    if unknown := values.keys() - _REQUIRED - _OPTIONAL:
+        yield f"unknown {', '.join(sorted(unknown))}"
+    checks = {
+        "title": bool(values["title"].strip()),
+        "year": isinstance(values["year"], int) and values["year"] >= FIRST_YEAR,
+        "release_date": _is_day_of(values.get("release_date"), values["year"]),
+        "runtime_minutes": isinstance(values["runtime_minutes"], int) and values["runtime_minutes"] > 0,
+        "language": bool(re.fullmatch("[a-z]{2}", values["language"])),
+        "countries": bool(values["countries"])
+        and all(re.fullmatch("[A-Z]{2}", c) for c in values["countries"]),
+        "genres": bool(values["genres"]) and set(values["genres"]) <= MOVIELENS_GENRES,
+        "directors": all(isinstance(name, str) and name for name in values["directors"]),
+        "cast": all(1 <= len(c) <= 2 and all(isinstance(x, str) and x for x in c) for c in values["cast"]),  # noqa: PLR2004
+        "overview": 0 < len(values["overview"]) <= MAX_OVERVIEW,
+        "keywords": all(isinstance(word, str) and word == word.lower() for word in values["keywords"]),
+        "renown": values["renown"] in range(1, MAX_RENOWN + 1),
+        "tmdb_id": isinstance(values.get("tmdb_id", 1), int),
+        "imdb_id": bool(re.fullmatch(r"tt\d{7,8}", values.get("imdb_id", "tt0000000"))),
+    }
+    yield from (f"{name} is not as it should be" for name, holds in checks.items() if not holds)
+
+
+def _is_day_of(text: str | None, year: int) -> bool:
+    try:
+        return text is None or date.fromisoformat(text).year == year
+    except ValueError:
+        return False

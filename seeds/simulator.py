@@ -1,0 +1,220 @@
+"""Simulated members and their ratings of given films: what a demonstration has instead of people.
+
+How they are drawn, all of it from one seeded generator:
+
+1. Films get a taste vector of FACTORS numbers. Each genre, decade, country, person and keyword has a random
+   vector; a film's is the weighted sum of those it has (CONTENT_SHARE of the variance), plus its own, which
+   no metadata tells. So the ratings reward a recommender that reads content, and more so one that reads them.
+2. Members belong to a few of CIRCLES circles with random centres; a member's taste is the mixture of those
+   and a part of its own. Affinity is the inner product of member and film, standardised to N(0, 1).
+3. Which films are rated: popularity follows `renown` and falls with rank as a power law
+   (POPULARITY_EXPONENT); its logarithm, the affinity and the distance from the member's favourite era are
+   added up, and films are drawn without replacement by the Gumbel trick (Kool et al. 2019,
+   https://arxiv.org/abs/1903.06059, section 2.3).
+4. How many: MIN_RATINGS and a log-normal number more.
+5. Stars: a member's and a film's bias, the affinity and noise, around a mean of MEAN_STARS, in halves or, for
+   some members, whole stars only.
+6. When: in sessions, mostly in the evening, over ten years to the end of 2025; the best known films first,
+   and never before a film was released.
+"""
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+
+import numpy as np
+from numpy.typing import NDArray
+
+from seeds.films import Film
+
+DATASET_VERSION = "marquee-simulated-1"  # a change of anything that is drawn is a new version
+SEED = 20_251_231
+MEMBERS = 2_000
+RATINGS = 150_000  # expected; the draw comes close
+
+FACTORS = 12
+CIRCLES = 14
+CONTENT_SHARE = 0.7
+CIRCLE_SHARE = 0.6
+POPULARITY_EXPONENT = 0.6
+TASTE_IN_CHOICE = 1.1
+ERA_YEARS = 30.0
+EAGERNESS = 0.15  # of what is popular, to be rated early
+MIN_RATINGS = 20
+RATINGS_SPREAD = 1.0  # sigma of the log-normal
+MAX_SHARE = 0.6  # of the films, that one member rates
+MEAN_STARS = 3.55
+MEMBER_BIAS, FILM_BIAS, TASTE_IN_STARS, NOISE = 0.44, 0.36, 0.72, 0.55  # standard deviations in stars
+WHOLE_STARS_SHARE = 0.4  # of the members
+SESSION_RATINGS = 11.0  # mean length of a session
+MEMBERSHIP_DAYS = 420.0  # mean
+
+_DAY = 86_400
+_BEGIN = int(datetime(2016, 1, 1, tzinfo=UTC).timestamp())
+_END = int(datetime(2026, 1, 1, tzinfo=UTC).timestamp())
+
+_Values = Callable[[Film], Iterable[str]]
+# What a film has that tastes are about, and the weight of each kind.
+_BLOCKS: tuple[tuple[float, _Values], ...] = (
+    (1.0, lambda film: film.genres),
+    (0.45, lambda film: [f"{(film.year or 0) // 10}0s"]),
+    (0.45, lambda film: film.countries),
+    (0.6, lambda film: [credit.name for credit in film.directors]),
+    (0.5, lambda film: [credit.name for credit in film.cast]),
+    (0.6, lambda film: film.keywords),
+)
+
+Rng = np.random.Generator
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class SimulatedRatings:
+    """n ratings, ordered by member and film."""
+
+    usernames: list[str]
+    user_idx: NDArray[np.int64]  # (n,) into usernames
+    item_idx: NDArray[np.int64]  # (n,) into the films given
+    half_stars: NDArray[np.int16]  # (n,) 1..10
+    timestamps: NDArray[np.int64]  # (n,) Unix seconds
+
+
+def simulate(
+    films: Sequence[Film], renown: NDArray[np.int_], *, members: int = MEMBERS, ratings: int = RATINGS
+) -> SimulatedRatings:
+    """The same ratings for the same films, whenever and wherever it runs.
+
+    `renown` is (n_films,), 1 for what connoisseurs know to 5 for what everybody does.
+    """
+    rng = np.random.default_rng(SEED)
+    item_factors = film_factors(films, rng)  # (n_films, FACTORS)
+    user_factors = member_factors(members, rng)  # (members, FACTORS)
+    affinity = user_factors @ item_factors.T  # (members, n_films)
+    affinity = (affinity - affinity.mean()) / affinity.std()
+    appeal = log_popularity(renown, rng)
+    choice = appeal + TASTE_IN_CHOICE * affinity + _era(films, members, rng) + rng.gumbel(size=affinity.shape)
+    released = np.array([_released(film) for film in films])
+    drawn = []
+    for user, n in enumerate(ratings_of_members(members, ratings, len(films), rng)):
+        times = session_times(n, rng)
+        known = np.where(released < times[-1], choice[user], -np.inf)
+        chosen = np.argsort(-known, kind="stable")[: min(n, int(np.isfinite(known).sum()))]
+        drawn.append((np.full(len(chosen), user), *_in_time(chosen, times, appeal, released, rng)))
+    user_idx, item_idx, timestamps = (np.concatenate(c).astype(np.int64) for c in zip(*drawn, strict=True))
+    half_stars = _half_stars(affinity, renown, user_idx, item_idx, rng)
+    order = np.lexsort((item_idx, user_idx))
+    order = order[timestamps[order] > 0]
+    return SimulatedRatings(
+        usernames=[f"simulated-{number:04d}" for number in range(1, members + 1)],
+        user_idx=user_idx[order],
+        item_idx=item_idx[order],
+        half_stars=half_stars[order],
+        timestamps=timestamps[order],
+    )
+
+
+def film_factors(films: Sequence[Film], rng: Rng) -> Floats:
+    """Taste vectors of the films, (n_films, FACTORS), each column of mean 0 and variance 1."""
+    content = np.zeros((len(films), FACTORS))
+    for weight, values_of in _BLOCKS:
+        values = [sorted(set(values_of(film))) for film in films]
+        vectors = {name: rng.standard_normal(FACTORS) for name in sorted({n for v in values for n in v})}
+        for at, names in enumerate(values):
+            if names:
+                content[at] += weight * sum(vectors[name] for name in names) / np.sqrt(len(names))
+    content = (content - content.mean(axis=0)) / content.std(axis=0)
+    own = rng.standard_normal(content.shape)
+    return np.asarray(math.sqrt(CONTENT_SHARE) * content + math.sqrt(1 - CONTENT_SHARE) * own)
+
+
+def member_factors(members: int, rng: Rng) -> Floats:
+    """Tastes of the members, (members, FACTORS)."""
+    centres = rng.standard_normal((CIRCLES, FACTORS))
+    mixture = rng.dirichlet(np.full(CIRCLES, 0.15), size=members)  # one or two circles carry most of it
+    shared = mixture @ centres / np.sqrt((mixture**2).sum(axis=1, keepdims=True))
+    own = rng.standard_normal((members, FACTORS))
+    return np.asarray(math.sqrt(CIRCLE_SHARE) * shared + math.sqrt(1 - CIRCLE_SHARE) * own)
+
+
+def log_popularity(renown: NDArray[np.int_], rng: Rng) -> Floats:
+    """Log of the weight with which each film is chosen, (n_films,)."""
+    order = np.argsort(-(renown + 0.5 * rng.standard_normal(len(renown))), kind="stable")
+    rank = np.empty(len(renown))
+    rank[order] = np.arange(1, len(renown) + 1)
+    return -POPULARITY_EXPONENT * np.log(rank)
+
+
+def ratings_of_members(members: int, ratings: int, n_films: int, rng: Rng) -> NDArray[np.int64]:
+    """How many films each member rates, (members,)."""
+    more = ratings / members - MIN_RATINGS
+    drawn = rng.lognormal(np.log(more) - RATINGS_SPREAD**2 / 2, RATINGS_SPREAD, size=members)
+    return np.minimum(MIN_RATINGS + drawn, max(MIN_RATINGS, MAX_SHARE * n_films)).astype(np.int64)
+
+
+def session_times(n: int, rng: Rng) -> NDArray[np.int64]:
+    """n Unix times, ascending, of a member's sessions until it leaves or the ten years are over."""
+    sessions = 1 + rng.poisson(n / SESSION_RATINGS)
+    joined = _BEGIN + (_END - 60 * _DAY - _BEGIN) * rng.beta(1.4, 1.0)
+    days = np.ceil(min(rng.exponential(MEMBERSHIP_DAYS) + sessions, (_END - joined) / _DAY - 1))
+    visits = np.sort(np.concatenate(([0], rng.integers(0, max(1, int(days)), sessions - 1))))
+    hours = rng.choice(24, size=sessions, p=_HOURS) + rng.random(sessions)
+    starts = np.sort((joined // _DAY + visits) * _DAY + hours * 3600)
+    lengths = rng.multinomial(n - 1, np.full(sessions, 1 / sessions))
+    lengths[-1] += 1
+    gaps = rng.integers(12, 150, size=n)
+    within = np.concatenate([np.cumsum(part) for part in np.split(gaps, np.cumsum(lengths)[:-1])])
+    return np.sort((np.repeat(starts, lengths) + within).astype(np.int64))
+
+
+_HOURS = np.array([3, 1, 1, 1, 1, 1, 1, 2, 2, 3, 3, 4, 4, 4, 4, 4, 5, 6, 8, 10, 12, 12, 10, 6]) / 108
+
+
+def _era(films: Sequence[Film], members: int, rng: Rng) -> Floats:
+    """What the distance of a film's year from the member's favourite one takes away, (members, n_films)."""
+    years = np.array([film.year or 0 for film in films], dtype=np.float64)
+    favorite = np.minimum(rng.normal(2000.0, 18.0, size=members), 2020.0)
+    return np.asarray(-(((years - favorite[:, None]) / ERA_YEARS) ** 2) / 2)
+
+
+def _in_time(
+    chosen: NDArray[np.int64], times: NDArray[np.int64], appeal: Floats, released: NDArray[np.int64], rng: Rng
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The films and when each is rated, mostly the best known first; 0 where no time is left for a film."""
+    eagerness = EAGERNESS * appeal[chosen] + rng.gumbel(size=len(chosen))
+    waiting = list(chosen[np.argsort(-eagerness, kind="stable")])
+    rated = []
+    for time in times:
+        ready = next((i for i, item in enumerate(waiting) if released[item] < time), None)
+        if ready is not None:
+            rated.append((waiting.pop(ready), time))
+    rated += [(item, 0) for item in waiting]
+    items, at = np.array(rated, dtype=np.int64).T
+    return items, at
+
+
+def _half_stars(
+    affinity: Floats,
+    renown: NDArray[np.int_],
+    user_idx: NDArray[np.int64],
+    item_idx: NDArray[np.int64],
+    rng: Rng,
+) -> NDArray[np.int16]:
+    members, n_films = affinity.shape
+    member_bias = np.asarray(rng.standard_normal(members))
+    film_bias = 0.6 * (renown - renown.mean()) / renown.std() + 0.8 * rng.standard_normal(n_films)
+    stars = (
+        MEMBER_BIAS * member_bias[user_idx]
+        + FILM_BIAS * film_bias[item_idx]
+        + TASTE_IN_STARS * affinity[user_idx, item_idx]
+        + NOISE * rng.standard_normal(len(user_idx))
+    )
+    stars += MEAN_STARS - stars.mean()
+    whole = np.asarray(rng.random(members) < WHOLE_STARS_SHARE)[user_idx]
+    half_stars = np.where(whole, 2 * np.rint(stars), np.rint(2 * stars))
+    return np.asarray(half_stars.clip(np.where(whole, 2, 1), 10), dtype=np.int16)
+
+
+def _released(film: Film) -> int:
+    day = film.release_date or date(film.year or 1900, 12, 31)
+    return int(datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp())
