@@ -93,7 +93,7 @@ def key_of(snapshot: Snapshot, order: Order) -> Callable[[int], Key]:
 
 
 def follows(key: Key, other: Key | None, order: Order) -> bool:
-    """Whether a film with `key` stands behind one with `other`; behind the end, which is None, stands none."""
+    """Whether a film with `key` stands behind one with `other`; None is the end, and nothing is behind it."""
     if other is None:
         return False
     (value, movie_id), (other_value, other_id) = key, other

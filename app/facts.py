@@ -1,6 +1,5 @@
 """What is known of all films, as arrays to filter and to sort by."""
 
-import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -10,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.cards import Card, GenreRow, PersonRow
+from app.words import folded
 from recommender.interactions import positions
 
 UNKNOWN_YEAR = 0
@@ -17,10 +17,9 @@ UNKNOWN_YEAR = 0
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """Aligned with the films: `titles` (folded), `title_ranks` float64 (equal titles share one), `years` int16
-    (0 unknown), `release_days` float64 (days since the year 1, nan unknown), `language_idx` int16 (-1 unknown).
-
-    `has_genre` bool (n_genres, n), aligned also with the genres.
+    """Aligned with films: `titles` (folded), `title_ranks` float64 (equal titles share one), `years` int16 (0
+    unknown), `release_days` float64 (since the year 1, nan unknown), `language_idx` int16 (-1 unknown),
+    `has_genre` bool (n_genres, n).
     """
 
     titles: list[str]
@@ -90,14 +89,6 @@ class People:
         found = positions(self.ids, self.ids_by_name.get(folded(name), ()))
         parts = [self.film_positions[self.starts[i] : self.starts[i + 1]] for i in found[found >= 0]]
         return np.concatenate(parts) if parts else np.empty(0, np.int32)
-
-
-def folded(words: str) -> str:
-    """Without case and accents, so that `amelie` finds and sorts as `Amélie`."""
-    if words.isascii():
-        return words.casefold()
-    decomposed = unicodedata.normalize("NFKD", words.casefold())
-    return "".join(char for char in decomposed if not unicodedata.combining(char))
 
 
 def release_day(card: Card) -> float:

@@ -17,6 +17,7 @@ from sqlalchemy import text
 from app.cards import FILMS, GENRES, Card, GenreRow, PersonRow, card_of, read
 from app.db import Sessions
 from app.facts import UNKNOWN_YEAR, Facts, People
+from app.words import TitleWords, folded
 from recommender.interactions import positions
 
 # `updated_at` is a statement's time and a row is seen after its commit: whoever keeps counts in a transaction
@@ -67,6 +68,7 @@ class Snapshot:
     half_stars_sum: NDArray[np.int64]
     genres: tuple[GenreRow, ...]
     facts: Facts
+    words: TitleWords
     people: People
     position_of: dict[int, int]
     orders: dict[Any, Any] = field(default_factory=dict, init=False)  # what app.catalog has sorted already
@@ -166,6 +168,7 @@ def built(
 ) -> Snapshot:
     cards = [card_of(film, genres, people) for film in films]
     in_order = tuple(sorted(genres.values(), key=lambda genre: genre.name))
+    facts = Facts.of(cards, in_order)
     return Snapshot(
         revision=revision,
         since=since,
@@ -174,7 +177,8 @@ def built(
         rating_count=np.array([film.rating_count for film in films], np.int32),
         half_stars_sum=np.array([film.half_stars_sum for film in films], np.int64),
         genres=in_order,
-        facts=Facts.of(cards, in_order),
+        facts=facts,
+        words=TitleWords.of([folded(f"{card.title} {card.original_title or ''}") for card in cards]),
         people=People.of(cards, people),
         position_of={card.id: position for position, card in enumerate(cards)},
     )
