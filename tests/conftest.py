@@ -43,6 +43,7 @@ def pytest_configure(config: pytest.Config) -> None:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             _remove_run(left)
     folder = Path(tempfile.mkdtemp(prefix="marquee-test-", dir=_parent_of_runs()))
+    folder.chmod(0o711)  # under root, Postgres runs as another account
     held = (folder / "run.lock").open("w")
     fcntl.flock(held, fcntl.LOCK_EX)
     config.add_cleanup(held.close)
@@ -62,7 +63,7 @@ def _remove_run(folder: Path) -> None:
     if given := os.environ.get("TEST_DATABASE_URL"):
         for template in folder.glob("test_*"):
             _execute(given, "DROP DATABASE IF EXISTS {} WITH (FORCE)", template.name)
-    else:
+    elif (folder / "postgres").exists():
         stop_abandoned(folder)
     shutil.rmtree(folder)
 

@@ -17,16 +17,20 @@ FOLDER = Path(__file__).parent
 
 
 def main() -> None:
-    npm = shutil.which("npm")
-    if npm is None:
-        sys.exit("npm is not installed")
     try:
-        ci = subprocess.run([npm, "ci", "--silent"], cwd=FOLDER, check=False)  # noqa: S603 - found above
-        if ci.returncode != 0:
-            sys.exit(f"npm ci failed in {FOLDER}")
+        if not (FOLDER / "node_modules").is_dir():
+            install()
         vendor()
     finally:
         shutil.rmtree(FOLDER / "node_modules", ignore_errors=True)
+
+
+def install() -> None:
+    npm = shutil.which("npm")
+    if npm is None:
+        sys.exit("npm is not installed")
+    if subprocess.run([npm, "ci", "--silent"], cwd=FOLDER, check=False).returncode != 0:  # noqa: S603 - found above
+        sys.exit("npm ci failed")
 
 
 def vendor() -> None:

@@ -1,0 +1,60 @@
+"""What is shipped: the image, the services around it, and the wheel."""
+
+import importlib.util
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+import yaml
+
+from app.settings import Settings
+
+ROOT = Path(__file__).parent.parent
+COMMANDS = Path(sys.executable).parent
+
+
+def run(*command: str | Path) -> None:
+    done = subprocess.run(command, cwd=ROOT, check=False, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_compose_file_is_to_its_specification() -> None:
+    run(COMMANDS / "check-jsonschema", "--builtin-schema", "vendor.compose-spec", "docker-compose.yml")
+
+
+def test_compose_sets_only_settings_that_there_are() -> None:
+    services = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]
+    libpq = {"PGPASSWORD"}
+    for name in ("migrate", "seed", "api"):
+        assert set(services[name]["environment"]) - libpq <= {
+            field.upper() for field in Settings.model_fields
+        }
+        assert (
+            "${SECRET_KEY:?" in services[name]["environment"]["SECRET_KEY"]
+        )  # no secret of ours stands there
+
+
+def test_dockerfile_passes_its_linter() -> None:
+    run(COMMANDS / "hadolint", "Dockerfile")
+
+
+def test_wheel_carries_all_that_it_needs_at_run_time(tmp_path: Path) -> None:
+    if importlib.util.find_spec("hatchling") is None:
+        pytest.skip("hatchling is not installed: pip install -r requirements-install.lock")
+    run(
+        *(sys.executable, "-m", "pip", "wheel", "--no-index", "--no-deps", "--no-build-isolation"),
+        *("--wheel-dir", tmp_path, "."),
+    )
+    (wheel,) = tmp_path.glob("marquee-*.whl")
+    packed = set(zipfile.ZipFile(wheel).namelist())
+    folders = ("app", "schema", "recommender", "seeds", "migrations")
+    tracked = subprocess.run(
+        ["git", "ls-files", "--cached", *folders], cwd=ROOT, check=False, capture_output=True, text=True
+    )
+    if tracked.returncode != 0:
+        pytest.skip("this is not a git checkout")
+    assert set(tracked.stdout.split()) - packed == set()
+    assert {"app/graphiql/page/index.html", "migrations/env.py"} <= packed
+    assert not [name for name in packed if name.startswith(("tests/", "bench/")) or "node_modules" in name]
