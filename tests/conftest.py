@@ -5,10 +5,15 @@
 
 import fcntl
 import os
+import re
 import shutil
+import subprocess
+import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
 
@@ -19,6 +24,8 @@ from sqlalchemy import make_url
 
 from app import migrate
 from app.embedded import embedded_postgres, stop_abandoned
+
+ROOT = Path(__file__).parent.parent
 
 FOLDER = "MARQUEE_TEST_FOLDER"
 ENOUGH_MEMORY = 6 << 30
@@ -32,6 +39,16 @@ POSTGRES_OPTIONS = {
     "wal_level": "minimal",
     "max_wal_senders": "0",
 }
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    url: str  # http://127.0.0.1:PORT
+    process: subprocess.Popen[bytes]
+    log: Path
+
+
+StartServer = Callable[..., Service]
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -116,6 +133,87 @@ def made_once(postgres_url: str, run_folder: Path, label: str, make: Callable[[s
             make(in_database(postgres_url, name))
             done.touch()
     return name
+
+
+@pytest.fixture(scope="session")
+def model_dir(run_folder: Path) -> Path:
+    """The folder with the model of the seeded template; whoever trains writes a further one beside it."""
+    return run_folder / "models"
+
+
+@pytest.fixture(scope="session")
+def seeded_template(postgres_url: str, run_folder: Path, model_dir: Path) -> str:
+    """A database with the bundled catalogue and a trained, active model."""
+
+    def make(database_url: str) -> None:
+        from app import training  # noqa: PLC0415 - brings the recommender, which few tests need
+        from seeds.bundled import load_bundled  # noqa: PLC0415 - likewise
+
+        migrate.upgrade(database_url)
+        load_bundled(database_url)
+        training.train(database_url, model_dir, lambda _stage, _fraction: None)
+
+    return made_once(postgres_url, run_folder, "seeded", make)
+
+
+@pytest.fixture
+def seeded_database_url(postgres_url: str, seeded_template: str) -> Iterator[str]:
+    """A database of the test's own with the bundled catalogue and the trained model of `model_dir`."""
+    with cloned(postgres_url, seeded_template) as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def server(postgres_url: str, seeded_template: str, model_dir: Path, run_folder: Path) -> Iterator[str]:
+    """The address of a real service on a seeded database, shared by tests that make users of their own."""
+    with cloned(postgres_url, seeded_template) as url, running(url, model_dir, run_folder) as service:
+        yield service.url
+
+
+@pytest.fixture
+def start_server(model_dir: Path, run_folder: Path) -> Iterator[StartServer]:
+    """Starts services of the test's own, with further settings: `start_server(database_url, PORT="0")`."""
+    with ExitStack() as stack:
+        yield lambda database_url, **settings: stack.enter_context(
+            running(database_url, model_dir, run_folder, **settings)
+        )
+
+
+@contextmanager
+def running(database_url: str, model_dir: Path, run_folder: Path, **settings: str) -> Iterator[Service]:
+    """`marquee serve` as a process of its own, on a free port; it is told to stop in the end."""
+    log = run_folder / f"serve-{uuid4().hex[:8]}.log"
+    environment = {
+        **os.environ,
+        "DATABASE_URL": database_url,
+        "SECRET_KEY": "a secret of the tests, long enough",
+        "MODEL_DIR": str(model_dir),
+        "PORT": "0",
+        "COLUMNS": "200",
+        **settings,
+    }
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            [sys.executable, "-c", "from app.cli import main; main()", "serve"],
+            cwd=ROOT,
+            env=environment,
+            stderr=output,
+            stdout=output,
+        )
+    try:
+        yield Service(address_in(log, process), process, log)
+    finally:
+        process.terminate()
+        process.wait(30)
+
+
+def address_in(log: Path, process: subprocess.Popen[bytes]) -> str:
+    deadline = time.monotonic() + 60
+    while (found := re.search(r"(http://\S+)/graphql", log.read_text())) is None:
+        if process.poll() is not None or time.monotonic() > deadline:
+            pytest.fail(f"the service did not start:\n{log.read_text()}")
+        time.sleep(0.05)
+    return found[1]
 
 
 @contextmanager
