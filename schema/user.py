@@ -1,0 +1,132 @@
+"""Members: the viewer, and what only the viewer sees of themselves."""
+
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Self
+
+import strawberry
+from strawberry import relay
+
+from app import accounts, ratings
+from app.accounts import Viewer
+from schema.context import Info
+from schema.errors import CallerError, ErrorCode
+from schema.movie import Genre
+from schema.node import MAX_ID
+from schema.pagination import Window, encode_cursor, window
+from schema.rating import Rating
+
+RATINGS = "ratings"
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+MICROSECOND = timedelta(microseconds=1)
+
+
+@strawberry.type(description="A rating in a list of them.")
+class RatingEdge:
+    cursor: str = strawberry.field(description="Give it as `after` or `before` to continue from this rating.")
+    node: Rating = strawberry.field(description="The rating.")
+
+
+@strawberry.type(description="A page of the viewer's ratings.")
+class RatingConnection:
+    user_id: strawberry.Private[int]
+    edges: list[RatingEdge] = strawberry.field(description="The ratings, newest first.")
+    page_info: relay.PageInfo = strawberry.field(description="Where the page ends and whether more follow.")
+
+    @strawberry.field(description="How many ratings there are on all pages.")
+    async def total_count(self, info: Info) -> int:
+        return await ratings.count_ratings(info.context.sessions, self.user_id)
+
+
+@strawberry.type(description="A member. Only they themselves see more than id and username.")
+class User(relay.Node):
+    id: relay.NodeID[int]
+    username: str = strawberry.field(description="The name they sign in with.")
+    member_since: strawberry.Private[datetime]
+
+    @classmethod
+    def of(cls, viewer: Viewer) -> Self:
+        return cls(id=viewer.id, username=viewer.username, member_since=viewer.created_at)
+
+    @classmethod
+    async def resolve_nodes(  # type: ignore[override]
+        cls, *, info: Info, node_ids: Iterable[str], **_: object
+    ) -> list[Self | None]:
+        """The viewer under their own id; nobody is told which other ids there are."""
+        viewer = await info.context.viewer()
+        return [cls.of(viewer) if viewer and node_id == str(viewer.id) else None for node_id in node_ids]
+
+    @strawberry.field(description="When the account was made.")
+    async def created_at(self, info: Info) -> datetime:
+        await self.require_own(info)
+        return self.member_since
+
+    @strawberry.field(description="The genres they chose, the dearest first.")
+    async def favorite_genres(self, info: Info) -> list[Genre]:
+        await self.require_own(info)
+        wanted = await accounts.favorite_genre_ids(info.context.sessions, self.id)
+        known = {row.id: row for row in info.context.snapshot.genres}
+        return [Genre.of(known[genre_id]) for genre_id in wanted if genre_id in known]
+
+    @strawberry.field(description="What they have rated, newest first.")
+    async def ratings(
+        self,
+        info: Info,
+        first: Annotated[int | None, strawberry.argument(description="How many, 1 to 100.")] = None,
+        after: Annotated[
+            str | None, strawberry.argument(description="The cursor to continue behind.")
+        ] = None,
+        last: Annotated[
+            int | None, strawberry.argument(description="How many from the end, 1 to 100.")
+        ] = None,
+        before: Annotated[str | None, strawberry.argument(description="The cursor to end before.")] = None,
+    ) -> RatingConnection:
+        asked = window(RATINGS, first, after, last, before)
+        place = place_of(asked)
+        await self.require_own(info)
+        found = await ratings.user_ratings(
+            info.context.sessions, self.id, asked.count + 1, place, backward=asked.backward
+        )
+        more = len(found) > asked.count
+        shown = found[-asked.count :] if asked.backward else found[: asked.count]
+        edges = [RatingEdge(cursor=cursor(rating), node=Rating.of(rating)) for rating in shown]
+        return RatingConnection(
+            user_id=self.id,
+            edges=edges,
+            page_info=relay.PageInfo(
+                has_next_page=place is not None if asked.backward else more,
+                has_previous_page=more if asked.backward else place is not None,
+                start_cursor=edges[0].cursor if edges else None,
+                end_cursor=edges[-1].cursor if edges else None,
+            ),
+        )
+
+    async def require_own(self, info: Info) -> None:
+        viewer = await info.context.require_viewer()
+        if viewer.id != self.id:
+            raise CallerError(f"Only {self.username} may see this.", ErrorCode.FORBIDDEN)
+
+
+@strawberry.type
+class UserQuery:
+    @strawberry.field(description="Who asks; null when signed out.")
+    async def viewer(self, info: Info) -> User | None:
+        viewer = await info.context.viewer()
+        return None if viewer is None else User.of(viewer)
+
+
+def cursor(rating: ratings.Rating) -> str:
+    return encode_cursor(RATINGS, ((rating.rated_at - EPOCH) // MICROSECOND, rating.movie_id))
+
+
+def place_of(asked: Window) -> tuple[datetime, int] | None:
+    """Raises CallerError for a cursor whose parts are not those of a rating."""
+    match asked.key:
+        case None:
+            return None
+        case (int(microseconds), int(movie_id)) if 0 <= movie_id <= MAX_ID:
+            try:
+                return EPOCH + microseconds * MICROSECOND, movie_id
+            except OverflowError:
+                pass
+    raise CallerError(f"{RATINGS}: the cursor is not one of this field's.")
