@@ -19,6 +19,7 @@ from app.snapshot import MovieFilter, Snapshot
 Key = tuple[float | str | None, int]  # what a film is ordered by, and its id; None comes last either way
 
 
+MIN_EF_SEARCH = 100  # more finds more of the truly nearest, for more time
 SIMILAR = """
 SELECT film.movie_id, near.movie_id AS similar_id, 1 - near.distance AS similarity
 FROM movie_vectors AS film CROSS JOIN LATERAL (
@@ -54,6 +55,12 @@ class Page:
     total: int
 
 
+@dataclass(frozen=True, slots=True)
+class Neighbor:
+    movie_id: int
+    similarity: float  # cosine, at most 1
+
+
 def values(snapshot: Snapshot, field: OrderField) -> NDArray[np.float64]:
     """float64 (n,), what the films are ordered by; nan where it is unknown.
 
@@ -72,11 +79,11 @@ def values(snapshot: Snapshot, field: OrderField) -> NDArray[np.float64]:
 
 def ranked(snapshot: Snapshot, order: Order) -> NDArray[np.int32]:
     """Positions of all films in this order, int32 (n,); equal ones by id, unknown ones last."""
-    found = snapshot.orders.get(order)
+    found = snapshot.derived.get(order)
     if found is None:
         by = values(snapshot, order.field)
         found = np.argsort(-by if order.descending else by, kind="stable").astype(np.int32)
-        snapshot.orders[order] = found
+        snapshot.derived[order] = found
     return found
 
 
@@ -137,16 +144,17 @@ def page(
     )
 
 
-async def similar(sessions: Sessions, movie_ids: Sequence[int], k: int) -> dict[int, list[tuple[int, float]]]:
-    """The `k` films nearest in content to each film, nearest first: (id, cosine similarity).
+async def similar(sessions: Sessions, movie_ids: Sequence[int], k: int) -> dict[int, list[Neighbor]]:
+    """The `k` films nearest in content to each film, nearest first; `k` is at most 999.
 
     A film without a vector is near to none.
     """
-    near: dict[int, list[tuple[int, float]]] = {movie_id: [] for movie_id in movie_ids}
+    near: dict[int, list[Neighbor]] = {movie_id: [] for movie_id in movie_ids}
     async with sessions() as session:
-        # Without it the index gives at most `hnsw.ef_search` films.
-        await session.execute(text("SELECT set_config('hnsw.iterative_scan', 'strict_order', true)"))
+        # The index gives no more rows than this, the film itself among them.
+        ef_search = {"ef_search": str(max(k + 1, MIN_EF_SEARCH))}
+        await session.execute(text("SELECT set_config('hnsw.ef_search', :ef_search, true)"), ef_search)
         rows = await session.execute(text(SIMILAR), {"movie_ids": list(movie_ids), "k": k})
         for movie_id, similar_id, similarity in rows:
-            near[movie_id].append((similar_id, float(similarity)))
+            near[movie_id].append(Neighbor(similar_id, similarity))
     return near

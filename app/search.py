@@ -85,8 +85,8 @@ async def found_words(sessions: Sessions, snapshot: Snapshot, words: str) -> NDA
 
 
 async def likeness(snapshot: Snapshot, words: str) -> NDArray[np.float64]:
-    """float64 (n,), 0 where the title lacks a word. Misspelt ones count only when no title has them as they are;
-    only Postgres reads operators."""
+    """float64 (n,), 0 where the title lacks a word. Misspelt ones count only when no title has them as they
+    are; operators are read only by Postgres."""
     if OPERATORS.search(words):
         return np.zeros(len(snapshot.cards))
     found = TITLE * snapshot.words.likeness(words)

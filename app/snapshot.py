@@ -71,7 +71,7 @@ class Snapshot:
     words: TitleWords
     people: People
     position_of: dict[int, int]
-    orders: dict[Any, Any] = field(default_factory=dict, init=False)  # what app.catalog has sorted already
+    derived: dict[Any, Any] = field(default_factory=dict, init=False)  # made from it by others, while it lives
 
     def position(self, movie_id: int) -> int | None:
         return self.position_of.get(movie_id)

@@ -1,0 +1,119 @@
+"""Which films are wanted, and in which order."""
+
+import enum
+from collections.abc import Iterable
+
+import strawberry
+
+from app.catalog import Order, OrderField
+from app.snapshot import MovieFilter, Snapshot
+from app.words import folded
+from schema.errors import CallerError
+
+MAX_VALUES = 50  # in one list of a filter
+MAX_STARS = 5
+
+
+@strawberry.enum(description="What films are ordered by. Those that lack it come last.")
+class MovieOrderField(enum.Enum):
+    POPULARITY = strawberry.enum_value("POPULARITY", description="How many members have rated it.")
+    AVERAGE_RATING = strawberry.enum_value("AVERAGE_RATING", description="The mean of members' stars.")
+    RELEASE_DATE = strawberry.enum_value(
+        "RELEASE_DATE", description="Day of the first release; the year's first day where only it is known."
+    )
+    TITLE = strawberry.enum_value("TITLE", description="The title, whatever its case and accents.")
+
+
+@strawberry.enum(description="Which end comes first.")
+class OrderDirection(enum.Enum):
+    ASC = strawberry.enum_value("ASC", description="Low, early, A first.")
+    DESC = strawberry.enum_value("DESC", description="High, late, Z first.")
+
+
+@strawberry.input(
+    name="MovieOrder", description="An order of films; equal ones are ordered by age in the catalogue."
+)
+class MovieOrderInput:
+    field: MovieOrderField = strawberry.field(description="What they are ordered by.")
+    direction: OrderDirection | None = strawberry.field(
+        default=None, description="By default titles ascend and all else descends."
+    )
+
+    def order(self) -> Order:
+        field = OrderField(self.field.name)
+        if self.direction is None:
+            return Order(field, descending=field is not OrderField.TITLE)
+        return Order(field, descending=self.direction is OrderDirection.DESC)
+
+
+@strawberry.input(
+    name="MovieFilter",
+    description="Which films are wanted: those that meet every condition given. A film fails a condition on "
+    "what is not known of it.",
+)
+class MovieFilterInput:
+    genres: list[str] | None = strawberry.field(
+        default=None, description="Names of genres; the film is of all of them."
+    )
+    exclude_genres: list[str] | None = strawberry.field(
+        default=None, description="Names of genres; the film is of none of them."
+    )
+    year_from: int | None = strawberry.field(default=None, description="First year of release.")
+    year_to: int | None = strawberry.field(default=None, description="Last year of release.")
+    languages: list[str] | None = strawberry.field(
+        default=None, description="ISO 639-1 codes, as `en`; the original language is one of them."
+    )
+    min_rating: float | None = strawberry.field(
+        default=None, description="Lowest mean of members' stars, 0 to 5; a film nobody has rated has none."
+    )
+    min_rating_count: int | None = strawberry.field(
+        default=None, description="How many members have rated it at least."
+    )
+    people: list[str] | None = strawberry.field(
+        default=None, description="Full names; each of them directs the film or plays in it."
+    )
+
+    def validated(self, snapshot: Snapshot) -> MovieFilter:
+        """Raises CallerError for a genre that the catalogue does not have, or values that contradict."""
+        if self.year_from is not None and self.year_to is not None and self.year_from > self.year_to:
+            raise CallerError(
+                f"filter: yearFrom ({self.year_from}) must not be later than yearTo ({self.year_to})."
+            )
+        if self.min_rating is not None and not 0 <= self.min_rating <= MAX_STARS:
+            raise CallerError(f"filter.minRating must be from 0 to {MAX_STARS}, not {self.min_rating:g}.")
+        if self.min_rating_count is not None and self.min_rating_count < 0:
+            raise CallerError(f"filter.minRatingCount must be 0 or more, not {self.min_rating_count}.")
+        return MovieFilter(
+            genres=known_genres("genres", self.genres, snapshot),
+            exclude_genres=known_genres("excludeGenres", self.exclude_genres, snapshot),
+            year_from=self.year_from,
+            year_to=self.year_to,
+            languages=tuple(code.strip().lower() for code in values("languages", self.languages)),
+            min_rating=self.min_rating,
+            min_rating_count=self.min_rating_count,
+            people=tuple(values("people", self.people)),
+        )
+
+
+def wanted(given: MovieFilterInput | None, snapshot: Snapshot) -> MovieFilter:
+    return MovieFilter() if given is None else given.validated(snapshot)
+
+
+def values(name: str, given: Iterable[str] | None) -> list[str]:
+    """Each value once. Raises CallerError for too many."""
+    distinct = list(dict.fromkeys(given or ()))
+    if len(distinct) > MAX_VALUES:
+        raise CallerError(f"filter.{name} takes at most {MAX_VALUES} values, not {len(distinct)}.")
+    return distinct
+
+
+def known_genres(name: str, given: Iterable[str] | None, snapshot: Snapshot) -> tuple[str, ...]:
+    """The genres as the catalogue writes them."""
+    names = {folded(genre.name): genre.name for genre in snapshot.genres}
+    asked = values(name, given)
+    for genre in asked:
+        if folded(genre) not in names:
+            raise CallerError(
+                f"filter.{name}: there is no genre {genre[:50]!r}. Genres are {', '.join(names.values())}."
+            )
+    return tuple(names[folded(genre)] for genre in asked)
