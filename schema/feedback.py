@@ -18,9 +18,7 @@ from schema.node import local_id
 class FeedbackKind(enum.Enum):
     IMPRESSION = strawberry.enum_value("IMPRESSION", description="The film was shown.")
     CLICK = strawberry.enum_value("CLICK", description="The viewer opened the film.")
-    WATCH = strawberry.enum_value(
-        Kind.WATCH, description="The viewer watched it, as far as `watchedFraction`."
-    )
+    WATCH = strawberry.enum_value("WATCH", description="The viewer watched it, as far as `watchedFraction`.")
     LIKE = strawberry.enum_value("LIKE", description="The viewer likes it.")
     DISLIKE = strawberry.enum_value("DISLIKE", description="The viewer dislikes it.")
     NOT_INTERESTED = strawberry.enum_value(
