@@ -2,7 +2,6 @@
 
 import asyncio
 import dataclasses
-import logging
 import secrets
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -47,7 +46,7 @@ def database() -> Iterator[tuple[Settings, str]]:
                 f"{name}: {fault['msg']}" if name else fault["msg"], style="red", markup=False
             )
         raise typer.Exit(2) from None
-    logging.basicConfig(level=settings.log_level.upper(), format="%(levelname)s %(name)s: %(message)s")
+    terminal.start_log(settings.log_level)
     if settings.database_url is not None:
         yield settings, psycopg_url(settings.database_url)
         return

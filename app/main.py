@@ -12,10 +12,11 @@ from sqlalchemy import text
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import Mount, Route
+from starlette.routing import BaseRoute, Route
+from starlette.types import ASGIApp
 from strawberry.asgi import GraphQL
 
-from app import live, terminal
+from app import graphiql, live, terminal
 from app.db import Sessions, create_engine, sessionmaker
 from app.live import Live
 from app.settings import Settings
@@ -56,14 +57,12 @@ def create_app(settings: Settings, database_url: str) -> Starlette:
                 await follow
             await engine.dispose()
 
-    return Starlette(
-        routes=[
-            Route("/graphql", GraphQLEndpoint(schema, graphql_ide=None, allow_queries_via_get=True)),
-            Route("/healthz", healthz),
-            Route("/readyz", readyz),
-        ],
-        lifespan=lifespan,
-    )
+    endpoint: ASGIApp = GraphQLEndpoint(schema, graphql_ide=None, allow_queries_via_get=True)
+    routes: list[BaseRoute] = [Route("/healthz", healthz), Route("/readyz", readyz)]
+    if settings.graphiql:
+        endpoint = graphiql.PageOr(endpoint)
+        routes.append(graphiql.files())
+    return Starlette(routes=[Route("/graphql", endpoint), *routes], lifespan=lifespan)
 
 
 class Server(uvicorn.Server):
@@ -75,7 +74,7 @@ class Server(uvicorn.Server):
             host, port = self.servers[0].sockets[0].getsockname()[:2]
             address = f"http://{f'[{host}]' if ':' in host else host}:{port}"
             terminal.console.print(f"GraphiQL and the GraphQL API: [bold]{address}/graphql[/]")
-            terminal.console.print(f"Health: {address}/healthz, {address}/readyz. Stop with Ctrl-C.")
+            terminal.console.print(f"Health: {address}/healthz and {address}/readyz. Stop with Ctrl-C.")
 
 
 def run(settings: Settings, database_url: str) -> None:

@@ -1,5 +1,8 @@
 """What `make run` does before it serves: a database at the newest revision, with films, and with a model."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import psycopg
 
 from app import migrate, passwords, terminal, training
@@ -11,17 +14,24 @@ DEMO_PASSWORD = "marquee-demo"  # noqa: S105 - an ordinary account of the embedd
 
 
 def prepare(settings: Settings, database_url: str) -> None:
-    with terminal.step("Bringing the database to the newest revision"):
+    with told("Bringing the database to the newest revision"):
         migrate.upgrade(database_url)
     if is_empty(database_url):
-        with terminal.progress("Loading the bundled catalogue and its simulated members") as progress:
+        with told("Loading the bundled catalogue and its simulated members") as progress:
             bundled.load_bundled(database_url, progress)
     if not training.has_active_model(database_url, settings.models):
-        with terminal.progress("Training the first model") as progress:
+        with told("Training the first model") as progress:
             training.train(database_url, settings.models, progress)
     if settings.database_url is None:
         make_demo_account(database_url)
         terminal.console.print(f"Demo account: {DEMO_USERNAME} / {DEMO_PASSWORD}")
+
+
+@contextmanager
+def told(title: str) -> Iterator[terminal.Progress]:
+    terminal.announce(title)
+    with terminal.progress(title) as progress:
+        yield progress
 
 
 def is_empty(database_url: str) -> bool:

@@ -2,7 +2,7 @@
 
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field, PositiveFloat, PositiveInt, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -39,7 +39,9 @@ class Settings(BaseSettings):
         0.5, description="how often a process looks for a newly activated model or changed films"
     )
     graphiql: bool = Field(True, description="serve the GraphiQL explorer at `/graphql`")
-    log_level: str = Field("info", description="`debug`, `info`, `warning` or `error`")
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", description="`debug`, `info`, `warning` or `error`"
+    )
 
     @model_validator(mode="after")
     def _require_a_strong_secret(self) -> "Settings":

@@ -1,5 +1,6 @@
-"""What a command shows: progress on a terminal, silence elsewhere, and failures as one clear line."""
+"""What a command shows: progress on a terminal, failures as one clear line, and the log."""
 
+import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -28,11 +29,16 @@ def progress(title: str) -> Iterator[Progress]:
         bar.update(task, completed=1.0, stage="done")
 
 
-@contextmanager
-def step(title: str) -> Iterator[None]:
-    """A line for work that tells no progress."""
-    with progress(title):
-        yield
+def announce(title: str) -> None:
+    """The line for a log that the progress would be on a terminal."""
+    if not console.is_terminal:
+        console.print(title)
+
+
+def start_log(level: str) -> None:
+    """Our own log at `level`; of the libraries only what is wrong."""
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    logging.getLogger("marquee").setLevel(level.upper())
 
 
 def fail(message: str) -> typer.Exit:

@@ -11,10 +11,11 @@ from app import accounts
 from app.accounts import Viewer
 from app.db import Sessions
 from app.live import Served
-from app.recommendations import Model
+from app.recommendations import Model, Taste, taste_of
 from app.settings import Settings
 from app.snapshot import Snapshot
 from schema.errors import CallerError, ErrorCode
+from schema.loaders import Loaders
 
 
 @dataclass(slots=True)
@@ -23,7 +24,12 @@ class Context:
     sessions: Sessions
     served: Served
     access_token: str | None
+    loaders: Loaders = field(init=False)
     _viewer: "asyncio.Future[Viewer | None] | None" = field(default=None)
+    _taste: "asyncio.Future[Taste] | None" = field(default=None)
+
+    def __post_init__(self) -> None:
+        self.loaders = Loaders(self.sessions)
 
     @property
     def snapshot(self) -> Snapshot:
@@ -41,6 +47,16 @@ class Context:
         if self._viewer is None:
             self._viewer = asyncio.ensure_future(self._authenticate())
         return await self._viewer
+
+    async def taste(self) -> Taste:
+        """The viewer's taste as it is now, read once a request."""
+        if self._taste is None:
+            self._taste = asyncio.ensure_future(self._read_taste())
+        return await self._taste
+
+    async def _read_taste(self) -> Taste:
+        viewer = await self.require_viewer()
+        return await taste_of(self.sessions, viewer.id)
 
     async def require_viewer(self) -> Viewer:
         viewer = await self.viewer()

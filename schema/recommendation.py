@@ -14,7 +14,8 @@ from app.recommendations import Match, Model, Pick, Picks, Reason, Strategy, Wis
 from app.snapshot import MovieFilter
 from schema.context import Context, Info
 from schema.errors import CallerError, ErrorCode
-from schema.movie import Movie, MovieFilterInput
+from schema.filter import MovieFilterInput
+from schema.movie import Movie
 from schema.node import local_id
 from schema.pagination import decode_cursor, encode_cursor, page_size
 
@@ -202,7 +203,11 @@ def known_movie_ids(context: Context, argument: str, ids: list[strawberry.ID] | 
 
 
 def connection(context: Context, model: Model, page: ListPage, picks: Picks) -> RecommendationConnection:
-    edges = [edge(context, page.cursor(model, pick.rank), pick) for pick in picks.picks]
+    edges = [
+        edge(context, page.cursor(model, pick.rank), pick, movie)
+        for pick in picks.picks
+        if (movie := film(context, pick.movie_id)) is not None
+    ]
     return RecommendationConnection(
         request_id=strawberry.ID(str(page.request_id)),
         model_version=model.version,
@@ -217,7 +222,13 @@ def connection(context: Context, model: Model, page: ListPage, picks: Picks) -> 
     )
 
 
-def edge(context: Context, cursor: str, pick: Pick) -> RecommendationEdge:
+def film(context: Context, movie_id: int) -> Movie | None:
+    """A film the model names; None for one deleted since."""
+    position = context.snapshot.position(movie_id)
+    return None if position is None else Movie.at(context.snapshot, position)
+
+
+def edge(context: Context, cursor: str, pick: Pick, movie: Movie) -> RecommendationEdge:
     return RecommendationEdge(
         cursor=cursor,
         rank=pick.rank,
@@ -225,7 +236,7 @@ def edge(context: Context, cursor: str, pick: Pick) -> RecommendationEdge:
         match_percent=pick.match.match_percent,
         predicted_rating=predicted_rating(pick.match),
         reasons=[reason(context, why) for why in pick.match.reasons],
-        node=context.movie(pick.movie_id),
+        node=movie,
     )
 
 
@@ -236,7 +247,7 @@ def predicted_rating(match: Match) -> PredictedRating | None:
 
 
 def reason(context: Context, why: Reason) -> RecommendationReason:
-    movie = None if why.movie_id is None else context.movie(why.movie_id)
+    movie = None if why.movie_id is None else film(context, why.movie_id)
     return RecommendationReason(kind=why.kind, text=sentence(why, movie), movie=movie)
 
 
@@ -252,7 +263,12 @@ def sentence(why: Reason, movie: Movie | None) -> str:
             return "Popular with all members"
 
 
-def viewer_match(context: Context, match: Match | None) -> ViewerMatch | None:
+async def viewer_match(movie: Movie, info: Info) -> ViewerMatch | None:
+    """How well the film fits the viewer; None when signed out, or the model does not know the film."""
+    context = info.context
+    if await context.viewer() is None or context.model is None:
+        return None
+    match = recommendations.match(context.model, await context.taste(), movie.id)
     if match is None:
         return None
     return ViewerMatch(
