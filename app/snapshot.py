@@ -71,7 +71,7 @@ class Snapshot:
     words: TitleWords
     people: People
     position_of: dict[int, int]
-    derived: dict[Any, Any] = field(default_factory=dict, init=False)  # made from it by others, while it lives
+    derived: dict[Any, Any] = field(default_factory=dict, init=False)  # what others made of it so far
 
     def position(self, movie_id: int) -> int | None:
         return self.position_of.get(movie_id)
