@@ -125,7 +125,7 @@ def explain(
     liked_idx = history.item_idx[liked]
     gains = np.maximum(effects[liked], 0)  # (n_liked, m)
     totals = gains.sum(axis=0)
-    shares = gains / np.where(totals > 0, totals, np.float32(1))
+    shares: Floats = (gains / np.where(totals > 0, totals, 1)).astype(np.float32)
     common = [_Common(kind, of_kind, liked_idx, shares) for kind, of_kind in traits.items()]
     reasons: list[list[Reason]] = []
     for column, film in enumerate(item_idx.tolist()):
@@ -154,7 +154,7 @@ class _Common:
         self._telling = self._weights * traits.rarity[names][:, None]
 
     def best(self, film: int, column: int) -> tuple[float, Reason] | None:
-        """The most telling name that the film shares with liked ones, and how telling; rare names are more."""
+        """The most telling name that the film shares with liked ones, and how telling (rare names are)."""
         wanted = [
             (float(self._telling[row, column]), row, name)
             for name in self._traits.of_film(film).tolist()

@@ -39,7 +39,7 @@ class Config:
     """What training may be told; the words are those of `ials`."""
 
     factors: int = 128  # fewer where there are fewer users or films
-    regularization: float = 0.006
+    regularization: float | None = None  # measured from the ratings: `ials.regularization_for`
     alpha0: float = 0.4
     iterations: int = 12
     seed: int = 0
@@ -112,8 +112,9 @@ class Hybrid:
             "n_items": interactions.n_items,
             "n_ratings": interactions.nnz,
         }
+        chosen = {"factors": factor_model.energy.size, "regularization": factor_model.regularization}
         return cls(
-            manifest={"config": asdict(config), "metrics": metrics, **counts},
+            manifest={"config": asdict(config) | chosen, "metrics": metrics, **counts},
             item_ids=interactions.item_ids,
             content_vectors=content,
             encoder=encoder,
@@ -258,14 +259,16 @@ def _fit_factors(
 
     counts = np.bincount(interactions.user_items.indices, minlength=interactions.n_items)
     rated = counts > 0
-    weights = {"regularization": config.regularization, "alpha0": config.alpha0}
     if not rated.any():  # without a single rating, taste is taken to lie along the content
-        return (
-            FactorModel.of(content, np.ones(len(content), bool), **weights),
-            Placement.fit(content, content, np.ones(len(content), np.int64)),
-        )
+        everything = np.ones(len(content), bool)
+        model = FactorModel.of(content, everything, regularization=ials.NOISE_SHARE, alpha0=config.alpha0)
+        return model, Placement.fit(content, model.item_factors, everything.astype(np.int64))
     targets = interactions.user_items[:, rated].tocsr()
     targets.data = graded(targets.data)
+    regularization = config.regularization
+    if regularization is None:
+        regularization = ials.regularization_for(targets, alpha0=config.alpha0, rng=rng)
+    weights = {"regularization": regularization, "alpha0": config.alpha0}
     _, fitted = ials.fit(
         targets,
         factors=min(config.factors, *targets.shape),
