@@ -55,7 +55,9 @@ def present(error: GraphQLError) -> GraphQLError:
     original = error.original_error
     while isinstance(original, GraphQLError) and original.original_error is not None:
         original = original.original_error
-    if original is None or isinstance(original, GraphQLError):
+    # A date beyond the calendar overflows where the scalar is read, before there is a path.
+    unreadable = error.path is None and isinstance(original, OverflowError)
+    if original is None or isinstance(original, GraphQLError) or unreadable:
         if isinstance(original, CallerError):
             error.extensions = original.extensions
         # What is left without a code comes from parsing, validation or coercion of the caller's input.

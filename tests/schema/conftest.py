@@ -1,0 +1,81 @@
+"""Asking a real service over HTTP, with the operations that clients send."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+from uuid import uuid4
+
+import httpx
+import pytest
+from graphql import parse, print_ast
+from graphql.utilities import separate_operations
+
+OPERATIONS = Path(__file__).parent.parent / "operations"
+
+
+class Ask(Protocol):
+    def __call__(self, operation: str, token: str | None = None, **variables: Any) -> dict[str, Any]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    id: str
+    username: str
+    password: str
+    token: str
+    refresh_token: str
+
+
+@pytest.fixture(scope="session")
+def operations() -> dict[str, str]:
+    """Text of each operation in `tests/operations`, with its fragments, by its name."""
+    documents = [parse(path.read_text()) for path in sorted(OPERATIONS.glob("*.graphql"))]
+    return {
+        name: print_ast(operation)
+        for document in documents
+        for name, operation in separate_operations(document).items()
+    }
+
+
+@pytest.fixture(scope="session")
+def http() -> Iterator[httpx.Client]:
+    with httpx.Client(timeout=30) as client:
+        yield client
+
+
+@pytest.fixture(scope="session")
+def ask(server: str, http: httpx.Client, operations: dict[str, str]) -> Ask:
+    """Send an operation, by its name or as text, to the shared service; gives the body of the answer."""
+    return asking(server, http, operations)
+
+
+def asking(url: str, http: httpx.Client, operations: dict[str, str]) -> Ask:
+    def ask(operation: str, token: str | None = None, **variables: Any) -> dict[str, Any]:
+        headers = {} if token is None else {"Authorization": f"Bearer {token}"}
+        query = {"query": operations.get(operation, operation), "variables": variables}
+        response = http.post(f"{url}/graphql", json=query, headers=headers)
+        body: dict[str, Any] = response.json()
+        return body
+
+    return ask
+
+
+@pytest.fixture
+def member(ask: Ask) -> Member:
+    """A new account, signed in."""
+    return sign_up(ask)
+
+
+def sign_up(ask: Ask) -> Member:
+    username, password = f"member-{uuid4().hex[:12]}", "a long walk home"
+    payload = ask("SignUp", username=username, password=password)["data"]["signUp"]
+    viewer = payload["viewer"]
+    return Member(viewer["id"], username, password, payload["accessToken"], payload["refreshToken"])
+
+
+def code(body: dict[str, Any]) -> str:
+    """The code of an answer's only error."""
+    (error,) = body["errors"]
+    found: str = error["extensions"]["code"]
+    return found

@@ -1,0 +1,126 @@
+"""Accounts as clients meet them."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.conftest import StartServer
+from tests.schema.conftest import Ask, Member, asking, code, sign_up
+
+
+def outcome(body: dict[str, Any], field: str) -> dict[str, Any]:
+    assert "errors" not in body, body["errors"]
+    found: dict[str, Any] = body["data"][field]
+    return found
+
+
+def test_signing_up_signs_in(ask: Ask, member: Member) -> None:
+    viewer = ask("Viewer", member.token)["data"]["viewer"]
+    assert (viewer["id"], viewer["username"]) == (member.id, member.username)
+    assert datetime.now(UTC) - datetime.fromisoformat(viewer["createdAt"]) < timedelta(minutes=5)
+    assert viewer["favoriteGenres"] == []
+    assert viewer["ratings"]["totalCount"] == 0
+    assert viewer["ratings"]["pageInfo"] == {"hasNextPage": False, "endCursor": None}
+
+
+def test_signed_out_there_is_no_viewer(ask: Ask) -> None:
+    assert ask("Viewer") == {"data": {"viewer": None}}
+
+
+@pytest.mark.parametrize(
+    ("username", "password", "expected"),
+    [
+        ("no spaces please", "a long walk home", "InvalidUsername"),
+        ("nul\0", "a long walk home", "InvalidUsername"),
+        ("", "a long walk home", "InvalidUsername"),
+        ("fine", "short", "WeakPassword"),
+        ("fine", "password123", "WeakPassword"),
+        ("fine", "x1y2" * 100_000, "WeakPassword"),
+    ],
+)
+def test_sign_ups_that_are_refused(ask: Ask, username: str, password: str, expected: str) -> None:
+    refused = outcome(ask("SignUp", username=username, password=password), "signUp")
+    assert refused["__typename"] == expected
+    assert len(refused["message"]) < 200
+
+
+def test_a_name_is_given_once(ask: Ask, member: Member) -> None:
+    again = ask("SignUp", username=member.username.upper(), password="another long walk")
+    assert outcome(again, "signUp")["__typename"] == "UsernameTaken"
+
+
+def test_logging_in(ask: Ask, member: Member) -> None:
+    payload = outcome(ask("LogIn", username=member.username, password=member.password), "logIn")
+    assert payload["__typename"] == "AuthPayload"
+    assert payload["viewer"] == {"id": member.id, "username": member.username}
+    assert datetime.fromisoformat(payload["expiresAt"]) > datetime.now(UTC)
+    assert ask("Viewer", payload["accessToken"])["data"]["viewer"]["id"] == member.id
+
+
+def test_a_failed_log_in_does_not_say_why(ask: Ask, member: Member) -> None:
+    attempts = [(member.username, "wrong password"), ("nobody-of-this-name", member.password), ("nul\0", "x")]
+    answers = [outcome(ask("LogIn", username=name, password=word), "logIn") for name, word in attempts]
+    assert answers[0]["__typename"] == "InvalidCredentials"
+    assert answers[1:] == answers[:1] * 2
+
+
+def test_refreshing_and_what_a_thief_gets(ask: Ask, member: Member) -> None:
+    renewed = outcome(ask("RefreshSession", refreshToken=member.refresh_token), "refreshSession")
+    assert renewed["viewer"]["id"] == member.id
+    assert ask("Viewer", renewed["accessToken"])["data"]["viewer"]["id"] == member.id
+    stolen = outcome(ask("RefreshSession", refreshToken=member.refresh_token), "refreshSession")
+    assert stolen["__typename"] == "InvalidRefreshToken"
+    for token in (member.token, renewed["accessToken"]):
+        assert code(ask("Viewer", token)) == "UNAUTHENTICATED"
+    after = outcome(ask("RefreshSession", refreshToken=renewed["refreshToken"]), "refreshSession")
+    assert after["__typename"] == "InvalidRefreshToken"
+
+
+def test_logging_out_ends_the_sign_in_in_every_process(
+    http: httpx.Client, operations: dict[str, str], database_url: str, start_server: StartServer
+) -> None:
+    here = asking(start_server(database_url).url, http, operations)
+    there = asking(start_server(database_url).url, http, operations)
+    member = sign_up(here)
+    assert there("Viewer", member.token)["data"]["viewer"]["id"] == member.id
+    assert outcome(there("LogOut", member.token), "logOut")["viewer"] == {"id": member.id}
+    assert code(here("Viewer", member.token)) == "UNAUTHENTICATED"
+    refused = outcome(here("RefreshSession", refreshToken=member.refresh_token), "refreshSession")
+    assert refused["__typename"] == "InvalidRefreshToken"
+    for token in (None, member.token):
+        assert outcome(here("LogOut", token), "logOut")["__typename"] == "NotSignedIn"
+
+
+@pytest.mark.parametrize("token", ["nonsense", "a.b.c", "x" * 3000])
+def test_a_bad_token_is_refused_and_not_taken_for_a_visitor(ask: Ask, token: str) -> None:
+    assert code(ask("Viewer", token)) == "UNAUTHENTICATED"
+
+
+def test_choosing_favorite_genres(ask: Ask, member: Member) -> None:
+    genres = ask("{ genres { id name } }")["data"]["genres"]
+    chosen = [genres[3], genres[0]]
+    payload = outcome(
+        ask("SetFavoriteGenres", member.token, genres=[genre["id"] for genre in chosen]), "setFavoriteGenres"
+    )
+    assert payload["viewer"] == {"id": member.id, "favoriteGenres": chosen}
+    assert ask("Viewer", member.token)["data"]["viewer"]["favoriteGenres"] == chosen
+
+
+def test_genres_that_cannot_be_favorites(ask: Ask, member: Member) -> None:
+    unknown = "R2VucmU6OTk5OTk5"  # Genre:999999
+    refused = outcome(ask("SetFavoriteGenres", member.token, genres=[unknown]), "setFavoriteGenres")
+    assert refused["__typename"] == "GenreNotFound"
+    for wrong in ("nonsense", member.id, "R2VucmU6MS41", "R2VucmU6OTk5OTk5OTk5OTk5OTk5OTk5OTk5"):
+        assert code(ask("SetFavoriteGenres", member.token, genres=[wrong])) == "BAD_USER_INPUT"
+    assert code(ask("SetFavoriteGenres", genres=[])) == "UNAUTHENTICATED"
+
+
+def test_members_are_nodes_only_to_themselves(ask: Ask, member: Member) -> None:
+    other = sign_up(ask)
+    query = "query ($id: ID!) { node(id: $id) { id ... on User { username favoriteGenres { name } } } }"
+    own = ask(query, member.token, id=member.id)["data"]["node"]
+    assert own == {"id": member.id, "username": member.username, "favoriteGenres": []}
+    assert ask(query, member.token, id=other.id)["data"]["node"] is None
+    assert ask(query, id=member.id)["data"]["node"] is None

@@ -1,0 +1,89 @@
+"""Events sent by clients."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from tests.schema.conftest import Ask, Member, code
+
+
+@pytest.fixture(scope="session")
+def films(ask: Ask) -> list[str]:
+    page = ask("{ movies(first: 7) { edges { node { id } } } }")
+    return [edge["node"]["id"] for edge in page["data"]["movies"]["edges"]]
+
+
+def test_every_kind_of_event_is_accepted(ask: Ask, member: Member, films: list[str]) -> None:
+    kinds = ["IMPRESSION", "CLICK", "WATCH", "LIKE", "DISLIKE", "NOT_INTERESTED", "WATCHLIST"]
+    events = [
+        {
+            "movieId": film,
+            "kind": kind,
+            "requestId": str(uuid4()),
+            "position": place,
+            "watchedFraction": 0.75 if kind == "WATCH" else None,
+            "occurredAt": datetime.now(UTC).isoformat(),
+            "idempotencyKey": f"{film} {kind}",
+        }
+        for place, (film, kind) in enumerate(zip(films, kinds, strict=True))
+    ]
+    for _ in range(2):
+        payload = ask("RecordFeedback", member.token, events=events)["data"]["recordFeedback"]
+        assert payload == {"__typename": "RecordFeedbackPayload", "accepted": 7}
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("watchedFraction", 1.5),
+        ("position", -1),
+        ("requestId", "not a list"),
+        ("occurredAt", "1999-12-31T23:59:59Z"),
+        ("occurredAt", "0001-01-01T00:00:00+14:00"),
+        ("occurredAt", (datetime.now(UTC) + timedelta(days=1)).isoformat()),
+        ("idempotencyKey", ""),
+        ("movieId", "TW92aWU6OTk5OTk5OTk="),  # Movie:99999999
+    ],
+)
+def test_a_refused_event_is_named(
+    ask: Ask, member: Member, films: list[str], field: str, value: object
+) -> None:
+    query = """
+    mutation ($events: [FeedbackInput!]!) { recordFeedback(input: { events: $events }) {
+      __typename ... on InvalidFeedback { index field message } } }
+    """
+    events = [{"movieId": films[0], "kind": "LIKE"}, {"movieId": films[1], "kind": "WATCH", field: value}]
+    refused = ask(query, member.token, events=events)["data"]["recordFeedback"]
+    assert (refused["__typename"], refused["index"], refused["field"]) == ("InvalidFeedback", 1, field)
+    assert refused["message"].startswith(f"events[1].{field} ")
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"kind": "SNEEZE"},
+        {"movieId": "nonsense"},
+        {"movieId": "R2VucmU6MQ=="},  # Genre:1
+        {"occurredAt": "yesterday"},
+        {"occurredAt": "9999-12-31T24:00:00"},
+        {"position": 1.5},
+        {"watchedFraction": "all"},
+        {"colour": "red"},
+    ],
+)
+def test_events_that_are_malformed(ask: Ask, member: Member, films: list[str], wrong: dict[str, Any]) -> None:
+    event = {"movieId": films[0], "kind": "CLICK", **wrong}
+    assert code(ask("RecordFeedback", member.token, events=[event])) == "BAD_USER_INPUT"
+
+
+def test_a_batch_that_is_too_large(ask: Ask, member: Member, films: list[str]) -> None:
+    events = [{"movieId": films[0], "kind": "CLICK"}] * 501
+    refused = ask("RecordFeedback", member.token, events=events)["data"]["recordFeedback"]
+    assert refused["__typename"] == "InvalidFeedback"
+    assert "500" in refused["message"]
+
+
+def test_events_have_a_sender(ask: Ask, films: list[str]) -> None:
+    assert code(ask("RecordFeedback", events=[{"movieId": films[0], "kind": "LIKE"}])) == "UNAUTHENTICATED"

@@ -1,0 +1,174 @@
+"""Giving ratings, taking them back, and reading one's own."""
+
+from base64 import b64encode
+from typing import Any
+
+import pytest
+
+from tests.schema.conftest import Ask, Member, code, sign_up
+
+PAGE = """
+query ($first: Int, $after: String, $last: Int, $before: String) {
+  viewer {
+    ratings(first: $first, after: $after, last: $last, before: $before) {
+      edges { cursor node { id stars movie { id title } } }
+      pageInfo { hasNextPage hasPreviousPage startCursor endCursor }
+    }
+  }
+}
+"""
+FILM = "query ($id: ID!) { movie(id: $id) { averageRating ratingCount viewerRating { id stars ratedAt } } }"
+
+
+@pytest.fixture(scope="session")
+def films(ask: Ask) -> list[str]:
+    page = ask("{ movies(first: 30) { edges { node { id } } } }")
+    return [edge["node"]["id"] for edge in page["data"]["movies"]["edges"]]
+
+
+def rate(ask: Ask, member: Member, film: str, stars: float) -> dict[str, Any]:
+    body = ask("RateMovie", member.token, movie=film, stars=stars)
+    payload: dict[str, Any] = body["data"]["rateMovie"]
+    return payload
+
+
+def global_id(type_name: str, key: object) -> str:
+    return b64encode(f"{type_name}:{key}".encode()).decode()
+
+
+def test_a_rating_shows_the_films_new_figures_at_once(ask: Ask, member: Member) -> None:
+    rarest = ask(
+        "{ movies(first: 1, orderBy: { field: POPULARITY, direction: ASC }) { edges { node { id } } } }"
+    )
+    film = rarest["data"]["movies"]["edges"][0]["node"]["id"]
+    others = [sign_up(ask) for _ in range(2)]
+    before = rate(ask, others[0], film, 3)["rating"]["movie"]
+    payload = rate(ask, member, film, 0.5)
+    assert payload["__typename"] == "RateMoviePayload"
+    assert payload["rating"]["stars"] == 0.5
+    shown = payload["rating"]["movie"]
+    assert shown["id"] == film
+    assert shown["ratingCount"] == before["ratingCount"] + 1
+    assert shown["averageRating"] < before["averageRating"]
+    raised = rate(ask, member, film, 5)["rating"]["movie"]
+    assert raised["ratingCount"] == shown["ratingCount"]
+    assert raised["averageRating"] > before["averageRating"]
+    assert rate(ask, others[1], film, 5)["rating"]["movie"]["ratingCount"] == shown["ratingCount"] + 1
+
+
+def test_the_film_shows_the_viewers_rating(ask: Ask, member: Member, films: list[str]) -> None:
+    assert ask(FILM, member.token, id=films[0])["data"]["movie"]["viewerRating"] is None
+    rating = rate(ask, member, films[0], 4.5)["rating"]
+    shown = ask(FILM, member.token, id=films[0])["data"]["movie"]["viewerRating"]
+    assert shown == {name: rating[name] for name in ("id", "stars", "ratedAt")}
+    assert ask(FILM, id=films[0])["data"]["movie"]["viewerRating"] is None
+
+
+def test_taking_a_rating_back(ask: Ask, member: Member, films: list[str]) -> None:
+    removal = """
+    mutation ($movie: ID!) { removeRating(input: { movieId: $movie }) {
+      ... on RemoveRatingPayload { movie { ratingCount averageRating viewerRating { stars } } } } }
+    """
+    other = sign_up(ask)
+    before = rate(ask, other, films[1], 3)["rating"]["movie"]
+    rate(ask, member, films[1], 5)
+    shown = ask(removal, member.token, movie=films[1])["data"]["removeRating"]["movie"]
+    assert shown == {
+        "ratingCount": before["ratingCount"],
+        "averageRating": before["averageRating"],
+        "viewerRating": None,
+    }
+    rate(ask, member, films[1], 5)
+    removed = ask("RemoveRating", member.token, movie=films[1])["data"]["removeRating"]
+    assert removed == {"__typename": "RemoveRatingPayload", "movie": {"id": films[1]}}
+    again = ask("RemoveRating", member.token, movie=films[1])["data"]["removeRating"]
+    assert again["__typename"] == "NotRated"
+
+
+@pytest.mark.parametrize("stars", [0, 0.3, 5.5, -1, 1e308, 6])
+def test_stars_that_are_refused(ask: Ask, member: Member, films: list[str], stars: float) -> None:
+    refused = rate(ask, member, films[0], stars)
+    assert refused["__typename"] == "InvalidStars"
+    assert "halves" in refused["message"]
+
+
+@pytest.mark.parametrize("stars", ["NaN", "Infinity", "4", None, True])
+def test_stars_that_are_no_number(ask: Ask, member: Member, films: list[str], stars: object) -> None:
+    assert code(ask("RateMovie", member.token, movie=films[0], stars=stars)) == "BAD_USER_INPUT"
+
+
+def test_films_that_cannot_be_rated(ask: Ask, member: Member, films: list[str]) -> None:
+    unknown = global_id("Movie", 2**63 - 1)
+    assert rate(ask, member, unknown, 4)["__typename"] == "MovieNotFound"
+    removed = ask("RemoveRating", member.token, movie=unknown)
+    assert removed["data"]["removeRating"]["__typename"] == "NotRated"
+    for wrong in ("", "nonsense", member.id, global_id("Movie", 2**63), global_id("Movie", "1; DROP")):
+        for operation in ("RateMovie", "RemoveRating"):
+            refused = ask(operation, member.token, movie=wrong, stars=4)
+            assert code(refused) == "BAD_USER_INPUT"
+    for operation in ("RateMovie", "RemoveRating"):
+        assert code(ask(operation, movie=films[0], stars=4)) == "UNAUTHENTICATED"
+
+
+def test_the_viewer_reads_their_ratings_newest_first(ask: Ask, member: Member, films: list[str]) -> None:
+    for film in films[:3]:
+        rate(ask, member, film, 4)
+    ratings = ask("Viewer", member.token)["data"]["viewer"]["ratings"]
+    assert ratings["totalCount"] == 3
+    assert [edge["node"]["movie"]["id"] for edge in ratings["edges"]] == films[2::-1]
+    assert all(edge["node"]["movie"]["title"] for edge in ratings["edges"])
+    assert ratings["pageInfo"] == {"hasNextPage": False, "endCursor": ratings["edges"][-1]["cursor"]}
+
+
+def test_pages_hold_both_ways_while_ratings_come_and_go(ask: Ask, member: Member, films: list[str]) -> None:
+    for film in films[:7]:
+        rate(ask, member, film, 4)
+    seen, after = [], None
+    while True:
+        page = ask(PAGE, member.token, first=3, after=after)["data"]["viewer"]["ratings"]
+        seen += [edge["node"]["movie"]["id"] for edge in page["edges"]]
+        assert page["pageInfo"]["hasPreviousPage"] == (after is not None)
+        after = page["pageInfo"]["endCursor"]
+        if not page["pageInfo"]["hasNextPage"]:
+            break
+        # A new one stands before the page, and one that was shown goes.
+        rate(ask, member, films[10 + len(seen)], 2)
+        ask("RemoveRating", member.token, movie=seen[-1])
+    assert seen == films[6::-1]
+    back = ask(PAGE, member.token, last=2, before=after)["data"]["viewer"]["ratings"]
+    assert [edge["node"]["movie"]["id"] for edge in back["edges"]] == [films[3], films[2]]
+    assert back["pageInfo"]["hasPreviousPage"]
+    assert back["pageInfo"]["hasNextPage"]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {},
+        {"first": 0},
+        {"first": 101},
+        {"first": -1},
+        {"first": 2, "last": 2},
+        {"first": 2, "before": "x"},
+        {"first": 2, "after": "nonsense"},
+        {"first": 2, "after": b64encode(b'["ratings","x",1]').decode()},
+        {"first": 2, "after": b64encode(b'["ratings",9223372036854775807,1]').decode()},
+        {"first": 2, "after": b64encode(b'["ratings",1,18446744073709551615]').decode()},
+        {"first": 2, "after": b64encode(b'["movies",1,1]').decode()},
+    ],
+)
+def test_pages_that_cannot_be(ask: Ask, member: Member, arguments: dict[str, Any]) -> None:
+    assert code(ask(PAGE, member.token, **arguments)) == "BAD_USER_INPUT"
+
+
+def test_a_rating_is_a_node_only_to_its_owner(ask: Ask, member: Member, films: list[str]) -> None:
+    query = "query ($id: ID!) { node(id: $id) { id ... on Rating { stars movie { id } } } }"
+    id_ = rate(ask, member, films[4], 2.5)["rating"]["id"]
+    assert ask(query, member.token, id=id_)["data"]["node"] == {
+        "id": id_,
+        "stars": 2.5,
+        "movie": {"id": films[4]},
+    }
+    assert ask(query, sign_up(ask).token, id=id_)["data"]["node"] is None
+    assert ask(query, id=id_)["data"]["node"] is None
+    assert code(ask(query, member.token, id=global_id("Rating", "1"))) == "BAD_USER_INPUT"
