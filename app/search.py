@@ -21,6 +21,7 @@ MISSPELT = 0.4
 WHOLE_TITLE, BEGINNING = 1.0, 0.3
 RENOWN = 0.05  # for each doubling of the number of ratings
 
+UNWANTED = re.compile(r'(?:^|(?<=\s))-("[^"]*"|\S+)')
 OPERATORS = re.compile(r'"|(?:^|\s)-|\bor\b', re.IGNORECASE)
 
 # The weights are those of the vector's classes D, C, B, A: a word of an overview counts a fifth of one of a
@@ -29,7 +30,8 @@ FOUND = """
 SELECT coalesce(array_agg(id), '{}') AS movie_ids,
     coalesce(array_agg(ts_rank_cd('{0, 0.2, 0, 1}', search, query, 32)), '{}') AS ranks
 FROM movies, (
-    SELECT websearch_to_tsquery('simple', :words) || websearch_to_tsquery('english', :words) AS query
+    SELECT (websearch_to_tsquery('simple', :words) || websearch_to_tsquery('english', :words))
+        && !! (websearch_to_tsquery('simple', :without) || websearch_to_tsquery('english', :without)) AS query
 ) AS wanted
 WHERE search @@ query
 """
@@ -76,8 +78,10 @@ async def search(
 
 async def found_words(sessions: Sessions, snapshot: Snapshot, words: str) -> NDArray[np.float64]:
     """float64 (n,), 0 where Postgres does not find the words."""
+    # What is unwanted must be missing as it is and by its stem, so it cannot stand in either query.
+    parameters = {"words": UNWANTED.sub(" ", words), "without": " or ".join(UNWANTED.findall(words))}
     async with sessions() as session:
-        movie_ids, ranks = (await session.execute(text(FOUND), {"words": words})).one()
+        movie_ids, ranks = (await session.execute(text(FOUND), parameters)).one()
     relevance = np.zeros(len(snapshot.cards))
     where = snapshot.positions(movie_ids)
     relevance[where[where >= 0]] = np.array(ranks, np.float64)[where >= 0]

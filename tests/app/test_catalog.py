@@ -1,0 +1,142 @@
+"""Pages hold together in every order, both ways, while films come and go; similar films are the nearest."""
+
+import numpy as np
+import pytest
+from sqlalchemy import delete, insert, text
+
+from app import catalog, snapshot, tables
+from app.catalog import Order, OrderField
+from app.db import Sessions
+from app.snapshot import MovieFilter, Snapshot
+from app.tables import VECTOR_WIDTH
+
+pytestmark = pytest.mark.anyio
+
+EVERYTHING = MovieFilter()
+ORDERS = [Order(field, descending) for field in OrderField for descending in (True, False)]
+# `unaccent` is no part of every Postgres; the titles of the films have only these two letters.
+IN_SQL = {
+    OrderField.POPULARITY: "coalesce(rating_count, 0)",
+    OrderField.AVERAGE_RATING: "half_stars_sum::float8 / nullif(rating_count, 0)",
+    OrderField.RELEASE_DATE: "coalesce(release_date, make_date(year, 1, 1))",
+    OrderField.TITLE: """translate(lower(title), 'éÉ', 'ee') COLLATE "C" """,
+}
+
+
+def walk(films: Snapshot, wanted: MovieFilter, order: Order, count: int, *, backward: bool) -> list[int]:
+    """Ids on all pages, in order."""
+    seen: list[int] = []
+    key = None
+    while True:
+        page = catalog.page(films, wanted, order, count, key, backward=backward)
+        assert 0 < len(page.positions) <= count
+        assert (page.has_previous if backward else page.has_next) or len(seen) + len(page.keys) == page.total
+        ids = films.movie_ids[page.positions].tolist()
+        seen = ids + seen if backward else seen + ids
+        if not (page.has_previous if backward else page.has_next):
+            return seen
+        key = page.keys[0] if backward else page.keys[-1]
+
+
+@pytest.mark.parametrize("order", ORDERS, ids=lambda order: f"{order.field}-{order.descending}")
+async def test_pages_both_ways_are_the_whole_list_as_sql_orders_it(catalogue: Sessions, order: Order) -> None:
+    films = await snapshot.load(catalogue)
+    direction = "DESC" if order.descending else "ASC"
+    async with catalogue() as session:
+        expected = await session.scalars(
+            text(
+                "SELECT movies.id FROM movies LEFT JOIN movie_stats ON movie_stats.movie_id = movies.id "  # noqa: S608
+                f"ORDER BY {IN_SQL[order.field]} {direction} NULLS LAST, movies.id"
+            )
+        )
+    forward = walk(films, EVERYTHING, order, 37, backward=False)
+    assert forward == list(expected)
+    assert walk(films, EVERYTHING, order, 41, backward=True) == forward
+    wanted = MovieFilter(genres=("Comedy",), year_from=1992)
+    kept = set(films.movie_ids[films.mask(wanted)].tolist())
+    assert 10 < len(kept) < 100
+    assert walk(films, wanted, order, 7, backward=False) == [id_ for id_ in forward if id_ in kept]
+    assert walk(films, wanted, order, 9, backward=True) == [id_ for id_ in forward if id_ in kept]
+
+
+@pytest.mark.parametrize("order", ORDERS, ids=lambda order: f"{order.field}-{order.descending}")
+async def test_no_film_is_repeated_or_skipped_while_others_come_and_go(
+    catalogue: Sessions, order: Order
+) -> None:
+    films = await snapshot.load(catalogue)
+    lasting = {id_ for id_ in films.movie_ids.tolist() if id_ % 3}
+    seen: list[int] = []
+    page = catalog.page(films, EVERYTHING, order, 24)
+    turn = 0
+    while True:
+        seen += films.movie_ids[page.positions].tolist()
+        if not page.has_next:
+            break
+        turn += 1
+        async with catalogue.begin() as session:
+            leaving = [int(films.movie_ids[page.positions[-1]]), 3 * turn]  # the page's end among them
+            await session.execute(
+                delete(tables.Movie).where(
+                    tables.Movie.id.in_([id_ for id_ in leaving if id_ not in lasting])
+                )
+            )
+            title = ["aaa", "zzz", "n"][turn % 3]
+            await session.execute(insert(tables.Movie).values(title=title, year=1990 + turn % 10))
+        films = await snapshot.refreshed(catalogue, films)
+        page = catalog.page(films, EVERYTHING, order, 24, page.keys[-1])
+    assert len(seen) == len(set(seen))
+    assert lasting <= set(seen)
+
+
+async def test_a_page_says_what_lies_around_it(catalogue: Sessions) -> None:
+    films = await snapshot.load(catalogue)
+    order = Order()
+    first = catalog.page(films, EVERYTHING, order, 100)
+    assert (first.has_previous, first.has_next, first.total) == (False, True, 300)
+    last = catalog.page(films, EVERYTHING, order, 100, backward=True)
+    assert (last.has_previous, last.has_next, last.total) == (True, False, 300)
+    middle = catalog.page(films, EVERYTHING, order, 100, first.keys[-1])
+    assert (middle.has_previous, middle.has_next) == (True, True)
+    nothing = catalog.page(films, MovieFilter(people=("nobody",)), order, 100)
+    assert (len(nothing.positions), nothing.has_previous, nothing.has_next, nothing.total) == (
+        0,
+        False,
+        False,
+        0,
+    )
+
+
+async def test_similar_films_are_the_nearest_and_as_many_as_asked_for(
+    catalogue: Sessions, statements: list[str]
+) -> None:
+    ids, vectors = await embedded(catalogue)
+    cosines = vectors @ vectors.T
+    statements.clear()
+    near = await catalog.similar(catalogue, [5, 9, 10], 150)
+    assert len(statements) <= 2
+    for movie_id in (5, 9):
+        similarity = cosines[ids.index(movie_id)].copy()
+        similarity[ids.index(movie_id)] = -2
+        nearest = [ids[i] for i in np.argsort(-similarity)[:150]]
+        found = [neighbor.movie_id for neighbor in near[movie_id]]
+        assert len(found) == 150
+        assert movie_id not in found
+        assert len(set(found) & set(nearest)) >= 145  # the index may miss a few
+        assert found[0] == nearest[0]
+        expected = [cosines[ids.index(movie_id), ids.index(other)] for other in found]
+        assert [neighbor.similarity for neighbor in near[movie_id]] == pytest.approx(expected, abs=1e-6)
+    assert near[10] == []  # it has no vector
+
+
+async def embedded(sessions: Sessions) -> tuple[list[int], np.ndarray]:
+    """Vectors for all films but those whose id ends in 0."""
+    ids = [id_ for id_ in range(1, 301) if id_ % 10]
+    vectors = np.random.default_rng(0).normal(size=(len(ids), VECTOR_WIDTH))
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    rows = [
+        {"movie_id": id_, "embedding": vector, "model_version": "1"}
+        for id_, vector in zip(ids, vectors.tolist(), strict=True)
+    ]
+    async with sessions.begin() as session:
+        await session.execute(insert(tables.MovieVector), rows)
+    return ids, vectors

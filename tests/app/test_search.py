@@ -1,0 +1,136 @@
+"""Search finds what a person means, best first, and every film that it finds can be paged to."""
+
+from typing import Any
+
+import pytest
+from sqlalchemy import insert
+
+from app import snapshot, tables
+from app.db import Sessions
+from app.search import search
+from app.snapshot import MovieFilter, Snapshot
+
+pytestmark = pytest.mark.anyio
+
+FILMS: dict[str, dict[str, Any]] = {
+    "Alien": {"overview": "A crew wakes a stranger.", "ratings": 300},
+    "Aliens": {"overview": "Marines go where nobody answers.", "ratings": 200},
+    "Resident Alien": {"overview": "A writer walks through New York.", "ratings": 2},
+    "The Visitor": {"overview": "An alien learns to cook.", "ratings": 500},
+    "The Matrix": {"overview": "A hacker wakes up.", "ratings": 400},
+    "The Matrix Reloaded": {"overview": "He is awake.", "ratings": 350},
+    "Amélie": {"original_title": "Le Fabuleux Destin d'Amélie Poulain", "overview": "A waitress does good."},
+    "Spider-Man": {"overview": "A student is bitten."},
+    "Ocean's Eleven": {"overview": "Eleven men and a safe."},
+    "Star Wars": {"overview": "A farm boy leaves home."},
+    "The Godfather": {"overview": "A family business."},
+    "Tokyo Story": {"overview": "Old parents visit their grown children.", "director": "Yasujirō Ozu"},
+    "Late Spring": {"overview": "A daughter will not leave.", "director": "Yasujirō Ozu"},
+}
+
+
+@pytest.fixture
+async def films(sessions: Sessions) -> Snapshot:
+    async with sessions.begin() as session:
+        await session.execute(insert(tables.Person).values(id=1, name="Yasujirō Ozu"))
+        for id_, (title, facts) in enumerate(FILMS.items(), 1):
+            row: dict[str, Any] = {
+                "id": id_,
+                "title": title,
+                "overview": facts["overview"],
+                "year": 1950 + id_,
+            }
+            row["original_title"] = facts.get("original_title")
+            await session.execute(insert(tables.Movie).values(row))
+            count = facts.get("ratings", 0)
+            stats = {"movie_id": id_, "rating_count": count, "half_stars_sum": 7 * count}
+            await session.execute(insert(tables.MovieStats).values(stats))
+            if "director" in facts:
+                credit = {"movie_id": id_, "kind": "DIRECTOR", "position": 0, "person_id": 1}
+                await session.execute(insert(tables.Credit).values(credit))
+    return await snapshot.load(sessions)
+
+
+async def titles(sessions: Sessions, films: Snapshot, words: str, **facts: Any) -> list[str]:
+    hits = await search(sessions, films, words, MovieFilter(**facts), count=20)
+    assert sorted(hits.scores.tolist(), reverse=True) == hits.scores.tolist()
+    return [films.cards[position].title for position in hits.positions]
+
+
+@pytest.mark.parametrize(
+    ("words", "first"),
+    [
+        ("the matrix", "The Matrix"),
+        ("matrix", "The Matrix"),
+        ("ALIEN", "Alien"),
+        ("the mat", "The Matrix"),  # typing
+        ("matrix rel", "The Matrix Reloaded"),
+        ("spid", "Spider-Man"),
+        ("amelie", "Amélie"),  # without accents
+        ("le fabuleux destin", "Amélie"),  # in the original language
+        ("fabuleux dest", "Amélie"),
+        ("spiderman", "Spider-Man"),
+        ("spider man", "Spider-Man"),
+        ("oceans eleven", "Ocean's Eleven"),
+        ("starwars", "Star Wars"),
+        ("godfahter", "The Godfather"),  # letters swapped
+        ("matirx relaoded", "The Matrix Reloaded"),
+        ("tokio story", "Tokyo Story"),
+        ("hackers", "The Matrix"),  # by the stem, in the overview
+        ('"family business"', "The Godfather"),
+    ],
+)
+async def test_what_is_meant_comes_first(sessions: Sessions, films: Snapshot, words: str, first: str) -> None:
+    assert (await titles(sessions, films, words))[0] == first
+
+
+async def test_a_title_comes_before_an_overview_however_popular(sessions: Sessions, films: Snapshot) -> None:
+    assert await titles(sessions, films, "alien") == ["Alien", "Aliens", "Resident Alien", "The Visitor"]
+
+
+async def test_operators_mean_what_they_say(sessions: Sessions, films: Snapshot) -> None:
+    assert await titles(sessions, films, "matrix -reloaded") == ["The Matrix"]
+    assert await titles(sessions, films, 'matrix -"the matrix reloaded"') == ["The Matrix"]
+    assert await titles(sessions, films, '"wars star"') == []
+    assert set(await titles(sessions, films, "godfather or wars")) == {"The Godfather", "Star Wars"}
+
+
+async def test_a_person_finds_their_films(sessions: Sessions, films: Snapshot) -> None:
+    assert set(await titles(sessions, films, "yasujiro ozu")) == {"Tokyo Story", "Late Spring"}
+
+
+async def test_the_filter_holds_within_a_search(sessions: Sessions, films: Snapshot) -> None:
+    assert await titles(sessions, films, "alien", year_from=1952) == [
+        "Aliens",
+        "Resident Alien",
+        "The Visitor",
+    ]
+    assert await titles(sessions, films, "godfahter", year_to=1950) == []
+
+
+@pytest.mark.parametrize(
+    "words", ["", "   ", "🎬", "xyzzyx", "the", "'; DROP TABLE movies", "a & | ! b:*", "\\", "%"]
+)
+async def test_anything_may_be_typed(sessions: Sessions, films: Snapshot, words: str) -> None:
+    found = await titles(sessions, films, words)
+    assert len(found) == len(set(found)) < len(FILMS)
+
+
+async def test_pages_of_a_search_are_the_whole_of_it(sessions: Sessions, films: Snapshot) -> None:
+    whole = await search(sessions, films, "alien", MovieFilter(), count=20)
+    assert (whole.has_previous, whole.has_next) == (False, False)
+    seen: list[int] = []
+    key = None
+    while True:
+        page = await search(sessions, films, "alien", MovieFilter(), count=1, key=key)
+        assert page.has_previous == bool(seen)
+        seen += page.positions.tolist()
+        if not page.has_next:
+            break
+        key = (float(page.scores[-1]), int(films.movie_ids[page.positions[-1]]))
+    assert seen == whole.positions.tolist()
+
+
+async def test_a_search_is_one_statement(sessions: Sessions, films: Snapshot, statements: list[str]) -> None:
+    await titles(sessions, films, "godfahter")
+    assert len(statements) == 1
