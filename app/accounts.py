@@ -17,6 +17,7 @@ from unicodedata import normalize
 from uuid import UUID, uuid4
 
 import jwt
+from jwt.types import Options
 from sqlalchemy import ColumnElement, Row, delete, func, insert, or_, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -107,24 +108,23 @@ async def log_in(sessions: Sessions, settings: Settings, username: str, password
     row = None
     if USERNAME.fullmatch(username):
         async with sessions() as session:
-            row = (
-                await session.execute(select(*MEMBER, User.password_hash).where(named(username)))
-            ).one_or_none()
+            found = await session.execute(select(*MEMBER, User.password_hash).where(named(username)))
+        row = found.one_or_none()
     password_hash: str | None = None if row is None else row.password_hash
     verified = await passwords.verified(password, password_hash)
     if row is None or password_hash is None or not verified:
         raise InvalidCredentials("The username or the password is wrong.")
     fresh_hash = await passwords.hashed(password) if passwords.outdated(password_hash) else None
     async with sessions.begin() as session:
-        # Only while the hash is the one that was verified: the password may have changed meanwhile.
-        unchanged = (User.id == row.id) & (User.password_hash == password_hash)
-        if (await session.execute(select(User.id).where(unchanged).with_for_update())).one_or_none() is None:
-            raise InvalidCredentials("The username or the password is wrong.")
-        if fresh_hash is not None:
-            await session.execute(update(User).where(User.id == row.id).values(password_hash=fresh_hash))
-        over = or_(Session.ended_at.is_not(None), Session.expires_at <= func.now())
-        await session.execute(delete(Session).where(Session.user_id == row.id, over))
-        return await begin_session(session, settings, row)
+        unchanged = select(User.id).where(User.id == row.id, User.password_hash == password_hash)
+        if await session.scalar(unchanged.with_for_update(key_share=True)) is not None:
+            if fresh_hash is not None:
+                await session.execute(update(User).where(User.id == row.id).values(password_hash=fresh_hash))
+            over = or_(Session.ended_at.is_not(None), Session.expires_at <= func.now())
+            await session.execute(delete(Session).where(Session.user_id == row.id, over))
+            return await begin_session(session, settings, row)
+    # Another sign-in stored a fresh hash, or the password is no more what was verified.
+    return await log_in(sessions, settings, username, password)
 
 
 async def refresh_session(sessions: Sessions, settings: Settings, refresh_token: str) -> Tokens:
@@ -174,11 +174,10 @@ async def viewer_of(sessions: Sessions, settings: Settings, access_token: str) -
 
     Raises jwt.InvalidTokenError for a token that we did not sign or that has expired.
     """
-    required = ["exp", "iat", "sub", "sid"]
+    # Who issued it a moment ago may have a clock that is ahead of ours.
+    options: Options = {"require": ["exp", "iat", "sub", "sid"], "verify_iat": False}
     try:
-        claims = jwt.decode(
-            access_token, secret_key(settings), algorithms=["HS256"], options={"require": required}
-        )
+        claims = jwt.decode(access_token, secret_key(settings), algorithms=["HS256"], options=options)
         session_id = UUID(claims["sid"])
     except ValueError:
         raise jwt.InvalidTokenError from None
