@@ -18,7 +18,6 @@ MOVIELENS = (
     "ml-latest-small", "ml-latest", "ml-100k", "ml-1m", "ml-10m", "ml-20m", "ml-25m", "ml-32m",
 )  # fmt: skip
 PAUSES = (0.2, 1.0, 3.0, 10.0)  # seconds before each further attempt, as long as none brings anything
-_CHUNK = 1 << 18
 _TIMEOUT = httpx.Timeout(30.0, connect=15.0)
 
 T = TypeVar("T")
@@ -87,7 +86,7 @@ def _fetch_rest(client: httpx.Client, url: httpx.URL, part: Path, progress: Prog
             have = 0  # the server sends the whole file, whatever was asked
         total = have + int(answer.headers.get("Content-Length", 0))
         with part.open("ab" if have else "wb") as file:
-            for chunk in answer.iter_raw(_CHUNK):
+            for chunk in answer.iter_raw():
                 file.write(chunk)
                 have += len(chunk)
                 progress(f"downloading {url.path.rpartition('/')[2]}", have / total if total else 0.0)

@@ -137,17 +137,19 @@ class FilmIndex:
 def merge(known: Film, other: Film, *, authority: bool) -> Film:
     """Both films as one. Without `authority`, `other` only fills in what is not known.
 
-    With it, its facts stand; genres and keywords are united, and of two lists of credits the longer stays.
-    An id never changes.
+    With it, its facts stand; but genres and keywords are united, of two lists of credits the longer stays,
+    and what the film is found by is not lost: an id, the year, an original title that is not the title.
     """
     first, second = (other, known) if authority else (known, other)
     merged = {}
     for field in fields(Film):
         value = getattr(first, field.name)
         merged[field.name] = getattr(second, field.name) if value in (None, ()) else value
-    for kind in _IDS:
-        value = getattr(known, kind)
-        merged[kind] = getattr(other, kind) if value is None else value
+    for name in (*_IDS, "year"):
+        value = getattr(known, name)
+        merged[name] = getattr(other, name) if value is None else value
+    if merged["original_title"] == merged["title"]:
+        merged["original_title"] = known.original_title or other.original_title
     if authority:
         for name in ("genres", "keywords"):
             merged[name] = tuple(dict.fromkeys(getattr(known, name) + getattr(other, name)))

@@ -6,8 +6,8 @@ import re
 from typing import Any
 
 _PYTHON_NAMES = {"None": "null", "True": "true", "False": "false"}
-# After the quote that closes a key. A value cannot hold it: with a quote inside, Python quotes otherwise.
-_PYTHON_VALUE = re.compile(r"(?<=': )(None|True|False)(?=[,}])")
+# After a key and the quote that closes it. No value holds that: with a quote inside, Python quotes otherwise.
+_PYTHON_VALUE = re.compile(r"(?<=\w': )(None|True|False)(?=[,}])")
 
 
 def nested(text: str) -> list[dict[str, Any]]:

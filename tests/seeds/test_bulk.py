@@ -1,0 +1,111 @@
+"""The bulk load leaves the table as the migrations made it, and `movie_stats` exact."""
+
+import threading
+
+import numpy as np
+import psycopg
+import pytest
+
+from seeds.bulk import store_ratings
+from seeds.dataset import transaction
+from seeds.report import Count, quiet
+from tests.seeds.conftest import query
+
+DEFINITIONS = """
+SELECT conname, pg_get_constraintdef(oid), convalidated FROM pg_constraint
+    WHERE conrelid = 'ratings'::regclass
+UNION ALL SELECT indexname, indexdef, true FROM pg_indexes WHERE tablename = 'ratings'
+UNION ALL SELECT tgname, pg_get_triggerdef(oid), tgenabled = 'O' FROM pg_trigger
+    WHERE tgrelid = 'ratings'::regclass AND NOT tgisinternal
+ORDER BY 1, 2
+"""
+STATS = "SELECT movie_id, rating_count, half_stars_sum FROM movie_stats WHERE rating_count > 0 ORDER BY 1"
+COUNTED = "SELECT movie_id, count(*), sum(half_stars)::bigint FROM ratings GROUP BY movie_id ORDER BY 1"
+MEMBERS, FILMS = 40, 30
+
+
+@pytest.fixture
+def filled(database_url: str) -> str:
+    with psycopg.connect(database_url) as connection:
+        connection.execute(
+            "INSERT INTO users (id, username) SELECT n, 'u' || n FROM generate_series(1, 40) n"
+        )
+        connection.execute("INSERT INTO movies (id, title) SELECT n, 'm' || n FROM generate_series(1, 30) n")
+    return database_url
+
+
+def store(database_url: str, pairs: np.ndarray, half_stars: int, time: int) -> Count:
+    n = len(pairs)
+    with transaction(database_url) as connection:
+        return store_ratings(
+            connection,
+            user_ids=1 + pairs // FILMS,
+            movie_ids=1 + pairs % FILMS,
+            half_stars=np.full(n, half_stars, dtype=np.int16),
+            timestamps=np.full(n, time, dtype=np.int64),
+            progress=quiet,
+        )
+
+
+def test_keys_indexes_and_triggers_are_as_before(filled: str) -> None:
+    before = query(filled, DEFINITIONS)
+    pairs = np.arange(0, MEMBERS * FILMS, 2)
+    assert store(filled, pairs, 7, 1_000_000_000) == Count(added=len(pairs))
+    assert query(filled, DEFINITIONS) == before
+    assert query(filled, STATS) == query(filled, COUNTED)
+    assert query(filled, "SELECT DISTINCT half_stars, extract(epoch FROM rated_at)::int FROM ratings") == [
+        (7, 1_000_000_000)
+    ]
+    with pytest.raises(psycopg.errors.ForeignKeyViolation):
+        query(filled, "INSERT INTO ratings (user_id, movie_id, half_stars) VALUES (99, 1, 1) RETURNING 1")
+
+
+def test_merging_keeps_the_later_rating_and_exact_counts(filled: str) -> None:
+    pairs = np.arange(100)
+    store(filled, pairs, 4, 2_000)
+    assert store(filled, pairs + 50, 8, 1_000) == Count(added=50, unchanged=50)
+    assert store(filled, pairs, 10, 3_000) == Count(updated=100)
+    assert store(filled, pairs, 10, 3_000) == Count(unchanged=100)
+    assert query(filled, STATS) == query(filled, COUNTED)
+    query(filled, "UPDATE ratings SET half_stars = 1 WHERE user_id = 1 RETURNING 1")
+    query(filled, "DELETE FROM ratings WHERE user_id = 2 RETURNING 1")
+    assert query(filled, STATS) == query(filled, COUNTED), "the trigger is on again"
+
+
+def test_a_row_that_breaks_a_key_takes_the_whole_load_back(filled: str) -> None:
+    before = query(filled, DEFINITIONS)
+    with pytest.raises(psycopg.errors.ForeignKeyViolation):
+        store(filled, np.array([1, 2, MEMBERS * FILMS + 1]), 4, 1_000)
+    with pytest.raises(psycopg.errors.UniqueViolation):
+        store(filled, np.array([1, 1]), 4, 1_000)
+    assert query(filled, "SELECT count(*) FROM ratings") == [(0,)]
+    assert query(filled, DEFINITIONS) == before
+
+
+@pytest.mark.parametrize("already", [0, 100])
+def test_ratings_given_meanwhile_are_counted(filled: str, already: int) -> None:
+    """Members go on rating while a data set is merged into what they rate."""
+    if already:
+        store(filled, np.arange(already), 4, 1_000)
+    stop = threading.Event()
+
+    def rate() -> None:
+        with psycopg.connect(filled, autocommit=True) as connection:
+            for n in range(300):
+                connection.execute(
+                    "INSERT INTO ratings (user_id, movie_id, half_stars) VALUES (%s, %s, 9) "
+                    "ON CONFLICT (user_id, movie_id) DO UPDATE SET half_stars = excluded.half_stars",
+                    (40 - n % 5, 1 + n % 30),
+                )
+                if stop.is_set():
+                    break
+
+    member = threading.Thread(target=rate)
+    member.start()
+    try:
+        for part in range(5):
+            store(filled, np.arange(200 * part, 200 * part + 150), 6, 1_000)
+    finally:
+        stop.set()
+        member.join()
+    assert query(filled, STATS) == query(filled, COUNTED)

@@ -1,0 +1,233 @@
+"""Every layout of MovieLens into a real database, twice, damaged, and beside what is there already."""
+
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from seeds.dataset import UNKNOWN_FILM
+from seeds.files import FIELD_COUNT, NOT_UTF8, NUL
+from seeds.movielens import LINK_WITHOUT_FILM, NO_TITLE, NOT_AN_ID, SAME_ID, load_movielens
+from seeds.rating_files import OFF_SCALE
+from seeds.report import Count, SourceError, UnusableRowError
+from tests.seeds.conftest import content, query
+
+RATED = [(1, 1, "4.5", 9001), (1, 2, "0.5", 9002), (2, 2, "3.0", 9003), (2, 3, "5.0", 9004)]
+WHOLE_STARS = [(user, item, str(int(float(stars) + 0.5)), time) for user, item, stars, time in RATED]
+
+
+def lines(rows: list[tuple[int, int, str, int]], separator: str) -> bytes:
+    return "".join(separator.join(map(str, row)) + "\n" for row in rows).encode()
+
+
+def csv_layout(folder: Path) -> None:
+    (folder / "movies.csv").write_bytes(
+        '\ufeffmovieId,title,genres\r\n1,"Matrix, The (1999)",Action|Sci-Fi\r\n'
+        '2,"Amélie (Fabuleux destin d\'Amélie Poulain, Le) (2001)",Comedy\r\n'
+        '3,"Some ""Quoted"" Thing",(no genres listed)\r\n'.encode()
+    )
+    (folder / "links.csv").write_bytes(b"movieId,imdbId,tmdbId\n1,0133093,603\n2,0211915,194\n3,0000003,\n")
+    (folder / "ratings.csv").write_bytes(b"userId,movieId,rating,timestamp\n" + lines(RATED, ","))
+
+
+def dat_layout(folder: Path) -> None:
+    (folder / "movies.dat").write_bytes(
+        "1::Matrix, The (1999)::Action|Sci-Fi\n"
+        "2::Amélie (Fabuleux destin d'Amélie Poulain, Le) (2001)::Children's|Comedy\n"
+        '3::Some "Quoted" Thing::Drama\n'.encode("latin-1")
+    )
+    (folder / "ratings.dat").write_bytes(lines(RATED, "::"))
+
+
+def u_layout(folder: Path) -> None:
+    def item(number: int, title: str, day: str, *genres: int) -> str:
+        flags = ("1" if genre in genres else "0" for genre in range(19))
+        return "|".join([str(number), title, day, "", "", *flags]) + "\n"
+
+    (folder / "u.item").write_bytes(
+        (
+            item(1, "Matrix, The (1999)", "31-Mar-1999", 1, 15)
+            + item(2, "Amélie (Fabuleux destin d'Amélie Poulain, Le) (2001)", "01-Jan-2001", 5)
+            + item(3, 'Some "Quoted" Thing', "", 0)
+        ).encode("latin-1")
+    )
+    (folder / "u.data").write_bytes(lines(WHOLE_STARS, "\t"))
+
+
+LAYOUTS = pytest.mark.parametrize("layout", [csv_layout, dat_layout, u_layout])
+
+
+@LAYOUTS
+@pytest.mark.parametrize("zipped", [False, True])
+def test_each_layout_loads_and_a_second_time_changes_nothing(
+    database_url: str, tmp_path: Path, layout: Callable[[Path], None], zipped: bool
+) -> None:
+    source = tmp_path / "ml-test"
+    source.mkdir()
+    layout(source)
+    if zipped:
+        with zipfile.ZipFile(tmp_path / "ml-test.zip", "w") as archive:
+            for file in source.iterdir():
+                archive.write(file, f"ml-inner/{file.name}")
+        source = tmp_path / "ml-test.zip"
+    report = load_movielens(database_url, source, strict=True)
+    assert (report.dataset, report.films, report.members, report.ratings) == (
+        "ml-test", Count(3), Count(2), Count(4)
+    )  # fmt: skip
+    assert query(database_url, "SELECT title, original_title, year FROM movies ORDER BY id") == [
+        ("The Matrix", None, 1999),
+        ("Amélie", "Le Fabuleux destin d'Amélie Poulain", 2001),
+        ('Some "Quoted" Thing', None, None),
+    ]
+    rated = WHOLE_STARS if layout is u_layout else RATED
+    assert query(
+        database_url,
+        "SELECT username, title, half_stars / 2.0, extract(epoch FROM rated_at)::int, "
+        "password_hash, simulated, source FROM ratings JOIN users ON users.id = user_id "
+        "JOIN movies ON movies.id = movie_id ORDER BY username, movie_id",
+    ) == [
+        (f"movielens-{user}", title, float(stars), time, None, False, "ml-test")
+        for user, item, stars, time in rated
+        for title in [("The Matrix", "Amélie", 'Some "Quoted" Thing')[item - 1]]
+    ]
+    assert query(database_url, "SELECT rating_count FROM movie_stats ORDER BY movie_id") == [(1,), (2,), (1,)]
+    before = content(database_url)
+    again = load_movielens(database_url, source, strict=True)
+    assert (again.films, again.members, again.ratings) == (Count(0, 0, 3), Count(0, 0, 2), Count(0, 0, 4))
+    assert content(database_url) == before
+
+
+def test_links_genres_and_release_days(database_url: str, tmp_path: Path) -> None:
+    u_layout(tmp_path)
+    load_movielens(database_url, tmp_path)
+    (tmp_path / "u.item").unlink()
+    csv_layout(tmp_path)
+    (tmp_path / "ratings.csv").write_bytes(b"userId,movieId,rating,timestamp\n")
+    report = load_movielens(database_url, tmp_path)
+    assert report.films == Count(updated=3), "the same films, now with their numbers"
+    assert query(
+        database_url,
+        "SELECT movielens_id, tmdb_id, imdb_id, release_date::text, "
+        "ARRAY(SELECT name FROM genres JOIN movie_genres ON genre_id = id WHERE movie_id = movies.id "
+        "ORDER BY name) FROM movies ORDER BY id",
+    ) == [
+        (1, 603, "tt0133093", "1999-03-31", ["Action", "Sci-Fi"]),
+        (2, 194, "tt0211915", None, ["Comedy"]),
+        (3, None, "tt0000003", None, []),
+    ]
+
+
+@pytest.fixture
+def damaged(tmp_path: Path) -> Path:
+    csv_layout(tmp_path)
+    with (tmp_path / "movies.csv").open("ab") as file:
+        file.write(
+            b'4,"Two\r\nLines (2000)",Drama\r\nfive,Five,Drama\r\n6,,Drama\r\n1,Again,Drama\r\n7,short\r\n'
+            b"8,Latin \xe9t\xe9,Drama\r\n9,Nothing\0,Drama\r\n"
+        )
+    with (tmp_path / "links.csv").open("ab") as file:
+        file.write(b"77,0000077,77\n4,tt4,\n")
+    with (tmp_path / "ratings.csv").open("ab") as file:
+        file.write(b"3,1,9.0,964982703\n3,77,4.0,964982703\n3,4,4.0,964982703\n")
+    return tmp_path
+
+
+def test_nothing_is_dropped_without_being_counted(database_url: str, damaged: Path) -> None:
+    report = load_movielens(database_url, damaged)
+    assert report.films == Count(4)
+    assert report.ratings == Count(len(RATED) + 1)
+    found = {(reason, Path(s.file).name, s.line) for reason, e in report.skipped.items() for s in e.samples}
+    assert found == {
+        (NOT_AN_ID, "movies.csv", 7),  # the row before it has two lines
+        (NO_TITLE, "movies.csv", 8),
+        (SAME_ID, "movies.csv", 9),
+        (FIELD_COUNT, "movies.csv", 10),
+        (NOT_UTF8, "movies.csv", 11),
+        (NUL, "movies.csv", 12),
+        (LINK_WITHOUT_FILM, "links.csv", 5),
+        (NOT_AN_ID, "links.csv", 6),
+        (OFF_SCALE, "ratings.csv", 6),
+        (UNKNOWN_FILM, "ratings.csv", 7),
+    }
+    assert report.skipped_count == len(found)
+
+
+def test_strict_stores_nothing(database_url: str, damaged: Path) -> None:
+    before = content(database_url)
+    with pytest.raises(
+        UnusableRowError, match=r"movies\.csv, line 7: the id is not a number: five,Five,Drama"
+    ):
+        load_movielens(database_url, damaged, strict=True)
+    assert content(database_url) == before
+
+
+def test_a_failure_at_the_end_takes_everything_back(database_url: str, tmp_path: Path) -> None:
+    csv_layout(tmp_path)
+    query_before = content(database_url)
+    taken = "INSERT INTO users (username) VALUES ('MovieLens-2') RETURNING username"
+    assert query(database_url, taken) == [("MovieLens-2",)]
+    with pytest.raises(SourceError, match="MovieLens-2 signed up here"):
+        load_movielens(database_url, tmp_path)
+    after = content(database_url)
+    assert {t: rows for t, rows in after.items() if t != "users"} == {
+        t: rows for t, rows in query_before.items() if t != "users"
+    }
+    assert len(after["users"]) == 1
+
+
+def test_members_of_two_data_sets_are_not_taken_for_each_other(database_url: str, tmp_path: Path) -> None:
+    for name in ("ml-one", "ml-two"):
+        (tmp_path / name).mkdir()
+        csv_layout(tmp_path / name)
+    load_movielens(database_url, tmp_path / "ml-one")
+    with pytest.raises(SourceError, match="movielens-1 came with ml-one"):
+        load_movielens(database_url, tmp_path / "ml-two")
+
+
+def test_two_numbers_of_one_film_become_one_film(database_url: str, tmp_path: Path) -> None:
+    csv_layout(tmp_path)
+    (tmp_path / "links.csv").write_bytes(b"movieId,imdbId,tmdbId\n1,0133093,603\n2,0211915,603\n")
+    report = load_movielens(database_url, tmp_path)
+    assert (report.films, report.ratings) == (Count(2), Count(3))
+    assert [(e.count, e.samples[0].line) for e in report.set_aside.values()] == [(1, 2)]
+    assert query(database_url, "SELECT rating_count, half_stars_sum FROM movie_stats ORDER BY movie_id") == [
+        (2, 7), (1, 10)
+    ]  # fmt: skip
+
+
+def test_ratings_given_here_stay_and_are_counted(database_url: str, tmp_path: Path) -> None:
+    csv_layout(tmp_path)
+    load_movielens(database_url, tmp_path)
+    query(
+        database_url,
+        "WITH someone AS (INSERT INTO users (username) VALUES ('someone') RETURNING id) "
+        "INSERT INTO ratings (user_id, movie_id, half_stars) "
+        "SELECT someone.id, movies.id, 1 FROM someone, movies RETURNING 1",
+    )
+    with (tmp_path / "ratings.csv").open("ab") as file:
+        file.write(b"1,1,1.0,964999999\n3,1,2.0,964999999\n")
+    report = load_movielens(database_url, tmp_path)
+    assert report.ratings == Count(added=1, updated=1, unchanged=3)
+    assert query(database_url, "SELECT rating_count, half_stars_sum FROM movie_stats ORDER BY movie_id") == [
+        (3, 2 + 4 + 1), (3, 1 + 6 + 1), (2, 10 + 1)
+    ]  # fmt: skip
+
+
+def test_what_is_no_data_set_is_said_to_be_none(database_url: str, tmp_path: Path) -> None:
+    with pytest.raises(SourceError, match="it is no MovieLens data set"):
+        load_movielens(database_url, tmp_path)
+    with pytest.raises(SourceError, match="does not exist"):
+        load_movielens(database_url, tmp_path / "ml-nothing")
+    csv_layout(tmp_path)
+    (tmp_path / "ratings.csv").unlink()
+    with pytest.raises(SourceError, match="no ratings beside it"):
+        load_movielens(database_url, tmp_path)
+
+
+def test_movielens_as_it_is_published(database_url: str, shared_data: Path) -> None:
+    report = load_movielens(database_url, shared_data / "ml-latest-small", strict=True)
+    assert (report.films.added, report.members.added, report.ratings.added) == (9741, 610, 100_835)
+    # One film stands there under two numbers.
+    assert sum(entry.count for entry in report.set_aside.values()) == 1
+    assert query(database_url, "SELECT sum(rating_count), count(*) FROM movie_stats") == [(100_835, 9723)]

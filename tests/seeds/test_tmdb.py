@@ -1,0 +1,209 @@
+"""TMDB's extracts: whole, in part, damaged, joined to films that are there."""
+
+import csv
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from seeds import tmdb
+from seeds.movielens import load_movielens
+from seeds.nested import names, nested
+from seeds.report import Count, Report, SourceError, UnusableRowError
+from seeds.tmdb import load_tmdb
+from tests.seeds.conftest import content, query
+from tests.seeds.test_movielens import csv_layout
+
+MATRIX = {
+    "adult": "False",
+    "belongs_to_collection": "{'id': 2344, 'name': 'The Matrix Collection', 'poster_path': None}",
+    "genres": "[{'id': 28, 'name': 'Action'}, {'id': 878, 'name': 'Science Fiction'}]",
+    "id": "603",
+    "imdb_id": "tt0133093",
+    "original_language": "en",
+    "original_title": "The Matrix",
+    "overview": "A hacker learns\nwhat is real.",
+    "popularity": "33.366332",
+    "poster_path": "/gynBNzwyaHKtXqlEKKLioNkjKgN.jpg",
+    "production_countries": "[{'iso_3166_1': 'AU', 'name': 'Australia'}, {'iso_3166_1': 'US', 'name': 'U'}]",
+    "release_date": "1999-03-30",
+    "runtime": "136.0",
+    "title": "The Matrix",
+    "vote_average": "7.9",
+    "vote_count": "9079",
+}
+CAST = (
+    "[{'character': 'Neo', 'id': 6384, 'name': 'Keanu Reeves', 'order': 0}, "
+    """{'character': "Agent 'Smith'", 'id': 1331, 'name': 'Hugo Weaving', 'order': 2}, """
+    "{'character': 'Trinity', 'id': 530, 'name': 'Carrie-Anne Moss', 'order': 1}]"
+)
+CREW = (
+    "[{'id': 9339, 'job': 'Director', 'name': 'Lilly Wachowski'}, {'id': 1, 'job': 'Editor', 'name': 'E'}, "
+    "{'id': 9340, 'job': 'Director', 'name': 'Lana Wachowski'}]"
+)
+
+
+def write(path: Path, *rows: dict[str, Any]) -> None:
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, fieldnames=list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def film(database_url: str, columns: str, tmdb_id: int = 603) -> tuple[Any, ...]:
+    [row] = query(database_url, f"SELECT {columns} FROM movies WHERE tmdb_id = {tmdb_id}")  # noqa: S608
+    return row
+
+
+def credited(database_url: str, kind: str) -> list[tuple[Any, ...]]:
+    rows = query(
+        database_url,
+        "SELECT kind, name, character, people.tmdb_id FROM credits JOIN people ON people.id = person_id "
+        "ORDER BY movie_id, position",
+    )
+    return [row[1:] for row in rows if row[0] == kind]
+
+
+def test_the_movies_dataset_completes_what_movielens_brought(database_url: str, tmp_path: Path) -> None:
+    csv_layout(tmp_path)
+    load_movielens(database_url, tmp_path)
+    write(tmp_path / "movies_metadata.csv", MATRIX, MATRIX | {"id": "5", "title": "New", "imdb_id": ""})
+    write(tmp_path / "credits.csv", {"cast": CAST, "crew": CREW, "id": "603"})
+    write(tmp_path / "keywords.csv", {"id": "603", "keywords": "[{'id': 1, 'name': 'saving the world'}]"})
+    report = load_tmdb(database_url, tmp_path, strict=True)
+    assert report.films == Count(added=1, updated=1)
+    assert film(
+        database_url,
+        "movielens_id, imdb_id, year, release_date::text, runtime_minutes, original_language, countries, "
+        "overview, keywords, collection, poster_path, popularity, vote_average, vote_count",
+    ) == (
+        1, "tt0133093", 1999, "1999-03-30", 136, "en", ["AU", "US"], MATRIX["overview"], ["saving the world"],
+        "The Matrix Collection", MATRIX["poster_path"], 33.366333, 7.9, 9079,
+    )  # fmt: skip
+    assert credited(database_url, "DIRECTOR") == [
+        ("Lilly Wachowski", None, 9339),
+        ("Lana Wachowski", None, 9340),
+    ]
+    assert credited(database_url, "CAST") == [
+        ("Keanu Reeves", "Neo", 6384), ("Carrie-Anne Moss", "Trinity", 530),
+        ("Hugo Weaving", "Agent 'Smith'", 1331),
+    ]  # fmt: skip
+    before = content(database_url)
+    assert load_tmdb(database_url, tmp_path).films == Count(unchanged=2)
+    assert content(database_url) == before
+
+
+def test_tmdb_5000_needs_no_other_file(database_url: str, tmp_path: Path) -> None:
+    row = {key: value.replace("'", '"') for key, value in MATRIX.items() if key not in ("adult", "imdb_id")}
+    del row["belongs_to_collection"]
+    write(tmp_path / "tmdb_5000_movies.csv", row | {"keywords": '[{"id": 1, "name": "it\'s real"}]'})
+    write(
+        tmp_path / "tmdb_5000_credits.csv",
+        {"movie_id": "603", "title": "The Matrix", "cast": '[{"name": "Keanu Reeves", "id": 6384}]',
+         "crew": CREW.replace("'", '"')},
+    )  # fmt: skip
+    report = load_tmdb(database_url, tmp_path, strict=True)
+    assert report.films == Count(added=1)
+    assert film(database_url, "keywords, runtime_minutes") == (["it's real"], 136)
+    assert [name for name, *_ in credited(database_url, "CAST")] == ["Keanu Reeves"]
+    assert sorted(report.notes) == [
+        f"{name} is not there" for name in ("credits.csv", "keywords.csv", "movies_metadata.csv")
+    ]
+
+
+def test_credits_alone_complete_stored_films(database_url: str, tmp_path: Path) -> None:
+    csv_layout(tmp_path)
+    load_movielens(database_url, tmp_path)
+    write(
+        tmp_path / "credits.csv",
+        {"cast": CAST, "crew": "[]", "id": "603"},
+        {"cast": CAST, "crew": "[]", "id": "42"},
+    )
+    report = load_tmdb(database_url, tmp_path)
+    assert report.films == Count(updated=1)
+    assert {reason: [s.line for s in e.samples] for reason, e in report.skipped.items()} == {
+        tmdb.NO_SUCH_FILM.format("credits"): [3]
+    }
+    assert len(credited(database_url, "CAST")) == 3
+
+
+def test_unusable_rows_and_fields_are_counted(database_url: str, tmp_path: Path) -> None:
+    write(
+        tmp_path / "movies_metadata.csv",
+        MATRIX,
+        MATRIX | {"id": "1997-08-20"},
+        MATRIX,
+        MATRIX | {"title": "Another"},
+        MATRIX | {"id": "7", "title": "", "original_title": ""},
+        MATRIX | {"id": "8", "adult": "True"},
+        MATRIX | {"id": "9", "imdb_id": "0", "release_date": "1", "popularity": "nan", "genres": "[{'id"},
+        MATRIX | {"id": "10", "imdb_id": "", "vote_count": "0", "vote_average": "0.0", "runtime": "0.0",
+                  "overview": "No overview found.", "original_language": "cn", "original_title": "黑客"},
+    )  # fmt: skip
+    report = load_tmdb(database_url, tmp_path)
+    assert report.films == Count(added=3)
+    # Every row has a line break in its overview.
+    assert {reason: [s.line for s in e.samples] for reason, e in report.skipped.items()} == {
+        tmdb.NOT_AN_ID: [4], tmdb.SAME_ID: [8], tmdb.NO_TITLE: [10]
+    }  # fmt: skip
+    left_empty = {
+        tmdb.LEFT_EMPTY.format(name): [14] for name in ("imdb_id", "release_date", "popularity", "genres")
+    }
+    assert {reason: [s.line for s in e.samples] for reason, e in report.set_aside.items()} == {
+        tmdb.REPEATED: [6], tmdb.ADULT: [12], **left_empty
+    }  # fmt: skip
+    columns = "vote_count, vote_average, runtime_minutes, overview, original_language, original_title"
+    assert film(database_url, columns, 10) == (0, None, None, None, "zh", "黑客")
+    before = content(database_url)
+    with pytest.raises(UnusableRowError, match=r"movies_metadata\.csv, line 4"):
+        load_tmdb(database_url, tmp_path, strict=True)
+    assert content(database_url) == before
+
+
+def test_a_folder_without_any_of_the_files_is_refused(database_url: str, tmp_path: Path) -> None:
+    with pytest.raises(SourceError, match=r"none of movies_metadata\.csv"):
+        load_tmdb(database_url, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("", []),
+        ("[]", []),
+        ("{'name': 'One', 'poster': None}", [{"name": "One", "poster": None}]),
+        ("[{'name': ': None, ', 'video': True}]", [{"name": ": None, ", "video": True}]),
+        ("""[{'name': "it's"}]""", [{"name": "it's"}]),
+        (r"[{'name': 'a\\b\xa0'}]", [{"name": "a\\b\xa0"}]),
+        ('[{"name": "it\'s", "x": null}]', [{"name": "it's", "x": None}]),
+    ],
+)
+def test_both_notations_are_read(text: str, expected: list[dict[str, Any]]) -> None:
+    assert nested(text) == expected
+
+
+@pytest.mark.parametrize("text", ["[{", "[1]", "'x'", "__import__('os')", "[{'a': f()}]"])
+def test_what_is_no_list_of_objects_is_an_error(text: str) -> None:
+    with pytest.raises(ValueError, match=r".+"):
+        nested(text)
+
+
+def test_names_come_once() -> None:
+    assert names("[{'name': 'b'}, {'name': 'a'}, {'name': 'b'}, {'id': 1}]") == ("b", "a")
+
+
+def test_tmdb_as_it_is_published(database_url: str, shared_data: Path) -> None:
+    load_movielens(database_url, shared_data / "ml-latest-small")
+    report: Report = load_tmdb(database_url, shared_data / "tmdb")
+    assert report.films == Count(added=2519, updated=9166, unchanged=459)
+    assert {reason: entry.count for reason, entry in report.skipped.items()} == {
+        tmdb.SAME_ID: 6,
+        tmdb.NO_SUCH_FILM.format("credits"): 606,
+        tmdb.NO_SUCH_FILM.format("keywords"): 33_578,
+    }
+    assert (
+        query(
+            database_url,
+            "SELECT count(*) FROM movies WHERE movielens_id IS NOT NULL AND overview IS NOT NULL",
+        )[0][0]
+        > 7_500
+    )
