@@ -12,19 +12,20 @@ from scipy.sparse import csr_matrix
 
 WIDTH = 128
 # What a block contributes to the squared length of a film's feature row; a missing block contributes nothing.
-# Chosen on held-out films of MovieLens: docs/recommender.md tells how.
+# Chosen on held-out films of MovieLens latest-small, where sets of weights from half to twice these moved the
+# NDCG@10 of films placed by content by .013 at most. More weight on numbers finds films as popular, not alike.
 BLOCK_WEIGHTS = {
     "title": 0.1,
     "overview": 0.5,
-    "keyword": 1.0,
-    "director": 0.6,
+    "keyword": 2.0,
+    "director": 0.4,
     "cast": 0.5,
-    "collection": 0.3,
+    "collection": 0.5,
     "genre": 1.6,
     "language": 0.3,
     "decade": 0.6,
 }
-NUMBERS_WEIGHT = 1.2
+NUMBERS_WEIGHT = 0.6
 ONE_HOT = frozenset({"genre", "language", "decade"})
 MIN_FILMS = 2  # a token of one film tells nothing about another
 MAX_SHARE = 0.2  # a word in more films than this is a stop word, whatever the language

@@ -135,7 +135,7 @@ def _ridge(described: Floats) -> Floats:
 
 
 @njit(cache=True, parallel=True)
-def _solve_rows(  # noqa: PLR0917 - numba calls by position
+def _solve_rows(
     indptr: NDArray[Any],
     indices: NDArray[Any],
     centred: Floats,
@@ -171,7 +171,7 @@ def _solve_rows(  # noqa: PLR0917 - numba calls by position
 
 
 @njit(cache=True, parallel=True)
-def _expected_squares(  # noqa: PLR0917 - numba calls by position
+def _expected_squares(
     indptr: NDArray[Any],
     indices: NDArray[Any],
     centred: Floats,
