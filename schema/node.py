@@ -14,7 +14,7 @@ def local_id(id: strawberry.ID, type_name: str, argument: str) -> int:  # noqa: 
     """The database's id in a global one. Raises CallerError for one that is not of this type."""
     found, key = split_id(id, argument)
     if found != type_name:
-        raise CallerError(f"{argument} must be the id of a {type_name}, not of a {found}.")
+        raise CallerError(f"{argument} must be the id of a {type_name}, not of a {found[:50]}.")
     return whole_number(key, argument)
 
 

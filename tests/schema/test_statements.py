@@ -1,0 +1,128 @@
+"""How many statements an answer costs, whatever it shows."""
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import numpy as np
+import pytest
+from sqlalchemy import event, insert
+
+from app import snapshot, tables
+from app.db import create_engine, sessionmaker
+from app.live import Served
+from app.settings import Settings
+from app.tables import VECTOR_WIDTH
+from schema import schema
+from schema.context import Context
+
+pytestmark = pytest.mark.anyio
+
+N_FILMS = 60
+
+
+class Counted:
+    """Executes operations in this process and counts what reaches the database."""
+
+    def __init__(self, context: Context) -> None:
+        self.context = context
+        self.sent: list[str] = []
+        engine = context.sessions.kw["bind"].sync_engine
+        event.listen(engine, "before_cursor_execute", lambda *event_: self.sent.append(event_[2]))
+
+    async def __call__(self, operation: str, **variables: Any) -> dict[str, Any]:
+        self.sent.clear()
+        context = Context(self.context.settings, self.context.sessions, self.context.served, None)
+        result = await schema.execute(operation, variable_values=variables, context_value=context)
+        assert result.errors is None
+        assert result.data is not None
+        return result.data
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture
+async def counted(database_url: str) -> AsyncIterator[Counted]:
+    settings = Settings.model_validate(
+        {"database_url": database_url, "secret_key": "a secret of the tests, long enough"}
+    )
+    engine = create_engine(database_url, settings)
+    sessions = sessionmaker(engine)
+    vectors = np.random.default_rng(0).normal(size=(N_FILMS, VECTOR_WIDTH))
+    async with sessions.begin() as session:
+        await session.execute(insert(tables.Genre).values(id=1, name="Drama"))
+        films = [{"id": id_, "title": f"Film {id_}"} for id_ in range(1, N_FILMS + 1)]
+        await session.execute(insert(tables.Movie), films)
+        await session.execute(
+            insert(tables.MovieGenre), [{"movie_id": film["id"], "genre_id": 1} for film in films]
+        )
+        await session.execute(
+            insert(tables.MovieVector),
+            [
+                {"movie_id": film["id"], "embedding": vector, "model_version": "1"}
+                for film, vector in zip(films, vectors.tolist(), strict=True)
+            ],
+        )
+    served = Served(await snapshot.load(sessions))
+    yield Counted(Context(settings, sessions, served, None))
+    await engine.dispose()
+
+
+CARDS = "{ id title genres { id name } directors { id name } averageRating ratingCount cast { character } }"
+
+
+async def test_a_page_of_cards_with_its_count_needs_none(counted: Counted) -> None:
+    data = await counted(
+        f"{{ movies(first: 24) {{ totalCount edges {{ cursor node {CARDS} }} }} genres {{ name }} }}"
+    )
+    assert len(data["movies"]["edges"]) == 24
+    assert data["movies"]["totalCount"] == N_FILMS
+    assert counted.sent == []
+
+
+async def test_films_similar_to_each_of_a_page_are_read_together(counted: Counted) -> None:
+    data = await counted(
+        "{ movies(first: 24) { edges { node { "
+        f"similar(first: 5) {{ edges {{ node {CARDS} }} }} }} }} }} }}"
+    )
+    assert all(len(edge["node"]["similar"]["edges"]) == 5 for edge in data["movies"]["edges"])
+    assert len(counted.sent) <= 2
+
+
+async def test_a_search_is_one(counted: Counted) -> None:
+    data = await counted(f'{{ search(query: "film", first: 24) {{ edges {{ node {CARDS} }} }} }}')
+    assert len(data["search"]["edges"]) == 24
+    assert len(counted.sent) == 1
+
+
+async def test_nodes_in_memory_need_none(counted: Counted) -> None:
+    page = await counted("{ movies(first: 24) { edges { node { id genres { id } } } } }")
+    ids = [edge["node"]["id"] for edge in page["movies"]["edges"]]
+    data = await counted("query ($ids: [ID!]!) { nodes(ids: $ids) { id } }", ids=ids)
+    assert [node["id"] for node in data["nodes"]] == ids
+    assert counted.sent == []
+
+
+async def test_a_film_newer_than_memory_is_read(counted: Counted) -> None:
+    async with counted.context.sessions.begin() as session:
+        await session.execute(insert(tables.Movie).values(id=500, title="Just Added", poster_path="/a.jpg"))
+        await session.execute(insert(tables.MovieGenre).values(movie_id=500, genre_id=1))
+        await session.execute(insert(tables.Person).values(id=1, name="Ada"))
+        await session.execute(
+            insert(tables.Credit).values(movie_id=500, kind="CAST", position=0, person_id=1, character="Eve")
+        )
+    data = await counted(
+        "query ($id: ID!) { movie(id: $id) "
+        "{ title posterUrl genres { name } cast { person { name } character } averageRating ratingCount } }",
+        id="TW92aWU6NTAw",
+    )
+    assert data["movie"] == {
+        "title": "Just Added",
+        "posterUrl": "https://image.tmdb.org/t/p/w500/a.jpg",
+        "genres": [{"name": "Drama"}],
+        "cast": [{"person": {"name": "Ada"}, "character": "Eve"}],
+        "averageRating": None,
+        "ratingCount": 0,
+    }
