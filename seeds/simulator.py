@@ -164,7 +164,11 @@ def session_times(n: int, rng: Rng) -> NDArray[np.int64]:
     lengths[-1] += 1
     gaps = rng.integers(12, 150, size=n)
     within = np.concatenate([np.cumsum(part) for part in np.split(gaps, np.cumsum(lengths)[:-1])])
-    return np.sort((np.repeat(starts, lengths) + within).astype(np.int64))
+    times = np.sort((np.repeat(starts, lengths) + within).astype(np.int64))
+    nth = np.arange(n)
+    return np.asarray(
+        np.maximum.accumulate(times - nth) + nth
+    )  # sessions of one day may meet; no two at once
 
 
 _HOURS = np.array([3, 1, 1, 1, 1, 1, 1, 2, 2, 3, 3, 4, 4, 4, 4, 4, 5, 6, 8, 10, 12, 12, 10, 6]) / 108
