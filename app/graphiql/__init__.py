@@ -1,6 +1,7 @@
 """GraphiQL: a page for browsers at the API's own address, its files from here or else from a CDN."""
 
 import json
+import secrets
 from pathlib import Path
 from string import Template
 
@@ -17,14 +18,26 @@ CDN = "https://cdn.jsdelivr.net"
 REQUEST_PARAMETERS = {"query", "operationName", "variables", "extensions", "documentId"}
 
 
-def page_or(graphql: ASGIApp) -> ASGIApp:
+class PageOr:
     """The API, and for a browser that asks for a page at its address, GraphiQL."""
-    page = _page()
 
-    async def answer(scope: Scope, receive: Receive, send: Send) -> None:
-        await (page if _asks_for_page(scope) else graphql)(scope, receive, send)
+    def __init__(self, graphql: ASGIApp) -> None:
+        self.graphql = graphql
+        self.html, self.policy = _page()
 
-    return answer
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if not _asks_for_page(scope):
+            await self.graphql(scope, receive, send)
+            return
+        nonce = secrets.token_urlsafe(16)
+        headers = {
+            "Content-Security-Policy": self.policy.substitute(nonce=nonce),
+            "Cache-Control": "no-store",
+            "Vary": "Accept",
+            "X-Content-Type-Options": "nosniff",
+            "Referrer-Policy": "same-origin",
+        }
+        await HTMLResponse(self.html.substitute(nonce=nonce), headers=headers)(scope, receive, send)
 
 
 def files() -> Mount:
@@ -48,19 +61,22 @@ def _asks_for_page(scope: Scope) -> bool:
     )
 
 
-def _page() -> HTMLResponse:
+def _page() -> tuple[Template, Template]:
+    """The page and its policy, both but for the nonce by which its dialogs may add a style element."""
     assets: dict[str, str] = json.loads((FOLDER / "assets.json").read_text())
     vendored = all((FOLDER / "vendor" / name).is_file() for name in assets)
     base, allowed = ("/graphiql/vendor", "'self'") if vendored else (f"{CDN}/npm", f"'self' {CDN}")
     link = '<link rel="stylesheet" href="{}/{}" integrity="{}" crossorigin="anonymous">'
     script = '<script defer src="{}/{}" integrity="{}" crossorigin="anonymous"></script>'
     tags = [
-        (link if name.endswith(".css") else script).format(base, name, sri) for name, sri in assets.items()
+        (link if name.endswith(".css") else script).format(base, name, integrity)
+        for name, integrity in assets.items()
     ]
+    html = Template((FOLDER / "page" / "index.html").read_text()).safe_substitute(assets="\n".join(tags))
     policy = {
         "default-src": "'none'",
         "script-src": allowed,
-        "style-src": f"{allowed} 'unsafe-inline'",  # its editor and menus place themselves by style elements
+        "style-src": f"{allowed} 'nonce-$nonce'",
         "img-src": "'self' data: https:",  # posters in answers
         "font-src": "'self' data:",
         "connect-src": "'self'",
@@ -68,15 +84,7 @@ def _page() -> HTMLResponse:
         "form-action": "'none'",
         "frame-ancestors": "'none'",
     }
-    return HTMLResponse(
-        Template((FOLDER / "page" / "index.html").read_text()).substitute(assets="\n".join(tags)),
-        headers={
-            "Content-Security-Policy": "; ".join(f"{name} {value}" for name, value in policy.items()),
-            "Vary": "Accept",
-            "X-Content-Type-Options": "nosniff",
-            "Referrer-Policy": "same-origin",
-        },
-    )
+    return Template(html), Template("; ".join(f"{name} {value}" for name, value in policy.items()))
 
 
 def _examples(_: Request) -> JSONResponse:

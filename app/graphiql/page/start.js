@@ -1,5 +1,8 @@
 "use strict";
 
+// By this name GraphiQL's dialogs look for the nonce of their style element.
+window.__webpack_nonce__ = document.currentScript.dataset.nonce;
+
 const SESSION = "marquee:session";
 const FIELDS = "__typename ... on AuthPayload { accessToken refreshToken expiresAt viewer { username } } ... on Error { message }";
 const element = (id) => document.getElementById(id);

@@ -1,0 +1,178 @@
+"""The page a newcomer sees first: it renders, runs, signs in, and needs no other host."""
+
+import json
+import re
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+from playwright.sync_api import Browser, Page, Route, expect, sync_playwright
+from starlette.responses import PlainTextResponse
+from starlette.testclient import TestClient
+
+from app import graphiql
+from app.graphiql.fetch import sri
+
+BROWSER = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
+VENDOR = Path(graphiql.__file__).parent / "vendor"
+
+
+def test_a_browser_gets_the_page_and_a_program_the_api(server: str) -> None:
+    page = httpx.get(f"{server}/graphql", headers=BROWSER)
+    assert page.headers["content-type"].startswith("text/html")
+    assert "default-src 'none'" in page.headers["content-security-policy"]
+    query = {"query": "{ __typename }"}
+    for answer in (
+        httpx.get(f"{server}/graphql", params=query, headers=BROWSER),
+        httpx.get(f"{server}/graphql", params=query),
+        httpx.post(f"{server}/graphql", json=query, headers=BROWSER),
+    ):
+        assert answer.json() == {"data": {"__typename": "Query"}}
+    hashed = {"extensions": '{"persistedQuery": {"version": 1, "sha256Hash": "0"}}'}
+    assert (
+        "html" not in httpx.get(f"{server}/graphql", params=hashed, headers=BROWSER).headers["content-type"]
+    )
+
+
+def test_every_file_that_the_page_names_is_there(server: str) -> None:
+    html = httpx.get(f"{server}/graphql", headers=BROWSER).text
+    own = re.findall(r'(?:src|href)="(/[^"]+)"', html)
+    assert "/graphiql/start.js" in own
+    for path in own:
+        assert httpx.get(server + path).status_code == 200, path
+    assert httpx.get(f"{server}/graphiql/../__init__.py").status_code == 404
+    assert httpx.get(f"{server}/graphiql/%2e%2e/__init__.py").status_code == 404
+
+
+def test_every_example_is_answered(server: str) -> None:
+    def run(query: str, variables: str, token: str = "") -> dict[str, object]:
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        body = {"query": query, "variables": json.loads(variables or "{}")}
+        answer = httpx.post(f"{server}/graphql", json=body, headers=headers).json()
+        assert "errors" not in answer, answer
+        data: dict[str, object] = answer["data"]
+        return data
+
+    popular = run("{ recommendations(first: 3) { edges { node { id } } } }", "")
+    films = re.findall(r"'id': '([^']+)'", str(popular))
+    assert len(films) == 3
+    signed_up = run(
+        'mutation { signUp(input: { username: "example", password: "a-long-password" }) '
+        "{ ... on AuthPayload { accessToken } } }",
+        "",
+    )
+    token = re.findall(r"'accessToken': '([^']+)'", str(signed_up))[0]
+    for example in graphiql.examples():
+        variables = re.sub(r"FILM_(\d)", lambda name: films[int(name[1]) - 1], example["variables"])
+        run(example["query"], variables.replace("NEW_USER", "film-fan"), token)
+
+
+@pytest.mark.skipif(not VENDOR.is_dir(), reason="GraphiQL was not fetched: npm was missing at install time")
+def test_the_cdn_serves_the_very_files_that_are_vendored() -> None:
+    assets = json.loads((VENDOR.parent / "assets.json").read_text())
+    for name, integrity in assets.items():
+        assert sri((VENDOR / name).read_bytes()) == integrity
+    packages = json.loads((VENDOR.parent / "package-lock.json").read_text())["packages"]
+    for name in assets:
+        package, version = re.match(r"(.[^@]*)@([^/]+)/", name).groups()  # type: ignore[union-attr]
+        assert packages[f"node_modules/{package}"]["version"] == version
+        assert "resolved" not in packages[f"node_modules/{package}"]
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if chromium is None:
+        pytest.skip("no Chromium here: apt-get install chromium")
+    if not VENDOR.is_dir():
+        pytest.skip("GraphiQL was not fetched: npm was missing at install time")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def page(browser: Browser, server: str) -> Iterator[Page]:
+    """GraphiQL, opened; whatever it asks of another host or finds forbidden by its policy fails the test."""
+    context = browser.new_context(viewport={"width": 1400, "height": 850})
+    page = context.new_page()
+    complaints: list[str] = []
+    page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.on(
+        "request",
+        lambda request: None if request.url.startswith((server, "data:")) else complaints.append(request.url),
+    )
+    page.goto(f"{server}/graphql")
+    yield page
+    context.close()
+    assert complaints == []
+
+
+def test_runs_an_operation_and_shows_the_answer(page: Page) -> None:
+    page.get_by_role("button", name="Execute query").click()
+    expect(page.locator(".result-window")).to_contain_text('"strategy": "POPULAR"', timeout=20_000)
+    expect(page.locator(".result-window")).to_contain_text('"rank": 1')
+
+
+def test_offers_an_explorer_and_the_headers(page: Page) -> None:
+    page.get_by_role("button", name="GraphiQL Explorer").click()
+    expect(page.locator(".docExplorerWrap")).to_contain_text("recommendations")
+    page.get_by_role("button", name="Headers", exact=True).click()
+    expect(page.locator(".graphiql-editor-tool")).to_be_visible()
+
+
+def test_signs_up_rates_and_shows_a_list_of_ones_own(page: Page) -> None:
+    page.get_by_label("username").fill("browser-test")
+    page.get_by_label("password").fill("a-long-password")
+    page.get_by_role("button", name="Sign up").click()
+    expect(page.locator("#signed-in")).to_contain_text("browser-test")
+    results = page.locator(".result-window")
+    for example, answer in (("Rate", "RateMoviePayload"), ("ForMe", '"strategy": "PERSONALIZED"')):
+        page.get_by_role("tab", name=example, exact=True).click()
+        page.wait_for_timeout(500)  # GraphiQL reads the operation's name once typing has paused
+        page.get_by_role("button", name="Execute query").click()
+        expect(results).to_contain_text(answer, timeout=20_000)
+    page.get_by_role("button", name="Sign out").click()
+    expect(page.locator("#sign-in")).to_be_visible()
+
+
+def test_its_menus_keep_to_the_policy(page: Page) -> None:
+    for name in ("Open settings dialog", "Open short keys dialog"):
+        page.get_by_role("button", name=name).click()
+        expect(page.get_by_role("dialog")).to_be_visible()
+        page.keyboard.press("Escape")
+    for name in ("Show Documentation Explorer", "Show History"):
+        page.get_by_role("button", name=name).click()
+    page.get_by_role("button", name="Prettify query").click()
+
+
+def test_without_the_vendored_files_the_same_come_from_the_cdn(
+    browser: Browser, server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(graphiql.FOLDER, tmp_path / "graphiql", ignore=shutil.ignore_patterns("vendor"))
+    monkeypatch.setattr(graphiql, "FOLDER", tmp_path / "graphiql")
+    bare = TestClient(graphiql.PageOr(PlainTextResponse("the API"))).get("/", headers=BROWSER)
+
+    def from_cdn(route: Route) -> None:
+        file = VENDOR / route.request.url.removeprefix(f"{graphiql.CDN}/npm/")
+        route.fulfill(path=file, headers={"Access-Control-Allow-Origin": "*"})
+
+    context = browser.new_context()
+    page = context.new_page()
+    page.route(f"{graphiql.CDN}/**", from_cdn)
+    page.route(
+        f"{server}/graphql",
+        lambda route: (
+            route.fulfill(body=bare.text, headers=dict(bare.headers))
+            if route.request.method == "GET"
+            else route.continue_()
+        ),
+    )
+    page.goto(f"{server}/graphql")
+    page.get_by_role("button", name="Execute query").click()
+    expect(page.locator(".result-window")).to_contain_text('"strategy": "POPULAR"', timeout=20_000)
+    context.close()
