@@ -7,14 +7,13 @@ from typing import Any
 
 import jwt
 import pytest
-from passlib.hash import argon2
 from sqlalchemy import delete, event, func, insert, select, update
 
 from app import accounts, passwords
 from app.accounts import Role
 from app.db import Sessions
 from app.settings import Settings
-from app.tables import Genre, RefreshToken, Session, User
+from app.tables import Genre, Session, User
 
 pytestmark = pytest.mark.anyio
 
@@ -29,17 +28,6 @@ async def test_a_new_account_is_signed_in(sessions: Sessions, settings: Settings
     assert seen == tokens.viewer
     life = timedelta(seconds=settings.access_token_seconds)
     assert before - timedelta(seconds=1) <= tokens.expires_at - life <= datetime.now(UTC)
-
-
-async def test_a_password_is_kept_as_argon2id_only(sessions: Sessions, settings: Settings) -> None:
-    tokens = await accounts.sign_up(sessions, settings, "ada", PASSWORD)
-    async with sessions() as session:
-        kept = await session.scalar(select(User.password_hash))
-        hashes = (await session.scalars(select(RefreshToken.token_hash))).all()
-    assert kept is not None
-    assert kept.startswith("$argon2id$v=19$m=19456,t=2,p=1$")
-    assert tokens.refresh_token.encode() not in hashes
-    assert [len(token_hash) for token_hash in hashes] == [32]
 
 
 @pytest.mark.parametrize("again", ["ada", "ADA", "\uff21da"])
@@ -69,7 +57,7 @@ async def test_of_many_who_want_a_name_at_once_one_has_it(sessions: Sessions, se
         "\ud800\ud800",
         "x" * 65,
         "<b>",
-        "x" * 10**6,
+        pytest.param("x" * 10**6, id="large"),
     ],
 )
 async def test_names_that_are_refused(sessions: Sessions, settings: Settings, username: str) -> None:
@@ -77,43 +65,6 @@ async def test_names_that_are_refused(sessions: Sessions, settings: Settings, us
         await accounts.sign_up(sessions, settings, username, PASSWORD)
     with pytest.raises(accounts.InvalidCredentials):
         await accounts.log_in(sessions, settings, username, PASSWORD)
-
-
-@pytest.mark.parametrize(
-    ("password", "rule"),
-    [
-        ("", "at least 8"),
-        ("seven77", "at least 8"),
-        ("x1y2" * 33, "at most 128"),
-        ("x1y2" * 250_000, "at most 128"),
-        ("nul\0 within", "control"),
-        ("half \ud800 character", "control"),
-        ("Grace.Hopper", "username"),
-        ("PassWord123", "commonest"),
-        ("\uff50assword123", "commonest"),
-        ("abababababab", "different"),
-    ],
-)
-async def test_weak_passwords_are_refused_by_rule(
-    sessions: Sessions, settings: Settings, password: str, rule: str
-) -> None:
-    with pytest.raises(accounts.WeakPassword, match=rule):
-        await accounts.sign_up(sessions, settings, "grace.hopper", password)
-    with pytest.raises(accounts.InvalidCredentials):
-        await accounts.log_in(sessions, settings, "grace.hopper", password)
-
-
-@pytest.mark.parametrize("password", ["12 ‰ of Çelik", "👩‍🚀 to the moon", "x1y2" * 32, "пароль из слов"])
-async def test_any_script_makes_a_password(sessions: Sessions, settings: Settings, password: str) -> None:
-    await accounts.sign_up(sessions, settings, "ada", password)
-    await accounts.log_in(sessions, settings, "ADA", password)
-    with pytest.raises(accounts.InvalidCredentials):
-        await accounts.log_in(sessions, settings, "ada", password[:-1])
-
-
-async def test_a_password_is_the_same_however_composed(sessions: Sessions, settings: Settings) -> None:
-    await accounts.sign_up(sessions, settings, "ada", "cafe\u0301 au lait")
-    await accounts.log_in(sessions, settings, "ada", "caf\u00e9 au lait")
 
 
 async def test_a_stranger_learns_nothing_from_a_failure(
@@ -144,18 +95,6 @@ async def test_a_stranger_learns_nothing_from_a_failure(
         texts.add(str(failure.value))
     assert len(texts) == 1
     assert len(work) == len(attempts)
-
-
-async def test_a_hash_with_former_parameters_is_made_anew(sessions: Sessions, settings: Settings) -> None:
-    former = argon2.using(type="ID", memory_cost=8192, time_cost=1, parallelism=1).hash(PASSWORD)
-    async with sessions.begin() as session:
-        await session.execute(insert(User).values(username="ada", password_hash=former))
-    await asyncio.gather(*(accounts.log_in(sessions, settings, "ada", PASSWORD) for _ in range(3)))
-    async with sessions() as session:
-        kept = await session.scalar(select(User.password_hash))
-    assert kept is not None
-    assert "m=19456,t=2,p=1" in kept
-    await accounts.log_in(sessions, settings, "ada", PASSWORD)
 
 
 async def test_logging_out_ends_that_session_at_once(sessions: Sessions, settings: Settings) -> None:
@@ -202,7 +141,7 @@ async def test_two_refreshes_at_once_never_both_succeed(sessions: Sessions, sett
     assert await accounts.viewer_of(sessions, settings, tokens.access_token) is None
 
 
-@pytest.mark.parametrize("token", ["", "guess", "\ud800", "x" * 10**6])
+@pytest.mark.parametrize("token", ["", "guess", "\ud800", pytest.param("x" * 10**6, id="large")])
 async def test_refresh_tokens_that_nobody_was_given(
     sessions: Sessions, settings: Settings, token: str
 ) -> None:

@@ -1,6 +1,6 @@
 """Events sent by clients."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
 
@@ -42,7 +42,7 @@ def test_every_kind_of_event_is_accepted(ask: Ask, member: Member, films: list[s
         ("requestId", "not a list"),
         ("occurredAt", "1999-12-31T23:59:59Z"),
         ("occurredAt", "0001-01-01T00:00:00+14:00"),
-        ("occurredAt", (datetime.now(UTC) + timedelta(days=1)).isoformat()),
+        ("occurredAt", "2999-01-01T00:00:00Z"),
         ("idempotencyKey", ""),
         ("movieId", "TW92aWU6OTk5OTk5OTk="),  # Movie:99999999
     ],

@@ -1,0 +1,76 @@
+"""Which passwords are good enough, and how they are kept."""
+
+import asyncio
+
+import pytest
+from passlib.hash import argon2
+from sqlalchemy import insert, select
+
+from app import accounts
+from app.db import Sessions
+from app.settings import Settings
+from app.tables import RefreshToken, User
+
+pytestmark = pytest.mark.anyio
+
+PASSWORD = "a long walk home"
+
+
+async def test_a_password_is_kept_as_argon2id_only(sessions: Sessions, settings: Settings) -> None:
+    tokens = await accounts.sign_up(sessions, settings, "ada", PASSWORD)
+    async with sessions() as session:
+        kept = await session.scalar(select(User.password_hash))
+        hashes = (await session.scalars(select(RefreshToken.token_hash))).all()
+    assert kept is not None
+    assert kept.startswith("$argon2id$v=19$m=19456,t=2,p=1$")
+    assert tokens.refresh_token.encode() not in hashes
+    assert [len(token_hash) for token_hash in hashes] == [32]
+
+
+@pytest.mark.parametrize(
+    ("password", "rule"),
+    [
+        ("", "at least 8"),
+        ("seven77", "at least 8"),
+        pytest.param("x1y2" * 33, "at most 128", id="long"),
+        pytest.param("x1y2" * 250_000, "at most 128", id="large"),
+        ("nul\0 within", "control"),
+        ("half \ud800 character", "control"),
+        ("Grace.Hopper", "username"),
+        ("PassWord123", "commonest"),
+        ("\uff50assword123", "commonest"),
+        ("abababababab", "different"),
+    ],
+)
+async def test_weak_passwords_are_refused_by_rule(
+    sessions: Sessions, settings: Settings, password: str, rule: str
+) -> None:
+    with pytest.raises(accounts.WeakPassword, match=rule):
+        await accounts.sign_up(sessions, settings, "grace.hopper", password)
+    with pytest.raises(accounts.InvalidCredentials):
+        await accounts.log_in(sessions, settings, "grace.hopper", password)
+
+
+@pytest.mark.parametrize("password", ["12 ‰ of Çelik", "👩‍🚀 to the moon", "x1y2" * 32, "пароль из слов"])
+async def test_any_script_makes_a_password(sessions: Sessions, settings: Settings, password: str) -> None:
+    await accounts.sign_up(sessions, settings, "ada", password)
+    await accounts.log_in(sessions, settings, "ADA", password)
+    with pytest.raises(accounts.InvalidCredentials):
+        await accounts.log_in(sessions, settings, "ada", password[:-1])
+
+
+async def test_a_password_is_the_same_however_composed(sessions: Sessions, settings: Settings) -> None:
+    await accounts.sign_up(sessions, settings, "ada", "cafe\u0301 au lait")
+    await accounts.log_in(sessions, settings, "ada", "caf\u00e9 au lait")
+
+
+async def test_a_hash_with_former_parameters_is_made_anew(sessions: Sessions, settings: Settings) -> None:
+    former = argon2.using(type="ID", memory_cost=8192, time_cost=1, parallelism=1).hash(PASSWORD)
+    async with sessions.begin() as session:
+        await session.execute(insert(User).values(username="ada", password_hash=former))
+    await asyncio.gather(*(accounts.log_in(sessions, settings, "ada", PASSWORD) for _ in range(3)))
+    async with sessions() as session:
+        kept = await session.scalar(select(User.password_hash))
+    assert kept is not None
+    assert "m=19456,t=2,p=1" in kept
+    await accounts.log_in(sessions, settings, "ada", PASSWORD)
