@@ -1,11 +1,15 @@
 """Accounts as clients meet them."""
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
 import pytest
 
+from app import accounts
+from app.db import create_engine, sessionmaker
+from app.settings import Settings
 from tests.conftest import StartServer
 from tests.schema.conftest import Ask, Member, asking, code, sign_up
 
@@ -78,19 +82,33 @@ def test_refreshing_and_what_a_thief_gets(ask: Ask, member: Member) -> None:
     assert after["__typename"] == "InvalidRefreshToken"
 
 
-def test_logging_out_ends_the_sign_in_in_every_process(
-    http: httpx.Client, operations: dict[str, str], database_url: str, start_server: StartServer
-) -> None:
-    here = asking(start_server(database_url).url, http, operations)
-    there = asking(start_server(database_url).url, http, operations)
-    member = sign_up(here)
-    assert there("Viewer", member.token)["data"]["viewer"]["id"] == member.id
-    assert outcome(there("LogOut", member.token), "logOut")["viewer"] == {"id": member.id}
-    assert code(here("Viewer", member.token)) == "UNAUTHENTICATED"
-    refused = outcome(here("RefreshSession", refreshToken=member.refresh_token), "refreshSession")
+def test_logging_out_ends_the_sign_in(ask: Ask, member: Member) -> None:
+    assert outcome(ask("LogOut", member.token), "logOut")["viewer"] == {"id": member.id}
+    assert code(ask("Viewer", member.token)) == "UNAUTHENTICATED"
+    refused = outcome(ask("RefreshSession", refreshToken=member.refresh_token), "refreshSession")
     assert refused["__typename"] == "InvalidRefreshToken"
     for token in (None, member.token):
-        assert outcome(here("LogOut", token), "logOut")["__typename"] == "NotSignedIn"
+        assert outcome(ask("LogOut", token), "logOut")["__typename"] == "NotSignedIn"
+
+
+def test_a_sign_in_ended_by_another_process_is_over_here(
+    http: httpx.Client, operations: dict[str, str], database_url: str, start_server: StartServer
+) -> None:
+    ask = asking(start_server(database_url).url, http, operations)
+    member = sign_up(ask)
+    assert ask("Viewer", member.token)["data"]["viewer"]["id"] == member.id
+    asyncio.run(log_out_here(database_url, member))
+    assert code(ask("Viewer", member.token)) == "UNAUTHENTICATED"
+
+
+async def log_out_here(database_url: str, member: Member) -> None:
+    secret_key = "a secret of the tests, long enough"
+    settings = Settings.model_validate({"database_url": database_url, "secret_key": secret_key})
+    engine = create_engine(database_url, settings)
+    viewer = await accounts.viewer_of(sessionmaker(engine), settings, member.token)
+    assert viewer is not None
+    await accounts.log_out(sessionmaker(engine), viewer)
+    await engine.dispose()
 
 
 @pytest.mark.parametrize("token", ["nonsense", "a.b.c", pytest.param("x" * 3000, id="a large one")])
