@@ -1,4 +1,7 @@
-"""The `marquee` command. Heavy imports stand in the commands that need them: `--help` and a start are quick."""
+"""The `marquee` command.
+
+Heavy imports stand in the commands that need them, so that `--help` and a start are quick.
+"""
 
 import asyncio
 import dataclasses
@@ -73,7 +76,8 @@ def serve(
     prepare: Annotated[
         bool,
         typer.Option(
-            help="First migrate, load the bundled catalogue into an empty database, and train if there is no model."
+            help="First migrate, load the bundled catalogue into an empty database, "
+            "and train if there is no model."
         ),
     ] = False,
 ) -> None:
@@ -183,7 +187,7 @@ def train(json: Json = False) -> None:
 
 @app.command()
 def evaluate(json: Json = False, max_users: Annotated[int, typer.Option(min=1)] = 5_000) -> None:
-    """Measure the recommender on the ratings here: the newest 20 % of each user's are foretold from the rest."""
+    """Measure the recommender on the ratings here: the newest 20 % of each user's, from the rest."""
     from app import evaluation  # noqa: PLC0415 - brings the recommender
 
     with database() as (_, url), terminal.progress("Evaluating") as progress:

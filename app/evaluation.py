@@ -39,8 +39,9 @@ def evaluate_database(database_url: str, *, max_users: int, progress: Progress) 
 def print_tables(evaluation: Evaluation) -> None:
     console = Console()
     console.print(
-        f"{evaluation.n_users} users, {evaluation.n_items} films, {evaluation.n_train} ratings to learn from, "
-        f"{evaluation.n_held_out} held out; relevant is {evaluation.relevant_stars:g} stars or more."
+        f"{evaluation.n_users} users, {evaluation.n_items} films, "
+        f"{evaluation.n_train} ratings to learn from, {evaluation.n_held_out} held out; "
+        f"relevant is {evaluation.relevant_stars:g} stars or more."
     )
     for k in CUTS:
         table = Table("model", *(f"{figure}@{k}" for figure in RANKING_FIGURES), title=f"Lists of {k}")

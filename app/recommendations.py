@@ -11,9 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app import accounts, feedback, ratings
-from app.catalog import MovieFilter
 from app.db import Sessions
-from app.snapshot import Snapshot
+from app.snapshot import MovieFilter, Snapshot
 from recommender.hybrid import Hybrid
 from recommender.interactions import History, positions
 
@@ -22,6 +21,8 @@ LIKED_STARS = 5.0
 
 
 class Strategy(StrEnum):
+    """PERSONALIZED from a member's own history, SESSION from a visitor's likes, POPULAR from neither."""
+
     PERSONALIZED = "PERSONALIZED"
     SESSION = "SESSION"
     POPULAR = "POPULAR"

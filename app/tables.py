@@ -250,6 +250,13 @@ class Feedback(Base):
         UniqueConstraint("user_id", "idempotency_key"),
         Index(None, "user_id", "occurred_at"),
         Index(None, "movie_id"),
+        # What tells taste, without the impressions, which are most of the events.
+        Index(
+            "feedback_signals_idx",
+            "user_id",
+            "movie_id",
+            postgresql_where=text("kind IN ('LIKE', 'DISLIKE', 'NOT_INTERESTED', 'WATCH')"),
+        ),
     )
 
     id: Mapped[int] = identity()

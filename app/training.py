@@ -94,7 +94,7 @@ def read_interactions(connection: psycopg.Connection, catalogue: NDArray[np.int6
 
 
 def dataset_version(connection: psycopg.Connection, interactions: Interactions) -> str:
-    """The loaded data sets and how many ratings there are now, as `marquee-simulated-1+ml-latest-small@250836`."""
+    """The loaded data sets and the number of ratings, as `marquee-simulated-1+ml-latest-small@250836`."""
     names = connection.execute("SELECT version FROM dataset_versions ORDER BY loaded_at, version").fetchall()
     return "+".join(name for (name,) in names or [("own",)]) + f"@{interactions.nnz}"
 
@@ -128,7 +128,8 @@ def publish(connection: psycopg.Connection, version: str, dataset: str, model: H
     """Make `version` the active model, with its films' vectors, in one transaction."""
     with connection.transaction():
         connection.execute(
-            "INSERT INTO model_versions (version, status, dataset_version, metrics) VALUES (%s, 'READY', %s, %s)",
+            "INSERT INTO model_versions (version, status, dataset_version, metrics) "
+            "VALUES (%s, 'READY', %s, %s)",
             (version, dataset, Jsonb(model.manifest.get("metrics", {}))),
         )
         write_vectors(connection, version, model)

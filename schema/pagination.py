@@ -13,7 +13,7 @@ MAX_PAGE = 100
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """`count` rows after (or, `backward`, before) the row whose sort key is `key`; None stands for the end."""
+    """`count` rows after (or, `backward`, before) the row with the sort key `key`; None is the end."""
 
     count: int
     key: tuple[Any, ...] | None
@@ -23,9 +23,9 @@ class Window:
 def window(
     field: str, first: int | None, after: str | None, last: int | None = None, before: str | None = None
 ) -> Window:
-    """Read the arguments of a connection.
+    """The arguments of a connection, checked.
 
-    Raises CallerError unless exactly one of `first` and `last` is given, within 1..100 and with its own cursor.
+    Raises CallerError unless one of `first` and `last` is given, within 1..100 and with its own cursor.
     """
     if (first is None) == (last is None):
         raise CallerError(f"{field}: give either `first` or `last`.")

@@ -22,7 +22,12 @@ from schema.pagination import decode_cursor, encode_cursor, page_size
 FIELD = "recommendations"
 MAX_IDS = 500
 
-strawberry.enum(Strategy, name="RecommendationStrategy", description="What a list was made from.")
+strawberry.enum(
+    Strategy,
+    name="RecommendationStrategy",
+    description="What a list was made from: `PERSONALIZED` from a member's own history, `SESSION` from a "
+    "visitor's likes, `POPULAR` from neither.",
+)
 
 
 @strawberry.type(description="A prediction of the stars a viewer would give, with an 80 % interval.")

@@ -226,6 +226,13 @@ def upgrade() -> None:
     op.create_index(
         op.f("feedback_user_id_occurred_at_idx"), "feedback", ["user_id", "occurred_at"], unique=False
     )
+    op.create_index(
+        "feedback_signals_idx",
+        "feedback",
+        ["user_id", "movie_id"],
+        unique=False,
+        postgresql_where=sa.text("kind IN ('LIKE', 'DISLIKE', 'NOT_INTERESTED', 'WATCH')"),
+    )
     op.create_table(
         "movie_genres",
         sa.Column("movie_id", sa.BigInteger(), nullable=False),

@@ -1,0 +1,48 @@
+"""Settings: read from the environment, refused with their name and rule, and all of them in the README."""
+
+import re
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from app.settings import Settings
+
+README = Path(__file__).parents[2] / "README.md"
+
+
+def test_every_setting_stands_in_the_readme_with_its_default() -> None:
+    rows = {
+        name: (default.strip().strip("`"), text.strip())
+        for name, default, text in re.findall(
+            r"^\| `([A-Z_]+)` \|([^|]*)\|([^|]*)\|$", README.read_text(), re.MULTILINE
+        )
+    }
+    assert set(rows) == {name.upper() for name in Settings.model_fields}
+    for name, field in Settings.model_fields.items():
+        default = "" if field.default is None else str(field.default)
+        default = default.lower() if isinstance(field.default, bool) else default
+        assert rows[name.upper()] == (default, field.description), name
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "told"),
+    [
+        ("PORT", "eighty", "port"),
+        ("PORT", "70000", "port"),
+        ("SECRET_KEY", "short", "32 characters"),
+        ("ACCESS_TOKEN_SECONDS", "0", "access_token_seconds"),
+        ("LOG_LEVEL", "loud", "log_level"),
+    ],
+)
+def test_a_bad_value_is_refused(monkeypatch: pytest.MonkeyPatch, name: str, value: str, told: str) -> None:
+    monkeypatch.setenv(name, value)
+    with pytest.raises(ValidationError, match=told):
+        Settings()
+
+
+def test_a_given_database_needs_a_given_secret(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("SECRET_KEY", raising=False)
+    monkeypatch.setenv("DATABASE_URL", "postgresql://localhost/marquee")
+    with pytest.raises(ValidationError, match="SECRET_KEY"):
+        Settings()

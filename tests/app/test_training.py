@@ -1,0 +1,87 @@
+"""Training publishes a model whole or not at all, and running services take it up."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import httpx
+import psycopg
+import pytest
+
+from app import training
+from tests.conftest import ROOT, StartServer
+
+VERSION = "{ recommendations(first: 1) { modelVersion } }"
+
+
+def versions(database_url: str) -> list[tuple[str, str]]:
+    with psycopg.connect(database_url) as connection:
+        query = "SELECT version, status FROM model_versions ORDER BY trained_at"
+        return connection.execute(query).fetchall()
+
+
+def test_a_running_service_takes_up_a_new_model(
+    seeded_database_url: str, start_server: StartServer, model_dir: Path
+) -> None:
+    service = start_server(seeded_database_url, POLL_SECONDS="0.1")
+
+    def served() -> str:
+        answer = httpx.post(f"{service.url}/graphql", json={"query": VERSION}).json()
+        version: str = answer["data"]["recommendations"]["modelVersion"]
+        return version
+
+    former = served()
+    fresh = training.train(seeded_database_url, model_dir, lambda _stage, _fraction: None)
+    assert fresh != former
+    deadline = time.monotonic() + 20
+    while served() != fresh:
+        assert time.monotonic() < deadline, service.log.read_text()
+        time.sleep(0.05)
+    assert versions(seeded_database_url) == [(former, "RETIRED"), (fresh, "ACTIVE")]
+
+
+def test_a_killed_training_leaves_the_former_model(
+    seeded_database_url: str, model_dir: Path, tmp_path: Path
+) -> None:
+    before = versions(seeded_database_url)
+    stages = tmp_path / "stages"
+    script = (
+        "import sys; from pathlib import Path; from app import training\n"
+        "log = open(sys.argv[3], 'w', buffering=1)\n"
+        "training.train(sys.argv[1], Path(sys.argv[2]), lambda stage, _: print(stage, file=log))\n"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", script, seeded_database_url, str(model_dir), str(stages)], cwd=ROOT
+    )
+    deadline = time.monotonic() + 60
+    while not stages.exists() or "writing" not in stages.read_text():
+        assert process.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    after = versions(seeded_database_url)
+    assert after[: len(before)] == before or after == before
+    active = [version for version, status in after if status == "ACTIVE"]
+    assert len(active) == 1
+    assert (model_dir / active[0] / "manifest.json").exists()
+
+
+def test_nothing_to_train_on_is_said(database_url: str, tmp_path: Path) -> None:
+    with pytest.raises(training.NothingToTrainOn, match="seed"):
+        training.train(database_url, tmp_path, lambda _stage, _fraction: None)
+    assert versions(database_url) == []
+
+
+def test_films_without_ratings_train_all_the_same(database_url: str, tmp_path: Path) -> None:
+    """A new catalogue has no ratings yet; its films have content."""
+    with psycopg.connect(database_url) as connection:
+        connection.execute(
+            "INSERT INTO movies (title, year, overview) SELECT 'Film ' || n, 1950 + n, 'A story of ' || n "
+            "FROM generate_series(1, 40) AS n"
+        )
+    version = training.train(database_url, tmp_path, lambda _stage, _fraction: None)
+    assert versions(database_url) == [(version, "ACTIVE")]

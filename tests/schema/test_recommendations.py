@@ -1,0 +1,170 @@
+"""Lists over HTTP, for a member, a visitor's likes and nobody: pages, filters, reasons and refusals."""
+
+from typing import Any
+
+import pytest
+
+from tests.schema.conftest import Ask, Member, code
+
+
+@pytest.fixture
+def films(ask: Ask) -> list[str]:
+    """Ids of ten films, the best known first."""
+    body = ask("Movies", first=10, orderBy={"field": "POPULARITY", "direction": "DESC"})
+    return [edge["node"]["id"] for edge in body["data"]["movies"]["edges"]]
+
+
+def listed(body: dict[str, Any]) -> list[str]:
+    return [edge["node"]["id"] for edge in body["data"]["recommendations"]["edges"]]
+
+
+def rate(ask: Ask, member: Member, films: list[str], stars: float = 5.0) -> None:
+    for film in films:
+        assert ask("RateMovie", member.token, movie=film, stars=stars)["data"]["rateMovie"]["rating"]
+
+
+def test_nobody_gets_the_popular_list(ask: Ask) -> None:
+    page = ask("Recommendations", first=24)["data"]["recommendations"]
+    assert page["strategy"] == "POPULAR"
+    assert [edge["rank"] for edge in page["edges"]] == list(range(1, 25))
+    assert all(edge["reasons"][0]["kind"] == "POPULAR" for edge in page["edges"])
+    assert page["requestId"]
+    assert page["modelVersion"]
+
+
+def test_a_visitors_likes_make_the_list(ask: Ask, films: list[str]) -> None:
+    liked = films[:3]
+    page = ask("Recommendations", first=24, likes=liked)["data"]["recommendations"]
+    assert page["strategy"] == "SESSION"
+    shown = [edge["node"]["id"] for edge in page["edges"]]
+    assert len(set(shown)) == 24
+    assert not set(shown) & set(liked)
+    assert shown != listed(ask("Recommendations", first=24))
+    named = {reason["movie"]["id"] for edge in page["edges"] for reason in edge["reasons"] if reason["movie"]}
+    assert named
+    assert named <= set(liked)
+
+
+def test_a_rating_changes_the_very_next_list(ask: Ask, member: Member, films: list[str]) -> None:
+    lists = [listed(ask("Recommendations", member.token, first=24))]
+    for film in films[:6]:
+        rate(ask, member, [film])
+        page = ask("Recommendations", member.token, first=24)
+        lists.append(listed(page))
+        assert page["data"]["recommendations"]["strategy"] == "PERSONALIZED"
+        assert film not in lists[-1]
+        assert lists[-1] != lists[-2]
+
+
+def test_each_film_comes_with_match_stars_and_reason(ask: Ask, member: Member, films: list[str]) -> None:
+    rate(ask, member, films[:5])
+    for edge in ask("Recommendations", member.token, first=24)["data"]["recommendations"]["edges"]:
+        assert 0 <= edge["matchPercent"] <= 100
+        stars = edge["predictedRating"]
+        assert 0.5 <= stars["low"] <= stars["stars"] <= stars["high"] <= 5
+        assert edge["reasons"]
+        assert all(reason["text"] for reason in edge["reasons"])
+
+
+def test_never_a_film_rated_excluded_or_turned_down(ask: Ask, member: Member, films: list[str]) -> None:
+    rate(ask, member, films[:4])
+    turned_down = listed(ask("Recommendations", member.token, first=1))[0]
+    event = {"movieId": turned_down, "kind": "NOT_INTERESTED"}
+    assert ask("RecordFeedback", member.token, events=[event])["data"]["recordFeedback"]["accepted"] == 1
+    page: dict[str, Any] = {"endCursor": None, "hasNextPage": True}
+    seen: list[str] = []
+    while page["hasNextPage"]:
+        body = ask(
+            "Recommendations", member.token, first=100, after=page["endCursor"], exclude=[films[4], films[5]]
+        )
+        seen += listed(body)
+        page = body["data"]["recommendations"]["pageInfo"]
+    assert len(seen) == len(set(seen))
+    total = ask("Movies", first=1)["data"]["movies"]["totalCount"]
+    hidden = {*films[:6], turned_down}
+    assert len(seen) == total - len(hidden)
+    assert not set(seen) & hidden
+
+
+def test_pages_continue_the_list_that_was_shown(ask: Ask, member: Member, films: list[str]) -> None:
+    rate(ask, member, films[:3])
+    whole = ask("Recommendations", member.token, first=30, diversity=0.5)["data"]["recommendations"]
+    begun = ask("Recommendations", member.token, first=10, diversity=0.5)["data"]["recommendations"]
+    shown = [edge["node"]["id"] for edge in begun["edges"]]
+    rated = whole["edges"][12]["node"]["id"]
+    rate(ask, member, [rated], stars=1.0)
+    later = ask(
+        "Recommendations", member.token, first=19, after=begun["pageInfo"]["endCursor"], diversity=0.5
+    )["data"]["recommendations"]
+    shown += [edge["node"]["id"] for edge in later["edges"]]
+    expected = [edge["node"]["id"] for edge in whole["edges"]]
+    assert shown == [film for film in expected if film != rated]
+    assert later["requestId"] == begun["requestId"]
+
+
+def test_filters_are_exact_and_pages_full(ask: Ask, films: list[str]) -> None:
+    chosen = {"genres": ["Comedy"], "excludeGenres": ["Romance"], "yearFrom": 1960, "yearTo": 2010}
+    matching = ask("Movies", first=1, filter=chosen)["data"]["movies"]["totalCount"]
+    assert matching > 24
+    page = ask("Recommendations", first=24, filter=chosen, likes=films[:2])["data"]["recommendations"]
+    assert len(page["edges"]) == 24
+    for edge in page["edges"]:
+        names = {genre["name"] for genre in edge["node"]["genres"]}
+        assert "Comedy" in names
+        assert "Romance" not in names
+        assert 1960 <= edge["node"]["year"] <= 2010
+
+
+def test_diversity_spreads_the_genres(ask: Ask, films: list[str]) -> None:
+    def genres(diversity: float) -> int:
+        page = ask("Recommendations", first=20, likes=films[:1], diversity=diversity)
+        edges = page["data"]["recommendations"]["edges"]
+        return len({genre["name"] for edge in edges for genre in edge["node"]["genres"]})
+
+    assert genres(1.0) > genres(0.0)
+
+
+def test_a_film_tells_how_well_it_fits_the_viewer(ask: Ask, member: Member, films: list[str]) -> None:
+    assert ask("Movie", id=films[0])["data"]["movie"]["viewerMatch"] is None
+    rate(ask, member, films[1:4])
+    match = ask("Movie", member.token, id=films[0])["data"]["movie"]["viewerMatch"]
+    assert 0 <= match["matchPercent"] <= 100
+    assert match["predictedRating"]["stars"]
+
+
+@pytest.mark.parametrize(
+    ("variables", "told"),
+    [
+        ({"first": 0}, "first"),
+        ({"first": 101}, "first"),
+        ({"first": 10, "diversity": 1.5}, "diversity"),
+        ({"first": 10, "after": "bm8"}, "cursor"),
+        ({"first": 10, "likes": ["no id"]}, "likes"),
+        ({"first": 10, "likes": ["TW92aWU6OTk5OTk5OTk5"]}, "likes"),
+        ({"first": 10, "exclude": ["R2VucmU6MQ=="]}, "exclude"),
+        ({"first": 10, "filter": {"genres": ["Comdy"]}}, "Comdy"),
+        ({"first": 10, "filter": {"yearFrom": 2000, "yearTo": 1990}}, "year"),
+    ],
+)
+def test_bad_input_is_told_by_field_and_rule(ask: Ask, variables: dict[str, Any], told: str) -> None:
+    body = ask("Recommendations", **variables)
+    assert code(body) == "BAD_USER_INPUT"
+    assert told in body["errors"][0]["message"]
+
+
+def test_a_cursor_of_another_field_is_refused(ask: Ask) -> None:
+    cursor = ask("Movies", first=1)["data"]["movies"]["pageInfo"]["endCursor"]
+    assert code(ask("Recommendations", first=10, after=cursor)) == "BAD_USER_INPUT"
+
+
+def test_favorite_genres_shape_the_list_before_the_first_rating(ask: Ask, member: Member) -> None:
+    genres = {genre["name"]: genre["id"] for genre in ask("Genres")["data"]["genres"]}
+    chosen = ask("SetFavoriteGenres", member.token, genres=[genres["Horror"]])
+    assert chosen["data"]["setFavoriteGenres"]["viewer"]["favoriteGenres"]
+
+    def horror(body: dict[str, Any]) -> int:
+        edges = body["data"]["recommendations"]["edges"]
+        return sum(any(genre["name"] == "Horror" for genre in edge["node"]["genres"]) for edge in edges)
+
+    theirs = horror(ask("Recommendations", member.token, first=24))
+    assert theirs > horror(ask("Recommendations", first=24))
