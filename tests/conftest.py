@@ -151,9 +151,24 @@ def seeded_template(postgres_url: str, run_folder: Path, model_dir: Path) -> str
 
         migrate.upgrade(database_url)
         load_bundled(database_url)
+        keep_a_quarter(database_url)
         training.train(database_url, model_dir, lambda _stage, _fraction: None)
 
     return made_once(postgres_url, run_folder, "seeded", make)
+
+
+def keep_a_quarter(database_url: str) -> None:
+    """Of the members: enough to train on, in a quarter of the time."""
+    with psycopg.connect(database_url) as connection:
+        connection.execute("SET marquee.bulk = 'on'")
+        connection.execute("DELETE FROM users WHERE id % 4 <> 0")
+        connection.execute("TRUNCATE movie_stats")
+        connection.execute(
+            "INSERT INTO movie_stats (movie_id, rating_count, half_stars_sum) "
+            "SELECT movie_id, count(*), sum(half_stars) FROM ratings GROUP BY movie_id"
+        )
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        connection.execute("VACUUM (FULL, ANALYZE)")
 
 
 @pytest.fixture

@@ -1,16 +1,18 @@
 """The page a newcomer sees first: it renders, runs, signs in, and needs no other host."""
 
+import asyncio
 import json
 import re
 import shutil
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
 import pytest
 from playwright.sync_api import Browser, Page, Route, expect, sync_playwright
 from starlette.responses import PlainTextResponse
-from starlette.testclient import TestClient
+from starlette.types import ASGIApp
 
 from app import graphiql
 from app.graphiql.fetch import sri
@@ -150,12 +152,18 @@ def test_its_menus_keep_to_the_policy(page: Page) -> None:
     page.get_by_role("button", name="Prettify query").click()
 
 
+async def get(app: ASGIApp) -> httpx.Response:
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app)) as client:
+        return await client.get("http://marquee/graphql", headers=BROWSER)
+
+
 def test_without_the_vendored_files_the_same_come_from_the_cdn(
     browser: Browser, server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shutil.copytree(graphiql.FOLDER, tmp_path / "graphiql", ignore=shutil.ignore_patterns("vendor"))
     monkeypatch.setattr(graphiql, "FOLDER", tmp_path / "graphiql")
-    bare = TestClient(graphiql.PageOr(PlainTextResponse("the API"))).get("/", headers=BROWSER)
+    with ThreadPoolExecutor() as pool:  # this thread's event loop is Playwright's
+        bare = pool.submit(asyncio.run, get(graphiql.PageOr(PlainTextResponse("the API")))).result()
 
     def from_cdn(route: Route) -> None:
         file = VENDOR / route.request.url.removeprefix(f"{graphiql.CDN}/npm/")
