@@ -1,6 +1,7 @@
 """The composition root: what lives as long as the process, the routes, and health."""
 
 import asyncio
+import gc
 import logging
 import socket
 from collections.abc import AsyncIterator
@@ -14,6 +15,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp
+from starlette.websockets import WebSocket
 from strawberry.asgi import GraphQL
 
 from app import graphiql, live, terminal
@@ -35,7 +37,11 @@ class State(TypedDict):
 
 
 class GraphQLEndpoint(GraphQL[Context, None]):
-    async def get_context(self, request: Request, response: Response) -> Context:  # type: ignore[override]  # no websockets yet
+    async def get_context(
+        self,
+        request: Request | WebSocket,
+        response: Response | WebSocket,  # noqa: ARG002 - the view's signature
+    ) -> Context:
         state = request.state
         return Context(state.settings, state.sessions, state.live.served, bearer_token(request))
 
@@ -48,6 +54,7 @@ def create_app(settings: Settings, database_url: str) -> Starlette:
         engine = create_engine(database_url, settings)
         sessions = sessionmaker(engine)
         following = Live(sessions, settings.models, await live.load(sessions, settings.models))
+        gc.freeze()  # the catalogue lives as long as the process; a collection need not walk it each time
         follow = asyncio.create_task(following.follow(settings.poll_seconds))
         try:
             yield State(settings=settings, sessions=sessions, live=following)
