@@ -101,8 +101,11 @@ def _fill(cursor: Cursor, buffers: Iterator[bytes], n: int, progress: Progress) 
         cursor.execute(sql.SQL("ALTER TABLE ratings DROP CONSTRAINT {}").format(sql.Identifier(name)))
     for name, _ in indexes:
         cursor.execute(sql.SQL("DROP INDEX {}").format(sql.Identifier(name)))
+    # Even a trigger that does nothing is asked for each row.
+    cursor.execute("ALTER TABLE ratings DISABLE TRIGGER USER")
     cursor.execute("TRUNCATE ratings")  # FREEZE asks for it
     _copy(cursor, "ratings", buffers, freeze=True)
+    cursor.execute("ALTER TABLE ratings ENABLE TRIGGER USER")
     remaking = [
         *(f"ALTER TABLE ratings ADD CONSTRAINT {name} {definition}" for name, definition in constraints),
         *(definition for _, definition in indexes),
