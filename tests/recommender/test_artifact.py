@@ -1,0 +1,102 @@
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from recommender import artifact
+
+ARRAYS: artifact.Arrays = {"a": np.arange(6, dtype=np.float32).reshape(2, 3), "b.c": np.array([], np.int64)}
+
+KILLED_WHILE_WRITING = """
+import os, signal, sys
+from pathlib import Path
+import numpy as np
+from recommender import artifact
+
+save, saved = np.save, []
+
+def save_some(file, array, **options):
+    save(file, array, **options)
+    saved.append(array)
+    if len(saved) == int(sys.argv[2]):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+np.save = save_some
+artifact.write(Path(sys.argv[1]), {name: np.zeros(1000) for name in "abcd"}, {})
+"""
+
+
+def test_what_is_written_is_read_back_read_only(tmp_path: Path) -> None:
+    artifact.write(tmp_path / "v1", ARRAYS, {"metrics": {"rmse": 0.8}})
+    arrays, manifest = artifact.read(tmp_path / "v1")
+    assert manifest["metrics"] == {"rmse": 0.8}
+    assert arrays.keys() == ARRAYS.keys()
+    for name, array in ARRAYS.items():
+        np.testing.assert_array_equal(arrays[name], array)
+    with pytest.raises(ValueError, match="read-only"):
+        arrays["a"][0, 0] = 1
+
+
+def test_a_version_is_never_overwritten(tmp_path: Path) -> None:
+    artifact.write(tmp_path / "v1", ARRAYS, {})
+    with pytest.raises(FileExistsError):
+        artifact.write(tmp_path / "v1", {}, {})
+    assert artifact.read(tmp_path / "v1")[0].keys() == ARRAYS.keys()
+
+
+@pytest.mark.parametrize("n_arrays", [1, 4])
+def test_a_writer_killed_half_way_leaves_no_version(tmp_path: Path, n_arrays: int) -> None:
+    folder = tmp_path / "v1"
+    command = [sys.executable, "-c", KILLED_WHILE_WRITING, str(folder), str(n_arrays)]
+    killed = subprocess.run(command, cwd=Path(__file__).parents[2], check=False)
+    assert killed.returncode == -9
+    assert not folder.exists()
+    assert not [path for path in tmp_path.iterdir() if not path.name.startswith(".")]
+    artifact.write(folder, ARRAYS, {})
+    assert artifact.read(folder)[0].keys() == ARRAYS.keys()
+
+
+def test_a_failed_write_leaves_nothing(tmp_path: Path) -> None:
+    with pytest.raises(TypeError):
+        artifact.write(tmp_path / "v1", ARRAYS, {"not json": object()})
+    assert list(tmp_path.iterdir()) == []
+
+
+def _cut(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-5])
+
+
+@pytest.mark.parametrize(
+    ("harm", "message"),
+    [
+        (lambda folder: (folder / "manifest.json").unlink(), "manifest.json"),
+        (lambda folder: _cut(folder / "manifest.json"), "manifest.json"),
+        (lambda folder: (folder / "manifest.json").write_text("[]"), "not a model of format"),
+        (lambda folder: (folder / "manifest.json").write_text('{"format": 99}'), "not a model of format"),
+        (
+            lambda folder: (folder / "manifest.json").write_text('{"format": 1, "arrays": {"a": 3}}'),
+            "describe",
+        ),
+        (lambda folder: (folder / "a.npy").unlink(), "a.npy"),
+        (lambda folder: _cut(folder / "a.npy"), "a.npy"),
+        (lambda folder: np.save(folder / "a.npy", np.zeros((2, 3))), "the manifest says"),
+        (lambda folder: np.save(folder / "a.npy", np.array([{}], object)), "a.npy"),
+    ],
+)
+def test_a_damaged_model_is_refused_by_the_name_of_the_file(
+    tmp_path: Path, harm: object, message: str
+) -> None:
+    artifact.write(tmp_path / "v1", ARRAYS, {})
+    assert callable(harm)
+    harm(tmp_path / "v1")
+    with pytest.raises(artifact.ArtifactError, match=message):
+        artifact.read(tmp_path / "v1")
+
+
+def test_the_manifest_is_plain_json(tmp_path: Path) -> None:
+    artifact.write(tmp_path / "v1", ARRAYS, {"n_users": 3})
+    manifest = json.loads((tmp_path / "v1" / "manifest.json").read_text())
+    assert manifest["arrays"]["a"] == {"shape": [2, 3], "dtype": "<f4"}

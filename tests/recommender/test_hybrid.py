@@ -1,0 +1,247 @@
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from recommender import explain
+from recommender.artifact import ArtifactError
+from recommender.content import Films
+from recommender.hybrid import Config, Hybrid
+from recommender.interactions import History, Interactions
+
+GENRES = ("Comedy", "Drama", "Horror", "Western")
+N_RATED, N_NEW, N_USERS = 160, 24, 240
+
+
+def _world() -> tuple[Interactions, Films]:
+    """Users who mostly rate, and like, one genre of four; the last films nobody has rated."""
+    rng = np.random.default_rng(0)
+    n = N_RATED + N_NEW
+    of_film = np.arange(n) % 4
+    appeal = 1 / (6 + np.arange(n) // 4)
+    appeal[N_RATED:] = 0
+    users, items, stars = [], [], []
+    for user in range(N_USERS):
+        odds = appeal * np.where(of_film == user % 4, 12.0, 1.0)
+        chosen = rng.choice(n, 25, replace=False, p=odds / odds.sum())
+        liked = np.where(of_film[chosen] == user % 4, 4.5, 2.5)
+        users += [user] * 25
+        items += (1000 + chosen).tolist()
+        stars += (np.rint(2 * liked + rng.normal(size=25)) / 2).clip(0.5, 5).tolist()
+    films = Films.blank(np.arange(1000, 1000 + n))
+    films.genres[:] = [(GENRES[genre],) for genre in of_film]
+    films.directors[:] = [(f"Director {genre} {film % 3}",) for film, genre in enumerate(of_film)]
+    films.years[:] = 1990 + np.arange(n) % 30
+    return Interactions.from_arrays(users, items, stars, catalogue=films.item_ids), films
+
+
+@pytest.fixture(scope="module")
+def world() -> tuple[Interactions, Films]:
+    return _world()
+
+
+@pytest.fixture(scope="module")
+def model(world: tuple[Interactions, Films]) -> Hybrid:
+    return Hybrid.fit(*world, Config(factors=16))
+
+
+def _genre(item_idx: np.ndarray) -> np.ndarray:
+    return np.asarray(item_idx) % 4
+
+
+WESTERNS = History.of(np.arange(3, 51, 4), np.tile([5, 4.5, 4], 4))
+
+
+def test_the_list_follows_the_taste_of_the_history(model: Hybrid) -> None:
+    for genre in range(4):
+        found = _genre(model.recommend(History.of(np.arange(genre, 48, 4)), k=10).item_idx)
+        assert found[0] == genre
+        assert (found == genre).mean() >= 0.5
+
+
+def test_one_rating_changes_the_very_next_list(model: Hybrid) -> None:
+    before = model.recommend(WESTERNS, k=20)
+    longer = History.of([*WESTERNS.item_idx, 2], [*WESTERNS.stars, 5])
+    after = model.recommend(longer, k=20)
+    assert before.item_idx.tolist() != after.item_idx.tolist()
+    # A second horror film gains from the first one liked.
+    assert model.scores(longer)[6] > model.scores(WESTERNS)[6]
+
+
+@pytest.mark.parametrize("diversity", [0.0, 0.4])
+def test_lists_are_full_without_the_history_and_only_of_what_is_allowed(
+    model: Hybrid, diversity: float
+) -> None:
+    rng = np.random.default_rng(1)
+    for share in (0.02, 0.3, 1.0):
+        allowed = rng.random(model.n_items) < share
+        history = History.of(rng.permutation(model.n_items)[:30], rng.integers(1, 11, 30) / 2)
+        left = np.setdiff1d(np.flatnonzero(allowed), history.item_idx)
+        for k in (0, 1, 10, model.n_items, 10 * model.n_items):
+            found = model.recommend(history, k=k, allowed=allowed, diversity=diversity).item_idx
+            assert len(found) == len(set(found.tolist())) == min(k, len(left))
+            assert np.isin(found, left).all()
+
+
+@pytest.mark.parametrize("diversity", [0.0, 0.3])
+@pytest.mark.parametrize("history", [WESTERNS, History.of([])])
+def test_a_longer_list_begins_with_the_shorter_one(model: Hybrid, history: History, diversity: float) -> None:
+    longest = model.recommend(history, k=100, diversity=diversity)
+    for k in (1, 7, 24, 99):
+        shorter = model.recommend(history, k=k, diversity=diversity)
+        assert shorter.item_idx.tolist() == longest.item_idx[:k].tolist()
+        assert shorter.scores.tolist() == longest.scores[:k].tolist()
+
+
+def test_without_diversity_scores_descend(model: Hybrid) -> None:
+    assert (np.diff(model.recommend(WESTERNS, k=50).scores) <= 0).all()
+
+
+def test_films_nobody_has_rated_are_placed_by_their_content(model: Hybrid) -> None:
+    fresh = np.arange(model.n_items) >= N_RATED
+    found = model.recommend(WESTERNS, k=N_NEW // 4, allowed=fresh).item_idx
+    assert (_genre(found) == 3).all()
+
+
+def test_without_history_the_most_rated_films_lead(model: Hybrid, world: tuple[Interactions, Films]) -> None:
+    counts = np.bincount(world[0].user_items.indices, minlength=model.n_items)
+    found = model.recommend(History.of([]), k=20).item_idx
+    assert counts[found].min() >= np.sort(counts)[-30]
+    assert (counts[model.recommend(History.of([]), k=model.n_items).item_idx[-N_NEW:]] == 0).all()
+
+
+def test_favourite_genres_lead_the_list_of_a_newcomer(model: Hybrid) -> None:
+    plain = _genre(model.recommend(History.of([]), k=12).item_idx)
+    favoured = _genre(model.recommend(History.of([]), k=12, favorite_genres=["Horror"]).item_idx)
+    assert (favoured == 2).sum() > (plain == 2).sum()
+    assert (_genre(model.recommend(WESTERNS, k=5, favorite_genres=["Horror", "No such"]).item_idx) == 3).any()
+
+
+def test_neighbours_share_taste_and_content(model: Hybrid) -> None:
+    item_idx, similarity = model.similar(3, k=8)
+    assert (_genre(item_idx) == 3).all()
+    assert (np.diff(similarity) <= 0).all()
+    new_idx, _ = model.similar(N_RATED + 3, k=5)
+    assert (_genre(new_idx) == 3).all()
+
+
+def test_taking_the_named_film_out_costs_more_than_taking_out_another(
+    model: Hybrid, world: tuple[Interactions, Films]
+) -> None:
+    rng = np.random.default_rng(5)
+    more = []
+    for user in range(0, N_USERS, 3):
+        history = world[0].history(user)
+        shown = model.recommend(history, k=5).item_idx
+        whole = model.scores(history)
+        for film, told in zip(shown.tolist(), model.reasons(history, shown, limit=1), strict=True):
+            assert told[0].kind == explain.BECAUSE_YOU_LIKED
+            named = np.flatnonzero(history.item_idx == told[0].item_idx)[0]
+            assert history.stars[named] >= explain.LIKED_STARS
+            other = rng.choice(np.delete(np.arange(len(history)), named))
+            fall = [whole[film] - model.scores(_without(history, out))[film] for out in (named, other)]
+            more.append(fall[0] > fall[1])
+    assert np.mean(more) >= 0.95
+
+
+def _without(history: History, position: int) -> History:
+    keep = np.arange(len(history)) != position
+    return History(history.item_idx[keep], history.stars[keep], history.timestamps[keep])
+
+
+def test_shared_names_are_names_that_both_films_bear(
+    model: Hybrid, world: tuple[Interactions, Films]
+) -> None:
+    films = world[1]
+    shown = model.recommend(WESTERNS, k=10).item_idx
+    told = model.reasons(WESTERNS, shown, limit=3)
+    kinds = set()
+    for film, reasons in zip(shown.tolist(), told, strict=True):
+        assert 1 <= len(reasons) <= 3
+        for reason in reasons[1:]:
+            kinds.add(reason.kind)
+            names = films.genres if reason.kind == explain.SHARED_GENRES else films.directors
+            assert reason.item_idx in WESTERNS.item_idx
+            assert reason.detail in names[film]
+            assert reason.detail in names[reason.item_idx or 0]
+    assert kinds == {explain.SHARED_GENRES, explain.SHARED_PEOPLE}
+
+
+def test_nobody_is_told_that_they_liked_what_they_did_not(model: Hybrid) -> None:
+    disliked = History.of([3, 7, 11], [1, 2, 0.5])
+    for reasons in model.reasons(disliked, np.arange(20, 60, dtype=np.int32)):
+        assert {reason.kind for reason in reasons} <= {explain.POPULAR}
+
+
+def test_only_what_is_popular_is_called_popular(model: Hybrid) -> None:
+    told = model.reasons(History.of([]), np.array([0, 1, N_RATED + 2], np.int32))
+    assert [[reason.kind for reason in reasons] for reasons in told] == [["POPULAR"], ["POPULAR"], []]
+    assert model.reasons(WESTERNS, np.array([4], np.int32), limit=0) == [[]]
+
+
+def test_a_liked_genre_is_judged_higher_than_another(model: Hybrid) -> None:
+    judged = model.judge(WESTERNS, np.array([67, 65], np.int32))
+    assert judged.stars[0] > judged.stars[1] + 0.5
+    assert judged.match_percent[0] > judged.match_percent[1]
+    assert (judged.low < judged.stars).all()
+    assert (judged.stars < judged.high).all()
+
+
+def test_a_model_of_no_ratings_lists_by_content(world: tuple[Interactions, Films]) -> None:
+    films = world[1]
+    films.vote_count[:] = np.arange(len(films))
+    empty = Interactions.from_arrays([], [], [], catalogue=films.item_ids)
+    model = Hybrid.fit(empty, films)
+    assert (_genre(model.recommend(History.of([3, 7]), k=5).item_idx) == 3).mean() > 0.5
+    assert model.recommend(History.of([]), k=2).item_idx.tolist() == [len(films) - 1, len(films) - 2]
+    assert np.isnan(model.judge(History.of([3]), np.array([1], np.int32)).stars).all()
+
+
+def test_two_users_and_two_films_make_a_model() -> None:
+    films = Films.blank(np.array([1, 2, 3]))
+    model = Hybrid.fit(Interactions.from_arrays([1, 1, 2], [1, 2, 2], [4, 5, 3], catalogue=[3]), films)
+    assert model.recommend(History.of([0]), k=5).item_idx.tolist() == [1, 2]
+
+
+def test_films_and_ratings_must_speak_of_the_same_films(world: tuple[Interactions, Films]) -> None:
+    with pytest.raises(ValueError, match="one by one"):
+        Hybrid.fit(world[0], Films.blank(np.array([1])))
+
+
+def test_the_same_ratings_give_the_same_model_and_it_survives_the_disk(model: Hybrid, tmp_path: Path) -> None:
+    Hybrid.fit(*_world(), Config(factors=16)).save(tmp_path / "v7")
+    loaded = Hybrid.load(tmp_path / "v7")
+    assert loaded.version == "v7"
+    assert loaded.manifest["metrics"] == model.manifest["metrics"]
+    ours, theirs = (one.recommend(WESTERNS, k=184, diversity=0.2) for one in (model, loaded))
+    assert ours.item_idx.tobytes() == theirs.item_idx.tobytes()
+    assert ours.scores.tobytes() == theirs.scores.tobytes()
+    assert model.reasons(WESTERNS, ours.item_idx) == loaded.reasons(WESTERNS, ours.item_idx)
+    judged = [one.judge(WESTERNS, ours.item_idx).match_percent.tobytes() for one in (model, loaded)]
+    assert judged[0] == judged[1]
+    (tmp_path / "v7" / "hybrid.popularity.npy").unlink()
+    with pytest.raises(ArtifactError, match="popularity"):
+        Hybrid.load(tmp_path / "v7")
+
+
+SERVE = """
+import sys
+from pathlib import Path
+import numpy as np
+from recommender.hybrid import Hybrid
+from recommender.interactions import History
+model = Hybrid.load(Path(sys.argv[1]))
+history = History.of([3, 7])
+found = model.recommend(history, k=5, diversity=.2).item_idx
+model.judge(history, found), model.reasons(history, found), model.similar(3, k=3)
+assert not {"numba", "llvmlite", "sklearn"} & set(sys.modules), sorted(sys.modules)
+"""
+
+
+def test_serving_imports_neither_compiler_nor_trainer(model: Hybrid, tmp_path: Path) -> None:
+    model.save(tmp_path / "v1")
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    subprocess.run([sys.executable, "-c", SERVE, str(tmp_path / "v1")], check=True, env=environment)

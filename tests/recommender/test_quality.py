@@ -1,0 +1,79 @@
+"""Floors on real ratings, well under what is reached, well over what a broken model would reach."""
+
+import numpy as np
+import pytest
+
+from recommender import metrics, splits
+from recommender.content import Films
+from recommender.evaluate import popularity_scorer
+from recommender.fold_in import graded
+from recommender.hybrid import Config, Hybrid
+from recommender.interactions import Interactions
+from recommender.placement import Placement
+from recommender.splits import Split
+
+World = tuple[Split, Hybrid]
+
+
+@pytest.fixture(scope="module")
+def world(latest_small: tuple[Interactions, Films]) -> World:
+    interactions, films = latest_small
+    split = splits.temporal_per_user(interactions, rng=np.random.default_rng(0))
+    return split, Hybrid.fit(split.train, films, Config(factors=48, iterations=6))
+
+
+def _ndcg(world: World, diversity: float | None) -> np.ndarray:
+    split, model = world
+    popular = popularity_scorer(split.train)
+    values = []
+    for user in range(0, split.train.n_users, 2):
+        history, held = split.histories.history(user), split.held_out.history(user)
+        relevant = held.item_idx[held.stars >= 4]
+        if not len(relevant):
+            continue
+        if diversity is None:
+            shown = popular(history, 10)
+        else:
+            shown = model.recommend(history, k=10, diversity=diversity).item_idx
+        hits = np.isin(shown, relevant)[None, :]
+        values.append(metrics.ndcg(hits, np.array([len(relevant)]), 10)[0])
+    return np.array(values)
+
+
+def test_lists_are_far_better_than_popularity(world: World) -> None:
+    ours, popular = _ndcg(world, 0.0), _ndcg(world, None)
+    assert ours.mean() > 0.1
+    assert ours.mean() > 1.35 * popular.mean()
+    assert metrics.paired_difference(ours, popular, np.random.default_rng(0)).low > 0
+
+
+def test_a_little_diversity_costs_little(world: World) -> None:
+    assert _ndcg(world, 0.2).mean() > 0.97 * _ndcg(world, 0.0).mean()
+
+
+def test_new_films_are_placed_better_than_by_popularity_of_their_genre(
+    latest_small: tuple[Interactions, Films], world: World
+) -> None:
+    """Films whose ratings are hidden are ranked among themselves: placed by content against by chance."""
+    model = world[1]
+    interactions = latest_small[0]
+    counts = np.bincount(interactions.user_items.indices, minlength=interactions.n_items)
+    rng = np.random.default_rng(4)
+    hidden = np.sort(rng.permutation(np.flatnonzero(counts >= 10))[:200])
+    rest = np.setdiff1d(np.flatnonzero(counts), hidden)
+    placed = Placement.fit(
+        model.content_vectors[rest], model.factor_model.item_factors[rest], counts[rest]
+    ).factors(model.content_vectors[hidden])
+    wins = []
+    for user in range(interactions.n_users):
+        history = interactions.history(user)
+        targets = np.zeros(interactions.n_items)
+        targets[history.item_idx] = graded(history.stars)
+        seen = targets[hidden] > 0
+        if seen.sum() < 3:
+            continue
+        keep = ~np.isin(history.item_idx, hidden)
+        known = type(history)(history.item_idx[keep], history.stars[keep], history.timestamps[keep])
+        scores = placed @ model.factor_model.user_factors(known)
+        wins.append(metrics.auc(seen, scores))
+    assert np.mean(wins) > 0.7

@@ -1,0 +1,77 @@
+import numpy as np
+import pytest
+
+from recommender.index import Neighbours, top, unit
+from recommender.rerank import WINDOW, mmr
+
+
+@pytest.fixture
+def candidates() -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(1)
+    scores = np.sort(rng.standard_normal(2 * WINDOW).astype(np.float32))[::-1].copy()
+    return scores, unit(rng.standard_normal((2 * WINDOW, 5)).astype(np.float32))
+
+
+def test_without_diversity_the_order_is_by_score(candidates: tuple[np.ndarray, np.ndarray]) -> None:
+    assert mmr(*candidates, diversity=0, k=7).tolist() == list(range(7))
+
+
+@pytest.mark.parametrize("diversity", [0.2, 1.0])
+def test_the_first_of_a_long_list_are_the_short_list(
+    candidates: tuple[np.ndarray, np.ndarray], diversity: float
+) -> None:
+    longest = mmr(*candidates, diversity=diversity, k=2 * WINDOW)
+    assert sorted(longest.tolist()) == list(range(2 * WINDOW))
+    for k in (1, 24, WINDOW, WINDOW + 1, 500):
+        assert mmr(*candidates, diversity=diversity, k=k).tolist() == longest[:k].tolist()
+
+
+def test_more_diversity_means_less_alike(candidates: tuple[np.ndarray, np.ndarray]) -> None:
+    vectors = candidates[1]
+    likeness = []
+    for diversity in (0.0, 0.3, 0.9):
+        picked = vectors[mmr(*candidates, diversity=diversity, k=20)]
+        nearest = (picked @ picked.T - 2 * np.eye(20)).max(axis=1)
+        likeness.append(float(nearest.mean()))
+    assert likeness[0] > likeness[1] > likeness[2]
+
+
+def test_each_pick_maximises_relevance_less_likeness() -> None:
+    scores = np.array([1.0, 0.9, 0.5, 0.0], np.float32)
+    vectors = np.array([[1, 0], [1, 0], [0, 1], [-1, 0]], np.float32)
+    # After film 0, at .5: film 1 has .45 - .5, film 2 .25 - 0, film 3 0 + .5.
+    assert mmr(scores, vectors, diversity=0.5, k=4).tolist() == [0, 3, 2, 1]
+
+
+@pytest.mark.parametrize("diversity", [-0.1, 1.1, float("nan")])
+def test_diversity_off_the_scale_is_refused(diversity: float) -> None:
+    with pytest.raises(ValueError, match="diversity"):
+        mmr(np.ones(3, np.float32), np.ones((3, 2), np.float32), diversity=diversity, k=2)
+
+
+def test_top_is_a_total_order_with_ties_by_index() -> None:
+    scores = np.array([1, 3, -np.inf, 3, 2, 3, 1], np.float32)
+    assert top(scores, 99).tolist() == [1, 3, 5, 4, 0, 6]
+    for m in range(7):
+        assert top(scores, m).tolist() == [1, 3, 5, 4, 0, 6][:m]
+
+
+def test_neighbours_are_those_of_an_exact_scan() -> None:
+    rng = np.random.default_rng(2)
+    content, factors = (rng.standard_normal((80, width)).astype(np.float32) for width in (12, 6))
+    factors[3] = 0
+    joint = unit(np.concatenate([unit(content), unit(factors)], axis=1))
+    allowed = rng.random(80) < 0.5
+    for film in (0, 3):
+        item_idx, similarity = Neighbours(content, factors).similar(film, k=10, allowed=allowed)
+        cosine = np.where(allowed, joint @ joint[film], -2)
+        cosine[film] = -2
+        np.testing.assert_allclose(similarity, np.sort(cosine)[::-1][:10], atol=2e-3)
+        np.testing.assert_allclose(cosine[item_idx], similarity, atol=2e-3)
+
+
+def test_neighbours_are_all_listed_when_fewer_than_asked() -> None:
+    vectors = np.eye(6, dtype=np.float32)
+    allowed = np.array([1, 1, 0, 0, 1, 0], bool)
+    item_idx, _ = Neighbours(vectors).similar(0, k=10, allowed=allowed)
+    assert sorted(item_idx.tolist()) == [1, 4]
