@@ -34,9 +34,8 @@ class Dataset:
 @contextmanager
 def transaction(conn_url: str) -> Iterator[Connection]:
     """A connection whose changes are all stored at the end, or, after an exception, none."""
-    with psycopg.connect(
-        psycopg_url(conn_url), options="-c timezone=UTC -c statement_timeout=0"
-    ) as connection:
+    with psycopg.connect(psycopg_url(conn_url), prepare_threshold=None) as connection:
+        connection.execute("SET LOCAL statement_timeout = 0")
         connection.execute("SELECT pg_advisory_xact_lock(%s)", (_LOAD_LOCK,))
         yield connection
 

@@ -30,43 +30,46 @@ class Site:
     asked: list[str | None] = field(default_factory=list)  # Range of each request for the zip
 
 
+class Handler(BaseHTTPRequestHandler):
+    site: Site
+
+    def do_GET(self) -> None:
+        if self.site.failures:
+            self.site.failures -= 1
+            self.send_error(503)
+        elif self.path == "/ml-test.zip.md5":
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(self.site.md5.encode())
+        elif self.path == "/ml-test.zip":
+            self.send_zip()
+        else:
+            self.send_error(404)
+
+    def send_zip(self) -> None:
+        wanted = self.headers["Range"]
+        self.site.asked.append(wanted)
+        start = int(re.findall(r"\d+", wanted)[0]) if wanted and self.site.ranges else 0
+        if start >= len(CONTENT):
+            self.send_error(416)
+            return
+        self.send_response(206 if start else 200)
+        if start:
+            self.send_header("Content-Range", f"bytes {start}-{len(CONTENT) - 1}/{len(CONTENT)}")
+        self.send_header("Content-Length", str(len(CONTENT) - start))
+        self.end_headers()
+        self.wfile.write(CONTENT[start:][: self.site.cut_after])
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
 @pytest.fixture
 def site(monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
     monkeypatch.setattr(download, "PAUSES", (0.01, 0.01))
     site = Site()
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            if site.failures:
-                site.failures -= 1
-                self.send_error(503)
-            elif self.path == "/ml-test.zip.md5":
-                self.send_response(200)
-                self.end_headers()
-                self.wfile.write(site.md5.encode())
-            elif self.path == "/ml-test.zip":
-                self.send_zip()
-            else:
-                self.send_error(404)
-
-        def send_zip(self) -> None:
-            wanted = self.headers["Range"]
-            site.asked.append(wanted)
-            start = int(re.findall(r"\d+", wanted)[0]) if wanted and site.ranges else 0
-            if start >= len(CONTENT):
-                self.send_error(416)
-                return
-            self.send_response(206 if start else 200)
-            if start:
-                self.send_header("Content-Range", f"bytes {start}-{len(CONTENT) - 1}/{len(CONTENT)}")
-            self.send_header("Content-Length", str(len(CONTENT) - start))
-            self.end_headers()
-            self.wfile.write(CONTENT[start:][: site.cut_after])
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+    handler = type("SiteHandler", (Handler,), {"site": site})
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         thread = threading.Thread(target=server.serve_forever, args=(0.01,))
         thread.start()
         site.address = f"http://127.0.0.1:{server.server_port}/"
