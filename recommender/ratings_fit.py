@@ -8,6 +8,7 @@ import numpy as np
 from numba import njit, prange
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
+from threadpoolctl import threadpool_limits
 
 from recommender.interactions import Interactions
 from recommender.ratings import NORMAL_80, Floats, StarsModel, with_one
@@ -28,11 +29,11 @@ class Posterior:
     precision: Floats  # (d + 1,), the prior's
 
     @classmethod
-    def start(cls, shape: tuple[int, int], spread: Floats | float) -> Self:
-        """Around 0, or around `spread` where the sides must not begin alike."""
-        mean = np.zeros(shape) + spread
-        precision = np.full(shape[1], FIRST_PRECISION)
-        return cls(mean, np.full(shape, FIRST_SPREAD**2), np.zeros(shape), precision)
+    def start(cls, n: int, factors: int) -> Self:
+        """All alike, at 0."""
+        shape = (n, factors + 1)
+        variance = np.full(shape, FIRST_SPREAD**2)
+        return cls(np.zeros(shape), variance, np.zeros(shape), np.full(shape[1], FIRST_PRECISION))
 
     def update(self, ratings: csr_matrix, mean: float, others: "Posterior", noise: float) -> None:
         """The best posterior of the rows of `ratings`, given that of its columns.
@@ -94,37 +95,41 @@ def fit_stars(
     """
     if not interactions.nnz:
         raise ValueError("stars cannot be learnt from no ratings")
-    by_user = interactions.user_items
-    by_item = csr_matrix(by_user.T)
+    by_user, by_item = interactions.user_items, csr_matrix(interactions.user_items.T)
     rated = np.diff(by_item.indptr) > 0
     mean = float(by_user.data.mean(dtype=np.float64))
     noise = max(NOISE_FLOOR, float(by_user.data.var(dtype=np.float64)))
     described = with_one(content)
     regression = _ridge(described[rated])
-    spread = FIRST_SPREAD * rng.standard_normal((interactions.n_items, factors + 1))
-    users = Posterior.start((interactions.n_users, factors + 1), 0.0)
-    items = Posterior.start(spread.shape, spread)
-    for step in range(iterations):
-        users.update(by_user, mean, items, noise)
-        users.learn_precision()
-        items.update(by_item, mean, users, noise)
-        content_map = regression @ items.mean[rated]  # (width + 1, n) @ (n, d + 1)
-        items.prior = described @ content_map
-        items.learn_precision(rated)
-        noise = max(NOISE_FLOOR, expected_noise(by_user, mean, users, items))
-        progress((step + 1) / iterations)
+    users = Posterior.start(interactions.n_users, factors)
+    items = Posterior.start(interactions.n_items, factors)
+    items.mean += FIRST_SPREAD * rng.standard_normal(items.mean.shape)
+    # The rows are what runs in parallel; a row's solve is too small to share.
+    with threadpool_limits(limits=1, user_api="blas"):
+        for step in range(iterations):
+            users.update(by_user, mean, items, noise)
+            users.learn_precision()
+            items.update(by_item, mean, users, noise)
+            content_map = regression @ items.mean[rated]  # (width + 1, n) @ (n, d + 1)
+            items.prior = described @ content_map
+            items.learn_precision(rated)
+            noise = max(NOISE_FLOOR, expected_noise(by_user, mean, users, items))
+            progress((step + 1) / iterations)
     items.forget(~rated)
-    return StarsModel(
-        mean=mean,
-        noise=noise,
-        width=NORMAL_80,
-        user_precision=users.precision.astype(np.float32),
-        items=items.mean.astype(np.float32),
-        item_variance=items.variance.astype(np.float32),
-        item_precision=items.precision.astype(np.float32),
-        content_map=content_map.astype(np.float32),
-        known=rated | content.any(axis=1),
-    )
+    single = _single(users, items, content_map)
+    return StarsModel(mean=mean, noise=noise, width=NORMAL_80, known=rated | content.any(axis=1), **single)
+
+
+def _single(users: Posterior, items: Posterior, content_map: Floats) -> dict[str, NDArray[np.float32]]:
+    """What serving needs of a fit, in single precision."""
+    fitted = {
+        "user_precision": users.precision,
+        "items": items.mean,
+        "item_variance": items.variance,
+        "item_precision": items.precision,
+        "content_map": content_map,
+    }
+    return {name: array.astype(np.float32) for name, array in fitted.items()}
 
 
 def _ridge(described: Floats) -> Floats:

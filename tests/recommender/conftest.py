@@ -97,6 +97,6 @@ def latest_small() -> tuple[Interactions, Films]:
 
 @pytest.fixture(scope="session")
 def latest_small_content(latest_small: tuple[Interactions, Films]) -> NDArray[np.float32]:
-    """The content vectors of those films."""
+    """Content vectors of those films, narrower than a model's to keep the suite quick."""
     films = latest_small[1]
-    return ContentEncoder.fit(films, rng=np.random.default_rng(0)).transform(films)
+    return ContentEncoder.fit(films, width=48, rng=np.random.default_rng(0)).transform(films)
