@@ -75,30 +75,37 @@ class FactorModel:
         diagonal = self._diagonal(len(history))
         targets = graded(history.stars)
         if len(history) <= diagonal.size:
-            solved = (rows.T @ np.linalg.solve(_system(rows, diagonal), targets)) / diagonal
+            scaled = rows / diagonal
+            solved = scaled.T @ np.linalg.solve(_system(rows, scaled), targets)
         else:
             solved = np.linalg.solve(rows.T @ rows + np.diag(diagonal), rows.T @ targets)
         return np.asarray(solved, np.float32)
 
-    def standardise(self, user_factors: Floats) -> tuple[float, float]:
-        """Mean and standard deviation of a user's scores over the films that took part in the fit."""
-        mean = float(self.centre @ user_factors)
-        square = float(self.energy @ np.square(user_factors)) / max(self.n_rated, 1)
-        return mean, float(np.sqrt(max(square - mean * mean, 0.0)))
+    def standardise(self, user_factors: npt.NDArray[Any]) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
+        """Mean and standard deviation of users' scores over the films that took part in the fit.
+
+        user_factors: (factors,) or (factors, n_users); what comes back is () or (n_users,).
+        """
+        mean = self.centre @ user_factors
+        square = self.energy @ np.square(user_factors) / max(self.n_rated, 1)
+        return mean, np.sqrt(np.maximum(square - mean * mean, 0))
 
     def effects(self, history: History, item_idx: npt.NDArray[np.int32]) -> Floats:
-        """float32 (n, m): by how much the score of each of m films falls when one film leaves the history.
+        """float32 (n, m): by how much the standardised score of each of m films falls without one film.
 
-        With K = H D^-1 H^T, M = (I + K)^-1 and k = y^T D^-1 H^T of a film y, its score is k M p, in which row
-        j of the history contributes (k M)_j p_j. Without j it is lower by exactly (k M)_j (M p)_j / M_jj, by
-        the inverse of a partitioned matrix, lambda held.
+        With M = (I + H D^-1 H^T)^-1, w = M p, and without row j it is w - M_j w_j / M_jj (the inverse of a
+        partitioned matrix, lambda held). The user's mean and deviation move too, and are counted in.
         """
         rows = self.item_factors[history.item_idx]
-        diagonal = self._diagonal(len(history))
-        inverse = np.linalg.inv(_system(rows, diagonal).astype(np.float64))
-        cross = (rows / diagonal) @ self.item_factors[item_idx].T  # (n, d) @ (d, m)
+        scaled = rows / self._diagonal(len(history))
+        inverse = np.linalg.inv(_system(rows, scaled).astype(np.float64))
         weights = inverse @ graded(history.stars)
-        return ((inverse @ cross) * (weights / inverse.diagonal())[:, None]).astype(np.float32)
+        without = weights[:, None] - inverse * (weights / inverse.diagonal())  # column j: no film j
+        users = scaled.T @ np.concatenate((weights[:, None], without), axis=1)  # (d, n) @ (n, 1 + n)
+        scores = self.item_factors[item_idx] @ users  # (m, d) @ (d, 1 + n)
+        mean, deviation = self.standardise(users)
+        standard = (scores - mean) / np.where(deviation > 0, deviation, np.inf)
+        return np.asarray((standard[:, :1] - standard[:, 1:]).T, np.float32)
 
     def arrays(self) -> dict[str, npt.NDArray[Any]]:
         """The state by name, for the artifact."""
@@ -128,7 +135,8 @@ class FactorModel:
         return np.asarray(self.alpha0 * self.energy + scaled, np.float32)
 
 
-def _system(rows: Floats, diagonal: Floats) -> Floats:
-    system = (rows / diagonal) @ rows.T  # (n, d) @ (d, n)
+def _system(rows: Floats, scaled: Floats) -> Floats:
+    """I + H D^-1 H^T, float32 (n, n)."""
+    system: Floats = scaled @ rows.T  # (n, d) @ (d, n)
     system[np.diag_indices(len(system))] += 1
-    return np.asarray(system, np.float32)
+    return system

@@ -8,7 +8,7 @@ from recommender.content import Films
 from recommender.evaluate import popularity_scorer
 from recommender.fold_in import graded
 from recommender.hybrid import Config, Hybrid
-from recommender.interactions import Interactions
+from recommender.interactions import History, Interactions
 from recommender.placement import Placement
 from recommender.splits import Split
 
@@ -49,6 +49,31 @@ def test_lists_are_far_better_than_popularity(world: World) -> None:
 
 def test_a_little_diversity_costs_little(world: World) -> None:
     assert _ndcg(world, 0.2).mean() > 0.97 * _ndcg(world, 0.0).mean()
+
+
+def test_the_film_that_a_reason_names_moved_the_score(world: World) -> None:
+    split, model = world
+    rng = np.random.default_rng(6)
+    more = []
+    for user in range(0, split.train.n_users, 12):
+        history = split.histories.history(user)
+        shown = model.recommend(history, k=8).item_idx
+        whole = model.scores(history)[shown]
+        for place, told in enumerate(model.reasons(history, shown, limit=1)):
+            if not told or told[0].item_idx is None:
+                continue
+            other = rng.choice(history.item_idx[history.item_idx != told[0].item_idx])
+            rest = [history.item_idx != film for film in (told[0].item_idx, other)]
+            named, random = (
+                whole[place]
+                - model.scores(
+                    History(history.item_idx[keep], history.stars[keep], history.timestamps[keep])
+                )[shown[place]]
+                for keep in rest
+            )
+            more.append(named > random)
+    assert len(more) > 300
+    assert np.mean(more) >= 0.95
 
 
 def test_new_films_are_placed_better_than_by_popularity_of_their_genre(
