@@ -28,6 +28,7 @@ from app.settings import Settings
 from app.tables import FavoriteGenre, Genre, RefreshToken, Session, User
 
 USERNAME = re.compile(r"[\w.@+-]{2,64}")
+RESERVED = ("simulated-", "movielens-", "movietweetings-")  # for the members that come with data sets
 REFRESH_TOKEN_BYTES = 32
 
 
@@ -240,6 +241,8 @@ def valid_username(username: str) -> str:
     username = normalize("NFKC", username)
     if not USERNAME.fullmatch(username):
         raise InvalidUsername("A username has 2 to 64 letters, digits and characters of `. _ - + @`.")
+    if username.lower().startswith(RESERVED):
+        raise InvalidUsername(f"A username does not begin with {', '.join(RESERVED[:-1])} or {RESERVED[-1]}.")
     return username
 
 

@@ -30,9 +30,17 @@ SELECT id, title, coalesce(overview, ''), keywords, coalesce(original_language, 
 FROM movies ORDER BY id
 """
 
+# Simulated members teach what to recommend only until a data set of real ones is there.
+REAL_RATINGS_LOADED = "SELECT EXISTS (SELECT FROM dataset_versions WHERE NOT simulated AND rating_count > 0)"
 RATINGS = """
-COPY (SELECT user_id, movie_id, half_stars, extract(epoch FROM rated_at)::bigint FROM ratings)
-TO STDOUT (FORMAT binary)
+COPY (
+    SELECT user_id, movie_id, half_stars, extract(epoch FROM rated_at)::bigint
+    FROM ratings JOIN users ON users.id = user_id
+    WHERE NOT (simulated AND %(only_real)s)
+) TO STDOUT (FORMAT binary)
+"""
+DATASETS = """
+SELECT version FROM dataset_versions WHERE NOT (simulated AND %(only_real)s) ORDER BY loaded_at, version
 """
 
 # A row of the binary COPY above: the number of columns, then each one's length and value, big-endian.
@@ -81,7 +89,7 @@ def read_films(connection: psycopg.Connection) -> Films:
 
 
 def read_interactions(connection: psycopg.Connection, catalogue: NDArray[np.int64]) -> Interactions:
-    with connection.cursor().copy(RATINGS) as copy:
+    with connection.cursor().copy(RATINGS, {"only_real": real_ratings_loaded(connection)}) as copy:
         binary = b"".join(copy)
     rows = np.frombuffer(binary[COPY_HEADER : len(binary) - COPY_TRAILER], RATING_ROW)
     return Interactions.from_arrays(
@@ -93,9 +101,14 @@ def read_interactions(connection: psycopg.Connection, catalogue: NDArray[np.int6
     )
 
 
+def real_ratings_loaded(connection: psycopg.Connection) -> bool:
+    row = connection.execute(REAL_RATINGS_LOADED).fetchone()
+    return row is not None and bool(row[0])
+
+
 def dataset_version(connection: psycopg.Connection, interactions: Interactions) -> str:
     """The loaded data sets and the number of ratings, as `marquee-simulated-1+ml-latest-small@250836`."""
-    names = connection.execute("SELECT version FROM dataset_versions ORDER BY loaded_at, version").fetchall()
+    names = connection.execute(DATASETS, {"only_real": real_ratings_loaded(connection)}).fetchall()
     return "+".join(name for (name,) in names or [("own",)]) + f"@{interactions.nnz}"
 
 

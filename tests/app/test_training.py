@@ -85,3 +85,25 @@ def test_films_without_ratings_train_all_the_same(database_url: str, tmp_path: P
         )
     version = training.train(database_url, tmp_path, lambda _stage, _fraction: None)
     assert versions(database_url) == [(version, "ACTIVE")]
+
+
+def test_simulated_members_teach_only_until_real_ones_are_there(database_url: str) -> None:
+    with psycopg.connect(database_url) as connection:
+        connection.execute("INSERT INTO movies (title) SELECT 'Film ' || n FROM generate_series(1, 3) AS n")
+        connection.execute("INSERT INTO users (username, simulated) VALUES ('a', true), ('b', false)")
+        connection.execute(
+            "INSERT INTO ratings (user_id, movie_id, half_stars) SELECT users.id, movies.id, 8 FROM users, movies"
+        )
+        films = training.read_films(connection)
+
+        def learnt(simulated: bool, name: str) -> tuple[int, str]:
+            connection.execute(
+                "INSERT INTO dataset_versions (version, simulated, movie_count, member_count, rating_count) "
+                "VALUES (%s, %s, 3, 1, 3)",
+                (name, simulated),
+            )
+            interactions = training.read_interactions(connection, films.item_ids)
+            return interactions.nnz, training.dataset_version(connection, interactions)
+
+        assert learnt(True, "simulated-1") == (6, "simulated-1@6")
+        assert learnt(False, "real-1") == (3, "real-1@3")
