@@ -92,7 +92,8 @@ def test_simulated_members_teach_only_until_real_ones_are_there(database_url: st
         connection.execute("INSERT INTO movies (title) SELECT 'Film ' || n FROM generate_series(1, 3) AS n")
         connection.execute("INSERT INTO users (username, simulated) VALUES ('a', true), ('b', false)")
         connection.execute(
-            "INSERT INTO ratings (user_id, movie_id, half_stars) SELECT users.id, movies.id, 8 FROM users, movies"
+            "INSERT INTO ratings (user_id, movie_id, half_stars) "
+            "SELECT users.id, movies.id, 8 FROM users, movies"
         )
         films = training.read_films(connection)
 
