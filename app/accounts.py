@@ -191,6 +191,15 @@ async def viewer_of(sessions: Sessions, settings: Settings, access_token: str) -
     return None if row is None or str(row.id) != claims["sub"] else viewer(row, session_id)
 
 
+def expiry(access_token: str | None) -> datetime | None:
+    """When a token ends that `viewer_of` has accepted; None for one without an end."""
+    try:
+        claims = jwt.decode(access_token or "", options={"verify_signature": False})
+    except jwt.InvalidTokenError:
+        return None
+    return datetime.fromtimestamp(claims["exp"], UTC)
+
+
 async def create_admin(sessions: Sessions, username: str, password: str) -> None:
     """Make an account with the role ADMIN; one that is there gets the role and this password.
 

@@ -19,6 +19,7 @@ from starlette.websockets import WebSocket
 from strawberry.asgi import GraphQL
 
 from app import graphiql, live, terminal
+from app.changes import Changes
 from app.db import Sessions, create_engine, sessionmaker
 from app.live import Live
 from app.settings import Settings
@@ -34,6 +35,7 @@ class State(TypedDict):
     settings: Settings
     sessions: Sessions
     live: Live
+    changes: Changes
 
 
 class GraphQLEndpoint(GraphQL[Context, None]):
@@ -43,7 +45,14 @@ class GraphQLEndpoint(GraphQL[Context, None]):
         response: Response | WebSocket,  # noqa: ARG002 - the view's signature
     ) -> Context:
         state = request.state
-        return Context(state.settings, state.sessions, state.live.served, bearer_token(request))
+        return Context(
+            state.settings,
+            state.sessions,
+            state.live.served,
+            bearer_token(request),
+            state.live,
+            state.changes,
+        )
 
 
 def create_app(settings: Settings, database_url: str) -> Starlette:
@@ -55,13 +64,17 @@ def create_app(settings: Settings, database_url: str) -> Starlette:
         sessions = sessionmaker(engine)
         following = Live(sessions, settings.models, await live.load(sessions, settings.models))
         gc.freeze()  # the catalogue lives as long as the process; a collection need not walk it each time
-        follow = asyncio.create_task(following.follow(settings.poll_seconds))
+        changes = Changes(database_url)
+        tasks = [
+            asyncio.create_task(following.follow(settings.poll_seconds)),
+            asyncio.create_task(changes.follow()),
+        ]
         try:
-            yield State(settings=settings, sessions=sessions, live=following)
+            yield State(settings=settings, sessions=sessions, live=following, changes=changes)
         finally:
-            follow.cancel()
-            with suppress(asyncio.CancelledError):
-                await follow
+            for task in tasks:
+                task.cancel()
+            await asyncio.wait(tasks)
             await engine.dispose()
 
     endpoint: ASGIApp = GraphQLEndpoint(schema, graphql_ide=None, allow_queries_via_get=True)

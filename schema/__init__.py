@@ -7,12 +7,14 @@ from strawberry.schema.config import StrawberryConfig
 from schema.errors import PresentErrors
 from schema.mutation import Mutation
 from schema.query import Query
+from schema.subscription import Subscription
 
 CACHED_DOCUMENTS = 1_000
 
 schema = strawberry.Schema(
     query=Query,
     mutation=Mutation,
+    subscription=Subscription,
     config=StrawberryConfig(auto_camel_case=True),
     extensions=[
         PresentErrors,

@@ -9,8 +9,9 @@ from starlette.requests import HTTPConnection
 
 from app import accounts
 from app.accounts import Viewer
+from app.changes import Changes
 from app.db import Sessions
-from app.live import Served
+from app.live import Live, Served
 from app.recommendations import Model, Taste, taste_of
 from app.settings import Settings
 from app.snapshot import Snapshot
@@ -24,12 +25,21 @@ class Context:
     sessions: Sessions
     served: Served
     access_token: str | None
+    live: Live | None = None  # what is served later on; a subscription outlives what it began with
+    changes: Changes | None = None
     loaders: Loaders = field(init=False)
     _viewer: "asyncio.Future[Viewer | None] | None" = field(default=None)
     _taste: "asyncio.Future[Taste] | None" = field(default=None)
 
     def __post_init__(self) -> None:
         self.loaders = Loaders(self.sessions)
+
+    def renew(self) -> None:
+        """Forget what was read, as if the request came now."""
+        self.__post_init__()
+        self._viewer = self._taste = None
+        if self.live is not None:
+            self.served = self.live.served
 
     @property
     def snapshot(self) -> Snapshot:

@@ -1,0 +1,60 @@
+"""All that can be subscribed to, over `graphql-transport-ws` or server-sent events."""
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import aclosing, suppress
+from datetime import UTC, datetime
+
+import strawberry
+
+from app import accounts
+from app.changes import Topic
+from schema.context import Info
+from schema.recommendation import RecommendationQuery
+
+LATE_SECONDS = 0.05  # a timer may fire a moment before the token has expired
+
+Name = tuple[Topic, str]
+
+
+async def while_signed_in(info: Info, *names: Name) -> AsyncGenerator[None]:
+    """Yields at once, and then each time that what is named may have changed; the context is as new.
+
+    Changes that come while the subscriber is busy count as one. Raises CallerError(UNAUTHENTICATED) as soon
+    as the sign-in ends or the access token expires, which ends the subscription. Use it within `aclosing`.
+    """
+    context = info.context
+    assert context.changes is not None
+    viewer = await context.require_viewer()
+    ends_at = accounts.expiry(context.access_token)
+    with context.changes.watch(*names, (Topic.SESSION, str(viewer.session_id))) as changed:
+        changed.set()
+        while True:
+            due = changed.is_set()
+            changed.clear()
+            context.renew()
+            await context.require_viewer()
+            if due:
+                yield
+            left = None if ends_at is None else (ends_at - datetime.now(UTC)).total_seconds() + LATE_SECONDS
+            with suppress(TimeoutError):
+                await asyncio.wait_for(changed.wait(), left)
+
+
+@strawberry.type(description="The viewer's recommendations are no more what they were.")
+class RecommendationsChanged(RecommendationQuery):
+    changed_at: datetime = strawberry.field(description="When we heard of it.")
+
+
+@strawberry.type(description="All that can be subscribed to. A subscription ends with the sign-in.")
+class Subscription:
+    @strawberry.subscription(
+        description="Tells the viewer whenever something they did, anywhere, changed what is recommended to "
+        "them: a rating, favourite genres, or an event that counts. Ask for the new list in the same breath."
+    )
+    async def recommendations_changed(self, info: Info) -> AsyncGenerator[RecommendationsChanged]:
+        viewer = await info.context.require_viewer()
+        async with aclosing(while_signed_in(info, (Topic.TASTE, str(viewer.id)))) as changes:
+            await anext(changes)
+            async for _ in changes:
+                yield RecommendationsChanged(changed_at=datetime.now(UTC))
