@@ -1,4 +1,4 @@
-"""Accounts: who may sign in, for how long a sign-in lasts, and what a member has told of themselves.
+"""Accounts: who may sign in, and for how long a sign-in lasts.
 
 A sign-in is a row of `sessions`. An access token names it and is checked against it at each request, so that
 ending the row ends the sign-in at once, in every process. A refresh token is worth one renewal: whoever shows
@@ -9,7 +9,6 @@ import enum
 import hashlib
 import re
 import secrets
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -22,14 +21,16 @@ from sqlalchemy import ColumnElement, Row, delete, func, insert, or_, select, up
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app import passwords
+from app import passwords, throttle
 from app.db import Sessions
 from app.settings import Settings
-from app.tables import FavoriteGenre, Genre, RefreshToken, Session, User
+from app.tables import RefreshToken, Session, User
+from app.throttle import Client
 
 USERNAME = re.compile(r"[\w.@+-]{2,64}")
 RESERVED = ("simulated-", "movielens-", "movietweetings-")  # for the members that come with data sets
 REFRESH_TOKEN_BYTES = 32
+NOWHERE = Client()
 
 
 class AccountError(Exception):
@@ -53,10 +54,6 @@ class InvalidCredentials(AccountError):
 
 
 class InvalidRefreshToken(AccountError):
-    pass
-
-
-class UnknownGenre(AccountError):
     pass
 
 
@@ -88,7 +85,9 @@ Member = Row[*tuple[Any, ...]]
 MEMBER = (User.id, User.username, User.role, User.created_at)
 
 
-async def sign_up(sessions: Sessions, settings: Settings, username: str, password: str) -> Tokens:
+async def sign_up(
+    sessions: Sessions, settings: Settings, username: str, password: str, client: Client = NOWHERE
+) -> Tokens:
     """Make an account and sign it in. Raises InvalidUsername, UsernameTaken or WeakPassword."""
     username = valid_username(username)
     if (rule := passwords.weakness(password, username)) is not None:
@@ -100,32 +99,50 @@ async def sign_up(sessions: Sessions, settings: Settings, username: str, passwor
         row = (await session.execute(account.on_conflict_do_nothing().returning(*MEMBER))).one_or_none()
         if row is None:
             raise UsernameTaken(f"The username {username} is taken.")
-        return await begin_session(session, settings, row)
+        await throttle.remember(session, row.id, client)
+        return await begin_session(session, settings, row, client)
 
 
-async def log_in(sessions: Sessions, settings: Settings, username: str, password: str) -> Tokens:
-    """Raises InvalidCredentials, after the same work and with the same text whatever was wrong."""
-    username = normalize("NFKC", username)
-    row = None
-    if USERNAME.fullmatch(username):
-        async with sessions() as session:
-            found = await session.execute(select(*MEMBER, User.password_hash).where(named(username)))
-        row = found.one_or_none()
-    password_hash: str | None = None if row is None else row.password_hash
-    verified = await passwords.verified(password, password_hash)
-    if row is None or password_hash is None or not verified:
-        raise InvalidCredentials("The username or the password is wrong.")
-    fresh_hash = await passwords.hashed(password) if passwords.outdated(password_hash) else None
+async def log_in(
+    sessions: Sessions, settings: Settings, username: str, password: str, client: Client = NOWHERE
+) -> Tokens:
+    """Raises InvalidCredentials, after the same work and with the same text whatever was wrong.
+
+    Raises TooManyAttempts without looking at the password; see `app.throttle`.
+    """
+    row = await verified(sessions, settings, username, password, client)
+    old_hash: str = row.password_hash
+    fresh_hash = await passwords.hashed(password) if passwords.outdated(old_hash) else None
     async with sessions.begin() as session:
-        unchanged = select(User.id).where(User.id == row.id, User.password_hash == password_hash)
+        unchanged = select(User.id).where(User.id == row.id, User.password_hash == old_hash)
         if await session.scalar(unchanged.with_for_update(key_share=True)) is not None:
             if fresh_hash is not None:
                 await session.execute(update(User).where(User.id == row.id).values(password_hash=fresh_hash))
             over = or_(Session.ended_at.is_not(None), Session.expires_at <= func.now())
             await session.execute(delete(Session).where(Session.user_id == row.id, over))
-            return await begin_session(session, settings, row)
+            await throttle.succeeded(session, settings, row.id, row.username, client)
+            return await begin_session(session, settings, row, client)
     # Another sign-in stored a fresh hash, or the password is no more what was verified.
-    return await log_in(sessions, settings, username, password)
+    return await log_in(sessions, settings, username, password, client)
+
+
+async def verified(
+    sessions: Sessions, settings: Settings, username: str, password: str, client: Client
+) -> Member:
+    """The member, with `password_hash`. Raises InvalidCredentials or TooManyAttempts."""
+    username = normalize("NFKC", username)
+    possible = USERNAME.fullmatch(username) is not None
+    await throttle.take(sessions, settings, username if possible else "", client)
+    row = None
+    if possible:
+        async with sessions() as session:
+            found = await session.execute(select(*MEMBER, User.password_hash).where(named(username)))
+        row = found.one_or_none()
+    password_hash: str | None = None if row is None else row.password_hash
+    right = await passwords.verified(password, password_hash)
+    if row is None or password_hash is None or not right:
+        raise InvalidCredentials("The username or the password is wrong.")
+    return row
 
 
 async def refresh_session(sessions: Sessions, settings: Settings, refresh_token: str) -> Tokens:
@@ -153,7 +170,7 @@ async def refresh_session(sessions: Sessions, settings: Settings, refresh_token:
                 await session.execute(
                     update(Session)
                     .where(Session.id == session_id, live, User.id == Session.user_id)
-                    .values(expires_at=expires_at)
+                    .values(expires_at=expires_at, refreshed_at=func.now())
                     .returning(*MEMBER)
                 )
             ).one_or_none()
@@ -200,52 +217,6 @@ def expiry(access_token: str | None) -> datetime | None:
     return datetime.fromtimestamp(claims["exp"], UTC)
 
 
-async def create_admin(sessions: Sessions, username: str, password: str) -> None:
-    """Make an account with the role ADMIN; one that is there gets the role and this password.
-
-    Raises InvalidUsername or WeakPassword.
-    """
-    username = valid_username(username)
-    if (rule := passwords.weakness(password, username)) is not None:
-        raise WeakPassword(rule)
-    granted = {"password_hash": await passwords.hashed(password), "role": Role.ADMIN.value}
-    account = upsert(User).values(username=username, **granted)
-    statement = account.on_conflict_do_update(index_elements=[func.lower(User.username)], set_=granted)
-    async with sessions.begin() as session:
-        user_id = await session.scalar(statement.returning(User.id))
-        await end(session, Session.user_id == user_id)  # signed in with a password that holds no more
-
-
-async def favorite_genre_names(session: AsyncSession, user_id: int) -> tuple[str, ...]:
-    """In the member's own order."""
-    statement = select(Genre.name).join(FavoriteGenre).where(FavoriteGenre.user_id == user_id)
-    return tuple((await session.scalars(statement.order_by(FavoriteGenre.position))).all())
-
-
-async def favorite_genre_ids(sessions: Sessions, user_id: int) -> list[int]:
-    statement = select(FavoriteGenre.genre_id).where(FavoriteGenre.user_id == user_id)
-    async with sessions() as session:
-        return list((await session.scalars(statement.order_by(FavoriteGenre.position))).all())
-
-
-async def set_favorite_genres(sessions: Sessions, user_id: int, genre_ids: Sequence[int]) -> None:
-    """Replace the member's favourites; raises UnknownGenre, and then changes nothing."""
-    wanted = list(dict.fromkeys(genre_ids))
-    async with sessions.begin() as session:
-        # One at a time for a member: two at once would leave a mixture of both.
-        await session.execute(select(User.id).where(User.id == user_id).with_for_update(key_share=True))
-        known = set((await session.scalars(select(Genre.id).where(Genre.id.in_(wanted)))).all())
-        if missing := [genre_id for genre_id in wanted if genre_id not in known]:
-            raise UnknownGenre(f"There is no genre number {missing[0]}.")
-        await session.execute(delete(FavoriteGenre).where(FavoriteGenre.user_id == user_id))
-        if wanted:
-            rows = [
-                {"user_id": user_id, "genre_id": genre_id, "position": position}
-                for position, genre_id in enumerate(wanted)
-            ]
-            await session.execute(insert(FavoriteGenre).values(rows))
-
-
 def valid_username(username: str) -> str:
     username = normalize("NFKC", username)
     if not USERNAME.fullmatch(username):
@@ -264,10 +235,11 @@ async def end(session: AsyncSession, which: ColumnElement[bool]) -> None:
     await session.execute(ended.values(ended_at=func.now()).execution_options(synchronize_session=False))
 
 
-async def begin_session(session: AsyncSession, settings: Settings, member: Member) -> Tokens:
+async def begin_session(session: AsyncSession, settings: Settings, member: Member, client: Client) -> Tokens:
     session_id = uuid4()
     expires_at = func.now() + timedelta(days=settings.refresh_token_days)
-    await session.execute(insert(Session).values(id=session_id, user_id=member.id, expires_at=expires_at))
+    signed_in = insert(Session).values(id=session_id, user_id=member.id, expires_at=expires_at)
+    await session.execute(signed_in.values(address=client.address, agent=client.agent))
     return await issue_tokens(session, settings, viewer(member, session_id))
 
 
@@ -286,9 +258,9 @@ def viewer(member: Member, session_id: UUID) -> Viewer:
     return Viewer(member.id, member.username, Role(member.role), member.created_at, session_id)
 
 
-def digest(refresh_token: str) -> bytes:
+def digest(token: str) -> bytes:
     """What is stored: 256 random bits need no salt and no slow hash."""
-    return hashlib.sha256(refresh_token.encode(errors="surrogatepass")).digest()
+    return hashlib.sha256(token.encode(errors="surrogatepass")).digest()
 
 
 def secret_key(settings: Settings) -> str:

@@ -221,13 +221,13 @@ def create_admin(
     ],
 ) -> None:
     """Make an account with the role ADMIN, or give the role to an account that is there."""
-    from app import accounts  # noqa: PLC0415 - brings SQLAlchemy's asyncio
+    from app import accounts, operators  # noqa: PLC0415 - brings SQLAlchemy's asyncio
     from app.db import create_engine, sessionmaker  # noqa: PLC0415
 
     async def create(settings: Settings, url: str) -> None:
         engine = create_engine(url, settings)
         try:
-            await accounts.create_admin(sessionmaker(engine), username, password)
+            await operators.create_admin(sessionmaker(engine), username, password)
         finally:
             await engine.dispose()
 

@@ -34,6 +34,7 @@ def create_engine(database_url: str, settings: Settings) -> AsyncEngine:
         max_overflow=settings.database_pool_size,
         pool_pre_ping=True,
         connect_args=connect_args,
+        hide_parameters=True,  # errors are logged; what was sent is not
     )
 
 

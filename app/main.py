@@ -24,7 +24,7 @@ from app.db import Sessions, create_engine, sessionmaker
 from app.live import Live
 from app.settings import Settings
 from schema import schema
-from schema.context import Context, bearer_token
+from schema.context import Context, bearer_token, client_of
 
 GRACE_SECONDS = 10  # for requests under way when the process is told to stop
 
@@ -52,6 +52,7 @@ class GraphQLEndpoint(GraphQL[Context, None]):
             bearer_token(request),
             state.live,
             state.changes,
+            client_of(request),
         )
 
 

@@ -10,8 +10,9 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from app import accounts, feedback, ratings
+from app import favorites, feedback, ratings
 from app.db import Sessions
+from app.feedback import Signals
 from app.snapshot import MovieFilter, Snapshot
 from recommender.hybrid import Hybrid
 from recommender.interactions import History, positions
@@ -61,7 +62,8 @@ class Taste:
     """What is known of whoever asks, read from Postgres when they ask.
 
     `movie_ids` int64 (n,), `stars` float32 (n,), `timestamps` int64 (n,): ratings, and events as graded
-    observations. `hidden` int64: films never to be shown, those rated and those turned down.
+    observations, of which the first `rated` are the ratings. `hidden` int64: films never to be shown, those
+    rated and those turned down.
     """
 
     movie_ids: NDArray[np.int64]
@@ -69,6 +71,19 @@ class Taste:
     timestamps: NDArray[np.int64]
     hidden: NDArray[np.int64]
     favorite_genres: tuple[str, ...] = ()
+    rated: int = 0
+
+    @classmethod
+    def of(cls, history: ratings.History, signals: Signals, favorite_genres: tuple[str, ...]) -> Self:
+        rated_ids, half_stars, rated_at = history
+        return cls(
+            movie_ids=np.concatenate((rated_ids, signals.movie_ids)),
+            stars=np.concatenate((half_stars.astype(np.float32) / 2, signals.stars)),
+            timestamps=np.concatenate((rated_at, signals.timestamps)),
+            hidden=np.concatenate((rated_ids, signals.hidden)),
+            favorite_genres=favorite_genres,
+            rated=rated_ids.size,
+        )
 
     def history(self, model: Model, leaving_out: int | None = None) -> History:
         item_idx = model.item_idx(self.movie_ids)
@@ -121,16 +136,10 @@ class Wish:
 async def taste_of(sessions: Sessions, user_id: int, until: datetime | None = None) -> Taste:
     """A user's taste as of `until`, so that a later page continues the list that was shown."""
     async with sessions() as session:
-        rated_ids, half_stars, rated_at = await ratings.history(session, user_id, until)
+        history = await ratings.history(session, user_id, until)
         signals = await feedback.signals(session, user_id, until)
-        genres = await accounts.favorite_genre_names(session, user_id)
-    return Taste(
-        movie_ids=np.concatenate((rated_ids, signals.movie_ids)),
-        stars=np.concatenate((half_stars.astype(np.float32) / 2, signals.stars)),
-        timestamps=np.concatenate((rated_at, signals.timestamps)),
-        hidden=np.concatenate((rated_ids, signals.hidden)),
-        favorite_genres=genres,
-    )
+        genres = await favorites.favorite_genre_names(session, user_id)
+    return Taste.of(history, signals, genres)
 
 
 def taste_for_likes(likes: Sequence[int]) -> Taste:

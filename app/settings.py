@@ -32,6 +32,12 @@ class Settings(BaseSettings):
     )
     access_token_seconds: PositiveInt = Field(900, description="life of an access token")
     refresh_token_days: PositiveInt = Field(30, description="life of a refresh token that is not used")
+    sign_in_tries: PositiveInt = Field(
+        5, description="wrong passwords for an account from an address, then one each 30 seconds"
+    )
+    sign_in_tries_per_address: PositiveInt = Field(
+        50, description="wrong passwords from an address for all accounts, then one each 6 seconds"
+    )
     database_pool_size: PositiveInt = Field(10, description="database connections a process keeps")
     database_prepared_statements: bool = Field(True, description="`false` behind a pgbouncer older than 1.21")
     statement_timeout_ms: PositiveInt = Field(10_000, description="longest a statement of a request may take")

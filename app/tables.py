@@ -11,6 +11,7 @@ from sqlalchemy import (
     Computed,
     Date,
     DateTime,
+    Double,
     ForeignKey,
     Identity,
     Index,
@@ -83,6 +84,7 @@ class User(Base):
     role: Mapped[str] = mapped_column(server_default="USER")
     simulated: Mapped[bool] = mapped_column(server_default=text("false"))
     source: Mapped[str | None]  # the data set a member came with
+    discoverable: Mapped[bool] = mapped_column(server_default=text("true"))  # by other members
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
 
 
@@ -97,6 +99,9 @@ class Session(Base):
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
     expires_at: Mapped[datetime]
     ended_at: Mapped[datetime | None]
+    refreshed_at: Mapped[datetime | None]
+    address: Mapped[str | None]  # from which the sign-in came
+    agent: Mapped[str | None]  # what the client called itself
 
 
 class RefreshToken(Base):
@@ -147,12 +152,14 @@ class MovieStats(Base):
     __table_args__ = (
         Index(None, "updated_at"),
         Index(None, "rating_count", "movie_id"),
+        Index(None, "trend", "movie_id"),
         {"postgresql_with": {"fillfactor": 70}},  # room for updates on the same page
     )
 
     movie_id: Mapped[int] = owned_by("movies.id", primary_key=True)
     rating_count: Mapped[int]
     half_stars_sum: Mapped[int]
+    trend: Mapped[float] = mapped_column(Double, server_default=text("0"))  # summed `trend_weight` of ratings
     updated_at: Mapped[datetime] = mapped_column(server_default=func.clock_timestamp())
 
 
@@ -256,6 +263,9 @@ class Feedback(Base):
             "user_id",
             "movie_id",
             postgresql_where=text("kind IN ('LIKE', 'DISLIKE', 'NOT_INTERESTED', 'WATCH')"),
+        ),
+        Index(
+            "feedback_watchlist_idx", "user_id", "movie_id", postgresql_where=text("kind = 'WATCHLIST'")
         ),
     )
 

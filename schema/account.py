@@ -5,8 +5,9 @@ from typing import Annotated, Self
 
 import strawberry
 
-from app import accounts
-from app.accounts import Tokens
+from app import accounts, favorites, throttle
+from app.accounts import Role, Tokens
+from schema.access import requires
 from schema.context import Info
 from schema.errors import CallerError, Error
 from schema.node import local_id
@@ -92,6 +93,15 @@ class InvalidCredentials(Error):
     pass
 
 
+@strawberry.type(description="Too many wrong passwords came from there of late; this one was not looked at.")
+class TooManyAttempts(Error):
+    wait_seconds: int = strawberry.field(description="After how many seconds to try again.")
+
+    @classmethod
+    def of(cls, error: throttle.TooManyAttempts) -> Self:
+        return cls(message=str(error), wait_seconds=error.wait_seconds)
+
+
 @strawberry.type(description="The refresh token is not valid, was used before, or its sign-in has ended.")
 class InvalidRefreshToken(Error):
     pass
@@ -112,7 +122,8 @@ SignUpResult = Annotated[
     strawberry.union("SignUpResult", description="Outcomes of `signUp`."),
 ]
 LogInResult = Annotated[
-    AuthPayload | InvalidCredentials, strawberry.union("LogInResult", description="Outcomes of `logIn`.")
+    AuthPayload | InvalidCredentials | TooManyAttempts,
+    strawberry.union("LogInResult", description="Outcomes of `logIn`."),
 ]
 RefreshSessionResult = Annotated[
     AuthPayload | InvalidRefreshToken,
@@ -138,7 +149,9 @@ class AccountMutation:
         context = info.context
         try:
             return AuthPayload.of(
-                await accounts.sign_up(context.sessions, context.settings, input.username, input.password)
+                await accounts.sign_up(
+                    context.sessions, context.settings, input.username, input.password, context.client
+                )
             )
         except accounts.InvalidUsername as error:
             return InvalidUsername(message=str(error))
@@ -156,10 +169,14 @@ class AccountMutation:
         context = info.context
         try:
             return AuthPayload.of(
-                await accounts.log_in(context.sessions, context.settings, input.username, input.password)
+                await accounts.log_in(
+                    context.sessions, context.settings, input.username, input.password, context.client
+                )
             )
         except accounts.InvalidCredentials as error:
             return InvalidCredentials(message=str(error))
+        except throttle.TooManyAttempts as error:
+            return TooManyAttempts.of(error)
 
     @strawberry.mutation(description="Renew a sign-in: new tokens for the last refresh token.")
     async def refresh_session(
@@ -186,7 +203,10 @@ class AccountMutation:
         await accounts.log_out(info.context.sessions, viewer)
         return LogOutPayload(viewer=User.of(viewer))
 
-    @strawberry.mutation(description="Choose the viewer's favourite genres, in place of those before.")
+    @strawberry.mutation(
+        description="Choose the viewer's favourite genres, in place of those before.",
+        extensions=requires(Role.USER),
+    )
     async def set_favorite_genres(
         self,
         info: Info,
@@ -197,7 +217,7 @@ class AccountMutation:
         viewer = await info.context.require_viewer()
         genre_ids = [local_id(id_, "Genre", "setFavoriteGenres.genreIds") for id_ in input.genre_ids]
         try:
-            await accounts.set_favorite_genres(info.context.sessions, viewer.id, genre_ids)
-        except accounts.UnknownGenre as error:
+            await favorites.set_favorite_genres(info.context.sessions, viewer.id, genre_ids)
+        except favorites.UnknownGenre as error:
             return GenreNotFound(message=str(error))
         return SetFavoriteGenresPayload(viewer=User.of(viewer))

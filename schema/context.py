@@ -7,14 +7,16 @@ import jwt
 import strawberry
 from starlette.requests import HTTPConnection
 
-from app import accounts
+from app import accounts, api_keys
 from app.accounts import Viewer
+from app.api_keys import ApiKey
 from app.changes import Changes
 from app.db import Sessions
 from app.live import Live, Served
 from app.recommendations import Model, Taste, taste_of
 from app.settings import Settings
 from app.snapshot import Snapshot
+from app.throttle import LONGEST_AGENT, Client
 from schema.errors import CallerError, ErrorCode
 from schema.loaders import Loaders
 
@@ -27,8 +29,9 @@ class Context:
     access_token: str | None
     live: Live | None = None  # what is served later on; a subscription outlives what it began with
     changes: Changes | None = None
+    client: Client = Client()  # noqa: RUF009 - it is frozen
     loaders: Loaders = field(init=False)
-    _viewer: "asyncio.Future[Viewer | None] | None" = field(default=None)
+    _actor: "asyncio.Future[Viewer | ApiKey | None] | None" = field(default=None)
     _taste: "asyncio.Future[Taste] | None" = field(default=None)
 
     def __post_init__(self) -> None:
@@ -37,7 +40,7 @@ class Context:
     def renew(self) -> None:
         """Forget what was read, as if the request came now."""
         self.__post_init__()
-        self._viewer = self._taste = None
+        self._actor = self._taste = None
         if self.live is not None:
             self.served = self.live.served
 
@@ -49,14 +52,20 @@ class Context:
     def model(self) -> Model | None:
         return self.served.model
 
-    async def viewer(self) -> Viewer | None:
-        """Who asks, read once a request; None when signed out.
+    async def actor(self) -> Viewer | ApiKey | None:
+        """Who asks, a member or a service, read once a request; None when signed out.
 
-        Raises CallerError(UNAUTHENTICATED) for a token that is not valid or whose session has ended.
+        Raises CallerError(UNAUTHENTICATED) for a token that is not valid or whose session has ended, and for
+        a key that is not valid.
         """
-        if self._viewer is None:
-            self._viewer = asyncio.ensure_future(self._authenticate())
-        return await self._viewer
+        if self._actor is None:
+            self._actor = asyncio.ensure_future(self._authenticate())
+        return await self._actor
+
+    async def viewer(self) -> Viewer | None:
+        """The member who asks; None for a service and when signed out. Raises as `actor` does."""
+        actor = await self.actor()
+        return actor if isinstance(actor, Viewer) else None
 
     async def taste(self) -> Taste:
         """The viewer's taste as it is now, read once a request."""
@@ -69,16 +78,23 @@ class Context:
         return await taste_of(self.sessions, viewer.id)
 
     async def require_viewer(self) -> Viewer:
-        viewer = await self.viewer()
-        if viewer is None:
+        actor = await self.actor()
+        if actor is None:
             raise CallerError(
                 "Sign in first: send `Authorization: Bearer <accessToken>`.", ErrorCode.UNAUTHENTICATED
             )
-        return viewer
+        if not isinstance(actor, Viewer):
+            raise CallerError("An API key has no account: sign in as a member.", ErrorCode.FORBIDDEN)
+        return actor
 
-    async def _authenticate(self) -> Viewer | None:
+    async def _authenticate(self) -> Viewer | ApiKey | None:
         if self.access_token is None:
             return None
+        if api_keys.is_api_key(self.access_token):
+            key = await api_keys.recognised(self.sessions, self.access_token)
+            if key is None:
+                raise CallerError("The API key is not valid.", ErrorCode.UNAUTHENTICATED)
+            return key
         try:
             viewer = await accounts.viewer_of(self.sessions, self.settings, self.access_token)
         except jwt.InvalidTokenError:
@@ -93,6 +109,16 @@ class Context:
 Info = strawberry.Info[Context, None]
 
 
+def client_of(connection: HTTPConnection) -> Client:
+    address = connection.client.host if connection.client else None
+    agent = connection.headers.get("user-agent", "")[:LONGEST_AGENT]
+    return Client(address, "".join(filter(str.isprintable, agent)) or None)
+
+
 def bearer_token(connection: HTTPConnection) -> str | None:
-    scheme, _, token = connection.headers.get("authorization", "").partition(" ")
+    return token_in(connection.headers.get("authorization", ""))
+
+
+def token_in(authorization: str) -> str | None:
+    scheme, _, token = authorization.partition(" ")
     return token.strip() if scheme.lower() == "bearer" and token.strip() else None

@@ -8,7 +8,9 @@ from uuid import UUID
 import strawberry
 
 from app import feedback
+from app.accounts import Role
 from app.feedback import Event, Kind
+from schema.access import requires
 from schema.context import Info
 from schema.errors import Error
 from schema.node import local_id
@@ -75,7 +77,8 @@ RecordFeedbackResult = Annotated[
 @strawberry.type
 class FeedbackMutation:
     @strawberry.mutation(
-        description="Tell what the viewer did with films: all of the batch is stored, or nothing."
+        description="Tell what the viewer did with films: all of the batch is stored, or nothing.",
+        extensions=requires(Role.USER),
     )
     async def record_feedback(
         self,

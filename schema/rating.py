@@ -9,6 +9,8 @@ import strawberry
 from strawberry import relay
 
 from app import ratings
+from app.accounts import Role
+from schema.access import requires
 from schema.context import Context, Info
 from schema.errors import CallerError, Error
 from schema.movie import Movie, movie_of
@@ -103,7 +105,10 @@ RemoveRatingResult = Annotated[
 
 @strawberry.type
 class RatingMutation:
-    @strawberry.mutation(description="Give a film stars, in place of those the viewer gave it before.")
+    @strawberry.mutation(
+        description="Give a film stars, in place of those the viewer gave it before.",
+        extensions=requires(Role.USER),
+    )
     async def rate_movie(
         self,
         info: Info,
@@ -119,7 +124,9 @@ class RatingMutation:
             return InvalidStars(message=str(error))
         return RateMoviePayload(rating=Rating.of(rated.rating, rated.stats))
 
-    @strawberry.mutation(description="Take back the viewer's rating of a film.")
+    @strawberry.mutation(
+        description="Take back the viewer's rating of a film.", extensions=requires(Role.USER)
+    )
     async def remove_rating(
         self,
         info: Info,

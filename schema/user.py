@@ -7,7 +7,7 @@ from typing import Annotated, Self
 import strawberry
 from strawberry import relay
 
-from app import accounts, ratings
+from app import favorites, ratings
 from app.accounts import Viewer
 from schema.context import Info
 from schema.errors import CallerError, ErrorCode
@@ -64,7 +64,7 @@ class User(relay.Node):
     @strawberry.field(description="The genres they chose, the dearest first.")
     async def favorite_genres(self, info: Info) -> list[Genre]:
         await self.require_own(info)
-        wanted = await accounts.favorite_genre_ids(info.context.sessions, self.id)
+        wanted = await favorites.favorite_genre_ids(info.context.sessions, self.id)
         known = {row.id: row for row in info.context.snapshot.genres}
         return [Genre.of(known[genre_id]) for genre_id in wanted if genre_id in known]
 

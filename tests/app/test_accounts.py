@@ -9,7 +9,7 @@ import jwt
 import pytest
 from sqlalchemy import delete, event, func, insert, select, update
 
-from app import accounts, passwords
+from app import accounts, favorites, operators, passwords
 from app.accounts import Role
 from app.db import Sessions
 from app.settings import Settings
@@ -217,14 +217,14 @@ async def test_recognising_a_viewer_takes_one_statement(sessions: Sessions, sett
 
 async def test_an_operator_makes_an_administrator(sessions: Sessions, settings: Settings) -> None:
     member = await accounts.sign_up(sessions, settings, "ada", PASSWORD)
-    await accounts.create_admin(sessions, "Ada", "another long walk")
-    await accounts.create_admin(sessions, "root.of.all", "another long walk")
+    await operators.create_admin(sessions, "Ada", "another long walk")
+    await operators.create_admin(sessions, "root.of.all", "another long walk")
     assert await accounts.viewer_of(sessions, settings, member.access_token) is None
     for username in ("ada", "root.of.all"):
         tokens = await accounts.log_in(sessions, settings, username, "another long walk")
         assert tokens.viewer.role is Role.ADMIN
     with pytest.raises(accounts.WeakPassword):
-        await accounts.create_admin(sessions, "ada", "password")
+        await operators.create_admin(sessions, "ada", "password")
 
 
 async def test_favorite_genres_keep_the_members_order(sessions: Sessions, settings: Settings) -> None:
@@ -233,14 +233,14 @@ async def test_favorite_genres_keep_the_members_order(sessions: Sessions, settin
         added = insert(Genre).values([{"name": name} for name in names]).returning(Genre.id)
         comedy, drama, horror = (await session.scalars(added)).all()
     user_id = (await accounts.sign_up(sessions, settings, "ada", PASSWORD)).viewer.id
-    await accounts.set_favorite_genres(sessions, user_id, [horror, comedy, horror])
-    assert await accounts.favorite_genre_ids(sessions, user_id) == [horror, comedy]
-    with pytest.raises(accounts.UnknownGenre):
-        await accounts.set_favorite_genres(sessions, user_id, [drama, 999])
+    await favorites.set_favorite_genres(sessions, user_id, [horror, comedy, horror])
+    assert await favorites.favorite_genre_ids(sessions, user_id) == [horror, comedy]
+    with pytest.raises(favorites.UnknownGenre):
+        await favorites.set_favorite_genres(sessions, user_id, [drama, 999])
     async with sessions() as session:
-        assert await accounts.favorite_genre_names(session, user_id) == ("Horror", "Comedy")
+        assert await favorites.favorite_genre_names(session, user_id) == ("Horror", "Comedy")
     choices = [[comedy, drama], [horror], [drama, horror, comedy]]
-    await asyncio.gather(*(accounts.set_favorite_genres(sessions, user_id, choice) for choice in choices))
-    assert await accounts.favorite_genre_ids(sessions, user_id) in choices
-    await accounts.set_favorite_genres(sessions, user_id, [])
-    assert await accounts.favorite_genre_ids(sessions, user_id) == []
+    await asyncio.gather(*(favorites.set_favorite_genres(sessions, user_id, choice) for choice in choices))
+    assert await favorites.favorite_genre_ids(sessions, user_id) in choices
+    await favorites.set_favorite_genres(sessions, user_id, [])
+    assert await favorites.favorite_genre_ids(sessions, user_id) == []

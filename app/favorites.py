@@ -1,0 +1,43 @@
+"""The genres a member likes best, as they say themselves."""
+
+from collections.abc import Sequence
+
+from sqlalchemy import delete, insert, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.db import Sessions
+from app.tables import FavoriteGenre, Genre, User
+
+
+class UnknownGenre(Exception):
+    """An expected outcome; its message is for the caller."""
+
+
+async def favorite_genre_names(session: AsyncSession, user_id: int) -> tuple[str, ...]:
+    """In the member's own order."""
+    statement = select(Genre.name).join(FavoriteGenre).where(FavoriteGenre.user_id == user_id)
+    return tuple((await session.scalars(statement.order_by(FavoriteGenre.position))).all())
+
+
+async def favorite_genre_ids(sessions: Sessions, user_id: int) -> list[int]:
+    statement = select(FavoriteGenre.genre_id).where(FavoriteGenre.user_id == user_id)
+    async with sessions() as session:
+        return list((await session.scalars(statement.order_by(FavoriteGenre.position))).all())
+
+
+async def set_favorite_genres(sessions: Sessions, user_id: int, genre_ids: Sequence[int]) -> None:
+    """Replace the member's favourites; raises UnknownGenre, and then changes nothing."""
+    wanted = list(dict.fromkeys(genre_ids))
+    async with sessions.begin() as session:
+        # One at a time for a member: two at once would leave a mixture of both.
+        await session.execute(select(User.id).where(User.id == user_id).with_for_update(key_share=True))
+        known = set((await session.scalars(select(Genre.id).where(Genre.id.in_(wanted)))).all())
+        if missing := [genre_id for genre_id in wanted if genre_id not in known]:
+            raise UnknownGenre(f"There is no genre number {missing[0]}.")
+        await session.execute(delete(FavoriteGenre).where(FavoriteGenre.user_id == user_id))
+        if wanted:
+            rows = [
+                {"user_id": user_id, "genre_id": genre_id, "position": position}
+                for position, genre_id in enumerate(wanted)
+            ]
+            await session.execute(insert(FavoriteGenre).values(rows))

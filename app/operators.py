@@ -1,0 +1,45 @@
+"""Who runs the service: members with a role above USER."""
+
+from sqlalchemy import func, update
+from sqlalchemy.dialects.postgresql import insert as upsert
+
+from app import accounts, passwords
+from app.accounts import Role
+from app.db import Sessions
+from app.tables import Session, User
+
+
+class UnknownMember(Exception):
+    """An expected outcome; its message is for the caller."""
+
+
+async def create_admin(sessions: Sessions, username: str, password: str) -> None:
+    """Make an account with the role ADMIN; one that is there gets the role and this password.
+
+    Raises InvalidUsername or WeakPassword.
+    """
+    username = accounts.valid_username(username)
+    if (rule := passwords.weakness(password, username)) is not None:
+        raise accounts.WeakPassword(rule)
+    granted = {"password_hash": await passwords.hashed(password), "role": Role.ADMIN.value}
+    account = upsert(User).values(username=username, **granted)
+    statement = account.on_conflict_do_update(index_elements=[func.lower(User.username)], set_=granted)
+    async with sessions.begin() as session:
+        user_id = await session.scalar(statement.returning(User.id))
+        await accounts.end(
+            session, Session.user_id == user_id
+        )  # signed in with a password that holds no more
+
+
+async def set_role(sessions: Sessions, username: str, role: Role) -> tuple[int, str]:
+    """Give a member a role, which holds from their next request on; gives their id and name as they write it.
+
+    Raises UnknownMember, also for members that came with a data set: nobody signs in as one.
+    """
+    theirs = accounts.named(username), User.password_hash.is_not(None)
+    statement = update(User).where(*theirs).values(role=role.value).returning(User.id, User.username)
+    async with sessions.begin() as session:
+        row = (await session.execute(statement)).one_or_none()
+    if row is None:
+        raise UnknownMember("There is no member of this name.")
+    return row.id, row.username
