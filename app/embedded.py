@@ -18,7 +18,7 @@ from types import FrameType
 
 from app.postgres_cluster import START_SECONDS, Cluster, EmbeddedPostgresError
 
-__all__ = ["EmbeddedPostgresError", "embedded_postgres", "stop_abandoned"]
+__all__ = ["EmbeddedPostgresError", "embedded_postgres"]
 
 ENDING = (signal.SIGTERM, signal.SIGHUP)
 
@@ -44,11 +44,6 @@ def embedded_postgres(data_dir: Path, *, options: Mapping[str, str] | None = Non
             yield address
         finally:
             _leave(data_dir, users)
-
-
-def stop_abandoned(data_dir: Path) -> None:
-    """Stop the server of a folder that nobody uses any more, as after kill -9 of its only user."""
-    _leave(data_dir, _open(data_dir / "users.lock"))
 
 
 def _attach_or_start(cluster: Cluster, options: Mapping[str, str], *, alone: bool) -> str:

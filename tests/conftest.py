@@ -23,7 +23,7 @@ from psycopg import sql
 from sqlalchemy import make_url
 
 from app import migrate
-from app.embedded import embedded_postgres, stop_abandoned
+from app.embedded import EmbeddedPostgresError, embedded_postgres
 
 ROOT = Path(__file__).parent.parent
 
@@ -56,7 +56,7 @@ def pytest_configure(config: pytest.Config) -> None:
     if hasattr(config, "workerinput"):
         return
     for left in _parent_of_runs().glob("marquee-test-*"):
-        with suppress(OSError), (left / "run.lock").open() as lock:
+        with suppress(OSError, EmbeddedPostgresError), (left / "run.lock").open() as lock:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             _remove_run(left)
     folder = Path(tempfile.mkdtemp(prefix="marquee-test-", dir=_parent_of_runs()))
@@ -80,8 +80,9 @@ def _remove_run(folder: Path) -> None:
     if given := os.environ.get("TEST_DATABASE_URL"):
         for template in folder.glob("test_*"):
             _execute(given, "DROP DATABASE IF EXISTS {} WITH (FORCE)", template.name)
-    elif (folder / "postgres").exists():
-        stop_abandoned(folder)
+    elif (folder / "postgres" / "postmaster.pid").exists():
+        with embedded_postgres(folder):  # and stop it, as its last user
+            pass
     shutil.rmtree(folder)
 
 
@@ -164,8 +165,9 @@ def keep_a_quarter(database_url: str) -> None:
         connection.execute("DELETE FROM users WHERE id % 4 <> 0")
         connection.execute("TRUNCATE movie_stats")
         connection.execute(
-            "INSERT INTO movie_stats (movie_id, rating_count, half_stars_sum) "
-            "SELECT movie_id, count(*), sum(half_stars) FROM ratings GROUP BY movie_id"
+            "INSERT INTO movie_stats (movie_id, rating_count, half_stars_sum, trend) "
+            "SELECT movie_id, count(*), sum(half_stars), sum(trend_weight(rated_at)) "
+            "FROM ratings GROUP BY movie_id"
         )
     with psycopg.connect(database_url, autocommit=True) as connection:
         connection.execute("VACUUM (FULL, ANALYZE)")

@@ -16,6 +16,7 @@ from starlette.types import ASGIApp
 
 from app import graphiql
 from app.graphiql.fetch import sri
+from tests.conftest import StartServer
 
 BROWSER = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
 VENDOR = Path(graphiql.__file__).parent / "vendor"
@@ -36,6 +37,12 @@ def test_a_browser_gets_the_page_and_a_program_the_api(server: str) -> None:
     assert (
         "html" not in httpx.get(f"{server}/graphql", params=hashed, headers=BROWSER).headers["content-type"]
     )
+
+
+def test_it_can_be_switched_off(start_server: StartServer, database_url: str) -> None:
+    server = start_server(database_url, GRAPHIQL="false").url
+    assert "html" not in httpx.get(f"{server}/graphql", headers=BROWSER).headers["content-type"]
+    assert httpx.get(f"{server}/graphiql/start.js").status_code == 404
 
 
 def test_every_file_that_the_page_names_is_there(server: str) -> None:
