@@ -85,11 +85,10 @@ STORE = text(
 
 # An opinion outweighs watching, and the latest opinion the ones before it. Of watching counts how far it ever
 # got: players report a film in pieces, and in any order.
-SIGNALS = text(
-    """
+SIGNALS_OF = """
     WITH events AS (
         SELECT * FROM feedback
-        WHERE user_id = :user_id AND received_at <= coalesce(CAST(:until AS timestamptz), 'infinity')
+        WHERE user_id = {user_id} AND received_at <= coalesce(CAST(:until AS timestamptz), 'infinity')
             AND kind IN ('LIKE', 'DISLIKE', 'NOT_INTERESTED', 'WATCH')
     ), decisive AS (
         SELECT DISTINCT ON (movie_id) * FROM events
@@ -105,14 +104,19 @@ SIGNALS = text(
         END AS stars
         FROM decisive
         WHERE NOT EXISTS (
-            SELECT FROM ratings WHERE ratings.user_id = :user_id AND ratings.movie_id = decisive.movie_id
+            SELECT FROM ratings WHERE ratings.user_id = {user_id} AND ratings.movie_id = decisive.movie_id
                 AND rated_at <= coalesce(CAST(:until AS timestamptz), 'infinity'))
         ORDER BY movie_id
     )
     SELECT array_agg(movie_id), array_agg(stars::real), array_agg(extract(epoch FROM occurred_at)::bigint),
         (SELECT array_agg(DISTINCT movie_id) FROM events WHERE kind = 'NOT_INTERESTED')
     FROM graded WHERE stars IS NOT NULL
-    """
+"""
+SIGNALS = text(SIGNALS_OF.format(user_id=":user_id"))
+SIGNALS_OF_EACH = text(
+    "SELECT member.id, signals.* FROM unnest(CAST(:user_ids AS bigint[])) AS member (id) "
+    f"CROSS JOIN LATERAL ({SIGNALS_OF.format(user_id='member.id')}) "
+    "AS signals (movie_ids, stars, timestamps, hidden)"  # noqa: S608 - all of it stands here
 )
 
 
@@ -161,12 +165,28 @@ async def signals(session: AsyncSession, user_id: int, until: datetime | None = 
     tenth; impressions, clicks and the watchlist say nothing of how a film was liked.
     """
     row = (await session.execute(SIGNALS, {"user_id": user_id, "until": until})).one()
-    movie_ids, stars, timestamps, hidden = (column or [] for column in row)
+    return signals_in(*row)
+
+
+async def signals_of_each(
+    session: AsyncSession, user_ids: Sequence[int], until: datetime | None = None
+) -> dict[int, Signals]:
+    """Several members' `signals`, by their ids."""
+    rows = await session.execute(SIGNALS_OF_EACH, {"user_ids": list(user_ids), "until": until})
+    return {user_id: signals_in(*columns) for user_id, *columns in rows}
+
+
+def signals_in(
+    movie_ids: list[int] | None,
+    stars: list[float] | None,
+    timestamps: list[int] | None,
+    hidden: list[int] | None,
+) -> Signals:
     return Signals(
-        np.array(movie_ids, np.int64),
-        np.array(stars, np.float32),
-        np.array(timestamps, np.int64),
-        np.array(hidden, np.int64),
+        np.array(movie_ids or [], np.int64),
+        np.array(stars or [], np.float32),
+        np.array(timestamps or [], np.int64),
+        np.array(hidden or [], np.int64),
     )
 
 

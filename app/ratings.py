@@ -69,16 +69,22 @@ COLUMNS = (
 )
 
 # One row of arrays costs half of what a row for each rating does. The order makes sums the same each time.
-HISTORY = text(
-    """
+KNOWN = """
     SELECT array_agg(movie_id), array_agg(half_stars), array_agg(extract(epoch FROM rated_at)::bigint)
     FROM (
         SELECT * FROM ratings
-        WHERE user_id = :user_id AND rated_at <= coalesce(CAST(:until AS timestamptz), 'infinity')
+        WHERE user_id = {user_id} AND rated_at <= coalesce(CAST(:until AS timestamptz), 'infinity')
         ORDER BY movie_id
     ) AS known
-    """
+"""
+HISTORY = text(KNOWN.format(user_id=":user_id"))
+HISTORIES = text(
+    "SELECT member.id, history.* FROM unnest(CAST(:user_ids AS bigint[])) AS member (id) "
+    f"CROSS JOIN LATERAL ({KNOWN.format(user_id='member.id')}) "
+    "AS history (movie_ids, half_stars, rated_at)"  # noqa: S608 - all of it stands here
 )
+
+History = tuple[NDArray[np.int64], NDArray[np.int16], NDArray[np.int64]]
 
 
 async def rate(sessions: Sessions, user_id: int, movie_id: int, stars: float) -> Rated:
@@ -113,16 +119,31 @@ async def remove(sessions: Sessions, user_id: int, movie_id: int) -> Stats:
         return await stats_of(session, movie_id)
 
 
-async def history(
-    session: AsyncSession, user_id: int, until: datetime | None = None
-) -> tuple[NDArray[np.int64], NDArray[np.int16], NDArray[np.int64]]:
+async def history(session: AsyncSession, user_id: int, until: datetime | None = None) -> History:
     """What a member has rated, as of `until`; read anew for each list, so that a rating changes the next.
 
     Gives movie ids int64 (n,) ascending, half-stars int16 (n,), and times int64 (n,) in seconds since 1970.
     """
     row = (await session.execute(HISTORY, {"user_id": user_id, "until": until})).one()
-    movie_ids, half_stars, rated_at = (column or [] for column in row)
-    return np.array(movie_ids, np.int64), np.array(half_stars, np.int16), np.array(rated_at, np.int64)
+    return history_in(*row)
+
+
+async def histories(
+    session: AsyncSession, user_ids: Sequence[int], until: datetime | None = None
+) -> dict[int, History]:
+    """Several members' `history`, by their ids."""
+    rows = await session.execute(HISTORIES, {"user_ids": list(user_ids), "until": until})
+    return {user_id: history_in(*columns) for user_id, *columns in rows}
+
+
+def history_in(
+    movie_ids: list[int] | None, half_stars: list[int] | None, rated_at: list[int] | None
+) -> History:
+    return (
+        np.array(movie_ids or [], np.int64),
+        np.array(half_stars or [], np.int16),
+        np.array(rated_at or [], np.int64),
+    )
 
 
 async def rated_since(sessions: Sessions, user_id: int, since: datetime) -> NDArray[np.int64]:

@@ -44,15 +44,19 @@ WHERE excluded.rated_at > known.rated_at
 # Two statements, because only a query that does not write may use several processes.
 _COUNT_STATS = """
 CREATE TEMPORARY TABLE counted ON COMMIT DROP AS
-SELECT movie_id, count(*) AS rating_count, sum(half_stars) AS half_stars_sum FROM ratings GROUP BY movie_id
+SELECT movie_id, count(*) AS rating_count, sum(half_stars) AS half_stars_sum,
+    sum(trend_weight(rated_at)) AS trend
+FROM ratings GROUP BY movie_id
 """
 _WRITE_STATS = """
-INSERT INTO movie_stats AS stats (movie_id, rating_count, half_stars_sum) SELECT * FROM counted
+INSERT INTO movie_stats AS stats (movie_id, rating_count, half_stars_sum, trend) SELECT * FROM counted
 ON CONFLICT (movie_id) DO UPDATE
 SET rating_count = excluded.rating_count,
     half_stars_sum = excluded.half_stars_sum,
+    trend = excluded.trend,
     updated_at = clock_timestamp()
 WHERE (stats.rating_count, stats.half_stars_sum) <> (excluded.rating_count, excluded.half_stars_sum)
+    OR abs(stats.trend - excluded.trend) > 1e-9 * excluded.trend  -- several processes sum in any order
 """
 
 

@@ -74,9 +74,7 @@ def upgrade() -> None:
     op.add_column(
         "users", sa.Column("discoverable", sa.Boolean(), server_default=sa.text("true"), nullable=False)
     )
-    op.add_column(
-        "movie_stats", sa.Column("trend", sa.Double(), server_default=sa.text("0"), nullable=False)
-    )
+    op.add_column("movie_stats", sa.Column("trend", sa.Double(), server_default=sa.text("0"), nullable=False))
     op.execute(TREND_WEIGHT)
     op.execute(MOVIE_STATS)
     op.execute(PAST_TRENDS)
