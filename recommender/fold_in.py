@@ -1,11 +1,19 @@
-"""A user's factors from the history as it is now: the user half-step of `ials`, solved at request time.
+"""A user's factors from the history as it is now, solved at request time.
 
-The factors are rotated into the eigenbasis of Y^T Y, where alpha0 Y^T Y + lambda I is a diagonal D. With H
-the (n, factors) rows of the history's films and p their targets, Woodbury's identity gives
+Tastes are spread around the average one: over the users of the fit, factors have mean m and covariance S. The
+factors of a user with rows H (n, factors) of rated films and their targets p minimise
 
-    x = D^-1 H^T w,   (I + H D^-1 H^T) w = p,
+    |p - H x|^2 + a alpha0 |Y x|^2 + NOISE (x - m)^T S^-1 (x - m),   a = n / (n + PATIENCE).
 
-an n x n system in place of a factors x factors one. Only numpy: a request must not wait for a compiler.
+With no rating that is the average taste, which is popularity; one rating moves it along the directions in
+which users differ. What was not rated counts as in `ials`, but the less the shorter the history: a newcomer
+has not passed over the rest of the catalogue. The factors are kept in the basis in which S is I and Y^T Y
+diagonal, so that the quadratic terms are a diagonal D, and Woodbury's identity leaves an n x n system
+instead of a factors x factors one:
+
+    x = x0 + D^-1 H^T w,   (I + H D^-1 H^T) w = p - H x0,   x0 = NOISE D^-1 m.
+
+Only numpy: the request path must not wait for a compiler.
 """
 
 from collections.abc import Mapping
@@ -23,10 +31,16 @@ Floats = npt.NDArray[np.float32]
 # disliked was still chosen, so it stands above the 0 of a film never seen.
 GRADE_STARS = (0.0, 1.0, 2.0, 3.0, 4.0, 5.0)
 GRADES = (0.0, 0.2, 0.4, 0.7, 0.95, 1.1)
+# Chosen on validation splits of dense and of sparse ratings, flat around: docs/recommender.md.
+NOISE = 0.05
+PATIENCE = 30.0
+TELLING = (
+    20.0  # a user of so many ratings counts half in the spread of tastes: few ratings tell little of taste
+)
 
 
 def graded(stars: npt.NDArray[np.float32]) -> Floats:
-    """The iALS targets of star ratings, float32 of the same shape."""
+    """The targets of star ratings, float32 of the same shape."""
     return np.interp(stars, GRADE_STARS, GRADES).astype(np.float32)
 
 
@@ -39,47 +53,62 @@ def frequency_scaled(counts: npt.NDArray[Any], n_others: int, regularization: fl
 class FactorModel:
     """Item factors ready for folding users in.
 
-    item_factors: float32 (n_items, factors), rotated. energy: float32 (factors,), the eigenvalues of Y^T Y
-    over the n_rated films that took part in the fit, descending. centre: float32 (factors,), their mean row.
+    item_factors: float32 (n_items, factors), in the basis above. energy: float32 (factors,), the diagonal of
+    Y^T Y over the n_rated films that took part in the fit, descending; centre: float32 (factors,), their
+    mean row. average: float32 (factors,), the average taste m.
     """
 
     item_factors: Floats
     energy: Floats
     centre: Floats
+    average: Floats
     n_rated: int
-    regularization: float
     alpha0: float
 
     @classmethod
     def of(
-        cls, item_factors: Floats, rated: npt.NDArray[np.bool_], *, regularization: float, alpha0: float
+        cls,
+        item_factors: Floats,
+        rated: npt.NDArray[np.bool_],
+        *,
+        user_factors: Floats,
+        counts: npt.NDArray[np.int64],
+        alpha0: float,
     ) -> Self:
-        """Rotate `item_factors`, float32 (n_items, factors); `rated`, bool (n_items,), marks fitted films."""
-        fitted = item_factors[rated].astype(np.float64)
-        energy, basis = np.linalg.eigh(fitted.T @ fitted)
-        energy, basis = np.maximum(energy[::-1], 0), basis[:, ::-1]
-        rotated = (item_factors.astype(np.float64) @ basis).astype(np.float32)  # (n_items, d) @ (d, d)
-        centre = rotated[rated].mean(axis=0) if fitted.size else np.zeros(rotated.shape[1])
+        """Change of basis; `rated`, bool (n_items,), marks the films that took part.
+
+        user_factors: float32 (n_users, factors) of the fit; counts: int64 (n_users,) of their ratings.
+        Without users tastes are spread alike in all directions around 0.
+        """
+        average, spread = _spread(user_factors.astype(np.float64), counts)
+        lower = np.linalg.cholesky(spread)
+        fitted = item_factors[rated].astype(np.float64) @ lower  # (n_rated, d) @ (d, d)
+        energy, rotation = np.linalg.eigh(fitted.T @ fitted)
+        energy, rotation = np.maximum(energy[::-1], 0), rotation[:, ::-1]
+        changed = (item_factors.astype(np.float64) @ (lower @ rotation)).astype(np.float32)
+        centre = changed[rated].mean(axis=0) if fitted.size else np.zeros(changed.shape[1])
         return cls(
-            item_factors=rotated,
+            item_factors=changed,
             energy=energy.astype(np.float32),
             centre=centre.astype(np.float32),
+            average=(rotation.T @ np.linalg.solve(lower, average)).astype(np.float32),
             n_rated=int(rated.sum()),
-            regularization=regularization,
             alpha0=alpha0,
         )
 
     def user_factors(self, history: History) -> Floats:
-        """float32 (factors,); zeros for an empty history."""
-        rows = self.item_factors[history.item_idx]  # (n, d)
+        """float32 (factors,); the average taste for an empty history."""
         diagonal = self._diagonal(len(history))
-        targets = graded(history.stars)
+        start: Floats = NOISE * self.average / diagonal
+        if not len(history):
+            return start
+        rows = self.item_factors[history.item_idx]  # (n, d)
+        surprise = graded(history.stars) - rows @ start
         if len(history) <= diagonal.size:
-            scaled = rows / diagonal
-            solved = scaled.T @ np.linalg.solve(_system(rows, scaled), targets)
+            moved = (rows.T @ np.linalg.solve(_system(rows, rows / diagonal), surprise)) / diagonal
         else:
-            solved = np.linalg.solve(rows.T @ rows + np.diag(diagonal), rows.T @ targets)
-        return np.asarray(solved, np.float32)
+            moved = np.linalg.solve(rows.T @ rows + np.diag(diagonal), rows.T @ surprise)
+        return np.asarray(start + moved, np.float32)
 
     def standardise(self, user_factors: npt.NDArray[Any]) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
         """Mean and standard deviation of users' scores over the films that took part in the fit.
@@ -93,50 +122,62 @@ class FactorModel:
     def effects(self, history: History, item_idx: npt.NDArray[np.int32]) -> Floats:
         """float32 (n, m): by how much the standardised score of each of m films falls without one film.
 
-        With M = (I + H D^-1 H^T)^-1, w = M p, and without row j it is w - M_j w_j / M_jj (the inverse of a
-        partitioned matrix, lambda held). The user's mean and deviation move too, and are counted in.
+        With M = (I + H D^-1 H^T)^-1, w = M (p - H x0), and without row j it is w - M_j w_j / M_jj (the
+        inverse of a partitioned matrix, D held). The user's mean and deviation move too, and are counted in.
         """
         rows = self.item_factors[history.item_idx]
-        scaled = rows / self._diagonal(len(history))
+        diagonal = self._diagonal(len(history))
+        start = NOISE * self.average / diagonal
+        scaled = rows / diagonal
         inverse = np.linalg.inv(_system(rows, scaled).astype(np.float64))
-        weights = inverse @ graded(history.stars)
+        weights = inverse @ (graded(history.stars) - rows @ start)
         without = weights[:, None] - inverse * (weights / inverse.diagonal())  # column j: no film j
-        users = scaled.T @ np.concatenate((weights[:, None], without), axis=1)  # (d, n) @ (n, 1 + n)
+        users = start[:, None] + scaled.T @ np.concatenate((weights[:, None], without), axis=1)  # (d, 1 + n)
         scores = self.item_factors[item_idx] @ users  # (m, d) @ (d, 1 + n)
         mean, deviation = self.standardise(users)
         standard = (scores - mean) / np.where(deviation > 0, deviation, np.inf)
-        return np.asarray((standard[:, :1] - standard[:, 1:]).T, np.float32)
+        effects: Floats = (standard[:, :1] - standard[:, 1:]).T.astype(np.float32)
+        return effects
 
     def arrays(self) -> dict[str, npt.NDArray[Any]]:
         """The state by name, for the artifact."""
-        scalars = np.array([self.n_rated, self.regularization, self.alpha0], np.float64)
         return {
             "item_factors": self.item_factors,
             "energy": self.energy,
             "centre": self.centre,
-            "scalars": scalars,
+            "average": self.average,
+            "scalars": np.array([self.n_rated, self.alpha0], np.float64),
         }
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, npt.NDArray[Any]]) -> Self:
         """The inverse of `arrays`."""
-        n_rated, regularization, alpha0 = (float(value) for value in arrays["scalars"])
-        return cls(
-            item_factors=arrays["item_factors"],
-            energy=arrays["energy"],
-            centre=arrays["centre"],
-            n_rated=int(n_rated),
-            regularization=regularization,
-            alpha0=alpha0,
-        )
+        n_rated, alpha0 = (float(value) for value in arrays["scalars"])
+        named = {name: arrays[name] for name in ("item_factors", "energy", "centre", "average")}
+        return cls(**named, n_rated=int(n_rated), alpha0=alpha0)
 
     def _diagonal(self, n_history: int) -> Floats:
-        scaled = self.regularization * (n_history + self.alpha0 * self.n_rated)
-        return np.asarray(self.alpha0 * self.energy + scaled, np.float32)
+        passed_over = n_history / (n_history + PATIENCE)
+        return np.asarray(passed_over * self.alpha0 * self.energy + NOISE, np.float32)
+
+
+def _spread(
+    user_factors: npt.NDArray[np.float64], counts: npt.NDArray[np.int64]
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """Mean (d,) and covariance (d, d) of tastes, users of few ratings counting less; never singular."""
+    n_factors = user_factors.shape[1]
+    weights = counts / (counts + TELLING)
+    if not weights.sum():
+        return np.zeros(n_factors), np.eye(n_factors)
+    average = weights @ user_factors / weights.sum()
+    apart = user_factors - average
+    spread = (apart * weights[:, None]).T @ apart / weights.sum()
+    floor = 1e-6 * np.trace(spread) / n_factors or 1.0
+    return average, spread + floor * np.eye(n_factors)
 
 
 def _system(rows: Floats, scaled: Floats) -> Floats:
     """I + H D^-1 H^T, float32 (n, n)."""
-    system: Floats = scaled @ rows.T  # (n, d) @ (d, n)
+    system = scaled @ rows.T  # (n, d) @ (d, n)
     system[np.diag_indices(len(system))] += 1
     return system

@@ -10,10 +10,12 @@ import numpy as np
 import numpy.typing as npt
 
 from recommender import artifact, calibration, explain
+from recommender.blend import Blend
 from recommender.calibration import Judgement, MatchModel
+from recommender.config import Config
 from recommender.content import ContentEncoder, Films
 from recommender.explain import Reason, Traits
-from recommender.fold_in import FactorModel, graded
+from recommender.fold_in import FactorModel
 from recommender.index import Neighbours, top, unit
 from recommender.interactions import History, Interactions
 from recommender.placement import Placement
@@ -25,24 +27,11 @@ Floats = npt.NDArray[np.float32]
 ItemIdx = npt.NDArray[np.int32]
 Progress = Callable[[str, float], None]
 
-# Popularity enters a list with weight POPULARITY / n for a history of n films: one rating says little, fifty
-# speak for themselves. Chosen on validation users with 1 to 20 ratings.
-POPULARITY = 15.0
 GENRES = 2.0  # standard deviations of popularity that a favourite genre is worth while there is no history
 GENRES_FADE = 5.0  # ratings after which it is worth half
+DEFAULTS = Config()
 TRAITS = (explain.SHARED_PEOPLE, explain.SHARED_KEYWORDS, explain.SHARED_GENRES)
 POPULAR_SHARE = 0.1  # of the catalogue: what may be called popular
-
-
-@dataclass(frozen=True, slots=True)
-class Config:
-    """What training may be told; the words are those of `ials`."""
-
-    factors: int = 128  # fewer where there are fewer users or films
-    regularization: float | None = None  # measured from the ratings: `ials.regularization_for`
-    alpha0: float = 0.4
-    iterations: int = 12
-    seed: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,10 +44,10 @@ class Ranking:
 
 @dataclass(frozen=True)
 class Hybrid:
-    """Graded iALS with content placement, popularity, a stars head and calibrated match.
+    """Graded iALS, graded EDLAE and popularity blended, content placement, a stars head and calibrated match.
 
     item_ids: int64 (n_items,) ascending. content_vectors: float32 (n_items, 128), rows of length 1 or 0.
-    popularity: float32 (n_items,), standardised. stars and match are None in a model of no ratings.
+    stars and match are None in a model of no ratings.
     Nothing about a single user is kept. Unchanged after it is made, so that threads may share it.
     """
 
@@ -66,9 +55,8 @@ class Hybrid:
     item_ids: npt.NDArray[np.int64]
     content_vectors: Floats
     encoder: ContentEncoder
-    factor_model: FactorModel
+    blend: Blend
     placement: Placement
-    popularity: Floats
     traits: dict[str, Traits]
     stars: StarsModel | None
     match: MatchModel | None
@@ -79,6 +67,15 @@ class Hybrid:
         return str(self.manifest.get("version", ""))
 
     @property
+    def factor_model(self) -> FactorModel:
+        return self.blend.factor_model
+
+    @property
+    def popularity(self) -> Floats:
+        """float32 (n_items,), standardised over the films with ratings."""
+        return self.blend.popularity
+
+    @property
     def n_items(self) -> int:
         return int(self.item_ids.size)
 
@@ -87,40 +84,37 @@ class Hybrid:
         cls,
         interactions: Interactions,
         films: Films,
-        config: Config = Config(),
+        config: Config = DEFAULTS,
         progress: Progress = lambda _stage, _fraction: None,
     ) -> Self:
         """Train on all ratings; `films` describes interactions.item_ids one by one (else ValueError).
 
         The same input and config give the same model, whatever the number of threads.
         """
+        from recommender import blend_fit  # noqa: PLC0415 - numba, which serving never loads
+
         if not np.array_equal(interactions.item_ids, films.item_ids):
             raise ValueError("films must describe the films of the interactions, one by one")
         rng = np.random.default_rng(config.seed)
         progress("content", 0.0)
         encoder = ContentEncoder.fit(films, rng=rng)
         content = encoder.transform(films)
-        factor_model, placement = _fit_factors(interactions, content, config, rng, progress)
+        popular = popularity(interactions, films.vote_count)
+        blend, placement, metrics = blend_fit.fit(interactions, content, popular, config, rng, progress)
         stars, match = None, None
-        metrics: dict[str, float] = {}
         if interactions.nnz:
-            stars, match, metrics = calibration.fit_judge(
+            stars, match, judged = calibration.fit_judge(
                 interactions, content, rng=rng, progress=lambda fraction: progress("stars", fraction)
             )
-        counts = {
-            "n_users": interactions.n_users,
-            "n_items": interactions.n_items,
-            "n_ratings": interactions.nnz,
-        }
-        chosen = {"factors": factor_model.energy.size, "regularization": factor_model.regularization}
+            metrics |= judged
+        counts = {name: getattr(interactions, name) for name in ("n_users", "n_items", "nnz")}
         return cls(
-            manifest={"config": asdict(config) | chosen, "metrics": metrics, **counts},
+            manifest={"config": asdict(config), "metrics": metrics, **counts},
             item_ids=interactions.item_ids,
             content_vectors=content,
             encoder=encoder,
-            factor_model=factor_model,
+            blend=blend,
             placement=placement,
-            popularity=popularity(interactions, films.vote_count),
             traits=explain.traits_of(films),
             stars=stars,
             match=match,
@@ -130,13 +124,11 @@ class Hybrid:
         """Write to `folder`, whose name becomes the version, whole or not at all; see `artifact.write`."""
         parts: dict[str, artifact.Arrays] = {
             "encoder": dict(self.encoder.arrays()),
-            "factors": self.factor_model.arrays(),
+            "factors": self.blend.factor_model.arrays(),
+            "items": self.blend.item_weights.arrays(),
+            "blend": self.blend.arrays(),
             "placement": asdict(self.placement),
-            "hybrid": {
-                "item_ids": self.item_ids,
-                "content": self.content_vectors,
-                "popularity": self.popularity,
-            },
+            "hybrid": {"item_ids": self.item_ids, "content": self.content_vectors},
             **{kind.lower(): of_kind.arrays() for kind, of_kind in self.traits.items()},
         }
         if self.stars is not None and self.match is not None:
@@ -158,9 +150,8 @@ class Hybrid:
                 item_ids=parts["hybrid"]["item_ids"],
                 content_vectors=parts["hybrid"]["content"],
                 encoder=ContentEncoder.from_arrays(parts["encoder"]),
-                factor_model=FactorModel.from_arrays(parts["factors"]),
+                blend=Blend.from_arrays(parts["factors"], parts["items"], parts["blend"]),
                 placement=Placement(**parts["placement"]),
-                popularity=parts["hybrid"]["popularity"],
                 traits={kind: Traits.from_arrays(parts[kind.lower()]) for kind in TRAITS},
                 stars=StarsModel.from_arrays(parts["stars"]) if "stars" in parts else None,
                 match=MatchModel.from_arrays(parts["match"]) if "match" in parts else None,
@@ -170,15 +161,7 @@ class Hybrid:
 
     def scores(self, history: History, favorite_genres: Sequence[str] = ()) -> Floats:
         """float32 (n_items,): the blend that orders a list, for all films, those of the history too."""
-        if len(history):
-            factors = self.factor_model.user_factors(history)
-            mean, deviation = self.factor_model.standardise(factors)
-            scale = np.float32(1 / deviation if deviation > 0 else 0)
-            scores: Floats = self.factor_model.item_factors @ (factors * scale)  # (n_items, d) @ (d,)
-            scores += np.float32(POPULARITY / len(history)) * self.popularity
-            scores -= np.float32(mean) * scale
-        else:
-            scores = self.popularity.copy()
+        scores = self.blend.scores(history)
         if favorite_genres:
             weight = GENRES / (1 + len(history) / GENRES_FADE)
             scores += np.float32(weight) * self._bears(favorite_genres)
@@ -199,6 +182,18 @@ class Hybrid:
         An empty history gives the list by popularity and favourite genres. ValueError for a bad diversity.
         """
         scores = self.scores(history, favorite_genres)
+        return self.ranked(scores, history, k=k, allowed=allowed, diversity=diversity)
+
+    def ranked(
+        self,
+        scores: Floats,
+        history: History,
+        *,
+        k: int,
+        allowed: npt.NDArray[np.bool_] | None = None,
+        diversity: float = 0.0,
+    ) -> Ranking:
+        """What `recommend` makes of `scores`, float32 (n_items,), which are overwritten."""
         if allowed is not None:
             np.putmask(scores, ~allowed, np.float32(-np.inf))
         scores[history.item_idx] = -np.inf
@@ -218,7 +213,7 @@ class Hybrid:
 
     def reasons(self, history: History, item_idx: ItemIdx, limit: int = 2) -> list[list[Reason]]:
         """For each of m films at most `limit` reasons, the strongest first; none rather than a false one."""
-        effects = self.factor_model.effects(history, item_idx)
+        effects = self.blend.effects(history, item_idx)
         reasons = explain.explain(history, item_idx, effects, self.traits, limit)
         for told, film in zip(reasons, item_idx.tolist(), strict=True):
             if not told and limit > 0 and self.popularity[film] >= self._popular:
@@ -249,37 +244,3 @@ class Hybrid:
         """float32 (m, n_genres + factors), rows of length 1 or 0: what should differ along a list."""
         genres = self.traits[explain.SHARED_GENRES].matrix[item_idx].toarray()
         return unit(np.concatenate([unit(genres), unit(self.factor_model.item_factors[item_idx])], axis=1))
-
-
-def _fit_factors(
-    interactions: Interactions, content: Floats, config: Config, rng: np.random.Generator, progress: Progress
-) -> tuple[FactorModel, Placement]:
-    """iALS over the films that have ratings; the others stand where their content puts them."""
-    from recommender import ials  # noqa: PLC0415 - numba, which serving never loads
-
-    counts = np.bincount(interactions.user_items.indices, minlength=interactions.n_items)
-    rated = counts > 0
-    if not rated.any():  # without a single rating, taste is taken to lie along the content
-        everything = np.ones(len(content), bool)
-        model = FactorModel.of(content, everything, regularization=ials.NOISE_SHARE, alpha0=config.alpha0)
-        return model, Placement.fit(content, model.item_factors, everything.astype(np.int64))
-    targets = interactions.user_items[:, rated].tocsr()
-    targets.data = graded(targets.data)
-    regularization = config.regularization
-    if regularization is None:
-        regularization = ials.regularization_for(targets, alpha0=config.alpha0, rng=rng)
-    weights = {"regularization": regularization, "alpha0": config.alpha0}
-    _, fitted = ials.fit(
-        targets,
-        factors=min(config.factors, *targets.shape),
-        iterations=config.iterations,
-        rng=rng,
-        progress=lambda fraction: progress("factors", fraction),
-        **weights,
-    )
-    item_factors = np.zeros((interactions.n_items, fitted.shape[1]), np.float32)
-    item_factors[rated] = fitted
-    model = FactorModel.of(item_factors, rated, **weights)
-    placement = Placement.fit(content[rated], model.item_factors[rated], counts[rated])
-    model.item_factors[~rated] = placement.factors(content[~rated])
-    return model, placement

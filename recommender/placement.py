@@ -34,7 +34,7 @@ class Placement:
         """content: float32 (n, width); item_factors: float32 (n, factors); counts: int64 (n,), > 0."""
         chosen = np.sort(np.argsort(-counts, kind="stable")[:MAX_LANDMARKS])
         landmarks = content[chosen]
-        weights = np.sqrt(counts) / np.sqrt(counts).mean()
+        weights = counts / counts.mean()
         gram = SHRINKAGE * _kernel(landmarks, landmarks).astype(np.float64)
         moment = np.zeros((len(chosen), item_factors.shape[1]))
         for start in range(0, len(content), BLOCK):

@@ -54,10 +54,10 @@ def strong_generalisation(
     chosen = np.sort(rng.permutation(interactions.n_users)[:n_test_users])
     is_test = np.zeros(interactions.n_users, bool)
     is_test[chosen] = True
-    test = _users(interactions, chosen)
+    test = users_of(interactions, chosen)
     rank, size = _rank_in_user(test, np.zeros(test.nnz, np.int64), rng)
     held = rank < np.minimum(np.maximum(np.rint(share * size), 1), size - 1)
-    train = _users(interactions, np.flatnonzero(~is_test))
+    train = users_of(interactions, np.flatnonzero(~is_test))
     return Split(train, test.with_ratings(~held), test.with_ratings(held))
 
 
@@ -99,7 +99,7 @@ def _rank_in_user(
     return rank, np.repeat(size, size).astype(np.int64)
 
 
-def _users(interactions: Interactions, user_idx: NDArray[np.int64]) -> Interactions:
+def users_of(interactions: Interactions, user_idx: NDArray[np.int64]) -> Interactions:
     """Only these users, ascending, with all their ratings."""
     indptr = interactions.user_items.indptr
     rating = np.concatenate([np.arange(indptr[u], indptr[u + 1]) for u in user_idx])

@@ -8,8 +8,9 @@ import pytest
 
 from recommender import explain
 from recommender.artifact import ArtifactError
+from recommender.config import Config
 from recommender.content import Films
-from recommender.hybrid import Config, Hybrid
+from recommender.hybrid import Hybrid
 from recommender.interactions import History, Interactions
 
 GENRES = ("Comedy", "Drama", "Horror", "Western")
@@ -192,7 +193,7 @@ def test_a_liked_genre_is_judged_higher_than_another(model: Hybrid) -> None:
 
 def test_a_model_of_no_ratings_lists_by_content(world: tuple[Interactions, Films]) -> None:
     films = world[1]
-    films.vote_count[:] = np.arange(len(films))
+    films.vote_count[:] = 1000 + np.arange(len(films))
     empty = Interactions.from_arrays([], [], [], catalogue=films.item_ids)
     model = Hybrid.fit(empty, films)
     assert (_genre(model.recommend(History.of([3, 7]), k=5).item_idx) == 3).mean() > 0.5
@@ -222,7 +223,7 @@ def test_the_same_ratings_give_the_same_model_and_it_survives_the_disk(model: Hy
     assert model.reasons(WESTERNS, ours.item_idx) == loaded.reasons(WESTERNS, ours.item_idx)
     judged = [one.judge(WESTERNS, ours.item_idx).match_percent.tobytes() for one in (model, loaded)]
     assert judged[0] == judged[1]
-    (tmp_path / "v7" / "hybrid.popularity.npy").unlink()
+    (tmp_path / "v7" / "blend.popularity.npy").unlink()
     with pytest.raises(ArtifactError, match="popularity"):
         Hybrid.load(tmp_path / "v7")
 

@@ -4,8 +4,6 @@ import pytest
 from scipy import sparse
 
 from recommender import ials
-from recommender.fold_in import FactorModel, graded
-from recommender.interactions import History
 
 REGULARIZATION, ALPHA0 = 0.02, 0.3
 
@@ -107,58 +105,34 @@ def test_regularization_shrinks_more_where_there_is_less_to_see() -> None:
     assert ials.regularization_for(sparse.csr_matrix(np.ones((9, 9), np.float32)), alpha0=0.4, rng=rng) > 0
 
 
-@pytest.fixture
-def model() -> FactorModel:
-    items = np.random.default_rng(5).standard_normal((50, 6)).astype(np.float32)
-    items[40:] = 0
-    return FactorModel.of(items, np.arange(50) < 40, regularization=0.02, alpha0=0.3)
+def test_the_prior_holds_where_there_are_no_ratings_and_gives_way_where_there_are_many() -> None:
+    rng = np.random.default_rng(2)
+    users = rng.standard_normal((400, 5)).astype(np.float32)
+    true, prior = rng.standard_normal((2, 3, 5)).astype(np.float32)
+    rated = [np.arange(0), np.arange(8), np.arange(400)]
+    indptr = np.cumsum([0, *(len(row) for row in rated)])
+    indices = np.concatenate(rated)
+    targets = np.concatenate([users[row] @ film for row, film in zip(rated, true, strict=True)])
+    item_users = sparse.csr_matrix((targets.astype(np.float32), indices, indptr), shape=(3, 400))
+    placed = ials.toward(prior, item_users, users, regularization=1e-4, alpha0=1e-3)
+    np.testing.assert_allclose(placed[0], prior[0], rtol=1e-5)
+    np.testing.assert_allclose(placed[2], true[2], atol=0.02)
+    plain = ials.half_step(item_users, users, regularization=1e-4, alpha0=1.0)
+    drawn = ials.toward(prior, item_users, users, regularization=1e-4, alpha0=1.0)
+    assert np.linalg.norm(drawn[1] - prior[1]) < np.linalg.norm(plain[1] - prior[1])
 
 
-@pytest.mark.parametrize("n", [1, 4, 6, 7, 30])
-def test_folding_in_is_the_half_step(model: FactorModel, n: int) -> None:
-    rng = np.random.default_rng(n)
-    item_idx = np.sort(rng.permutation(40)[:n]).astype(np.int32)
-    history = History.of(item_idx, rng.integers(1, 11, n) / 2)
-    row = sparse.csr_matrix((graded(history.stars), item_idx, [0, n]), shape=(1, 40))
-    solved = ials.half_step(row, model.item_factors[:40], regularization=0.02, alpha0=0.3)[0]
-    np.testing.assert_allclose(model.user_factors(history), solved, rtol=1e-3, atol=1e-5)
-
-
-def test_an_empty_history_has_no_taste(model: FactorModel) -> None:
-    assert not model.user_factors(History.of([])).any()
-
-
-def test_rotation_leaves_scores_and_standardises_over_the_rated_films(model: FactorModel) -> None:
-    history = History.of([1, 5, 9], [5, 2, 4])
-    scores = model.item_factors[:40] @ model.user_factors(history)
-    np.testing.assert_allclose(
-        model.standardise(model.user_factors(history)), (scores.mean(), scores.std()), rtol=1e-3
-    )
-
-
-def test_effects_are_what_leaving_a_film_out_does_to_the_scores(model: FactorModel) -> None:
-    history = History.of([1, 5, 9, 30], [5, 0.5, 4, 3])
-    films = np.array([2, 17, 33], np.int32)
-    effects = model.effects(history, films)
-    # Leaving a film out also lowers lambda by one rating's worth, which is no doing of the film: held here.
-    diagonal = np.diag(model._diagonal(len(history))).astype(np.float64)
-    rows, targets = model.item_factors[history.item_idx].astype(np.float64), graded(history.stars)
-
-    def scores(keep: np.ndarray) -> np.ndarray:
-        kept = rows[keep]
-        user = np.linalg.solve(diagonal + kept.T @ kept, kept.T @ targets[keep])
-        everything = model.item_factors[:40] @ user
-        return np.asarray((everything[films] - everything.mean()) / everything.std())
-
-    whole = scores(np.arange(4))
-    for left_out in range(4):
-        without = scores(np.delete(np.arange(4), left_out))
-        np.testing.assert_allclose(effects[left_out], whole - without, rtol=1e-3, atol=1e-4)
-
-
-def test_without_its_only_film_a_history_says_nothing(model: FactorModel) -> None:
-    history = History.of([7])
-    scores = model.item_factors[:40] @ model.user_factors(history)
-    film = np.array([3], np.int32)
-    expected = (scores[film] - scores.mean()) / scores.std()
-    np.testing.assert_allclose(model.effects(history, film)[0], expected, rtol=1e-3)
+def test_the_prior_step_solves_its_normal_equations(targets: sparse.csr_matrix) -> None:
+    rng = np.random.default_rng(6)
+    users = rng.standard_normal((700, 4)).astype(np.float32)
+    prior = rng.standard_normal((5, 4)).astype(np.float32)
+    placed = ials.toward(prior, targets, users, regularization=REGULARIZATION, alpha0=ALPHA0)
+    wide, dense = users.astype(np.float64), targets.toarray().astype(np.float64)
+    for row in range(5):
+        seen = dense[row] != 0
+        n = seen.sum()
+        expected = ials.PRIOR_RATINGS / (n + ials.PRIOR_RATINGS) * prior[row].astype(np.float64)
+        unrated = ALPHA0 * wide.T @ wide + REGULARIZATION * (n + ALPHA0 * 700) * np.eye(4)
+        a = unrated + wide[seen].T @ wide[seen]
+        b = wide[seen].T @ dense[row, seen] + unrated @ expected
+        np.testing.assert_allclose(placed[row], np.linalg.solve(a, b), rtol=1e-3, atol=1e-5)

@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 
 from recommender import metrics, splits
+from recommender.config import Config
 from recommender.content import Films
 from recommender.evaluate import popularity_scorer
 from recommender.fold_in import graded
-from recommender.hybrid import Config, Hybrid
+from recommender.hybrid import Hybrid
 from recommender.interactions import History, Interactions
 from recommender.placement import Placement
 from recommender.splits import Split

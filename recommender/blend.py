@@ -1,0 +1,98 @@
+"""One order of films from several parts, weighed by how much is known of the user."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from recommender.edlae import ItemWeights
+from recommender.fold_in import FactorModel
+from recommender.interactions import History
+
+Floats = npt.NDArray[np.float32]
+
+FACTORS, ITEMS, POPULARITY = range(3)
+KNOTS = (1.0, 2.5, 5.5, 11.5, 23.5, 47.5, 96.0)  # lengths of history: 1, 2-3, 4-7, .. 32-63, 64 and more
+
+
+@dataclass(frozen=True, slots=True)
+class Blend:
+    """Factors, item-to-item weights and popularity, each in standard deviations over the films with ratings.
+
+    popularity: float32 (n_items,), standardised. weights: float32 (n_knots, 3), of the parts in the order
+    above at each length of KNOTS; between them they run straight over the logarithm of the length.
+    """
+
+    factor_model: FactorModel
+    item_weights: ItemWeights
+    popularity: Floats
+    weights: Floats
+
+    def at(self, n_history: int) -> Floats:
+        """float32 (3,): the weights of the parts for a history of at least one film."""
+        length = np.log(n_history)
+        return np.array([np.interp(length, np.log(KNOTS), column) for column in self.weights.T], np.float32)
+
+    def scores(self, history: History) -> Floats:
+        """float32 (n_items,); for an empty history popularity."""
+        if not len(history):
+            return self.popularity.copy()
+        weights = self.at(len(history))
+        scores = self.by_factors(history, weights[FACTORS])
+        if weights[ITEMS]:
+            self.add_by_items(scores, history, weights[ITEMS])
+        if weights[POPULARITY]:
+            scores += weights[POPULARITY] * self.popularity
+        return scores
+
+    def by_factors(self, history: History, weight: np.float32) -> Floats:
+        """float32 (n_items,): the standardised scores of the factors, times `weight`."""
+        user_factors = self.factor_model.user_factors(history)
+        mean, deviation = self.factor_model.standardise(user_factors)
+        scale = _scale(weight, float(deviation))
+        scores = np.asarray(self.factor_model.item_factors @ (user_factors * scale), np.float32)
+        scores -= scale * np.float32(mean)
+        return scores
+
+    def add_by_items(self, scores: Floats, history: History, weight: np.float32) -> None:
+        """Add the standardised scores of the item weights, times `weight`, to float32 (n_items,) `scores`."""
+        raw = self.item_weights.scores(history)
+        mean, deviation = self.item_weights.standardise(raw, self.factor_model.n_rated)
+        scale = _scale(weight, deviation)
+        scores -= scale * np.float32(mean)
+        scores[self.item_weights.item_idx] += scale * raw
+
+    def effects(self, history: History, item_idx: npt.NDArray[np.int32]) -> Floats:
+        """float32 (n, m): by how much the score of each of m films falls without one film of the history.
+
+        Both parts are linear in the targets, so that it is exact, but for how the length of a history weighs.
+        """
+        if not len(history):
+            return np.zeros((0, len(item_idx)), np.float32)
+        weights = self.at(len(history))
+        effects: Floats = weights[FACTORS] * self.factor_model.effects(history, item_idx)
+        if weights[ITEMS]:
+            by_items = self.item_weights.effects(history, item_idx, self.factor_model.n_rated)
+            effects += weights[ITEMS] * by_items
+        return effects
+
+    def arrays(self) -> dict[str, npt.NDArray[Any]]:
+        """The state by name, for the artifact; that of the factors and item weights apart."""
+        return {"popularity": self.popularity, "weights": self.weights}
+
+    @classmethod
+    def from_arrays(
+        cls,
+        factors: Mapping[str, npt.NDArray[Any]],
+        items: Mapping[str, npt.NDArray[Any]],
+        own: Mapping[str, npt.NDArray[Any]],
+    ) -> Self:
+        """The inverse of the three parts' `arrays`."""
+        parts = FactorModel.from_arrays(factors), ItemWeights.from_arrays(items)
+        return cls(*parts, own["popularity"], own["weights"])
+
+
+def _scale(weight: np.float32, deviation: float) -> np.float32:
+    return np.float32(weight / deviation if deviation > 0 else 0)

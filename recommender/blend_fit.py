@@ -1,0 +1,199 @@
+"""Training of what orders films: the parts, and how much each counts, measured on users held out."""
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import numpy.typing as npt
+from scipy import sparse
+
+from recommender import ials, metrics
+from recommender.blend import FACTORS, ITEMS, KNOTS, POPULARITY, Blend
+from recommender.config import Config
+from recommender.edlae import ItemWeights
+from recommender.evaluate import RELEVANT_STARS
+from recommender.fold_in import FactorModel, graded
+from recommender.interactions import History, Interactions
+from recommender.placement import Placement
+from recommender.splits import users_of
+
+Floats = npt.NDArray[np.float32]
+Progress = Callable[[str, float], None]
+
+# What is used where the ratings at hand do not clearly say otherwise; from validation splits of several sets.
+USUAL = {FACTORS: (1.0,) * 7, ITEMS: (0.1, 0.2, 0.4, 0.7, 1.0, 1.5, 2.0), POPULARITY: (0.0,) * 7}
+ITEM_WEIGHTS = (0.0, 0.1, 0.2, 0.4, 0.7, 1.0, 1.5, 2.0, 3.0)
+POPULARITY_WEIGHTS = (0.0, 0.3, 1.0, 3.0)
+# Each part alone, then all mixtures.
+MIXTURES = [*np.eye(3), *((1.0, items, popular) for items in ITEM_WEIGHTS for popular in POPULARITY_WEIGHTS)]
+CLEAR = 2.0  # standard errors that other weights must be better by
+MAX_SHARE = 0.2  # of the users are held out, at most MAX_USERS
+MAX_USERS = 400
+MIN_USERS = 30  # fewer say nothing: the usual weights stay
+DEPTH = 20  # of the lists that are compared
+POOL = 200  # best films of each part among which the blended list is sought
+
+
+def fit(
+    interactions: Interactions,
+    content: Floats,
+    popularity: Floats,
+    config: Config,
+    rng: np.random.Generator,
+    progress: Progress,
+) -> tuple[Blend, Placement, dict[str, float]]:
+    """The blend of all ratings, and what each part and the blend reached on held-out users, as NDCG@20."""
+    weights, figures = _weights(interactions, content, popularity, config, rng, progress)
+    factor_model, placement = fit_factors(
+        interactions, content, config, rng, lambda done: progress("factors", done)
+    )
+    progress("item weights", 0.0)
+    items = _fit_items(interactions, content, config)
+    return Blend(factor_model, items, popularity, weights), placement, figures
+
+
+def fit_factors(
+    interactions: Interactions,
+    content: Floats,
+    config: Config,
+    rng: np.random.Generator,
+    progress: Callable[[float], None],
+) -> tuple[FactorModel, Placement]:
+    """iALS over the films that have ratings, then each film drawn to where its content puts it."""
+    counts = np.bincount(interactions.user_items.indices, minlength=interactions.n_items)
+    rated = counts > 0
+    if not rated.any():  # without a single rating, taste is taken to lie along the content
+        return _of_content(content, config)
+    everything = _targets(interactions)
+    targets = everything[:, rated].tocsr()
+    regularization = config.regularization
+    if regularization is None:
+        regularization = ials.regularization_for(targets, alpha0=config.alpha0, rng=rng)
+    scales = {"regularization": regularization, "alpha0": config.alpha0}
+    user_factors, fitted = ials.fit(
+        targets,
+        factors=min(config.factors, *targets.shape),
+        iterations=config.iterations,
+        rng=rng,
+        progress=progress,
+        **scales,
+    )
+    placement = Placement.fit(content[rated], fitted, counts[rated])
+    item_factors = ials.toward(placement.factors(content), everything.T.tocsr(), user_factors, **scales)
+    per_user = np.diff(targets.indptr)
+    model = FactorModel.of(
+        item_factors, rated, user_factors=user_factors, counts=per_user, alpha0=config.alpha0
+    )
+    return model, Placement.fit(content[rated], model.item_factors[rated], counts[rated])
+
+
+def _fit_items(interactions: Interactions, content: Floats, config: Config) -> ItemWeights:
+    return ItemWeights.fit(
+        _targets(interactions),
+        content,
+        max_bytes=config.item_weight_bytes,
+        ridge=config.item_ridge,
+        dropout=config.item_dropout,
+        content_weight=config.item_content,
+    )
+
+
+def _of_content(content: Floats, config: Config) -> tuple[FactorModel, Placement]:
+    everything = np.ones(len(content), bool)
+    nobody = np.zeros((0, content.shape[1]), np.float32)
+    model = FactorModel.of(
+        content, everything, user_factors=nobody, counts=np.zeros(0, np.int64), alpha0=config.alpha0
+    )
+    return model, Placement.fit(content, model.item_factors, everything.astype(np.int64))
+
+
+def _targets(interactions: Interactions) -> sparse.csr_matrix:
+    targets = interactions.user_items.copy()
+    targets.data = graded(targets.data)
+    return targets
+
+
+def _weights(
+    interactions: Interactions,
+    content: Floats,
+    popularity: Floats,
+    config: Config,
+    rng: np.random.Generator,
+    progress: Progress,
+) -> tuple[Floats, dict[str, float]]:
+    """float32 (n_knots, 3), and figures."""
+    usual = np.array([USUAL[part] for part in (FACTORS, ITEMS, POPULARITY)], np.float32).T
+    several = np.flatnonzero(np.diff(interactions.user_items.indptr) > 2 * KNOTS[1])
+    n_held = min(MAX_USERS, int(MAX_SHARE * len(several)))
+    if n_held < MIN_USERS:
+        return usual, {}
+    held = np.sort(rng.permutation(several)[:n_held])
+    learnt_from = users_of(interactions, np.setdiff1d(np.arange(interactions.n_users), held))
+    factor_model, _ = fit_factors(
+        learnt_from, content, config, rng, lambda done: progress("weighing: factors", done)
+    )
+    items = _fit_items(learnt_from, content, config)
+    blend = Blend(factor_model, items, popularity, usual)
+    weights = usual.copy()
+    figures: dict[str, float] = {}
+    for knot, length in enumerate(KNOTS):
+        progress("weighing: users", knot / len(KNOTS))
+        candidates = np.array([usual[knot], *MIXTURES], np.float32)
+        reached = [
+            _reached(blend, history, relevant, candidates)
+            for history, relevant in _examples(interactions, held, int(length), rng)
+        ]
+        if len(reached) >= MIN_USERS:
+            weights[knot], named = _choose(np.array(reached), candidates)
+            figures |= {f"ndcg@{DEPTH}_of_{name}_at_{int(length)}": value for name, value in named.items()}
+    return weights, figures
+
+
+def _examples(
+    interactions: Interactions, users: npt.NDArray[np.int64], length: int, rng: np.random.Generator
+) -> Iterator[tuple[History, npt.NDArray[np.int32]]]:
+    """Histories of `length` films and the liked films to find.
+
+    For every other user the earliest ones and those that came next, else ones drawn by chance and all the
+    rest.
+    """
+    for turn, user in enumerate(users.tolist()):
+        whole = interactions.history(user)
+        if len(whole) <= 1.25 * length:
+            continue
+        order = rng.permutation(len(whole))
+        ahead = len(whole)
+        if turn % 2:
+            order = order[np.argsort(whole.timestamps[order], kind="stable")]
+            ahead = length + max(5, length // 4)
+        known, later = np.sort(order[:length]), order[length:ahead]
+        relevant = whole.item_idx[later][whole.stars[later] >= RELEVANT_STARS]
+        if len(relevant):
+            yield History(whole.item_idx[known], whole.stars[known], whole.timestamps[known]), relevant
+
+
+def _reached(
+    blend: Blend, history: History, relevant: npt.NDArray[np.int32], candidates: Floats
+) -> npt.NDArray[np.float64]:
+    """float64 (n_candidates,): NDCG of the list by each candidate's weights."""
+    one = np.float32(1)
+    by_items = np.zeros_like(blend.popularity)
+    blend.add_by_items(by_items, history, one)
+    parts = np.stack([blend.by_factors(history, one), by_items, blend.popularity])
+    parts[:, history.item_idx] = -np.inf
+    depth = min(POOL, parts.shape[1] - len(history))
+    pool = np.unique(np.argpartition(-parts, depth - 1, axis=1)[:, :depth])
+    blended = candidates @ parts[:, pool]  # (n_candidates, 3) @ (3, n_pool)
+    best = np.argsort(-blended, axis=1, kind="stable")[:, :DEPTH]
+    n_relevant = np.full(len(candidates), len(relevant))
+    return metrics.ndcg(np.isin(pool[best], relevant), n_relevant, DEPTH)
+
+
+def _choose(reached: npt.NDArray[np.float64], candidates: Floats) -> tuple[Floats, dict[str, float]]:
+    """The usual weights, which come first, unless others are clearly better or one part is better at all."""
+    means = reached.mean(axis=0)
+    best = int(means.argmax())
+    gain = reached[:, best] - reached[:, 0]
+    clear = gain.mean() > CLEAR * gain.std() / np.sqrt(len(gain))
+    chosen = best if clear or means[1:4].max() > means[0] else 0
+    named = dict(zip(("factors", "items", "popularity"), means[1:4].tolist(), strict=True))
+    return candidates[chosen], {"blend": float(means[chosen]), **named}

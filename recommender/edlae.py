@@ -1,0 +1,153 @@
+"""Item-to-item weights in closed form over the most-rated films, learnt from graded ratings and content.
+
+    min_B |X - X B|^2 + |Lambda^1/2 B|^2  with diag(B) = 0,  Lambda = dropout / (1 - dropout) diag(G)
+        + ridge I
+
+X holds the graded ratings, users by films, and below them the content features as further rows, so that
+G = X^T X + weight F F^T. With P = (G + Lambda)^-1 the minimum is B = I - P / diag(P), each column over its
+own diagonal element (Steck, "Autoencoders that don't overfit towards the Identity", NeurIPS 2020, section 3;
+EASE, "Embarrassingly Shallow Autoencoders for Sparse Data", WWW 2019, for the diagonal).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+from scipy import linalg, sparse
+from threadpoolctl import threadpool_limits
+
+from recommender.fold_in import graded
+from recommender.interactions import History
+
+Floats = npt.NDArray[np.float32]
+
+# A film of the past keeps RECENCY_FLOOR of its weight, so that an old taste still counts; what was rated last
+# counts whole.
+HALF_LIFE = 10.0  # events
+RECENCY_FLOOR = 0.3
+BLOCK = 2048  # columns of the Gram matrix that are made dense at once
+
+
+@dataclass(frozen=True, slots=True)
+class ItemWeights:
+    """item_idx: int32 (n_head,) ascending, the films that take part. position: int32 (n_items,), a film's
+    place in item_idx, -1 for one that takes no part. weights: float32 (n_head, n_head), row j is what film j
+    of a history gives to each film, per unit of its target.
+    """
+
+    item_idx: npt.NDArray[np.int32]
+    position: npt.NDArray[np.int32]
+    weights: Floats
+
+    @classmethod
+    def fit(
+        cls,
+        targets: sparse.csr_matrix,
+        content: Floats,
+        *,
+        max_bytes: int,
+        ridge: float,
+        dropout: float,
+        content_weight: float,
+    ) -> Self:
+        """From graded targets, csr float32 (n_users, n_items), and content vectors float32 (n_items, width).
+
+        Only as many films, the most rated, as weights of `max_bytes` have room for. Deterministic.
+        """
+        counts = np.bincount(targets.indices, minlength=targets.shape[1])
+        n_head = min(int((max_bytes // 4) ** 0.5), int((counts > 0).sum()))
+        item_idx = np.sort(np.argsort(-counts, kind="stable")[:n_head]).astype(np.int32)
+        position = np.full(targets.shape[1], -1, np.int32)
+        position[item_idx] = np.arange(n_head, dtype=np.int32)
+        films = content[item_idx]
+        with threadpool_limits(limits=1, user_api="blas"):  # two threads would add in another order
+            gram = np.float32(content_weight) * (films @ films.T)  # (n_head, width) @ (width, n_head)
+            _add_gram(gram, targets[:, item_idx].tocsc())
+            gram[np.diag_indices(n_head)] *= np.float32(1 / (1 - dropout))
+            gram[np.diag_indices(n_head)] += np.float32(ridge)
+            weights = _inverse(gram) if n_head else gram
+        weights /= -weights.diagonal()  # each column by its own
+        weights[np.diag_indices(n_head)] = 0
+        return cls(item_idx, position, weights)
+
+    def scores(self, history: History) -> Floats:
+        """float32 (n_head,): the sum of the history's rows, each times its target and its recency."""
+        place = self.position[history.item_idx]
+        known = place >= 0
+        if not known.any():
+            return np.zeros(len(self.item_idx), np.float32)
+        return np.asarray(self._amounts(history)[known] @ self.weights[place[known]])  # (n,) @ (n, n_head)
+
+    def standardise(self, scores: Floats, n_rated: int) -> tuple[float, float]:
+        """Mean and standard deviation over `n_rated` films; those that take no part have 0."""
+        n = max(n_rated, 1)
+        mean = float(scores.sum()) / n
+        return mean, max(float(scores @ scores) / n - mean * mean, 0.0) ** 0.5
+
+    def effects(self, history: History, item_idx: npt.NDArray[np.int32], n_rated: int) -> Floats:
+        """float32 (n, m): by how much the standardised score of each of m films falls without one film.
+
+        The score is a sum with a term for each film of the history; mean and deviation over `n_rated` films
+        move with it. 0 for films that take no part.
+        """
+        effects = np.zeros((len(history), len(item_idx)), np.float32)
+        place, column = self.position[history.item_idx], self.position[item_idx]
+        known, columns = np.flatnonzero(place >= 0), np.flatnonzero(column >= 0)
+        rows = self.weights[place[known]] * self._amounts(history)[known][:, None]  # (n, n_head)
+        whole = rows.sum(axis=0)
+        mean, deviation = self.standardise(whole, n_rated)
+        means = mean - rows.sum(axis=1) / max(n_rated, 1)
+        squares = whole @ whole - 2 * (rows @ whole) + np.einsum("nh,nh->n", rows, rows)
+        deviations = np.sqrt(np.maximum(squares / max(n_rated, 1) - means * means, 0))
+        without = whole[column[columns]] - rows[:, column[columns]]
+        standard = (without - means[:, None]) / np.where(deviations > 0, deviations, np.inf)[:, None]
+        now = (whole[column[columns]] - mean) / (deviation if deviation > 0 else np.inf)
+        effects[known[:, None], columns[None, :]] = now - standard
+        return effects
+
+    def arrays(self) -> dict[str, npt.NDArray[Any]]:
+        """The state by name, for the artifact."""
+        return {"item_idx": self.item_idx, "position": self.position, "weights": self.weights}
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, npt.NDArray[Any]]) -> Self:
+        """The inverse of `arrays`."""
+        return cls(arrays["item_idx"], arrays["position"], arrays["weights"])
+
+    @staticmethod
+    def _amounts(history: History) -> Floats:
+        return graded(history.stars) * recency(history.timestamps)
+
+
+def recency(timestamps: npt.NDArray[np.int64]) -> Floats:
+    """float32 (n,), 1 for the newest event falling to RECENCY_FLOOR, by half for HALF_LIFE newer events.
+
+    Events of one second are equally old, and where no time is known all weigh 1.
+    """
+    newer = timestamps.size - np.searchsorted(np.sort(timestamps), timestamps, side="right")
+    return (RECENCY_FLOOR + (1 - RECENCY_FLOOR) * np.exp2(-newer / HALF_LIFE)).astype(np.float32)
+
+
+def _add_gram(gram: Floats, targets: sparse.csc_matrix) -> None:
+    rows = targets.T.tocsr()
+    for start in range(0, len(gram), BLOCK):
+        block = slice(start, start + BLOCK)
+        gram[:, block] += (rows @ targets[:, block]).toarray()
+
+
+def _inverse(gram: Floats) -> Floats:
+    """Of a symmetric positive definite matrix, by Cholesky, in its own memory."""
+    # LAPACK takes the transpose as its columns: what it calls lower is our upper triangle.
+    factor, failed = linalg.lapack.spotrf(gram.T, lower=True, clean=False, overwrite_a=True)
+    if failed:
+        raise np.linalg.LinAlgError("the Gram matrix of the ratings is not positive definite")
+    inverse, _ = linalg.lapack.spotri(factor, lower=True, overwrite_c=True)
+    upper: Floats = inverse.T
+    for start in range(0, len(upper), BLOCK):
+        block = slice(start, start + BLOCK)
+        square = np.triu(upper[block, block])
+        upper[block, block] = square + np.triu(square, 1).T
+        upper[start + BLOCK :, block] = upper[block, start + BLOCK :].T
+    return upper

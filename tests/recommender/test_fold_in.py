@@ -1,0 +1,94 @@
+import numpy as np
+import pytest
+
+from recommender import fold_in
+from recommender.fold_in import FactorModel, graded
+from recommender.interactions import History
+
+ALPHA0, N_RATED, N_USERS = 0.3, 40, 500
+
+
+@pytest.fixture(scope="module")
+def fitted() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Item factors, of which the last ten took no part, user factors off centre, and counts of ratings."""
+    rng = np.random.default_rng(5)
+    items = rng.standard_normal((50, 6)).astype(np.float32)
+    items[N_RATED:] = 0
+    users = (rng.standard_normal((N_USERS, 6)) @ rng.standard_normal((6, 6)) + 0.5).astype(np.float32)
+    return items, users, rng.integers(0, 200, N_USERS)
+
+
+@pytest.fixture(scope="module")
+def model(fitted: tuple[np.ndarray, np.ndarray, np.ndarray]) -> FactorModel:
+    items, users, counts = fitted
+    rated = np.arange(50) < N_RATED
+    return FactorModel.of(items, rated, user_factors=users, counts=counts, alpha0=ALPHA0)
+
+
+def _tastes(fitted: tuple[np.ndarray, np.ndarray, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    _, users, counts = fitted
+    weights = counts / (counts + fold_in.TELLING)
+    return np.average(users, axis=0, weights=weights), np.cov(users.T, aweights=weights, ddof=0)
+
+
+def _posterior(
+    fitted: tuple[np.ndarray, np.ndarray, np.ndarray], rows: np.ndarray, targets: np.ndarray, n: int
+) -> np.ndarray:
+    """The minimum of the docstring's function for n films, in the basis of the fit, float64."""
+    items = fitted[0][:N_RATED].astype(np.float64)
+    average, spread = _tastes(fitted)
+    pull = fold_in.NOISE * np.linalg.inv(spread)
+    a = n / (n + fold_in.PATIENCE) * ALPHA0 * items.T @ items + rows.T @ rows + pull
+    return np.asarray(np.linalg.solve(a, rows.T @ targets + pull @ average))
+
+
+@pytest.mark.parametrize("n", [0, 1, 4, 6, 7, 30])
+def test_scores_are_those_of_the_function_that_is_minimised(
+    fitted: tuple[np.ndarray, np.ndarray, np.ndarray], model: FactorModel, n: int
+) -> None:
+    rng = np.random.default_rng(n)
+    item_idx = np.sort(rng.permutation(N_RATED)[:n])
+    history = History.of(item_idx, rng.integers(1, 11, n) / 2)
+    items = fitted[0].astype(np.float64)
+    expected = items @ _posterior(fitted, items[item_idx], graded(history.stars), n)
+    found = model.item_factors @ model.user_factors(history)
+    np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-3)
+
+
+def test_standardising_is_over_the_films_that_took_part(model: FactorModel) -> None:
+    users = np.stack([model.user_factors(History.of(films)) for films in ([1, 5, 9], [2])], axis=1)
+    scores = model.item_factors[:N_RATED] @ users
+    mean, deviation = model.standardise(users)
+    np.testing.assert_allclose(mean, scores.mean(axis=0), rtol=1e-3, atol=1e-5)
+    np.testing.assert_allclose(deviation, scores.std(axis=0), rtol=1e-3)
+
+
+@pytest.mark.parametrize("length", [1, 4])
+def test_effects_are_what_leaving_a_film_out_does_to_the_scores(
+    fitted: tuple[np.ndarray, np.ndarray, np.ndarray], model: FactorModel, length: int
+) -> None:
+    history = History.of([1, 5, 9, 30][:length], [5, 0.5, 4, 3][:length])
+    films = np.array([2, 17, 33], np.int32)
+    effects = model.effects(history, films)
+    items = fitted[0].astype(np.float64)
+    rows, targets = items[history.item_idx], graded(history.stars)
+
+    def scores(keep: np.ndarray) -> np.ndarray:
+        everything = items[:N_RATED] @ _posterior(fitted, rows[keep], targets[keep], length)
+        return np.asarray((everything[films] - everything.mean()) / everything.std())
+
+    whole = scores(np.arange(length))
+    for left_out in range(length):
+        without = scores(np.delete(np.arange(length), left_out))
+        np.testing.assert_allclose(effects[left_out], whole - without, rtol=2e-3, atol=2e-3)
+
+
+def test_users_of_few_ratings_say_little_of_how_tastes_are_spread(
+    fitted: tuple[np.ndarray, np.ndarray, np.ndarray],
+) -> None:
+    items, users, counts = fitted
+    rated = np.arange(50) < N_RATED
+    strangers = np.concatenate((users, np.full((1, 6), 1000, np.float32)))
+    known = FactorModel.of(items, rated, user_factors=users, counts=counts, alpha0=ALPHA0)
+    joined = FactorModel.of(items, rated, user_factors=strangers, counts=np.append(counts, 0), alpha0=ALPHA0)
+    np.testing.assert_allclose(known.energy, joined.energy, rtol=1e-6)
