@@ -114,9 +114,9 @@ SIGNALS_OF = """
 """
 SIGNALS = text(SIGNALS_OF.format(user_id=":user_id"))
 SIGNALS_OF_EACH = text(
-    "SELECT member.id, signals.* FROM unnest(CAST(:user_ids AS bigint[])) AS member (id) "
+    "SELECT member.id, signals.* FROM unnest(CAST(:user_ids AS bigint[])) AS member (id) "  # noqa: S608
     f"CROSS JOIN LATERAL ({SIGNALS_OF.format(user_id='member.id')}) "
-    "AS signals (movie_ids, stars, timestamps, hidden)"  # noqa: S608 - all of it stands here
+    "AS signals (movie_ids, stars, timestamps, hidden)"
 )
 
 

@@ -79,9 +79,9 @@ KNOWN = """
 """
 HISTORY = text(KNOWN.format(user_id=":user_id"))
 HISTORIES = text(
-    "SELECT member.id, history.* FROM unnest(CAST(:user_ids AS bigint[])) AS member (id) "
+    "SELECT member.id, history.* FROM unnest(CAST(:user_ids AS bigint[])) AS member (id) "  # noqa: S608
     f"CROSS JOIN LATERAL ({KNOWN.format(user_id='member.id')}) "
-    "AS history (movie_ids, half_stars, rated_at)"  # noqa: S608 - all of it stands here
+    "AS history (movie_ids, half_stars, rated_at)"
 )
 
 History = tuple[NDArray[np.int64], NDArray[np.int16], NDArray[np.int64]]

@@ -10,8 +10,8 @@ def information(log_count: Floats, liked_share: Floats) -> npt.NDArray[np.float6
     """float64 (n,): what an opinion on each film tells, times how likely a newcomer has one.
 
     log_count: (n,), log(1 + ratings). liked_share: (n,), share of ratings that are likes. The product of log
-    popularity and the entropy of the opinions, in bits: Rashid et al., "Getting to Know You: Learning New User
-    Preferences in Recommender Systems", IUI 2002, section 3.4. A film that all like tells nothing of anyone.
+    popularity and the entropy of the opinions, in bits: Rashid et al., "Getting to Know You: Learning New
+    User Preferences in Recommender Systems", IUI 2002. A film that all like tells nothing of anyone.
     """
     share = np.clip(np.asarray(liked_share, np.float64), 1e-9, 1 - 1e-9)
     entropy = -share * np.log2(share) - (1 - share) * np.log2(1 - share)
@@ -25,8 +25,8 @@ def interview(
 
     information: float64 (n,), not negative. genres: bool (n, n_genres). Each film is worth its information
     divided, for each of its genres, by one more than the films of that genre asked about so far: the highest
-    averages of d'Hondt, which give genres places in proportion to what their films tell, and early ones to all.
-    A film of several genres counts in each by its share; films of none are a genre of their own.
+    averages of d'Hondt, which give genres places in proportion to what their films tell, and early ones to
+    all. A film of several genres counts in each by its share; films of none are a genre of their own.
     """
     bare = ~genres.any(axis=1, keepdims=True)
     shares = np.concatenate((genres, bare), axis=1).astype(np.float64)  # (n, n_genres + 1)

@@ -1,0 +1,140 @@
+"""Lists for several members at once, which leave none of them out."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from unicodedata import normalize
+
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy import text
+
+from app import feedback, ratings
+from app.db import Sessions
+from app.recommendations import Model, Taste
+from app.snapshot import MovieFilter, Snapshot
+from recommender.groups import together
+from recommender.hybrid import Ranking
+from recommender.index import top
+
+POOL = 500  # each member's best films, among which the group's are looked for
+
+MEMBERS = text(
+    """
+    SELECT id, username, ARRAY(
+        SELECT name FROM favorite_genres JOIN genres ON genres.id = genre_id
+        WHERE user_id = users.id ORDER BY position
+    ) AS favorite_genres
+    FROM users
+    WHERE lower(username) = ANY(SELECT lower(name) FROM unnest(CAST(:usernames AS text[])) AS name)
+        AND (discoverable OR id = :viewer_id)
+    """
+)
+
+
+class UnknownMember(Exception):
+    """There is no such member, or they do not let others find them: it is not told which."""
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    id: int
+    username: str
+    taste: Taste
+
+
+@dataclass(frozen=True, slots=True)
+class GroupPick:
+    """`match_percents` in the order of the members; None where nothing is known."""
+
+    movie_id: int
+    rank: int
+    score: float
+    match_percents: tuple[int | None, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class GroupPicks:
+    picks: list[GroupPick]
+    has_next: bool
+
+
+async def members(
+    sessions: Sessions, viewer_id: int, usernames: Sequence[str], until: datetime | None = None
+) -> list[Member]:
+    """The members of these names, each once, with their tastes as of `until`. Raises UnknownMember."""
+    asked = {normalize("NFKC", name).lower(): name for name in usernames}
+    async with sessions() as session:
+        rows = await session.execute(MEMBERS, {"usernames": list(asked), "viewer_id": viewer_id})
+        found = {row.username.lower(): row for row in rows}
+        for folded, name in asked.items():
+            if folded not in found:
+                raise UnknownMember(f"there is no member {name[:64]!r} whom you could ask along.")
+        ids = [found[folded].id for folded in asked]
+        rated = await ratings.histories(session, ids, until)
+        signals = await feedback.signals_of_each(session, ids, until)
+    return [
+        Member(row.id, row.username, Taste.of(rated[row.id], signals[row.id], tuple(row.favorite_genres)))
+        for row in (found[folded] for folded in asked)
+    ]
+
+
+def recommend(
+    snapshot: Snapshot,
+    model: Model,
+    group: Sequence[Member],
+    wanted: MovieFilter,
+    *,
+    first: int,
+    after_rank: int = 0,
+    rated_since: NDArray[np.int64] | None = None,
+) -> GroupPicks:
+    """Ranks `after_rank` + 1 and on of the group's list: films that none of them has rated or turned down."""
+    allowed = model.allowed(snapshot.mask(wanted))
+    for member in group:
+        never = model.item_idx(np.concatenate((member.taste.movie_ids, member.taste.hidden)))
+        allowed[never[never >= 0]] = False
+    order, suits = ranked(model, group, allowed)
+    ranks = np.arange(after_rank, order.size)
+    if rated_since is not None:
+        ranks = ranks[~np.isin(model.hybrid.item_ids[order[ranks]], rated_since)]
+    shown = ranks[:first]
+    item_idx = order[shown]
+    judged = [model.hybrid.judge(member.taste.history(model), item_idx) for member in group]
+    percents = np.array([judgement.match_percent for judgement in judged]).T
+    picks = [
+        GroupPick(int(model.hybrid.item_ids[film]), int(rank) + 1, float(suits[film]), rounded(theirs))
+        for film, rank, theirs in zip(item_idx, shown, percents, strict=True)
+    ]
+    return GroupPicks(picks, has_next=ranks.size > first)
+
+
+def ranked(
+    model: Model, group: Sequence[Member], allowed: NDArray[np.bool_]
+) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+    """The films that are among the POOL best of any member, int32 (m,), best for the group first; and how
+    well each film suits the group, float32 (n_items,).
+
+    A list's scores are standardised for its member, and so comparable: `recommender.groups.together`.
+    """
+    pool = np.zeros_like(allowed)
+    for member in group:
+        pool[listed(model, member, allowed, POOL).item_idx] = True
+    size = int(pool.sum())
+    scores = np.full((len(group), model.hybrid.n_items), -np.inf, np.float32)
+    for row, member in zip(scores, group, strict=True):
+        ranking = listed(model, member, pool, size)
+        row[ranking.item_idx] = ranking.scores
+    suits = together(scores)
+    return top(suits, size), suits
+
+
+def listed(model: Model, member: Member, allowed: NDArray[np.bool_], k: int) -> Ranking:
+    taste = member.taste
+    return model.hybrid.recommend(
+        taste.history(model), k=k, allowed=allowed, favorite_genres=taste.favorite_genres
+    )
+
+
+def rounded(percents: NDArray[np.float32]) -> tuple[int | None, ...]:
+    return tuple(None if np.isnan(percent) else round(float(percent)) for percent in percents)

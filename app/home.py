@@ -1,0 +1,136 @@
+"""The page a member lands on: what it is made from, and the films of a shelf, page by page."""
+
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy import select
+
+from app import diary, recommendations
+from app.db import Sessions
+from app.recommendations import Match, Model, Pick, Reason, Taste
+from app.shelves import LONG_AGO, LONGEST, Kind, Shelf, Shelving, dealt
+from app.snapshot import Snapshot
+from app.tables import MovieStats
+from recommender.interactions import History
+
+YOU_LOVED_IT = "YOU_LOVED_IT"
+TRENDS = (
+    select(MovieStats.movie_id, MovieStats.trend)
+    .where(MovieStats.trend > 0)
+    .order_by(MovieStats.trend.desc(), MovieStats.movie_id.desc())
+    .limit(LONGEST)
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Behind which film of a shelf: how many were shown, its place in the shelf's own order, score and id."""
+
+    rank: int
+    place: int
+    score: float
+    movie_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class ShelfPage:
+    """Films, and after each of them the standing from which the shelf goes on."""
+
+    picks: list[tuple[Pick, Standing]]
+    has_next: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Home:
+    shelving: Shelving
+    shelves: list[Shelf]
+
+    def page(
+        self,
+        shelf: Shelf,
+        first: int,
+        after: Standing | None = None,
+        rated_since: frozenset[int] = frozenset(),
+    ) -> ShelfPage:
+        """The next `first` films of the shelf; those rated since the page was first shown are left out."""
+        ids = self.shelving.model.hybrid.item_ids[shelf.item_idx]
+        places = [
+            place
+            for place in shelf.dealt
+            if int(ids[place]) not in rated_since and (after is None or self._follows(shelf, place, after))
+        ]
+        shown = np.array(places[:first], np.int32)
+        matches = self._matches(shelf, shelf.item_idx[shown])
+        rank = after.rank if after else 0
+        picks = []
+        for place, match in zip(shown.tolist(), matches, strict=True):
+            rank += 1
+            movie_id, score = int(ids[place]), float(shelf.scores[place])
+            picks.append((Pick(movie_id, rank, score, match), Standing(rank, place, score, movie_id)))
+        return ShelfPage(picks, has_next=len(places) > first)
+
+    def _follows(self, shelf: Shelf, place: int, after: Standing) -> bool:
+        """Trends move between two pages, but rise only: what stands below a trend now has stood below it."""
+        if shelf.kind is not Kind.TRENDING:
+            return place > after.place
+        movie_id = int(self.shelving.model.hybrid.item_ids[shelf.item_idx[place]])
+        return (float(shelf.scores[place]), movie_id) < (after.score, after.movie_id)
+
+    def _matches(self, shelf: Shelf, item_idx: NDArray[np.int32]) -> list[Match]:
+        """Films that the member has rated are judged as if they had not."""
+        model, history = self.shelving.model, self.shelving.history
+        if shelf.kind is not Kind.REDISCOVER:
+            return recommendations.judged(model, history, item_idx)
+        apart = ~np.isin(history.item_idx, item_idx)
+        rest = History(history.item_idx[apart], history.stars[apart], history.timestamps[apart])
+        told = {int(film): loved(self.shelving.taste, model, int(film)) for film in item_idx}
+        matches = recommendations.judged(model, rest, item_idx)
+        return [
+            replace(match, reasons=reasons) if (reasons := told[film]) else match
+            for film, match in zip(item_idx.tolist(), matches, strict=True)
+        ]
+
+
+def loved(taste: Taste, model: Model, film: int) -> tuple[Reason, ...]:
+    """That the member gave the film its stars, and when; nothing for a film they have not rated."""
+    (places,) = np.nonzero(taste.movie_ids[: taste.rated] == model.hybrid.item_ids[film])
+    if not places.size:
+        return ()
+    year = datetime.fromtimestamp(int(taste.timestamps[places[0]]), UTC).year
+    return (Reason(YOU_LOVED_IT, f"{taste.stars[places[0]]:g} stars in {year}", None),)
+
+
+async def home(
+    sessions: Sessions,
+    snapshot: Snapshot,
+    model: Model,
+    user_id: int | None,
+    *,
+    count: int,
+    per_shelf: int,
+    now: datetime,
+) -> Home:
+    """At most `count` shelves for a member, or for nobody, as of `now`; at most five statements."""
+    taste = recommendations.taste_for_likes(())
+    if user_id is not None:
+        taste = await recommendations.taste_of(sessions, user_id, now)
+    lately: set[int] = set()
+    async with sessions() as session:
+        rows = (await session.execute(TRENDS)).all()
+        trends = (
+            np.array([row.movie_id for row in rows], np.int64),
+            np.log(np.array([row.trend for row in rows], np.float64)),
+        )
+        shelving = Shelving(snapshot, model, taste, now, trends)
+        old = taste.movie_ids[shelving.loved_long_ago()].tolist()
+        if user_id is not None and old:
+            lately = await diary.watched_since(session, user_id, now - LONG_AGO, old)
+    shelving = replace(shelving, lately=frozenset(lately))
+    shelves = shelving.shelves(count)
+    hands = dealt(shelves, per_shelf)
+    return Home(
+        shelving,
+        [replace(shelf, dealt=tuple(hand)) for shelf, hand in zip(shelves, hands, strict=True) if hand],
+    )
