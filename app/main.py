@@ -6,25 +6,25 @@ import logging
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from typing import TypedDict
+from typing import Any, TypedDict
 
 import uvicorn
 from sqlalchemy import text
 from starlette.applications import Starlette
-from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
-from starlette.routing import BaseRoute, Route
+from starlette.requests import HTTPConnection, Request
+from starlette.responses import JSONResponse
+from starlette.routing import BaseRoute, Route, WebSocketRoute
 from starlette.types import ASGIApp
-from starlette.websockets import WebSocket
-from strawberry.asgi import GraphQL
 
 from app import graphiql, live, terminal
 from app.changes import Changes
 from app.db import Sessions, create_engine, sessionmaker
+from app.endpoint import Endpoint
+from app.endpoint.documents import Documents, InvalidDocuments, RememberedDocuments, trusted_documents
 from app.live import Live
 from app.settings import Settings
 from schema import schema
-from schema.context import Context, bearer_token, client_of
+from schema.context import Context, client_of
 
 GRACE_SECONDS = 10  # for requests under way when the process is told to stop
 
@@ -38,22 +38,17 @@ class State(TypedDict):
     changes: Changes
 
 
-class GraphQLEndpoint(GraphQL[Context, None]):
-    async def get_context(
-        self,
-        request: Request | WebSocket,
-        response: Response | WebSocket,  # noqa: ARG002 - the view's signature
-    ) -> Context:
-        state = request.state
-        return Context(
-            state.settings,
-            state.sessions,
-            state.live.served,
-            bearer_token(request),
-            state.live,
-            state.changes,
-            client_of(request),
-        )
+def context_of(connection: HTTPConnection, token: str | None) -> Context:
+    state = connection.state
+    return Context(
+        state.settings,
+        state.sessions,
+        state.live.served,
+        token,
+        state.live,
+        state.changes,
+        client_of(connection),
+    )
 
 
 def create_app(settings: Settings, database_url: str) -> Starlette:
@@ -78,16 +73,33 @@ def create_app(settings: Settings, database_url: str) -> Starlette:
             await asyncio.wait(tasks)
             await engine.dispose()
 
-    endpoint: ASGIApp = GraphQLEndpoint(schema, graphql_ide=None, allow_queries_via_get=True)
+    documents: Documents = RememberedDocuments()
+    if settings.trusted_documents is not None:
+        documents = trusted_documents(settings.trusted_documents, schema._schema)  # noqa: SLF001 - graphql-core's
+    stopping = asyncio.Event()
+    endpoint: ASGIApp = Endpoint(
+        schema, documents, context_of, cache_seconds=settings.cache_seconds, stopping=stopping
+    )
     routes: list[BaseRoute] = [Route("/healthz", healthz), Route("/readyz", readyz)]
     if settings.graphiql:
         endpoint = graphiql.PageOr(endpoint)
         routes.append(graphiql.files())
-    return Starlette(routes=[Route("/graphql", endpoint), *routes], lifespan=lifespan)
+    graphql = (Route("/graphql", endpoint), WebSocketRoute("/graphql", endpoint))
+    app = Starlette(routes=[*graphql, *routes], lifespan=lifespan)
+    app.state.stopping = stopping
+    return app
 
 
 class Server(uvicorn.Server):
-    """Tells the addresses once it truly listens."""
+    """Tells the addresses once it truly listens, and streams when it stops."""
+
+    def __init__(self, app: Starlette, **options: Any) -> None:
+        super().__init__(uvicorn.Config(app, **options))
+        self.stopping: asyncio.Event = app.state.stopping
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self.stopping.set()
+        await super().shutdown(sockets)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
@@ -100,8 +112,12 @@ class Server(uvicorn.Server):
 
 def run(settings: Settings, database_url: str) -> None:
     """Serve until a signal says stop."""
-    config = uvicorn.Config(
-        create_app(settings, database_url),
+    try:
+        app = create_app(settings, database_url)
+    except InvalidDocuments as error:
+        raise terminal.fail(str(error)) from None
+    server = Server(
+        app,
         host=settings.host,
         port=settings.port,
         log_config=None,
@@ -112,7 +128,7 @@ def run(settings: Settings, database_url: str) -> None:
         timeout_graceful_shutdown=GRACE_SECONDS,
     )
     with suppress(KeyboardInterrupt):
-        Server(config).run()
+        server.run()
 
 
 async def healthz(_: Request) -> JSONResponse:

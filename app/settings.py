@@ -4,7 +4,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, PositiveFloat, PositiveInt, SecretStr, model_validator
+from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 MIN_SECRET_KEY_LENGTH = 32
@@ -43,6 +43,12 @@ class Settings(BaseSettings):
     statement_timeout_ms: PositiveInt = Field(10_000, description="longest a statement of a request may take")
     poll_seconds: PositiveFloat = Field(
         0.5, description="how often a process looks for a newly activated model or changed films"
+    )
+    cache_seconds: NonNegativeInt = Field(
+        60, description="how long shared caches may keep a signed-out answer to a GET; `0` is not at all"
+    )
+    trusted_documents: Path | None = Field(
+        None, description="JSON file of documents by id, or Apollo's manifest: no others are answered then"
     )
     graphiql: bool = Field(True, description="serve the GraphiQL explorer at `/graphql`")
     log_level: Literal["debug", "info", "warning", "error"] = Field(

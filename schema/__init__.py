@@ -1,6 +1,7 @@
 """The GraphQL surface: types and resolvers, with no SQL and no scoring of their own."""
 
 import strawberry
+from graphql import GraphQLError
 from strawberry.extensions import ParserCache, ValidationCache
 from strawberry.schema.config import StrawberryConfig
 
@@ -11,11 +12,17 @@ from schema.subscription import Subscription
 
 CACHED_DOCUMENTS = 1_000
 
-schema = strawberry.Schema(
+
+class Schema(strawberry.Schema):
+    def process_errors(self, errors: list[GraphQLError], execution_context: object = None) -> None:
+        """PresentErrors logs what is ours to mend; what callers do wrong is told to them."""
+
+
+schema = Schema(
     query=Query,
     mutation=Mutation,
     subscription=Subscription,
-    config=StrawberryConfig(auto_camel_case=True),
+    config=StrawberryConfig(auto_camel_case=True, enable_experimental_incremental_execution=True),
     extensions=[
         PresentErrors,
         lambda: ParserCache(maxsize=CACHED_DOCUMENTS),

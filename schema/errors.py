@@ -8,6 +8,7 @@
 import enum
 import logging
 from collections.abc import Iterator
+from typing import Protocol
 from uuid import uuid4
 
 import psycopg.errors
@@ -15,8 +16,10 @@ import sqlalchemy.exc
 import strawberry
 from graphql import ExecutionResult as GraphQLExecutionResult
 from graphql import GraphQLError
+from graphql.execution import SubsequentIncrementalExecutionResult
 from strawberry.extensions import SchemaExtension
-from strawberry.types.execution import ExecutionResult
+from strawberry.schema.exceptions import CannotGetOperationTypeError, InvalidOperationTypeError
+from strawberry.types.execution import ExecutionResult, StreamExecutionResult
 
 log = logging.getLogger("marquee.graphql")
 
@@ -28,6 +31,8 @@ class ErrorCode(enum.StrEnum):
     RATE_LIMITED = enum.auto()
     QUERY_TOO_COMPLEX = enum.auto()
     TIMEOUT = enum.auto()
+    PERSISTED_QUERY_NOT_FOUND = enum.auto()
+    UNTRUSTED_DOCUMENT = enum.auto()
     SERVICE_UNAVAILABLE = enum.auto()
     INTERNAL = enum.auto()
 
@@ -57,7 +62,7 @@ def present(error: GraphQLError) -> GraphQLError:
         original = original.original_error
     # A date beyond the calendar overflows where the scalar is read, before there is a path.
     unreadable = error.path is None and isinstance(original, OverflowError)
-    if original is None or isinstance(original, GraphQLError) or unreadable:
+    if original is None or isinstance(original, GraphQLError | NotAsked) or unreadable:
         if isinstance(original, CallerError):
             error.extensions = original.extensions
         # What is left without a code comes from parsing, validation or coercion of the caller's input.
@@ -87,9 +92,30 @@ def masked(
     )
 
 
+# An operation that the document does not have, or that may not be asked in this way.
+NotAsked = CannotGetOperationTypeError | InvalidOperationTypeError
+
+
+class HasErrors(Protocol):
+    errors: list[GraphQLError] | None
+
+
 class PresentErrors(SchemaExtension):
     def on_operation(self) -> Iterator[None]:
         yield
         result = self.execution_context.result
-        if isinstance(result, ExecutionResult | GraphQLExecutionResult) and result.errors:
-            result.errors = [present(error) for error in result.errors]
+        if isinstance(result, ExecutionResult | GraphQLExecutionResult):
+            present_all(result)
+
+    def on_stream_result(self, result: StreamExecutionResult) -> None:  # type: ignore[override]
+        """Each result of a stream, and each deferred part of one, on its way out."""
+        if isinstance(result, SubsequentIncrementalExecutionResult):
+            for part in (*(result.incremental or ()), *(result.completed or ())):
+                present_all(part)
+        else:
+            present_all(result)
+
+
+def present_all(result: HasErrors) -> None:
+    if result.errors:
+        result.errors = [present(error) for error in result.errors]

@@ -1,0 +1,106 @@
+"""What a client asks: a GraphQL request's parameters, in a body, an address or a websocket's message."""
+
+import hashlib
+from dataclasses import dataclass
+from typing import Any, Self
+
+import orjson
+from starlette.requests import Request
+
+from schema.errors import CallerError, ErrorCode
+
+
+class Refused(Exception):
+    """A request that is answered with this status and error, whatever media type the client accepts."""
+
+    def __init__(self, message: str, status: int = 400, headers: dict[str, str] | None = None) -> None:
+        super().__init__(message)
+        self.error = CallerError(message)
+        self.status = status
+        self.headers = headers or {}
+
+
+@dataclass(frozen=True, slots=True)
+class GraphQLRequest:
+    """`document_id` names a stored document: the SHA-256 of its text, or a trusted document's id."""
+
+    query: str | None
+    operation_name: str | None
+    variables: dict[str, Any] | None
+    extensions: dict[str, Any] | None
+    document_id: str | None
+
+    @classmethod
+    def of(cls, parameters: object) -> Self:
+        """Raises Refused for parameters that are not as GraphQL over HTTP has them."""
+        if isinstance(parameters, list):
+            raise Refused("Batches are not answered: send each operation by itself.")
+        if not isinstance(parameters, dict):
+            raise Refused("A GraphQL request must be a JSON object.")
+        extensions = given(parameters, "extensions", dict, "an object")
+        document_id = given(parameters, "documentId", str, "a string")
+        return cls(
+            query=given(parameters, "query", str, "a string"),
+            operation_name=given(parameters, "operationName", str, "a string"),
+            variables=given(parameters, "variables", dict, "an object"),
+            extensions=extensions,
+            document_id=persisted_id(extensions)
+            if document_id is None
+            else document_id.removeprefix("sha256:"),
+        )
+
+
+async def read(request: Request) -> GraphQLRequest:
+    """The request in an HTTP request. Raises Refused."""
+    if request.method == "GET":
+        parameters: dict[str, Any] = dict(request.query_params)
+        for name in ("variables", "extensions"):
+            if parameters.get(name):
+                parameters[name] = decoded(parameters[name], f"`{name}`")
+            else:
+                parameters.pop(name, None)
+        return GraphQLRequest.of(parameters)
+    if request.method != "POST":
+        raise Refused("GraphQL is asked by GET or POST.", 405, {"Allow": "GET, POST"})
+    media_type, _, charset = request.headers.get("content-type", "").lower().partition(";")
+    if media_type.strip() != "application/json" or charset.strip() not in (
+        "",
+        "charset=utf-8",
+        'charset="utf-8"',
+    ):
+        raise Refused("The body must be JSON: send `Content-Type: application/json`.", 415)
+    return GraphQLRequest.of(decoded(await request.body(), "The body"))
+
+
+def decoded(text: str | bytes, what: str) -> Any:
+    try:
+        return orjson.loads(text)
+    except ValueError as error:
+        raise Refused(f"{what} is not JSON: {error}.") from None
+
+
+def given(parameters: dict[str, Any], name: str, kind: type, description: str) -> Any:
+    value = parameters.get(name)
+    if value is not None and not isinstance(value, kind):
+        raise Refused(f"`{name}` must be {description}.")
+    return value
+
+
+def persisted_id(extensions: dict[str, Any] | None) -> str | None:
+    """The hash by which Apollo's clients name a document."""
+    persisted = (extensions or {}).get("persistedQuery")
+    if persisted is None:
+        return None
+    sha256 = persisted.get("sha256Hash") if isinstance(persisted, dict) else None
+    if not isinstance(sha256, str) or persisted.get("version") != 1:
+        raise Refused("`extensions.persistedQuery` must have `version` 1 and a `sha256Hash`.")
+    return sha256
+
+
+def sha256_of(query: str) -> str:
+    return hashlib.sha256(query.encode(errors="surrogatepass")).hexdigest()
+
+
+def unknown_document() -> CallerError:
+    """Its message and code are those by which clients know to send the text as well."""
+    return CallerError("PersistedQueryNotFound", ErrorCode.PERSISTED_QUERY_NOT_FOUND)

@@ -1,0 +1,143 @@
+"""Operations over a websocket, by the protocol `graphql-transport-ws`.
+
+The client says who it is in the payload of `connection_init`: `{"Authorization": "Bearer ..."}`, under any
+capitalisation; or, where it can, by that header of the handshake.
+"""
+
+import logging
+from collections.abc import Callable
+from contextlib import aclosing
+from datetime import timedelta
+from typing import Any, cast
+
+import orjson
+from starlette.requests import HTTPConnection
+from starlette.websockets import WebSocket
+from strawberry.asgi import ASGIWebSocketAdapter
+from strawberry.exceptions import ConnectionRejectionError
+from strawberry.http.websocket_origin import is_same_origin
+from strawberry.schema import BaseSchema
+from strawberry.subscriptions import GRAPHQL_TRANSPORT_WS_PROTOCOL
+from strawberry.subscriptions.protocols.graphql_transport_ws.handlers import (
+    BaseGraphQLTransportWSHandler,
+    Operation,
+)
+from strawberry.subscriptions.protocols.graphql_transport_ws.types import Message
+from strawberry.types.execution import PreExecutionError
+from strawberry.types.unset import UNSET
+
+from app.endpoint.documents import Documents
+from app.endpoint.execution import results_of
+from app.endpoint.request import GraphQLRequest, Refused
+from app.endpoint.streams import Pieces, encoded
+from schema.context import Context, bearer_token, token_in
+from schema.errors import CallerError
+
+INIT_SECONDS = timedelta(seconds=10)
+MAX_OPERATIONS = 100  # at once, on one connection
+POLICY_VIOLATION = 1008
+NO_SUCH_PROTOCOL = 4406
+
+ContextOf = Callable[[HTTPConnection, str | None], Context]
+
+log = logging.getLogger("marquee.websocket")
+
+
+class Connection:
+    """What the operations of one websocket share. Each of them reads the world as it is when it begins."""
+
+    def __init__(self, context_of: ContextOf, websocket: WebSocket) -> None:
+        self.context_of = context_of
+        self.websocket = websocket
+        self.token = bearer_token(websocket)
+        self.connection_params: dict[str, object] = {}
+
+    def fresh_context(self) -> Context:
+        return self.context_of(self.websocket, self.token)
+
+
+class Codec:
+    """JSON and the greeting, as the protocol's handler asks for them."""
+
+    def decode_json(self, data: str) -> object:
+        return orjson.loads(data)
+
+    def encode_json(self, data: object) -> str:
+        return encoded(data)
+
+    async def on_ws_connect(self, connection: Connection) -> object:
+        params = {name.lower(): value for name, value in connection.connection_params.items()}
+        if isinstance(sent := params.get("authorization"), str):
+            connection.token = token_in(sent)
+        try:
+            await connection.fresh_context().viewer()
+        except CallerError:
+            raise ConnectionRejectionError from None
+        return UNSET
+
+
+class Handler(BaseGraphQLTransportWSHandler[Any, None]):
+    documents: Documents
+
+    async def handle_message(self, message: Any) -> None:
+        if not isinstance(message, dict) or not isinstance(message.get("id", ""), str):
+            await self.handle_invalid_message("A message must be an object, and its id a string")
+            return
+        await super().handle_message(cast("Message", message))
+
+    async def handle_subscribe(self, message: Any) -> None:
+        if self.connection_acknowledged:
+            try:
+                request = GraphQLRequest.of(message["payload"])
+                query = self.documents.text(request)
+            except (Refused, CallerError) as refused:
+                error = refused.error if isinstance(refused, Refused) else refused
+                await self.send_message({"id": message["id"], "type": "error", "payload": [error.formatted]})
+                return
+            message = {**message, "payload": {**message["payload"], "query": query}}
+        await super().handle_subscribe(message)
+
+    async def run_operation(self, operation: Operation[Any, None]) -> None:
+        request = GraphQLRequest(
+            operation.query, operation.operation_name, operation.variables, extensions=None, document_id=None
+        )
+        results = results_of(self.schema, operation.query, request, self.context.fresh_context())
+        pieces = Pieces()
+        async with aclosing(results):
+            async for result in results:
+                if isinstance(result, PreExecutionError):
+                    await operation.send_initial_errors(result.errors or [])
+                    return
+                payload: Any = pieces.of(result)
+                await operation.send_operation_message(
+                    {"id": operation.id, "type": "next", "payload": payload}
+                )
+        await operation.send_operation_message({"id": operation.id, "type": "complete"})
+
+
+async def serve(
+    websocket: WebSocket, schema: BaseSchema, documents: Documents, context_of: ContextOf
+) -> None:
+    """One connection, from handshake to close."""
+    origin = websocket.headers.get("origin")
+    if origin is not None and not is_same_origin(origin, websocket.headers.get("host")):
+        log.warning("refused a websocket from a page of %r", origin)
+        await websocket.close(POLICY_VIOLATION)  # before it is accepted: the handshake is answered by 403
+        return
+    if GRAPHQL_TRANSPORT_WS_PROTOCOL not in websocket["subprotocols"]:
+        await websocket.accept()
+        await websocket.close(NO_SUCH_PROTOCOL, "Subprotocol not acceptable")
+        return
+    await websocket.accept(GRAPHQL_TRANSPORT_WS_PROTOCOL)
+    codec: Any = Codec()
+    handler = Handler(
+        view=codec,
+        websocket=ASGIWebSocketAdapter(codec, websocket, websocket),
+        context=Connection(context_of, websocket),
+        root_value=None,
+        schema=schema,
+        connection_init_wait_timeout=INIT_SECONDS,
+        max_subscriptions_per_connection=MAX_OPERATIONS,
+    )
+    handler.documents = documents
+    await handler.handle()
