@@ -15,7 +15,7 @@ import orjson
 import typer
 from pydantic import SecretStr, ValidationError
 
-from app import terminal
+from app import research_commands, terminal
 from app.db import psycopg_url
 from app.embedded import EmbeddedPostgresError, embedded_postgres
 from app.settings import Settings
@@ -29,6 +29,7 @@ app = typer.Typer(
 )
 seed_app = typer.Typer(help="Load films, members and ratings.", no_args_is_help=True)
 app.add_typer(seed_app, name="seed")
+app.add_typer(research_commands.research)
 
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 
@@ -173,8 +174,21 @@ def print_report(report: Report) -> None:
 
 
 @app.command()
-def train(json: Json = False) -> None:
-    """Train on all ratings and make the new model the active one; running services pick it up."""
+def train(
+    data: research_commands.Data = None,
+    out: research_commands.ModelOut = None,
+    content: research_commands.Content = None,
+    settings_file: research_commands.SettingsFile = None,
+    json: Json = False,
+) -> None:
+    """Train on all ratings and make the new model the active one; running services pick it up.
+
+    With --data and --out, train on files and write the model to a folder, without a database.
+    """
+    if data is not None:
+        result = research_commands.train_on_files(data, out, content or [], settings_file)
+        show(result if json else f"The model is in {out}.", json=json)
+        return
     from app import training  # noqa: PLC0415 - brings the recommender
 
     with database() as (settings, url), terminal.progress("Training") as progress:

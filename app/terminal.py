@@ -42,5 +42,5 @@ def start_log(level: str) -> None:
 
 
 def fail(message: str) -> typer.Exit:
-    console.print(message, style="red", markup=False)
+    console.print(message, style="red", markup=False, soft_wrap=True)
     return typer.Exit(1)

@@ -60,15 +60,15 @@ def load_movielens(
 
 def read_movielens(source: Traversable, report: Report, progress: Progress) -> Dataset:
     if movies := find(source, "movies.csv"):
-        films = dict(_csv_films(movies, report))
+        films = dict(csv_films(movies, report))
         if links := find(source, "links.csv"):
-            films = _linked(films, links, report)
+            films = linked(films, links, report)
         ratings, layout = find(source, "ratings.csv"), RatingFormat()
     elif movies := find(source, "movies.dat"):
-        films = dict(_dat_films(movies, report))
+        films = dict(dat_films(movies, report))
         ratings, layout = find(source, "ratings.dat"), RatingFormat(separator=b"::", header=False)
     elif movies := find(source, "u.item"):
-        films = dict(_item_films(movies, find(source, "u.genre"), report))
+        films = dict(item_films(movies, find(source, "u.genre"), report))
         ratings, layout = find(source, "u.data"), RatingFormat(separator=b"\t", header=False)
     else:
         raise SourceError(f"{source} has no movies.csv, movies.dat or u.item: it is no MovieLens data set")
@@ -112,7 +112,7 @@ class FilmRows:
         return None
 
 
-def _csv_films(file: Traversable, report: Report) -> Iterator[tuple[int, Film]]:
+def csv_films(file: Traversable, report: Report) -> Iterator[tuple[int, Film]]:
     rows = FilmRows(file, report)
     for line, row in csv_rows(file, ("movieId", "title", "genres"), report):
         number = rows.accept(line, row["movieId"], row["title"], ",".join(row.values()))
@@ -120,7 +120,7 @@ def _csv_films(file: Traversable, report: Report) -> Iterator[tuple[int, Film]]:
             yield number, _film(row["title"], row["genres"], number)
 
 
-def _dat_films(file: Traversable, report: Report) -> Iterator[tuple[int, Film]]:
+def dat_films(file: Traversable, report: Report) -> Iterator[tuple[int, Film]]:
     rows = FilmRows(file, report)
     for line, values in separated_rows(file, "::", 3, report):
         number = rows.accept(line, values[0], values[1], "::".join(values))
@@ -128,7 +128,7 @@ def _dat_films(file: Traversable, report: Report) -> Iterator[tuple[int, Film]]:
             yield number, _film(values[1], values[2], number)
 
 
-def _item_films(
+def item_films(
     file: Traversable, genre_file: Traversable | None, report: Report
 ) -> Iterator[tuple[int, Film]]:
     """100K numbers its films in its own way, so they are known by title and year."""
@@ -172,21 +172,22 @@ def _day(text: str) -> date | None:
     return None if (day.day, day.month) == (1, 1) else day
 
 
-def _linked(films: Films, file: Traversable, report: Report) -> Films:
-    linked: Films = dict(films)
+def linked(films: Films, file: Traversable, report: Report) -> Films:
+    """The films with the ids of IMDb and TMDB that links.csv has for them."""
+    together: Films = dict(films)
     for line, row in csv_rows(file, ("movieId", "imdbId", "tmdbId"), report):
         film_id, imdb_id, tmdb_id = (row[name].strip() for name in ("movieId", "imdbId", "tmdbId"))
         if not all(value.isdecimal() or not value for value in (imdb_id, tmdb_id)) or not film_id.isdecimal():
             report.skip(NOT_AN_ID, str(file), line, ",".join(row.values()))
-        elif (film := linked.get(int(film_id))) is None:
+        elif (film := together.get(int(film_id))) is None:
             report.skip(LINK_WITHOUT_FILM, str(file), line, ",".join(row.values()))
         else:
-            linked[int(film_id)] = replace(
+            together[int(film_id)] = replace(
                 film,
                 imdb_id=imdb_title_id(imdb_id) if imdb_id else None,
                 tmdb_id=int(tmdb_id) if tmdb_id else None,
             )
-    return linked
+    return together
 
 
 def imdb_title_id(number: str) -> str:

@@ -22,6 +22,14 @@ from seeds.report import Progress, Report, SourceError
 BLOCK_BYTES = 16 << 20
 BOM = b"\xef\xbb\xbf"
 FIELDS = ("userId", "movieId", "rating", "timestamp")
+# What the columns are called elsewhere, in small letters without underscores.
+OTHER_NAMES = {
+    "user": "userid",
+    "itemid": "movieid",
+    "item": "movieid",
+    "movie": "movieid",
+    "stars": "rating",
+}
 LAST_SECOND = 4_102_444_800  # 2100-01-01: what lies beyond is not in seconds
 
 _INT64_MAX = (1 << 63) - 1
@@ -40,6 +48,9 @@ class RatingFormat:
     separator: bytes = b","
     header: bool = True
     half_stars_per_unit: int = 2  # 2 for stars, 1 for a scale of ten
+    columns: tuple[str, ...] = FIELDS  # what is read; the rest is 0
+    optional: frozenset[str] = frozenset()  # of `columns`: 0 where the file does not have them
+    zero_is_lowest: bool = False  # a rating of 0 is half a star, instead of off the scale
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +88,7 @@ class _Table:
     file: Traversable
     layout: RatingFormat
     report: Report
-    order: list[int]  # where each of FIELDS stands
+    order: dict[str, int]  # where each of FIELDS stands that the file has
     width: int  # fields in a row
 
 
@@ -87,17 +98,21 @@ def read_ratings(file: Traversable, layout: RatingFormat, report: Report, progre
     Raises:
         SourceError: the header lacks a column.
     """
+    return latest(read_rows(file, layout, report, progress), file, report)
+
+
+def read_rows(file: Traversable, layout: RatingFormat, report: Report, progress: Progress) -> RatingRows:
+    """All rows that can be used, in the order of the file, pairs that stand there twice too."""
     parts = [_EMPTY]
     with file.open("rb") as raw:
         size, done = _size(file), 0
-        names = _header(raw, file) if layout.header else list(FIELDS)
-        table = _Table(file, layout, report, [names.index(name) for name in FIELDS], len(names))
+        order, width = _columns(raw, file, layout)
+        table = _Table(file, layout, report, order, width)
         for line, block in _blocks(raw, 2 if layout.header else 1):
             parts.append(_parse_whole(block, line, table) or _parse_by_row(block, line, table))
             done += len(block)
             progress(f"reading {file.name}", min(1.0, done / size))
-    rows = RatingRows(*(np.concatenate(c) for c in zip(*(part.columns() for part in parts), strict=True)))
-    return latest(rows, file, report)
+    return RatingRows(*(np.concatenate(c) for c in zip(*(part.columns() for part in parts), strict=True)))
 
 
 def _size(file: Traversable) -> int:
@@ -106,12 +121,26 @@ def _size(file: Traversable) -> int:
     return file.stat().st_size if isinstance(file, Path) else 1
 
 
-def _header(raw: IO[bytes], file: Traversable) -> list[str]:
-    line = raw.readline().removeprefix(BOM).decode("utf-8", "replace")
-    names = [name.strip().strip('"') for name in line.split(",")]
-    if missing := [name for name in FIELDS if name not in names]:
+def _columns(raw: IO[bytes], file: Traversable, layout: RatingFormat) -> tuple[dict[str, int], int]:
+    """Where each of FIELDS stands, and the number of columns; the header, if there is one, is read past."""
+    line = raw.readline().removeprefix(BOM).decode("utf-8", "replace").rstrip("\r\n")
+    names = [name.strip().strip('"') for name in line.split(layout.separator.decode())]
+    if not layout.header:
+        raw.seek(0)
+        least = sum(name not in layout.optional for name in layout.columns)
+        width = max(len(names), least) if layout.optional else len(layout.columns)
+        return dict(zip(layout.columns, range(width), strict=False)), width
+    known = [column_name(name) for name in names]
+    order = {name: known.index(name.lower()) for name in layout.columns if name.lower() in known}
+    if missing := [name for name in layout.columns if name not in order and name not in layout.optional]:
         raise SourceError(f"{file}: no column {', '.join(missing)}; there are {', '.join(names)}")
-    return names
+    return order, len(names)
+
+
+def column_name(text: str) -> str:
+    """In small letters, the one of FIELDS that a name stands for; else the name itself."""
+    plain = text.strip().lower().replace("_", "")
+    return OTHER_NAMES.get(plain, plain)
 
 
 def _blocks(raw: IO[bytes], line: int) -> Iterator[tuple[int, bytes]]:
@@ -129,8 +158,7 @@ def _parse_whole(block: bytes, line: int, table: _Table) -> RatingRows | None:
     separator = table.layout.separator
     if len(separator) > 1:  # pyarrow splits at one character only
         block, separator = block.replace(separator, b"\t"), b"\t"
-    chosen = [str(at) for at in table.order]
-    types = dict(zip(chosen, (pa.int64(), pa.int64(), pa.float64(), pa.int64()), strict=True))
+    chosen = {str(at): _TYPES[name] for name, at in table.order.items()}
     try:
         parsed = csv.read_csv(
             BytesIO(block),
@@ -138,22 +166,38 @@ def _parse_whole(block: bytes, line: int, table: _Table) -> RatingRows | None:
                 column_names=[str(i) for i in range(table.width)], use_threads=False
             ),
             parse_options=csv.ParseOptions(delimiter=separator.decode(), ignore_empty_lines=False),
-            convert_options=csv.ConvertOptions(column_types=types, include_columns=chosen),
+            convert_options=csv.ConvertOptions(column_types=chosen, include_columns=list(chosen)),
         )
     except pa.ArrowInvalid:
         return None
     if any(column.null_count for column in parsed.columns):
         return None
-    users, items, ratings, times = (column.to_numpy() for column in parsed.columns)
-    half_stars = ratings * table.layout.half_stars_per_unit
-    if not (_on_scale(half_stars).all() and ((times > 0) & (times < LAST_SECOND)).all()):
+    columns = dict(zip(table.order, (column.to_numpy() for column in parsed.columns), strict=True))
+    absent = np.zeros(parsed.num_rows, np.int64)
+    users, items, ratings, times = (columns.get(name, absent) for name in FIELDS)
+    half_stars, off = on_scale(ratings, table.layout) if "rating" in columns else (absent, absent)
+    if off.any() or off_time(times, table.layout).any():
         return None
     lines = np.arange(line, line + len(users), dtype=np.uint32)
-    return RatingRows(users, items, half_stars.astype(np.int16), times, lines)
+    return RatingRows(users, items, half_stars.astype(np.int16), times.astype(np.int64), lines)
 
 
-def _on_scale(half_stars: NDArray[np.float64]) -> NDArray[np.bool_]:
-    return np.isin(half_stars, np.arange(1, 11))
+_TYPES = {"userId": pa.int64(), "movieId": pa.int64(), "rating": pa.float64(), "timestamp": pa.float64()}
+
+
+def on_scale(ratings: NDArray[Any], layout: RatingFormat) -> tuple[NDArray[np.int16], NDArray[np.bool_]]:
+    """Half-stars int16 (n,), and bool (n,) of what is off the scale and 0 there."""
+    half_stars = np.asarray(ratings, np.float64) * layout.half_stars_per_unit
+    if layout.zero_is_lowest:
+        half_stars = np.where(half_stars == 0, 1, half_stars)
+    bad = ~np.isin(half_stars, np.arange(1, 11))
+    return np.where(bad, 0, half_stars).astype(np.int16), bad
+
+
+def off_time(times: NDArray[Any], layout: RatingFormat) -> NDArray[np.bool_]:
+    """bool (n,): no time in seconds. Where times are optional, 0 is one that is not known."""
+    unknown = (times == 0) & ("timestamp" in layout.optional)
+    return np.asarray(~unknown & ~((times > 0) & (times < LAST_SECOND)))
 
 
 def _parse_by_row(block: bytes, line: int, table: _Table) -> RatingRows:
@@ -177,18 +221,20 @@ def _parse_row(text: str, table: _Table) -> tuple[int, int, int, int] | str:
     values = [value.strip().strip('"') for value in text.split(table.layout.separator.decode())]
     if len(values) != table.width:
         return NOT_A_RATING
+    texts = {name: values[at] for name, at in table.order.items()}
     try:
-        user, item, time = (int(values[table.order[i]]) for i in (0, 1, 3))
-        half_stars = float(values[table.order[2]]) * table.layout.half_stars_per_unit
+        user, item = (int(texts.get(name, "0")) for name in ("userId", "movieId"))
+        rating, time = float(texts.get("rating", "nan")), float(texts.get("timestamp") or "0")
     except ValueError:
         return NOT_A_RATING
     if max(abs(user), abs(item)) > _INT64_MAX:
         return NOT_A_RATING
-    if not 1 <= half_stars <= 10 or half_stars % 1:  # noqa: PLR2004 - half-stars
+    (half_stars,), (off,) = on_scale(np.array([rating]), table.layout)
+    if off and "rating" in texts:
         return OFF_SCALE
-    if not 0 < time < LAST_SECOND:
+    if off_time(np.array([time]), table.layout).any():
         return NOT_A_TIME
-    return user, item, int(half_stars), time
+    return user, item, int(half_stars), int(time)
 
 
 def latest(rows: RatingRows, file: Traversable, report: Report) -> RatingRows:

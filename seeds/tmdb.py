@@ -87,8 +87,8 @@ def load_tmdb(
             "SELECT tmdb_id, title, year FROM movies WHERE tmdb_id IS NOT NULL"
         ).fetchall()
         known = {tmdb_id: Film(title, year=year, tmdb_id=tmdb_id) for tmdb_id, title, year in rows}
-        complete = list(_complete(films, additions, known))
-        stored = store_films(connection, complete, authority=True, progress=progress)
+        whole = list(complete(films, additions, known))
+        stored = store_films(connection, whole, authority=True, progress=progress)
         report.films = stored.count
         record_dataset(connection, report.dataset, (len(set(stored.movie_ids)), 0, 0))
     return report
@@ -101,7 +101,7 @@ def read_tmdb(
     films: dict[int, Film] = {}
     additions: dict[int, list[Addition]] = {}
     found = False
-    for name, id_column, what, read in _FILES:
+    for name, id_column, what, read in FILES:
         progress(f"reading {name}", 0.0)
         if (file := find(source, name)) is None:
             report.notes.append(f"{name} is not there")
@@ -114,7 +114,7 @@ def read_tmdb(
                 additions.setdefault(tmdb_id, []).append(Addition(what, row, read(row)))
         progress(f"reading {name}", 1.0)
     if not found:
-        raise SourceError(f"{source} has none of {', '.join(name for name, *_ in _FILES)}")
+        raise SourceError(f"{source} has none of {', '.join(name for name, *_ in FILES)}")
     return films, additions
 
 
@@ -187,7 +187,7 @@ def _read_keywords(row: Row) -> dict[str, Any]:
 
 
 # name, column of TMDB's id, and, of what is only about films, what it is and how it is read
-_FILES: tuple[tuple[str, str, str | None, Callable[[Row], dict[str, Any]] | None], ...] = (
+FILES: tuple[tuple[str, str, str | None, Callable[[Row], dict[str, Any]] | None], ...] = (
     ("movies_metadata.csv", "id", None, None),
     ("tmdb_5000_movies.csv", "id", None, None),
     ("credits.csv", "id", "credits", _read_credits),
@@ -196,7 +196,7 @@ _FILES: tuple[tuple[str, str, str | None, Callable[[Row], dict[str, Any]] | None
 )
 
 
-def _complete(
+def complete(
     films: dict[int, Film], additions: dict[int, list[Addition]], known: dict[int, Film]
 ) -> Iterator[Film]:
     """The films with what else is said of them, then those of which nothing else is said."""

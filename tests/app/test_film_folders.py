@@ -1,0 +1,89 @@
+"""What files beside the ratings, and elsewhere, say of films."""
+
+from pathlib import Path
+
+import numpy as np
+
+from app import film_folders
+from recommender.content import Films
+from seeds.report import Report, quiet
+
+MOVIES = (
+    'movieId,title,genres\n1,Toy Story (1995),Animation|Comedy\n7,"City, The (1994)",(no genres listed)\n'
+)
+METADATA = """id,title,overview,release_date,genres,runtime,vote_count
+862,Toy Story,Toys live.,1995-10-30,"[{'id': 1, 'name': 'Family'}]",81.0,5415
+900,The City,A town.,1994-05-05,[],,3
+901,Elsewhere,Not among the ratings.,1990-01-01,[],90,1
+"""
+KEYWORDS = "id,keywords\n862,\"[{'id': 1, 'name': 'toy'}]\"\n901,[]\n"
+
+
+def write(folder: Path, **files: str) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, content in files.items():
+        (folder / name.replace("__", ".")).write_text(content, encoding="utf-8")
+    return folder
+
+
+def films(beside: Path, *folders: Path, ids: tuple[int, ...] = (1, 7, 50)) -> tuple[Films, Report]:
+    report = Report("test")
+    known = film_folders.read_films(beside, folders, report, quiet)
+    return film_folders.columns(np.array(ids, np.int64), known), report
+
+
+def test_a_list_links_tags_and_tmdb_say_together_what_a_film_is(tmp_path: Path) -> None:
+    home = write(
+        tmp_path / "ml",
+        movies__csv=MOVIES,
+        links__csv="movieId,imdbId,tmdbId\n1,0114709,862\n7,,\n",
+        tags__csv="userId,movieId,tag,timestamp\n3,1,Pixar ,1\n4,1,pixar,2\n4,99,x,2\n",
+    )
+    tmdb = write(tmp_path / "tmdb", movies_metadata__csv=METADATA, keywords__csv=KEYWORDS)
+    told, report = films(home, tmdb)
+    assert told.titles == ["Toy Story", "The City", ""]
+    assert told.genres == [("Animation", "Comedy", "Children"), (), ()]
+    assert told.keywords == [("pixar", "toy"), (), ()]
+    assert told.overviews == ["Toys live.", "A town.", ""]  # the second joined by title and year
+    assert told.years.tolist() == [1995, 1994, 0]
+    np.testing.assert_array_equal(told.vote_count, np.array([5415, 3, np.nan], np.float32))
+    assert report.skipped == {}
+
+
+def test_the_older_layouts_are_read_in_latin_1(tmp_path: Path) -> None:
+    item = "1|Cité, La (1994)|14-Jul-1994||http://x|" + "|".join("1" if i == 8 else "0" for i in range(19))
+    (tmp_path / "u.item").write_bytes(f"{item}\n".encode("latin-1"))
+    told, _ = films(tmp_path, ids=(1, 2))
+    assert (told.titles, told.genres, told.years.tolist()) == (["La Cité", ""], [("Drama",), ()], [1994, 0])
+    (tmp_path / "movies.dat").write_bytes("2::Amélie (2001)::Comedy|Romance\n".encode("latin-1"))
+    told, _ = films(tmp_path, ids=(1, 2))
+    assert (told.titles, told.genres) == (["", "Amélie"], [(), ("Comedy", "Romance")])
+
+
+def test_links_without_a_list_are_enough_for_tmdb(tmp_path: Path) -> None:
+    write(
+        tmp_path,
+        links__csv="movieId,imdbId,tmdbId\n1,0114709,862\n",
+        movies_metadata__csv=METADATA,
+        keywords__csv=KEYWORDS,
+    )
+    told, _ = films(tmp_path)
+    assert told.titles == ["Toy Story", "", ""]
+    assert told.keywords[0] == ("toy",)
+
+
+def test_ids_of_another_folder_are_not_mixed_in(tmp_path: Path) -> None:
+    home = write(tmp_path / "mine", movies__csv=MOVIES)
+    write(home / "other", links__csv="movieId,imdbId,tmdbId\n1,1,901\n", movies_metadata__csv=METADATA)
+    beside, _ = films(home)
+    assert beside.overviews == ["", "", ""]
+    told, _ = films(
+        home, write(tmp_path / "more", links__csv="movieId,imdbId,tmdbId\n1,1,901\n"), home / "other"
+    )
+    assert told.overviews == ["Toys live.", "A town.", ""]
+
+
+def test_nothing_known_of_films_is_normal(tmp_path: Path) -> None:
+    told, report = films(tmp_path, write(tmp_path / "tmdb", movies_metadata__csv=METADATA))
+    assert told.titles == ["", "", ""]
+    assert report.skipped == {}

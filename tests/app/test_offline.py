@@ -1,0 +1,174 @@
+"""`marquee train --data`, `recommend` and `predict`: files in, files out, no database."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from pyarrow import csv, parquet
+from typer.testing import CliRunner, Result
+
+from app.cli import app
+
+N_USERS, N_FILMS = 90, 50
+
+
+def marquee(*arguments: object) -> Result:
+    return CliRunner().invoke(app, [str(argument) for argument in arguments])
+
+
+def succeed(*arguments: object) -> Result:
+    result = marquee(*arguments)
+    assert result.exit_code == 0, result.output
+    return result
+
+
+def rows(path: Path) -> list[dict[str, Any]]:
+    table = csv.read_csv(path) if path.suffix == ".csv" else parquet.read_table(path)
+    return list(table.to_pylist())
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two kinds of users, who like films of odd and of even id; the films 48 and 49 have no ratings."""
+    folder = tmp_path_factory.mktemp("data")
+    rng = np.random.default_rng(5)
+    lines = ["userId,movieId,rating,timestamp"]
+    for user in range(1, N_USERS + 1):
+        for film in sorted(rng.permutation(47)[:18] + 1):
+            kind = 4.5 if film % 2 == user % 2 else 2.0
+            lines.append(f"{user},{film},{kind + rng.choice([-0.5, 0, 0.5])},{964982703 + film}")
+    (folder / "ratings.csv").write_text("\n".join(lines))
+    films = [
+        f'{film},"Film {film} (19{film + 40})",{"Drama" if film % 2 else "Comedy"}' for film in range(1, 50)
+    ]
+    (folder / "movies.csv").write_text("\n".join(["movieId,title,genres", *films]))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def model(data: Path) -> Path:
+    folder = data / "models" / "first"
+    succeed("train", "--data", data, "--out", folder)
+    return folder
+
+
+@pytest.fixture
+def histories(tmp_path: Path) -> Path:
+    """Users whom training has not seen: 1001 likes odd films, 1002 even ones; 1003 rated an unknown one."""
+    file = tmp_path / "histories.csv"
+    odd = [f"1001,{film},5.0" for film in range(1, 17, 2)] + ["1001,2,1.0"]
+    even = [f"1002,{film},5.0" for film in range(2, 18, 2)] + ["1002,1,1.0"]
+    file.write_text("\n".join(["user_id,movie_id,rating", *odd, *even, "1003,9999,4.0"]))
+    return file
+
+
+def test_lists_are_full_ordered_fresh_and_to_the_users_taste(
+    model: Path, histories: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "users.csv").write_text("user_id\n1001\n2001\n2002\n")
+    out = tmp_path / "lists.csv"
+    result = succeed(
+        "recommend", "--model", model, "--histories", histories, "--users", tmp_path / "users.csv",
+        "--k", 12, "--out", out,
+    )  # fmt: skip
+    assert "1 ratings in the histories are of films that the model does not know" in result.output
+    lists = rows(out)
+    of = {user: [row for row in lists if row["user_id"] == user] for user in (1001, 1002, 1003, 2001, 2002)}
+    assert len(lists) == 5 * 12
+    for one in of.values():
+        assert [row["rank"] for row in one] == list(range(1, 13))
+        assert [row["score"] for row in one] == sorted((row["score"] for row in one), reverse=True)
+        assert len({row["movie_id"] for row in one}) == 12
+        assert all(0 <= row["match_percent"] <= 100 and 0.5 <= row["predicted_stars"] <= 5 for row in one)
+    assert not {row["movie_id"] for row in of[1001]} & {*range(1, 17, 2), 2}
+    assert sum(row["movie_id"] % 2 for row in of[1001]) >= 10
+    assert sum(row["movie_id"] % 2 for row in of[1002]) <= 2
+    cold = [[(row["movie_id"], row["score"]) for row in of[user]] for user in (1003, 2001, 2002)]
+    assert cold[0] == cold[1] == cold[2]
+
+
+def test_a_list_longer_than_the_catalogue_ends_with_it_and_candidates_limit_it(
+    model: Path, histories: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "lists.parquet"
+    succeed("recommend", "--model", model, "--histories", histories, "--out", out)
+    lists = rows(out)
+    assert sorted(row["movie_id"] for row in lists if row["user_id"] == 1003) == list(range(1, 50))
+    assert sum(row["user_id"] == 1001 for row in lists) == 49 - 9
+    (tmp_path / "candidates.csv").write_text("movie_id\n1\n20\n48\n777\n")
+    result = succeed(
+        "recommend", "--model", model, "--histories", histories, "--candidates", tmp_path / "candidates.csv",
+        "--diversity", 0.5, "--out", out,
+    )  # fmt: skip
+    assert "1 candidates are films that the model does not know" in result.output
+    assert {row["user_id"]: set() for row in rows(out)}.keys() == {1001, 1002, 1003}
+    assert {row["movie_id"] for row in rows(out) if row["user_id"] == 1001} == {20, 48}
+
+
+def test_predictions_follow_the_pairs_and_know_what_they_can(
+    model: Path, histories: Path, tmp_path: Path
+) -> None:
+    pairs = [(1002, 31), (1001, 31), (5, 31), (1001, 9999), (5, 9999), (1001, 31), (1001, 48)]
+    text = "\n".join(["user_id,movie_id", *(f"{user},{film}" for user, film in pairs)])
+    (tmp_path / "pairs.csv").write_text(text)
+    out = tmp_path / "predictions.csv"
+    succeed(
+        "predict", "--model", model, "--pairs", tmp_path / "pairs.csv", "--histories", histories, "--out", out
+    )
+    told = rows(out)
+    assert [(row["user_id"], row["movie_id"]) for row in told] == pairs
+    for row in told:
+        assert 0.5 <= row["low"] <= row["stars"] <= row["high"] <= 5
+        assert 0 <= row["match_percent"] <= 100
+    disliked, liked, unknown_user, *_ = (row["stars"] for row in told)
+    assert disliked < unknown_user < liked
+    assert disliked < 3
+    assert liked > 4
+    assert told[1] == told[5]
+    assert list(told[0]) == ["user_id", "movie_id", "stars", "low", "high", "match_percent"]
+
+
+def test_a_rating_that_cannot_be_used_is_refused_with_its_place(model: Path, tmp_path: Path) -> None:
+    bad = tmp_path / "bad.csv"
+    bad.write_text("user_id,movie_id,rating\n1,2,4.0\n1,3,9.0\n")
+    out = tmp_path / "lists.csv"
+    result = marquee("recommend", "--model", model, "--histories", bad, "--out", out)
+    assert result.exit_code == 1
+    assert f"{bad}, line 3: not a rating of the scale: 1,3,9.0" in result.output
+    assert not out.exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ("recommend --model {model} --histories {data}/ratings.csv --out {tmp}/x.txt", "must end in"),
+        ("recommend --model {data} --histories {data}/ratings.csv --out {tmp}/x.csv", "manifest.json"),
+        ("recommend --model {model} --out {tmp}/x.csv", "--histories, --users or both"),
+        ("train --data {data}", "--data needs --out"),
+        ("train --data {data} --out {data}", "is there and is no model"),
+        ("train --data {tmp} --out {tmp}/m", "has none of ratings.csv"),
+        ("train --data {data} --out {tmp}/m --settings {data}/movies.csv", "movies.csv: "),
+    ],
+)
+def test_what_cannot_be_done_is_said_in_a_line(
+    data: Path, model: Path, tmp_path: Path, arguments: str, message: str
+) -> None:
+    result = marquee(*arguments.format(data=data, model=model, tmp=tmp_path).split())
+    assert result.exit_code != 0
+    assert message in result.output
+    assert "Traceback" not in result.output
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_model_is_replaced_whole_and_settings_are_kept_to(data: Path, tmp_path: Path) -> None:
+    settings = tmp_path / "settings.toml"
+    settings.write_text("factors = 4\niterations = 2\n")
+    out = tmp_path / "model"
+    out.mkdir()
+    for _ in range(2):
+        result = succeed("train", "--data", data, "--out", out, "--settings", settings, "--json")
+        assert '"ratings": 1620' in result.stdout
+        assert '"films": 49' in result.stdout
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["model", "settings.toml"]
+    succeed("recommend", "--model", out, "--histories", data / "ratings.csv", "--out", tmp_path / "l.csv")

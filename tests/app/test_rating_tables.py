@@ -1,0 +1,206 @@
+"""Files of ratings in every layout they come in, and what is said of one that cannot be used."""
+
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from pyarrow import csv, parquet
+
+from app import rating_tables
+from app.rating_tables import Scale
+from seeds.rating_files import RatingRows
+from seeds.report import SourceError, quiet
+
+ROWS = [(7, 31, 4.5, 964982703), (7, 20, 3.0, 964982704), (2, 31, 0.5, 1)]
+
+
+def read(path: Path, scale: Scale | None = None) -> tuple[RatingRows, Scale]:
+    return rating_tables.read_ratings(rating_tables.rating_file(path), quiet, scale=scale)
+
+
+def stars(rows: RatingRows) -> list[tuple[int, int, float, int]]:
+    columns = (rows.user_ids, rows.item_ids, rows.half_stars / 2, rows.timestamps)
+    return [tuple(row) for row in zip(*(column.tolist() for column in columns), strict=True)]
+
+
+def lines(separator: str, header: str = "") -> bytes:
+    rows = [separator.join(str(value) for value in row) for row in ROWS]
+    return "\n".join([header, *rows] if header else rows).encode()
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("ratings.csv", lines(",", "userId,movieId,rating,timestamp")),
+        ("mine.csv", lines(",", "user_id,movie_id,rating,timestamp")),
+        ("mine.tsv", lines("\t", "user_id\titem_id\trating\ttimestamp")),
+        ("bare.csv", lines(",")),
+        ("ratings.dat", lines("::")),
+        ("u.data", lines("\t")),
+        ("u1.base", lines("\t")),
+        ("ratings.csv", b"\xef\xbb\xbf" + lines(",", '"userId","movieId","rating","timestamp"')),
+        (
+            "floats.csv",
+            b"n,timestamp,rating,movie_id,user_id\r\n0,964982703.0,4.5,31,7\r\n1,964982704.0,3,20,7\r\n2,1.0,.5,31,2",
+        ),
+    ],
+)
+def test_every_layout_of_text_says_the_same(tmp_path: Path, name: str, content: bytes) -> None:
+    (tmp_path / name).write_bytes(content)
+    rows, scale = read(tmp_path / name)
+    assert (stars(rows), scale) == (ROWS, Scale.STARS)
+
+
+def table() -> pa.Table:
+    names = ("user_id", "movie_id", "rating", "timestamp")
+    return pa.table(dict(zip(names, (list(column) for column in zip(*ROWS, strict=True)), strict=True)))
+
+
+def test_parquet_says_the_same_whatever_its_types(tmp_path: Path) -> None:
+    parquet.write_table(table(), tmp_path / "r.parquet")
+    assert stars(read(tmp_path / "r.parquet")[0]) == ROWS
+    times = pa.array([row[3] * 1000 for row in ROWS], pa.timestamp("ms", tz="UTC"))
+    narrow = table().set_column(0, "userId", pa.array([7, 7, 2], pa.int32())).drop_columns(["timestamp"])
+    parquet.write_table(narrow.append_column("timestamp", times), tmp_path / "r.parquet")
+    assert stars(read(tmp_path / "r.parquet")[0]) == ROWS
+
+
+def test_ratings_are_found_in_a_folder_and_in_a_zip(tmp_path: Path) -> None:
+    (tmp_path / "ml" / "inner").mkdir(parents=True)
+    (tmp_path / "ml" / "inner" / "ratings.dat").write_bytes(lines("::"))
+    assert stars(read(tmp_path / "ml")[0]) == ROWS
+    with zipfile.ZipFile(tmp_path / "ml.zip", "w") as archive:
+        archive.writestr("ml-100k/u.data", lines("\t"))
+    assert stars(read(tmp_path / "ml.zip")[0]) == ROWS
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(SourceError, match=r"none of ratings\.csv, .*name the file"):
+        read(tmp_path / "empty")
+
+
+def test_times_and_ratings_may_be_missing(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("user_id,movie_id,rating\n1,2,3.5\n")
+    assert stars(read(tmp_path / "a.csv")[0]) == [(1, 2, 3.5, 0)]
+    (tmp_path / "b.csv").write_text("user_id,movie_id,rating,timestamp\n1,2,3.5,0\n1,3,3.5,\n")
+    assert stars(read(tmp_path / "b.csv")[0]) == [(1, 2, 3.5, 0), (1, 3, 3.5, 0)]
+    (tmp_path / "c.csv").write_text("user_id,movie_id\n1,2\n")
+    rows, scale = read(tmp_path / "c.csv")
+    assert (stars(rows), scale) == ([(1, 2, 5.0, 0)], Scale.LIKES)
+
+
+def test_a_column_of_ones_is_one_of_likes_when_it_is_long(tmp_path: Path) -> None:
+    rows = "".join(f"1,{film},1\n" for film in range(20))
+    (tmp_path / "likes.csv").write_text(f"user_id,movie_id,rating\n{rows}")
+    liked, scale = read(tmp_path / "likes.csv")
+    assert scale is Scale.LIKES
+    assert (liked.half_stars == 10).all()
+    (tmp_path / "harsh.csv").write_text("user_id,movie_id,rating\n1,2,1\n1,3,1\n")
+    assert stars(read(tmp_path / "harsh.csv", Scale.STARS)[0]) == [(1, 2, 1.0, 0), (1, 3, 1.0, 0)]
+    assert read(tmp_path / "harsh.csv", Scale.LIKES)[1] is Scale.LIKES
+
+
+def test_a_scale_of_ten_is_told_by_its_ratings_or_by_the_model(tmp_path: Path) -> None:
+    (tmp_path / "r.dat").write_text("".join(f"1::{film}::{film}::964982703\n" for film in range(11)))
+    rows, scale = read(tmp_path / "r.dat")
+    assert scale is Scale.TEN
+    assert rows.half_stars.tolist() == [1, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10]
+    (tmp_path / "low.csv").write_text("user_id,movie_id,rating\n1,2,4\n")
+    assert read(tmp_path / "low.csv", Scale.TEN)[0].half_stars.tolist() == [4]
+    with pytest.raises(SourceError, match="line 1: not a rating of the scale"):
+        read(tmp_path / "r.dat", Scale.STARS)
+
+
+GOOD = "".join(f"{user},{film},3.5,964982703\n" for user in range(5) for film in range(8))
+
+
+@pytest.mark.parametrize(
+    ("row", "rule"),
+    [
+        ("x,1,3,964982703", "not user, film, rating and time in numbers"),
+        ("1,,3,964982703", "not user, film, rating and time in numbers"),
+        ("1,1,3", "not user, film, rating and time in numbers"),
+        ("1,1,,964982703", "not user, film, rating and time in numbers"),
+        ("1,1,nan,964982703", "not a rating of the scale"),
+        ("1,1,0,964982703", "not a rating of the scale"),
+        ("1,1,7,964982703", "not a rating of the scale"),
+        ("1,1,3.2,964982703", "not a rating of the scale"),
+        ("1,1,-1,964982703", "not a rating of the scale"),
+        ("1,1,3,964982703000", "not a time between 1970 and 2100 in seconds"),
+    ],
+)
+def test_a_row_that_cannot_be_used_is_named_with_file_line_and_rule(
+    tmp_path: Path, row: str, rule: str
+) -> None:
+    file = tmp_path / "ratings.csv"
+    file.write_text(f"userId,movieId,rating,timestamp\n{GOOD}{row}\n{GOOD}")
+    with pytest.raises(SourceError) as refused:
+        read(file)
+    assert str(refused.value) == f"{file}, line 42: {rule}: {row}"
+
+
+def test_a_parquet_row_that_cannot_be_used_is_named(tmp_path: Path) -> None:
+    file = tmp_path / "r.parquet"
+    parquet.write_table(table().set_column(2, "rating", pa.array([4.5, 9.0, 3.0])), file)
+    with pytest.raises(SourceError, match=r"r\.parquet, line 2: not a rating of the scale: 7,20,9"):
+        read(file, Scale.STARS)
+    parquet.write_table(table().set_column(1, "movie_id", pa.array([1, None, 3])), file)
+    with pytest.raises(SourceError, match=r"r\.parquet, line 2: .*movieId is empty"):
+        read(file)
+    parquet.write_table(table().set_column(0, "user_id", pa.array(["a", "b", "c"])), file)
+    with pytest.raises(SourceError, match=r"r\.parquet, column userId"):
+        read(file)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [(b"", "is empty"), (b"user_id,stars\n1,2\n", "no column movieId; there are user_id, stars")],
+)
+def test_a_file_of_something_else_is_refused(tmp_path: Path, content: bytes, message: str) -> None:
+    (tmp_path / "r.csv").write_bytes(content)
+    with pytest.raises(SourceError, match=message):
+        read(tmp_path / "r.csv")
+
+
+def test_lists_of_ids_have_a_header_or_none(tmp_path: Path) -> None:
+    file = tmp_path / "ids.csv"
+    for content in ("user_id,name\n5,ann\n3,bob\n5,ann\n", "5\n3\n5\n"):
+        file.write_text(content)
+        assert rating_tables.read_ids(file, "userId", quiet).tolist() == [3, 5]
+    file.write_text("movie_id\n8\n")
+    assert rating_tables.read_ids(file, "movieId", quiet).tolist() == [8]
+
+
+def test_pairs_keep_their_order_and_their_repetitions(tmp_path: Path) -> None:
+    (tmp_path / "p.csv").write_text("user_id,movie_id,rating\n2,1,junk\n1,9,\n2,1,8.3\n")
+    pairs = rating_tables.read_pairs(tmp_path / "p.csv", quiet)
+    assert list(zip(pairs.user_ids.tolist(), pairs.item_ids.tolist(), strict=True)) == [
+        (2, 1),
+        (1, 9),
+        (2, 1),
+    ]
+
+
+@pytest.mark.parametrize("name", ["out.csv", "deep/er/out.parquet"])
+def test_what_is_written_reads_back_with_nan_left_empty(tmp_path: Path, name: str) -> None:
+    schema = pa.schema({"user_id": pa.int64(), "score": pa.float32()})
+    column = rating_tables.column(np.array([1.25, np.nan], np.float32))
+    batch = pa.record_batch([pa.array([1, 2]), column], schema=schema)
+    path = tmp_path / name
+    assert rating_tables.write_table(path, schema, [batch, batch]) == 4
+    back = csv.read_csv(path) if path.suffix == ".csv" else parquet.read_table(path)
+    assert back.to_pydict() == {"user_id": [1, 2, 1, 2], "score": [1.25, None, 1.25, None]}
+
+
+def test_what_cannot_be_written_whole_is_not_there(tmp_path: Path) -> None:
+    schema = pa.schema({"user_id": pa.int64()})
+
+    def batches() -> object:
+        yield pa.record_batch([pa.array([1])], schema=schema)
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        rating_tables.write_table(tmp_path / "out.csv", schema, batches())  # type: ignore[arg-type]
+    assert list(tmp_path.iterdir()) == []
+    with pytest.raises(SourceError, match=r"must end in \.csv or \.parquet"):
+        rating_tables.check_output(tmp_path / "out.txt")
