@@ -20,8 +20,9 @@ from app.rating_tables import Scale, column
 from app.terminal import Progress
 from recommender import artifact
 from recommender.batch import recommend_all
+from recommender.config import Config
 from recommender.content import Films
-from recommender.hybrid import Config, Hybrid
+from recommender.hybrid import Hybrid
 from recommender.interactions import History, Interactions, positions
 from seeds.files import open_source
 from seeds.rating_files import RatingRows

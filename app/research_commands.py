@@ -101,13 +101,14 @@ def train_on_files(
 ) -> dict[str, object]:
     """`marquee train --data`: the model's folder and what it was made of."""
     from app import offline  # noqa: PLC0415 - brings the recommender
+    from recommender.config import Config  # noqa: PLC0415
 
     if out is None:
         raise typer.BadParameter("--data needs --out, the folder for the model")
 
     with refusals(), terminal.progress("Training") as progress:
         offline.check_model_folder(out)
-        config = offline.read_settings(settings) if settings else offline.Config()
+        config = offline.read_settings(settings) if settings else Config()
         data_set = offline.read_data(data, content, progress)
         tell(data_set.report)
         model = offline.train(data_set, out, config, progress)

@@ -1,12 +1,17 @@
-"""Lists for many users: their scores as one matrix product, block by block."""
+"""Lists for many users: the factors' scores of a block of users are one matrix product."""
 
 from collections.abc import Iterator, Sequence
 
 import numpy as np
 import numpy.typing as npt
 
+from recommender.blend import FACTORS, ITEMS, POPULARITY, Blend
 from recommender.hybrid import Hybrid, Ranking
 from recommender.interactions import History
+
+Floats = npt.NDArray[np.float32]
+
+BLOCK_BYTES = 64 << 20  # of scores held at once
 
 
 def recommend_all(
@@ -17,6 +22,34 @@ def recommend_all(
     allowed: npt.NDArray[np.bool_] | None = None,
     diversity: float = 0.0,
 ) -> Iterator[Ranking]:
-    """What `model.recommend` gives for each history."""
-    for history in histories:
-        yield model.recommend(history, k=k, allowed=allowed, diversity=diversity)
+    """For each history the list that `model.recommend` gives, but for films of the same score to rounding.
+
+    allowed: bool (n_items,). Raises what `Hybrid.recommend` does.
+    """
+    n_block = max(1, BLOCK_BYTES // (4 * max(1, model.n_items)))
+    for start in range(0, len(histories), n_block):
+        block = histories[start : start + n_block]
+        for scores, history in zip(block_scores(model.blend, block), block, strict=True):
+            yield model.ranked(scores, history, k=k, allowed=allowed, diversity=diversity)
+
+
+def block_scores(blend: Blend, histories: Sequence[History]) -> Floats:
+    """float32 (n_users, n_items): what `blend.scores` gives for each history."""
+    model = blend.factor_model
+    weights = np.array([blend.at(len(h)) if len(h) else np.zeros(3) for h in histories], np.float32)
+    users = np.stack([model.user_factors(history) for history in histories])  # (n_users, d)
+    means, deviations = model.standardise(users.T)
+    scales = np.divide(weights[:, FACTORS], deviations, out=np.zeros_like(means), where=deviations > 0)
+    scores: Floats = (users * scales[:, None]).astype(
+        np.float32
+    ) @ model.item_factors.T  # (n, d) @ (d, n_items)
+    scores -= (scales * means).astype(np.float32)[:, None]
+    for row, (history, weight) in enumerate(zip(histories, weights, strict=True)):
+        if not len(history):
+            scores[row] = blend.popularity
+            continue
+        if weight[ITEMS]:
+            blend.add_by_items(scores[row], history, weight[ITEMS])
+        if weight[POPULARITY]:
+            scores[row] += weight[POPULARITY] * blend.popularity
+    return scores
