@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,8 +25,7 @@ TRENDS = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Standing:
+class Standing(NamedTuple):
     """Behind which film of a shelf: how many were shown, its place in the shelf's own order, score and id."""
 
     rank: int
@@ -113,7 +113,7 @@ async def home(
     now: datetime,
 ) -> Home:
     """At most `count` shelves for a member, or for nobody, as of `now`; at most five statements."""
-    taste = recommendations.taste_for_likes(())
+    taste = recommendations.NOBODYS
     if user_id is not None:
         taste = await recommendations.taste_of(sessions, user_id, now)
     lately: set[int] = set()

@@ -5,12 +5,11 @@ from datetime import datetime
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import text, update
+from sqlalchemy import text
 
 from app import ratings
 from app.db import Sessions
 from app.snapshot import Snapshot
-from app.tables import User
 
 # What one look costs at most, however many ratings there are: RATERS rows to find candidates in, and for each
 # of CANDIDATES at most COMPARED films to compare.
@@ -88,9 +87,3 @@ def probes(snapshot: Snapshot, movie_ids: NDArray[np.int64]) -> NDArray[np.int64
     rarest = np.argsort(counts, kind="stable")
     many = int((counts[rarest].cumsum() <= RATERS).sum())
     return movie_ids[rarest[: max(many, 1)]]
-
-
-async def set_discoverable(sessions: Sessions, user_id: int, *, discoverable: bool) -> None:
-    """Whether other members may find this one, as like in taste or by name for a group's list."""
-    async with sessions.begin() as session:
-        await session.execute(update(User).where(User.id == user_id).values(discoverable=discoverable))

@@ -37,9 +37,11 @@ def films(
 
     The order is the model's, so that it stands still while members rate; `hidden`, int64 (n,), leave gaps.
     """
-    wanted = np.array([genre.id in {row.id for row in genres} for genre in snapshot.genres], np.bool_)
-    of_genre = snapshot.facts.has_genre[wanted] if genres else snapshot.facts.has_genre  # (n_genres, n)
-    mask = of_genre.any(axis=0) if genres else np.ones(len(snapshot.cards), np.bool_)
+    of_genre, mask = snapshot.facts.has_genre, np.ones(len(snapshot.cards), np.bool_)
+    if genres:
+        chosen = {genre.id for genre in genres}
+        of_genre = of_genre[[genre.id in chosen for genre in snapshot.genres]]  # (n_genres, n)
+        mask = np.logical_or.reduce(of_genre, axis=0)
     telling = np.where(model.allowed(mask), informative(model), -np.inf)
     candidates = top(telling.astype(np.float32), LONGEST)
     bears = of_genre[:, model.snapshot_idx[candidates]].T
@@ -57,6 +59,6 @@ def films(
 def informative(model: Model) -> NDArray[np.float64]:
     """float64 (n_items,), 0 or more; by popularity alone in a model that has seen no rating."""
     if model.hybrid.match is None:
-        return model.hybrid.popularity.astype(np.float64) - model.hybrid.popularity.min(initial=0)
+        return np.asarray(model.hybrid.popularity - model.hybrid.popularity.min(initial=0), np.float64)
     log_count, _, liked_share = model.hybrid.match.item_statistics.T
     return information(log_count, liked_share)

@@ -146,10 +146,11 @@ def history_in(
     )
 
 
-async def rated_since(sessions: Sessions, user_id: int, since: datetime) -> NDArray[np.int64]:
-    """Films rated after `since`, int64 (n,): those that `history` until then leaves out."""
+async def rated_since(sessions: Sessions, user_ids: Sequence[int], since: datetime) -> NDArray[np.int64]:
+    """Films that any of these members rated after `since`, int64 (n,): those that `history` until then leaves
+    out."""
     statement = select(tables.Rating.movie_id).where(
-        tables.Rating.user_id == user_id, tables.Rating.rated_at > since
+        tables.Rating.user_id == func.any(list(user_ids)), tables.Rating.rated_at > since
     )
     async with sessions() as session:
         return np.array((await session.scalars(statement)).all(), np.int64)

@@ -139,11 +139,11 @@ class Shelving:
     def _new(self) -> NDArray[np.bool_]:
         """bool (n,) over the snapshot: films released up to now, and not long before the newest of them."""
         days = self.snapshot.facts.release_days
-        released = days <= self.now.date().toordinal()  # False where the day is unknown
+        released: NDArray[np.bool_] = days <= self.now.date().toordinal()  # False where the day is unknown
         if not released.any():
             return released
         newest = np.sort(days[released])[::-1]
-        return released & (days >= min(newest[0] - NEW_DAYS, newest[:NEW_FILMS][-1]))
+        return np.asarray(released & (days >= min(newest[0] - NEW_DAYS, newest[:NEW_FILMS][-1])))
 
     def loved_long_ago(self) -> NDArray[np.intp]:
         """Places in the taste of films rated LIKED_STARS or more a year or longer ago, most stars first."""

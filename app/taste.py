@@ -8,9 +8,7 @@ from typing import Generic, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from app import feedback, ratings
 from app.cards import Card, GenreRow, PersonRow
-from app.db import Sessions
 from app.snapshot import Snapshot
 
 NEUTRAL_STARS = 3.5
@@ -87,12 +85,3 @@ class Opinions:
         """Directors and cast of at least KNOWN_BY of the films."""
         everyone = self.likings(lambda card: (*card.directors, *(player for player, _ in card.cast)))
         return [liking for liking in everyone if liking.film_count >= KNOWN_BY]
-
-
-async def opinions(sessions: Sessions, snapshot: Snapshot, user_id: int) -> Opinions:
-    async with sessions() as session:
-        rated_ids, half_stars, _ = await ratings.history(session, user_id)
-        signals = await feedback.signals(session, user_id)
-    movie_ids = np.concatenate((rated_ids, signals.movie_ids))
-    stars = np.concatenate((half_stars.astype(np.float32) / 2, signals.stars))
-    return Opinions.of(snapshot, movie_ids, stars, rated_ids.size)

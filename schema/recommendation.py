@@ -40,7 +40,8 @@ class PredictedRating:
 @strawberry.type(description="Why a film stands in a list; a named film truly moved the score.")
 class RecommendationReason:
     kind: str = strawberry.field(
-        description="`BECAUSE_YOU_LIKED`, `SHARED_PEOPLE`, `SHARED_GENRES`, `SHARED_KEYWORDS` or `POPULAR`."
+        description="`BECAUSE_YOU_LIKED`, `SHARED_PEOPLE`, `SHARED_GENRES`, `SHARED_KEYWORDS`, `POPULAR`, or "
+        "`YOU_LOVED_IT` for a film to rediscover."
     )
     text: str = strawberry.field(description="The reason as a sentence to show.")
     movie: Movie | None = strawberry.field(description="The film of the viewer's history that it refers to.")
@@ -81,33 +82,35 @@ class RecommendationConnection:
 
 @dataclass(frozen=True, slots=True)
 class ListPage:
-    """Where in which list: its name, its model, the moment its history was read, and the last rank shown."""
+    """Where in which list: its field, its name, its model, the moment its history was read, and the last rank
+    shown."""
 
+    field: str
     request_id: UUID
     model_version: str | None
     shown_at: datetime
     rank: int
 
     @classmethod
-    def of(cls, after: str | None) -> Self:
+    def of(cls, field: str, after: str | None) -> Self:
         """The page behind a cursor; without one, the beginning of a new list.
 
         Raises CallerError for a cursor of another field.
         """
         if after is None:
-            return cls(uuid4(), None, datetime.now(UTC), 0)
-        match decode_cursor(FIELD, after):
+            return cls(field, uuid4(), None, datetime.now(UTC), 0)
+        match decode_cursor(field, after):
             case (str(request_id), str(version), int(microseconds), int(rank)) if rank > 0:
                 try:
                     shown_at = datetime.fromtimestamp(microseconds / 1e6, UTC)
-                    return cls(UUID(request_id), version, shown_at, rank)
+                    return cls(field, UUID(request_id), version, shown_at, rank)
                 except (ValueError, OverflowError, OSError):
                     pass
-        raise CallerError(f"{FIELD}.after: the cursor is not one of this field's.")
+        raise CallerError(f"{field}.after: the cursor is not one of this field's.")
 
     def cursor(self, model: Model, rank: int) -> str:
         shown_at = round(self.shown_at.timestamp() * 1e6)
-        return encode_cursor(FIELD, (str(self.request_id), model.version, shown_at, rank))
+        return encode_cursor(self.field, (str(self.request_id), model.version, shown_at, rank))
 
     def model(self, context: Context) -> Model:
         """The model that the list was begun with, while this process still has it; else the active one."""
@@ -145,7 +148,7 @@ class RecommendationQuery:
         ] = None,
     ) -> RecommendationConnection:
         context = info.context
-        page = ListPage.of(after)
+        page = ListPage.of(FIELD, after)
         wish = Wish(
             filter=filter.validated(context.snapshot) if filter else MovieFilter(),
             diversity=valid_diversity(diversity),
@@ -161,7 +164,7 @@ class RecommendationQuery:
         else:
             taste = await recommendations.taste_of(context.sessions, viewer.id, page.shown_at)
             if page.rank:
-                rated_since = await ratings.rated_since(context.sessions, viewer.id, page.shown_at)
+                rated_since = await ratings.rated_since(context.sessions, [viewer.id], page.shown_at)
         picks = recommendations.recommend(
             context.snapshot,
             model,
@@ -264,6 +267,8 @@ def sentence(why: Reason, movie: Movie | None) -> str:
             return f"{why.detail}, as in {movie.title}"
         case "SHARED_GENRES":
             return f"{why.detail}, one of your genres"
+        case "YOU_LOVED_IT":
+            return f"You gave it {why.detail}"
         case _:
             return "Popular with all members"
 

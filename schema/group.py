@@ -1,0 +1,134 @@
+"""A film for the evening: one list for several members."""
+
+from typing import Annotated
+
+import strawberry
+from strawberry import relay
+
+from app import groups, ratings
+from app.accounts import Role
+from app.groups import GroupPicks, Member
+from app.recommendations import Model
+from app.snapshot import MovieFilter
+from schema.access import requires
+from schema.context import Context, Info
+from schema.errors import CallerError
+from schema.filter import MovieFilterInput
+from schema.movie import Movie
+from schema.pagination import page_size
+from schema.recommendation import ListPage, film
+
+FIELD = "groupRecommendations"
+MAX_MEMBERS = 10
+
+
+@strawberry.type(description="A member of the group and a film of the list.")
+class GroupMember:
+    username: str = strawberry.field(description="The member's name.")
+    match_percent: int | None = strawberry.field(
+        description="Probability in percent that they would rate the film 4 or more, calibrated."
+    )
+
+
+@strawberry.type(description="A film in a group's list.")
+class GroupRecommendationEdge:
+    cursor: str = strawberry.field(description="Give it as `after` to continue behind this film.")
+    rank: int = strawberry.field(description="Place in the list, from 1.")
+    score: float = strawberry.field(description="What orders the list; comparable only within it.")
+    members: list[GroupMember] = strawberry.field(description="The members, in the order of `usernames`.")
+    node: Movie = strawberry.field(description="The film.")
+
+
+@strawberry.type(description="A page of a group's list.")
+class GroupRecommendationConnection:
+    request_id: strawberry.ID = strawberry.field(
+        description="Names the list, on each of its pages; give it to `recordFeedback`."
+    )
+    model_version: str = strawberry.field(description="The model that made the list.")
+    edges: list[GroupRecommendationEdge] = strawberry.field(description="The films, best first.")
+    page_info: relay.PageInfo = strawberry.field(description="Where the page ends and whether more follow.")
+
+
+@strawberry.type
+class GroupQuery:
+    @strawberry.field(
+        description="Films for several members at once, none of which any of them has rated or turned down. "
+        "Half of a film's score is the members' average and half that of the least happy of them, so that "
+        "nobody is left out. The viewer need not be among them.",
+        extensions=requires(Role.USER),
+    )
+    async def group_recommendations(
+        self,
+        info: Info,
+        usernames: Annotated[
+            list[str],
+            strawberry.argument(
+                description=f"1 to {MAX_MEMBERS} members who let others find them, and the viewer."
+            ),
+        ],
+        first: Annotated[int, strawberry.argument(description="How many films, 1 to 100.")],
+        after: Annotated[
+            str | None, strawberry.argument(description="The cursor to continue behind.")
+        ] = None,
+        filter: Annotated[  # noqa: A002 - as in `recommendations`
+            MovieFilterInput | None, strawberry.argument(description="Only films of this kind.")
+        ] = None,
+    ) -> GroupRecommendationConnection:
+        context = info.context
+        page = ListPage.of(FIELD, after)
+        size = page_size(f"{FIELD}.first", first)
+        wanted = filter.validated(context.snapshot) if filter else MovieFilter()
+        if not 1 <= len(usernames) <= MAX_MEMBERS:
+            raise CallerError(
+                f"{FIELD}.usernames must name 1 to {MAX_MEMBERS} members, not {len(usernames)}."
+            )
+        model = page.model(context)
+        viewer = await context.require_viewer()
+        try:
+            group = await groups.members(context.sessions, viewer.id, usernames, page.shown_at)
+        except groups.UnknownMember as error:
+            raise CallerError(f"{FIELD}.usernames: {error}") from None
+        rated_since = None
+        if page.rank:
+            ids = [member.id for member in group]
+            rated_since = await ratings.rated_since(context.sessions, ids, page.shown_at)
+        picks = groups.recommend(
+            context.snapshot,
+            model,
+            group,
+            wanted,
+            first=size,
+            after_rank=page.rank,
+            rated_since=rated_since,
+        )
+        return connection(context, model, page, group, picks)
+
+
+def connection(
+    context: Context, model: Model, page: ListPage, group: list[Member], picks: GroupPicks
+) -> GroupRecommendationConnection:
+    edges = [
+        GroupRecommendationEdge(
+            cursor=page.cursor(model, pick.rank),
+            rank=pick.rank,
+            score=pick.score,
+            members=[
+                GroupMember(username=member.username, match_percent=percent)
+                for member, percent in zip(group, pick.match_percents, strict=True)
+            ],
+            node=movie,
+        )
+        for pick in picks.picks
+        if (movie := film(context, pick.movie_id)) is not None
+    ]
+    return GroupRecommendationConnection(
+        request_id=strawberry.ID(str(page.request_id)),
+        model_version=model.version,
+        edges=edges,
+        page_info=relay.PageInfo(
+            has_next_page=picks.has_next,
+            has_previous_page=page.rank > 0,
+            start_cursor=edges[0].cursor if edges else None,
+            end_cursor=edges[-1].cursor if edges else None,
+        ),
+    )

@@ -1,0 +1,239 @@
+"""The page a member lands on: its shelves, each of which can be continued on its own."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Annotated, Self
+from uuid import UUID, uuid4
+
+import strawberry
+from strawberry import relay
+
+from app import home as landing
+from app import ratings, shelves
+from app.home import Standing
+from app.recommendations import Model
+from schema.context import Context, Info
+from schema.errors import CallerError
+from schema.movie import Genre, Movie
+from schema.pagination import decode_cursor, encode_cursor, moment, of_moment, page_size
+from schema.recommendation import RecommendationEdge, edge, film, require_model
+
+FIELD, SHELF = "home", "shelf"
+MAX_SHELVES = 20
+TITLES = {
+    shelves.Kind.TOP_PICKS: "Top picks",
+    shelves.Kind.POPULAR: "Popular",
+    shelves.Kind.NEW_RELEASES: "New releases",
+    shelves.Kind.TRENDING: "Trending",
+    shelves.Kind.REDISCOVER: "Rediscover",
+}
+
+strawberry.enum(
+    shelves.Kind,
+    name="ShelfKind",
+    description="What a shelf is made from. `TOP_PICKS`: the best for the member. `POPULAR`: the best for "
+    "someone of whom nothing is known. `BECAUSE_YOU_LIKED`: the films nearest to one that the member liked. "
+    "`GENRE`: the best for the member in a genre that they chose or like. `NEW_RELEASES`: the best among the "
+    "newest. `TRENDING`: the most rated of late, where a rating weighs half as much for each 14 days of age. "
+    "`REDISCOVER`: films that the member loved long ago and has not watched since, and the films most like "
+    "them.",
+)
+
+
+@strawberry.type(description="A page of a shelf.")
+class ShelfConnection:
+    edges: list[RecommendationEdge] = strawberry.field(description="The films, in the shelf's order.")
+    page_info: relay.PageInfo = strawberry.field(description="Where the page ends and whether more follow.")
+
+
+@dataclass(frozen=True, slots=True)
+class HomeList:
+    """Which home page: its name, its model, the moment it was made for, and what was asked of it."""
+
+    request_id: UUID
+    version: str
+    shown_at: datetime
+    count: int
+    per_shelf: int
+
+    @property
+    def key(self) -> str:
+        asked = (self.request_id.hex, self.version, moment(self.shown_at), self.count, self.per_shelf)
+        return "/".join(str(part) for part in asked)
+
+    @classmethod
+    def of(cls, key: str) -> Self:
+        """Raises CallerError for a key that is not of our making."""
+        request_id, _, rest = key.partition("/")
+        version, _, numbers = rest.partition("/")
+        try:
+            microseconds, count, per_shelf = (int(number) for number in numbers.split("/"))
+            name = UUID(hex=request_id)
+        except ValueError:
+            raise CallerError("id is not an id that this API gave out.") from None
+        return cls(name, version, of_moment("id", microseconds), *asked_of(count, per_shelf))
+
+    async def home(self, context: Context, model: Model) -> landing.Home:
+        viewer = await context.viewer()
+        return await landing.home(
+            context.sessions,
+            context.snapshot,
+            model,
+            None if viewer is None else viewer.id,
+            count=self.count,
+            per_shelf=self.per_shelf,
+            now=self.shown_at,
+        )
+
+
+@strawberry.type(
+    description="Films under a title. No film stands on two shelves of a home page, however far they go on."
+)
+class Shelf(relay.Node):
+    id: relay.NodeID[str]
+    title: str = strawberry.field(description="The title to show.")
+    kind: shelves.Kind = strawberry.field(description="What it is made from.")
+    movie: Movie | None = strawberry.field(description="The liked film that it is about, if it is.")
+    genre: Genre | None = strawberry.field(description="The genre that it is about, if it is.")
+    home: strawberry.Private[landing.Home]
+    shelf: strawberry.Private[shelves.Shelf]
+    rated_since: strawberry.Private[frozenset[int]]
+
+    @classmethod
+    def of(
+        cls,
+        context: Context,
+        home_list: HomeList,
+        home: landing.Home,
+        shelf: shelves.Shelf,
+        rated_since: frozenset[int] = frozenset(),
+    ) -> Self:
+        movie = genre = None
+        title = TITLES.get(shelf.kind, "")
+        if shelf.kind is shelves.Kind.BECAUSE_YOU_LIKED and shelf.subject is not None:
+            movie = film(context, shelf.subject)
+            title = f"Because you liked {movie.title}" if movie else ""
+        if shelf.kind is shelves.Kind.GENRE and shelf.subject is not None:
+            row = context.snapshot.genre(shelf.subject)
+            genre, title = (None, "") if row is None else (Genre.of(row), row.name)
+        return cls(
+            id=f"{home_list.key}/{shelf.kind}/{shelf.subject or 0}",
+            title=title,
+            kind=shelf.kind,
+            movie=movie,
+            genre=genre,
+            home=home,
+            shelf=shelf,
+            rated_since=rated_since,
+        )
+
+    @classmethod
+    async def resolve_nodes(  # type: ignore[override]
+        cls, *, info: Info, node_ids: Iterable[str], **_: object
+    ) -> list[Self | None]:
+        """The viewer's own, as the home page that it is from was made; null when it is empty by now."""
+        context = info.context
+        node_ids = list(node_ids)
+        lists = {key: HomeList.of(key) for key in (node_id.rsplit("/", 2)[0] for node_id in node_ids)}
+        found: dict[str, Self] = {}
+        for home_list in lists.values():
+            model = context.served.model_of(home_list.version) or require_model(context)
+            home = await home_list.home(context, model)
+            viewer = await context.viewer()
+            rated_since: frozenset[int] = frozenset()
+            if viewer is not None:
+                since = await ratings.rated_since(context.sessions, [viewer.id], home_list.shown_at)
+                rated_since = frozenset(since.tolist())
+            for shelf in home.shelves:
+                made = cls.of(context, home_list, home, shelf, rated_since)
+                found[made.id] = made
+        return [found.get(node_id) for node_id in node_ids]
+
+    @strawberry.field(description="Its films.")
+    def movies(
+        self,
+        info: Info,
+        first: Annotated[int, strawberry.argument(description="How many films, 1 to 100.")],
+        after: Annotated[
+            str | None,
+            strawberry.argument(
+                description="The cursor to continue behind, one of this shelf: ask for the shelf by its id."
+            ),
+        ] = None,
+    ) -> ShelfConnection:
+        size = page_size(f"{SHELF}.movies.first", first)
+        standing = self.standing(after)
+        page = self.home.page(self.shelf, size, standing, self.rated_since)
+        edges = [
+            edge(info.context, encode_cursor(SHELF, (self.id, *behind)), pick, movie)
+            for pick, behind in page.picks
+            if (movie := film(info.context, pick.movie_id)) is not None
+        ]
+        return ShelfConnection(
+            edges=edges,
+            page_info=relay.PageInfo(
+                has_next_page=page.has_next,
+                has_previous_page=standing is not None,
+                start_cursor=edges[0].cursor if edges else None,
+                end_cursor=edges[-1].cursor if edges else None,
+            ),
+        )
+
+    def standing(self, after: str | None) -> Standing | None:
+        """Raises CallerError for a cursor of another shelf, or of the same one on another home page."""
+        match after and decode_cursor(SHELF, after):
+            case None | "":
+                return None
+            case (self.id, int(rank), int(place), float(score), int(movie_id)):
+                return Standing(rank, place, score, movie_id)
+        raise CallerError(
+            f"{SHELF}.movies.after: the cursor is not this shelf's; ask `node` for the shelf by its id."
+        )
+
+
+@strawberry.type(description="The page a member lands on: shelves of films, and no film on two of them.")
+class Home:
+    request_id: strawberry.ID = strawberry.field(
+        description="Names the page, on each of its shelves; give it to `recordFeedback`."
+    )
+    model_version: str = strawberry.field(description="The model that ranked the films.")
+    shelves: list[Shelf] = strawberry.field(description="The shelves, in their order on the page.")
+
+
+@strawberry.type
+class HomeQuery:
+    @strawberry.field(
+        description="All shelves of the viewer's home page, or of a page for someone signed out. Shelves for "
+        "which there are too few films are left out, and the next ones move up."
+    )
+    async def home(
+        self,
+        info: Info,
+        shelves: Annotated[
+            int, strawberry.argument(description=f"How many shelves at most, 1 to {MAX_SHELVES}.")
+        ],
+        per_shelf: Annotated[
+            int,
+            strawberry.argument(
+                description="How many films of each the page shows, 1 to 100: the best that others leave it."
+            ),
+        ],
+    ) -> Home:
+        context = info.context
+        model = require_model(context)
+        count, size = asked_of(shelves, per_shelf)
+        home_list = HomeList(uuid4(), model.version, datetime.now(UTC), count, size)
+        home = await home_list.home(context, model)
+        return Home(
+            request_id=strawberry.ID(str(home_list.request_id)),
+            model_version=model.version,
+            shelves=[Shelf.of(context, home_list, home, shelf) for shelf in home.shelves],
+        )
+
+
+def asked_of(count: int, per_shelf: int) -> tuple[int, int]:
+    """Raises CallerError for numbers out of range."""
+    if not 1 <= count <= MAX_SHELVES:
+        raise CallerError(f"{FIELD}.shelves must be from 1 to {MAX_SHELVES}, not {count}.")
+    return count, page_size(f"{FIELD}.perShelf", per_shelf)

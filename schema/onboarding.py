@@ -1,0 +1,91 @@
+"""The films to ask a newcomer about."""
+
+from typing import Annotated
+
+import strawberry
+from strawberry import relay
+
+from app import onboarding, recommendations
+from app.cards import GenreRow
+from app.recommendations import Model
+from schema.catalog import MovieEdge
+from schema.context import Context, Info
+from schema.errors import CallerError
+from schema.node import local_id
+from schema.pagination import decode_cursor, encode_cursor, page_size
+from schema.recommendation import film, require_model
+
+FIELD = "onboarding"
+MAX_GENRES = 50
+
+
+@strawberry.type(description="A page of films to ask a newcomer about.")
+class OnboardingConnection:
+    edges: list[MovieEdge] = strawberry.field(description="The films, those whose rating tells most first.")
+    page_info: relay.PageInfo = strawberry.field(description="Where the page ends and whether more follow.")
+
+
+@strawberry.type
+class OnboardingQuery:
+    @strawberry.field(
+        description="The films whose rating tells most of someone's taste: those that many know and on which "
+        "they differ, spread over the genres; at most 500, without those that the viewer has rated. Five "
+        "favourite genres or more, and then five ratings, make a good beginning."
+    )
+    async def onboarding(
+        self,
+        info: Info,
+        first: Annotated[int, strawberry.argument(description="How many films, 1 to 100.")],
+        after: Annotated[
+            str | None, strawberry.argument(description="The cursor to continue behind.")
+        ] = None,
+        genres: Annotated[
+            list[strawberry.ID] | None,
+            strawberry.argument(description="Only films of any of these; by default of all genres."),
+        ] = None,
+    ) -> OnboardingConnection:
+        context = info.context
+        size = page_size(f"{FIELD}.first", first)
+        chosen = known_genres(context, genres)
+        model, rank = begun(context, chosen, after)
+        signed_in = await context.viewer() is not None
+        hidden = (await context.taste()).hidden if signed_in else recommendations.NOBODYS.hidden
+        asked = onboarding.films(context.snapshot, model, chosen, hidden, first=size, after_rank=rank)
+        mark = (model.version, [genre.id for genre in chosen])
+        edges = [
+            MovieEdge(cursor=encode_cursor(FIELD, (*mark, place)), node=movie)
+            for movie_id, place in zip(asked.movie_ids, asked.ranks, strict=True)
+            if (movie := film(context, movie_id)) is not None
+        ]
+        return OnboardingConnection(
+            edges=edges,
+            page_info=relay.PageInfo(
+                has_next_page=asked.has_next,
+                has_previous_page=rank > 0,
+                start_cursor=edges[0].cursor if edges else None,
+                end_cursor=edges[-1].cursor if edges else None,
+            ),
+        )
+
+
+def known_genres(context: Context, ids: list[strawberry.ID] | None) -> list[GenreRow]:
+    """Each once, by name. Raises CallerError for too many, or one that the catalogue does not have."""
+    if len(ids or ()) > MAX_GENRES:
+        raise CallerError(f"{FIELD}.genres takes at most {MAX_GENRES} genres.")
+    wanted = {local_id(id_, "Genre", f"{FIELD}.genres"): id_ for id_ in ids or ()}
+    rows = [row for row in context.snapshot.genres if row.id in wanted]
+    for genre_id, given in wanted.items():
+        if all(row.id != genre_id for row in rows):
+            raise CallerError(f"{FIELD}.genres: there is no genre {given}.")
+    return rows
+
+
+def begun(context: Context, chosen: list[GenreRow], after: str | None) -> tuple[Model, int]:
+    """The model that the list was begun with, while this process has it, and how many films come before."""
+    if after is None:
+        return require_model(context), 0
+    genre_ids = [genre.id for genre in chosen]
+    match decode_cursor(FIELD, after):
+        case (str(version), list(ids), int(rank)) if ids == genre_ids and 0 < rank <= onboarding.LONGEST:
+            return context.served.model_of(version) or require_model(context), rank
+    raise CallerError(f"{FIELD}.after: the cursor is not one of this field's, or of other genres.")

@@ -1,0 +1,98 @@
+"""What members see of themselves: their taste, their events, their watchlist, and whom they are like."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import strawberry
+from strawberry import relay
+
+from app import neighbors
+from app.accounts import Viewer
+from app.taste import Opinions
+from schema.context import Info
+from schema.diary import HISTORY, WATCHLIST, HistoryConnection, WatchlistConnection
+from schema.errors import CallerError, ErrorCode
+from schema.feedback import FeedbackKind
+from schema.pagination import page_size, window
+from schema.taste import Taste
+
+if TYPE_CHECKING:
+    from schema.user import User
+
+First = Annotated[int, strawberry.argument(description="How many, 1 to 100.")]
+After = Annotated[str | None, strawberry.argument(description="The cursor to continue behind.")]
+
+
+@strawberry.type(description="A member of like taste.")
+class SimilarUser:
+    similarity: float = strawberry.field(
+        description="Correlation of the stars that both gave, 0 to 1; drawn to 0 where both know few films."
+    )
+    common_movies: int = strawberry.field(description="How many films both have rated.")
+    user: Annotated["User", strawberry.lazy("schema.user")] = strawberry.field(description="The member.")
+
+
+@strawberry.type
+class OwnPages(relay.Node):
+    id: relay.NodeID[int]
+    username: str = strawberry.field(description="The name they sign in with.")
+
+    @strawberry.field(description="What they like, by genre, decade and person.")
+    async def taste(self, info: Info) -> Taste:
+        await self.require_own(info)
+        known = await info.context.taste()
+        opinions = Opinions.of(info.context.snapshot, known.movie_ids, known.stars, known.rated)
+        return Taste.of(opinions)
+
+    @strawberry.field(description="What they did with films, newest first.")
+    async def history(
+        self,
+        info: Info,
+        first: First,
+        after: After = None,
+        kinds: Annotated[
+            list[FeedbackKind] | None, strawberry.argument(description="Only events of these kinds.")
+        ] = None,
+    ) -> HistoryConnection:
+        asked = window(HISTORY, first, after)
+        await self.require_own(info)
+        return await HistoryConnection.of(info, self.id, asked, kinds)
+
+    @strawberry.field(
+        description="Films put on the watchlist and not rated, watched to the end or turned down since; the "
+        "last added first."
+    )
+    async def watchlist(self, info: Info, first: First, after: After = None) -> WatchlistConnection:
+        asked = window(WATCHLIST, first, after)
+        await self.require_own(info)
+        return await WatchlistConnection.of(info, self.id, asked)
+
+    @strawberry.field(
+        description="Members who rate as they do, most alike first, among those who let others find them. "
+        "Simulated members are marked as such."
+    )
+    async def similar_users(self, info: Info, first: First) -> list[SimilarUser]:
+        from schema.user import User  # noqa: PLC0415 - it is made of this
+
+        size = page_size("similarUsers.first", first)
+        await self.require_own(info)
+        context = info.context
+        found = await neighbors.similar(context.sessions, context.snapshot, self.id, size)
+        return [
+            SimilarUser(
+                similarity=round(neighbor.similarity, 4),
+                common_movies=neighbor.common_movies,
+                user=User(
+                    id=neighbor.user_id,
+                    username=neighbor.username,
+                    member_since=neighbor.created_at,
+                    simulated=neighbor.simulated,
+                ),
+            )
+            for neighbor in found
+        ]
+
+    async def require_own(self, info: Info) -> Viewer:
+        viewer = await info.context.require_viewer()
+        if viewer.id != self.id:
+            raise CallerError(f"Only {self.username} may see this.", ErrorCode.FORBIDDEN)
+        return viewer

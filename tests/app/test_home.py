@@ -1,0 +1,284 @@
+"""Shelves hold what their titles say, of one order each, and no film is dealt to two."""
+
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import numpy as np
+import pytest
+from sqlalchemy import insert, select, text, update
+
+from app import home, live, recommendations, tables
+from app.db import Sessions, create_engine, sessionmaker
+from app.live import Served
+from app.recommendations import Model
+from app.settings import Settings
+from app.shelves import Kind, Shelf, dealt
+
+pytestmark = pytest.mark.anyio
+
+NOW = datetime.now(UTC)
+
+
+@pytest.fixture
+def settings(seeded_database_url: str) -> Settings:
+    return Settings.model_validate(
+        {"database_url": seeded_database_url, "secret_key": "a secret of the tests, long enough"}
+    )
+
+
+@pytest.fixture
+async def sessions(seeded_database_url: str, settings: Settings) -> AsyncIterator[Sessions]:
+    engine = create_engine(seeded_database_url, settings)
+    yield sessionmaker(engine)
+    await engine.dispose()
+
+
+@pytest.fixture
+async def served(sessions: Sessions, model_dir: Path) -> Served:
+    return await live.load(sessions, model_dir)
+
+
+@pytest.fixture
+def model(served: Served) -> Model:
+    assert served.model is not None
+    return served.model
+
+
+async def add_member(sessions: Sessions, stars: dict[int, float], age: timedelta = timedelta()) -> int:
+    """A member who gave films, by their ids, stars so long ago."""
+    added = insert(tables.User).values(username=f"ada{len(stars)}-{age.days}").returning(tables.User.id)
+    async with sessions.begin() as session:
+        user_id = (await session.scalars(added)).one()
+        rows = [
+            {"user_id": user_id, "movie_id": id_, "half_stars": round(given * 2), "rated_at": NOW - age}
+            for id_, given in stars.items()
+        ]
+        if rows:
+            await session.execute(insert(tables.Rating), rows)
+    return user_id
+
+
+async def known_films(sessions: Sessions, n: int) -> list[int]:
+    """The most rated films."""
+    most = select(tables.MovieStats.movie_id).order_by(tables.MovieStats.rating_count.desc()).limit(n)
+    async with sessions() as session:
+        return list((await session.scalars(most)).all())
+
+
+async def shown(
+    sessions: Sessions, served: Served, model: Model, user_id: int | None, count: int = 8, per_shelf: int = 24
+) -> home.Home:
+    return await home.home(
+        sessions, served.snapshot, model, user_id, count=count, per_shelf=per_shelf, now=datetime.now(UTC)
+    )
+
+
+def of_kind(page: home.Home, kind: Kind) -> Shelf:
+    return next(shelf for shelf in page.shelves if shelf.kind is kind)
+
+
+def films(page: home.Home, shelf: Shelf, first: int = 24) -> list[int]:
+    return [pick.movie_id for pick, _ in page.page(shelf, first).picks]
+
+
+async def test_eight_full_shelves_without_a_film_twice(
+    sessions: Sessions, served: Served, model: Model
+) -> None:
+    rated = await known_films(sessions, 12)
+    member = await add_member(sessions, dict.fromkeys(rated, 4.5))
+    page = await shown(sessions, served, model, member)
+    assert [shelf.kind for shelf in page.shelves][:5] == [
+        Kind.TOP_PICKS,
+        Kind.BECAUSE_YOU_LIKED,
+        Kind.GENRE,
+        Kind.TRENDING,
+        Kind.NEW_RELEASES,
+    ]
+    on_shelves = [films(page, shelf) for shelf in page.shelves]
+    assert [len(each) for each in on_shelves] == [24] * 8
+    everything = sum(on_shelves, [])
+    assert len(set(everything)) == 192
+    assert not set(everything) & set(rated)
+
+
+async def test_nobody_has_a_page_too(sessions: Sessions, served: Served, model: Model) -> None:
+    page = await shown(sessions, served, model, None)
+    assert page.shelves[0].kind is Kind.POPULAR
+    assert len(page.shelves) == 8
+    assert Kind.BECAUSE_YOU_LIKED not in {shelf.kind for shelf in page.shelves}
+
+
+async def test_shelves_stay_apart_however_far_they_are_continued(
+    sessions: Sessions, served: Served, model: Model
+) -> None:
+    page = await shown(sessions, served, model, None, count=5, per_shelf=6)
+    seen: list[int] = []
+    for shelf in page.shelves:
+        standing, has_next = None, True
+        theirs: list[int] = []
+        while has_next:
+            part = page.page(shelf, 37, standing)
+            theirs += [pick.movie_id for pick, _ in part.picks]
+            assert [pick.rank for pick, _ in part.picks] == list(
+                range(len(theirs) - len(part.picks) + 1, len(theirs) + 1)
+            )
+            standing, has_next = part.picks[-1][1], part.has_next
+        assert len(theirs) == len(shelf.dealt)
+        seen += theirs
+    assert len(set(seen)) == len(seen) > 300
+
+
+def test_films_are_dealt_in_rounds() -> None:
+    def shelf(*item_idx: int) -> Shelf:
+        return Shelf(Kind.GENRE, np.array(item_idx, np.int32), np.zeros(len(item_idx)))
+
+    hands = dealt([shelf(0, 1, 2, 3, 4, 5), shelf(0, 1, 9, 8, 3, 4, 7), shelf()], 2)
+    # First round: 0 1, then 9 8; second: 2 3, then 4 7; third: 5.
+    assert hands == [[0, 1, 2, 3, 5], [2, 3, 5, 6], []]
+
+
+async def test_because_you_liked_shows_the_films_own_neighbours(
+    sessions: Sessions, served: Served, model: Model
+) -> None:
+    first, second, loathed = await known_films(sessions, 3)
+    member = await add_member(sessions, {first: 4.5, second: 4.0, loathed: 1.0})
+    async with sessions.begin() as session:  # the last liked one comes first
+        await session.execute(
+            update(tables.Rating)
+            .where(tables.Rating.user_id == member, tables.Rating.movie_id == first)
+            .values(rated_at=NOW - timedelta(days=1))
+        )
+    page = await shown(sessions, served, model, member, count=20)
+    about = [shelf for shelf in page.shelves if shelf.kind is Kind.BECAUSE_YOU_LIKED]
+    assert [shelf.subject for shelf in about] in ([second, first], [second])  # one shelf for two films alike
+    nearest, _ = model.hybrid.similar(int(model.item_idx([second])[0]), k=103)
+    apart = [film for film in nearest if model.hybrid.item_ids[film] not in (first, loathed)]
+    assert about[0].item_idx.tolist() == apart[:100]
+
+
+async def test_trending_follows_ratings_and_their_age(
+    sessions: Sessions, served: Served, model: Model
+) -> None:
+    *_, lately, long_ago = await known_films(sessions, 500)
+    crowd = [await add_member(sessions, {}, timedelta(days=n)) for n in range(12)]
+
+    async def trending() -> list[int]:
+        page = await shown(sessions, served, model, None, count=4, per_shelf=4)
+        return films(page, of_kind(page, Kind.TRENDING), 5)
+
+    async def rate(movie_id: int, members: list[int], age: timedelta) -> None:
+        async with sessions.begin() as session:
+            rows = [
+                {"user_id": id_, "movie_id": movie_id, "half_stars": 6, "rated_at": NOW - age}
+                for id_ in members
+            ]
+            await session.execute(insert(tables.Rating), rows)
+
+    await rate(long_ago, crowd, timedelta(days=29))  # 12 ratings weigh less than a quarter: as 2.9 of now
+    await rate(lately, crowd[:4], timedelta())
+    assert (await trending())[:2] == [lately, long_ago]
+    async with sessions.begin() as session:
+        mine = (tables.Rating.movie_id == lately) & (tables.Rating.user_id == crowd[0])
+        await session.execute(text("DELETE FROM ratings WHERE movie_id = :id"), {"id": long_ago})
+        await session.execute(update(tables.Rating).where(mine).values(half_stars=10))
+    assert (await trending())[0] == lately
+    assert long_ago not in await trending()
+
+
+async def test_trends_are_the_same_kept_or_counted(sessions: Sessions) -> None:
+    film, *_ = await known_films(sessions, 1)
+    for n in range(5):
+        await add_member(sessions, {film: 3.0}, timedelta(days=n * 7))
+    async with sessions.begin() as session:
+        await session.execute(text("UPDATE ratings SET half_stars = 4 WHERE movie_id = :id"), {"id": film})
+        await session.execute(
+            text("DELETE FROM ratings WHERE movie_id = :id AND user_id % 3 = 0"), {"id": film}
+        )
+        kept, counted = (
+            await session.execute(
+                text(
+                    "SELECT trend, (SELECT sum(trend_weight(rated_at)) FROM ratings WHERE movie_id = :id) "
+                    "FROM movie_stats WHERE movie_id = :id"
+                ),
+                {"id": film},
+            )
+        ).one()
+    assert kept == pytest.approx(counted, rel=1e-9)
+
+
+async def test_new_releases_are_new(sessions: Sessions, served: Served, model: Model) -> None:
+    page = await shown(sessions, served, model, None)
+    days = served.snapshot.facts.release_days
+    today = datetime.now(UTC).date().toordinal()
+    released = days[days <= today]
+    of_shelf = days[served.snapshot.positions(films(page, of_kind(page, Kind.NEW_RELEASES)))]
+    assert of_shelf.max() <= today
+    assert of_shelf.min() >= min(released.max() - 730, np.sort(released)[-60])
+
+
+async def test_rediscover_brings_back_what_was_loved_long_ago(
+    sessions: Sessions, served: Served, model: Model
+) -> None:
+    loved, watched, turned_down, liked, disliked, *_ = await known_films(sessions, 6)
+    member = await add_member(
+        sessions,
+        {loved: 5.0, watched: 5.0, turned_down: 5.0, liked: 4.0, disliked: 2.0},
+        timedelta(days=800),
+    )
+    events = [(watched, "WATCH", 0.7), (turned_down, "NOT_INTERESTED", None)]
+    async with sessions.begin() as session:
+        for movie_id, kind, fraction in events:
+            await session.execute(
+                insert(tables.Feedback).values(
+                    user_id=member, movie_id=movie_id, kind=kind, watched_fraction=fraction, occurred_at=NOW
+                )
+            )
+    page = await shown(sessions, served, model, member)
+    shelf = of_kind(page, Kind.REDISCOVER)
+    picks = [pick for pick, _ in page.page(shelf, 10).picks]
+    assert [pick.movie_id for pick in picks[:2]] == [loved, liked]
+    year = (NOW - timedelta(days=800)).year
+    assert picks[0].match.reasons[0].kind == "YOU_LOVED_IT"
+    assert picks[0].match.reasons[0].detail == f"5 stars in {year}"
+    assert not {watched, turned_down, disliked} & set(films(page, shelf, 100))
+    # As if it had not been rated: the model is not told what the member gave the film.
+    taste = await recommendations.taste_of(sessions, member)
+    without = recommendations.match(model, taste, loved)
+    assert without is not None
+    assert abs(picks[0].match.match_percent - without.match_percent) <= 10  # type: ignore[operator]
+    # The others are films that the member does not know, near those loved.
+    near = {film for dear in (loved, liked) for film in neighbours(model, dear)}
+    assert {pick.movie_id for pick in picks[2:]} <= near
+
+
+def neighbours(model: Model, movie_id: int) -> list[int]:
+    item_idx, _ = model.hybrid.similar(int(model.item_idx([movie_id])[0]), k=30)
+    found: list[int] = model.hybrid.item_ids[item_idx].tolist()
+    return found
+
+
+async def test_what_was_loved_lately_needs_no_rediscovery(
+    sessions: Sessions, served: Served, model: Model
+) -> None:
+    rated = await known_films(sessions, 6)
+    member = await add_member(sessions, dict.fromkeys(rated, 5.0), timedelta(days=300))
+    page = await shown(sessions, served, model, member, count=20)
+    assert Kind.REDISCOVER not in {shelf.kind for shelf in page.shelves}
+
+
+async def test_favourite_genres_come_before_liked_ones(
+    sessions: Sessions, served: Served, model: Model
+) -> None:
+    rated = await known_films(sessions, 10)
+    member = await add_member(sessions, dict.fromkeys(rated, 4.5))
+    western = next(genre for genre in served.snapshot.genres if genre.name == "Western")
+    async with sessions.begin() as session:
+        await session.execute(
+            insert(tables.FavoriteGenre).values(user_id=member, genre_id=western.id, position=0)
+        )
+    page = await shown(sessions, served, model, member)
+    shelf = of_kind(page, Kind.GENRE)
+    assert shelf.subject == western.id
+    row = served.snapshot.genres.index(western)
+    assert served.snapshot.facts.has_genre[row, served.snapshot.positions(films(page, shelf))].all()
