@@ -126,6 +126,15 @@ async def log_in(
     return await log_in(sessions, settings, username, password, client)
 
 
+async def confirm(
+    sessions: Sessions, settings: Settings, viewer: Viewer, password: str, client: Client
+) -> None:
+    """Ask a member for the password once more. Raises InvalidCredentials or TooManyAttempts."""
+    await verified(sessions, settings, viewer.username, password, client)
+    async with sessions.begin() as session:
+        await throttle.succeeded(session, settings, viewer.id, viewer.username, client)
+
+
 async def verified(
     sessions: Sessions, settings: Settings, username: str, password: str, client: Client
 ) -> Member:

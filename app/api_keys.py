@@ -129,6 +129,12 @@ async def keys(sessions: Sessions, count: int, before: int | None) -> list[KeyRe
         return [KeyRecord.of(row) for row in await session.execute(statement)]
 
 
+async def keys_by_id(sessions: Sessions, key_ids: Collection[int]) -> dict[int, KeyRecord]:
+    async with sessions() as session:
+        rows = await session.execute(select(*COLUMNS).where(Stored.id.in_(key_ids)))
+        return {row.id: KeyRecord.of(row) for row in rows}
+
+
 async def revoke(sessions: Sessions, key_id: int) -> KeyRecord:
     """End a key at once, in every process. Raises ApiKeyNotFound for one that is not there or was revoked."""
     statement = update(Stored).where(Stored.id == key_id, Stored.revoked_at.is_(None))

@@ -31,15 +31,15 @@ async def create_admin(sessions: Sessions, username: str, password: str) -> None
         )  # signed in with a password that holds no more
 
 
-async def set_role(sessions: Sessions, username: str, role: Role) -> tuple[int, str]:
-    """Give a member a role, which holds from their next request on; gives their id and name as they write it.
+async def set_role(sessions: Sessions, username: str, role: Role) -> str:
+    """Give a member a role, which holds from their next request on; gives their name as they write it.
 
     Raises UnknownMember, also for members that came with a data set: nobody signs in as one.
     """
     theirs = accounts.named(username), User.password_hash.is_not(None)
-    statement = update(User).where(*theirs).values(role=role.value).returning(User.id, User.username)
+    statement = update(User).where(*theirs).values(role=role.value).returning(User.username)
     async with sessions.begin() as session:
-        row = (await session.execute(statement)).one_or_none()
-    if row is None:
-        raise UnknownMember("There is no member of this name.")
-    return row.id, row.username
+        found = await session.scalar(statement) if accounts.USERNAME.fullmatch(username) else None
+    if found is None:
+        raise UnknownMember("There is no member of this name who can sign in.")
+    return found

@@ -10,7 +10,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from app import favorites, feedback, ratings
+from app import feedback, members, ratings
 from app.db import Sessions
 from app.feedback import Signals
 from app.snapshot import MovieFilter, Snapshot
@@ -138,7 +138,7 @@ async def taste_of(sessions: Sessions, user_id: int, until: datetime | None = No
     async with sessions() as session:
         history = await ratings.history(session, user_id, until)
         signals = await feedback.signals(session, user_id, until)
-        genres = await favorites.favorite_genre_names(session, user_id)
+        genres = await members.favorite_genre_names(session, user_id)
     return Taste.of(history, signals, genres)
 
 
@@ -150,6 +150,9 @@ def taste_for_likes(likes: Sequence[int]) -> Taste:
         np.zeros(movie_ids.size, np.int64),
         movie_ids,
     )
+
+
+NOBODYS = taste_for_likes(())
 
 
 def recommend(

@@ -264,9 +264,7 @@ class Feedback(Base):
             "movie_id",
             postgresql_where=text("kind IN ('LIKE', 'DISLIKE', 'NOT_INTERESTED', 'WATCH')"),
         ),
-        Index(
-            "feedback_watchlist_idx", "user_id", "movie_id", postgresql_where=text("kind = 'WATCHLIST'")
-        ),
+        Index("feedback_watchlist_idx", "user_id", "movie_id", postgresql_where=text("kind = 'WATCHLIST'")),
     )
 
     id: Mapped[int] = identity()

@@ -70,12 +70,21 @@ class Requires(FieldExtension):
         raise CallerError(self.told, ErrorCode.FORBIDDEN)
 
 
-def requires(role: Role, scope: Scope | None = None) -> list[FieldExtension]:
+def requires(role: Role, scope: Scope | None = None, *, members_only: bool = False) -> list[FieldExtension]:
     """For `extensions=` of a field. Without a scope a curator's field needs WRITE, an administrator's ADMIN.
 
     Each call of such a mutation is noted in the audit log, with its arguments and its outcome.
     """
-    return [Requires(role, scope or SCOPES[role])]
+    return [Requires(role, None if members_only else scope or SCOPES[role])]
+
+
+async def may(context: Context, role: Role) -> bool:
+    """Whether who asks has the role: for what is not given to others, but not refused either."""
+    try:
+        await Requires(role, None).admit(context)
+    except CallerError:
+        return False
+    return True
 
 
 async def finished(result: Any) -> Any:

@@ -5,7 +5,7 @@ from typing import Annotated, Self
 
 import strawberry
 
-from app import accounts, favorites, throttle
+from app import accounts, members, throttle
 from app.accounts import Role, Tokens
 from schema.access import requires
 from schema.context import Info
@@ -217,7 +217,7 @@ class AccountMutation:
         viewer = await info.context.require_viewer()
         genre_ids = [local_id(id_, "Genre", "setFavoriteGenres.genreIds") for id_ in input.genre_ids]
         try:
-            await favorites.set_favorite_genres(info.context.sessions, viewer.id, genre_ids)
-        except favorites.UnknownGenre as error:
+            await members.set_favorite_genres(info.context.sessions, viewer.id, genre_ids)
+        except members.UnknownGenre as error:
             return GenreNotFound(message=str(error))
         return SetFavoriteGenresPayload(viewer=User.of(viewer))

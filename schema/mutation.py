@@ -3,10 +3,24 @@
 import strawberry
 
 from schema.account import AccountMutation
+from schema.api_key import ApiKeyMutation
 from schema.feedback import FeedbackMutation
+from schema.imports import ImportMutation
+from schema.operators import OperatorMutation
+from schema.privacy import PrivacyMutation
 from schema.rating import RatingMutation
+from schema.sign_in import SessionMutation
 
 
 @strawberry.type(description="All that can be changed. Each field's result names its expected outcomes.")
-class Mutation(AccountMutation, RatingMutation, FeedbackMutation):
+class Mutation(
+    AccountMutation,
+    SessionMutation,
+    PrivacyMutation,
+    RatingMutation,
+    FeedbackMutation,
+    ImportMutation,
+    OperatorMutation,
+    ApiKeyMutation,
+):
     pass

@@ -1,14 +1,20 @@
 """Pages: how many, from where, and the cursors between them."""
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from datetime import UTC, datetime, timedelta
+from typing import Any, Protocol
 
 import orjson
+from strawberry import relay
 
 from schema.errors import CallerError
+from schema.node import MAX_ID
 
 MAX_PAGE = 100
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+MICROSECOND = timedelta(microseconds=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,3 +66,41 @@ def decode_cursor(field: str, cursor: str) -> tuple[Any, ...]:
     if not isinstance(parts, list) or len(parts) < 2 or parts[0] != field:  # noqa: PLR2004 - the field and a key
         raise CallerError(f"{field}: the cursor is not one of this field's.")
     return tuple(parts[1:])
+
+
+class Edge(Protocol):
+    cursor: str
+
+
+def page_info(asked: Window, edges: Sequence[Edge], *, more: bool) -> relay.PageInfo:
+    """`more`: whether rows follow in the direction that was asked for."""
+    continued = asked.key is not None
+    return relay.PageInfo(
+        has_next_page=continued if asked.backward else more,
+        has_previous_page=more if asked.backward else continued,
+        start_cursor=edges[0].cursor if edges else None,
+        end_cursor=edges[-1].cursor if edges else None,
+    )
+
+
+def moment(time: datetime) -> int:
+    """A time as it stands in a cursor, to the microsecond that Postgres keeps."""
+    return (time - EPOCH) // MICROSECOND
+
+
+def of_moment(field: str, microseconds: int) -> datetime:
+    """Raises CallerError for a time beyond the calendar."""
+    try:
+        return EPOCH + microseconds * MICROSECOND
+    except OverflowError:
+        raise CallerError(f"{field}: the cursor is not one of this field's.") from None
+
+
+def id_before(asked: Window, field: str) -> int | None:
+    """The key of a list that is ordered by id alone. Raises CallerError for another list's."""
+    match asked.key:
+        case None:
+            return None
+        case (int(id_),) if 0 <= id_ <= MAX_ID:
+            return id_
+    raise CallerError(f"{field}: the cursor is not one of this field's.")

@@ -7,14 +7,16 @@ from typing import Annotated, Self
 import strawberry
 from strawberry import relay
 
-from app import favorites, ratings
+from app import members, ratings
 from app.accounts import Viewer
 from schema.context import Info
-from schema.errors import CallerError, ErrorCode
+from schema.errors import CallerError
 from schema.movie import Genre
 from schema.node import MAX_ID
+from schema.own_pages import OwnPages
 from schema.pagination import Window, encode_cursor, window
 from schema.rating import Rating
+from schema.sign_in import SESSIONS, SessionConnection
 
 RATINGS = "ratings"
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -38,11 +40,13 @@ class RatingConnection:
         return await ratings.count_ratings(info.context.sessions, self.user_id)
 
 
-@strawberry.type(description="A member. Only they themselves see more than id and username.")
-class User(relay.Node):
-    id: relay.NodeID[int]
-    username: str = strawberry.field(description="The name they sign in with.")
+@strawberry.type(description="A member. Only they themselves see more than id, username and `simulated`.")
+class User(OwnPages):
     member_since: strawberry.Private[datetime]
+    simulated: bool = strawberry.field(
+        default=False,
+        description="Whether they are no person, but drawn by a simulator.",
+    )
 
     @classmethod
     def of(cls, viewer: Viewer) -> Self:
@@ -64,7 +68,7 @@ class User(relay.Node):
     @strawberry.field(description="The genres they chose, the dearest first.")
     async def favorite_genres(self, info: Info) -> list[Genre]:
         await self.require_own(info)
-        wanted = await favorites.favorite_genre_ids(info.context.sessions, self.id)
+        wanted = await members.favorite_genre_ids(info.context.sessions, self.id)
         known = {row.id: row for row in info.context.snapshot.genres}
         return [Genre.of(known[genre_id]) for genre_id in wanted if genre_id in known]
 
@@ -101,10 +105,22 @@ class User(relay.Node):
             ),
         )
 
-    async def require_own(self, info: Info) -> None:
-        viewer = await info.context.require_viewer()
-        if viewer.id != self.id:
-            raise CallerError(f"Only {self.username} may see this.", ErrorCode.FORBIDDEN)
+    @strawberry.field(description="Where they are signed in, newest first.")
+    async def sessions(
+        self,
+        info: Info,
+        first: Annotated[int, strawberry.argument(description="How many, 1 to 100.")],
+        after: Annotated[
+            str | None, strawberry.argument(description="The cursor to continue behind.")
+        ] = None,
+    ) -> SessionConnection:
+        asked = window(SESSIONS, first, after)
+        return await SessionConnection.of(info, await self.require_own(info), asked)
+
+    @strawberry.field(description="Whether they are shown to members of like taste, as `similarUsers`.")
+    async def discoverable(self, info: Info) -> bool:
+        await self.require_own(info)
+        return await members.discoverable(info.context.sessions, self.id)
 
 
 @strawberry.type

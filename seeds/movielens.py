@@ -11,10 +11,11 @@ from pathlib import Path
 
 import numpy as np
 
+from app.titles import parse_title
 from seeds.dataset import Dataset, store_dataset
 from seeds.download import MOVIELENS, download_movielens
 from seeds.files import csv_rows, find, open_source, separated_rows
-from seeds.films import GENRE_NAMES, Film, parse_title
+from seeds.films import GENRE_NAMES, Film
 from seeds.rating_files import RatingFormat, read_ratings
 from seeds.report import Progress, Report, SourceError, quiet
 

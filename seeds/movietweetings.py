@@ -8,9 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
+from app.titles import parse_title
 from seeds.dataset import Dataset, store_dataset
 from seeds.files import find, open_source, separated_rows
-from seeds.films import Film, parse_title
+from seeds.films import Film
 from seeds.movielens import FilmRows, genres_of, imdb_title_id
 from seeds.rating_files import RatingFormat, read_ratings
 from seeds.report import Progress, Report, SourceError, quiet

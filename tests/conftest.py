@@ -181,9 +181,16 @@ def seeded_database_url(postgres_url: str, seeded_template: str) -> Iterator[str
 
 
 @pytest.fixture(scope="session")
-def server(postgres_url: str, seeded_template: str, model_dir: Path, run_folder: Path) -> Iterator[str]:
+def server_database_url(postgres_url: str, seeded_template: str) -> Iterator[str]:
+    """The seeded database of the shared service."""
+    with cloned(postgres_url, seeded_template) as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def server(server_database_url: str, model_dir: Path, run_folder: Path) -> Iterator[str]:
     """The address of a real service on a seeded database, shared by tests that make users of their own."""
-    with cloned(postgres_url, seeded_template) as url, running(url, model_dir, run_folder) as service:
+    with running(server_database_url, model_dir, run_folder) as service:
         yield service.url
 
 

@@ -9,7 +9,7 @@ import jwt
 import pytest
 from sqlalchemy import delete, event, func, insert, select, update
 
-from app import accounts, favorites, operators, passwords
+from app import accounts, members, operators, passwords
 from app.accounts import Role
 from app.db import Sessions
 from app.settings import Settings
@@ -233,14 +233,14 @@ async def test_favorite_genres_keep_the_members_order(sessions: Sessions, settin
         added = insert(Genre).values([{"name": name} for name in names]).returning(Genre.id)
         comedy, drama, horror = (await session.scalars(added)).all()
     user_id = (await accounts.sign_up(sessions, settings, "ada", PASSWORD)).viewer.id
-    await favorites.set_favorite_genres(sessions, user_id, [horror, comedy, horror])
-    assert await favorites.favorite_genre_ids(sessions, user_id) == [horror, comedy]
-    with pytest.raises(favorites.UnknownGenre):
-        await favorites.set_favorite_genres(sessions, user_id, [drama, 999])
+    await members.set_favorite_genres(sessions, user_id, [horror, comedy, horror])
+    assert await members.favorite_genre_ids(sessions, user_id) == [horror, comedy]
+    with pytest.raises(members.UnknownGenre):
+        await members.set_favorite_genres(sessions, user_id, [drama, 999])
     async with sessions() as session:
-        assert await favorites.favorite_genre_names(session, user_id) == ("Horror", "Comedy")
+        assert await members.favorite_genre_names(session, user_id) == ("Horror", "Comedy")
     choices = [[comedy, drama], [horror], [drama, horror, comedy]]
-    await asyncio.gather(*(favorites.set_favorite_genres(sessions, user_id, choice) for choice in choices))
-    assert await favorites.favorite_genre_ids(sessions, user_id) in choices
-    await favorites.set_favorite_genres(sessions, user_id, [])
-    assert await favorites.favorite_genre_ids(sessions, user_id) == []
+    await asyncio.gather(*(members.set_favorite_genres(sessions, user_id, choice) for choice in choices))
+    assert await members.favorite_genre_ids(sessions, user_id) in choices
+    await members.set_favorite_genres(sessions, user_id, [])
+    assert await members.favorite_genre_ids(sessions, user_id) == []

@@ -7,6 +7,7 @@ from typing import Any, Protocol
 from uuid import uuid4
 
 import httpx
+import psycopg
 import pytest
 from graphql import parse, print_ast
 from graphql.utilities import separate_operations
@@ -50,9 +51,13 @@ def ask(server: str, http: httpx.Client, operations: dict[str, str]) -> Ask:
     return asking(server, http, operations)
 
 
-def asking(url: str, http: httpx.Client, operations: dict[str, str]) -> Ask:
+def asking(url: str, http: httpx.Client, operations: dict[str, str], **always: str) -> Ask:
+    """Asks this service; `always` are headers of each request, with underscores for hyphens."""
+
     def ask(operation: str, token: str | None = None, **variables: Any) -> dict[str, Any]:
-        headers = {} if token is None else {"Authorization": f"Bearer {token}"}
+        headers = {name.replace("_", "-"): value for name, value in always.items()}
+        if token is not None:
+            headers["Authorization"] = f"Bearer {token}"
         query = {"query": operations.get(operation, operation), "variables": variables}
         response = http.post(f"{url}/graphql", json=query, headers=headers)
         body: dict[str, Any] = response.json()
@@ -65,6 +70,25 @@ def asking(url: str, http: httpx.Client, operations: dict[str, str]) -> Ask:
 def member(ask: Ask) -> Member:
     """A new account, signed in."""
     return sign_up(ask)
+
+
+@pytest.fixture
+def operator(ask: Ask, server_database_url: str) -> Member:
+    """A new administrator, signed in."""
+    return promoted(sign_up(ask), server_database_url, "ADMIN")
+
+
+def promoted(member: Member, database_url: str, role: str) -> Member:
+    with psycopg.connect(database_url) as connection:
+        connection.execute("UPDATE users SET role = %s WHERE username = %s", (role, member.username))
+    return member
+
+
+def outcome(body: dict[str, Any], field: str) -> dict[str, Any]:
+    """What a mutation came to, which has no errors besides."""
+    assert "errors" not in body, body["errors"]
+    found: dict[str, Any] = body["data"][field]
+    return found
 
 
 def sign_up(ask: Ask) -> Member:

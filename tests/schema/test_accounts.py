@@ -2,7 +2,6 @@
 
 import asyncio
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import httpx
 import pytest
@@ -11,13 +10,7 @@ from app import accounts
 from app.db import create_engine, sessionmaker
 from app.settings import Settings
 from tests.conftest import StartServer
-from tests.schema.conftest import Ask, Member, asking, code, sign_up
-
-
-def outcome(body: dict[str, Any], field: str) -> dict[str, Any]:
-    assert "errors" not in body, body["errors"]
-    found: dict[str, Any] = body["data"][field]
-    return found
+from tests.schema.conftest import Ask, Member, asking, code, outcome, sign_up
 
 
 def test_signing_up_signs_in(ask: Ask, member: Member) -> None:

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from app.titles import fold
 from seeds.bundled import MOVIELENS_GENRES, BundledFilm, load_bundled, parse_films, read_catalogue
-from seeds.films import Film, fold
+from seeds.films import Film
 from seeds.report import Count, SourceError
 from tests.seeds.conftest import content, query
 

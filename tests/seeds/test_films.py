@@ -4,7 +4,8 @@ from datetime import date
 
 import pytest
 
-from seeds.films import Credit, Film, FilmIndex, fold, merge, parse_title
+from app.titles import fold, parse_title
+from seeds.films import Credit, Film, FilmIndex, merge
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,8 @@
-"""The genres a member likes best, as they say themselves."""
+"""What members have told of themselves: the genres they like best, and whether others may find them."""
 
 from collections.abc import Sequence
 
-from sqlalchemy import delete, insert, select
+from sqlalchemy import delete, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db import Sessions
@@ -41,3 +41,14 @@ async def set_favorite_genres(sessions: Sessions, user_id: int, genre_ids: Seque
                 for position, genre_id in enumerate(wanted)
             ]
             await session.execute(insert(FavoriteGenre).values(rows))
+
+
+async def discoverable(sessions: Sessions, user_id: int) -> bool:
+    async with sessions() as session:
+        return bool(await session.scalar(select(User.discoverable).where(User.id == user_id)))
+
+
+async def set_discoverable(sessions: Sessions, user_id: int, *, discoverable: bool) -> None:
+    """Whether a member is shown to members of like taste, from now on."""
+    async with sessions.begin() as session:
+        await session.execute(update(User).where(User.id == user_id).values(discoverable=discoverable))

@@ -1,0 +1,186 @@
+"""Keys with which services ask."""
+
+import enum
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import Annotated, Self
+
+import strawberry
+from strawberry import relay
+
+from app import api_keys
+from app.accounts import Role
+from app.api_keys import KeyRecord
+from schema.access import may, requires
+from schema.context import Info
+from schema.errors import Error
+from schema.node import local_id, whole_number
+from schema.pagination import encode_cursor, id_before, page_info, window
+
+API_KEYS = "apiKeys"
+
+
+@strawberry.enum(description="What a service may do with its key.")
+class ApiScope(enum.Enum):
+    READ = strawberry.enum_value("READ", description="Look up what operators may look up.")
+    WRITE = strawberry.enum_value("WRITE", description="Add, change and delete films, as a curator may.")
+    ADMIN = strawberry.enum_value(
+        "ADMIN", description="Operate the service, but for giving out roles and keys."
+    )
+
+
+@strawberry.type(description="A key with which a service asks: `Authorization: Bearer mq_...`.")
+class ApiKey(relay.Node):
+    id: relay.NodeID[int]
+    name: str = strawberry.field(description="What it is for.")
+    beginning: str = strawberry.field(description="How it begins; no more of it is kept.")
+    scopes: list[ApiScope] = strawberry.field(description="What it is good for.")
+    created_at: datetime = strawberry.field(description="When it was made.")
+    expires_at: datetime | None = strawberry.field(description="When it stops working by itself.")
+    revoked_at: datetime | None = strawberry.field(description="When it was revoked.")
+    last_used_at: datetime | None = strawberry.field(description="When it was last used, to the minute.")
+
+    @classmethod
+    def of(cls, record: KeyRecord) -> Self:
+        return cls(
+            id=record.id,
+            name=record.name,
+            beginning=record.beginning,
+            scopes=[ApiScope[scope.name] for scope in record.scopes],
+            created_at=record.created_at,
+            expires_at=record.expires_at,
+            revoked_at=record.revoked_at,
+            last_used_at=record.last_used_at,
+        )
+
+    @classmethod
+    async def resolve_nodes(  # type: ignore[override]
+        cls, *, info: Info, node_ids: Iterable[str], **_: object
+    ) -> list[Self | None]:
+        """Only for administrators; nobody else is told which there are."""
+        ids = [whole_number(node_id, "id") for node_id in node_ids]
+        if not await may(info.context, Role.ADMIN):
+            return [None for _ in ids]
+        found = await api_keys.keys_by_id(info.context.sessions, ids)
+        return [cls.of(found[id_]) if id_ in found else None for id_ in ids]
+
+
+@strawberry.type(description="An API key in a list of them.")
+class ApiKeyEdge:
+    cursor: str = strawberry.field(description="Give it as `after` to continue behind this key.")
+    node: ApiKey = strawberry.field(description="The key.")
+
+
+@strawberry.type(description="A page of API keys.")
+class ApiKeyConnection:
+    edges: list[ApiKeyEdge] = strawberry.field(description="The keys, newest first.")
+    page_info: relay.PageInfo = strawberry.field(description="Where the page ends and whether more follow.")
+
+
+@strawberry.input(description="The key to make.")
+class CreateApiKeyInput:
+    name: str = strawberry.field(description="What it is for, in 1 to 100 characters.")
+    scopes: list[ApiScope] = strawberry.field(description="What it is good for: at least one.")
+    expires_at: datetime | None = strawberry.field(
+        default=None, description="When it stops working; without a zone, in UTC. By default never."
+    )
+
+
+@strawberry.input(description="The key to revoke.")
+class RevokeApiKeyInput:
+    api_key_id: strawberry.ID = strawberry.field(description="The key.")
+
+
+@strawberry.type(description="The key is made. It is told this once.")
+class CreateApiKeyPayload:
+    key: str = strawberry.field(description="Send it as `Authorization: Bearer <key>`, and keep it secret.")
+    api_key: ApiKey = strawberry.field(description="What is kept of it.")
+
+
+@strawberry.type(description="The key works no more, in all processes at once.")
+class RevokeApiKeyPayload:
+    api_key: ApiKey = strawberry.field(description="What is kept of it.")
+
+
+@strawberry.type(description="The key cannot be made as it is asked for.")
+class InvalidApiKey(Error):
+    pass
+
+
+@strawberry.type(description="There is no such key, or it was revoked before.")
+class ApiKeyNotFound(Error):
+    pass
+
+
+CreateApiKeyResult = Annotated[
+    CreateApiKeyPayload | InvalidApiKey,
+    strawberry.union("CreateApiKeyResult", description="Outcomes of `createApiKey`."),
+]
+RevokeApiKeyResult = Annotated[
+    RevokeApiKeyPayload | ApiKeyNotFound,
+    strawberry.union("RevokeApiKeyResult", description="Outcomes of `revokeApiKey`."),
+]
+
+
+@strawberry.type
+class ApiKeyQuery:
+    @strawberry.field(
+        description="The API keys of services, also those that work no more.",
+        extensions=requires(Role.ADMIN, members_only=True),
+    )
+    async def api_keys(
+        self,
+        info: Info,
+        first: Annotated[int, strawberry.argument(description="How many, 1 to 100.")],
+        after: Annotated[
+            str | None, strawberry.argument(description="The cursor to continue behind.")
+        ] = None,
+    ) -> ApiKeyConnection:
+        asked = window(API_KEYS, first, after)
+        found = await api_keys.keys(info.context.sessions, asked.count + 1, id_before(asked, API_KEYS))
+        edges = [
+            ApiKeyEdge(cursor=encode_cursor(API_KEYS, (record.id,)), node=ApiKey.of(record))
+            for record in found[: asked.count]
+        ]
+        return ApiKeyConnection(edges=edges, page_info=page_info(asked, edges, more=len(found) > asked.count))
+
+
+@strawberry.type
+class ApiKeyMutation:
+    @strawberry.mutation(
+        description="Make a key for a service.",
+        extensions=requires(Role.ADMIN, members_only=True),
+    )
+    async def create_api_key(
+        self,
+        info: Info,
+        input: Annotated[CreateApiKeyInput, strawberry.argument(description="The key.")],  # noqa: A002
+    ) -> CreateApiKeyResult:
+        viewer = await info.context.require_viewer()
+        expires_at = input.expires_at
+        if expires_at is not None and expires_at.tzinfo is None:
+            expires_at = expires_at.replace(tzinfo=UTC)
+        scopes = {api_keys.Scope[scope.name] for scope in input.scopes}
+        try:
+            key, record = await api_keys.create(
+                info.context.sessions, viewer.id, input.name, scopes, expires_at
+            )
+        except api_keys.InvalidApiKey as error:
+            return InvalidApiKey(message=str(error))
+        return CreateApiKeyPayload(key=key, api_key=ApiKey.of(record))
+
+    @strawberry.mutation(
+        description="End a service's key.", extensions=requires(Role.ADMIN, members_only=True)
+    )
+    async def revoke_api_key(
+        self,
+        info: Info,
+        input: Annotated[RevokeApiKeyInput, strawberry.argument(description="The key.")],  # noqa: A002
+    ) -> RevokeApiKeyResult:
+        key_id = local_id(input.api_key_id, "ApiKey", "revokeApiKey.apiKeyId")
+        try:
+            return RevokeApiKeyPayload(
+                api_key=ApiKey.of(await api_keys.revoke(info.context.sessions, key_id))
+            )
+        except api_keys.ApiKeyNotFound as error:
+            return ApiKeyNotFound(message=str(error))

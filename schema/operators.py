@@ -1,0 +1,127 @@
+"""Who operates the service, and what operators did."""
+
+import enum
+from datetime import datetime
+from typing import Annotated, Self
+
+import strawberry
+from strawberry import relay
+from strawberry.scalars import JSON
+
+from app import accounts, audit, operators
+from schema.access import requires
+from schema.context import Info
+from schema.errors import Error
+from schema.pagination import encode_cursor, id_before, page_info, window
+
+AUDIT_LOG = "auditLog"
+
+
+@strawberry.enum(description="What a member may do. Each role may do all that those before it may.")
+class Role(enum.Enum):
+    USER = strawberry.enum_value("USER", description="What concerns themselves.")
+    CURATOR = strawberry.enum_value("CURATOR", description="Add, change and delete films.")
+    ADMIN = strawberry.enum_value("ADMIN", description="Operate the service.")
+
+
+@strawberry.type(description="Something that an operator did.")
+class AuditEntry:
+    begun_at: datetime = strawberry.field(description="When it began.")
+    act: str = strawberry.field(description="The mutation.")
+    arguments: JSON = strawberry.field(description="What it was given, without secrets.")
+    outcome: str | None = strawberry.field(
+        description="The type of its result, or the code of its error; null when it did not come to an end."
+    )
+    address: str | None = strawberry.field(description="The network address from which it was asked for.")
+    username: str | None = strawberry.field(description="Who did it; null for a service and when deleted.")
+    api_key_name: str | None = strawberry.field(description="Which service did it; null for a member.")
+
+    @classmethod
+    def of(cls, entry: audit.Entry) -> Self:
+        return cls(
+            begun_at=entry.begun_at,
+            act=entry.act,
+            arguments=JSON(entry.arguments),
+            outcome=entry.outcome,
+            address=entry.address,
+            username=entry.username,
+            api_key_name=entry.api_key_name,
+        )
+
+
+@strawberry.type(description="An act of an operator in a list of them.")
+class AuditEntryEdge:
+    cursor: str = strawberry.field(description="Give it as `after` to continue behind this act.")
+    node: AuditEntry = strawberry.field(description="The act.")
+
+
+@strawberry.type(description="A page of what operators did.")
+class AuditEntryConnection:
+    edges: list[AuditEntryEdge] = strawberry.field(description="The acts, newest first.")
+    page_info: relay.PageInfo = strawberry.field(description="Where the page ends and whether more follow.")
+
+
+@strawberry.input(description="The role to give.")
+class SetRoleInput:
+    username: str = strawberry.field(description="The member's name, in any case.")
+    role: Role = strawberry.field(description="What they may do from now on.")
+
+
+@strawberry.type(description="The role is given, and holds from the member's next request on.")
+class SetRolePayload:
+    username: str = strawberry.field(description="The member's name, as they write it.")
+    role: Role = strawberry.field(description="What they may do from now on.")
+
+
+@strawberry.type(description="There is no member of this name who can sign in.")
+class MemberNotFound(Error):
+    pass
+
+
+SetRoleResult = Annotated[
+    SetRolePayload | MemberNotFound, strawberry.union("SetRoleResult", description="Outcomes of `setRole`.")
+]
+
+
+@strawberry.type
+class OperatorQuery:
+    @strawberry.field(
+        description="What operators did: each mutation that needs a role, with its outcome.",
+        extensions=requires(accounts.Role.ADMIN),
+    )
+    async def audit_log(
+        self,
+        info: Info,
+        first: Annotated[int, strawberry.argument(description="How many, 1 to 100.")],
+        after: Annotated[
+            str | None, strawberry.argument(description="The cursor to continue behind.")
+        ] = None,
+    ) -> AuditEntryConnection:
+        asked = window(AUDIT_LOG, first, after)
+        found = await audit.entries(info.context.sessions, asked.count + 1, id_before(asked, AUDIT_LOG))
+        edges = [
+            AuditEntryEdge(cursor=encode_cursor(AUDIT_LOG, (entry.id,)), node=AuditEntry.of(entry))
+            for entry in found[: asked.count]
+        ]
+        return AuditEntryConnection(
+            edges=edges, page_info=page_info(asked, edges, more=len(found) > asked.count)
+        )
+
+
+@strawberry.type
+class OperatorMutation:
+    @strawberry.mutation(
+        description="Give a member a role, or take it back.",
+        extensions=requires(accounts.Role.ADMIN, members_only=True),
+    )
+    async def set_role(
+        self,
+        info: Info,
+        input: Annotated[SetRoleInput, strawberry.argument(description="The role.")],  # noqa: A002
+    ) -> SetRoleResult:
+        role = accounts.Role[input.role.name]
+        try:
+            username = await operators.set_role(info.context.sessions, input.username, role)
+        except operators.UnknownMember as error:
+            return MemberNotFound(message=str(error))
+        return SetRolePayload(username=username, role=input.role)

@@ -1,0 +1,95 @@
+"""What is held on the viewer: told, deleted, or kept from others."""
+
+from typing import Annotated
+
+import strawberry
+from strawberry import relay
+from strawberry.scalars import JSON
+
+from app import accounts, members, privacy, throttle
+from app.accounts import Role
+from schema.access import requires
+from schema.account import InvalidCredentials, TooManyAttempts
+from schema.context import Info
+from schema.user import User
+
+
+@strawberry.input(description="The account to delete is the viewer's.")
+class DeleteAccountInput:
+    password: str = strawberry.field(description="Its password, once more.")
+
+
+@strawberry.input(description="Who may find the viewer.")
+class SetDiscoverableInput:
+    discoverable: bool = strawberry.field(
+        description="Whether members of like taste are shown the viewer, as `similarUsers`."
+    )
+
+
+@strawberry.type(description="The account is gone, with all that belonged to it.")
+class DeleteAccountPayload:
+    deleted_user_id: strawberry.ID = strawberry.field(description="Who was a member.")
+
+
+@strawberry.type(description="The choice is stored, and holds from the next request on.")
+class SetDiscoverablePayload:
+    viewer: User = strawberry.field(description="The member, with the choice.")
+
+
+DeleteAccountResult = Annotated[
+    DeleteAccountPayload | InvalidCredentials | TooManyAttempts,
+    strawberry.union("DeleteAccountResult", description="Outcomes of `deleteAccount`."),
+]
+SetDiscoverableResult = Annotated[
+    SetDiscoverablePayload,
+    strawberry.union("SetDiscoverableResult", description="Outcomes of `setDiscoverable`."),
+]
+
+
+@strawberry.type
+class PrivacyQuery:
+    @strawberry.field(
+        description="Everything that is held on the viewer, by the table that it is in. Only hashes of "
+        "secrets are left out.",
+        extensions=requires(Role.USER),
+    )
+    async def export_my_data(self, info: Info) -> JSON:
+        viewer = await info.context.require_viewer()
+        return JSON(await privacy.export(info.context.sessions, viewer.id))
+
+
+@strawberry.type
+class PrivacyMutation:
+    @strawberry.mutation(
+        description="Delete the viewer's account with everything that is held on them, for good. A model "
+        "that is trained from then on knows nothing of them.",
+        extensions=requires(Role.USER),
+    )
+    async def delete_account(
+        self,
+        info: Info,
+        input: Annotated[DeleteAccountInput, strawberry.argument(description="A second look.")],  # noqa: A002
+    ) -> DeleteAccountResult:
+        context = info.context
+        viewer = await context.require_viewer()
+        try:
+            await accounts.confirm(context.sessions, context.settings, viewer, input.password, context.client)
+        except accounts.InvalidCredentials:
+            return InvalidCredentials(message="The password is wrong.")
+        except throttle.TooManyAttempts as error:
+            return TooManyAttempts.of(error)
+        await privacy.delete_member(context.sessions, viewer.id)
+        return DeleteAccountPayload(deleted_user_id=strawberry.ID(relay.to_base64("User", viewer.id)))
+
+    @strawberry.mutation(
+        description="Choose whether members of like taste are shown the viewer.",
+        extensions=requires(Role.USER),
+    )
+    async def set_discoverable(
+        self,
+        info: Info,
+        input: Annotated[SetDiscoverableInput, strawberry.argument(description="The choice.")],  # noqa: A002
+    ) -> SetDiscoverableResult:
+        viewer = await info.context.require_viewer()
+        await members.set_discoverable(info.context.sessions, viewer.id, discoverable=input.discoverable)
+        return SetDiscoverablePayload(viewer=User.of(viewer))

@@ -1,0 +1,139 @@
+"""Where a member is signed in, and ending one of these sign-ins."""
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Annotated, Self
+from uuid import UUID
+
+import strawberry
+from strawberry import relay
+
+from app import sign_ins
+from app.accounts import Role, Viewer
+from app.sign_ins import Key, SignIn
+from schema.access import requires
+from schema.context import Info
+from schema.errors import CallerError, Error
+from schema.node import split_id
+from schema.pagination import Window, encode_cursor, moment, of_moment, page_info
+
+SESSIONS = "sessions"
+
+
+@strawberry.type(description="A sign-in, on one device or in one program.")
+class Session(relay.Node):
+    id: relay.NodeID[str]
+    created_at: datetime = strawberry.field(description="When it began.")
+    last_used_at: datetime = strawberry.field(description="When it was last renewed, or began.")
+    expires_at: datetime = strawberry.field(description="When it ends unless it is renewed before.")
+    address: str | None = strawberry.field(description="The network address from which it began.")
+    agent: str | None = strawberry.field(description="What the client called itself.")
+    is_current: bool = strawberry.field(description="Whether this request is made with it.")
+
+    @classmethod
+    def of(cls, sign_in: SignIn, viewer: Viewer) -> Self:
+        return cls(
+            id=str(sign_in.id),
+            created_at=sign_in.created_at,
+            last_used_at=sign_in.refreshed_at or sign_in.created_at,
+            expires_at=sign_in.expires_at,
+            address=sign_in.address,
+            agent=sign_in.agent,
+            is_current=sign_in.id == viewer.session_id,
+        )
+
+    @classmethod
+    async def resolve_nodes(  # type: ignore[override]
+        cls, *, info: Info, node_ids: Iterable[str], **_: object
+    ) -> list[Self | None]:
+        """Only the viewer's own."""
+        keys = [session_key(node_id, "id") for node_id in node_ids]
+        viewer = await info.context.viewer()
+        if viewer is None:
+            return [None for _ in keys]
+        found = await sign_ins.sign_ins_by_id(info.context.sessions, viewer.id, keys)
+        return [cls.of(found[key], viewer) if key in found else None for key in keys]
+
+
+@strawberry.type(description="A sign-in in a list of them.")
+class SessionEdge:
+    cursor: str = strawberry.field(description="Give it as `after` to continue behind this sign-in.")
+    node: Session = strawberry.field(description="The sign-in.")
+
+
+@strawberry.type(description="A page of the viewer's sign-ins.")
+class SessionConnection:
+    edges: list[SessionEdge] = strawberry.field(description="The sign-ins, newest first.")
+    page_info: relay.PageInfo = strawberry.field(description="Where the page ends and whether more follow.")
+
+    @classmethod
+    async def of(cls, info: Info, viewer: Viewer, asked: Window) -> Self:
+        found = await sign_ins.sign_ins(info.context.sessions, viewer.id, asked.count + 1, key_of(asked))
+        edges = [
+            SessionEdge(
+                cursor=encode_cursor(SESSIONS, (moment(each.created_at), str(each.id))),
+                node=Session.of(each, viewer),
+            )
+            for each in found[: asked.count]
+        ]
+        return cls(edges=edges, page_info=page_info(asked, edges, more=len(found) > asked.count))
+
+
+@strawberry.input(description="The sign-in to end.")
+class EndSessionInput:
+    session_id: strawberry.ID = strawberry.field(description="One of the viewer's sign-ins.")
+
+
+@strawberry.type(description="The sign-in has ended, in all processes at once.")
+class EndSessionPayload:
+    ended_session_id: strawberry.ID = strawberry.field(description="The sign-in that is no more.")
+
+
+@strawberry.type(description="The viewer has no such sign-in, or it has ended.")
+class SessionNotFound(Error):
+    pass
+
+
+EndSessionResult = Annotated[
+    EndSessionPayload | SessionNotFound,
+    strawberry.union("EndSessionResult", description="Outcomes of `endSession`."),
+]
+
+
+@strawberry.type
+class SessionMutation:
+    @strawberry.mutation(
+        description="End one of the viewer's sign-ins, as after leaving a device behind.",
+        extensions=requires(Role.USER),
+    )
+    async def end_session(
+        self,
+        info: Info,
+        input: Annotated[EndSessionInput, strawberry.argument(description="The sign-in.")],  # noqa: A002
+    ) -> EndSessionResult:
+        viewer = await info.context.require_viewer()
+        type_name, key = split_id(input.session_id, "endSession.sessionId")
+        if type_name != "Session":
+            raise CallerError(f"endSession.sessionId must be the id of a Session, not of a {type_name[:50]}.")
+        try:
+            session_id = session_key(key, "endSession.sessionId")
+            await sign_ins.end(info.context.sessions, viewer.id, session_id)
+        except sign_ins.SessionNotFound as error:
+            return SessionNotFound(message=str(error))
+        return EndSessionPayload(ended_session_id=input.session_id)
+
+
+def session_key(key: str, argument: str) -> UUID:
+    try:
+        return UUID(key)
+    except ValueError:
+        raise CallerError(f"{argument} is not an id that this API gave out.") from None
+
+
+def key_of(asked: Window) -> Key | None:
+    match asked.key:
+        case None:
+            return None
+        case (int(microseconds), str(session_id)):
+            return of_moment(SESSIONS, microseconds), session_key(session_id, f"{SESSIONS}.after")
+    raise CallerError(f"{SESSIONS}: the cursor is not one of this field's.")

@@ -1,0 +1,142 @@
+"""Who guesses passwords is slowed down, in every process, and the owner is not locked out."""
+
+import asyncio
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import func, select, update
+
+from app import accounts, throttle
+from app.account_tables import SignInAttempt
+from app.accounts import InvalidCredentials
+from app.db import Sessions, create_engine, sessionmaker
+from app.settings import Settings
+from app.throttle import Client, TooManyAttempts
+
+pytestmark = pytest.mark.anyio
+
+PASSWORD = "a long walk home"
+HOME, AWAY, THIEF = Client("192.0.2.1"), Client("192.0.2.2"), Client("203.0.113.7")
+
+
+@pytest.fixture
+def settings(database_url: str) -> Settings:
+    return Settings.model_validate(
+        {
+            "database_url": database_url,
+            "secret_key": "a secret of the tests, long enough",
+            "sign_in_tries": 3,
+            "sign_in_tries_per_address": 6,
+        }
+    )
+
+
+async def fail(sessions: Sessions, settings: Settings, username: str, client: Client) -> None:
+    with pytest.raises(InvalidCredentials):
+        await accounts.log_in(sessions, settings, username, "wrong password", client)
+
+
+async def later(sessions: Sessions, seconds: float) -> None:
+    """As if so much time had gone by."""
+    async with sessions.begin() as session:
+        earlier = SignInAttempt.forgotten_at - timedelta(seconds=seconds)
+        await session.execute(update(SignInAttempt).values(forgotten_at=earlier))
+
+
+@pytest.mark.parametrize("username", ["ada", "nobody-of-this-name"])
+async def test_after_some_wrong_passwords_no_more_are_looked_at(
+    sessions: Sessions, settings: Settings, username: str
+) -> None:
+    """And the answer is the same whether there is such an account."""
+    await accounts.sign_up(sessions, settings, "ada", PASSWORD, HOME)
+    for _ in range(3):
+        await fail(sessions, settings, username, THIEF)
+    for guess in (PASSWORD, "wrong password"):
+        with pytest.raises(TooManyAttempts, match="try again in") as refusal:
+            await accounts.log_in(sessions, settings, username, guess, THIEF)
+        assert 1 <= refusal.value.wait_seconds <= 30
+
+
+async def test_tries_come_back_with_time(sessions: Sessions, settings: Settings) -> None:
+    await accounts.sign_up(sessions, settings, "ada", PASSWORD, HOME)
+    for _ in range(3):
+        await fail(sessions, settings, "ada", HOME)
+    await later(sessions, 30)
+    await fail(sessions, settings, "ada", HOME)
+    with pytest.raises(TooManyAttempts):
+        await accounts.log_in(sessions, settings, "ada", PASSWORD, HOME)
+    await later(sessions, 30)
+    assert (await accounts.log_in(sessions, settings, "ada", PASSWORD, HOME)).viewer.username == "ada"
+
+
+async def test_the_owner_is_not_locked_out_by_a_thief(sessions: Sessions, settings: Settings) -> None:
+    await accounts.sign_up(sessions, settings, "ada", PASSWORD, HOME)
+    for _ in range(3):
+        await fail(sessions, settings, "ada", THIEF)
+    for client in (HOME, AWAY):
+        assert (await accounts.log_in(sessions, settings, "ada", PASSWORD, client)).viewer.username == "ada"
+
+
+async def test_a_right_password_takes_nothing_away_and_forgets_the_wrong_ones(
+    sessions: Sessions, settings: Settings
+) -> None:
+    await accounts.sign_up(sessions, settings, "ada", PASSWORD, HOME)
+    for _ in range(4):
+        await fail(sessions, settings, "ada", HOME)
+        await fail(sessions, settings, "ada", HOME)
+        await accounts.log_in(sessions, settings, "ada", PASSWORD, HOME)
+    await asyncio.gather(*(accounts.log_in(sessions, settings, "ada", PASSWORD, HOME) for _ in range(3)))
+
+
+async def test_many_accounts_from_one_address(sessions: Sessions, settings: Settings) -> None:
+    """Whoever has signed in from there before still does, however many others are tried."""
+    await accounts.sign_up(sessions, settings, "ada", PASSWORD, HOME)
+    await accounts.sign_up(sessions, settings, "bob", PASSWORD, AWAY)
+    for number in range(6):
+        await fail(sessions, settings, f"guess-{number}", HOME)
+    for username in ("bob", "guess-7"):
+        with pytest.raises(TooManyAttempts):
+            await accounts.log_in(sessions, settings, username, PASSWORD, HOME)
+    assert (await accounts.log_in(sessions, settings, "ada", PASSWORD, HOME)).viewer.username == "ada"
+    await later(sessions, 6)
+    assert (await accounts.log_in(sessions, settings, "bob", PASSWORD, HOME)).viewer.username == "bob"
+
+
+async def test_no_more_guesses_by_asking_at_once_in_several_processes(
+    sessions: Sessions, settings: Settings, database_url: str
+) -> None:
+    engine = create_engine(database_url, settings)
+    other = sessionmaker(engine)
+    guesses = [
+        accounts.log_in(process, settings, spelling, "wrong password", THIEF)
+        for process in (sessions, other)
+        for spelling in ("ada", "ADA", "\uff21da", "Ada")
+    ]
+    results = await asyncio.gather(*guesses, return_exceptions=True)
+    await engine.dispose()
+    assert sum(isinstance(result, InvalidCredentials) for result in results) == 3
+    assert sum(isinstance(result, TooManyAttempts) for result in results) == 5
+
+
+@pytest.mark.parametrize(
+    ("address", "network"),
+    [
+        ("192.0.2.1", "192.0.2.1"),
+        ("::ffff:192.0.2.1", "192.0.2.1"),
+        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
+        ("2001:db8:1:2:ffff::1%eth0", "2001:db8:1:2::/64"),
+        ("testclient", ""),
+        (None, ""),
+    ],
+)
+def test_what_counts_as_one_address(address: str | None, network: str) -> None:
+    assert Client(address).network == network
+
+
+async def test_what_is_forgotten_is_cleared_away(sessions: Sessions, settings: Settings) -> None:
+    for number in range(5):
+        await fail(sessions, settings, f"guess-{number}", THIEF)
+    await later(sessions, 3600)
+    await throttle.take(sessions, settings, "ada", AWAY)
+    async with sessions() as session:
+        assert await session.scalar(select(func.count()).select_from(SignInAttempt)) == 2

@@ -1,0 +1,360 @@
+"""Who may do what: every field of the schema as every role.
+
+A new root field needs a line in ROOTS, a new node one in NODES, a new field of a member one in MEMBER; a test
+fails without it.
+"""
+
+import asyncio
+from base64 import b64encode
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from itertools import product
+from typing import Any
+
+import pytest
+import strawberry
+from graphql import (
+    GraphQLEnumType,
+    GraphQLError,
+    GraphQLField,
+    GraphQLInputObjectType,
+    GraphQLInterfaceType,
+    GraphQLList,
+    GraphQLNamedType,
+    GraphQLNonNull,
+    GraphQLObjectType,
+    GraphQLUnionType,
+    get_named_type,
+    is_leaf_type,
+    is_required_argument,
+    is_required_input_field,
+)
+from sqlalchemy import func, insert, select
+
+from app import accounts, api_keys, snapshot, tables
+from app.accounts import Role
+from app.api_keys import Scope
+from app.db import Sessions, create_engine, sessionmaker
+from app.live import Served
+from app.settings import Settings
+from app.throttle import Client
+from schema import schema
+from schema.context import Context
+from schema.errors import PresentErrors
+from schema.user import User
+
+pytestmark = pytest.mark.anyio
+
+ACTORS = ("signed out", "USER", "CURATOR", "ADMIN", "key READ", "key WRITE", "key ADMIN")
+ANYONE = frozenset(ACTORS)
+MEMBERS = frozenset({"USER", "CURATOR", "ADMIN"})
+CURATORS = frozenset({"CURATOR", "ADMIN", "key WRITE"})
+ADMINS = frozenset({"ADMIN", "key ADMIN"})
+ADMIN_LOOKS = frozenset({"ADMIN", "key READ"})
+ADMIN_MEMBERS = frozenset({"ADMIN"})
+
+ROOTS = {
+    "Query.apiKeys": ADMIN_MEMBERS,
+    "Query.auditLog": ADMINS,
+    "Query.exportMyData": MEMBERS,
+    "Query.genres": ANYONE,
+    "Query.groupRecommendations": MEMBERS,
+    "Query.home": ANYONE,
+    "Query.movie": ANYONE,
+    "Query.movies": ANYONE,
+    "Query.node": ANYONE,
+    "Query.nodes": ANYONE,
+    "Query.onboarding": ANYONE,
+    "Query.recommendations": ANYONE,
+    "Query.search": ANYONE,
+    "Query.viewer": ANYONE,
+    "Mutation.createApiKey": ADMIN_MEMBERS,
+    "Mutation.deleteAccount": MEMBERS,
+    "Mutation.endSession": MEMBERS,
+    "Mutation.importRatings": MEMBERS,
+    "Mutation.logIn": ANYONE,
+    "Mutation.logOut": ANYONE,
+    "Mutation.rateMovie": MEMBERS,
+    "Mutation.recordFeedback": MEMBERS,
+    "Mutation.refreshSession": ANYONE,
+    "Mutation.removeRating": MEMBERS,
+    "Mutation.revokeApiKey": ADMIN_MEMBERS,
+    "Mutation.setDiscoverable": MEMBERS,
+    "Mutation.setFavoriteGenres": MEMBERS,
+    "Mutation.setRole": ADMIN_MEMBERS,
+    "Mutation.signUp": ANYONE,
+    "Subscription.recommendationsChanged": MEMBERS,
+}
+# Who finds an object of another member (or of nobody) by its id; the others are given null.
+NODES = {
+    "ApiKey": ADMIN_MEMBERS,
+    "Genre": ANYONE,
+    "Movie": ANYONE,
+    "Person": ANYONE,
+    "Rating": frozenset[str](),
+    "Session": frozenset[str](),
+    "Shelf": None,  # a page of lists, made anew for whoever asks
+    "User": frozenset[str](),
+}
+# What others may see of a member; all else is refused to everyone but them.
+SEEN_BY_OTHERS = {"id", "username", "simulated"}
+MEMBER = SEEN_BY_OTHERS | {
+    "createdAt",
+    "discoverable",
+    "favoriteGenres",
+    "history",
+    "ratings",
+    "sessions",
+    "similarUsers",
+    "taste",
+    "watchlist",
+}
+REFUSALS = {"UNAUTHENTICATED", "FORBIDDEN"}
+DEPTH = 5  # of the fields asked for below a root
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    settings: Settings
+    sessions: Sessions
+    served: Served
+    key_id: int
+    other: accounts.Viewer
+    tokens: dict[str, Callable[[], Any]]
+
+    async def context(self, actor: str) -> Context:
+        """As of a new request; a member has signed in for it."""
+        token = await self.tokens[actor]()
+        return Context(self.settings, self.sessions, self.served, token, client=Client("192.0.2.1"))
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture
+async def world(database_url: str) -> AsyncIterator[World]:
+    secret_key = "a secret of the tests, long enough"
+    settings = Settings.model_validate({"database_url": database_url, "secret_key": secret_key})
+    engine = create_engine(database_url, settings)
+    sessions = sessionmaker(engine)
+    async with sessions.begin() as session:
+        users = [{"id": 100 + rank, "username": role, "role": role} for rank, role in enumerate(Role)]
+        users.append({"id": 1, "username": "other", "role": "USER"})
+        await session.execute(insert(tables.User), users)
+        await session.execute(insert(tables.Movie), [{"id": id_, "title": f"Film {id_}"} for id_ in (1, 2)])
+        await session.execute(insert(tables.Genre).values(id=1, name="Drama"))
+        await session.execute(insert(tables.MovieGenre).values(movie_id=1, genre_id=1))
+        await session.execute(insert(tables.Person).values(id=1, name="Ada"))
+        await session.execute(insert(tables.Credit).values(movie_id=1, kind="CAST", position=0, person_id=1))
+        rated = [{"user_id": user["id"], "movie_id": 1, "half_stars": 8} for user in users]
+        await session.execute(insert(tables.Rating), rated)
+        for user in users:
+            seen = {"user_id": user["id"], "movie_id": 2, "kind": "WATCHLIST"}
+            await session.execute(insert(tables.Feedback).values(**seen, occurred_at=func.now()))
+        members = {user["username"]: (await member(session, user)) for user in users}
+
+    def signed_in(name: str) -> Callable[[], Any]:
+        async def token() -> str:
+            async with sessions.begin() as session:
+                signed_in = await accounts.begin_session(session, settings, members[name], accounts.NOWHERE)
+            return signed_in.access_token
+
+        return token
+
+    def always(token: str | None) -> Callable[[], Any]:
+        async def given() -> str | None:
+            return token
+
+        return given
+
+    tokens = {"signed out": always(None)} | {role: signed_in(role) for role in MEMBERS}
+    for scope in Scope:
+        key, record = await api_keys.create(sessions, None, scope.name, [scope], None)
+        tokens[f"key {scope}"] = always(key)
+    async with sessions.begin() as session:
+        other = (await accounts.begin_session(session, settings, members["other"], accounts.NOWHERE)).viewer
+    served = Served(await snapshot.load(sessions))
+    yield World(settings, sessions, served, record.id, other, tokens)
+    await engine.dispose()
+
+
+async def member(session: Any, user: dict[str, Any]) -> Any:
+    return (await session.execute(select(*accounts.MEMBER).where(tables.User.id == user["id"]))).one()
+
+
+def roots() -> Iterator[tuple[str, str, GraphQLField]]:
+    for operation in ("query", "mutation", "subscription"):
+        type_ = getattr(schema._schema, f"{operation}_type")
+        for name, field in type_.fields.items():
+            yield operation, f"{type_.name}.{name}", field
+
+
+def test_no_field_is_unlisted() -> None:
+    assert {name for _, name, _ in roots()} == set(ROOTS)
+
+
+def test_no_node_is_unlisted() -> None:
+    node = schema._schema.type_map["Node"]
+    assert isinstance(node, GraphQLInterfaceType)
+    assert {type_.name for type_ in schema._schema.get_implementations(node).objects} == set(NODES)
+
+
+def test_no_field_of_a_member_is_unlisted() -> None:
+    user = schema._schema.type_map["User"]
+    assert isinstance(user, GraphQLObjectType)
+    assert set(user.fields) == MEMBER
+
+
+async def test_every_root_field_as_every_role(world: World) -> None:
+    wrong = []
+    for (operation, name, field), actor in product(roots(), ACTORS):
+        _, _, field_name = name.partition(".")
+        document = f"{operation} {{ {field_name}{arguments_of(field)}{selection_of(field)} }}"
+        refusals = await refused(world, operation, document, actor)
+        # What is refused below is looked at by `test_another_members_fields_as_every_role`.
+        told = {code for path, code in refusals if path == (field_name,)}
+        expected = set() if actor in ROOTS[name] else {refusal_of(name, actor)}
+        if told != expected or (not expected and refusals):
+            wrong.append(f"{name} as {actor}: {refusals or 'allowed'}, expected {expected or 'allowed'}")
+    assert wrong == []
+
+
+def refusal_of(name: str, actor: str) -> str:
+    """An operator's field is forbidden to all others, who they may be; a member's asks for a sign-in."""
+    return "UNAUTHENTICATED" if actor == "signed out" and ROOTS[name] == MEMBERS else "FORBIDDEN"
+
+
+async def test_another_members_fields_as_every_role(world: World) -> None:
+    """A member has what is theirs to themselves, whoever asks."""
+
+    @strawberry.type
+    class Probe:
+        @strawberry.field
+        def someone(self) -> User:
+            return User.of(world.other)
+
+    probe = strawberry.Schema(query=Probe, extensions=[PresentErrors])
+    type_ = probe._schema.type_map["User"]
+    assert isinstance(type_, GraphQLObjectType)
+    for (name, field), actor in product(type_.fields.items(), ACTORS):
+        document = f"{{ someone {{ {name}{arguments_of(field)}{selection_of(field, 1)} }} }}"
+        result = await probe.execute(document, context_value=await world.context(actor))
+        codes = {(error.extensions or {})["code"] for error in result.errors or []}
+        if name in SEEN_BY_OTHERS:
+            assert codes == set(), (name, actor)
+        else:
+            assert codes == {"UNAUTHENTICATED" if actor == "signed out" else "FORBIDDEN"}, (name, actor)
+
+
+async def test_every_node_as_every_role(world: World) -> None:
+    keys = {
+        "ApiKey": world.key_id,
+        "Genre": 1,
+        "Movie": 1,
+        "Person": 1,
+        "Rating": f"{world.other.id}.1",
+        "Session": world.other.session_id,
+        "User": world.other.id,
+    }
+    for (name, key), actor in product(keys.items(), ACTORS):
+        id_ = global_id(name, key)
+        document = "query ($id: ID!) { node(id: $id) { id } }"
+        context = await world.context(actor)
+        result = await schema.execute(document, variable_values={"id": id_}, context_value=context)
+        assert result.errors is None, (name, actor)
+        assert result.data is not None
+        allowed = NODES[name]
+        assert allowed is not None
+        assert (result.data["node"] is not None) == (actor in allowed), (name, actor)
+
+
+async def refused(
+    world: World, operation: str, document: str, actor: str
+) -> set[tuple[tuple[Any, ...], str]]:
+    """Where and with which code an answer refuses; the document itself is sound."""
+    context = await world.context(actor)
+    errors: list[Any] = []
+    if operation == "subscription":
+        with suppress(TimeoutError, StopAsyncIteration):
+            async with asyncio.timeout(0.5):  # one who is let in may wait for ever
+                events = await schema.subscribe(document, context_value=context)
+                result = await anext(events) if isinstance(events, AsyncGenerator) else events
+                # A stream that does not begin has no path yet.
+                root = document.split()[2]
+                errors = [error if error.path else located(error, root) for error in result.errors or []]
+    else:
+        executed = await schema.execute(document, context_value=context)
+        errors = executed.errors or []
+        assert all(error.path for error in errors), (document, errors)
+    found = ((tuple(error.path), (error.extensions or {}).get("code")) for error in errors)
+    return {(path, code) for path, code in found if code in REFUSALS}
+
+
+def located(error: GraphQLError, root: str) -> GraphQLError:
+    assert (error.extensions or {}).get("code") != "BAD_USER_INPUT", error
+    return GraphQLError(error.message, path=[root], extensions=error.extensions)
+
+
+def arguments_of(field: GraphQLField) -> str:
+    """The required arguments and the sizes of pages, with values that find nothing or little."""
+    given = {
+        name: value_of(argument.type, name)
+        for name, argument in field.args.items()
+        if is_required_argument(argument) or name == "first"
+    }
+    return f"({', '.join(f'{name}: {value}' for name, value in given.items())})" if given else ""
+
+
+def value_of(type_: Any, name: str) -> str:
+    if isinstance(type_, GraphQLNonNull):
+        return value_of(type_.of_type, name)
+    if isinstance(type_, GraphQLList):
+        return f"[{value_of(type_.of_type, name)}]"
+    if isinstance(type_, GraphQLInputObjectType):
+        fields = {
+            key: value_of(field.type, key)
+            for key, field in type_.fields.items()
+            if is_required_input_field(field)
+        }
+        return f"{{{', '.join(f'{key}: {value}' for key, value in fields.items())}}}"
+    if isinstance(type_, GraphQLEnumType):
+        return str(next(iter(type_.values)))
+    if type_.name == "ID":
+        subject = {"sessionId": "Session", "apiKeyId": "ApiKey", "genreIds": "Genre"}.get(name, "Movie")
+        return f'"{global_id(subject, 1 if name in ("id", "ids") else 999_999)}"'
+    return {"Int": "1", "Float": "1", "Boolean": "true", "DateTime": '"2030-01-01T00:00:00Z"'}.get(
+        type_.name, '"unknown"'
+    )
+
+
+def selection_of(field: GraphQLField, depth: int = DEPTH) -> str:
+    """All fields below, so far down; a type that stands above itself is not gone into again."""
+    return below(get_named_type(field.type), depth, frozenset())
+
+
+def below(type_: GraphQLNamedType, depth: int, above: frozenset[str]) -> str:
+    if is_leaf_type(type_):
+        return ""
+    chosen = ["__typename"]
+    if isinstance(type_, GraphQLUnionType):
+        chosen += [f"... on {each.name}{below(each, depth, above)}" for each in type_.types if own(each)]
+    elif isinstance(type_, GraphQLObjectType):
+        for name, field in type_.fields.items():
+            inner = get_named_type(field.type)
+            if is_leaf_type(inner) or (depth > 1 and inner.name not in above):
+                chosen.append(
+                    f"{type_.name}_{name}: {name}{arguments_of(field)}"
+                    f"{below(inner, depth - 1, above | {type_.name})}"
+                )
+    return f" {{ {' '.join(chosen)} }}"
+
+
+def own(type_: GraphQLObjectType) -> bool:
+    return bool(type_.fields)
+
+
+def global_id(type_name: str, key: object) -> str:
+    return b64encode(f"{type_name}:{key}".encode()).decode()
