@@ -27,8 +27,11 @@ POPULARITY_WEIGHTS = (0.0, 0.3, 1.0, 3.0)
 MIXTURES = [*np.eye(3), *((1.0, items, popular) for items in ITEM_WEIGHTS for popular in POPULARITY_WEIGHTS)]
 CLEAR = 2.0  # standard errors that other weights must be better by
 MAX_SHARE = 0.2  # of the users are held out, at most MAX_USERS
-MAX_USERS = 400
+MAX_USERS = 250
 MIN_USERS = 30  # fewer say nothing: the usual weights stay
+MIN_EXAMPLES = 60
+# A newcomer may become anyone; whoever has rated 50 films is not like those who will rate 500.
+NEWCOMER, LONGEST = 16, 2.5
 DEPTH = 20  # of the lists that are compared
 POOL = 200  # best films of each part among which the blended list is sought
 
@@ -47,7 +50,7 @@ def fit(
         interactions, content, config, rng, lambda done: progress("factors", done)
     )
     progress("item weights", 0.0)
-    items = _fit_items(interactions, content, config)
+    items = fit_items(interactions, content, config)
     return Blend(factor_model, items, popularity, weights), placement, figures
 
 
@@ -86,7 +89,7 @@ def fit_factors(
     return model, Placement.fit(content[rated], model.item_factors[rated], counts[rated])
 
 
-def _fit_items(interactions: Interactions, content: Floats, config: Config) -> ItemWeights:
+def fit_items(interactions: Interactions, content: Floats, config: Config) -> ItemWeights:
     return ItemWeights.fit(
         _targets(interactions),
         content,
@@ -131,44 +134,62 @@ def _weights(
     factor_model, _ = fit_factors(
         learnt_from, content, config, rng, lambda done: progress("weighing: factors", done)
     )
-    items = _fit_items(learnt_from, content, config)
+    items = fit_items(learnt_from, content, config)
     blend = Blend(factor_model, items, popularity, usual)
+    candidates = np.concatenate((np.array(MIXTURES, np.float32), usual))
+    reached = []
+    for knot, length in enumerate(KNOTS):
+        progress("weighing: users", knot / len(KNOTS))
+        examples = _examples(interactions, held, int(length), rng)
+        rows = [_reached(blend, *example, candidates) for example in examples]
+        reached.append(np.array(rows).reshape(-1, len(candidates)))
+    return _chosen(reached, candidates, usual)
+
+
+def _chosen(
+    reached: list[npt.NDArray[np.float64]], candidates: Floats, usual: Floats
+) -> tuple[Floats, dict[str, float]]:
+    """Weights for each length, judged by the examples of that length and its neighbours, and figures.
+
+    reached: for each of KNOTS float64 (n_examples, n_candidates), NDCG; the last candidates are the usual
+    weights.
+    """
     weights = usual.copy()
     figures: dict[str, float] = {}
     for knot, length in enumerate(KNOTS):
-        progress("weighing: users", knot / len(KNOTS))
-        candidates = np.array([usual[knot], *MIXTURES], np.float32)
-        reached = [
-            _reached(blend, history, relevant, candidates)
-            for history, relevant in _examples(interactions, held, int(length), rng)
-        ]
-        if len(reached) >= MIN_USERS:
-            weights[knot], named = _choose(np.array(reached), candidates)
-            figures |= {f"ndcg@{DEPTH}_of_{name}_at_{int(length)}": value for name, value in named.items()}
+        near = np.concatenate(reached[max(0, knot - 1) : knot + 2])
+        if len(near) < MIN_EXAMPLES:
+            continue
+        chosen = _choose(near, len(candidates) - len(usual) + knot)
+        weights[knot] = candidates[chosen]
+        means = near.mean(axis=0)
+        named = {"blend": means[chosen], "factors": means[0], "items": means[1], "popularity": means[2]}
+        figures |= {f"ndcg@{DEPTH}_of_{name}_at_{int(length)}": float(mean) for name, mean in named.items()}
     return weights, figures
 
 
 def _examples(
     interactions: Interactions, users: npt.NDArray[np.int64], length: int, rng: np.random.Generator
 ) -> Iterator[tuple[History, npt.NDArray[np.int32]]]:
-    """Histories of `length` films and the liked films to find.
+    """Histories of `length` films and the liked films to find, two of each user who has rated enough.
 
-    For every other user the earliest ones and those that came next, else ones drawn by chance and all the
-    rest.
+    Once the history is drawn by chance and all other films are to be found, once it is the earliest films and
+    those that came next are.
     """
-    for turn, user in enumerate(users.tolist()):
+    for user in users.tolist():
         whole = interactions.history(user)
-        if len(whole) <= 1.25 * length:
+        longest = np.inf if length <= NEWCOMER else LONGEST * length
+        if not 1.25 * length < len(whole) <= longest:
             continue
-        order = rng.permutation(len(whole))
-        ahead = len(whole)
-        if turn % 2:
-            order = order[np.argsort(whole.timestamps[order], kind="stable")]
-            ahead = length + max(5, length // 4)
-        known, later = np.sort(order[:length]), order[length:ahead]
-        relevant = whole.item_idx[later][whole.stars[later] >= RELEVANT_STARS]
-        if len(relevant):
-            yield History(whole.item_idx[known], whole.stars[known], whole.timestamps[known]), relevant
+        by_chance = rng.permutation(len(whole))
+        in_time = by_chance[np.argsort(whole.timestamps[by_chance], kind="stable")]
+        next_ones = in_time[: length + max(5, length // 4)]
+        for order in (by_chance, next_ones):
+            known, later = np.sort(order[:length]), order[length:]
+            relevant = whole.item_idx[later][whole.stars[later] >= RELEVANT_STARS]
+            if len(relevant):
+                history = History(whole.item_idx[known], whole.stars[known], whole.timestamps[known])
+                yield history, relevant
 
 
 def _reached(
@@ -188,12 +209,10 @@ def _reached(
     return metrics.ndcg(np.isin(pool[best], relevant), n_relevant, DEPTH)
 
 
-def _choose(reached: npt.NDArray[np.float64], candidates: Floats) -> tuple[Floats, dict[str, float]]:
-    """The usual weights, which come first, unless others are clearly better or one part is better at all."""
+def _choose(reached: npt.NDArray[np.float64], usual: int) -> int:
+    """The usual candidate, unless another is clearly better or a part alone is better at all."""
     means = reached.mean(axis=0)
     best = int(means.argmax())
-    gain = reached[:, best] - reached[:, 0]
+    gain = reached[:, best] - reached[:, usual]
     clear = gain.mean() > CLEAR * gain.std() / np.sqrt(len(gain))
-    chosen = best if clear or means[1:4].max() > means[0] else 0
-    named = dict(zip(("factors", "items", "popularity"), means[1:4].tolist(), strict=True))
-    return candidates[chosen], {"blend": float(means[chosen]), **named}
+    return best if clear or means[:3].max() > means[usual] else usual

@@ -12,30 +12,39 @@ from recommender.hybrid import Hybrid
 from recommender.interactions import History, Interactions
 from recommender.popularity import FLOOR, HALF_LIFE, freshness, popularity
 
-CANDIDATES = np.array([[1, 0.5, 0], *MIXTURES], np.float32)
+USUAL_WEIGHTS = np.array([USUAL[part] for part in range(3)], np.float32).T
+CANDIDATES = np.concatenate((np.array(MIXTURES, np.float32), USUAL_WEIGHTS))
+AT = 3  # the length that is looked at
 
 
-def _reached(means: dict[int, float], n: int = 400) -> np.ndarray:
-    noise = np.random.default_rng(0).standard_normal((n, 1)) * 0.1
-    reached = np.full((n, len(CANDIDATES)), 0.2) + noise
-    for column, mean in means.items():
-        reached[:, column] = mean + noise[:, 0] + np.random.default_rng(column).standard_normal(n) * 0.1
-    return reached
+def _chosen(means: dict[int, float]) -> tuple[np.ndarray, dict[str, float]]:
+    """The weights when candidates reach these means, all others .2; -1 is the usual one at that length."""
+    rng = np.random.default_rng(0)
+    users = rng.standard_normal((400, 1)) * 0.1
+    reached = 0.2 + users + rng.standard_normal((400, len(CANDIDATES))) * 0.05
+    for candidate, mean in means.items():
+        column = len(MIXTURES) + AT if candidate == -1 else candidate
+        reached[:, column] += mean - 0.2
+    none = np.empty((0, len(CANDIDATES)))
+    every = [reached if knot == AT else none for knot in range(len(KNOTS))]
+    weights, figures = blend_fit._chosen(every, CANDIDATES, USUAL_WEIGHTS)
+    assert np.array_equal(weights[0], USUAL_WEIGHTS[0])  # nothing is known of other lengths
+    return weights[AT], figures
 
 
 def test_other_weights_must_be_clearly_better_than_the_usual_ones() -> None:
-    by_chance, _ = blend_fit._choose(_reached({0: 0.3, 8: 0.302}), CANDIDATES)
-    assert by_chance.tolist() == CANDIDATES[0].tolist()
-    clearly, figures = blend_fit._choose(_reached({0: 0.3, 8: 0.4}), CANDIDATES)
-    assert clearly.tolist() == CANDIDATES[8].tolist()
-    assert figures["blend"] == pytest.approx(0.4, abs=0.03)
+    assert np.array_equal(_chosen({-1: 0.3, 8: 0.302})[0], USUAL_WEIGHTS[AT])
+    weights, figures = _chosen({-1: 0.3, 8: 0.4})
+    assert np.array_equal(weights, CANDIDATES[8])
+    assert figures["ndcg@20_of_blend_at_11"] == pytest.approx(0.4, abs=0.03)
 
 
 @pytest.mark.parametrize("part", [FACTORS, ITEMS, POPULARITY])
 def test_a_part_that_is_better_alone_is_never_lost_to_the_blend(part: int) -> None:
-    chosen, figures = blend_fit._choose(_reached({0: 0.3, 1 + part: 0.305}), CANDIDATES)
-    assert figures["blend"] >= max(figures[name] for name in ("factors", "items", "popularity"))
-    assert chosen.tolist() != CANDIDATES[0].tolist()
+    weights, figures = _chosen({-1: 0.3, part: 0.31})
+    best_part = max(figures[f"ndcg@20_of_{name}_at_11"] for name in ("factors", "items", "popularity"))
+    assert figures["ndcg@20_of_blend_at_11"] >= best_part
+    assert np.array_equal(weights, np.eye(3)[part])
 
 
 def test_few_users_leave_the_usual_weights_and_lengths_between_knots_get_weights_between() -> None:
