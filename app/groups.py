@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from sqlalchemy import text
 
 from app import feedback, ratings
+from app.accounts import USERNAME
 from app.db import Sessions
 from app.recommendations import Model, Taste
 from app.snapshot import MovieFilter, Snapshot
@@ -21,13 +22,13 @@ POOL = 500  # each member's best films, among which the group's are looked for
 
 MEMBERS = text(
     """
-    SELECT id, username, ARRAY(
-        SELECT name FROM favorite_genres JOIN genres ON genres.id = genre_id
+    SELECT place, id, username, ARRAY(
+        SELECT genres.name FROM favorite_genres JOIN genres ON genres.id = genre_id
         WHERE user_id = users.id ORDER BY position
     ) AS favorite_genres
-    FROM users
-    WHERE lower(username) = ANY(SELECT lower(name) FROM unnest(CAST(:usernames AS text[])) AS name)
-        AND (discoverable OR id = :viewer_id)
+    FROM unnest(CAST(:usernames AS text[])) WITH ORDINALITY AS asked (name, place)
+    JOIN users ON lower(username) = lower(asked.name)
+    WHERE discoverable OR id = :viewer_id
     """
 )
 
@@ -63,19 +64,20 @@ async def members(
     sessions: Sessions, viewer_id: int, usernames: Sequence[str], until: datetime | None = None
 ) -> list[Member]:
     """The members of these names, each once, with their tastes as of `until`. Raises UnknownMember."""
-    asked = {normalize("NFKC", name).lower(): name for name in usernames}
+    names = [normalize("NFKC", name) for name in usernames]
+    possible = [name if USERNAME.fullmatch(name) else "" for name in names]  # others are no text for Postgres
     async with sessions() as session:
-        rows = await session.execute(MEMBERS, {"usernames": list(asked), "viewer_id": viewer_id})
-        found = {row.username.lower(): row for row in rows}
-        for folded, name in asked.items():
-            if folded not in found:
+        rows = await session.execute(MEMBERS, {"usernames": possible, "viewer_id": viewer_id})
+        found = {row.place: row for row in rows}
+        for place, name in enumerate(usernames, 1):
+            if place not in found:
                 raise UnknownMember(f"there is no member {name[:64]!r} whom you could ask along.")
-        ids = [found[folded].id for folded in asked]
-        rated = await ratings.histories(session, ids, until)
-        signals = await feedback.signals_of_each(session, ids, until)
+        asked = {found[place].id: found[place] for place in sorted(found)}
+        rated = await ratings.histories(session, list(asked), until)
+        signals = await feedback.signals_of_each(session, list(asked), until)
     return [
-        Member(row.id, row.username, Taste.of(rated[row.id], signals[row.id], tuple(row.favorite_genres)))
-        for row in (found[folded] for folded in asked)
+        Member(id_, row.username, Taste.of(rated[id_], signals[id_], tuple(row.favorite_genres)))
+        for id_, row in asked.items()
     ]
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -97,7 +98,7 @@ async def test_eight_full_shelves_without_a_film_twice(
     ]
     on_shelves = [films(page, shelf) for shelf in page.shelves]
     assert [len(each) for each in on_shelves] == [24] * 8
-    everything = sum(on_shelves, [])
+    everything = list(chain.from_iterable(on_shelves))
     assert len(set(everything)) == 192
     assert not set(everything) & set(rated)
 

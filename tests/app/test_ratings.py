@@ -112,8 +112,10 @@ async def test_a_history_is_complete_and_as_of_a_moment(sessions: Sessions) -> N
         everything, _, _ = await ratings.history(session, ada)
     assert before.tolist() == films[1:]
     assert everything.tolist() == films
-    assert (await ratings.rated_since(sessions, ada, last)).tolist() == []
-    assert (await ratings.rated_since(sessions, ada, last - timedelta(microseconds=1))).tolist() == [films[0]]
+    assert (await ratings.rated_since(sessions, [ada], last)).tolist() == []
+    assert (await ratings.rated_since(sessions, [ada], last - timedelta(microseconds=1))).tolist() == [
+        films[0]
+    ]
 
 
 async def test_pages_of_ratings_neither_repeat_nor_skip(sessions: Sessions) -> None:

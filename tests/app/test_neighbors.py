@@ -1,0 +1,98 @@
+"""Members alike are those a count by hand finds, at a cost that does not grow with the ratings."""
+
+from datetime import UTC, datetime
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from sqlalchemy import insert, update
+
+from app import neighbors, snapshot, tables
+from app.db import Sessions
+
+pytestmark = pytest.mark.anyio
+
+N_MEMBERS, N_FILMS = 60, 40
+
+
+@pytest.fixture
+async def stars(sessions: Sessions) -> NDArray[np.int64]:
+    """Half-stars (N_MEMBERS, N_FILMS) as they are stored, 0 where not rated: tastes along one line."""
+    rng = np.random.default_rng(5)
+    leaning = np.outer(rng.normal(size=N_MEMBERS), rng.normal(size=N_FILMS))
+    given = np.clip(np.round(6 + 1.5 * leaning + rng.normal(size=leaning.shape)), 1, 10).astype(np.int64)
+    given[rng.random(given.shape) < rng.random(N_FILMS) * 0.8] = 0  # films are known to some or to many
+    given[0, :12] = np.arange(12) % 9 + 1  # the member who asks knows some of them
+    now = datetime.now(UTC)
+    async with sessions.begin() as session:
+        members = [{"id": n + 1, "username": f"member {n}"} for n in range(N_MEMBERS)]
+        await session.execute(insert(tables.User), members)
+        films = [{"id": n + 1, "title": f"Film {n}"} for n in range(N_FILMS)]
+        await session.execute(insert(tables.Movie), films)
+        rows = [
+            {"user_id": int(u) + 1, "movie_id": int(i) + 1, "half_stars": int(given[u, i]), "rated_at": now}
+            for u, i in np.argwhere(given)
+        ]
+        await session.execute(insert(tables.Rating), rows)
+    return given
+
+
+def by_hand(given: NDArray[np.int64], hidden: frozenset[int] = frozenset()) -> list[tuple[int, int, float]]:
+    found = []
+    for other in range(1, N_MEMBERS):
+        common = (given[0] > 0) & (given[other] > 0)
+        mine, theirs = given[0, common], given[other, common]
+        if other in hidden or common.sum() < 3 or not (mine.std() and theirs.std()):
+            continue
+        pearson = float(np.corrcoef(mine, theirs)[0, 1])
+        n = int(common.sum())
+        if pearson > 0:
+            found.append((other + 1, n, pearson * n / (n + 10)))
+    return sorted(found, key=lambda each: (-each[2], each[0]))
+
+
+async def test_the_same_as_by_hand(sessions: Sessions, stars: NDArray[np.int64]) -> None:
+    films = await snapshot.load(sessions)
+    found = await neighbors.similar(sessions, films, 1, 100)
+    expected = by_hand(stars)
+    assert len(expected) > 10
+    assert [(each.user_id, each.common_movies) for each in found] == [each[:2] for each in expected]
+    assert [each.similarity for each in found] == pytest.approx([each[2] for each in expected])
+    assert len(await neighbors.similar(sessions, films, 1, 3)) == 3
+
+
+async def test_those_who_hide_are_not_shown(sessions: Sessions, stars: NDArray[np.int64]) -> None:
+    films = await snapshot.load(sessions)
+    nearest = (await neighbors.similar(sessions, films, 1, 1))[0].user_id
+    async with sessions.begin() as session:
+        await session.execute(update(tables.User).where(tables.User.id == nearest).values(discoverable=False))
+    found = await neighbors.similar(sessions, films, 1, 100)
+    hidden = frozenset({nearest - 1})
+    assert [each.user_id for each in found] == [each[0] for each in by_hand(stars, hidden)]
+
+
+async def test_someone_new_is_like_nobody(sessions: Sessions) -> None:
+    async with sessions.begin() as session:
+        new = insert(tables.User).values(username="new").returning(tables.User.id)
+        user_id = (await session.scalars(new)).one()
+    assert await neighbors.similar(sessions, await snapshot.load(sessions), user_id, 10) == []
+
+
+async def test_the_least_rated_films_are_asked_for_up_to_a_budget(
+    sessions: Sessions,
+    stars: NDArray[np.int64],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert (stars[0] > 0).sum() >= 12
+    films = await snapshot.load(sessions)
+    known = np.arange(1, 13)
+    in_order = known[np.argsort(films.rating_count[:12], kind="stable")].tolist()
+    assert neighbors.probes(films, known).tolist() == in_order
+    budget = int(np.sort(films.rating_count[:12])[:5].sum())
+    monkeypatch.setattr(neighbors, "RATERS", budget)
+    assert neighbors.probes(films, known).tolist() == in_order[:5]
+    monkeypatch.setattr(neighbors, "RATERS", 1)
+    assert neighbors.probes(films, known).tolist() == in_order[:1]
+    # And then no more than the budget is read of it.
+    monkeypatch.setattr(neighbors, "RATERS", 7)
+    assert len(await neighbors.similar(sessions, films, 1, 100)) <= 7

@@ -1,0 +1,57 @@
+"""Films to ask about tell much and are of every genre; a group's list leaves nobody out."""
+
+import numpy as np
+import pytest
+
+from recommender.groups import together
+from recommender.interview import information, interview
+
+
+def test_what_divides_many_tells_most() -> None:
+    log_count = np.log1p([1000, 1000, 1000, 10, 0])
+    share = np.array([0.5, 0.9, 1.0, 0.5, 0.5])
+    told = information(log_count, share)
+    assert told[0] == pytest.approx(np.log(1001))  # one bit
+    assert told[0] > told[1] > told[3] > told[2]
+    assert told[2] == pytest.approx(0, abs=1e-6)
+    assert told[4] == 0
+
+
+def test_genres_get_places_by_the_highest_averages() -> None:
+    """Two genres whose films tell 6 and 3 a piece: places go to 6, then 6/2 and 3 alike, then 6/3 ..."""
+    worth = np.array([6.0, 6, 6, 6, 3, 3])
+    genres = np.array([[1, 0]] * 4 + [[0, 1]] * 2, np.bool_)
+    order = interview(worth, genres, 6).tolist()
+    assert sorted(order) == list(range(6))
+    assert order[0] == 0
+    assert set(order[:3]) == {0, 1, 4}
+    assert set(order[:4]) == {0, 1, 2, 4}
+
+
+def test_a_film_of_two_genres_takes_half_a_place_in_each() -> None:
+    worth = np.array([9.0, 4.0, 5.0])
+    genres = np.array([[1, 1, 0], [1, 0, 0], [0, 0, 1]], np.bool_)
+    # After the first, a film of the first genre is worth 4 / 1.5.
+    assert interview(worth, genres, 3).tolist() == [0, 2, 1]
+
+
+def test_a_shorter_list_begins_a_longer_one_and_films_of_no_genre_count() -> None:
+    rng = np.random.default_rng(3)
+    worth = rng.random(60)
+    genres = rng.random((60, 5)) < 0.2
+    whole = interview(worth, genres, 100)
+    assert sorted(whole.tolist()) == list(range(60))
+    assert (~genres.any(axis=1)).any()
+    for k in (1, 7, 30):
+        assert interview(worth, genres, k).tolist() == whole[:k].tolist()
+
+
+def test_a_group_list_is_neither_the_majoritys_nor_a_veto() -> None:
+    # columns: loved by two and loathed by the third; liked by all; minded by none
+    scores = np.array([[3.0, 1.5, 0.5], [3.0, 1.5, 0.5], [-2.0, 1.0, 0.6]], np.float32)
+    assert together(scores).argmax() == 1
+    assert together(scores, misery=0.0).tolist() == pytest.approx(scores.mean(axis=0).tolist())
+    assert together(scores, misery=1.0).tolist() == pytest.approx(scores.min(axis=0).tolist())
+    assert together(scores[:1]).tolist() == pytest.approx(scores[0].tolist())
+    with pytest.raises(ValueError, match="at least one"):
+        together(np.empty((0, 3), np.float32))

@@ -1,0 +1,191 @@
+"""Home over HTTP: all shelves in one request and few statements, each continued on its own; and refusals."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import event
+
+from app import accounts, live, ratings
+from app.db import create_engine, sessionmaker
+from app.settings import Settings
+from schema import schema
+from schema.context import Context
+from tests.schema.conftest import Ask, Member, code
+
+CONTINUE = """
+query Continue($id: ID!, $first: Int!, $after: String) {
+  node(id: $id) {
+    ... on Shelf {
+      id title
+      movies(first: $first, after: $after) { edges { rank node { id } } pageInfo { hasNextPage endCursor } }
+    }
+  }
+}
+"""
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture
+def films(ask: Ask) -> list[str]:
+    """Ids of films, the best known first."""
+    body = ask("Movies", first=20, orderBy={"field": "POPULARITY", "direction": "DESC"})
+    return [edge["node"]["id"] for edge in body["data"]["movies"]["edges"]]
+
+
+def rate(ask: Ask, member: Member, films: list[str], stars: float) -> None:
+    for film in films:
+        assert ask("RateMovie", member.token, movie=film, stars=stars)["data"]["rateMovie"]["rating"]
+
+
+def shown(shelf: dict[str, Any]) -> list[str]:
+    return [edge["node"]["id"] for edge in shelf["movies"]["edges"]]
+
+
+def test_a_members_page_of_eight_shelves(ask: Ask, member: Member, films: list[str]) -> None:
+    rate(ask, member, films[:10], 4.5)
+    page = ask("Home", member.token, shelves=8, perShelf=24)["data"]["home"]
+    assert page["requestId"]
+    assert page["modelVersion"]
+    assert len(page["shelves"]) == 8
+    titles = [shelf["title"] for shelf in page["shelves"]]
+    assert titles[0] == "Top picks"
+    assert titles[1].startswith("Because you liked ")
+    assert {"Trending", "New releases"} <= set(titles)
+    everything = [film for shelf in page["shelves"] for film in shown(shelf)]
+    assert len(everything) == len(set(everything)) == 8 * 24
+    assert not set(everything) & set(films[:10])
+    for shelf in page["shelves"]:
+        assert [edge["rank"] for edge in shelf["movies"]["edges"]] == list(range(1, 25))
+        assert all(0 <= edge["matchPercent"] <= 100 for edge in shelf["movies"]["edges"])
+        assert all(edge["predictedRating"]["stars"] for edge in shelf["movies"]["edges"])
+
+
+def test_a_page_for_someone_signed_out(ask: Ask) -> None:
+    page = ask("Home", shelves=8, perShelf=12)["data"]["home"]
+    assert [shelf["kind"] for shelf in page["shelves"]][:4] == [
+        "POPULAR",
+        "GENRE",
+        "TRENDING",
+        "NEW_RELEASES",
+    ]
+    everything = [film for shelf in page["shelves"] for film in shown(shelf)]
+    assert len(everything) == len(set(everything)) == 8 * 12
+
+
+def test_a_rating_changes_the_very_next_page(ask: Ask, member: Member, films: list[str]) -> None:
+    rate(ask, member, films[:3], 5.0)
+    before = ask("Home", member.token, shelves=4, perShelf=12)["data"]["home"]
+    rate(ask, member, films[3:4], 5.0)
+    after = ask("Home", member.token, shelves=4, perShelf=12)["data"]["home"]
+    assert films[3] not in [film for shelf in after["shelves"] for film in shown(shelf)]
+    assert [shown(shelf) for shelf in after["shelves"]] != [shown(shelf) for shelf in before["shelves"]]
+
+
+def test_each_shelf_is_continued_from_where_it_was(ask: Ask, member: Member, films: list[str]) -> None:
+    rate(ask, member, films[:8], 4.5)
+    page = ask("Home", member.token, shelves=6, perShelf=10)["data"]["home"]
+    rated = ask(CONTINUE, member.token, id=page["shelves"][0]["id"], first=15)["data"]["node"]
+    gone = shown(rated)[13]
+    rate(ask, member, [gone], 1.0)  # what the member does meanwhile moves no other film
+    seen = [film for shelf in page["shelves"] for film in shown(shelf)]
+    for shelf in page["shelves"]:
+        after, ranks = shelf["movies"]["pageInfo"]["endCursor"], list(range(1, 11))
+        for _ in range(2):
+            more = ask(CONTINUE, member.token, id=shelf["id"], first=10, after=after)["data"]["node"]
+            assert more["title"] == shelf["title"]
+            seen += shown(more)
+            ranks += [edge["rank"] for edge in more["movies"]["edges"]]
+            after = more["movies"]["pageInfo"]["endCursor"]
+        assert ranks == list(range(1, len(ranks) + 1))
+    assert len(seen) == len(set(seen)) > 150
+    assert gone not in seen
+
+
+def test_a_shelf_goes_on_to_its_end(ask: Ask) -> None:
+    page = ask("Home", shelves=3, perShelf=5)["data"]["home"]
+    shelf = page["shelves"][1]
+    seen, info = shown(shelf), shelf["movies"]["pageInfo"]
+    while info["hasNextPage"]:
+        more = ask(CONTINUE, id=shelf["id"], first=100, after=info["endCursor"])["data"]["node"]
+        seen += shown(more)
+        info = more["movies"]["pageInfo"]
+    assert len(seen) == len(set(seen)) > 50
+
+
+@pytest.mark.parametrize(
+    ("variables", "told"),
+    [
+        ({"shelves": 0, "perShelf": 10}, "home.shelves"),
+        ({"shelves": 21, "perShelf": 10}, "home.shelves"),
+        ({"shelves": 3, "perShelf": 0}, "home.perShelf"),
+        ({"shelves": 3, "perShelf": 101}, "home.perShelf"),
+    ],
+)
+def test_bad_input_is_told_by_field_and_rule(ask: Ask, variables: dict[str, Any], told: str) -> None:
+    body = ask("Home", **variables)
+    assert {error["extensions"]["code"] for error in body["errors"]} == {"BAD_USER_INPUT"}
+    assert told in body["errors"][0]["message"]
+
+
+def test_a_shelf_takes_its_own_cursors_only(ask: Ask) -> None:
+    first, second = ask("Home", shelves=2, perShelf=5)["data"]["home"]["shelves"]
+    assert code(ask(CONTINUE, id=first["id"], first=101)) == "BAD_USER_INPUT"
+    for cursor in (second["movies"]["pageInfo"]["endCursor"], "bm8", "WyJzaGVsZiIsMV0"):
+        body = ask(CONTINUE, id=first["id"], first=5, after=cursor)
+        assert code(body) == "BAD_USER_INPUT"
+        assert "cursor" in body["errors"][0]["message"]
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "no",
+        "a/b/c/d/e/f/g",
+        f"{'0' * 32}/v/{10**30}/3/3/POPULAR/0",
+        f"{'0' * 32}/v/0/99/3/POPULAR/0",
+        f"{'0' * 32}/v/0/3/0/POPULAR/0",
+    ],
+)
+def test_an_id_that_no_home_page_gave_out_is_refused(ask: Ask, key: str) -> None:
+    from base64 import b64encode  # noqa: PLC0415
+
+    body = ask(CONTINUE, id=b64encode(f"Shelf:{key}".encode()).decode(), first=3)
+    assert code(body) == "BAD_USER_INPUT"
+
+
+@pytest.fixture
+async def context(seeded_database_url: str, model_dir: Path) -> AsyncIterator[Context]:
+    """Of a member with a few ratings, on a database of the test's own."""
+    settings = Settings.model_validate(
+        {"database_url": seeded_database_url, "secret_key": "a secret of the tests, long enough"}
+    )
+    engine = create_engine(seeded_database_url, settings)
+    sessions = sessionmaker(engine)
+    served = await live.load(sessions, model_dir)
+    tokens = await accounts.sign_up(sessions, settings, "ada", "a long walk home")
+    for movie_id in served.snapshot.movie_ids[:10].tolist():
+        await ratings.rate(sessions, tokens.viewer.id, movie_id, 4.5)
+    yield Context(settings, sessions, served, tokens.access_token)
+    await engine.dispose()
+
+
+@pytest.mark.anyio
+async def test_eight_shelves_of_twenty_four_need_few_statements(
+    context: Context, operations: dict[str, str]
+) -> None:
+    sent: list[str] = []
+    engine = context.sessions.kw["bind"].sync_engine
+    event.listen(engine, "before_cursor_execute", lambda *event_: sent.append(event_[2]))
+    result = await schema.execute(
+        operations["Home"], variable_values={"shelves": 8, "perShelf": 24}, context_value=context
+    )
+    assert result.errors is None
+    assert result.data is not None
+    assert [len(shown(shelf)) for shelf in result.data["home"]["shelves"]] == [24] * 8
+    assert 0 < len(sent) <= 6, sent
