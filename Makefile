@@ -7,6 +7,7 @@ export OMP_NUM_THREADS ?= 1
 
 BIN := .venv/bin
 GRAPHIQL := app/graphiql
+CLIENTS := tests/clients
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	--no-header
 
@@ -36,9 +37,10 @@ lock: .venv/.dev ## Renew the lock files (ARGS=--upgrade for newer releases)
 	$(COMPILE) $(ARGS) pyproject.toml --extra dev --constraint requirements.lock --output-file requirements-dev.lock
 	$(COMPILE) $(ARGS) --group install --constraint requirements-dev.lock --output-file requirements-install.lock
 	cd $(GRAPHIQL) && npm install --package-lock-only --omit-lockfile-registry-resolved
+	cd $(CLIENTS) && npm install --package-lock-only --omit-lockfile-registry-resolved
 
 clean: ## Remove what was installed; the data in .data stays
-	rm -rf .venv $(GRAPHIQL)/vendor $(GRAPHIQL)/node_modules
+	rm -rf .venv $(GRAPHIQL)/vendor $(GRAPHIQL)/node_modules $(CLIENTS)/node_modules
 
 .venv/.install: requirements-install.lock
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \

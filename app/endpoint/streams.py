@@ -20,7 +20,18 @@ from app.endpoint.execution import Results
 
 Piece = Any  # a JSON object
 
-EVENTS = SSETransport()
+
+class Events(SSETransport):
+    """With plain line feeds: urql knows no other end of an event."""
+
+    def encode_event(self, event: str, data: str | None = None) -> str:
+        return super().encode_event(event, data).replace("\r\n", "\n")
+
+    def encode_comment(self, comment: str) -> str:
+        return super().encode_comment(comment).replace("\r\n", "\n")
+
+
+EVENTS = Events()
 MULTIPART_SUBSCRIPTION = MultipartSubscriptionTransport()
 
 
