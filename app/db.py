@@ -3,7 +3,9 @@
 Noun functions take the sessionmaker, not a session: concurrent resolvers cannot share one.
 """
 
-from sqlalchemy import URL, make_url
+import psycopg
+from sqlalchemy import URL, event, make_url
+from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
 
 from app.settings import Settings
@@ -28,7 +30,7 @@ def create_engine(database_url: str, settings: Settings) -> AsyncEngine:
     }
     if not settings.database_prepared_statements:
         connect_args["prepare_threshold"] = None
-    return create_async_engine(
+    engine = create_async_engine(
         sqlalchemy_url(database_url),
         pool_size=settings.database_pool_size,
         max_overflow=settings.database_pool_size,
@@ -36,6 +38,16 @@ def create_engine(database_url: str, settings: Settings) -> AsyncEngine:
         connect_args=connect_args,
         hide_parameters=True,  # errors are logged; what was sent is not
     )
+    event.listen(engine.sync_engine, "handle_error", leave_out_rows)
+    return engine
+
+
+def leave_out_rows(context: ExceptionContext) -> None:
+    """Postgres shows the row that it refuses, which is not for a log either."""
+    original = context.original_exception
+    if isinstance(original, psycopg.Error) and original.diag.message_detail:
+        for error in filter(None, (original, context.sqlalchemy_exception)):
+            error.args = tuple(str(each).partition("\nDETAIL:")[0] for each in error.args)
 
 
 def sessionmaker(engine: AsyncEngine) -> Sessions:

@@ -181,7 +181,7 @@ class Reader:
 
         layout = self.layout
         if plain(value(layout.kind)) not in FILMS:
-            return f"It is not a film but a {value(layout.kind)[:LONGEST_SHOWN]}."
+            return f"It is no film ({value(layout.kind)[:LONGEST_SHOWN]})."
         if self.member not in (None, value("userid")):
             raise InvalidHistory(f"Line {line} is of another member than those before: send one's own rows.")
         self.member = value("userid")

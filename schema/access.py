@@ -112,4 +112,5 @@ def noted(value: Any, name: str = "") -> Any:
         return value.name
     if value is None or isinstance(value, bool | int | float):
         return value
-    return str(value)[:LONGEST_NOTED]
+    # Postgres keeps neither NUL nor half a character.
+    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in str(value)[:LONGEST_NOTED])

@@ -1,0 +1,141 @@
+"""Exports as the sites write them, and files that are none."""
+
+from datetime import UTC, datetime
+
+import pytest
+
+from app import history_files
+from app.history_files import InvalidHistory, Source
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+
+LETTERBOXD = """Date,Name,Year,Letterboxd URI,Rating
+2024-03-01,Past Lives,2023,https://boxd.it/x,4.5
+2024-03-02,"Good, the Bad and the Ugly, The",1966,https://boxd.it/y,5
+"""
+DIARY = """Date,Name,Year,Letterboxd URI,Rating,Rewatch,Tags,Watched Date
+2021-02-01,Alien,1979,https://boxd.it/d1,4,,"night,\nin",2021-01-31
+2024-07-01,Aliens,1986,https://boxd.it/d2,,Yes,,2024-06-30
+"""
+WATCHED = """Date,Name,Year,Letterboxd URI
+2021-02-01,Alien,1979,https://boxd.it/a
+"""
+IMDB = """Const,Your Rating,Date Rated,Title,Original Title,URL,Title Type,IMDb Rating,Runtime (mins),Year,\
+Genres,Num Votes,Release Date,Directors
+tt0078748,9,2014-07-22,Alien,Alien,https://www.imdb.com/title/tt0078748/,Movie,8.5,117,1979,\
+"Horror, Sci-Fi",1,1979-05-25,Ridley Scott
+tt0903747,10,2014-07-22,Breaking Bad,Breaking Bad,https://x,TV Series,9.5,45,2008,Crime,1,2008-01-20,
+"""
+TRAKT = """rated_at,type,title,year,trakt_rating,trakt_id,imdb_id,tmdb_id,tvdb_id,url,released,season_number,\
+episode_number,episode_title,episode_released,episode_trakt_rating,episode_trakt_id,episode_imdb_id,\
+episode_tmdb_id,episode_tvdb_id,genres,rating
+2021-03-22T06:33:12Z,movie,Alien,1979,8.4,295,tt0078748,348,,https://x,1979-05-25,,,,,,,,,,horror,8
+2021-03-22T06:33:12Z,episode,Lost,2004,8.1,73,tt0411008,4607,1,https://x,2004-09-22,1,1,Pilot,,,,,,,drama,9
+"""
+TRAKT_HISTORY = """watched_at,type,title,year,trakt_id,imdb_id,tmdb_id
+2021-03-22T06:33:12.000Z,movie,Alien,1979,295,tt0078748,348
+"""
+MOVIELENS_SITE = """movie_id,imdb_id,tmdb_id,rating,average_rating,title
+1214,0078748,348,3.0,4.06974,Alien (1979)
+"""
+MOVIELENS = """userId,movieId,rating,timestamp
+7,1214,4.0,964982703
+"""
+
+
+def facts(text: str) -> list[tuple[object, ...]]:
+    history = history_files.read(text, None, NOW)
+    return [(row.title, row.year, row.imdb_id, row.tmdb_id, row.half_stars) for row in history.rows]
+
+
+@pytest.mark.parametrize(
+    ("text", "source", "rows"),
+    [
+        (
+            LETTERBOXD,
+            Source.LETTERBOXD,
+            [
+                ("Past Lives", 2023, None, None, 9),
+                ("Good, the Bad and the Ugly, The", 1966, None, None, 10),
+            ],
+        ),
+        (DIARY, Source.LETTERBOXD, [("Alien", 1979, None, None, 8), ("Aliens", 1986, None, None, None)]),
+        (WATCHED, Source.LETTERBOXD, [("Alien", 1979, None, None, None)]),
+        (IMDB, Source.IMDB, [("Alien", 1979, "tt0078748", None, 9)]),
+        (TRAKT, Source.TRAKT, [("Alien", 1979, "tt0078748", 348, 8)]),
+        (TRAKT_HISTORY, Source.TRAKT, [("Alien", 1979, "tt0078748", 348, None)]),
+        (MOVIELENS_SITE, Source.MOVIELENS, [("Alien (1979)", None, "tt0078748", 348, 6)]),
+        (MOVIELENS, Source.MOVIELENS, [("", None, None, None, 8)]),
+    ],
+)
+def test_each_layout_is_known_by_its_header(
+    text: str, source: Source, rows: list[tuple[object, ...]]
+) -> None:
+    for written in (text, "\ufeff" + text, text.replace("\n", "\r\n"), text.rstrip("\n")):
+        assert history_files.read(written, None, NOW).source is source
+        assert facts(written) == rows
+    assert history_files.read(text, source, NOW).source is source
+
+
+def test_rows_are_named_by_the_line_they_begin_on() -> None:
+    lines = [row.line for row in history_files.read(DIARY, None, NOW).rows]
+    assert lines == [2, 4]
+
+
+def test_times_are_read_as_they_are_written() -> None:
+    texts = (LETTERBOXD, IMDB, TRAKT, MOVIELENS, MOVIELENS_SITE)
+    times = [history_files.read(text, None, NOW).rows[0].at for text in texts]
+    assert times == [
+        datetime(2024, 3, 1, tzinfo=UTC),
+        datetime(2014, 7, 22, tzinfo=UTC),
+        datetime(2021, 3, 22, 6, 33, 12, tzinfo=UTC),
+        datetime(2000, 7, 30, 18, 45, 3, tzinfo=UTC),
+        None,
+    ]
+    ahead = LETTERBOXD.replace("2024-03-01", "2199-01-01").replace("2024-03-02", "soon")
+    assert [row.at for row in history_files.read(ahead, None, NOW).rows] == [NOW, None]
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        (IMDB, "It is no film (TV Series)."),
+        (TRAKT, "It is no film (episode)."),
+        ("Const,Your Rating\ntt0078748,\n", "It has no rating."),
+        ("Const,Your Rating\ntt0078748,11\n", "11 is not a rating of the scale."),
+        ("movieId,rating\n1,4.3\n", "4.3 is not a rating of the scale."),
+        ("movieId,rating\n1,nan\n", "nan is not a rating of the scale."),
+        ("movieId,rating\n1,0\n", "0 is not a rating of the scale."),
+        ("movieId,rating\n99999999999999999999,3\n", "It has neither a title nor an id."),
+        ("Name,Letterboxd URI,Rating\n,https://x,3\n", "It has neither a title nor an id."),
+    ],
+)
+def test_rows_of_which_nothing_comes_say_why(text: str, reason: str) -> None:
+    (skipped,) = history_files.read(text, None, NOW).skipped
+    assert skipped.reason == reason
+    assert skipped.line == text.count("\n")
+
+
+@pytest.mark.parametrize(
+    ("text", "source", "told"),
+    [
+        ("", None, "header"),
+        ("a,b\n1,2\n", None, "header"),
+        (LETTERBOXD, Source.IMDB, "header"),
+        ("Const,Title\ntt1,Alien\n", None, "neither ratings"),
+        ("listed_at,trakt_id,title\n2021-01-01,1,Alien\n", None, "neither ratings"),
+        ("userId,movieId,rating,timestamp\n1,1,4,1\n2,1,4,1\n", None, "another member"),
+        pytest.param("Const,Your Rating\n" + "tt1,5\n" * 20_001, None, "20000 rows", id="many rows"),
+        pytest.param("x" * 4_000_001, None, "4000000 characters", id="large"),
+        pytest.param('Const,Your Rating\n"' + "x" * 200_000 + '",5\n', None, "Line 2", id="a large field"),
+    ],
+)
+def test_files_that_cannot_be_taken(text: str, source: Source | None, told: str) -> None:
+    with pytest.raises(InvalidHistory, match=told):
+        history_files.read(text, source, NOW)
+
+
+def test_other_separators_and_empty_lines() -> None:
+    text = "Const;Your Rating;Title;Year\n\ntt0078748;9;Alien;1979\n;;;\n"
+    assert facts(text) == [("Alien", 1979, "tt0078748", None, 9)]
+    assert facts("movie_id\ttmdb_id\trating\n1214\t348.0\t3,5\n") == [("", None, None, 348, 7)]

@@ -1,0 +1,175 @@
+"""Histories from elsewhere: which film a row means, and what is stored of it."""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+from sqlalchemy import delete, insert, select, text
+
+from app import imports, ratings, snapshot
+from app.db import Sessions
+from app.imports import Imported
+from app.tables import Feedback, Movie, User
+
+pytestmark = pytest.mark.anyio
+
+FILMS: Sequence[dict[str, Any]] = [
+    {"id": 1, "title": "Alien", "year": 1979, "imdb_id": "tt0078748", "tmdb_id": 348, "movielens_id": 1214},
+    {"id": 2, "title": "Amélie", "original_title": "Le Fabuleux Destin d'Amélie Poulain", "year": 2001},
+    {"id": 3, "title": "The Matrix", "year": 1999, "imdb_id": "tt0133093"},
+    {"id": 4, "title": "Solaris", "year": 1972, "tmdb_id": 593},
+    {"id": 5, "title": "Solaris", "year": 2002, "tmdb_id": 2103},
+    {"id": 6, "title": "Crash", "year": 2004, "imdb_id": "tt0375679"},
+    {"id": 7, "title": "Twins", "year": 2010},
+    {"id": 8, "title": "Twins", "year": 2010},
+]
+LETTERBOXD = "Date,Name,Year,Letterboxd URI,Rating\n"
+
+
+@pytest.fixture
+async def films(sessions: Sessions) -> Sessions:
+    async with sessions.begin() as session:
+        for film in FILMS:
+            await session.execute(insert(Movie).values(film))
+        await session.execute(insert(User), [{"id": id_, "username": f"user {id_}"} for id_ in (1, 2)])
+    return sessions
+
+
+async def bring(sessions: Sessions, csv: str, user_id: int = 1) -> Imported:
+    return await imports.import_history(sessions, await snapshot.load(sessions), user_id, csv)
+
+
+async def half_stars(sessions: Sessions, user_id: int = 1) -> dict[int, int]:
+    async with sessions() as session:
+        movie_ids, given, _ = await ratings.history(session, user_id)
+    return dict(zip(movie_ids.tolist(), given.tolist(), strict=True))
+
+
+@pytest.mark.parametrize(
+    ("title", "year", "film"),
+    [
+        ("Alien", "1979", 1),
+        ("ALIEN!", "1980", 1),
+        ("Alien", "1981", None),
+        ("Amelie", "2001", 2),
+        ("Le fabuleux destin d’Amélie Poulain", "2000", 2),
+        ("Matrix", "1999", None),
+        ('"Matrix, The"', "1999", 3),
+        ("Solaris", "1972", 4),
+        ("Solaris", "2001", 5),
+        ("Solaris", "", None),
+        ("Crash", "", 6),
+        ("Twins", "2010", None),
+        ("Unheard Of", "1999", None),
+    ],
+)
+async def test_films_are_known_by_title_and_year(
+    films: Sessions, title: str, year: str, film: int | None
+) -> None:
+    done = await bring(films, f"{LETTERBOXD}2024-03-01,{title},{year},https://x,4\n")
+    assert await half_stars(films) == ({} if film is None else {film: 8})
+    assert [(each.line, each.shown.startswith(title.strip('"'))) for each in done.skipped] == (
+        [(2, True)] if film is None else []
+    )
+
+
+@pytest.mark.parametrize(
+    ("row", "film"),
+    [
+        ("1214,,,5,x", 1),
+        ("9999,0078748,,5,x", 1),
+        ("9999,,348,5,x", 1),
+        ("9999,,,5,Alien (1979)", None),  # MovieLens knows it by another number
+        ('9999,,,5,"Matrix, The (1999)"', 3),
+        ("9999,0375679,,5,x", 6),
+        ("9999,0115964,,5,Crash (2004)", None),  # IMDb knows that one by another id
+    ],
+)
+async def test_an_id_decides(films: Sessions, row: str, film: int | None) -> None:
+    await bring(films, f"movie_id,imdb_id,tmdb_id,rating,title\n{row}\n")
+    assert await half_stars(films) == ({} if film is None else {film: 10})
+
+
+async def test_each_row_is_accounted_for(films: Sessions) -> None:
+    rows = [
+        "2024-03-01,Alien,1979,x,4",
+        ",Twins,2010,x,3",
+        ",Alien,1979,x,9",
+        ",Solaris,1972,x,",
+        ",No,1,x,1",
+    ]
+    done = await bring(films, LETTERBOXD + "\n".join(rows))
+    assert (done.rated, done.watched, done.changed) == (1, 1, 2)
+    assert [(each.line, each.shown) for each in done.skipped] == [
+        (3, "Twins (2010)"),
+        (4, ",Alien,1979,x,9"),
+        (6, "No (1)"),
+    ]
+    assert [each.reason for each in done.skipped] == [
+        imports.SEVERAL,
+        "9 is not a rating of the scale.",
+        imports.NO_FILM,
+    ]
+
+
+async def test_the_last_rating_of_a_film_counts(films: Sessions) -> None:
+    rows = ["2024-03-01,Alien,1979,x,4", "2023-03-01,Alien,1979,x,2", "2024-03-02,Alien,1979,x,"]
+    for order in (rows, rows[::-1]):
+        await bring(films, LETTERBOXD + "\n".join(order))
+        assert await half_stars(films) == {1: 8}
+
+
+async def test_a_second_time_changes_nothing(films: Sessions) -> None:
+    file = LETTERBOXD + "2024-03-01,Alien,1979,x,4\n2024-03-01,Solaris,1972,x,\n"
+    assert (await bring(films, file)).changed == 2
+    assert (await bring(films, file)).changed == 0
+    undated = "movieId,rating\n1214,4.0\n"
+    assert (await bring(films, undated)).changed == 0
+
+
+async def test_what_was_said_here_later_stands(films: Sessions) -> None:
+    await ratings.rate(films, 1, 1, 1.5)
+    assert (await bring(films, LETTERBOXD + "2024-03-01,Alien,1979,x,4\n")).changed == 0
+    assert await half_stars(films) == {1: 3}
+
+
+async def test_what_was_watched_is_an_event(films: Sessions) -> None:
+    await bring(films, "Date,Name,Year,Letterboxd URI\n2021-02-01,Alien,1979,x\n")
+    async with films() as session:
+        (event,) = (await session.scalars(select(Feedback))).all()
+    assert (event.movie_id, event.kind, event.watched_fraction) == (1, "WATCH", 1)
+    assert event.occurred_at.isoformat() == "2021-02-01T00:00:00+00:00"
+    assert await half_stars(films) == {}
+
+
+async def test_the_films_figures_are_right_with_it(films: Sessions) -> None:
+    """Also when several members bring files at once."""
+    rows = [f"2024-03-01,{film['title']},{film['year']},x,3" for film in FILMS[:6]]
+    await asyncio.gather(
+        *(
+            bring(films, LETTERBOXD + "\n".join(order), user_id)
+            for user_id, order in ((1, rows), (2, rows[::-1]), (1, rows), (2, rows))
+        )
+    )
+    async with films() as session:
+        query = text("SELECT movie_id, rating_count, half_stars_sum FROM movie_stats ORDER BY movie_id")
+        assert [tuple(row) for row in await session.execute(query)] == [(id_, 2, 12) for id_ in range(1, 7)]
+
+
+async def test_a_film_that_went_meanwhile(films: Sessions) -> None:
+    before = await snapshot.load(films)
+    async with films.begin() as session:
+        await session.execute(delete(Movie).where(Movie.id == 1))
+    rows = LETTERBOXD + "2024-03-01,Alien,1979,x,4\n2024-03-01,The Matrix,1999,x,4\n"
+    done = await imports.import_history(films, before, 1, rows)
+    assert await half_stars(films) == {3: 8}
+    assert [(each.line, each.reason) for each in done.skipped] == [(2, imports.DELETED)]
+
+
+async def test_ratings_are_stored_in_few_statements(films: Sessions, statements: list[str]) -> None:
+    known = await snapshot.load(films)
+    statements.clear()
+    rows = [f"2024-03-01,{film['title']},{film['year']},x,3" for film in FILMS[:6]]
+    await imports.import_history(films, known, 1, LETTERBOXD + "\n".join(rows * 50))
+    assert len(statements) == 4

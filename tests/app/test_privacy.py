@@ -1,0 +1,151 @@
+"""All that is held on a member is told, goes with them, and is forgotten by the next model."""
+
+import asyncio
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import psycopg
+import pytest
+from sqlalchemy import select, text
+
+from app import accounts, migrate, privacy, training
+from app.db import Sessions, create_engine, sessionmaker
+from app.settings import Settings
+from app.tables import User
+from app.throttle import Client
+
+pytestmark = pytest.mark.anyio
+
+PASSWORD = "a long walk home"
+
+# A row in every table that refers to a member.
+TRACES = """
+INSERT INTO movies (id, title) VALUES (1, 'Alien');
+INSERT INTO genres (id, name) VALUES (1, 'Horror');
+INSERT INTO favorite_genres (user_id, genre_id, position) SELECT id, 1, 0 FROM users;
+INSERT INTO ratings (user_id, movie_id, half_stars) SELECT id, 1, 9 FROM users;
+INSERT INTO feedback (user_id, movie_id, kind, occurred_at) SELECT id, 1, 'LIKE', now() FROM users;
+INSERT INTO api_keys (key_hash, beginning, name, scopes, created_by)
+    SELECT username::bytea, 'mq_', username, '{}', id FROM users;
+INSERT INTO audit_log (user_id, act, arguments)
+    SELECT id, 'setRole', '{"input": {"username": "Ada", "role": "USER"}}' FROM users;
+"""
+PEOPLE, FILMS = 40, 30
+
+
+async def referring(sessions: Sessions) -> set[str]:
+    """The tables that refer to members, or to what belongs to them, as the database itself says."""
+    statement = """
+        WITH RECURSIVE owned AS (
+            SELECT 'users'::regclass AS of UNION
+            SELECT conrelid FROM pg_constraint JOIN owned ON confrelid = owned.of
+            WHERE contype = 'f' AND (confdeltype = 'c' OR confrelid = 'users'::regclass)
+        ) SELECT of::text FROM owned
+    """
+    async with sessions() as session:
+        return set((await session.scalars(text(statement))).all())
+
+
+async def test_no_table_is_left_out(sessions: Sessions, settings: Settings) -> None:
+    for username in ("Ada", "bob"):
+        await accounts.sign_up(sessions, settings, username, PASSWORD, Client("192.0.2.1"))
+    async with sessions.begin() as session:
+        for statement in filter(str.strip, TRACES.split(";")):
+            await session.execute(text(statement))
+        ada = await session.scalar(select(User.id).where(User.username == "Ada"))
+        assert ada is not None
+    held = await privacy.export(sessions, ada)
+    tables = {name.replace("_", "").lower() for name in await referring(sessions)}
+    assert {name.lower() for name in held} == tables
+    assert all(len(rows) == 1 for rows in held.values()), {name: len(rows) for name, rows in held.items()}
+    assert "bob" not in str(held)
+
+    assert await privacy.delete_member(sessions, ada) == "Ada"
+    assert await privacy.delete_member(sessions, ada) is None
+    assert not any((await privacy.export(sessions, ada)).values())
+    async with sessions() as session:
+        for name in await referring(sessions):
+            rows = (await session.scalars(text(f"SELECT row::text FROM {name} AS row"))).all()  # noqa: S608
+            assert "Ada" not in str(rows) or name == "api_keys"  # the name that she gave to a service's key
+            kept = {"api_keys": 2, "audit_log": 2}
+            assert len(rows) == kept.get(name, 1), name
+
+
+async def test_every_reference_says_what_becomes_of_it(sessions: Sessions) -> None:
+    """A key without a rule would keep members from leaving."""
+    async with sessions() as session:
+        found = await session.execute(
+            text("SELECT conname, confdeltype FROM pg_constraint WHERE confrelid = 'users'::regclass")
+        )
+        assert {rule for _, rule in found} <= {"c", "n"}
+
+
+async def test_members_who_leave_at_once_do_not_wait_for_each_other(
+    database_url: str, settings: Settings
+) -> None:
+    engine = create_engine(database_url, settings)
+    sessions = sessionmaker(engine)
+    fill(database_url, PEOPLE)
+    async with sessions() as session:
+        everyone = (await session.scalars(select(User.id))).all()
+    await asyncio.gather(*(privacy.delete_member(sessions, user_id) for user_id in everyone))
+    async with sessions() as session:
+        counts = (await session.scalars(text("SELECT rating_count FROM movie_stats"))).all()
+    await engine.dispose()
+    assert len(counts) == FILMS
+    assert set(counts) == {0}
+
+
+def fill(database_url: str, people: int) -> None:
+    """Members 1 to `people`, each with some ratings; the last one likes what nobody else has seen."""
+    rng = np.random.default_rng(3)
+    with psycopg.connect(database_url) as connection:
+        for film in range(1, FILMS + 1):
+            connection.execute("INSERT INTO movies (id, title) VALUES (%s, %s)", (film, f"Film {film}"))
+        for member in range(1, PEOPLE + 1):
+            films = rng.choice(FILMS, 12, replace=False) + 1
+            half_stars = rng.integers(1, 11, 12)
+            if member > people:
+                continue
+            connection.execute(
+                "INSERT INTO users (id, username) VALUES (%s, %s)", (member, f"member {member}")
+            )
+            for film, given in zip(films.tolist(), half_stars.tolist(), strict=True):
+                connection.execute(
+                    "INSERT INTO ratings VALUES (%s, %s, %s, '2020-01-01')", (member, film, given)
+                )
+
+
+@pytest.fixture
+def without(empty_database_url: str) -> Iterator[str]:
+    """A database that the last member has never been in."""
+    migrate.upgrade(empty_database_url)
+    fill(empty_database_url, PEOPLE - 1)
+    return empty_database_url
+
+
+def test_the_next_model_is_as_if_they_had_never_been_here(
+    database_url: str, without: str, settings: Settings, tmp_path: Path
+) -> None:
+    """Bit for bit, in every array of it."""
+
+    async def leave() -> None:
+        engine = create_engine(database_url, settings)
+        assert await privacy.delete_member(sessionmaker(engine), PEOPLE) == f"member {PEOPLE}"
+        await engine.dispose()
+
+    fill(database_url, PEOPLE)
+    with_them = trained(database_url, tmp_path)
+    asyncio.run(leave())
+    afterwards = trained(database_url, tmp_path)
+    never = trained(without, tmp_path)
+    assert afterwards.keys() == never.keys() == with_them.keys()
+    assert {name for name in never if afterwards[name] != never[name]} == set()
+    assert {name for name in never if with_them[name] != never[name]} != set()
+
+
+def trained(database_url: str, models: Path) -> dict[str, bytes]:
+    """The arrays of a model that is trained now, as they are on disk."""
+    folder = models / training.train(database_url, models, lambda _stage, _fraction: None)
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*.npy")}

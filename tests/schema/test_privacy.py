@@ -1,0 +1,101 @@
+"""A member takes along what is held on them, and leaves without a trace."""
+
+import psycopg
+import pytest
+
+from tests.schema.conftest import Ask, Member, code, outcome, sign_up
+
+SET_ROLE = (
+    "mutation ($username: String!) { setRole(input: { username: $username, role: CURATOR }) { __typename } }"
+)
+FILM = "{ movies(first: 1) { edges { node { id title } } } }"
+DISCOVERABLE = """
+mutation ($yes: Boolean!) { setDiscoverable(input: { discoverable: $yes }) {
+    ... on SetDiscoverablePayload { viewer { id discoverable } }
+} }
+"""
+
+
+def test_the_export_has_all_that_a_member_did(ask: Ask, member: Member) -> None:
+    film = ask(FILM)["data"]["movies"]["edges"][0]["node"]
+    genre = ask("{ genres { id name } }")["data"]["genres"][0]
+    outcome(ask("RateMovie", member.token, movie=film["id"], stars=4.5), "rateMovie")
+    outcome(ask("SetFavoriteGenres", member.token, genres=[genre["id"]]), "setFavoriteGenres")
+    event = {"movieId": film["id"], "kind": "WATCH", "watchedFraction": 0.5, "idempotencyKey": "one"}
+    outcome(ask("RecordFeedback", member.token, events=[event]), "recordFeedback")
+
+    held = ask("ExportMyData", member.token)["data"]["exportMyData"]
+    (account,) = held["users"]
+    assert (account["username"], account["role"]) == (member.username, "USER")
+    (rating,) = held["ratings"]
+    assert (rating["stars"], rating["title"]) == (4.5, film["title"])
+    (watched,) = held["feedback"]
+    assert (watched["kind"], watched["watchedFraction"], watched["title"]) == ("WATCH", 0.5, film["title"])
+    assert [held["favoriteGenres"][0]["position"], len(held["refreshTokens"])] == [0, 1]
+    assert [session["address"] for session in held["sessions"]] == ["127.0.0.1"]
+    assert [known["network"] for known in held["knownNetworks"]] == ["127.0.0.1"]
+    for secret in ("$argon2", "passwordHash", "tokenHash", member.token, member.refresh_token):
+        assert secret not in str(held)
+
+
+def test_the_export_is_of_the_viewer_alone(ask: Ask, member: Member) -> None:
+    other = sign_up(ask)
+    assert other.username not in str(ask("ExportMyData", member.token))
+    assert code(ask("ExportMyData")) == "UNAUTHENTICATED"
+
+
+def test_deleting_the_account(ask: Ask, member: Member, server_database_url: str) -> None:
+    film = ask(FILM)["data"]["movies"]["edges"][0]["node"]["id"]
+    outcome(ask("RateMovie", member.token, movie=film, stars=0.5), "rateMovie")
+    refused = outcome(ask("DeleteAccount", member.token, password="not the password"), "deleteAccount")
+    assert refused["__typename"] == "InvalidCredentials"
+    assert ask("Viewer", member.token)["data"]["viewer"]["id"] == member.id
+
+    gone = outcome(ask("DeleteAccount", member.token, password=member.password), "deleteAccount")
+    assert gone == {"__typename": "DeleteAccountPayload", "deletedUserId": member.id}
+    assert code(ask("Viewer", member.token)) == "UNAUTHENTICATED"
+    after = outcome(ask("LogIn", username=member.username, password=member.password), "logIn")
+    assert after["__typename"] == "InvalidCredentials"
+    assert code(ask("DeleteAccount", password="x")) == "UNAUTHENTICATED"
+    with psycopg.connect(server_database_url) as connection:
+        wrong = connection.execute(
+            "SELECT movie_id FROM movie_stats FULL JOIN "
+            "(SELECT movie_id, count(*), sum(half_stars) FROM ratings GROUP BY movie_id) AS counted "
+            "USING (movie_id) "
+            "WHERE (rating_count, half_stars_sum) IS DISTINCT FROM (count, sum) AND rating_count > 0"
+        ).fetchall()
+    assert wrong == []
+
+
+def test_a_stolen_token_does_not_guess_the_password(ask: Ask, member: Member) -> None:
+    guesses = [
+        outcome(ask("DeleteAccount", member.token, password=f"guess {n}"), "deleteAccount")["__typename"]
+        for n in range(6)
+    ]
+    assert guesses == ["InvalidCredentials"] * 5 + ["TooManyAttempts"]
+
+
+def test_the_audit_log_does_not_name_who_left(
+    ask: Ask, member: Member, operator: Member, server_database_url: str
+) -> None:
+    outcome(ask(SET_ROLE, operator.token, username=member.username.upper()), "setRole")
+    outcome(ask("DeleteAccount", member.token, password=member.password), "deleteAccount")
+    with psycopg.connect(server_database_url) as connection:
+        rows = connection.execute("SELECT act, arguments::text FROM audit_log ORDER BY id DESC").fetchall()
+    assert rows[0] == ("setRole", '{"input": {"role": "CURATOR"}}')
+    assert not any(member.username in arguments.lower() for _, arguments in rows)
+
+
+def test_whether_others_find_a_member_is_theirs_to_say(ask: Ask, member: Member) -> None:
+    query = "{ viewer { discoverable } }"
+    assert ask(query, member.token)["data"]["viewer"]["discoverable"] is True
+    chosen = outcome(ask(DISCOVERABLE, member.token, yes=False), "setDiscoverable")
+    assert chosen["viewer"] == {"id": member.id, "discoverable": False}
+    assert ask(query, member.token)["data"]["viewer"]["discoverable"] is False
+    assert code(ask(DISCOVERABLE, yes=False)) == "UNAUTHENTICATED"
+
+
+@pytest.mark.parametrize("password", ["", "\0", pytest.param("x" * 10**5, id="a large one")])
+def test_passwords_that_none_can_be(ask: Ask, member: Member, password: str) -> None:
+    refused = outcome(ask("DeleteAccount", member.token, password=password), "deleteAccount")
+    assert refused["__typename"] == "InvalidCredentials"
