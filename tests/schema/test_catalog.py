@@ -157,12 +157,19 @@ def test_search_goes_on_where_a_page_ended(ask: Ask) -> None:
     assert len(whole) == 30
 
 
-@pytest.mark.parametrize("words", ["", "\\u0000", "\\ud800", "a\\u0000b", "&|!()':*", "%", "x" * 200])
+@pytest.mark.parametrize("words", ["", "\\u0000", "a\\u0000b", "&|!()':*", "%", "x" * 200])
 def test_anything_may_be_searched_for(server: str, http: httpx.Client, words: str) -> None:
     query = "query ($words: String!) { search(query: $words, first: 5) { edges { score } } }"
     content = f'{{"query": "{query}", "variables": {{"words": "{words}"}}}}'  # as no JSON library writes it
     response = http.post(f"{server}/graphql", content=content, headers={"Content-Type": "application/json"})
     assert set(response.json()) == {"data"}
+
+
+def test_half_a_character_is_refused(server: str, http: httpx.Client) -> None:
+    content = '{"query": "{ search(query: \\"\\ud800\\", first: 5) { edges { score } } }"}'
+    response = http.post(f"{server}/graphql", content=content, headers={"Content-Type": "application/json"})
+    assert response.status_code == 400
+    assert code(response.json()) == "BAD_USER_INPUT"
 
 
 def test_genres_are_counted(ask: Ask) -> None:
