@@ -49,6 +49,6 @@ async def discoverable(sessions: Sessions, user_id: int) -> bool:
 
 
 async def set_discoverable(sessions: Sessions, user_id: int, *, discoverable: bool) -> None:
-    """Whether a member is shown to members of like taste, from now on."""
+    """Whether others find a member, as like in taste or by name for a group's list, from now on."""
     async with sessions.begin() as session:
         await session.execute(update(User).where(User.id == user_id).values(discoverable=discoverable))

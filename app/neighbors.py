@@ -13,7 +13,7 @@ from app.snapshot import Snapshot
 
 # What one look costs at most, however many ratings there are: RATERS rows to find candidates in, and for each
 # of CANDIDATES at most COMPARED films to compare.
-RATERS = 20_000
+RATERS = 10_000
 CANDIDATES = 200
 COMPARED = 500
 LEAST_COMMON = 3

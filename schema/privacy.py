@@ -22,7 +22,7 @@ class DeleteAccountInput:
 @strawberry.input(description="Who may find the viewer.")
 class SetDiscoverableInput:
     discoverable: bool = strawberry.field(
-        description="Whether members of like taste are shown the viewer, as `similarUsers`."
+        description="Whether others find the viewer: in `similarUsers`, and by name for a group's list."
     )
 
 
@@ -82,7 +82,7 @@ class PrivacyMutation:
         return DeleteAccountPayload(deleted_user_id=strawberry.ID(relay.to_base64("User", viewer.id)))
 
     @strawberry.mutation(
-        description="Choose whether members of like taste are shown the viewer.",
+        description="Choose whether other members find the viewer.",
         extensions=requires(Role.USER),
     )
     async def set_discoverable(

@@ -117,7 +117,9 @@ class User(OwnPages):
         asked = window(SESSIONS, first, after)
         return await SessionConnection.of(info, await self.require_own(info), asked)
 
-    @strawberry.field(description="Whether they are shown to members of like taste, as `similarUsers`.")
+    @strawberry.field(
+        description="Whether others find them: in `similarUsers`, and by name for a group's list."
+    )
     async def discoverable(self, info: Info) -> bool:
         await self.require_own(info)
         return await members.discoverable(info.context.sessions, self.id)
