@@ -1,13 +1,15 @@
 """Home over HTTP: all shelves in one request and few statements, each continued on its own; and refusals."""
 
+from base64 import b64encode
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import event
+from sqlalchemy import event, update
 
-from app import accounts, live, ratings
+from app import accounts, live, ratings, tables
 from app.db import create_engine, sessionmaker
 from app.settings import Settings
 from schema import schema
@@ -153,15 +155,13 @@ def test_a_shelf_takes_its_own_cursors_only(ask: Ask) -> None:
     ],
 )
 def test_an_id_that_no_home_page_gave_out_is_refused(ask: Ask, key: str) -> None:
-    from base64 import b64encode  # noqa: PLC0415
-
     body = ask(CONTINUE, id=b64encode(f"Shelf:{key}".encode()).decode(), first=3)
     assert code(body) == "BAD_USER_INPUT"
 
 
 @pytest.fixture
 async def context(seeded_database_url: str, model_dir: Path) -> AsyncIterator[Context]:
-    """Of a member with a few ratings, on a database of the test's own."""
+    """Of a member with ratings of now and of long ago, on a database of the test's own."""
     settings = Settings.model_validate(
         {"database_url": seeded_database_url, "secret_key": "a secret of the tests, long enough"}
     )
@@ -171,6 +171,11 @@ async def context(seeded_database_url: str, model_dir: Path) -> AsyncIterator[Co
     tokens = await accounts.sign_up(sessions, settings, "ada", "a long walk home")
     for movie_id in served.snapshot.movie_ids[:10].tolist():
         await ratings.rate(sessions, tokens.viewer.id, movie_id, 4.5)
+    async with sessions.begin() as session:
+        long_ago = {"rated_at": datetime.now(UTC) - timedelta(days=900)}
+        old = tables.Rating.movie_id.in_(served.snapshot.movie_ids[:5].tolist())
+        mine = tables.Rating.user_id == tokens.viewer.id
+        await session.execute(update(tables.Rating).where(mine, old).values(long_ago))
     yield Context(settings, sessions, served, tokens.access_token)
     await engine.dispose()
 
@@ -187,5 +192,7 @@ async def test_eight_shelves_of_twenty_four_need_few_statements(
     )
     assert result.errors is None
     assert result.data is not None
-    assert [len(shown(shelf)) for shelf in result.data["home"]["shelves"]] == [24] * 8
+    shelves = result.data["home"]["shelves"]
+    assert [len(shown(shelf)) for shelf in shelves] == [24] * 8
+    assert "REDISCOVER" in {shelf["kind"] for shelf in shelves}  # the one that asks most
     assert 0 < len(sent) <= 6, sent
