@@ -27,6 +27,7 @@ Floats = npt.NDArray[np.float32]
 # counts whole.
 HALF_LIFE = 10.0  # events
 RECENCY_FLOOR = 0.3
+MEASURED = 100  # films of a history whose part in a score is measured
 BLOCK = 2048  # columns of the Gram matrix that are made dense at once
 
 
@@ -90,13 +91,16 @@ class ItemWeights:
         """float32 (n, m): by how much the standardised score of each of m films falls without one film.
 
         The score is a sum with a term for each film of the history; mean and deviation over `n_rated` films
-        move with it. 0 for films that take no part.
+        move with it. 0 for films that take no part, and for those of the history beyond the MEASURED ones
+        that weigh most.
         """
         effects = np.zeros((len(history), len(item_idx)), np.float32)
         place, column = self.position[history.item_idx], self.position[item_idx]
         known, columns = np.flatnonzero(place >= 0), np.flatnonzero(column >= 0)
-        rows = self.weights[place[known]] * self._amounts(history)[known][:, None]  # (n, n_head)
-        whole = rows.sum(axis=0)
+        amounts = self._amounts(history)
+        known = known[np.argsort(-amounts[known], kind="stable")[:MEASURED]]
+        rows = self.weights[place[known]] * amounts[known][:, None]  # (n, n_head)
+        whole = self.scores(history)
         mean, deviation = self.standardise(whole, n_rated)
         means = mean - rows.sum(axis=1) / max(n_rated, 1)
         squares = whole @ whole - 2 * (rows @ whole) + np.einsum("nh,nh->n", rows, rows)

@@ -107,6 +107,12 @@ def traits_of(films: Films) -> dict[str, Traits]:
     }
 
 
+def makers_of(films: Films) -> Traits:
+    """Directors and franchises: those of whom one list should not hold too many films."""
+    rows = zip(films.directors, films.collections, strict=True)
+    return Traits.of([(*directors, f"{name} (franchise)" if name else "") for directors, name in rows])
+
+
 def explain(
     history: History,
     item_idx: npt.NDArray[np.int32],

@@ -105,7 +105,7 @@ class FactorModel:
         rows = self.item_factors[history.item_idx]  # (n, d)
         surprise = graded(history.stars) - rows @ start
         if len(history) <= diagonal.size:
-            moved = (rows.T @ np.linalg.solve(_system(rows, rows / diagonal), surprise)) / diagonal
+            moved = (rows.T @ np.linalg.solve(_system(rows, diagonal), surprise)) / diagonal
         else:
             moved = np.linalg.solve(rows.T @ rows + np.diag(diagonal), rows.T @ surprise)
         return np.asarray(start + moved, np.float32)
@@ -122,17 +122,19 @@ class FactorModel:
     def effects(self, history: History, item_idx: npt.NDArray[np.int32]) -> Floats:
         """float32 (n, m): by how much the standardised score of each of m films falls without one film.
 
-        With M = (I + H D^-1 H^T)^-1, w = M (p - H x0), and without row j it is w - M_j w_j / M_jj (the
-        inverse of a partitioned matrix, D held). The user's mean and deviation move too, and are counted in.
+        With A = H^T H + D, without row h of target p the factors are x + A^-1 h (h.x - p) / (1 - h.A^-1 h)
+        (the inverse of a matrix changed by one row, D held). The user's mean and deviation move too, and are
+        counted in.
         """
-        rows = self.item_factors[history.item_idx]
-        diagonal = self._diagonal(len(history))
-        start = NOISE * self.average / diagonal
-        scaled = rows / diagonal
-        inverse = np.linalg.inv(_system(rows, scaled).astype(np.float64))
-        weights = inverse @ (graded(history.stars) - rows @ start)
-        without = weights[:, None] - inverse * (weights / inverse.diagonal())  # column j: no film j
-        users = start[:, None] + scaled.T @ np.concatenate((weights[:, None], without), axis=1)  # (d, 1 + n)
+        rows = self.item_factors[history.item_idx].astype(np.float64)
+        diagonal = self._diagonal(len(history)).astype(np.float64)
+        inverse = np.linalg.inv(rows.T @ rows + np.diag(diagonal))
+        targets = graded(history.stars)
+        user = inverse @ (rows.T @ targets + NOISE * self.average)
+        moved = inverse @ rows.T  # (d, d) @ (d, n)
+        leverage = np.einsum("nd,dn->n", rows, moved)
+        without = user[:, None] + moved * ((rows @ user - targets) / (1 - leverage))  # column j: no film j
+        users = np.concatenate((user[:, None], without), axis=1)  # (d, 1 + n)
         scores = self.item_factors[item_idx] @ users  # (m, d) @ (d, 1 + n)
         mean, deviation = self.standardise(users)
         standard = (scores - mean) / np.where(deviation > 0, deviation, np.inf)
@@ -176,8 +178,7 @@ def _spread(
     return average, spread + floor * np.eye(n_factors)
 
 
-def _system(rows: Floats, scaled: Floats) -> Floats:
-    """I + H D^-1 H^T, float32 (n, n)."""
-    system = scaled @ rows.T  # (n, d) @ (d, n)
+def _system(rows: Floats, diagonal: Floats) -> Floats:
+    system: Floats = np.asarray((rows / diagonal) @ rows.T, np.float32)  # (n, d) @ (d, n)
     system[np.diag_indices(len(system))] += 1
     return system

@@ -30,6 +30,7 @@ Progress = Callable[[str, float], None]
 GENRES = 2.0  # standard deviations of popularity that a favourite genre is worth while there is no history
 GENRES_FADE = 5.0  # ratings after which it is worth half
 DEFAULTS = Config()
+FATIGUE = 0.3  # deviations of score that a film loses when it is shown for the e - 1st time in vain
 TRAITS = (explain.SHARED_PEOPLE, explain.SHARED_KEYWORDS, explain.SHARED_GENRES)
 POPULAR_SHARE = 0.1  # of the catalogue: what may be called popular
 
@@ -58,6 +59,7 @@ class Hybrid:
     blend: Blend
     placement: Placement
     traits: dict[str, Traits]
+    makers: Traits
     stars: StarsModel | None
     match: MatchModel | None
 
@@ -116,6 +118,7 @@ class Hybrid:
             blend=blend,
             placement=placement,
             traits=explain.traits_of(films),
+            makers=explain.makers_of(films),
             stars=stars,
             match=match,
         )
@@ -129,6 +132,7 @@ class Hybrid:
             "blend": self.blend.arrays(),
             "placement": asdict(self.placement),
             "hybrid": {"item_ids": self.item_ids, "content": self.content_vectors},
+            "makers": self.makers.arrays(),
             **{kind.lower(): of_kind.arrays() for kind, of_kind in self.traits.items()},
         }
         if self.stars is not None and self.match is not None:
@@ -153,6 +157,7 @@ class Hybrid:
                 blend=Blend.from_arrays(parts["factors"], parts["items"], parts["blend"]),
                 placement=Placement(**parts["placement"]),
                 traits={kind: Traits.from_arrays(parts[kind.lower()]) for kind in TRAITS},
+                makers=Traits.from_arrays(parts["makers"]),
                 stars=StarsModel.from_arrays(parts["stars"]) if "stars" in parts else None,
                 match=MatchModel.from_arrays(parts["match"]) if "match" in parts else None,
             )
@@ -175,13 +180,21 @@ class Hybrid:
         allowed: npt.NDArray[np.bool_] | None = None,
         diversity: float = 0.0,
         favorite_genres: Sequence[str] = (),
+        shown: Floats | None = None,
+        novelty: float = 0.0,
     ) -> Ranking:
         """The best k films, never one of the history; all that are allowed where they are fewer.
 
         allowed: bool (n_items,). diversity: 0 to 1, see `rerank.mmr`. The first j of a k-list are the j-list.
         An empty history gives the list by popularity and favourite genres. ValueError for a bad diversity.
+        shown: float32 (n_items,), how often the user was shown each film and let it be; such films sink, at
+        diversity 0 not at all. novelty: by how many deviations of popularity the well-known films sink.
         """
         scores = self.scores(history, favorite_genres)
+        if shown is not None and diversity > 0:
+            scores -= np.float32(FATIGUE) * np.log1p(shown)
+        if novelty:
+            scores -= np.float32(novelty) * self.popularity
         return self.ranked(scores, history, k=k, allowed=allowed, diversity=diversity)
 
     def ranked(
@@ -201,7 +214,8 @@ class Hybrid:
             best = top(scores, k)
             return Ranking(best, scores[best])
         candidates = top(scores, -(-k // WINDOW) * WINDOW)
-        order = mmr(scores[candidates], self._look(candidates), diversity=diversity, k=k)
+        makers = self.makers.matrix[candidates]
+        order = mmr(scores[candidates], self._look(candidates), makers, diversity=diversity, k=k)
         return Ranking(candidates[order], scores[candidates[order]])
 
     def judge(self, history: History, item_idx: ItemIdx) -> Judgement:

@@ -1,32 +1,34 @@
 import numpy as np
 import pytest
+from scipy import sparse
 
 from recommender.index import Neighbours, top, unit
-from recommender.rerank import WINDOW, mmr
+from recommender.rerank import CAP, MEMORY, WINDOW, mmr
+
+Candidates = tuple[np.ndarray, np.ndarray, sparse.csr_matrix]
 
 
 @pytest.fixture
-def candidates() -> tuple[np.ndarray, np.ndarray]:
+def candidates() -> Candidates:
     rng = np.random.default_rng(1)
     scores = np.sort(rng.standard_normal(2 * WINDOW).astype(np.float32))[::-1].copy()
-    return scores, unit(rng.standard_normal((2 * WINDOW, 5)).astype(np.float32))
+    makers = sparse.csr_matrix(np.eye(40, dtype=np.float32)[rng.integers(0, 40, 2 * WINDOW)])
+    return scores, unit(rng.standard_normal((2 * WINDOW, 5)).astype(np.float32)), makers
 
 
-def test_without_diversity_the_order_is_by_score(candidates: tuple[np.ndarray, np.ndarray]) -> None:
+def test_without_diversity_the_order_is_by_score(candidates: Candidates) -> None:
     assert mmr(*candidates, diversity=0, k=7).tolist() == list(range(7))
 
 
 @pytest.mark.parametrize("diversity", [0.2, 1.0])
-def test_the_first_of_a_long_list_are_the_short_list(
-    candidates: tuple[np.ndarray, np.ndarray], diversity: float
-) -> None:
+def test_the_first_of_a_long_list_are_the_short_list(candidates: Candidates, diversity: float) -> None:
     longest = mmr(*candidates, diversity=diversity, k=2 * WINDOW)
     assert sorted(longest.tolist()) == list(range(2 * WINDOW))
     for k in (1, 24, WINDOW, WINDOW + 1, 500):
         assert mmr(*candidates, diversity=diversity, k=k).tolist() == longest[:k].tolist()
 
 
-def test_more_diversity_means_less_alike(candidates: tuple[np.ndarray, np.ndarray]) -> None:
+def test_more_diversity_means_less_alike(candidates: Candidates) -> None:
     vectors = candidates[1]
     likeness = []
     for diversity in (0.0, 0.3, 0.9):
@@ -40,13 +42,31 @@ def test_each_pick_maximises_relevance_less_likeness() -> None:
     scores = np.array([1.0, 0.9, 0.5, 0.0], np.float32)
     vectors = np.array([[1, 0], [1, 0], [0, 1], [-1, 0]], np.float32)
     # After film 0, at .5: film 1 has .45 - .5, film 2 .25 - 0, film 3 0 + .5.
-    assert mmr(scores, vectors, diversity=0.5, k=4).tolist() == [0, 3, 2, 1]
+    assert mmr(scores, vectors, sparse.csr_matrix((4, 0)), diversity=0.5, k=4).tolist() == [0, 3, 2, 1]
+
+
+def test_no_maker_has_more_than_its_cap_in_a_row_while_there_are_others(candidates: Candidates) -> None:
+    makers = candidates[2].toarray().argmax(axis=1)
+    picked = makers[mmr(*candidates, diversity=0.1, k=100)]
+    for start in range(100 - MEMORY):
+        assert np.bincount(picked[start : start + MEMORY + 1]).max() <= CAP
+    plain = makers[mmr(*candidates[:2], sparse.csr_matrix((2 * WINDOW, 0)), diversity=0.1, k=100)]
+    assert max(np.bincount(plain[start : start + MEMORY]).max() for start in range(60)) > CAP
+    one_maker = sparse.csr_matrix(np.ones((2 * WINDOW, 1), np.float32))
+    everything = mmr(*candidates[:2], one_maker, diversity=0.1, k=2 * WINDOW)
+    assert sorted(everything.tolist()) == list(range(2 * WINDOW))
 
 
 @pytest.mark.parametrize("diversity", [-0.1, 1.1, float("nan")])
 def test_diversity_off_the_scale_is_refused(diversity: float) -> None:
     with pytest.raises(ValueError, match="diversity"):
-        mmr(np.ones(3, np.float32), np.ones((3, 2), np.float32), diversity=diversity, k=2)
+        mmr(
+            np.ones(3, np.float32),
+            np.ones((3, 2), np.float32),
+            sparse.csr_matrix((3, 0)),
+            diversity=diversity,
+            k=2,
+        )
 
 
 def test_top_is_a_total_order_with_ties_by_index() -> None:
