@@ -1,6 +1,7 @@
 """The README's operations, pasted in their order as a newcomer would."""
 
 import re
+import tomllib
 from pathlib import Path
 
 import httpx
@@ -31,3 +32,13 @@ def test_commands_are_those_of_the_makefile() -> None:
     targets = re.findall(r"^([a-z]+):.*##", makefile, re.MULTILINE)
     for target in re.findall(r"^make ([a-z]+)$", README, re.MULTILINE):
         assert target in targets
+
+
+def test_every_dependency_stands_there_with_its_reason() -> None:
+    project = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text())
+    given = [*project["project"]["dependencies"], *project["dependency-groups"]["install"]]
+    for extra in project["project"]["optional-dependencies"].values():
+        given += extra
+    for requirement in given:
+        (name,) = re.findall(r"^[\w-]+", requirement)
+        assert name.removeprefix("pytest-") in README, name
