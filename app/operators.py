@@ -1,12 +1,15 @@
 """Who runs the service: members with a role above USER."""
 
-from sqlalchemy import func, update
+from sqlalchemy import func, insert, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from app import accounts, passwords
+from app.account_tables import AuditEntry
 from app.accounts import Role
 from app.db import Sessions
 from app.tables import Session, User
+
+BY_COMMAND = "marquee create-admin"  # as the audit log names it, which knows nobody who did it
 
 
 class UnknownMember(Exception):
@@ -26,9 +29,10 @@ async def create_admin(sessions: Sessions, username: str, password: str) -> None
     statement = account.on_conflict_do_update(index_elements=[func.lower(User.username)], set_=granted)
     async with sessions.begin() as session:
         user_id = await session.scalar(statement.returning(User.id))
-        await accounts.end(
-            session, Session.user_id == user_id
-        )  # signed in with a password that holds no more
+        # Who is signed in, is so with a password that holds no more.
+        await accounts.end(session, Session.user_id == user_id)
+        arguments = {"input": {"username": username}}
+        await session.execute(insert(AuditEntry).values(act=BY_COMMAND, arguments=arguments, outcome="done"))
 
 
 async def set_role(sessions: Sessions, username: str, role: Role) -> str:

@@ -117,6 +117,7 @@ async def take(sessions: Sessions, settings: Settings, username: str, client: Cl
         select(KnownNetwork.user_id)
         .join(User, User.id == KnownNetwork.user_id)
         .where(func.lower(User.username) == func.lower(username), KnownNetwork.network == network)
+        .where(KnownNetwork.last_seen_at > func.now() - KNOWN_FOR)
     )
     async with sessions.begin() as session:
         is_known = await session.scalar(known) is not None

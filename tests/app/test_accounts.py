@@ -9,7 +9,7 @@ import jwt
 import pytest
 from sqlalchemy import delete, event, func, insert, select, update
 
-from app import accounts, members, operators, passwords
+from app import accounts, audit, members, operators, passwords
 from app.accounts import Role
 from app.db import Sessions
 from app.settings import Settings
@@ -225,6 +225,10 @@ async def test_an_operator_makes_an_administrator(sessions: Sessions, settings: 
         assert tokens.viewer.role is Role.ADMIN
     with pytest.raises(accounts.WeakPassword):
         await operators.create_admin(sessions, "ada", "password")
+    noted = await audit.entries(sessions, 10, None)
+    assert [(entry.act, entry.arguments) for entry in noted] == [
+        ("marquee create-admin", {"input": {"username": username}}) for username in ("root.of.all", "Ada")
+    ]
 
 
 async def test_favorite_genres_keep_the_members_order(sessions: Sessions, settings: Settings) -> None:

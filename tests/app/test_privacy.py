@@ -1,7 +1,6 @@
 """All that is held on a member is told, goes with them, and is forgotten by the next model."""
 
 import asyncio
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -118,7 +117,7 @@ def fill(database_url: str, people: int) -> None:
 
 
 @pytest.fixture
-def without(empty_database_url: str) -> Iterator[str]:
+def without(empty_database_url: str) -> str:
     """A database that the last member has never been in."""
     migrate.upgrade(empty_database_url)
     fill(empty_database_url, PEOPLE - 1)
