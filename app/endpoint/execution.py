@@ -9,9 +9,10 @@ from strawberry.schema import BaseSchema
 from strawberry.types.execution import PreExecutionError
 from strawberry.types.graphql import OperationType
 
+from app.endpoint.operation import names_needed
 from app.endpoint.request import GraphQLRequest
 from schema.context import Context
-from schema.errors import present
+from schema.errors import CallerError, present
 
 Results = AsyncGenerator[Any]
 ALL = tuple(OperationType)
@@ -28,6 +29,10 @@ async def results_of(
 
     Never raises: what goes wrong is the last result. A PreExecutionError is of a request not executed.
     """
+    if request.operation_name is None and names_needed(query):
+        error = CallerError("The document has several operations: name one as `operationName`.")
+        yield PreExecutionError(data=None, errors=[error])
+        return
     try:
         results = await schema.stream(
             query,
@@ -40,7 +45,6 @@ async def results_of(
         async with aclosing(results):
             async for result in results:
                 yield result
-    except Exception as error:  # noqa: BLE001 - of the schema's extensions, which see the request first
-        if not isinstance(error, GraphQLError):
-            error = GraphQLError(str(error), original_error=error)
-        yield PreExecutionError(data=None, errors=[present(error)])
+    except Exception as cause:  # noqa: BLE001 - of the schema's extensions, which see the request first
+        raised = cause if isinstance(cause, GraphQLError) else GraphQLError(str(cause), original_error=cause)
+        yield PreExecutionError(data=None, errors=[present(raised)])

@@ -1,5 +1,6 @@
 """What can be told of an operation from its text: its kind, and whether one answer may serve many clients."""
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
@@ -13,6 +14,7 @@ from graphql import (
     FragmentSpreadNode,
     GraphQLError,
     InlineFragmentNode,
+    OperationDefinitionNode,
     SelectionSetNode,
     VariableDefinitionNode,
     VariableNode,
@@ -27,6 +29,7 @@ from strawberry.types.graphql import OperationType
 CACHED_DOCUMENTS = 1_000
 # Fields of the query that say the same to everyone who is signed out.
 PUBLIC = {"__typename", "__schema", "__type", "movie", "movies", "search", "genres", "node", "nodes"}
+KEYWORD = re.compile(r"\b(?:query|mutation|subscription)\b")
 INCREMENTAL = {"defer", "stream"}
 
 
@@ -66,6 +69,20 @@ def fields_of(
             seen.add(name)
             if name in fragments:
                 yield from fields_of(fragments[name].selection_set, fragments, seen)
+
+
+def names_needed(query: str) -> bool:
+    """Whether the document has several operations, so that the request must name one."""
+    return len(KEYWORD.findall(query)) > 1 and has_several(query)
+
+
+@lru_cache(maxsize=CACHED_DOCUMENTS)
+def has_several(query: str) -> bool:
+    try:
+        document = parse(query, no_location=True)
+    except GraphQLError:
+        return False
+    return sum(isinstance(node, OperationDefinitionNode) for node in document.definitions) > 1
 
 
 def in_one_piece(query: str) -> str:
