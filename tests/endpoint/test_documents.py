@@ -1,0 +1,143 @@
+"""Documents by their names: how many are kept, and a service that answers trusted ones only."""
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from app.endpoint.documents import (
+    MAX_LENGTH,
+    MAX_REMEMBERED,
+    InvalidDocuments,
+    RememberedDocuments,
+    trusted_documents,
+)
+from app.endpoint.request import GraphQLRequest
+from schema import schema
+from schema.errors import CallerError
+from tests.conftest import StartServer
+from tests.endpoint.conftest import open_socket
+
+GENRES = "query Genres { genres { name } }"
+FILMS = "query Films($n: Int!) { movies(first: $n) { edges { node { title } } } }"
+FORMATS: dict[str, Any] = {
+    "by id": {"genres-1": GENRES, "films-1": FILMS},
+    "by hash": {f"sha256:{hashlib.sha256(text.encode()).hexdigest()}": text for text in (GENRES, FILMS)},
+    "Apollo's manifest": {
+        "format": "apollo-persisted-query-manifest",
+        "version": 1,
+        "operations": [
+            {"id": "genres-1", "body": GENRES, "name": "Genres", "type": "query"},
+            {"id": "films-1", "body": FILMS, "name": "Films", "type": "query"},
+        ],
+    },
+}
+
+
+def named(query: str | None, sha256: str) -> GraphQLRequest:
+    return GraphQLRequest.of(
+        {"query": query, "extensions": {"persistedQuery": {"version": 1, "sha256Hash": sha256}}}
+    )
+
+
+def remember(documents: RememberedDocuments, query: str) -> str:
+    sha256 = hashlib.sha256(query.encode()).hexdigest()
+    request = named(query, sha256)
+    assert documents.text(request) == query
+    documents.executed(request)
+    return sha256
+
+
+def test_of_many_documents_those_asked_for_last_are_kept() -> None:
+    documents = RememberedDocuments()
+    first, second = (remember(documents, f"{{ a{number} }}") for number in range(2))
+    for number in range(2, MAX_REMEMBERED):
+        remember(documents, f"{{ a{number} }}")
+    assert documents.text(named(None, first)) == "{ a0 }"
+    remember(documents, "{ one_too_many }")
+    assert documents.text(named(None, first)) == "{ a0 }"
+    with pytest.raises(CallerError, match="PersistedQueryNotFound"):
+        documents.text(named(None, second))
+    assert len(documents.texts) == MAX_REMEMBERED
+
+
+def test_a_long_document_is_answered_but_not_kept() -> None:
+    documents = RememberedDocuments()
+    sha256 = remember(documents, "{ a }" + " " * MAX_LENGTH)
+    with pytest.raises(CallerError, match="PersistedQueryNotFound"):
+        documents.text(named(None, sha256))
+
+
+@pytest.mark.parametrize("content", FORMATS.values(), ids=FORMATS.keys())
+def test_trusted_documents_come_as_compilers_write_them(content: Any, tmp_path: Path) -> None:
+    file = tmp_path / "documents.json"
+    file.write_text(json.dumps(content))
+    documents = trusted_documents(file, schema._schema)
+    ids = list(content) if "operations" not in content else ["genres-1", "films-1"]
+    assert [documents.text(GraphQLRequest.of({"documentId": id_})) for id_ in ids] == [GENRES, FILMS]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (None, "cannot be read"),
+        ("{", "cannot be read"),
+        ("[]", "must be an object from ids to texts"),
+        ('{"a": 1}', "must be an object from ids to texts"),
+        ('{"format": "apollo-persisted-query-manifest", "operations": 1}', "must be a list"),
+        ('{"films": "query {"}', "document films: Syntax Error"),
+        ('{"films": "{ nope }"}', "document films: Cannot query field 'nope'"),
+    ],
+)
+def test_a_file_that_cannot_be_used_says_why(content: str | None, message: str, tmp_path: Path) -> None:
+    file = tmp_path / "documents.json"
+    if content is not None:
+        file.write_text(content)
+    with pytest.raises(InvalidDocuments, match=message):
+        trusted_documents(file, schema._schema)
+
+
+def test_a_service_with_trusted_documents_answers_no_others(
+    start_server: StartServer, seeded_database_url: str, tmp_path: Path
+) -> None:
+    file = tmp_path / "documents.json"
+    file.write_text(json.dumps(FORMATS["by id"]))
+    url = start_server(seeded_database_url, TRUSTED_DOCUMENTS=str(file)).url + "/graphql"
+    other = "{ genres { id } }"
+    by_hash = {"persistedQuery": {"version": 1, "sha256Hash": hashlib.sha256(other.encode()).hexdigest()}}
+    variables = json.dumps({"n": 2})
+    for answer in (
+        httpx.get(url, params={"documentId": "films-1", "variables": variables}),
+        httpx.post(url, json={"documentId": "films-1", "variables": {"n": 2}}),
+        httpx.post(url, json={"query": FILMS, "variables": {"n": 2}}),
+    ):
+        assert len(answer.json()["data"]["movies"]["edges"]) == 2
+    for body in (
+        {"query": other},
+        {"query": GENRES + " "},
+        {"query": "{ __schema { types { name } } }"},
+        {"query": other, "documentId": "genres-1"},
+        {"documentId": "nobody's"},
+        {"query": other, "extensions": by_hash},  # Apollo's way to have a document remembered
+        {"extensions": by_hash},
+    ):
+        for answer in (
+            httpx.post(url, json=body),
+            httpx.post(url, json=body, headers={"Accept": "text/event-stream"}),
+            httpx.get(
+                url, params={key: v if isinstance(v, str) else json.dumps(v) for key, v in body.items()}
+            ),
+        ):
+            assert [error["extensions"]["code"] for error in answer.json()["errors"]] == [
+                "UNTRUSTED_DOCUMENT"
+            ]
+    with open_socket(url) as socket:
+        socket.send("subscribe", "1", {"query": other})
+        refused = socket.receive()
+        assert (refused["type"], refused["id"]) == ("error", "1")
+        assert refused["payload"][0]["extensions"]["code"] == "UNTRUSTED_DOCUMENT"
+        socket.send("subscribe", "2", {"documentId": "genres-1"})
+        assert socket.receive()["payload"]["data"]["genres"]
