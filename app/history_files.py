@@ -15,6 +15,7 @@ MAX_CHARACTERS = 4_000_000
 MAX_ROWS = 20_000
 MAX_HALF_STARS = 10
 LARGEST_ID = 2**31
+LONGEST_VALUE = 10_000  # characters
 LONGEST_SHOWN = 200
 
 
@@ -139,11 +140,15 @@ def lines_of(text: str) -> Iterator[tuple[int, list[str]]]:
     while True:
         line = reader.line_num + 1
         try:
-            yield line, next(reader)
+            row = next(reader)
         except StopIteration:
             return
         except csv.Error:
             raise InvalidHistory(f"Line {line} is not CSV.") from None
+        # The csv module's own limit is one for the whole process, and the loaders of data sets lift it.
+        if any(len(value) > LONGEST_VALUE for value in row):
+            raise InvalidHistory(f"Line {line} has a value of more than {LONGEST_VALUE} characters.")
+        yield line, row
 
 
 def plain(name: str) -> str:
