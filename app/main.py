@@ -60,7 +60,7 @@ def create_app(settings: Settings, database_url: str) -> Starlette:
         sessions = sessionmaker(engine)
         following = Live(sessions, settings.models, await live.load(sessions, settings.models))
         gc.freeze()  # the catalogue lives as long as the process; a collection need not walk it each time
-        changes = Changes(database_url)
+        changes = Changes(settings.direct_database_url or database_url)
         tasks = [
             asyncio.create_task(following.follow(settings.poll_seconds)),
             asyncio.create_task(changes.follow()),

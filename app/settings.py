@@ -21,6 +21,9 @@ class Settings(BaseSettings):
         None,
         description="`postgresql://…` of a Postgres 15+ with pgvector; without it an embedded one is started",
     )
+    direct_database_url: str | None = Field(
+        None, description="the same database past a pooler of transactions, to hear of changes"
+    )
     data_dir: Path = Field(
         Path(".data"), description="folder of the embedded database, downloads, models and the local secret"
     )
