@@ -27,6 +27,7 @@ Floats = npt.NDArray[np.float32]
 # counts whole.
 HALF_LIFE = 10.0  # events
 RECENCY_FLOOR = 0.3
+MIN_RATINGS = 11  # of a film: fewer tell less of it than its content does, and that is in the factors
 MEASURED = 100  # films of a history whose part in a score is measured
 BLOCK = 2048  # columns of the Gram matrix that are made dense at once
 
@@ -55,10 +56,11 @@ class ItemWeights:
     ) -> Self:
         """From graded targets, csr float32 (n_users, n_items), and content vectors float32 (n_items, width).
 
-        Only as many films, the most rated, as weights of `max_bytes` have room for. Deterministic.
+        Only films of MIN_RATINGS, and of them as many, the most rated, as weights of `max_bytes` have room
+        for. Deterministic.
         """
         counts = np.bincount(targets.indices, minlength=targets.shape[1])
-        n_head = min(int((max_bytes // 4) ** 0.5), int((counts > 0).sum()))
+        n_head = min(int((max_bytes // 4) ** 0.5), int((counts >= MIN_RATINGS).sum()))
         item_idx = np.sort(np.argsort(-counts, kind="stable")[:n_head]).astype(np.int32)
         position = np.full(targets.shape[1], -1, np.int32)
         position[item_idx] = np.arange(n_head, dtype=np.int32)

@@ -55,6 +55,18 @@ def test_only_the_most_rated_films_take_part_within_the_memory_bound(
     assert not model.effects(History.of([outside]), films, 12).any()
 
 
+def test_films_of_few_ratings_take_no_part(targets: sparse.csr_matrix, content: np.ndarray) -> None:
+    thin = targets.tolil()
+    thin[edlae.MIN_RATINGS - 1 :, 4] = 0
+    thin[: edlae.MIN_RATINGS, 5] = 1
+    thin[edlae.MIN_RATINGS :, 5] = 0
+    fitted = thin.tocsr()
+    fitted.eliminate_zeros()
+    model = ItemWeights.fit(fitted, content, max_bytes=4 * N_ITEMS**2, **SETTINGS)
+    assert model.position[4] < 0
+    assert model.position[5] >= 0
+
+
 def test_blocks_make_no_difference(
     targets: sparse.csr_matrix, content: np.ndarray, model: ItemWeights, monkeypatch: pytest.MonkeyPatch
 ) -> None:
