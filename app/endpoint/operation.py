@@ -9,13 +9,13 @@ from graphql import (
     REMOVE,
     SKIP,
     DirectiveNode,
+    DocumentNode,
     FieldNode,
     FragmentDefinitionNode,
     FragmentSpreadNode,
     GraphQLError,
     InlineFragmentNode,
     OperationDefinitionNode,
-    SelectionSetNode,
     VariableDefinitionNode,
     VariableNode,
     Visitor,
@@ -42,33 +42,38 @@ class Operation:
 @lru_cache(maxsize=CACHED_DOCUMENTS)
 def described(query: str, operation_name: str | None) -> Operation | None:
     """None for a text that is no document, or has no such operation."""
-    try:
-        document = parse(query, no_location=True)
-    except GraphQLError:
-        return None
+    document = parsed(query)
     operation = get_operation_ast(document, operation_name)
     if operation is None:
         return None
-    fragments = {
-        node.name.value: node for node in document.definitions if isinstance(node, FragmentDefinitionNode)
-    }
-    fields = fields_of(operation.selection_set, fragments, set())
     kind = OperationType(operation.operation.value)
-    return Operation(kind, kind is OperationType.QUERY and PUBLIC.issuperset(fields))
+    public = kind is OperationType.QUERY and PUBLIC.issuperset(root_fields(operation, document))
+    return Operation(kind, public)
 
 
-def fields_of(
-    selections: SelectionSetNode, fragments: dict[str, FragmentDefinitionNode], seen: set[str]
-) -> Iterator[str]:
-    for selection in selections.selections:
-        if isinstance(selection, FieldNode):
-            yield selection.name.value
-        elif isinstance(selection, InlineFragmentNode):
-            yield from fields_of(selection.selection_set, fragments, seen)
-        elif isinstance(selection, FragmentSpreadNode) and (name := selection.name.value) not in seen:
-            seen.add(name)
-            if name in fragments:
-                yield from fields_of(fragments[name].selection_set, fragments, seen)
+def parsed(query: str) -> DocumentNode:
+    """The document; an empty one for a text that is none, which execution then finds and tells."""
+    try:
+        return parse(query, no_location=True)
+    except (GraphQLError, RecursionError):
+        return DocumentNode(definitions=())
+
+
+def root_fields(operation: OperationDefinitionNode, document: DocumentNode) -> Iterator[str]:
+    fragments = {
+        node.name.value: node.selection_set
+        for node in document.definitions
+        if isinstance(node, FragmentDefinitionNode)
+    }
+    left = [operation.selection_set]
+    while left:
+        for selection in left.pop().selections:
+            if isinstance(selection, FieldNode):
+                yield selection.name.value
+            elif isinstance(selection, InlineFragmentNode):
+                left.append(selection.selection_set)
+            elif isinstance(selection, FragmentSpreadNode) and selection.name.value in fragments:
+                left.append(fragments.pop(selection.name.value))
 
 
 def names_needed(query: str) -> bool:
@@ -78,11 +83,7 @@ def names_needed(query: str) -> bool:
 
 @lru_cache(maxsize=CACHED_DOCUMENTS)
 def has_several(query: str) -> bool:
-    try:
-        document = parse(query, no_location=True)
-    except GraphQLError:
-        return False
-    return sum(isinstance(node, OperationDefinitionNode) for node in document.definitions) > 1
+    return sum(isinstance(node, OperationDefinitionNode) for node in parsed(query).definitions) > 1
 
 
 def in_one_piece(query: str) -> str:
@@ -92,9 +93,8 @@ def in_one_piece(query: str) -> str:
 
 @lru_cache(maxsize=CACHED_DOCUMENTS)
 def undeferred(query: str) -> str:
-    try:
-        document = parse(query, no_location=True)
-    except GraphQLError:
+    document = parsed(query)
+    if not document.definitions:
         return query
     undefer, used = Undefer(), Used()
     document = visit(visit(document, undefer), used)
