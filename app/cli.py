@@ -4,7 +4,6 @@ Heavy imports stand in the commands that need them, so that `--help` and a start
 """
 
 import asyncio
-import dataclasses
 import secrets
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -199,17 +198,30 @@ def train(
     show({"version": version} if json else f"Model {version} is active.", json=json)
 
 
-@app.command()
-def evaluate(json: Json = False, max_users: Annotated[int, typer.Option(min=1)] = 5_000) -> None:
-    """Measure the recommender on the ratings here: the newest 20 % of each user's, from the rest."""
+@app.command(cls=research_commands.JsonTo)
+def evaluate(
+    protocol: research_commands.ProtocolName = "temporal",
+    data: research_commands.Data = None,
+    content: research_commands.Content = None,
+    settings_file: research_commands.SettingsFile = None,
+    json: research_commands.JsonFile = None,
+    plot: research_commands.PlotFile = None,
+    peers: Annotated[bool, typer.Option(help="Other libraries beside ours, where installed.")] = True,
+    max_users: Annotated[int, typer.Option(min=1, help="Tested at most, a random sample.")] = 5_000,
+) -> None:
+    """Measure the recommender beside others on the same splits of the ratings here, or of files by --data."""
     from app import evaluation  # noqa: PLC0415 - brings the recommender
 
-    with database() as (_, url), terminal.progress("Evaluating") as progress:
-        result = evaluation.evaluate_database(url, max_users=max_users, progress=progress)
-    if json:
-        show(dataclasses.asdict(result), json=True)
-    else:
-        evaluation.print_tables(result)
+    with research_commands.refusals(), terminal.progress("Evaluating") as progress:
+        if data is None:
+            with database() as (_, url):
+                ratings, name = evaluation.read_database(url, progress), "database"
+        else:
+            ratings, name = research_commands.read_data(data, content or [], progress), data.name
+        research_commands.evaluate(
+            protocol, ratings, name, settings_file, peers=peers, max_users=max_users,
+            json=json, plot=plot, progress=progress,
+        )  # fmt: skip
 
 
 @app.command()

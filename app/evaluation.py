@@ -1,4 +1,9 @@
-"""How good the recommender is on the ratings of this database, beside its baselines."""
+"""How good the recommender is on some ratings, beside others: measured, printed and drawn."""
+
+import dataclasses
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import psycopg
@@ -7,55 +12,170 @@ from rich.table import Table
 
 from app.terminal import Progress
 from app.training import read_films, read_interactions
-from recommender import splits
-from recommender.evaluate import Evaluation, Report, evaluate
-from recommender.hybrid import Hybrid
+from recommender import contest, peers
+from recommender.baselines import damped_means
+from recommender.config import Config
+from recommender.content import Films
+from recommender.contest import KS, OURS, Outcome
+from recommender.interactions import Interactions
+from recommender.judging import Report
+from recommender.protocols import Protocol
 
 SEED = 20_260_101
-RANKING_FIGURES = ("precision", "recall", "ndcg", "coverage", "diversity")
-CUTS = (10, 20, 50)
+RANKING_FIGURES = ("precision", "recall", "ndcg", "mrr", "map", "coverage", "diversity", "novelty", "gini")
+WITH_INTERVAL = ("recall", "ndcg")
+SHOWN_AT = 10
+WIDTH = 180  # of tables that go to a file
+STARS_FIGURES = {
+    "known_share": "known",
+    "interval_coverage": "in interval",
+    "interval_width": "its width",
+    "match_calibration_error": "match error",
+    "match_auc": "match AUC",
+}
 
 
-def evaluate_database(database_url: str, *, max_users: int, progress: Progress) -> Evaluation:
-    """Fit on the older 80 % of each user's ratings and foretell the newest 20 %."""
+def read_database(database_url: str, progress: Progress) -> tuple[Interactions, Films]:
     with psycopg.connect(database_url) as connection:
         progress("reading", 0.0)
         films = read_films(connection)
-        interactions = read_interactions(connection, films.item_ids)
-    rng = np.random.default_rng(SEED)
-    split = splits.temporal_per_user(interactions, rng=rng)
-    model = Hybrid.fit(split.train, films, progress=progress)
-    return evaluate(
-        split,
-        {"marquee": lambda history, k: model.recommend(history, k=k).item_idx},
-        {"marquee": model.judge},
-        vectors=model.content_vectors,
-        rng=rng,
+        return read_interactions(connection, films.item_ids), films
+
+
+def evaluate(
+    protocol: Protocol,
+    interactions: Interactions,
+    films: Films,
+    *,
+    config: Config,
+    with_peers: bool,
+    max_users: int,
+    progress: Progress,
+    seed: int = SEED,
+) -> list[Outcome]:
+    """Ours, the baselines, and other libraries where they are installed, on each split of the protocol.
+
+    Raises ValueError where there are too few ratings for it.
+    """
+    others = peers.contenders() if with_peers else {}
+    judges = peers.judges() if with_peers else {}
+    outcomes = contest.compare(
+        protocol,
+        interactions,
+        films,
+        config=config,
+        contenders={**contest.BASELINES, **others},
+        judges={"damped means": damped_means, **judges},
         max_users=max_users,
+        seed=seed,
         progress=progress,
     )
+    return list(outcomes)
 
 
-def print_tables(evaluation: Evaluation) -> None:
-    console = Console()
+def as_dict(protocol: Protocol, data: str, outcomes: list[Outcome]) -> dict[str, Any]:
+    """All of it in values that JSON knows."""
+    trials = [
+        {
+            "label": outcome.label,
+            **dataclasses.asdict(outcome.evaluation),
+            "settings": outcome.settings,
+            "fit_seconds": outcome.seconds,
+        }
+        for outcome in outcomes
+    ]
+    return {"protocol": protocol.value, "data": data, "trials": trials}
+
+
+def print_tables(protocol: Protocol, outcomes: list[Outcome]) -> None:
+    console = Console(width=None if Console().is_terminal else WIDTH)
+    first = outcomes[0].evaluation
     console.print(
-        f"{evaluation.n_users} users, {evaluation.n_items} films, "
-        f"{evaluation.n_train} ratings to learn from, {evaluation.n_held_out} held out; "
-        f"relevant is {evaluation.relevant_stars:g} stars or more."
+        f"{protocol.value}: {first.n_users} users, {first.n_items} films, {first.n_train} ratings to learn "
+        f"from, {first.n_held_out} held out; relevant is {first.relevant_stars:g} stars or more."
     )
-    for k in CUTS:
-        table = Table("model", *(f"{figure}@{k}" for figure in RANKING_FIGURES), title=f"Lists of {k}")
-        for name, report in evaluation.ranking.items():
-            table.add_row(name, *(cell(report, f"{figure}@{k}") for figure in RANKING_FIGURES))
-        console.print(table)
-    table = Table("model", "RMSE", *next(iter(evaluation.ratings.values())).totals, title="Stars")
-    for name, report in evaluation.ratings.items():
-        table.add_row(name, cell(report, "rmse"), *(f"{value:.4f}" for value in report.totals.values()))
-    console.print(table)
+    if len(outcomes) > 1:
+        console.print(_table_by_trial(outcomes))
+    elif first.ranking:
+        for k in KS:
+            console.print(_table_at(k, first.ranking))
+    if first.ranking:
+        console.print(_table_of_differences(outcomes))
+    console.print(_table_of_stars(outcomes))
 
 
-def cell(report: Report, figure: str) -> str:
-    if figure in report.totals:
-        return f"{report.totals[figure]:.4f}"
-    estimate = report.figures[figure]
-    return f"{estimate.value:.4f} [{estimate.low:.4f}, {estimate.high:.4f}]"
+def draw(protocol: Protocol, data: str, outcomes: list[Outcome], file: Path) -> None:
+    """NDCG@10, or RMSE where there are no lists, with 95 % intervals; the file's name tells the format.
+
+    Raises ModuleNotFoundError without matplotlib (extra `plot`), ValueError for a format that is not known.
+    """
+    from matplotlib.figure import Figure  # noqa: PLC0415 - optional
+
+    lists = bool(outcomes[0].evaluation.ranking)
+    key = f"ndcg@{SHOWN_AT}" if lists else "rmse"
+    reports = [outcome.evaluation.ranking if lists else outcome.evaluation.ratings for outcome in outcomes]
+    figure = Figure(figsize=(8, 4.5), layout="constrained")
+    axes = figure.subplots()
+    names = list(reports[0])
+    places = np.arange(len(outcomes) if len(outcomes) > 1 else len(names))
+    for i, name in enumerate(names):
+        estimates = [report[name].figures[key] for report in reports]
+        value, low, high = np.array([dataclasses.astuple(estimate) for estimate in estimates]).T
+        where = places if len(outcomes) > 1 else places[i : i + 1]
+        style: dict[str, Any] = {"linewidth": 2.5 if name == OURS else 1.2, "marker": "o", "capsize": 3}
+        axes.errorbar(where, value, yerr=(value - low, high - value), label=name, **style)
+    axes.set_xticks(
+        places, [outcome.label for outcome in outcomes] if len(outcomes) > 1 else names, rotation=30
+    )
+    axes.set_ylabel(key.upper())
+    axes.set_title(f"{data}: {protocol.value}, 95 % intervals")
+    axes.grid(axis="y", alpha=0.3)
+    if len(outcomes) > 1:
+        axes.legend(fontsize="small")
+    figure.savefig(file)
+
+
+def _table_at(k: int, ranking: Mapping[str, Report]) -> Table:
+    table = Table("model", *(f"{figure}@{k}" for figure in RANKING_FIGURES), title=f"Lists of {k}")
+    for name, report in ranking.items():
+        cells = (cell(report, f"{figure}@{k}", figure in WITH_INTERVAL) for figure in RANKING_FIGURES)
+        table.add_row(name, *cells)
+    return table
+
+
+def _table_by_trial(outcomes: list[Outcome]) -> Table:
+    table = Table("model", *(outcome.label for outcome in outcomes), title=f"NDCG@{SHOWN_AT}")
+    for name in outcomes[0].evaluation.ranking:
+        rows = (outcome.evaluation.ranking[name] for outcome in outcomes)
+        table.add_row(name, *(cell(report, f"ndcg@{SHOWN_AT}") for report in rows))
+    return table
+
+
+def _table_of_differences(outcomes: list[Outcome]) -> Table:
+    """Paired by user: an interval without 0 is a difference."""
+    title = f"NDCG@{SHOWN_AT} of {OURS} minus the other's"
+    table = Table("other", *(outcome.label or "difference" for outcome in outcomes), title=title)
+    for other in outcomes[0].evaluation.ranking[OURS].against:
+        pairs = (outcome.evaluation.ranking[OURS].against[other] for outcome in outcomes)
+        table.add_row(other, *(_interval(pair[f"ndcg@{SHOWN_AT}"], sign="+") for pair in pairs))
+    return table
+
+
+def _table_of_stars(outcomes: list[Outcome]) -> Table:
+    table = Table("model", "", "RMSE", "MAE", *STARS_FIGURES.values(), title="Stars")
+    for outcome in outcomes:
+        for name, report in outcome.evaluation.ratings.items():
+            totals = (cell(report, figure) for figure in ("mae", *STARS_FIGURES))
+            table.add_row(name, outcome.label, cell(report, "rmse"), *totals)
+    return table
+
+
+def cell(report: Report, figure: str, with_interval: bool = True) -> str:
+    if figure in report.figures and with_interval:
+        return _interval(report.figures[figure])
+    value = report.figures[figure].value if figure in report.figures else report.totals[figure]
+    return f"{value:.4f}" if np.isfinite(value) else ""
+
+
+def _interval(estimate: Any, sign: str = "") -> str:
+    return f"{estimate.value:{sign}.4f} [{estimate.low:{sign}.4f}, {estimate.high:{sign}.4f}]"

@@ -1,14 +1,21 @@
-"""Commands on files, without a database: lists and predictions in batches."""
+"""Commands on files, without a database: lists and predictions in batches, training and evaluation."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
+import orjson
 import typer
+from typer.core import TyperCommand
 
 from app import terminal
+from app.terminal import Progress
 from seeds.report import Report, SourceError
+
+if TYPE_CHECKING:
+    from recommender.content import Films
+    from recommender.interactions import Interactions
 
 research = typer.Typer()
 
@@ -31,6 +38,17 @@ Content = Annotated[
 ]
 SettingsFile = Annotated[
     Path | None, typer.Option("--settings", help="Settings of `marquee tune`: TOML or JSON.", exists=True)
+]
+ProtocolName = Annotated[
+    Literal["strong", "temporal", "global", "new-user", "new-item", "rating"],
+    typer.Option(help="How ratings are divided into what is learnt from and what is foretold."),
+]
+JsonFile = Annotated[
+    str | None, typer.Option("--json", help="Write all figures to this file; without a name, print them.")
+]
+PlotFile = Annotated[
+    Path | None,
+    typer.Option(help="Draw the figures with their intervals: .svg, .png or .pdf.", dir_okay=False),
 ]
 Model = Annotated[Path, typer.Option(help="Folder of a model made by `marquee train --data`.")]
 Out = Annotated[Path, typer.Option(help="What to write: .csv or .parquet.", dir_okay=False)]
@@ -121,6 +139,63 @@ def train_on_files(
         "scale": data_set.scale,
         "metrics": model.manifest["metrics"],
     }
+
+
+class JsonTo(TyperCommand):
+    """A command whose `--json` may stand alone, which is `--json -`."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        for place, argument in enumerate(args):
+            if argument == "--json" and (place + 1 == len(args) or args[place + 1].startswith("--")):
+                args.insert(place + 1, "-")
+        return super().parse_args(ctx, args)
+
+
+def read_data(data: Path, content: list[Path], progress: Progress) -> "tuple[Interactions, Films]":
+    from app import offline  # noqa: PLC0415 - brings the recommender
+
+    data_set = offline.read_data(data, content, progress)
+    tell(data_set.report)
+    return data_set.interactions, data_set.films
+
+
+def evaluate(
+    protocol: str,
+    ratings: "tuple[Interactions, Films]",
+    name: str,
+    settings: Path | None,
+    *,
+    peers: bool,
+    max_users: int,
+    json: str | None,
+    plot: Path | None,
+    progress: Progress,
+) -> None:
+    """`marquee evaluate` on ratings that have been read; `name` is what they are called."""
+    from app import evaluation, offline  # noqa: PLC0415 - bring the recommender
+    from recommender.config import Config  # noqa: PLC0415
+    from recommender.protocols import Protocol  # noqa: PLC0415
+
+    config = offline.read_settings(settings) if settings else Config()
+    chosen = Protocol(protocol)
+    try:
+        outcomes = evaluation.evaluate(
+            chosen, *ratings, config=config, with_peers=peers, max_users=max_users, progress=progress
+        )
+        if plot is not None:
+            evaluation.draw(chosen, name, outcomes, plot)
+    except ValueError as error:
+        raise SourceError(str(error)) from None
+    except ModuleNotFoundError as error:
+        raise SourceError(f"{error}: --plot needs the extra `plot` (pip install marquee[plot])") from None
+    if json is not None:
+        told = orjson.dumps(evaluation.as_dict(chosen, name, outcomes), option=orjson.OPT_INDENT_2)
+        if json == "-":
+            typer.echo(told.decode())
+        else:
+            Path(json).write_bytes(told)
+    if json != "-":
+        evaluation.print_tables(chosen, outcomes)
 
 
 @contextmanager

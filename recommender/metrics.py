@@ -129,11 +129,31 @@ class Estimate:
 def bootstrap(values: PerUser, rng: np.random.Generator, n_draws: int = 1000) -> Estimate:
     """Mean over users with the 95 % percentile interval of resampled users (Efron 1979); nan are left out."""
     known = values[np.isfinite(values)]
-    if not len(known):
-        return Estimate(float("nan"), float("nan"), float("nan"))
-    means = [known[rng.integers(len(known), size=len(known))].mean() for _ in range(n_draws)]
-    low, high = np.quantile(means, [0.025, 0.975])
-    return Estimate(float(known.mean()), float(low), float(high))
+    return bootstrap_columns(known[:, None], rng, n_draws)[0]
+
+
+DRAWS = 50  # resampled at once
+
+
+def bootstrap_columns(
+    columns: NDArray[np.float64], rng: np.random.Generator, n_draws: int = 1000
+) -> list[Estimate]:
+    """`bootstrap` of each column of float64 (n_users, m), all with the same draws of users."""
+    n_users, m = columns.shape
+    known = np.isfinite(columns).astype(np.float64)
+    filled = np.nan_to_num(columns, nan=0.0)
+    means = np.full((n_draws, m), np.nan)
+    for start in range(0, n_draws if n_users else 0, DRAWS):
+        block = range(start, min(start + DRAWS, n_draws))
+        drawn = [np.bincount(rng.integers(n_users, size=n_users), minlength=n_users) for _ in block]
+        times = np.array(drawn, np.float64)  # (draws, n_users)
+        counts = times @ known  # (draws, n_users) @ (n_users, m)
+        np.divide(times @ filled, counts, out=means[block.start : block.stop], where=counts > 0)
+    present = known.any(axis=0)
+    values, low, high = (np.full(m, np.nan) for _ in range(3))
+    values[present] = filled[:, present].sum(axis=0) / known[:, present].sum(axis=0)
+    low[present], high[present] = np.nanquantile(means[:, present], [0.025, 0.975], axis=0)
+    return [Estimate(*row) for row in np.stack((values, low, high), axis=1).tolist()]
 
 
 def paired_difference(

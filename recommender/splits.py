@@ -29,7 +29,7 @@ def temporal_per_user(interactions: Interactions, *, share: float = 0.2, rng: np
     Ratings of the same second fall on either side by chance, not by item id.
     """
     _check_share(share)
-    rank, size = _rank_in_user(interactions, interactions.timestamps, rng)
+    rank, size = rank_in_user(interactions, interactions.timestamps, rng)
     n_held = np.minimum(np.maximum(np.rint(share * size), 1), size - 1)
     held = rank >= size - n_held
     train = interactions.with_ratings(~held)
@@ -55,7 +55,7 @@ def strong_generalisation(
     is_test = np.zeros(interactions.n_users, bool)
     is_test[chosen] = True
     test = users_of(interactions, chosen)
-    rank, size = _rank_in_user(test, np.zeros(test.nnz, np.int64), rng)
+    rank, size = rank_in_user(test, np.zeros(test.nnz, np.int64), rng)
     held = rank < np.minimum(np.maximum(np.rint(share * size), 1), size - 1)
     train = users_of(interactions, np.flatnonzero(~is_test))
     return Split(train, test.with_ratings(~held), test.with_ratings(held))
@@ -87,7 +87,7 @@ def _check_share(share: float) -> None:
         raise ValueError(f"the held-out share must lie between 0 and 1, not {share}")
 
 
-def _rank_in_user(
+def rank_in_user(
     interactions: Interactions, key: NDArray[np.int64], rng: np.random.Generator
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Rank of each rating by `key` within its user, ties by chance, and the user's count; both (nnz,)."""

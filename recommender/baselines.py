@@ -1,0 +1,175 @@
+"""What others publish and what ours is measured beside: small, from the papers, on liked films as ones.
+
+Each function fits on ratings and gives `Scores`: float32 (n_items,) for a history, of which the films with
+RELEVANT_STARS or more count. `scorer` turns that into lists.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import csr_matrix, diags_array, vstack
+from scipy.sparse.linalg import svds
+from threadpoolctl import threadpool_limits
+
+from recommender.calibration import Judgement
+from recommender.evaluate import Scorer
+from recommender.index import top
+from recommender.interactions import MAX_STARS, MIN_STARS, History, Interactions
+from recommender.judging import RELEVANT_STARS, Judge
+from recommender.ratings import NORMAL_80
+
+Floats = NDArray[np.float32]
+Scores = Callable[[History], Floats]
+
+BLOCK = 2048  # films whose similarities are dense at once
+MAX_BYTES = 256 << 20  # of a dense matrix of films by films: the 8,192 most liked
+SHRINKAGE = 25.0  # Koren's for the damped means of users and films: Netflix Prize report, 2009
+
+
+def likes(train: Interactions) -> csr_matrix:
+    """csr float32 (n_users, n_items) of ones."""
+    liked = train.with_ratings(train.user_items.data >= RELEVANT_STARS).user_items
+    liked.data = np.ones_like(liked.data)
+    return liked
+
+
+def liked(history: History) -> NDArray[np.int32]:
+    """The films of a history that count."""
+    return history.item_idx[history.stars >= RELEVANT_STARS]
+
+
+def scorer(train: Interactions, scores: Scores, allowed: NDArray[np.bool_] | None = None) -> Scorer:
+    """Lists by `scores`; where no film of a history is liked, by popularity."""
+    counts = np.bincount(train.user_items.indices, minlength=train.n_items).astype(np.float32)
+
+    def ranked(history: History, k: int) -> NDArray[np.int32]:
+        by_taste = scores(history) if len(liked(history)) else counts.copy()
+        by_taste[history.item_idx] = -np.inf
+        if allowed is not None:
+            by_taste[~allowed] = -np.inf
+        return top(by_taste, k)
+
+    return ranked
+
+
+def item_knn(train: Interactions, *, neighbours: int) -> Scores:
+    """Cosine of films' users, the most similar `neighbours` of each film kept.
+
+    Deshpande and Karypis, "Item-Based Top-N Recommendation Algorithms", TOIS 2004, section 4.
+    """
+    ones = likes(train)
+    counts = np.bincount(ones.indices, minlength=train.n_items)
+    unit = (ones @ diags_array(1 / np.sqrt(np.maximum(counts, 1)))).tocsc()
+    kept = [_largest((unit[:, start : start + BLOCK].T @ unit).toarray(), start, neighbours)
+            for start in range(0, train.n_items, BLOCK)]  # fmt: skip
+    similar = vstack(kept, format="csr", dtype=np.float32)
+    return lambda history: np.asarray(similar[liked(history)].sum(axis=0), np.float32).ravel()
+
+
+def pure_svd(train: Interactions, *, factors: int) -> Scores:
+    """Truncated singular value decomposition of likes with zeros for the rest.
+
+    Cremonesi, Koren and Turrin, "Performance of Recommender Algorithms on Top-N Recommendation Tasks",
+    RecSys 2010, section 3.2: r_u Q Q^T.
+    """
+    ones = likes(train).astype(np.float64)
+    with threadpool_limits(limits=1, user_api="blas"):
+        _, _, rows = svds(ones, k=min(factors, min(ones.shape) - 1), v0=np.ones(min(ones.shape)))
+    films = np.ascontiguousarray(rows.T, np.float32)  # (n_items, factors)
+    return lambda history: films @ films[liked(history)].sum(axis=0)
+
+
+def ease(train: Interactions, *, regularization: float) -> Scores:
+    """Steck, "Embarrassingly Shallow Autoencoders for Sparse Data", WWW 2019, equation 8.
+
+    Over as many films, the most liked, as MAX_BYTES have room for.
+    """
+    ones = likes(train)
+    counts = np.bincount(ones.indices, minlength=train.n_items)
+    head = np.sort(
+        np.argsort(-counts, kind="stable")[: min(int((MAX_BYTES // 4) ** 0.5), (counts > 0).sum())]
+    )
+    part = ones[:, head]
+    gram = (part.T @ part).toarray()
+    gram[np.diag_indices_from(gram)] += np.float32(regularization)
+    with threadpool_limits(limits=1, user_api="blas"):
+        inverse = np.linalg.inv(gram)
+    weights = inverse / -np.diag(inverse)
+    weights[np.diag_indices_from(weights)] = 0
+    place = np.full(train.n_items, -1)
+    place[head] = np.arange(len(head))
+
+    def scores(history: History) -> Floats:
+        rows = place[liked(history)]
+        result = np.zeros(train.n_items, np.float32)
+        result[head] = weights[rows[rows >= 0]].sum(axis=0)
+        return result
+
+    return scores
+
+
+def ials(
+    train: Interactions,
+    *,
+    factors: int = 64,
+    regularization: float,
+    alpha0: float,
+    iterations: int = 10,
+) -> Scores:
+    """Implicit ALS on likes alone, users folded in by the exact half-step.
+
+    Hu, Koren and Volinsky, ICDM 2008, with the regularization of Rendle et al., RecSys 2022: `ials`.
+    """
+    from recommender import ials as solver  # noqa: PLC0415 - numba
+
+    _, films = solver.fit(
+        likes(train),
+        factors=min(factors, train.n_users, train.n_items),
+        regularization=regularization,
+        alpha0=alpha0,
+        iterations=iterations,
+        rng=np.random.default_rng(0),
+    )
+
+    def scores(history: History) -> Floats:
+        idx = np.sort(liked(history))
+        row = csr_matrix((np.ones(len(idx), np.float32), idx, [0, len(idx)]), shape=(1, train.n_items))
+        solved = solver.half_step(row, films, regularization=regularization, alpha0=alpha0)
+        return np.asarray(films @ solved[0], np.float32)
+
+    return scores
+
+
+def damped_means(train: Interactions) -> Judge:
+    """Stars as the mean, the film's and the user's deviations from it, each drawn to 0 by SHRINKAGE ratings.
+
+    Koren, "The BellKor Solution to the Netflix Grand Prize", 2009, section 3; no match percent.
+    """
+    ratings = train.user_items
+    mean = float(ratings.data.mean(dtype=np.float64))
+    apart = ratings.data.astype(np.float64) - mean
+    counts = np.bincount(ratings.indices, minlength=train.n_items)
+    of_film = np.bincount(ratings.indices, weights=apart, minlength=train.n_items) / (counts + SHRINKAGE)
+    reach = NORMAL_80 * float((apart - of_film[ratings.indices]).std())
+
+    def judge(history: History, item_idx: NDArray[np.int32]) -> Judgement:
+        left = history.stars - mean - of_film[history.item_idx]
+        of_user = left.sum() / (len(history) + SHRINKAGE)
+        stars = np.clip(mean + of_user + of_film[item_idx], MIN_STARS, MAX_STARS).astype(np.float32)
+        low, high = np.maximum(stars - reach, MIN_STARS), np.minimum(stars + reach, MAX_STARS)
+        return Judgement(stars, low, high, np.full(len(stars), np.nan, np.float32))
+
+    return judge
+
+
+def _largest(similar: Floats, start: int, kept: int) -> csr_matrix:
+    """The `kept` largest above 0 of each row, without the film itself, which is row + start."""
+    rows = np.arange(len(similar))
+    similar[rows, rows + start] = 0
+    kept = min(kept, similar.shape[1])
+    columns = np.argpartition(-similar, kept - 1, axis=1)[:, :kept]
+    values = np.take_along_axis(similar, columns, axis=1)
+    place = np.repeat(rows, kept)
+    chosen = values.ravel() > 0
+    return csr_matrix((values.ravel()[chosen], (place[chosen], columns.ravel()[chosen])), shape=similar.shape)

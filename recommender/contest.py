@@ -1,0 +1,182 @@
+"""Our model and others on the splits of a protocol: the same users, the same films, each at its best.
+
+Ours runs with the settings it is given. The others choose from a small grid on a validation split of what is
+learnt from, never on what is foretold, and are then fitted again on all of it.
+"""
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recommender import baselines, metrics, protocols
+from recommender.baselines import Scores
+from recommender.config import Config
+from recommender.content import Films
+from recommender.evaluate import Evaluation, Scorer, evaluate, rank_all
+from recommender.hybrid import Hybrid
+from recommender.interactions import History, Interactions
+from recommender.judging import RELEVANT_STARS, Judge, users_with
+from recommender.protocols import Protocol, Trial
+from recommender.splits import Split
+
+OURS = "marquee"
+KS = (10, 20, 50, 100)
+CHOSEN_BY = 10  # NDCG at this length chooses among settings
+MAX_CHOOSING = 1_000  # users
+
+Progress = Callable[[str, float], None]
+Settings = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Contender:
+    """A model beside ours: fit(train, **settings) -> Scores, and the settings it may choose from."""
+
+    fit: Callable[..., Scores]
+    grid: tuple[Settings, ...]
+
+
+BASELINES: Mapping[str, Contender] = {
+    "item-knn": Contender(baselines.item_knn, tuple({"neighbours": n} for n in (20, 50, 100, 200))),
+    "pure-svd": Contender(baselines.pure_svd, tuple({"factors": n} for n in (16, 32, 64, 128))),
+    "ease": Contender(baselines.ease, tuple({"regularization": r} for r in (30.0, 100.0, 300.0, 1000.0))),
+    "ials": Contender(
+        baselines.ials,
+        tuple({"regularization": r, "alpha0": a} for r in (0.001, 0.003, 0.01, 0.03) for a in (0.1, 0.4)),
+    ),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """One trial. settings and seconds: by model, what it was fitted with and how long its last fit took."""
+
+    label: str
+    evaluation: Evaluation
+    settings: dict[str, Settings]
+    seconds: dict[str, float]
+
+
+@dataclass(slots=True)
+class _Fitted:
+    """The models of one set of ratings."""
+
+    ours: Hybrid
+    others: dict[str, Scores] = field(default_factory=dict)
+    settings: dict[str, Settings] = field(default_factory=dict)
+    seconds: dict[str, float] = field(default_factory=dict)
+
+
+def compare(
+    protocol: Protocol,
+    interactions: Interactions,
+    films: Films,
+    *,
+    config: Config,
+    contenders: Mapping[str, Contender] = BASELINES,
+    judges: Mapping[str, Callable[[Interactions], Judge]] = {"damped means": baselines.damped_means},
+    max_users: int | None = None,
+    seed: int = 0,
+    progress: Progress = lambda _stage, _fraction: None,
+) -> Iterator[Outcome]:
+    """Each trial of the protocol as it is done.
+
+    films describes interactions.item_ids one by one. judges: who foretells stars beside ours, fitted on
+    ratings. Raises ValueError where there are too few ratings for the protocol.
+    """
+    fitted: tuple[Interactions, _Fitted] | None = None
+    for trial in protocols.trials(protocol, interactions, np.random.default_rng(seed)):
+        train = trial.split.train
+        if fitted is None or fitted[0] is not train:
+            chosen = {} if protocol is Protocol.RATING else contenders
+            inner = protocols.validation(protocol, train, np.random.default_rng(seed + 1))
+            fitted = train, _fit(train, inner, films, config, chosen, progress)
+        models = fitted[1]
+        yield Outcome(
+            trial.label,
+            evaluate(
+                trial.split,
+                {} if protocol is Protocol.RATING else _scorers(models, trial, protocol),
+                {OURS: models.ours.judge} | {name: fit(train) for name, fit in judges.items()},
+                vectors=models.ours.content_vectors,
+                rng=np.random.default_rng(seed + 2),
+                ks=KS,
+                allowed=trial.allowed,
+                max_users=max_users,
+                progress=progress,
+            ),
+            models.settings,
+            models.seconds,
+        )
+
+
+def chosen(
+    contender: Contender, validation: Split, progress: Callable[[float], None] = lambda _fraction: None
+) -> Settings:
+    """The settings of the grid with the best NDCG@10 on the validation split; the first one of equals."""
+    if len(contender.grid) == 1:
+        return contender.grid[0]
+    reached: list[float] = []
+    for settings in contender.grid:
+        progress(len(reached) / len(contender.grid))
+        scores = contender.fit(validation.train, **settings)
+        reached.append(mean_ndcg(validation, baselines.scorer(validation.train, scores)))
+    return contender.grid[int(np.argmax(reached))]
+
+
+def mean_ndcg(split: Split, scorer: Scorer, k: int = CHOSEN_BY) -> float:
+    """NDCG@k over at most MAX_CHOOSING users with a liked film held out; nan where there are none."""
+    users = users_with(split.held_out, RELEVANT_STARS, MAX_CHOOSING, np.random.default_rng(0))
+    lists = rank_all(split, scorer, users, k)
+    hits, n_relevant = np.zeros(lists.shape, bool), np.zeros(len(users), np.int64)
+    for row, user in enumerate(users):
+        relevant = baselines.liked(split.held_out.history(int(user)))
+        hits[row], n_relevant[row] = np.isin(lists[row], relevant), len(relevant)
+    return float(metrics.ndcg(hits, n_relevant, k).mean()) if len(users) else float("nan")
+
+
+def _fit(
+    train: Interactions,
+    validation: Split,
+    films: Films,
+    config: Config,
+    contenders: Mapping[str, Contender],
+    progress: Progress,
+) -> _Fitted:
+    started = time.perf_counter()
+    fitted = _Fitted(Hybrid.fit(train, films, config, progress))
+    fitted.seconds[OURS] = time.perf_counter() - started
+    for name, contender in contenders.items():
+        settings = chosen(contender, validation, partial(progress, f"choosing {name}"))
+        progress(f"fitting {name}", 0.0)
+        started = time.perf_counter()
+        fitted.others[name] = contender.fit(train, **settings)
+        fitted.seconds[name] = time.perf_counter() - started
+        fitted.settings[name] = settings
+    return fitted
+
+
+def _scorers(models: _Fitted, trial: Trial, protocol: Protocol) -> dict[str, Scorer]:
+    ours, train, allowed = models.ours, trial.split.train, trial.allowed
+    scorers: dict[str, Scorer] = {
+        OURS: lambda history, k: ours.recommend(history, k=k, allowed=allowed).item_idx
+    }
+    for name, scores in models.others.items():
+        scorers[name] = baselines.scorer(train, scores, allowed)
+    if protocol is Protocol.NEW_ITEM:
+        scorers["content profile"] = baselines.scorer(train, _profile(ours.content_vectors), allowed)
+    return scorers
+
+
+def _profile(vectors: NDArray[np.float32]) -> Scores:
+    """Cosine of a film's content to the mean of the liked films'."""
+
+    def scores(history: History) -> NDArray[np.float32]:
+        return np.asarray(vectors @ vectors[baselines.liked(history)].sum(axis=0), np.float32)
+
+    return scores

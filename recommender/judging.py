@@ -1,0 +1,142 @@
+"""How far predicted stars and match percents are from the ratings that were held out."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recommender import metrics
+from recommender.interactions import History, Interactions
+from recommender.metrics import Estimate
+from recommender.splits import Split
+
+RELEVANT_STARS = 4.0
+N_DRAWS = 1000  # of users, for an interval
+
+
+class Judged(Protocol):
+    """Predictions for some films, float32 arrays of one length; stars are nan where nothing is known."""
+
+    @property
+    def stars(self) -> NDArray[np.float32]: ...
+    @property
+    def low(self) -> NDArray[np.float32]: ...
+    @property
+    def high(self) -> NDArray[np.float32]: ...
+    @property
+    def match_percent(self) -> NDArray[np.float32]: ...
+
+
+Judge = Callable[[History, NDArray[np.int32]], Judged]
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What one model reached.
+
+    figures: means over users with their 95 % intervals, by name, such as "ndcg@10".
+    against: ours minus the other model's, paired by user, by that model's name and then the figure's; empty
+    for popularity and random.
+    totals: figures of all lists together, which have no mean over users, such as "coverage@10".
+    """
+
+    figures: dict[str, Estimate]
+    against: dict[str, dict[str, Estimate]]
+    totals: dict[str, float]
+
+
+def users_with(
+    held_out: Interactions, stars: float, max_users: int | None, rng: np.random.Generator
+) -> NDArray[np.intp]:
+    """Ascending, int64: whoever has something of at least `stars` held out, at most `max_users` by lot."""
+    relevant = held_out.with_ratings(held_out.user_items.data >= stars)
+    users = np.flatnonzero(np.diff(relevant.user_items.indptr))
+    if max_users is not None and len(users) > max_users:
+        users = np.sort(rng.choice(users, max_users, replace=False))
+    return users
+
+
+def judge_all(
+    split: Split, judges: Mapping[str, Judge], max_users: int | None, rng: np.random.Generator
+) -> dict[str, Report]:
+    """Each judge on the held-out ratings of the same users; where one knows nothing, the mean is counted."""
+    users = users_with(split.held_out, 0.0, max_users, rng)
+    histories = [split.histories.history(int(user)) for user in users]
+    held = [split.held_out.history(int(user)) for user in users]
+    if not held or not judges:
+        return {}
+    stars = np.concatenate([one.stars for one in held])
+    owner = np.repeat(np.arange(len(held)), [len(one) for one in held])
+    mean = float(split.train.user_items.data.mean()) if split.train.nnz else float("nan")
+    totals, squares = {}, []
+    for name, judge in judges.items():
+        judged = [judge(history, one.item_idx) for history, one in zip(histories, held, strict=True)]
+        error, totals[name] = _figures(judged, stars, mean)
+        squares.append(np.bincount(owner, weights=error**2))
+    return _reports(totals, np.stack(squares, axis=1), np.bincount(owner), rng)
+
+
+def _figures(
+    judged: list[Judged], stars: NDArray[np.float32], mean: float
+) -> tuple[NDArray[np.float64], dict[str, float]]:
+    """Errors float64 (n,) in stars, and what has no interval."""
+    predicted, low, high, match = (
+        np.concatenate([getattr(one, part) for one in judged])
+        for part in ("stars", "low", "high", "match_percent")
+    )
+    known = np.isfinite(predicted)
+    error = (np.where(known, predicted, mean) - stars).astype(np.float64)
+    probability = match / 100
+    matched = np.isfinite(match)
+    liked = stars[matched] >= RELEVANT_STARS
+    both = liked.any() and not liked.all()
+    return error, {
+        "mae": float(np.abs(error).mean()),
+        "known_share": float(known.mean()),
+        "interval_coverage": _mean(((stars >= low) & (stars <= high))[known & np.isfinite(low)]),
+        "interval_width": _mean((high - low)[known & np.isfinite(low)]),
+        "match_calibration_error": (
+            metrics.calibration_error(liked, probability[matched]) if both else float("nan")
+        ),
+        "match_auc": metrics.auc(liked, probability[matched]) if both else float("nan"),
+    }
+
+
+def _reports(
+    totals: dict[str, dict[str, float]],
+    squares: NDArray[np.float64],
+    counts: NDArray[np.intp],
+    rng: np.random.Generator,
+) -> dict[str, Report]:
+    """RMSE over ratings, with intervals of resampled users: a user's errors are not independent.
+
+    squares: float64 (n_users, n_judges), sums over a user's `counts` ratings.
+    """
+    values = np.sqrt(squares.sum(axis=0) / counts.sum())
+    draws = np.empty((N_DRAWS, len(totals)))
+    for draw in draws:
+        times = np.bincount(rng.integers(len(counts), size=len(counts)), minlength=len(counts))
+        draw[:] = np.sqrt(times @ squares / (times @ counts))
+
+    def estimate(value: float, drawn: NDArray[np.float64]) -> Estimate:
+        low, high = np.quantile(drawn, [0.025, 0.975])
+        return Estimate(float(value), float(low), float(high))
+
+    return {
+        name: Report(
+            figures={"rmse": estimate(values[i], draws[:, i])},
+            against={
+                other: {"rmse": estimate(values[i] - values[j], draws[:, i] - draws[:, j])}
+                for j, other in enumerate(totals)
+                if j != i
+            },
+            totals=totals[name],
+        )
+        for i, name in enumerate(totals)
+    }
+
+
+def _mean(values: NDArray[Any]) -> float:
+    return float(values.mean()) if len(values) else float("nan")

@@ -1,0 +1,40 @@
+"""Models of other libraries answer as ours do, where they are installed."""
+
+import numpy as np
+import pytest
+
+from recommender import baselines, peers
+from recommender.interactions import History, Interactions
+
+FOUND = {name: (contender.fit, contender.grid[0]) for name, contender in peers.contenders().items()}
+
+
+@pytest.fixture(scope="module")
+def ratings() -> Interactions:
+    rng = np.random.default_rng(2)
+    users = np.repeat(np.arange(90), 20)
+    films = np.concatenate([rng.permutation(45)[:20] for _ in range(90)])
+    stars = np.where(users % 3 == films % 3, 5.0, 2.0)
+    return Interactions.from_arrays(users, films, stars, catalogue=np.arange(48))
+
+
+@pytest.mark.parametrize("name", ["implicit ALS", "implicit cosine", "LensKit ALS", "LensKit item-kNN"])
+def test_a_liking_leads_to_its_kind(ratings: Interactions, name: str) -> None:
+    if name not in FOUND:
+        pytest.skip(f"{name.split(maxsplit=1)[0]} is not installed (extra `peers`)")
+    fit, settings = FOUND[name]
+    ranked = baselines.scorer(ratings, fit(ratings, **settings))
+    history = History.of([0, 3, 6, 1], [5, 4, 5, 1])
+    found = ranked(history, 44)
+    assert (found[:8] % 3 == 0).mean() > 0.7
+    assert sorted(found.tolist()) == [film for film in range(48) if film not in (0, 1, 3, 6)]
+
+
+def test_stars_follow_the_history(ratings: Interactions) -> None:
+    if not peers.judges():
+        pytest.skip("LensKit is not installed (extra `peers`)")
+    judge = peers.judges()["LensKit biased MF"](ratings)
+    wanted = np.arange(12, 42, dtype=np.int32)
+    judged = judge(History.of([0, 3, 6, 9, 1, 4, 7], [5, 5, 5, 5, 1, 1, 1]), wanted)
+    assert judged.stars[wanted % 3 == 0].mean() > judged.stars[wanted % 3 == 1].mean()
+    assert np.isnan(judged.match_percent).all()
