@@ -11,9 +11,9 @@ from recommender import ials, metrics
 from recommender.blend import FACTORS, ITEMS, KNOTS, POPULARITY, Blend
 from recommender.config import Config
 from recommender.edlae import ItemWeights
-from recommender.evaluate import RELEVANT_STARS
 from recommender.fold_in import FactorModel, graded
 from recommender.interactions import History, Interactions
+from recommender.judging import RELEVANT_STARS
 from recommender.placement import Placement
 from recommender.splits import users_of
 
