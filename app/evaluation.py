@@ -21,7 +21,6 @@ from recommender.interactions import Interactions
 from recommender.judging import Report
 from recommender.protocols import Protocol
 
-SEED = 20_260_101
 RANKING_FIGURES = ("precision", "recall", "ndcg", "mrr", "map", "coverage", "diversity", "novelty", "gini")
 WITH_INTERVAL = ("recall", "ndcg")
 SHOWN_AT = 10
@@ -50,8 +49,8 @@ def evaluate(
     config: Config,
     with_peers: bool,
     max_users: int,
+    seed: int,
     progress: Progress,
-    seed: int = SEED,
 ) -> list[Outcome]:
     """Ours, the baselines, and other libraries where they are installed, on each split of the protocol.
 

@@ -99,9 +99,13 @@ def read_settings(path: Path) -> Config:
     try:
         text = path.read_text(encoding="utf-8")
         settings = json.loads(text) if path.suffix == ".json" else tomllib.loads(text)
-        return Config(**settings)
+        config = Config(**settings)
     except (OSError, ValueError, TypeError) as error:
         raise SourceError(f"{path}: {error}") from None
+    for name, value in settings.items():
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise SourceError(f"{path}: {name} is not a number")
+    return config
 
 
 def train(data: DataSet, out: Path, config: Config, progress: Progress) -> Hybrid:

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from recommender.content import Films
     from recommender.interactions import Interactions
 
+SEED = 20_260_101
+TRIALS = 40
 research = typer.Typer()
 
 Data = Annotated[
@@ -114,6 +116,53 @@ def predict(
     typer.echo(f"{out}: {n_rows} rows")
 
 
+@research.command()
+def tune(
+    data: Annotated[
+        list[Path],
+        typer.Option(
+            help="Ratings as for `train`; given several times, settings for all of them.", exists=True
+        ),
+    ],
+    out: Annotated[
+        Path, typer.Option(help="The settings: .toml or .json, for `--settings`.", dir_okay=False)
+    ],
+    content: Content = None,
+    protocol: ProtocolName = "temporal",
+    trials: Annotated[int | None, typer.Option(min=1, help="Stop when so many are done.")] = None,
+    minutes: Annotated[float | None, typer.Option(min=0, help="Stop after so long.")] = None,
+    storage: Annotated[
+        Path | None, typer.Option(help="Where trials are kept, to go on from; default: beside --out.")
+    ] = None,
+    seed: int = SEED,
+    json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+) -> None:
+    """Search for settings on validation, apart from what `evaluate` tests on; the same command goes on."""
+    from app import tuning  # noqa: PLC0415 - brings the recommender
+    from recommender.protocols import Protocol  # noqa: PLC0415
+
+    with refusals(), terminal.progress("Tuning") as progress:
+        try:
+            result = tuning.tune(
+                [read_data(one, content or [], progress) for one in data],
+                Protocol(protocol),
+                out,
+                storage=storage or out.with_suffix(".db"),
+                trials=TRIALS if trials is None and minutes is None else trials,
+                minutes=minutes,
+                seed=seed,
+                progress=progress,
+            )
+        except tuning.TuningError as error:
+            raise SourceError(str(error)) from None
+    if json:
+        typer.echo(orjson.dumps(result, option=orjson.OPT_INDENT_2).decode())
+    else:
+        typer.echo(
+            f"{out}: {result['gain']:.4f} times the NDCG@10 of the defaults after {result['trials']} trials"
+        )
+
+
 def train_on_files(
     data: Path, out: Path | None, content: list[Path], settings: Path | None
 ) -> dict[str, object]:
@@ -180,7 +229,13 @@ def evaluate(
     chosen = Protocol(protocol)
     try:
         outcomes = evaluation.evaluate(
-            chosen, *ratings, config=config, with_peers=peers, max_users=max_users, progress=progress
+            chosen,
+            *ratings,
+            config=config,
+            with_peers=peers,
+            max_users=max_users,
+            seed=SEED,
+            progress=progress,
         )
         if plot is not None:
             evaluation.draw(chosen, name, outcomes, plot)

@@ -1,0 +1,88 @@
+"""What settings are searched for by, on validation splits that no evaluation tests on."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recommender import blend_fit, contest, protocols
+from recommender.blend import Blend
+from recommender.config import Config
+from recommender.content import ContentEncoder, Films
+from recommender.evaluate import Scorer
+from recommender.index import top
+from recommender.interactions import History, Interactions
+from recommender.popularity import popularity
+from recommender.protocols import Protocol
+from recommender.splits import Split
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """Values from `low` to `high`, whole ones where both are; `log`: by their logarithm."""
+
+    low: float
+    high: float
+    log: bool = True
+
+    @property
+    def whole(self) -> bool:
+        return isinstance(self.low, int) and isinstance(self.high, int)
+
+
+# Fields of Config. What the regularization is when it is measured lies well within its range.
+SPACE = {
+    "factors": Range(16, 256),
+    "regularization": Range(0.001, 0.05),
+    "alpha0": Range(0.05, 1.5),
+    "iterations": Range(5, 20, log=False),
+    "item_ridge": Range(5.0, 1000.0),
+    "item_dropout": Range(0.05, 0.7, log=False),
+    "item_content": Range(1.0, 1000.0),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One data set: where settings are fitted and measured, and what does not depend on them."""
+
+    split: Split
+    content: NDArray[np.float32]
+    popularity: NDArray[np.float32]
+
+
+def task(protocol: Protocol, interactions: Interactions, films: Films, *, seed: int) -> Task:
+    """The validation split within what `contest.compare` with the same seed learns from in its first trial.
+
+    Raises ValueError where there are too few ratings for the protocol.
+    """
+    trial = next(iter(protocols.trials(protocol, interactions, np.random.default_rng(seed))))
+    split = protocols.validation(protocol, trial.split.train, np.random.default_rng(seed + 1))
+    rng = np.random.default_rng(seed)
+    content = ContentEncoder.fit(films, rng=rng).transform(films)
+    return Task(split, content, popularity(split.train, films.vote_count))
+
+
+def reached(
+    tasks: Sequence[Task],
+    config: Config,
+    progress: Callable[[str, float], None] = lambda _stage, _fraction: None,
+) -> list[float]:
+    """NDCG@10 of the lists that a fit with `config` gives, on each task."""
+    return [contest.mean_ndcg(task.split, _scorer(_blend(task, config, progress))) for task in tasks]
+
+
+def _blend(task: Task, config: Config, progress: Callable[[str, float], None]) -> Blend:
+    rng = np.random.default_rng(config.seed)
+    blend, *_ = blend_fit.fit(task.split.train, task.content, task.popularity, config, rng, progress)
+    return blend
+
+
+def _scorer(blend: Blend) -> Scorer:
+    def ranked(history: History, k: int) -> NDArray[np.int32]:
+        scores = blend.scores(history)
+        scores[history.item_idx] = -np.inf
+        return top(scores, k)
+
+    return ranked

@@ -1,0 +1,103 @@
+"""`marquee tune`: settings that `train` reads, a search that can be stopped and taken up again."""
+
+import dataclasses
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner, Result
+
+from app import offline, tuning
+from app.cli import app
+from recommender import protocols
+from recommender.config import Config
+from recommender.interactions import Interactions
+from recommender.protocols import Protocol
+from recommender.splits import Split
+from recommender.tuning import SPACE, task
+from seeds.report import quiet
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    file = tmp_path_factory.mktemp("data") / "ratings.csv"
+    rng = np.random.default_rng(1)
+    rows = ["user_id,movie_id,rating,timestamp"]
+    for user in range(80):
+        for film in rng.permutation(40)[:20]:
+            stars = (4.5 if film % 2 == user % 2 else 2.0) + rng.integers(-1, 2) / 2
+            rows.append(f"{user},{film},{stars},{rng.integers(1, 10**9)}")
+    file.write_text("\n".join(rows))
+    return file
+
+
+def tune(data: Path, out: Path, *arguments: object) -> Result:
+    command = ["tune", "--data", data, "--out", out, "--json", *arguments]
+    return CliRunner().invoke(app, [str(argument) for argument in command])
+
+
+def test_a_search_goes_on_where_it_stopped_and_train_reads_its_settings(data: Path, tmp_path: Path) -> None:
+    out = tmp_path / "settings.toml"
+    first = tune(data, out, "--trials", 2)
+    assert first.exit_code == 0, first.output
+    assert json.loads(first.stdout)["trials"] == 2
+    more = json.loads(tune(data, out, "--trials", 4).stdout)
+    assert more["trials"] == 4
+    assert more["gain"] >= json.loads(first.stdout)["gain"] >= 1
+    assert json.loads(tune(data, out, "--trials", 4).stdout) == more
+    config = offline.read_settings(out)
+    assert {name: getattr(config, name) for name in more["settings"]} == more["settings"]
+    trained = CliRunner().invoke(
+        app, ["train", "--data", str(data), "--out", str(tmp_path / "m"), "--settings", str(out)]
+    )
+    assert trained.exit_code == 0, trained.output
+
+
+def test_a_search_is_not_taken_up_on_other_data(data: Path, tmp_path: Path) -> None:
+    out = tmp_path / "settings.json"
+    assert tune(data, out, "--trials", 1).exit_code == 0
+    assert json.loads(out.read_text()) == {}  # the defaults
+    other = tmp_path / "other.csv"
+    other.write_text("\n".join(data.read_text().splitlines()[:-30]))
+    refused = tune(other, out, "--trials", 2)
+    assert refused.exit_code == 1
+    assert "is of other data" in refused.output
+    assert tune(data, out, "--trials", 2, "--protocol", "strong").exit_code == 1
+
+
+def test_a_budget_of_minutes_ends_it(data: Path, tmp_path: Path) -> None:
+    told = json.loads(tune(data, tmp_path / "s.toml", "--minutes", 0.0001).stdout)
+    assert told["trials"] <= 2
+
+
+def pairs(part: Interactions) -> set[tuple[int, int]]:
+    users = part.user_ids[part.user_items.nonzero()[0]]
+    return set(zip(users.tolist(), part.user_items.indices.tolist(), strict=True))
+
+
+@pytest.mark.parametrize("protocol", [Protocol.STRONG, Protocol.TEMPORAL, Protocol.NEW_USER])
+def test_nothing_that_evaluate_tests_on_is_seen(data: Path, protocol: Protocol) -> None:
+    read = offline.read_data(data, [], quiet)
+    first = next(iter(protocols.trials(protocol, read.interactions, np.random.default_rng(7))))
+    split: Split = task(protocol, read.interactions, read.films, seed=7).split
+    seen = pairs(split.train) | pairs(split.histories) | pairs(split.held_out)
+    assert not seen & pairs(first.split.held_out)
+    assert seen <= pairs(first.split.train)
+
+
+def test_what_is_searched_are_settings_of_training() -> None:
+    defaults = {field.name: field.default for field in dataclasses.fields(Config)}
+    for name, where in SPACE.items():
+        assert name in defaults
+        if defaults[name] is not None:
+            assert where.low <= defaults[name] <= where.high
+            assert where.whole == isinstance(defaults[name], int)
+
+
+def test_settings_are_written_for_either_reader(tmp_path: Path, data: Path) -> None:
+    for name in ("s.toml", "s.json"):
+        assert tune(data, tmp_path / name, "--trials", 1).exit_code == 0
+        assert offline.read_settings(tmp_path / name) == Config()
+    assert not [path for path in tmp_path.iterdir() if path.name.startswith(".")]
+    assert issubclass(tuning.TuningError, Exception)
