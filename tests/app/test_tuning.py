@@ -87,7 +87,7 @@ def test_nothing_that_evaluate_tests_on_is_seen(data: Path, protocol: Protocol) 
 
 
 def test_what_is_searched_are_settings_of_training() -> None:
-    defaults = {field.name: field.default for field in dataclasses.fields(Config)}
+    defaults = dataclasses.asdict(Config())
     for name, where in SPACE.items():
         assert name in defaults
         if defaults[name] is not None:
