@@ -13,10 +13,10 @@ COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --gen
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test check lock clean
+.PHONY: help run test check bench-quality lock clean
 
 help: ## Tell what can be made
-	@sed -nE 's/^([a-z]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
+	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
 
 run: .venv/.run .venv/.graphiql ## Install, prepare the database and serve on http://127.0.0.1:8000
 	@exec $(BIN)/marquee serve --prepare
@@ -31,6 +31,9 @@ check: .venv/.dev ## Lint, types, layers, and drift of the SDL and the migration
 	$(BIN)/lint-imports
 	$(BIN)/marquee export-schema --check
 	$(BIN)/pytest -q tests/test_migrations.py -k drift
+
+bench-quality: .venv/.dev ## Measure lists and stars on ../shared/data; writes docs/bench/quality.md
+	$(BIN)/python -m bench.quality --page docs/bench/quality.md $(ARGS)
 
 lock: .venv/.dev ## Renew the lock files (ARGS=--upgrade for newer releases)
 	$(COMPILE) $(ARGS) pyproject.toml --output-file requirements.lock

@@ -207,6 +207,7 @@ def evaluate(
     json: research_commands.JsonFile = None,
     plot: research_commands.PlotFile = None,
     peers: Annotated[bool, typer.Option(help="Other libraries beside ours, where installed.")] = True,
+    diversity: research_commands.Diversities = None,
     max_users: Annotated[int, typer.Option(min=1, help="Tested at most, a random sample.")] = 5_000,
 ) -> None:
     """Measure the recommender beside others on the same splits of the ratings here, or of files by --data."""
@@ -219,8 +220,8 @@ def evaluate(
         else:
             ratings, name = research_commands.read_data(data, content or [], progress), data.name
         research_commands.evaluate(
-            protocol, ratings, name, settings_file, peers=peers, max_users=max_users,
-            json=json, plot=plot, progress=progress,
+            protocol, ratings, name, settings_file, peers=peers, diversities=diversity or [],
+            max_users=max_users, json=json, plot=plot, progress=progress,
         )  # fmt: skip
 
 

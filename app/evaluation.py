@@ -1,7 +1,7 @@
 """How good the recommender is on some ratings, beside others: measured, printed and drawn."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from app.terminal import Progress
-from app.training import read_films, read_interactions
+from app.training_data import read_films, read_interactions
 from recommender import contest, peers
 from recommender.baselines import damped_means
 from recommender.config import Config
@@ -30,6 +30,7 @@ STARS_FIGURES = {
     "interval_coverage": "in interval",
     "interval_width": "its width",
     "match_calibration_error": "match error",
+    "match_calibration_chance": "by chance",
     "match_auc": "match AUC",
 }
 
@@ -48,6 +49,7 @@ def evaluate(
     *,
     config: Config,
     with_peers: bool,
+    diversities: Sequence[float],
     max_users: int,
     seed: int,
     progress: Progress,
@@ -65,6 +67,7 @@ def evaluate(
         config=config,
         contenders={**contest.BASELINES, **others},
         judges={"damped means": damped_means, **judges},
+        diversities=diversities,
         max_users=max_users,
         seed=seed,
         progress=progress,

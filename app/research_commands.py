@@ -52,6 +52,9 @@ PlotFile = Annotated[
     Path | None,
     typer.Option(help="Draw the figures with their intervals: .svg, .png or .pdf.", dir_okay=False),
 ]
+Diversities = Annotated[
+    list[float] | None, typer.Option(min=0, max=1, help="Also lists of ours with this diversity.")
+]
 Model = Annotated[Path, typer.Option(help="Folder of a model made by `marquee train --data`.")]
 Out = Annotated[Path, typer.Option(help="What to write: .csv or .parquet.", dir_okay=False)]
 FILE = {"exists": True, "dir_okay": False}
@@ -215,6 +218,7 @@ def evaluate(
     settings: Path | None,
     *,
     peers: bool,
+    diversities: list[float],
     max_users: int,
     json: str | None,
     plot: Path | None,
@@ -233,6 +237,7 @@ def evaluate(
             *ratings,
             config=config,
             with_peers=peers,
+            diversities=diversities,
             max_users=max_users,
             seed=SEED,
             progress=progress,

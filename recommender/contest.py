@@ -5,7 +5,7 @@ learnt from, never on what is foretold, and are then fitted again on all of it.
 """
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -80,14 +80,16 @@ def compare(
     config: Config,
     contenders: Mapping[str, Contender] = BASELINES,
     judges: Mapping[str, Callable[[Interactions], Judge]] = {"damped means": baselines.damped_means},
+    diversities: Sequence[float] = (),
     max_users: int | None = None,
     seed: int = 0,
     progress: Progress = lambda _stage, _fraction: None,
 ) -> Iterator[Outcome]:
     """Each trial of the protocol as it is done.
 
-    films describes interactions.item_ids one by one. judges: who foretells stars beside ours, fitted on
-    ratings. Raises ValueError where there are too few ratings for the protocol.
+    films describes interactions.item_ids one by one. diversities: ours runs with these too. judges: who
+    foretells stars beside ours, fitted on ratings. Raises ValueError where there are too few ratings for the
+    protocol.
     """
     fitted: tuple[Interactions, _Fitted] | None = None
     for trial in protocols.trials(protocol, interactions, np.random.default_rng(seed)):
@@ -101,7 +103,7 @@ def compare(
             trial.label,
             evaluate(
                 trial.split,
-                {} if protocol is Protocol.RATING else _scorers(models, trial, protocol),
+                {} if protocol is Protocol.RATING else _scorers(models, trial, protocol, diversities),
                 {OURS: models.ours.judge} | {name: fit(train) for name, fit in judges.items()},
                 vectors=models.ours.content_vectors,
                 rng=np.random.default_rng(seed + 2),
@@ -161,11 +163,19 @@ def _fit(
     return fitted
 
 
-def _scorers(models: _Fitted, trial: Trial, protocol: Protocol) -> dict[str, Scorer]:
+def _scorers(
+    models: _Fitted, trial: Trial, protocol: Protocol, diversities: Sequence[float]
+) -> dict[str, Scorer]:
     ours, train, allowed = models.ours, trial.split.train, trial.allowed
-    scorers: dict[str, Scorer] = {
-        OURS: lambda history, k: ours.recommend(history, k=k, allowed=allowed).item_idx
-    }
+
+    def with_diversity(diversity: float) -> Scorer:
+        def ranked(history: History, k: int) -> NDArray[np.int32]:
+            return ours.recommend(history, k=k, allowed=allowed, diversity=diversity).item_idx
+
+        return ranked
+
+    scorers = {OURS: with_diversity(0.0)}
+    scorers |= {f"{OURS}, diversity {one:g}": with_diversity(one) for one in diversities}
     for name, scores in models.others.items():
         scorers[name] = baselines.scorer(train, scores, allowed)
     if protocol is Protocol.NEW_ITEM:

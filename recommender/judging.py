@@ -14,6 +14,7 @@ from recommender.splits import Split
 
 RELEVANT_STARS = 4.0
 N_DRAWS = 1000  # of users, for an interval
+CHANCE_DRAWS = 20
 
 
 class Judged(Protocol):
@@ -100,6 +101,7 @@ def _figures(
         "match_calibration_error": (
             metrics.calibration_error(liked, probability[matched]) if both else float("nan")
         ),
+        "match_calibration_chance": _chance(probability[matched]) if both else float("nan"),
         "match_auc": metrics.auc(liked, probability[matched]) if both else float("nan"),
     }
 
@@ -136,6 +138,13 @@ def _reports(
         )
         for i, name in enumerate(totals)
     }
+
+
+def _chance(probability: NDArray[np.floating]) -> float:
+    """The calibration error of probabilities that are right, on as many ratings: what chance alone gives."""
+    rng = np.random.default_rng(0)
+    drawn = [rng.random(len(probability)) < probability for _ in range(CHANCE_DRAWS)]
+    return float(np.mean([metrics.calibration_error(happened, probability) for happened in drawn]))
 
 
 def _mean(values: NDArray[Any]) -> float:

@@ -1,0 +1,71 @@
+"""Figures with where they come from: the form in which every bench tells what it found."""
+
+import json
+import platform
+import subprocess
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import psutil
+
+ROOT = Path(__file__).parents[1]
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """One number. holds: whether it reaches the target; None without one."""
+
+    key: str
+    value: float
+    unit: str = ""
+    target: float | None = None
+    at_most: bool = False  # the target is a bound from above
+
+    @property
+    def holds(self) -> bool | None:
+        if self.target is None:
+            return None
+        return self.value <= self.target if self.at_most else self.value >= self.target
+
+
+def commit() -> str:
+    """The commit of the checkout, with + when files have been changed since; "unknown" outside of git."""
+    try:
+        told = subprocess.run(
+            ["git", "describe", "--always", "--dirty=+", "--abbrev=12", "--exclude=*"],  # noqa: S607
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+    return told.stdout.strip()
+
+
+def hardware() -> str:
+    """Processor, cores and memory."""
+    gigabytes = psutil.virtual_memory().total / 2**30
+    return (
+        f"{_processor()}, {psutil.cpu_count()} cores, {gigabytes:.0f} GB, Python {platform.python_version()}"
+    )
+
+
+def write(path: Path, data: str, figures: Iterable[Figure]) -> None:
+    """JSON of all figures, with commit, hardware and what they were measured on."""
+    rows = [
+        {name: value for name, value in asdict(figure).items() if name != "at_most"} | {"holds": figure.holds}
+        for figure in figures
+    ]
+    told = {"commit": commit(), "hardware": hardware(), "data": data, "figures": rows}
+    path.write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        lines = []
+    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(names, platform.processor() or platform.machine())

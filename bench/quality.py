@@ -1,0 +1,212 @@
+"""How good lists and stars are: every number by `marquee evaluate`, as anyone can run it.
+
+    python -m bench.quality [--quick] [--json FILE] [--page FILE] [--data FOLDER]
+
+FOLDER holds ml-latest-small, tmdb and movietweetings, as far as they are there; by default ../shared/data.
+"""
+
+import argparse
+import hashlib
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from bench.figures import ROOT, Figure, commit, hardware, write
+
+OURS = "marquee"
+DIVERSITIES = (0.1, 0.3, 0.5, 0.7)
+KEPT = 0.99  # of NDCG@10 that diversity may leave
+# What was set out to be reached, by data set, protocol and figure.
+TARGETS = {
+    "ml-latest-small/temporal/ndcg@10": (0.144, False),
+    "ml-latest-small/rating/match_calibration_error": (0.005, True),
+    "ml-latest-small/rating/match_auc": (0.83, False),
+    "ml-latest-small/temporal/diversity gained": (0.06, False),
+}
+SHOWN = ("ndcg@10", "ndcg@100", "recall@20", "recall@50", "diversity@10", "coverage@10")
+STARS = (
+    "rmse", "mae", "interval_coverage", "match_calibration_error", "match_calibration_chance", "match_auc",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One command, and what it told."""
+
+    command: str
+    told: dict[str, Any]
+
+    @property
+    def key(self) -> str:
+        return f"{self.told['data']}/{self.told['protocol']}"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--quick", action="store_true", help="two protocols on one data set")
+    parser.add_argument("--json", type=Path, help="where to write the figures")
+    parser.add_argument("--page", type=Path, help="where to write them to be read, in Markdown")
+    parser.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data", help="see above")
+    options = parser.parse_args()
+    runs = []
+    for arguments in commands(options.data, quick=options.quick):
+        runs.append(run(options.data, arguments))
+        for figure in figures(runs[-1]):
+            print(f"{figure.key}: {figure.value:.4f}", flush=True)  # noqa: T201 - it is a command
+    if not runs:
+        print(f"There are no data sets in {options.data}.", file=sys.stderr)  # noqa: T201
+    found = [figure for one in runs for figure in figures(one)]
+    if options.json:
+        write(options.json, ", ".join(dict.fromkeys(one.told["data"] for one in runs)), found)
+    if options.page:
+        options.page.parent.mkdir(parents=True, exist_ok=True)
+        options.page.write_text(page(options.data, runs, found), encoding="utf-8")
+
+
+def commands(data: Path, *, quick: bool) -> Iterator[list[str]]:
+    """The arguments of `marquee evaluate`, with DATA for the folder."""
+    small = ["--data", "DATA/ml-latest-small"]
+    if (data / "tmdb").is_dir():
+        small += ["--content", "DATA/tmdb"]
+    diversity = [text for one in DIVERSITIES for text in ("--diversity", str(one))]
+    if (data / "ml-latest-small").is_dir():
+        yield [*small, "--protocol", "temporal", *diversity]
+        yield [*small, "--protocol", "rating"]
+        for protocol in () if quick else ("strong", "global", "new-user", "new-item"):
+            yield [*small, "--protocol", protocol]
+    if (data / "movietweetings").is_dir() and not quick:
+        for protocol in ("temporal", "strong", "new-user", "rating"):
+            yield ["--data", "DATA/movietweetings", "--protocol", protocol]
+
+
+def run(data: Path, arguments: list[str]) -> Run:
+    """Exceptions of a command that fails go through: a bench that did not run has no exit status 0."""
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "figures.json"
+        real = [text.replace("DATA", str(data), 1) if text.startswith("DATA") else text for text in arguments]
+        command = [
+            sys.executable,
+            "-c",
+            "from app.cli import main; main()",
+            "evaluate",
+            *real,
+            "--json",
+            str(file),
+        ]
+        environment = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", **os.environ}
+        subprocess.run(command, cwd=ROOT, env=environment, check=True, stdout=subprocess.DEVNULL)  # noqa: S603
+        told = json.loads(file.read_text(encoding="utf-8"))
+    return Run("marquee evaluate " + " ".join(text.replace("DATA", "$DATA") for text in arguments), told)
+
+
+def figures(run: Run) -> Iterator[Figure]:
+    """What is followed from one commit to the next: ours, and ours minus the best of the others."""
+    for trial in run.told["trials"]:
+        key = f"{run.key}/{trial['label']}".rstrip("/")
+        if OURS in trial["ranking"]:
+            ours = trial["ranking"][OURS]
+            for name in ("ndcg@10", "ndcg@100", "recall@20", "recall@50"):
+                yield _figure(f"{key}/{name}", ours["figures"][name]["value"])
+            others = {name: one for name, one in ours["against"].items() if not name.startswith(OURS)}
+            best = min(others, key=lambda name: others[name]["ndcg@10"]["value"])
+            yield _figure(f"{key}/ndcg@10 over {best}", others[best]["ndcg@10"]["value"])
+            if (gained := _diversity_gained(trial["ranking"])) is not None:
+                yield _figure(f"{key}/diversity gained", gained)
+        if run.told["protocol"] == "rating":
+            stars = trial["ratings"][OURS]
+            yield _figure(f"{key}/rmse", stars["figures"]["rmse"]["value"], "stars")
+            for name in STARS[2:]:
+                yield _figure(f"{key}/{name}", stars["totals"][name])
+
+
+def page(data: Path, runs: list[Run], found: list[Figure]) -> str:
+    """Markdown: what was measured on, then each command with all models."""
+    lines = [
+        "# Quality",
+        "",
+        f"Written by `make bench-quality` at commit `{commit()}`, {datetime.now(UTC):%Y-%m-%d}, on",
+        f"{hardware()}.",
+        "Each table is of the command above it. Lists are of the whole catalogue, relevant is four stars",
+        "or more, intervals are of 95 % over resampled users; the last column is ours minus the model of the",
+        "row, paired by user. The others chose their settings on a validation part of what is learnt from;",
+        "ours ran with its defaults. The error that chance alone would give match percents that are right",
+        "stands beside theirs.",
+        "",
+        "| data | ratings, SHA-256 |",
+        "|---|---|",
+    ]
+    for name in dict.fromkeys(run.told["data"] for run in runs):
+        file = next(f for f in sorted((data / name).iterdir()) if "ratings" in f.name)
+        lines.append(f"| {name} | `{hashlib.sha256(file.read_bytes()).hexdigest()[:16]}` {file.name} |")
+    lines += [
+        "",
+        "## Against what was set out",
+        "",
+        "| figure | value | target | holds |",
+        "|---|---|---|---|",
+    ]
+    for figure in found:
+        if figure.target is not None:
+            holds = "yes" if figure.holds else "no"
+            bound = f"{'≤' if figure.at_most else '≥'} {figure.target:g}"
+            lines.append(f"| {figure.key} | {figure.value:.4f} | {bound} | {holds} |")
+    for run in runs:
+        lines += ["", f"## {run.key}", "", "```sh", run.command, "```"]
+        for trial in run.told["trials"]:
+            lines += _tables(trial)
+    return "\n".join(lines) + "\n"
+
+
+def _tables(trial: dict[str, Any]) -> Iterator[str]:
+    counts = (
+        f"{trial['n_users']} users, {trial['n_train']} ratings learnt from, {trial['n_held_out']} held out."
+    )
+    yield from ("", f"{trial['label']}: {counts}" if trial["label"] else counts)
+    if trial["ranking"]:
+        yield from ("", _row("model", *SHOWN, "ours, NDCG@10"), "|---" * (len(SHOWN) + 2) + "|")
+    for name, report in trial["ranking"].items():
+        against = trial["ranking"][OURS]["against"].get(name, {}).get("ndcg@10")
+        yield _row(name, *(_cell(report, key) for key in SHOWN), _interval(against, "+") if against else "")
+    yield from ("", _row("stars", *STARS), "|---" * (len(STARS) + 1) + "|")
+    for name, report in trial["ratings"].items():
+        yield _row(name, *(_cell(report, key) for key in STARS))
+
+
+def _cell(report: dict[str, Any], key: str) -> str:
+    if key in report["figures"]:
+        return _interval(report["figures"][key])
+    value = report["totals"].get(key)
+    return "" if value is None else f"{value:.4f}"
+
+
+def _interval(estimate: dict[str, float], sign: str = "") -> str:
+    return f"{estimate['value']:{sign}.4f} [{estimate['low']:{sign}.4f}, {estimate['high']:{sign}.4f}]"
+
+
+def _row(*cells: str) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def _figure(key: str, value: float, unit: str = "") -> Figure:
+    target, at_most = TARGETS.get(key, (None, False))
+    return Figure(key, value, unit, target, at_most)
+
+
+def _diversity_gained(ranking: dict[str, Any]) -> float | None:
+    """The most that a list's mean distance between films gains where NDCG@10 keeps KEPT of itself."""
+    plain = ranking[OURS]["figures"]
+    spread = [report["figures"] for name, report in ranking.items() if name.startswith(f"{OURS}, diversity")]
+    kept = [one for one in spread if one["ndcg@10"]["value"] >= KEPT * plain["ndcg@10"]["value"]]
+    gains = [one["diversity@10"]["value"] - plain["diversity@10"]["value"] for one in kept]
+    return max(gains, default=0.0) if spread else None
+
+
+if __name__ == "__main__":
+    main()

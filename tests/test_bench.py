@@ -1,0 +1,61 @@
+"""What benches write: figures with where they come from, and a page that says the command for each number."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bench import quality
+from bench.figures import Figure, commit, write
+
+
+def test_figures_come_with_their_origin_and_whether_they_hold(tmp_path: Path) -> None:
+    figures = [
+        Figure("a", 0.5, "s", target=0.6, at_most=True),
+        Figure("b", 0.5, target=0.6),
+        Figure("c", 0.5),
+    ]
+    write(tmp_path / "f.json", "some", figures)
+    told = json.loads((tmp_path / "f.json").read_text())
+    assert {"commit", "hardware", "data", "figures"} == told.keys()
+    assert (told["data"], told["commit"]) == ("some", commit())
+    assert "cores" in told["hardware"]
+    assert [figure["holds"] for figure in told["figures"]] == [True, False, None]
+    assert told["figures"][0].keys() == {"key", "value", "target", "unit", "holds"}
+
+
+@pytest.fixture(scope="module")
+def told(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, quality.Run]:
+    """A small evaluation by the command that the bench runs."""
+    data = tmp_path_factory.mktemp("data")
+    (data / "little").mkdir()
+    rows = [f"{user},{film},{4.5 if film % 2 == user % 2 else 2},{film + 1}" for user in range(60)
+            for film in range(user % 3, 40, 2 + user % 3)]  # fmt: skip
+    (data / "little" / "ratings.csv").write_text("\n".join(["user_id,movie_id,rating,timestamp", *rows]))
+    diversity = ["--diversity", "0.3", "--no-peers"]
+    return data, quality.run(data, ["--data", "DATA/little", "--protocol", "temporal", *diversity])
+
+
+def test_ours_and_its_distance_to_the_best_other_are_followed(told: tuple[Path, quality.Run]) -> None:
+    figures = {figure.key: figure.value for figure in quality.figures(told[1])}
+    ranking: dict[str, Any] = told[1].told["trials"][0]["ranking"]
+    ours = ranking["marquee"]["figures"]["ndcg@10"]["value"]
+    assert figures["little/temporal/ndcg@10"] == ours
+    others = {
+        name: one["figures"]["ndcg@10"]["value"] for name, one in ranking.items() if "marquee" not in name
+    }
+    best = max(others, key=lambda name: others[name])
+    assert figures[f"little/temporal/ndcg@10 over {best}"] == pytest.approx(ours - others[best])
+    assert figures["little/temporal/diversity gained"] >= 0
+
+
+def test_the_page_has_a_command_and_a_row_for_every_model(told: tuple[Path, quality.Run]) -> None:
+    data, run = told
+    text = quality.page(data, [run], list(quality.figures(run)))
+    assert "marquee evaluate --data $DATA/little --protocol temporal" in text
+    assert str(data) not in text
+    for name in (*run.told["trials"][0]["ranking"], "damped means"):
+        assert f"| {name} |" in text
+    widths = {line.count("|") for line in text.splitlines() if line.startswith("| marquee")}
+    assert len(widths) == 2  # lists and stars
