@@ -16,12 +16,14 @@ from starlette.responses import JSONResponse
 from starlette.routing import BaseRoute, Route, WebSocketRoute
 from starlette.types import ASGIApp
 
-from app import graphiql, live, terminal
+from app import browsers, graphiql, live, terminal
 from app.changes import Changes
+from app.connections import protocol
 from app.db import Sessions, create_engine, sessionmaker
 from app.endpoint import Endpoint
 from app.endpoint.documents import Documents, InvalidDocuments, RememberedDocuments, trusted_documents
 from app.live import Live
+from app.rates import Rates
 from app.settings import Settings
 from schema import schema
 from schema.context import Context, client_of
@@ -36,6 +38,7 @@ class State(TypedDict):
     sessions: Sessions
     live: Live
     changes: Changes
+    rates: Rates
 
 
 def context_of(connection: HTTPConnection, token: str | None) -> Context:
@@ -48,6 +51,7 @@ def context_of(connection: HTTPConnection, token: str | None) -> Context:
         state.live,
         state.changes,
         client_of(connection),
+        state.rates,
     )
 
 
@@ -61,31 +65,31 @@ def create_app(settings: Settings, database_url: str) -> Starlette:
         following = Live(sessions, settings.models, await live.load(sessions, settings.models))
         gc.freeze()  # the catalogue lives as long as the process; a collection need not walk it each time
         changes = Changes(settings.direct_database_url or database_url)
+        rates = Rates.of(settings)
         tasks = [
             asyncio.create_task(following.follow(settings.poll_seconds)),
             asyncio.create_task(changes.follow()),
         ]
         try:
-            yield State(settings=settings, sessions=sessions, live=following, changes=changes)
+            yield State(settings=settings, sessions=sessions, live=following, changes=changes, rates=rates)
         finally:
             for task in tasks:
                 task.cancel()
             await asyncio.wait(tasks)
+            await rates.close()
             await engine.dispose()
 
     documents: Documents = RememberedDocuments()
     if settings.trusted_documents is not None:
         documents = trusted_documents(settings.trusted_documents, schema._schema)  # noqa: SLF001 - graphql-core's
     stopping = asyncio.Event()
-    endpoint: ASGIApp = Endpoint(
-        schema, documents, context_of, cache_seconds=settings.cache_seconds, stopping=stopping
-    )
+    endpoint: ASGIApp = Endpoint(schema, documents, context_of, settings=settings, stopping=stopping)
     routes: list[BaseRoute] = [Route("/healthz", healthz), Route("/readyz", readyz)]
     if settings.graphiql:
         endpoint = graphiql.PageOr(endpoint)
         routes.append(graphiql.files())
     graphql = (Route("/graphql", endpoint), WebSocketRoute("/graphql", endpoint))
-    app = Starlette(routes=[*graphql, *routes], lifespan=lifespan)
+    app = Starlette(routes=[*graphql, *routes], lifespan=lifespan, middleware=browsers.middleware(settings))
     app.state.stopping = stopping
     return app
 
@@ -123,7 +127,12 @@ def run(settings: Settings, database_url: str) -> None:
         log_config=None,
         access_log=False,
         loop="uvloop",
-        http="httptools",
+        http=protocol(settings),
+        ws_max_size=settings.max_body_bytes,
+        limit_concurrency=settings.max_connections,
+        proxy_headers=bool(settings.trusted_proxies),
+        forwarded_allow_ips=settings.trusted_proxies,
+        server_header=False,
         lifespan="on",
         timeout_graceful_shutdown=GRACE_SECONDS,
     )

@@ -1,10 +1,19 @@
 """Settings from the environment. Every one of them is listed in the README; a test holds the two together."""
 
 from functools import cached_property
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, SecretStr, model_validator
+from pydantic import (
+    Field,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    SecretStr,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 MIN_SECRET_KEY_LENGTH = 32
@@ -53,6 +62,64 @@ class Settings(BaseSettings):
     trusted_documents: Path | None = Field(
         None, description="JSON file of documents by id, or Apollo's manifest: no others are answered then"
     )
+    production: bool = Field(
+        False, description="for the open internet: neither introspection nor suggestions"
+    )
+    introspection: bool | None = Field(
+        None, description="answer what the schema is like; default: not with `PRODUCTION`"
+    )
+    suggestions: bool | None = Field(
+        None, description="tell which name was meant by an unknown one; default: not with `PRODUCTION`"
+    )
+    max_cost: PositiveInt = Field(
+        10_000, description="most an operation may cost, as `extensions.cost` tells it"
+    )
+    max_depth: PositiveInt = Field(15, description="levels of fields in a document")
+    max_aliases: NonNegativeInt = Field(100, description="aliases in an operation, with its fragments")
+    max_tokens: PositiveInt = Field(2_000, description="tokens of a document, and fields of an operation")
+    max_document_characters: PositiveInt = Field(20_000, description="length of a document")
+    max_fragments: NonNegativeInt = Field(60, description="fragments of a document")
+    max_repeated_fields: NonNegativeInt = Field(
+        20_000, description="pairs of fields of one name in a document; validation compares them all"
+    )
+    max_body_bytes: PositiveInt = Field(
+        2_000_000, description="length of a request's body, or of a message over a websocket"
+    )
+    max_json_depth: PositiveInt = Field(32, description="levels of lists and objects in a request's JSON")
+    max_json_values: PositiveInt = Field(
+        20_000, description="values in the lists and objects of a request's JSON"
+    )
+    request_seconds: PositiveFloat = Field(
+        10.0, description="longest a request may take to arrive, and a client to read on"
+    )
+    execution_seconds: PositiveFloat = Field(
+        10.0, description="longest a query or mutation may take; then it is stopped, in the database too"
+    )
+    max_connections: PositiveInt = Field(1_000, description="connections and requests at once in a process")
+    max_connections_per_address: PositiveInt = Field(
+        250, description="connections at once from one address, unless it is a trusted proxy's"
+    )
+    requests_per_minute: NonNegativeInt = Field(
+        6_000, description="requests from an address; `0` does not limit"
+    )
+    operations_per_minute: NonNegativeInt = Field(
+        3_000, description="operations of a member, a key, or an address signed out; `0` does not limit"
+    )
+    cost_per_minute: NonNegativeInt = Field(
+        300_000, description="cost of the operations of the same; `0` does not limit"
+    )
+    redis_url: SecretStr | None = Field(
+        None, description="`redis://…` holds rate limits across processes; without it each counts for itself"
+    )
+    trusted_proxies: str = Field(
+        "127.0.0.1,::1", description="addresses and networks, by commas, whose `X-Forwarded-For` is believed"
+    )
+    allowed_origins: str = Field(
+        "", description="origins, by commas, whose pages may ask besides our own; `*` is any"
+    )
+    allowed_hosts: str = Field(
+        "*", description="names, by commas, under which the service is asked; `*.example.com` is any below"
+    )
     graphiql: bool = Field(True, description="serve the GraphiQL explorer at `/graphql`")
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="`debug`, `info`, `warning` or `error`"
@@ -66,6 +133,21 @@ class Settings(BaseSettings):
         elif len(self.secret_key.get_secret_value()) < MIN_SECRET_KEY_LENGTH:
             raise ValueError(f"SECRET_KEY must have at least {MIN_SECRET_KEY_LENGTH} characters")
         return self
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _require_networks(cls, value: str) -> str:
+        for part in filter(None, map(str.strip, value.split(","))):
+            ip_network(part, strict=False)
+        return value
+
+    @property
+    def introspected(self) -> bool:
+        return not self.production if self.introspection is None else self.introspection
+
+    @property
+    def suggested(self) -> bool:
+        return not self.production if self.suggestions is None else self.suggestions
 
     @cached_property
     def models(self) -> Path:

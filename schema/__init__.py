@@ -2,15 +2,13 @@
 
 import strawberry
 from graphql import GraphQLError
-from strawberry.extensions import ParserCache, ValidationCache
 from strawberry.schema.config import StrawberryConfig
 
+from schema.document import Prepared
 from schema.errors import PresentErrors
 from schema.mutation import Mutation
 from schema.query import Query
 from schema.subscription import Subscription
-
-CACHED_DOCUMENTS = 1_000
 
 
 class Schema(strawberry.Schema):
@@ -23,9 +21,5 @@ schema = Schema(
     mutation=Mutation,
     subscription=Subscription,
     config=StrawberryConfig(auto_camel_case=True, enable_experimental_incremental_execution=True),
-    extensions=[
-        PresentErrors,
-        lambda: ParserCache(maxsize=CACHED_DOCUMENTS),
-        lambda: ValidationCache(maxsize=CACHED_DOCUMENTS),
-    ],
+    extensions=[PresentErrors, Prepared],
 )

@@ -9,6 +9,7 @@ from app import accounts, members, throttle
 from app.accounts import Role, Tokens
 from schema.access import requires
 from schema.context import Info
+from schema.cost import Cost
 from schema.errors import CallerError, Error
 from schema.node import local_id
 from schema.user import User
@@ -140,7 +141,7 @@ SetFavoriteGenresResult = Annotated[
 
 @strawberry.type
 class AccountMutation:
-    @strawberry.mutation(description="Make an account and sign in to it.")
+    @strawberry.mutation(directives=[Cost(weight=2000)], description="Make an account and sign in to it.")
     async def sign_up(
         self,
         info: Info,
@@ -160,7 +161,7 @@ class AccountMutation:
         except accounts.WeakPassword as error:
             return WeakPassword(message=str(error))
 
-    @strawberry.mutation(description="Sign in.")
+    @strawberry.mutation(directives=[Cost(weight=2000)], description="Sign in.")
     async def log_in(
         self,
         info: Info,
@@ -178,7 +179,9 @@ class AccountMutation:
         except throttle.TooManyAttempts as error:
             return TooManyAttempts.of(error)
 
-    @strawberry.mutation(description="Renew a sign-in: new tokens for the last refresh token.")
+    @strawberry.mutation(
+        directives=[Cost(weight=50)], description="Renew a sign-in: new tokens for the last refresh token."
+    )
     async def refresh_session(
         self,
         info: Info,
@@ -194,7 +197,9 @@ class AccountMutation:
         except accounts.InvalidRefreshToken as error:
             return InvalidRefreshToken(message=str(error))
 
-    @strawberry.mutation(description="End the sign-in that the request is made with.")
+    @strawberry.mutation(
+        directives=[Cost(weight=20)], description="End the sign-in that the request is made with."
+    )
     async def log_out(self, info: Info) -> LogOutResult:
         try:
             viewer = await info.context.require_viewer()
@@ -204,6 +209,7 @@ class AccountMutation:
         return LogOutPayload(viewer=User.of(viewer))
 
     @strawberry.mutation(
+        directives=[Cost(weight=50)],
         description="Choose the viewer's favourite genres, in place of those before.",
         extensions=requires(Role.USER),
     )

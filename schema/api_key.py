@@ -13,6 +13,7 @@ from app.accounts import Role
 from app.api_keys import KeyRecord
 from schema.access import may, requires
 from schema.context import Info
+from schema.cost import Cost
 from schema.errors import Error
 from schema.node import local_id, whole_number
 from schema.pagination import encode_cursor, id_before, page_info, window
@@ -125,6 +126,7 @@ RevokeApiKeyResult = Annotated[
 @strawberry.type
 class ApiKeyQuery:
     @strawberry.field(
+        directives=[Cost(weight=20)],
         description="The API keys of services, also those that work no more.",
         extensions=requires(Role.ADMIN, members_only=True),
     )
@@ -148,6 +150,7 @@ class ApiKeyQuery:
 @strawberry.type
 class ApiKeyMutation:
     @strawberry.mutation(
+        directives=[Cost(weight=50)],
         description="Make a key for a service.",
         extensions=requires(Role.ADMIN, members_only=True),
     )
@@ -170,7 +173,9 @@ class ApiKeyMutation:
         return CreateApiKeyPayload(key=key, api_key=ApiKey.of(record))
 
     @strawberry.mutation(
-        description="End a service's key.", extensions=requires(Role.ADMIN, members_only=True)
+        directives=[Cost(weight=50)],
+        description="End a service's key.",
+        extensions=requires(Role.ADMIN, members_only=True),
     )
     async def revoke_api_key(
         self,

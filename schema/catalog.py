@@ -12,6 +12,7 @@ from app import catalog, ratings
 from app import search as searching
 from app.catalog import Key, Order, OrderField
 from schema.context import Context, Info
+from schema.cost import Cost, ListSize
 from schema.errors import CallerError
 from schema.filter import MovieFilterInput, MovieOrderInput, wanted
 from schema.movie import Genre, Movie, movie_of
@@ -53,7 +54,7 @@ class SearchConnection:
 
 @strawberry.type
 class CatalogQuery:
-    @strawberry.field(description="A film by its id; null where there is none.")
+    @strawberry.field(directives=[Cost(weight=2)], description="A film by its id; null where there is none.")
     async def movie(
         self,
         info: Info,
@@ -62,7 +63,9 @@ class CatalogQuery:
         movie = await movie_of(info.context, local_id(id, "Movie", "movie.id"))
         return movie and await up_to_date(info.context, movie)
 
-    @strawberry.field(description="Films in an order, by default the most rated first.")
+    @strawberry.field(
+        directives=[Cost(weight=20)], description="Films in an order, by default the most rated first."
+    )
     def movies(
         self,
         info: Info,
@@ -102,8 +105,9 @@ class CatalogQuery:
         )
 
     @strawberry.field(
+        directives=[Cost(weight=50)],
         description="Films by words of their titles and overviews, or by people. Titles are found while they "
-        'are being typed and when they are misspelt; `"dark knight" -rises` means what it means elsewhere.'
+        'are being typed and when they are misspelt; `"dark knight" -rises` means what it means elsewhere.',
     )
     async def search(
         self,
@@ -140,11 +144,14 @@ class CatalogQuery:
             page_info=page_info(edges, has_previous=hits.has_previous, has_next=hits.has_next),
         )
 
-    @strawberry.field(description="All genres, by name.")
+    @strawberry.field(directives=[ListSize(assumed_size=25)], description="All genres, by name.")
     def genres(self, info: Info) -> list[Genre]:
         return [Genre.of(row) for row in info.context.snapshot.genres]
 
-    @strawberry.field(description="Any object by its id; null where there is none that the viewer may see.")
+    @strawberry.field(
+        directives=[Cost(weight=5)],
+        description="Any object by its id; null where there is none that the viewer may see.",
+    )
     async def node(
         self,
         info: Info,
@@ -152,7 +159,10 @@ class CatalogQuery:
     ) -> relay.Node | None:
         return (await nodes_of(info, "node.id", [id]))[0]
 
-    @strawberry.field(description="Objects by their ids, in the order of these.")
+    @strawberry.field(
+        directives=[ListSize(slicing_arguments=["ids"])],
+        description="Objects by their ids, in the order of these.",
+    )
     async def nodes(
         self,
         info: Info,

@@ -13,10 +13,12 @@ from app.api_keys import ApiKey
 from app.changes import Changes
 from app.db import Sessions
 from app.live import Live, Served
+from app.rates import Rates
 from app.recommendations import Model, Taste, taste_of
 from app.settings import Settings
 from app.snapshot import Snapshot
 from app.throttle import LONGEST_AGENT, Client
+from schema.document import Priced
 from schema.errors import CallerError, ErrorCode
 from schema.loaders import Loaders
 
@@ -30,6 +32,8 @@ class Context:
     live: Live | None = None  # what is served later on; a subscription outlives what it began with
     changes: Changes | None = None
     client: Client = Client()  # noqa: RUF009 - it is frozen
+    rates: Rates | None = None
+    priced: Priced | None = None  # the document under execution
     loaders: Loaders = field(init=False)
     _actor: "asyncio.Future[Viewer | ApiKey | None] | None" = field(default=None)
     _taste: "asyncio.Future[Taste] | None" = field(default=None)
@@ -76,6 +80,25 @@ class Context:
     async def _read_taste(self) -> Taste:
         viewer = await self.require_viewer()
         return await taste_of(self.sessions, viewer.id)
+
+    async def payer(self) -> str:
+        """Whose rates count: the member's, the key's, or those of anyone else's address.
+
+        One statement for a key, which is asked for anyway, and none for a member.
+        """
+        address = self.client.network
+        if self.access_token is None:
+            return address
+        if not api_keys.is_api_key(self.access_token):
+            try:
+                return f"member {accounts.signed_for(self.settings, self.access_token)[0]}"
+            except jwt.InvalidTokenError:
+                return address
+        try:
+            actor = await self.actor()
+        except CallerError:
+            return address
+        return f"key {actor.id}" if isinstance(actor, ApiKey) else address
 
     async def require_viewer(self) -> Viewer:
         actor = await self.actor()

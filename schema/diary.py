@@ -12,6 +12,7 @@ from app.diary import Entry, Key
 from app.feedback import Kind
 from schema.catalog import MovieEdge
 from schema.context import Info
+from schema.cost import Cost
 from schema.errors import CallerError
 from schema.feedback import FeedbackKind
 from schema.movie import Movie, movie_of
@@ -44,7 +45,7 @@ class HistoryConnection:
     edges: list[HistoryEdge] = strawberry.field(description="The events, newest first.")
     page_info: relay.PageInfo = strawberry.field(description="Where the page ends and whether more follow.")
 
-    @strawberry.field(description="How many events there are on all pages.")
+    @strawberry.field(directives=[Cost(weight=20)], description="How many events there are on all pages.")
     async def total_count(self, info: Info) -> int:
         return await diary.count_events(info.context.sessions, self.user_id, self.kinds)
 
@@ -68,7 +69,7 @@ class WatchlistConnection:
     edges: list[MovieEdge] = strawberry.field(description="The films, the last added first.")
     page_info: relay.PageInfo = strawberry.field(description="Where the page ends and whether more follow.")
 
-    @strawberry.field(description="How many films there are on all pages.")
+    @strawberry.field(directives=[Cost(weight=20)], description="How many films there are on all pages.")
     async def total_count(self, info: Info) -> int:
         return await diary.count_watchlist(info.context.sessions, self.user_id)
 

@@ -42,10 +42,15 @@ class ErrorCode(enum.StrEnum):
 
 
 class CallerError(GraphQLError):
-    """A fault of the request; its message is for the caller and names the field and the rule."""
+    """A fault of the request; its message is for the caller and names the field and the rule.
 
-    def __init__(self, message: str, code: ErrorCode = ErrorCode.BAD_USER_INPUT) -> None:
-        super().__init__(message, extensions=dict(code.extension))
+    `details` stand beside the code, for programs to read.
+    """
+
+    def __init__(
+        self, message: str, code: ErrorCode = ErrorCode.BAD_USER_INPUT, **details: str | int
+    ) -> None:
+        super().__init__(message, extensions={**code.extension, **details})
 
 
 @strawberry.interface(description="An outcome of a mutation that is not a success but was to be expected.")

@@ -12,6 +12,7 @@ from app.accounts import Role
 from app.feedback import Event, Kind
 from schema.access import requires
 from schema.context import Info
+from schema.cost import Cost
 from schema.errors import Error
 from schema.node import local_id
 
@@ -77,6 +78,7 @@ RecordFeedbackResult = Annotated[
 @strawberry.type
 class FeedbackMutation:
     @strawberry.mutation(
+        directives=[Cost(weight=100)],
         description="Tell what the viewer did with films: all of the batch is stored, or nothing.",
         extensions=requires(Role.USER),
     )

@@ -12,6 +12,7 @@ from app.recommendations import Model
 from app.snapshot import MovieFilter
 from schema.access import requires
 from schema.context import Context, Info
+from schema.cost import Cost, ListSize
 from schema.errors import CallerError
 from schema.filter import MovieFilterInput
 from schema.movie import Movie
@@ -35,7 +36,9 @@ class GroupRecommendationEdge:
     cursor: str = strawberry.field(description="Give it as `after` to continue behind this film.")
     rank: int = strawberry.field(description="Place in the list, from 1.")
     score: float = strawberry.field(description="What orders the list; comparable only within it.")
-    members: list[GroupMember] = strawberry.field(description="The members, in the order of `usernames`.")
+    members: list[GroupMember] = strawberry.field(
+        directives=[ListSize(assumed_size=10)], description="The members, in the order of `usernames`."
+    )
     node: Movie = strawberry.field(description="The film.")
 
 
@@ -52,6 +55,7 @@ class GroupRecommendationConnection:
 @strawberry.type
 class GroupQuery:
     @strawberry.field(
+        directives=[Cost(weight=200)],
         description="Films for several members at once, none of which any of them has rated or turned down. "
         "Half of a film's score is the members' average and half that of the least happy of them, so that "
         "nobody is left out. The viewer need not be among them.",

@@ -14,6 +14,8 @@ from app import ratings, shelves
 from app.home import Standing
 from app.recommendations import Model
 from schema.context import Context, Info
+from schema.cost import Cost, ListSize
+from schema.enum import enum_of
 from schema.errors import CallerError
 from schema.movie import Genre, Movie
 from schema.pagination import decode_cursor, encode_cursor, moment, of_moment, page_size
@@ -29,15 +31,20 @@ TITLES = {
     shelves.Kind.REDISCOVER: "Rediscover",
 }
 
-strawberry.enum(
+enum_of(
     shelves.Kind,
-    name="ShelfKind",
-    description="What a shelf is made from. `TOP_PICKS`: the best for the member. `POPULAR`: the best for "
-    "someone of whom nothing is known. `BECAUSE_YOU_LIKED`: the films nearest to one that the member liked. "
-    "`GENRE`: the best for the member in a genre that they chose or like. `NEW_RELEASES`: the best among the "
-    "newest. `TRENDING`: the most rated of late, where a rating weighs half as much for each 14 days of age. "
-    "`REDISCOVER`: films that the member loved long ago and has not watched since, and the films most like "
-    "them.",
+    "ShelfKind",
+    "What a shelf is made from.",
+    {
+        shelves.Kind.TOP_PICKS: "The best for the member.",
+        shelves.Kind.POPULAR: "The best for someone of whom nothing is known.",
+        shelves.Kind.BECAUSE_YOU_LIKED: "The films nearest to one that the member liked.",
+        shelves.Kind.GENRE: "The best for the member in a genre that they chose or like.",
+        shelves.Kind.NEW_RELEASES: "The best among the newest.",
+        shelves.Kind.TRENDING: "The most rated of late; a rating weighs half for each 14 days of age.",
+        shelves.Kind.REDISCOVER: "Films that the member loved long ago and has not watched since, and films "
+        "most like them.",
+    },
 )
 
 
@@ -204,8 +211,9 @@ class Home:
 @strawberry.type
 class HomeQuery:
     @strawberry.field(
+        directives=[Cost(weight=200), ListSize(slicing_arguments=["shelves"], sized_fields=["shelves"])],
         description="All shelves of the viewer's home page, or of a page for someone signed out. Shelves for "
-        "which there are too few films are left out, and the next ones move up."
+        "which there are too few films are left out, and the next ones move up.",
     )
     async def home(
         self,

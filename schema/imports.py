@@ -9,6 +9,7 @@ from app import history_files, imports
 from app.accounts import Role
 from schema.access import requires
 from schema.context import Info
+from schema.cost import Cost
 from schema.errors import Error
 from schema.user import User
 
@@ -68,6 +69,7 @@ ImportRatingsResult = Annotated[
 @strawberry.type
 class ImportMutation:
     @strawberry.mutation(
+        directives=[Cost(weight=2000)],
         description="Bring the viewer's ratings, and what they have watched, from elsewhere. Films are known "
         "by their ids, else by title and year.",
         extensions=requires(Role.USER),

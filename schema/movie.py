@@ -11,6 +11,7 @@ from app import cards
 from app.cards import Card, GenreRow, PersonRow
 from app.snapshot import Snapshot
 from schema.context import Context, Info
+from schema.cost import Cost, ListSize
 from schema.errors import CallerError
 from schema.node import whole_number
 from schema.pagination import decode_cursor, encode_cursor, page_size
@@ -95,8 +96,12 @@ class Movie(relay.Node):
     poster_url: str | None = strawberry.field(description="Address of its poster, 500 pixels wide.")
     imdb_id: strawberry.ID | None = strawberry.field(description="IMDb's id, as `tt0133093`.")
     tmdb_id: strawberry.ID | None = strawberry.field(description="TMDB's id.")
-    genres: list[Genre] = strawberry.field(description="Its genres, by name.")
-    directors: list[Person] = strawberry.field(description="Who directed it, as credited.")
+    genres: list[Genre] = strawberry.field(
+        directives=[ListSize(assumed_size=3)], description="Its genres, by name."
+    )
+    directors: list[Person] = strawberry.field(
+        directives=[ListSize(assumed_size=2)], description="Who directed it, as credited."
+    )
     rating_count: int = strawberry.field(description="How many members have rated it.")
     average_rating: float | None = strawberry.field(
         default=None, description="Mean of all members' stars to two digits; null where nobody has rated it."
@@ -163,7 +168,10 @@ class Movie(relay.Node):
         rating = viewer and await info.context.loaders.ratings.load((viewer.id, self.id))
         return Rating.of(rating) if rating else None
 
-    @strawberry.field(description="How well it fits the viewer; null when signed out, or nothing is known.")
+    @strawberry.field(
+        directives=[Cost(weight=20)],
+        description="How well it fits the viewer; null when signed out, or nothing is known.",
+    )
     async def viewer_match(
         self, info: Info
     ) -> Annotated["ViewerMatch", strawberry.lazy("schema.recommendation")] | None:
@@ -171,7 +179,10 @@ class Movie(relay.Node):
 
         return await viewer_match(self, info)
 
-    @strawberry.field(description="The films nearest to it by genres, people, words and language.")
+    @strawberry.field(
+        directives=[Cost(weight=30)],
+        description="The films nearest to it by genres, people, words and language.",
+    )
     async def similar(
         self,
         info: Info,

@@ -10,6 +10,7 @@ from app.cards import GenreRow
 from app.recommendations import Model
 from schema.catalog import MovieEdge
 from schema.context import Context, Info
+from schema.cost import Cost
 from schema.errors import CallerError
 from schema.node import local_id
 from schema.pagination import decode_cursor, encode_cursor, page_size
@@ -28,9 +29,10 @@ class OnboardingConnection:
 @strawberry.type
 class OnboardingQuery:
     @strawberry.field(
+        directives=[Cost(weight=50)],
         description="The films whose rating tells most of someone's taste: those that many know and on which "
         "they differ, spread over the genres; at most 500, without those that the viewer has rated. Five "
-        "favourite genres or more, and then five ratings, make a good beginning."
+        "favourite genres or more, and then five ratings, make a good beginning.",
     )
     async def onboarding(
         self,

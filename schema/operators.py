@@ -11,6 +11,7 @@ from strawberry.scalars import JSON
 from app import accounts, audit, operators
 from schema.access import requires
 from schema.context import Info
+from schema.cost import Cost
 from schema.errors import Error
 from schema.pagination import encode_cursor, id_before, page_info, window
 
@@ -86,6 +87,7 @@ SetRoleResult = Annotated[
 @strawberry.type
 class OperatorQuery:
     @strawberry.field(
+        directives=[Cost(weight=20)],
         description="What operators did: each mutation that needs a role, with its outcome.",
         extensions=requires(accounts.Role.ADMIN),
     )
@@ -111,6 +113,7 @@ class OperatorQuery:
 @strawberry.type
 class OperatorMutation:
     @strawberry.mutation(
+        directives=[Cost(weight=50)],
         description="Give a member a role, or take it back.",
         extensions=requires(accounts.Role.ADMIN, members_only=True),
     )

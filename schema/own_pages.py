@@ -9,6 +9,7 @@ from app import neighbors
 from app.accounts import Viewer
 from app.taste import Opinions
 from schema.context import Info
+from schema.cost import Cost
 from schema.diary import HISTORY, WATCHLIST, HistoryConnection, WatchlistConnection
 from schema.errors import CallerError, ErrorCode
 from schema.feedback import FeedbackKind
@@ -36,14 +37,16 @@ class OwnPages(relay.Node):
     id: relay.NodeID[int]
     username: str = strawberry.field(description="The name they sign in with.")
 
-    @strawberry.field(description="What they like, by genre, decade and person.")
+    @strawberry.field(
+        directives=[Cost(weight=50)], description="What they like, by genre, decade and person."
+    )
     async def taste(self, info: Info) -> Taste:
         await self.require_own(info)
         known = await info.context.taste()
         opinions = Opinions.of(info.context.snapshot, known.movie_ids, known.stars, known.rated)
         return Taste.of(opinions)
 
-    @strawberry.field(description="What they did with films, newest first.")
+    @strawberry.field(directives=[Cost(weight=20)], description="What they did with films, newest first.")
     async def history(
         self,
         info: Info,
@@ -58,8 +61,9 @@ class OwnPages(relay.Node):
         return await HistoryConnection.of(info, self.id, asked, kinds)
 
     @strawberry.field(
+        directives=[Cost(weight=20)],
         description="Films put on the watchlist and not rated, watched to the end or turned down since; the "
-        "last added first."
+        "last added first.",
     )
     async def watchlist(self, info: Info, first: First, after: After = None) -> WatchlistConnection:
         asked = window(WATCHLIST, first, after)
@@ -67,8 +71,9 @@ class OwnPages(relay.Node):
         return await WatchlistConnection.of(info, self.id, asked)
 
     @strawberry.field(
+        directives=[Cost(weight=100)],
         description="Members who rate as they do, most alike first, among those who let others find them. "
-        "Simulated members are marked as such."
+        "Simulated members are marked as such.",
     )
     async def similar_users(self, info: Info, first: First) -> list[SimilarUser]:
         from schema.user import User  # noqa: PLC0415 - it is made of this

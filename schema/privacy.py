@@ -11,6 +11,7 @@ from app.accounts import Role
 from schema.access import requires
 from schema.account import InvalidCredentials, TooManyAttempts
 from schema.context import Info
+from schema.cost import Cost
 from schema.user import User
 
 
@@ -49,6 +50,7 @@ SetDiscoverableResult = Annotated[
 @strawberry.type
 class PrivacyQuery:
     @strawberry.field(
+        directives=[Cost(weight=500)],
         description="Everything that is held on the viewer, by the table that it is in. Only hashes of "
         "secrets are left out.",
         extensions=requires(Role.USER),
@@ -61,6 +63,7 @@ class PrivacyQuery:
 @strawberry.type
 class PrivacyMutation:
     @strawberry.mutation(
+        directives=[Cost(weight=2000)],
         description="Delete the viewer's account with everything that is held on them, for good. A model "
         "that is trained from then on knows nothing of them.",
         extensions=requires(Role.USER),
@@ -82,6 +85,7 @@ class PrivacyMutation:
         return DeleteAccountPayload(deleted_user_id=strawberry.ID(relay.to_base64("User", viewer.id)))
 
     @strawberry.mutation(
+        directives=[Cost(weight=20)],
         description="Choose whether other members find the viewer.",
         extensions=requires(Role.USER),
     )

@@ -12,6 +12,7 @@ from app import ratings
 from app.accounts import Role
 from schema.access import requires
 from schema.context import Context, Info
+from schema.cost import Cost
 from schema.errors import CallerError, Error
 from schema.movie import Movie, movie_of
 from schema.node import local_id, whole_number
@@ -106,6 +107,7 @@ RemoveRatingResult = Annotated[
 @strawberry.type
 class RatingMutation:
     @strawberry.mutation(
+        directives=[Cost(weight=50)],
         description="Give a film stars, in place of those the viewer gave it before.",
         extensions=requires(Role.USER),
     )
@@ -125,7 +127,9 @@ class RatingMutation:
         return RateMoviePayload(rating=Rating.of(rated.rating, rated.stats))
 
     @strawberry.mutation(
-        description="Take back the viewer's rating of a film.", extensions=requires(Role.USER)
+        directives=[Cost(weight=50)],
+        description="Take back the viewer's rating of a film.",
+        extensions=requires(Role.USER),
     )
     async def remove_rating(
         self,

@@ -13,6 +13,8 @@ from app import ratings, recommendations
 from app.recommendations import Match, Model, Pick, Picks, Reason, Strategy, Wish
 from app.snapshot import MovieFilter
 from schema.context import Context, Info
+from schema.cost import Cost, ListSize
+from schema.enum import enum_of
 from schema.errors import CallerError, ErrorCode
 from schema.filter import MovieFilterInput
 from schema.movie import Movie
@@ -22,11 +24,15 @@ from schema.pagination import decode_cursor, encode_cursor, page_size
 FIELD = "recommendations"
 MAX_IDS = 500
 
-strawberry.enum(
+enum_of(
     Strategy,
-    name="RecommendationStrategy",
-    description="What a list was made from: `PERSONALIZED` from a member's own history, `SESSION` from a "
-    "visitor's likes, `POPULAR` from neither.",
+    "RecommendationStrategy",
+    "What a list was made from.",
+    {
+        Strategy.PERSONALIZED: "A member's own history.",
+        Strategy.SESSION: "A visitor's likes.",
+        Strategy.POPULAR: "Neither.",
+    },
 )
 
 
@@ -53,7 +59,9 @@ class ViewerMatch:
         description="Probability in percent of a rating of 4 or more."
     )
     predicted_rating: PredictedRating | None = strawberry.field(description="Null where nothing is known.")
-    reasons: list[RecommendationReason] = strawberry.field(description="The strongest reasons, best first.")
+    reasons: list[RecommendationReason] = strawberry.field(
+        directives=[ListSize(assumed_size=2)], description="The strongest reasons, best first."
+    )
 
 
 @strawberry.type(description="A film in a list of recommendations.")
@@ -65,7 +73,9 @@ class RecommendationEdge:
         description="Probability in percent that the viewer would rate the film 4 or more, calibrated."
     )
     predicted_rating: PredictedRating | None = strawberry.field(description="Null where nothing is known.")
-    reasons: list[RecommendationReason] = strawberry.field(description="The strongest reasons, best first.")
+    reasons: list[RecommendationReason] = strawberry.field(
+        directives=[ListSize(assumed_size=2)], description="The strongest reasons, best first."
+    )
     node: Movie = strawberry.field(description="The film.")
 
 
@@ -123,8 +133,9 @@ class ListPage:
 @strawberry.type
 class RecommendationQuery:
     @strawberry.field(
+        directives=[Cost(weight=100)],
         description="Films for the viewer; signed out, for `likes`; with neither, the popular ones. Never a "
-        "film that the viewer has rated, and full while films remain."
+        "film that the viewer has rated, and full while films remain.",
     )
     async def recommendations(
         self,

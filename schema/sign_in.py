@@ -13,6 +13,7 @@ from app.accounts import Role, Viewer
 from app.sign_ins import Key, SignIn
 from schema.access import requires
 from schema.context import Info
+from schema.cost import Cost
 from schema.errors import CallerError, Error
 from schema.node import split_id
 from schema.pagination import Window, encode_cursor, moment, of_moment, page_info
@@ -103,6 +104,7 @@ EndSessionResult = Annotated[
 @strawberry.type
 class SessionMutation:
     @strawberry.mutation(
+        directives=[Cost(weight=20)],
         description="End one of the viewer's sign-ins, as after leaving a device behind.",
         extensions=requires(Role.USER),
     )

@@ -10,6 +10,7 @@ import strawberry
 from app import accounts
 from app.changes import Topic
 from schema.context import Info
+from schema.cost import Cost
 from schema.recommendation import RecommendationQuery
 
 LATE_SECONDS = 0.05  # a timer may fire a moment before the token has expired
@@ -49,8 +50,9 @@ class RecommendationsChanged(RecommendationQuery):
 @strawberry.type(description="All that can be subscribed to. A subscription ends with the sign-in.")
 class Subscription:
     @strawberry.subscription(
+        directives=[Cost(weight=20)],
         description="Tells the viewer whenever something they did, anywhere, changed what is recommended to "
-        "them: a rating, favourite genres, or an event that counts. Ask for the new list in the same breath."
+        "them: a rating, favourite genres, or an event that counts. Ask for the new list in the same breath.",
     )
     async def recommendations_changed(self, info: Info) -> AsyncGenerator[RecommendationsChanged]:
         viewer = await info.context.require_viewer()

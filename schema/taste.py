@@ -6,6 +6,7 @@ import strawberry
 
 from app.cards import PersonRow
 from app.taste import Liking, Opinions
+from schema.cost import ListSize
 from schema.movie import Genre, Person
 from schema.pagination import page_size
 
@@ -42,7 +43,9 @@ class PersonTaste:
     description="What a member likes, from what they rated and from events that count as an opinion."
 )
 class Taste:
-    genres: list[GenreTaste] = strawberry.field(description="The genres of their films, the dearest first.")
+    genres: list[GenreTaste] = strawberry.field(
+        directives=[ListSize(assumed_size=25)], description="The genres of their films, the dearest first."
+    )
     decades: list[DecadeTaste] = strawberry.field(
         description="The decades of their films, the dearest first."
     )

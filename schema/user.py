@@ -10,6 +10,7 @@ from strawberry import relay
 from app import members, ratings
 from app.accounts import Viewer
 from schema.context import Info
+from schema.cost import Cost, ListSize
 from schema.errors import CallerError
 from schema.movie import Genre
 from schema.node import MAX_ID
@@ -35,7 +36,7 @@ class RatingConnection:
     edges: list[RatingEdge] = strawberry.field(description="The ratings, newest first.")
     page_info: relay.PageInfo = strawberry.field(description="Where the page ends and whether more follow.")
 
-    @strawberry.field(description="How many ratings there are on all pages.")
+    @strawberry.field(directives=[Cost(weight=20)], description="How many ratings there are on all pages.")
     async def total_count(self, info: Info) -> int:
         return await ratings.count_ratings(info.context.sessions, self.user_id)
 
@@ -65,14 +66,17 @@ class User(OwnPages):
         await self.require_own(info)
         return self.member_since
 
-    @strawberry.field(description="The genres they chose, the dearest first.")
+    @strawberry.field(
+        directives=[Cost(weight=20), ListSize(assumed_size=5)],
+        description="The genres they chose, the dearest first.",
+    )
     async def favorite_genres(self, info: Info) -> list[Genre]:
         await self.require_own(info)
         wanted = await members.favorite_genre_ids(info.context.sessions, self.id)
         known = {row.id: row for row in info.context.snapshot.genres}
         return [Genre.of(known[genre_id]) for genre_id in wanted if genre_id in known]
 
-    @strawberry.field(description="What they have rated, newest first.")
+    @strawberry.field(directives=[Cost(weight=20)], description="What they have rated, newest first.")
     async def ratings(
         self,
         info: Info,

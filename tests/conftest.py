@@ -203,6 +203,26 @@ def start_server(model_dir: Path, run_folder: Path) -> Iterator[StartServer]:
         )
 
 
+@pytest.fixture(scope="session")
+def redis_url(run_folder: Path) -> Iterator[str]:
+    """The address of a Redis of the worker's own."""
+    if (server := shutil.which("redis-server")) is None:
+        pytest.skip("redis-server is not installed")
+    address = run_folder / f"redis-{uuid4().hex[:8]}.sock"
+    process = subprocess.Popen(
+        [server, "--port", "0", "--unixsocket", str(address), "--save", "", "--dir", str(run_folder)],
+        stdout=subprocess.DEVNULL,
+    )
+    try:
+        while not address.exists():
+            assert process.poll() is None, "Redis did not start"
+            time.sleep(0.02)
+        yield f"unix://{address}"
+    finally:
+        process.terminate()
+        process.wait(30)
+
+
 @contextmanager
 def running(database_url: str, model_dir: Path, run_folder: Path, **settings: str) -> Iterator[Service]:
     """`marquee serve` as a process of its own, on a free port; it is told to stop in the end."""

@@ -5,27 +5,31 @@ import hashlib
 from typing import Any
 
 import orjson
-from starlette.requests import Request
+from graphql import GraphQLError
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocket
+from strawberry import Schema
 from strawberry.http import process_result
 from strawberry.http.streaming import HTTPStreamTransport
-from strawberry.schema import BaseSchema
 from strawberry.schema.exceptions import InvalidOperationTypeError
 from strawberry.types.execution import ExecutionResult, PreExecutionError
 from strawberry.types.graphql import OperationType
 
-from app.endpoint import websocket
+from app.browsers import is_foreign
 from app.endpoint.accept import GRAPHQL_RESPONSE, Accept
 from app.endpoint.documents import Documents
-from app.endpoint.execution import results_of
+from app.endpoint.execution import Executor, Results, rate_limited
 from app.endpoint.operation import described, in_one_piece
 from app.endpoint.request import GraphQLRequest, Refused, read
 from app.endpoint.streams import EVENTS, MULTIPART_SUBSCRIPTION, in_pieces, streamed
-from app.endpoint.websocket import ContextOf
-from schema.context import bearer_token
-from schema.errors import CallerError, ErrorCode
+from app.endpoint.websocket import ContextOf, Sockets
+from app.rates import RateLimited
+from app.settings import Settings
+from schema.context import bearer_token, client_of
+from schema.document import Reader
+from schema.errors import CallerError, ErrorCode, present
 
 # Of requests that were not executed; 400 else.
 STATUS = {
@@ -36,58 +40,82 @@ STATUS = {
     ErrorCode.SERVICE_UNAVAILABLE.name: 503,
     ErrorCode.TIMEOUT.name: 504,
 }
+PATIENT_SECONDS = 0.05  # before it is watched whether the client is still there
 BY_METHOD = {"GET": {OperationType.QUERY}, "POST": {OperationType.QUERY, OperationType.MUTATION}}
 VARY = {"Vary": "Accept, Authorization"}
 
 
 class Endpoint:
-    """`cache_seconds` is how long shared caches may keep what everyone who is signed out would be told;
-    when `stopping` is set, streams break off.
-    """
+    """When `stopping` is set, streams break off."""
 
     def __init__(
         self,
-        schema: BaseSchema,
+        schema: Schema,
         documents: Documents,
         context_of: ContextOf,
         *,
-        cache_seconds: int,
+        settings: Settings,
         stopping: asyncio.Event,
     ) -> None:
-        self.schema = schema
+        self.settings = settings
+        self.executor = Executor(schema, Reader(schema._schema, settings))  # noqa: SLF001 - graphql-core's
         self.documents = documents
         self.context_of = context_of
+        self.sockets = Sockets(self.executor, documents, context_of)
         self.stopping = stopping
-        self.public = f"public, max-age={cache_seconds}" if cache_seconds else "no-store"
+        seconds = settings.cache_seconds
+        self.public = f"public, max-age={seconds}" if seconds else "no-store"
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "websocket":
-            socket = WebSocket(scope, receive, send)
-            await websocket.serve(socket, self.schema, self.documents, self.context_of)
+            await self.sockets.serve(WebSocket(scope, receive, send))
             return
         http = Request(scope, receive)
         accept = Accept.of(http.headers.get("accept", ""))
         try:
-            request = await read(http)
+            await self.admit(http)
+            request = await read(http, self.settings)
             response = await self.answer(http, accept, request, self.documents.text(request))
         except Refused as refused:
             result = PreExecutionError(data=None, errors=[refused.error])
             response = in_one(result, accept, refused.status, refused.headers)
-        except CallerError as error:
-            response = in_one(PreExecutionError(data=None, errors=[error]), accept)
+        except GraphQLError as error:
+            response = in_one(PreExecutionError(data=None, errors=[present(error)]), accept)
+        except ClientDisconnect:
+            return
         await response(scope, receive, send)
 
+    async def admit(self, http: Request) -> None:
+        """Raises Refused for who may not ask, or not now."""
+        if is_foreign(http, self.settings):
+            told = f"Pages of {http.headers['origin']} may not ask here (ALLOWED_ORIGINS)."
+            raise Refused(CallerError(told, ErrorCode.FORBIDDEN), 403)
+        rates = getattr(http.state, "rates", None)
+        if rates is not None:
+            try:
+                await rates.request(client_of(http).network)
+            except RateLimited as limited:
+                raise Refused(rate_limited(limited), 429, retry_after(limited.wait_seconds)) from None
+
     async def answer(self, http: Request, accept: Accept, request: GraphQLRequest, query: str) -> Response:
-        """Raises Refused for an operation that cannot be asked in this way."""
+        """Raises Refused for an operation that cannot be asked in this way, ClientDisconnect where nobody
+        waits for a query any more, and GraphQLError for a document that cannot be read.
+        """
+        try:
+            self.executor.reader.read(query)  # within its limits, before anything else looks at it
+        except GraphQLError as error:
+            if not accept.prefers_stream:
+                raise
+            return streamed(unread(error), EVENTS if accept.events else MULTIPART_SUBSCRIPTION, self.stopping)
         context = self.context_of(http, bearer_token(http))
         transport, allowed = carriage(http, accept, request, query)
         if transport is not None:
-            results = results_of(self.schema, query, request, context, allowed)
+            results = self.executor.results(query, request, context, allowed)
             return streamed(results, transport, self.stopping)
         if not accept.incremental or (accept.legacy_incremental and "@stream" in query):
             query = in_one_piece(query)
-        results = results_of(self.schema, query, request, context, allowed)
-        first = await anext(results)
+        results = self.executor.results(query, request, context, allowed)
+        first = await self.first(results, http, query, request)
         if not isinstance(first, ExecutionResult):
             self.documents.executed(request)
             return in_pieces(first, results, legacy=accept.legacy_incremental)
@@ -99,6 +127,26 @@ class Endpoint:
         if http.method == "GET":
             return self.cacheable(http, accept, request, query, first)
         return in_one(first, accept)
+
+    async def first(self, results: Results, http: Request, query: str, request: GraphQLRequest) -> Any:
+        """The first result; raises ClientDisconnect when the client has left. Mutations go on to the end."""
+        first: asyncio.Future[Any] = asyncio.ensure_future(anext(results))
+        leaving: asyncio.Future[None] | None = None
+        try:
+            done, _ = await asyncio.wait((first,), timeout=PATIENT_SECONDS)
+            operation = None if done else described(query, request.operation_name)
+            if operation is not None and operation.kind is OperationType.QUERY:
+                leaving = asyncio.ensure_future(left(http))
+                done, _ = await asyncio.wait((first, leaving), return_when=asyncio.FIRST_COMPLETED)
+                if first not in done:
+                    raise ClientDisconnect
+            return await first
+        finally:
+            if leaving is not None:
+                leaving.cancel()
+            if not first.done():
+                first.cancel()
+                await asyncio.wait((first,))
 
     def cacheable(
         self, http: Request, accept: Accept, request: GraphQLRequest, query: str, result: ExecutionResult
@@ -128,6 +176,20 @@ def carriage(
     return None, allowed
 
 
+async def unread(error: GraphQLError) -> Results:
+    yield PreExecutionError(data=None, errors=[present(error)])
+
+
+async def left(http: Request) -> None:
+    """Comes back when the client has left."""
+    while (await http.receive())["type"] != "http.disconnect":
+        pass
+
+
+def retry_after(seconds: int) -> dict[str, str]:
+    return {"Retry-After": str(seconds)}
+
+
 def wrong_carriage(kind: OperationType) -> Refused:
     if kind is OperationType.SUBSCRIPTION:
         return Refused("Subscribe with `Accept: text/event-stream`, or over a websocket.", 406)
@@ -143,6 +205,9 @@ def in_one(
     any intermediary, so that clients of it expect 200 with every well-formed request.
     """
     body: dict[str, Any] = dict(process_result(result))
+    headers = {"Cache-Control": "no-store", **(headers or {})}
+    if status is None and (wait := wait_in(body)) is not None:
+        status, headers = 429, {**headers, **retry_after(wait)}
     if status is None:
         status = 200
         # An error without a path is not of a field, but of the request: nothing was executed.
@@ -152,8 +217,15 @@ def in_one(
                 status = STATUS.get(code_of(body["errors"][0]), 400)
     else:
         del body["data"]
-    headers = {"Cache-Control": "no-store", **(headers or {})}
     return Response(orjson.dumps(body), status, headers, f"{accept.json}; charset=utf-8")
+
+
+def wait_in(body: dict[str, Any]) -> int | None:
+    """After how many seconds to come again, of a request that was too many; whatever its media type."""
+    if body["data"] is not None or not body.get("errors"):
+        return None
+    wait: int | None = body["errors"][0].get("extensions", {}).get("retryAfter")
+    return wait
 
 
 def code_of(error: dict[str, Any]) -> str:

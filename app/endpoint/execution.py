@@ -1,50 +1,127 @@
 """From a request to its results, one after another, whatever carries them."""
 
+import asyncio
 from collections.abc import AsyncGenerator, Iterable
 from contextlib import aclosing
+from dataclasses import dataclass
 from typing import Any
 
 from graphql import GraphQLError
-from strawberry.schema import BaseSchema
-from strawberry.types.execution import PreExecutionError
+from graphql.execution import (
+    CompletedResult,
+    InitialIncrementalExecutionResult,
+    SubsequentIncrementalExecutionResult,
+)
+from strawberry import Schema
+from strawberry.types.execution import ExecutionResult, PreExecutionError
 from strawberry.types.graphql import OperationType
 
 from app.endpoint.operation import names_needed
 from app.endpoint.request import GraphQLRequest
+from app.rates import RateLimited
 from schema.context import Context
-from schema.errors import CallerError, present
+from schema.document import Document, Priced, Reader
+from schema.errors import CallerError, ErrorCode, present
 
 Results = AsyncGenerator[Any]
 ALL = tuple(OperationType)
 
 
-async def results_of(
-    schema: BaseSchema,
-    query: str,
-    request: GraphQLRequest,
-    context: Context,
-    allowed: Iterable[OperationType] = ALL,
-) -> Results:
-    """One result of a query or mutation, with its deferred parts behind it; a subscription's as they come.
+@dataclass(frozen=True, slots=True)
+class Executor:
+    schema: Schema
+    reader: Reader
 
-    Never raises: what goes wrong is the last result. A PreExecutionError is of a request not executed.
-    """
-    if request.operation_name is None and names_needed(query):
-        error = CallerError("The document has several operations: name one as `operationName`.")
-        yield PreExecutionError(data=None, errors=[error])
-        return
-    try:
-        results = await schema.stream(
-            query,
-            variable_values=request.variables,
-            context_value=context,
-            operation_name=request.operation_name,
-            operation_extensions=request.extensions,
-            allowed_operation_types=allowed,
-        )
-        async with aclosing(results):
-            async for result in results:
-                yield result
-    except Exception as cause:  # noqa: BLE001 - of the schema's extensions, which see the request first
-        raised = cause if isinstance(cause, GraphQLError) else GraphQLError(str(cause), original_error=cause)
-        yield PreExecutionError(data=None, errors=[present(raised)])
+    async def results(
+        self, query: str, request: GraphQLRequest, context: Context, allowed: Iterable[OperationType] = ALL
+    ) -> Results:
+        """One result of a query or mutation, with its deferred parts behind it; of a subscription, many.
+
+        Never raises: what goes wrong is the last result. A PreExecutionError is of a request not executed.
+        """
+        try:
+            document = self.reader.read(query)
+            if document.faults:
+                errors = [present(fault) for fault in document.faults]
+                yield PreExecutionError(data=None, errors=errors)
+                return
+            context.priced = await self.paid(document, query, request, context)
+            results = await self.schema.stream(
+                query,
+                variable_values=request.variables,
+                context_value=context,
+                operation_name=request.operation_name,
+                operation_extensions=request.extensions,
+                allowed_operation_types=allowed,
+            )
+            endless = document.is_subscription(request.operation_name)
+            seconds = None if endless else self.reader.settings.execution_seconds
+            async with aclosing(in_time(results, seconds)) as timed:
+                async for result in timed:
+                    yield result
+        except Exception as cause:  # noqa: BLE001 - of what sees the request before it is executed
+            raised = (
+                cause if isinstance(cause, GraphQLError) else GraphQLError(str(cause), original_error=cause)
+            )
+            yield PreExecutionError(data=None, errors=[present(raised)])
+
+    async def paid(self, document: Document, query: str, request: GraphQLRequest, context: Context) -> Priced:
+        """Raises CallerError for an operation that costs too much, at all or in this minute."""
+        if request.operation_name is None and names_needed(query):
+            raise CallerError("The document has several operations: name one as `operationName`.")
+        variables = request.variables or {}
+        priced = Priced.of(document, request.operation_name, variables, self.reader.settings.max_cost)
+        if context.rates is not None:
+            try:
+                await context.rates.operation(await context.payer(), priced.requested)
+            except RateLimited as limited:
+                raise rate_limited(limited) from None
+        return priced
+
+
+def rate_limited(limited: RateLimited) -> CallerError:
+    take = limited.take
+    return CallerError(
+        str(limited),
+        ErrorCode.RATE_LIMITED,
+        setting=take.setting,
+        limit=take.per_minute,
+        asked=take.amount,
+        retryAfter=limited.wait_seconds,
+    )
+
+
+async def in_time(results: Results, seconds: float | None) -> Results:
+    """The results until so many seconds from now; then work on them is cancelled, down to the database."""
+    deadline = None if seconds is None else asyncio.get_running_loop().time() + seconds
+    begun = False
+    pending: set[str] = set()
+    async with aclosing(results):
+        while True:
+            try:
+                async with asyncio.timeout_at(deadline):
+                    result = await anext(results)
+            except StopAsyncIteration:
+                return
+            except TimeoutError:
+                yield stopped(seconds or 0, pending if begun else None)
+                return
+            if isinstance(result, InitialIncrementalExecutionResult | SubsequentIncrementalExecutionResult):
+                begun = True
+                pending |= {part.id for part in result.pending or ()}
+            if isinstance(result, SubsequentIncrementalExecutionResult):
+                pending -= {part.id for part in result.completed or ()}
+            yield result
+
+
+def stopped(seconds: float, pending: set[str] | None) -> Any:
+    """What is said of an operation that took too long, or of the parts of it that were still to come."""
+    error = CallerError(
+        f"The operation took longer than {seconds:g} seconds and was stopped.",
+        ErrorCode.TIMEOUT,
+        setting="EXECUTION_SECONDS",
+    )
+    if pending is None:
+        return ExecutionResult(data=None, errors=[error])
+    lost = [CompletedResult(id_, [error]) for id_ in sorted(pending)]
+    return SubsequentIncrementalExecutionResult(has_next=False, completed=lost)

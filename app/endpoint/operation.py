@@ -22,6 +22,7 @@ from graphql import (
     get_operation_ast,
     parse,
     print_ast,
+    strip_ignored_characters,
     visit,
 )
 from strawberry.types.graphql import OperationType
@@ -98,7 +99,8 @@ def undeferred(query: str) -> str:
         return query
     undefer, used = Undefer(), Used()
     document = visit(visit(document, undefer), used)
-    return print_ast(visit(document, Undeclare(undefer.names - used.names)))
+    whole = visit(document, Undeclare(undefer.names - used.names))
+    return strip_ignored_characters(print_ast(whole))  # no longer than it came, whatever its indentation
 
 
 class Used(Visitor):

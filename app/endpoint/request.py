@@ -1,5 +1,6 @@
 """What a client asks: a GraphQL request's parameters, in a body, an address or a websocket's message."""
 
+import asyncio
 import hashlib
 from dataclasses import dataclass
 from typing import Any, Self
@@ -7,15 +8,19 @@ from typing import Any, Self
 import orjson
 from starlette.requests import Request
 
+from app.settings import Settings
 from schema.errors import CallerError, ErrorCode
+from schema.limits import too_complex
 
 
 class Refused(Exception):
     """A request that is answered with this status and error, whatever media type the client accepts."""
 
-    def __init__(self, message: str, status: int = 400, headers: dict[str, str] | None = None) -> None:
-        super().__init__(message)
-        self.error = CallerError(message)
+    def __init__(
+        self, error: str | CallerError, status: int = 400, headers: dict[str, str] | None = None
+    ) -> None:
+        self.error = CallerError(error) if isinstance(error, str) else error
+        super().__init__(self.error.message)
         self.status = status
         self.headers = headers or {}
 
@@ -50,13 +55,13 @@ class GraphQLRequest:
         )
 
 
-async def read(request: Request) -> GraphQLRequest:
+async def read(request: Request, settings: Settings) -> GraphQLRequest:
     """The request in an HTTP request. Raises Refused."""
     if request.method == "GET":
         parameters: dict[str, Any] = dict(request.query_params)
         for name in ("variables", "extensions"):
             if parameters.get(name):
-                parameters[name] = decoded(parameters[name], f"`{name}`")
+                parameters[name] = decoded(parameters[name], f"`{name}`", settings)
             else:
                 parameters.pop(name, None)
         return GraphQLRequest.of(parameters)
@@ -69,14 +74,69 @@ async def read(request: Request) -> GraphQLRequest:
         'charset="utf-8"',
     ):
         raise Refused("The body must be JSON: send `Content-Type: application/json`.", 415)
-    return GraphQLRequest.of(decoded(await request.body(), "The body"))
+    return GraphQLRequest.of(decoded(await body_of(request, settings), "The body", settings))
 
 
-def decoded(text: str | bytes, what: str) -> Any:
+async def body_of(request: Request, settings: Settings) -> bytes:
+    """Raises Refused for a body that is too long, or that does not arrive in time."""
+    most = settings.max_body_bytes
+    announced = request.headers.get("content-length", "")
+    if announced.isdecimal() and int(announced) > most:
+        raise too_long(most, int(announced))
+    body = bytearray()
     try:
-        return orjson.loads(text)
+        async with asyncio.timeout(settings.request_seconds):
+            async for chunk in request.stream():
+                body += chunk
+                if len(body) > most:
+                    raise too_long(most, len(body))
+    except TimeoutError:
+        told = f"The body did not arrive within {settings.request_seconds:g} seconds (REQUEST_SECONDS)."
+        raise Refused(CallerError(told, ErrorCode.TIMEOUT), 408, {"Connection": "close"}) from None
+    return bytes(body)
+
+
+def too_long(limit: int, asked: int) -> Refused:
+    return Refused(too_complex("MAX_BODY_BYTES", "The body has {} bytes or more", limit, asked), 413)
+
+
+def decoded(text: str | bytes, what: str, settings: Settings) -> Any:
+    """Raises Refused for what is no JSON, or is beyond the limits."""
+    try:
+        value = orjson.loads(text)
     except ValueError as error:
+        if "ecursion limit" in str(error):  # orjson's own, far beyond ours
+            raise too_deep(settings) from None
         raise Refused(f"{what} is not JSON: {error}.") from None
+    bound(value, settings)
+    return value
+
+
+def bound(value: object, settings: Settings) -> None:
+    """Raises Refused for JSON that is nested too deeply, or has too many values."""
+    level, values = [value], 0
+    for _ in range(settings.max_json_depth):
+        inside: list[object] = []
+        for part in level:
+            if isinstance(part, dict):
+                inside.extend(part.values())
+            elif isinstance(part, list):
+                inside.extend(part)
+        values += len(inside)
+        if values > settings.max_json_values:
+            told = "The request has {} values or more in its lists and objects"
+            raise Refused(too_complex("MAX_JSON_VALUES", told, settings.max_json_values, values))
+        level = [part for part in inside if isinstance(part, dict | list)]
+        if not level:
+            return
+    raise too_deep(settings)
+
+
+def too_deep(settings: Settings) -> Refused:
+    most = settings.max_json_depth
+    return Refused(
+        too_complex("MAX_JSON_DEPTH", "The request's JSON is {} levels deep or more", most, most + 1)
+    )
 
 
 def given(parameters: dict[str, Any], name: str, kind: type, description: str) -> Any:

@@ -5,6 +5,7 @@ capitalisation; or, where it can, by that header of the handshake.
 """
 
 import logging
+from collections import Counter
 from collections.abc import Callable
 from contextlib import aclosing
 from datetime import timedelta
@@ -15,8 +16,6 @@ from starlette.requests import HTTPConnection
 from starlette.websockets import WebSocket
 from strawberry.asgi import ASGIWebSocketAdapter
 from strawberry.exceptions import ConnectionRejectionError
-from strawberry.http.websocket_origin import is_same_origin
-from strawberry.schema import BaseSchema
 from strawberry.subscriptions import GRAPHQL_TRANSPORT_WS_PROTOCOL
 from strawberry.subscriptions.protocols.graphql_transport_ws.handlers import (
     BaseGraphQLTransportWSHandler,
@@ -26,11 +25,13 @@ from strawberry.subscriptions.protocols.graphql_transport_ws.types import Messag
 from strawberry.types.execution import PreExecutionError
 from strawberry.types.unset import UNSET
 
+from app.browsers import is_foreign
 from app.endpoint.documents import Documents
-from app.endpoint.execution import results_of
-from app.endpoint.request import GraphQLRequest, Refused
+from app.endpoint.execution import Executor
+from app.endpoint.request import GraphQLRequest, Refused, bound
 from app.endpoint.streams import Pieces, encoded
-from schema.context import Context, bearer_token, token_in
+from app.rates import RateLimited
+from schema.context import Context, bearer_token, client_of, token_in
 from schema.errors import CallerError
 
 INIT_SECONDS = timedelta(seconds=10)
@@ -78,6 +79,7 @@ class Codec:
 
 class Handler(BaseGraphQLTransportWSHandler[Any, None]):
     documents: Documents
+    executor: Executor
 
     async def handle_message(self, message: Any) -> None:
         if not isinstance(message, dict) or not isinstance(message.get("id", ""), str):
@@ -88,6 +90,7 @@ class Handler(BaseGraphQLTransportWSHandler[Any, None]):
     async def handle_subscribe(self, message: Any) -> None:
         if self.connection_acknowledged:
             try:
+                bound(message, self.executor.reader.settings)
                 request = GraphQLRequest.of(message["payload"])
                 query = self.documents.text(request)
             except (Refused, CallerError) as refused:
@@ -101,7 +104,7 @@ class Handler(BaseGraphQLTransportWSHandler[Any, None]):
         request = GraphQLRequest(
             operation.query, operation.operation_name, operation.variables, extensions=None, document_id=None
         )
-        results = results_of(self.schema, operation.query, request, self.context.fresh_context())
+        results = self.executor.results(operation.query, request, self.context.fresh_context())
         pieces = Pieces()
         async with aclosing(results):
             async for result in results:
@@ -115,29 +118,56 @@ class Handler(BaseGraphQLTransportWSHandler[Any, None]):
         await operation.send_operation_message({"id": operation.id, "type": "complete"})
 
 
-async def serve(
-    websocket: WebSocket, schema: BaseSchema, documents: Documents, context_of: ContextOf
-) -> None:
-    """One connection, from handshake to close."""
-    origin = websocket.headers.get("origin")
-    if origin is not None and not is_same_origin(origin, websocket.headers.get("host")):
-        log.warning("refused a websocket from a page of %r", origin)
-        await websocket.close(POLICY_VIOLATION)  # before it is accepted: the handshake is answered by 403
-        return
-    if GRAPHQL_TRANSPORT_WS_PROTOCOL not in websocket["subprotocols"]:
-        await websocket.accept()
-        await websocket.close(NO_SUCH_PROTOCOL, "Subprotocol not acceptable")
-        return
-    await websocket.accept(GRAPHQL_TRANSPORT_WS_PROTOCOL)
-    codec: Any = Codec()
-    handler = Handler(
-        view=codec,
-        websocket=ASGIWebSocketAdapter(codec, websocket, websocket),
-        context=Connection(context_of, websocket),
-        root_value=None,
-        schema=schema,
-        connection_init_wait_timeout=INIT_SECONDS,
-        max_subscriptions_per_connection=MAX_OPERATIONS,
-    )
-    handler.documents = documents
-    await handler.handle()
+class Sockets:
+    """The websockets that are open."""
+
+    def __init__(self, executor: Executor, documents: Documents, context_of: ContextOf) -> None:
+        self.executor = executor
+        self.documents = documents
+        self.context_of = context_of
+        self.open: Counter[str] = Counter()  # by network
+
+    async def serve(self, websocket: WebSocket) -> None:
+        """One connection, from handshake to close."""
+        network = client_of(websocket).network
+        if not await self.admits(websocket, network):
+            await websocket.close(POLICY_VIOLATION)  # before it is accepted: the handshake is answered by 403
+            return
+        if GRAPHQL_TRANSPORT_WS_PROTOCOL not in websocket["subprotocols"]:
+            await websocket.accept()
+            await websocket.close(NO_SUCH_PROTOCOL, "Subprotocol not acceptable")
+            return
+        self.open[network] += 1
+        try:
+            await websocket.accept(GRAPHQL_TRANSPORT_WS_PROTOCOL)
+            await self.handler(websocket).handle()
+        finally:
+            self.open[network] -= 1
+            if not self.open[network]:
+                del self.open[network]
+
+    async def admits(self, websocket: WebSocket, network: str) -> bool:
+        settings = self.executor.reader.settings
+        if is_foreign(websocket, settings):
+            log.warning("refused a websocket from a page of %r", websocket.headers.get("origin"))
+            return False
+        try:
+            await websocket.state.rates.request(network)
+        except RateLimited:
+            return False
+        return self.open[network] < settings.max_connections_per_address
+
+    def handler(self, websocket: WebSocket) -> Handler:
+        codec: Any = Codec()
+        handler = Handler(
+            view=codec,
+            websocket=ASGIWebSocketAdapter(codec, websocket, websocket),
+            context=Connection(self.context_of, websocket),
+            root_value=None,
+            schema=self.executor.schema,
+            connection_init_wait_timeout=INIT_SECONDS,
+            max_subscriptions_per_connection=MAX_OPERATIONS,
+        )
+        handler.documents = self.documents
+        handler.executor = self.executor
+        return handler

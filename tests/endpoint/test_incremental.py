@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from types import SimpleNamespace
 from typing import Any
 
 import httpx
@@ -12,6 +13,7 @@ from strawberry.schema.config import StrawberryConfig
 
 from app.endpoint import Endpoint
 from app.endpoint.documents import RememberedDocuments
+from app.settings import Settings
 from schema.errors import CallerError, PresentErrors
 from tests.endpoint.conftest import Member, open_socket
 
@@ -55,7 +57,7 @@ def test_home_comes_first_and_the_films_of_its_shelves_after_it(graphql: str, me
 
 def test_clients_of_the_proposal_of_2022_get_paths(graphql: str) -> None:
     first, *rest = pieces(httpx.post(graphql, json={"query": HOME}, headers={"Accept": LEGACY}, timeout=30))
-    assert first.keys() == {"data", "hasNext"}
+    assert first.keys() == {"data", "hasNext", "extensions"}
     paths = [patch["path"] for piece in rest for patch in piece["incremental"]]
     assert sorted(paths) == [
         ["home", "shelves", place] for place in range(len(first["data"]["home"]["shelves"]))
@@ -110,9 +112,10 @@ def small_endpoint() -> Endpoint:
     )
 
     def no_context(_connection: HTTPConnection, _token: str | None) -> Any:
-        return None
+        return SimpleNamespace(rates=None, priced=None)
 
-    return Endpoint(schema, RememberedDocuments(), no_context, cache_seconds=0, stopping=asyncio.Event())
+    settings = Settings(cache_seconds=0)
+    return Endpoint(schema, RememberedDocuments(), no_context, settings=settings, stopping=asyncio.Event())
 
 
 def asked(query: str, accept: str) -> httpx.Response:

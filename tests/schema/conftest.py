@@ -61,6 +61,7 @@ def asking(url: str, http: httpx.Client, operations: dict[str, str], **always: s
         query = {"query": operations.get(operation, operation), "variables": variables}
         response = http.post(f"{url}/graphql", json=query, headers=headers)
         body: dict[str, Any] = response.json()
+        body.pop("extensions", None)  # what it cost; tests of the cost ask by themselves
         return body
 
     return ask

@@ -162,7 +162,7 @@ def test_anything_may_be_searched_for(server: str, http: httpx.Client, words: st
     query = "query ($words: String!) { search(query: $words, first: 5) { edges { score } } }"
     content = f'{{"query": "{query}", "variables": {{"words": "{words}"}}}}'  # as no JSON library writes it
     response = http.post(f"{server}/graphql", content=content, headers={"Content-Type": "application/json"})
-    assert set(response.json()) == {"data"}
+    assert "errors" not in response.json()
 
 
 def test_half_a_character_is_refused(server: str, http: httpx.Client) -> None:

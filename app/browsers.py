@@ -1,0 +1,88 @@
+"""What browsers are told about every answer, and which pages they let ask.
+
+There are no cookies: who asks is told by a header that no page of another origin can send unasked. On top of
+that, a page of another origin is refused unless it is allowed, before anything is done for it.
+"""
+
+from starlette.datastructures import MutableHeaders
+from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
+from starlette.middleware.trustedhost import TrustedHostMiddleware
+from starlette.requests import HTTPConnection
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from strawberry.http.websocket_origin import is_same_origin
+
+from app.settings import Settings
+
+HEADERS = {
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
+}
+POLICY = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+TRANSPORT_SECURITY = "max-age=31536000"
+PREFLIGHT_SECONDS = 600
+READABLE = ("ETag", "Retry-After")
+
+
+class SecurityHeaders:
+    """Adds what an answer does not say for itself."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+
+        async def told(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(raw=message.setdefault("headers", []))
+                for name, value in HEADERS.items():
+                    headers.setdefault(name, value)
+                # A policy of a script is that of the workers it starts: GraphiQL's files have none.
+                if not scope["path"].startswith("/graphiql/"):
+                    headers.setdefault("Content-Security-Policy", POLICY)
+                if scope["scheme"] == "https":
+                    headers.setdefault("Strict-Transport-Security", TRANSPORT_SECURITY)
+            await send(message)
+
+        await self.app(scope, receive, told)
+
+
+def listed(text: str) -> list[str]:
+    """The parts of a setting that has several, by commas."""
+    return [part.strip() for part in text.split(",") if part.strip()]
+
+
+def middleware(settings: Settings) -> list[Middleware]:
+    """Outermost first."""
+    found = [Middleware(SecurityHeaders)]
+    if (hosts := listed(settings.allowed_hosts)) and "*" not in hosts:
+        found.append(Middleware(TrustedHostMiddleware, allowed_hosts=hosts, www_redirect=False))
+    if origins := listed(settings.allowed_origins):
+        cors = Middleware(
+            CORSMiddleware,
+            allow_origins=origins,
+            allow_methods=["GET", "POST"],
+            allow_headers=["*"],
+            expose_headers=READABLE,
+            max_age=PREFLIGHT_SECONDS,
+        )
+        found.append(cors)
+    return found
+
+
+def is_foreign(connection: HTTPConnection, settings: Settings) -> bool:
+    """Whether the page that asks is of another origin, and not of an allowed one. Programs name no origin."""
+    origin = connection.headers.get("origin")
+    if origin is None or connection.headers.get("sec-fetch-site") == "same-origin":
+        return False
+    allowed = listed(settings.allowed_origins)
+    if "*" in allowed or origin in allowed:
+        return False
+    return not is_same_origin(origin, connection.headers.get("host"))

@@ -1,0 +1,149 @@
+"""Documents as they are executed: read within the limits, valid, and with what their operations cost.
+
+Those read are kept, so that a document which comes again is looked up by its text.
+"""
+
+from collections import OrderedDict
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from graphql import (
+    DocumentNode,
+    FragmentDefinitionNode,
+    GraphQLError,
+    GraphQLSchema,
+    NoSchemaIntrospectionCustomRule,
+    OperationDefinitionNode,
+    OperationType,
+    get_operation_ast,
+    specified_rules,
+    validate,
+)
+from strawberry.extensions import SchemaExtension
+from strawberry.schema.validation_rules.maybe_null import MaybeNullValidationRule
+from strawberry.schema.validation_rules.one_of import OneOfInputValidationRule
+
+from app.settings import Settings
+from schema import limits
+from schema.cost import Part, Parts, actual, requested
+from schema.limits import too_complex
+
+KEPT_CHARACTERS = 1_000_000  # of all texts together; a document takes about 200 bytes for each
+MAX_FAULTS = 10  # each may take a search for names that were meant
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """`faults` is what validation found; nothing is executed then, and there are no `costs`."""
+
+    ast: DocumentNode
+    faults: list[GraphQLError]
+    costs: Mapping[str | None, tuple[Part, ...]]
+
+    def operation(self, name: str | None) -> OperationDefinitionNode | None:
+        return get_operation_ast(self.ast, name)
+
+    def parts(self, operation_name: str | None) -> tuple[Part, ...]:
+        operation = self.operation(operation_name)
+        return self.costs.get(name_of(operation), ()) if operation is not None else ()
+
+    def is_subscription(self, operation_name: str | None) -> bool:
+        operation = self.operation(operation_name)
+        return operation is not None and operation.operation is OperationType.SUBSCRIPTION
+
+
+def name_of(operation: OperationDefinitionNode) -> str | None:
+    return None if operation.name is None else operation.name.value
+
+
+class Reader:
+    """Reads documents for one schema, under one set of limits."""
+
+    def __init__(self, schema: GraphQLSchema, settings: Settings) -> None:
+        self.schema = schema
+        self.settings = settings
+        self.rules = [*specified_rules, MaybeNullValidationRule, OneOfInputValidationRule]
+        if not settings.introspected:
+            self.rules.append(NoSchemaIntrospectionCustomRule)
+        self.kept: OrderedDict[str, Document] = OrderedDict()
+        self.kept_characters = 0
+
+    def read(self, query: str) -> Document:
+        """Raises GraphQLError for a text that is no document, and CallerError for one beyond the limits."""
+        document = self.kept.get(query)
+        if document is not None:
+            self.kept.move_to_end(query)
+            return document
+        ast = limits.read(query, self.settings)
+        hidden = not self.settings.suggested
+        faults = validate(self.schema, ast, self.rules, max_errors=MAX_FAULTS, hide_suggestions=hidden)
+        document = Document(ast, faults, {} if faults else self.costs(ast))
+        if not faults:
+            self.keep(query, document)
+        return document
+
+    def costs(self, ast: DocumentNode) -> dict[str | None, tuple[Part, ...]]:
+        fragments = {
+            node.name.value: node for node in ast.definitions if isinstance(node, FragmentDefinitionNode)
+        }
+        return {
+            name_of(node): Parts(self.schema, node, fragments).parts
+            for node in ast.definitions
+            if isinstance(node, OperationDefinitionNode)
+        }
+
+    def keep(self, query: str, document: Document) -> None:
+        self.kept[query] = document
+        self.kept_characters += len(query)
+        while self.kept_characters > KEPT_CHARACTERS:
+            forgotten, _ = self.kept.popitem(last=False)
+            self.kept_characters -= len(forgotten)
+
+
+@dataclass(frozen=True, slots=True)
+class Priced:
+    """A document with what is asked of it."""
+
+    document: Document
+    parts: tuple[Part, ...]
+    requested: int
+
+    @classmethod
+    def of(
+        cls, document: Document, operation_name: str | None, variables: Mapping[str, Any], most: int
+    ) -> "Priced":
+        """Raises CallerError(QUERY_TOO_COMPLEX) for an operation that may cost more than `most`."""
+        parts = document.parts(operation_name)
+        cost = requested(parts, variables)
+        if cost > most:
+            raise too_complex("MAX_COST", "The operation may cost {}", most, cost)
+        return cls(document, parts, cost)
+
+
+class Prepared(SchemaExtension):
+    """Executes what has been read and priced; tells the cost beside the data."""
+
+    @property
+    def priced(self) -> Priced | None:
+        found: Priced | None = getattr(self.execution_context.context, "priced", None)
+        return found
+
+    def on_parse(self) -> Iterator[None]:
+        if self.priced is not None:
+            self.execution_context.graphql_document = self.priced.document.ast
+        yield
+
+    def on_validate(self) -> Iterator[None]:
+        if self.priced is not None:
+            self.execution_context.pre_execution_errors = self.priced.document.faults
+        yield
+
+    def get_results(self) -> dict[str, Any]:
+        if self.priced is None:
+            return {}
+        cost = {"requested": self.priced.requested}
+        data = getattr(self.execution_context.result, "data", None)
+        if data is not None:
+            cost["actual"] = actual(self.priced.parts, data)
+        return {"cost": cost}

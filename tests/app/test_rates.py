@@ -1,0 +1,141 @@
+"""Rates: a minute's worth at once, then evenly; all or none; in one process and in Redis alike."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from uuid import uuid4
+
+import pytest
+from redis.asyncio import Redis
+
+from app import rates
+from app.rates import Counters, ProcessCounters, RateLimited, Rates, SharedCounters, Take
+from app.settings import Settings
+
+Use = Callable[[Counters], Awaitable[None]]
+
+
+@pytest.fixture(params=["process", "redis"])
+def counting(request: pytest.FixtureRequest) -> Callable[[Use], None]:
+    """Runs with counters of each kind."""
+    url = request.getfixturevalue("redis_url") if request.param == "redis" else None
+
+    def run(use: Use) -> None:
+        async def with_counters() -> None:
+            if url is None:
+                await use(ProcessCounters())
+                return
+            async with Redis.from_url(url) as redis:
+                counters = SharedCounters(redis)
+                await use(counters)
+                assert counters.answers
+
+        asyncio.run(with_counters())
+
+    return run
+
+
+def client(per_minute: int, name: str = "") -> Callable[[int], Take]:
+    """Takes of a client that was never seen before."""
+    key = name or uuid4().hex
+    return lambda amount: Take("COST_PER_MINUTE", "of cost in a minute", key, amount, per_minute)
+
+
+def test_a_minutes_worth_comes_at_once_and_then_evenly(counting: Callable[[Use], None]) -> None:
+    async def use(counters: Counters) -> None:
+        take = client(600)
+        await counters.take([take(200)])
+        await counters.take([take(395)])
+        with pytest.raises(RateLimited, match="600 of cost in a minute, of which 50 more") as limited:
+            await counters.take([take(50)])
+        assert limited.value.wait_seconds == 5  # 45 of them, at 10 in a second
+        await counters.take([take(3)])  # what was refused has taken nothing
+        await counters.take([client(600)(600)])  # nor has another client
+
+    counting(use)
+
+
+def test_what_was_taken_comes_back_with_time(counting: Callable[[Use], None]) -> None:
+    async def use(counters: Counters) -> None:
+        take = client(6_000)  # 100 in a second
+        await counters.take([take(6_000)])
+        with pytest.raises(RateLimited) as limited:
+            await counters.take([take(50)])
+        assert limited.value.wait_seconds == 1
+        await asyncio.sleep(0.6)
+        await counters.take([take(50)])
+
+    counting(use)
+
+
+def test_of_several_all_are_taken_or_none(counting: Callable[[Use], None]) -> None:
+    async def use(counters: Counters) -> None:
+        plenty, little = client(60_000), client(60)
+        await counters.take([plenty(1), little(30)])
+        with pytest.raises(RateLimited) as limited:
+            await counters.take([plenty(59_000), little(31)])
+        assert limited.value.take.per_minute == 60
+        await counters.take([plenty(59_000), little(29)])
+
+    counting(use)
+
+
+def test_more_than_a_minutes_worth_takes_a_whole_minute(counting: Callable[[Use], None]) -> None:
+    async def use(counters: Counters) -> None:
+        take = client(100)
+        await counters.take([take(5_000)])
+        with pytest.raises(RateLimited) as limited:
+            await counters.take([take(100)])
+        assert 59 <= limited.value.wait_seconds <= 60
+
+    counting(use)
+
+
+def test_processes_count_together_in_redis(redis_url: str) -> None:
+    async def use() -> None:
+        take = client(10)
+        async with Redis.from_url(redis_url) as one, Redis.from_url(redis_url) as other:
+            await SharedCounters(one).take([take(10)])
+            with pytest.raises(RateLimited):
+                await SharedCounters(other).take([take(2)])
+
+    asyncio.run(use())
+
+
+def test_without_redis_each_process_counts_for_itself() -> None:
+    async def use() -> None:
+        settings = Settings.model_validate(
+            {"redis_url": "redis://127.0.0.1:1", "operations_per_minute": 2, "cost_per_minute": 0}
+        )
+        counted = Rates.of(settings)
+        for _ in range(2):
+            await counted.operation("ada", 10)
+        with pytest.raises(RateLimited, match="2 operations in a minute"):
+            await counted.operation("ada", 10)
+        await counted.close()
+
+    asyncio.run(use())
+
+
+def test_zero_does_not_limit() -> None:
+    async def use() -> None:
+        names = ("requests_per_minute", "operations_per_minute", "cost_per_minute")
+        counted = Rates.of(Settings.model_validate(dict.fromkeys(names, 0)))
+        for _ in range(100):
+            await counted.request("192.0.2.1")
+            await counted.operation("ada", 10**9)
+
+    asyncio.run(use())
+
+
+def test_counters_in_a_process_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rates, "MAX_COUNTERS", 10)
+
+    async def use() -> None:
+        counters = ProcessCounters()
+        for number in range(100):
+            await counters.take([client(10, f"192.0.2.{number}")(10)])
+        assert len(counters.filled) == 10
+        with pytest.raises(RateLimited):
+            await counters.take([client(10, "192.0.2.99")(1)])
+
+    asyncio.run(use())

@@ -1,0 +1,189 @@
+"""Documents beyond the limits are refused by what they say; what an operation costs is told from it."""
+
+from typing import Any
+
+import pytest
+from graphql import GraphQLError, get_introspection_query
+
+from app.settings import Settings
+from schema import schema
+from schema.document import Priced, Reader
+from schema.errors import CallerError
+from tests.schema.conftest import OPERATIONS
+
+
+def reader(**settings: Any) -> Reader:
+    return Reader(schema._schema, Settings.model_validate(settings))
+
+
+def nested(times: int) -> str:
+    inner = "{ similar(first: 1) { edges { node " * times
+    return "{ movies(first: 1) { edges { node " + inner + "{ title } " + "} } } " * (times + 1)
+
+
+def refused(query: str, **settings: Any) -> dict[str, Any]:
+    with pytest.raises(CallerError) as error:
+        reader(**settings).read(query)
+    assert error.value.extensions is not None
+    return error.value.extensions
+
+
+def bomb(generations: int) -> str:
+    """Each fragment spreads the next one twice: fields double with each."""
+    fragments = [f"fragment F{n} on Query {{ ...F{n + 1} ...F{n + 1} }}" for n in range(generations)]
+    return "{ ...F0 }" + " ".join(fragments) + f" fragment F{generations} on Query {{ __typename }}"
+
+
+BEYOND = {
+    "MAX_DEPTH": (nested(9), 31, 15),
+    "MAX_ALIASES": ("{" + " ".join(f"a{n}: __typename" for n in range(101)) + "}", 101, 100),
+    "MAX_TOKENS": ("{" + "genres { name } " * 600 + "}", 2_001, 2_000),
+    "MAX_DOCUMENT_CHARACTERS": ("{ __typename }" + " " * 30_000, 30_014, 20_000),
+    "MAX_FRAGMENTS": (
+        "{ __typename } " + " ".join(f"fragment F{n} on Query {{ __typename }}" for n in range(61)),
+        61,
+        60,
+    ),
+    "MAX_REPEATED_FIELDS": ("{" + "__typename " * 201 + "}", 20_100, 20_000),
+}
+
+
+@pytest.mark.parametrize("setting", BEYOND)
+def test_a_document_beyond_a_limit_is_refused_with_the_limit_and_what_was_asked(setting: str) -> None:
+    query, asked, limit = BEYOND[setting]
+    told = {"code": "QUERY_TOO_COMPLEX", "setting": setting, "limit": limit, "asked": asked}
+    assert refused(query) == told
+    others = {"max_tokens": 5_000, "max_repeated_fields": 1_000_000}
+    raised = {setting.lower(): asked if setting != "MAX_TOKENS" else 5_000}
+    assert reader(**others | raised).read(query).ast.definitions
+
+
+def test_a_document_at_the_limit_is_read() -> None:
+    assert not reader(max_depth=16).read(nested(4)).faults
+    assert refused(nested(4), max_depth=15)["asked"] == 16
+
+
+@pytest.mark.parametrize("generations", [11, 50])
+def test_fragments_that_double_are_counted_and_not_followed(generations: int) -> None:
+    told = refused(bomb(generations))
+    assert told["setting"] == "MAX_TOKENS"
+    assert told["asked"] == 2**generations
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "{ ...A } fragment A on Query { ...A }",
+        "{ ...A } fragment A on Query { ...B } fragment B on Query { genres { name } ...A }",
+        "{ __typename } fragment A on Query { ... on Query { ...B } } fragment B on Query { ...A }",
+    ],
+)
+def test_circular_fragments_are_refused(query: str) -> None:
+    assert refused(query) == {"code": "BAD_USER_INPUT"}
+
+
+@pytest.mark.parametrize(
+    "query", ["{" * 5_000, "{a" * 900, "{ a(b: " + "[" * 900, "query ($a: " + "[" * 900, "\ud800", ""]
+)
+def test_what_is_no_document_is_told_so(query: str) -> None:
+    with pytest.raises(GraphQLError):
+        reader().read(query)
+
+
+def test_few_faults_are_told_of_many() -> None:
+    query = "{" + " ".join(f"film{n}" for n in range(500)) + "}"
+    assert len(reader().read(query).faults) <= 11
+
+
+def test_introspection_and_suggestions_are_off_in_production() -> None:
+    introspection = get_introspection_query()
+    assert not reader().read(introspection).faults
+    assert reader(production=True).read(introspection).faults
+    assert not reader(production=True, introspection=True).read(introspection).faults
+    assert not reader(production=True).read("{ __typename }").faults
+    (fault,) = reader().read("{ movie(id: 1) { titel } }").faults
+    assert "title" in fault.message
+    (fault,) = reader(production=True).read("{ movie(id: 1) { titel } }").faults
+    assert "title" not in fault.message
+
+
+def test_a_document_is_read_once_and_those_read_are_bounded() -> None:
+    reads = reader()
+    assert reads.read("{ __typename }") is reads.read("{ __typename }")
+    assert reads.read("{ nothing }") is not reads.read("{ nothing }")
+    for number in range(120):
+        reads.read(f"{{ a{number}: __typename }} # {'x' * 19_000}")
+    assert sum(map(len, reads.kept)) == reads.kept_characters <= 1_000_000
+
+
+def cost(query: str, operation: str | None = None, most: int = 10**9, **variables: Any) -> int:
+    document = reader(max_depth=100).read(query)
+    assert not document.faults, document.faults
+    return Priced.of(document, operation, variables, most).requested
+
+
+def test_cost_counts_objects_and_weights() -> None:
+    assert cost("{ __typename }") == 0
+    one = cost("{ movies(first: 1) { edges { node { title year } } } }")
+    assert cost("{ movies(first: 24) { edges { node { title } } } }") == one + 23 * 2
+    assert cost("{ movies(last: 24) { edges { cursor } } }") == one + 22
+    assert cost("{ movies(first: 1) { edges { node { title } } totalCount } }") == one
+    assert cost("{ a: genres { name } b: genres { name } }") == 2 * cost("{ genres { name } }")
+    page = "recommendations(first: 10) { edges { rank } }"
+    assert cost(f"{{ {page} }}") > cost("{ movies(first: 10) { edges { cursor } } }")
+
+
+def test_cost_multiplies_down_a_document() -> None:
+    similar = "similar(first: 10) { edges { node { title } } }"
+    plain = cost("{ movies(first: 24) { edges { node { title } } } }")
+    once = cost(f"{{ movies(first: 1) {{ edges {{ node {{ {similar} }} }} }} }}") - plain + 46
+    assert cost(f"{{ movies(first: 24) {{ edges {{ node {{ {similar} }} }} }} }}") == plain + 24 * once
+
+
+def test_cost_is_told_by_variables_and_their_defaults() -> None:
+    query = "query Q($n: Int = 5) { movies(first: $n) { edges { cursor } } }"
+    assert cost(query) == cost(query, n=5)
+    assert cost(query, n=50) == cost(query) + 45
+    assert cost(query, n=10**8) > 10**8
+    assert cost(query, n="many") == cost(query, n=-3) + 100  # neither is executed
+    nodes = "query ($ids: [ID!]!) { nodes(ids: $ids) { id } }"
+    assert cost(nodes, ids=["a"] * 70) - cost(nodes, ids=["a"]) == 69
+    assert cost('{ nodes(ids: ["a", "b", "c"]) { id } }') == cost(nodes, ids=["a"] * 3)
+    shelf = "movies(first: 24) { edges { rank } }"
+    home = f"query ($n: Int!) {{ home(shelves: $n, perShelf: 24) {{ shelves {{ {shelf} }} }} }}"
+    assert cost(home, n=8) - cost(home, n=4) == 4 * (1 + 1 + 24)
+
+
+def test_fragments_cost_what_they_select() -> None:
+    plain = cost("{ movies(first: 9) { edges { node { genres { name } } } } }")
+    spread = "{ movies(first: 9) { ...A } } fragment A on MovieConnection { edges { node { ...B } } }"
+    assert cost(spread + " fragment B on Movie { genres { name } }") == plain
+    assert (
+        cost("{ movies(first: 9) { ... { edges { ... on MovieEdge { node { genres { name } } } } } } }")
+        == plain
+    )
+
+
+def test_what_costs_too_much_is_refused_with_the_limit_and_the_cost() -> None:
+    with pytest.raises(CallerError) as error:
+        cost("{ movies(first: 1000) { edges { node { title } } } }", most=1_000)
+    told = error.value.extensions or {}
+    assert (told["code"], told["setting"], told["limit"]) == ("QUERY_TOO_COMPLEX", "MAX_COST", 1_000)
+    assert told["asked"] == cost("{ movies(first: 1000) { edges { node { title } } } }") > 2_000
+
+
+def test_operations_that_clients_send_are_within_the_limits() -> None:
+    reads, most = reader(), Settings().max_cost
+    variables = {"first": 100, "shelves": 8, "perShelf": 24}
+    for path in sorted(OPERATIONS.glob("*.graphql")):
+        document = reads.read(path.read_text())
+        assert not document.faults
+        for name in document.costs:
+            assert Priced.of(document, name, variables, most).requested <= most
+    introspection = get_introspection_query(
+        specified_by_url=True,
+        directive_is_repeatable=True,
+        schema_description=True,
+        input_value_deprecation=True,
+    )
+    assert Priced.of(reads.read(introspection), None, {}, most).requested > 1_000
