@@ -24,7 +24,7 @@ run: .venv/.run .venv/.graphiql ## Install, prepare the database and serve on ht
 test: .venv/.dev .venv/.graphiql ## Prove it all on a real Postgres
 	@$(BIN)/pytest --numprocesses auto --dist worksteal $(ARGS)
 
-check: .venv/.dev ## Lint, types, layers, and drift of the SDL and the migrations
+check: .venv/.dev ## Lint, types, layers, and drift of the SDL, docs/api.md and the migrations
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy

@@ -14,7 +14,7 @@ import orjson
 import typer
 from pydantic import SecretStr, ValidationError
 
-from app import research_commands, terminal
+from app import research_commands, schema_commands, terminal
 from app.db import psycopg_url
 from app.embedded import EmbeddedPostgresError, embedded_postgres
 from app.settings import Settings
@@ -28,6 +28,7 @@ app = typer.Typer(
 )
 seed_app = typer.Typer(help="Load films, members and ratings.", no_args_is_help=True)
 app.add_typer(seed_app, name="seed")
+app.add_typer(schema_commands.schema_app)
 app.add_typer(research_commands.research)
 
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
@@ -223,21 +224,6 @@ def evaluate(
             protocol, ratings, name, settings_file, peers=peers, diversities=diversity or [],
             max_users=max_users, json=json, plot=plot, progress=progress,
         )  # fmt: skip
-
-
-@app.command()
-def export_schema(
-    check: Annotated[bool, typer.Option(help="Only tell whether the file is as the code says.")] = False,
-    path: Annotated[Path, typer.Option(help="The file.")] = Path("schema/schema.graphql"),
-) -> None:
-    """Write the schema as SDL."""
-    from schema import schema  # noqa: PLC0415 - brings GraphQL
-
-    sdl = schema.as_str() + "\n"
-    if not check:
-        path.write_text(sdl)
-    elif not path.exists() or path.read_text() != sdl:
-        raise terminal.fail(f"{path} is not what the code says: run `marquee export-schema`.")
 
 
 @app.command()

@@ -24,17 +24,60 @@ from strawberry.types.execution import ExecutionResult, StreamExecutionResult
 log = logging.getLogger("marquee.graphql")
 
 
-class ErrorCode(enum.StrEnum):
-    BAD_USER_INPUT = enum.auto()
-    UNAUTHENTICATED = enum.auto()
-    FORBIDDEN = enum.auto()
-    RATE_LIMITED = enum.auto()
-    QUERY_TOO_COMPLEX = enum.auto()
-    TIMEOUT = enum.auto()
-    PERSISTED_QUERY_NOT_FOUND = enum.auto()
-    UNTRUSTED_DOCUMENT = enum.auto()
-    SERVICE_UNAVAILABLE = enum.auto()
-    INTERNAL = enum.auto()
+@strawberry.enum(
+    description="What kind of fault an error of a request is: `extensions.code` of each of `errors`. New "
+    "codes may come; treat an unknown one like `INTERNAL`."
+)
+class ErrorCode(enum.Enum):
+    BAD_USER_INPUT = strawberry.enum_value(
+        "BAD_USER_INPUT",
+        description="The document, a variable or an argument breaks a rule, which the message names. Sent "
+        "again it fails again: mend the request.",
+    )
+    UNAUTHENTICATED = strawberry.enum_value(
+        "UNAUTHENTICATED",
+        description="There is no access token where one is needed, or it is not valid any more. Get a new "
+        "one with `refreshSession` and ask again; if that fails, ask the member to sign in.",
+    )
+    FORBIDDEN = strawberry.enum_value(
+        "FORBIDDEN",
+        description="Who asks is known and may not do this; the message names the role or scope it needs. "
+        "Do not ask again with the same account or key.",
+    )
+    RATE_LIMITED = strawberry.enum_value(
+        "RATE_LIMITED",
+        description="Too much was asked in too short a time. Wait as many seconds as the header "
+        "`Retry-After` says and ask again.",
+    )
+    QUERY_TOO_COMPLEX = strawberry.enum_value(
+        "QUERY_TOO_COMPLEX",
+        description="The operation is over a limit on its size, depth or cost; the message tells the limit "
+        "and what was asked. Ask for less: smaller pages, fewer lists within lists.",
+    )
+    TIMEOUT = strawberry.enum_value(
+        "TIMEOUT",
+        description="It took too long and was stopped. A query can be asked again once, and for less; look "
+        "at the state before a mutation is sent again.",
+    )
+    PERSISTED_QUERY_NOT_FOUND = strawberry.enum_value(
+        "PERSISTED_QUERY_NOT_FOUND",
+        description="No document is known by this hash. Send the hash with the document, as clients with "
+        "automatic persisted queries do by themselves.",
+    )
+    UNTRUSTED_DOCUMENT = strawberry.enum_value(
+        "UNTRUSTED_DOCUMENT",
+        description="The service answers only the documents that it was set up with, and this is none of "
+        "them. Ask for one by its id.",
+    )
+    SERVICE_UNAVAILABLE = strawberry.enum_value(
+        "SERVICE_UNAVAILABLE",
+        description="The database cannot be reached, or no model is trained yet. Ask again later, each time "
+        "after a longer wait.",
+    )
+    INTERNAL = strawberry.enum_value(
+        "INTERNAL",
+        description="A fault of ours. `extensions.errorId` names it in the service's log: report it.",
+    )
 
     @property
     def extension(self) -> dict[str, str]:
