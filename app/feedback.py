@@ -19,6 +19,8 @@ MAX_KEY_LENGTH = 200
 MAX_POSITION = 32_767
 EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
 CLOCK_SKEW = timedelta(minutes=5)
+LATEST_EVENTS = 2000  # of which lists seen in vain are told
+SHOWN_FOR = timedelta(days=60)  # then a film gets another chance
 
 
 class Kind(enum.StrEnum):
@@ -60,12 +62,15 @@ class Signals:
 
     `movie_ids` int64 (n,) ascending, `stars` float32 (n,), `timestamps` int64 (n,) in seconds since 1970: of
     films that the member has not rated. `hidden` int64 (m,): films turned down for good, rated or not.
+    `shown`, where it was read: ids int64 (s,) of films seen in lists of late and let be, and int32 (s,) in
+    how many.
     """
 
     movie_ids: NDArray[np.int64]
     stars: NDArray[np.float32]
     timestamps: NDArray[np.int64]
     hidden: NDArray[np.int64]
+    shown: tuple[NDArray[np.int64], NDArray[np.int32]] | None = None
 
 
 # In the order of the events, so that of two with one time the later one is the latest.
@@ -112,7 +117,25 @@ SIGNALS_OF = """
         (SELECT array_agg(DISTINCT movie_id) FROM events WHERE kind = 'NOT_INTERESTED')
     FROM graded WHERE stars IS NOT NULL
 """
-SIGNALS = text(SIGNALS_OF.format(user_id=":user_id"))
+# Of the latest events only, so that it costs the same however long somebody has been here. A list that is
+# scrolled up and down shows a film once.
+SHOWN_IN_VAIN = """
+    SELECT array_agg(movie_id), array_agg(times) FROM (
+        SELECT movie_id,
+            (count(DISTINCT request_id) + count(*) FILTER (WHERE request_id IS NULL))::integer AS times
+        FROM (
+            SELECT movie_id, kind, request_id FROM feedback
+            WHERE user_id = :user_id AND received_at <= coalesce(CAST(:until AS timestamptz), 'infinity')
+                AND occurred_at > coalesce(CAST(:until AS timestamptz), now()) - CAST(:shown_for AS interval)
+            ORDER BY occurred_at DESC LIMIT :latest
+        ) AS latest
+        GROUP BY movie_id HAVING bool_and(kind = 'IMPRESSION')
+    ) AS vain
+"""
+SIGNALS = text(
+    f"SELECT * FROM ({SIGNALS_OF.format(user_id=':user_id')}) AS signals, "  # noqa: S608
+    f"({SHOWN_IN_VAIN}) AS shown (shown_ids, shown_times)"
+)
 SIGNALS_OF_EACH = text(
     "SELECT member.id, signals.* FROM unnest(CAST(:user_ids AS bigint[])) AS member (id) "  # noqa: S608
     f"CROSS JOIN LATERAL ({SIGNALS_OF.format(user_id='member.id')}) "
@@ -158,14 +181,18 @@ async def record(sessions: Sessions, user_id: int, events: Sequence[Event]) -> i
     return len(events)
 
 
-async def signals(session: AsyncSession, user_id: int, until: datetime | None = None) -> Signals:
+async def signals(
+    session: AsyncSession, user_id: int, until: datetime | None = None, *, shown: bool = False
+) -> Signals:
     """What a member's events say, as of `until` (by the time that we heard of them).
 
     LIKE counts as 4.5 stars, DISLIKE 1.5, NOT_INTERESTED 2, WATCH 4 from nine tenths on and 2.5 up to one
-    tenth; impressions, clicks and the watchlist say nothing of how a film was liked.
+    tenth; impressions, clicks and the watchlist say nothing of how a film was liked. What was `shown` in vain
+    is read where it is asked for: impressions of which nothing else followed.
     """
-    row = (await session.execute(SIGNALS, {"user_id": user_id, "until": until})).one()
-    return signals_in(*row)
+    latest = LATEST_EVENTS if shown else 0
+    told = {"user_id": user_id, "until": until, "latest": latest, "shown_for": SHOWN_FOR}
+    return signals_in(*(await session.execute(SIGNALS, told)).one())
 
 
 async def signals_of_each(
@@ -181,12 +208,15 @@ def signals_in(
     stars: list[float] | None,
     timestamps: list[int] | None,
     hidden: list[int] | None,
+    shown_ids: list[int] | None = None,
+    shown_times: list[int] | None = None,
 ) -> Signals:
     return Signals(
         np.array(movie_ids or [], np.int64),
         np.array(stars or [], np.float32),
         np.array(timestamps or [], np.int64),
         np.array(hidden or [], np.int64),
+        (np.array(shown_ids, np.int64), np.array(shown_times, np.int32)) if shown_ids else None,
     )
 
 

@@ -63,7 +63,8 @@ class Taste:
 
     `movie_ids` int64 (n,), `stars` float32 (n,), `timestamps` int64 (n,): ratings, and events as graded
     observations, of which the first `rated` are the ratings. `hidden` int64: films never to be shown, those
-    rated and those turned down.
+    rated and those turned down. `shown`, where it was read: ids int64 (s,) of films shown of late and let be,
+    and int32 (s,) how often.
     """
 
     movie_ids: NDArray[np.int64]
@@ -72,6 +73,7 @@ class Taste:
     hidden: NDArray[np.int64]
     favorite_genres: tuple[str, ...] = ()
     rated: int = 0
+    shown: tuple[NDArray[np.int64], NDArray[np.int32]] | None = None
 
     @classmethod
     def of(cls, history: ratings.History, signals: Signals, favorite_genres: tuple[str, ...]) -> Self:
@@ -83,12 +85,23 @@ class Taste:
             hidden=np.concatenate((rated_ids, signals.hidden)),
             favorite_genres=favorite_genres,
             rated=rated_ids.size,
+            shown=signals.shown,
         )
 
     def history(self, model: Model, leaving_out: int | None = None) -> History:
         item_idx = model.item_idx(self.movie_ids)
         known = (item_idx >= 0) & (self.movie_ids != leaving_out)
         return History(item_idx[known], self.stars[known], self.timestamps[known])
+
+    def shown_in_vain(self, model: Model) -> NDArray[np.float32] | None:
+        """float32 (n_items,): how often each film was shown; None where that was not read, or none was."""
+        if self.shown is None:
+            return None
+        movie_ids, times = self.shown
+        item_idx = model.item_idx(movie_ids)
+        shown = np.zeros(model.hybrid.n_items, np.float32)
+        shown[item_idx[item_idx >= 0]] = times[item_idx >= 0]
+        return shown
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,14 +143,20 @@ class Wish:
 
     filter: MovieFilter = field(default_factory=MovieFilter)
     diversity: float = 0.0
+    novelty: float = 0.0
     exclude: tuple[int, ...] = ()
 
 
-async def taste_of(sessions: Sessions, user_id: int, until: datetime | None = None) -> Taste:
-    """A user's taste as of `until`, so that a later page continues the list that was shown."""
+async def taste_of(
+    sessions: Sessions, user_id: int, until: datetime | None = None, *, shown: bool = False
+) -> Taste:
+    """A user's taste as of `until`, so that a later page continues the list that was shown.
+
+    `shown`: also what they were shown in vain, for lists with diversity; no further statement.
+    """
     async with sessions() as session:
         history = await ratings.history(session, user_id, until)
-        signals = await feedback.signals(session, user_id, until)
+        signals = await feedback.signals(session, user_id, until, shown=shown)
         genres = await members.favorite_genre_names(session, user_id)
     return Taste.of(history, signals, genres)
 
@@ -182,6 +201,8 @@ def recommend(
         allowed=allowed,
         diversity=wish.diversity,
         favorite_genres=taste.favorite_genres,
+        shown=taste.shown_in_vain(model),
+        novelty=wish.novelty,
     )
     ranks = np.arange(after_rank, ranking.item_idx.size)
     ranks = ranks[~np.isin(ranking.item_idx[ranks], skipped)]

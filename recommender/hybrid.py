@@ -187,14 +187,16 @@ class Hybrid:
 
         allowed: bool (n_items,). diversity: 0 to 1, see `rerank.mmr`. The first j of a k-list are the j-list.
         An empty history gives the list by popularity and favourite genres. ValueError for a bad diversity.
-        shown: float32 (n_items,), how often the user was shown each film and let it be; such films sink, at
-        diversity 0 not at all. novelty: by how many deviations of popularity the well-known films sink.
+        shown: float32 (n_items,), how often the user was shown each film and let it be; such films sink.
+        novelty: 0 to 1, by how many deviations of popularity the well-known films sink. At diversity 0 the
+        order is that of the scores, whatever the rest says.
         """
         scores = self.scores(history, favorite_genres)
-        if shown is not None and diversity > 0:
-            scores -= np.float32(FATIGUE) * np.log1p(shown)
-        if novelty:
-            scores -= np.float32(novelty) * self.popularity
+        if diversity > 0:
+            if shown is not None:
+                scores -= np.float32(FATIGUE) * np.log1p(shown)
+            if novelty:
+                scores -= np.float32(novelty) * self.popularity
         return self.ranked(scores, history, k=k, allowed=allowed, diversity=diversity)
 
     def ranked(

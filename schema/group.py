@@ -15,9 +15,10 @@ from schema.context import Context, Info
 from schema.cost import Cost, ListSize
 from schema.errors import CallerError
 from schema.filter import MovieFilterInput
+from schema.list_page import ListPage
 from schema.movie import Movie
 from schema.pagination import page_size
-from schema.recommendation import ListPage, film
+from schema.recommendation import film
 
 FIELD = "groupRecommendations"
 MAX_MEMBERS = 10

@@ -17,9 +17,10 @@ from schema.context import Context, Info
 from schema.cost import Cost, ListSize
 from schema.enum import enum_of
 from schema.errors import CallerError
+from schema.list_page import require_model
 from schema.movie import Genre, Movie
 from schema.pagination import decode_cursor, encode_cursor, moment, of_moment, page_size
-from schema.recommendation import RecommendationEdge, edge, film, require_model
+from schema.recommendation import RecommendationEdge, edge, film
 
 FIELD, SHELF = "home", "shelf"
 MAX_SHELVES = 20

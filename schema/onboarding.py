@@ -12,9 +12,10 @@ from schema.catalog import MovieEdge
 from schema.context import Context, Info
 from schema.cost import Cost
 from schema.errors import CallerError
+from schema.list_page import require_model
 from schema.node import local_id
 from schema.pagination import decode_cursor, encode_cursor, page_size
-from schema.recommendation import film, require_model
+from schema.recommendation import film
 
 FIELD = "onboarding"
 MAX_GENRES = 50

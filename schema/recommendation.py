@@ -1,10 +1,7 @@
 """Recommended films: lists for the viewer, for a visitor's likes, or for nobody in particular."""
 
 import math
-from dataclasses import dataclass
-from datetime import UTC, datetime
-from typing import Annotated, Self
-from uuid import UUID, uuid4
+from typing import Annotated
 
 import strawberry
 from strawberry.relay import PageInfo
@@ -15,11 +12,12 @@ from app.snapshot import MovieFilter
 from schema.context import Context, Info
 from schema.cost import Cost, ListSize
 from schema.enum import enum_of
-from schema.errors import CallerError, ErrorCode
+from schema.errors import CallerError
 from schema.filter import MovieFilterInput
+from schema.list_page import ListPage
 from schema.movie import Movie
 from schema.node import local_id
-from schema.pagination import decode_cursor, encode_cursor, page_size
+from schema.pagination import page_size
 
 FIELD = "recommendations"
 MAX_IDS = 500
@@ -90,46 +88,6 @@ class RecommendationConnection:
     page_info: PageInfo = strawberry.field(description="Where the page ends and whether more follow.")
 
 
-@dataclass(frozen=True, slots=True)
-class ListPage:
-    """Where in which list: its field, its name, its model, the moment its history was read, and the last rank
-    shown."""
-
-    field: str
-    request_id: UUID
-    model_version: str | None
-    shown_at: datetime
-    rank: int
-
-    @classmethod
-    def of(cls, field: str, after: str | None) -> Self:
-        """The page behind a cursor; without one, the beginning of a new list.
-
-        Raises CallerError for a cursor of another field.
-        """
-        if after is None:
-            return cls(field, uuid4(), None, datetime.now(UTC), 0)
-        match decode_cursor(field, after):
-            case (str(request_id), str(version), int(microseconds), int(rank)) if rank > 0:
-                try:
-                    shown_at = datetime.fromtimestamp(microseconds / 1e6, UTC)
-                    return cls(field, UUID(request_id), version, shown_at, rank)
-                except (ValueError, OverflowError, OSError):
-                    pass
-        raise CallerError(f"{field}.after: the cursor is not one of this field's.")
-
-    def cursor(self, model: Model, rank: int) -> str:
-        shown_at = round(self.shown_at.timestamp() * 1e6)
-        return encode_cursor(self.field, (str(self.request_id), model.version, shown_at, rank))
-
-    def model(self, context: Context) -> Model:
-        """The model that the list was begun with, while this process still has it; else the active one."""
-        former = context.served.former
-        if former is not None and former.version == self.model_version:
-            return former
-        return require_model(context)
-
-
 @strawberry.type
 class RecommendationQuery:
     @strawberry.field(
@@ -148,7 +106,17 @@ class RecommendationQuery:
             MovieFilterInput | None, strawberry.argument(description="Only films of this kind.")
         ] = None,
         diversity: Annotated[
-            float | None, strawberry.argument(description="0 (best match first) to 1 (most varied).")
+            float | None,
+            strawberry.argument(
+                description="0 (best match first) to 1 (most varied). Above 0 no franchise or director fills "
+                "the list, and films shown often and never touched sink; at 0 it is by `score` alone."
+            ),
+        ] = None,
+        novelty: Annotated[
+            float | None,
+            strawberry.argument(
+                description="0 to 1 (well-known films sink); without effect where `diversity` is 0."
+            ),
         ] = None,
         likes: Annotated[
             list[strawberry.ID] | None,
@@ -162,7 +130,8 @@ class RecommendationQuery:
         page = ListPage.of(FIELD, after)
         wish = Wish(
             filter=filter.validated(context.snapshot) if filter else MovieFilter(),
-            diversity=valid_diversity(diversity),
+            diversity=valid_share("diversity", diversity),
+            novelty=valid_share("novelty", novelty),
             exclude=movie_ids("exclude", exclude),
         )
         size = page_size(f"{FIELD}.first", first)
@@ -173,7 +142,9 @@ class RecommendationQuery:
         if viewer is None:
             taste = recommendations.taste_for_likes(liked)
         else:
-            taste = await recommendations.taste_of(context.sessions, viewer.id, page.shown_at)
+            taste = await recommendations.taste_of(
+                context.sessions, viewer.id, page.shown_at, shown=wish.diversity > 0
+            )
             if page.rank:
                 rated_since = await ratings.rated_since(context.sessions, [viewer.id], page.shown_at)
         picks = recommendations.recommend(
@@ -189,20 +160,12 @@ class RecommendationQuery:
         return connection(context, model, page, picks)
 
 
-def require_model(context: Context) -> Model:
-    if context.model is None:
-        raise CallerError(
-            "No model is trained yet: the operator runs `marquee train`.", ErrorCode.SERVICE_UNAVAILABLE
-        )
-    return context.model
-
-
-def valid_diversity(diversity: float | None) -> float:
-    if diversity is None:
+def valid_share(argument: str, share: float | None) -> float:
+    if share is None:
         return 0.0
-    if not (math.isfinite(diversity) and 0 <= diversity <= 1):
-        raise CallerError(f"{FIELD}.diversity must be from 0 to 1, not {diversity}.")
-    return diversity
+    if not (math.isfinite(share) and 0 <= share <= 1):
+        raise CallerError(f"{FIELD}.{argument} must be from 0 to 1, not {share}.")
+    return share
 
 
 def movie_ids(argument: str, ids: list[strawberry.ID] | None) -> tuple[int, ...]:

@@ -132,10 +132,12 @@ def test_films_shown_in_vain_sink_but_not_at_diversity_0(model: Hybrid) -> None:
 
 
 def test_novelty_lists_films_that_fewer_know(model: Hybrid) -> None:
-    known = [
-        model.popularity[model.recommend(WESTERNS, k=10, novelty=pull).item_idx].mean() for pull in (0, 0.5)
-    ]
-    assert known[1] < known[0]
+    def known(diversity: float, novelty: float) -> float:
+        found = model.recommend(WESTERNS, k=10, diversity=diversity, novelty=novelty).item_idx
+        return float(model.popularity[found].mean())
+
+    assert known(0.1, 0.5) < known(0.1, 0)
+    assert known(0, 0.5) == known(0, 0)
 
 
 def test_neighbours_share_taste_and_content(model: Hybrid) -> None:

@@ -1,6 +1,7 @@
 """Lists over HTTP, for a member, a visitor's likes and nobody: pages, filters, reasons and refusals."""
 
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
@@ -124,6 +125,65 @@ def test_diversity_spreads_the_genres(ask: Ask, films: list[str]) -> None:
     assert genres(1.0) > genres(0.0)
 
 
+def test_films_shown_often_and_never_touched_sink(ask: Ask, member: Member, films: list[str]) -> None:
+    def page(**variables: Any) -> dict[str, Any]:
+        found: dict[str, Any] = ask("Recommendations", member.token, first=10, **variables)["data"]
+        page: dict[str, Any] = found["recommendations"]
+        return page
+
+    def shown(films: list[str], kind: str = "IMPRESSION", times: int = 60) -> None:
+        events = [
+            {"movieId": film, "kind": kind, "requestId": str(uuid4())} for film in films for _ in range(times)
+        ]
+        assert "errors" not in ask("RecordFeedback", member.token, events=events)
+
+    rate(ask, member, films[:3])
+    varied, plain = page(diversity=0.1), page()
+    first = [edge["node"]["id"] for edge in varied["edges"]]
+    shown(first[:4])
+    shown(first[:2], "CLICK", 1)
+    later = [edge["node"]["id"] for edge in page(diversity=0.1)["edges"]]
+    assert later[:2] == first[:2]
+    assert not set(first[2:4]) & set(later[2:4])
+    # A list that was begun before goes on as it was, and one by score alone knows nothing of it.
+    again = ask("Recommendations", member.token, first=9, diversity=0.1, after=varied["edges"][0]["cursor"])
+    assert listed(again) == first[1:]
+    assert [edge["score"] for edge in page()["edges"]] == [edge["score"] for edge in plain["edges"]]
+
+
+def test_a_list_seen_twice_shows_its_films_once(ask: Ask, member: Member, films: list[str]) -> None:
+    rate(ask, member, films[:3])
+    body = ask("Recommendations", member.token, first=10, diversity=0.1)
+    page = body["data"]["recommendations"]
+    top = listed(body)[0]
+    event = {"movieId": top, "kind": "IMPRESSION", "requestId": page["requestId"]}
+    ask("RecordFeedback", member.token, events=[event])
+
+    def score() -> float:
+        edges = ask("Recommendations", member.token, first=50, diversity=0.1)["data"]["recommendations"][
+            "edges"
+        ]
+        return float(next(edge["score"] for edge in edges if edge["node"]["id"] == top))
+
+    once = score()
+    assert once < page["edges"][0]["score"]
+    ask("RecordFeedback", member.token, events=[event] * 20)
+    assert score() == once
+
+
+def test_novelty_brings_films_that_fewer_have_rated(ask: Ask, films: list[str]) -> None:
+    query = """query ($likes: [ID!], $diversity: Float, $novelty: Float) {
+      recommendations(first: 20, likes: $likes, diversity: $diversity, novelty: $novelty) {
+        edges { node { ratingCount } } } }"""
+
+    def ratings(**variables: float) -> int:
+        edges = ask(query, None, likes=films[:2], **variables)["data"]["recommendations"]["edges"]
+        return sum(edge["node"]["ratingCount"] for edge in edges)
+
+    assert ratings(diversity=0.1, novelty=0.8) < ratings(diversity=0.1)
+    assert ratings(diversity=0, novelty=0.8) == ratings()
+
+
 def test_a_film_tells_how_well_it_fits_the_viewer(ask: Ask, member: Member, films: list[str]) -> None:
     assert ask("Movie", id=films[0])["data"]["movie"]["viewerMatch"] is None
     rate(ask, member, films[1:4])
@@ -138,6 +198,7 @@ def test_a_film_tells_how_well_it_fits_the_viewer(ask: Ask, member: Member, film
         ({"first": 0}, "first"),
         ({"first": 101}, "first"),
         ({"first": 10, "diversity": 1.5}, "diversity"),
+        ({"first": 10, "diversity": -0.1}, "diversity"),
         ({"first": 10, "after": "bm8"}, "cursor"),
         ({"first": 10, "likes": ["no id"]}, "likes"),
         ({"first": 10, "likes": ["TW92aWU6OTk5OTk5OTk5"]}, "likes"),

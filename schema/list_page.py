@@ -1,0 +1,59 @@
+"""Where a page of recommended films stands, and in which list."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Self
+from uuid import UUID, uuid4
+
+from app.recommendations import Model
+from schema.context import Context
+from schema.errors import CallerError, ErrorCode
+from schema.pagination import decode_cursor, encode_cursor
+
+
+@dataclass(frozen=True, slots=True)
+class ListPage:
+    """Where in which list: its field, its name, its model, the moment its history was read, and the last rank
+    shown."""
+
+    field: str
+    request_id: UUID
+    model_version: str | None
+    shown_at: datetime
+    rank: int
+
+    @classmethod
+    def of(cls, field: str, after: str | None) -> Self:
+        """The page behind a cursor; without one, the beginning of a new list.
+
+        Raises CallerError for a cursor of another field.
+        """
+        if after is None:
+            return cls(field, uuid4(), None, datetime.now(UTC), 0)
+        match decode_cursor(field, after):
+            case (str(request_id), str(version), int(microseconds), int(rank)) if rank > 0:
+                try:
+                    shown_at = datetime.fromtimestamp(microseconds / 1e6, UTC)
+                    return cls(field, UUID(request_id), version, shown_at, rank)
+                except (ValueError, OverflowError, OSError):
+                    pass
+        raise CallerError(f"{field}.after: the cursor is not one of this field's.")
+
+    def cursor(self, model: Model, rank: int) -> str:
+        shown_at = round(self.shown_at.timestamp() * 1e6)
+        return encode_cursor(self.field, (str(self.request_id), model.version, shown_at, rank))
+
+    def model(self, context: Context) -> Model:
+        """The model that the list was begun with, while this process still has it; else the active one."""
+        former = context.served.former
+        if former is not None and former.version == self.model_version:
+            return former
+        return require_model(context)
+
+
+def require_model(context: Context) -> Model:
+    if context.model is None:
+        raise CallerError(
+            "No model is trained yet: the operator runs `marquee train`.", ErrorCode.SERVICE_UNAVAILABLE
+        )
+    return context.model
