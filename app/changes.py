@@ -29,6 +29,7 @@ class Topic(StrEnum):
 
     TASTE = "marquee_taste"  # of the user: ratings, favourite genres, events that count
     SESSION = "marquee_session"  # ended, or gone with its user
+    TRAINING = "marquee_training"  # of the job: how far it is
 
 
 class Changes:

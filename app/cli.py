@@ -193,7 +193,7 @@ def train(
 
     with database() as (settings, url), terminal.progress("Training") as progress:
         try:
-            version = training.train(url, settings.models, progress)
+            version = training.train(url, settings.models, progress, kept_models=settings.kept_models)
         except training.NothingToTrainOn as error:
             raise terminal.fail(str(error)) from None
     show({"version": version} if json else f"Model {version} is active.", json=json)

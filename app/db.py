@@ -52,3 +52,8 @@ def leave_out_rows(context: ExceptionContext) -> None:
 
 def sessionmaker(engine: AsyncEngine) -> Sessions:
     return async_sessionmaker(engine, expire_on_commit=False)
+
+
+def address_of(sessions: Sessions) -> str:
+    """Where they connect to, as libpq reads it."""
+    return psycopg_url(sessions.kw["bind"].url.render_as_string(hide_password=False))

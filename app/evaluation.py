@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from app.terminal import Progress
-from app.training import read_films, read_interactions
+from app.training_data import read_films, read_interactions
 from recommender import contest, peers
 from recommender.baselines import damped_means
 from recommender.config import Config

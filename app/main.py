@@ -16,7 +16,7 @@ from starlette.responses import JSONResponse
 from starlette.routing import BaseRoute, Route, WebSocketRoute
 from starlette.types import ASGIApp
 
-from app import browsers, graphiql, live, terminal
+from app import browsers, graphiql, live, terminal, training_worker
 from app.changes import Changes
 from app.connections import protocol
 from app.db import Sessions, create_engine, sessionmaker
@@ -69,6 +69,7 @@ def create_app(settings: Settings, database_url: str) -> Starlette:
         tasks = [
             asyncio.create_task(following.follow(settings.poll_seconds)),
             asyncio.create_task(changes.follow()),
+            asyncio.create_task(training_worker.follow(sessions, settings, database_url)),
         ]
         try:
             yield State(settings=settings, sessions=sessions, live=following, changes=changes, rates=rates)

@@ -1,9 +1,9 @@
 """Who runs the service: members with a role above USER."""
 
-from sqlalchemy import func, insert, update
+from sqlalchemy import func, insert, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 
-from app import accounts, passwords
+from app import accounts, passwords, privacy
 from app.account_tables import AuditEntry
 from app.accounts import Role
 from app.db import Sessions
@@ -47,3 +47,14 @@ async def set_role(sessions: Sessions, username: str, role: Role) -> str:
     if found is None:
         raise UnknownMember("There is no member of this name who can sign in.")
     return found
+
+
+async def delete_member(sessions: Sessions, username: str) -> int:
+    """Delete a member, also one that came with a data set; gives the id they had. Raises UnknownMember."""
+    user_id = None
+    if accounts.USERNAME.fullmatch(username):
+        async with sessions() as session:
+            user_id = await session.scalar(select(User.id).where(accounts.named(username)))
+    if user_id is None or await privacy.delete_member(sessions, user_id) is None:
+        raise UnknownMember("There is no member of this name.")
+    return user_id

@@ -21,7 +21,7 @@ def prepare(settings: Settings, database_url: str) -> None:
             bundled.load_bundled(database_url, progress)
     if not training.has_active_model(database_url, settings.models):
         with told("Training the first model") as progress:
-            training.train(database_url, settings.models, progress)
+            training.train(database_url, settings.models, progress, kept_models=settings.kept_models)
     if settings.database_url is None:
         make_demo_account(database_url)
         terminal.console.print(f"Demo account: {DEMO_USERNAME} / {DEMO_PASSWORD}")

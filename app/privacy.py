@@ -10,6 +10,7 @@ from pydantic.alias_generators import to_camel
 from pydantic_core import to_jsonable_python
 from sqlalchemy import ColumnElement, FromClause, LargeBinary, Select, delete, func, or_, select, text, update
 
+from app import training_tables  # noqa: F401 - what refers to members is told of, wherever it stands
 from app.account_tables import AuditEntry
 from app.db import Sessions
 from app.tables import Base, Movie, MovieStats, Rating, User

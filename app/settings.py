@@ -56,6 +56,12 @@ class Settings(BaseSettings):
     poll_seconds: PositiveFloat = Field(
         0.5, description="how often a process looks for a newly activated model or changed films"
     )
+    kept_models: NonNegativeInt = Field(
+        3, description="trained models whose files are kept besides the active one, to go back to"
+    )
+    training_stale_seconds: PositiveFloat = Field(
+        30.0, description="after which a training without a sign of life is taken over by another process"
+    )
     cache_seconds: NonNegativeInt = Field(
         60, description="how long shared caches may keep a signed-out answer to a GET; `0` is not at all"
     )

@@ -282,7 +282,8 @@ class Feedback(Base):
 class ModelVersion(Base):
     __tablename__ = "model_versions"
     __table_args__ = (
-        one_of("status", "READY", "ACTIVE", "RETIRED"),
+        one_of("status", "READY", "ACTIVE", "RETIRED", "REMOVED"),
+        Index(None, "trained_at", "version"),
         Index(
             "model_versions_one_active_idx",
             "status",
@@ -295,7 +296,8 @@ class ModelVersion(Base):
     status: Mapped[str]
     dataset_version: Mapped[str]
     metrics: Mapped[dict[str, Any]]
-    trained_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    trained_at: Mapped[datetime] = mapped_column(server_default=func.now())  # when the ratings were read
+    retired_at: Mapped[datetime | None]
 
 
 class DatasetVersion(Base):

@@ -5,7 +5,7 @@ import os
 from alembic import context
 from sqlalchemy import Connection, create_engine, pool, text
 
-from app import account_tables  # noqa: F401 - its tables are compared too
+from app import account_tables, training_tables  # noqa: F401 - their tables are compared too
 from app.db import sqlalchemy_url
 from app.tables import Base
 

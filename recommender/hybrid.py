@@ -102,16 +102,17 @@ class Hybrid:
         encoder = ContentEncoder.fit(films, rng=rng)
         content = encoder.transform(films)
         popular = popularity(interactions, films.vote_count)
-        blend, placement, metrics = blend_fit.fit(interactions, content, popular, config, rng, progress)
+        blend, placement, reached = blend_fit.fit(interactions, content, popular, config, rng, progress)
+        figures: dict[str, Any] = {name: asdict(estimate) for name, estimate in reached.items()}
         stars, match = None, None
         if interactions.nnz:
             stars, match, judged = calibration.fit_judge(
                 interactions, content, rng=rng, progress=lambda fraction: progress("stars", fraction)
             )
-            metrics |= judged
+            figures |= judged
         counts = {name: getattr(interactions, name) for name in ("n_users", "n_items", "nnz")}
         return cls(
-            manifest={"config": asdict(config), "metrics": metrics, **counts},
+            manifest={"config": asdict(config), "metrics": figures, **counts},
             item_ids=interactions.item_ids,
             content_vectors=content,
             encoder=encoder,

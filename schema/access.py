@@ -78,10 +78,10 @@ def requires(role: Role, scope: Scope | None = None, *, members_only: bool = Fal
     return [Requires(role, None if members_only else scope or SCOPES[role])]
 
 
-async def may(context: Context, role: Role) -> bool:
-    """Whether who asks has the role: for what is not given to others, but not refused either."""
+async def may(context: Context, role: Role, scope: Scope | None = None) -> bool:
+    """Whether who asks has the role or the scope: for what is not given to others, but not refused either."""
     try:
-        await Requires(role, None).admit(context)
+        await Requires(role, scope).admit(context)
     except CallerError:
         return False
     return True

@@ -6,10 +6,12 @@ from schema.account import AccountMutation
 from schema.api_key import ApiKeyMutation
 from schema.feedback import FeedbackMutation
 from schema.imports import ImportMutation
+from schema.model import ModelMutation
 from schema.operators import OperatorMutation
 from schema.privacy import PrivacyMutation
 from schema.rating import RatingMutation
 from schema.sign_in import SessionMutation
+from schema.training import TrainingMutation
 
 
 @strawberry.type(description="All that can be changed. Each field's result names its expected outcomes.")
@@ -22,5 +24,7 @@ class Mutation(
     ImportMutation,
     OperatorMutation,
     ApiKeyMutation,
+    TrainingMutation,
+    ModelMutation,
 ):
     pass

@@ -6,6 +6,7 @@ from schema.api_key import ApiKeyQuery
 from schema.catalog import CatalogQuery
 from schema.group import GroupQuery
 from schema.home import HomeQuery
+from schema.model import ModelQuery
 from schema.onboarding import OnboardingQuery
 from schema.operators import OperatorQuery
 from schema.privacy import PrivacyQuery
@@ -24,5 +25,6 @@ class Query(
     PrivacyQuery,
     OperatorQuery,
     ApiKeyQuery,
+    ModelQuery,
 ):
     pass

@@ -4,14 +4,20 @@ import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import aclosing, suppress
 from datetime import UTC, datetime
+from typing import Annotated
 
 import strawberry
 
-from app import accounts
+from app import accounts, training_jobs
 from app.changes import Topic
+from app.training_jobs import Job
+from schema.access import requires
 from schema.context import Info
 from schema.cost import Cost
+from schema.errors import CallerError
+from schema.node import local_id
 from schema.recommendation import RecommendationQuery
+from schema.training import TrainingProgress
 
 LATE_SECONDS = 0.05  # a timer may fire a moment before the token has expired
 
@@ -60,3 +66,25 @@ class Subscription:
             await anext(changes)
             async for _ in changes:
                 yield RecommendationsChanged(changed_at=datetime.now(UTC))
+
+    @strawberry.subscription(
+        directives=[Cost(weight=20)],
+        description="How far a training is, at once and then each time that it has come further. It ends "
+        "with the training.",
+        extensions=requires(accounts.Role.ADMIN, members_only=True),
+    )
+    async def training_progress(
+        self, info: Info, job_id: Annotated[strawberry.ID, strawberry.argument(description="The training.")]
+    ) -> AsyncGenerator[TrainingProgress]:
+        key = local_id(job_id, "TrainingJob", "jobId")
+        told: Job | None = None
+        async with aclosing(while_signed_in(info, (Topic.TRAINING, str(key)))) as changes:
+            async for _ in changes:
+                job = await training_jobs.job(info.context.sessions, key)
+                if job is None:
+                    raise CallerError("jobId is not the id of a training that was asked for.")
+                if job != told:
+                    yield TrainingProgress.of(job)
+                if job.status in training_jobs.ENDED:
+                    return
+                told = job

@@ -153,7 +153,7 @@ def seeded_template(postgres_url: str, run_folder: Path, model_dir: Path) -> str
         migrate.upgrade(database_url)
         load_bundled(database_url)
         keep_a_quarter(database_url)
-        training.train(database_url, model_dir, lambda _stage, _fraction: None)
+        training.train(database_url, model_dir, lambda _stage, _fraction: None, kept_models=3)
 
     return made_once(postgres_url, run_folder, "seeded", make)
 

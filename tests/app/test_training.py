@@ -11,7 +11,7 @@ import httpx
 import psycopg
 import pytest
 
-from app import training
+from app import training, training_data
 from tests.conftest import ROOT, StartServer
 
 VERSION = "{ recommendations(first: 1) { modelVersion } }"
@@ -34,7 +34,7 @@ def test_a_running_service_takes_up_a_new_model(
         return version
 
     former = served()
-    fresh = training.train(seeded_database_url, model_dir, lambda _stage, _fraction: None)
+    fresh = training.train(seeded_database_url, model_dir, lambda _stage, _fraction: None, kept_models=3)
     assert fresh != former
     deadline = time.monotonic() + 20
     while served() != fresh:
@@ -51,7 +51,8 @@ def test_a_killed_training_leaves_the_former_model(
     script = (
         "import sys; from pathlib import Path; from app import training\n"
         "log = open(sys.argv[3], 'w', buffering=1)\n"
-        "training.train(sys.argv[1], Path(sys.argv[2]), lambda stage, _: print(stage, file=log))\n"
+        "tell = lambda stage, _: print(stage, file=log)\n"
+        "training.train(sys.argv[1], Path(sys.argv[2]), tell, kept_models=3)\n"
     )
     process = subprocess.Popen(
         [sys.executable, "-c", script, seeded_database_url, str(model_dir), str(stages)], cwd=ROOT
@@ -72,7 +73,7 @@ def test_a_killed_training_leaves_the_former_model(
 
 def test_nothing_to_train_on_is_said(database_url: str, tmp_path: Path) -> None:
     with pytest.raises(training.NothingToTrainOn, match="seed"):
-        training.train(database_url, tmp_path, lambda _stage, _fraction: None)
+        training.train(database_url, tmp_path, lambda _stage, _fraction: None, kept_models=3)
     assert versions(database_url) == []
 
 
@@ -83,7 +84,7 @@ def test_films_without_ratings_train_all_the_same(database_url: str, tmp_path: P
             "INSERT INTO movies (title, year, overview) SELECT 'Film ' || n, 1950 + n, 'A story of ' || n "
             "FROM generate_series(1, 40) AS n"
         )
-    version = training.train(database_url, tmp_path, lambda _stage, _fraction: None)
+    version = training.train(database_url, tmp_path, lambda _stage, _fraction: None, kept_models=3)
     assert versions(database_url) == [(version, "ACTIVE")]
 
 
@@ -95,7 +96,7 @@ def test_simulated_members_teach_only_until_real_ones_are_there(database_url: st
             "INSERT INTO ratings (user_id, movie_id, half_stars) "
             "SELECT users.id, movies.id, 8 FROM users, movies"
         )
-        films = training.read_films(connection)
+        films = training_data.read_films(connection)
 
         def learnt(simulated: bool, name: str) -> tuple[int, str]:
             connection.execute(
@@ -103,8 +104,8 @@ def test_simulated_members_teach_only_until_real_ones_are_there(database_url: st
                 "VALUES (%s, %s, 3, 1, 3)",
                 (name, simulated),
             )
-            interactions = training.read_interactions(connection, films.item_ids)
-            return interactions.nnz, training.dataset_version(connection, interactions)
+            interactions = training_data.read_interactions(connection, films.item_ids)
+            return interactions.nnz, training_data.dataset_version(connection, interactions)
 
         assert learnt(True, "simulated-1") == (6, "simulated-1@6")
         assert learnt(False, "real-1") == (3, "real-1@3")

@@ -10,6 +10,7 @@ from recommender.config import Config
 from recommender.content import Films
 from recommender.hybrid import Hybrid
 from recommender.interactions import History, Interactions
+from recommender.metrics import Estimate
 from recommender.popularity import FLOOR, HALF_LIFE, freshness, popularity
 
 USUAL_WEIGHTS = np.array([USUAL[part] for part in range(3)], np.float32).T
@@ -17,7 +18,7 @@ CANDIDATES = np.concatenate((np.array(MIXTURES, np.float32), USUAL_WEIGHTS))
 AT = 3  # the length that is looked at
 
 
-def _chosen(means: dict[int, float]) -> tuple[np.ndarray, dict[str, float]]:
+def _chosen(means: dict[int, float]) -> tuple[np.ndarray, dict[str, Estimate]]:
     """The weights when candidates reach these means, all others .2; -1 is the usual one at that length."""
     rng = np.random.default_rng(0)
     users = rng.standard_normal((400, 1)) * 0.1
@@ -36,14 +37,16 @@ def test_other_weights_must_be_clearly_better_than_the_usual_ones() -> None:
     assert np.array_equal(_chosen({-1: 0.3, 8: 0.302})[0], USUAL_WEIGHTS[AT])
     weights, figures = _chosen({-1: 0.3, 8: 0.4})
     assert np.array_equal(weights, CANDIDATES[8])
-    assert figures["ndcg@20_of_blend_at_11"] == pytest.approx(0.4, abs=0.03)
+    reached = figures["ndcg@20_of_blend_at_11"]
+    assert reached.value == pytest.approx(0.4, abs=0.03)
+    assert reached.low < reached.value < reached.high
 
 
 @pytest.mark.parametrize("part", [FACTORS, ITEMS, POPULARITY])
 def test_a_part_that_is_better_alone_is_never_lost_to_the_blend(part: int) -> None:
     weights, figures = _chosen({-1: 0.3, part: 0.31})
-    best_part = max(figures[f"ndcg@20_of_{name}_at_11"] for name in ("factors", "items", "popularity"))
-    assert figures["ndcg@20_of_blend_at_11"] >= best_part
+    best_part = max(figures[f"ndcg@20_of_{name}_at_11"].value for name in ("factors", "items", "popularity"))
+    assert figures["ndcg@20_of_blend_at_11"].value >= best_part
     assert np.array_equal(weights, np.eye(3)[part])
 
 

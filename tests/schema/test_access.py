@@ -39,6 +39,7 @@ from app.db import Sessions, create_engine, sessionmaker
 from app.live import Served
 from app.settings import Settings
 from app.throttle import Client
+from app.training_tables import TrainingJob
 from schema import schema
 from schema.context import Context
 from schema.errors import PresentErrors
@@ -55,12 +56,14 @@ ADMIN_LOOKS = frozenset({"ADMIN", "key READ"})
 ADMIN_MEMBERS = frozenset({"ADMIN"})
 
 ROOTS = {
+    "Query.activeModel": ADMIN_LOOKS,
     "Query.apiKeys": ADMIN_MEMBERS,
     "Query.auditLog": ADMINS,
     "Query.exportMyData": MEMBERS,
     "Query.genres": ANYONE,
     "Query.groupRecommendations": MEMBERS,
     "Query.home": ANYONE,
+    "Query.models": ADMIN_LOOKS,
     "Query.movie": ANYONE,
     "Query.movies": ANYONE,
     "Query.node": ANYONE,
@@ -69,8 +72,10 @@ ROOTS = {
     "Query.recommendations": ANYONE,
     "Query.search": ANYONE,
     "Query.viewer": ANYONE,
+    "Mutation.activateModel": ADMINS,
     "Mutation.createApiKey": ADMIN_MEMBERS,
     "Mutation.deleteAccount": MEMBERS,
+    "Mutation.deleteUser": ADMINS,
     "Mutation.endSession": MEMBERS,
     "Mutation.importRatings": MEMBERS,
     "Mutation.logIn": ANYONE,
@@ -84,16 +89,20 @@ ROOTS = {
     "Mutation.setFavoriteGenres": MEMBERS,
     "Mutation.setRole": ADMIN_MEMBERS,
     "Mutation.signUp": ANYONE,
+    "Mutation.trainModel": ADMINS,
     "Subscription.recommendationsChanged": MEMBERS,
+    "Subscription.trainingProgress": ADMIN_MEMBERS,
 }
 # Who finds an object of another member (or of nobody) by its id; the others are given null.
 NODES = {
     "ApiKey": ADMIN_MEMBERS,
     "Genre": ANYONE,
+    "Model": ADMIN_LOOKS,
     "Movie": ANYONE,
     "Person": ANYONE,
     "Rating": frozenset[str](),
     "Session": frozenset[str](),
+    "TrainingJob": ADMIN_LOOKS,
     "Shelf": None,  # a page of lists, made anew for whoever asks
     "User": frozenset[str](),
 }
@@ -154,6 +163,9 @@ async def world(database_url: str) -> AsyncIterator[World]:
         for user in users:
             seen = {"user_id": user["id"], "movie_id": 2, "kind": "WATCHLIST"}
             await session.execute(insert(tables.Feedback).values(**seen, occurred_at=func.now()))
+        trained = {"version": "v1", "status": "READY", "dataset_version": "own@0", "metrics": {}}
+        await session.execute(insert(tables.ModelVersion).values(trained))
+        await session.execute(insert(TrainingJob).values(status="FAILED"))
         members = {user["username"]: (await member(session, user)) for user in users}
 
     def signed_in(name: str) -> Callable[[], Any]:
@@ -253,10 +265,12 @@ async def test_every_node_as_every_role(world: World) -> None:
     keys = {
         "ApiKey": world.key_id,
         "Genre": 1,
+        "Model": "v1",
         "Movie": 1,
         "Person": 1,
         "Rating": f"{world.other.id}.1",
         "Session": world.other.session_id,
+        "TrainingJob": 1,
         "User": world.other.id,
     }
     for (name, key), actor in product(keys.items(), ACTORS):
@@ -323,7 +337,12 @@ def value_of(type_: Any, name: str) -> str:
     if isinstance(type_, GraphQLEnumType):
         return str(next(iter(type_.values)))
     if type_.name == "ID":
-        subject = {"sessionId": "Session", "apiKeyId": "ApiKey", "genreIds": "Genre"}.get(name, "Movie")
+        subject = {
+            "sessionId": "Session",
+            "jobId": "TrainingJob",
+            "apiKeyId": "ApiKey",
+            "genreIds": "Genre",
+        }.get(name, "Movie")
         return f'"{global_id(subject, 1 if name in ("id", "ids") else 999_999)}"'
     return {"Int": "1", "Float": "1", "Boolean": "true", "DateTime": '"2030-01-01T00:00:00Z"'}.get(
         type_.name, '"unknown"'

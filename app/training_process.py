@@ -1,0 +1,55 @@
+"""The process that trains for a service: `python -m app.training_process`, with its order on standard input.
+
+It tells its progress as lines of JSON on standard output. Standard input stays open as long as the service
+wants the model: when that ends, however the service ends, so does this process.
+"""
+
+import json
+import os
+import sys
+import threading
+from contextlib import suppress
+from pathlib import Path
+
+import psycopg
+
+NICENESS = 10  # whoever asks for a list comes first
+REFUSED = 3  # exit status: it would go no better a second time
+
+
+def main() -> int:
+    order = json.loads(sys.stdin.readline())
+    threading.Thread(target=end_with_the_service, daemon=True).start()
+    with suppress(OSError):
+        os.nice(NICENESS)
+    from app import training, training_jobs  # noqa: PLC0415 - after the order: they take seconds to load
+
+    def conclude(connection: psycopg.Connection, version: str) -> None:
+        training_jobs.finish(connection, order["job_id"], order["claim"], version)
+
+    try:
+        training.train(
+            order["database_url"],
+            Path(order["models"]),
+            lambda stage, fraction: tell(stage=stage, fraction=float(fraction)),
+            kept_models=order["kept_models"],
+            conclude=conclude,
+        )
+    except training.NothingToTrainOn as error:
+        tell(refused=str(error))
+        return REFUSED
+    return 0
+
+
+def tell(**what: str | float) -> None:
+    print(json.dumps(what), flush=True)  # noqa: T201 - it is read by the service
+
+
+def end_with_the_service() -> None:
+    while os.read(sys.stdin.fileno(), 1):
+        pass
+    os._exit(1)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
