@@ -20,6 +20,7 @@ from app.rating_tables import Scale, column
 from app.terminal import Progress
 from recommender import artifact
 from recommender.batch import recommend_all
+from recommender.checkpoint import Checkpoint
 from recommender.config import Config
 from recommender.content import Films
 from recommender.hybrid import Hybrid
@@ -111,10 +112,12 @@ def read_settings(path: Path) -> Config:
 def train(data: DataSet, out: Path, config: Config, progress: Progress) -> Hybrid:
     """Fit on all ratings and write the model, whole or not at all, in the place of a model that is there.
 
-    Raises SourceError when something else is at `out`.
+    What is fitted so far lies in a hidden folder beside `out` until the model is written: the same training,
+    begun again after it was killed, goes on from there. Raises SourceError when something else is at `out`.
     """
     check_model_folder(out)
-    model = Hybrid.fit(data.interactions, data.films, config, progress)
+    checkpoint = Checkpoint(out.with_name(f".{out.name}.checkpoint"))
+    model = Hybrid.fit(data.interactions, data.films, config, progress, checkpoint)
     model = dataclasses.replace(model, manifest={**model.manifest, "scale": data.scale})
     progress("writing", 0.0)
     former = out.with_name(f".{out.name}.{uuid4().hex}")
@@ -127,6 +130,8 @@ def train(data: DataSet, out: Path, config: Config, progress: Progress) -> Hybri
             former.rename(out)
         raise
     shutil.rmtree(former, ignore_errors=True)
+    if checkpoint.folder is not None:
+        shutil.rmtree(checkpoint.folder, ignore_errors=True)
     return model
 
 

@@ -9,6 +9,7 @@ from scipy import sparse
 
 from recommender import ials, metrics
 from recommender.blend import FACTORS, ITEMS, KNOTS, POPULARITY, Blend
+from recommender.checkpoint import NOTHING_KEPT, Checkpoint
 from recommender.config import Config
 from recommender.edlae import ItemWeights
 from recommender.fold_in import FactorModel, graded
@@ -45,14 +46,15 @@ def fit(
     config: Config,
     rng: np.random.Generator,
     progress: Progress,
+    checkpoint: Checkpoint = NOTHING_KEPT,
 ) -> tuple[Blend, Placement, dict[str, Estimate]]:
     """The blend of all ratings, and what each part and the blend reached on held-out users, as NDCG@20.
 
     The figures are a little below the model's, which learns from more users and for longer.
     """
-    weights, figures = _weights(interactions, content, popularity, config, rng, progress)
+    weights, figures = _weights(interactions, content, popularity, config, rng, progress, checkpoint)
     factor_model, placement = fit_factors(
-        interactions, content, config, rng, lambda done: progress("factors", done)
+        interactions, content, config, rng, lambda done: progress("factors", done), checkpoint
     )
     progress("item weights", 0.0)
     items = fit_items(interactions, content, config)
@@ -65,6 +67,7 @@ def fit_factors(
     config: Config,
     rng: np.random.Generator,
     progress: Callable[[float], None],
+    checkpoint: Checkpoint = NOTHING_KEPT,
 ) -> tuple[FactorModel, Placement]:
     """iALS over the films that have ratings, then each film drawn to where its content puts it."""
     counts = np.bincount(interactions.user_items.indices, minlength=interactions.n_items)
@@ -83,6 +86,7 @@ def fit_factors(
         iterations=config.iterations,
         rng=rng,
         progress=progress,
+        checkpoint=checkpoint,
         **scales,
     )
     placement = Placement.fit(content[rated], fitted, counts[rated])
@@ -127,6 +131,7 @@ def _weights(
     config: Config,
     rng: np.random.Generator,
     progress: Progress,
+    checkpoint: Checkpoint,
 ) -> tuple[Floats, dict[str, Estimate]]:
     """float32 (n_knots, 3), and figures."""
     usual = np.array([USUAL[part] for part in (FACTORS, ITEMS, POPULARITY)], np.float32).T
@@ -139,7 +144,7 @@ def _weights(
     # Half as long: how the parts compare shows well before the last digit does.
     shorter = replace(config, iterations=max(1, config.iterations // 2))
     factor_model, _ = fit_factors(
-        learnt_from, content, shorter, rng, lambda done: progress("weighing: factors", done)
+        learnt_from, content, shorter, rng, lambda done: progress("weighing: factors", done), checkpoint
     )
     items = fit_items(learnt_from, content, config)
     blend = Blend(factor_model, items, popularity, usual)

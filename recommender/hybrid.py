@@ -8,10 +8,12 @@ from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
+from threadpoolctl import threadpool_limits
 
 from recommender import artifact, calibration, explain
 from recommender.blend import Blend
 from recommender.calibration import Judgement, MatchModel
+from recommender.checkpoint import NOTHING_KEPT, Checkpoint
 from recommender.config import Config
 from recommender.content import ContentEncoder, Films
 from recommender.explain import Reason, Traits
@@ -88,10 +90,12 @@ class Hybrid:
         films: Films,
         config: Config = DEFAULTS,
         progress: Progress = lambda _stage, _fraction: None,
+        checkpoint: Checkpoint = NOTHING_KEPT,
     ) -> Self:
         """Train on all ratings; `films` describes interactions.item_ids one by one (else ValueError).
 
-        The same input and config give the same model, whatever the number of threads.
+        The same input and config give the same model, whatever the number of threads, and whether it was
+        fitted in one go or went on from `checkpoint`.
         """
         from recommender import blend_fit  # noqa: PLC0415 - numba, which serving never loads
 
@@ -102,14 +106,17 @@ class Hybrid:
         encoder = ContentEncoder.fit(films, rng=rng)
         content = encoder.transform(films)
         popular = popularity(interactions, films.vote_count)
-        blend, placement, reached = blend_fit.fit(interactions, content, popular, config, rng, progress)
-        figures: dict[str, Any] = {name: asdict(estimate) for name, estimate in reached.items()}
         stars, match = None, None
-        if interactions.nnz:
-            stars, match, judged = calibration.fit_judge(
-                interactions, content, rng=rng, progress=lambda fraction: progress("stars", fraction)
+        with threadpool_limits(limits=1, user_api="blas"):  # two threads would add in another order
+            blend, placement, reached = blend_fit.fit(
+                interactions, content, popular, config, rng, progress, checkpoint
             )
-            figures |= judged
+            figures: dict[str, Any] = {name: asdict(estimate) for name, estimate in reached.items()}
+            if interactions.nnz:
+                stars, match, judged = calibration.fit_judge(
+                    interactions, content, rng=rng, progress=lambda fraction: progress("stars", fraction)
+                )
+                figures |= judged
         counts = {name: getattr(interactions, name) for name in ("n_users", "n_items", "nnz")}
         return cls(
             manifest={"config": asdict(config), "metrics": figures, **counts},

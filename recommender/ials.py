@@ -21,6 +21,7 @@ from scipy import sparse
 from scipy.sparse.linalg import svds
 from threadpoolctl import threadpool_limits
 
+from recommender.checkpoint import NOTHING_KEPT, Checkpoint, Reached
 from recommender.fold_in import frequency_scaled
 
 Floats = npt.NDArray[np.float32]
@@ -52,20 +53,30 @@ def fit(
     iterations: int,
     rng: np.random.Generator,
     progress: Callable[[float], None] = lambda _fraction: None,
+    checkpoint: Checkpoint = NOTHING_KEPT,
 ) -> tuple[Floats, Floats]:
     """User factors float32 (n_users, factors) and item factors float32 (n_items, factors).
 
     `user_items`, csr float32 (n_users, n_items), holds the targets p. One state of `rng` gives one result, to
     the last bit, whatever the number of threads: a row is solved by one thread, with BLAS pinned to one.
+    Each whole iteration is kept in `checkpoint`; a fit that finds itself there goes on, to the same result.
+    `progress` is told after each, and of what is found.
     """
     n_users, n_items = user_items.shape
     item_users = user_items.T.tocsr()
     user_factors = np.zeros((n_users, factors), np.float32)
     item_factors = (rng.standard_normal((n_items, factors)) * (0.1 / np.sqrt(factors))).astype(np.float32)
+    scales = {"regularization": regularization, "alpha0": alpha0}
+    name = checkpoint.name(item_factors, user_items, iterations=iterations, **scales)
+    done = 0
+    if (found := checkpoint.reached(name)) is not None:
+        done, user_factors, item_factors = found
+        progress(done / iterations)
     with threadpool_limits(limits=1, user_api="blas"):
-        for iteration in range(iterations):
-            user_factors = half_step(user_items, item_factors, regularization=regularization, alpha0=alpha0)
-            item_factors = half_step(item_users, user_factors, regularization=regularization, alpha0=alpha0)
+        for iteration in range(done, iterations):
+            user_factors = half_step(user_items, item_factors, **scales)
+            item_factors = half_step(item_users, user_factors, **scales)
+            checkpoint.keep(name, Reached(iteration + 1, user_factors, item_factors))
             progress((iteration + 1) / iterations)
     return user_factors, item_factors
 

@@ -1,5 +1,11 @@
 """`marquee train --data`, `recommend` and `predict`: files in, files out, no database."""
 
+import filecmp
+import os
+import shutil
+import subprocess
+import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -61,6 +67,30 @@ def histories(tmp_path: Path) -> Path:
     even = [f"1002,{film},5.0" for film in range(2, 18, 2)] + ["1002,1,1.0"]
     file.write_text("\n".join(["user_id,movie_id,rating", *odd, *even, "1003,9999,4.0"]))
     return file
+
+
+def test_a_killed_training_goes_on_to_the_very_same_model(data: Path, tmp_path: Path) -> None:
+    settings, out = tmp_path / "settings.toml", tmp_path / "model"
+    settings.write_text("factors = 16\niterations = 200\n")
+    arguments = ["train", "--data", str(data), "--out", str(out), "--settings", str(settings)]
+    process = subprocess.Popen(
+        [sys.executable, "-c", "from app.cli import main; main()", *arguments],
+        env={**os.environ, "NUMBA_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "2"},
+    )
+    kept = tmp_path / ".model.checkpoint"
+    while not list(kept.glob("*.npz")):
+        assert process.poll() is None
+        time.sleep(0.01)
+    process.kill()
+    process.wait(30)
+    assert not out.exists()
+    succeed(*arguments)
+    assert not kept.exists()
+    shutil.move(out, tmp_path / "resumed")
+    succeed(*arguments)
+    files = sorted(path.name for path in out.iterdir())
+    assert files == sorted(path.name for path in (tmp_path / "resumed").iterdir())
+    assert filecmp.cmpfiles(out, tmp_path / "resumed", files, shallow=False)[0] == files
 
 
 def test_lists_are_full_ordered_fresh_and_to_the_users_taste(

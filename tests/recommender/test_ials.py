@@ -1,9 +1,12 @@
+from pathlib import Path
+
 import numba
 import numpy as np
 import pytest
 from scipy import sparse
 
 from recommender import ials
+from recommender.checkpoint import Checkpoint
 
 REGULARIZATION, ALPHA0 = 0.02, 0.3
 
@@ -79,6 +82,42 @@ def test_one_seed_gives_one_model_whatever_the_number_of_threads(targets: sparse
     numba.set_num_threads(threads)
     for one, other in zip(*fitted, strict=True):
         assert one.tobytes() == other.tobytes()
+
+
+class Killed(Exception):
+    pass
+
+
+def test_a_fit_that_was_stopped_goes_on_to_the_same_bits(targets: sparse.csr_matrix, tmp_path: Path) -> None:
+    def fit(checkpoint: Checkpoint, stop_at: float = 2, ratings: sparse.csr_matrix = targets) -> list[float]:
+        told: list[float] = []
+
+        def progress(fraction: float) -> None:
+            told.append(fraction)
+            if fraction >= stop_at:
+                raise Killed
+
+        rng = np.random.default_rng(8)
+        scales = {"regularization": REGULARIZATION, "alpha0": ALPHA0}
+        factors[:] = ials.fit(
+            ratings, factors=6, iterations=5, rng=rng, progress=progress, checkpoint=checkpoint, **scales
+        )
+        return told
+
+    factors: list[np.ndarray] = []
+    assert fit(Checkpoint()) == [0.2, 0.4, 0.6, 0.8, 1.0]
+    unbroken = [side.tobytes() for side in factors]
+    kept = Checkpoint(tmp_path / "kept")
+    with pytest.raises(Killed):
+        fit(kept, stop_at=0.6)
+    assert fit(kept) == [0.6, 0.8, 1.0]
+    assert [side.tobytes() for side in factors] == unbroken
+    # Other ratings do not go on from these, and what is not whole is not gone on from.
+    assert fit(kept, ratings=targets * np.float32(0.9))[0] == 0.2
+    for file in (tmp_path / "kept").iterdir():
+        file.write_bytes(file.read_bytes()[:-100])
+    assert fit(kept)[0] == 0.2
+    assert [side.tobytes() for side in factors] == unbroken
 
 
 def test_checkerboard_returns_the_withheld_diagonal() -> None:
