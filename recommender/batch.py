@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from recommender.blend import FACTORS, ITEMS, POPULARITY, Blend
+from recommender.blend import FACTORS, ITEMS, POPULARITY, SUCCESSION, Blend
 from recommender.hybrid import Hybrid, Ranking
 from recommender.interactions import History
 
@@ -36,7 +36,7 @@ def recommend_all(
 def block_scores(blend: Blend, histories: Sequence[History]) -> Floats:
     """float32 (n_users, n_items): what `blend.scores` gives for each history."""
     model = blend.factor_model
-    weights = np.array([blend.at(len(h)) if len(h) else np.zeros(3) for h in histories], np.float32)
+    weights = np.array([blend.at(len(h)) if len(h) else np.zeros(4) for h in histories], np.float32)
     users = np.stack([model.user_factors(history) for history in histories])  # (n_users, d)
     means, deviations = model.standardise(users.T)
     scales = np.divide(weights[:, FACTORS], deviations, out=np.zeros_like(means), where=deviations > 0)
@@ -50,6 +50,8 @@ def block_scores(blend: Blend, histories: Sequence[History]) -> Floats:
             continue
         if weight[ITEMS]:
             blend.add_by_items(scores[row], history, weight[ITEMS])
+        if weight[SUCCESSION]:
+            blend.add_by_succession(scores[row], history, weight[SUCCESSION])
         if weight[POPULARITY]:
             scores[row] += weight[POPULARITY] * blend.popularity
     return scores

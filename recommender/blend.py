@@ -10,28 +10,30 @@ import numpy.typing as npt
 from recommender.edlae import ItemWeights
 from recommender.fold_in import FactorModel
 from recommender.interactions import History
+from recommender.succession import Succession, standardise
 
 Floats = npt.NDArray[np.float32]
 
-FACTORS, ITEMS, POPULARITY = range(3)
+FACTORS, ITEMS, SUCCESSION, POPULARITY = range(4)
 KNOTS = (1.0, 2.5, 5.5, 11.5, 23.5, 47.5, 96.0)  # lengths of history: 1, 2-3, 4-7, .. 32-63, 64 and more
 
 
 @dataclass(frozen=True, slots=True)
 class Blend:
-    """Factors, item-to-item weights and popularity, each in standard deviations over the films with ratings.
+    """Factors, item-to-item weights, succession and popularity, each in deviations over films with ratings.
 
-    popularity: float32 (n_items,), standardised. weights: float32 (n_knots, 3), of the parts in the order
+    popularity: float32 (n_items,), standardised. weights: float32 (n_knots, 4), of the parts in the order
     above at each length of KNOTS; between them they run straight over the logarithm of the length.
     """
 
     factor_model: FactorModel
     item_weights: ItemWeights
+    succession: Succession
     popularity: Floats
     weights: Floats
 
     def at(self, n_history: int) -> Floats:
-        """float32 (3,): the weights of the parts for a history of at least one film."""
+        """float32 (4,): the weights of the parts for a history of at least one film."""
         length = np.log(n_history)
         return np.array([np.interp(length, np.log(KNOTS), column) for column in self.weights.T], np.float32)
 
@@ -43,6 +45,8 @@ class Blend:
         scores = self.by_factors(history, weights[FACTORS])
         if weights[ITEMS]:
             self.add_by_items(scores, history, weights[ITEMS])
+        if weights[SUCCESSION]:
+            self.add_by_succession(scores, history, weights[SUCCESSION])
         if weights[POPULARITY]:
             scores += weights[POPULARITY] * self.popularity
         return scores
@@ -64,10 +68,17 @@ class Blend:
         scores -= scale * np.float32(mean)
         scores[self.item_weights.item_idx] += scale * raw
 
+    def add_by_succession(self, scores: Floats, history: History, weight: np.float32) -> None:
+        """Add the standardised scores of the succession, times `weight`, to float32 (n_items,) `scores`."""
+        raw = self.succession.scores(history)
+        mean, deviation = standardise(raw, self.factor_model.n_rated)
+        scale = _scale(weight, deviation)
+        scores += scale * (raw - np.float32(mean))
+
     def effects(self, history: History, item_idx: npt.NDArray[np.int32]) -> Floats:
         """float32 (n, m): by how much the score of each of m films falls without one film of the history.
 
-        Both parts are linear in the targets, so that it is exact, but for how the length of a history weighs.
+        The parts are linear in the targets, so that it is exact, but for how the length of a history weighs.
         """
         if not len(history):
             return np.zeros((0, len(item_idx)), np.float32)
@@ -76,10 +87,13 @@ class Blend:
         if weights[ITEMS]:
             by_items = self.item_weights.effects(history, item_idx, self.factor_model.n_rated)
             effects += weights[ITEMS] * by_items
+        if weights[SUCCESSION]:
+            by_order = self.succession.effects(history, item_idx, self.factor_model.n_rated)
+            effects += weights[SUCCESSION] * by_order
         return effects
 
     def arrays(self) -> dict[str, npt.NDArray[Any]]:
-        """The state by name, for the artifact; that of the factors and item weights apart."""
+        """The state by name, for the artifact; that of the three parts before it apart."""
         return {"popularity": self.popularity, "weights": self.weights}
 
     @classmethod
@@ -87,11 +101,18 @@ class Blend:
         cls,
         factors: Mapping[str, npt.NDArray[Any]],
         items: Mapping[str, npt.NDArray[Any]],
+        succession: Mapping[str, npt.NDArray[Any]],
         own: Mapping[str, npt.NDArray[Any]],
     ) -> Self:
-        """The inverse of the three parts' `arrays`."""
-        parts = FactorModel.from_arrays(factors), ItemWeights.from_arrays(items)
-        return cls(*parts, own["popularity"], own["weights"])
+        """The inverse of the four parts' `arrays`."""
+        order = Succession.from_arrays(succession)
+        return cls(
+            FactorModel.from_arrays(factors),
+            ItemWeights.from_arrays(items),
+            order,
+            own["popularity"],
+            own["weights"],
+        )
 
 
 def _scale(weight: np.float32, deviation: float) -> np.float32:

@@ -1,14 +1,14 @@
 """Training of what orders films: the parts, and how much each counts, measured on users held out."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
 from recommender import ials, metrics
-from recommender.blend import FACTORS, ITEMS, KNOTS, POPULARITY, Blend
+from recommender.blend import FACTORS, ITEMS, KNOTS, POPULARITY, SUCCESSION, Blend
 from recommender.checkpoint import NOTHING_KEPT, Checkpoint
 from recommender.config import Config
 from recommender.edlae import ItemWeights
@@ -17,17 +17,30 @@ from recommender.interactions import History, Interactions
 from recommender.judging import RELEVANT_STARS
 from recommender.metrics import Estimate
 from recommender.placement import Placement
+from recommender.sittings import sittings
 from recommender.splits import users_of
+from recommender.succession import Succession
 
 Floats = npt.NDArray[np.float32]
 Progress = Callable[[str, float], None]
 
 # What is used where the ratings at hand do not clearly say otherwise; from validation splits of several sets.
-USUAL = {FACTORS: (1.0,) * 7, ITEMS: (0.1, 0.2, 0.4, 0.7, 1.0, 1.5, 2.0), POPULARITY: (0.0,) * 7}
+USUAL = {
+    FACTORS: (1.0,) * 7,
+    ITEMS: (0.1, 0.2, 0.4, 0.7, 1.0, 1.5, 2.0),
+    SUCCESSION: (0.1, 0.1, 0.2, 0.3, 0.3, 0.3, 0.3),
+    POPULARITY: (0.0,) * 7,
+}
+PART_NAMES = ("factors", "items", "succession", "popularity")
+N_PARTS = len(PART_NAMES)
 ITEM_WEIGHTS = (0.0, 0.1, 0.2, 0.4, 0.7, 1.0, 1.5, 2.0, 3.0)
 POPULARITY_WEIGHTS = (0.0, 0.3, 1.0, 3.0)
-# Each part alone, then all mixtures.
-MIXTURES = [*np.eye(3), *((1.0, items, popular) for items in ITEM_WEIGHTS for popular in POPULARITY_WEIGHTS)]
+# Each part alone, then all mixtures of those that look at no order.
+MIXTURES = [
+    *np.eye(N_PARTS),
+    *((1.0, items, 0.0, popular) for items in ITEM_WEIGHTS for popular in POPULARITY_WEIGHTS),
+]
+SUCCESSION_SCALES = (0.0, 0.5, 1.5, 2.0, 1.0)  # of the usual weights, which are the last
 CLEAR = 2.0  # standard errors that other weights must be better by
 MAX_SHARE = 0.2  # of the users are held out, at most MAX_USERS
 MAX_USERS = 250
@@ -37,6 +50,18 @@ MIN_EXAMPLES = 60
 NEWCOMER, LONGEST = 16, 2.5
 DEPTH = 20  # of the lists that are compared
 POOL = 200  # best films of each part among which the blended list is sought
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """A history and what was to be found: the parts' scores of the films that may come into the list.
+
+    parts: float32 (N_PARTS, n_pool), standardised; hits: bool (n_pool,). n_relevant: in the whole catalogue.
+    """
+
+    parts: Floats
+    hits: npt.NDArray[np.bool_]
+    n_relevant: int
 
 
 def fit(
@@ -57,8 +82,9 @@ def fit(
         interactions, content, config, rng, lambda done: progress("factors", done), checkpoint
     )
     progress("item weights", 0.0)
-    items = fit_items(interactions, content, config)
-    return Blend(factor_model, items, popularity, weights), placement, figures
+    items = fit_items(interactions, content, config, rng)
+    succession = Succession.fit(interactions, rng=rng)
+    return Blend(factor_model, items, succession, popularity, weights), placement, figures
 
 
 def fit_factors(
@@ -98,14 +124,18 @@ def fit_factors(
     return model, Placement.fit(content[rated], model.item_factors[rated], counts[rated])
 
 
-def fit_items(interactions: Interactions, content: Floats, config: Config) -> ItemWeights:
+def fit_items(
+    interactions: Interactions, content: Floats, config: Config, rng: np.random.Generator
+) -> ItemWeights:
     return ItemWeights.fit(
         _targets(interactions),
         content,
+        sittings(interactions, rng=rng),
         max_bytes=config.item_weight_bytes,
         ridge=config.item_ridge,
         dropout=config.item_dropout,
         content_weight=config.item_content,
+        sitting_weight=config.item_sittings,
     )
 
 
@@ -133,8 +163,8 @@ def _weights(
     progress: Progress,
     checkpoint: Checkpoint,
 ) -> tuple[Floats, dict[str, Estimate]]:
-    """float32 (n_knots, 3), and figures."""
-    usual = np.array([USUAL[part] for part in (FACTORS, ITEMS, POPULARITY)], np.float32).T
+    """float32 (n_knots, N_PARTS), and figures."""
+    usual = np.array([USUAL[part] for part in range(N_PARTS)], np.float32).T
     several = np.flatnonzero(np.diff(interactions.user_items.indptr) > 2 * KNOTS[1])
     n_held = min(MAX_USERS, int(MAX_SHARE * len(several)))
     if n_held < MIN_USERS:
@@ -146,57 +176,64 @@ def _weights(
     factor_model, _ = fit_factors(
         learnt_from, content, shorter, rng, lambda done: progress("weighing: factors", done), checkpoint
     )
-    items = fit_items(learnt_from, content, config)
-    blend = Blend(factor_model, items, popularity, usual)
-    candidates = np.concatenate((np.array(MIXTURES, np.float32), usual))
-    reached = []
+    items = fit_items(learnt_from, content, config, rng)
+    blend = Blend(factor_model, items, Succession.fit(learnt_from, rng=rng), popularity, usual)
+    examples = []
     for knot, length in enumerate(KNOTS):
         progress("weighing: users", knot / len(KNOTS))
-        examples = _examples(interactions, held, int(length), rng)
-        rows = [_reached(blend, *example, candidates) for example in examples]
-        reached.append(np.array(rows).reshape(-1, len(candidates)))
-    return _chosen(reached, candidates, usual)
+        drawn = _examples(interactions, held, int(length), rng)
+        examples.append([_example(blend, *one) for one in drawn])
+    return _chosen(examples, usual)
 
 
-def _chosen(
-    reached: list[npt.NDArray[np.float64]], candidates: Floats, usual: Floats
-) -> tuple[Floats, dict[str, Estimate]]:
-    """Weights for each length, judged by the examples of that length and its neighbours, and figures.
-
-    reached: for each of KNOTS float64 (n_examples, n_candidates), NDCG; the last candidates are the usual
-    weights.
-    """
+def _chosen(examples: list[list[Example]], usual: Floats) -> tuple[Floats, dict[str, Estimate]]:
+    """Weights for each length, judged by the examples of that length and its neighbours, and figures."""
     weights = usual.copy()
     figures: dict[str, npt.NDArray[np.float64]] = {}
-    for knot, length in enumerate(KNOTS):
-        near = np.concatenate(reached[max(0, knot - 1) : knot + 2])
+    judged = []
+    for knot in range(len(KNOTS)):
+        near = [example for group in examples[max(0, knot - 1) : knot + 2] for example in group]
         if len(near) < MIN_EXAMPLES:
             continue
-        chosen = _choose(near, len(candidates) - len(usual) + knot)
-        weights[knot] = candidates[chosen]
-        columns = {"blend": chosen, "factors": 0, "items": 1, "popularity": 2}
-        figures |= {f"ndcg@{DEPTH}_of_{name}_at_{int(length)}": near[:, n] for name, n in columns.items()}
+        unordered = usual[knot] * (np.arange(N_PARTS) != SUCCESSION)
+        mixtures = np.concatenate((np.array(MIXTURES, np.float32), unordered[None, :]))
+        reached = _reached(near, mixtures)
+        weights[knot] = mixtures[_choose(reached, N_PARTS)]
+        ordered = np.tile(weights[knot], (len(SUCCESSION_SCALES), 1))
+        ordered[:, SUCCESSION] += usual[knot, SUCCESSION] * np.array(SUCCESSION_SCALES, np.float32)
+        judged.append((knot, ordered, _reached(near, ordered)))
+        figures |= {_name(part, knot): reached[:, n] for n, part in enumerate(PART_NAMES)}
+    if judged:
+        scale = _choose(np.concatenate([reached for *_, reached in judged]))
+        weights[:, SUCCESSION] = usual[:, SUCCESSION] * SUCCESSION_SCALES[scale]
+    for knot, ordered, reached in judged:
+        weights[knot] = ordered[scale]
+        figures[_name("blend", knot)] = reached[:, scale]
     rng = np.random.default_rng(0)
     return weights, {name: metrics.bootstrap(each, rng) for name, each in figures.items()}
+
+
+def _name(part: str, knot: int) -> str:
+    return f"ndcg@{DEPTH}_of_{part}_at_{int(KNOTS[knot])}"
 
 
 def _examples(
     interactions: Interactions, users: npt.NDArray[np.int64], length: int, rng: np.random.Generator
 ) -> Iterator[tuple[History, npt.NDArray[np.int32]]]:
-    """Histories of `length` films and the liked films to find, two of each user who has rated enough.
+    """Histories of `length` films and the liked films to find.
 
-    Once the history is drawn by chance and all other films are to be found, once it is the earliest films and
-    those that came next are.
+    Three of each user who has rated enough: films drawn by chance and all the others; the earliest films and
+    those that came next; the films before the latest, and the latest.
     """
     for user in users.tolist():
         whole = interactions.history(user)
         longest = np.inf if length <= NEWCOMER else LONGEST * length
         if not 1.25 * length < len(whole) <= longest:
             continue
-        by_chance = rng.permutation(len(whole))
-        in_time = by_chance[np.argsort(whole.timestamps[by_chance], kind="stable")]
-        next_ones = in_time[: length + max(5, length // 4)]
-        for order in (by_chance, next_ones):
+        drawn = rng.permutation(len(whole))
+        in_time = drawn[np.argsort(whole.timestamps[drawn], kind="stable")]
+        size = length + max(5, length // 4)
+        for order in (drawn, in_time[:size], in_time[-size:]):
             known, later = np.sort(order[:length]), order[length:]
             relevant = whole.item_idx[later][whole.stars[later] >= RELEVANT_STARS]
             if len(relevant):
@@ -204,27 +241,38 @@ def _examples(
                 yield history, relevant
 
 
-def _reached(
-    blend: Blend, history: History, relevant: npt.NDArray[np.int32], candidates: Floats
-) -> npt.NDArray[np.float64]:
-    """float64 (n_candidates,): NDCG of the list by each candidate's weights."""
+def _example(blend: Blend, history: History, relevant: npt.NDArray[np.int32]) -> Example:
     one = np.float32(1)
-    by_items = np.zeros_like(blend.popularity)
+    by_items, by_order = np.zeros_like(blend.popularity), np.zeros_like(blend.popularity)
     blend.add_by_items(by_items, history, one)
-    parts = np.stack([blend.by_factors(history, one), by_items, blend.popularity])
+    blend.add_by_succession(by_order, history, one)
+    parts = np.stack([blend.by_factors(history, one), by_items, by_order, blend.popularity])
     parts[:, history.item_idx] = -np.inf
     depth = min(POOL, parts.shape[1] - len(history))
     pool = np.unique(np.argpartition(-parts, depth - 1, axis=1)[:, :depth])
-    blended = candidates @ parts[:, pool]  # (n_candidates, 3) @ (3, n_pool)
-    best = np.argsort(-blended, axis=1, kind="stable")[:, :DEPTH]
-    n_relevant = np.full(len(candidates), len(relevant))
-    return metrics.ndcg(np.isin(pool[best], relevant), n_relevant, DEPTH)
+    return Example(parts[:, pool], np.isin(pool, relevant), len(relevant))
 
 
-def _choose(reached: npt.NDArray[np.float64], usual: int) -> int:
-    """The usual candidate, unless another is clearly better or a part alone is better at all."""
+def _reached(examples: list[Example], candidates: Floats) -> npt.NDArray[np.float64]:
+    """float64 (n_examples, n_candidates): NDCG of the lists by each candidate's weights."""
+    rows = []
+    for example in examples:
+        blended = candidates @ example.parts  # (n_candidates, n_parts) @ (n_parts, n_pool)
+        depth = min(DEPTH, blended.shape[1])
+        best = np.argpartition(-blended, depth - 1, axis=1)[:, :depth]
+        order = np.argsort(-np.take_along_axis(blended, best, axis=1), axis=1, kind="stable")
+        hits = example.hits[np.take_along_axis(best, order, axis=1)]
+        rows.append(metrics.ndcg(hits, np.full(len(candidates), example.n_relevant), DEPTH))
+    return np.array(rows)
+
+
+def _choose(reached: npt.NDArray[np.float64], n_alone: int = 0) -> int:
+    """The usual candidate, which is the last, unless another is clearly better or a part alone better at all.
+
+    reached: float64 (n_examples, n_candidates), n_alone parts alone first.
+    """
     means = reached.mean(axis=0)
     best = int(means.argmax())
-    gain = reached[:, best] - reached[:, usual]
+    gain = reached[:, best] - reached[:, -1]
     clear = gain.mean() > CLEAR * gain.std() / np.sqrt(len(gain))
-    return best if clear or means[:3].max() > means[usual] else usual
+    return best if clear or means[:n_alone].max(initial=0) > means[-1] else len(means) - 1

@@ -15,4 +15,5 @@ class Config:
     item_ridge: float = 50.0  # the words of `edlae`
     item_dropout: float = 0.3
     item_content: float = 100.0
+    item_sittings: float = 0.3
     seed: int = 0

@@ -3,10 +3,11 @@
     min_B |X - X B|^2 + |Lambda^1/2 B|^2  with diag(B) = 0,  Lambda = dropout / (1 - dropout) diag(G)
         + ridge I
 
-X holds the graded ratings, users by films, and below them the content features as further rows, so that
-G = X^T X + weight F F^T. With P = (G + Lambda)^-1 the minimum is B = I - P / diag(P), each column over its
-own diagonal element (Steck, "Autoencoders that don't overfit towards the Identity", NeurIPS 2020, section 3;
-EASE, "Embarrassingly Shallow Autoencoders for Sparse Data", WWW 2019, for the diagonal).
+X holds the graded ratings, users by films, and below them as further rows the content features and S, users
+by the sitting (`sittings`), so that G = X^T X + weight F F^T + sitting weight S^T S. With P = (G + Lambda)^-1
+the minimum is B = I - P / diag(P), each column over its own diagonal element (Steck, "Autoencoders that don't
+overfit towards the Identity", NeurIPS 2020, section 3; EASE, "Embarrassingly Shallow Autoencoders for Sparse
+Data", WWW 2019, for the diagonal).
 """
 
 from collections.abc import Mapping
@@ -48,13 +49,16 @@ class ItemWeights:
         cls,
         targets: sparse.csr_matrix,
         content: Floats,
+        sittings: sparse.csr_matrix | None = None,
         *,
         max_bytes: int,
         ridge: float,
         dropout: float,
         content_weight: float,
+        sitting_weight: float = 0.0,
     ) -> Self:
-        """From graded targets, csr float32 (n_users, n_items), and content vectors float32 (n_items, width).
+        """From graded targets, csr float32 (n_users, n_items), content vectors float32 (n_items, width), and
+        sittings, csr float32 (n_sittings, n_items).
 
         Only films of MIN_RATINGS, and of them as many, the most rated, as weights of `max_bytes` have room
         for. Deterministic.
@@ -68,6 +72,8 @@ class ItemWeights:
         with threadpool_limits(limits=1, user_api="blas"):  # two threads would add in another order
             gram = np.float32(content_weight) * (films @ films.T)  # (n_head, width) @ (width, n_head)
             _add_gram(gram, targets[:, item_idx].tocsc())
+            if sittings is not None and sitting_weight:
+                _add_gram(gram, (sittings[:, item_idx] * np.float32(sitting_weight**0.5)).tocsc())
             gram[np.diag_indices(n_head)] *= np.float32(1 / (1 - dropout))
             gram[np.diag_indices(n_head)] += np.float32(ridge)
             weights = _inverse(gram) if n_head else gram

@@ -33,6 +33,7 @@ GENRES = 2.0  # standard deviations of popularity that a favourite genre is wort
 GENRES_FADE = 5.0  # ratings after which it is worth half
 DEFAULTS = Config()
 FATIGUE = 0.3  # deviations of score that a film loses when it is shown for the e - 1st time in vain
+BLENDED = ("factors", "items", "succession", "blend")
 TRAITS = (explain.SHARED_PEOPLE, explain.SHARED_KEYWORDS, explain.SHARED_GENRES)
 POPULAR_SHARE = 0.1  # of the catalogue: what may be called popular
 
@@ -47,7 +48,7 @@ class Ranking:
 
 @dataclass(frozen=True)
 class Hybrid:
-    """Graded iALS, graded EDLAE and popularity blended, content placement, a stars head and calibrated match.
+    """Graded iALS, graded EDLAE, succession and popularity blended, placement, stars and calibrated match.
 
     item_ids: int64 (n_items,) ascending. content_vectors: float32 (n_items, 128), rows of length 1 or 0.
     stars and match are None in a model of no ratings.
@@ -137,6 +138,7 @@ class Hybrid:
             "encoder": dict(self.encoder.arrays()),
             "factors": self.blend.factor_model.arrays(),
             "items": self.blend.item_weights.arrays(),
+            "succession": self.blend.succession.arrays(),
             "blend": self.blend.arrays(),
             "placement": asdict(self.placement),
             "hybrid": {"item_ids": self.item_ids, "content": self.content_vectors},
@@ -162,7 +164,7 @@ class Hybrid:
                 item_ids=parts["hybrid"]["item_ids"],
                 content_vectors=parts["hybrid"]["content"],
                 encoder=ContentEncoder.from_arrays(parts["encoder"]),
-                blend=Blend.from_arrays(parts["factors"], parts["items"], parts["blend"]),
+                blend=Blend.from_arrays(*(parts[name] for name in BLENDED)),
                 placement=Placement(**parts["placement"]),
                 traits={kind: Traits.from_arrays(parts[kind.lower()]) for kind in TRAITS},
                 makers=Traits.from_arrays(parts["makers"]),

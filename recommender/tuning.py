@@ -40,6 +40,7 @@ SPACE = {
     "item_ridge": Range(5.0, 1000.0),
     "item_dropout": Range(0.05, 0.7, log=False),
     "item_content": Range(1.0, 1000.0),
+    "item_sittings": Range(0.03, 3.0),
 }
 
 

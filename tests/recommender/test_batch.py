@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from recommender import batch
-from recommender.blend import FACTORS, ITEMS, KNOTS, POPULARITY
+from recommender.blend import FACTORS, ITEMS, KNOTS, POPULARITY, SUCCESSION
 from recommender.config import Config
 from recommender.content import Films
 from recommender.hybrid import Hybrid, Ranking
@@ -27,7 +27,8 @@ def model() -> Hybrid:
     )
     fitted = Hybrid.fit(interactions, described, Config(factors=12))
     # Each part must count, so that none can be forgotten.
-    fitted.blend.weights[:] = np.array([1.0, 0.7, 0.3], np.float32)[[FACTORS, ITEMS, POPULARITY]]
+    for part, weight in ((FACTORS, 1.0), (ITEMS, 0.7), (SUCCESSION, 0.5), (POPULARITY, 0.3)):
+        fitted.blend.weights[:, part] = weight
     fitted.blend.weights[-1, ITEMS] = 0
     return fitted
 

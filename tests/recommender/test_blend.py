@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from recommender import blend_fit
-from recommender.blend import FACTORS, ITEMS, KNOTS, POPULARITY
-from recommender.blend_fit import MIXTURES, USUAL
+from recommender.blend import FACTORS, ITEMS, KNOTS, POPULARITY, SUCCESSION
+from recommender.blend_fit import MIXTURES, N_PARTS, PART_NAMES, USUAL, Example
 from recommender.config import Config
 from recommender.content import Films
 from recommender.hybrid import Hybrid
@@ -13,41 +13,58 @@ from recommender.interactions import History, Interactions
 from recommender.metrics import Estimate
 from recommender.popularity import FLOOR, HALF_LIFE, freshness, popularity
 
-USUAL_WEIGHTS = np.array([USUAL[part] for part in range(3)], np.float32).T
-CANDIDATES = np.concatenate((np.array(MIXTURES, np.float32), USUAL_WEIGHTS))
+USUAL_WEIGHTS = np.array([USUAL[part] for part in range(N_PARTS)], np.float32).T
 AT = 3  # the length that is looked at
 
 
-def _chosen(means: dict[int, float]) -> tuple[np.ndarray, dict[str, Estimate]]:
-    """The weights when candidates reach these means, all others .2; -1 is the usual one at that length."""
+def _example(rng: np.random.Generator, telling: int) -> Example:
+    """Forty films of which ten are relevant, which one part tells and the others do not."""
+    parts = rng.standard_normal((N_PARTS, 40)).astype(np.float32)
+    hits = np.arange(40) < 10
+    parts[telling] += 1.5 * hits
+    return Example(parts, hits, 10)
+
+
+def _chosen(telling: int, n_examples: int = 300) -> tuple[np.ndarray, dict[str, Estimate]]:
+    """The weights at one length where one part tells what is relevant; nothing is known of other lengths."""
     rng = np.random.default_rng(0)
-    users = rng.standard_normal((400, 1)) * 0.1
-    reached = 0.2 + users + rng.standard_normal((400, len(CANDIDATES))) * 0.05
-    for candidate, mean in means.items():
-        column = len(MIXTURES) + AT if candidate == -1 else candidate
-        reached[:, column] += mean - 0.2
-    none = np.empty((0, len(CANDIDATES)))
-    every = [reached if knot == AT else none for knot in range(len(KNOTS))]
-    weights, figures = blend_fit._chosen(every, CANDIDATES, USUAL_WEIGHTS)
-    assert np.array_equal(weights[0], USUAL_WEIGHTS[0])  # nothing is known of other lengths
+    groups: list[list[Example]] = [[] for _ in KNOTS]
+    groups[AT] = [_example(rng, telling) for _ in range(n_examples)]
+    weights, figures = blend_fit._chosen(groups, USUAL_WEIGHTS)
+    if n_examples:
+        scale = weights[0, SUCCESSION] / USUAL_WEIGHTS[0, SUCCESSION]
+        usual = USUAL_WEIGHTS[-1].copy()
+        usual[SUCCESSION] *= scale
+        np.testing.assert_allclose(weights[-1], usual)
     return weights[AT], figures
 
 
 def test_other_weights_must_be_clearly_better_than_the_usual_ones() -> None:
-    assert np.array_equal(_chosen({-1: 0.3, 8: 0.302})[0], USUAL_WEIGHTS[AT])
-    weights, figures = _chosen({-1: 0.3, 8: 0.4})
-    assert np.array_equal(weights, CANDIDATES[8])
-    reached = figures["ndcg@20_of_blend_at_11"]
-    assert reached.value == pytest.approx(0.4, abs=0.03)
-    assert reached.low < reached.value < reached.high
+    rng = np.random.default_rng(1)
+    reached = 0.2 + rng.standard_normal((400, 1)) * 0.1 + rng.standard_normal((400, len(MIXTURES))) * 0.05
+    last = len(MIXTURES) - 1
+    reached[:, last] += 0.1
+    reached[:, 8] += 0.102
+    assert blend_fit._choose(reached, N_PARTS) == last
+    reached[:, 8] += 0.1
+    assert blend_fit._choose(reached, N_PARTS) == 8
 
 
 @pytest.mark.parametrize("part", [FACTORS, ITEMS, POPULARITY])
 def test_a_part_that_is_better_alone_is_never_lost_to_the_blend(part: int) -> None:
-    weights, figures = _chosen({-1: 0.3, part: 0.31})
-    best_part = max(figures[f"ndcg@20_of_{name}_at_11"].value for name in ("factors", "items", "popularity"))
-    assert figures["ndcg@20_of_blend_at_11"].value >= best_part
-    assert np.array_equal(weights, np.eye(3)[part])
+    weights, figures = _chosen(part)
+    best_part = max(figures[f"ndcg@20_of_{name}_at_11"].value for name in PART_NAMES)
+    assert figures[f"ndcg@20_of_{PART_NAMES[part]}_at_11"].value == best_part
+    reached = figures["ndcg@20_of_blend_at_11"]
+    assert reached.value >= 0.98 * best_part
+    assert reached.low < reached.value < reached.high
+    assert weights[part] >= 0.7
+
+
+def test_what_comes_next_counts_as_much_as_it_tells() -> None:
+    assert _chosen(SUCCESSION)[0][SUCCESSION] >= USUAL[SUCCESSION][AT]
+    assert _chosen(FACTORS)[0][SUCCESSION] < USUAL[SUCCESSION][AT]
+    assert _chosen(FACTORS, n_examples=3)[0][SUCCESSION] == np.float32(USUAL[SUCCESSION][AT])
 
 
 def test_few_users_leave_the_usual_weights_and_lengths_between_knots_get_weights_between() -> None:
@@ -56,7 +73,7 @@ def test_few_users_leave_the_usual_weights_and_lengths_between_knots_get_weights
     users, items = np.nonzero(rng.random((25, 30)) < 0.5)
     interactions = Interactions.from_arrays(users, items, np.full(len(users), 4.0), catalogue=films.item_ids)
     blend = Hybrid.fit(interactions, films, Config(factors=8, iterations=3)).blend
-    assert blend.at(1).tolist() == np.array([USUAL[part][0] for part in range(3)], np.float32).tolist()
+    assert blend.at(1).tolist() == np.array([USUAL[part][0] for part in range(N_PARTS)], np.float32).tolist()
     assert blend.at(10_000)[ITEMS] == np.float32(USUAL[ITEMS][-1])
     between = [float(blend.at(n)[ITEMS]) for n in (24, 30, 40, 47)]
     assert between == sorted(between)

@@ -1,0 +1,35 @@
+"""Films that were rated in one sitting: users by the piece."""
+
+import numpy as np
+import numpy.typing as npt
+from scipy import sparse
+
+from recommender.fold_in import graded
+from recommender.interactions import Interactions
+from recommender.splits import rank_in_user
+
+LENGTH, STRIDE = 10, 5  # events; each stands in two sittings
+
+
+def sittings(interactions: Interactions, *, rng: np.random.Generator) -> sparse.csr_matrix:
+    """csr float32 (n_sittings, n_items), graded targets of LENGTH events in a row as if of a user.
+
+    Taste drifts and moods last for an evening: what is rated close together says more about each other than
+    what the same user rated years apart. Only ratings whose time is known; those of one second in an order
+    by chance.
+    """
+    known = interactions.with_ratings(interactions.timestamps > 0)
+    rank, size = rank_in_user(known, known.timestamps, rng)
+    user = np.repeat(np.arange(known.n_users), np.diff(known.user_items.indptr))
+    per_user = -(-np.maximum(np.diff(known.user_items.indptr) - STRIDE, 1) // STRIDE)
+    first = np.concatenate((np.zeros(1, np.int64), np.cumsum(per_user)))
+    piece = rank // STRIDE
+    targets = graded(known.user_items.data)
+    parts: list[tuple[npt.NDArray[np.float32], npt.NDArray[np.int64], npt.NDArray[np.int32]]] = []
+    for which in (piece, piece - 1):
+        within = (which >= 0) & (which < per_user[user]) & (size > 1)
+        rows = first[user[within]] + which[within]
+        parts.append((targets[within], rows, known.user_items.indices[within]))
+    values, rows, columns = (np.concatenate(part) for part in zip(*parts, strict=True))
+    shape = (int(first[-1]), known.n_items)
+    return sparse.csr_matrix((values, (rows, columns)), shape=shape, dtype=np.float32)

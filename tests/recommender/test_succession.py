@@ -1,0 +1,103 @@
+"""What follows what: counted in order, beyond chance, and worth nothing where no order is known."""
+
+import numpy as np
+import pytest
+
+from recommender import succession
+from recommender.fold_in import graded
+from recommender.interactions import History, Interactions
+from recommender.sittings import LENGTH, sittings
+from recommender.succession import Succession, standardise
+
+N_ITEMS = 40
+
+
+@pytest.fixture(scope="module")
+def interactions() -> Interactions:
+    """After film 2 n comes film 2 n + 1, never the other way round; the pairs come in any order."""
+    rng = np.random.default_rng(0)
+    users, films, times = [], [], []
+    for user in range(200):
+        pairs = rng.permutation(N_ITEMS // 2)[:6]
+        order = np.stack([2 * pairs, 2 * pairs + 1], axis=1).ravel()
+        users += [user] * len(order)
+        films += order.tolist()
+        times += list(range(1, len(order) + 1))
+    stars = np.full(len(users), 4.0)
+    return Interactions.from_arrays(users, films, stars, times, catalogue=np.arange(N_ITEMS))
+
+
+@pytest.fixture(scope="module")
+def model(interactions: Interactions) -> Succession:
+    return Succession.fit(interactions, rng=np.random.default_rng(0))
+
+
+def test_what_followed_the_newest_film_comes_first(model: Succession) -> None:
+    scores = model.scores(History.of([10, 4], 5, [100, 200]))
+    assert np.argsort(-scores)[:2].tolist() == [5, 11]
+    assert scores[11] / scores[5] == pytest.approx(succession.FADING, rel=0.3)
+
+
+def test_what_precedes_is_no_successor(model: Succession) -> None:
+    scores = model.scores(History.of([5], 5, [100]))
+    assert scores[4] < 0.1 * model.scores(History.of([4], 5, [100]))[5]
+
+
+def test_without_times_there_is_no_order(model: Succession) -> None:
+    history = History.of([4, 10], [5, 3])
+    assert not model.scores(history).any()
+    assert not model.effects(history, np.arange(3, dtype=np.int32), N_ITEMS).any()
+    timeless = Interactions.from_arrays([1, 1, 2], [1, 2, 3], [4, 4, 4])
+    assert Succession.fit(timeless, rng=np.random.default_rng(0)).following.nnz == 0
+    assert sittings(timeless, rng=np.random.default_rng(0)).nnz == 0
+
+
+def test_blocks_make_no_difference_and_rows_are_bounded(
+    interactions: Interactions, model: Succession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(succession, "BLOCK", 50)
+    pieces = Succession.fit(interactions, rng=np.random.default_rng(0))
+    np.testing.assert_allclose(pieces.following.toarray(), model.following.toarray(), atol=1e-6)
+    monkeypatch.setattr(succession, "KEPT", 3)
+    few = Succession.fit(interactions, rng=np.random.default_rng(0)).following
+    assert np.diff(few.indptr).max() == 3
+    whole = model.following.toarray()
+    np.testing.assert_allclose(
+        few.toarray().sum(axis=1), np.sort(whole, axis=1)[:, -3:].sum(axis=1), rtol=1e-5
+    )
+
+
+def test_effects_are_what_leaving_a_film_out_does_to_the_standardised_scores(model: Succession) -> None:
+    rng = np.random.default_rng(3)
+    idx = rng.permutation(N_ITEMS)[:14]
+    history = History.of(idx, rng.integers(1, 11, 14) / 2, rng.permutation(14) // 2 * 10 + 5)
+    films = np.setdiff1d(np.arange(N_ITEMS), idx).astype(np.int32)
+    effects = model.effects(history, films, N_ITEMS)
+
+    def standard(keep: np.ndarray) -> np.ndarray:
+        rest = History(history.item_idx[keep], history.stars[keep], history.timestamps[keep])
+        scores = model.scores(rest)
+        mean, deviation = standardise(scores, N_ITEMS)
+        assert (mean, deviation) == pytest.approx((scores.mean(), scores.std()), rel=1e-4)
+        return np.asarray((scores[films] - mean) / deviation)
+
+    everything = np.arange(14)
+    for place in everything:
+        fall = standard(everything) - standard(np.delete(everything, place))
+        np.testing.assert_allclose(effects[place], fall, atol=1e-4)
+    assert np.abs(effects).max() > 0.1
+
+
+def test_a_sitting_is_a_run_of_events_of_one_user() -> None:
+    n = 23
+    times = np.random.default_rng(1).permutation(n) + 1
+    stars = np.resize([2.0, 4.5, 5.0], n)
+    one = Interactions.from_arrays([1] * n + [2], [*range(n), 7], [*stars, 3.0], [*times, 4])
+    rows = sittings(one, rng=np.random.default_rng(0)).toarray()
+    assert len(rows) == 5  # 0-9, 5-14, 10-19 and 15-22; a single rating is no sitting, an empty row
+    in_time = np.argsort(times)
+    for start, row in zip((0, 5, 10, 15), rows, strict=False):
+        films = in_time[start : start + LENGTH]
+        assert sorted(np.flatnonzero(row)) == sorted(films)
+        np.testing.assert_allclose(row[films], graded(stars[films]))
+    assert not rows[4].any()
