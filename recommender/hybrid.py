@@ -267,6 +267,6 @@ class Hybrid:
         return np.asarray(np.minimum(genre_traits.matrix @ wanted, 1), np.float32)
 
     def _look(self, item_idx: ItemIdx) -> Floats:
-        """float32 (m, n_genres + factors), rows of length 1 or 0: what should differ along a list."""
+        """float32 (m, n_genres + content width), rows of length 1 or 0: what should differ along a list."""
         genres = self.traits[explain.SHARED_GENRES].matrix[item_idx].toarray()
-        return unit(np.concatenate([unit(genres), unit(self.factor_model.item_factors[item_idx])], axis=1))
+        return unit(np.concatenate([unit(genres), self.content_vectors[item_idx]], axis=1))

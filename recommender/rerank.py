@@ -11,7 +11,10 @@ Floats = npt.NDArray[np.float32]
 WINDOW = 300  # a film may move within its window, never out of it
 MEMORY = 24  # films above a window that its first picks still keep away from
 CAP = 2  # films of one franchise or director among any MEMORY + 1 in a row, while there are others
-EXCESS = np.float32(2)  # what a film beyond the cap loses; relevance and likeness lie within -1..1
+EXCESS = np.float32(3)  # what a film beyond the cap loses; relevance and likeness lie within -1.5..1
+# Chosen on validation splits of several sets: docs/recommender.md.
+STEEPNESS = 12.0  # the root of a rank at which relevance has fallen as far as likeness can
+PROTECTED = 10  # places over which likeness comes to count whole: the first place is worth most
 
 
 def mmr(
@@ -21,10 +24,11 @@ def mmr(
 
     scores: float32 (n,), descending. vectors: float32 (n, width), rows of length 1 or 0. makers: csr of ones
     (n, n_makers), each film's franchise and directors. Within a window each pick maximises (1 - diversity)
-    relevance - diversity max cosine to the films already picked (Carbonell and Goldstein, SIGIR 1998),
-    relevance being the score scaled to 0..1 over the window; films of a maker that has its CAP wait. The
-    first j of a k-list are the j-list, where candidates fill whole windows or are all there are. ValueError
-    for a bad diversity.
+    relevance - diversity mean cosine to the last MEMORY films picked: maximal marginal relevance (Carbonell
+    and Goldstein, SIGIR 1998) with the mean for the maximum, relevance being -root(rank in the window) /
+    STEEPNESS, and likeness coming in over the first PROTECTED places. Films of a maker that has its CAP wait.
+    The first j of a k-list are the j-list, where candidates fill whole windows or are all there are.
+    ValueError for a bad diversity.
     """
     if not 0 <= diversity <= 1:
         raise ValueError(f"diversity must lie between 0 and 1, not {diversity}")
@@ -32,29 +36,29 @@ def mmr(
     if diversity == 0:
         return np.arange(k)
     picked = np.empty(k, np.intp)
-    share = np.float32(diversity)
     recent = _Recent(makers)
     for start in range(0, k, WINDOW):
         window = slice(start, start + WINDOW)
         looks = vectors[window]
-        before = vectors[picked[max(0, start - MEMORY) : start]]
-        relevance = (1 - share) * _scaled(scores[window])
-        nearest = (looks @ before.T).max(axis=1) if len(before) else np.full(len(looks), -1, np.float32)
+        likeness = deque(looks @ vectors[film] for film in picked[max(0, start - MEMORY) : start])
+        total = np.sum(likeness, axis=0) if likeness else np.zeros(len(looks), np.float32)
+        worth_of_rank = np.sqrt(np.arange(len(looks), dtype=np.float32)) * np.float32(
+            (diversity - 1) / STEEPNESS
+        )
         for place in range(start, min(start + WINDOW, k)):
-            worth = relevance - share * nearest
+            share = diversity * min(1, place / PROTECTED) / max(len(likeness), 1)
+            worth = worth_of_rank - np.float32(share) * total
             if recent.full:
                 worth -= EXCESS * recent.crowded(window)
             best = int(worth.argmax())
             picked[place] = start + best
-            relevance[best] = -np.inf
-            np.maximum(nearest, looks @ looks[best], out=nearest)  # (n, width) @ (width,)
+            worth_of_rank[best] = -np.inf
+            likeness.append(looks @ looks[best])  # (n, width) @ (width,)
+            total += likeness[-1]
+            if len(likeness) > MEMORY:
+                total -= likeness.popleft()
             recent.add(start + best)
     return picked
-
-
-def _scaled(scores: Floats) -> Floats:
-    low, high = scores[-1], scores[0]
-    return np.asarray((scores - low) / max(high - low, np.float32(1e-9)), np.float32)
 
 
 class _Recent:

@@ -3,7 +3,7 @@ import pytest
 from scipy import sparse
 
 from recommender.index import Neighbours, top, unit
-from recommender.rerank import CAP, MEMORY, WINDOW, mmr
+from recommender.rerank import CAP, MEMORY, PROTECTED, STEEPNESS, WINDOW, mmr
 
 Candidates = tuple[np.ndarray, np.ndarray, sparse.csr_matrix]
 
@@ -33,16 +33,21 @@ def test_more_diversity_means_less_alike(candidates: Candidates) -> None:
     likeness = []
     for diversity in (0.0, 0.3, 0.9):
         picked = vectors[mmr(*candidates, diversity=diversity, k=20)]
-        nearest = (picked @ picked.T - 2 * np.eye(20)).max(axis=1)
-        likeness.append(float(nearest.mean()))
+        likeness.append(float((picked @ picked.T).mean()))
     assert likeness[0] > likeness[1] > likeness[2]
 
 
 def test_each_pick_maximises_relevance_less_likeness() -> None:
-    scores = np.array([1.0, 0.9, 0.5, 0.0], np.float32)
-    vectors = np.array([[1, 0], [1, 0], [0, 1], [-1, 0]], np.float32)
-    # After film 0, at .5: film 1 has .45 - .5, film 2 .25 - 0, film 3 0 + .5.
-    assert mmr(scores, vectors, sparse.csr_matrix((4, 0)), diversity=0.5, k=4).tolist() == [0, 3, 2, 1]
+    n = 40
+    scores = np.arange(n, 0, -1).astype(np.float32)
+    vectors = unit(np.random.default_rng(5).standard_normal((n, 3)).astype(np.float32))
+    picked = mmr(scores, vectors, sparse.csr_matrix((n, 0)), diversity=0.4, k=n).tolist()
+    for place, film in enumerate(picked):
+        left = np.setdiff1d(np.arange(n), picked[:place])
+        likeness = (vectors[left] @ vectors[picked[max(0, place - MEMORY) : place]].T).sum(axis=1)
+        share = 0.4 * min(1, place / PROTECTED) / max(min(place, MEMORY), 1)
+        worth = -0.6 * np.sqrt(left) / STEEPNESS - share * likeness
+        assert worth[left == film][0] == pytest.approx(worth.max(), abs=1e-5)
 
 
 def test_no_maker_has_more_than_its_cap_in_a_row_while_there_are_others(candidates: Candidates) -> None:
