@@ -2,12 +2,14 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
 from recommender import ials, metrics
+from recommender.arrivals import FilmStep
 from recommender.blend import FACTORS, ITEMS, KNOTS, POPULARITY, SUCCESSION, Blend
 from recommender.checkpoint import NOTHING_KEPT, Checkpoint
 from recommender.config import Config
@@ -72,19 +74,27 @@ def fit(
     rng: np.random.Generator,
     progress: Progress,
     checkpoint: Checkpoint = NOTHING_KEPT,
-) -> tuple[Blend, Placement, dict[str, Estimate]]:
+) -> tuple[Blend, Placement, FilmStep | None, dict[str, Estimate]]:
     """The blend of all ratings, and what each part and the blend reached on held-out users, as NDCG@20.
 
     The figures are a little below the model's, which learns from more users and for longer.
     """
     weights, figures = _weights(interactions, content, popularity, config, rng, progress, checkpoint)
-    factor_model, placement = fit_factors(
+    factor_model, placement, film_step = fit_factors(
         interactions, content, config, rng, lambda done: progress("factors", done), checkpoint
     )
     progress("item weights", 0.0)
     items = fit_items(interactions, content, config, rng)
     succession = Succession.fit(interactions, rng=rng)
-    return Blend(factor_model, items, succession, popularity, weights), placement, figures
+    return Blend(factor_model, items, succession, popularity, weights), placement, film_step, figures
+
+
+class Fitted(NamedTuple):
+    """film_step is None where nothing is rated."""
+
+    model: FactorModel
+    placement: Placement
+    film_step: FilmStep | None
 
 
 def fit_factors(
@@ -94,7 +104,7 @@ def fit_factors(
     rng: np.random.Generator,
     progress: Callable[[float], None],
     checkpoint: Checkpoint = NOTHING_KEPT,
-) -> tuple[FactorModel, Placement]:
+) -> Fitted:
     """iALS over the films that have ratings, then each film drawn to where its content puts it."""
     counts = np.bincount(interactions.user_items.indices, minlength=interactions.n_items)
     rated = counts > 0
@@ -117,11 +127,10 @@ def fit_factors(
     )
     placement = Placement.fit(content[rated], fitted, counts[rated])
     item_factors = ials.toward(placement.factors(content), everything.T.tocsr(), user_factors, **scales)
-    per_user = np.diff(targets.indptr)
-    model = FactorModel.of(
-        item_factors, rated, user_factors=user_factors, counts=per_user, alpha0=config.alpha0
-    )
-    return model, Placement.fit(content[rated], model.item_factors[rated], counts[rated])
+    of_users = {"user_factors": user_factors, "counts": np.diff(targets.indptr), "alpha0": config.alpha0}
+    model = FactorModel.of(item_factors, rated, **of_users)
+    film_step = FilmStep.of(item_factors, counts, regularization=regularization, **of_users)
+    return Fitted(model, Placement.fit(content[rated], model.item_factors[rated], counts[rated]), film_step)
 
 
 def fit_items(
@@ -139,13 +148,13 @@ def fit_items(
     )
 
 
-def _of_content(content: Floats, config: Config) -> tuple[FactorModel, Placement]:
+def _of_content(content: Floats, config: Config) -> Fitted:
     everything = np.ones(len(content), bool)
     nobody = np.zeros((0, content.shape[1]), np.float32)
     model = FactorModel.of(
         content, everything, user_factors=nobody, counts=np.zeros(0, np.int64), alpha0=config.alpha0
     )
-    return model, Placement.fit(content, model.item_factors, everything.astype(np.int64))
+    return Fitted(model, Placement.fit(content, model.item_factors, everything.astype(np.int64)), None)
 
 
 def _targets(interactions: Interactions) -> sparse.csr_matrix:
@@ -173,7 +182,7 @@ def _weights(
     learnt_from = users_of(interactions, np.setdiff1d(np.arange(interactions.n_users), held))
     # Half as long: how the parts compare shows well before the last digit does.
     shorter = replace(config, iterations=max(1, config.iterations // 2))
-    factor_model, _ = fit_factors(
+    factor_model, *_ = fit_factors(
         learnt_from, content, shorter, rng, lambda done: progress("weighing: factors", done), checkpoint
     )
     items = fit_items(learnt_from, content, config, rng)

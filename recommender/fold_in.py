@@ -18,7 +18,7 @@ Only numpy: the request path must not wait for a compiler.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -34,6 +34,7 @@ GRADES = (0.0, 0.2, 0.4, 0.7, 0.95, 1.1)
 # Chosen on validation splits of dense and of sparse ratings, flat around: docs/recommender.md.
 NOISE = 0.05
 PATIENCE = 30.0
+PRIOR_RATINGS = 20.0  # of a film: then its ratings count as much as its content
 TELLING = (
     20.0  # a user of so many ratings counts half in the spread of tastes: few ratings tell little of taste
 )
@@ -47,6 +48,30 @@ def graded(stars: npt.NDArray[np.float32]) -> Floats:
 def frequency_scaled(counts: npt.NDArray[Any], n_others: int, regularization: float, alpha0: float) -> Floats:
     """lambda = regularization (count + alpha0 n_others), float32 of the shape of `counts`."""
     return (regularization * (counts + alpha0 * n_others)).astype(np.float32)
+
+
+def content_share(n_ratings: npt.NDArray[Any] | int) -> Any:
+    """How much of what a film's content foretells is still expected of it after so many ratings."""
+    return np.float32(PRIOR_RATINGS) / (n_ratings + np.float32(PRIOR_RATINGS))
+
+
+class Basis(NamedTuple):
+    """Item factors times `change`, float64 (d, d), are in the basis above; energy and average, float64 (d,),
+    are those of `FactorModel` there."""
+
+    change: npt.NDArray[np.float64]
+    energy: npt.NDArray[np.float64]
+    average: npt.NDArray[np.float64]
+
+
+def basis_of(item_factors: Floats, user_factors: Floats, counts: npt.NDArray[np.int64]) -> Basis:
+    """Of the fit's films, float32 (n_rated, d), and its users, float32 (n_users, d), of `counts` ratings."""
+    average, spread = _spread(user_factors.astype(np.float64), counts)
+    lower = np.linalg.cholesky(spread)
+    fitted = item_factors.astype(np.float64) @ lower  # (n_rated, d) @ (d, d)
+    energy, rotation = np.linalg.eigh(fitted.T @ fitted)
+    energy, rotation = np.maximum(energy[::-1], 0), rotation[:, ::-1]
+    return Basis(lower @ rotation, energy, rotation.T @ np.linalg.solve(lower, average))
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,18 +105,14 @@ class FactorModel:
         user_factors: float32 (n_users, factors) of the fit; counts: int64 (n_users,) of their ratings.
         Without users tastes are spread alike in all directions around 0.
         """
-        average, spread = _spread(user_factors.astype(np.float64), counts)
-        lower = np.linalg.cholesky(spread)
-        fitted = item_factors[rated].astype(np.float64) @ lower  # (n_rated, d) @ (d, d)
-        energy, rotation = np.linalg.eigh(fitted.T @ fitted)
-        energy, rotation = np.maximum(energy[::-1], 0), rotation[:, ::-1]
-        changed = (item_factors.astype(np.float64) @ (lower @ rotation)).astype(np.float32)
-        centre = changed[rated].mean(axis=0) if fitted.size else np.zeros(changed.shape[1])
+        basis = basis_of(item_factors[rated], user_factors, counts)
+        changed = (item_factors.astype(np.float64) @ basis.change).astype(np.float32)
+        centre = changed[rated].mean(axis=0) if rated.any() else np.zeros(changed.shape[1])
         return cls(
             item_factors=changed,
-            energy=energy.astype(np.float32),
+            energy=basis.energy.astype(np.float32),
             centre=centre.astype(np.float32),
-            average=(rotation.T @ np.linalg.solve(lower, average)).astype(np.float32),
+            average=basis.average.astype(np.float32),
             n_rated=int(rated.sum()),
             alpha0=alpha0,
         )

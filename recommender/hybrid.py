@@ -1,7 +1,7 @@
 """The trained model: lists, judgements, reasons and neighbours from one user's history as it is now."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
@@ -11,6 +11,7 @@ import numpy.typing as npt
 from threadpoolctl import threadpool_limits
 
 from recommender import artifact, calibration, explain
+from recommender.arrivals import FilmStep
 from recommender.blend import Blend
 from recommender.calibration import Judgement, MatchModel
 from recommender.checkpoint import NOTHING_KEPT, Checkpoint
@@ -51,7 +52,7 @@ class Hybrid:
     """Graded iALS, graded EDLAE, succession and popularity blended, placement, stars and calibrated match.
 
     item_ids: int64 (n_items,) ascending. content_vectors: float32 (n_items, 128), rows of length 1 or 0.
-    stars and match are None in a model of no ratings.
+    stars, match and film_step are None in a model of no ratings.
     Nothing about a single user is kept. Unchanged after it is made, so that threads may share it.
     """
 
@@ -65,6 +66,7 @@ class Hybrid:
     makers: Traits
     stars: StarsModel | None
     match: MatchModel | None
+    film_step: FilmStep | None = None
 
     @property
     def version(self) -> str:
@@ -109,7 +111,7 @@ class Hybrid:
         popular = popularity(interactions, films.vote_count)
         stars, match = None, None
         with threadpool_limits(limits=1, user_api="blas"):  # two threads would add in another order
-            blend, placement, reached = blend_fit.fit(
+            blend, placement, film_step, reached = blend_fit.fit(
                 interactions, content, popular, config, rng, progress, checkpoint
             )
             figures: dict[str, Any] = {name: asdict(estimate) for name, estimate in reached.items()}
@@ -130,6 +132,7 @@ class Hybrid:
             makers=explain.makers_of(films),
             stars=stars,
             match=match,
+            film_step=film_step,
         )
 
     def save(self, folder: Path) -> None:
@@ -147,6 +150,8 @@ class Hybrid:
         }
         if self.stars is not None and self.match is not None:
             parts |= {"stars": dict(self.stars.arrays()), "match": dict(self.match.arrays())}
+        if self.film_step is not None:
+            parts["film_step"] = self.film_step.arrays()
         arrays = {f"{part}.{name}": array for part, named in parts.items() for name, array in named.items()}
         artifact.write(folder, arrays, {**self.manifest, "version": folder.name})
 
@@ -170,9 +175,34 @@ class Hybrid:
                 makers=Traits.from_arrays(parts["makers"]),
                 stars=StarsModel.from_arrays(parts["stars"]) if "stars" in parts else None,
                 match=MatchModel.from_arrays(parts["match"]) if "match" in parts else None,
+                film_step=FilmStep.from_arrays(parts["film_step"]) if "film_step" in parts else None,
             )
         except (KeyError, TypeError) as error:
             raise artifact.ArtifactError(f"{folder}: a part of the model is missing: {error}") from error
+
+    def film_moved(self, film: int, histories: Sequence[History], stars: Floats) -> Floats:
+        """float32 (factors,): where the n ratings put a film that have arrived since the fit.
+
+        histories, of who gave them, and stars, float32 (n,): all that the fit has not seen, or the newest of
+        them. Asked of the model as it was fitted, whose film_step is not None.
+        """
+        assert self.film_step is not None
+        model = self.factor_model
+        row = np.asarray(model.item_factors[film])
+        unrated = self.film_step.counts[film] == 0
+        placed = row if unrated else self.placement.factors(self.content_vectors[film : film + 1])[0]
+        users = np.stack([model.user_factors(history.without(film)) for history in histories])
+        return self.film_step.moved(film, row, placed, users, stars)
+
+    def with_films(self, rows: Mapping[int, Floats]) -> Self:
+        """With other factors, float32 (factors,), for some films; what is `similar` stays."""
+        model = self.factor_model
+        item_factors = np.array(model.item_factors)
+        item_factors[list(rows)] = list(rows.values())
+        blend = replace(self.blend, factor_model=replace(model, item_factors=item_factors))
+        moved = replace(self, blend=blend)
+        moved.__dict__.update(_neighbours=self._neighbours, _popular=self._popular)
+        return moved
 
     def scores(self, history: History, favorite_genres: Sequence[str] = ()) -> Floats:
         """float32 (n_items,): the blend that orders a list, for all films, those of the history too."""

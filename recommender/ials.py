@@ -22,12 +22,11 @@ from scipy.sparse.linalg import svds
 from threadpoolctl import threadpool_limits
 
 from recommender.checkpoint import NOTHING_KEPT, Checkpoint, Reached
-from recommender.fold_in import frequency_scaled
+from recommender.fold_in import content_share, frequency_scaled
 
 Floats = npt.NDArray[np.float32]
 PANEL = 512  # rows gathered at once, so that memory does not grow with the longest row
 CHUNK = 1 << 16  # ratings whose factors are gathered at once
-PRIOR_RATINGS = 20.0  # of a film: then its ratings count as much as its content; docs/recommender.md
 # Chosen on validation splits of MovieLens latest-small, of MovieTweetings and of eight thinner and denser
 # parts of them: there the best fixed regularization runs from .003 to .027, and this is within a factor of 2.
 NOISE_SHARE = 0.3
@@ -134,12 +133,12 @@ def toward(
 ) -> Floats:
     """The item half-step with `prior`, float32 (n_items, factors), as what is expected of a film.
 
-    A film of n ratings is expected at PRIOR_RATINGS / (n + PRIOR_RATINGS) of its prior: who has not rated it
+    A film of n ratings is expected at `content_share(n)` of its prior: who has not rated it
     yet counts as that much of what the prior foretells of them, no longer as 0 (the mean of a Gaussian prior
     over factors, as in Agarwal and Chen, KDD 2009). Without ratings a film stands where its prior says.
     """
     counts = np.diff(item_users.indptr)
-    expected = (PRIOR_RATINGS / (counts + PRIOR_RATINGS)).astype(np.float32)[:, None] * prior
+    expected = content_share(counts).astype(np.float32)[:, None] * prior
     rows = np.repeat(np.arange(len(counts)), counts)
     surprise = item_users.copy()
     for start in range(0, surprise.nnz, CHUNK):

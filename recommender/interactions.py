@@ -41,6 +41,11 @@ class History:
     def __len__(self) -> int:
         return int(self.item_idx.size)
 
+    def without(self, film: int) -> "History":
+        """The rest of it."""
+        rest = self.item_idx != film
+        return self if rest.all() else History(self.item_idx[rest], self.stars[rest], self.timestamps[rest])
+
     @classmethod
     def of(
         cls, item_idx: npt.ArrayLike, stars: npt.ArrayLike = 5.0, timestamps: npt.ArrayLike | None = None

@@ -7,6 +7,7 @@ from scipy import sparse
 
 from recommender import ials
 from recommender.checkpoint import Checkpoint
+from recommender.fold_in import PRIOR_RATINGS
 
 REGULARIZATION, ALPHA0 = 0.02, 0.3
 
@@ -170,7 +171,7 @@ def test_the_prior_step_solves_its_normal_equations(targets: sparse.csr_matrix) 
     for row in range(5):
         seen = dense[row] != 0
         n = seen.sum()
-        expected = ials.PRIOR_RATINGS / (n + ials.PRIOR_RATINGS) * prior[row].astype(np.float64)
+        expected = PRIOR_RATINGS / (n + PRIOR_RATINGS) * prior[row].astype(np.float64)
         unrated = ALPHA0 * wide.T @ wide + REGULARIZATION * (n + ALPHA0 * 700) * np.eye(4)
         a = unrated + wide[seen].T @ wide[seen]
         b = wide[seen].T @ dense[row, seen] + unrated @ expected
