@@ -26,13 +26,17 @@ class Taste:
 class StarsModel:
     """Biased matrix factorisation with Gaussian posteriors over users and films.
 
-        stars(u, i) = mean + b_u + b_i + p_u . q_i + noise,   b, p of users ~ N(0, 1 / user_precision),
-        (b_i, q_i) ~ N([content_i, 1] content_map, 1 / item_precision)
+        stars(u, i) = mean + b_u + b_i + p_u . q_i + noise,
+        (b_u, p_u) ~ N([habit_u, 1] habit_map, 1 / user_precision),
+        (b_i, q_i) ~ N([content_i, 1, habit_i] content_map, 1 / item_precision)
 
+    habit_u says what a user rated whatever the stars, the sum of `habits` over the films of the history over
+    the root of their number, and habit_i who rated a film: truncated singular vectors of the matrix of ones,
+    its entries over the roots of both counts. SVD++ learns from the same (Koren, KDD 2008).
     Fitted by mean-field variational Bayes, which minimises the free energy (Lim and Teh, "Variational
-    Bayesian Approach to Movie Rating Prediction", KDD Cup 2007); the films' priors are regressed on content
-    as in Agarwal and Chen, "Regression-based Latent Factor Models", KDD 2009. The precisions are learnt too,
-    so that no strength of regularization has to be chosen for a data set.
+    Bayesian Approach to Movie Rating Prediction", KDD Cup 2007); the priors are regressed on content and
+    habits as in Agarwal and Chen, "Regression-based Latent Factor Models", KDD 2009. The precisions are
+    learnt too, so that no strength of regularization has to be chosen for a data set.
     """
 
     mean: float
@@ -42,7 +46,9 @@ class StarsModel:
     items: NDArray[np.float32]  # (n_items, d + 1), posterior means: bias first, then factors
     item_variance: NDArray[np.float32]  # (n_items, d + 1)
     item_precision: NDArray[np.float32]  # (d + 1,), around the mean that content gives
-    content_map: NDArray[np.float32]  # (content width + 1, d + 1)
+    content_map: NDArray[np.float32]  # (content width + 1, d + 1), without the rows for habits
+    habits: NDArray[np.float32]  # (n_items, habit width)
+    habit_map: NDArray[np.float32]  # (habit width + 1, d + 1)
     known: NDArray[np.bool_]  # (n_items,), rated in training or with content
 
     def fold_in(self, history: History) -> Taste:
@@ -57,7 +63,8 @@ class StarsModel:
         precision = films.T @ films / self.noise  # (d + 1, n) @ (n, d + 1)
         precision[np.diag_indices_from(precision)] += spread / self.noise + self.user_precision
         covariance = np.linalg.inv(precision).astype(np.float64, copy=False)
-        mean = covariance @ (films.T @ target) / self.noise
+        prior = with_one(habit(self.habits[idx]))[0] @ self.habit_map
+        mean = covariance @ (films.T @ target / self.noise + self.user_precision * prior)
         squares = float(((target - films @ mean) ** 2).sum())
         return Taste(mean, covariance, (PRIOR_RATINGS * self.noise + squares) / (PRIOR_RATINGS + len(idx)))
 
@@ -90,7 +97,10 @@ class StarsModel:
 
     def arrays(self) -> dict[str, NDArray[np.generic]]:
         """The whole state."""
-        names = ("user_precision", "items", "item_variance", "item_precision", "content_map", "known")
+        names = (
+            "user_precision", "items", "item_variance", "item_precision", "content_map", "habits",
+            "habit_map", "known",
+        )  # fmt: skip
         scalars = np.array([self.mean, self.noise, self.width], np.float64)
         return {"scalars": scalars, **{name: getattr(self, name) for name in names}}
 
@@ -101,6 +111,11 @@ class StarsModel:
         return cls(mean=mean, noise=noise, width=width, **rest)
 
 
-def with_one(content: NDArray[np.float32]) -> Floats:
-    """(n, width + 1) float64: content rows with a constant, for the regression of films on content."""
-    return np.concatenate([content.astype(np.float64), np.ones((len(content), 1))], axis=1)
+def with_one(features: NDArray[np.floating]) -> Floats:
+    """(n, width + 1) float64: rows with a constant, for regression."""
+    return np.concatenate([features.astype(np.float64), np.ones((len(features), 1))], axis=1)
+
+
+def habit(rated: NDArray[np.floating]) -> Floats:
+    """(1, width) float64, from the rows of `StarsModel.habits` of what a user has rated."""
+    return np.asarray(rated.sum(axis=0, dtype=np.float64) / max(len(rated), 1) ** 0.5)[None, :]

@@ -7,13 +7,16 @@ from typing import Any, Self
 import numpy as np
 from numba import njit, prange
 from numpy.typing import NDArray
-from scipy.sparse import csr_matrix
+from scipy.sparse import csr_matrix, diags_array
+from scipy.sparse.linalg import svds
 from threadpoolctl import threadpool_limits
 
 from recommender.interactions import Interactions
 from recommender.ratings import NORMAL_80, Floats, StarsModel, with_one
 
-CONTENT_RIDGE = 1.0  # one film's worth: content rows have length 1
+RIDGE = 1.0  # one film's worth: content rows have length 1, and habits about as much
+HABIT_RIDGE = 10.0  # the same for users
+HABITS = 32  # singular vectors
 NOISE_FLOOR = 0.5**2 / 12  # stars^2: what rounding to half-stars alone leaves
 FIRST_SPREAD = 0.1  # of factors before the first step
 FIRST_PRECISION = 1.0  # loose: a tight prior holds factors at 0, and learns from that to stay tight
@@ -100,7 +103,10 @@ def fit_stars(
     mean = float(by_user.data.mean(dtype=np.float64))
     noise = max(NOISE_FLOOR, float(by_user.data.var(dtype=np.float64)))
     described = with_one(content)
-    regression = _ridge(described[rated])
+    of_users, of_items, habits = _habits(by_user)
+    described = np.concatenate([described, of_items], axis=1)
+    regression = _ridge(described[rated], RIDGE)
+    user_regression = _ridge(of_users, HABIT_RIDGE)
     users = Posterior.start(interactions.n_users, factors)
     items = Posterior.start(interactions.n_items, factors)
     items.mean += FIRST_SPREAD * rng.standard_normal(items.mean.shape)
@@ -108,6 +114,8 @@ def fit_stars(
     with threadpool_limits(limits=1, user_api="blas"):
         for step in range(iterations):
             users.update(by_user, mean, items, noise)
+            habit_map = user_regression @ users.mean  # (width + 1, n) @ (n, d + 1)
+            users.prior = of_users @ habit_map
             users.learn_precision()
             items.update(by_item, mean, users, noise)
             content_map = regression @ items.mean[rated]  # (width + 1, n) @ (n, d + 1)
@@ -116,26 +124,57 @@ def fit_stars(
             noise = max(NOISE_FLOOR, expected_noise(by_user, mean, users, items))
             progress((step + 1) / iterations)
     items.forget(~rated)
-    single = _single(users, items, content_map)
+    single = _single(users, items)
+    single |= {
+        "content_map": content_map[: content.shape[1] + 1].astype(np.float32),
+        "habits": habits.astype(np.float32),
+        "habit_map": habit_map.astype(np.float32),
+    }
     return StarsModel(mean=mean, noise=noise, width=NORMAL_80, known=rated | content.any(axis=1), **single)
 
 
-def _single(users: Posterior, items: Posterior, content_map: Floats) -> dict[str, NDArray[np.float32]]:
+def _single(users: Posterior, items: Posterior) -> dict[str, NDArray[np.float32]]:
     """What serving needs of a fit, in single precision."""
     fitted = {
         "user_precision": users.precision,
         "items": items.mean,
         "item_variance": items.variance,
         "item_precision": items.precision,
-        "content_map": content_map,
     }
     return {name: array.astype(np.float32) for name, array in fitted.items()}
 
 
-def _ridge(described: Floats) -> Floats:
-    """(width + 1, n): times the films' rows it gives their ridge regression on content."""
+def _habits(ratings: csr_matrix) -> tuple[Floats, Floats, Floats]:
+    """Who rated what, whatever the stars: of users with a constant, of films, and films' part in a user's.
+
+    (n_users, width + 1), (n_items, width), (n_items, width). The width is 0 where there is too little.
+    """
+    n_users, n_items = ratings.shape
+    per_user = np.sqrt(np.maximum(np.diff(ratings.indptr), 1))
+    per_item = np.sqrt(np.maximum(np.bincount(ratings.indices, minlength=n_items), 1))
+    ones = csr_matrix((np.ones(ratings.nnz), ratings.indices, ratings.indptr), shape=ratings.shape)
+    width = min(HABITS, min(ratings.shape) - 1)
+    if width < 1:
+        return np.ones((n_users, 1)), np.zeros((n_items, 0)), np.zeros((n_items, 0))
+    scaled = diags_array(1 / per_user) @ ones @ diags_array(1 / per_item)
+    start = np.ones(min(ratings.shape))
+    left, values, right = svds(scaled, k=width, v0=start)
+    habits = right.T / per_item[:, None]
+    of_users = ones @ habits / per_user[:, None]
+    size = max(float(of_users.std()) * width**0.5, 1e-12)
+    of_items = ones.T @ (left * values / per_user[:, None]) / per_item[:, None]
+    rated = np.diff(ones.tocsc().indptr) > 0
+    return (
+        with_one(of_users / size),
+        of_items / max(float(of_items[rated].std()) * width**0.5, 1e-12),
+        habits / size,
+    )
+
+
+def _ridge(described: Floats, strength: float) -> Floats:
+    """(width, n): times the rows' targets it gives their ridge regression on `described`, (n, width)."""
     gram = described.T @ described
-    gram[np.diag_indices_from(gram)] += CONTENT_RIDGE
+    gram[np.diag_indices_from(gram)] += strength
     return np.asarray(np.linalg.solve(gram, described.T))
 
 
