@@ -2,17 +2,21 @@
 
 import asyncio
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from sqlalchemy import select
 
 from app import snapshot as catalogue
+from app.arrivals import Arrivals
 from app.db import Sessions
 from app.recommendations import Model
 from app.snapshot import Snapshot
 from app.tables import ModelVersion
 from recommender.artifact import ArtifactError
+
+KEPT_STATES = 4  # of the active model, each with factors of its own
 
 log = logging.getLogger("marquee.live")
 
@@ -20,17 +24,25 @@ log = logging.getLogger("marquee.live")
 @dataclass(frozen=True, slots=True)
 class Served:
     """One consistent view; a request holds the one it started with. `former` is the model before this one,
-    kept so that lists begun on it can be continued."""
+    and `earlier` the active one as it was before films moved, the latest first: kept so that lists begun on
+    them can be continued."""
 
     snapshot: Snapshot
     model: Model | None = None
     former: Model | None = None
+    earlier: tuple[Model, ...] = ()
 
-    def model_of(self, version: str) -> Model | None:
-        """The model of a list begun earlier; the active one when that is gone."""
+    def model_of(self, version: str | None, shown_at: datetime | None = None) -> Model | None:
+        """The model of a list begun earlier; the active one when that is gone.
+
+        `shown_at`: as it was then, or as near to that as this process still has.
+        """
         if self.former is not None and self.former.version == version:
             return self.former
-        return self.model
+        if self.model is None or self.model.version != version or shown_at is None:
+            return self.model
+        states = (self.model, *self.earlier)
+        return next((state for state in states if state.since <= shown_at), states[-1])
 
 
 async def load(sessions: Sessions, models: Path) -> Served:
@@ -39,7 +51,7 @@ async def load(sessions: Sessions, models: Path) -> Served:
 
 async def refreshed(served: Served, sessions: Sessions, models: Path) -> Served:
     snapshot = await catalogue.refreshed(sessions, served.snapshot)
-    model, former = served.model, served.former
+    model, former, earlier = served.model, served.former, served.earlier
     version = await active_version(sessions)
     if version is not None and (model is None or version != model.version):
         try:
@@ -47,14 +59,15 @@ async def refreshed(served: Served, sessions: Sessions, models: Path) -> Served:
         except (ArtifactError, OSError):
             log.exception("model %s cannot be read from %s; serving goes on with the former", version, models)
         else:
-            model, former = fresh, model
+            model, former, earlier = fresh, model, ()
             log.info("serving model %s", version)
     if snapshot.movie_ids is not served.snapshot.movie_ids:
         model = model and model.aligned(snapshot)
         former = former and former.aligned(snapshot)
+        earlier = tuple(state.aligned(snapshot) for state in earlier)
     if (snapshot, model, former) == (served.snapshot, served.model, served.former):
         return served
-    return Served(snapshot, model, former)
+    return Served(snapshot, model, former, earlier)
 
 
 async def active_version(sessions: Sessions) -> str | None:
@@ -67,12 +80,24 @@ class Live:
     sessions: Sessions
     models: Path
     served: Served
+    arrivals: Arrivals = field(default_factory=Arrivals)
 
-    async def follow(self, poll_seconds: float) -> None:
+    async def follow(self, poll_seconds: float, learning_seconds: float) -> None:
         """Refresh for ever; an outage of the database leaves what was served before."""
         while True:
             await asyncio.sleep(poll_seconds)
             try:
                 self.served = await refreshed(self.served, self.sessions, self.models)
+                await self._learn(timedelta(seconds=learning_seconds))
             except Exception:
                 log.exception("cannot read the catalogue's changes; serving what was read before")
+
+    async def _learn(self, rest: timedelta) -> None:
+        """Let films move with the ratings that have arrived, with a rest between."""
+        served = self.served
+        if served.model is None:
+            return
+        await self.arrivals.follow(self.sessions, served.model, served.snapshot)
+        if self.arrivals.unsaid and datetime.now(UTC) >= served.model.since + rest:
+            moved = await asyncio.to_thread(self.arrivals.applied, served.model)
+            self.served = replace(served, model=moved, earlier=(served.model, *served.earlier)[:KEPT_STATES])

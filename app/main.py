@@ -67,7 +67,7 @@ def create_app(settings: Settings, database_url: str) -> Starlette:
         changes = Changes(settings.direct_database_url or database_url)
         rates = Rates.of(settings)
         tasks = [
-            asyncio.create_task(following.follow(settings.poll_seconds)),
+            asyncio.create_task(following.follow(settings.poll_seconds, settings.learning_seconds)),
             asyncio.create_task(changes.follow()),
             asyncio.create_task(training_worker.follow(sessions, settings, database_url)),
         ]

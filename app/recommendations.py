@@ -1,8 +1,8 @@
 """The one meeting point of data and numerics: a history from Postgres, a ranking from the recommender."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from datetime import datetime
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import Self
@@ -19,6 +19,7 @@ from recommender.interactions import History, positions
 
 REASONS_PER_FILM = 2
 LIKED_STARS = 5.0
+BEFORE = datetime.min.replace(tzinfo=UTC)
 
 
 class Strategy(StrEnum):
@@ -34,19 +35,20 @@ class Model:
     """A trained model, aligned with one snapshot of the catalogue.
 
     `snapshot_idx` int32 (n_items,): where each of the model's films stands in the snapshot; -1 for one that
-    has been deleted since.
+    has been deleted since. `since`: when this process began to make lists with it as it is here.
     """
 
     version: str
     hybrid: Hybrid
     snapshot_idx: NDArray[np.int32]
+    since: datetime = BEFORE
 
     @classmethod
     def load(cls, folder: Path, snapshot: Snapshot) -> Self:
         return cls(folder.name, Hybrid.load(folder), np.empty(0, np.int32)).aligned(snapshot)
 
     def aligned(self, snapshot: Snapshot) -> Self:
-        return type(self)(self.version, self.hybrid, positions(snapshot.movie_ids, self.hybrid.item_ids))
+        return replace(self, snapshot_idx=positions(snapshot.movie_ids, self.hybrid.item_ids))
 
     def item_idx(self, movie_ids: NDArray[np.int64] | Sequence[int]) -> NDArray[np.int32]:
         """Indices of films in the model; -1 for one it does not know."""

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import (
     Field,
+    NonNegativeFloat,
     NonNegativeInt,
     PositiveFloat,
     PositiveInt,
@@ -55,6 +56,9 @@ class Settings(BaseSettings):
     statement_timeout_ms: PositiveInt = Field(10_000, description="longest a statement of a request may take")
     poll_seconds: PositiveFloat = Field(
         0.5, description="how often a process looks for a newly activated model or changed films"
+    )
+    learning_seconds: NonNegativeFloat = Field(
+        30.0, description="shortest time between two moves of films by the ratings that arrive"
     )
     kept_models: NonNegativeInt = Field(
         3, description="trained models whose files are kept besides the active one, to go back to"

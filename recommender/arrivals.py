@@ -10,14 +10,18 @@ lambda = regularization (n + alpha0 n_users), and e is where the film stood, les
 n ratings leave to be expected. For a film that nobody had rated this is exactly its half-step.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import numpy.typing as npt
 
 from recommender.fold_in import basis_of, content_share, graded
+from recommender.interactions import History
+
+if TYPE_CHECKING:
+    from recommender.hybrid import Hybrid
 
 Floats = npt.NDArray[np.float32]
 
@@ -60,12 +64,17 @@ class FilmStep:
             item_counts.astype(np.int32),
         )
 
+    def seen(self, item_idx: npt.NDArray[Any]) -> npt.NDArray[np.int32]:
+        """int32 (m,): ratings in the fit; none of films that have come behind its last one since."""
+        there = item_idx < len(self.counts)
+        return np.where(there, self.counts[np.where(there, item_idx, 0)], 0).astype(np.int32)
+
     def moved(self, film: int, row: Floats, placed: Floats, user_factors: Floats, stars: Floats) -> Floats:
         """float32 (d,): where ratings of n users put a film that the fit left at `row`.
 
         placed: float32 (d,), where its content alone puts it. user_factors: float32 (n, d); stars: (n,).
         """
-        seen, n = int(self.counts[film]), len(stars)
+        seen, n = int(self.seen(np.array([film]))[0]), len(stars)
         expected = row - (content_share(seen) - content_share(seen + n)) * placed
         system = self.unrated + np.float32(seen + n) * self.per_rating + user_factors.T @ user_factors
         system += np.float32(seen) * (np.eye(len(row)) + np.outer(self.average, self.average))
@@ -80,3 +89,19 @@ class FilmStep:
     def from_arrays(cls, arrays: Mapping[str, npt.NDArray[Any]]) -> Self:
         """The inverse of `arrays`."""
         return cls(**arrays)
+
+
+def film_moved(
+    model: "Hybrid", film: int, fitted: Floats, histories: Sequence[History], stars: Floats
+) -> Floats:
+    """float32 (factors,): where n ratings put a film that the fit left at `fitted`.
+
+    histories, of who gave them, and stars, float32 (n,): all that the fit has not seen, or the newest of
+    them. The film's own rating has no part in the tastes that move it. The model has a film_step.
+    """
+    assert model.film_step is not None
+    placed = fitted
+    if model.film_step.seen(np.array([film]))[0]:
+        placed = model.placement.factors(model.content_vectors[film : film + 1])[0]
+    users = np.stack([model.factor_model.user_factors(history.without(film)) for history in histories])
+    return model.film_step.moved(film, fitted, placed, users, stars)

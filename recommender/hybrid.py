@@ -180,20 +180,6 @@ class Hybrid:
         except (KeyError, TypeError) as error:
             raise artifact.ArtifactError(f"{folder}: a part of the model is missing: {error}") from error
 
-    def film_moved(self, film: int, histories: Sequence[History], stars: Floats) -> Floats:
-        """float32 (factors,): where the n ratings put a film that have arrived since the fit.
-
-        histories, of who gave them, and stars, float32 (n,): all that the fit has not seen, or the newest of
-        them. Asked of the model as it was fitted, whose film_step is not None.
-        """
-        assert self.film_step is not None
-        model = self.factor_model
-        row = np.asarray(model.item_factors[film])
-        unrated = self.film_step.counts[film] == 0
-        placed = row if unrated else self.placement.factors(self.content_vectors[film : film + 1])[0]
-        users = np.stack([model.user_factors(history.without(film)) for history in histories])
-        return self.film_step.moved(film, row, placed, users, stars)
-
     def with_films(self, rows: Mapping[int, Floats]) -> Self:
         """With other factors, float32 (factors,), for some films; what is `similar` stays."""
         model = self.factor_model

@@ -146,7 +146,7 @@ class Shelf(relay.Node):
         lists = {key: HomeList.of(key) for key in (node_id.rsplit("/", 2)[0] for node_id in node_ids)}
         found: dict[str, Self] = {}
         for home_list in lists.values():
-            model = context.served.model_of(home_list.version) or require_model(context)
+            model = context.served.model_of(home_list.version, home_list.shown_at) or require_model(context)
             home = await home_list.home(context, model)
             viewer = await context.viewer()
             rated_since: frozenset[int] = frozenset()

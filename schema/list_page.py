@@ -45,10 +45,7 @@ class ListPage:
 
     def model(self, context: Context) -> Model:
         """The model that the list was begun with, while this process still has it; else the active one."""
-        former = context.served.former
-        if former is not None and former.version == self.model_version:
-            return former
-        return require_model(context)
+        return context.served.model_of(self.model_version, self.shown_at) or require_model(context)
 
 
 def require_model(context: Context) -> Model:
