@@ -13,7 +13,7 @@ COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --gen
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test check bench-quality lock clean
+.PHONY: help run test check bench-quality release lock clean
 
 help: ## Tell what can be made
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -34,6 +34,14 @@ check: .venv/.dev ## Lint, types, layers, and drift of the SDL, docs/api.md and 
 
 bench-quality: .venv/.dev ## Measure lists and stars on ../shared/data; writes docs/bench/quality.md
 	$(BIN)/python -m bench.quality --page docs/bench/quality.md $(ARGS)
+
+release: check ## Make what is there release VERSION=x.y.z: in pyproject.toml, the changelog and the released schema
+	@[[ "$(VERSION)" =~ ^[0-9]+\.[0-9]+\.[0-9]+$$ ]] || { echo "Say which: make release VERSION=x.y.z" >&2; exit 1; }
+	@grep -q '^## Unreleased$$' CHANGELOG.md || { echo "CHANGELOG.md has no word under Unreleased" >&2; exit 1; }
+	sed -i 's/^version = .*/version = "$(VERSION)"/' pyproject.toml
+	sed -i "s/^## Unreleased$$/## $(VERSION), $$(date -u +%F)/" CHANGELOG.md
+	cp schema/schema.graphql schema/released.graphql
+	@echo "To do: git commit --all --message 'Release $(VERSION)' && git tag v$(VERSION)"
 
 lock: .venv/.dev ## Renew the lock files (ARGS=--upgrade for newer releases)
 	$(COMPILE) $(ARGS) pyproject.toml --output-file requirements.lock

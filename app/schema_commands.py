@@ -1,5 +1,6 @@
-"""Commands on the schema: the files that are made from it."""
+"""Commands on the schema: the files that are made from it, and what it changes for clients."""
 
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -7,6 +8,8 @@ import typer
 
 from app import terminal
 
+RELEASED = Path("schema/released.graphql")
+CHANGELOG = Path("CHANGELOG.md")
 schema_app = typer.Typer()
 
 
@@ -26,3 +29,31 @@ def export_schema(
             file.write_text(text)
         elif not file.exists() or file.read_text() != text:
             raise terminal.fail(f"{file} is not what the code says: run `marquee export-schema`.")
+
+
+@schema_app.command()
+def diff_schema(
+    released: Annotated[Path, typer.Option(help="The SDL that clients were written for.")] = RELEASED,
+    changelog: Annotated[Path, typer.Option(help="Names what breaks, under Unreleased.")] = CHANGELOG,
+) -> None:
+    """Tell what changed since the released schema; fail where that breaks clients without being named."""
+    from schema import schema  # noqa: PLC0415 - brings GraphQL
+    from schema.changes import Changes, deprecation_faults  # noqa: PLC0415 - likewise
+
+    sdl = schema.as_str()
+    changes = Changes.between(released.read_text(), sdl, datetime.now(UTC).date())
+    for title, found in (
+        ("Breaking", changes.breaking),
+        ("Dangerous", changes.dangerous),
+        ("Added", changes.added),
+    ):
+        if found:
+            typer.echo("\n".join([f"{title}:", *(f"  {each}" for each in found)]))
+    unnamed = changes.unnamed(changelog.read_text())
+    faults = [
+        *deprecation_faults(sdl),
+        *changes.broken_promises,
+        *(f"{changelog} must say under Unreleased: {change}" for change in unnamed),
+    ]
+    if faults:
+        raise terminal.fail("\n".join(faults))

@@ -1,0 +1,113 @@
+"""Clients of a released schema keep working, or are told what breaks and have time for it."""
+
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from app.schema_commands import schema_app
+from schema import schema
+from schema.changes import Changes, deprecation_faults
+
+TODAY = date(2027, 3, 1)
+RELEASED = """
+type Query { film(id: ID!, year: Int = 1999): Film, films(first: Int!): [Film!]! }
+type Film implements Named { name: String!, year: Int, stars: Float, mean: Float }
+interface Named { name: String! }
+type Show { name: String! }
+union Found = Film | Show
+input Wish { genre: String }
+enum Order { NAME YEAR }
+directive @cost(weight: Int) on FIELD_DEFINITION
+"""
+
+
+def changed(was: str, becomes: str) -> Changes:
+    assert was in RELEASED
+    return Changes.between(RELEASED, RELEASED.replace(was, becomes), TODAY)
+
+
+@pytest.mark.parametrize(
+    ("was", "becomes", "told"),
+    [
+        (" stars: Float,", "", "Field Film.stars was removed."),
+        ("name: String!, year", "name: String, year", "Field Film.name changed type from String! to String."),
+        ("year: Int, stars", "year: String, stars", "Field Film.year changed type from Int to String."),
+        ("(id: ID!,", "(id: ID!, in: ID!,", "A required argument Query.film(in:) was added."),
+        (", year: Int = 1999", "", "Argument Query.film(year:) was removed."),
+        ("genre: String", "genre: String!", "Field Wish.genre changed type from String to String!."),
+        ("genre: String", "genre: String, year: Int!", "A required field Wish.year was added."),
+        ("NAME YEAR", "NAME", "Enum value Order.YEAR was removed."),
+        ("Film | Show", "Film", "Show was removed from union type Found."),
+        (" implements Named", "", "Film no longer implements interface Named."),
+        ("(weight: Int)", "", "Argument @cost(weight:) was removed."),
+    ],
+)
+def test_what_breaks_clients_is_refused_until_the_changelog_names_it(
+    was: str, becomes: str, told: str
+) -> None:
+    changes = changed(was, becomes)
+    assert changes.breaking == [told]
+    elsewhere = f"# Changelog\n\n## Unreleased\n\nNothing yet.\n\n## 0.1.0, 2026-11-21\n\n- {told}\n"
+    assert changes.unnamed(elsewhere) == [told]
+    assert changes.unnamed(elsewhere.replace("Nothing yet.", f"- `{told}` For a reason.")) == []
+
+
+def test_additions_are_free_and_what_may_surprise_is_told() -> None:
+    more = changed("year: Int,", "year: Int, cast(first: Int! = 10): [String!]!,")
+    assert more == Changes([], [], ["Film.cast", "Film.cast(first:)"], [])
+    assert more.unnamed("") == []
+    assert changed("NAME YEAR", "NAME YEAR STARS").dangerous == ["Enum value Order.STARS was added."]
+    (told,) = changed("1999", "2000").dangerous
+    assert told == "Query.film(year:) has changed defaultValue from 1999 to 2000."
+
+
+def test_a_deprecated_field_stays_for_as_long_as_was_promised() -> None:
+    reason = "Use `Film.name`. Deprecated on 2026-09-01, works until {} at least."
+    for until, kept in (("2027-03-02", True), ("2027-03-01", False)):
+        old = RELEASED.replace("year: Int,", f'year: Int @deprecated(reason: "{reason.format(until)}"),')
+        changes = Changes.between(old, RELEASED.replace(" year: Int,", ""), TODAY)
+        assert changes.breaking == ["Field Film.year was removed."]
+        promise = f"Film.year works until {until} at least, as was promised."
+        assert changes.broken_promises == ([promise] if kept else [])
+
+
+@pytest.mark.parametrize(
+    ("reason", "fault"),
+    [
+        ("Use `Film.name`. Deprecated on 2026-09-01, works until 2027-02-28 at least.", None),
+        ("Nothing replaces it. Deprecated on 2026-09-01, works until 2027-02-28 at least.", None),
+        ("Use `Film.name`. Deprecated on 2026-09-01, works until 2027-02-27 at least.", "180 days"),
+        ("Use `Film.rating`. Deprecated on 2026-09-01, works until 2027-02-28 at least.", "no Film.rating"),
+        ("Use `Film.name`.", "must read"),
+        ("No longer supported", "must read"),
+    ],
+)
+@pytest.mark.parametrize("where", ["stars: Float", "NAME", "year: Int = 1999", "genre: String"])
+def test_deprecations_tell_what_to_use_and_until_when(where: str, reason: str, fault: str | None) -> None:
+    faults = deprecation_faults(RELEASED.replace(where, f'{where} @deprecated(reason: "{reason}")'))
+    assert faults == [] if fault is None else fault in faults[0]
+
+
+def test_those_of_our_schema_do() -> None:
+    assert deprecation_faults(schema.as_str()) == []
+
+
+def test_the_command_refuses_what_is_not_named(tmp_path: Path) -> None:
+    released, changelog = tmp_path / "released.graphql", tmp_path / "CHANGELOG.md"
+    released.write_text(schema.as_str().replace("  originalTitle: String\n", "  originalTitle: String!\n"))
+    told = "Field Movie.originalTitle changed type from String! to String."
+
+    def run() -> Any:
+        files = ["--released", str(released), "--changelog", str(changelog)]
+        return CliRunner().invoke(schema_app, ["diff-schema", *files], env={"COLUMNS": "200"})
+
+    changelog.write_text("## Unreleased\n")
+    refused = run()
+    assert refused.exit_code == 1
+    assert f"Breaking:\n  {told}" in refused.stdout
+    assert f"must say under Unreleased: {told}" in " ".join(refused.output.split())
+    changelog.write_text(f"## Unreleased\n\n- {told}\n")
+    assert run().exit_code == 0
