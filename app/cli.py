@@ -179,6 +179,7 @@ def train(
     out: research_commands.ModelOut = None,
     content: research_commands.Content = None,
     settings_file: research_commands.SettingsFile = None,
+    sentences: research_commands.Sentences = None,
     json: Json = False,
 ) -> None:
     """Train on all ratings and make the new model the active one; running services pick it up.
@@ -186,15 +187,18 @@ def train(
     With --data and --out, train on files and write the model to a folder, without a database.
     """
     if data is not None:
-        result = research_commands.train_on_files(data, out, content or [], settings_file)
+        result = research_commands.train_on_files(data, out, content or [], settings_file, sentences)
         show(result if json else f"The model is in {out}.", json=json)
         return
     from app import training  # noqa: PLC0415 - brings the recommender
+    from recommender.sentences import SentenceModelError  # noqa: PLC0415 - likewise
 
     with database() as (settings, url), terminal.progress("Training") as progress:
         try:
-            version = training.train(url, settings.models, progress, kept_models=settings.kept_models)
-        except training.NothingToTrainOn as error:
+            version = training.train(
+                url, settings.models, progress, kept_models=settings.kept_models, sentences=sentences
+            )
+        except (training.NothingToTrainOn, SentenceModelError) as error:
             raise terminal.fail(str(error)) from None
     show({"version": version} if json else f"Model {version} is active.", json=json)
 

@@ -25,6 +25,7 @@ from recommender.config import Config
 from recommender.content import Films
 from recommender.hybrid import Hybrid
 from recommender.interactions import History, Interactions, positions
+from recommender.sentences import SentenceModel, SentenceModelError
 from seeds.files import open_source
 from seeds.rating_files import RatingRows
 from seeds.report import Report, SourceError
@@ -109,7 +110,17 @@ def read_settings(path: Path) -> Config:
     return config
 
 
-def train(data: DataSet, out: Path, config: Config, progress: Progress) -> Hybrid:
+def read_sentence_model(folder: Path | None) -> SentenceModel | None:
+    """Raises SourceError for a folder that holds none."""
+    try:
+        return None if folder is None else SentenceModel.open(folder)
+    except SentenceModelError as error:
+        raise SourceError(str(error)) from None
+
+
+def train(
+    data: DataSet, out: Path, config: Config, progress: Progress, sentences: SentenceModel | None = None
+) -> Hybrid:
     """Fit on all ratings and write the model, whole or not at all, in the place of a model that is there.
 
     What is fitted so far lies in a hidden folder beside `out` until the model is written: the same training,
@@ -117,7 +128,7 @@ def train(data: DataSet, out: Path, config: Config, progress: Progress) -> Hybri
     """
     check_model_folder(out)
     checkpoint = Checkpoint(out.with_name(f".{out.name}.checkpoint"))
-    model = Hybrid.fit(data.interactions, data.films, config, progress, checkpoint)
+    model = Hybrid.fit(data.interactions, data.films, config, progress, checkpoint, sentences)
     model = dataclasses.replace(model, manifest={**model.manifest, "scale": data.scale})
     progress("writing", 0.0)
     former = out.with_name(f".{out.name}.{uuid4().hex}")

@@ -21,7 +21,13 @@ def prepare(settings: Settings, database_url: str) -> None:
             bundled.load_bundled(database_url, progress)
     if not training.has_active_model(database_url, settings.models):
         with told("Training the first model") as progress:
-            training.train(database_url, settings.models, progress, kept_models=settings.kept_models)
+            training.train(
+                database_url,
+                settings.models,
+                progress,
+                kept_models=settings.kept_models,
+                sentences=settings.sentence_model,
+            )
     if settings.database_url is None:
         make_demo_account(database_url)
         terminal.console.print(f"Demo account: {DEMO_USERNAME} / {DEMO_PASSWORD}")

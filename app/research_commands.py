@@ -41,6 +41,15 @@ Content = Annotated[
 SettingsFile = Annotated[
     Path | None, typer.Option("--settings", help="Settings of `marquee tune`: TOML or JSON.", exists=True)
 ]
+Sentences = Annotated[
+    Path | None,
+    typer.Option(
+        help="Folder of a Model2Vec sentence-embedding model; default `SENTENCE_MODEL`.",
+        envvar="SENTENCE_MODEL",
+        exists=True,
+        file_okay=False,
+    ),
+]
 ProtocolName = Annotated[
     Literal["strong", "temporal", "global", "new-user", "new-item", "rating"],
     typer.Option(help="How ratings are divided into what is learnt from and what is foretold."),
@@ -167,7 +176,7 @@ def tune(
 
 
 def train_on_files(
-    data: Path, out: Path | None, content: list[Path], settings: Path | None
+    data: Path, out: Path | None, content: list[Path], settings: Path | None, sentences: Path | None
 ) -> dict[str, object]:
     """`marquee train --data`: the model's folder and what it was made of."""
     from app import offline  # noqa: PLC0415 - brings the recommender
@@ -179,9 +188,10 @@ def train_on_files(
     with refusals(), terminal.progress("Training") as progress:
         offline.check_model_folder(out)
         config = offline.read_settings(settings) if settings else Config()
+        sentence_model = offline.read_sentence_model(sentences)
         data_set = offline.read_data(data, content, progress)
         tell(data_set.report)
-        model = offline.train(data_set, out, config, progress)
+        model = offline.train(data_set, out, config, progress, sentence_model)
     ratings = data_set.interactions
     return {
         "model": str(out),

@@ -60,6 +60,10 @@ class Settings(BaseSettings):
     learning_seconds: NonNegativeFloat = Field(
         30.0, description="shortest time between two moves of films by the ratings that arrive"
     )
+    sentence_model: Path | None = Field(
+        None,
+        description="folder of a Model2Vec sentence-embedding model that training uses (extra `embeddings`)",
+    )
     kept_models: NonNegativeInt = Field(
         3, description="trained models whose files are kept besides the active one, to go back to"
     )

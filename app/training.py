@@ -13,6 +13,7 @@ from app import publishing
 from app.terminal import Progress
 from app.training_data import NothingToTrainOn, dataset_version, read_films, read_interactions
 from recommender.hybrid import Hybrid
+from recommender.sentences import SentenceModel
 
 __all__ = ["NothingToTrainOn", "has_active_model", "train"]
 
@@ -30,14 +31,17 @@ def train(
     progress: Progress,
     *,
     kept_models: int,
+    sentences: Path | None = None,
     conclude: Callable[[psycopg.Connection, str], None] = nothing_more,
 ) -> str:
     """Train on all that the database holds and make the model the active one; returns its version.
 
     One training at a time for a database: a second one waits. Until the last step nothing of the new model
     is visible, so that a crash at any point leaves the former model active and no row behind. `conclude` is
-    part of the transaction that makes it visible. Raises NothingToTrainOn.
+    part of the transaction that makes it visible. `sentences`: folder of a model of texts. Raises
+    NothingToTrainOn, SentenceModelError.
     """
+    sentence_model = None if sentences is None else SentenceModel.open(sentences)
     with psycopg.connect(database_url, autocommit=True) as connection:
         progress("waiting for another training to end", 0.0)
         connection.execute("SELECT pg_advisory_lock(%s)", (TRAINING_LOCK,))
@@ -48,7 +52,7 @@ def train(
             films = read_films(connection)
             interactions = read_interactions(connection, films.item_ids)
             dataset = dataset_version(connection, interactions)
-        model = Hybrid.fit(interactions, films, progress=progress)
+        model = Hybrid.fit(interactions, films, progress=progress, sentences=sentence_model)
         figures = model.manifest["metrics"].items()
         model.manifest["metrics"] = {name: figure for name, figure in figures if is_known(figure)}
         folder = models / f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{uuid4().hex[:6]}"

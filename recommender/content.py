@@ -9,6 +9,10 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
+from scipy.sparse import hstack as sparse_hstack
+
+from recommender.reduction import principal_components
+from recommender.sentences import SentenceModel
 
 WIDTH = 128
 # What a block contributes to the squared length of a film's feature row; a missing block contributes nothing.
@@ -26,11 +30,11 @@ BLOCK_WEIGHTS = {
     "decade": 0.6,
 }
 NUMBERS_WEIGHT = 0.6
+SENTENCES_WEIGHT = 1.0  # as much as what is said of a film in other words than its keywords and genres
 ONE_HOT = frozenset({"genre", "language", "decade"})
 MIN_FILMS = 2  # a token of one film tells nothing about another
 MAX_SHARE = 0.2  # a word in more films than this is a stop word, whatever the language
 MAX_TOKENS = 40_000
-SOLVED_WHOLE = 512  # films or features
 _BLOCKS = tuple(BLOCK_WEIGHTS)
 _WORD = re.compile(r"\w\w+")
 
@@ -111,14 +115,17 @@ class ContentEncoder:
         number_scale: NDArray[np.float32],
         components: NDArray[np.float32],
         offset: NDArray[np.float32],
+        sentences: SentenceModel | None = None,
     ) -> None:
-        assert len(vocabulary) == len(idf) == len(components) - len(number_mean)
+        n_further = len(number_mean) + (sentences.width if sentences else 0)
+        assert len(vocabulary) == len(idf) == len(components) - n_further
         self.vocabulary = vocabulary
         self.idf = idf
         self.number_mean = number_mean
         self.number_scale = number_scale
         self.components = components  # (n_features, width)
         self.offset = offset  # (width,), the mean row after the projection
+        self.sentences = sentences
         self._columns = {token: column for column, token in enumerate(vocabulary)}
         self._block = np.array([_BLOCKS.index(token.split(":", 1)[0]) for token in vocabulary], np.int64)
 
@@ -127,8 +134,18 @@ class ContentEncoder:
         return len(self.offset)
 
     @classmethod
-    def fit(cls, films: Films, *, width: int = WIDTH, rng: np.random.Generator) -> Self:
-        """Learn vocabulary, scales and projection; what spans less than `width` is padded with 0."""
+    def fit(
+        cls,
+        films: Films,
+        *,
+        width: int = WIDTH,
+        rng: np.random.Generator,
+        sentences: SentenceModel | None = None,
+    ) -> Self:
+        """Learn vocabulary, scales and projection; what spans less than `width` is padded with 0.
+
+        sentences: a model whose vectors of the films' texts take part.
+        """
         numbers = _numbers(films)
         present = np.isfinite(numbers)
         count = np.maximum(present.sum(axis=0), 1)
@@ -136,15 +153,17 @@ class ContentEncoder:
         mean = filled.sum(axis=0) / count
         scale = np.sqrt((np.where(present, numbers - mean, 0) ** 2).sum(axis=0) / count)
         vocabulary, idf = _vocabulary(films)
+        n_features = len(vocabulary) + numbers.shape[1] + (sentences.width if sentences else 0)
         encoder = cls(
             vocabulary=vocabulary,
             idf=idf,
             number_mean=mean.astype(np.float32),
             number_scale=np.where(scale > 0, scale, 1).astype(np.float32),
-            components=np.zeros((len(vocabulary) + numbers.shape[1], width), np.float32),
+            components=np.zeros((n_features, width), np.float32),
             offset=np.zeros(width, np.float32),
+            sentences=sentences,
         )
-        encoder.components, encoder.offset = _principal_components(encoder.features(films), width, rng)
+        encoder.components, encoder.offset = principal_components(encoder.features(films), width, rng)
         return encoder
 
     def transform(self, films: Films) -> NDArray[np.float32]:
@@ -160,7 +179,7 @@ class ContentEncoder:
         return vectors
 
     def features(self, films: Films) -> csr_matrix:
-        """The rows before the reduction: float32 (n, n_features), the numbers in the last columns."""
+        """The rows before the reduction: float32 (n, n_features), words, then numbers, then sentences."""
         row, column, count = self._counts(films)
         value = (1 + np.log(count)) * self.idf[column]
         block = row * len(_BLOCKS) + self._block[column]
@@ -175,6 +194,9 @@ class ContentEncoder:
         rows = np.concatenate([row, known_row])
         columns = np.concatenate([column, known_column + len(self.vocabulary)])
         features = csr_matrix((values, (rows, columns)), shape=shape)
+        if self.sentences is not None:
+            vectors = np.float32(SENTENCES_WEIGHT**0.5) * self.sentences.vectors(_texts(films))
+            features = sparse_hstack([features, csr_matrix(vectors)], format="csr")
         features.sort_indices()  # one order of summation for a film, whatever stands around it
         return features
 
@@ -187,13 +209,16 @@ class ContentEncoder:
             "number_scale": self.number_scale,
             "components": self.components,
             "offset": self.offset,
+            **({"sentences": self.sentences.array()} if self.sentences else {}),
         }
 
     @classmethod
     def from_arrays(cls, arrays: dict[str, NDArray[np.generic]]) -> Self:
         lines = arrays["vocabulary"].tobytes().decode()
-        rest = {name: np.asarray(array, np.float32) for name, array in arrays.items() if name != "vocabulary"}
-        return cls(vocabulary=lines.split("\n") if lines else [], **rest)
+        sentences = SentenceModel.from_array(arrays["sentences"]) if "sentences" in arrays else None
+        numbers = arrays.keys() - {"vocabulary", "sentences"}
+        rest = {name: np.asarray(arrays[name], np.float32) for name in numbers}
+        return cls(vocabulary=lines.split("\n") if lines else [], sentences=sentences, **rest)
 
     def _counts(self, films: Films) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
         rows: list[int] = []
@@ -227,6 +252,11 @@ def _tokens(films: Films, row: int) -> Iterator[str]:
                 yield f"{block}:{' '.join(name.casefold().split())}"
 
 
+def _texts(films: Films) -> list[str]:
+    columns = zip(films.titles, films.overviews, map(", ".join, films.keywords), strict=True)
+    return [". ".join(filter(None, parts)) for parts in columns]
+
+
 def _vocabulary(films: Films) -> tuple[list[str], NDArray[np.float32]]:
     n_films = len(films)
     frequency: Counter[str] = Counter()
@@ -255,25 +285,3 @@ def _numbers(films: Films) -> NDArray[np.float64]:
     # These three spread over decades: a long tail would set the scale.
     numbers[:, [1, 2, 4]] = np.log1p(numbers[:, [1, 2, 4]])
     return numbers
-
-
-def _principal_components(
-    features: csr_matrix, width: int, rng: np.random.Generator
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """(n_features, width) float32 and the projected mean (width,): PCA by Lanczos, the matrix left sparse."""
-    from sklearn.decomposition import PCA  # noqa: PLC0415 - serving transforms without scikit-learn
-    from threadpoolctl import threadpool_limits  # noqa: PLC0415
-
-    components = np.zeros((features.shape[1], width), np.float32)
-    rank = min(width, min(features.shape) - 1)
-    if rank > 0 and features.nnz:
-        # Lanczos restarts at random where the features span less than is asked: few of them are solved whole.
-        small = min(features.shape) <= SOLVED_WHOLE
-        solver, rows = ("full", features.toarray()) if small else ("arpack", features)
-        pca = PCA(rank, svd_solver=solver, random_state=int(rng.integers(2**31)))
-        with threadpool_limits(limits=1, user_api="blas"):  # many small steps: threads would only wait
-            pca.fit(rows)
-        components[:, :rank] = pca.components_.T
-    mean = np.asarray(features.sum(axis=0), np.float32).ravel() / max(1, features.shape[0])
-    offset = mean @ components
-    return components, offset

@@ -25,6 +25,7 @@ from recommender.placement import Placement
 from recommender.popularity import popularity
 from recommender.ratings import StarsModel
 from recommender.rerank import WINDOW, mmr
+from recommender.sentences import SentenceModel
 
 Floats = npt.NDArray[np.float32]
 ItemIdx = npt.NDArray[np.int32]
@@ -94,9 +95,11 @@ class Hybrid:
         config: Config = DEFAULTS,
         progress: Progress = lambda _stage, _fraction: None,
         checkpoint: Checkpoint = NOTHING_KEPT,
+        sentences: SentenceModel | None = None,
     ) -> Self:
         """Train on all ratings; `films` describes interactions.item_ids one by one (else ValueError).
 
+        sentences: a model of texts that takes part in the films' content.
         The same input and config give the same model, whatever the number of threads, and whether it was
         fitted in one go or went on from `checkpoint`.
         """
@@ -106,7 +109,7 @@ class Hybrid:
             raise ValueError("films must describe the films of the interactions, one by one")
         rng = np.random.default_rng(config.seed)
         progress("content", 0.0)
-        encoder = ContentEncoder.fit(films, rng=rng)
+        encoder = ContentEncoder.fit(films, rng=rng, sentences=sentences)
         content = encoder.transform(films)
         popular = popularity(interactions, films.vote_count)
         stars, match = None, None
@@ -122,7 +125,12 @@ class Hybrid:
                 figures |= judged
         counts = {name: getattr(interactions, name) for name in ("n_users", "n_items", "nnz")}
         return cls(
-            manifest={"config": asdict(config), "metrics": figures, **counts},
+            manifest={
+                "config": asdict(config),
+                "metrics": figures,
+                "sentences": sentences and sentences.described,
+                **counts,
+            },
             item_ids=interactions.item_ids,
             content_vectors=content,
             encoder=encoder,
