@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-MAX_CHARACTERS = 4_000_000
+MAX_CHARACTERS = 3_000_000  # a body has 3.5 million bytes at most
 MAX_ROWS = 20_000
 MAX_HALF_STARS = 10
 LARGEST_ID = 2**31

@@ -168,6 +168,12 @@ class Rates:
             count, Take("COST_PER_MINUTE", "of cost in a minute", client, cost, settings.cost_per_minute)
         )
 
+    async def reading(self, client: str, cost: int) -> None:
+        """Of a document that is read before it is known what it asks for. Raises RateLimited."""
+        await self.take(
+            Take("COST_PER_MINUTE", "of cost in a minute", client, cost, self.settings.cost_per_minute)
+        )
+
     async def take(self, *takes: Take) -> None:
         limited = [take for take in takes if take.per_minute and take.amount]
         if limited:

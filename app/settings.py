@@ -90,14 +90,16 @@ class Settings(BaseSettings):
     )
     max_depth: PositiveInt = Field(15, description="levels of fields in a document")
     max_aliases: NonNegativeInt = Field(100, description="aliases in an operation, with its fragments")
-    max_tokens: PositiveInt = Field(2_000, description="tokens of a document, and fields of an operation")
+    max_tokens: PositiveInt = Field(
+        2_000, description="tokens of a document, also of what its operations select, with fragments"
+    )
     max_document_characters: PositiveInt = Field(20_000, description="length of a document")
     max_fragments: NonNegativeInt = Field(60, description="fragments of a document")
     max_repeated_fields: NonNegativeInt = Field(
-        20_000, description="pairs of fields of one name in a document; validation compares them all"
+        1_000, description="pairs of one name selected for one object; validation compares them all"
     )
     max_body_bytes: PositiveInt = Field(
-        2_000_000, description="length of a request's body, or of a message over a websocket"
+        3_500_000, description="length of a request's body, or of a message over a websocket"
     )
     max_json_depth: PositiveInt = Field(32, description="levels of lists and objects in a request's JSON")
     max_json_values: PositiveInt = Field(

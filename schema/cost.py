@@ -40,6 +40,7 @@ from schema.pagination import MAX_PAGE
 SLICING = ("first", "last")
 SIZED = ("edges",)
 ASSUMED = 10
+MOST_GIVEN = 2**31  # an Int is less
 # Of introspection: how many of each a type of ours has, rounded up; the rest are plain steps.
 INTROSPECTED = {
     "fields": 5,
@@ -90,7 +91,7 @@ class Given:
         if isinstance(value, list):
             return len(value)
         if isinstance(value, int | float) and math.isfinite(value):
-            return max(0, int(value))
+            return min(max(0, int(value)), MOST_GIVEN)
         return None
 
 

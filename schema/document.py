@@ -30,6 +30,8 @@ from schema.cost import Part, Parts, actual, requested
 from schema.limits import too_complex
 
 KEPT_CHARACTERS = 1_000_000  # of all texts together; a document takes about 200 bytes for each
+CHARACTERS_PER_COST = 10
+MOST_TOLD = 10**12  # of cost; beyond it, clients may read another number
 MAX_FAULTS = 10  # each may take a search for names that were meant
 
 
@@ -68,6 +70,12 @@ class Reader:
             self.rules.append(NoSchemaIntrospectionCustomRule)
         self.kept: OrderedDict[str, Document] = OrderedDict()
         self.kept_characters = 0
+
+    def reading_cost(self, query: str) -> int:
+        """In units of cost; nothing for a text that is known, or too long to be read."""
+        if query in self.kept or len(query) > self.settings.max_document_characters:
+            return 0
+        return len(query) // CHARACTERS_PER_COST
 
     def read(self, query: str) -> Document:
         """Raises GraphQLError for a text that is no document, and CallerError for one beyond the limits."""
@@ -115,7 +123,7 @@ class Priced:
     ) -> "Priced":
         """Raises CallerError(QUERY_TOO_COMPLEX) for an operation that may cost more than `most`."""
         parts = document.parts(operation_name)
-        cost = requested(parts, variables)
+        cost = min(requested(parts, variables), MOST_TOLD)
         if cost > most:
             raise too_complex("MAX_COST", "The operation may cost {}", most, cost)
         return cls(document, parts, cost)

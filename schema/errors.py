@@ -108,8 +108,8 @@ def present(error: GraphQLError) -> GraphQLError:
     original = error.original_error
     while isinstance(original, GraphQLError) and original.original_error is not None:
         original = original.original_error
-    # A date beyond the calendar overflows where the scalar is read, before there is a path.
-    unreadable = error.path is None and isinstance(original, OverflowError)
+    # A date beyond the calendar, or a number of thousands of digits: there is no path where a scalar is read.
+    unreadable = error.path is None and isinstance(original, OverflowError | ValueError)
     if original is None or isinstance(original, GraphQLError | NotAsked) or unreadable:
         if isinstance(original, CallerError):
             error.extensions = original.extensions

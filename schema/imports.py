@@ -9,7 +9,7 @@ from app import history_files, imports
 from app.accounts import Role
 from schema.access import requires
 from schema.context import Info
-from schema.cost import Cost
+from schema.cost import Cost, ListSize
 from schema.errors import Error
 from schema.user import User
 
@@ -29,7 +29,8 @@ class ImportSource(enum.Enum):
 @strawberry.input(description="A file of ratings.")
 class ImportRatingsInput:
     csv: str = strawberry.field(
-        description="The file as it was exported, at most 20,000 rows and 4,000,000 characters."
+        description="The file as it was exported, at most 20,000 rows and 3,000,000 characters; "
+        "a longer one can be sent in parts."
     )
     source: ImportSource | None = strawberry.field(
         default=None, description="Where it comes from; by default the header tells."
@@ -51,7 +52,9 @@ class ImportRatingsPayload:
     changed: int = strawberry.field(
         description="How many of these said something new: a file that is sent again says nothing new."
     )
-    skipped: list[SkippedRow] = strawberry.field(description="The rows that are not stored, each one.")
+    skipped: list[SkippedRow] = strawberry.field(
+        directives=[ListSize(assumed_size=1000)], description="The rows that are not stored, each one."
+    )
     viewer: User = strawberry.field(description="The member, with the ratings.")
 
 

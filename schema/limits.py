@@ -1,21 +1,25 @@
 """How large a document may be, told from its text before anything is looked up in the schema.
 
 Reading and validating a document is itself work, which grows with the square of its size where validation
-compares all fields of one name and all fragments with each other (OverlappingFieldsCanBeMerged). So each of
-these is limited before validation.
+compares what is selected under one name at one place (OverlappingFieldsCanBeMerged), and with each operation
+that spreads a fragment. So each of these is limited before validation.
 """
 
-from collections import Counter
+from collections import Counter, defaultdict
 from dataclasses import dataclass
 
 from graphql import (
+    DirectiveNode,
     DocumentNode,
     FieldNode,
     FragmentDefinitionNode,
     FragmentSpreadNode,
     GraphQLSyntaxError,
+    ListValueNode,
+    ObjectValueNode,
     OperationDefinitionNode,
     SelectionSetNode,
+    ValueNode,
     parse,
 )
 
@@ -55,10 +59,13 @@ def read(query: str, settings: Settings) -> DocumentNode:
 
 @dataclass(frozen=True, slots=True)
 class Extent:
-    """Of a selection, with the fragments that it spreads: how deep it is, and how much it selects."""
+    """Of a selection, with the fragments that it spreads: how deep it is, and how much it selects.
+
+    `parts` are fields, spreads and the values that are given to them.
+    """
 
     depth: int = 0
-    fields: int = 0
+    parts: int = 0
     aliases: int = 0
 
 
@@ -70,26 +77,24 @@ class Measure:
             node.name.value: node for node in document.definitions if isinstance(node, FragmentDefinitionNode)
         }
         self.known: dict[str, Extent | None] = {}
-        self.names: Counter[str] = Counter()
-        self.spreads = 0
 
     def selection(self, selections: SelectionSetNode) -> Extent:
-        depth = fields = aliases = 0
+        depth = parts = aliases = 0
         for node in selections.selections:
             part = Extent()
+            parts += 1 + sum(map(n_values, node.directives or ()))
             if isinstance(node, FieldNode):
-                self.names[(node.alias or node.name).value] += 1
+                parts += n_values(node)
                 inner = self.selection(node.selection_set) if node.selection_set else part
-                part = Extent(inner.depth + 1, inner.fields + 1, inner.aliases + (node.alias is not None))
+                part = Extent(inner.depth + 1, inner.parts, inner.aliases + (node.alias is not None))
             elif isinstance(node, FragmentSpreadNode):
-                self.spreads += 1
                 part = self.fragment(node.name.value)
             else:
                 part = self.selection(node.selection_set)  # type: ignore[attr-defined]
             depth = max(depth, part.depth)
-            fields += part.fields
+            parts += part.parts
             aliases += part.aliases
-        return Extent(depth, fields, aliases)
+        return Extent(depth, parts, aliases)
 
     def fragment(self, name: str) -> Extent:
         if name not in self.known:
@@ -100,6 +105,44 @@ class Measure:
             raise CallerError(f"The fragment `{name}` spreads itself: a fragment cannot be circular.")
         return found
 
+    def pairs(self, selections: list[SelectionSetNode]) -> int:
+        """How many pairs of one name are among what these select for one object, and within its fields.
+
+        A spread counts as a name. All is followed as often as it is spread, `Extent.parts` steps in all.
+        """
+        names: Counter[str] = Counter()
+        inside: defaultdict[str, list[SelectionSetNode]] = defaultdict(list)
+        left = list(selections)
+        while left:
+            for node in left.pop().selections:
+                if isinstance(node, FieldNode):
+                    name = (node.alias or node.name).value
+                    if node.selection_set is not None:
+                        inside[name].append(node.selection_set)
+                elif isinstance(node, FragmentSpreadNode):
+                    name = f"...{node.name.value}"
+                    if (fragment := self.fragments.get(node.name.value)) is not None:
+                        left.append(fragment.selection_set)
+                else:
+                    left.append(node.selection_set)  # type: ignore[attr-defined]
+                    continue
+                names[name] += 1
+        return sum(n * (n - 1) // 2 for n in names.values()) + sum(map(self.pairs, inside.values()))
+
+
+def n_values(given: FieldNode | DirectiveNode) -> int:
+    """How many values its arguments have, with those in lists and objects."""
+    left: list[ValueNode] = [argument.value for argument in given.arguments or ()]
+    count = 0
+    while left:
+        node = left.pop()
+        count += 1
+        if isinstance(node, ListValueNode):
+            left.extend(node.values)
+        elif isinstance(node, ObjectValueNode):
+            left.extend(field.value for field in node.fields)
+    return count
+
 
 def check(document: DocumentNode, settings: Settings) -> None:
     """Raises CallerError for a document beyond the limits, or with circular fragments."""
@@ -107,12 +150,10 @@ def check(document: DocumentNode, settings: Settings) -> None:
     if len(measure.fragments) > settings.max_fragments:
         told, most = "The document has {} fragments", settings.max_fragments
         raise too_complex("MAX_FRAGMENTS", told, most, len(measure.fragments))
-    extents = [
-        measure.selection(node.selection_set)
-        for node in document.definitions
-        if isinstance(node, OperationDefinitionNode)
-    ]
-    extents += [measure.fragment(name) for name in measure.fragments]
+    roots = [node for node in document.definitions if isinstance(node, OperationDefinitionNode)]
+    extents = [measure.selection(node.selection_set) for node in roots]
+    unused = [node for name, node in measure.fragments.items() if name not in measure.known]
+    extents += [measure.fragment(node.name.value) for node in unused]
     if not extents:
         return
     most = settings.max_depth
@@ -122,9 +163,10 @@ def check(document: DocumentNode, settings: Settings) -> None:
     if (aliases := max(each.aliases for each in extents)) > most:
         raise too_complex("MAX_ALIASES", "The document has {} aliases", most, aliases)
     most = settings.max_tokens
-    if (fields := max(each.fields for each in extents)) > most:
-        raise too_complex("MAX_TOKENS", "The document selects {} fields by its fragments", most, fields)
+    if (parts := sum(each.parts for each in extents)) > most:
+        told = "The document has {} fields, spreads and values, with its fragments written out"
+        raise too_complex("MAX_TOKENS", told, most, parts)
     most = settings.max_repeated_fields
-    if (pairs := sum(n * (n - 1) // 2 for n in measure.names.values())) > most:
-        told = "The document selects the same names again and again: {} pairs of fields of one name"
+    if (pairs := sum(measure.pairs([node.selection_set]) for node in (*roots, *unused))) > most:
+        told = "The document selects the same again and again: {} pairs of one name"
         raise too_complex("MAX_REPEATED_FIELDS", told, most, pairs)

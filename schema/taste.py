@@ -47,7 +47,7 @@ class Taste:
         directives=[ListSize(assumed_size=25)], description="The genres of their films, the dearest first."
     )
     decades: list[DecadeTaste] = strawberry.field(
-        description="The decades of their films, the dearest first."
+        directives=[ListSize(assumed_size=12)], description="The decades of their films, the dearest first."
     )
     likings: strawberry.Private[list[Liking[PersonRow]]]
 

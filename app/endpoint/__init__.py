@@ -83,6 +83,9 @@ class Endpoint:
             response = in_one(PreExecutionError(data=None, errors=[present(error)]), accept)
         except ClientDisconnect:
             return
+        except Exception as cause:  # noqa: BLE001 - a fault of ours has a code as any other, and is logged
+            fault = present(GraphQLError(str(cause), original_error=cause))
+            response = in_one(PreExecutionError(data=None, errors=[fault]), accept, 500)
         await response(scope, receive, send)
 
     async def admit(self, http: Request) -> None:
@@ -101,13 +104,13 @@ class Endpoint:
         """Raises Refused for an operation that cannot be asked in this way, ClientDisconnect where nobody
         waits for a query any more, and GraphQLError for a document that cannot be read.
         """
+        context = self.context_of(http, bearer_token(http))
         try:
-            self.executor.reader.read(query)  # within its limits, before anything else looks at it
+            await self.executor.read(query, context)  # within its limits, before anything else looks at it
         except GraphQLError as error:
             if not accept.prefers_stream:
                 raise
             return streamed(unread(error), EVENTS if accept.events else MULTIPART_SUBSCRIPTION, self.stopping)
-        context = self.context_of(http, bearer_token(http))
         transport, allowed = carriage(http, accept, request, query)
         if transport is not None:
             results = self.executor.results(query, request, context, allowed)

@@ -40,7 +40,7 @@ class Executor:
         Never raises: what goes wrong is the last result. A PreExecutionError is of a request not executed.
         """
         try:
-            document = self.reader.read(query)
+            document = await self.read(query, context)
             if document.faults:
                 errors = [present(fault) for fault in document.faults]
                 yield PreExecutionError(data=None, errors=errors)
@@ -64,6 +64,16 @@ class Executor:
                 cause if isinstance(cause, GraphQLError) else GraphQLError(str(cause), original_error=cause)
             )
             yield PreExecutionError(data=None, errors=[present(raised)])
+
+    async def read(self, query: str, context: Context) -> Document:
+        """Raises GraphQLError for what is no document, is beyond the limits, or too much in this minute."""
+        cost = self.reader.reading_cost(query)
+        if cost and context.rates is not None:
+            try:
+                await context.rates.reading(await context.payer(), cost)
+            except RateLimited as limited:
+                raise rate_limited(limited) from None
+        return self.reader.read(query)
 
     async def paid(self, document: Document, query: str, request: GraphQLRequest, context: Context) -> Priced:
         """Raises CallerError for an operation that costs too much, at all or in this minute."""

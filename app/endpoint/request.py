@@ -105,7 +105,7 @@ def decoded(text: str | bytes, what: str, settings: Settings) -> Any:
     try:
         value = orjson.loads(text)
     except ValueError as error:
-        if "ecursion limit" in str(error):  # orjson's own, far beyond ours
+        if "depth limit" in str(error) or "ecursion limit" in str(error):  # orjson's own, far beyond ours
             raise too_deep(settings) from None
         raise Refused(f"{what} is not JSON: {error}.") from None
     bound(value, settings)

@@ -32,7 +32,7 @@ from app.endpoint.request import GraphQLRequest, Refused, bound
 from app.endpoint.streams import Pieces, encoded
 from app.rates import RateLimited
 from schema.context import Context, bearer_token, client_of, token_in
-from schema.errors import CallerError
+from schema.errors import CallerError, ErrorCode
 
 INIT_SECONDS = timedelta(seconds=10)
 MAX_OPERATIONS = 100  # at once, on one connection
@@ -90,6 +90,8 @@ class Handler(BaseGraphQLTransportWSHandler[Any, None]):
     async def handle_subscribe(self, message: Any) -> None:
         if self.connection_acknowledged:
             try:
+                if len(self.operations) >= MAX_OPERATIONS:
+                    raise too_many(len(self.operations) + 1)
                 bound(message, self.executor.reader.settings)
                 request = GraphQLRequest.of(message["payload"])
                 query = self.documents.text(request)
@@ -116,6 +118,15 @@ class Handler(BaseGraphQLTransportWSHandler[Any, None]):
                     {"id": operation.id, "type": "next", "payload": payload}
                 )
         await operation.send_operation_message({"id": operation.id, "type": "complete"})
+
+
+def too_many(asked: int) -> CallerError:
+    return CallerError(
+        f"A websocket has {MAX_OPERATIONS} operations at most: complete one before the next.",
+        ErrorCode.RATE_LIMITED,
+        limit=MAX_OPERATIONS,
+        asked=asked,
+    )
 
 
 class Sockets:

@@ -53,11 +53,12 @@ class Socket:
         return json.loads(self.connection.recv(timeout))
 
 
-def sign_up(url: str) -> Member:
+def sign_up(url: str, address: str = "127.0.0.1") -> Member:
     query = """mutation ($name: String!) { signUp(input: { username: $name, password: "a long walk home" }) {
         ... on AuthPayload { accessToken viewer { id } } } }"""
     body = {"query": query, "variables": {"name": f"member-{uuid4().hex[:12]}"}}
-    payload = httpx.post(url, json=body, timeout=30).json()["data"]["signUp"]
+    answer = httpx.post(url, json=body, headers={"X-Forwarded-For": address}, timeout=30)
+    payload = answer.json()["data"]["signUp"]
     return Member(url, payload["viewer"]["id"], payload["accessToken"])
 
 

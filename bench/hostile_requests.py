@@ -1,0 +1,172 @@
+"""Requests that ask for far too much, or for what does not exist, each with the code that refuses it."""
+
+from base64 import b64encode
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+TOO_COMPLEX, BAD = "QUERY_TOO_COMPLEX", "BAD_USER_INPUT"
+MEGABYTE = 1_000_000
+PAGE = "{ pageInfo { hasNextPage } }"
+
+
+@dataclass(frozen=True, slots=True)
+class Hostile:
+    """`setting`: the limit that it breaks; empty where it breaks a rule that has none."""
+
+    name: str
+    body: bytes
+    code: str = BAD
+    setting: str = ""
+    chunked: bool = False  # does not say how long it is
+
+
+def asking(query: str, **variables: Any) -> bytes:
+    return orjson.dumps({"query": query, "variables": variables})
+
+
+def too_complex(name: str, setting: str, query: str, **variables: Any) -> Hostile:
+    return Hostile(name, asking(query, **variables), TOO_COMPLEX, setting)
+
+
+def bad(name: str, query: str, **variables: Any) -> Hostile:
+    return Hostile(name, asking(query, **variables))
+
+
+def requests() -> list[Hostile]:
+    return [*documents(), *fragments(), *repetitions(), *bodies(), *sizes(), *values(), *names()]
+
+
+def documents() -> Iterator[Hostile]:
+    """Large in themselves."""
+    similar = "{ similar(first: 2) { edges { node " * 10
+    deep = "{ movies(first: 2) { edges { node " + similar + "{ title }" + " } } }" * 11
+    yield too_complex("30 levels deep", "MAX_DEPTH", deep)
+    yield bad("10,000 levels deep", "{ a " * 4_900)
+    many = " ".join(f"a{n}: __typename" for n in range(10_000))
+    yield too_complex("10,000 aliases", "MAX_DOCUMENT_CHARACTERS", f"{{ {many} }}")
+    many = " ".join(f"a{n}: __typename" for n in range(600))
+    yield too_complex("600 aliases", "MAX_ALIASES", f"{{ {many} }}")
+    yield too_complex("100,000 tokens", "MAX_DOCUMENT_CHARACTERS", "{" + "a " * 100_000 + "}")
+    yield too_complex("9,000 tokens", "MAX_TOKENS", "{" + "a " * 9_000 + "}")
+    yield too_complex("4 MB document", "MAX_DOCUMENT_CHARACTERS", "{ __typename }" + " " * (3 * MEGABYTE))
+    yield bad("300 operations and no name", " ".join(f"query Q{n} {{ __typename }}" for n in range(300)))
+    types = "types { fields { type { fields { type { fields { type { name } } } } } } }"
+    yield bad("introspection within itself", f"{{ __schema {{ {types} }} }}")
+
+
+def fragments() -> Iterator[Hostile]:
+    double = " ".join(f"fragment F{n} on Query {{ ...F{n + 1} ...F{n + 1} }}" for n in range(50))
+    bomb = f"{{ ...F0 }} {double} fragment F50 on Query {{ __typename }}"
+    yield too_complex("fragments that double 50 times", "MAX_TOKENS", bomb)
+    many = " ".join(f"fragment F{n} on Query {{ __typename }}" for n in range(200))
+    yield too_complex("200 fragments", "MAX_FRAGMENTS", f"{{ __typename }} {many}")
+    yield bad("circular fragments", "{ ...A } fragment A on Query { ...B } fragment B on Query { ...A }")
+    ring = " ".join(f"fragment F{n} on Query {{ ...F{(n + 1) % 60} }}" for n in range(60))
+    yield bad("a ring of 60 fragments", f"{{ ...F0 }} {ring}")
+    side = " ".join(f"...F{n}" for n in range(55))
+    each = " ".join(f"fragment F{n} on Genre {{ id name }}" for n in range(55))
+    yield too_complex("fragments side by side", "MAX_REPEATED_FIELDS", f"{{ genres {{ {side} }} }} {each}")
+
+
+def repetitions() -> Iterator[Hostile]:
+    yield too_complex("a field 900 times", "MAX_REPEATED_FIELDS", "{" + "__typename " * 900 + "}")
+    yield too_complex(
+        "fields within it, 300 times", "MAX_REPEATED_FIELDS", "{" + "genres { name } " * 300 + "}"
+    )
+    yield bad("900 directives", "{ __typename " + "@nope " * 900 + "}")
+    yield too_complex("600 of @skip", "MAX_TOKENS", "{ __typename " + "@skip(if: false) " * 600 + "}")
+    declared = " ".join(f"$v{n}: Int" for n in range(450))
+    yield bad("450 variables", f"query ({declared}) {{ __typename }}")
+    yield bad("1,900 unknown fields", "{" + " ".join(f"film{n}" for n in range(1_900)) + "}")
+    yield bad("600 arguments", "{ movies(" + "first: 1 " * 600 + f") {PAGE} }}")
+    nested = "[" * 900
+    yield bad("900 lists in one another", f"{{ nodes(ids: {nested}")
+
+
+def bodies() -> Iterator[Hostile]:
+    most = "MAX_BODY_BYTES"
+    long = asking("{ __typename }", text="x" * (4 * MEGABYTE))
+    yield Hostile("4 MB body", long, TOO_COMPLEX, most)
+    yield Hostile("4 MB body, in chunks", long, TOO_COMPLEX, most, chunked=True)
+    head = b'{"query": "{ __typename }", "variables": {"a": '
+    yield Hostile(
+        "10,000 levels of JSON", head + b"[" * 10_000 + b"]" * 10_000 + b"}}", TOO_COMPLEX, "MAX_JSON_DEPTH"
+    )
+    yield Hostile(
+        "10,000 objects in one another",
+        b'{"a":' * 10_000 + b"1" + b"}" * 10_000,
+        TOO_COMPLEX,
+        "MAX_JSON_DEPTH",
+    )
+    yield Hostile("300 levels of JSON", head + b"[" * 300 + b"]" * 300 + b"}}", TOO_COMPLEX, "MAX_JSON_DEPTH")
+    values = head + b"[" + b"1," * (MEGABYTE) + b"1]}}"
+    yield Hostile("1,000,000 values", values, TOO_COMPLEX, "MAX_JSON_VALUES")
+    operation = b'{"query": "{ __typename }"}'
+    yield Hostile("a batch of 1,000", b"[" + b",".join([operation] * 1_000) + b"]")
+    yield Hostile("no UTF-8", b'{"query": "{ __typename } # \xff\xfe"}')
+    yield Hostile("half a surrogate pair", b'{"query": "{ __typename } # \\ud800"}')
+    yield Hostile("NUL characters", b"\x00" * 10_000)
+    yield Hostile("JSON that does not end", b'{"query": "{ __typename }", "variables": {"a": [1, 2')
+
+
+def sizes() -> Iterator[Hostile]:
+    movies = "{{ movies(first: {}) {{ edges {{ node {{ title }} }} }} }}"
+    yield too_complex("first: 2,000,000,000", "MAX_COST", movies.format(2_000_000_000))
+    yield bad("first: 5,000 digits", movies.format("9" * 5_000))
+    yield bad("first: -1", movies.format(-1))
+    query = "query ($n: Int!) " + movies.format("$n")
+    yield too_complex("first: 2,000,000,000 by a variable", "MAX_COST", query, n=2_000_000_000)
+    yield too_complex("first: 1e300 by a variable", "MAX_COST", query, n=1e300)
+    similar = "{ edges { node { similar(first: $n) " * 3 + PAGE + " } } }" * 3
+    query = f"query ($n: Int!) {{ movies(first: $n) {similar} }}"
+    yield too_complex("first: 1e300 within itself", "MAX_COST", query, n=1e300)
+    page = "movies(first: 100) { edges { node { similar(first: 100) { edges { node { title } } } } } }"
+    yield too_complex("100 pages of 100", "MAX_COST", f"{{ {page} }}")
+    cheap = "recommendations(first: 100) { edges { node { title } } }"
+    many = " ".join(f"a{n}: {cheap}" for n in range(90))
+    yield too_complex("90 lists of 100", "MAX_COST", f"{{ {many} }}")
+    nodes = "query ($ids: [ID!]!) { nodes(ids: $ids) { id } }"
+    yield too_complex("15,000 ids", "MAX_COST", nodes, ids=["TW92aWU6MQ=="] * 15_000)
+
+
+def values() -> Iterator[Hostile]:
+    """Ids and cursors that nobody was given."""
+    movie = "query ($id: ID!) { movie(id: $id) { title } }"
+    for name, id_ in (
+        ("a word", "matrix"),
+        ("of no type", global_id(":1")),
+        ("of another type", global_id("User:1")),
+        ("with a sign", global_id("Movie:-1")),
+        ("beyond a bigint", global_id("Movie:99999999999999999999")),
+        ("of 5,000 digits", global_id("Movie:" + "9" * 5_000)),
+        ("with NUL", global_id("Movie:1\x00")),
+        ("of 1 MB", "A" * MEGABYTE),
+    ):
+        yield bad(f"an id {name}", movie, id=id_)
+    page = f"query ($after: String) {{ movies(first: 2, after: $after) {PAGE} }}"
+    for name, cursor in (
+        ("a word", "matrix"),
+        ("of another field", global_id('["search",1,2]')),
+        ("with lists in it", global_id('["movies",' + "[" * 500 + "]" * 500 + "]")),
+        ("with objects in it", global_id('["movies",{"a":1},{"b":2}]')),
+        ("with huge numbers", global_id('["movies",1e308,9223372036854775808]')),
+        ("with NUL", global_id('["movies","\\u0000",1]')),
+        ("of 1 MB", "A" * MEGABYTE),
+    ):
+        yield bad(f"a cursor {name}", page, after=cursor)
+
+
+def names() -> Iterator[Hostile]:
+    """Requests that are none."""
+    yield Hostile("no document", b'{"query": ""}')
+    yield Hostile("a document that is a number", b'{"query": 7}')
+    yield bad("half a document", "{ movies(first: 2) {")
+    yield bad("an operation that is not there", "query A { __typename } query B { __typename }")
+    yield Hostile("variables that are a list", b'{"query": "{ __typename }", "variables": []}')
+
+
+def global_id(text: str) -> str:
+    return b64encode(text.encode()).decode()

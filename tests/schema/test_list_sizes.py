@@ -1,0 +1,60 @@
+"""Every list of objects says how long it can be: that is what an operation's cost is told by."""
+
+from collections.abc import Iterator
+
+from graphql import (
+    GraphQLField,
+    GraphQLInterfaceType,
+    GraphQLObjectType,
+    get_named_type,
+    get_nullable_type,
+    is_composite_type,
+    is_introspection_type,
+    is_list_type,
+)
+
+from schema import schema
+from schema.cost import SIZED, SLICING, declared
+
+MISSING = (
+    "{} gives a list whose length nothing tells, so that what it costs is a guess. Give it an argument "
+    "`first`, or say how long it is: directives=[ListSize(assumed_size=...)] of schema/cost.py. Where an "
+    "argument of another name tells the length: ListSize(slicing_arguments=[...]), and sized_fields=[...] on "
+    "a field whose value has the list within it."
+)
+
+
+def fields() -> Iterator[tuple[str, GraphQLField]]:
+    for name, kind in schema._schema.type_map.items():
+        if isinstance(kind, GraphQLObjectType | GraphQLInterfaceType) and not is_introspection_type(kind):
+            for field_name, field in kind.fields.items():
+                yield f"{name}.{field_name}", field
+
+
+def is_sliced(field: GraphQLField) -> bool:
+    names = declared(field)[1].slicing_arguments
+    return any(name in field.args for name in (SLICING if names is None else names))
+
+
+def test_every_list_of_objects_has_a_size() -> None:
+    sized = {
+        f"{get_named_type(field.type).name}.{name}"
+        for _, field in fields()
+        if is_sliced(field)
+        for name in declared(field)[1].sized_fields or SIZED
+    }
+    for place, field in fields():
+        if is_list_type(get_nullable_type(field.type)) and is_composite_type(get_named_type(field.type)):
+            known = is_sliced(field) or declared(field)[1].assumed_size is not None or place in sized
+            assert known, MISSING.format(place)
+
+
+def test_arguments_that_tell_a_size_are_there() -> None:
+    for place, field in fields():
+        size = declared(field)[1]
+        for name in size.slicing_arguments or ():
+            assert name in field.args, f"{place} has no argument `{name}`"
+        for name in size.sized_fields or ():
+            inner = get_named_type(field.type)
+            assert isinstance(inner, GraphQLObjectType | GraphQLInterfaceType), place
+            assert name in inner.fields, f"{inner.name} has no field `{name}`"
