@@ -214,6 +214,9 @@ def evaluate(
     peers: Annotated[bool, typer.Option(help="Other libraries beside ours, where installed.")] = True,
     diversity: research_commands.Diversities = None,
     max_users: Annotated[int, typer.Option(min=1, help="Tested at most, a random sample.")] = 5_000,
+    votes: Annotated[
+        bool, typer.Option(help="Let votes of today be known of films, which tell of what is held out.")
+    ] = False,
 ) -> None:
     """Measure the recommender beside others on the same splits of the ratings here, or of files by --data."""
     from app import evaluation  # noqa: PLC0415 - brings the recommender
@@ -224,6 +227,8 @@ def evaluate(
                 ratings, name = evaluation.read_database(url, progress), "database"
         else:
             ratings, name = research_commands.read_data(data, content or [], progress), data.name
+        if not votes:
+            ratings = research_commands.in_time(ratings)
         research_commands.evaluate(
             protocol, ratings, name, settings_file, peers=peers, diversities=diversity or [],
             max_users=max_users, json=json, plot=plot, progress=progress,

@@ -156,7 +156,7 @@ def tune(
     with refusals(), terminal.progress("Tuning") as progress:
         try:
             result = tuning.tune(
-                [read_data(one, content or [], progress) for one in data],
+                [in_time(read_data(one, content or [], progress)) for one in data],
                 Protocol(protocol),
                 out,
                 storage=storage or out.with_suffix(".db"),
@@ -219,6 +219,11 @@ def read_data(data: Path, content: list[Path], progress: Progress) -> "tuple[Int
     data_set = offline.read_data(data, content, progress)
     tell(data_set.report)
     return data_set.interactions, data_set.films
+
+
+def in_time(ratings: "tuple[Interactions, Films]") -> "tuple[Interactions, Films]":
+    """The same without the votes of today, which tell of what is held out."""
+    return ratings[0], ratings[1].without_votes()
 
 
 def evaluate(

@@ -3,7 +3,7 @@
 import re
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any, Self
 
 import numpy as np
@@ -89,6 +89,11 @@ class Films:
             vote_count=unknown,
             collections=[""] * n,
         )
+
+    def without_votes(self) -> "Films":
+        """As they stand when they come out: votes and popularity tell of ratings still to be given."""
+        unknown = np.full(len(self), np.nan, np.float32)
+        return replace(self, popularity=unknown, vote_average=unknown, vote_count=unknown)
 
     def take(self, idx: NDArray[np.integer]) -> "Films":
         """The films at positions `idx`, in that order."""

@@ -88,16 +88,20 @@ def compare(
     """Each trial of the protocol as it is done.
 
     films describes interactions.item_ids one by one. diversities: ours runs with these too. judges: who
-    foretells stars beside ours, fitted on ratings. Raises ValueError where there are too few ratings for the
+    foretells stars beside ours, fitted on ratings. The others' settings are those chosen for the first trial.
+    Raises ValueError where there are too few ratings for the
     protocol.
     """
     fitted: tuple[Interactions, _Fitted] | None = None
+    settings: dict[str, Settings] = {}
     for trial in protocols.trials(protocol, interactions, np.random.default_rng(seed)):
         train = trial.split.train
         if fitted is None or fitted[0] is not train:
             chosen = {} if protocol is Protocol.RATING else contenders
-            inner = protocols.validation(protocol, train, np.random.default_rng(seed + 1))
-            fitted = train, _fit(train, inner, films, config, chosen, progress)
+            if not fitted:
+                inner = protocols.validation(protocol, train, np.random.default_rng(seed + 1))
+                settings = _settings(chosen, inner, progress)
+            fitted = train, _fit(train, films, config, chosen, settings, progress)
         models = fitted[1]
         yield Outcome(
             trial.label,
@@ -142,24 +146,32 @@ def mean_ndcg(split: Split, scorer: Scorer, k: int = CHOSEN_BY) -> float:
     return float(metrics.ndcg(hits, n_relevant, k).mean()) if len(users) else float("nan")
 
 
+def _settings(
+    contenders: Mapping[str, Contender], validation: Split, progress: Progress
+) -> dict[str, Settings]:
+    return {
+        name: chosen(contender, validation, partial(progress, f"choosing {name}"))
+        for name, contender in contenders.items()
+    }
+
+
 def _fit(
     train: Interactions,
-    validation: Split,
     films: Films,
     config: Config,
     contenders: Mapping[str, Contender],
+    settings: Mapping[str, Settings],
     progress: Progress,
 ) -> _Fitted:
     started = time.perf_counter()
     fitted = _Fitted(Hybrid.fit(train, films, config, progress))
     fitted.seconds[OURS] = time.perf_counter() - started
     for name, contender in contenders.items():
-        settings = chosen(contender, validation, partial(progress, f"choosing {name}"))
         progress(f"fitting {name}", 0.0)
         started = time.perf_counter()
-        fitted.others[name] = contender.fit(train, **settings)
+        fitted.others[name] = contender.fit(train, **settings[name])
         fitted.seconds[name] = time.perf_counter() - started
-        fitted.settings[name] = settings
+        fitted.settings[name] = settings[name]
     return fitted
 
 
