@@ -76,6 +76,43 @@ async function authorizedFetch(url, options) {
   return fetch(url, { ...options, headers });
 }
 
+// A subscription's results, one by one, until it ends or the stop button is pressed.
+async function* events(params, { headers } = {}) {
+  const stop = new AbortController();
+  try {
+    const response = await authorizedFetch("/graphql", {
+      method: "POST",
+      headers: { "Content-Type": "application/json", Accept: "text/event-stream", ...headers },
+      body: JSON.stringify(params),
+      signal: stop.signal,
+    });
+    if (!response.headers.get("Content-Type").startsWith("text/event-stream")) {
+      yield await response.json();
+      return;
+    }
+    let text = "";
+    const pieces = response.body.pipeThrough(new TextDecoderStream()).getReader();
+    for (let piece = await pieces.read(); !piece.done; piece = await pieces.read()) {
+      const whole = (text + piece.value).split("\n\n");
+      text = whole.pop();
+      for (const event of whole) {
+        const data = event.match(/^data: ?(.+)$/m)?.[1];
+        if (/^event: ?next$/m.test(event) && data) yield JSON.parse(data);
+      }
+    }
+  } finally {
+    stop.abort();
+  }
+}
+
+function fetcherOf(requests) {
+  const subscribes = ({ operationName }, options) =>
+    options?.documentAST?.definitions.some(
+      (node) => node.operation === "subscription" && (!operationName || node.name?.value === operationName),
+    );
+  return (params, options) => (subscribes(params, options) ? events : requests)(params, options);
+}
+
 // The examples name films and a new user; here they become ids of this catalogue and a name not yet taken.
 async function tabs() {
   const examples = await (await fetch("/graphiql/examples.json")).json();
@@ -98,7 +135,7 @@ async function start() {
   }
   ReactDOM.createRoot(element("graphiql")).render(
     React.createElement(GraphiQL, {
-      fetcher: GraphiQL.createFetcher({ url: "/graphql", fetch: authorizedFetch }),
+      fetcher: fetcherOf(GraphiQL.createFetcher({ url: "/graphql", fetch: authorizedFetch })),
       defaultTabs: await tabs(),
       defaultEditorToolsVisibility: "variables",
       isHeadersEditorEnabled: true,
