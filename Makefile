@@ -13,7 +13,7 @@ COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --gen
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test check bench-quality release lock clean
+.PHONY: help run test check bench-quality bench-hostile bench-fuzz release lock clean
 
 help: ## Tell what can be made
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -34,6 +34,12 @@ check: .venv/.dev ## Lint, types, layers, and drift of the SDL, docs/api.md and 
 
 bench-quality: .venv/.dev ## Measure lists and stars on ../shared/data; writes docs/bench/quality.md
 	$(BIN)/python -m bench.quality --page docs/bench/quality.md $(ARGS)
+
+bench-hostile: .venv/.dev ## Ask what nobody should, and time the refusals; writes docs/bench/hostile.md
+	$(BIN)/python -m bench.hostile --page docs/bench/hostile.md $(ARGS)
+
+bench-fuzz: .venv/.dev ## Ask 5,000 operations made at random: none is a fault of ours
+	FUZZ_EXAMPLES=5000 $(BIN)/pytest -q --numprocesses 0 tests/endpoint/test_fuzz.py $(ARGS)
 
 release: check ## Make what is there release VERSION=x.y.z: in pyproject.toml, the changelog and the released schema
 	@[[ "$(VERSION)" =~ ^[0-9]+\.[0-9]+\.[0-9]+$$ ]] || { echo "Say which: make release VERSION=x.y.z" >&2; exit 1; }

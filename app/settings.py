@@ -91,7 +91,7 @@ class Settings(BaseSettings):
     max_depth: PositiveInt = Field(15, description="levels of fields in a document")
     max_aliases: NonNegativeInt = Field(100, description="aliases in an operation, with its fragments")
     max_tokens: PositiveInt = Field(
-        2_000, description="tokens of a document, also of what its operations select, with fragments"
+        1_000, description="tokens of a document, also of what its operations select, with fragments"
     )
     max_document_characters: PositiveInt = Field(20_000, description="length of a document")
     max_fragments: NonNegativeInt = Field(60, description="fragments of a document")

@@ -47,12 +47,12 @@ def documents() -> Iterator[Hostile]:
     yield bad("10,000 levels deep", "{ a " * 4_900)
     many = " ".join(f"a{n}: __typename" for n in range(10_000))
     yield too_complex("10,000 aliases", "MAX_DOCUMENT_CHARACTERS", f"{{ {many} }}")
-    many = " ".join(f"a{n}: __typename" for n in range(600))
-    yield too_complex("600 aliases", "MAX_ALIASES", f"{{ {many} }}")
+    many = " ".join(f"a{n}: __typename" for n in range(300))
+    yield too_complex("300 aliases", "MAX_ALIASES", f"{{ {many} }}")
     yield too_complex("100,000 tokens", "MAX_DOCUMENT_CHARACTERS", "{" + "a " * 100_000 + "}")
     yield too_complex("9,000 tokens", "MAX_TOKENS", "{" + "a " * 9_000 + "}")
     yield too_complex("4 MB document", "MAX_DOCUMENT_CHARACTERS", "{ __typename }" + " " * (3 * MEGABYTE))
-    yield bad("300 operations and no name", " ".join(f"query Q{n} {{ __typename }}" for n in range(300)))
+    yield bad("150 operations and no name", " ".join(f"query Q{n} {{ __typename }}" for n in range(150)))
     types = "types { fields { type { fields { type { fields { type { name } } } } } } }"
     yield bad("introspection within itself", f"{{ __schema {{ {types} }} }}")
 
@@ -61,8 +61,8 @@ def fragments() -> Iterator[Hostile]:
     double = " ".join(f"fragment F{n} on Query {{ ...F{n + 1} ...F{n + 1} }}" for n in range(50))
     bomb = f"{{ ...F0 }} {double} fragment F50 on Query {{ __typename }}"
     yield too_complex("fragments that double 50 times", "MAX_TOKENS", bomb)
-    many = " ".join(f"fragment F{n} on Query {{ __typename }}" for n in range(200))
-    yield too_complex("200 fragments", "MAX_FRAGMENTS", f"{{ __typename }} {many}")
+    many = " ".join(f"fragment F{n} on Query {{ __typename }}" for n in range(130))
+    yield too_complex("130 fragments", "MAX_FRAGMENTS", f"{{ __typename }} {many}")
     yield bad("circular fragments", "{ ...A } fragment A on Query { ...B } fragment B on Query { ...A }")
     ring = " ".join(f"fragment F{n} on Query {{ ...F{(n + 1) % 60} }}" for n in range(60))
     yield bad("a ring of 60 fragments", f"{{ ...F0 }} {ring}")
@@ -74,14 +74,14 @@ def fragments() -> Iterator[Hostile]:
 def repetitions() -> Iterator[Hostile]:
     yield too_complex("a field 900 times", "MAX_REPEATED_FIELDS", "{" + "__typename " * 900 + "}")
     yield too_complex(
-        "fields within it, 300 times", "MAX_REPEATED_FIELDS", "{" + "genres { name } " * 300 + "}"
+        "fields within it, 200 times", "MAX_REPEATED_FIELDS", "{" + "genres { name } " * 200 + "}"
     )
-    yield bad("900 directives", "{ __typename " + "@nope " * 900 + "}")
+    yield bad("450 directives", "{ __typename " + "@nope " * 450 + "}")
     yield too_complex("600 of @skip", "MAX_TOKENS", "{ __typename " + "@skip(if: false) " * 600 + "}")
-    declared = " ".join(f"$v{n}: Int" for n in range(450))
-    yield bad("450 variables", f"query ({declared}) {{ __typename }}")
-    yield bad("1,900 unknown fields", "{" + " ".join(f"film{n}" for n in range(1_900)) + "}")
-    yield bad("600 arguments", "{ movies(" + "first: 1 " * 600 + f") {PAGE} }}")
+    declared = " ".join(f"$v{n}: Int" for n in range(240))
+    yield bad("240 variables", f"query ({declared}) {{ __typename }}")
+    yield bad("900 unknown fields", "{" + " ".join(f"film{n}" for n in range(900)) + "}")
+    yield bad("300 arguments", "{ movies(" + "first: 1 " * 300 + f") {PAGE} }}")
     nested = "[" * 900
     yield bad("900 lists in one another", f"{{ nodes(ids: {nested}")
 
@@ -126,8 +126,8 @@ def sizes() -> Iterator[Hostile]:
     page = "movies(first: 100) { edges { node { similar(first: 100) { edges { node { title } } } } } }"
     yield too_complex("100 pages of 100", "MAX_COST", f"{{ {page} }}")
     cheap = "recommendations(first: 100) { edges { node { title } } }"
-    many = " ".join(f"a{n}: {cheap}" for n in range(90))
-    yield too_complex("90 lists of 100", "MAX_COST", f"{{ {many} }}")
+    many = " ".join(f"a{n}: {cheap}" for n in range(50))
+    yield too_complex("50 lists of 100", "MAX_COST", f"{{ {many} }}")
     nodes = "query ($ids: [ID!]!) { nodes(ids: $ids) { id } }"
     yield too_complex("15,000 ids", "MAX_COST", nodes, ids=["TW92aWU6MQ=="] * 15_000)
 

@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
-from bench import quality
+from bench import hostile, hostile_requests, quality
 from bench.figures import Figure, commit, write
+from bench.hostile_connections import BEGINNINGS, Dropped
 
 
 def test_figures_come_with_their_origin_and_whether_they_hold(tmp_path: Path) -> None:
@@ -59,3 +60,21 @@ def test_the_page_has_a_command_and_a_row_for_every_model(told: tuple[Path, qual
         assert f"| {name} |" in text
     widths = {line.count("|") for line in text.splitlines() if line.startswith("| marquee")}
     assert len(widths) == 2  # lists and stars
+
+
+def test_each_hostile_request_is_told_with_what_refused_it() -> None:
+    refusals = [
+        hostile.Refusal(each, [0.002, 0.04 if each.setting else 0.06, 0.003])
+        for each in hostile_requests.requests()
+    ]
+    dropped = [Dropped(sent, 10.02) for sent in BEGINNINGS]
+    figures = hostile.figures(refusals, dropped, [3.0] * 200, [5.0] * 100 + [40.0] * 2)
+    by_key = {figure.key: figure for figure in figures}
+    assert by_key["refused/4 MB body"].holds is True
+    assert by_key["refused/circular fragments"].holds is False
+    assert by_key["others, under attack/p99"].value > by_key["others, under attack/median"].value == 5.0
+    text = hostile.page(refusals, figures)
+    for each in refusals:
+        assert f"| {each.hostile.name} | {len(each.hostile.body):,} | `{each.hostile.code}` |" in text
+    assert "| calm | 200 | 3.0 ms | 3.0 ms |" in text
+    assert "- nothing: after 10.0 s" in text

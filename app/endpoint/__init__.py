@@ -102,15 +102,19 @@ class Endpoint:
 
     async def answer(self, http: Request, accept: Accept, request: GraphQLRequest, query: str) -> Response:
         """Raises Refused for an operation that cannot be asked in this way, ClientDisconnect where nobody
-        waits for a query any more, and GraphQLError for a document that cannot be read.
+        waits for a query any more.
         """
         context = self.context_of(http, bearer_token(http))
-        try:
-            await self.executor.read(query, context)  # within its limits, before anything else looks at it
+        try:  # within its limits, before anything else looks at it
+            faults = (await self.executor.read(query, context)).faults
         except GraphQLError as error:
+            faults = [error]
+        if faults:
+            refused = PreExecutionError(data=None, errors=[present(fault) for fault in faults])
             if not accept.prefers_stream:
-                raise
-            return streamed(unread(error), EVENTS if accept.events else MULTIPART_SUBSCRIPTION, self.stopping)
+                return in_one(refused, accept)
+            events = EVENTS if accept.events else MULTIPART_SUBSCRIPTION
+            return streamed(only(refused), events, self.stopping)
         transport, allowed = carriage(http, accept, request, query)
         if transport is not None:
             results = self.executor.results(query, request, context, allowed)
@@ -179,8 +183,8 @@ def carriage(
     return None, allowed
 
 
-async def unread(error: GraphQLError) -> Results:
-    yield PreExecutionError(data=None, errors=[present(error)])
+async def only(result: ExecutionResult) -> Results:
+    yield result
 
 
 async def left(http: Request) -> None:

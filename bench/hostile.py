@@ -1,0 +1,217 @@
+"""How soon hostile requests are refused, and what others notice of them.
+
+    python -m bench.hostile [--quick] [--json FILE] [--page FILE]
+
+A service is started for it, with its default settings, on the bundled catalogue.
+"""
+
+import argparse
+import http.client
+import statistics
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from itertools import count, cycle
+from multiprocessing import get_context
+from multiprocessing.synchronize import Event
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import orjson
+
+from bench.figures import Figure, commit, hardware, write
+from bench.hostile_connections import BEGINNINGS, Dropped, held, slow
+from bench.hostile_requests import Hostile, asking, requests
+from bench.service import service
+
+REFUSED_MS = 50.0
+TIMES, QUICK_TIMES = 20, 5
+SECONDS, QUICK_SECONDS = 20.0, 5.0
+DROPPED_SECONDS = 13.0  # REQUEST_SECONDS, and what is waited for an answer to a body
+PAUSE = 0.02  # between the other client's queries
+ATTACKERS = 4
+SLOW, SOCKETS = 100, 100
+DATA = "the bundled catalogue"
+QUERY = asking("{ movies(first: 24) { edges { node { id title year genres { name } averageRating } } } }")
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """`seconds` of each time that it was asked."""
+
+    hostile: Hostile
+    seconds: list[float]
+
+    @property
+    def slowest_ms(self) -> float:
+        return 1_000 * max(self.seconds)
+
+
+class Client:
+    """One connection. It asks from addresses of its own, as through a proxy, so that no rate limits it."""
+
+    def __init__(self, url: str, network: int) -> None:
+        self.connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=60)
+        self.addresses = (f"10.{network}.{n // 250 % 250}.{n % 250}" for n in count())
+
+    def ask(self, body: bytes, *, chunked: bool = False) -> tuple[float, bytes]:
+        """Seconds until the whole answer was there, and the answer."""
+        headers = {"Content-Type": "application/json", "X-Forwarded-For": next(self.addresses)}
+        content = (body[n : n + 65_536] for n in range(0, len(body), 65_536)) if chunked else body
+        started = time.perf_counter()
+        self.connection.request("POST", "/graphql", content, headers, encode_chunked=chunked)
+        answer = self.connection.getresponse().read()
+        return time.perf_counter() - started, answer
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--quick", action="store_true", help="fewer times, and a shorter attack")
+    parser.add_argument("--json", type=Path, help="where to write the figures")
+    parser.add_argument("--page", type=Path, help="where to write them to be read, in Markdown")
+    options = parser.parse_args()
+    with service() as url:
+        refusals = [refusal(url, each, QUICK_TIMES if options.quick else TIMES) for each in requests()]
+        dropped = slow(url)
+        seconds = QUICK_SECONDS if options.quick else SECONDS
+        calm = others(url, seconds)
+        with attack(url):
+            attacked = others(url, seconds)
+    found = figures(refusals, dropped, calm, attacked)
+    for figure in found:
+        print(f"{figure.key}: {figure.value:.1f} {figure.unit}")  # noqa: T201 - it is a command
+    if options.json:
+        write(options.json, DATA, found)
+    if options.page:
+        options.page.parent.mkdir(parents=True, exist_ok=True)
+        options.page.write_text(page(refusals, found), encoding="utf-8")
+
+
+def refusal(url: str, hostile: Hostile, times: int) -> Refusal:
+    """Raises AssertionError for a request that is not refused as it should be."""
+    client = Client(url, 1)
+    client.ask(QUERY)  # that there is a connection
+    told = []
+    for _ in range(times):
+        seconds, answer = client.ask(hostile.body, chunked=hostile.chunked)
+        extensions = orjson.loads(answer)["errors"][0]["extensions"]
+        assert (extensions["code"], extensions.get("setting", "")) == (hostile.code, hostile.setting), (
+            hostile.name
+        )
+        told.append(seconds)
+    return Refusal(hostile, told)
+
+
+def others(url: str, seconds: float) -> list[float]:
+    """How long each query of a client takes who asks again and again, in milliseconds."""
+    client = Client(url, 2)
+    expected = client.ask(QUERY)[1]
+    told = []
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        took, answer = client.ask(QUERY)
+        assert answer == expected
+        told.append(1_000 * took)
+        time.sleep(PAUSE)
+    return told
+
+
+@contextmanager
+def attack(url: str) -> Iterator[None]:
+    """By every hostile request in turn, over several connections, and by slow clients and idle websockets."""
+    context = get_context("spawn")
+    done = context.Event()
+    attackers = [context.Process(target=attacker, args=(url, number, done)) for number in range(ATTACKERS)]
+    with ExitStack() as stack:
+        for process in attackers:
+            process.start()
+            stack.callback(process.join, 60)
+        stack.callback(done.set)
+        stack.enter_context(held(url, SLOW, SOCKETS))
+        time.sleep(1)  # until they are at it
+        yield
+
+
+def attacker(url: str, number: int, done: Event) -> None:
+    """Asks as fast as it is answered."""
+    client = Client(url, 3 + number)
+    for hostile in cycle(requests()):
+        if done.is_set():
+            return
+        client.ask(hostile.body, chunked=hostile.chunked)
+
+
+def figures(
+    refusals: list[Refusal], dropped: list[Dropped], calm: list[float], attacked: list[float]
+) -> list[Figure]:
+    """What is followed from one commit to the next."""
+    found = [
+        Figure(f"refused/{each.hostile.name}", each.slowest_ms, "ms", REFUSED_MS, at_most=True)
+        for each in refusals
+    ]
+    found += [
+        Figure(f"dropped/{each.sent}", each.seconds, "s", DROPPED_SECONDS, at_most=True) for each in dropped
+    ]
+    for name, told in (("calm", calm), ("under attack", attacked)):
+        found += [
+            Figure(f"others, {name}/median", statistics.median(told), "ms"),
+            Figure(f"others, {name}/p99", statistics.quantiles(told, n=100)[98], "ms"),
+            Figure(f"others, {name}/answered", len(told)),
+        ]
+    return found
+
+
+def page(refusals: list[Refusal], found: list[Figure]) -> str:
+    """Markdown: each request with what refused it, then what others noticed."""
+    by_key = {figure.key: figure for figure in found}
+    lines = [
+        "# Hostile requests",
+        "",
+        f"Written by `make bench-hostile` at commit `{commit()}`, {datetime.now(UTC):%Y-%m-%d}, on",
+        f"{hardware()}, client and service on one machine,",
+        f"one process of the service with its default settings, on {DATA}.",
+        "",
+        "## Refusals",
+        "",
+        f"Each is asked {len(refusals[0].seconds)} times, one after the other, and refused by the same",
+        "rule each time: a limit's setting, or another one. The time is from the first byte sent to the last",
+        "one of the answer. `bench/hostile_requests.py` makes them, and tests ask them too.",
+        "",
+        "| request | bytes | code | limit | median | slowest | under 50 ms |",
+        "|---|--:|---|---|--:|--:|---|",
+    ]
+    for each in refusals:
+        middle = 1_000 * statistics.median(each.seconds)
+        holds = "yes" if each.slowest_ms <= REFUSED_MS else "no"
+        limit = f"`{each.hostile.setting}`" if each.hostile.setting else ""
+        lines.append(
+            f"| {each.hostile.name} | {len(each.hostile.body):,} | `{each.hostile.code}` | {limit} "
+            f"| {middle:.1f} ms | {each.slowest_ms:.1f} ms | {holds} |"
+        )
+    lines += ["", "Clients that send this and then no more lose their connection (`REQUEST_SECONDS`):", ""]
+    lines += [f"- {each}: after {by_key[f'dropped/{each}'].value:.1f} s" for each in BEGINNINGS]
+    return "\n".join([*lines, *noticed(by_key)]) + "\n"
+
+
+def noticed(by_key: dict[str, Figure]) -> Iterator[str]:
+    yield from ("", "## Others", "")
+    yield from (
+        f"Another client asks for a page of 24 films, {1_000 * PAUSE:.0f} ms after the last answer, at first",
+        f"alone, then while {ATTACKERS} clients send all requests from above in turn, each as fast as it is",
+        f"answered and from a new address each time (so that no rate limits them), {SLOW} slow clients hold",
+        f"connections and {SOCKETS} websockets are open. No query of the client fails.",
+        "",
+        "| | queries | median | p99 |",
+        "|---|--:|--:|--:|",
+    )
+    for name in ("calm", "under attack"):
+        count_, middle, last = (
+            by_key[f"others, {name}/{each}"].value for each in ("answered", "median", "p99")
+        )
+        yield f"| {name} | {count_:,.0f} | {middle:.1f} ms | {last:.1f} ms |"
+
+
+if __name__ == "__main__":
+    main()
