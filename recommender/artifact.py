@@ -62,7 +62,7 @@ def read(folder: Path) -> tuple[Arrays, dict[str, Any]]:
         if list(array.shape) != described["shape"] or array.dtype.str != described["dtype"]:
             found = f"{list(array.shape)} {array.dtype.str}"
             raise ArtifactError(f"{path}: the manifest says {described}, the file holds {found}")
-        arrays[name] = array
+        arrays[name] = np.asarray(array)  # a plain view of the file: memmap's own takes time at each index
     return arrays, manifest
 
 

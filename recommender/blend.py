@@ -56,7 +56,7 @@ class Blend:
         user_factors = self.factor_model.user_factors(history)
         mean, deviation = self.factor_model.standardise(user_factors)
         scale = _scale(weight, float(deviation))
-        scores = np.asarray(self.factor_model.item_factors @ (user_factors * scale), np.float32)
+        scores = np.asarray((user_factors * scale) @ self.factor_model.by_factor, np.float32)
         scores -= scale * np.float32(mean)
         return scores
 

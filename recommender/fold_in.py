@@ -18,6 +18,7 @@ Only numpy: the request path must not wait for a compiler.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, NamedTuple, Self
 
 import numpy as np
@@ -74,7 +75,7 @@ def basis_of(item_factors: Floats, user_factors: Floats, counts: npt.NDArray[np.
     return Basis(lower @ rotation, energy, rotation.T @ np.linalg.solve(lower, average))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class FactorModel:
     """Item factors ready for folding users in.
 
@@ -116,6 +117,14 @@ class FactorModel:
             n_rated=int(rated.sum()),
             alpha0=alpha0,
         )
+
+    @cached_property
+    def by_factor(self) -> Floats:
+        """float32 (factors, n_items): the item factors again, as one pass over all films reads them fastest.
+
+        Rows of films are read from the other order; together they take twice the memory of one.
+        """
+        return np.ascontiguousarray(self.item_factors.T)
 
     def user_factors(self, history: History) -> Floats:
         """float32 (factors,); the average taste for an empty history."""

@@ -195,6 +195,7 @@ class Hybrid:
         item_factors[list(rows)] = list(rows.values())
         blend = replace(self.blend, factor_model=replace(model, item_factors=item_factors))
         moved = replace(self, blend=blend)
+        _ = blend.factor_model.by_factor  # here, not in whoever asks first
         moved.__dict__.update(_neighbours=self._neighbours, _popular=self._popular)
         return moved
 

@@ -95,8 +95,9 @@ class Succession:
 
 def standardise(scores: Floats, n_rated: int) -> tuple[float, float]:
     """Mean and standard deviation of float32 (n_items,) `scores` over `n_rated` films; the others have 0."""
-    mean, deviation = _spread(sparse.csr_matrix(scores[None, :]), n_rated)
-    return float(mean[0]), float(deviation[0])
+    n = max(n_rated, 1)
+    mean = float(scores.sum()) / n
+    return mean, max(float(scores @ scores) / n - mean * mean, 0.0) ** 0.5
 
 
 def _spread(scores: sparse.csr_matrix, n_rated: int) -> tuple[Floats, Floats]:

@@ -1,0 +1,114 @@
+"""How long one list takes among 60,000 films on one core: fold-in, scores, order, and with variety.
+
+    OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 python -m bench.serving [--json FILE]
+
+Ratings and films are drawn by chance with a long tail; what is in them does not change how long a list takes.
+The model is mapped from disk, as a service has it; histories are of 30 films, lists of 24.
+"""
+
+import argparse
+import os
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from pyarrow import parquet
+
+from bench.figures import Figure, write
+from bench.lists import N_FILMS, draw
+from recommender.blend_fit import N_PARTS, USUAL
+from recommender.config import Config
+from recommender.content import Films
+from recommender.hybrid import Hybrid
+from recommender.interactions import History, Interactions
+
+N_USERS, N_LISTS = 4_000, 400
+HISTORY, K = 30, 24
+TARGET = 0.6  # ms, with variety
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--json", type=Path, help="where to write the figures")
+    options = parser.parse_args()
+    os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+    with tempfile.TemporaryDirectory() as name:
+        fitted(Path(name)).save(Path(name) / "model")
+        figures = measure(Hybrid.load(Path(name) / "model"))
+    for figure in figures:
+        print(f"{figure.key}: {figure.value:.2f} {figure.unit}")  # noqa: T201 - it is a command
+    if options.json:
+        write(options.json, f"{N_USERS} drawn users, {N_FILMS} films", figures)
+
+
+def fitted(folder: Path) -> Hybrid:
+    rng = np.random.default_rng(0)
+    draw(folder / "ratings.parquet", N_USERS, rng)
+    columns = [column.to_numpy() for column in parquet.read_table(folder / "ratings.parquet").columns]
+    _, first = np.unique(columns[0] * N_FILMS + columns[1], return_index=True)
+    users, items, stars, times = (column[first] for column in columns)
+    interactions = Interactions.from_arrays(users, items, stars, times, catalogue=np.arange(N_FILMS))
+    model = Hybrid.fit(interactions, films(rng), Config(iterations=2))
+    usual = np.array([USUAL[part] for part in range(N_PARTS)], np.float32).T  # all parts take part
+    return replace(model, blend=replace(model.blend, weights=usual))
+
+
+def films(rng: np.random.Generator) -> Films:
+    """Of two genres, one director, three actors and four keywords each."""
+
+    def names(kind: str, count: int, of: int) -> list[tuple[str, ...]]:
+        return [tuple(f"{kind} {n}" for n in row) for row in rng.integers(0, of, (N_FILMS, count)).tolist()]
+
+    blank = Films.blank(np.arange(N_FILMS))
+    drawn = {
+        "genres": names("genre", 2, 18),
+        "directors": names("director", 1, 20_000),
+        "cast": names("actor", 3, 60_000),
+        "keywords": names("keyword", 4, 8_000),
+    }
+    return Films(**{name: getattr(blank, name) for name in Films.__slots__} | drawn)
+
+
+def measure(model: Hybrid) -> list[Figure]:
+    rng = np.random.default_rng(1)
+    rated = np.flatnonzero(model.blend.item_weights.position >= 0)
+    histories = [
+        History.of(
+            np.sort(rng.choice(rated, HISTORY, replace=False)),
+            rng.integers(1, 11, HISTORY) / 2,
+            rng.permutation(HISTORY) + 900_000_000,
+        )
+        for _ in range(N_LISTS)
+    ]
+    allowed = np.ones(model.n_items, bool)
+    one = np.float32(1)
+    scores = np.zeros(model.n_items, np.float32)
+    steps: dict[str, Callable[[History], object]] = {
+        "fold-in": model.factor_model.user_factors,
+        "scores by factors": lambda history: model.blend.by_factors(history, one),
+        "item weights": lambda history: model.blend.add_by_items(scores, history, one),
+        "succession": lambda history: model.blend.add_by_succession(scores, history, one),
+        "all scores": model.scores,
+        f"a list of {K}": lambda history: model.recommend(history, k=K, allowed=allowed),
+    }
+    figures = [Figure(key, median_ms(step, histories), "ms") for key, step in steps.items()]
+    varied = median_ms(
+        lambda history: model.recommend(history, k=K, allowed=allowed, diversity=0.2), histories
+    )
+    return [*figures, Figure(f"a varied list of {K}", varied, "ms", target=TARGET, at_most=True)]
+
+
+def median_ms(step: Callable[[History], object], histories: list[History]) -> float:
+    seconds = []
+    for history in histories:
+        started = time.perf_counter()
+        step(history)
+        seconds.append(time.perf_counter() - started)
+    return 1e3 * float(np.median(seconds))
+
+
+if __name__ == "__main__":
+    main()
