@@ -86,7 +86,7 @@ def commands(data: Path, *, quick: bool) -> Iterator[list[str]]:
         if not quick and (data / "tmdb").is_dir():
             yield [*small, "--protocol", "new-item", "--votes", "--no-peers"]
     if (data / "movietweetings").is_dir() and not quick:
-        for protocol in ("temporal", "strong", "new-user", "rating"):
+        for protocol in ("temporal", "rating"):  # others take long with so many films and say little new
             yield ["--data", "DATA/movietweetings", "--protocol", protocol]
 
 

@@ -90,11 +90,8 @@ def ease(train: Interactions, *, regularization: float) -> Scores:
     head = np.sort(
         np.argsort(-counts, kind="stable")[: min(int((MAX_BYTES // 4) ** 0.5), (counts > 0).sum())]
     )
-    part = ones[:, head]
-    gram = (part.T @ part).toarray()
-    gram[np.diag_indices_from(gram)] += np.float32(regularization)
     with threadpool_limits(limits=1, user_api="blas"):
-        inverse = np.linalg.inv(gram)
+        inverse = _inverse_gram(ones[:, head], np.float32(regularization))
     weights = inverse / -np.diag(inverse)
     weights[np.diag_indices_from(weights)] = 0
     place = np.full(train.n_items, -1)
@@ -161,6 +158,21 @@ def damped_means(train: Interactions) -> Judge:
         return Judgement(stars, low, high, np.full(len(stars), np.nan, np.float32))
 
     return judge
+
+
+def _inverse_gram(rows: csr_matrix, regularization: np.float32) -> Floats:
+    """(X^T X + r I)^-1 of X (n, m); of fewer rows than columns as (I - X^T (X X^T + r I)^-1 X) / r."""
+    if rows.shape[0] < rows.shape[1]:
+        dense = rows.toarray()
+        kernel = dense @ dense.T
+        kernel[np.diag_indices_from(kernel)] += regularization
+        inverse = dense.T @ np.linalg.solve(kernel, dense)  # (m, n) @ (n, m)
+        inverse /= -regularization
+        inverse[np.diag_indices_from(inverse)] += 1 / regularization
+        return np.asarray(inverse, np.float32)
+    gram = (rows.T @ rows).toarray()
+    gram[np.diag_indices_from(gram)] += regularization
+    return np.asarray(np.linalg.inv(gram), np.float32)
 
 
 def _largest(similar: Floats, start: int, kept: int) -> csr_matrix:
