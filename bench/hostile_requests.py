@@ -51,7 +51,8 @@ def documents() -> Iterator[Hostile]:
     yield too_complex("300 aliases", "MAX_ALIASES", f"{{ {many} }}")
     yield too_complex("100,000 tokens", "MAX_DOCUMENT_CHARACTERS", "{" + "a " * 100_000 + "}")
     yield too_complex("9,000 tokens", "MAX_TOKENS", "{" + "a " * 9_000 + "}")
-    yield too_complex("4 MB document", "MAX_DOCUMENT_CHARACTERS", "{ __typename }" + " " * (3 * MEGABYTE))
+    yield too_complex("3 MB document", "MAX_DOCUMENT_CHARACTERS", "{ __typename }" + " " * (3 * MEGABYTE))
+    yield too_complex("4 MB document", "MAX_BODY_BYTES", "{" + "a " * (2 * MEGABYTE) + "}")
     yield bad("150 operations and no name", " ".join(f"query Q{n} {{ __typename }}" for n in range(150)))
     types = "types { fields { type { fields { type { fields { type { name } } } } } } }"
     yield bad("introspection within itself", f"{{ __schema {{ {types} }} }}")

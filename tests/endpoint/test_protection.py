@@ -4,6 +4,7 @@ import shutil
 import socket
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from websockets.sync.client import connect
 from websockets.typing import Origin
 
 from app.browsers import HEADERS
-from tests.conftest import cloned, running
+from tests.conftest import StartServer, cloned, running
 from tests.endpoint.conftest import PROTOCOL, open_socket, sign_up
 
 FRIEND, STRANGER = "https://films.example", "https://strangers.example"
@@ -272,3 +273,39 @@ def test_a_body_that_does_not_come_is_not_waited_for(guarded: Guarded) -> None:
 def slow(url: str) -> socket.socket:
     address = urlsplit(url)
     return socket.create_connection((address.hostname, address.port), timeout=20)
+
+
+def test_websockets_of_an_address_are_limited(guarded: Guarded) -> None:
+    headers = {"X-Forwarded-For": "192.0.2.9"}
+    with ExitStack() as stack:
+        for _ in range(20):
+            stack.enter_context(open_socket(guarded.url, additional_headers=headers))
+        with pytest.raises(InvalidStatus) as refused:
+            stack.enter_context(open_socket(guarded.url, additional_headers=headers))
+        assert refused.value.response.status_code == 403
+        stack.enter_context(open_socket(guarded.url, additional_headers={"X-Forwarded-For": "192.0.2.10"}))
+
+
+def test_a_service_in_production_that_is_asked_without_a_proxy(
+    start_server: StartServer, seeded_database_url: str
+) -> None:
+    settings = {"PRODUCTION": "true", "TRUSTED_PROXIES": "", "ALLOWED_HOSTS": "127.0.0.1, films.example"}
+    service = start_server(
+        seeded_database_url, **settings, MAX_CONNECTIONS_PER_ADDRESS="3", REQUESTS_PER_MINUTE="10"
+    )
+    url = f"{service.url}/graphql"
+    with httpx.Client(headers={"Accept": GRAPHQL}) as client:
+        told = ask(client, url, "{ __schema { queryType { name } } }")
+        assert "introspection" in told.json()["errors"][0]["message"]
+        (error,) = ask(client, url, "{ genre { name } }").json()["errors"]
+        assert "genres" not in error["message"]
+        assert ask(client, url, Host="strangers.example").status_code == 400
+        assert ask(client, url, Host="films.example").status_code == 200
+        for number in range(7):  # what a client says of its address is not believed
+            assert ask(client, url, **{"X-Forwarded-For": f"192.0.2.{number}"}).status_code == 200
+        assert error_in(ask(client, url, **{"X-Forwarded-For": "192.0.2.99"}))["code"] == "RATE_LIMITED"
+        with slow(url), slow(url), slow(url) as fourth:  # and one of the client's own
+            assert fourth.recv(1_000).startswith(b"HTTP/1.1 429 ")
+        with slow(url) as again:
+            again.sendall(b"GET /healthz HTTP/1.1\r\nHost: films.example\r\n\r\n")
+            assert again.recv(1_000).startswith(b"HTTP/1.1 200 ")
