@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from app.cards import Card, GenreRow, PersonRow
 from app.words import folded
 from recommender.interactions import positions
+from recommender.rows import Rows
 
 UNKNOWN_YEAR = 0
 
@@ -33,7 +34,6 @@ class Facts:
     @classmethod
     def of(cls, cards: Sequence[Card], genres: Sequence[GenreRow]) -> Self:
         titles = [folded(card.title) for card in cards]
-        rank_of = {title: rank for rank, title in enumerate(sorted(set(titles)))}
         codes = {card.original_language for card in cards if card.original_language}
         languages = {code: i for i, code in enumerate(sorted(codes))}
         row_of = {genre.id: row for row, genre in enumerate(genres)}
@@ -42,7 +42,7 @@ class Facts:
             has_genre[[row_of[genre.id] for genre in card.genres], position] = True
         return cls(
             titles=titles,
-            title_ranks=np.array([rank_of[title] for title in titles], np.float64),
+            title_ranks=ranks(titles),
             years=np.array([card.year or UNKNOWN_YEAR for card in cards], np.int16),
             release_days=np.array([release_day(card) for card in cards], np.float64),
             languages=languages,
@@ -50,6 +50,25 @@ class Facts:
                 [languages.get(card.original_language or "", -1) for card in cards], np.int16
             ),
             has_genre=has_genre,
+        )
+
+    def with_rows(self, rows: Rows, cards: Sequence[Card], genres: Sequence[GenreRow]) -> Self:
+        """With other films' facts: those of `rows.fresh`. `genres` are the ones there were."""
+        fresh = type(self).of(cards, genres)
+        titles = rows.spread_list(self.titles, fresh.titles)
+        languages = self.languages | {
+            code: len(self.languages) + i
+            for i, code in enumerate(code for code in fresh.languages if code not in self.languages)
+        }
+        code_of = np.array([*(languages[code] for code in fresh.languages), -1], np.int16)
+        return type(self)(
+            titles=titles,
+            title_ranks=ranks(titles),
+            years=rows.spread(self.years, fresh.years),
+            release_days=rows.spread(self.release_days, fresh.release_days),
+            languages=languages,
+            language_idx=rows.spread(self.language_idx, code_of[fresh.language_idx]),
+            has_genre=np.ascontiguousarray(rows.spread(self.has_genre.T, fresh.has_genre.T).T),
         )
 
 
@@ -84,6 +103,22 @@ class People:
         where = np.array(film_positions, np.int32)[in_order]
         return cls(rows, by_name, ids, np.append(starts, everyone.size), where)
 
+    def with_rows(self, rows: Rows, cards: Sequence[Card], people: dict[int, PersonRow]) -> Self:
+        """With other films' people: those of `rows.fresh`."""
+        fresh = type(self).of(cards, people)
+        everyone = np.concatenate((
+            np.repeat(self.ids, np.diff(self.starts)), np.repeat(fresh.ids, np.diff(fresh.starts)),
+        ))  # fmt: skip
+        where = np.concatenate((rows.moved[self.film_positions], rows.fresh[fresh.film_positions]))
+        everyone, where = everyone[where >= 0], where[where >= 0]
+        in_order = np.argsort(everyone, kind="stable")
+        ids, starts = np.unique(everyone[in_order], return_index=True)
+        by_name = dict(self.ids_by_name)
+        for name, theirs in fresh.ids_by_name.items():
+            by_name[name] = tuple(sorted({*by_name.get(name, ()), *theirs}))
+        starts = np.append(starts, everyone.size)
+        return type(self)(self.rows | people, by_name, ids, starts, where[in_order].astype(np.int32))
+
     def films_of(self, name: str) -> NDArray[np.int32]:
         """Positions of the films that anyone of this name directed or played in."""
         found = positions(self.ids, self.ids_by_name.get(folded(name), ()))
@@ -96,3 +131,9 @@ def release_day(card: Card) -> float:
     if card.release_date is not None:
         return card.release_date.toordinal()
     return date(card.year, 1, 1).toordinal() if card.year else np.nan
+
+
+def ranks(titles: Sequence[str]) -> NDArray[np.float64]:
+    """float64 (n,): where each title stands among all; equal ones share a rank."""
+    rank_of = {title: rank for rank, title in enumerate(sorted(set(titles)))}
+    return np.array([rank_of[title] for title in titles], np.float64)

@@ -6,17 +6,25 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from sqlalchemy import select
+import numpy as np
+from sqlalchemy import Row, func, select, text
 
 from app import snapshot as catalogue
 from app.arrivals import Arrivals
 from app.db import Sessions
+from app.publishing import LONGEST_EDIT
 from app.recommendations import Model
 from app.snapshot import Snapshot
 from app.tables import ModelVersion
+from app.training_data import FILMS, films_of
 from recommender.artifact import ArtifactError
 
 KEPT_STATES = 4  # of the active model, each with factors of its own
+MAX_NEW_FILMS = 2_000
+NEW_FILMS = """
+WHERE id = ANY(:missing) OR id IN (SELECT movie_id FROM catalog_changes WHERE changed_at >= :since)
+ORDER BY id
+"""
 
 log = logging.getLogger("marquee.live")
 
@@ -52,17 +60,17 @@ async def load(sessions: Sessions, models: Path) -> Served:
 async def refreshed(served: Served, sessions: Sessions, models: Path) -> Served:
     snapshot = await catalogue.refreshed(sessions, served.snapshot)
     model, former, earlier = served.model, served.former, served.earlier
-    version = await active_version(sessions)
-    if version is not None and (model is None or version != model.version):
+    active = await active_version(sessions)
+    if active is not None and (model is None or active.version != model.version):
         try:
-            fresh = await asyncio.to_thread(Model.load, models / version, snapshot)
+            fresh = await asyncio.to_thread(Model.load, models / active.version, active.trained_at)
         except (ArtifactError, OSError):
-            log.exception("model %s cannot be read from %s; serving goes on with the former", version, models)
+            log.exception("model %s cannot be read from %s; serving goes on", active.version, models)
         else:
             model, former, earlier = fresh, model, ()
-            log.info("serving model %s", version)
-    if snapshot.movie_ids is not served.snapshot.movie_ids:
-        model = model and model.aligned(snapshot)
+            log.info("serving model %s", active.version)
+    if model is not None and (model is not served.model or snapshot.revision != served.snapshot.revision):
+        model = (await with_new_films(model, sessions, snapshot)).aligned(snapshot)
         former = former and former.aligned(snapshot)
         earlier = tuple(state.aligned(snapshot) for state in earlier)
     if (snapshot, model, former) == (served.snapshot, served.model, served.former):
@@ -70,9 +78,29 @@ async def refreshed(served: Served, sessions: Sessions, models: Path) -> Served:
     return Served(snapshot, model, former, earlier)
 
 
-async def active_version(sessions: Sessions) -> str | None:
+async def active_version(sessions: Sessions) -> Row[str, datetime] | None:
     async with sessions() as session:
-        return await session.scalar(select(ModelVersion.version).where(ModelVersion.status == "ACTIVE"))
+        query = select(ModelVersion.version, ModelVersion.trained_at).where(ModelVersion.status == "ACTIVE")
+        return (await session.execute(query)).one_or_none()
+
+
+async def with_new_films(model: Model, sessions: Sessions, snapshot: Snapshot) -> Model:
+    """The model with the films that came or were changed one by one since it learnt them.
+
+    More than MAX_NEW_FILMS are a load of data, which a training should follow.
+    """
+    missing = np.setdiff1d(snapshot.movie_ids, model.hybrid.item_ids)
+    if missing.size > MAX_NEW_FILMS:
+        log.warning("%d films are not in model %s: train one that knows them", missing.size, model.version)
+        missing = missing[:0]
+    async with sessions() as session:
+        asked = {"missing": missing.tolist(), "since": model.learnt_at - LONGEST_EDIT}
+        now = await session.scalar(select(func.now()))
+        rows = (await session.execute(text(FILMS + NEW_FILMS), asked)).all()
+    assert now is not None
+    if not rows:
+        return replace(model, learnt_at=now)
+    return await asyncio.to_thread(model.with_new_films, films_of([tuple(row) for row in rows]), now)
 
 
 @dataclass(slots=True)
@@ -81,14 +109,21 @@ class Live:
     models: Path
     served: Served
     arrivals: Arrivals = field(default_factory=Arrivals)
+    refreshing: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    async def refresh(self) -> None:
+        """What is there now is served from now on."""
+        async with self.refreshing:
+            self.served = await refreshed(self.served, self.sessions, self.models)
 
     async def follow(self, poll_seconds: float, learning_seconds: float) -> None:
         """Refresh for ever; an outage of the database leaves what was served before."""
         while True:
             await asyncio.sleep(poll_seconds)
             try:
-                self.served = await refreshed(self.served, self.sessions, self.models)
-                await self._learn(timedelta(seconds=learning_seconds))
+                await self.refresh()
+                async with self.refreshing:
+                    await self._learn(timedelta(seconds=learning_seconds))
             except Exception:
                 log.exception("cannot read the catalogue's changes; serving what was read before")
 

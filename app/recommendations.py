@@ -14,8 +14,10 @@ from app import feedback, members, ratings
 from app.db import Sessions
 from app.feedback import Signals
 from app.snapshot import MovieFilter, Snapshot
+from recommender.content import Films
 from recommender.hybrid import Hybrid
 from recommender.interactions import History, positions
+from recommender.new_films import with_films
 
 REASONS_PER_FILM = 2
 LIKED_STARS = 5.0
@@ -35,17 +37,22 @@ class Model:
     """A trained model, aligned with one snapshot of the catalogue.
 
     `snapshot_idx` int32 (n_items,): where each of the model's films stands in the snapshot; -1 for one that
-    has been deleted since. `since`: when this process began to make lists with it as it is here.
+    has been deleted since. `learnt_at`: films are known as they were then. `since`: when this process began
+    to make lists with it as it is here.
     """
 
     version: str
     hybrid: Hybrid
+    learnt_at: datetime
     snapshot_idx: NDArray[np.int32]
     since: datetime = BEFORE
 
     @classmethod
-    def load(cls, folder: Path, snapshot: Snapshot) -> Self:
-        return cls(folder.name, Hybrid.load(folder), np.empty(0, np.int32)).aligned(snapshot)
+    def load(cls, folder: Path, learnt_at: datetime) -> Self:
+        return cls(folder.name, Hybrid.load(folder), learnt_at, np.empty(0, np.int32))
+
+    def with_new_films(self, films: Films, learnt_at: datetime) -> Self:
+        return replace(self, hybrid=with_films(self.hybrid, films), learnt_at=learnt_at)
 
     def aligned(self, snapshot: Snapshot) -> Self:
         return replace(self, snapshot_idx=positions(snapshot.movie_ids, self.hybrid.item_ids))

@@ -321,3 +321,17 @@ class CatalogRevision(Base):
 
     id: Mapped[bool] = mapped_column(primary_key=True, server_default=text("true"))
     revision: Mapped[int] = mapped_column(server_default="0")
+
+
+class CatalogChange(Base):
+    """One film's change, which counted the catalogue's revision up from `since` to `until`.
+
+    Revisions that no row covers were changes of many films. Rows are kept for a while only.
+    """
+
+    __tablename__ = "catalog_changes"
+
+    until: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    since: Mapped[int]
+    movie_id: Mapped[int]  # refers to nothing: the film may be gone
+    changed_at: Mapped[datetime] = mapped_column(server_default=func.now())

@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 from rapidfuzz.distance import OSA
 from rapidfuzz.process import cdist
 
+from recommender.rows import Rows
+
 LAST = chr(sys.maxunicode)  # sorts behind all that a word can begin with
 UNFINISHED = 0.9  # what a word is worth of which only the beginning was typed
 ONE_MISTAKE, TWO_MISTAKES = 3, 8  # from how many letters on
@@ -58,6 +60,28 @@ class TitleWords:
         positions = np.fromiter((at for word in words for at in films[word]), np.int32)
         return cls(words, starts, positions, len(titles))
 
+    def with_rows(self, rows: Rows, titles: Sequence[str]) -> Self:
+        """With other films' titles: those of `rows.fresh`. A word that no title has now finds nothing."""
+        fresh = type(self).of(titles)
+        unheard = [word for word in fresh.words if word not in self]
+        inserted = [bisect_left(self.words, word) for word in unheard]
+        words = self.words.copy()
+        for at, word in zip(reversed(inserted), reversed(unheard), strict=True):
+            words.insert(at, word)
+        known = np.arange(len(self.words))
+        places = (
+            known + np.searchsorted(inserted, known, side="right"),
+            np.array([bisect_left(words, word) for word in fresh.words], np.int64),
+        )
+        of_word = np.concatenate((
+            np.repeat(places[0], np.diff(self.starts)), np.repeat(places[1], np.diff(fresh.starts)),
+        ))  # fmt: skip
+        where = np.concatenate((rows.moved[self.positions], rows.fresh[fresh.positions]))
+        of_word, where = of_word[where >= 0], where[where >= 0]
+        in_order = np.argsort(of_word, kind="stable")
+        starts = np.searchsorted(of_word[in_order], np.arange(len(words) + 1))
+        return type(self)(words, starts, where[in_order].astype(np.int32), rows.ids.size)
+
     def likeness(self, query: str, *, misspelt: bool = False) -> NDArray[np.float64]:
         """float64 (n,), 0 to 1: how well each title holds every word, the last one perhaps unfinished."""
         asked = words_of(folded(query))
@@ -70,6 +94,10 @@ class TitleWords:
                 best[where] = np.maximum(best[where], worth)
             found *= best
         return found
+
+    def __contains__(self, word: str) -> bool:
+        i = bisect_left(self.words, word)
+        return self.words[i : i + 1] == [word]
 
     def _exact(self, word: str) -> Iterator[tuple[int, float]]:
         i = bisect_left(self.words, word)

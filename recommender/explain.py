@@ -11,6 +11,7 @@ from scipy import sparse
 
 from recommender.content import Films
 from recommender.interactions import History
+from recommender.rows import Rows
 
 Floats = npt.NDArray[np.float32]
 
@@ -72,6 +73,19 @@ class Traits:
         )
         return cls(np.frombuffer("\n".join(columns).encode(), np.uint8), matrix)
 
+    def with_rows(self, rows: Rows, names: list[tuple[str, ...]]) -> "Traits":
+        """With other films' names, or others for the same films: those of `rows.fresh`."""
+        fresh = Traits.of(names)
+        columns = {name: column for column, name in enumerate(self.names)}
+        place = np.array([columns.setdefault(name, len(columns)) for name in fresh.names], np.int32)
+        before, after = self.matrix.tocoo(), fresh.matrix.tocoo()
+        row = rows.moved[before.row]
+        row_idx = np.concatenate((row[row >= 0], rows.fresh[after.row]))
+        column_idx = np.concatenate((before.col[row >= 0], place[after.col]))
+        shape = (rows.ids.size, len(columns))
+        matrix = sparse.csr_matrix((np.ones(len(row_idx), np.float32), (row_idx, column_idx)), shape=shape)
+        return Traits(np.frombuffer("\n".join(columns).encode(), np.uint8), matrix)
+
     def of_film(self, item_idx: int) -> npt.NDArray[np.int32]:
         """The columns of one film's names."""
         indptr = self.matrix.indptr
@@ -97,20 +111,25 @@ class Traits:
         return cls(arrays["lines"], sparse.csr_matrix((ones, indices, arrays["indptr"]), shape=shape))
 
 
+def trait_names(films: Films) -> dict[str, list[tuple[str, ...]]]:
+    """Each film's names, by the kind of reason that they give."""
+    people = [(*directors, *cast) for directors, cast in zip(films.directors, films.cast, strict=True)]
+    return {SHARED_PEOPLE: people, SHARED_KEYWORDS: films.keywords, SHARED_GENRES: films.genres}
+
+
 def traits_of(films: Films) -> dict[str, Traits]:
     """By the kind of reason that each gives."""
-    people = [(*directors, *cast) for directors, cast in zip(films.directors, films.cast, strict=True)]
-    return {
-        SHARED_PEOPLE: Traits.of(people),
-        SHARED_KEYWORDS: Traits.of(films.keywords),
-        SHARED_GENRES: Traits.of(films.genres),
-    }
+    return {kind: Traits.of(names) for kind, names in trait_names(films).items()}
+
+
+def maker_names(films: Films) -> list[tuple[str, ...]]:
+    """Each film's directors and franchise: those of whom one list should not hold too many films."""
+    rows = zip(films.directors, films.collections, strict=True)
+    return [(*directors, f"{name} (franchise)" if name else "") for directors, name in rows]
 
 
 def makers_of(films: Films) -> Traits:
-    """Directors and franchises: those of whom one list should not hold too many films."""
-    rows = zip(films.directors, films.collections, strict=True)
-    return Traits.of([(*directors, f"{name} (franchise)" if name else "") for directors, name in rows])
+    return Traits.of(maker_names(films))
 
 
 def explain(

@@ -29,11 +29,15 @@ MOST_SIMILAR = 300  # films that a list of similar ones goes on to
 class Genre(relay.Node):
     id: relay.NodeID[int]
     name: str = strawberry.field(description="Its name, as filters take it.")
-    movie_count: int = strawberry.field(description="How many films are of it.")
 
     @classmethod
     def of(cls, row: GenreRow) -> Self:
-        return cls(id=row.id, name=row.name, movie_count=row.movie_count)
+        return cls(id=row.id, name=row.name)
+
+    @strawberry.field(description="How many films are of it.")
+    def movie_count(self, info: Info) -> int:
+        genre = info.context.snapshot.genre(self.id)
+        return 0 if genre is None else genre.movie_count
 
     @classmethod
     def resolve_nodes(  # type: ignore[override]

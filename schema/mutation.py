@@ -5,6 +5,7 @@ import strawberry
 from schema.account import AccountMutation
 from schema.api_key import ApiKeyMutation
 from schema.feedback import FeedbackMutation
+from schema.film import FilmMutation
 from schema.imports import ImportMutation
 from schema.model import ModelMutation
 from schema.operators import OperatorMutation
@@ -24,6 +25,7 @@ class Mutation(
     ImportMutation,
     OperatorMutation,
     ApiKeyMutation,
+    FilmMutation,
     TrainingMutation,
     ModelMutation,
 ):

@@ -73,8 +73,10 @@ ROOTS = {
     "Query.search": ANYONE,
     "Query.viewer": ANYONE,
     "Mutation.activateModel": ADMINS,
+    "Mutation.addMovie": CURATORS,
     "Mutation.createApiKey": ADMIN_MEMBERS,
     "Mutation.deleteAccount": MEMBERS,
+    "Mutation.deleteMovie": CURATORS,
     "Mutation.deleteUser": ADMINS,
     "Mutation.endSession": MEMBERS,
     "Mutation.importRatings": MEMBERS,
@@ -90,6 +92,7 @@ ROOTS = {
     "Mutation.setRole": ADMIN_MEMBERS,
     "Mutation.signUp": ANYONE,
     "Mutation.trainModel": ADMINS,
+    "Mutation.updateMovie": CURATORS,
     "Subscription.recommendationsChanged": MEMBERS,
     "Subscription.trainingProgress": ADMIN_MEMBERS,
 }

@@ -1,0 +1,132 @@
+"""What may be said of a film: each fact with its rule."""
+
+import math
+import re
+from collections.abc import Callable, Mapping
+from datetime import UTC, date, datetime
+from typing import Any
+
+FIRST_YEAR = 1870  # before the first film there is
+YEARS_AHEAD = 10
+MAX_ID = 2**31 - 1
+
+Rule = Callable[[Any], Any]
+
+
+class InvalidFilm(Exception):
+    """An expected outcome; its message is for the caller and names the field and the rule."""
+
+
+def checked(given: Mapping[str, Any], *, complete: bool = False) -> dict[str, Any]:
+    """The facts as they are kept: texts trimmed, names once each, the year of a release date.
+
+    given: any of RULES by name; None is a fact not known. complete: a film needs a title.
+    Raises InvalidFilm.
+    """
+    if complete and "title" not in given:
+        raise InvalidFilm("title: a film needs one.")
+    facts: dict[str, Any] = {}
+    for name, value in given.items():
+        if value is None and name == "title":
+            raise InvalidFilm("title: a film needs one.")
+        try:
+            facts[name] = ([] if name in MANY else None) if value is None else RULES[name](value)
+        except InvalidFilm as error:
+            raise InvalidFilm(f"{camel(name)}: {error}") from None
+    released, year = facts.get("release_date"), facts.get("year")
+    if released is not None:
+        if year is not None and year != released.year:
+            raise InvalidFilm(f"year: {year} is not the year of the release date, {released.year}.")
+        facts["year"] = released.year
+    return facts
+
+
+def camel(name: str) -> str:
+    first, *rest = name.split("_")
+    return first + "".join(map(str.title, rest))
+
+
+def a_text(most: int) -> Rule:
+    def rule(value: str) -> str:
+        text = " ".join(value.split())
+        if not text:
+            raise InvalidFilm("it is empty.")
+        if len(text) > most:
+            raise InvalidFilm(f"it has {len(text):,} characters; the limit is {most:,}.")
+        if not text.isprintable():  # Postgres keeps neither NUL nor half a character
+            raise InvalidFilm("it has characters that cannot be shown.")
+        return text
+
+    return rule
+
+
+def names(most: int, of: Rule) -> Rule:
+    def rule(values: list[str]) -> list[str]:
+        if len(values) > most:
+            raise InvalidFilm(f"there are {len(values):,}; the limit is {most}.")
+        return list(dict.fromkeys(map(of, values)))
+
+    return rule
+
+
+def matching(pattern: str, told: str) -> Rule:
+    def rule(value: str) -> str:
+        if re.fullmatch(pattern, value) is None:
+            raise InvalidFilm(f"it must be {told}.")
+        return value
+
+    return rule
+
+
+def a_number(low: float, high: float) -> Rule:
+    def rule(value: float) -> float:
+        if not math.isfinite(value) or not low <= value <= high:
+            raise InvalidFilm(f"it must be a number from {low:,} to {high:,}.")
+        return value
+
+    return rule
+
+
+def a_year(value: int) -> int:
+    last = datetime.now(UTC).year + YEARS_AHEAD
+    if not FIRST_YEAR <= value <= last:
+        raise InvalidFilm(f"it must be a year from {FIRST_YEAR} to {last}.")
+    return value
+
+
+def a_day(value: date) -> date:
+    a_year(value.year)
+    return value
+
+
+def an_id(value: str) -> int:
+    if not (value.isascii() and value.isdigit() and 0 < int(value[:20]) <= MAX_ID):
+        raise InvalidFilm(f"it must be a whole number from 1 to {MAX_ID}.")
+    return int(value)
+
+
+MANY = ("genres", "directors", "cast", "countries", "keywords")
+RULES: dict[str, Rule] = {
+    "title": a_text(300),
+    "original_title": a_text(300),
+    "overview": a_text(5_000),
+    "collection": a_text(200),
+    "year": a_year,
+    "release_date": a_day,
+    "runtime_minutes": a_number(1, 32_767),
+    "original_language": matching("[a-z]{2,3}", "an ISO 639-1 code, as `en`"),
+    "poster_path": matching(
+        r"(?:/|https://)[!-~]{1,490}", "a path of TMDB's, as `/poster.jpg`, or an https address"
+    ),
+    "popularity": a_number(0, 1e6),
+    "vote_average": a_number(0, 10),
+    "vote_count": a_number(0, MAX_ID),
+    "imdb_id": matching("tt[0-9]{7,10}", "an IMDb id, as `tt0133093`"),
+    "tmdb_id": an_id,
+    "movielens_id": an_id,
+    "genres": names(10, a_text(50)),
+    "directors": names(20, a_text(200)),
+    "cast": names(100, a_text(200)),
+    "countries": names(30, matching("[A-Z]{2}", "ISO 3166-1 codes, as `FR`")),
+    "keywords": names(100, a_text(100)),
+}

@@ -1,0 +1,106 @@
+"""Films that come or change after a model was trained are in it at once, by their content."""
+
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+
+from recommender.arrivals import FilmStep
+from recommender.blend import Blend
+from recommender.calibration import MatchModel
+from recommender.content import Films
+from recommender.explain import maker_names, trait_names
+from recommender.hybrid import Hybrid
+from recommender.interactions import positions
+from recommender.ratings import StarsModel
+from recommender.rows import Rows
+from recommender.succession import Succession
+
+
+def with_films(model: Hybrid, films: Films) -> Hybrid:
+    """The model with these films, whose ids ascend, as if they had been there when it was trained.
+
+    A film without a rating stands among the factors where its content puts it (`Placement`), as in training;
+    its stars are those of its content; it is as popular as the least popular film. Of a film that has been
+    rated, what its ratings taught stays; its vector and its names are the new ones. The former model is
+    unchanged; what is not about single films is shared. Costs a copy of the arrays of films.
+    """
+    content = model.encoder.transform(films)
+    rows = Rows.of(model.item_ids, np.empty(0, np.int64), films.item_ids)
+    taught = _rows_taught(model, films)  # of the former arrays; -1 for a film without a rating
+    factors = model.placement.factors(content)
+    factors[taught >= 0] = model.factor_model.item_factors[taught[taught >= 0]]
+    names = trait_names(films)
+    return replace(
+        model,
+        item_ids=rows.ids,
+        content_vectors=rows.spread(model.content_vectors, content),
+        blend=_blend(model, rows, taught, factors),
+        traits={kind: traits.with_rows(rows, names[kind]) for kind, traits in model.traits.items()},
+        makers=model.makers.with_rows(rows, maker_names(films)),
+        stars=model.stars and _stars(model.stars, rows, taught, content),
+        match=model.match and _match(model.match, rows, taught),
+        film_step=model.film_step and _film_step(model.film_step, rows, taught),
+    )
+
+
+def _rows_taught(model: Hybrid, films: Films) -> NDArray[np.int64]:
+    if model.film_step is None:
+        return np.full(len(films), -1, np.int64)
+    found = positions(model.item_ids, films.item_ids).astype(np.int64)
+    return np.where((found >= 0) & (model.film_step.counts[found] > 0), found, -1)
+
+
+def _blend(model: Hybrid, rows: Rows, taught: NDArray[np.int64], factors: NDArray[np.float32]) -> Blend:
+    blend, place = model.blend, np.searchsorted(rows.ids, model.item_ids)  # where each former film stands
+    popularity = np.full(len(taught), blend.popularity.min(initial=0), np.float32)
+    popularity[taught >= 0] = blend.popularity[taught[taught >= 0]]
+    item_idx = place[blend.item_weights.item_idx].astype(np.int32)
+    position = np.full(rows.ids.size, -1, np.int32)
+    position[item_idx] = np.arange(item_idx.size)
+    factor_model = blend.factor_model
+    return replace(
+        blend,
+        factor_model=replace(factor_model, item_factors=rows.spread(factor_model.item_factors, factors)),
+        item_weights=replace(blend.item_weights, item_idx=item_idx, position=position),
+        succession=_succession(blend.succession, place, rows.ids.size),
+        popularity=rows.spread(blend.popularity, popularity),
+    )
+
+
+def _succession(succession: Succession, place: NDArray[np.int64], n_items: int) -> Succession:
+    """Nothing follows a film that nobody has rated, nor does it follow any."""
+    before = succession.following
+    sizes = np.zeros(n_items, np.int64)
+    sizes[place] = np.diff(before.indptr)
+    indptr = np.concatenate(([0], np.cumsum(sizes)))
+    parts = before.data, place[before.indices], indptr
+    return Succession(sparse.csr_matrix(parts, shape=(n_items, n_items)))
+
+
+def _film_step(step: FilmStep, rows: Rows, taught: NDArray[np.int64]) -> FilmStep:
+    counts = np.where(taught >= 0, step.counts[taught], 0)
+    return replace(step, counts=rows.spread(step.counts, counts))
+
+
+def _stars(
+    stars: StarsModel, rows: Rows, taught: NDArray[np.int64], content: NDArray[np.float32]
+) -> StarsModel:
+    items, variance = stars.prior(content)
+    variance = variance.copy()
+    rated = taught >= 0
+    items[rated], variance[rated] = stars.items[taught[rated]], stars.item_variance[taught[rated]]
+    return replace(
+        stars,
+        items=rows.spread(stars.items, items),
+        item_variance=rows.spread(stars.item_variance, variance),
+        habits=rows.spread(stars.habits, np.where(rated[:, None], stars.habits[taught], 0)),
+        known=rows.spread(stars.known, rated | content.any(axis=1)),
+    )
+
+
+def _match(match: MatchModel, rows: Rows, taught: NDArray[np.int64]) -> MatchModel:
+    statistics = np.tile(np.array([0, match.mean, match.liked_share], np.float32), (len(taught), 1))
+    statistics[taught >= 0] = match.item_statistics[taught[taught >= 0]]
+    return replace(match, item_statistics=rows.spread(match.item_statistics, statistics))

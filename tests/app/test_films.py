@@ -1,0 +1,120 @@
+"""The catalogue in memory after films came, changed and went is the one that a new process reads."""
+
+import random
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from sqlalchemy import func, select, text, update
+
+from app import films, snapshot
+from app.db import Sessions
+from app.film_facts import InvalidFilm
+from app.live import Live, Served
+from app.snapshot import MovieFilter, Snapshot
+from app.tables import CatalogChange, Movie
+
+pytestmark = pytest.mark.anyio
+
+WORDS = ("alien", "amélie", "war", "piece", "quiet", "returns", "of", "the", "zebra")
+
+
+def facts(rng: random.Random) -> dict[str, Any]:
+    return {
+        "title": " ".join(rng.sample(WORDS, rng.randint(1, 4))).title(),
+        "genres": rng.sample(["Comedy", "Drama", "Horror"], rng.randint(0, 2)),
+        "original_language": rng.choice(["en", "fr", "xx", None]),
+        "year": rng.choice([1999, 2020, None]),
+        "directors": rng.sample(["Person 1", "Person 2", "New One", "Nobody"], rng.randint(0, 2)),
+        "cast": rng.sample(["Person 3", "New One", "Ada"], rng.randint(0, 3)),
+    }
+
+
+def assert_same(mine: Snapshot, fresh: Snapshot) -> None:
+    assert mine.revision == fresh.revision
+    assert np.array_equal(mine.movie_ids, fresh.movie_ids)
+    assert [replace(card, genres=()) for card in mine.cards] == [
+        replace(card, genres=()) for card in fresh.cards
+    ]
+    assert [[genre.id for genre in card.genres] for card in mine.cards] == [
+        [genre.id for genre in card.genres] for card in fresh.cards
+    ]
+    assert mine.genres == fresh.genres
+    assert mine.position_of == fresh.position_of
+    assert np.array_equal(mine.rating_count, fresh.rating_count)
+    assert np.array_equal(mine.facts.title_ranks, fresh.facts.title_ranks)
+    assert np.array_equal(mine.facts.release_days, fresh.facts.release_days, equal_nan=True)
+    for word in (*WORDS, "alie", "zebr", "quietreturns"):
+        assert np.array_equal(mine.words.likeness(word), fresh.words.likeness(word)), word
+    for name in ("person 1", "PERSON 3", "new one", "ada", "nobody", "never heard of"):
+        assert sorted(mine.people.films_of(name)) == sorted(fresh.people.films_of(name)), name
+    for wanted in (
+        MovieFilter(genres=("Drama",)),
+        MovieFilter(languages=("xx", "fr")),
+        MovieFilter(year_from=2000),
+        MovieFilter(people=("new one",)),
+    ):
+        assert np.array_equal(mine.mask(wanted), fresh.mask(wanted)), wanted
+
+
+async def test_any_sequence_of_changes_leaves_what_a_new_process_reads(
+    catalogue: Sessions, tmp_path: Path, statements: list[str]
+) -> None:
+    live = Live(catalogue, tmp_path, Served(await snapshot.load(catalogue)))
+    other = Live(catalogue, tmp_path, live.served)
+    rng = random.Random(3)  # noqa: S311 - not for secrets
+    async with catalogue.begin() as session:  # the people of the fixture have chosen their ids
+        await session.execute(text("SELECT setval(pg_get_serial_sequence('people', 'id'), 1000)"))
+    statements.clear()
+    for step in range(40):
+        ids = live.served.snapshot.movie_ids.tolist()
+        match rng.choice(["add", "add", "change", "change", "remove"]):
+            case "add":
+                await films.add(catalogue, live, facts(rng))
+            case "change":
+                given = facts(rng)
+                kept = rng.sample(sorted(given), 3)
+                await films.change(catalogue, live, rng.choice(ids), {name: given[name] for name in kept})
+            case "remove":
+                await films.remove(catalogue, live, rng.choice(ids))
+        if step % 5 == 0:
+            await other.refresh()
+    await other.refresh()
+    whole = [sent for sent in statements if "FROM movies LEFT JOIN movie_stats" in sent and "ANY" not in sent]
+    assert whole == []  # only the films that changed were read
+    fresh = await snapshot.load(catalogue)
+    assert_same(live.served.snapshot, fresh)
+    assert_same(other.served.snapshot, fresh)
+
+
+async def test_a_change_by_other_hands_is_read_whole_and_those_of_one_film_go_on(
+    catalogue: Sessions, tmp_path: Path
+) -> None:
+    live = Live(catalogue, tmp_path, Served(await snapshot.load(catalogue)))
+    added = await films.add(catalogue, live, {"title": "One"})
+    async with catalogue.begin() as session:
+        await session.execute(update(Movie).where(Movie.id == added).values(title="Another"))
+    await films.add(catalogue, live, {"title": "Two"})
+    assert_same(live.served.snapshot, await snapshot.load(catalogue))
+    position = live.served.snapshot.position(added)
+    assert position is not None
+    assert live.served.snapshot.cards[position].title == "Another"
+
+
+async def test_what_is_refused_leaves_no_trace(catalogue: Sessions, tmp_path: Path) -> None:
+    live = Live(catalogue, tmp_path, Served(await snapshot.load(catalogue)))
+    before = live.served.snapshot.revision
+    with pytest.raises(InvalidFilm, match="genres: there is no genre 'Nonsense'"):
+        await films.add(catalogue, live, {"title": "One", "genres": ["Nonsense"], "cast": ["Never Seen"]})
+    await films.add(catalogue, live, {"title": "One", "imdb_id": "tt7777777"})
+    with pytest.raises(films.FilmExists, match="imdb_id"):
+        await films.add(catalogue, live, {"title": "Two", "imdb_id": "tt7777777"})
+    with pytest.raises(films.FilmNotFound):
+        await films.change(catalogue, live, 10**9, {"title": "Two"})
+    async with catalogue() as session:
+        assert await session.scalar(select(func.count()).select_from(CatalogChange)) == 1
+    fresh = await snapshot.load(catalogue)
+    assert fresh.revision > before
+    assert_same(live.served.snapshot, fresh)

@@ -1,0 +1,88 @@
+"""A film that comes after the training stands where one stands that was there and had no rating."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from recommender.config import Config
+from recommender.content import Films
+from recommender.hybrid import Hybrid
+from recommender.interactions import History
+from recommender.new_films import with_films
+from tests.recommender.test_hybrid import GENRES, WESTERNS, _world
+
+BETWEEN = 2043  # an id amid those of the model
+
+
+def _genre_of(id_: int) -> int:
+    return (int(id_) // 2 - 1000) % 4
+
+
+def described(*films: tuple[int, str, str]) -> Films:
+    found = Films.blank(np.array([film for film, _, _ in films]))
+    for row, (_, genre, director) in enumerate(films):
+        found.genres[row] = (genre,)
+        found.directors[row] = (director,)
+        found.years[row] = 2000
+    return found
+
+
+@pytest.fixture(scope="module")
+def model() -> Hybrid:
+    """Of films with even ids."""
+    interactions, films = _world()
+    even = 2 * films.item_ids
+    return Hybrid.fit(replace(interactions, item_ids=even), replace(films, item_ids=even), Config(factors=16))
+
+
+def test_a_new_film_is_listed_for_who_likes_its_like_and_for_nobody_else(model: Hybrid) -> None:
+    new = described((BETWEEN, "Western", "Director 3 1"), (9000, "Horror", "Director 2 1"))
+    more = with_films(model, new)
+    assert more.n_items == model.n_items + 2
+    assert np.array_equal(np.setdiff1d(more.item_ids, model.item_ids), [BETWEEN, 9000])
+    place = {int(id_): row for row, id_ in enumerate(more.item_ids)}
+    ids = model.item_ids[WESTERNS.item_idx]
+    history = History.of([place[int(id_)] for id_ in ids], WESTERNS.stars)
+    before, after = model.scores(WESTERNS), more.scores(history)
+    moved = [place[int(id_)] for id_ in model.item_ids]
+    assert np.allclose(after[moved], before, atol=1e-4)  # others are scored as they were
+    never = model.match is not None and model.match.item_statistics[:, 0] == 0
+    assert after[place[BETWEEN]] > after[place[9000]]
+    # Among films without a rating it is one of the first.
+    unrated = after[np.array(moved)[never]]
+    assert (unrated > after[place[BETWEEN]]).mean() < 0.3
+    told = more.reasons(history, np.array([place[BETWEEN]], np.int32))[0]
+    assert {more.item_ids[why.item_idx] for why in told if why.item_idx is not None} <= set(ids)
+    judged = more.judge(history, np.array([place[BETWEEN], place[9000]], np.int32))
+    assert judged.stars[0] > judged.stars[1]
+    assert np.isfinite(judged.match_percent).all()
+
+
+def test_it_is_as_if_it_had_been_there_without_a_rating(model: Hybrid) -> None:
+    """The last films of the world have no rating: taken for new they keep their vectors, names and order."""
+    _, films = _world()
+    unrated = 2 * films.item_ids[-24:]
+    known = described(*((int(id_), GENRES[_genre_of(id_)], "") for id_ in unrated))
+    known.directors[:], known.years[:] = films.directors[-24:], films.years[-24:]
+    again = with_films(model, known)
+    assert np.array_equal(again.item_ids, model.item_ids)
+    assert np.allclose(again.content_vectors, model.content_vectors, atol=1e-6)
+    genres = again.traits["SHARED_GENRES"]
+    assert [[genres.names[column] for column in genres.of_film(row)] for row in range(model.n_items)] == [
+        [GENRES[_genre_of(id_)]] for id_ in model.item_ids
+    ]
+    before, after = model.scores(WESTERNS)[-24:], again.scores(WESTERNS)[-24:]
+    assert np.corrcoef(before, after)[0, 1] > 0.95
+
+
+def test_what_ratings_taught_outlives_a_new_description(model: Hybrid) -> None:
+    first = int(model.item_ids[3])
+    changed = with_films(model, described((first, "Comedy", "Somebody else")))
+    assert np.array_equal(changed.factor_model.item_factors, model.factor_model.item_factors)
+    assert np.array_equal(changed.blend.item_weights.item_idx, model.blend.item_weights.item_idx)
+    assert not np.allclose(changed.content_vectors[3], model.content_vectors[3])
+    assert changed.traits["SHARED_GENRES"].names[changed.traits["SHARED_GENRES"].of_film(3)[0]] == "Comedy"
+    assert changed.stars is not None
+    assert model.stars is not None
+    assert np.array_equal(changed.stars.items, model.stars.items)
