@@ -21,7 +21,8 @@ class SignUpInput:
         description="2 to 64 letters, digits and characters of `. _ - + @`; capitals make no other name."
     )
     password: str = strawberry.field(
-        description="8 to 128 characters; neither the username nor one of the commonest passwords."
+        description="8 to 128 characters, 4 of them different; neither the username nor one of the commonest "
+        "passwords."
     )
 
 

@@ -17,7 +17,9 @@ from schema.user import User
 @strawberry.enum(description="Where a file of ratings comes from.")
 class ImportSource(enum.Enum):
     LETTERBOXD = strawberry.enum_value(
-        "LETTERBOXD", description="`ratings.csv`, `diary.csv`, `reviews.csv` or `watched.csv` of an export."
+        "LETTERBOXD",
+        description="`ratings.csv`, `diary.csv`, `reviews.csv` or `watched.csv` of an export. Its "
+        "`watchlist.csv` looks just like `watched.csv` and would be read as such: do not send it.",
     )
     IMDB = strawberry.enum_value("IMDB", description="`ratings.csv` of Your ratings, exported.")
     TRAKT = strawberry.enum_value("TRAKT", description="Ratings or history, exported as CSV.")

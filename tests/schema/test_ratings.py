@@ -1,8 +1,9 @@
 """Giving ratings, taking them back, and reading one's own."""
 
-from base64 import b64encode
+from base64 import b64decode, b64encode
 from typing import Any
 
+import psycopg
 import pytest
 
 from tests.schema.conftest import Ask, Member, code, sign_up
@@ -139,6 +140,42 @@ def test_pages_hold_both_ways_while_ratings_come_and_go(ask: Ask, member: Member
     assert [edge["node"]["movie"]["id"] for edge in back["edges"]] == [films[3], films[2]]
     assert back["pageInfo"]["hasPreviousPage"]
     assert back["pageInfo"]["hasNextPage"]
+
+
+@pytest.mark.parametrize(("size", "from_"), [("first", "after"), ("last", "before")])
+def test_a_thousand_ratings_come_and_go_and_no_page_repeats_or_skips(
+    ask: Ask, server_database_url: str, size: str, from_: str
+) -> None:
+    member = sign_up(ask)
+    user_id = int(b64decode(member.id).decode().partition(":")[2])
+    put = (
+        "INSERT INTO ratings (user_id, movie_id, half_stars, rated_at) SELECT %(user)s, id, 7, "
+        "now() - make_interval(secs => id * 7919 %% 4000) FROM movies "
+        "WHERE id %% 3 = %(third)s ON CONFLICT DO NOTHING RETURNING movie_id"
+    )
+    with psycopg.connect(server_database_url, autocommit=True) as connection:
+        lasting = connection.execute(put, {"user": user_id, "third": 2}).fetchall()
+        seen: list[str] = []
+        start, moved, turn = None, 0, 0
+        while True:
+            page = ask(PAGE, member.token, **{size: 37, from_: start})["data"]["viewer"]["ratings"]
+            films = [edge["node"]["movie"]["id"] for edge in page["edges"]]
+            seen = seen + films if size == "first" else films + seen
+            start = page["pageInfo"]["endCursor" if size == "first" else "startCursor"]
+            if not page["pageInfo"]["hasNextPage" if size == "first" else "hasPreviousPage"]:
+                break
+            turn += 1
+            if moved >= 1_000:  # or new ones might stand behind each page for ever
+                continue
+            gone = connection.execute(
+                "DELETE FROM ratings WHERE user_id = %s AND movie_id %% 3 = %s", (user_id, turn % 2)
+            )
+            come = connection.execute(put, {"user": user_id, "third": (turn + 1) % 2})
+            moved += gone.rowcount + come.rowcount
+        connection.execute("DELETE FROM ratings WHERE user_id = %s", (user_id,))
+    assert moved >= 1_000
+    assert len(seen) == len(set(seen))
+    assert {global_id("Movie", movie_id) for (movie_id,) in lasting} <= set(seen)
 
 
 @pytest.mark.parametrize(
