@@ -24,12 +24,13 @@ run: .venv/.run .venv/.graphiql ## Install, prepare the database and serve on ht
 test: .venv/.dev .venv/.graphiql ## Prove it all on a real Postgres
 	@$(BIN)/pytest --numprocesses auto --dist worksteal $(ARGS)
 
-check: .venv/.dev ## Lint, types, layers, and drift of the SDL, docs/api.md and the migrations
+check: .venv/.dev ## Lint, types, layers, what breaks clients, and drift of the SDL, docs/api.md and the migrations
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/marquee export-schema --check
+	$(BIN)/marquee diff-schema > /dev/null
 	$(BIN)/pytest -q tests/test_migrations.py -k drift
 
 bench-quality: .venv/.dev ## Measure lists and stars on ../shared/data; writes docs/bench/quality.md
