@@ -16,7 +16,6 @@ from strawberry import Schema
 from strawberry.types.execution import ExecutionResult, PreExecutionError
 from strawberry.types.graphql import OperationType
 
-from app.endpoint.operation import names_needed
 from app.endpoint.request import GraphQLRequest
 from app.rates import RateLimited
 from schema.context import Context
@@ -47,7 +46,7 @@ class Executor:
                 errors = [present(fault) for fault in document.faults]
                 yield PreExecutionError(data=None, errors=errors)
                 return
-            context.priced = await self.paid(document, query, request, context)
+            context.priced = await self.paid(document, request, context)
             results = await self.schema.stream(
                 query,
                 variable_values=request.variables,
@@ -81,9 +80,9 @@ class Executor:
             await asyncio.sleep(0)  # whoever waits for an answer comes between two that take long to read
             return self.reader.read(query)
 
-    async def paid(self, document: Document, query: str, request: GraphQLRequest, context: Context) -> Priced:
+    async def paid(self, document: Document, request: GraphQLRequest, context: Context) -> Priced:
         """Raises CallerError for an operation that costs too much, at all or in this minute."""
-        if request.operation_name is None and names_needed(query):
+        if request.operation_name is None and len(document.costs) > 1:
             raise CallerError("The document has several operations: name one as `operationName`.")
         variables = request.variables or {}
         priced = Priced.of(document, request.operation_name, variables, self.reader.settings.max_cost)

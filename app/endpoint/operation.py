@@ -1,6 +1,5 @@
 """What can be told of an operation from its text: its kind, and whether one answer may serve many clients."""
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
@@ -30,7 +29,6 @@ from strawberry.types.graphql import OperationType
 CACHED_DOCUMENTS = 1_000
 # Fields of the query that say the same to everyone who is signed out.
 PUBLIC = {"__typename", "__schema", "__type", "movie", "movies", "search", "genres", "node", "nodes"}
-KEYWORD = re.compile(r"\b(?:query|mutation|subscription)\b")
 INCREMENTAL = {"defer", "stream"}
 
 
@@ -75,16 +73,6 @@ def root_fields(operation: OperationDefinitionNode, document: DocumentNode) -> I
                 left.append(selection.selection_set)
             elif isinstance(selection, FragmentSpreadNode) and selection.name.value in fragments:
                 left.append(fragments.pop(selection.name.value))
-
-
-def names_needed(query: str) -> bool:
-    """Whether the document has several operations, so that the request must name one."""
-    return len(KEYWORD.findall(query)) > 1 and has_several(query)
-
-
-@lru_cache(maxsize=CACHED_DOCUMENTS)
-def has_several(query: str) -> bool:
-    return sum(isinstance(node, OperationDefinitionNode) for node in parsed(query).definitions) > 1
 
 
 def in_one_piece(query: str) -> str:

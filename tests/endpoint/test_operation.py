@@ -4,7 +4,7 @@ import pytest
 from graphql import parse, print_ast
 from strawberry.types.graphql import OperationType
 
-from app.endpoint.operation import described, in_one_piece, names_needed
+from app.endpoint.operation import described, in_one_piece
 
 CHAIN = "".join(f"fragment F{place} on Query {{ ...F{place + 1} }} " for place in range(3000))
 
@@ -35,14 +35,11 @@ def test_an_operation_is_found_by_its_name() -> None:
     assert found.kind is OperationType.SUBSCRIPTION
     assert described(query, None) is None
     assert described(query, "C") is None
-    assert names_needed(query)
-    assert not names_needed('query { search(query: "query mutation", first: 1) { edges { score } } }')
 
 
 @pytest.mark.parametrize("query", ["", "{", "{ a" * 20_000, "query query query"])
 def test_what_is_no_document_is_left_to_execution(query: str) -> None:
     assert described(query, None) is None
-    assert not names_needed(query)
     assert in_one_piece(f"{query} @defer") == f"{query} @defer"
 
 
