@@ -1,7 +1,7 @@
-"""Search for films by title, original title, overview and people.
+"""Search for films by title, original title, overview and people, and by what the words mean.
 
 Postgres finds words, those of overviews by their English stems; titles are also found in memory: while they
-are being typed, without accents, misspelt.
+are being typed, without accents, misspelt; and the films whose content vectors lie where the words point.
 """
 
 import asyncio
@@ -13,12 +13,17 @@ from numpy.typing import NDArray
 from sqlalchemy import text
 
 from app.db import Sessions
+from app.recommendations import Model
 from app.snapshot import MovieFilter, Snapshot
 from app.words import folded
+from recommender.index import top
+from recommender.meaning import meaning
 
 TITLE, PERSON = 0.8, 0.8  # what it is worth that all words stand in a title, or are a person's name
 MISSPELT = 0.4
 WHOLE_TITLE, BEGINNING = 1.0, 0.3
+MEANING = 0.6  # times the square of the cosine, so that renown does not outweigh it
+NEAR, MOST_NEAR = 0.2, 100  # cosines of at least this, and of so many films, the nearest
 RENOWN = 0.05  # for each doubling of the number of ratings
 
 UNWANTED = re.compile(r'(?:^|(?<=\s))-("[^"]*"|\S+)')
@@ -50,6 +55,7 @@ class Hits:
 async def search(
     sessions: Sessions,
     snapshot: Snapshot,
+    model: Model | None,
     words: str,
     wanted: MovieFilter,
     *,
@@ -60,6 +66,8 @@ async def search(
     relevance = np.maximum(await found_words(sessions, snapshot, words), await likeness(snapshot, words))
     where = snapshot.people.films_of(words)
     relevance[where] = np.maximum(relevance[where], PERSON)
+    if model is not None and not OPERATORS.search(words):
+        relevance += MEANING * nearness(snapshot, model, words) ** 2
     relevance[~snapshot.mask(wanted)] = 0
     hits = np.flatnonzero(relevance).astype(np.int32)
     # Whole doublings: a rating more does not move a film from one page to another.
@@ -97,6 +105,17 @@ async def likeness(snapshot: Snapshot, words: str) -> NDArray[np.float64]:
     if not found.any():
         found = MISSPELT * await asyncio.to_thread(snapshot.words.likeness, words, misspelt=True)
     return found
+
+
+def nearness(snapshot: Snapshot, model: Model, words: str) -> NDArray[np.float64]:
+    """float64 (n,): the cosine of a film's content and the words, 0 where it is not among the nearest."""
+    direction = meaning(model.hybrid.encoder, words, [genre.name for genre in snapshot.genres])
+    near = np.zeros(len(snapshot.cards))
+    cosine = model.hybrid.content_vectors @ direction  # (n_items, width) @ (width,)
+    nearest = top(np.where(model.snapshot_idx >= 0, cosine, -np.inf), MOST_NEAR)
+    nearest = nearest[cosine[nearest] >= NEAR]
+    near[model.snapshot_idx[nearest]] = cosine[nearest]
+    return near
 
 
 def title_match(snapshot: Snapshot, words: str, hits: NDArray[np.int32]) -> NDArray[np.float64]:

@@ -106,8 +106,9 @@ class CatalogQuery:
 
     @strawberry.field(
         directives=[Cost(weight=50)],
-        description="Films by words of their titles and overviews, or by people. Titles are found while they "
-        'are being typed and when they are misspelt; `"dark knight" -rises` means what it means elsewhere.',
+        description="Films by words of their titles and overviews, by people, and by what the words mean, as "
+        "`samurai defend a village`. Titles are found while they are being typed and when they are misspelt; "
+        '`"dark knight" -rises` means what it means elsewhere, and finds these words only.',
     )
     async def search(
         self,
@@ -126,6 +127,7 @@ class CatalogQuery:
         hits = await searching.search(
             info.context.sessions,
             snapshot,
+            info.context.model,
             "".join(char if char.isprintable() else " " for char in query),
             wanted(filter, snapshot),
             count=asked.count,

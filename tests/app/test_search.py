@@ -52,7 +52,7 @@ async def films(sessions: Sessions) -> Snapshot:
 
 
 async def titles(sessions: Sessions, films: Snapshot, words: str, **facts: Any) -> list[str]:
-    hits = await search(sessions, films, words, MovieFilter(**facts), count=20)
+    hits = await search(sessions, films, None, words, MovieFilter(**facts), count=20)
     assert sorted(hits.scores.tolist(), reverse=True) == hits.scores.tolist()
     return [films.cards[position].title for position in hits.positions]
 
@@ -117,12 +117,12 @@ async def test_anything_may_be_typed(sessions: Sessions, films: Snapshot, words:
 
 
 async def test_pages_of_a_search_are_the_whole_of_it(sessions: Sessions, films: Snapshot) -> None:
-    whole = await search(sessions, films, "alien", MovieFilter(), count=20)
+    whole = await search(sessions, films, None, "alien", MovieFilter(), count=20)
     assert (whole.has_previous, whole.has_next) == (False, False)
     seen: list[int] = []
     key = None
     while True:
-        page = await search(sessions, films, "alien", MovieFilter(), count=1, key=key)
+        page = await search(sessions, films, None, "alien", MovieFilter(), count=1, key=key)
         assert page.has_previous == bool(seen)
         seen += page.positions.tolist()
         if not page.has_next:

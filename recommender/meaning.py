@@ -1,0 +1,32 @@
+"""What a few words mean, as a direction among the films' content vectors."""
+
+import re
+from collections.abc import Sequence
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recommender.content import ContentEncoder, Films
+
+_WORD = re.compile(r"\w[\w-]*")
+
+
+def meaning(encoder: ContentEncoder, words: str, genres: Sequence[str]) -> NDArray[np.float32]:
+    """float32 (width,) of length 1; zeros where the encoder knows none of the words.
+
+    The words are taken for an overview, and each one, two neighbours, and what may be its singular or plural
+    for keywords; `genres` are names that are taken for genres where they stand among the words. The mean film
+    is not taken off: words say what is there, and nothing by what they leave out.
+    """
+    asked = _WORD.findall(words.casefold())
+    film = Films.blank(np.zeros(1, np.int64))
+    film.overviews[0] = words
+    numbers = (form for word in asked for form in (f"{word}s", word.removesuffix("s")))
+    film.keywords[0] = tuple(dict.fromkeys([*asked, *map(" ".join, pairwise(asked)), *numbers]))
+    film.genres[0] = tuple(genre for genre in genres if genre.casefold() in asked)
+    direction: NDArray[np.float32] = np.asarray(encoder.features(film) @ encoder.components, np.float32)[0]
+    length = np.linalg.norm(direction)
+    if length > 0:
+        direction /= length
+    return direction

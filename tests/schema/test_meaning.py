@@ -1,0 +1,70 @@
+"""Search finds films by what the words mean, and those that are named still come first."""
+
+import pytest
+
+from tests.schema.conftest import Ask
+
+# What someone would ask for, and the film they have in mind: words of few titles, and of few overviews.
+MEANT = {
+    "monster hunting the crew of a spaceship": "Alien",
+    "android hunter in a rainy future city": "Blade Runner",
+    "toys that come alive": "Toy Story",
+    "shark attacks a beach town": "Jaws",
+    "dinosaurs in a theme park": "Jurassic Park",
+    "dream heist": "Inception",
+    "boxer gets a title shot": "Rocky",
+    "hacker learns that reality is a simulation": "The Matrix",
+    "sinking ship romance": "Titanic",
+    "samurai defend a village": "Seven Samurai",
+    "man relives the same day": "Groundhog Day",
+    "mafia family succession": "The Godfather",
+    "time travel in a car": "Back to the Future",
+    "robot left alone on earth": "WALL·E",
+    "french cook rat": "Ratatouille",
+    "killer in a shower motel": "Psycho",
+    "courtroom jury drama": "12 Angry Men",
+    "holocaust industrialist saves workers": "Schindler's List",
+}
+FLOOR = 12  # of 18 among the first ten; the words alone find 1
+FOUND = "query ($words: String!) { search(query: $words, first: 10) { edges { node { title } } } }"
+
+
+def titles(ask: Ask, words: str) -> list[str]:
+    return [edge["node"]["title"] for edge in ask(FOUND, words=words)["data"]["search"]["edges"]]
+
+
+def test_what_is_meant_is_found_among_the_first_ten(ask: Ask) -> None:
+    found = [words for words, title in MEANT.items() if title in titles(ask, words)]
+    assert len(found) >= FLOOR, sorted(set(MEANT) - set(found))
+
+
+@pytest.mark.parametrize(
+    ("words", "title"),
+    [
+        ("alien", "Alien"),
+        ("the godf", "The Godfather"),
+        ("jurasic park", "Jurassic Park"),
+        ("psyc", "Psycho"),
+    ],
+)
+def test_a_film_that_is_named_comes_first(ask: Ask, words: str, title: str) -> None:
+    assert titles(ask, words)[0] == title
+
+
+@pytest.mark.parametrize("words", ["qxzv", "", "-alien", '"toys that come alive"'])
+def test_what_means_nothing_or_is_told_exactly_finds_nothing_by_meaning(ask: Ask, words: str) -> None:
+    assert len(titles(ask, words)) < 2
+
+
+def test_pages_of_what_is_meant_go_on_where_they_ended(ask: Ask) -> None:
+    query = """query ($after: String) { search(query: "space monster", first: 7, after: $after) {
+        edges { node { id } } pageInfo { endCursor hasNextPage } } }"""
+    whole = ask(query.replace("first: 7", "first: 100"))["data"]["search"]["edges"]
+    assert 7 < len(whole) <= 100
+    paged: list[object] = []
+    after = None
+    while len(paged) < len(whole):
+        page = ask(query, after=after)["data"]["search"]
+        paged += page["edges"]
+        after = page["pageInfo"]["endCursor"]
+    assert paged[: len(whole)] == whole
