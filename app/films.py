@@ -21,12 +21,12 @@ from app.tables import (
     CatalogRevision,
     Credit,
     Genre,
-    ModelVersion,
     Movie,
     MovieGenre,
     MovieStats,
 )
 from app.training_data import FILMS, films_of
+from app.training_tables import ModelVersion
 
 ATTEMPTS = 3  # while a new model is being taken up
 LISTS = ("genres", "directors", "cast")

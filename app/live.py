@@ -15,8 +15,8 @@ from app.db import Sessions
 from app.publishing import LONGEST_EDIT
 from app.recommendations import Model
 from app.snapshot import Snapshot
-from app.tables import ModelVersion
 from app.training_data import FILMS, films_of
+from app.training_tables import ModelVersion
 from recommender.artifact import ArtifactError
 
 KEPT_STATES = 4  # of the active model, each with factors of its own

@@ -13,7 +13,7 @@ from sqlalchemy import Select, func, select, tuple_
 
 from app import publishing
 from app.db import Sessions, address_of
-from app.tables import ModelVersion
+from app.training_tables import ModelVersion
 from recommender.artifact import ArtifactError
 from recommender.hybrid import Hybrid
 

@@ -12,6 +12,7 @@ import psycopg
 from app import publishing
 from app.terminal import Progress
 from app.training_data import NothingToTrainOn, dataset_version, read_films, read_interactions
+from recommender.artifact import ArtifactError
 from recommender.hybrid import Hybrid
 from recommender.sentences import SentenceModel
 
@@ -76,6 +77,13 @@ def is_known(figure: float | dict[str, float]) -> bool:
 
 
 def has_active_model(database_url: str, models: Path) -> bool:
+    """Whether there is one that this release can read."""
     with psycopg.connect(database_url) as connection:
         row = connection.execute("SELECT version FROM model_versions WHERE status = 'ACTIVE'").fetchone()
-    return row is not None and (models / row[0]).is_dir()
+    if row is None:
+        return False
+    try:
+        Hybrid.load(models / row[0])
+    except (ArtifactError, OSError):
+        return False
+    return True

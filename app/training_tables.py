@@ -1,12 +1,47 @@
-"""Trainings that were asked for; what comes of one is a model version."""
+"""What models learn from, the models, and the trainings that were asked for."""
 
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import CheckConstraint, ForeignKey, Index, SmallInteger, func, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.tables import Base, identity, one_of
+
+
+class ModelVersion(Base):
+    __tablename__ = "model_versions"
+    __table_args__ = (
+        one_of("status", "READY", "ACTIVE", "RETIRED", "REMOVED"),
+        Index(None, "trained_at", "version"),
+        Index(
+            "model_versions_one_active_idx",
+            "status",
+            unique=True,
+            postgresql_where=text("status = 'ACTIVE'"),
+        ),
+    )
+
+    version: Mapped[str] = mapped_column(primary_key=True)
+    status: Mapped[str]
+    dataset_version: Mapped[str]
+    metrics: Mapped[dict[str, Any]]
+    trained_at: Mapped[datetime] = mapped_column(server_default=func.now())  # when the ratings were read
+    retired_at: Mapped[datetime | None]
+
+
+class DatasetVersion(Base):
+    """A data set that was loaded: its name and how much of it is here."""
+
+    __tablename__ = "dataset_versions"
+
+    version: Mapped[str] = mapped_column(primary_key=True)
+    simulated: Mapped[bool] = mapped_column(server_default=text("false"))
+    movie_count: Mapped[int]
+    member_count: Mapped[int]
+    rating_count: Mapped[int]
+    loaded_at: Mapped[datetime] = mapped_column(server_default=func.now())
 
 
 class TrainingJob(Base):

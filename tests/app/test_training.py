@@ -84,8 +84,14 @@ def test_films_without_ratings_train_all_the_same(database_url: str, tmp_path: P
             "INSERT INTO movies (title, year, overview) SELECT 'Film ' || n, 1950 + n, 'A story of ' || n "
             "FROM generate_series(1, 40) AS n"
         )
+    assert not training.has_active_model(database_url, tmp_path)
     version = training.train(database_url, tmp_path, lambda _stage, _fraction: None, kept_models=3)
     assert versions(database_url) == [(version, "ACTIVE")]
+    assert training.has_active_model(database_url, tmp_path)
+    # One that another release wrote is none: the first start after an upgrade trains.
+    manifest = tmp_path / version / "manifest.json"
+    manifest.write_text(manifest.read_text().replace('"format": ', '"format": 9'))
+    assert not training.has_active_model(database_url, tmp_path)
 
 
 def test_simulated_members_teach_only_until_real_ones_are_there(database_url: str) -> None:

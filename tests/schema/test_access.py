@@ -39,7 +39,7 @@ from app.db import Sessions, create_engine, sessionmaker
 from app.live import Served
 from app.settings import Settings
 from app.throttle import Client
-from app.training_tables import TrainingJob
+from app.training_tables import ModelVersion, TrainingJob
 from schema import schema
 from schema.context import Context
 from schema.errors import PresentErrors
@@ -167,7 +167,7 @@ async def world(database_url: str) -> AsyncIterator[World]:
             seen = {"user_id": user["id"], "movie_id": 2, "kind": "WATCHLIST"}
             await session.execute(insert(tables.Feedback).values(**seen, occurred_at=func.now()))
         trained = {"version": "v1", "status": "READY", "dataset_version": "own@0", "metrics": {}}
-        await session.execute(insert(tables.ModelVersion).values(trained))
+        await session.execute(insert(ModelVersion).values(trained))
         await session.execute(insert(TrainingJob).values(status="FAILED"))
         members = {user["username"]: (await member(session, user)) for user in users}
 
