@@ -1,6 +1,8 @@
-"""What members have rated and watched elsewhere: CSV exports of Letterboxd, IMDb, Trakt and MovieLens, read.
+"""What members have rated, watched and listed elsewhere: CSV exports of four sites, read.
 
-A layout is known by its header. Columns that are not named here are not looked at.
+A layout is known by its header, but what a list of films is for often is not: Letterboxd's watched.csv,
+watchlist.csv and likes/films.csv have the same columns, as all lists of IMDb have, and of Trakt. Columns that
+are not named here are not looked at.
 """
 
 import csv
@@ -17,6 +19,10 @@ MAX_HALF_STARS = 10
 LARGEST_ID = 2**31
 LONGEST_VALUE = 10_000  # characters
 LONGEST_SHOWN = 200
+NOT_TOLD = (
+    "The file has films without a rating, and its header does not tell what they are listed for: say in "
+    "`contents` whether they were WATCHED, are LIKED, or are a WATCHLIST."
+)
 
 
 class Source(enum.StrEnum):
@@ -26,13 +32,21 @@ class Source(enum.StrEnum):
     MOVIELENS = "MOVIELENS"
 
 
+class Contents(enum.StrEnum):
+    """What a row without a rating says of its film."""
+
+    WATCHED = "WATCHED"
+    WATCHLIST = "WATCHLIST"
+    LIKED = "LIKED"
+
+
 class InvalidHistory(Exception):
     """A file that cannot be taken at all; the message is for the caller."""
 
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """Names of columns: lower case, without what is no letter or digit; of several the first one counts."""
+    """Names of columns: lower case, without what is no letter or digit; the first that has a value counts."""
 
     mark: str  # a column that no other layout has
     rating: tuple[str, ...] = ("rating",)
@@ -42,12 +56,13 @@ class Layout:
     ids: dict[str, str] = field(default_factory=dict)
     dates: tuple[str, ...] = ()
     watched: tuple[str, ...] = ()  # with one of these columns, a film without a rating was watched
+    listed: tuple[str, ...] = ()  # with one of these columns, the file is a list, for whatever purpose
 
 
 LAYOUTS = {
-    # ratings.csv, reviews.csv and diary.csv; watched.csv has no ratings.
+    # ratings.csv, reviews.csv and diary.csv are of films watched; the other files have no ratings.
     Source.LETTERBOXD: Layout(
-        mark="letterboxduri", title="name", dates=("date", "watcheddate"), watched=("letterboxduri",)
+        mark="letterboxduri", title="name", dates=("date", "watcheddate"), watched=("rating",)
     ),
     Source.IMDB: Layout(
         mark="const",
@@ -56,13 +71,15 @@ LAYOUTS = {
         kind="titletype",
         ids={"imdb_id": "const"},
         dates=("daterated", "created"),
+        listed=("position", "created"),
     ),
     Source.TRAKT: Layout(
         mark="traktid",
         half_stars_per_unit=1,
         ids={"imdb_id": "imdbid", "tmdb_id": "tmdbid"},
-        dates=("ratedat", "watchedat", "lastwatchedat"),
+        dates=("ratedat", "watchedat", "lastwatchedat", "listedat"),
         watched=("watchedat", "lastwatchedat"),
+        listed=("listedat",),
     ),
     # A member's own export, and the layout of the data sets.
     Source.MOVIELENS: Layout(
@@ -76,7 +93,7 @@ FILMS = {"", "movie", "film", "tvmovie", "video", "short", "tvshort", "tvspecial
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A film that a member has rated, or, without `half_stars`, watched."""
+    """A film that a member has rated, or, without `half_stars`, of which they say what the file is for."""
 
     line: int
     title: str
@@ -104,21 +121,29 @@ class Skipped:
 
 @dataclass(frozen=True, slots=True)
 class History:
+    """`contents` is what rows without a rating say; None where there are none of them."""
+
     source: Source
+    contents: Contents | None
     rows: list[Row]
     skipped: list[Skipped]
 
 
-def read(text: str, source: Source | None, now: datetime) -> History:
-    """Raises InvalidHistory for a file that is too large or of no known layout, or not of `source`'s."""
+def read(text: str, source: Source | None, contents: Contents | None, now: datetime) -> History:
+    """Raises InvalidHistory for a file that is too large, of no known layout, or not of `source`'s; and for a
+    list that has films without a rating, where nobody says what it is for.
+    """
     if len(text) > MAX_CHARACTERS:
         raise InvalidHistory(f"The file has more than {MAX_CHARACTERS} characters: send it in parts.")
     numbered = lines_of(text.removeprefix("\ufeff"))
     _, header = next(numbered, (0, []))
     columns = {plain(name): place for place, name in reversed(list(enumerate(header)))}
     source = source_of(columns, source)
-    reader = Reader(LAYOUTS[source], columns, now)
-    history = History(source, [], [])
+    layout = LAYOUTS[source]
+    if contents is None and columns.keys() & {*layout.watched}:
+        contents = Contents.WATCHED
+    reader = Reader(layout, columns, contents, now)
+    history = History(source, contents, [], [])
     for line, values in numbered:
         if not any(value.strip() for value in values):
             continue
@@ -160,20 +185,17 @@ def source_of(columns: dict[str, int], source: Source | None) -> Source:
     if not of_layout or source not in (None, *of_layout):
         raise InvalidHistory(
             f"The header is not that of {'an export of ' + source.title() if source else 'a known export'}: "
-            "ratings, diary and watched of Letterboxd, ratings of IMDb, ratings and history of Trakt, and "
-            "ratings of MovieLens can be read."
+            "ratings, diary, watched, watchlist and likes of Letterboxd, ratings and lists of IMDb, ratings, "
+            "history and lists of Trakt, and ratings and wishlist of MovieLens can be read."
         )
-    found = source or of_layout[0]
-    layout = LAYOUTS[found]
-    if not any(name in columns for name in (*layout.rating, *layout.watched)):
-        raise InvalidHistory("The file has neither ratings nor what was watched.")
-    return found
+    return source or of_layout[0]
 
 
 @dataclass(slots=True)
 class Reader:
     layout: Layout
     columns: dict[str, int]
+    contents: Contents | None
     now: datetime
     member: str | None = None  # of a data set's layout, which may have many
 
@@ -182,7 +204,8 @@ class Reader:
 
         def value(*names: str) -> str:
             places = (self.columns[name] for name in names if name in self.columns)
-            return next((values[place].strip() for place in places if place < len(values)), "")
+            found = (values[place].strip() for place in places if place < len(values))
+            return next(filter(None, found), "")
 
         layout = self.layout
         if plain(value(layout.kind)) not in FILMS:
@@ -194,7 +217,9 @@ class Reader:
         half_stars = half_stars_of(rating, layout.half_stars_per_unit)
         if half_stars is None and rating:
             return f"{rating[:LONGEST_SHOWN]} is not a rating of the scale."
-        if half_stars is None and not any(name in self.columns for name in layout.watched):
+        if half_stars is None and self.contents is None:
+            if self.columns.keys() & {*layout.listed} or not self.columns.keys() & {*layout.rating}:
+                raise InvalidHistory(NOT_TOLD)
             return "It has no rating."
         ids = {kind: value(name) for kind, name in layout.ids.items()}
         year = number(value("year"))

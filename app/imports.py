@@ -1,4 +1,4 @@
-"""A member's history from elsewhere, brought in: films found, ratings and what was watched stored at once."""
+"""A member's history from elsewhere, brought in: films found, ratings and events stored at once."""
 
 import asyncio
 from collections import defaultdict
@@ -14,12 +14,13 @@ from app import feedback, history_files
 from app.cards import Card
 from app.db import Sessions
 from app.feedback import Kind
-from app.history_files import Row, Skipped, Source
+from app.history_files import Contents, Row, Skipped, Source
 from app.snapshot import Snapshot
 from app.tables import Movie, User
 from app.titles import fold, parse_title
 
 KINDS = ("imdb_id", "tmdb_id", "movielens_id")
+EVENTS = {Contents.WATCHED: Kind.WATCH, Contents.WATCHLIST: Kind.WATCHLIST, Contents.LIKED: Kind.LIKE}
 NO_FILM = "No film here has its id, or its title and year."
 SEVERAL = "Several films here have its title and year."
 DELETED = "The film was deleted meanwhile."
@@ -42,25 +43,34 @@ RATE = text(
 
 @dataclass(frozen=True, slots=True)
 class Imported:
-    """`rated` and `watched` count films whose row was found, whether or not it told something new."""
+    """`rated` and `unrated` count films whose row was found, whether or not it told something new.
+
+    `contents` is what was stored of the unrated ones.
+    """
 
     source: Source
+    contents: Contents | None
     rated: int
-    watched: int
+    unrated: int
     changed: int
     skipped: list[Skipped]
 
 
 async def import_history(
-    sessions: Sessions, snapshot: Snapshot, user_id: int, csv_text: str, source: Source | None = None
+    sessions: Sessions,
+    snapshot: Snapshot,
+    user_id: int,
+    csv_text: str,
+    source: Source | None = None,
+    contents: Contents | None = None,
 ) -> Imported:
-    """Store what a file says that a member has rated and watched: all of it in one transaction.
+    """Store what a file says that a member has rated, watched, liked or means to see: all in one transaction.
 
     A film that is in the file more than once counts as it was rated last. A file that is read a second time
     changes nothing. Raises InvalidHistory.
     """
     now = datetime.now(UTC)
-    history = await asyncio.to_thread(history_files.read, csv_text, source, now)
+    history = await asyncio.to_thread(history_files.read, csv_text, source, contents, now)
     films, unmatched = await asyncio.to_thread(matched, history.rows, snapshot)
     async with sessions.begin() as session:
         # One file at a time for a member, and no film goes while its rating comes.
@@ -69,13 +79,14 @@ async def import_history(
         known = set((await session.scalars(lock.with_for_update(read=True, key_share=True))).all())
         kept = {movie_id: latest(rows) for movie_id, rows in films.items() if movie_id in known}
         rated = {movie_id: row for movie_id, row in kept.items() if row.half_stars is not None}
-        watched = {movie_id: row for movie_id, row in kept.items() if row.half_stars is None}
+        unrated = {movie_id: row for movie_id, row in kept.items() if row.half_stars is None}
         changed = await store_ratings(session, user_id, rated, now)
-        changed += await store_watched(session, user_id, watched, now)
+        if history.contents is not None:
+            changed += await store_events(session, user_id, EVENTS[history.contents], unrated, now)
     gone = [row for movie_id, rows in films.items() if movie_id not in known for row in rows]
     skipped = history.skipped + unmatched + [Skipped(row.line, row.shown, DELETED) for row in gone]
     skipped.sort(key=lambda each: each.line)
-    return Imported(history.source, len(rated), len(watched), changed, skipped)
+    return Imported(history.source, history.contents, len(rated), len(unrated), changed, skipped)
 
 
 def matched(rows: Sequence[Row], snapshot: Snapshot) -> tuple[dict[int, list[Row]], list[Skipped]]:
@@ -92,7 +103,7 @@ def matched(rows: Sequence[Row], snapshot: Snapshot) -> tuple[dict[int, list[Row
 
 
 def latest(rows: Iterable[Row]) -> Row:
-    """What was rated last; what was only watched says less."""
+    """What was rated last; what was not rated says less."""
     return max(rows, key=lambda row: (row.half_stars is not None, row.at is None, row.at, row.line))
 
 
@@ -153,17 +164,19 @@ async def store_ratings(session: AsyncSession, user_id: int, rated: dict[int, Ro
     return (await session.execute(RATE, given)).rowcount  # type: ignore[attr-defined,no-any-return]
 
 
-async def store_watched(session: AsyncSession, user_id: int, watched: dict[int, Row], now: datetime) -> int:
-    """As events of films seen to the end, each once."""
-    n = len(watched)
+async def store_events(
+    session: AsyncSession, user_id: int, kind: Kind, films: dict[int, Row], now: datetime
+) -> int:
+    """One of each film, however often it is brought; what was watched was seen to the end."""
+    n = len(films)
     events = {
         "user_id": user_id,
-        "movie_ids": list(watched),
-        "kinds": [Kind.WATCH.value] * n,
+        "movie_ids": list(films),
+        "kinds": [kind.value] * n,
         "request_ids": [None] * n,
         "positions": [None] * n,
-        "watched_fractions": [1.0] * n,
-        "occurred_at": [row.at or now for row in watched.values()],
-        "idempotency_keys": [f"imported:{movie_id}" for movie_id in watched],
+        "watched_fractions": [1.0 if kind is Kind.WATCH else None] * n,
+        "occurred_at": [row.at or now for row in films.values()],
+        "idempotency_keys": [f"imported:{kind}:{movie_id}" for movie_id in films],
     }
     return (await session.execute(feedback.STORE, events)).rowcount  # type: ignore[attr-defined,no-any-return]

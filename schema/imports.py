@@ -1,41 +1,57 @@
 """Bringing a history from elsewhere."""
 
-import enum
 from typing import Annotated
 
 import strawberry
 
-from app import history_files, imports
+from app import imports
 from app.accounts import Role
+from app.history_files import Contents, InvalidHistory, Source
 from schema.access import requires
 from schema.context import Info
 from schema.cost import Cost, ListSize
+from schema.enum import enum_of
 from schema.errors import Error
 from schema.user import User
 
+enum_of(
+    Source,
+    "ImportSource",
+    "Where a file comes from.",
+    {
+        Source.LETTERBOXD: "`ratings.csv`, `diary.csv` or `reviews.csv` of an export; with `contents` also "
+        "its `watched.csv`, `watchlist.csv` or `likes/films.csv`.",
+        Source.IMDB: "Your ratings, exported; with `contents` also your watchlist or another list.",
+        Source.TRAKT: "Ratings or history, exported as CSV; with `contents` also the watchlist or a list.",
+        Source.MOVIELENS: "A member's exported ratings, or one member's rows of a data set; with `contents` "
+        "also the exported wishlist.",
+    },
+)
+enum_of(
+    Contents,
+    "ImportContents",
+    "What a file says of the films to which it gives no rating.",
+    {
+        Contents.WATCHED: "They were watched, to the end.",
+        Contents.WATCHLIST: "The viewer means to see them.",
+        Contents.LIKED: "The viewer likes them.",
+    },
+)
 
-@strawberry.enum(description="Where a file of ratings comes from.")
-class ImportSource(enum.Enum):
-    LETTERBOXD = strawberry.enum_value(
-        "LETTERBOXD",
-        description="`ratings.csv`, `diary.csv`, `reviews.csv` or `watched.csv` of an export. Its "
-        "`watchlist.csv` looks just like `watched.csv` and would be read as such: do not send it.",
-    )
-    IMDB = strawberry.enum_value("IMDB", description="`ratings.csv` of Your ratings, exported.")
-    TRAKT = strawberry.enum_value("TRAKT", description="Ratings or history, exported as CSV.")
-    MOVIELENS = strawberry.enum_value(
-        "MOVIELENS", description="A member's exported ratings, or one member's rows of a data set."
-    )
 
-
-@strawberry.input(description="A file of ratings.")
+@strawberry.input(description="A file of what the viewer has rated, watched or listed.")
 class ImportRatingsInput:
     csv: str = strawberry.field(
         description="The file as it was exported, at most 20,000 rows and 3,000,000 characters; "
         "a longer one can be sent in parts."
     )
-    source: ImportSource | None = strawberry.field(
+    source: Source | None = strawberry.field(
         default=None, description="Where it comes from; by default the header tells."
+    )
+    contents: Contents | None = strawberry.field(
+        default=None,
+        description="What it says of the films to which it gives no rating. By default the header tells; if "
+        "it does not, the file is refused, since lists look the same whatever they are for.",
     )
 
 
@@ -48,9 +64,11 @@ class SkippedRow:
 
 @strawberry.type(description="What the file told is stored, and counts from the next list on.")
 class ImportRatingsPayload:
-    source: ImportSource = strawberry.field(description="Where the file comes from.")
+    source: Source = strawberry.field(description="Where the file comes from.")
     rated: int = strawberry.field(description="How many films of the file have a rating.")
     watched: int = strawberry.field(description="How many were watched and not rated.")
+    watchlisted: int = strawberry.field(description="How many the viewer means to see.")
+    liked: int = strawberry.field(description="How many the viewer likes and has not rated.")
     changed: int = strawberry.field(
         description="How many of these said something new: a file that is sent again says nothing new."
     )
@@ -75,8 +93,8 @@ ImportRatingsResult = Annotated[
 class ImportMutation:
     @strawberry.mutation(
         directives=[Cost(weight=2000)],
-        description="Bring the viewer's ratings, and what they have watched, from elsewhere. Films are known "
-        "by their ids, else by title and year.",
+        description="Bring the viewer's ratings, and what they have watched, liked or mean to see, from "
+        "elsewhere. Films are known by their ids, else by title and year.",
         extensions=requires(Role.USER),
     )
     async def import_ratings(
@@ -86,17 +104,18 @@ class ImportMutation:
     ) -> ImportRatingsResult:
         context = info.context
         viewer = await context.require_viewer()
-        source = None if input.source is None else history_files.Source[input.source.name]
         try:
             done = await imports.import_history(
-                context.sessions, context.snapshot, viewer.id, input.csv, source
+                context.sessions, context.snapshot, viewer.id, input.csv, input.source, input.contents
             )
-        except history_files.InvalidHistory as error:
+        except InvalidHistory as error:
             return InvalidImport(message=str(error))
         return ImportRatingsPayload(
-            source=ImportSource[done.source.name],
+            source=done.source,
             rated=done.rated,
-            watched=done.watched,
+            watched=done.unrated if done.contents is Contents.WATCHED else 0,
+            watchlisted=done.unrated if done.contents is Contents.WATCHLIST else 0,
+            liked=done.unrated if done.contents is Contents.LIKED else 0,
             changed=done.changed,
             skipped=[SkippedRow(line=row.line, film=row.shown, reason=row.reason) for row in done.skipped],
             viewer=User.of(viewer),

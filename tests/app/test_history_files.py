@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import pytest
 
 from app import history_files
-from app.history_files import InvalidHistory, Source
+from app.history_files import Contents, History, InvalidHistory, Source
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -43,8 +43,25 @@ MOVIELENS = """userId,movieId,rating,timestamp
 """
 
 
+LISTS = {
+    Source.LETTERBOXD: WATCHED,  # watched.csv, watchlist.csv and likes/films.csv alike
+    Source.IMDB: """Position,Const,Created,Modified,Description,Title,Original Title,URL,Title Type,\
+IMDb Rating,Runtime (mins),Year,Genres,Num Votes,Release Date,Directors,Your Rating,Date Rated
+1,tt0078748,2021-02-01,2021-02-01,,Alien,Alien,https://x,Movie,8.5,117,1979,Horror,1,1979-05-25,Ridley Scott,,
+""",
+    Source.TRAKT: """rank,listed_at,type,title,year,trakt_id,imdb_id,tmdb_id,tvdb_id,url,released,genres
+1,2021-02-01T00:00:00Z,movie,Alien,1979,295,tt0078748,348,,https://x,1979-05-25,horror
+""",
+    Source.MOVIELENS: "movie_id,imdb_id,tmdb_id,average_rating,title\n1214,0078748,348,4.1,Alien (1979)\n",
+}
+
+
+def read(text: str, source: Source | None = None, contents: Contents | None = None) -> History:
+    return history_files.read(text, source, contents, NOW)
+
+
 def facts(text: str) -> list[tuple[object, ...]]:
-    history = history_files.read(text, None, NOW)
+    history = read(text)
     return [(row.title, row.year, row.imdb_id, row.tmdb_id, row.half_stars) for row in history.rows]
 
 
@@ -60,7 +77,6 @@ def facts(text: str) -> list[tuple[object, ...]]:
             ],
         ),
         (DIARY, Source.LETTERBOXD, [("Alien", 1979, None, None, 8), ("Aliens", 1986, None, None, None)]),
-        (WATCHED, Source.LETTERBOXD, [("Alien", 1979, None, None, None)]),
         (IMDB, Source.IMDB, [("Alien", 1979, "tt0078748", None, 9)]),
         (TRAKT, Source.TRAKT, [("Alien", 1979, "tt0078748", 348, 8)]),
         (TRAKT_HISTORY, Source.TRAKT, [("Alien", 1979, "tt0078748", 348, None)]),
@@ -72,19 +88,38 @@ def test_each_layout_is_known_by_its_header(
     text: str, source: Source, rows: list[tuple[object, ...]]
 ) -> None:
     for written in (text, "\ufeff" + text, text.replace("\n", "\r\n"), text.rstrip("\n")):
-        assert history_files.read(written, None, NOW).source is source
+        assert read(written).source is source
         assert facts(written) == rows
-    assert history_files.read(text, source, NOW).source is source
+    assert read(text, source).source is source
+
+
+@pytest.mark.parametrize("contents", Contents)
+def test_a_list_is_what_it_is_said_to_be(contents: Contents) -> None:
+    for source, text in LISTS.items():
+        with pytest.raises(InvalidHistory, match="`contents`"):
+            read(text)
+        history = read(text, contents=contents)
+        assert (history.source, history.contents, history.skipped) == (source, contents, [])
+        (row,) = history.rows
+        assert (row.title.startswith("Alien"), row.half_stars) == (True, None)
+        assert row.at == (None if source is Source.MOVIELENS else datetime(2021, 2, 1, tzinfo=UTC))
+
+
+def test_what_was_rated_is_so_in_any_list() -> None:
+    rated = LISTS[Source.IMDB].replace("Ridley Scott,,", "Ridley Scott,9,2022-05-01")
+    for contents in (None, *Contents):
+        (row,) = read(rated, contents=contents).rows
+        assert (row.half_stars, row.at) == (9, datetime(2022, 5, 1, tzinfo=UTC))
 
 
 def test_rows_are_named_by_the_line_they_begin_on() -> None:
-    lines = [row.line for row in history_files.read(DIARY, None, NOW).rows]
+    lines = [row.line for row in read(DIARY).rows]
     assert lines == [2, 4]
 
 
 def test_times_are_read_as_they_are_written() -> None:
     texts = (LETTERBOXD, IMDB, TRAKT, MOVIELENS, MOVIELENS_SITE)
-    times = [history_files.read(text, None, NOW).rows[0].at for text in texts]
+    times = [read(text).rows[0].at for text in texts]
     assert times == [
         datetime(2024, 3, 1, tzinfo=UTC),
         datetime(2014, 7, 22, tzinfo=UTC),
@@ -93,7 +128,7 @@ def test_times_are_read_as_they_are_written() -> None:
         None,
     ]
     ahead = LETTERBOXD.replace("2024-03-01", "2199-01-01").replace("2024-03-02", "soon")
-    assert [row.at for row in history_files.read(ahead, None, NOW).rows] == [NOW, None]
+    assert [row.at for row in read(ahead).rows] == [NOW, None]
 
 
 @pytest.mark.parametrize(
@@ -111,7 +146,7 @@ def test_times_are_read_as_they_are_written() -> None:
     ],
 )
 def test_rows_of_which_nothing_comes_say_why(text: str, reason: str) -> None:
-    (skipped,) = history_files.read(text, None, NOW).skipped
+    (skipped,) = read(text).skipped
     assert skipped.reason == reason
     assert skipped.line == text.count("\n")
 
@@ -122,8 +157,7 @@ def test_rows_of_which_nothing_comes_say_why(text: str, reason: str) -> None:
         ("", None, "header"),
         ("a,b\n1,2\n", None, "header"),
         (LETTERBOXD, Source.IMDB, "header"),
-        ("Const,Title\ntt1,Alien\n", None, "neither ratings"),
-        ("listed_at,trakt_id,title\n2021-01-01,1,Alien\n", None, "neither ratings"),
+        ("Const,Title\ntt1,Alien\n", None, "`contents`"),
         ("userId,movieId,rating,timestamp\n1,1,4,1\n2,1,4,1\n", None, "another member"),
         pytest.param("Const,Your Rating\n" + "tt1,5\n" * 20_001, None, "20000 rows", id="many rows"),
         pytest.param("x" * 3_000_001, None, "3000000 characters", id="large"),
@@ -132,7 +166,7 @@ def test_rows_of_which_nothing_comes_say_why(text: str, reason: str) -> None:
 )
 def test_files_that_cannot_be_taken(text: str, source: Source | None, told: str) -> None:
     with pytest.raises(InvalidHistory, match=told):
-        history_files.read(text, source, NOW)
+        read(text, source)
 
 
 def test_other_separators_and_empty_lines() -> None:

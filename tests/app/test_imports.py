@@ -9,6 +9,7 @@ from sqlalchemy import delete, insert, select, text
 
 from app import imports, ratings, snapshot
 from app.db import Sessions
+from app.history_files import Contents
 from app.imports import Imported
 from app.tables import Feedback, Movie, User
 
@@ -36,8 +37,9 @@ async def films(sessions: Sessions) -> Sessions:
     return sessions
 
 
-async def bring(sessions: Sessions, csv: str, user_id: int = 1) -> Imported:
-    return await imports.import_history(sessions, await snapshot.load(sessions), user_id, csv)
+async def bring(sessions: Sessions, csv: str, user_id: int = 1, contents: Contents | None = None) -> Imported:
+    known = await snapshot.load(sessions)
+    return await imports.import_history(sessions, known, user_id, csv, contents=contents)
 
 
 async def half_stars(sessions: Sessions, user_id: int = 1) -> dict[int, int]:
@@ -100,7 +102,7 @@ async def test_each_row_is_accounted_for(films: Sessions) -> None:
         ",No,1,x,1",
     ]
     done = await bring(films, LETTERBOXD + "\n".join(rows))
-    assert (done.rated, done.watched, done.changed) == (1, 1, 2)
+    assert (done.rated, done.unrated, done.changed) == (1, 1, 2)
     assert [(each.line, each.shown) for each in done.skipped] == [
         (3, "Twins (2010)"),
         (4, ",Alien,1979,x,9"),
@@ -134,11 +136,22 @@ async def test_what_was_said_here_later_stands(films: Sessions) -> None:
     assert await half_stars(films) == {1: 3}
 
 
-async def test_what_was_watched_is_an_event(films: Sessions) -> None:
-    await bring(films, "Date,Name,Year,Letterboxd URI\n2021-02-01,Alien,1979,x\n")
+@pytest.mark.parametrize(
+    ("contents", "kind", "fraction"),
+    [
+        (Contents.WATCHED, "WATCH", 1),
+        (Contents.WATCHLIST, "WATCHLIST", None),
+        (Contents.LIKED, "LIKE", None),
+    ],
+)
+async def test_what_was_not_rated_is_an_event(
+    films: Sessions, contents: Contents, kind: str, fraction: float | None
+) -> None:
+    file = "Date,Name,Year,Letterboxd URI\n2021-02-01,Alien,1979,x\n"
+    assert [(await bring(films, file, contents=contents)).changed for _ in range(2)] == [1, 0]
     async with films() as session:
         (event,) = (await session.scalars(select(Feedback))).all()
-    assert (event.movie_id, event.kind, event.watched_fraction) == (1, "WATCH", 1)
+    assert (event.movie_id, event.kind, event.watched_fraction) == (1, kind, fraction)
     assert event.occurred_at.isoformat() == "2021-02-01T00:00:00+00:00"
     assert await half_stars(films) == {}
 

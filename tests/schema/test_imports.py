@@ -7,13 +7,16 @@ import pytest
 from tests.schema.conftest import Ask, Member, code, outcome
 
 IMPORT = """
-mutation ($csv: String!, $source: ImportSource) { importRatings(input: { csv: $csv, source: $source }) {
-    __typename
-    ... on ImportRatingsPayload {
-        source rated watched changed skipped { line film reason } viewer { ratings(first: 1) { totalCount } }
+mutation ($csv: String!, $source: ImportSource, $contents: ImportContents) {
+    importRatings(input: { csv: $csv, source: $source, contents: $contents }) {
+        __typename
+        ... on ImportRatingsPayload {
+            source rated watched watchlisted liked changed skipped { line film reason }
+            viewer { ratings(first: 1) { totalCount } }
+        }
+        ... on Error { message }
     }
-    ... on Error { message }
-} }
+}
 """
 FILMS = "{ movies(first: 6) { edges { node { id title year } } } }"
 
@@ -35,6 +38,8 @@ def test_a_history_is_brought_and_counts(ask: Ask, member: Member, films: list[d
         "source": "LETTERBOXD",
         "rated": 6,
         "watched": 0,
+        "watchlisted": 0,
+        "liked": 0,
         "changed": 6,
         "skipped": [
             {
@@ -50,6 +55,27 @@ def test_a_history_is_brought_and_counts(ask: Ask, member: Member, films: list[d
     assert not {edge["node"]["id"] for edge in picked["edges"]} & {film["id"] for film in films}
     mine = ask("Viewer", member.token)["data"]["viewer"]["ratings"]["edges"]
     assert {(edge["node"]["stars"], edge["node"]["ratedAt"][:10]) for edge in mine} == {(4.5, "2020-01-01")}
+
+
+@pytest.mark.parametrize(
+    ("contents", "kind"), [("WATCHED", "WATCH"), ("WATCHLIST", "WATCHLIST"), ("LIKED", "LIKE")]
+)
+def test_a_list_is_taken_for_what_it_is_said_to_be(
+    ask: Ask, member: Member, films: list[dict[str, Any]], contents: str, kind: str
+) -> None:
+    """Letterboxd's watched.csv, watchlist.csv and likes/films.csv, which nothing in them tells apart."""
+    rows = [f'2020-01-01,"{film["title"]}",{film["year"]},https://boxd.it/x' for film in films]
+    csv = "\n".join(["Date,Name,Year,Letterboxd URI", *rows])
+    refused = outcome(ask(IMPORT, member.token, csv=csv), "importRatings")
+    assert refused["__typename"] == "InvalidImport"
+    assert contents in refused["message"]
+    done = outcome(ask(IMPORT, member.token, csv=csv, contents=contents), "importRatings")
+    counts = {"WATCHED": done["watched"], "WATCHLIST": done["watchlisted"], "LIKED": done["liked"]}
+    assert counts == {each: 6 if each == contents else 0 for each in counts}
+    viewer = ask("Taste", member.token)["data"]["viewer"]
+    told = {(edge["node"]["kind"], edge["node"]["movie"]["id"]) for edge in viewer["history"]["edges"]}
+    assert told == {(kind, film["id"]) for film in films}
+    assert len(viewer["watchlist"]["edges"]) == (6 if contents == "WATCHLIST" else 0)
 
 
 def test_files_that_are_refused(ask: Ask, member: Member, films: list[dict[str, Any]]) -> None:
