@@ -34,7 +34,14 @@ MEMBERS = text(
 
 
 class UnknownMember(Exception):
-    """There is no such member, or they do not let others find them: it is not told which."""
+    """There is no such member, or they do not let others find them: it is not told which.
+
+    `place`: which of the names, from 0.
+    """
+
+    def __init__(self, place: int, name: str) -> None:
+        super().__init__(f"is {name[:64]!r}, and there is no such member whom you could ask along.")
+        self.place = place
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +78,7 @@ async def members(
         found = {row.place: row for row in rows}
         for place, name in enumerate(usernames, 1):
             if place not in found:
-                raise UnknownMember(f"there is no member {name[:64]!r} whom you could ask along.")
+                raise UnknownMember(place - 1, name)
         asked = {found[place].id: found[place] for place in sorted(found)}
         rated = await ratings.histories(session, list(asked), until)
         signals = await feedback.signals_of_each(session, list(asked), until)

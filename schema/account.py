@@ -222,7 +222,9 @@ class AccountMutation:
         ],
     ) -> SetFavoriteGenresResult:
         viewer = await info.context.require_viewer()
-        genre_ids = [local_id(id_, "Genre", "setFavoriteGenres.genreIds") for id_ in input.genre_ids]
+        genre_ids = [
+            local_id(id_, "Genre", f"input.genreIds[{place}]") for place, id_ in enumerate(input.genre_ids)
+        ]
         try:
             await members.set_favorite_genres(info.context.sessions, viewer.id, genre_ids)
         except members.UnknownGenre as error:

@@ -16,7 +16,7 @@ from schema.context import Info
 from schema.cost import Cost
 from schema.errors import Error
 from schema.node import local_id, whole_number
-from schema.pagination import encode_cursor, id_before, page_info, window
+from schema.pagination import encode_cursor, id_of, info_of, window
 
 API_KEYS = "apiKeys"
 
@@ -59,7 +59,7 @@ class ApiKey(relay.Node):
         cls, *, info: Info, node_ids: Iterable[str], **_: object
     ) -> list[Self | None]:
         """Only for administrators; nobody else is told which there are."""
-        ids = [whole_number(node_id, "id") for node_id in node_ids]
+        ids = [whole_number(node_id) for node_id in node_ids]
         if not await may(info.context, Role.ADMIN):
             return [None for _ in ids]
         found = await api_keys.keys_by_id(info.context.sessions, ids)
@@ -139,12 +139,12 @@ class ApiKeyQuery:
         ] = None,
     ) -> ApiKeyConnection:
         asked = window(API_KEYS, first, after)
-        found = await api_keys.keys(info.context.sessions, asked.count + 1, id_before(asked, API_KEYS))
+        found = await api_keys.keys(info.context.sessions, asked.count + 1, id_of(asked))
         edges = [
             ApiKeyEdge(cursor=encode_cursor(API_KEYS, (record.id,)), node=ApiKey.of(record))
             for record in found[: asked.count]
         ]
-        return ApiKeyConnection(edges=edges, page_info=page_info(asked, edges, more=len(found) > asked.count))
+        return ApiKeyConnection(edges=edges, page_info=info_of(asked, edges, more=len(found) > asked.count))
 
 
 @strawberry.type
@@ -182,7 +182,7 @@ class ApiKeyMutation:
         info: Info,
         input: Annotated[RevokeApiKeyInput, strawberry.argument(description="The key.")],  # noqa: A002
     ) -> RevokeApiKeyResult:
-        key_id = local_id(input.api_key_id, "ApiKey", "revokeApiKey.apiKeyId")
+        key_id = local_id(input.api_key_id, "ApiKey", "input.apiKeyId")
         try:
             return RevokeApiKeyPayload(
                 api_key=ApiKey.of(await api_keys.revoke(info.context.sessions, key_id))

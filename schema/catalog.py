@@ -1,5 +1,7 @@
 """Asking for films: one, a page of them, a search; and for any node by its id."""
 
+from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import replace
 from inspect import isawaitable
 from typing import Annotated, Any
@@ -13,11 +15,11 @@ from app import search as searching
 from app.catalog import Key, Order, OrderField
 from schema.context import Context, Info
 from schema.cost import Cost, ListSize
-from schema.errors import CallerError
+from schema.errors import BadArgument
 from schema.filter import MovieFilterInput, MovieOrderInput, wanted
 from schema.movie import Genre, Movie, movie_of
-from schema.node import MAX_ID, local_id, split_id
-from schema.pagination import MAX_PAGE, encode_cursor, window
+from schema.node import InvalidKey, local_id, split_id, strange_id
+from schema.pagination import MAX_PAGE, Window, encode_cursor, page_info, row_id, window
 
 MOVIES, SEARCH = "movies", "search"
 MAX_QUERY = 200  # characters
@@ -60,7 +62,7 @@ class CatalogQuery:
         info: Info,
         id: Annotated[strawberry.ID, strawberry.argument(description="The film.")],  # noqa: A002
     ) -> Movie | None:
-        movie = await movie_of(info.context, local_id(id, "Movie", "movie.id"))
+        movie = await movie_of(info.context, local_id(id, "Movie", "id"))
         return movie and await up_to_date(info.context, movie)
 
     @strawberry.field(
@@ -90,7 +92,7 @@ class CatalogQuery:
             wanted(filter, snapshot),
             order,
             asked.count,
-            key_of(order, asked.key),
+            key_of(order, asked),
             backward=asked.backward,
         )
         mark = (order.field.value, order.descending)
@@ -122,7 +124,7 @@ class CatalogQuery:
     ) -> SearchConnection:
         asked = window(SEARCH, first, after)
         if len(query) > MAX_QUERY:
-            raise CallerError(f"search.query takes at most {MAX_QUERY} characters, not {len(query)}.")
+            raise BadArgument("query", f"takes at most {MAX_QUERY} characters, not {len(query)}.")
         snapshot = info.context.snapshot
         hits = await searching.search(
             info.context.sessions,
@@ -131,7 +133,7 @@ class CatalogQuery:
             "".join(char if char.isprintable() else " " for char in query),
             wanted(filter, snapshot),
             count=asked.count,
-            key=score_of(asked.key),
+            key=score_of(asked),
         )
         edges = [
             SearchEdge(
@@ -159,7 +161,7 @@ class CatalogQuery:
         info: Info,
         id: Annotated[strawberry.ID, strawberry.argument(description="Its id.")],  # noqa: A002
     ) -> relay.Node | None:
-        return (await nodes_of(info, "node.id", [id]))[0]
+        return (await nodes_of(info, {"id": id}))[0]
 
     @strawberry.field(
         directives=[ListSize(slicing_arguments=["ids"])],
@@ -171,8 +173,8 @@ class CatalogQuery:
         ids: Annotated[list[strawberry.ID], strawberry.argument(description="Their ids, at most 100.")],
     ) -> list[relay.Node | None]:
         if len(ids) > MAX_PAGE:
-            raise CallerError(f"nodes.ids takes at most {MAX_PAGE} ids, not {len(ids)}.")
-        return await nodes_of(info, "nodes.ids", ids)
+            raise BadArgument("ids", f"takes at most {MAX_PAGE} ids, not {len(ids)}.")
+        return await nodes_of(info, {f"ids[{place}]": id_ for place, id_ in enumerate(ids)})
 
 
 async def up_to_date(context: Context, movie: Movie) -> Movie:
@@ -182,62 +184,55 @@ async def up_to_date(context: Context, movie: Movie) -> Movie:
     return replace(movie, rating_count=stats.rating_count, half_stars_sum=stats.half_stars_sum)
 
 
-async def nodes_of(info: Info, argument: str, ids: list[strawberry.ID]) -> list[relay.Node | None]:
-    """Objects of any types; those of one type are asked for together."""
+async def nodes_of(info: Info, ids: Mapping[str, strawberry.ID]) -> list[relay.Node | None]:
+    """Objects of any types, by their ids under the names of the arguments; those of one type together."""
+    named = {argument: type_and_key(info, argument, id_) for argument, id_ in ids.items()}
     keys: dict[type[relay.Node], list[str]] = {}
-    named = [
-        (node_type(info, argument, type_name), key)
-        for type_name, key in (split_id(id_, argument) for id_ in ids)
-    ]
-    for type_, key in named:
+    for type_, key in named.values():
         keys.setdefault(type_, []).append(key)
     found: dict[tuple[type[relay.Node], str], Any] = {}
     for type_, theirs in keys.items():
-        asked = type_.resolve_nodes(info=info, node_ids=theirs)
-        nodes = await asked if isawaitable(asked) else asked
+        try:
+            asked = type_.resolve_nodes(info=info, node_ids=theirs)
+            nodes = await asked if isawaitable(asked) else asked
+        except InvalidKey as error:
+            strange = next(argument for argument, name in named.items() if name == (type_, error.key))
+            raise strange_id(strange) from None
         found |= {(type_, key): node for key, node in zip(theirs, nodes, strict=True)}
-    return [found[name] for name in named]
+    return [found[name] for name in named.values()]
 
 
-def node_type(info: Info, argument: str, name: str) -> type[relay.Node]:
-    """Raises CallerError for a name that no node has."""
+def type_and_key(info: Info, argument: str, id_: strawberry.ID) -> tuple[type[relay.Node], str]:
+    """Raises BadArgument for an id that is not of a node."""
+    name, key = split_id(id_, argument)
     definition = info.schema.get_type_by_name(name)
     if (
         not isinstance(definition, StrawberryObjectDefinition)
         or definition.is_interface
         or not issubclass(definition.origin, relay.Node)
     ):
-        raise CallerError(f"{argument} is not an id that this API gave out.")
-    return definition.origin
+        raise strange_id(argument)
+    return definition.origin, key
 
 
-def page_info(
-    edges: list[MovieEdge] | list[SearchEdge], *, has_previous: bool, has_next: bool
-) -> relay.PageInfo:
-    return relay.PageInfo(
-        has_previous_page=has_previous,
-        has_next_page=has_next,
-        start_cursor=edges[0].cursor if edges else None,
-        end_cursor=edges[-1].cursor if edges else None,
-    )
-
-
-def key_of(order: Order, parts: tuple[Any, ...] | None) -> Key | None:
-    """Where a cursor of `movies` stands. Raises CallerError for one that was made in another order."""
-    match parts:
+def key_of(order: Order, asked: Window) -> Key | None:
+    """Where a cursor of `movies` stands. Raises BadArgument for one that was made in another order."""
+    match asked.key:
         case None:
             return None
-        case (order.field.value, order.descending, value, int(movie_id)) if 0 <= movie_id <= MAX_ID:
+        case (order.field.value, order.descending, value, movie_id):
             kind = str if order.field is OrderField.TITLE else float | int
             if value is None or (isinstance(value, kind) and not isinstance(value, bool)):
-                return value, movie_id
-    raise CallerError(f"{MOVIES}: the cursor is not one of this field's, or of another order.")
+                with suppress(ValueError):
+                    return value, row_id(movie_id)
+    raise asked.strange_cursor("this field in this order")
 
 
-def score_of(parts: tuple[Any, ...] | None) -> tuple[float, int] | None:
-    match parts:
+def score_of(asked: Window) -> tuple[float, int] | None:
+    match asked.key:
         case None:
             return None
-        case (float(score), int(movie_id)) if 0 <= movie_id <= MAX_ID:
-            return score, movie_id
-    raise CallerError(f"{SEARCH}: the cursor is not one of this field's.")
+        case (float(score), movie_id):
+            with suppress(ValueError):
+                return score, row_id(movie_id)
+    raise asked.strange_cursor()

@@ -8,7 +8,7 @@ import strawberry
 from strawberry import relay
 
 from app import diary
-from app.diary import Entry, Key
+from app.diary import Entry
 from app.feedback import Kind
 from schema.catalog import MovieEdge
 from schema.context import Info
@@ -16,8 +16,7 @@ from schema.cost import Cost
 from schema.errors import CallerError
 from schema.feedback import FeedbackKind
 from schema.movie import Movie, movie_of
-from schema.node import MAX_ID
-from schema.pagination import Window, encode_cursor, moment, of_moment, page_info
+from schema.pagination import Window, encode_cursor, info_of, moment, place_of, row_id
 
 HISTORY, WATCHLIST = "history", "watchlist"
 
@@ -52,14 +51,14 @@ class HistoryConnection:
     @classmethod
     async def of(cls, info: Info, user_id: int, asked: Window, kinds: Sequence[FeedbackKind] | None) -> Self:
         wanted = None if kinds is None else [Kind(kind.name) for kind in kinds]
-        key = place_of(asked, HISTORY)
+        key = place_of(asked, row_id)
         found = await diary.events(info.context.sessions, user_id, asked.count + 1, key, wanted)
         edges = [await history_edge(info, entry) for entry in found[: asked.count]]
         return cls(
             user_id=user_id,
             kinds=wanted,
             edges=edges,
-            page_info=page_info(asked, edges, more=len(found) > asked.count),
+            page_info=info_of(asked, edges, more=len(found) > asked.count),
         )
 
 
@@ -75,7 +74,7 @@ class WatchlistConnection:
 
     @classmethod
     async def of(cls, info: Info, user_id: int, asked: Window) -> Self:
-        key = place_of(asked, WATCHLIST)
+        key = place_of(asked, row_id)
         found = await diary.watchlist(info.context.sessions, user_id, asked.count + 1, key)
         edges = [
             MovieEdge(
@@ -85,7 +84,7 @@ class WatchlistConnection:
             for wanted in found[: asked.count]
         ]
         return cls(
-            user_id=user_id, edges=edges, page_info=page_info(asked, edges, more=len(found) > asked.count)
+            user_id=user_id, edges=edges, page_info=info_of(asked, edges, more=len(found) > asked.count)
         )
 
 
@@ -106,13 +105,3 @@ async def known_movie(info: Info, movie_id: int) -> Movie:
     if movie is None:
         raise CallerError("A film was deleted meanwhile.")
     return movie
-
-
-def place_of(asked: Window, field: str) -> Key | None:
-    """Raises CallerError for a cursor of another list."""
-    match asked.key:
-        case None:
-            return None
-        case (int(microseconds), int(id_)) if 0 <= id_ <= MAX_ID:
-            return of_moment(field, microseconds), id_
-    raise CallerError(f"{field}: the cursor is not one of this field's.")

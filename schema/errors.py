@@ -15,7 +15,7 @@ import psycopg.errors
 import sqlalchemy.exc
 import strawberry
 from graphql import ExecutionResult as GraphQLExecutionResult
-from graphql import GraphQLError
+from graphql import FieldNode, GraphQLError
 from graphql.execution import SubsequentIncrementalExecutionResult
 from strawberry.extensions import SchemaExtension
 from strawberry.schema.exceptions import CannotGetOperationTypeError, InvalidOperationTypeError
@@ -96,6 +96,16 @@ class CallerError(GraphQLError):
         super().__init__(message, extensions={**code.extension, **details})
 
 
+class BadArgument(CallerError):
+    """An argument breaks a rule. It is named by its path as the caller wrote it, such as `filter.genres`.
+
+    Where the error is presented, the field's name comes before it.
+    """
+
+    def __init__(self, argument: str, rule: str) -> None:
+        super().__init__(f"{argument} {rule}")
+
+
 @strawberry.interface(description="An outcome of a mutation that is not a success but was to be expected.")
 class Error:
     message: str = strawberry.field(
@@ -113,6 +123,10 @@ def present(error: GraphQLError) -> GraphQLError:
     if original is None or isinstance(original, GraphQLError | NotAsked) or unreadable:
         if isinstance(original, CallerError):
             error.extensions = original.extensions
+        if isinstance(original, BadArgument) and error.nodes:
+            (field,) = error.nodes[:1]
+            assert isinstance(field, FieldNode)
+            error.message = f"{field.name.value}.{original.message}"
         # What is left without a code comes from parsing, validation or coercion of the caller's input.
         error.extensions = {**ErrorCode.BAD_USER_INPUT.extension, **(error.extensions or {})}
         return error

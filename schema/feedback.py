@@ -102,7 +102,7 @@ def event_of(index: int, given: FeedbackInput) -> Event:
     if occurred_at is not None and occurred_at.tzinfo is None:
         occurred_at = occurred_at.replace(tzinfo=UTC)
     return Event(
-        movie_id=local_id(given.movie_id, "Movie", f"events[{index}].movieId"),
+        movie_id=local_id(given.movie_id, "Movie", f"input.events[{index}].movieId"),
         kind=Kind[given.kind.name],
         request_id=request_id_of(index, given.request_id),
         position=given.position,

@@ -186,7 +186,7 @@ class FilmMutation:
         input: Annotated[UpdateMovieInput, strawberry.argument(description="What to change.")],  # noqa: A002
     ) -> UpdateMovieResult:
         context = info.context
-        movie_id = local_id(input.movie_id, "Movie", "movieId")
+        movie_id = local_id(input.movie_id, "Movie", "input.movieId")
         try:
             await films.change(context.sessions, live_of(context), movie_id, given(input))
         except InvalidFilm as error:
@@ -210,7 +210,7 @@ class FilmMutation:
         input: Annotated[DeleteMovieInput, strawberry.argument(description="The film.")],  # noqa: A002
     ) -> DeleteMovieResult:
         context = info.context
-        movie_id = local_id(input.movie_id, "Movie", "movieId")
+        movie_id = local_id(input.movie_id, "Movie", "input.movieId")
         try:
             count = await films.remove(context.sessions, live_of(context), movie_id)
         except films.FilmNotFound as error:

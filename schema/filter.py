@@ -8,7 +8,7 @@ import strawberry
 from app.catalog import Order, OrderField
 from app.snapshot import MovieFilter, Snapshot
 from app.words import folded
-from schema.errors import CallerError
+from schema.errors import BadArgument
 
 MAX_VALUES = 50  # in one list of a filter
 MAX_STARS = 5
@@ -74,15 +74,15 @@ class MovieFilterInput:
     )
 
     def validated(self, snapshot: Snapshot) -> MovieFilter:
-        """Raises CallerError for a genre that the catalogue does not have, or values that contradict."""
+        """Raises BadArgument for a genre that the catalogue does not have, or values that contradict."""
         if self.year_from is not None and self.year_to is not None and self.year_from > self.year_to:
-            raise CallerError(
-                f"filter: yearFrom ({self.year_from}) must not be later than yearTo ({self.year_to})."
+            raise BadArgument(
+                "filter.yearFrom", f"({self.year_from}) must not be later than yearTo ({self.year_to})."
             )
         if self.min_rating is not None and not 0 <= self.min_rating <= MAX_STARS:
-            raise CallerError(f"filter.minRating must be from 0 to {MAX_STARS}, not {self.min_rating:g}.")
+            raise BadArgument("filter.minRating", f"must be from 0 to {MAX_STARS}, not {self.min_rating:g}.")
         if self.min_rating_count is not None and self.min_rating_count < 0:
-            raise CallerError(f"filter.minRatingCount must be 0 or more, not {self.min_rating_count}.")
+            raise BadArgument("filter.minRatingCount", f"must be 0 or more, not {self.min_rating_count}.")
         return MovieFilter(
             genres=known_genres("genres", self.genres, snapshot),
             exclude_genres=known_genres("excludeGenres", self.exclude_genres, snapshot),
@@ -100,10 +100,10 @@ def wanted(given: MovieFilterInput | None, snapshot: Snapshot) -> MovieFilter:
 
 
 def values(name: str, given: Iterable[str] | None) -> list[str]:
-    """Each value once. Raises CallerError for too many."""
+    """Each value once. Raises BadArgument for too many."""
     distinct = list(dict.fromkeys(given or ()))
     if len(distinct) > MAX_VALUES:
-        raise CallerError(f"filter.{name} takes at most {MAX_VALUES} values, not {len(distinct)}.")
+        raise BadArgument(f"filter.{name}", f"takes at most {MAX_VALUES} values, not {len(distinct)}.")
     return distinct
 
 
@@ -113,7 +113,7 @@ def known_genres(name: str, given: Iterable[str] | None, snapshot: Snapshot) -> 
     asked = values(name, given)
     for genre in asked:
         if folded(genre) not in names:
-            raise CallerError(
-                f"filter.{name}: there is no genre {genre[:50]!r}. Genres are {', '.join(names.values())}."
+            raise BadArgument(
+                f"filter.{name}", f"names no genre: {genre[:50]!r}. Genres are {', '.join(names.values())}."
             )
     return tuple(names[folded(genre)] for genre in asked)

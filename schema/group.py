@@ -9,15 +9,14 @@ from app import groups, ratings
 from app.accounts import Role
 from app.groups import GroupPicks, Member
 from app.recommendations import Model
-from app.snapshot import MovieFilter
 from schema.access import requires
 from schema.context import Context, Info
 from schema.cost import Cost, ListSize
-from schema.errors import CallerError
-from schema.filter import MovieFilterInput
+from schema.errors import BadArgument
+from schema.filter import MovieFilterInput, wanted
 from schema.list_page import ListPage
 from schema.movie import Movie
-from schema.pagination import page_size
+from schema.pagination import page_info, page_size
 from schema.recommendation import film
 
 FIELD = "groupRecommendations"
@@ -81,18 +80,16 @@ class GroupQuery:
     ) -> GroupRecommendationConnection:
         context = info.context
         page = ListPage.of(FIELD, after)
-        size = page_size(f"{FIELD}.first", first)
-        wanted = filter.validated(context.snapshot) if filter else MovieFilter()
+        size = page_size("first", first)
+        kind = wanted(filter, context.snapshot)
         if not 1 <= len(usernames) <= MAX_MEMBERS:
-            raise CallerError(
-                f"{FIELD}.usernames must name 1 to {MAX_MEMBERS} members, not {len(usernames)}."
-            )
+            raise BadArgument("usernames", f"must name 1 to {MAX_MEMBERS} members, not {len(usernames)}.")
         model = page.model(context)
         viewer = await context.require_viewer()
         try:
             group = await groups.members(context.sessions, viewer.id, usernames, page.shown_at)
         except groups.UnknownMember as error:
-            raise CallerError(f"{FIELD}.usernames: {error}") from None
+            raise BadArgument(f"usernames[{error.place}]", str(error)) from None
         rated_since = None
         if page.rank:
             ids = [member.id for member in group]
@@ -101,7 +98,7 @@ class GroupQuery:
             context.snapshot,
             model,
             group,
-            wanted,
+            kind,
             first=size,
             after_rank=page.rank,
             rated_since=rated_since,
@@ -130,10 +127,5 @@ def connection(
         request_id=strawberry.ID(str(page.request_id)),
         model_version=model.version,
         edges=edges,
-        page_info=relay.PageInfo(
-            has_next_page=picks.has_next,
-            has_previous_page=page.rank > 0,
-            start_cursor=edges[0].cursor if edges else None,
-            end_cursor=edges[-1].cursor if edges else None,
-        ),
+        page_info=page_info(edges, has_previous=page.rank > 0, has_next=picks.has_next),
     )

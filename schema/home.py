@@ -16,13 +16,22 @@ from app.recommendations import Model
 from schema.context import Context, Info
 from schema.cost import Cost, ListSize
 from schema.enum import enum_of
-from schema.errors import CallerError
+from schema.errors import BadArgument
 from schema.list_page import require_model
 from schema.movie import Genre, Movie
-from schema.pagination import decode_cursor, encode_cursor, moment, of_moment, page_size
+from schema.node import InvalidKey
+from schema.pagination import (
+    decode_cursor,
+    encode_cursor,
+    moment,
+    of_moment,
+    page_info,
+    page_size,
+    strange_cursor,
+)
 from schema.recommendation import RecommendationEdge, edge, film
 
-FIELD, SHELF = "home", "shelf"
+SHELF = "shelf"
 MAX_SHELVES = 20
 TITLES = {
     shelves.Kind.TOP_PICKS: "Top picks",
@@ -71,16 +80,16 @@ class HomeList:
         return "/".join(str(part) for part in asked)
 
     @classmethod
-    def of(cls, key: str) -> Self:
-        """Raises CallerError for a key that is not of our making."""
-        request_id, _, rest = key.partition("/")
+    def of(cls, shelf: str) -> Self:
+        """Raises InvalidKey for a shelf's key that is not of our making."""
+        request_id, _, rest = shelf.rsplit("/", 2)[0].partition("/")
         version, _, numbers = rest.partition("/")
         try:
             microseconds, count, per_shelf = (int(number) for number in numbers.split("/"))
-            name = UUID(hex=request_id)
-        except ValueError:
-            raise CallerError("id is not an id that this API gave out.") from None
-        return cls(name, version, of_moment("id", microseconds), *asked_of(count, per_shelf))
+            shown_at = of_moment(microseconds)
+            return cls(UUID(hex=request_id), version, shown_at, *asked_of(count, per_shelf))
+        except (ValueError, OverflowError, BadArgument):
+            raise InvalidKey(shelf) from None
 
     async def home(self, context: Context, model: Model) -> landing.Home:
         viewer = await context.viewer()
@@ -143,9 +152,9 @@ class Shelf(relay.Node):
         """The viewer's own, as the home page that it is from was made; null when it is empty by now."""
         context = info.context
         node_ids = list(node_ids)
-        lists = {key: HomeList.of(key) for key in (node_id.rsplit("/", 2)[0] for node_id in node_ids)}
+        lists = dict.fromkeys(HomeList.of(node_id) for node_id in node_ids)
         found: dict[str, Self] = {}
-        for home_list in lists.values():
+        for home_list in lists:
             model = context.served.model_of(home_list.version, home_list.shown_at) or require_model(context)
             home = await home_list.home(context, model)
             viewer = await context.viewer()
@@ -170,7 +179,7 @@ class Shelf(relay.Node):
             ),
         ] = None,
     ) -> ShelfConnection:
-        size = page_size(f"{SHELF}.movies.first", first)
+        size = page_size("first", first)
         standing = self.standing(after)
         page = self.home.page(self.shelf, size, standing, self.rated_since)
         edges = [
@@ -180,24 +189,17 @@ class Shelf(relay.Node):
         ]
         return ShelfConnection(
             edges=edges,
-            page_info=relay.PageInfo(
-                has_next_page=page.has_next,
-                has_previous_page=standing is not None,
-                start_cursor=edges[0].cursor if edges else None,
-                end_cursor=edges[-1].cursor if edges else None,
-            ),
+            page_info=page_info(edges, has_previous=standing is not None, has_next=page.has_next),
         )
 
     def standing(self, after: str | None) -> Standing | None:
-        """Raises CallerError for a cursor of another shelf, or of the same one on another home page."""
+        """Raises BadArgument for a cursor of another shelf, or of the same one on another home page."""
         match after and decode_cursor(SHELF, after):
             case None | "":
                 return None
             case (self.id, int(rank), int(place), float(score), int(movie_id)):
                 return Standing(rank, place, score, movie_id)
-        raise CallerError(
-            f"{SHELF}.movies.after: the cursor is not this shelf's; ask `node` for the shelf by its id."
-        )
+        raise strange_cursor(wanted="this shelf: ask `node` for the shelf by its id")
 
 
 @strawberry.type(description="The page a member lands on: shelves of films, and no film on two of them.")
@@ -242,7 +244,7 @@ class HomeQuery:
 
 
 def asked_of(count: int, per_shelf: int) -> tuple[int, int]:
-    """Raises CallerError for numbers out of range."""
+    """Raises BadArgument for numbers out of range."""
     if not 1 <= count <= MAX_SHELVES:
-        raise CallerError(f"{FIELD}.shelves must be from 1 to {MAX_SHELVES}, not {count}.")
-    return count, page_size(f"{FIELD}.perShelf", per_shelf)
+        raise BadArgument("shelves", f"must be from 1 to {MAX_SHELVES}, not {count}.")
+    return count, page_size("perShelf", per_shelf)

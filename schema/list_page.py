@@ -8,7 +8,7 @@ from uuid import UUID, uuid4
 from app.recommendations import Model
 from schema.context import Context
 from schema.errors import CallerError, ErrorCode
-from schema.pagination import decode_cursor, encode_cursor
+from schema.pagination import decode_cursor, encode_cursor, moment, of_moment, strange_cursor
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,22 +26,20 @@ class ListPage:
     def of(cls, field: str, after: str | None) -> Self:
         """The page behind a cursor; without one, the beginning of a new list.
 
-        Raises CallerError for a cursor of another field.
+        Raises BadArgument for a cursor of another field.
         """
         if after is None:
             return cls(field, uuid4(), None, datetime.now(UTC), 0)
         match decode_cursor(field, after):
             case (str(request_id), str(version), int(microseconds), int(rank)) if rank > 0:
                 try:
-                    shown_at = datetime.fromtimestamp(microseconds / 1e6, UTC)
-                    return cls(field, UUID(request_id), version, shown_at, rank)
-                except (ValueError, OverflowError, OSError):
+                    return cls(field, UUID(request_id), version, of_moment(microseconds), rank)
+                except (ValueError, OverflowError):
                     pass
-        raise CallerError(f"{field}.after: the cursor is not one of this field's.")
+        raise strange_cursor()
 
     def cursor(self, model: Model, rank: int) -> str:
-        shown_at = round(self.shown_at.timestamp() * 1e6)
-        return encode_cursor(self.field, (str(self.request_id), model.version, shown_at, rank))
+        return encode_cursor(self.field, (str(self.request_id), model.version, moment(self.shown_at), rank))
 
     def model(self, context: Context) -> Model:
         """The model that the list was begun with, while this process still has it; else the active one."""

@@ -11,12 +11,12 @@ from strawberry import relay
 from app import model_versions
 from app.accounts import Role
 from app.api_keys import Scope
-from app.model_versions import Figure, Key, Trained
+from app.model_versions import Figure, Trained
 from schema.access import may, requires
 from schema.context import Info
 from schema.cost import Cost, ListSize
-from schema.errors import CallerError, Error
-from schema.pagination import Window, encode_cursor, moment, of_moment, page_info, window
+from schema.errors import Error
+from schema.pagination import encode_cursor, info_of, moment, place_of, window
 
 MODELS = "models"
 
@@ -156,7 +156,7 @@ class ModelQuery:
     ) -> ModelConnection:
         asked = window(MODELS, first, after, last, before)
         found = await model_versions.newest(
-            info.context.sessions, asked.count + 1, key_of(asked), backward=asked.backward
+            info.context.sessions, asked.count + 1, place_of(asked, version_of), backward=asked.backward
         )
         shown = found[-asked.count :] if asked.backward else found[: asked.count]
         edges = [
@@ -166,7 +166,7 @@ class ModelQuery:
             )
             for trained in shown
         ]
-        return ModelConnection(edges=edges, page_info=page_info(asked, edges, more=len(found) > asked.count))
+        return ModelConnection(edges=edges, page_info=info_of(asked, edges, more=len(found) > asked.count))
 
 
 @strawberry.type
@@ -191,10 +191,8 @@ class ModelMutation:
         return ActivateModelPayload(model=Model.of(trained))
 
 
-def key_of(asked: Window) -> Key | None:
-    match asked.key:
-        case None:
-            return None
-        case (int(microseconds), str(version)) if version.isprintable():
-            return of_moment(MODELS, microseconds), version
-    raise CallerError(f"{MODELS}: the cursor is not one of this field's.")
+def version_of(key: object) -> str:
+    """Raises ValueError for what is no version's name."""
+    if isinstance(key, str) and key.isprintable():
+        return key
+    raise ValueError(key)

@@ -12,9 +12,8 @@ from app.cards import Card, GenreRow, PersonRow
 from app.snapshot import Snapshot
 from schema.context import Context, Info
 from schema.cost import Cost, ListSize
-from schema.errors import CallerError
 from schema.node import whole_number
-from schema.pagination import decode_cursor, encode_cursor, page_size
+from schema.pagination import decode_cursor, encode_cursor, page_info, page_size, strange_cursor
 
 if TYPE_CHECKING:
     from schema.rating import Rating
@@ -43,7 +42,7 @@ class Genre(relay.Node):
     def resolve_nodes(  # type: ignore[override]
         cls, *, info: Info, node_ids: Iterable[str], **_: object
     ) -> list[Self | None]:
-        rows = (info.context.snapshot.genre(whole_number(key, "id")) for key in node_ids)
+        rows = (info.context.snapshot.genre(whole_number(key)) for key in node_ids)
         return [None if row is None else cls.of(row) for row in rows]
 
 
@@ -61,7 +60,7 @@ class Person(relay.Node):
         cls, *, info: Info, node_ids: Iterable[str], **_: object
     ) -> list[Self | None]:
         known = info.context.snapshot.people.rows
-        rows = (known.get(whole_number(key, "id")) for key in node_ids)
+        rows = (known.get(whole_number(key)) for key in node_ids)
         return [None if row is None else cls.of(row) for row in rows]
 
 
@@ -155,13 +154,13 @@ class Movie(relay.Node):
     async def resolve_nodes(  # type: ignore[override]
         cls, *, info: Info, node_ids: Iterable[str], **_: object
     ) -> list["Movie | None"]:
-        return [await movie_of(info.context, whole_number(key, "id")) for key in node_ids]
+        return [await movie_of(info.context, whole_number(key)) for key in node_ids]
 
     @strawberry.field(description="Who plays in it, leading parts first.")
     def cast(
         self, first: Annotated[int, strawberry.argument(description="How many, 1 to 100.")] = 10
     ) -> list[CastMember]:
-        shown = self.players[: page_size("cast.first", first)]
+        shown = self.players[: page_size("first", first)]
         return [CastMember(person=Person.of(row), character=character) for row, character in shown]
 
     @strawberry.field(description="The viewer's rating; null when signed out or not rated.")
@@ -195,7 +194,7 @@ class Movie(relay.Node):
             str | None, strawberry.argument(description="The cursor to continue behind.")
         ] = None,
     ) -> SimilarMovieConnection:
-        count, start = page_size("similar.first", first), rank_of(after)
+        count, start = page_size("first", first), rank_of(after)
         end = min(start + count, MOST_SIMILAR)
         near = await info.context.loaders.similar.load((self.id, end + 1))
         snapshot = info.context.snapshot
@@ -210,11 +209,8 @@ class Movie(relay.Node):
         ]
         return SimilarMovieConnection(
             edges=edges,
-            page_info=relay.PageInfo(
-                has_next_page=len(near) > end and end < MOST_SIMILAR,
-                has_previous_page=start > 0,
-                start_cursor=edges[0].cursor if edges else None,
-                end_cursor=edges[-1].cursor if edges else None,
+            page_info=page_info(
+                edges, has_previous=start > 0, has_next=len(near) > end and end < MOST_SIMILAR
             ),
         )
 
@@ -233,10 +229,10 @@ def poster_url(path: str | None) -> str | None:
 
 
 def rank_of(cursor: str | None) -> int:
-    """How many films come before the page. Raises CallerError for a cursor of another field."""
+    """How many films come before the page. Raises BadArgument for a cursor of another field."""
     match cursor and decode_cursor(SIMILAR, cursor):
         case None | "":
             return 0
         case (int(rank),) if 0 < rank <= MOST_SIMILAR:
             return rank
-    raise CallerError(f"{SIMILAR}: the cursor is not one of this field's.")
+    raise strange_cursor()

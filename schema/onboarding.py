@@ -11,10 +11,10 @@ from app.recommendations import Model
 from schema.catalog import MovieEdge
 from schema.context import Context, Info
 from schema.cost import Cost
-from schema.errors import CallerError
+from schema.errors import BadArgument
 from schema.list_page import require_model
 from schema.node import local_id
-from schema.pagination import decode_cursor, encode_cursor, page_size
+from schema.pagination import decode_cursor, encode_cursor, page_info, page_size, strange_cursor
 from schema.recommendation import film
 
 FIELD = "onboarding"
@@ -48,7 +48,7 @@ class OnboardingQuery:
         ] = None,
     ) -> OnboardingConnection:
         context = info.context
-        size = page_size(f"{FIELD}.first", first)
+        size = page_size("first", first)
         chosen = known_genres(context, genres)
         model, rank = begun(context, chosen, after)
         signed_in = await context.viewer() is not None
@@ -62,25 +62,20 @@ class OnboardingQuery:
         ]
         return OnboardingConnection(
             edges=edges,
-            page_info=relay.PageInfo(
-                has_next_page=asked.has_next,
-                has_previous_page=rank > 0,
-                start_cursor=edges[0].cursor if edges else None,
-                end_cursor=edges[-1].cursor if edges else None,
-            ),
+            page_info=page_info(edges, has_previous=rank > 0, has_next=asked.has_next),
         )
 
 
 def known_genres(context: Context, ids: list[strawberry.ID] | None) -> list[GenreRow]:
-    """Each once, by name. Raises CallerError for too many, or one that the catalogue does not have."""
-    if len(ids or ()) > MAX_GENRES:
-        raise CallerError(f"{FIELD}.genres takes at most {MAX_GENRES} genres.")
-    wanted = {local_id(id_, "Genre", f"{FIELD}.genres"): id_ for id_ in ids or ()}
-    rows = [row for row in context.snapshot.genres if row.id in wanted]
-    for genre_id, given in wanted.items():
-        if all(row.id != genre_id for row in rows):
-            raise CallerError(f"{FIELD}.genres: there is no genre {given}.")
-    return rows
+    """Each once, by name. Raises BadArgument for too many, or one that the catalogue does not have."""
+    given = ids or []
+    if len(given) > MAX_GENRES:
+        raise BadArgument("genres", f"takes at most {MAX_GENRES} genres, not {len(given)}.")
+    wanted = [local_id(id_, "Genre", f"genres[{place}]") for place, id_ in enumerate(given)]
+    for place, genre_id in enumerate(wanted):
+        if context.snapshot.genre(genre_id) is None:
+            raise BadArgument(f"genres[{place}]", "is the id of no genre.")
+    return [row for row in context.snapshot.genres if row.id in wanted]
 
 
 def begun(context: Context, chosen: list[GenreRow], after: str | None) -> tuple[Model, int]:
@@ -91,4 +86,4 @@ def begun(context: Context, chosen: list[GenreRow], after: str | None) -> tuple[
     match decode_cursor(FIELD, after):
         case (str(version), list(ids), int(rank)) if ids == genre_ids and 0 < rank <= onboarding.LONGEST:
             return context.served.model_of(version) or require_model(context), rank
-    raise CallerError(f"{FIELD}.after: the cursor is not one of this field's, or of other genres.")
+    raise strange_cursor(wanted="this field with these genres")

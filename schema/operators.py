@@ -13,7 +13,7 @@ from schema.access import requires
 from schema.context import Info
 from schema.cost import Cost
 from schema.errors import Error
-from schema.pagination import encode_cursor, id_before, page_info, window
+from schema.pagination import encode_cursor, id_of, info_of, window
 
 AUDIT_LOG = "auditLog"
 
@@ -119,13 +119,13 @@ class OperatorQuery:
         ] = None,
     ) -> AuditEntryConnection:
         asked = window(AUDIT_LOG, first, after)
-        found = await audit.entries(info.context.sessions, asked.count + 1, id_before(asked, AUDIT_LOG))
+        found = await audit.entries(info.context.sessions, asked.count + 1, id_of(asked))
         edges = [
             AuditEntryEdge(cursor=encode_cursor(AUDIT_LOG, (entry.id,)), node=AuditEntry.of(entry))
             for entry in found[: asked.count]
         ]
         return AuditEntryConnection(
-            edges=edges, page_info=page_info(asked, edges, more=len(found) > asked.count)
+            edges=edges, page_info=info_of(asked, edges, more=len(found) > asked.count)
         )
 
 

@@ -78,7 +78,7 @@ class OwnPages(relay.Node):
     async def similar_users(self, info: Info, first: First) -> list[SimilarUser]:
         from schema.user import User  # noqa: PLC0415 - it is made of this
 
-        size = page_size("similarUsers.first", first)
+        size = page_size("first", first)
         await self.require_own(info)
         context = info.context
         found = await neighbors.similar(context.sessions, context.snapshot, self.id, size)

@@ -1,20 +1,22 @@
 """Pages: how many, from where, and the cursors between them."""
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import orjson
 from strawberry import relay
 
-from schema.errors import CallerError
+from schema.errors import BadArgument
 from schema.node import MAX_ID
 
 MAX_PAGE = 100
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
+Key = TypeVar("Key")
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +25,10 @@ class Window:
 
     count: int
     key: tuple[Any, ...] | None
-    backward: bool
+    backward: bool = False
+
+    def strange_cursor(self, wanted: str = "this field") -> BadArgument:
+        return strange_cursor("before" if self.backward else "after", wanted)
 
 
 def window(
@@ -31,25 +36,25 @@ def window(
 ) -> Window:
     """The arguments of a connection, checked.
 
-    Raises CallerError unless one of `first` and `last` is given, within 1..100 and with its own cursor.
+    Raises BadArgument unless one of `first` and `last` is given, within 1..100 and with its own cursor.
     """
-    if (first is None) == (last is None):
-        raise CallerError(f"{field}: give either `first` or `last`.")
     if first is not None:
+        if last is not None:
+            raise BadArgument("last", "cannot be given with `first`.")
         if before is not None:
-            raise CallerError(f"{field}: `before` goes with `last`, not with `first`.")
-        return Window(
-            page_size(f"{field}.first", first), (after and decode_cursor(field, after)) or None, False
-        )
+            raise BadArgument("before", "goes with `last`, not with `first`.")
+        return Window(page_size("first", first), (after and decode_cursor(field, after)) or None)
+    if last is None:
+        raise BadArgument("first", "must be given, or `last`.")
     if after is not None:
-        raise CallerError(f"{field}: `after` goes with `first`, not with `last`.")
-    assert last is not None
-    return Window(page_size(f"{field}.last", last), (before and decode_cursor(field, before)) or None, True)
+        raise BadArgument("after", "goes with `first`, not with `last`.")
+    key = (before and decode_cursor(field, before, "before")) or None
+    return Window(page_size("last", last), key, backward=True)
 
 
 def page_size(argument: str, size: int) -> int:
     if not 1 <= size <= MAX_PAGE:
-        raise CallerError(f"{argument} must be from 1 to {MAX_PAGE}, not {size}.")
+        raise BadArgument(argument, f"must be from 1 to {MAX_PAGE}, not {size}.")
     return size
 
 
@@ -57,30 +62,39 @@ def encode_cursor(field: str, key: tuple[Any, ...]) -> str:
     return urlsafe_b64encode(orjson.dumps([field, *key])).decode().rstrip("=")
 
 
-def decode_cursor(field: str, cursor: str) -> tuple[Any, ...]:
-    """The sort key in a cursor. Raises CallerError for one that this field did not make."""
+def decode_cursor(field: str, cursor: str, argument: str = "after") -> tuple[Any, ...]:
+    """The sort key in a cursor. Raises BadArgument for one that this field did not make."""
     try:
         parts = orjson.loads(urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
     except ValueError:
         parts = None
     if not isinstance(parts, list) or len(parts) < 2 or parts[0] != field:  # noqa: PLR2004 - the field and a key
-        raise CallerError(f"{field}: the cursor is not one of this field's.")
+        raise strange_cursor(argument)
     return tuple(parts[1:])
+
+
+def strange_cursor(argument: str = "after", wanted: str = "this field") -> BadArgument:
+    return BadArgument(argument, f"is not a cursor of {wanted}.")
 
 
 class Edge(Protocol):
     cursor: str
 
 
-def page_info(asked: Window, edges: Sequence[Edge], *, more: bool) -> relay.PageInfo:
-    """`more`: whether rows follow in the direction that was asked for."""
-    continued = asked.key is not None
+def page_info(edges: Sequence[Edge], *, has_previous: bool, has_next: bool) -> relay.PageInfo:
     return relay.PageInfo(
-        has_next_page=continued if asked.backward else more,
-        has_previous_page=more if asked.backward else continued,
+        has_previous_page=has_previous,
+        has_next_page=has_next,
         start_cursor=edges[0].cursor if edges else None,
         end_cursor=edges[-1].cursor if edges else None,
     )
+
+
+def info_of(asked: Window, edges: Sequence[Edge], *, more: bool) -> relay.PageInfo:
+    """`more`: whether rows follow in the direction that was asked for."""
+    continued = asked.key is not None
+    previous, following = (more, continued) if asked.backward else (continued, more)
+    return page_info(edges, has_previous=previous, has_next=following)
 
 
 def moment(time: datetime) -> int:
@@ -88,19 +102,38 @@ def moment(time: datetime) -> int:
     return (time - EPOCH) // MICROSECOND
 
 
-def of_moment(field: str, microseconds: int) -> datetime:
-    """Raises CallerError for a time beyond the calendar."""
-    try:
-        return EPOCH + microseconds * MICROSECOND
-    except OverflowError:
-        raise CallerError(f"{field}: the cursor is not one of this field's.") from None
+def of_moment(microseconds: int) -> datetime:
+    """Raises OverflowError for a time beyond the calendar."""
+    return EPOCH + microseconds * MICROSECOND
 
 
-def id_before(asked: Window, field: str) -> int | None:
-    """The key of a list that is ordered by id alone. Raises CallerError for another list's."""
+def place_of(asked: Window, read: Callable[[Any], Key]) -> tuple[datetime, Key] | None:
+    """The key of a list that is ordered by time and then by what `read` takes.
+
+    `read` raises ValueError for what is none. Raises BadArgument for another list's.
+    """
     match asked.key:
         case None:
             return None
-        case (int(id_),) if 0 <= id_ <= MAX_ID:
-            return id_
-    raise CallerError(f"{field}: the cursor is not one of this field's.")
+        case (int(microseconds), last):
+            with suppress(ValueError, OverflowError):
+                return of_moment(microseconds), read(last)
+    raise asked.strange_cursor()
+
+
+def id_of(asked: Window) -> int | None:
+    """The key of a list that is ordered by id alone. Raises BadArgument for another list's."""
+    match asked.key:
+        case None:
+            return None
+        case (key,):
+            with suppress(ValueError):
+                return row_id(key)
+    raise asked.strange_cursor()
+
+
+def row_id(key: object) -> int:
+    """Raises ValueError for what is no id of a row."""
+    if isinstance(key, int) and 0 <= key <= MAX_ID:
+        return key
+    raise ValueError(key)

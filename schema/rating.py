@@ -15,7 +15,7 @@ from schema.context import Context, Info
 from schema.cost import Cost
 from schema.errors import CallerError, Error
 from schema.movie import Movie, movie_of
-from schema.node import local_id, whole_number
+from schema.node import InvalidKey, local_id, whole_number
 
 
 @strawberry.input(description="Stars for a film.")
@@ -117,7 +117,7 @@ class RatingMutation:
         input: Annotated[RateMovieInput, strawberry.argument(description="The stars.")],  # noqa: A002
     ) -> RateMovieResult:
         viewer = await info.context.require_viewer()
-        movie_id = local_id(input.movie_id, "Movie", "rateMovie.movieId")
+        movie_id = local_id(input.movie_id, "Movie", "input.movieId")
         try:
             rated = await ratings.rate(info.context.sessions, viewer.id, movie_id, input.stars)
         except ratings.MovieNotFound as error:
@@ -137,7 +137,7 @@ class RatingMutation:
         input: Annotated[RemoveRatingInput, strawberry.argument(description="The film.")],  # noqa: A002
     ) -> RemoveRatingResult:
         viewer = await info.context.require_viewer()
-        movie_id = local_id(input.movie_id, "Movie", "removeRating.movieId")
+        movie_id = local_id(input.movie_id, "Movie", "input.movieId")
         try:
             stats = await ratings.remove(info.context.sessions, viewer.id, movie_id)
         except ratings.NotRated as error:
@@ -155,6 +155,9 @@ async def rated_movie(context: Context, movie_id: int, stats: ratings.Stats | No
 
 
 def key_of(node_id: str) -> tuple[int, int]:
-    """User and film of a rating. Raises CallerError for what is no rating's id."""
+    """User and film of a rating. Raises InvalidKey."""
     user_id, _, movie_id = node_id.partition(".")
-    return whole_number(user_id, "id"), whole_number(movie_id, "id")
+    try:
+        return whole_number(user_id), whole_number(movie_id)
+    except InvalidKey:
+        raise InvalidKey(node_id) from None

@@ -8,16 +8,15 @@ from strawberry.relay import PageInfo
 
 from app import ratings, recommendations
 from app.recommendations import Match, Model, Pick, Picks, Reason, Strategy, Wish
-from app.snapshot import MovieFilter
 from schema.context import Context, Info
 from schema.cost import Cost, ListSize
 from schema.enum import enum_of
-from schema.errors import CallerError
-from schema.filter import MovieFilterInput
+from schema.errors import BadArgument
+from schema.filter import MovieFilterInput, wanted
 from schema.list_page import ListPage
 from schema.movie import Movie
 from schema.node import local_id
-from schema.pagination import page_size
+from schema.pagination import page_info, page_size
 
 FIELD = "recommendations"
 MAX_IDS = 500
@@ -129,12 +128,12 @@ class RecommendationQuery:
         context = info.context
         page = ListPage.of(FIELD, after)
         wish = Wish(
-            filter=filter.validated(context.snapshot) if filter else MovieFilter(),
+            filter=wanted(filter, context.snapshot),
             diversity=valid_share("diversity", diversity),
             novelty=valid_share("novelty", novelty),
             exclude=movie_ids("exclude", exclude),
         )
-        size = page_size(f"{FIELD}.first", first)
+        size = page_size("first", first)
         liked = known_movie_ids(context, "likes", likes)
         model = page.model(context)
         viewer = await context.viewer()
@@ -164,23 +163,23 @@ def valid_share(argument: str, share: float | None) -> float:
     if share is None:
         return 0.0
     if not (math.isfinite(share) and 0 <= share <= 1):
-        raise CallerError(f"{FIELD}.{argument} must be from 0 to 1, not {share}.")
+        raise BadArgument(argument, f"must be from 0 to 1, not {share}.")
     return share
 
 
 def movie_ids(argument: str, ids: list[strawberry.ID] | None) -> tuple[int, ...]:
-    """The films named in an argument. Raises CallerError for too many, or an id that is no film's."""
-    name = f"{FIELD}.{argument}"
-    if len(ids or ()) > MAX_IDS:
-        raise CallerError(f"{name} takes at most {MAX_IDS} films.")
-    return tuple(local_id(movie_id, "Movie", name) for movie_id in ids or ())
+    """The films named in an argument. Raises BadArgument for too many, or an id that is no film's."""
+    given = ids or []
+    if len(given) > MAX_IDS:
+        raise BadArgument(argument, f"takes at most {MAX_IDS} films, not {len(given)}.")
+    return tuple(local_id(id_, "Movie", f"{argument}[{place}]") for place, id_ in enumerate(given))
 
 
 def known_movie_ids(context: Context, argument: str, ids: list[strawberry.ID] | None) -> tuple[int, ...]:
     found = movie_ids(argument, ids)
-    for given, movie_id in zip(ids or (), found, strict=True):
+    for place, movie_id in enumerate(found):
         if context.snapshot.position(movie_id) is None:
-            raise CallerError(f"{FIELD}.{argument}: there is no film {given}.")
+            raise BadArgument(f"{argument}[{place}]", "is the id of no film.")
     return found
 
 
@@ -195,12 +194,7 @@ def connection(context: Context, model: Model, page: ListPage, picks: Picks) -> 
         model_version=model.version,
         strategy=picks.strategy,
         edges=edges,
-        page_info=PageInfo(
-            has_next_page=picks.has_next,
-            has_previous_page=page.rank > 0,
-            start_cursor=edges[0].cursor if edges else None,
-            end_cursor=edges[-1].cursor if edges else None,
-        ),
+        page_info=page_info(edges, has_previous=page.rank > 0, has_next=picks.has_next),
     )
 
 

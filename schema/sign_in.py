@@ -10,13 +10,13 @@ from strawberry import relay
 
 from app import sign_ins
 from app.accounts import Role, Viewer
-from app.sign_ins import Key, SignIn
+from app.sign_ins import SignIn
 from schema.access import requires
 from schema.context import Info
 from schema.cost import Cost
-from schema.errors import CallerError, Error
-from schema.node import split_id
-from schema.pagination import Window, encode_cursor, moment, of_moment, page_info
+from schema.errors import Error
+from schema.node import InvalidKey, local_key
+from schema.pagination import Window, encode_cursor, info_of, moment, place_of
 
 SESSIONS = "sessions"
 
@@ -48,7 +48,7 @@ class Session(relay.Node):
         cls, *, info: Info, node_ids: Iterable[str], **_: object
     ) -> list[Self | None]:
         """Only the viewer's own."""
-        keys = [session_key(node_id, "id") for node_id in node_ids]
+        keys = [session_key(node_id) for node_id in node_ids]
         viewer = await info.context.viewer()
         if viewer is None:
             return [None for _ in keys]
@@ -69,7 +69,8 @@ class SessionConnection:
 
     @classmethod
     async def of(cls, info: Info, viewer: Viewer, asked: Window) -> Self:
-        found = await sign_ins.sign_ins(info.context.sessions, viewer.id, asked.count + 1, key_of(asked))
+        key = place_of(asked, lambda session_id: UUID(str(session_id)))
+        found = await sign_ins.sign_ins(info.context.sessions, viewer.id, asked.count + 1, key)
         edges = [
             SessionEdge(
                 cursor=encode_cursor(SESSIONS, (moment(each.created_at), str(each.id))),
@@ -77,7 +78,7 @@ class SessionConnection:
             )
             for each in found[: asked.count]
         ]
-        return cls(edges=edges, page_info=page_info(asked, edges, more=len(found) > asked.count))
+        return cls(edges=edges, page_info=info_of(asked, edges, more=len(found) > asked.count))
 
 
 @strawberry.input(description="The sign-in to end.")
@@ -114,28 +115,16 @@ class SessionMutation:
         input: Annotated[EndSessionInput, strawberry.argument(description="The sign-in.")],  # noqa: A002
     ) -> EndSessionResult:
         viewer = await info.context.require_viewer()
-        type_name, key = split_id(input.session_id, "endSession.sessionId")
-        if type_name != "Session":
-            raise CallerError(f"endSession.sessionId must be the id of a Session, not of a {type_name[:50]}.")
+        session_id = local_key(input.session_id, "Session", "input.sessionId", session_key)
         try:
-            session_id = session_key(key, "endSession.sessionId")
             await sign_ins.end(info.context.sessions, viewer.id, session_id)
         except sign_ins.SessionNotFound as error:
             return SessionNotFound(message=str(error))
         return EndSessionPayload(ended_session_id=input.session_id)
 
 
-def session_key(key: str, argument: str) -> UUID:
+def session_key(key: str) -> UUID:
     try:
         return UUID(key)
     except ValueError:
-        raise CallerError(f"{argument} is not an id that this API gave out.") from None
-
-
-def key_of(asked: Window) -> Key | None:
-    match asked.key:
-        case None:
-            return None
-        case (int(microseconds), str(session_id)):
-            return of_moment(SESSIONS, microseconds), session_key(session_id, f"{SESSIONS}.after")
-    raise CallerError(f"{SESSIONS}: the cursor is not one of this field's.")
+        raise InvalidKey(key) from None

@@ -14,7 +14,7 @@ from app.training_jobs import Job
 from schema.access import requires
 from schema.context import Info
 from schema.cost import Cost
-from schema.errors import CallerError
+from schema.errors import BadArgument
 from schema.node import local_id
 from schema.recommendation import RecommendationQuery
 from schema.training import TrainingProgress
@@ -76,13 +76,14 @@ class Subscription:
     async def training_progress(
         self, info: Info, job_id: Annotated[strawberry.ID, strawberry.argument(description="The training.")]
     ) -> AsyncGenerator[TrainingProgress]:
-        key = local_id(job_id, "TrainingJob", "jobId")
+        argument = "trainingProgress.jobId"  # whole, since what a stream raises is of no field
+        key = local_id(job_id, "TrainingJob", argument)
         told: Job | None = None
         async with aclosing(while_signed_in(info, (Topic.TRAINING, str(key)))) as changes:
             async for _ in changes:
                 job = await training_jobs.job(info.context.sessions, key)
                 if job is None:
-                    raise CallerError("jobId is not the id of a training that was asked for.")
+                    raise BadArgument(argument, "is not the id of a training that was asked for.")
                 if job != told:
                     yield TrainingProgress.of(job)
                 if job.status in training_jobs.ENDED:

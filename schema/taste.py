@@ -82,5 +82,5 @@ class Taste:
                 affinity=round(liking.affinity, 3),
                 rating_count=liking.rating_count,
             )
-            for liking in self.likings[: page_size("taste.people.first", first)]
+            for liking in self.likings[: page_size("first", first)]
         ]

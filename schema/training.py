@@ -54,7 +54,7 @@ class TrainingJob(relay.Node):
         cls, *, info: Info, node_ids: Iterable[str], **_: object
     ) -> list[Self | None]:
         """Only for administrators."""
-        ids = [whole_number(node_id, "id") for node_id in node_ids]
+        ids = [whole_number(node_id) for node_id in node_ids]
         if not await may(info.context, Role.ADMIN, Scope.READ):
             return [None for _ in ids]
         found = await training_jobs.by_id(info.context.sessions, ids)

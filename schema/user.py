@@ -1,7 +1,7 @@
 """Members: the viewer, and what only the viewer sees of themselves."""
 
 from collections.abc import Iterable
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Annotated, Self
 
 import strawberry
@@ -11,17 +11,13 @@ from app import members, ratings
 from app.accounts import Viewer
 from schema.context import Info
 from schema.cost import Cost, ListSize
-from schema.errors import CallerError
 from schema.movie import Genre
-from schema.node import MAX_ID
 from schema.own_pages import OwnPages
-from schema.pagination import Window, encode_cursor, window
+from schema.pagination import encode_cursor, info_of, moment, place_of, row_id, window
 from schema.rating import Rating
 from schema.sign_in import SESSIONS, SessionConnection
 
 RATINGS = "ratings"
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-MICROSECOND = timedelta(microseconds=1)
 
 
 @strawberry.type(description="A rating in a list of them.")
@@ -90,23 +86,23 @@ class User(OwnPages):
         before: Annotated[str | None, strawberry.argument(description="The cursor to end before.")] = None,
     ) -> RatingConnection:
         asked = window(RATINGS, first, after, last, before)
-        place = place_of(asked)
+        place = place_of(asked, row_id)
         await self.require_own(info)
         found = await ratings.user_ratings(
             info.context.sessions, self.id, asked.count + 1, place, backward=asked.backward
         )
-        more = len(found) > asked.count
         shown = found[-asked.count :] if asked.backward else found[: asked.count]
-        edges = [RatingEdge(cursor=cursor(rating), node=Rating.of(rating)) for rating in shown]
+        edges = [
+            RatingEdge(
+                cursor=encode_cursor(RATINGS, (moment(rating.rated_at), rating.movie_id)),
+                node=Rating.of(rating),
+            )
+            for rating in shown
+        ]
         return RatingConnection(
             user_id=self.id,
             edges=edges,
-            page_info=relay.PageInfo(
-                has_next_page=place is not None if asked.backward else more,
-                has_previous_page=more if asked.backward else place is not None,
-                start_cursor=edges[0].cursor if edges else None,
-                end_cursor=edges[-1].cursor if edges else None,
-            ),
+            page_info=info_of(asked, edges, more=len(found) > asked.count),
         )
 
     @strawberry.field(description="Where they are signed in, newest first.")
@@ -135,20 +131,3 @@ class UserQuery:
     async def viewer(self, info: Info) -> User | None:
         viewer = await info.context.viewer()
         return None if viewer is None else User.of(viewer)
-
-
-def cursor(rating: ratings.Rating) -> str:
-    return encode_cursor(RATINGS, ((rating.rated_at - EPOCH) // MICROSECOND, rating.movie_id))
-
-
-def place_of(asked: Window) -> tuple[datetime, int] | None:
-    """Raises CallerError for a cursor whose parts are not those of a rating."""
-    match asked.key:
-        case None:
-            return None
-        case (int(microseconds), int(movie_id)) if 0 <= movie_id <= MAX_ID:
-            try:
-                return EPOCH + microseconds * MICROSECOND, movie_id
-            except OverflowError:
-                pass
-    raise CallerError(f"{RATINGS}: the cursor is not one of this field's.")

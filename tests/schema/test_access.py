@@ -5,8 +5,7 @@ fails without it.
 """
 
 import asyncio
-from base64 import b64encode
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import product
@@ -14,22 +13,7 @@ from typing import Any
 
 import pytest
 import strawberry
-from graphql import (
-    GraphQLEnumType,
-    GraphQLError,
-    GraphQLField,
-    GraphQLInputObjectType,
-    GraphQLInterfaceType,
-    GraphQLList,
-    GraphQLNamedType,
-    GraphQLNonNull,
-    GraphQLObjectType,
-    GraphQLUnionType,
-    get_named_type,
-    is_leaf_type,
-    is_required_argument,
-    is_required_input_field,
-)
+from graphql import GraphQLError, GraphQLInterfaceType, GraphQLObjectType
 from sqlalchemy import func, insert, select
 
 from app import accounts, api_keys, snapshot, tables
@@ -44,6 +28,7 @@ from schema import schema
 from schema.context import Context
 from schema.errors import PresentErrors
 from schema.user import User
+from tests.schema.documents import arguments_of, global_id, roots, selection_of
 
 pytestmark = pytest.mark.anyio
 
@@ -123,7 +108,6 @@ MEMBER = SEEN_BY_OTHERS | {
     "watchlist",
 }
 REFUSALS = {"UNAUTHENTICATED", "FORBIDDEN"}
-DEPTH = 5  # of the fields asked for below a root
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,13 +182,6 @@ async def world(database_url: str) -> AsyncIterator[World]:
 
 async def member(session: Any, user: dict[str, Any]) -> Any:
     return (await session.execute(select(*accounts.MEMBER).where(tables.User.id == user["id"]))).one()
-
-
-def roots() -> Iterator[tuple[str, str, GraphQLField]]:
-    for operation in ("query", "mutation", "subscription"):
-        type_ = getattr(schema._schema, f"{operation}_type")
-        for name, field in type_.fields.items():
-            yield operation, f"{type_.name}.{name}", field
 
 
 def test_no_field_is_unlisted() -> None:
@@ -313,70 +290,3 @@ async def refused(
 def located(error: GraphQLError, root: str) -> GraphQLError:
     assert (error.extensions or {}).get("code") != "BAD_USER_INPUT", error
     return GraphQLError(error.message, path=[root], extensions=error.extensions)
-
-
-def arguments_of(field: GraphQLField) -> str:
-    """The required arguments and the sizes of pages, with values that find nothing or little."""
-    given = {
-        name: value_of(argument.type, name)
-        for name, argument in field.args.items()
-        if is_required_argument(argument) or name == "first"
-    }
-    return f"({', '.join(f'{name}: {value}' for name, value in given.items())})" if given else ""
-
-
-def value_of(type_: Any, name: str) -> str:
-    if isinstance(type_, GraphQLNonNull):
-        return value_of(type_.of_type, name)
-    if isinstance(type_, GraphQLList):
-        return f"[{value_of(type_.of_type, name)}]"
-    if isinstance(type_, GraphQLInputObjectType):
-        fields = {
-            key: value_of(field.type, key)
-            for key, field in type_.fields.items()
-            if is_required_input_field(field)
-        }
-        return f"{{{', '.join(f'{key}: {value}' for key, value in fields.items())}}}"
-    if isinstance(type_, GraphQLEnumType):
-        return str(next(iter(type_.values)))
-    if type_.name == "ID":
-        subject = {
-            "sessionId": "Session",
-            "jobId": "TrainingJob",
-            "apiKeyId": "ApiKey",
-            "genreIds": "Genre",
-        }.get(name, "Movie")
-        return f'"{global_id(subject, 1 if name in ("id", "ids") else 999_999)}"'
-    return {"Int": "1", "Float": "1", "Boolean": "true", "DateTime": '"2030-01-01T00:00:00Z"'}.get(
-        type_.name, '"unknown"'
-    )
-
-
-def selection_of(field: GraphQLField, depth: int = DEPTH) -> str:
-    """All fields below, so far down; a type that stands above itself is not gone into again."""
-    return below(get_named_type(field.type), depth, frozenset())
-
-
-def below(type_: GraphQLNamedType, depth: int, above: frozenset[str]) -> str:
-    if is_leaf_type(type_):
-        return ""
-    chosen = ["__typename"]
-    if isinstance(type_, GraphQLUnionType):
-        chosen += [f"... on {each.name}{below(each, depth, above)}" for each in type_.types if own(each)]
-    elif isinstance(type_, GraphQLObjectType):
-        for name, field in type_.fields.items():
-            inner = get_named_type(field.type)
-            if is_leaf_type(inner) or (depth > 1 and inner.name not in above):
-                chosen.append(
-                    f"{type_.name}_{name}: {name}{arguments_of(field)}"
-                    f"{below(inner, depth - 1, above | {type_.name})}"
-                )
-    return f" {{ {' '.join(chosen)} }}"
-
-
-def own(type_: GraphQLObjectType) -> bool:
-    return bool(type_.fields)
-
-
-def global_id(type_name: str, key: object) -> str:
-    return b64encode(f"{type_name}:{key}".encode()).decode()
