@@ -1,13 +1,40 @@
-"""Further tables of accounts: what guards a sign-in, the keys of services, and what operators did."""
+"""Tables of accounts besides members: sign-ins, what guards them, keys of services, what operators did."""
 
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 from sqlalchemy import ForeignKey, Index, Text, func, text
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.tables import Base, identity, owned_by
+
+
+class Session(Base):
+    """One sign-in and all the refresh tokens that followed from it (a token family)."""
+
+    __tablename__ = "sessions"
+    __table_args__ = (Index(None, "user_id"),)
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    user_id: Mapped[int] = owned_by("users.id")
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    expires_at: Mapped[datetime]
+    ended_at: Mapped[datetime | None]
+    refreshed_at: Mapped[datetime | None]
+    address: Mapped[str | None]  # from which the sign-in came
+    agent: Mapped[str | None]  # what the client called itself
+
+
+class RefreshToken(Base):
+    __tablename__ = "refresh_tokens"
+    __table_args__ = (Index(None, "session_id"),)
+
+    token_hash: Mapped[bytes] = mapped_column(primary_key=True)
+    session_id: Mapped[UUID] = owned_by("sessions.id")
+    issued_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    used_at: Mapped[datetime | None]
 
 
 class KnownNetwork(Base):

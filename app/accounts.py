@@ -22,9 +22,10 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app import passwords, throttle
+from app.account_tables import RefreshToken, Session
 from app.db import Sessions
 from app.settings import Settings
-from app.tables import RefreshToken, Session, User
+from app.tables import User
 from app.throttle import Client
 
 USERNAME = re.compile(r"[\w.@+-]{2,64}")

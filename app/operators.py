@@ -4,10 +4,10 @@ from sqlalchemy import func, insert, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from app import accounts, passwords, privacy
-from app.account_tables import AuditEntry
+from app.account_tables import AuditEntry, Session
 from app.accounts import Role
 from app.db import Sessions
-from app.tables import Session, User
+from app.tables import User
 
 BY_COMMAND = "marquee create-admin"  # as the audit log names it, which knows nobody who did it
 

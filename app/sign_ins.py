@@ -7,8 +7,8 @@ from uuid import UUID
 
 from sqlalchemy import Select, func, select, tuple_, update
 
+from app.account_tables import Session
 from app.db import Sessions
-from app.tables import Session
 
 
 class SessionNotFound(Exception):

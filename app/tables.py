@@ -88,32 +88,6 @@ class User(Base):
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
 
 
-class Session(Base):
-    """One sign-in and all the refresh tokens that followed from it (a token family)."""
-
-    __tablename__ = "sessions"
-    __table_args__ = (Index(None, "user_id"),)
-
-    id: Mapped[UUID] = mapped_column(primary_key=True)
-    user_id: Mapped[int] = owned_by("users.id")
-    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
-    expires_at: Mapped[datetime]
-    ended_at: Mapped[datetime | None]
-    refreshed_at: Mapped[datetime | None]
-    address: Mapped[str | None]  # from which the sign-in came
-    agent: Mapped[str | None]  # what the client called itself
-
-
-class RefreshToken(Base):
-    __tablename__ = "refresh_tokens"
-    __table_args__ = (Index(None, "session_id"),)
-
-    token_hash: Mapped[bytes] = mapped_column(primary_key=True)
-    session_id: Mapped[UUID] = owned_by("sessions.id")
-    issued_at: Mapped[datetime] = mapped_column(server_default=func.now())
-    used_at: Mapped[datetime | None]
-
-
 class Movie(Base):
     __tablename__ = "movies"
     __table_args__ = (

@@ -10,10 +10,11 @@ import pytest
 from sqlalchemy import delete, event, func, insert, select, update
 
 from app import accounts, audit, members, operators, passwords
+from app.account_tables import Session
 from app.accounts import Role
 from app.db import Sessions
 from app.settings import Settings
-from app.tables import Genre, Session, User
+from app.tables import Genre, User
 
 pytestmark = pytest.mark.anyio
 

@@ -7,9 +7,10 @@ from passlib.hash import argon2
 from sqlalchemy import insert, select
 
 from app import accounts
+from app.account_tables import RefreshToken
 from app.db import Sessions
 from app.settings import Settings
-from app.tables import RefreshToken, User
+from app.tables import User
 
 pytestmark = pytest.mark.anyio
 

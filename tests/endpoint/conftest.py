@@ -1,9 +1,11 @@
 """Asking a real service in every way that HTTP and websockets have."""
 
 import json
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -12,7 +14,21 @@ import pytest
 from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Subprotocol
 
+from tests.conftest import cloned, running
+
 PROTOCOL = Subprotocol("graphql-transport-ws")
+PAGE = "{ movies(first: 10) { edges { node { title } } } }"
+GRAPHQL = "application/graphql-response+json"
+FRIEND = "https://films.example"  # an origin that is allowed
+GUARDED = {
+    "ALLOWED_ORIGINS": f"{FRIEND}, https://other.example",
+    "EXECUTION_SECONDS": "1",
+    "REQUEST_SECONDS": "0.5",
+    "REQUESTS_PER_MINUTE": "30",
+    "OPERATIONS_PER_MINUTE": "12",
+    "COST_PER_MINUTE": "3000",
+    "MAX_CONNECTIONS_PER_ADDRESS": "20",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +69,16 @@ class Socket:
         return json.loads(self.connection.recv(timeout))
 
 
+def post(client: httpx.Client, url: str, query: str = PAGE, **headers: str) -> httpx.Response:
+    return client.post(url, json={"query": query}, headers=headers)
+
+
+def error_in(answer: httpx.Response) -> dict[str, Any]:
+    (error,) = answer.json()["errors"]
+    found: dict[str, Any] = error["extensions"]
+    return found
+
+
 def sign_up(url: str, address: str = "127.0.0.1") -> Member:
     query = """mutation ($name: String!) { signUp(input: { username: $name, password: "a long walk home" }) {
         ... on AuthPayload { accessToken viewer { id } } } }"""
@@ -91,3 +117,33 @@ def member(graphql: str) -> Member:
 @pytest.fixture(scope="session")
 def films(graphql: str) -> list[str]:
     return film_ids(graphql)
+
+
+@dataclass(frozen=True, slots=True)
+class Guarded:
+    url: str
+    database_url: str
+    settings: dict[str, str]
+
+
+@pytest.fixture(scope="session")
+def guarded(
+    request: pytest.FixtureRequest, postgres_url: str, seeded_template: str, model_dir: Path, run_folder: Path
+) -> Iterator[Guarded]:
+    settings = dict(GUARDED)
+    if shutil.which("redis-server"):
+        settings["REDIS_URL"] = request.getfixturevalue("redis_url")
+    with (
+        cloned(postgres_url, seeded_template) as url,
+        running(url, model_dir, run_folder, **settings) as service,
+    ):
+        yield Guarded(f"{service.url}/graphql", url, settings)
+
+
+@pytest.fixture
+def client() -> Iterator[httpx.Client]:
+    """At an address from which nobody has asked."""
+    digits = uuid4().int
+    address = f"10.{digits % 250}.{digits // 250 % 250}.{digits // 62_500 % 250}"
+    with httpx.Client(headers={"X-Forwarded-For": address, "Accept": GRAPHQL}, timeout=30) as client:
+        yield client
