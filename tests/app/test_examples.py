@@ -1,0 +1,142 @@
+"""The operations that GraphiQL opens with: for each part of the API, and each works for whom it is meant."""
+
+import json
+import re
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import httpx
+import psycopg
+import pytest
+from graphql import FieldNode, OperationDefinitionNode, parse, validate
+
+from app import graphiql
+from schema import schema
+from tests.conftest import StartServer
+
+EXAMPLES = graphiql.examples()
+ROLES = {"member": "USER", "curator": "CURATOR", "administrator": "ADMIN"}
+
+
+def definition(example: dict[str, str]) -> OperationDefinitionNode:
+    (operation,) = parse(example["query"]).definitions
+    assert isinstance(operation, OperationDefinitionNode)
+    return operation
+
+
+def meant_for(example: dict[str, str]) -> str:
+    """As its first lines tell."""
+    told = " ".join(re.findall("^# ?(.*)$", example["query"], re.MULTILINE))
+    if found := re.match(r"For (curator|administrator)s", told):
+        return found[1]
+    return "member" if re.match("Sign(ed)? in", told) else "visitor"
+
+
+def test_there_is_one_for_each_part_of_the_api() -> None:
+    fields: dict[str, set[str]] = {"query": set(), "mutation": set(), "subscription": set()}
+    for example in EXAMPLES:
+        operation = definition(example)
+        assert validate(schema._schema, parse(example["query"])) == [], example["query"]
+        chosen = operation.selection_set.selections
+        fields[operation.operation.value] |= {
+            node.name.value for node in chosen if isinstance(node, FieldNode)
+        }
+    assert schema._schema.subscription_type is not None
+    assert schema._schema.query_type is not None
+    assert set(schema._schema.subscription_type.fields) == fields["subscription"]
+    assert set(schema._schema.query_type.fields) - fields["query"] == {"node", "nodes"}
+    assert {meant_for(example) for example in EXAMPLES} == {"visitor", *ROLES}
+
+
+class Page:
+    """What GraphiQL does for a user: fills in the variables, sends the token, and shows what comes."""
+
+    def __init__(self, url: str, database_url: str) -> None:
+        self.url = f"{url}/graphql"
+        popular = self.ask("{ recommendations(first: 3) { edges { node { id } } } }")
+        self.names = {
+            f"FILM_{place}": edge["node"]["id"]
+            for place, edge in enumerate(popular["recommendations"]["edges"], 1)
+        }
+        self.names["NEW_USER"] = "film-fan"
+        self.tokens = {name: self.signed_up(name, "a-long-password") for name in ROLES}
+        self.signed_up("demo", "marquee-demo")  # as `marquee serve --prepare` makes it
+        with psycopg.connect(database_url) as connection:
+            for name, role in ROLES.items():
+                connection.execute("UPDATE users SET role = %s WHERE username = %s", (role, name))
+
+    def signed_up(self, username: str, password: str) -> str:
+        sign_up = """mutation ($username: String!, $password: String!) { signUp(
+            input: { username: $username, password: $password }
+        ) { ... on AuthPayload { accessToken } } }"""
+        token: str = self.ask(sign_up, {"username": username, "password": password})["signUp"]["accessToken"]
+        return token
+
+    def sent(self, query: str, variables: Any, who: str, accept: str) -> dict[str, Any]:
+        token = self.tokens[who] if who != "visitor" else None
+        headers = {"Accept": accept} | ({"Authorization": f"Bearer {token}"} if token else {})
+        return {"json": {"query": query, "variables": variables}, "headers": headers, "timeout": 60}
+
+    def ask(self, query: str, variables: Any = None, who: str = "visitor") -> Any:
+        answer = httpx.post(self.url, **self.sent(query, variables, who, "application/json")).json()
+        assert "errors" not in answer, (query, answer)
+        return answer["data"]
+
+    def events(self, query: str, variables: Any, who: str) -> Iterator[Any]:
+        with httpx.stream(
+            "POST", self.url, **self.sent(query, variables, who, "text/event-stream")
+        ) as answer:
+            for line in answer.iter_lines():
+                if line.startswith("data: {"):
+                    yield json.loads(line.removeprefix("data: "))
+
+    def filled_in(self, example: dict[str, str]) -> Any:
+        variables = re.sub(r"FILM_\d|NEW_USER", lambda found: self.names[found[0]], example["variables"])
+        return json.loads(variables or "{}")
+
+
+@pytest.fixture
+def page(start_server: StartServer, seeded_database_url: str) -> Page:
+    return Page(start_server(seeded_database_url).url, seeded_database_url)
+
+
+def test_each_works_for_whom_it_is_meant(page: Page) -> None:
+    """In the order of the tabs, in which a user goes through them."""
+    for example in EXAMPLES:
+        name, who, variables = definition(example).name, meant_for(example), page.filled_in(example)
+        assert name is not None
+        match name.value:
+            case "Changes":
+                event = told_of_a_rating(page, example["query"], who)
+                shown = event["recommendationsChanged"]["recommendations"]["edges"]
+                assert [edge["rank"] for edge in shown] == [1, 2, 3, 4, 5]
+            case "Progress":
+                first = next(page.events(example["query"], {"job": page.names["JOB"]}, who))
+                assert first["data"]["trainingProgress"]["status"] in ("QUEUED", "RUNNING")
+            case "Train":
+                answer = page.ask(example["query"], variables, who)
+                page.names["JOB"] = answer["trainModel"]["job"]["id"]
+            case _:
+                answer = page.ask(example["query"], variables, who)
+                answer.pop("apiKeys", None)  # of which there are none yet
+                assert '"edges": []' not in json.dumps(answer), answer
+                for result in answer.values():
+                    assert result
+                    if definition(example).operation.value == "mutation":
+                        assert result["__typename"].endswith("Payload"), result
+
+
+def told_of_a_rating(page: Page, subscription: str, who: str) -> Any:
+    """The first event; ratings are given until it comes, as the first may come before the watch begins."""
+    rate = """mutation ($film: ID!, $stars: Float!) {
+        rateMovie(input: { movieId: $film, stars: $stars }) { __typename } }"""
+    with ThreadPoolExecutor(1) as pool:
+        event = pool.submit(next, page.events(subscription, {}, who))
+        for stars in range(100):
+            if event.done():
+                break
+            page.ask(rate, {"film": page.names["FILM_1"], "stars": 1 + stars % 5}, who)
+            time.sleep(0.2)
+    return event.result()["data"]
