@@ -1,6 +1,7 @@
 """Ratings, pairs and users as files: csv, MovieLens' own layouts, Parquet; read and written."""
 
 import enum
+import re
 from collections.abc import Iterable
 from dataclasses import replace
 from importlib.resources.abc import Traversable
@@ -13,6 +14,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from pyarrow import csv, parquet
 
+from recommender.interactions import Interactions
 from seeds.files import find, open_source
 from seeds.rating_files import (
     BOM,
@@ -35,6 +37,7 @@ RATING_FILES = (
 PARQUET = (".parquet", ".pq")
 LIKE = 10  # half-stars
 ABOVE_FIVE = 0.1  # of the ratings of a scale of ten are at least above five: fewer are mistakes
+NUMBER = re.compile(rb"-?\d+(\.0*)?")  # an id: a file that begins with one has no header
 MANY = 10  # ratings, all of them 1, that are likes rather than one star each
 
 
@@ -88,6 +91,12 @@ def read_ids(file: Traversable, column: str, progress: Progress) -> NDArray[np.i
     """int64 (n,), ascending, each once: the column `userId` or `movieId`, or the first of a bare list."""
     rows = _read(file, frozenset(FIELDS) - {column}, progress, columns=(column,))
     return np.unique(rows.user_ids if column == "userId" else rows.item_ids)
+
+
+def interactions(rows: RatingRows, catalogue: NDArray[np.int64]) -> Interactions:
+    """The rows as the recommender takes them; `catalogue` names further films."""
+    stars = rows.half_stars.astype(np.float32) / 2
+    return Interactions.from_arrays(rows.user_ids, rows.item_ids, stars, rows.timestamps, catalogue=catalogue)
 
 
 def write_table(path: Path, schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> int:
@@ -155,8 +164,8 @@ def _read(
         first = raw.readline().removeprefix(BOM)
     if not first.strip():
         raise SourceError(f"{file} is empty")
-    separator = next((mark for mark in (b"::", b"\t", b";") if mark in first), b",")
-    header = not first.split(separator)[0].strip().strip(b'"').lstrip(b"-").isdigit()
+    separator = next((mark for mark in (b"::", b"\t", b";", b"|") if mark in first), b",")
+    header = NUMBER.fullmatch(first.split(separator)[0].strip().strip(b'"')) is None
     return read_rows(file, replace(layout, separator=separator, header=header), report, progress)
 
 
@@ -164,7 +173,7 @@ def _read_parquet(file: Traversable, layout: RatingFormat, report: Report) -> Ra
     with file.open("rb") as raw:
         try:
             table = parquet.read_table(raw)
-        except pa.ArrowInvalid as error:
+        except (pa.ArrowException, OSError) as error:  # OSError too is told of what is damaged inside
             raise SourceError(f"{file}: {error}") from None
     names = {column_name(name): name for name in reversed(table.column_names)}
     found = {name: names[name.lower()] for name in layout.columns if name.lower() in names}
@@ -185,7 +194,7 @@ def _read_parquet(file: Traversable, layout: RatingFormat, report: Report) -> Ra
 
 
 def _numbers(chunks: pa.ChunkedArray, name: str, file: Traversable, report: Report) -> NDArray[Any]:
-    if pa.types.is_timestamp(chunks.type):
+    if pa.types.is_timestamp(chunks.type) or pa.types.is_date(chunks.type):
         chunks = chunks.cast(pa.timestamp("s"), safe=False).cast(pa.int64())
     if name == "timestamp":
         chunks = chunks.fill_null(0)
@@ -194,5 +203,5 @@ def _numbers(chunks: pa.ChunkedArray, name: str, file: Traversable, report: Repo
     whole = name in ("userId", "movieId")
     try:
         return np.asarray(chunks.cast(pa.int64() if whole else pa.float64()).to_numpy())
-    except pa.ArrowInvalid as error:
+    except pa.ArrowException as error:
         raise SourceError(f"{file}, column {name}: {error}") from None

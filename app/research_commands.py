@@ -1,9 +1,11 @@
 """Commands on files, without a database: lists and predictions in batches, training and evaluation."""
 
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
+from zipfile import BadZipFile
 
 import orjson
 import typer
@@ -86,20 +88,20 @@ def recommend(
 
     Columns: user_id, movie_id, rank, score, match_percent, predicted_stars.
     """
-    from app import offline, rating_tables  # noqa: PLC0415 - bring the recommender
+    from app import batches, rating_tables  # noqa: PLC0415 - bring the recommender
 
     if histories is None and users is None:
         raise typer.BadParameter("give --histories, --users or both")
     with refusals(), terminal.progress("Recommending") as progress:
         rating_tables.check_output(out)
-        loaded = offline.load(model)
-        known = offline.read_histories(loaded, histories, users, progress)
+        loaded = batches.load(model)
+        known = batches.read_histories(loaded, histories, users, progress)
         note(known.n_unknown, "ratings in the histories are of films that the model does not know")
         allowed = None
         if candidates is not None:
-            allowed, n_unknown = offline.allowed_films(loaded, candidates, progress)
+            allowed, n_unknown = batches.allowed_films(loaded, candidates, progress)
             note(n_unknown, "candidates are films that the model does not know")
-        n_rows = offline.recommend(
+        n_rows = batches.recommend(
             loaded, known, out, k=k, diversity=diversity, allowed=allowed, progress=progress
         )
     typer.echo(f"{out}: {n_rows} rows for {len(known.user_ids)} users")
@@ -116,15 +118,15 @@ def predict(
     ] = None,
 ) -> None:
     """Write predictions for pairs: user_id, movie_id, stars, low, high, match_percent."""
-    from app import offline, rating_tables  # noqa: PLC0415 - bring the recommender
+    from app import batches, rating_tables  # noqa: PLC0415 - bring the recommender
 
     with refusals(), terminal.progress("Predicting") as progress:
         rating_tables.check_output(out)
-        loaded = offline.load(model)
-        known = offline.read_histories(loaded, histories, None, progress)
+        loaded = batches.load(model)
+        known = batches.read_histories(loaded, histories, None, progress)
         note(known.n_unknown, "ratings in the histories are of films that the model does not know")
         wanted = rating_tables.read_pairs(pairs, progress)
-        n_rows = offline.predict(loaded, wanted, known, out, progress)
+        n_rows = batches.predict(loaded, wanted, known, out, progress)
     typer.echo(f"{out}: {n_rows} rows")
 
 
@@ -275,10 +277,10 @@ def evaluate(
 
 @contextmanager
 def refusals() -> Iterator[None]:
-    """Files that cannot be used end the command with one clear line."""
+    """Files that cannot be used, read or written end the command with one clear line."""
     try:
         yield
-    except SourceError as error:
+    except (SourceError, OSError, BadZipFile, zlib.error) as error:
         raise terminal.fail(str(error)) from None
 
 

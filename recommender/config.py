@@ -1,11 +1,27 @@
 """What training may be told."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any, Self
+
+# The least of what is given whole; the least and the most of the others.
+WHOLE = {"factors": 1, "iterations": 1, "item_weight_bytes": 0, "seed": 0}
+NUMBERS = {
+    "regularization": (1e-9, 1e3),
+    "alpha0": (1e-6, 1e3),
+    "item_ridge": (1e-3, 1e9),
+    "item_dropout": (0.0, 0.99),
+    "item_content": (0.0, 1e9),
+    "item_sittings": (0.0, 1e3),
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """The words are those of `ials`; the defaults are chosen on validation splits of several sets."""
+    """The words are those of `ials`; the defaults are chosen on validation splits of several sets.
+
+    Raises ValueError, with the setting's name and rule, for a value that nothing can be fitted with.
+    """
 
     factors: int = 128  # fewer where there are fewer users or films
     regularization: float | None = None  # None: measured from the ratings by `ials.regularization_for`
@@ -17,3 +33,23 @@ class Config:
     item_content: float = 100.0
     item_sittings: float = 0.3
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name, least in WHOLE.items():
+            value = getattr(self, name)
+            if type(value) is not int or value < least:
+                raise ValueError(f"{name} must be a whole number from {least}, not {value!r}")
+        for name, (low, high) in NUMBERS.items():
+            value = getattr(self, name)
+            if value is None and name == "regularization":
+                continue
+            if type(value) not in (int, float) or not low <= value <= high:
+                raise ValueError(f"{name} must be a number from {low:g} to {high:g}, not {value!r}")
+
+    @classmethod
+    def of(cls, settings: Mapping[str, Any]) -> Self:
+        """From values by name, as a file has them; ValueError for a name that is no setting."""
+        known = [field.name for field in fields(cls)]
+        if unknown := [name for name in settings if name not in known]:
+            raise ValueError(f"no setting is called {unknown[0]}; there are {', '.join(known)}")
+        return cls(**settings)

@@ -6,7 +6,9 @@ that each such row is reported with its line, at no cost where all is well.
 
 import zipfile
 from collections.abc import Iterator
+from csv import reader
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from importlib.resources.abc import Traversable
 from io import BytesIO
 from pathlib import Path
@@ -31,8 +33,8 @@ OTHER_NAMES = {
     "stars": "rating",
 }
 LAST_SECOND = 4_102_444_800  # 2100-01-01: what lies beyond is not in seconds
-
 _INT64_MAX = (1 << 63) - 1
+_EXACT_IN_FLOATS = 1 << 53
 
 NOT_A_RATING = "not user, film, rating and time in numbers"
 OFF_SCALE = "not a rating of the scale"
@@ -158,22 +160,10 @@ def _parse_whole(block: bytes, line: int, table: _Table) -> RatingRows | None:
     separator = table.layout.separator
     if len(separator) > 1:  # pyarrow splits at one character only
         block, separator = block.replace(separator, b"\t"), b"\t"
-    chosen = {str(at): _TYPES[name] for name, at in table.order.items()}
-    try:
-        parsed = csv.read_csv(
-            BytesIO(block),
-            read_options=csv.ReadOptions(
-                column_names=[str(i) for i in range(table.width)], use_threads=False
-            ),
-            parse_options=csv.ParseOptions(delimiter=separator.decode(), ignore_empty_lines=False),
-            convert_options=csv.ConvertOptions(column_types=chosen, include_columns=list(chosen)),
-        )
-    except pa.ArrowInvalid:
+    tried = (_columns_parsed(block, separator.decode(), types, table) for types in _TYPES)
+    if (columns := next(filter(None, tried), None)) is None:
         return None
-    if any(column.null_count for column in parsed.columns):
-        return None
-    columns = dict(zip(table.order, (column.to_numpy() for column in parsed.columns), strict=True))
-    absent = np.zeros(parsed.num_rows, np.int64)
+    absent = np.zeros(len(next(iter(columns.values()))), np.int64)
     users, items, ratings, times = (columns.get(name, absent) for name in FIELDS)
     half_stars, off = on_scale(ratings, table.layout) if "rating" in columns else (absent, absent)
     if off.any() or off_time(times, table.layout).any():
@@ -182,7 +172,40 @@ def _parse_whole(block: bytes, line: int, table: _Table) -> RatingRows | None:
     return RatingRows(users, items, half_stars.astype(np.int16), times.astype(np.int64), lines)
 
 
-_TYPES = {"userId": pa.int64(), "movieId": pa.int64(), "rating": pa.float64(), "timestamp": pa.float64()}
+# As they should be; ids that went through a table with gaps, as `7.0`; times as dates.
+_AS_NUMBERS = {"userId": pa.int64(), "movieId": pa.int64(), "rating": pa.float64(), "timestamp": pa.float64()}
+_AS_FLOATS = {**_AS_NUMBERS, "userId": pa.float64(), "movieId": pa.float64()}
+_TYPES = (_AS_NUMBERS, _AS_FLOATS, {**_AS_FLOATS, "timestamp": pa.timestamp("s")})
+
+
+def _columns_parsed(
+    block: bytes, separator: str, types: dict[str, pa.DataType], table: _Table
+) -> dict[str, NDArray[Any]] | None:
+    """By the names of FIELDS; None when a value is missing or not of its type."""
+    chosen = {str(at): types[name] for name, at in table.order.items()}
+    try:
+        parsed = csv.read_csv(
+            BytesIO(block),
+            read_options=csv.ReadOptions(column_names=list(map(str, range(table.width))), use_threads=False),
+            parse_options=csv.ParseOptions(delimiter=separator, ignore_empty_lines=False),
+            convert_options=csv.ConvertOptions(column_types=chosen, include_columns=list(chosen)),
+        )
+    except pa.ArrowInvalid:
+        return None
+    columns: dict[str, NDArray[Any]] = {}
+    for name, column in zip(table.order, parsed.columns, strict=True):
+        told = column.cast(pa.int64()) if pa.types.is_timestamp(column.type) else column
+        if name == "timestamp" and name in table.layout.optional:
+            told = told.fill_null(0)
+        values = told.to_numpy()
+        if told.null_count or (name in ("userId", "movieId") and not _are_whole(values)):
+            return None
+        columns[name] = values.astype(np.int64) if name in ("userId", "movieId") else values
+    return columns
+
+
+def _are_whole(ids: NDArray[Any]) -> bool:
+    return ids.dtype.kind == "i" or bool(((np.abs(ids) < _EXACT_IN_FLOATS) & (ids == np.rint(ids))).all())
 
 
 def on_scale(ratings: NDArray[Any], layout: RatingFormat) -> tuple[NDArray[np.int16], NDArray[np.bool_]]:
@@ -218,13 +241,13 @@ def _parse_by_row(block: bytes, line: int, table: _Table) -> RatingRows:
 
 def _parse_row(text: str, table: _Table) -> tuple[int, int, int, int] | str:
     """User, film, half-stars and time; or what is wrong with the row."""
-    values = [value.strip().strip('"') for value in text.split(table.layout.separator.decode())]
+    values = _values(text, table.layout.separator.decode())
     if len(values) != table.width:
         return NOT_A_RATING
     texts = {name: values[at] for name, at in table.order.items()}
     try:
-        user, item = (int(texts.get(name, "0")) for name in ("userId", "movieId"))
-        rating, time = float(texts.get("rating", "nan")), float(texts.get("timestamp") or "0")
+        user, item = (_whole(texts.get(name, "0")) for name in ("userId", "movieId"))
+        rating, time = float(texts.get("rating", "nan")), _seconds(texts.get("timestamp") or "0")
     except ValueError:
         return NOT_A_RATING
     if max(abs(user), abs(item)) > _INT64_MAX:
@@ -235,6 +258,32 @@ def _parse_row(text: str, table: _Table) -> tuple[int, int, int, int] | str:
     if off_time(np.array([time]), table.layout).any():
         return NOT_A_TIME
     return user, item, int(half_stars), int(time)
+
+
+def _values(text: str, separator: str) -> list[str]:
+    if '"' in text and len(separator) == 1:
+        return [value.strip() for value in next(reader([text], delimiter=separator, skipinitialspace=True))]
+    return [value.strip().strip('"') for value in text.split(separator)]
+
+
+def _whole(text: str) -> int:
+    """Also of `7.0`. Raises ValueError."""
+    try:
+        return int(text)
+    except ValueError:
+        number = float(text)
+        if not number.is_integer() or abs(number) >= _EXACT_IN_FLOATS:
+            raise
+        return int(number)
+
+
+def _seconds(text: str) -> float:
+    """Also of a date and time, which are UTC unless they say otherwise. Raises ValueError."""
+    try:
+        return float(text)
+    except ValueError:
+        time = datetime.fromisoformat(text)
+        return (time if time.tzinfo else time.replace(tzinfo=UTC)).timestamp()
 
 
 def latest(rows: RatingRows, file: Traversable, report: Report) -> RatingRows:

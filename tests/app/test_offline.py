@@ -1,11 +1,13 @@
 """`marquee train --data`, `recommend` and `predict`: files in, files out, no database."""
 
+import errno
 import filecmp
 import os
 import shutil
 import subprocess
 import sys
 import time
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +51,11 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
         f'{film},"Film {film} (19{film + 40})",{"Drama" if film % 2 else "Comedy"}' for film in range(1, 50)
     ]
     (folder / "movies.csv").write_text("\n".join(["movieId,title,genres", *films]))
+    with zipfile.ZipFile(folder / "damaged.zip", "w") as archive:
+        archive.write(folder / "ratings.csv", "ratings.csv")
+    damaged = bytearray((folder / "damaged.zip").read_bytes())
+    damaged[500] ^= 1
+    (folder / "damaged.zip").write_bytes(damaged)
     return folder
 
 
@@ -179,6 +186,11 @@ def test_a_rating_that_cannot_be_used_is_refused_with_its_place(model: Path, tmp
         ("train --data {data} --out {data}", "is there and is no model"),
         ("train --data {tmp} --out {tmp}/m", "has none of ratings.csv"),
         ("train --data {data} --out {tmp}/m --settings {data}/movies.csv", "movies.csv: "),
+        ("train --data {data}/damaged.zip --out {tmp}/m", "Bad CRC-32 for file 'ratings.csv'"),
+        (
+            "recommend --model {model} --histories {data}/ratings.csv --out {data}/movies.csv/x.csv",
+            "movies.csv",
+        ),
     ],
 )
 def test_what_cannot_be_done_is_said_in_a_line(
@@ -189,6 +201,56 @@ def test_what_cannot_be_done_is_said_in_a_line(
     assert message in result.output
     assert "Traceback" not in result.output
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ("factors = 0", "factors must be a whole number from 1, not 0"),
+        ("factors = 8.5", "factors must be a whole number from 1, not 8.5"),
+        ("regularization = nan", "regularization must be a number from 1e-09 to 1000, not nan"),
+        ("item_dropout = 1", "item_dropout must be a number from 0 to 0.99, not 1"),
+        ("seed = true", "seed must be a whole number from 0, not True"),
+        ("factor = 8", "no setting is called factor; there are factors, regularization, alpha0"),
+    ],
+)
+def test_settings_that_nothing_can_be_fitted_with_are_refused(
+    data: Path, tmp_path: Path, settings: str, message: str
+) -> None:
+    (tmp_path / "s.toml").write_text(settings)
+    result = marquee("train", "--data", data, "--out", tmp_path / "m", "--settings", tmp_path / "s.toml")
+    assert result.exit_code == 1
+    assert f"s.toml: {message}" in result.output
+    assert [path.name for path in tmp_path.iterdir()] == ["s.toml"]
+
+
+def test_nobody_and_nothing_to_judge_give_files_without_rows(model: Path, tmp_path: Path) -> None:
+    empty, out = tmp_path / "none.csv", tmp_path / "out.csv"
+    empty.write_text("user_id,movie_id,rating\n")
+    for command, option in (("recommend", "--histories"), ("predict", "--pairs")):
+        succeed(command, "--model", model, option, empty, "--out", out)
+        assert out.read_text().startswith("user_id,movie_id,")
+        assert rows(out) == []
+
+
+def test_a_model_that_cannot_be_written_leaves_the_former_one(
+    data: Path, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "model"
+    shutil.copytree(model, out)
+    (tmp_path / "s.toml").write_text("factors = 2\niterations = 1\n")
+
+    def full(_descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "fsync", full)
+        result = marquee("train", "--data", data, "--out", out, "--settings", tmp_path / "s.toml")
+    assert result.exit_code == 1
+    assert "No space left on device" in result.output
+    files = sorted(path.name for path in model.iterdir())
+    assert filecmp.cmpfiles(model, out, files, shallow=False)[0] == files
+    assert not list(tmp_path.glob(".model.????*/*.npy"))
 
 
 def test_a_model_is_replaced_whole_and_settings_are_kept_to(data: Path, tmp_path: Path) -> None:

@@ -41,6 +41,26 @@ def lines(separator: str, header: str = "") -> bytes:
         ("u.data", lines("\t")),
         ("u1.base", lines("\t")),
         ("ratings.csv", b"\xef\xbb\xbf" + lines(",", '"userId","movieId","rating","timestamp"')),
+        ("mine.psv", lines("|", "user_id|movie_id|rating|timestamp")),
+        (
+            "gaps.csv",
+            b"user_id,movie_id,rating,timestamp\n7.0,31.0,4.5,964982703.0\n7.0,20.0,3,964982704.0\n2,31,.5,1",
+        ),
+        ("bare_gaps.csv", b"7.0,31.0,4.5,964982703.0\n7.0,20.0,3,964982704.0\n\n2.0,31,.5,1"),
+        (
+            "dates.csv",
+            (
+                b"user,item,stars,timestamp\n7,31,4.5,2000-07-30 18:45:03\n7,20,3,2000-07-30T18:45:04\n"
+                b"2,31,.5,1970-01-01T00:00:01"
+            ),
+        ),
+        (
+            "mixed.csv",
+            (
+                b'title,user,item,rating,timestamp\n"A, b",7,31,4.5,2000-07-30T20:45:03+02:00\n\n'
+                b'"Say ""c""",7,20,3,964982704\nd,2.0,31,.5,1\n'
+            ),
+        ),
         (
             "floats.csv",
             b"n,timestamp,rating,movie_id,user_id\r\n0,964982703.0,4.5,31,7\r\n1,964982704.0,3,20,7\r\n2,1.0,.5,31,2",
@@ -62,6 +82,13 @@ def test_parquet_says_the_same_whatever_its_types(tmp_path: Path) -> None:
     parquet.write_table(table(), tmp_path / "r.parquet")
     assert stars(read(tmp_path / "r.parquet")[0]) == ROWS
     times = pa.array([row[3] * 1000 for row in ROWS], pa.timestamp("ms", tz="UTC"))
+    days = pa.array([row[3] // 86_400 for row in ROWS], pa.date32())
+    parquet.write_table(
+        table().drop_columns(["timestamp"]).append_column("timestamp", days), tmp_path / "d.pq"
+    )
+    assert [row[3] for row in stars(read(tmp_path / "d.pq")[0])] == [
+        row[3] // 86_400 * 86_400 for row in ROWS
+    ]
     narrow = table().set_column(0, "userId", pa.array([7, 7, 2], pa.int32())).drop_columns(["timestamp"])
     parquet.write_table(narrow.append_column("timestamp", times), tmp_path / "r.parquet")
     assert stars(read(tmp_path / "r.parquet")[0]) == ROWS
@@ -83,6 +110,8 @@ def test_times_and_ratings_may_be_missing(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("user_id,movie_id,rating\n1,2,3.5\n")
     assert stars(read(tmp_path / "a.csv")[0]) == [(1, 2, 3.5, 0)]
     (tmp_path / "b.csv").write_text("user_id,movie_id,rating,timestamp\n1,2,3.5,0\n1,3,3.5,\n")
+    assert stars(read(tmp_path / "b.csv")[0]) == [(1, 2, 3.5, 0), (1, 3, 3.5, 0)]
+    (tmp_path / "b.csv").write_text("user_id,movie_id,rating,timestamp\n1,2,3.5,\n1.0,3.0,3.5,\n")
     assert stars(read(tmp_path / "b.csv")[0]) == [(1, 2, 3.5, 0), (1, 3, 3.5, 0)]
     (tmp_path / "c.csv").write_text("user_id,movie_id\n1,2\n")
     rows, scale = read(tmp_path / "c.csv")
@@ -118,6 +147,9 @@ GOOD = "".join(f"{user},{film},3.5,964982703\n" for user in range(5) for film in
     ("row", "rule"),
     [
         ("x,1,3,964982703", "not user, film, rating and time in numbers"),
+        ("1.5,1,3,964982703", "not user, film, rating and time in numbers"),
+        ("9007199254740993.0,1,3,964982703", "not user, film, rating and time in numbers"),
+        ("1,1,3,yesterday", "not user, film, rating and time in numbers"),
         ("1,,3,964982703", "not user, film, rating and time in numbers"),
         ("1,1,3", "not user, film, rating and time in numbers"),
         ("1,1,,964982703", "not user, film, rating and time in numbers"),
@@ -149,6 +181,15 @@ def test_a_parquet_row_that_cannot_be_used_is_named(tmp_path: Path) -> None:
         read(file)
     parquet.write_table(table().set_column(0, "user_id", pa.array(["a", "b", "c"])), file)
     with pytest.raises(SourceError, match=r"r\.parquet, column userId"):
+        read(file)
+    parquet.write_table(table().set_column(2, "rating", pa.array([[4.5], [9.0], [3.0]])), file)
+    with pytest.raises(SourceError, match=r"r\.parquet, column rating"):
+        read(file)
+    parquet.write_table(table(), file)
+    whole = bytearray(file.read_bytes())
+    whole[4:60] = bytes(56)
+    file.write_bytes(whole)
+    with pytest.raises(SourceError, match=r"r\.parquet: "):
         read(file)
 
 

@@ -1,0 +1,201 @@
+"""Lists and predictions for users in batches, by a model on disk and the ratings in files."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
+
+from app import rating_tables
+from app.rating_tables import Scale, column, interactions
+from app.terminal import Progress
+from recommender import artifact
+from recommender.batch import recommend_all
+from recommender.hybrid import Hybrid, Ranking
+from recommender.interactions import History, Interactions, positions
+from seeds.rating_files import RatingRows
+from seeds.report import SourceError
+
+LISTS = pa.schema(
+    {
+        "user_id": pa.int64(),
+        "movie_id": pa.int64(),
+        "rank": pa.int32(),
+        "score": pa.float32(),
+        "match_percent": pa.float32(),
+        "predicted_stars": pa.float32(),
+    }
+)
+PREDICTIONS = pa.schema(
+    {
+        "user_id": pa.int64(),
+        "movie_id": pa.int64(),
+        "stars": pa.float32(),
+        "low": pa.float32(),
+        "high": pa.float32(),
+        "match_percent": pa.float32(),
+    }
+)
+BLOCK_ROWS = 1 << 16  # of lists that are written at once, and of one user's pairs that are judged at once
+TOLD_EACH = 500  # users
+TYPICAL = 256  # films that together stand for one of which nothing is known
+
+Listed = tuple[Ranking, NDArray[np.float32]]  # a list, and what `_judge` says of its films
+
+
+@dataclass(frozen=True, slots=True)
+class Histories:
+    """Users int64 (n_users,) ascending, and what is known of each in the model's indices."""
+
+    user_ids: NDArray[np.int64]
+    ratings: Interactions
+    n_unknown: int  # ratings of films that the model does not know
+
+    def rows(self, user_ids: NDArray[np.int64]) -> NDArray[np.int32]:
+        """Where users stand among the `ratings`, (n,); -1 for those without any."""
+        return positions(self.ratings.user_ids, user_ids)
+
+    def at(self, row: int) -> History:
+        """Empty for -1."""
+        return self.ratings.history(row) if row >= 0 else History.of([])
+
+
+def load(folder: Path) -> Hybrid:
+    """Raises SourceError when the folder is no model."""
+    try:
+        return Hybrid.load(folder)
+    except artifact.ArtifactError as error:
+        raise SourceError(str(error)) from None
+
+
+def read_histories(model: Hybrid, file: Path | None, users: Path | None, progress: Progress) -> Histories:
+    """The ratings in `file`, and users without any from `users`; either may be missing."""
+    rows = _rows_of_none()
+    if file is not None:
+        scale = model.manifest.get("scale")
+        rows, _ = rating_tables.read_ratings(
+            rating_tables.rating_file(file), progress, scale=Scale(scale) if scale else None
+        )
+    more = rating_tables.read_ids(users, "userId", progress) if users else np.empty(0, np.int64)
+    known = positions(model.item_ids, rows.item_ids) >= 0
+    ratings = interactions(rows.take(known), model.item_ids)
+    return Histories(np.union1d(rows.user_ids, more), ratings, int((~known).sum()))
+
+
+def recommend(
+    model: Hybrid,
+    histories: Histories,
+    out: Path,
+    *,
+    k: int,
+    diversity: float = 0.0,
+    allowed: NDArray[np.bool_] | None = None,
+    progress: Progress,
+) -> int:
+    """Write each user's list, users ascending; the number of rows. allowed: bool (n_items,)."""
+
+    def batches() -> Iterator[pa.RecordBatch]:
+        how: dict[str, Any] = {"k": k, "diversity": diversity, "allowed": allowed, "typical": _typical(model)}
+        (cold,) = _listed(model, [History.of([])], **how)
+        rows = histories.rows(histories.user_ids)
+        n_block = max(1, BLOCK_ROWS // max(1, min(k, model.n_items)))
+        for start in range(0, len(rows), n_block):
+            progress("lists", start / len(rows))
+            block = slice(start, start + n_block)
+            warm = iter(_listed(model, [histories.at(row) for row in rows[block] if row >= 0], **how))
+            listed = [next(warm) if row >= 0 else cold for row in rows[block]]
+            yield _lists(model, histories.user_ids[block], listed)
+
+    with threadpool_limits(limits=1, user_api="blas"):  # many small products: threads would only wait
+        return rating_tables.write_table(out, LISTS, batches())
+
+
+def predict(model: Hybrid, pairs: RatingRows, histories: Histories, out: Path, progress: Progress) -> int:
+    """Write a row for each pair, in the order of the pairs; the number of rows."""
+    item_idx = positions(model.item_ids, pairs.item_ids)
+    judged = np.full((4, len(pairs)), np.nan, np.float32)
+    with threadpool_limits(limits=1, user_api="blas"):  # as above
+        typical = _typical(model)
+        for done, (row, which) in enumerate(blocks := _by_history(histories.rows(pairs.user_ids))):
+            if done % TOLD_EACH == 0:
+                progress("predictions", done / len(blocks))
+            judged[:, which] = _judge(model, histories.at(row), item_idx[which], typical)
+    columns = [column(values) for values in (pairs.user_ids, pairs.item_ids, *judged)]
+    return rating_tables.write_table(out, PREDICTIONS, [pa.record_batch(columns, schema=PREDICTIONS)])
+
+
+def allowed_films(model: Hybrid, candidates: Path, progress: Progress) -> tuple[NDArray[np.bool_], int]:
+    """bool (n_items,) of the films in the file, and how many of them the model does not know."""
+    found = positions(model.item_ids, rating_tables.read_ids(candidates, "movieId", progress))
+    allowed = np.zeros(model.n_items, bool)
+    allowed[found[found >= 0]] = True
+    return allowed, int((found < 0).sum())
+
+
+def _rows_of_none() -> RatingRows:
+    none = np.empty(0, np.int64)
+    return RatingRows(none, none, none.astype(np.int16), none, none.astype(np.uint32))
+
+
+def _listed(
+    model: Hybrid, histories: Sequence[History], *, typical: NDArray[np.int32], **how: Any
+) -> list[Listed]:
+    rankings = recommend_all(model, histories, **how)
+    return [
+        (ranking, _judge(model, history, ranking.item_idx, typical))
+        for history, ranking in zip(histories, rankings, strict=True)
+    ]
+
+
+def _lists(model: Hybrid, user_ids: NDArray[np.int64], listed: Sequence[Listed]) -> pa.RecordBatch:
+    lengths = [len(ranking.item_idx) for ranking, _ in listed]
+    stars, _, _, match = np.concatenate([judged for _, judged in listed], axis=1)
+    columns = [
+        np.repeat(user_ids, lengths),
+        model.item_ids[np.concatenate([ranking.item_idx for ranking, _ in listed])],
+        np.concatenate([np.arange(1, length + 1, dtype=np.int32) for length in lengths]),
+        np.concatenate([ranking.scores for ranking, _ in listed]),
+        match,
+        stars,
+    ]
+    return pa.record_batch([column(values) for values in columns], schema=LISTS)
+
+
+def _by_history(rows: NDArray[np.int32]) -> list[tuple[int, NDArray[np.int64]]]:
+    """Which pairs, at most BLOCK_ROWS at once, are of one history."""
+    order = np.argsort(rows, kind="stable")
+    starts = np.flatnonzero(np.diff(rows[order], prepend=-2))
+    groups = np.split(order, starts[1:]) if len(order) else []
+    return [
+        (int(rows[group[0]]), group[start : start + BLOCK_ROWS])
+        for group in groups
+        for start in range(0, len(group), BLOCK_ROWS)
+    ]
+
+
+def _typical(model: Hybrid) -> NDArray[np.int32]:
+    """Films spread evenly over those of which something is known."""
+    everything = np.arange(model.n_items, dtype=np.int32)
+    known = everything[np.isfinite(model.judge(History.of([]), everything).stars)]
+    return known[np.linspace(0, len(known) - 1, min(TYPICAL, len(known))).astype(np.int64)]
+
+
+def _judge(
+    model: Hybrid, history: History, item_idx: NDArray[np.int32], typical: NDArray[np.int32]
+) -> NDArray[np.float32]:
+    """float32 (4, n): stars, low, high, match; of a film of which nothing is known, what films get.
+
+    item_idx: -1 for a film that the model does not know. nan where the model knows nothing of any film.
+    """
+    judgement = model.judge(history, np.maximum(item_idx, 0))
+    judged = np.stack([judgement.stars, judgement.low, judgement.high, judgement.match_percent])
+    unknown = (item_idx < 0) | np.isnan(judged[0])
+    if unknown.any() and len(typical):
+        usual = model.judge(history, typical)
+        means = [part.mean() for part in (usual.stars, usual.low, usual.high, usual.match_percent)]
+        judged[:, unknown] = np.array(means, np.float32)[:, None]
+    return judged
