@@ -42,9 +42,15 @@ bench-hostile: .venv/.dev ## Ask what nobody should, and time the refusals; writ
 bench-fuzz: .venv/.dev ## Ask 5,000 operations made at random: none is a fault of ours
 	FUZZ_EXAMPLES=5000 $(BIN)/pytest -q --numprocesses 0 tests/endpoint/test_fuzz.py $(ARGS)
 
-release: check ## Make what is there release VERSION=x.y.z: in pyproject.toml, the changelog and the released schema
+release: ## Make what is there release VERSION=x.y.z: in pyproject.toml, the changelog and the released schema
 	@[[ "$(VERSION)" =~ ^[0-9]+\.[0-9]+\.[0-9]+$$ ]] || { echo "Say which: make release VERSION=x.y.z" >&2; exit 1; }
-	@grep -q '^## Unreleased$$' CHANGELOG.md || { echo "CHANGELOG.md has no word under Unreleased" >&2; exit 1; }
+	@last=$$(sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml); \
+		[[ "$(VERSION)" != "$$last" && "$$(printf '%s\n' "$$last" $(VERSION) | sort -V | tail -1)" = "$(VERSION)" ]] \
+		|| { echo "$(VERSION) does not come after $$last, the last release" >&2; exit 1; }
+	@sed -n '/^## Unreleased$$/,/^## [0-9]/p' CHANGELOG.md | grep -q '^[^#]' \
+		|| { echo "CHANGELOG.md has no word under Unreleased" >&2; exit 1; }
+	@[ -z "$$(git status --porcelain)" ] || { echo "Commit first what is to be released" >&2; exit 1; }
+	@$(MAKE) check
 	sed -i 's/^version = .*/version = "$(VERSION)"/' pyproject.toml
 	sed -i "s/^## Unreleased$$/## $(VERSION), $$(date -u +%F)/" CHANGELOG.md
 	cp schema/schema.graphql schema/released.graphql
