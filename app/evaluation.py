@@ -9,6 +9,7 @@ import numpy as np
 import psycopg
 from rich.console import Console
 from rich.table import Table
+from threadpoolctl import threadpool_limits
 
 from app.terminal import Progress
 from app.training_data import read_films, read_interactions
@@ -72,7 +73,8 @@ def evaluate(
         seed=seed,
         progress=progress,
     )
-    return list(outcomes)
+    with threadpool_limits(limits=1, user_api="blas"):  # the same figures whatever the number of threads
+        return list(outcomes)
 
 
 def as_dict(protocol: Protocol, data: str, outcomes: list[Outcome]) -> dict[str, Any]:

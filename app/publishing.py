@@ -134,5 +134,23 @@ def remove_retired(connection: psycopg.Connection, models: Path, kept: int) -> N
             (models / version).rename(models / f".{version}.{uuid4().hex}")
     for hidden in models.glob(".*"):
         name = hidden.name[1:].rpartition(".")[0]
-        if (name,) in removed or hidden.stat().st_mtime < time() - UNFINISHED_SECONDS:
+        old = hidden.stat().st_mtime < time() - UNFINISHED_SECONDS
+        if old and hidden == marker(models / name):
+            remove_unpublished(connection, models / name)
+        elif old or (name,) in removed:
             shutil.rmtree(hidden, ignore_errors=True)
+
+
+def marker(folder: Path) -> Path:
+    """A file that stands while the model in `folder` is being written and made known.
+
+    Where a process is killed meanwhile it stays, and tells the folder from the models of other databases.
+    """
+    return folder.with_name(f".{folder.name}.unpublished")
+
+
+def remove_unpublished(connection: psycopg.Connection, folder: Path) -> None:
+    """Remove the marker, and the model if it was not made known."""
+    if not connection.execute("SELECT FROM model_versions WHERE version = %s", (folder.name,)).rowcount:
+        shutil.rmtree(folder, ignore_errors=True)
+    marker(folder).unlink(missing_ok=True)

@@ -3,8 +3,10 @@
 import math
 import shutil
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TypedDict
 from uuid import uuid4
 
 import psycopg
@@ -13,7 +15,8 @@ from app import publishing
 from app.terminal import Progress
 from app.training_data import NothingToTrainOn, dataset_version, read_films, read_interactions
 from recommender.artifact import ArtifactError
-from recommender.hybrid import Hybrid
+from recommender.checkpoint import Checkpoint
+from recommender.hybrid import DEFAULTS, Hybrid
 from recommender.sentences import SentenceModel
 
 __all__ = ["NothingToTrainOn", "has_active_model", "train"]
@@ -38,37 +41,59 @@ def train(
     """Train on all that the database holds and make the model the active one; returns its version.
 
     One training at a time for a database: a second one waits. Until the last step nothing of the new model
-    is visible, so that a crash at any point leaves the former model active and no row behind. `conclude` is
-    part of the transaction that makes it visible. `sentences`: folder of a model of texts. Raises
+    is visible, so that a crash at any point leaves the former model active and no row behind; the next
+    training on the same ratings goes on from the last iteration that was done. `conclude` is part of the
+    transaction that makes the model visible. `sentences`: folder of a model of texts. Raises
     NothingToTrainOn, SentenceModelError.
     """
     sentence_model = None if sentences is None else SentenceModel.open(sentences)
     with psycopg.connect(database_url, autocommit=True) as connection:
         progress("waiting for another training to end", 0.0)
         connection.execute("SELECT pg_advisory_lock(%s)", (TRAINING_LOCK,))
-        progress("reading", 0.0)
-        with connection.transaction():
-            connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
-            learnt_at = connection.execute("SELECT now()").fetchall()[0][0]
-            films = read_films(connection)
-            interactions = read_interactions(connection, films.item_ids)
-            dataset = dataset_version(connection, interactions)
-        model = Hybrid.fit(interactions, films, progress=progress, sentences=sentence_model)
-        figures = model.manifest["metrics"].items()
-        model.manifest["metrics"] = {name: figure for name, figure in figures if is_known(figure)}
-        folder = models / f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{uuid4().hex[:6]}"
         models.mkdir(parents=True, exist_ok=True)
+        checkpoint = models / ".checkpoint"
+        model, about = fit(connection, Checkpoint(checkpoint), sentence_model, progress)
+        folder = models / f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{uuid4().hex[:6]}"
         progress("writing", 0.0)
-        model.save(folder)
-        model.manifest["version"] = folder.name
-        progress("publishing", 0.0)
+        publishing.marker(folder).touch()
         try:
-            publishing.publish(connection, model, dataset=dataset, learnt_at=learnt_at, conclude=conclude)
-        except BaseException:
-            shutil.rmtree(folder)
-            raise
+            model.save(folder)
+            model.manifest["version"] = folder.name
+            progress("publishing", 0.0)
+            publishing.publish(connection, model, **about, conclude=conclude)
+        finally:
+            with suppress(psycopg.OperationalError):  # who cannot ask whether it is known leaves it marked
+                publishing.remove_unpublished(connection, folder)
+        shutil.rmtree(checkpoint, ignore_errors=True)
         publishing.remove_retired(connection, models, kept_models)
     return model.version
+
+
+class About(TypedDict):
+    """What a model was made of, and when that was read."""
+
+    dataset: str
+    learnt_at: datetime
+
+
+def fit(
+    connection: psycopg.Connection,
+    checkpoint: Checkpoint,
+    sentences: SentenceModel | None,
+    progress: Progress,
+) -> tuple[Hybrid, About]:
+    """A model of all that the database holds, with the figures there was enough to measure."""
+    progress("reading", 0.0)
+    with connection.transaction():
+        connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
+        learnt_at = connection.execute("SELECT now()").fetchall()[0][0]
+        films = read_films(connection)
+        interactions = read_interactions(connection, films.item_ids)
+        dataset = dataset_version(connection, interactions)
+    model = Hybrid.fit(interactions, films, DEFAULTS, progress, checkpoint, sentences)
+    figures = model.manifest["metrics"].items()
+    model.manifest["metrics"] = {name: figure for name, figure in figures if is_known(figure)}
+    return model, About(dataset=dataset, learnt_at=learnt_at)
 
 
 def is_known(figure: float | dict[str, float]) -> bool:

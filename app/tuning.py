@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from app.terminal import Progress
 from recommender import tuning
@@ -54,15 +55,16 @@ def tune(
         tasks = [tuning.task(protocol, *one, seed=seed) for one in data]
     except ValueError as error:
         raise TuningError(str(error)) from None
-    default = _default(study, tasks, progress)
-    left = None if trials is None else trials - len(_finished(study))
-    if left is None or left > 0:
-        study.optimize(
-            lambda trial: _objective(trial, tasks, default, progress),
-            n_trials=left,
-            timeout=None if minutes is None else 60 * minutes,
-            callbacks=[lambda study, _trial: write_settings(out, study)],
-        )
+    with threadpool_limits(limits=1, user_api="blas"):  # the same figures whatever the number of threads
+        default = _default(study, tasks, progress)
+        left = None if trials is None else trials - len(_finished(study))
+        if left is None or left > 0:
+            study.optimize(
+                lambda trial: _objective(trial, tasks, default, progress),
+                n_trials=left,
+                timeout=None if minutes is None else 60 * minutes,
+                callbacks=[lambda study, _trial: write_settings(out, study)],
+            )
     write_settings(out, study)
     return summary(study)
 

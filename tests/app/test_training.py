@@ -11,7 +11,7 @@ import httpx
 import psycopg
 import pytest
 
-from app import training, training_data
+from app import publishing, training, training_data, training_jobs
 from tests.conftest import ROOT, StartServer
 
 VERSION = "{ recommendations(first: 1) { modelVersion } }"
@@ -43,32 +43,44 @@ def test_a_running_service_takes_up_a_new_model(
     assert versions(seeded_database_url) == [(former, "RETIRED"), (fresh, "ACTIVE")]
 
 
-def test_a_killed_training_leaves_the_former_model(
-    seeded_database_url: str, model_dir: Path, tmp_path: Path
+def test_a_killed_training_leaves_the_former_model_and_the_next_one_goes_on(
+    seeded_database_url: str, model_dir: Path
 ) -> None:
+    with psycopg.connect(seeded_database_url) as connection:
+        connection.execute("DELETE FROM users WHERE id % 16 <> 0")  # it need not take long
     before = versions(seeded_database_url)
-    stages = tmp_path / "stages"
+    kept = {path.name for path in model_dir.iterdir()}
     script = (
-        "import sys; from pathlib import Path; from app import training\n"
-        "log = open(sys.argv[3], 'w', buffering=1)\n"
-        "tell = lambda stage, _: print(stage, file=log)\n"
-        "training.train(sys.argv[1], Path(sys.argv[2]), tell, kept_models=3)\n"
+        "import os, signal, sys; from pathlib import Path; from app import training\n"
+        "training.train(sys.argv[1], Path(sys.argv[2]), lambda *_: None, kept_models=3,\n"
+        "    conclude=lambda *_: os.kill(os.getpid(), signal.SIGKILL))\n"
     )
-    process = subprocess.Popen(
-        [sys.executable, "-c", script, seeded_database_url, str(model_dir), str(stages)], cwd=ROOT
-    )
-    deadline = time.monotonic() + 60
-    while not stages.exists() or "writing" not in stages.read_text():
-        assert process.poll() is None
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-    os.kill(process.pid, signal.SIGKILL)
-    process.wait()
-    after = versions(seeded_database_url)
-    assert after[: len(before)] == before or after == before
-    active = [version for version, status in after if status == "ACTIVE"]
-    assert len(active) == 1
-    assert (model_dir / active[0] / "manifest.json").exists()
+    command = [sys.executable, "-c", script, seeded_database_url, str(model_dir)]
+    assert subprocess.run(command, cwd=ROOT, check=False).returncode == -signal.SIGKILL
+    assert versions(seeded_database_url) == before
+    (orphan,) = (path for path in model_dir.iterdir() if path.name not in kept and path.name[0] != ".")
+    marker = publishing.marker(orphan)
+    long_ago = time.time() - 2 * publishing.UNFINISHED_SECONDS
+    os.utime(marker, (long_ago, long_ago))
+
+    told: list[tuple[str, float]] = []
+    fresh = training.train(seeded_database_url, model_dir, lambda *stage: told.append(stage), kept_models=3)
+    assert [done for stage, done in told if stage == "factors"] == [1.0]  # all iterations were kept
+    assert versions(seeded_database_url)[-1] == (fresh, "ACTIVE")
+    assert {path.name for path in model_dir.iterdir()} == {*kept, fresh}
+
+
+def test_a_training_that_is_refused_at_the_end_leaves_nothing(database_url: str, tmp_path: Path) -> None:
+    with psycopg.connect(database_url) as connection:
+        connection.execute("INSERT INTO movies (title) SELECT 'Film ' || n FROM generate_series(1, 9) AS n")
+
+    def refuse(_connection: psycopg.Connection, _version: str) -> None:
+        raise training_jobs.ClaimLost("Another process has taken it over.")
+
+    with pytest.raises(training_jobs.ClaimLost):
+        training.train(database_url, tmp_path, lambda *_: None, kept_models=3, conclude=refuse)
+    assert versions(database_url) == []
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_nothing_to_train_on_is_said(database_url: str, tmp_path: Path) -> None:
