@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Annotated
 
 import orjson
+import psycopg
 import typer
 from pydantic import SecretStr, ValidationError
 
@@ -39,8 +40,11 @@ def main() -> None:
 
 
 @contextmanager
-def database() -> Iterator[tuple[Settings, str]]:
-    """The settings and the address of the database: `DATABASE_URL`, else the embedded server, running."""
+def database(*, migrated: bool = True) -> Iterator[tuple[Settings, str]]:
+    """The settings and the address of the database: `DATABASE_URL`, else the embedded server, running.
+
+    Unless it is `migrated` only later, one that lacks tables ends the command.
+    """
     try:
         settings = Settings()
     except ValidationError as error:
@@ -52,13 +56,31 @@ def database() -> Iterator[tuple[Settings, str]]:
         raise typer.Exit(2) from None
     terminal.start_log(settings.log_level)
     if settings.database_url is not None:
-        yield settings, psycopg_url(settings.database_url)
+        url = psycopg_url(settings.database_url)
+        if migrated:
+            require_migrated(url)
+        yield settings, url
         return
     try:
         with embedded_postgres(settings.data_dir) as url:
+            if migrated:
+                require_migrated(url)
             yield settings.model_copy(update={"secret_key": local_secret(settings.data_dir)}), url
     except EmbeddedPostgresError as error:
         raise terminal.fail(str(error)) from None
+
+
+def require_migrated(url: str) -> None:
+    from app import migrate  # noqa: PLC0415 - brings Alembic
+
+    try:
+        behind = migrate.is_behind(url)
+    except psycopg.OperationalError as error:
+        raise terminal.fail(f"The database cannot be reached: {error}") from None
+    if behind:
+        raise terminal.fail(
+            "The database lacks migrations: run `alembic upgrade head`, or `marquee serve --prepare`."
+        )
 
 
 def local_secret(data_dir: Path) -> SecretStr:
@@ -83,7 +105,7 @@ def serve(
     ] = False,
 ) -> None:
     """Serve the GraphQL API and GraphiQL."""
-    with database() as (settings, url):
+    with database(migrated=not prepare) as (settings, url):
         if prepare:
             from app.preparation import prepare as prepare_database  # noqa: PLC0415 - only with the option
 
@@ -148,9 +170,11 @@ def seed_movietweetings(source: Source, strict: Strict = False, json: Json = Fal
 def seed(what: str, load: Callable[[Settings, str, Progress], Report], *, json: bool) -> None:
     from app import migrate  # noqa: PLC0415 - brings Alembic
 
-    with database() as (settings, url), terminal.progress(f"Loading {what}") as progress:
+    with database(migrated=False) as (settings, url), terminal.progress(f"Loading {what}") as progress:
         if settings.database_url is None:
             migrate.upgrade(url)
+        else:
+            require_migrated(url)
         try:
             report = load(settings, url, progress)
         except SourceError as error:

@@ -111,7 +111,7 @@ def print_tables(protocol: Protocol, outcomes: list[Outcome]) -> None:
 def draw(protocol: Protocol, data: str, outcomes: list[Outcome], file: Path) -> None:
     """NDCG@10, or RMSE where there are no lists, with 95 % intervals; the file's name tells the format.
 
-    Raises ModuleNotFoundError without matplotlib (extra `plot`), ValueError for a format that is not known.
+    Needs matplotlib (extra `plot`). Raises ValueError for a format that is not known.
     """
     from matplotlib.figure import Figure  # noqa: PLC0415 - optional
 

@@ -25,6 +25,8 @@ def export_schema(
 
     sdl = schema.as_str() + "\n"
     for file, text in ((path, sdl), (docs, reference(sdl))):
+        if not file.parent.is_dir():
+            raise terminal.fail(f"There is no folder {file.parent} here: say --path and --docs.")
         if not check:
             file.write_text(text)
         elif not file.exists() or file.read_text() != text:
@@ -37,6 +39,9 @@ def diff_schema(
     changelog: Annotated[Path, typer.Option(help="Names what breaks, under Unreleased.")] = CHANGELOG,
 ) -> None:
     """Tell what changed since the released schema; fail where that breaks clients without being named."""
+    for file in (released, changelog):
+        if not file.is_file():
+            raise terminal.fail(f"There is no {file} here: say --released and --changelog.")
     from schema import schema  # noqa: PLC0415 - brings GraphQL
     from schema.changes import Changes, deprecation_faults  # noqa: PLC0415 - likewise
 

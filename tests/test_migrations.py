@@ -13,8 +13,10 @@ import pytest
 from alembic import command
 from alembic.config import Config
 from sqlalchemy.exc import OperationalError
+from typer.testing import CliRunner
 
 from app import migrate
+from app.cli import app
 
 ROOT = Path(__file__).parent.parent
 
@@ -57,6 +59,29 @@ def test_goes_down_to_nothing_and_up_again(database_url: str, config: Config) ->
     assert our_objects(database_url) == at_head
     migrate.upgrade(database_url)  # changes nothing
     assert our_objects(database_url) == at_head
+
+
+def test_a_database_that_lacks_a_revision_is_known_and_one_that_is_ahead_is_let_be(
+    database_url: str, empty_database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert not migrate.is_behind(database_url)
+    execute(database_url, "UPDATE alembic_version SET version_num = 'of a later release'")
+    assert not migrate.is_behind(database_url)
+    execute(database_url, "UPDATE alembic_version SET version_num = '0001'")
+    assert migrate.is_behind(database_url)
+    execute(database_url, "DELETE FROM alembic_version")
+    assert migrate.is_behind(database_url)
+    assert migrate.is_behind(empty_database_url)
+    monkeypatch.setenv("SECRET_KEY", "a secret of the tests, long enough")
+    for address, told in (
+        (empty_database_url, "lacks migrations"),
+        ("postgresql://u@127.0.0.1:1/d", "reached"),
+    ):
+        monkeypatch.setenv("DATABASE_URL", address)
+        for command_line in (["serve"], ["train"], ["seed", "bundled"]):
+            refused = CliRunner().invoke(app, command_line, env={"COLUMNS": "200"})
+            assert refused.exit_code == 1
+            assert told in refused.output
 
 
 def test_no_drift_between_tables_and_migrations(config: Config) -> None:
