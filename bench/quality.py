@@ -2,7 +2,8 @@
 
     python -m bench.quality [--quick] [--json FILE] [--page FILE] [--data FOLDER]
 
-FOLDER holds ml-latest-small, tmdb and movietweetings, as far as they are there; by default ../shared/data.
+FOLDER holds ml-latest-small, tmdb, movietweetings, ml-100k and ml-1m, as far as they are there; by default
+../shared/data.
 """
 
 import argparse
@@ -18,10 +19,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from bench import folds
 from bench.figures import ROOT, Figure, commit, hardware, write
 
 OURS = "marquee"
-DIVERSITIES = (0.1, 0.2, 0.3, 0.5)
+DIVERSITIES = (0.1, 0.2, 0.25, 0.3, 0.5)
 KEPT = 0.99  # of NDCG@10 that diversity may leave
 # What was set out to be reached, by data set, protocol and figure.
 TARGETS = {
@@ -30,6 +32,15 @@ TARGETS = {
     "ml-latest-small/rating/match_calibration_error beyond chance": (0.005, True),
     "ml-latest-small/rating/match_auc": (0.83, False),
     "ml-latest-small/temporal/diversity gained": (0.06, False),
+    "ml-100k/temporal/ndcg@10": (0.215, False),
+    "ml-100k/temporal/diversity gained": (0.06, False),
+    "ml-1m/strong/ndcg@10": (0.434, False),
+    "ml-1m/strong/ndcg@100": (0.514, False),
+    "ml-1m/new-user/5 ratings/ndcg@10": (0.48, False),
+    "ml-1m/new-user/10 ratings/ndcg@10": (0.525, False),
+    "ml-1m/new-item/0 ratings/ndcg@10": (0.35, False),
+    "ml-1m/new-item/10 ratings/ndcg@10": (0.365, False),
+    "ml-1m/rating/rmse": (0.822, True),
 }
 SHOWN = ("ndcg@10", "ndcg@100", "recall@20", "recall@50", "diversity@10", "coverage@10")
 STARS = (
@@ -62,14 +73,20 @@ def main() -> None:
         runs.append(run(options.data, arguments))
         for figure in figures(runs[-1]):
             print(f"{figure.key}: {figure.value:.4f}", flush=True)  # noqa: T201 - it is a command
+    of_folds = list(folds.measure(options.data / "ml-100k")) if folded(options) else []
     if not runs:
         print(f"There are no data sets in {options.data}.", file=sys.stderr)  # noqa: T201
-    found = [figure for one in runs for figure in figures(one)]
+    found = [figure for one in runs for figure in figures(one)] + of_folds
     if options.json:
         write(options.json, ", ".join(dict.fromkeys(one.told["data"] for one in runs)), found)
     if options.page:
         options.page.parent.mkdir(parents=True, exist_ok=True)
-        options.page.write_text(page(options.data, runs, found), encoding="utf-8")
+        options.page.write_text(page(options.data, runs, found, of_folds), encoding="utf-8")
+
+
+def folded(options: argparse.Namespace) -> bool:
+    """Whether the folds of MovieLens 100K are there, and there is time for them."""
+    return not options.quick and (options.data / "ml-100k" / "u1.base").is_file()
 
 
 def commands(data: Path, *, quick: bool) -> Iterator[list[str]]:
@@ -77,14 +94,17 @@ def commands(data: Path, *, quick: bool) -> Iterator[list[str]]:
     small = ["--data", "DATA/ml-latest-small"]
     if (data / "tmdb").is_dir():
         small += ["--content", "DATA/tmdb"]
-    diversity = [text for one in DIVERSITIES for text in ("--diversity", str(one))]
-    if (data / "ml-latest-small").is_dir():
-        yield [*small, "--protocol", "temporal", *diversity]
-        yield [*small, "--protocol", "rating"]
+    for name in ("ml-latest-small", *(() if quick else ("ml-100k", "ml-1m"))):
+        if not (data / name).is_dir():
+            continue
+        here = small if name == "ml-latest-small" else ["--data", f"DATA/{name}"]
+        diversity = [text for one in DIVERSITIES for text in ("--diversity", str(one))]
+        yield [*here, "--protocol", "temporal", *diversity]
+        yield [*here, "--protocol", "rating"]
         for protocol in () if quick else ("strong", "global", "new-user", "new-item"):
-            yield [*small, "--protocol", protocol]
-        if not quick and (data / "tmdb").is_dir():
-            yield [*small, "--protocol", "new-item", "--votes", "--no-peers"]
+            yield [*here, "--protocol", protocol]
+    if (data / "ml-latest-small").is_dir() and (data / "tmdb").is_dir() and not quick:
+        yield [*small, "--protocol", "new-item", "--votes", "--no-peers"]
     if (data / "movietweetings").is_dir() and not quick:
         for protocol in ("temporal", "rating"):  # others take long with so many films and say little new
             yield ["--data", "DATA/movietweetings", "--protocol", protocol]
@@ -132,7 +152,7 @@ def figures(run: Run) -> Iterator[Figure]:
             yield _figure(f"{key}/match_calibration_error beyond chance", error - chance)
 
 
-def page(data: Path, runs: list[Run], found: list[Figure]) -> str:
+def page(data: Path, runs: list[Run], found: list[Figure], of_folds: list[Figure]) -> str:
     """Markdown: what was measured on, then each command with all models."""
     lines = [
         "# Quality",
@@ -149,7 +169,7 @@ def page(data: Path, runs: list[Run], found: list[Figure]) -> str:
         "|---|---|",
     ]
     for name in dict.fromkeys(run.told["data"] for run in runs):
-        file = next(f for f in sorted((data / name).iterdir()) if "ratings" in f.name)
+        file = next(f for f in sorted((data / name).iterdir()) if "ratings" in f.name or f.name == "u.data")
         lines.append(f"| {name} | `{hashlib.sha256(file.read_bytes()).hexdigest()[:16]}` {file.name} |")
     lines += [
         "",
@@ -167,6 +187,10 @@ def page(data: Path, runs: list[Run], found: list[Figure]) -> str:
         lines += ["", f"## {run.key}", "", "```sh", run.command, "```"]
         for trial in run.told["trials"]:
             lines += _tables(trial)
+    if of_folds:
+        lines += ["", "## ml-100k/u1-u5", "", "```sh", "python -m bench.folds $DATA/ml-100k", "```", ""]
+        lines += [_row("fold", "RMSE"), "|---|---|"]
+        lines += [_row(figure.key.split("/")[1], f"{figure.value:.4f}") for figure in of_folds]
     return "\n".join(lines) + "\n"
 
 

@@ -27,7 +27,7 @@ Floats = npt.NDArray[np.float32]
 # A film of the past keeps RECENCY_FLOOR of its weight, so that an old taste still counts; what was rated last
 # counts whole.
 HALF_LIFE = 10.0  # events
-RECENCY_FLOOR = 0.3
+RECENCY_FLOOR = 0.5
 MIN_RATINGS = 11  # of a film: fewer tell less of it than its content does, and that is in the factors
 MEASURED = 100  # films of a history whose part in a score is measured
 BLOCK = 2048  # columns of the Gram matrix that are made dense at once

@@ -28,10 +28,10 @@ from recommender.interactions import History
 
 Floats = npt.NDArray[np.float32]
 
-# What a rating says about choosing: 1 .. 5 stars -> .2, .4, .7, .95, 1.1, straight lines between. What was
-# disliked was still chosen, so it stands above the 0 of a film never seen.
+# What a rating says about liking, straight lines between. Three stars were still chosen, so they stand above
+# the 0 of a film never seen; one star is a 0 that is known, and weighs more than a guessed one.
 GRADE_STARS = (0.0, 1.0, 2.0, 3.0, 4.0, 5.0)
-GRADES = (0.0, 0.2, 0.4, 0.7, 0.95, 1.1)
+GRADES = (0.0, 0.0, 0.1, 0.4, 0.95, 1.2)
 # Chosen on validation splits of dense and of sparse ratings, flat around: docs/recommender.md.
 NOISE = 0.05
 PATIENCE = 30.0

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from bench import hostile, hostile_requests, quality
+from bench import folds, hostile, hostile_requests, quality
 from bench.figures import Figure, commit, write
 from bench.hostile_connections import BEGINNINGS, Dropped
 
@@ -53,13 +53,24 @@ def test_ours_and_its_distance_to_the_best_other_are_followed(told: tuple[Path, 
 
 def test_the_page_has_a_command_and_a_row_for_every_model(told: tuple[Path, quality.Run]) -> None:
     data, run = told
-    text = quality.page(data, [run], list(quality.figures(run)))
+    text = quality.page(data, [run], list(quality.figures(run)), [Figure("ml-100k/u1/rmse", 0.9)])
     assert "marquee evaluate --data $DATA/little --protocol temporal" in text
     assert str(data) not in text
     for name in (*run.told["trials"][0]["ranking"], "damped means"):
         assert f"| {name} |" in text
     widths = {line.count("|") for line in text.splitlines() if line.startswith("| marquee")}
     assert len(widths) == 2  # lists and stars
+    assert "| u1 | 0.9000 |" in text
+
+
+def test_stars_are_compared_with_those_of_the_same_pair(tmp_path: Path) -> None:
+    (tmp_path / "u1.test").write_text("1\t2\t3\t0\n2\t1\t5\t0\n")
+    told = tmp_path / "told.csv"
+    told.write_text("user_id,movie_id,stars\n2,1,5\n1,2,4\n")
+    assert folds.rmse(tmp_path / "u1.test", told) == pytest.approx(0.5**0.5)
+    told.write_text("user_id,movie_id,stars\n2,1,5\n")
+    with pytest.raises(ValueError, match="not of the pairs"):
+        folds.rmse(tmp_path / "u1.test", told)
 
 
 def test_each_hostile_request_is_told_with_what_refused_it() -> None:

@@ -77,7 +77,9 @@ def _cut(path: Path) -> None:
         (lambda folder: (folder / "manifest.json").write_text("[]"), "not a model of format"),
         (lambda folder: (folder / "manifest.json").write_text('{"format": 99}'), "not a model of format"),
         (
-            lambda folder: (folder / "manifest.json").write_text('{"format": 2, "arrays": {"a": 3}}'),
+            lambda folder: (folder / "manifest.json").write_text(
+                json.dumps({"format": artifact.FORMAT, "arrays": {"a": 3}})
+            ),
             "describe",
         ),
         (lambda folder: (folder / "a.npy").unlink(), "a.npy"),

@@ -1,0 +1,64 @@
+"""RMSE on the five folds that MovieLens 100K comes with, u1 to u5, from file to file.
+
+    python -m bench.folds FOLDER [--json FILE]
+
+FOLDER is ml-100k as GroupLens packs it: u1.base, u1.test and so on, and u.item.
+"""
+
+import argparse
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+from pyarrow import csv
+
+from bench.figures import Figure, write
+from bench.lists import marquee
+
+FOLDS = range(1, 6)
+TARGET = 0.880
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--json", type=Path, help="where to write the figures")
+    options = parser.parse_args()
+    figures = list(measure(options.folder))
+    for figure in figures:
+        print(f"{figure.key}: {figure.value:.4f}")  # noqa: T201 - it is a command
+    if options.json:
+        write(options.json, options.folder.name, figures)
+
+
+def measure(folder: Path) -> Iterator[Figure]:
+    """That of each fold, and their mean."""
+    reached = []
+    with tempfile.TemporaryDirectory() as name:
+        scratch = Path(name)
+        for fold in FOLDS:
+            base, test = folder / f"u{fold}.base", folder / f"u{fold}.test"
+            marquee("train", "--data", base, "--content", folder, "--out", scratch / "model")
+            marquee(
+                "predict", "--model", scratch / "model", "--pairs", test, "--histories", base,
+                "--out", scratch / "stars.csv",
+            )  # fmt: skip
+            reached.append(rmse(test, scratch / "stars.csv"))
+            yield Figure(f"ml-100k/u{fold}/rmse", reached[-1], "stars")
+    yield Figure("ml-100k/u1-u5/rmse", float(np.mean(reached)), "stars", TARGET, at_most=True)
+
+
+def rmse(test: Path, predicted: Path) -> float:
+    """Of the predicted stars of all pairs of `test`, in any order."""
+    user, film, stars, _ = np.loadtxt(test, delimiter="\t", dtype=np.int64, unpack=True)
+    table = csv.read_csv(predicted)
+    told = [table[name].to_numpy() for name in ("user_id", "movie_id", "stars")]
+    here, there = np.lexsort((film, user)), np.lexsort((told[1], told[0]))
+    if not np.array_equal(np.stack((user, film))[:, here], np.stack(told[:2])[:, there]):
+        raise ValueError(f"{predicted} is not of the pairs of {test}")
+    return float(np.sqrt(np.mean((told[2][there] - stars[here]) ** 2)))
+
+
+if __name__ == "__main__":
+    main()
