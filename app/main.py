@@ -89,7 +89,7 @@ def create_app(settings: Settings, database_url: str) -> Starlette:
     routes: list[BaseRoute] = [Route("/healthz", healthz), Route("/readyz", readyz)]
     if settings.graphiql:
         endpoint = graphiql.PageOr(endpoint)
-        routes.append(graphiql.files())
+        routes += graphiql.routes()
     graphql = (Route("/graphql", endpoint), WebSocketRoute("/graphql", endpoint))
     app = Starlette(routes=[*graphql, *routes], lifespan=lifespan, middleware=browsers.middleware(settings))
     app.state.stopping = stopping

@@ -10,7 +10,11 @@ from app.tables import FavoriteGenre, Genre, User
 
 
 class UnknownGenre(Exception):
-    """An expected outcome; its message is for the caller."""
+    """The catalogue does not have the genre."""
+
+    def __init__(self, genre_id: int) -> None:
+        super().__init__(genre_id)
+        self.genre_id = genre_id
 
 
 async def favorite_genre_names(session: AsyncSession, user_id: int) -> tuple[str, ...]:
@@ -33,7 +37,7 @@ async def set_favorite_genres(sessions: Sessions, user_id: int, genre_ids: Seque
         await session.execute(select(User.id).where(User.id == user_id).with_for_update(key_share=True))
         known = set((await session.scalars(select(Genre.id).where(Genre.id.in_(wanted)))).all())
         if missing := [genre_id for genre_id in wanted if genre_id not in known]:
-            raise UnknownGenre(f"There is no genre number {missing[0]}.")
+            raise UnknownGenre(missing[0])
         await session.execute(delete(FavoriteGenre).where(FavoriteGenre.user_id == user_id))
         if wanted:
             rows = [

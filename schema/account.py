@@ -228,5 +228,6 @@ class AccountMutation:
         try:
             await members.set_favorite_genres(info.context.sessions, viewer.id, genre_ids)
         except members.UnknownGenre as error:
-            return GenreNotFound(message=str(error))
+            given = input.genre_ids[genre_ids.index(error.genre_id)]
+            return GenreNotFound(message=f"There is no genre {given}.")
         return SetFavoriteGenresPayload(viewer=User.of(viewer))

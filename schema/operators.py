@@ -149,6 +149,7 @@ class OperatorMutation:
         return SetRolePayload(username=username, role=input.role)
 
     @strawberry.mutation(
+        directives=[Cost(weight=500)],
         description="Delete a member with their ratings and all else: films' figures are right at once, and "
         "the next model has forgotten them.",
         extensions=requires(accounts.Role.ADMIN),

@@ -7,8 +7,8 @@ from string import Template
 
 from starlette.datastructures import Headers, QueryParams
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, JSONResponse
-from starlette.routing import Mount, Route
+from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse
+from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -40,16 +40,14 @@ class PageOr:
         await HTMLResponse(self.html.substitute(nonce=nonce), headers=headers)(scope, receive, send)
 
 
-def files() -> Mount:
-    """The page's own files, its examples, and the vendored ones, all below `/graphiql`."""
-    return Mount(
-        "/graphiql",
-        routes=[
-            Route("/examples.json", _examples),
-            Mount("/vendor", StaticFiles(directory=FOLDER / "vendor", check_dir=False)),
-            Mount("/", StaticFiles(directory=FOLDER / "page")),
-        ],
-    )
+def routes() -> list[BaseRoute]:
+    """The page's own files, its examples, and the vendored ones, all below `/graphiql`; and the way to it."""
+    files = [
+        Route("/examples.json", _examples),
+        Mount("/vendor", StaticFiles(directory=FOLDER / "vendor", check_dir=False)),
+        Mount("/", StaticFiles(directory=FOLDER / "page")),
+    ]
+    return [Mount("/graphiql", routes=files), Route("/", _to_page)]
 
 
 def _asks_for_page(scope: Scope) -> bool:
@@ -85,6 +83,10 @@ def _page() -> tuple[Template, Template]:
         "frame-ancestors": "'none'",
     }
     return Template(html), Template("; ".join(f"{name} {value}" for name, value in policy.items()))
+
+
+def _to_page(_: Request) -> RedirectResponse:
+    return RedirectResponse("/graphql")
 
 
 def _examples(_: Request) -> JSONResponse:

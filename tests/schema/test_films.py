@@ -23,6 +23,8 @@ ALIEN_LIKE = {
     "cast": ["Sigourney Weaver", "Someone Entirely New"],
     "imdbId": "tt99999999",
 }
+DELETE = """mutation ($id: ID!) {
+    deleteMovie(input: { movieId: $id }) { ... on DeleteMoviePayload { deletedRatingCount } } }"""
 UPDATE = """
 mutation ($input: UpdateMovieInput!) { updateMovie(input: $input) {
     __typename ... on UpdateMoviePayload { movie { id title year overview genres { name movieCount } } }
@@ -178,7 +180,8 @@ def test_a_change_changes_what_is_given_and_nothing_else(ask: Ask, curator: Memb
     cleared = ask(UPDATE, curator.token, input={"movieId": film["id"], "title": None})
     assert outcome(cleared, "updateMovie")["message"] == "title: a film needs one."
     assert code(ask(UPDATE, curator.token, input={"movieId": "no id", "title": "x"})) == "BAD_USER_INPUT"
-    outcome(ask("DeleteMovie", curator.token, id=film["id"]), "deleteMovie")
+    outcome(ask("RateMovie", curator.token, movie=film["id"], stars=3), "rateMovie")
+    assert outcome(ask(DELETE, curator.token, id=film["id"]), "deleteMovie") == {"deletedRatingCount": 1}
 
 
 @pytest.mark.parametrize(

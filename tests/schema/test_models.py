@@ -248,10 +248,13 @@ def test_former_models_can_be_activated_again_while_they_are_kept(
     assert code(ask(PAGES, operator.token, first=2, after="bm8=")) == "BAD_USER_INPUT"
 
 
-def test_what_is_no_training(ask: Ask, operator: Member) -> None:
-    query = "subscription ($id: ID!) { trainingProgress(jobId: $id) { stage } }"
-    for job in ("no id", "VHJhaW5pbmdKb2I6OTk5OTk5", "TW92aWU6MQ=="):
-        assert code(ask(query, operator.token, id=job)) == "BAD_USER_INPUT", job
+def test_what_is_no_training(ask: Ask, server: str, operator: Member, operations: dict[str, str]) -> None:
+    with open_socket(f"{server}/graphql", {"Authorization": f"Bearer {operator.token}"}) as socket:
+        query = operations["TrainingProgress"]
+        socket.send("subscribe", "1", {"query": query, "variables": {"job": "VHJhaW5pbmdKb2I6OTk5OTk5"}})
+        (error,) = socket.receive()["payload"]["errors"]
+        assert error["message"] == "trainingProgress.jobId is not the id of a training that was asked for."
+        assert error["extensions"] == {"code": "BAD_USER_INPUT"}
     train_model = "trainModel(input: { note: $note }) { __typename ... on Error { message } }"
     refused = ask(f"mutation ($note: String!) {{ {train_model} }}", operator.token, note="x" * 201)
     assert outcome(refused, "trainModel")["message"] == "note must have at most 200 characters."
