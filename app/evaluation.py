@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Mapping, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from recommender.protocols import Protocol
 RANKING_FIGURES = ("precision", "recall", "ndcg", "mrr", "map", "coverage", "diversity", "novelty", "gini")
 WITH_INTERVAL = ("recall", "ndcg")
 SHOWN_AT = 10
+PLOTS = (".svg", ".png", ".pdf")
 WIDTH = 180  # of tables that go to a file
 STARS_FIGURES = {
     "known_share": "known",
@@ -108,11 +110,18 @@ def print_tables(protocol: Protocol, outcomes: list[Outcome]) -> None:
     console.print(_table_of_stars(outcomes))
 
 
-def draw(protocol: Protocol, data: str, outcomes: list[Outcome], file: Path) -> None:
-    """NDCG@10, or RMSE where there are no lists, with 95 % intervals; the file's name tells the format.
+def check_outputs(json: Path | None, plot: Path | None) -> None:
+    """Before the work that is to be written there. Raises ValueError for a plot that cannot be drawn."""
+    if plot is not None and find_spec("matplotlib") is None:
+        raise ValueError("--plot needs the extra `plot`: pip install marquee[plot]")
+    if plot is not None and plot.suffix.lower() not in PLOTS:
+        raise ValueError(f"{plot} must end in {', '.join(PLOTS[:-1])} or {PLOTS[-1]}")
+    for file in filter(None, (json, plot)):
+        file.parent.mkdir(parents=True, exist_ok=True)
 
-    Needs matplotlib (extra `plot`). Raises ValueError for a format that is not known.
-    """
+
+def draw(protocol: Protocol, data: str, outcomes: list[Outcome], file: Path) -> None:
+    """NDCG@10, or RMSE where there are no lists, with 95 % intervals; the file's name tells the format."""
     from matplotlib.figure import Figure  # noqa: PLC0415 - optional
 
     lists = bool(outcomes[0].evaluation.ranking)

@@ -3,7 +3,6 @@
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 from zipfile import BadZipFile
@@ -247,11 +246,11 @@ def evaluate(
     from recommender.config import Config  # noqa: PLC0415
     from recommender.protocols import Protocol  # noqa: PLC0415
 
-    if plot is not None and find_spec("matplotlib") is None:
-        raise SourceError("--plot needs the extra `plot`: pip install marquee[plot]")
     config = offline.read_settings(settings) if settings else Config()
     chosen = Protocol(protocol)
+    file = None if json in (None, "-") else Path(str(json))
     try:
+        evaluation.check_outputs(file, plot)
         outcomes = evaluation.evaluate(
             chosen,
             *ratings,
@@ -262,18 +261,17 @@ def evaluate(
             seed=SEED,
             progress=progress,
         )
-        if json is not None:
-            told = orjson.dumps(evaluation.as_dict(chosen, name, outcomes), option=orjson.OPT_INDENT_2)
-            if json == "-":
-                typer.echo(told.decode())
-            else:
-                Path(json).write_bytes(told)
-        if json != "-":
-            evaluation.print_tables(chosen, outcomes)
-        if plot is not None:
-            evaluation.draw(chosen, name, outcomes, plot)
     except ValueError as error:
         raise SourceError(str(error)) from None
+    told = orjson.dumps(evaluation.as_dict(chosen, name, outcomes), option=orjson.OPT_INDENT_2)
+    if file is not None:
+        file.write_bytes(told)
+    if plot is not None:
+        evaluation.draw(chosen, name, outcomes, plot)
+    if json == "-":
+        typer.echo(told.decode())
+    else:
+        evaluation.print_tables(chosen, outcomes)
 
 
 @contextmanager

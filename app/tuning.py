@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from sqlalchemy.exc import DatabaseError
 from threadpoolctl import threadpool_limits
 
 from app.terminal import Progress
@@ -43,7 +44,8 @@ def tune(
 
     What is maximised is the mean over the data sets of NDCG@10 on validation, over that of the defaults,
     which are the first trial. `storage` keeps every trial: the same call goes on where it was stopped.
-    Raises TuningError where Optuna is missing, `storage` is of other data, or there are too few ratings.
+    Raises TuningError where Optuna is missing, `storage` is of other data or no file of trials, or there are
+    too few ratings.
     """
     study = _study(storage, seed)
     told = {DATA: _fingerprint(data), "protocol": protocol.value, "seed": seed}
@@ -102,9 +104,12 @@ def _study(storage: Path, seed: int) -> "optuna.Study":
         raise TuningError("tuning needs the extra `tune`: pip install marquee[tune]") from None
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     storage.parent.mkdir(parents=True, exist_ok=True)
-    study = optuna.create_study(
-        storage=f"sqlite:///{storage}", study_name=STUDY, direction="maximize", load_if_exists=True
-    )
+    try:
+        study = optuna.create_study(
+            storage=f"sqlite:///{storage}", study_name=STUDY, direction="maximize", load_if_exists=True
+        )
+    except DatabaseError as error:
+        raise TuningError(f"trials cannot be kept in {storage}: {error.orig}") from None
     # A search that is taken up must not draw again what it has drawn.
     n_drawn = len(study.get_trials(deepcopy=False))
     study.sampler = optuna.samplers.TPESampler(seed=seed + n_drawn, multivariate=True)

@@ -74,8 +74,11 @@ def pure_svd(train: Interactions, *, factors: int) -> Scores:
     RecSys 2010, section 3.2: r_u Q Q^T.
     """
     ones = likes(train).astype(np.float64)
+    k = min(factors, min(ones.shape) - 1)
+    if k < 1 or not ones.nnz:  # nothing to decompose
+        return lambda _history: np.zeros(train.n_items, np.float32)
     with threadpool_limits(limits=1, user_api="blas"):
-        _, _, rows = svds(ones, k=min(factors, min(ones.shape) - 1), v0=np.ones(min(ones.shape)))
+        _, _, rows = svds(ones, k=k, v0=np.ones(min(ones.shape)))
     films = np.ascontiguousarray(rows.T, np.float32)  # (n_items, factors)
     return lambda history: films @ films[liked(history)].sum(axis=0)
 

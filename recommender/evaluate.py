@@ -52,10 +52,13 @@ def evaluate(
     vectors: float32 (n_items, width), rows of length 1, for the diversity of lists. allowed: bool (n_items,),
     the films that lists are made of, where the protocol asks for some only; the scorers see to it themselves.
     max_users: a random sample of this many users where there are more.
-    Raises ValueError when a scorer names a film twice or one of the history.
+    Raises ValueError when nobody has a liked film to foretell, and when a scorer names a film twice or one of
+    the history.
     """
     seed = int(rng.integers(2**63))
     user_idx = judging.users_with(split.held_out, RELEVANT_STARS, max_users, rng)
+    if scorers and not len(user_idx):
+        raise ValueError(f"nobody has a film of {RELEVANT_STARS:g} stars or more to foretell")
     baselines = {
         "popularity": popularity_scorer(split.train, allowed),
         "random": random_scorer(split.train.n_items, rng, allowed),

@@ -54,8 +54,9 @@ def trials(protocol: Protocol, interactions: Interactions, rng: np.random.Genera
 
     Raises ValueError where there are too few ratings for the protocol.
     """
-    if interactions.n_users < 2:  # noqa: PLR2004 - one to learn from, one to test
-        raise ValueError("an evaluation needs the ratings of at least two users")
+    n_rated = len(np.unique(interactions.user_items.indices))
+    if min(interactions.n_users, n_rated) < 2:  # noqa: PLR2004 - one to learn from, one to test
+        raise ValueError("an evaluation needs the ratings of at least two users, and of two films")
     match protocol:
         case Protocol.STRONG:
             yield Trial("", _strong(interactions, rng))

@@ -92,5 +92,25 @@ def test_what_cannot_be_measured_is_said_in_a_line(data: Path, tmp_path: Path) -
     assert "timestamps" in result.output
     result = evaluate(data, "--protocol", "rating", "--plot", tmp_path / "plot.xyz")
     assert result.exit_code == 1
-    assert "xyz" in result.output
+    assert "plot.xyz must end in " in result.output
     assert evaluate(data, "--protocol", "best").exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("rows", "protocol", "message"),
+    [
+        ("1,1,4 1,2,3 1,3,5", "strong", "at least two users, and of two films"),
+        ("1,1,4 2,1,3 3,1,5", "rating", "at least two users, and of two films"),
+        ("1,1,4 1,2,3 2,2,4 2,3,2.5 3,1,4 3,2,4", "new-user", "nobody has a film of 4 stars"),
+        ("1,1,2 1,2,2 2,2,2 2,1,2 3,1,2 3,2,2", "temporal", "nobody has a film of 4 stars"),
+    ],
+)
+def test_too_few_ratings_for_a_protocol_are_said_to_be(
+    data: Path, tmp_path: Path, rows: str, protocol: str, message: str
+) -> None:
+    ratings = tmp_path / "r.csv"
+    ratings.write_text("user_id,movie_id,rating\n" + rows.replace(" ", "\n"))
+    arguments = ["--data", ratings, "--settings", data / "settings.json", "--protocol", protocol]
+    result = CliRunner().invoke(app, ["evaluate", *map(str, arguments)])
+    assert (result.exit_code, "Traceback" in result.output) == (1, False)
+    assert message in result.output

@@ -66,6 +66,13 @@ def test_a_search_is_not_taken_up_on_other_data(data: Path, tmp_path: Path) -> N
     assert tune(data, out, "--trials", 2, "--protocol", "strong").exit_code == 1
 
 
+def test_a_file_of_something_else_is_no_place_for_trials(data: Path, tmp_path: Path) -> None:
+    for place in (data, tmp_path):
+        refused = tune(data, tmp_path / "s.toml", "--trials", 1, "--storage", place)
+        assert refused.exit_code == 1
+        assert f"trials cannot be kept in {place}: " in refused.output
+
+
 def test_a_budget_of_minutes_ends_it(data: Path, tmp_path: Path) -> None:
     told = json.loads(tune(data, tmp_path / "s.toml", "--minutes", 0.0001).stdout)
     assert told["trials"] <= 2
