@@ -1,6 +1,5 @@
 """Keys with which services ask."""
 
-import enum
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Annotated, Self
@@ -10,24 +9,28 @@ from strawberry import relay
 
 from app import api_keys
 from app.accounts import Role
-from app.api_keys import KeyRecord
+from app.api_keys import KeyRecord, Scope
 from schema.access import may, requires
 from schema.context import Info
 from schema.cost import Cost
+from schema.enum import enum_of
 from schema.errors import Error
 from schema.node import local_id, whole_number
-from schema.pagination import encode_cursor, id_of, info_of, window
+from schema.pagination import After, First, encode_cursor, id_of, info_of, window
 
 API_KEYS = "apiKeys"
 
 
-@strawberry.enum(description="What a service may do with its key.")
-class ApiScope(enum.Enum):
-    READ = strawberry.enum_value("READ", description="Look up what operators may look up.")
-    WRITE = strawberry.enum_value("WRITE", description="Add, change and delete films, as a curator may.")
-    ADMIN = strawberry.enum_value(
-        "ADMIN", description="Operate the service, but for giving out roles and keys."
-    )
+enum_of(
+    Scope,
+    "ApiScope",
+    "What a service may do with its key.",
+    {
+        Scope.READ: "Look up what operators may look up.",
+        Scope.WRITE: "Add, change and delete films, as a curator may.",
+        Scope.ADMIN: "Operate the service, but for giving out roles and keys.",
+    },
+)
 
 
 @strawberry.type(description="A key with which a service asks: `Authorization: Bearer mq_...`.")
@@ -35,7 +38,7 @@ class ApiKey(relay.Node):
     id: relay.NodeID[int]
     name: str = strawberry.field(description="What it is for.")
     beginning: str = strawberry.field(description="How it begins; no more of it is kept.")
-    scopes: list[ApiScope] = strawberry.field(description="What it is good for.")
+    scopes: list[Scope] = strawberry.field(description="What it is good for.")
     created_at: datetime = strawberry.field(description="When it was made.")
     expires_at: datetime | None = strawberry.field(description="When it stops working by itself.")
     revoked_at: datetime | None = strawberry.field(description="When it was revoked.")
@@ -47,7 +50,7 @@ class ApiKey(relay.Node):
             id=record.id,
             name=record.name,
             beginning=record.beginning,
-            scopes=[ApiScope[scope.name] for scope in record.scopes],
+            scopes=list(record.scopes),
             created_at=record.created_at,
             expires_at=record.expires_at,
             revoked_at=record.revoked_at,
@@ -81,7 +84,7 @@ class ApiKeyConnection:
 @strawberry.input(description="The key to make.")
 class CreateApiKeyInput:
     name: str = strawberry.field(description="What it is for, in 1 to 100 characters.")
-    scopes: list[ApiScope] = strawberry.field(description="What it is good for: at least one.")
+    scopes: list[Scope] = strawberry.field(description="What it is good for: at least one.")
     expires_at: datetime | None = strawberry.field(
         default=None, description="When it stops working; without a zone, in UTC. By default never."
     )
@@ -133,10 +136,8 @@ class ApiKeyQuery:
     async def api_keys(
         self,
         info: Info,
-        first: Annotated[int, strawberry.argument(description="How many, 1 to 100.")],
-        after: Annotated[
-            str | None, strawberry.argument(description="The cursor to continue behind.")
-        ] = None,
+        first: First,
+        after: After = None,
     ) -> ApiKeyConnection:
         asked = window(API_KEYS, first, after)
         found = await api_keys.keys(info.context.sessions, asked.count + 1, id_of(asked))
@@ -163,10 +164,9 @@ class ApiKeyMutation:
         expires_at = input.expires_at
         if expires_at is not None and expires_at.tzinfo is None:
             expires_at = expires_at.replace(tzinfo=UTC)
-        scopes = {api_keys.Scope[scope.name] for scope in input.scopes}
         try:
             key, record = await api_keys.create(
-                info.context.sessions, viewer.id, input.name, scopes, expires_at
+                info.context.sessions, viewer.id, input.name, set(input.scopes), expires_at
             )
         except api_keys.InvalidApiKey as error:
             return InvalidApiKey(message=str(error))

@@ -19,12 +19,23 @@ from schema.errors import BadArgument
 from schema.filter import MovieFilterInput, MovieOrderInput, wanted
 from schema.movie import Genre, Movie, movie_of
 from schema.node import InvalidKey, local_id, split_id, strange_id
-from schema.pagination import MAX_PAGE, Window, encode_cursor, page_info, row_id, window
+from schema.pagination import (
+    MAX_PAGE,
+    After,
+    Before,
+    First,
+    FirstOrNone,
+    Last,
+    Window,
+    encode_cursor,
+    page_info,
+    row_id,
+    window,
+)
 
 MOVIES, SEARCH = "movies", "search"
 MAX_QUERY = 200  # characters
 
-First = Annotated[int | None, strawberry.argument(description="How many films, 1 to 100.")]
 Filter = Annotated[MovieFilterInput | None, strawberry.argument(description="Only films of this kind.")]
 
 
@@ -71,14 +82,10 @@ class CatalogQuery:
     def movies(
         self,
         info: Info,
-        first: Annotated[int | None, strawberry.argument(description="How many films, 1 to 100.")] = None,
-        after: Annotated[
-            str | None, strawberry.argument(description="The cursor to continue behind.")
-        ] = None,
-        last: Annotated[
-            int | None, strawberry.argument(description="How many from the end, 1 to 100.")
-        ] = None,
-        before: Annotated[str | None, strawberry.argument(description="The cursor to end before.")] = None,
+        first: FirstOrNone = None,
+        after: After = None,
+        last: Last = None,
+        before: Before = None,
         filter: Filter = None,  # noqa: A002 - the contract's name
         order_by: Annotated[
             MovieOrderInput | None, strawberry.argument(description="The order; its cursors go with it.")
@@ -116,10 +123,8 @@ class CatalogQuery:
         self,
         info: Info,
         query: Annotated[str, strawberry.argument(description="What is looked for, up to 200 characters.")],
-        first: Annotated[int, strawberry.argument(description="How many films, 1 to 100.")],
-        after: Annotated[
-            str | None, strawberry.argument(description="The cursor to continue behind.")
-        ] = None,
+        first: First,
+        after: After = None,
         filter: Filter = None,  # noqa: A002 - the contract's name
     ) -> SearchConnection:
         asked = window(SEARCH, first, after)

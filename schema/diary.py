@@ -50,13 +50,12 @@ class HistoryConnection:
 
     @classmethod
     async def of(cls, info: Info, user_id: int, asked: Window, kinds: Sequence[FeedbackKind] | None) -> Self:
-        wanted = None if kinds is None else [Kind(kind.name) for kind in kinds]
         key = place_of(asked, row_id)
-        found = await diary.events(info.context.sessions, user_id, asked.count + 1, key, wanted)
+        found = await diary.events(info.context.sessions, user_id, asked.count + 1, key, kinds)
         edges = [await history_edge(info, entry) for entry in found[: asked.count]]
         return cls(
             user_id=user_id,
-            kinds=wanted,
+            kinds=kinds,
             edges=edges,
             page_info=info_of(asked, edges, more=len(found) > asked.count),
         )
@@ -92,7 +91,7 @@ async def history_edge(info: Info, entry: Entry) -> HistoryEdge:
     return HistoryEdge(
         cursor=encode_cursor(HISTORY, (moment(entry.occurred_at), entry.id)),
         node=FeedbackEvent(
-            kind=FeedbackKind[entry.kind.name],
+            kind=entry.kind,
             occurred_at=entry.occurred_at,
             watched_fraction=None if entry.watched_fraction is None else round(entry.watched_fraction, 4),
             movie=await known_movie(info, entry.movie_id),

@@ -1,6 +1,5 @@
 """What viewers do with films, sent as events."""
 
-import enum
 from datetime import UTC, datetime
 from typing import Annotated
 from uuid import UUID
@@ -13,21 +12,25 @@ from app.feedback import Event, Kind
 from schema.access import requires
 from schema.context import Info
 from schema.cost import Cost
+from schema.enum import enum_of
 from schema.errors import Error
 from schema.node import local_id
 
-
-@strawberry.enum(description="What a viewer did with a film.")
-class FeedbackKind(enum.Enum):
-    IMPRESSION = strawberry.enum_value("IMPRESSION", description="The film was shown.")
-    CLICK = strawberry.enum_value("CLICK", description="The viewer opened the film.")
-    WATCH = strawberry.enum_value("WATCH", description="The viewer watched it, as far as `watchedFraction`.")
-    LIKE = strawberry.enum_value("LIKE", description="The viewer likes it.")
-    DISLIKE = strawberry.enum_value("DISLIKE", description="The viewer dislikes it.")
-    NOT_INTERESTED = strawberry.enum_value(
-        "NOT_INTERESTED", description="The viewer turned it down: it is not recommended again."
-    )
-    WATCHLIST = strawberry.enum_value("WATCHLIST", description="The viewer put it on the watchlist.")
+FeedbackKind = Kind  # others take it from here, where it is given its descriptions
+enum_of(
+    FeedbackKind,
+    "FeedbackKind",
+    "What a viewer did with a film.",
+    {
+        Kind.IMPRESSION: "The film was shown.",
+        Kind.CLICK: "The viewer opened the film.",
+        Kind.WATCH: "The viewer watched it, as far as `watchedFraction`.",
+        Kind.LIKE: "The viewer likes it.",
+        Kind.DISLIKE: "The viewer dislikes it.",
+        Kind.NOT_INTERESTED: "The viewer turned it down: it is not recommended again.",
+        Kind.WATCHLIST: "The viewer put it on the watchlist.",
+    },
+)
 
 
 @strawberry.input(description="Something that the viewer did with a film.")
@@ -103,7 +106,7 @@ def event_of(index: int, given: FeedbackInput) -> Event:
         occurred_at = occurred_at.replace(tzinfo=UTC)
     return Event(
         movie_id=local_id(given.movie_id, "Movie", f"input.events[{index}].movieId"),
-        kind=Kind[given.kind.name],
+        kind=given.kind,
         request_id=request_id_of(index, given.request_id),
         position=given.position,
         watched_fraction=given.watched_fraction,

@@ -8,20 +8,24 @@ import strawberry
 from app.catalog import Order, OrderField
 from app.snapshot import MovieFilter, Snapshot
 from app.words import folded
+from schema.enum import enum_of
 from schema.errors import BadArgument
 
 MAX_VALUES = 50  # in one list of a filter
 MAX_STARS = 5
 
 
-@strawberry.enum(description="What films are ordered by. Those that lack it come last.")
-class MovieOrderField(enum.Enum):
-    POPULARITY = strawberry.enum_value("POPULARITY", description="How many members have rated it.")
-    AVERAGE_RATING = strawberry.enum_value("AVERAGE_RATING", description="The mean of members' stars.")
-    RELEASE_DATE = strawberry.enum_value(
-        "RELEASE_DATE", description="Day of the first release; the year's first day where only it is known."
-    )
-    TITLE = strawberry.enum_value("TITLE", description="The title, whatever its case and accents.")
+enum_of(
+    OrderField,
+    "MovieOrderField",
+    "What films are ordered by. Those that lack it come last.",
+    {
+        OrderField.POPULARITY: "How many members have rated it.",
+        OrderField.AVERAGE_RATING: "The mean of members' stars.",
+        OrderField.RELEASE_DATE: "Day of the first release; the year's first day where only it is known.",
+        OrderField.TITLE: "The title, whatever its case and accents.",
+    },
+)
 
 
 @strawberry.enum(description="Which end comes first.")
@@ -34,16 +38,15 @@ class OrderDirection(enum.Enum):
     name="MovieOrder", description="An order of films; equal ones are ordered by age in the catalogue."
 )
 class MovieOrderInput:
-    field: MovieOrderField = strawberry.field(description="What they are ordered by.")
+    field: OrderField = strawberry.field(description="What they are ordered by.")
     direction: OrderDirection | None = strawberry.field(
         default=None, description="By default titles ascend and all else descends."
     )
 
     def order(self) -> Order:
-        field = OrderField(self.field.name)
         if self.direction is None:
-            return Order(field, descending=field is not OrderField.TITLE)
-        return Order(field, descending=self.direction is OrderDirection.DESC)
+            return Order(self.field, descending=self.field is not OrderField.TITLE)
+        return Order(self.field, descending=self.direction is OrderDirection.DESC)
 
 
 @strawberry.input(

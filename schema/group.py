@@ -16,7 +16,7 @@ from schema.errors import BadArgument
 from schema.filter import MovieFilterInput, wanted
 from schema.list_page import ListPage
 from schema.movie import Movie
-from schema.pagination import page_info, page_size
+from schema.pagination import After, First, page_info, page_size
 from schema.recommendation import film
 
 FIELD = "groupRecommendations"
@@ -70,10 +70,8 @@ class GroupQuery:
                 description=f"1 to {MAX_MEMBERS} members who let others find them, and the viewer."
             ),
         ],
-        first: Annotated[int, strawberry.argument(description="How many films, 1 to 100.")],
-        after: Annotated[
-            str | None, strawberry.argument(description="The cursor to continue behind.")
-        ] = None,
+        first: First,
+        after: After = None,
         filter: Annotated[  # noqa: A002 - as in `recommendations`
             MovieFilterInput | None, strawberry.argument(description="Only films of this kind.")
         ] = None,

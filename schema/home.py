@@ -21,6 +21,7 @@ from schema.list_page import require_model
 from schema.movie import Genre, Movie
 from schema.node import InvalidKey
 from schema.pagination import (
+    First,
     decode_cursor,
     encode_cursor,
     moment,
@@ -171,7 +172,7 @@ class Shelf(relay.Node):
     def movies(
         self,
         info: Info,
-        first: Annotated[int, strawberry.argument(description="How many films, 1 to 100.")],
+        first: First,
         after: Annotated[
             str | None,
             strawberry.argument(

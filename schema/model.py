@@ -16,7 +16,17 @@ from schema.access import may, requires
 from schema.context import Info
 from schema.cost import Cost, ListSize
 from schema.errors import Error
-from schema.pagination import encode_cursor, info_of, moment, place_of, window
+from schema.pagination import (
+    After,
+    Before,
+    FirstOrNone,
+    Last,
+    encode_cursor,
+    info_of,
+    moment,
+    place_of,
+    window,
+)
 
 MODELS = "models"
 
@@ -145,14 +155,10 @@ class ModelQuery:
     async def models(
         self,
         info: Info,
-        first: Annotated[int | None, strawberry.argument(description="How many, 1 to 100.")] = None,
-        after: Annotated[
-            str | None, strawberry.argument(description="The cursor to continue behind.")
-        ] = None,
-        last: Annotated[
-            int | None, strawberry.argument(description="How many from the end, 1 to 100.")
-        ] = None,
-        before: Annotated[str | None, strawberry.argument(description="The cursor to end before.")] = None,
+        first: FirstOrNone = None,
+        after: After = None,
+        last: Last = None,
+        before: Before = None,
     ) -> ModelConnection:
         asked = window(MODELS, first, after, last, before)
         found = await model_versions.newest(

@@ -13,7 +13,7 @@ from app.snapshot import Snapshot
 from schema.context import Context, Info
 from schema.cost import Cost, ListSize
 from schema.node import whole_number
-from schema.pagination import decode_cursor, encode_cursor, page_info, page_size, strange_cursor
+from schema.pagination import After, First, decode_cursor, encode_cursor, page_info, page_size, strange_cursor
 
 if TYPE_CHECKING:
     from schema.rating import Rating
@@ -157,9 +157,7 @@ class Movie(relay.Node):
         return [await movie_of(info.context, whole_number(key)) for key in node_ids]
 
     @strawberry.field(description="Who plays in it, leading parts first.")
-    def cast(
-        self, first: Annotated[int, strawberry.argument(description="How many, 1 to 100.")] = 10
-    ) -> list[CastMember]:
+    def cast(self, first: First = 10) -> list[CastMember]:
         shown = self.players[: page_size("first", first)]
         return [CastMember(person=Person.of(row), character=character) for row, character in shown]
 
@@ -189,10 +187,8 @@ class Movie(relay.Node):
     async def similar(
         self,
         info: Info,
-        first: Annotated[int, strawberry.argument(description="How many films, 1 to 100.")],
-        after: Annotated[
-            str | None, strawberry.argument(description="The cursor to continue behind.")
-        ] = None,
+        first: First,
+        after: After = None,
     ) -> SimilarMovieConnection:
         count, start = page_size("first", first), rank_of(after)
         end = min(start + count, MOST_SIMILAR)

@@ -14,7 +14,7 @@ from schema.cost import Cost
 from schema.errors import BadArgument
 from schema.list_page import require_model
 from schema.node import local_id
-from schema.pagination import decode_cursor, encode_cursor, page_info, page_size, strange_cursor
+from schema.pagination import After, First, decode_cursor, encode_cursor, page_info, page_size, strange_cursor
 from schema.recommendation import film
 
 FIELD = "onboarding"
@@ -38,10 +38,8 @@ class OnboardingQuery:
     async def onboarding(
         self,
         info: Info,
-        first: Annotated[int, strawberry.argument(description="How many films, 1 to 100.")],
-        after: Annotated[
-            str | None, strawberry.argument(description="The cursor to continue behind.")
-        ] = None,
+        first: First,
+        after: After = None,
         genres: Annotated[
             list[strawberry.ID] | None,
             strawberry.argument(description="Only films of any of these; by default of all genres."),

@@ -1,6 +1,5 @@
 """Who operates the service, and what operators did."""
 
-import enum
 from datetime import datetime
 from typing import Annotated, Self
 
@@ -8,21 +7,28 @@ import strawberry
 from strawberry import relay
 from strawberry.scalars import JSON
 
-from app import accounts, audit, operators
+from app import audit, operators
+from app.accounts import Role
 from schema.access import requires
 from schema.context import Info
 from schema.cost import Cost
+from schema.enum import enum_of
 from schema.errors import Error
-from schema.pagination import encode_cursor, id_of, info_of, window
+from schema.pagination import After, First, encode_cursor, id_of, info_of, window
 
 AUDIT_LOG = "auditLog"
 
 
-@strawberry.enum(description="What a member may do. Each role may do all that those before it may.")
-class Role(enum.Enum):
-    USER = strawberry.enum_value("USER", description="What concerns themselves.")
-    CURATOR = strawberry.enum_value("CURATOR", description="Add, change and delete films.")
-    ADMIN = strawberry.enum_value("ADMIN", description="Operate the service.")
+enum_of(
+    Role,
+    "Role",
+    "What a member may do. Each role may do all that those before it may.",
+    {
+        Role.USER: "What concerns themselves.",
+        Role.CURATOR: "Add, change and delete films.",
+        Role.ADMIN: "Operate the service.",
+    },
+)
 
 
 @strawberry.type(description="Something that an operator did.")
@@ -108,15 +114,13 @@ class OperatorQuery:
     @strawberry.field(
         directives=[Cost(weight=20)],
         description="What operators did: each mutation that needs a role, with its outcome.",
-        extensions=requires(accounts.Role.ADMIN),
+        extensions=requires(Role.ADMIN),
     )
     async def audit_log(
         self,
         info: Info,
-        first: Annotated[int, strawberry.argument(description="How many, 1 to 100.")],
-        after: Annotated[
-            str | None, strawberry.argument(description="The cursor to continue behind.")
-        ] = None,
+        first: First,
+        after: After = None,
     ) -> AuditEntryConnection:
         asked = window(AUDIT_LOG, first, after)
         found = await audit.entries(info.context.sessions, asked.count + 1, id_of(asked))
@@ -134,16 +138,15 @@ class OperatorMutation:
     @strawberry.mutation(
         directives=[Cost(weight=50)],
         description="Give a member a role, or take it back.",
-        extensions=requires(accounts.Role.ADMIN, members_only=True),
+        extensions=requires(Role.ADMIN, members_only=True),
     )
     async def set_role(
         self,
         info: Info,
         input: Annotated[SetRoleInput, strawberry.argument(description="The role.")],  # noqa: A002
     ) -> SetRoleResult:
-        role = accounts.Role[input.role.name]
         try:
-            username = await operators.set_role(info.context.sessions, input.username, role)
+            username = await operators.set_role(info.context.sessions, input.username, input.role)
         except operators.UnknownMember as error:
             return MemberNotFound(message=str(error))
         return SetRolePayload(username=username, role=input.role)
@@ -152,7 +155,7 @@ class OperatorMutation:
         directives=[Cost(weight=500)],
         description="Delete a member with their ratings and all else: films' figures are right at once, and "
         "the next model has forgotten them.",
-        extensions=requires(accounts.Role.ADMIN),
+        extensions=requires(Role.ADMIN),
     )
     async def delete_user(
         self,

@@ -13,14 +13,11 @@ from schema.cost import Cost
 from schema.diary import HISTORY, WATCHLIST, HistoryConnection, WatchlistConnection
 from schema.errors import CallerError, ErrorCode
 from schema.feedback import FeedbackKind
-from schema.pagination import page_size, window
+from schema.pagination import After, First, page_size, window
 from schema.taste import Taste
 
 if TYPE_CHECKING:
     from schema.user import User
-
-First = Annotated[int, strawberry.argument(description="How many, 1 to 100.")]
-After = Annotated[str | None, strawberry.argument(description="The cursor to continue behind.")]
 
 
 @strawberry.type(description="A member of like taste.")

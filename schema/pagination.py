@@ -5,9 +5,10 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any, Protocol, TypeVar
+from typing import Annotated, Any, Protocol, TypeVar
 
 import orjson
+import strawberry
 from strawberry import relay
 
 from schema.errors import BadArgument
@@ -17,6 +18,13 @@ MAX_PAGE = 100
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
 Key = TypeVar("Key")
+
+
+First = Annotated[int, strawberry.argument(description="How many, 1 to 100.")]
+FirstOrNone = Annotated[int | None, strawberry.argument(description="How many, 1 to 100.")]
+After = Annotated[str | None, strawberry.argument(description="The cursor to continue behind.")]
+Last = Annotated[int | None, strawberry.argument(description="How many from the end, 1 to 100.")]
+Before = Annotated[str | None, strawberry.argument(description="The cursor to end before.")]
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from schema.filter import MovieFilterInput, wanted
 from schema.list_page import ListPage
 from schema.movie import Movie
 from schema.node import local_id
-from schema.pagination import page_info, page_size
+from schema.pagination import After, First, page_info, page_size
 
 FIELD = "recommendations"
 MAX_IDS = 500
@@ -97,10 +97,8 @@ class RecommendationQuery:
     async def recommendations(
         self,
         info: Info,
-        first: Annotated[int, strawberry.argument(description="How many films, 1 to 100.")],
-        after: Annotated[
-            str | None, strawberry.argument(description="The cursor to continue behind.")
-        ] = None,
+        first: First,
+        after: After = None,
         filter: Annotated[  # noqa: A002 - the contract's name
             MovieFilterInput | None, strawberry.argument(description="Only films of this kind.")
         ] = None,

@@ -1,6 +1,6 @@
 """What a member likes, in words."""
 
-from typing import Annotated, Self
+from typing import Self
 
 import strawberry
 
@@ -8,7 +8,7 @@ from app.cards import PersonRow
 from app.taste import Liking, Opinions
 from schema.cost import ListSize
 from schema.movie import Genre, Person
-from schema.pagination import page_size
+from schema.pagination import First, page_size
 
 AFFINITY = (
     "By how many stars the member puts these films above their average one, or below; drawn to 0 where they "
@@ -73,9 +73,7 @@ class Taste:
         )
 
     @strawberry.field(description="Directors and cast of two or more of their films, the dearest first.")
-    def people(
-        self, first: Annotated[int, strawberry.argument(description="How many, 1 to 100.")] = 20
-    ) -> list[PersonTaste]:
+    def people(self, first: First = 20) -> list[PersonTaste]:
         return [
             PersonTaste(
                 person=Person.of(liking.of),

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from datetime import datetime
-from typing import Annotated, Self
+from typing import Self
 
 import strawberry
 from strawberry import relay
@@ -13,7 +13,19 @@ from schema.context import Info
 from schema.cost import Cost, ListSize
 from schema.movie import Genre
 from schema.own_pages import OwnPages
-from schema.pagination import encode_cursor, info_of, moment, place_of, row_id, window
+from schema.pagination import (
+    After,
+    Before,
+    First,
+    FirstOrNone,
+    Last,
+    encode_cursor,
+    info_of,
+    moment,
+    place_of,
+    row_id,
+    window,
+)
 from schema.rating import Rating
 from schema.sign_in import SESSIONS, SessionConnection
 
@@ -76,14 +88,10 @@ class User(OwnPages):
     async def ratings(
         self,
         info: Info,
-        first: Annotated[int | None, strawberry.argument(description="How many, 1 to 100.")] = None,
-        after: Annotated[
-            str | None, strawberry.argument(description="The cursor to continue behind.")
-        ] = None,
-        last: Annotated[
-            int | None, strawberry.argument(description="How many from the end, 1 to 100.")
-        ] = None,
-        before: Annotated[str | None, strawberry.argument(description="The cursor to end before.")] = None,
+        first: FirstOrNone = None,
+        after: After = None,
+        last: Last = None,
+        before: Before = None,
     ) -> RatingConnection:
         asked = window(RATINGS, first, after, last, before)
         place = place_of(asked, row_id)
@@ -109,10 +117,8 @@ class User(OwnPages):
     async def sessions(
         self,
         info: Info,
-        first: Annotated[int, strawberry.argument(description="How many, 1 to 100.")],
-        after: Annotated[
-            str | None, strawberry.argument(description="The cursor to continue behind.")
-        ] = None,
+        first: First,
+        after: After = None,
     ) -> SessionConnection:
         asked = window(SESSIONS, first, after)
         return await SessionConnection.of(info, await self.require_own(info), asked)
