@@ -99,11 +99,15 @@ class CallerError(GraphQLError):
 class BadArgument(CallerError):
     """An argument breaks a rule. It is named by its path as the caller wrote it, such as `filter.genres`.
 
-    Where the error is presented, the field's name comes before it.
+    Where the error is presented, the field's name comes before it, in the message and in `extensions`.
     """
 
     def __init__(self, argument: str, rule: str) -> None:
-        super().__init__(f"{argument} {rule}")
+        super().__init__(f"{argument} {rule}", argument=argument)
+        self.argument, self.rule = argument, rule
+
+    def of_field(self, name: str) -> "BadArgument":
+        return BadArgument(f"{name}.{self.argument}", self.rule)
 
 
 @strawberry.interface(description="An outcome of a mutation that is not a success but was to be expected.")
@@ -121,12 +125,13 @@ def present(error: GraphQLError) -> GraphQLError:
     # A date beyond the calendar, or a number of thousands of digits: there is no path where a scalar is read.
     unreadable = error.path is None and isinstance(original, OverflowError | ValueError)
     if original is None or isinstance(original, GraphQLError | NotAsked) or unreadable:
-        if isinstance(original, CallerError):
-            error.extensions = original.extensions
         if isinstance(original, BadArgument) and error.nodes:
             (field,) = error.nodes[:1]
             assert isinstance(field, FieldNode)
-            error.message = f"{field.name.value}.{original.message}"
+            original = original.of_field(field.name.value)
+            error.message = original.message
+        if isinstance(original, CallerError):
+            error.extensions = original.extensions
         # What is left without a code comes from parsing, validation or coercion of the caller's input.
         error.extensions = {**ErrorCode.BAD_USER_INPUT.extension, **(error.extensions or {})}
         return error

@@ -83,7 +83,9 @@ def messages(http: httpx.Client, server: str, token: str, document: str) -> set[
     text = http.post(f"{server}/graphql", json={"query": document}, headers=headers).text
     answers = [line.removeprefix("data:") for line in text.splitlines() if "errors" in line]
     found = [error for answer in answers for error in json.loads(answer)["errors"]]
-    assert all(error["extensions"]["code"] == "BAD_USER_INPUT" for error in found), text
+    for error in found:
+        argument = error["message"].partition(" ")[0]
+        assert error["extensions"] == {"code": "BAD_USER_INPUT", "argument": argument}, text
     return {error["message"] for error in found}
 
 
