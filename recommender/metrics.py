@@ -154,11 +154,3 @@ def bootstrap_columns(
     values[present] = filled[:, present].sum(axis=0) / known[:, present].sum(axis=0)
     low[present], high[present] = np.nanquantile(means[:, present], [0.025, 0.975], axis=0)
     return [Estimate(*row) for row in np.stack((values, low, high), axis=1).tolist()]
-
-
-def paired_difference(
-    ours: PerUser, theirs: PerUser, rng: np.random.Generator, n_draws: int = 1000
-) -> Estimate:
-    """Mean of ours - theirs over the same users: an interval without 0 is a difference, not luck."""
-    assert ours.shape == theirs.shape, "paired values belong to the same users"
-    return bootstrap(ours - theirs, rng, n_draws)

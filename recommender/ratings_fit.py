@@ -193,24 +193,27 @@ def _solve_rows(
 ) -> None:
     size = precision.shape[0]
     for row in prange(indptr.shape[0] - 1):
-        left = np.diag(precision)
-        right = precision * prior[row]
+        left = np.zeros((size, size))  # times the noise, and only its lower triangle, until the last rating
+        right = np.zeros(size)
+        x = np.empty(size)
         for at in range(indptr[row], indptr[row + 1]):
             column = indices[at]
-            x = others[column].copy()
-            target = (centred[at] - x[0]) / noise
+            target = centred[at] - others[column, 0]
             x[0] = 1.0
+            for a in range(1, size):
+                x[a] = others[column, a]
+                left[a, a] += other_variance[column, a]
             for a in range(size):
                 right[a] += x[a] * target
                 for b in range(a + 1):
-                    left[a, b] += x[a] * x[b] / noise
-                if a > 0:
-                    left[a, a] += other_variance[column, a] / noise
+                    left[a, b] += x[a] * x[b]
         for a in range(size):
-            for b in range(a):
+            for b in range(a + 1):
+                left[a, b] /= noise
                 left[b, a] = left[a, b]
+            left[a, a] += precision[a]
         covariance = np.linalg.inv(left)
-        means[row] = covariance @ right
+        means[row] = covariance @ (right / noise + precision * prior[row])
         variances[row] = np.diag(covariance)
 
 

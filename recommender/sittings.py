@@ -8,7 +8,8 @@ from recommender.fold_in import graded
 from recommender.interactions import Interactions
 from recommender.splits import rank_in_user
 
-LENGTH, STRIDE = 10, 5  # events; each stands in two sittings
+STRIDE = 5  # events
+LENGTH = 2 * STRIDE  # so that each event stands in two sittings
 
 
 def sittings(interactions: Interactions, *, rng: np.random.Generator) -> sparse.csr_matrix:
