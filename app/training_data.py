@@ -107,6 +107,6 @@ def real_ratings_loaded(connection: psycopg.Connection) -> bool:
 
 
 def dataset_version(connection: psycopg.Connection, interactions: Interactions) -> str:
-    """The loaded data sets and the number of ratings, as `marquee-simulated-1+ml-latest-small@250836`."""
+    """The loaded data sets and the number of ratings, as `marquee-simulated-2+ml-latest-small@250836`."""
     names = connection.execute(DATASETS, {"only_real": real_ratings_loaded(connection)}).fetchall()
     return "+".join(name for (name,) in names or [("own",)]) + f"@{interactions.nnz}"

@@ -3,10 +3,12 @@
 How they are drawn, all of it from one seeded generator:
 
 1. Films get a taste vector of FACTORS numbers. Each genre, decade, country, person and keyword has a random
-   vector; a film's is the weighted sum of those it has (CONTENT_SHARE of the variance), plus its own, which
-   no metadata tells. So the ratings reward a recommender that reads content, and more so one that reads them.
-2. Members belong to a few of CIRCLES circles with random centres; a member's taste is the mixture of those
-   and a part of its own. Affinity is the inner product of member and film, standardised to N(0, 1).
+   vector, nearly orthogonal to the others; a film's is the weighted sum of those it has (CONTENT_SHARE of the
+   variance), plus its own, which no metadata tells. So films of a kind are near each other, and the ratings
+   reward a recommender that reads content, and more so one that reads them.
+2. Members belong to a few of CIRCLES circles, each around a film, the better known the more likely; their
+   tastes are mixtures of those films and of one more, a favourite of their own. Affinity is the inner product
+   of member and film, standardised to N(0, 1).
 3. Which films are rated: popularity follows `renown` and falls with rank as a power law
    (POPULARITY_EXPONENT); its logarithm, the affinity and the distance from the member's favourite era are
    added up, and films are drawn without replacement by the Gumbel trick (Kool et al. 2019,
@@ -28,17 +30,17 @@ from numpy.typing import NDArray
 
 from seeds.films import Film
 
-DATASET_VERSION = "marquee-simulated-1"  # a change of anything that is drawn is a new version
+DATASET_VERSION = "marquee-simulated-2"  # a change of anything that is drawn is a new version
 SEED = 20_251_231
 MEMBERS = 2_000
 RATINGS = 150_000  # expected; the draw comes close
 
-FACTORS = 12
-CIRCLES = 14
-CONTENT_SHARE = 0.7
+FACTORS = 128
+CIRCLES = 60
+CONTENT_SHARE = 0.9
 CIRCLE_SHARE = 0.6
 POPULARITY_EXPONENT = 0.6
-TASTE_IN_CHOICE = 1.1
+TASTE_IN_CHOICE = 1.5
 ERA_YEARS = 30.0
 EAGERNESS = 0.15  # of what is popular, to be rated early
 MIN_RATINGS = 20
@@ -89,7 +91,7 @@ def simulate(
     """
     rng = np.random.default_rng(SEED)
     item_factors = film_factors(films, rng)  # (n_films, FACTORS)
-    user_factors = member_factors(members, rng)  # (members, FACTORS)
+    user_factors = member_factors(members, item_factors, renown, rng)  # (members, FACTORS)
     affinity = user_factors @ item_factors.T  # (members, n_films)
     affinity = (affinity - affinity.mean()) / affinity.std()
     appeal = log_popularity(renown, rng)
@@ -128,12 +130,13 @@ def film_factors(films: Sequence[Film], rng: Rng) -> Floats:
     return np.asarray(math.sqrt(CONTENT_SHARE) * content + math.sqrt(1 - CONTENT_SHARE) * own)
 
 
-def member_factors(members: int, rng: Rng) -> Floats:
+def member_factors(members: int, item_factors: Floats, renown: NDArray[np.int_], rng: Rng) -> Floats:
     """Tastes of the members, (members, FACTORS)."""
-    centres = rng.standard_normal((CIRCLES, FACTORS))
-    mixture = rng.dirichlet(np.full(CIRCLES, 0.15), size=members)  # one or two circles carry most of it
+    loved = rng.choice(len(renown), size=CIRCLES + members, p=renown**2 / (renown**2).sum())
+    tastes = item_factors[loved] / np.linalg.norm(item_factors[loved], axis=1, keepdims=True)
+    centres, own = tastes[:CIRCLES], tastes[CIRCLES:]
+    mixture = rng.dirichlet(np.full(CIRCLES, 0.15), size=members)  # a few circles carry most of it
     shared = mixture @ centres / np.sqrt((mixture**2).sum(axis=1, keepdims=True))
-    own = rng.standard_normal((members, FACTORS))
     return np.asarray(math.sqrt(CIRCLE_SHARE) * shared + math.sqrt(1 - CIRCLE_SHARE) * own)
 
 

@@ -93,9 +93,9 @@ def test_the_bundle_loads_once_and_says_what_it_is(database_url: str) -> None:
     assert query(
         database_url, "SELECT bool_and(simulated), bool_and(username LIKE 'simulated-%'), "
         "count(password_hash), count(DISTINCT source), min(source) FROM users"
-    ) == [(True, True, 0, 1, "marquee-simulated-1")]  # fmt: skip
+    ) == [(True, True, 0, 1, "marquee-simulated-2")]  # fmt: skip
     assert query(database_url, "SELECT version, simulated, rating_count FROM dataset_versions") == [
-        ("marquee-simulated-1", True, report.ratings.added)
+        ("marquee-simulated-2", True, report.ratings.added)
     ]
     assert query(
         database_url, "SELECT title, original_title, ARRAY(SELECT name || ' as ' || character FROM credits "
