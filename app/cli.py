@@ -214,15 +214,19 @@ def train(
         result = research_commands.train_on_files(data, out, content or [], settings_file, sentences)
         show(result if json else f"The model is in {out}.", json=json)
         return
+    if out is not None or content:
+        raise typer.BadParameter("--out and --content go with --data")
     from app import training  # noqa: PLC0415 - brings the recommender
+    from recommender.config import InvalidSettings  # noqa: PLC0415 - likewise
     from recommender.sentences import SentenceModelError  # noqa: PLC0415 - likewise
 
     with database() as (settings, url), terminal.progress("Training") as progress:
         try:
             version = training.train(
-                url, settings.models, progress, kept_models=settings.kept_models, sentences=sentences
-            )
-        except (training.NothingToTrainOn, SentenceModelError) as error:
+                url, settings.models, progress,
+                kept_models=settings.kept_models, settings=settings_file, sentences=sentences,
+            )  # fmt: skip
+        except (training.NothingToTrainOn, InvalidSettings, SentenceModelError) as error:
             raise terminal.fail(str(error)) from None
     show({"version": version} if json else f"Model {version} is active.", json=json)
 

@@ -1,9 +1,7 @@
 """Training on files: a data set is read, with what files beside it say of films, and a model written."""
 
 import dataclasses
-import json
 import shutil
-import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.resources.abc import Traversable
@@ -52,16 +50,6 @@ def read_data(path: Path, content: Sequence[Path], progress: Progress) -> DataSe
     facts = film_folders.read_films(beside, folders, report, progress)
     interactions = rating_tables.interactions(rows, np.array(sorted(facts), np.int64))
     return DataSet(interactions, film_folders.columns(interactions.item_ids, facts), scale, report)
-
-
-def read_settings(path: Path) -> Config:
-    """Settings for training from TOML or JSON, such as `marquee tune` writes; SourceError for a wrong one."""
-    try:
-        text = path.read_text(encoding="utf-8")
-        settings = json.loads(text) if path.suffix == ".json" else tomllib.loads(text)
-        return Config.of(dict(settings))
-    except (OSError, ValueError, TypeError) as error:
-        raise SourceError(f"{path}: {error}") from None
 
 
 def read_sentence_model(folder: Path | None) -> SentenceModel | None:

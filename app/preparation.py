@@ -26,6 +26,7 @@ def prepare(settings: Settings, database_url: str) -> None:
                 settings.models,
                 progress,
                 kept_models=settings.kept_models,
+                settings=settings.training_settings,
                 sentences=settings.sentence_model,
             )
     if settings.database_url is None:

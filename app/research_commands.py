@@ -13,6 +13,7 @@ from typer.core import TyperCommand
 
 from app import terminal
 from app.terminal import Progress
+from recommender.config import Config, InvalidSettings
 from seeds.report import Report, SourceError
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 SEED = 20_260_101
 TRIALS = 40
+FILE = {"exists": True, "dir_okay": False}
 research = typer.Typer()
 
 Data = Annotated[
@@ -41,7 +43,13 @@ Content = Annotated[
     ),
 ]
 SettingsFile = Annotated[
-    Path | None, typer.Option("--settings", help="Settings of `marquee tune`: TOML or JSON.", exists=True)
+    Path | None,
+    typer.Option(
+        "--settings",
+        help="Settings of `marquee tune`: TOML or JSON; default `TRAINING_SETTINGS`.",
+        envvar="TRAINING_SETTINGS",
+        **FILE,
+    ),
 ]
 Sentences = Annotated[
     Path | None,
@@ -68,7 +76,6 @@ Diversities = Annotated[
 ]
 Model = Annotated[Path, typer.Option(help="Folder of a model made by `marquee train --data`.")]
 Out = Annotated[Path, typer.Option(help="What to write: .csv or .parquet.", dir_okay=False)]
-FILE = {"exists": True, "dir_okay": False}
 
 
 @research.command()
@@ -182,14 +189,12 @@ def train_on_files(
 ) -> dict[str, object]:
     """`marquee train --data`: the model's folder and what it was made of."""
     from app import offline  # noqa: PLC0415 - brings the recommender
-    from recommender.config import Config  # noqa: PLC0415
 
     if out is None:
         raise typer.BadParameter("--data needs --out, the folder for the model")
-
     with refusals(), terminal.progress("Training") as progress:
         offline.check_model_folder(out)
-        config = offline.read_settings(settings) if settings else Config()
+        config = Config.read(settings) if settings else Config()
         sentence_model = offline.read_sentence_model(sentences)
         data_set = offline.read_data(data, content, progress)
         tell(data_set.report)
@@ -242,11 +247,9 @@ def evaluate(
     progress: Progress,
 ) -> None:
     """`marquee evaluate` on ratings that have been read; `name` is what they are called."""
-    from app import evaluation, offline  # noqa: PLC0415 - bring the recommender
-    from recommender.config import Config  # noqa: PLC0415
+    from app import evaluation  # noqa: PLC0415 - brings the recommender
     from recommender.protocols import Protocol  # noqa: PLC0415
 
-    config = offline.read_settings(settings) if settings else Config()
     chosen = Protocol(protocol)
     file = None if json in (None, "-") else Path(str(json))
     try:
@@ -254,7 +257,7 @@ def evaluate(
         outcomes = evaluation.evaluate(
             chosen,
             *ratings,
-            config=config,
+            config=Config.read(settings) if settings else Config(),
             with_peers=peers,
             diversities=diversities,
             max_users=max_users,
@@ -279,7 +282,7 @@ def refusals() -> Iterator[None]:
     """Files that cannot be used, read or written end the command with one clear line."""
     try:
         yield
-    except (SourceError, OSError, BadZipFile, zlib.error) as error:
+    except (SourceError, InvalidSettings, OSError, BadZipFile, zlib.error) as error:
         raise terminal.fail(str(error)) from None
 
 

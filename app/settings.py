@@ -64,6 +64,9 @@ class Settings(BaseSettings):
         None,
         description="folder of a Model2Vec sentence-embedding model that training uses (extra `embeddings`)",
     )
+    training_settings: Path | None = Field(
+        None, description="settings file of `marquee tune` that training uses; without it the defaults"
+    )
     kept_models: NonNegativeInt = Field(
         3, description="trained models whose files are kept besides the active one, to go back to"
     )

@@ -16,7 +16,8 @@ from app.terminal import Progress
 from app.training_data import NothingToTrainOn, dataset_version, read_films, read_interactions
 from recommender.artifact import ArtifactError
 from recommender.checkpoint import Checkpoint
-from recommender.hybrid import DEFAULTS, Hybrid
+from recommender.config import Config
+from recommender.hybrid import Hybrid
 from recommender.sentences import SentenceModel
 
 __all__ = ["NothingToTrainOn", "has_active_model", "train"]
@@ -35,6 +36,7 @@ def train(
     progress: Progress,
     *,
     kept_models: int,
+    settings: Path | None = None,
     sentences: Path | None = None,
     conclude: Callable[[psycopg.Connection, str], None] = nothing_more,
 ) -> str:
@@ -43,16 +45,17 @@ def train(
     One training at a time for a database: a second one waits. Until the last step nothing of the new model
     is visible, so that a crash at any point leaves the former model active and no row behind; the next
     training on the same ratings goes on from the last iteration that was done. `conclude` is part of the
-    transaction that makes the model visible. `sentences`: folder of a model of texts. Raises
-    NothingToTrainOn, SentenceModelError.
+    transaction that makes the model visible. `settings`: a file of them; `sentences`: folder of a model of
+    texts. Raises NothingToTrainOn, InvalidSettings, SentenceModelError.
     """
+    config = Config.read(settings) if settings else Config()
     sentence_model = None if sentences is None else SentenceModel.open(sentences)
     with psycopg.connect(database_url, autocommit=True) as connection:
         progress("waiting for another training to end", 0.0)
         connection.execute("SELECT pg_advisory_lock(%s)", (TRAINING_LOCK,))
         models.mkdir(parents=True, exist_ok=True)
         checkpoint = models / ".checkpoint"
-        model, about = fit(connection, Checkpoint(checkpoint), sentence_model, progress)
+        model, about = fit(connection, config, Checkpoint(checkpoint), sentence_model, progress)
         folder = models / f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{uuid4().hex[:6]}"
         progress("writing", 0.0)
         publishing.marker(folder).touch()
@@ -78,6 +81,7 @@ class About(TypedDict):
 
 def fit(
     connection: psycopg.Connection,
+    config: Config,
     checkpoint: Checkpoint,
     sentences: SentenceModel | None,
     progress: Progress,
@@ -90,7 +94,7 @@ def fit(
         films = read_films(connection)
         interactions = read_interactions(connection, films.item_ids)
         dataset = dataset_version(connection, interactions)
-    model = Hybrid.fit(interactions, films, DEFAULTS, progress, checkpoint, sentences)
+    model = Hybrid.fit(interactions, films, config, progress, checkpoint, sentences)
     figures = model.manifest["metrics"].items()
     model.manifest["metrics"] = {name: figure for name, figure in figures if is_known(figure)}
     return model, About(dataset=dataset, learnt_at=learnt_at)

@@ -23,6 +23,7 @@ def main() -> int:
     with suppress(OSError):
         os.nice(NICENESS)
     from app import training, training_jobs  # noqa: PLC0415 - after the order: they take seconds to load
+    from recommender.config import InvalidSettings  # noqa: PLC0415 - likewise
     from recommender.sentences import SentenceModelError  # noqa: PLC0415 - likewise
 
     def conclude(connection: psycopg.Connection, version: str) -> None:
@@ -34,10 +35,11 @@ def main() -> int:
             Path(order["models"]),
             lambda stage, fraction: tell(stage=stage, fraction=float(fraction)),
             kept_models=order["kept_models"],
+            settings=order["settings"] and Path(order["settings"]),
             sentences=order["sentences"] and Path(order["sentences"]),
             conclude=conclude,
         )
-    except (training.NothingToTrainOn, SentenceModelError) as error:
+    except (training.NothingToTrainOn, InvalidSettings, SentenceModelError) as error:
         tell(refused=str(error))
         return REFUSED
     return 0

@@ -80,6 +80,7 @@ async def started(mine: Claim, settings: Settings, database_url: str) -> Process
         "database_url": database_url,
         "models": str(settings.models),
         "kept_models": settings.kept_models,
+        "settings": settings.training_settings and str(settings.training_settings),
         "sentences": settings.sentence_model and str(settings.sentence_model),
         "job_id": mine.job_id,
         "claim": str(mine.claim),

@@ -1,8 +1,10 @@
 """What training may be told."""
 
-from collections.abc import Mapping
+import json
+import tomllib
 from dataclasses import dataclass, fields
-from typing import Any, Self
+from pathlib import Path
+from typing import Self
 
 # The least of what is given whole; the least and the most of the others.
 WHOLE = {"factors": 1, "iterations": 1, "item_weight_bytes": 0, "seed": 0}
@@ -16,11 +18,15 @@ NUMBERS = {
 }
 
 
+class InvalidSettings(ValueError):
+    """The message has the setting and its rule, and the file where it is of one."""
+
+
 @dataclass(frozen=True, slots=True)
 class Config:
     """The words are those of `ials`; the defaults are chosen on validation splits of several sets.
 
-    Raises ValueError, with the setting's name and rule, for a value that nothing can be fitted with.
+    Raises InvalidSettings for a value that nothing can be fitted with.
     """
 
     factors: int = 128  # fewer where there are fewer users or films
@@ -38,18 +44,23 @@ class Config:
         for name, least in WHOLE.items():
             value = getattr(self, name)
             if type(value) is not int or value < least:
-                raise ValueError(f"{name} must be a whole number from {least}, not {value!r}")
+                raise InvalidSettings(f"{name} must be a whole number from {least}, not {value!r}")
         for name, (low, high) in NUMBERS.items():
             value = getattr(self, name)
             if value is None and name == "regularization":
                 continue
             if type(value) not in (int, float) or not low <= value <= high:
-                raise ValueError(f"{name} must be a number from {low:g} to {high:g}, not {value!r}")
+                raise InvalidSettings(f"{name} must be a number from {low:g} to {high:g}, not {value!r}")
 
     @classmethod
-    def of(cls, settings: Mapping[str, Any]) -> Self:
-        """From values by name, as a file has them; ValueError for a name that is no setting."""
+    def read(cls, file: Path) -> Self:
+        """From TOML or JSON, as `marquee tune` writes it. Raises InvalidSettings."""
         known = [field.name for field in fields(cls)]
-        if unknown := [name for name in settings if name not in known]:
-            raise ValueError(f"no setting is called {unknown[0]}; there are {', '.join(known)}")
-        return cls(**settings)
+        try:
+            text = file.read_text(encoding="utf-8")
+            settings = dict(json.loads(text) if file.suffix == ".json" else tomllib.loads(text))
+            if unknown := [name for name in settings if name not in known]:
+                raise InvalidSettings(f"no setting is called {unknown[0]}; there are {', '.join(known)}")
+            return cls(**settings)
+        except (OSError, ValueError, TypeError) as error:
+            raise InvalidSettings(f"{file}: {error}") from None

@@ -1,17 +1,19 @@
 """Training publishes a model whole or not at all, and running services take it up."""
 
+import json
 import os
 import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
+from subprocess import PIPE
 
 import httpx
 import psycopg
 import pytest
 
-from app import publishing, training, training_data, training_jobs
+from app import publishing, training, training_data, training_jobs, training_process
 from tests.conftest import ROOT, StartServer
 
 VERSION = "{ recommendations(first: 1) { modelVersion } }"
@@ -68,6 +70,34 @@ def test_a_killed_training_leaves_the_former_model_and_the_next_one_goes_on(
     assert [done for stage, done in told if stage == "factors"] == [1.0]  # all iterations were kept
     assert versions(seeded_database_url)[-1] == (fresh, "ACTIVE")
     assert {path.name for path in model_dir.iterdir()} == {*kept, fresh}
+
+
+def test_settings_of_a_search_are_what_training_uses(database_url: str, tmp_path: Path) -> None:
+    with psycopg.connect(database_url) as connection:
+        connection.execute("INSERT INTO movies (title) SELECT 'Film ' || n FROM generate_series(1, 9) AS n")
+        connection.execute("INSERT INTO users (username) SELECT 'u' || n FROM generate_series(1, 9) AS n")
+        connection.execute(
+            "INSERT INTO ratings (user_id, movie_id, half_stars) SELECT users.id, movies.id, 1 + "
+            "(users.id + movies.id) % 10 FROM users, movies WHERE (users.id * movies.id) % 3 > 0"
+        )
+    settings = tmp_path / "settings.toml"
+    settings.write_text("iterations = 3\nalpha0 = 0.2\n")
+    version = training.train(database_url, tmp_path, lambda *_: None, kept_models=3, settings=settings)
+    config = json.loads((tmp_path / version / "manifest.json").read_text())["config"]
+    assert (config["iterations"], config["alpha0"]) == (3, 0.2)
+
+    settings.write_text("iterations = 0\n")
+    order = {"database_url": database_url, "models": str(tmp_path), "kept_models": 3, "sentences": None}
+    order |= {"settings": str(settings), "job_id": 1, "claim": ""}
+    command = [sys.executable, "-m", "app.training_process"]
+    with subprocess.Popen(command, stdin=PIPE, stdout=PIPE, text=True, cwd=ROOT) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdin.write(json.dumps(order) + "\n")
+        process.stdin.flush()
+        told = json.loads(process.stdout.read().splitlines()[-1])
+        assert process.wait() == training_process.REFUSED
+    assert told == {"refused": f"{settings}: iterations must be a whole number from 1, not 0"}
 
 
 def test_a_training_that_is_refused_at_the_end_leaves_nothing(database_url: str, tmp_path: Path) -> None:

@@ -46,7 +46,7 @@ def test_a_search_goes_on_where_it_stopped_and_train_reads_its_settings(data: Pa
     assert more["trials"] == 4
     assert more["gain"] >= json.loads(first.stdout)["gain"] >= 1
     assert json.loads(tune(data, out, "--trials", 4).stdout) == more
-    config = offline.read_settings(out)
+    config = Config.read(out)
     assert {name: getattr(config, name) for name in more["settings"]} == more["settings"]
     trained = CliRunner().invoke(
         app, ["train", "--data", str(data), "--out", str(tmp_path / "m"), "--settings", str(out)]
@@ -105,6 +105,6 @@ def test_what_is_searched_are_settings_of_training() -> None:
 def test_settings_are_written_for_either_reader(tmp_path: Path, data: Path) -> None:
     for name in ("s.toml", "s.json"):
         assert tune(data, tmp_path / name, "--trials", 1).exit_code == 0
-        assert offline.read_settings(tmp_path / name) == Config()
+        assert Config.read(tmp_path / name) == Config()
     assert not [path for path in tmp_path.iterdir() if path.name.startswith(".")]
     assert issubclass(tuning.TuningError, Exception)
