@@ -28,7 +28,7 @@ WINDOW, DECAY = 20, 0.9
 RECENT, FADING = 10, 0.8
 PRIOR = 20.0
 KEPT = 200  # successors of a film, the most frequent
-BLOCK = 1 << 20  # ratings whose pairs are held at once
+BLOCK = 1 << 20  # ratings whose successors are held at once
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,16 +40,16 @@ class Succession:
     @classmethod
     def fit(cls, interactions: Interactions, *, rng: np.random.Generator) -> Self:
         """From ratings whose time is known; those of one second follow each other by chance."""
-        known = interactions.with_ratings(interactions.timestamps > 0)
-        n_items = interactions.n_items
-        indptr = known.user_items.indptr.astype(np.int64)
-        counts = sparse.csr_matrix((n_items, n_items), dtype=np.float32)
+        events = _Events.of(interactions.with_ratings(interactions.timestamps > 0), rng)
+        usual = events.usual()
+        parts = [sparse.csr_matrix((0, interactions.n_items), dtype=np.float32)]
         first = 0
-        while first < known.n_users:
-            last = max(first + 1, int(np.searchsorted(indptr, indptr[first] + BLOCK, side="right")) - 1)
-            counts = counts + _followed(known, first, last, rng)
+        while first < interactions.n_items:
+            last = events.starts.searchsorted(events.starts[first] + BLOCK, side="right") - 1
+            last = max(first + 1, min(int(last), interactions.n_items))
+            parts.append(_largest(_beyond_chance(events.followed(first, last), usual)))
             first = last
-        return cls(_largest(_beyond_chance(counts)))
+        return cls(sparse.vstack(parts, format="csr"))
 
     def scores(self, history: History) -> Floats:
         """float32 (n_items,)."""
@@ -119,28 +119,56 @@ def _amounts(history: History, newest: npt.NDArray[np.intp]) -> Floats:
     return (np.float32(FADING) ** age * graded(history.stars[newest])).astype(np.float32)
 
 
-def _followed(ratings: Interactions, first: int, last: int, rng: np.random.Generator) -> sparse.csr_matrix:
-    """T of the users from `first` up to `last`."""
-    part = slice(ratings.user_items.indptr[first], ratings.user_items.indptr[last])
-    sizes = np.diff(ratings.user_items.indptr[first : last + 1])
-    user = np.repeat(np.arange(last - first), sizes)
-    order = np.lexsort((rng.random(len(user)), ratings.timestamps[part], user))
-    film = ratings.user_items.indices[part][order]
-    target = graded(ratings.user_items.data[part][order])
-    shape = (ratings.n_items, ratings.n_items)
-    pairs: list[tuple[Floats, npt.NDArray[np.int32], npt.NDArray[np.int32]]] = []
-    for d in range(1, WINDOW + 1):
-        same = np.flatnonzero(user[:-d] == user[d:])
-        weight = np.float32(DECAY ** (d - 1)) * target[same] * target[same + d]
-        pairs.append((weight, film[same], film[same + d]))
-    values, rows, columns = (np.concatenate(parts) for parts in zip(*pairs, strict=True))
-    return sparse.csr_matrix((values, (rows, columns)), shape=shape, dtype=np.float32)
+@dataclass(frozen=True, slots=True)
+class _Events:
+    """Ratings of known time, user by user in order: whose, of which film, and their targets, each (n,).
+
+    by_film: the places of each film's events, film by film; those of film j begin at starts[j].
+    starts: (n_items + 1,).
+    """
+
+    user: npt.NDArray[np.int32]
+    film: npt.NDArray[np.int32]
+    target: Floats
+    by_film: npt.NDArray[np.int64]
+    starts: npt.NDArray[np.int64]
+
+    @classmethod
+    def of(cls, known: Interactions, rng: np.random.Generator) -> Self:
+        user = np.repeat(np.arange(known.n_users, dtype=np.int32), np.diff(known.user_items.indptr))
+        order = np.lexsort((rng.random(known.nnz), known.timestamps, user))
+        film = known.user_items.indices[order]
+        starts = np.concatenate(([0], np.cumsum(np.bincount(film, minlength=known.n_items))))
+        target = graded(known.user_items.data[order])
+        return cls(user, film, target, np.argsort(film, kind="stable"), starts)
+
+    def usual(self) -> Floats:
+        """b: float32 (n_items,)."""
+        sums = np.zeros(len(self.starts) - 1)
+        for d in range(1, WINDOW + 1):
+            place = np.flatnonzero(self.user[:-d] == self.user[d:])
+            sums += np.bincount(self.film[place + d], self._weights(place, d), len(sums))
+        return np.asarray(sums / max(sums.sum(), 1), np.float32)
+
+    def followed(self, first: int, last: int) -> sparse.csr_matrix:
+        """The rows of T from film `first` up to `last`."""
+        of_films = self.by_film[self.starts[first] : self.starts[last]]
+        pairs: list[tuple[Floats, npt.NDArray[np.int32], npt.NDArray[np.int32]]] = []
+        for d in range(1, WINDOW + 1):
+            place = of_films[of_films + d < len(self.user)]
+            place = place[self.user[place] == self.user[place + d]]
+            pairs.append((self._weights(place, d), self.film[place] - first, self.film[place + d]))
+        values, rows, columns = (np.concatenate(parts) for parts in zip(*pairs, strict=True))
+        shape = (last - first, len(self.starts) - 1)
+        return sparse.csr_matrix((values, (rows, columns)), shape=shape, dtype=np.float32)
+
+    def _weights(self, place: npt.NDArray[np.int64], d: int) -> Floats:
+        return np.asarray(np.float32(DECAY ** (d - 1)) * self.target[place] * self.target[place + d])
 
 
-def _beyond_chance(counts: sparse.csr_matrix) -> sparse.csr_matrix:
-    """S of T."""
+def _beyond_chance(counts: sparse.csr_matrix, usual: Floats) -> sparse.csr_matrix:
+    """Rows of S of rows of T."""
     totals = np.asarray(counts.sum(axis=1), np.float32).ravel()
-    usual = np.asarray(counts.sum(axis=0), np.float32).ravel() / max(float(totals.sum()), 1.0)
     of_row = np.repeat(totals, np.diff(counts.indptr))
     values = np.maximum(counts.data - of_row * usual[counts.indices], 0) / (of_row + np.float32(PRIOR))
     beyond = sparse.csr_matrix((values, counts.indices, counts.indptr), shape=counts.shape)
@@ -150,10 +178,13 @@ def _beyond_chance(counts: sparse.csr_matrix) -> sparse.csr_matrix:
 
 def _largest(matrix: sparse.csr_matrix) -> sparse.csr_matrix:
     """The KEPT largest of each row; ties go to the lower column."""
-    sizes = np.diff(matrix.indptr)
-    row = np.repeat(np.arange(len(sizes)), sizes)
-    order = np.lexsort((-matrix.data, row))
-    rank = np.arange(matrix.nnz) - np.repeat(matrix.indptr[:-1], sizes)
-    kept = np.sort(order[rank < KEPT])
-    indptr = np.concatenate(([0], np.cumsum(np.minimum(sizes, KEPT))))
+    kept = np.ones(matrix.nnz, bool)
+    for row in np.flatnonzero(np.diff(matrix.indptr) > KEPT):
+        start, end = matrix.indptr[row : row + 2]
+        values = matrix.data[start:end]
+        least = np.partition(values, len(values) - KEPT)[len(values) - KEPT]
+        kept[start:end] = values > least
+        ties = start + np.flatnonzero(values == least)
+        kept[ties[: KEPT - np.count_nonzero(kept[start:end])]] = True
+    indptr = np.concatenate(([0], np.cumsum(kept)))[matrix.indptr]
     return sparse.csr_matrix((matrix.data[kept], matrix.indices[kept], indptr), shape=matrix.shape)
