@@ -65,7 +65,10 @@ async def run(mine: Claim, sessions: Sessions, settings: Settings, database_url:
         status = await process.wait()
     except asyncio.CancelledError:
         await stop(process)
-        await training_jobs.give_back(sessions, mine)
+        with suppress(
+            SQLAlchemyError
+        ):  # else whoever stops us would wait for ever; it is taken over when stale
+            await training_jobs.give_back(sessions, mine)
         raise
     finally:
         await stop(process)

@@ -98,7 +98,7 @@ class Page:
 
 
 @pytest.fixture
-def page(start_server: StartServer, seeded_database_url: str) -> Page:
+def page(seeded_database_url: str, start_server: StartServer) -> Page:
     return Page(start_server(seeded_database_url).url, seeded_database_url)
 
 

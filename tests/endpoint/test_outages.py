@@ -1,5 +1,6 @@
 """What clients are told while something that the service needs is away, and that it recovers by itself."""
 
+import signal
 import time
 from typing import Any
 
@@ -55,6 +56,23 @@ def test_while_the_database_is_away_the_catalogue_is_served_and_faults_are_named
             assert time.monotonic() < deadline, body
             time.sleep(0.1)
         assert httpx.get(f"{service.url}/readyz").status_code == 200
+
+
+def test_a_service_that_trains_stops_when_told_to_though_the_database_is_away(
+    start_server: StartServer, seeded_database_url: str, postgres_url: str
+) -> None:
+    service = start_server(seeded_database_url, POLL_SECONDS="0.1")
+    member = sign_up(f"{service.url}/graphql")
+    with psycopg.connect(seeded_database_url) as connection:
+        connection.execute("UPDATE users SET role = 'ADMIN' WHERE simulated IS FALSE")
+    member.ask("mutation { trainModel(input: {}) { __typename } }")
+    deadline = time.monotonic() + 60
+    while "begins" not in service.log.read_text():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    reachable(postgres_url, seeded_database_url, allowed=False)
+    service.process.terminate()
+    assert service.process.wait(25) == -signal.SIGTERM  # as who stops it expects of one that has cleaned up
 
 
 def reachable(postgres_url: str, database_url: str, *, allowed: bool) -> None:

@@ -52,6 +52,7 @@ def test_a_history_is_brought_and_counts(ask: Ask, member: Member, films: list[d
     }
     picked = ask("Recommendations", member.token, first=24)["data"]["recommendations"]
     assert picked["strategy"] == "PERSONALIZED"
+    assert len(picked["edges"]) == 24
     assert not {edge["node"]["id"] for edge in picked["edges"]} & {film["id"] for film in films}
     mine = ask("Viewer", member.token)["data"]["viewer"]["ratings"]["edges"]
     assert {(edge["node"]["stars"], edge["node"]["ratedAt"][:10]) for edge in mine} == {(4.5, "2020-01-01")}
