@@ -65,9 +65,8 @@ async def run(mine: Claim, sessions: Sessions, settings: Settings, database_url:
         status = await process.wait()
     except asyncio.CancelledError:
         await stop(process)
-        with suppress(
-            SQLAlchemyError
-        ):  # else whoever stops us would wait for ever; it is taken over when stale
+        # Its failure must not take the place of the cancellation; another process takes the job over later.
+        with suppress(SQLAlchemyError):
             await training_jobs.give_back(sessions, mine)
         raise
     finally:
