@@ -72,7 +72,7 @@ def _manifest(path: Path) -> dict[str, Any]:
     except (OSError, ValueError) as error:
         raise ArtifactError(f"{path}: {error}") from error
     if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
-        raise ArtifactError(f"{path}: not a model of format {FORMAT}")
+        raise ArtifactError(f"{path}: not a model of format {FORMAT}, which this release reads: train anew")
     described = manifest.get("arrays")
     if not isinstance(described, dict) or not all(
         isinstance(entry, dict) and {"shape", "dtype"} <= entry.keys() for entry in described.values()
