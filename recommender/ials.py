@@ -89,7 +89,8 @@ def regularization_for(user_items: sparse.csr_matrix, *, alpha0: float, rng: np.
     popularity, its second is noise, and NOISE_SHARE of that is the result.
     """
     n_users, n_items = user_items.shape
-    if min(n_users, n_items) < 3:  # noqa: PLR2004 - too few for a second singular value
+    # Too few for a second singular value, or all as bad as can be.
+    if min(n_users, n_items) < 3 or not user_items.data.any():  # noqa: PLR2004
         return NOISE_SHARE
     order = rng.permutation(user_items.nnz)
     shuffled = (user_items.data[order].astype(np.float64), user_items.indices[order], user_items.indptr)

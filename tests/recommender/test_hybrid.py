@@ -266,3 +266,15 @@ def test_serving_imports_neither_compiler_nor_trainer(model: Hybrid, tmp_path: P
     model.save(tmp_path / "v1")
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
     subprocess.run([sys.executable, "-c", SERVE, str(tmp_path / "v1")], check=True, env=environment)
+
+
+@pytest.mark.parametrize("stars", [0.5, 5.0])
+def test_ratings_that_are_all_alike_train_a_model_of_full_lists(stars: float) -> None:
+    rng = np.random.default_rng(0)
+    films = np.concatenate([rng.permutation(30)[:12] for _ in range(40)])
+    times = rng.integers(1, 1000, len(films))
+    ratings = Interactions.from_arrays(np.repeat(np.arange(40), 12), films, np.full(480, stars), times)
+    model = Hybrid.fit(ratings, Films.blank(ratings.item_ids), Config(factors=8, iterations=2))
+    ranking = model.recommend(ratings.history(0), k=30)
+    assert len(set(ranking.item_idx.tolist())) == ratings.n_items - 12
+    assert np.isfinite(ranking.scores).all()
