@@ -1,5 +1,6 @@
 """From rows to a published model: read, fit, measure, write the artifact, then make it the active one."""
 
+import hashlib
 import math
 import shutil
 from collections.abc import Callable
@@ -54,7 +55,7 @@ def train(
         progress("waiting for another training to end", 0.0)
         connection.execute("SELECT pg_advisory_lock(%s)", (TRAINING_LOCK,))
         models.mkdir(parents=True, exist_ok=True)
-        checkpoint = models / ".checkpoint"
+        checkpoint = models / f".checkpoint-{database_name(connection)}"
         model, about = fit(connection, config, Checkpoint(checkpoint), sentence_model, progress)
         folder = models / f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{uuid4().hex[:6]}"
         progress("writing", 0.0)
@@ -70,6 +71,12 @@ def train(
         shutil.rmtree(checkpoint, ignore_errors=True)
         publishing.remove_retired(connection, models, kept_models)
     return model.version
+
+
+def database_name(connection: psycopg.Connection) -> str:
+    """Of one database among those that share a folder of models: none may remove another's checkpoint."""
+    info = connection.info
+    return hashlib.blake2b(f"{info.host}:{info.port}/{info.dbname}".encode(), digest_size=8).hexdigest()
 
 
 class About(TypedDict):

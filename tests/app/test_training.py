@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -46,30 +47,33 @@ def test_a_running_service_takes_up_a_new_model(
 
 
 def test_a_killed_training_leaves_the_former_model_and_the_next_one_goes_on(
-    seeded_database_url: str, model_dir: Path
+    seeded_database_url: str, model_dir: Path, tmp_path: Path
 ) -> None:
+    models = tmp_path / "models"
     with psycopg.connect(seeded_database_url) as connection:
         connection.execute("DELETE FROM users WHERE id % 16 <> 0")  # it need not take long
     before = versions(seeded_database_url)
-    kept = {path.name for path in model_dir.iterdir()}
+    for version, _ in before:
+        shutil.copytree(model_dir / version, models / version)
+    kept = {path.name for path in models.iterdir()}
     script = (
         "import os, signal, sys; from pathlib import Path; from app import training\n"
         "training.train(sys.argv[1], Path(sys.argv[2]), lambda *_: None, kept_models=3,\n"
         "    conclude=lambda *_: os.kill(os.getpid(), signal.SIGKILL))\n"
     )
-    command = [sys.executable, "-c", script, seeded_database_url, str(model_dir)]
+    command = [sys.executable, "-c", script, seeded_database_url, str(models)]
     assert subprocess.run(command, cwd=ROOT, check=False).returncode == -signal.SIGKILL
     assert versions(seeded_database_url) == before
-    (orphan,) = (path for path in model_dir.iterdir() if path.name not in kept and path.name[0] != ".")
+    (orphan,) = (path for path in models.iterdir() if path.name not in kept and path.name[0] != ".")
     marker = publishing.marker(orphan)
     long_ago = time.time() - 2 * publishing.UNFINISHED_SECONDS
     os.utime(marker, (long_ago, long_ago))
 
     told: list[tuple[str, float]] = []
-    fresh = training.train(seeded_database_url, model_dir, lambda *stage: told.append(stage), kept_models=3)
+    fresh = training.train(seeded_database_url, models, lambda *stage: told.append(stage), kept_models=3)
     assert [done for stage, done in told if stage == "factors"] == [1.0]  # all iterations were kept
     assert versions(seeded_database_url)[-1] == (fresh, "ACTIVE")
-    assert {path.name for path in model_dir.iterdir()} == {*kept, fresh}
+    assert {path.name for path in models.iterdir()} == {*kept, fresh}
 
 
 def test_settings_of_a_search_are_what_training_uses(database_url: str, tmp_path: Path) -> None:
