@@ -20,6 +20,7 @@ COVERED = 0.8
 MAX_USERS = 5000  # held-out ratings of more users would not move ten coefficients
 PROBIT_AS_LOGIT = 1.702  # the logistic curve nearest to the normal distribution's
 N_FEATURES = 8
+OUTLYING = 4.0  # deviations
 FIGURES = ("rmse", "interval_coverage", "match_calibration_error", "match_auc")
 MIN_OF_A_KIND = 20  # fewer likes or dislikes than this fit no logistic
 
@@ -58,7 +59,7 @@ class MatchModel:
 
     def probability(self, features: Floats) -> Floats:
         """float64 (n,) from `features`."""
-        logit = (features - self.centre) / self.scale @ self.weights + self.intercept
+        logit = _standard(features, self.centre, self.scale) @ self.weights + self.intercept
         return np.asarray(expit(logit))
 
     def features(
@@ -186,9 +187,16 @@ def fit_match(base: MatchModel, features: Floats, liked: NDArray[np.bool_]) -> M
         return base
     centre, spread = features.mean(axis=0), features.std(axis=0)
     scale = np.where(spread > 0, spread, 1)
-    logistic = LogisticRegression(max_iter=1000).fit((features - centre) / scale, liked)
+    logistic = LogisticRegression(max_iter=1000).fit(_standard(features, centre, scale), liked)
     weights = logistic.coef_[0].astype(np.float64)
     return replace(base, weights=weights, centre=centre, scale=scale, intercept=float(logistic.intercept_[0]))
+
+
+def _standard(features: Floats, centre: Floats, scale: Floats) -> Floats:
+    """(n, N_FEATURES) in deviations; all but the distance at most OUTLYING: nothing was fitted beyond."""
+    standard = (features - centre) / scale
+    standard[:, 1:] = standard[:, 1:].clip(-OUTLYING, OUTLYING)
+    return standard
 
 
 def _statistics(

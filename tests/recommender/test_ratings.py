@@ -124,6 +124,19 @@ def test_the_width_is_the_quantile_of_what_was_held_out() -> None:
     assert held.width() == pytest.approx(0.8)  # .4 / .5: eight of ten errors are within .4
 
 
+@pytest.mark.parametrize("n_rated", [1, 30])
+def test_who_has_rated_more_or_less_than_all_others_gets_no_certainty_for_it(n_rated: int) -> None:
+    rng = np.random.default_rng(3)
+    films = np.concatenate([rng.permutation(40)[:12] for _ in range(200)])
+    stars = rng.normal(3.3, 0.6, 40)[films] + rng.normal(0, 0.7, films.size)
+    stars = (np.rint(2 * stars) / 2).clip(0.5, 5).astype(np.float32)
+    ratings = Interactions.from_arrays(np.repeat(np.arange(200), 12), films, stars)
+    models = fit_judge(ratings, np.zeros((40, 8), np.float32), rng=np.random.default_rng(0))[:2]
+    history = History.of(np.arange(n_rated), 3.0)
+    match = judge(*models, history, np.arange(30, 40)).match_percent
+    assert 10 < match.mean() < 80
+
+
 def test_a_fit_can_be_repeated_to_the_last_bit(world: World) -> None:
     one, other = (
         fit_stars(world.interactions, world.content, factors=4, iterations=3, rng=np.random.default_rng(5))
