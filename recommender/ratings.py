@@ -26,7 +26,7 @@ class Taste:
 class StarsModel:
     """Biased matrix factorisation with Gaussian posteriors over users and films.
 
-        stars(u, i) = mean + b_u + b_i + p_u . q_i + noise,
+        stars(u, i) = mean + b_u + b_i + p_u . q_i + noise_u,
         (b_u, p_u) ~ N([habit_u, 1] habit_map, 1 / user_precision),
         (b_i, q_i) ~ N([content_i, 1, habit_i] content_map, 1 / item_precision)
 

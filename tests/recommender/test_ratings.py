@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from recommender import metrics, splits
+from recommender import metrics, ratings_fit, splits
 from recommender.calibration import HeldOut, MatchModel, fit_judge, judge
 from recommender.content import Films
 from recommender.interactions import History, Interactions
@@ -63,6 +63,31 @@ def _judged_error(world: World, model: StarsModel, films: slice) -> float:
 def test_stars_find_the_tastes_behind_noisy_ratings(world: World) -> None:
     model = fit_stars(world.interactions, world.content, factors=4, rng=np.random.default_rng(1))
     assert _judged_error(world, model, slice(0, UNRATED)) < 0.25  # the ratings' own noise is above .4
+
+
+def test_films_are_learnt_from_who_does_not_rate_by_dice(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(2)
+    known, n_films = 100, 300
+    users, films = np.nonzero(rng.random((2 * known, n_films)) < 0.5)
+    truth = 3.3 + 0.4 * rng.standard_normal(n_films)
+    drawn = truth[films] + NOISE * rng.standard_normal(len(films))
+    stars = np.where(users < known, np.round(2 * drawn) / 2, rng.integers(1, 11, len(films)) / 2)
+    half_of_dice = Interactions.from_arrays(
+        users, films, np.clip(stars, 0.5, 5), catalogue=np.arange(n_films)
+    )
+
+    def error() -> float:
+        blank = np.zeros((n_films, 1), np.float32)
+        model = fit_stars(half_of_dice, blank, factors=2, iterations=10, rng=np.random.default_rng(1))
+        foretold = [
+            model.predict(model.fold_in(half_of_dice.history(user)), np.arange(n_films))[0]
+            for user in range(known)
+        ]
+        return float(np.sqrt(np.mean((np.array(foretold) - truth) ** 2)))
+
+    told = error()
+    monkeypatch.setattr(ratings_fit, "NOISE_RATINGS", 1e9)  # everyone heard alike
+    assert told < 0.8 * error()
 
 
 def test_a_film_nobody_has_rated_is_judged_by_its_content(world: World) -> None:
