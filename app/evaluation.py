@@ -17,8 +17,8 @@ from app.training_data import read_films, read_interactions
 from recommender import contest, peers
 from recommender.baselines import damped_means
 from recommender.config import Config
-from recommender.content import Films
 from recommender.contest import KS, OURS, Outcome
+from recommender.films import Films
 from recommender.interactions import Interactions
 from recommender.judging import Report
 from recommender.protocols import Protocol

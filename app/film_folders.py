@@ -7,7 +7,7 @@ from importlib.resources.abc import Traversable
 import numpy as np
 from numpy.typing import NDArray
 
-from recommender.content import Films
+from recommender.films import Films
 from seeds.files import csv_rows, find
 from seeds.films import Film, FilmIndex
 from seeds.movielens import csv_films, dat_films, item_films, linked

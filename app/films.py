@@ -27,6 +27,7 @@ from app.tables import (
 )
 from app.training_data import FILMS, films_of
 from app.training_tables import ModelVersion
+from recommender.content import vectors_of
 
 ATTEMPTS = 3  # while a new model is being taken up
 LISTS = ("genres", "directors", "cast")
@@ -162,7 +163,7 @@ async def _embed(session: AsyncSession, model: Model, movie_id: int) -> None:
     row = (await session.execute(text(FILMS + "WHERE id = :id"), {"id": movie_id})).one_or_none()
     if row is None:
         return
-    (vector,) = model.hybrid.encoder.transform(films_of([tuple(row)]))
+    (vector,) = vectors_of(model.hybrid.encoder.transform(films_of([tuple(row)])))
     if vector.any():
         embedding = str(vector.tolist())
         named = {"movie_id": movie_id, "embedding": embedding, "version": model.version}

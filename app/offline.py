@@ -16,7 +16,7 @@ from app.terminal import Progress
 from recommender import artifact
 from recommender.checkpoint import Checkpoint
 from recommender.config import Config
-from recommender.content import Films
+from recommender.films import Films
 from recommender.hybrid import Hybrid
 from recommender.interactions import Interactions
 from recommender.sentences import SentenceModel, SentenceModelError

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from psycopg.types.json import Jsonb
 
 from app.training_data import FILMS, films_of
+from recommender.content import vectors_of
 from recommender.hybrid import Hybrid
 
 # An edit may have begun before the films were read and have ended after.
@@ -81,7 +82,7 @@ def make_active(connection: psycopg.Connection, model: Hybrid, learnt_at: dateti
         films = films_of(
             connection.execute(FILMS + "WHERE id = ANY(%s) ORDER BY id", (changed.tolist(),)).fetchall()
         )
-        copy_vectors(connection, films.item_ids, model.encoder.transform(films))
+        copy_vectors(connection, films.item_ids, vectors_of(model.encoder.transform(films)))
     connection.execute(WRITE_VECTORS, (model.version,))
     connection.execute("DELETE FROM movie_vectors WHERE model_version <> %s", (model.version,))
 

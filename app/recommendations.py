@@ -14,7 +14,7 @@ from app import feedback, members, ratings
 from app.db import Sessions
 from app.feedback import Signals
 from app.snapshot import MovieFilter, Snapshot
-from recommender.content import Films
+from recommender.films import Films
 from recommender.hybrid import Hybrid
 from recommender.interactions import History, positions
 from recommender.new_films import with_films

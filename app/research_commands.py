@@ -17,7 +17,7 @@ from recommender.config import Config, InvalidSettings
 from seeds.report import Report, SourceError
 
 if TYPE_CHECKING:
-    from recommender.content import Films
+    from recommender.films import Films
     from recommender.interactions import Interactions
 
 SEED = 20_260_101

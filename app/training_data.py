@@ -7,7 +7,7 @@ import numpy as np
 import psycopg
 from numpy.typing import NDArray
 
-from recommender.content import Films
+from recommender.films import Films
 from recommender.interactions import Interactions
 
 FILMS = """

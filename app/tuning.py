@@ -13,7 +13,7 @@ from threadpoolctl import threadpool_limits
 from app.terminal import Progress
 from recommender import tuning
 from recommender.config import Config
-from recommender.content import Films
+from recommender.films import Films
 from recommender.interactions import Interactions
 from recommender.protocols import Protocol
 from recommender.tuning import SPACE, Task

@@ -21,7 +21,7 @@ from bench.figures import Figure, write
 from bench.lists import N_FILMS, draw
 from recommender.blend_fit import N_PARTS, USUAL
 from recommender.config import Config
-from recommender.content import Films
+from recommender.films import Films
 from recommender.hybrid import Hybrid
 from recommender.interactions import History, Interactions
 

@@ -32,26 +32,28 @@ class FilmStep:
 
     unrated: float32 (d, d), the quadratic term of a film without a rating. per_rating: float32 (d, d), what
     regularization adds for each rating. average: float32 (d,), the average taste. counts: int32 (n_items,),
-    ratings of each film in the fit.
+    ratings of each film in the fit. placed: float32 (n_items, d), where its content alone puts each film.
     """
 
     unrated: Floats
     per_rating: Floats
     average: Floats
     counts: npt.NDArray[np.int32]
+    placed: Floats
 
     @classmethod
     def of(
         cls,
         item_factors: Floats,
         item_counts: npt.NDArray[np.int64],
+        placed: Floats,
         *,
         user_factors: Floats,
         counts: npt.NDArray[np.int64],
         alpha0: float,
         regularization: float,
     ) -> Self:
-        """From the arguments of `FactorModel.of`, in its basis; item_counts: int64 (n_items,)."""
+        """From the arguments of `FactorModel.of`; item_counts: int64 (n_items,); placed in its basis."""
         basis = basis_of(item_factors[item_counts > 0], user_factors, counts)
         back = np.linalg.inv(basis.change)  # (d, d); y.x is the same in both
         users = user_factors.astype(np.float64) @ back.T  # (n_users, d) @ (d, d)
@@ -62,6 +64,7 @@ class FilmStep:
             per_rating.astype(np.float32),
             basis.average.astype(np.float32),
             item_counts.astype(np.int32),
+            placed,
         )
 
     def seen(self, item_idx: npt.NDArray[Any]) -> npt.NDArray[np.int32]:
@@ -69,13 +72,13 @@ class FilmStep:
         there = item_idx < len(self.counts)
         return np.where(there, self.counts[np.where(there, item_idx, 0)], 0).astype(np.int32)
 
-    def moved(self, film: int, row: Floats, placed: Floats, user_factors: Floats, stars: Floats) -> Floats:
+    def moved(self, film: int, row: Floats, user_factors: Floats, stars: Floats) -> Floats:
         """float32 (d,): where ratings of n users put a film that the fit left at `row`.
 
-        placed: float32 (d,), where its content alone puts it. user_factors: float32 (n, d); stars: (n,).
+        user_factors: float32 (n, d); stars: (n,).
         """
         seen, n = int(self.seen(np.array([film]))[0]), len(stars)
-        expected = row - (content_share(seen) - content_share(seen + n)) * placed
+        expected = row - (content_share(seen) - content_share(seen + n)) * self.placed[film]
         system = self.unrated + np.float32(seen + n) * self.per_rating + user_factors.T @ user_factors
         system += np.float32(seen) * (np.eye(len(row)) + np.outer(self.average, self.average))
         surprise = graded(stars) - user_factors @ expected
@@ -83,7 +86,8 @@ class FilmStep:
 
     def arrays(self) -> dict[str, npt.NDArray[Any]]:
         """The state by name, for the artifact."""
-        return {name: getattr(self, name) for name in ("unrated", "per_rating", "average", "counts")}
+        names = ("unrated", "per_rating", "average", "counts", "placed")
+        return {name: getattr(self, name) for name in names}
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, npt.NDArray[Any]]) -> Self:
@@ -100,8 +104,5 @@ def film_moved(
     them. The film's own rating has no part in the tastes that move it. The model has a film_step.
     """
     assert model.film_step is not None
-    placed = fitted
-    if model.film_step.seen(np.array([film]))[0]:
-        placed = model.placement.factors(model.content_vectors[film : film + 1])[0]
     users = np.stack([model.factor_model.user_factors(history.without(film)) for history in histories])
-    return model.film_step.moved(film, fitted, placed, users, stars)
+    return model.film_step.moved(film, fitted, users, stars)

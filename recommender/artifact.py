@@ -11,7 +11,7 @@ from uuid import uuid4
 import numpy as np
 import numpy.typing as npt
 
-FORMAT = 3
+FORMAT = 4
 MANIFEST = "manifest.json"
 
 Arrays = dict[str, npt.NDArray[Any]]

@@ -13,6 +13,7 @@ from recommender.arrivals import FilmStep
 from recommender.blend import FACTORS, ITEMS, KNOTS, POPULARITY, SUCCESSION, Blend
 from recommender.checkpoint import NOTHING_KEPT, Checkpoint
 from recommender.config import Config
+from recommender.content import components_of, vectors_of
 from recommender.edlae import ItemWeights
 from recommender.fold_in import FactorModel, graded
 from recommender.interactions import History, Interactions
@@ -129,8 +130,10 @@ def fit_factors(
     item_factors = ials.toward(placement.factors(content), everything.T.tocsr(), user_factors, **scales)
     of_users = {"user_factors": user_factors, "counts": np.diff(targets.indptr), "alpha0": config.alpha0}
     model = FactorModel.of(item_factors, rated, **of_users)
-    film_step = FilmStep.of(item_factors, counts, regularization=regularization, **of_users)
-    return Fitted(model, Placement.fit(content[rated], model.item_factors[rated], counts[rated]), film_step)
+    placement = Placement.fit(content[rated], model.item_factors[rated], counts[rated])
+    placed = np.where(rated[:, None], placement.factors(content), model.item_factors)
+    film_step = FilmStep.of(item_factors, counts, placed, regularization=regularization, **of_users)
+    return Fitted(model, placement, film_step)
 
 
 def fit_items(
@@ -138,7 +141,7 @@ def fit_items(
 ) -> ItemWeights:
     return ItemWeights.fit(
         _targets(interactions),
-        content,
+        components_of(content),  # likeness: that two films are well known makes them no more alike
         sittings(interactions, rng=rng),
         max_bytes=config.item_weight_bytes,
         ridge=config.item_ridge,
@@ -150,9 +153,10 @@ def fit_items(
 
 def _of_content(content: Floats, config: Config) -> Fitted:
     everything = np.ones(len(content), bool)
-    nobody = np.zeros((0, content.shape[1]), np.float32)
+    vectors = vectors_of(content)
+    nobody = np.zeros((0, vectors.shape[1]), np.float32)
     model = FactorModel.of(
-        content, everything, user_factors=nobody, counts=np.zeros(0, np.int64), alpha0=config.alpha0
+        vectors, everything, user_factors=nobody, counts=np.zeros(0, np.int64), alpha0=config.alpha0
     )
     return Fitted(model, Placement.fit(content, model.item_factors, everything.astype(np.int64)), None)
 

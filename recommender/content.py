@@ -3,18 +3,22 @@
 import re
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, fields, replace
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 from scipy.sparse import hstack as sparse_hstack
 
+from recommender.films import Films
 from recommender.reduction import principal_components
 from recommender.sentences import SentenceModel
 
-WIDTH = 128
+WIDTH = 512  # of what is learnt from: names of directors, actors and keywords stand far down the spectrum
+VECTOR_WIDTH = 128  # of what films are compared by, in pgvector too
+N_NUMBERS = 5  # year, runtime, popularity, vote average, vote count
+# Beside the components, which have length 1: how well known a film is shows in how long its factors are.
+BESIDE, OUTLYING = 0.6, 2.5  # of a deviation, and deviations; chosen on validation: docs/recommender.md
 # What a block contributes to the squared length of a film's feature row; a missing block contributes nothing.
 # Chosen on held-out films of MovieLens latest-small, where sets of weights from half to twice these moved the
 # NDCG@10 of films placed by content by .013 at most. Weight on numbers finds films as popular, not alike.
@@ -29,7 +33,7 @@ BLOCK_WEIGHTS = {
     "language": 0.3,
     "decade": 0.6,
 }
-NUMBERS_WEIGHT = 0.6
+NUMBERS_WEIGHT = 0.6  # within the components
 SENTENCES_WEIGHT = 1.0  # as much as what is said of a film in other words than its keywords and genres
 ONE_HOT = frozenset({"genre", "language", "decade"})
 MIN_FILMS = 2  # a token of one film tells nothing about another
@@ -39,73 +43,8 @@ _BLOCKS = tuple(BLOCK_WEIGHTS)
 _WORD = re.compile(r"\w\w+")
 
 
-@dataclass(frozen=True, slots=True)
-class Films:
-    """Metadata of n films, column by column, all columns of length n and aligned with `item_ids`.
-
-    Missing is normal: "" for text, () for names, 0 for a year, nan for a number.
-    """
-
-    item_ids: NDArray[np.int64]
-    titles: list[str]
-    overviews: list[str]
-    keywords: list[tuple[str, ...]]
-    directors: list[tuple[str, ...]]
-    cast: list[tuple[str, ...]]
-    genres: list[tuple[str, ...]]
-    languages: list[str]
-    years: NDArray[np.int16]
-    runtimes: NDArray[np.float32]  # minutes
-    popularity: NDArray[np.float32]  # TMDB's
-    vote_average: NDArray[np.float32]  # 0..10
-    vote_count: NDArray[np.float32]
-    collections: list[str]  # the franchise
-
-    def __post_init__(self) -> None:
-        lengths = {field.name: len(getattr(self, field.name)) for field in fields(self)}
-        assert len(set(lengths.values())) == 1, f"columns differ in length: {lengths}"
-
-    def __len__(self) -> int:
-        return len(self.item_ids)
-
-    @classmethod
-    def blank(cls, item_ids: NDArray[np.int64]) -> Self:
-        """Films of which nothing but the id is known."""
-        n = len(item_ids)
-        unknown = np.full(n, np.nan, np.float32)
-        return cls(
-            item_ids=item_ids,
-            titles=[""] * n,
-            overviews=[""] * n,
-            keywords=[()] * n,
-            directors=[()] * n,
-            cast=[()] * n,
-            genres=[()] * n,
-            languages=[""] * n,
-            years=np.zeros(n, np.int16),
-            runtimes=unknown,
-            popularity=unknown,
-            vote_average=unknown,
-            vote_count=unknown,
-            collections=[""] * n,
-        )
-
-    def without_votes(self) -> "Films":
-        """As they stand when they come out: votes and popularity tell of ratings still to be given."""
-        unknown = np.full(len(self), np.nan, np.float32)
-        return replace(self, popularity=unknown, vote_average=unknown, vote_count=unknown)
-
-    def take(self, idx: NDArray[np.integer]) -> "Films":
-        """The films at positions `idx`, in that order."""
-        columns: dict[str, Any] = {}
-        for field in fields(self):
-            column = getattr(self, field.name)
-            columns[field.name] = column[idx] if isinstance(column, np.ndarray) else [column[i] for i in idx]
-        return Films(**columns)
-
-
 class ContentEncoder:
-    """TF-IDF and one-hot blocks and standardised numbers, reduced by PCA to a fixed width.
+    """TF-IDF and one-hot blocks and standardised numbers, reduced by PCA to a fixed width: a film's content.
 
     Every block of a film's row is scaled to its weight in `BLOCK_WEIGHTS` before the reduction, so that
     a long overview does not drown the genres. The state is arrays only.
@@ -172,16 +111,17 @@ class ContentEncoder:
         return encoder
 
     def transform(self, films: Films) -> NDArray[np.float32]:
-        """(n, width), rows of length 1; a film of which nothing is known is a row of 0.
+        """The films' content, float32 (n, width + N_NUMBERS): components at length 1, then numbers.
 
-        A film's vector does not depend on the other films of the call, nor on whether it was there in `fit`.
+        The numbers are deviations from the mean film, BESIDE of each, 0 where they are not known. A film of
+        which nothing is known is a row of 0. A film's content does not depend on the other films of the
+        call, nor on whether it was there in `fit`.
         """
         features = self.features(films)
         projected = features @ self.components - self.offset  # (n, n_features) @ (n_features, width)
         projected[np.diff(features.indptr) == 0] = 0
-        length = np.linalg.norm(projected, axis=1, keepdims=True)
-        vectors: NDArray[np.float32] = (projected / np.where(length > 0, length, 1)).astype(np.float32)
-        return vectors
+        beside = np.nan_to_num(self._standing(films)).clip(-OUTLYING, OUTLYING) * BESIDE
+        return np.concatenate([unit(projected), beside.astype(np.float32)], axis=1)
 
     def features(self, films: Films) -> csr_matrix:
         """The rows before the reduction: float32 (n, n_features), words, then numbers, then sentences."""
@@ -191,8 +131,7 @@ class ContentEncoder:
         energy = np.bincount(block, weights=value**2, minlength=len(films) * len(_BLOCKS))
         weight = np.array([BLOCK_WEIGHTS[name] for name in _BLOCKS])
         value *= np.sqrt(weight[self._block[column]] / energy[block])
-        numbers = (_numbers(films) - self.number_mean) / self.number_scale
-        numbers *= np.sqrt(NUMBERS_WEIGHT / numbers.shape[1])
+        numbers = self._standing(films) * np.sqrt(NUMBERS_WEIGHT / N_NUMBERS)
         known_row, known_column = np.nonzero(np.isfinite(numbers))
         shape = (len(films), len(self.vocabulary) + numbers.shape[1])
         values = np.concatenate([value, numbers[known_row, known_column]]).astype(np.float32)
@@ -204,6 +143,10 @@ class ContentEncoder:
             features = sparse_hstack([features, csr_matrix(vectors)], format="csr")
         features.sort_indices()  # one order of summation for a film, whatever stands around it
         return features
+
+    def _standing(self, films: Films) -> NDArray[np.float64]:
+        """(n, N_NUMBERS), deviations from the mean film; nan where not known."""
+        return np.asarray((_numbers(films) - self.number_mean) / self.number_scale, np.float64)
 
     def arrays(self) -> dict[str, NDArray[np.generic]]:
         """The whole state; the vocabulary as UTF-8 lines in a uint8 array."""
@@ -236,6 +179,23 @@ class ContentEncoder:
                     columns.append(column)
                     counts.append(count)
         return np.array(rows, np.int64), np.array(columns, np.int64), np.array(counts, np.float64)
+
+
+def components_of(content: NDArray[np.float32]) -> NDArray[np.float32]:
+    """float32 (n, width), rows of length 1 or 0: what `transform` gave without the numbers."""
+    return content[:, :-N_NUMBERS]
+
+
+def vectors_of(content: NDArray[np.float32]) -> NDArray[np.float32]:
+    """float32 (n, VECTOR_WIDTH), rows of length 1 or 0: the leading components of what `transform` gave."""
+    return unit(components_of(content)[:, :VECTOR_WIDTH])
+
+
+def unit(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Rows scaled to length 1; rows of zeros stay."""
+    length = np.linalg.norm(vectors, axis=1, keepdims=True)
+    scaled: NDArray[np.float32] = (vectors / np.where(length > 0, length, 1)).astype(np.float32)
+    return scaled
 
 
 def _tokens(films: Films, row: int) -> Iterator[str]:
@@ -283,7 +243,7 @@ def _vocabulary(films: Films) -> tuple[list[str], NDArray[np.float32]]:
 
 
 def _numbers(films: Films) -> NDArray[np.float64]:
-    """(n, 5) float64 with nan where unknown: year, runtime, popularity, vote average, vote count."""
+    """(n, N_NUMBERS) float64 with nan where unknown."""
     columns = [films.years, films.runtimes, films.popularity, films.vote_average, films.vote_count]
     numbers = np.stack([np.asarray(column, np.float64) for column in columns], axis=1)
     numbers[(numbers <= 0) | ~np.isfinite(numbers)] = np.nan

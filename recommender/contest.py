@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from recommender import baselines, metrics, protocols
 from recommender.baselines import Scores
 from recommender.config import Config
-from recommender.content import Films
 from recommender.evaluate import Evaluation, Scorer, evaluate, rank_all
+from recommender.films import Films
 from recommender.hybrid import Hybrid
 from recommender.interactions import History, Interactions
 from recommender.judging import RELEVANT_STARS, Judge, users_with

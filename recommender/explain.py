@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
-from recommender.content import Films
+from recommender.films import Films
 from recommender.interactions import History
 from recommender.rows import Rows
 

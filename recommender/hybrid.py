@@ -16,10 +16,11 @@ from recommender.blend import Blend
 from recommender.calibration import Judgement, MatchModel
 from recommender.checkpoint import NOTHING_KEPT, Checkpoint
 from recommender.config import Config
-from recommender.content import ContentEncoder, Films
+from recommender.content import ContentEncoder, unit, vectors_of
 from recommender.explain import Reason, Traits
+from recommender.films import Films
 from recommender.fold_in import FactorModel
-from recommender.index import Neighbours, top, unit
+from recommender.index import Neighbours, top
 from recommender.interactions import History, Interactions
 from recommender.placement import Placement
 from recommender.popularity import popularity
@@ -132,7 +133,7 @@ class Hybrid:
                 **counts,
             },
             item_ids=interactions.item_ids,
-            content_vectors=content,
+            content_vectors=vectors_of(content),
             encoder=encoder,
             blend=blend,
             placement=placement,

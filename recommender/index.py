@@ -6,6 +6,8 @@ import faiss
 import numpy as np
 import numpy.typing as npt
 
+from recommender.content import unit
+
 Floats = npt.NDArray[np.float32]
 
 
@@ -59,10 +61,3 @@ class Neighbours:
         params = faiss.SearchParameters(sel=selector)  # type: ignore[call-arg] # the stub knows no field
         cosine, found = self._index.search(self._vectors[item_idx : item_idx + 1], m, params=params)
         return found[0].astype(np.int32), cosine[0]
-
-
-def unit(vectors: Floats) -> Floats:
-    """Rows scaled to length 1; rows of zeros stay."""
-    length = np.linalg.norm(vectors, axis=1, keepdims=True)
-    scaled: Floats = (vectors / np.where(length > 0, length, 1)).astype(np.float32)
-    return scaled

@@ -7,13 +7,14 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from recommender.content import ContentEncoder, Films
+from recommender.content import VECTOR_WIDTH, ContentEncoder
+from recommender.films import Films
 
 _WORD = re.compile(r"\w[\w-]*")
 
 
 def meaning(encoder: ContentEncoder, words: str, genres: Sequence[str]) -> NDArray[np.float32]:
-    """float32 (width,) of length 1; zeros where the encoder knows none of the words.
+    """float32 (VECTOR_WIDTH,) of length 1; zeros where the encoder knows none of the words.
 
     The words are taken for an overview, and each one, two neighbours, and what may be its singular or plural
     for keywords; `genres` are names that are taken for genres where they stand among the words. The mean film
@@ -25,7 +26,8 @@ def meaning(encoder: ContentEncoder, words: str, genres: Sequence[str]) -> NDArr
     numbers = (form for word in asked for form in (f"{word}s", word.removesuffix("s")))
     film.keywords[0] = tuple(dict.fromkeys([*asked, *map(" ".join, pairwise(asked)), *numbers]))
     film.genres[0] = tuple(genre for genre in genres if genre.casefold() in asked)
-    direction: NDArray[np.float32] = np.asarray(encoder.features(film) @ encoder.components, np.float32)[0]
+    leading = encoder.components[:, :VECTOR_WIDTH]
+    direction: NDArray[np.float32] = np.asarray(encoder.features(film) @ leading, np.float32)[0]
     length = np.linalg.norm(direction)
     if length > 0:
         direction /= length

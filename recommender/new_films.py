@@ -9,8 +9,9 @@ from scipy import sparse
 from recommender.arrivals import FilmStep
 from recommender.blend import Blend
 from recommender.calibration import MatchModel
-from recommender.content import Films
+from recommender.content import vectors_of
 from recommender.explain import maker_names, trait_names
+from recommender.films import Films
 from recommender.hybrid import Hybrid
 from recommender.interactions import positions
 from recommender.ratings import StarsModel
@@ -29,19 +30,20 @@ def with_films(model: Hybrid, films: Films) -> Hybrid:
     content = model.encoder.transform(films)
     rows = Rows.of(model.item_ids, np.empty(0, np.int64), films.item_ids)
     taught = _rows_taught(model, films)  # of the former arrays; -1 for a film without a rating
-    factors = model.placement.factors(content)
+    placed = model.placement.factors(content)
+    factors = placed.copy()
     factors[taught >= 0] = model.factor_model.item_factors[taught[taught >= 0]]
     names = trait_names(films)
     return replace(
         model,
         item_ids=rows.ids,
-        content_vectors=rows.spread(model.content_vectors, content),
+        content_vectors=rows.spread(model.content_vectors, vectors_of(content)),
         blend=_blend(model, rows, taught, factors),
         traits={kind: traits.with_rows(rows, names[kind]) for kind, traits in model.traits.items()},
         makers=model.makers.with_rows(rows, maker_names(films)),
         stars=model.stars and _stars(model.stars, rows, taught, content),
         match=model.match and _match(model.match, rows, taught),
-        film_step=model.film_step and _film_step(model.film_step, rows, taught),
+        film_step=model.film_step and _film_step(model.film_step, rows, taught, placed),
     )
 
 
@@ -79,9 +81,11 @@ def _succession(succession: Succession, place: NDArray[np.int64], n_items: int) 
     return Succession(sparse.csr_matrix(parts, shape=(n_items, n_items)))
 
 
-def _film_step(step: FilmStep, rows: Rows, taught: NDArray[np.int64]) -> FilmStep:
+def _film_step(
+    step: FilmStep, rows: Rows, taught: NDArray[np.int64], placed: NDArray[np.float32]
+) -> FilmStep:
     counts = np.where(taught >= 0, step.counts[taught], 0)
-    return replace(step, counts=rows.spread(step.counts, counts))
+    return replace(step, counts=rows.spread(step.counts, counts), placed=rows.spread(step.placed, placed))
 
 
 def _stars(

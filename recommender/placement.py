@@ -20,8 +20,8 @@ class Placement:
     """Kernel ridge regression from content vectors to item factors.
 
     With k(a, b) = exp(WIDTH (a.b - 1)) and the most-rated films as landmarks L, f(a) = k(a, L) A minimises
-    sum_i w_i |y_i - f(a_i)|^2 + SHRINKAGE tr(A^T K_LL A), w_i the root of a film's count of ratings over the
-    mean of such roots (subset of regressors: Rasmussen and Williams 2006, eq. 8.14).
+    sum_i w_i |y_i - f(a_i)|^2 + SHRINKAGE tr(A^T K_LL A), w_i a film's count of ratings over the mean count
+    (subset of regressors: Rasmussen and Williams 2006, eq. 8.14).
 
     landmarks: float32 (n_landmarks, width); coefficients: float32 (n_landmarks, factors).
     """

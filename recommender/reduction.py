@@ -5,25 +5,43 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
 SOLVED_WHOLE = 512  # films or features
+POWER_ITERATIONS = 4
+NOTHING = 1e-6  # of the largest variance: a component of less is rounding
 
 
 def principal_components(
     features: csr_matrix, width: int, rng: np.random.Generator
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """(n_features, width) float32 and the projected mean (width,): PCA by Lanczos, the matrix left sparse."""
-    from sklearn.decomposition import PCA  # noqa: PLC0415 - serving transforms without scikit-learn
-    from threadpoolctl import threadpool_limits  # noqa: PLC0415
+    """(n_features, width) float32 and the projected mean (width,): PCA, the matrix left sparse.
+
+    Components in descending order of variance, 0 beyond what the features span. Those of more than
+    SOLVED_WHOLE films and features are found by random projection: Halko, Martinsson and Tropp, "Finding
+    Structure with Randomness", SIAM Review 2011, algorithm 4.4.
+    """
+    from threadpoolctl import threadpool_limits  # noqa: PLC0415 - serving transforms without scikit-learn
 
     components = np.zeros((features.shape[1], width), np.float32)
+    mean = np.asarray(features.sum(axis=0), np.float32).ravel() / max(1, features.shape[0])
     rank = min(width, min(features.shape) - 1)
     if rank > 0 and features.nnz:
-        # Lanczos restarts at random where the features span less than is asked: few of them are solved whole.
-        small = min(features.shape) <= SOLVED_WHOLE
-        solver, rows = ("full", features.toarray()) if small else ("arpack", features)
-        pca = PCA(rank, svd_solver=solver, random_state=int(rng.integers(2**31)))
-        with threadpool_limits(limits=1, user_api="blas"):  # many small steps: threads would only wait
-            pca.fit(rows)
-        components[:, :rank] = pca.components_.T
-    mean = np.asarray(features.sum(axis=0), np.float32).ravel() / max(1, features.shape[0])
-    offset = mean @ components
-    return components, offset
+        with threadpool_limits(limits=1, user_api="blas"):  # two threads would add in another order
+            span = _span(features, rank, rng)
+            projected = features @ span - mean @ span  # (n, n_features) @ (n_features, at least rank)
+            variance, turned = np.linalg.eigh(np.asarray(projected.T @ projected, np.float64))
+            kept = np.flatnonzero(variance > NOTHING * variance[-1])[::-1][:rank]
+            components[:, : len(kept)] = span @ turned[:, kept].astype(np.float32)
+    return components, mean @ components
+
+
+def _span(features: csr_matrix, rank: int, rng: np.random.Generator) -> NDArray[np.float32]:
+    """(n_features, m) orthonormal columns that span the first `rank` principal components, m > rank.
+
+    The features are not centred: one direction more has room for their mean.
+    """
+    from sklearn.utils.extmath import randomized_svd  # noqa: PLC0415
+
+    if min(features.shape) <= SOLVED_WHOLE:
+        return np.asarray(np.linalg.svd(features.toarray(), full_matrices=False)[2].T, np.float32)
+    seed = int(rng.integers(2**31))
+    *_, right = randomized_svd(features, rank + 1, n_iter=POWER_ITERATIONS, random_state=seed)
+    return np.asarray(right.T, np.float32)

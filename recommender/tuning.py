@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 from recommender import blend_fit, contest, protocols
 from recommender.blend import Blend
 from recommender.config import Config
-from recommender.content import ContentEncoder, Films
+from recommender.content import ContentEncoder
 from recommender.evaluate import Scorer
+from recommender.films import Films
 from recommender.index import top
 from recommender.interactions import History, Interactions
 from recommender.popularity import popularity

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from app import film_folders
-from recommender.content import Films
+from recommender.films import Films
 from seeds.report import Report, quiet
 
 MOVIES = (

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from recommender.content import ContentEncoder, Films
+from recommender.content import ContentEncoder
+from recommender.films import Films
 from recommender.interactions import Interactions
 
 DATA = Path(__file__).parents[3] / "shared" / "data"

@@ -1,5 +1,7 @@
 """Films move with the ratings that arrive, as a fit would have moved them."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy import sparse
@@ -8,7 +10,7 @@ from recommender import blend_fit, ials, metrics, protocols
 from recommender.arrivals import FilmStep
 from recommender.blend_fit import Fitted
 from recommender.config import Config
-from recommender.content import Films
+from recommender.films import Films
 from recommender.fold_in import basis_of, graded
 from recommender.interactions import History, Interactions
 from recommender.protocols import Protocol, Trial
@@ -27,10 +29,10 @@ def test_a_film_that_nobody_had_rated_gets_exactly_its_half_step() -> None:
     fitted = ials.toward(placed[None], ratings, users, **SCALES)[0]
     change = basis_of(items[:39], users, counts).change
     rated = np.append(np.ones(39, np.int64), 0)
-    step = FilmStep.of(items, rated, user_factors=users, counts=counts, **SCALES)
-    folded = (users[raters] @ np.linalg.inv(change).T).astype(np.float32)
     there = (placed @ change).astype(np.float32)
-    moved = step.moved(39, there, there, folded, stars)
+    step = FilmStep.of(items, rated, np.tile(there, (40, 1)), user_factors=users, counts=counts, **SCALES)
+    folded = (users[raters] @ np.linalg.inv(change).T).astype(np.float32)
+    moved = step.moved(39, there, folded, stars)
     np.testing.assert_allclose(moved, fitted @ change, rtol=2e-3, atol=2e-4)
 
 
@@ -38,10 +40,11 @@ def test_the_more_ratings_the_fit_has_seen_the_less_a_new_one_moves_a_film() -> 
     rng = np.random.default_rng(5)
     users, items = (rng.standard_normal((n, 4)).astype(np.float32) for n in (50, 3))
     seen = np.array([0, 20, 500])
-    step = FilmStep.of(items, np.maximum(seen, 1), user_factors=users, counts=np.full(50, 30), **SCALES)
-    step = FilmStep(step.unrated, step.per_rating, step.average, seen.astype(np.int32))
+    placed, per_user = np.zeros((3, 4), np.float32), np.full(50, 30)
+    step = FilmStep.of(items, np.maximum(seen, 1), placed, user_factors=users, counts=per_user, **SCALES)
+    step = replace(step, counts=seen.astype(np.int32))
     row, liked = np.zeros(4, np.float32), np.full(3, 5, np.float32)
-    moves = [np.linalg.norm(step.moved(film, row, row, users[:3], liked)) for film in range(3)]
+    moves = [np.linalg.norm(step.moved(film, row, users[:3], liked)) for film in range(3)]
     assert moves[0] > 2 * moves[1] > 4 * moves[2] > 0
 
 
@@ -56,7 +59,7 @@ def _moved(fitted: Fitted, trial: Trial) -> np.ndarray:
         raters = [ratings.history(int(user)).without(film) for user in by_film.indices[given]]
         users = np.stack([model.user_factors(rater) for rater in raters])
         row = model.item_factors[film]
-        factors[film] = fitted.film_step.moved(film, row, row, users, by_film.data[given])
+        factors[film] = fitted.film_step.moved(film, row, users, by_film.data[given])
     return factors
 
 

@@ -9,7 +9,7 @@ import pytest
 from recommender import baselines, contest, protocols, splits
 from recommender.baselines import Scores
 from recommender.config import Config
-from recommender.content import Films
+from recommender.films import Films
 from recommender.interactions import History, Interactions
 from recommender.protocols import Protocol
 

@@ -6,7 +6,7 @@ import pytest
 from recommender import batch
 from recommender.blend import FACTORS, ITEMS, KNOTS, POPULARITY, SUCCESSION
 from recommender.config import Config
-from recommender.content import Films
+from recommender.films import Films
 from recommender.hybrid import Hybrid, Ranking
 from recommender.interactions import History, Interactions
 

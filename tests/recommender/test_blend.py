@@ -7,7 +7,7 @@ from recommender import blend_fit
 from recommender.blend import FACTORS, ITEMS, KNOTS, POPULARITY, SUCCESSION
 from recommender.blend_fit import MIXTURES, N_PARTS, PART_NAMES, USUAL, Example
 from recommender.config import Config
-from recommender.content import Films
+from recommender.films import Films
 from recommender.hybrid import Hybrid
 from recommender.interactions import History, Interactions
 from recommender.metrics import Estimate

@@ -6,7 +6,16 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from recommender.content import WIDTH, ContentEncoder, Films
+from recommender.content import (
+    N_NUMBERS,
+    OUTLYING,
+    VECTOR_WIDTH,
+    WIDTH,
+    ContentEncoder,
+    components_of,
+    vectors_of,
+)
+from recommender.films import Films
 from recommender.interactions import Interactions
 
 STORIES = (
@@ -42,11 +51,21 @@ def _lengths(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.asarray(np.linalg.norm(vectors, axis=1))
 
 
-def test_vectors_have_the_fixed_width_and_length_one(films: Films) -> None:
-    vectors = _encoder(films).transform(films)
-    assert vectors.shape == (7, WIDTH)
-    assert vectors.dtype == np.float32
-    assert _lengths(vectors[:6]) == pytest.approx(1, abs=1e-6)
+def test_content_has_a_fixed_width_and_but_for_its_numbers_length_one(films: Films) -> None:
+    content = _encoder(films).transform(films)
+    assert content.shape == (7, WIDTH + N_NUMBERS)
+    assert content.dtype == np.float32
+    for vectors, width in ((components_of(content), WIDTH), (vectors_of(content), VECTOR_WIDTH)):
+        assert vectors.shape == (7, width)
+        assert _lengths(vectors[:6]) == pytest.approx(1, abs=1e-6)
+
+
+def test_how_well_known_a_film_is_stands_beside_what_it_is_about(films: Films) -> None:
+    voted = replace(films, vote_count=np.array([1e6, 100, 50, 20, np.nan, 10, np.nan], np.float32))
+    votes = _encoder(voted).transform(voted)[:, -1]
+    assert np.argsort(-votes[:4]).tolist() == [0, 1, 2, 3]
+    assert votes[4] == votes[6] == 0  # not known
+    assert votes[0] <= OUTLYING
 
 
 def test_a_film_of_which_nothing_is_known_is_a_zero(films: Films) -> None:
@@ -54,7 +73,7 @@ def test_a_film_of_which_nothing_is_known_is_a_zero(films: Films) -> None:
 
 
 def test_films_of_a_kind_are_near_each_other(films: Films) -> None:
-    vectors = _encoder(films).transform(films)
+    vectors = vectors_of(_encoder(films).transform(films))
     nearest = np.argsort(-(vectors[:6] @ vectors[:6].T - 2 * np.eye(6)), axis=1)[:, 0]
     assert nearest.tolist() == [1, 0, 3, 2, 5, 4]
 
@@ -94,8 +113,8 @@ def test_a_fit_can_be_repeated(films: Films) -> None:
 def test_tiny_catalogues_have_vectors_of_full_width(films: Films, n: int) -> None:
     few = films.take(np.arange(n))
     encoder = _encoder(few)
-    assert encoder.transform(few).shape == (n, WIDTH)
-    assert ContentEncoder.from_arrays(encoder.arrays()).transform(films).shape == (7, WIDTH)
+    assert encoder.transform(few).shape == (n, WIDTH + N_NUMBERS)
+    assert ContentEncoder.from_arrays(encoder.arrays()).transform(films).shape == (7, WIDTH + N_NUMBERS)
 
 
 def test_columns_of_different_length_are_refused(films: Films) -> None:
@@ -106,7 +125,7 @@ def test_columns_of_different_length_are_refused(films: Films) -> None:
 def test_sequels_are_neighbours_in_movielens(
     latest_small: tuple[Interactions, Films], latest_small_content: NDArray[np.float32]
 ) -> None:
-    films, vectors = latest_small[1], latest_small_content
+    films, vectors = latest_small[1], vectors_of(latest_small_content)
     pairs = [("Toy Story", "Toy Story 2"), ("Godfather, The", "Godfather: Part II, The")]
     for one, other in pairs:
         near = np.argsort(-(vectors @ vectors[films.titles.index(one)]))[1:4]

@@ -9,7 +9,7 @@ import pytest
 from recommender import explain
 from recommender.artifact import ArtifactError
 from recommender.config import Config
-from recommender.content import Films
+from recommender.films import Films
 from recommender.hybrid import Hybrid
 from recommender.interactions import History, Interactions
 

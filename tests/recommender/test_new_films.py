@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from recommender.config import Config
-from recommender.content import Films
+from recommender.films import Films
 from recommender.hybrid import Hybrid
 from recommender.interactions import History
 from recommender.new_films import with_films

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from recommender import metrics, ratings_fit, splits
 from recommender.calibration import HeldOut, MatchModel, fit_judge, judge
-from recommender.content import Films
+from recommender.films import Films
 from recommender.interactions import History, Interactions
 from recommender.ratings import StarsModel
 from recommender.ratings_fit import fit_stars

@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-from recommender.index import Neighbours, top, unit
+from recommender.content import unit
+from recommender.index import Neighbours, top
 from recommender.rerank import CAP, MEMORY, PROTECTED, STEEPNESS, WINDOW, mmr
 
 Candidates = tuple[np.ndarray, np.ndarray, sparse.csr_matrix]

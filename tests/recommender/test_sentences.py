@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from recommender.config import Config
-from recommender.content import ContentEncoder, Films
+from recommender.content import ContentEncoder, vectors_of
+from recommender.films import Films
 from recommender.hybrid import Hybrid
 from recommender.interactions import Interactions
 from recommender.sentences import SentenceModel, SentenceModelError
@@ -65,7 +66,7 @@ def test_a_trained_model_tells_what_described_its_films(folder: Path, tmp_path: 
     loaded = Hybrid.load(tmp_path / "v1")
     assert loaded.manifest["sentences"]["name"] == "moods"
     assert loaded.manifest["sentences"]["width"] == 6
-    assert np.array_equal(loaded.encoder.transform(films()), model.content_vectors)
+    assert np.array_equal(vectors_of(loaded.encoder.transform(films())), model.content_vectors)
 
 
 def test_what_is_no_model_is_refused(tmp_path: Path) -> None:

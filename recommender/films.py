@@ -1,0 +1,72 @@
+"""What is known of films without a single rating, column by column."""
+
+from dataclasses import dataclass, fields, replace
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, slots=True)
+class Films:
+    """Metadata of n films, column by column, all columns of length n and aligned with `item_ids`.
+
+    Missing is normal: "" for text, () for names, 0 for a year, nan for a number.
+    """
+
+    item_ids: NDArray[np.int64]
+    titles: list[str]
+    overviews: list[str]
+    keywords: list[tuple[str, ...]]
+    directors: list[tuple[str, ...]]
+    cast: list[tuple[str, ...]]
+    genres: list[tuple[str, ...]]
+    languages: list[str]
+    years: NDArray[np.int16]
+    runtimes: NDArray[np.float32]  # minutes
+    popularity: NDArray[np.float32]  # TMDB's
+    vote_average: NDArray[np.float32]  # 0..10
+    vote_count: NDArray[np.float32]
+    collections: list[str]  # the franchise
+
+    def __post_init__(self) -> None:
+        lengths = {field.name: len(getattr(self, field.name)) for field in fields(self)}
+        assert len(set(lengths.values())) == 1, f"columns differ in length: {lengths}"
+
+    def __len__(self) -> int:
+        return len(self.item_ids)
+
+    @classmethod
+    def blank(cls, item_ids: NDArray[np.int64]) -> Self:
+        """Films of which nothing but the id is known."""
+        n = len(item_ids)
+        unknown = np.full(n, np.nan, np.float32)
+        return cls(
+            item_ids=item_ids,
+            titles=[""] * n,
+            overviews=[""] * n,
+            keywords=[()] * n,
+            directors=[()] * n,
+            cast=[()] * n,
+            genres=[()] * n,
+            languages=[""] * n,
+            years=np.zeros(n, np.int16),
+            runtimes=unknown,
+            popularity=unknown,
+            vote_average=unknown,
+            vote_count=unknown,
+            collections=[""] * n,
+        )
+
+    def without_votes(self) -> "Films":
+        """As they stand when they come out: votes and popularity tell of ratings still to be given."""
+        unknown = np.full(len(self), np.nan, np.float32)
+        return replace(self, popularity=unknown, vote_average=unknown, vote_count=unknown)
+
+    def take(self, idx: NDArray[np.integer]) -> "Films":
+        """The films at positions `idx`, in that order."""
+        columns: dict[str, Any] = {}
+        for field in fields(self):
+            column = getattr(self, field.name)
+            columns[field.name] = column[idx] if isinstance(column, np.ndarray) else [column[i] for i in idx]
+        return Films(**columns)
