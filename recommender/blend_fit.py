@@ -38,9 +38,10 @@ PART_NAMES = ("factors", "items", "succession", "popularity")
 N_PARTS = len(PART_NAMES)
 ITEM_WEIGHTS = (0.0, 0.1, 0.2, 0.4, 0.7, 1.0, 1.5, 2.0, 3.0)
 POPULARITY_WEIGHTS = (0.0, 0.3, 1.0, 3.0)
+LEAST = 0.01  # of the factors: only they have an order for films that hardly anybody has rated
 # Each part alone, then all mixtures of those that look at no order.
 MIXTURES = [
-    *np.eye(N_PARTS),
+    *np.maximum(np.eye(N_PARTS), LEAST * np.eye(N_PARTS)[FACTORS]),
     *((1.0, items, 0.0, popular) for items in ITEM_WEIGHTS for popular in POPULARITY_WEIGHTS),
 ]
 SUCCESSION_SCALES = (0.0, 0.5, 1.5, 2.0, 1.0)  # of the usual weights, which are the last
