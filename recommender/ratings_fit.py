@@ -7,6 +7,7 @@ from typing import Any, Self
 import numpy as np
 from numba import njit, prange
 from numpy.typing import NDArray
+from scipy.linalg import cho_factor, cho_solve
 from scipy.sparse import csr_matrix, diags_array
 from scipy.sparse.linalg import svds
 from threadpoolctl import threadpool_limits
@@ -108,7 +109,7 @@ def fit_stars(
     described = with_one(content)
     of_users, of_items, habits = _habits(by_user)
     described = np.concatenate([described, of_items], axis=1)
-    regression = _ridge(described[rated], RIDGE)
+    regression = _ridge(described if rated.all() else described[rated], RIDGE)
     user_regression = _ridge(of_users, HABIT_RIDGE)
     users = Posterior.start(interactions.n_users, factors)
     items = Posterior.start(interactions.n_items, factors)
@@ -117,11 +118,11 @@ def fit_stars(
     with threadpool_limits(limits=1, user_api="blas"):
         for step in range(iterations):
             users.update(by_user, mean, items, np.full(interactions.n_items, noise))
-            habit_map = user_regression @ users.mean  # (width + 1, n) @ (n, d + 1)
+            habit_map = user_regression(users.mean)  # (width + 1, d + 1)
             users.prior = of_users @ habit_map
             users.learn_precision()
             items.update(by_item, mean, users, user_noise)
-            content_map = regression @ items.mean[rated]  # (width + 1, n) @ (n, d + 1)
+            content_map = regression(items.mean[rated])  # (width + 1, d + 1)
             items.prior = described @ content_map
             items.learn_precision(rated)
             squares = expected_squares(by_user, mean, users, items)
@@ -176,11 +177,12 @@ def _habits(ratings: csr_matrix) -> tuple[Floats, Floats, Floats]:
     )
 
 
-def _ridge(described: Floats, strength: float) -> Floats:
-    """(width, n): times the rows' targets it gives their ridge regression on `described`, (n, width)."""
+def _ridge(described: Floats, strength: float) -> Callable[[Floats], Floats]:
+    """What gives the ridge regression, (width, m), of targets (n, m) on `described`, (n, width)."""
     gram = described.T @ described
     gram[np.diag_indices_from(gram)] += strength
-    return np.asarray(np.linalg.solve(gram, described.T))
+    factor = cho_factor(gram, overwrite_a=True)
+    return lambda targets: np.asarray(cho_solve(factor, described.T @ targets))
 
 
 @njit(cache=True, parallel=True)
