@@ -73,10 +73,6 @@ class ContentEncoder:
         self._columns = {token: column for column, token in enumerate(vocabulary)}
         self._block = np.array([_BLOCKS.index(token.split(":", 1)[0]) for token in vocabulary], np.int64)
 
-    @property
-    def width(self) -> int:
-        return len(self.offset)
-
     @classmethod
     def fit(
         cls,
