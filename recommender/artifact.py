@@ -11,7 +11,7 @@ from uuid import uuid4
 import numpy as np
 import numpy.typing as npt
 
-FORMAT = 4
+FORMAT = 5
 MANIFEST = "manifest.json"
 
 Arrays = dict[str, npt.NDArray[Any]]

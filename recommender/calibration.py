@@ -21,6 +21,8 @@ MAX_USERS = 5000  # held-out ratings of more users would not move ten coefficien
 PROBIT_AS_LOGIT = 1.702  # the logistic curve nearest to the normal distribution's
 N_FEATURES = 8
 OUTLYING = 4.0  # deviations
+BENT = 3.0  # deviations of the distance within which the logistic may bend; straight beyond
+POWERS = (2, 3)  # of the distance: tails are not a normal's, and stars are whole or half
 FIGURES = ("rmse", "interval_coverage", "match_calibration_error", "match_auc")
 MIN_OF_A_KIND = 20  # fewer likes or dislikes than this fit no logistic
 
@@ -43,7 +45,7 @@ class Judgement:
 class MatchModel:
     """Logistic regression on the predicted stars and on how user and film have rated and been rated."""
 
-    weights: Floats  # (N_FEATURES,)
+    weights: Floats  # (N_FEATURES + 2,), of `_standard`
     centre: Floats  # (N_FEATURES,), taken off the features
     scale: Floats  # (N_FEATURES,), divides them
     intercept: float
@@ -161,7 +163,7 @@ def uncalibrated(interactions: Interactions) -> MatchModel:
     liked = ratings.data >= LIKED_STARS
     means = (float(ratings.data.mean(dtype=np.float64)), float(liked.mean()))
     n_items = interactions.n_items
-    weights = np.zeros(N_FEATURES)
+    weights = np.zeros(N_FEATURES + len(POWERS))
     weights[0] = PROBIT_AS_LOGIT
     return MatchModel(
         weights=weights,
@@ -180,23 +182,41 @@ def uncalibrated(interactions: Interactions) -> MatchModel:
 
 
 def fit_match(base: MatchModel, features: Floats, liked: NDArray[np.bool_]) -> MatchModel:
-    """`base` with weights fitted on held-out ratings; as it is where they are too few."""
+    """`base` with weights fitted on held-out ratings; as it is where they are too few.
+
+    Straight where it would bend so far that a film of more predicted stars matched less.
+    """
     from sklearn.linear_model import LogisticRegression  # noqa: PLC0415 - serving does without scikit-learn
 
     if min(liked.sum(), (~liked).sum()) < MIN_OF_A_KIND:
         return base
     centre, spread = features.mean(axis=0), features.std(axis=0)
     scale = np.where(spread > 0, spread, 1)
-    logistic = LogisticRegression(max_iter=1000).fit(_standard(features, centre, scale), liked)
-    weights = logistic.coef_[0].astype(np.float64)
+    standard = _standard(features, centre, scale)
+    weights = np.zeros(standard.shape[1])
+    for n_terms in (len(weights), N_FEATURES):
+        logistic = LogisticRegression(max_iter=1000).fit(standard[:, :n_terms], liked)
+        weights[:] = np.append(logistic.coef_[0], np.zeros(len(weights) - n_terms))
+        if _rises(weights):
+            break
     return replace(base, weights=weights, centre=centre, scale=scale, intercept=float(logistic.intercept_[0]))
 
 
+def _rises(weights: Floats) -> bool:
+    """Whether a greater distance always means a greater probability."""
+    slope = [weights[0], *(power * weights[N_FEATURES + n] for n, power in enumerate(POWERS))]
+    return bool((np.polynomial.Polynomial(slope)(np.linspace(-BENT, BENT, 61)) > 0).all())
+
+
 def _standard(features: Floats, centre: Floats, scale: Floats) -> Floats:
-    """(n, N_FEATURES) in deviations; all but the distance at most OUTLYING: nothing was fitted beyond."""
+    """(n, N_FEATURES + 2): in deviations, then the POWERS of the distance.
+
+    All but the distance are OUTLYING at most: nothing was fitted beyond.
+    """
     standard = (features - centre) / scale
     standard[:, 1:] = standard[:, 1:].clip(-OUTLYING, OUTLYING)
-    return standard
+    bent = standard[:, :1].clip(-BENT, BENT)
+    return np.concatenate([standard, *(bent**power for power in POWERS)], axis=1)
 
 
 def _statistics(

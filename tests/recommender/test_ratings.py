@@ -7,8 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from scipy.special import expit
 
-from recommender import metrics, ratings_fit, splits
+from recommender import calibration, metrics, ratings_fit, splits
 from recommender.calibration import HeldOut, MatchModel, fit_judge, judge
 from recommender.films import Films
 from recommender.interactions import History, Interactions
@@ -88,6 +89,18 @@ def test_films_are_learnt_from_who_does_not_rate_by_dice(monkeypatch: pytest.Mon
     told = error()
     monkeypatch.setattr(ratings_fit, "NOISE_RATINGS", 1e9)  # everyone heard alike
     assert told < 0.8 * error()
+
+
+@pytest.mark.parametrize("bent", [0.0, 0.5, -2.0])
+def test_match_percent_rises_with_the_predicted_stars_however_it_bends(world: World, bent: float) -> None:
+    rng = np.random.default_rng(3)
+    features = np.zeros((4_000, calibration.N_FEATURES))
+    features[:, 0] = distance = rng.standard_normal(4_000)
+    liked = rng.random(4_000) < expit(distance + bent * distance**2)
+    match = calibration.fit_match(calibration.uncalibrated(world.interactions), features, liked)
+    grid = np.zeros((50, calibration.N_FEATURES))
+    grid[:, 0] = np.linspace(-5, 5, 50)
+    assert (np.diff(match.probability(grid)) > 0).all()
 
 
 def test_a_film_nobody_has_rated_is_judged_by_its_content(world: World) -> None:
