@@ -132,6 +132,8 @@ def fit_factors(
     of_users = {"user_factors": user_factors, "counts": np.diff(targets.indptr), "alpha0": config.alpha0}
     model = FactorModel.of(item_factors, rated, **of_users)
     placement = Placement.fit(content[rated], model.item_factors[rated], counts[rated])
+    # Films without a rating are where their content put them before the last half-step, and must not jump
+    # by the difference when the first rating comes.
     placed = np.where(rated[:, None], placement.factors(content), model.item_factors)
     film_step = FilmStep.of(item_factors, counts, placed, regularization=regularization, **of_users)
     return Fitted(model, placement, film_step)

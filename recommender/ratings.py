@@ -35,8 +35,10 @@ class StarsModel:
     its entries over the roots of both counts. SVD++ learns from the same (Koren, KDD 2008).
     Fitted by mean-field variational Bayes, which minimises the free energy (Lim and Teh, "Variational
     Bayesian Approach to Movie Rating Prediction", KDD Cup 2007); the priors are regressed on content and
-    habits as in Agarwal and Chen, "Regression-based Latent Factor Models", KDD 2009. The precisions are
-    learnt too, so that no strength of regularization has to be chosen for a data set.
+    habits as in Agarwal and Chen, "Regression-based Latent Factor Models", KDD 2009. Films are learnt with
+    each user's own noise (Lakshminarayanan et al., "Robust Bayesian Matrix Factorisation", AISTATS 2011), a
+    user with everyone's, `noise`, in the fit as in `fold_in`. The precisions are learnt too, so that no
+    strength of regularization has to be chosen for a data set.
     """
 
     mean: float

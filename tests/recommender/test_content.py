@@ -7,6 +7,7 @@ import pytest
 from numpy.typing import NDArray
 
 from recommender.content import (
+    BESIDE,
     N_NUMBERS,
     OUTLYING,
     VECTOR_WIDTH,
@@ -62,10 +63,12 @@ def test_content_has_a_fixed_width_and_but_for_its_numbers_length_one(films: Fil
 
 def test_how_well_known_a_film_is_stands_beside_what_it_is_about(films: Films) -> None:
     voted = replace(films, vote_count=np.array([1e6, 100, 50, 20, np.nan, 10, np.nan], np.float32))
-    votes = _encoder(voted).transform(voted)[:, -1]
+    encoder = _encoder(voted)
+    votes = encoder.transform(voted)[:, -1]
     assert np.argsort(-votes[:4]).tolist() == [0, 1, 2, 3]
     assert votes[4] == votes[6] == 0  # not known
-    assert votes[0] <= OUTLYING
+    beyond = replace(voted.take(np.array([0])), vote_count=np.array([1e30], np.float32))
+    assert encoder.transform(beyond)[0, -1] == pytest.approx(BESIDE * OUTLYING)
 
 
 def test_a_film_of_which_nothing_is_known_is_a_zero(films: Films) -> None:
