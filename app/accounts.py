@@ -1,8 +1,9 @@
 """Accounts: who may sign in, and for how long a sign-in lasts.
 
 A sign-in is a row of `sessions`. An access token names it and is checked against it at each request, so that
-ending the row ends the sign-in at once, in every process. A refresh token is worth one renewal: whoever shows
-one a second time may have stolen it, so that ends the session too (RFC 9700, section 4.14.2).
+ending the row ends the sign-in at once, in every process. Its refresh tokens rotate: a renewal replaces them,
+and the use of a replaced one ends the sign-in, because it may be stolen (RFC 9700, section 4.14.2). Only the
+tokens of the last renewal work again for a short overlap, for tabs that renew at once and for lost answers.
 """
 
 import enum
@@ -85,6 +86,8 @@ class Tokens:
 Member = Row[*tuple[Any, ...]]
 MEMBER = (User.id, User.username, User.role, User.created_at)
 
+LIVE = Session.ended_at.is_(None) & (Session.expires_at > func.now())
+
 
 async def sign_up(
     sessions: Sessions, settings: Settings, username: str, password: str, client: Client = NOWHERE
@@ -156,40 +159,54 @@ async def verified(
 
 
 async def refresh_session(sessions: Sessions, settings: Settings, refresh_token: str) -> Tokens:
-    """A new pair of tokens for a refresh token, which is used up by it.
+    """Give a new pair of tokens for a refresh token of a live session.
 
-    Raises InvalidRefreshToken; for a token that was used before, the whole session ends with it. Of two calls
-    at once with one token the first has the pair and the second ends the session: one of them is a thief's.
+    All tokens that a session has issued since its last renewal are current. A renewal with one of them
+    replaces them all. For `refresh_overlap_seconds` from then on a replaced one still gives a current token,
+    and replaces nothing. So of two who hold one token only one goes on for longer than the overlap. Where the
+    other is a thief, the next renewal of either ends the session.
+
+    Raises InvalidRefreshToken; a token that was replaced longer ago, or by more than one renewal, ends the
+    session.
     """
     token_hash = digest(refresh_token)
     async with sessions.begin() as session:
-        use = update(RefreshToken).where(
-            RefreshToken.token_hash == token_hash, RefreshToken.used_at.is_(None)
+        # Renewals of one session take turns, in all processes. What follows reads what the one before wrote.
+        family = await session.execute(
+            select(Session.id.label("session_id"), *MEMBER)
+            .join(RefreshToken, RefreshToken.session_id == Session.id)
+            .join(User, User.id == Session.user_id)
+            .where(RefreshToken.token_hash == token_hash, LIVE)
+            .with_for_update(of=Session)
         )
-        session_id = await session.scalar(
-            use.values(used_at=func.clock_timestamp()).returning(RefreshToken.session_id)
-        )
-        if session_id is None:
-            family = select(RefreshToken.session_id).where(RefreshToken.token_hash == token_hash)
-            await end(session, Session.id == family.scalar_subquery())
-            row = None
-        else:
-            expires_at = func.now() + timedelta(days=settings.refresh_token_days)
-            live = Session.ended_at.is_(None) & (Session.expires_at > func.now())
-            row = (
-                await session.execute(
-                    update(Session)
-                    .where(Session.id == session_id, live, User.id == Session.user_id)
-                    .values(expires_at=expires_at, refreshed_at=func.now())
-                    .returning(*MEMBER)
-                )
-            ).one_or_none()
-        if row is not None and session_id is not None:
-            return await issue_tokens(session, settings, viewer(row, session_id))
+        if (row := family.one_or_none()) is not None:
+            if await renewed(session, settings, row.session_id, token_hash):
+                return await issue_tokens(session, settings, viewer(row, row.session_id))
+            await end(session, Session.id == row.session_id)
     # Outside of the transaction, which an error would undo.
     raise InvalidRefreshToken(
-        "The refresh token is not valid, was used before, or its session has ended: log in."
+        "The refresh token is not valid, was replaced by a newer one, or its session has ended: log in."
     )
+
+
+async def renewed(session: AsyncSession, settings: Settings, session_id: UUID, token_hash: bytes) -> bool:
+    """Renew a session, whose row is locked, with one of its tokens; False for a token that may not."""
+    theirs = RefreshToken.session_id == session_id
+    last_renewal = select(func.max(RefreshToken.used_at)).where(theirs).scalar_subquery()
+    state = select(RefreshToken.used_at, last_renewal, func.clock_timestamp())
+    found = await session.execute(state.where(RefreshToken.token_hash == token_hash))
+    used_at, renewed_at, now = found.one()
+    if used_at is None:
+        # Also when the clock was set back, a later renewal has a later time.
+        at = now if renewed_at is None else max(now, renewed_at + timedelta(microseconds=1))
+        replaced = update(RefreshToken).where(theirs, RefreshToken.used_at.is_(None))
+        await session.execute(replaced.values(used_at=at))
+    elif used_at != renewed_at or now - used_at >= timedelta(seconds=settings.refresh_overlap_seconds):
+        return False
+    expires_at = func.now() + timedelta(days=settings.refresh_token_days)
+    lasting = update(Session).where(Session.id == session_id)
+    await session.execute(lasting.values(expires_at=expires_at, refreshed_at=func.clock_timestamp()))
+    return True
 
 
 async def log_out(sessions: Sessions, viewer: Viewer) -> None:
@@ -203,9 +220,8 @@ async def viewer_of(sessions: Sessions, settings: Settings, access_token: str) -
     Raises jwt.InvalidTokenError for a token that we did not sign or that has expired.
     """
     user_id, session_id = signed_for(settings, access_token)
-    live = Session.ended_at.is_(None) & (Session.expires_at > func.now())
     statement = (
-        select(*MEMBER).join(Session, Session.user_id == User.id).where(Session.id == session_id, live)
+        select(*MEMBER).join(Session, Session.user_id == User.id).where(Session.id == session_id, LIVE)
     )
     async with sessions() as session:
         row = (await session.execute(statement)).one_or_none()

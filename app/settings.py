@@ -45,6 +45,11 @@ class Settings(BaseSettings):
     )
     access_token_seconds: PositiveInt = Field(900, description="life of an access token")
     refresh_token_days: PositiveInt = Field(30, description="life of a refresh token that is not used")
+    refresh_overlap_seconds: Annotated[float, Field(ge=0, le=600)] = Field(
+        30.0,
+        description="how long a replaced refresh token works again, for tabs that renew at once and lost "
+        "answers; `0` is not at all",
+    )
     sign_in_tries: PositiveInt = Field(
         5, description="wrong passwords for an account from an address, then one each 30 seconds"
     )

@@ -34,7 +34,7 @@ class LogInInput:
 
 @strawberry.input(description="The sign-in to renew.")
 class RefreshSessionInput:
-    refresh_token: str = strawberry.field(description="The last refresh token given out for it.")
+    refresh_token: str = strawberry.field(description="The newest refresh token of the sign-in.")
 
 
 @strawberry.input(description="A member's favourite genres.")
@@ -50,7 +50,8 @@ class AuthPayload:
         description="Send it as `Authorization: Bearer <accessToken>` until `expiresAt`."
     )
     refresh_token: str = strawberry.field(
-        description="Worth one `refreshSession`. Shown a second time, it ends the sign-in."
+        description="For `refreshSession`, which replaces it. A replaced token works again for a short "
+        "overlap, 30 seconds unless the operator chose another; later its use ends the sign-in."
     )
     expires_at: datetime = strawberry.field(description="When the access token stops working.")
     viewer: User = strawberry.field(description="Who is signed in.")
@@ -104,7 +105,9 @@ class TooManyAttempts(Error):
         return cls(message=str(error), wait_seconds=error.wait_seconds)
 
 
-@strawberry.type(description="The refresh token is not valid, was used before, or its sign-in has ended.")
+@strawberry.type(
+    description="The refresh token is not valid, was replaced by a newer one, or its sign-in has ended."
+)
 class InvalidRefreshToken(Error):
     pass
 
@@ -181,7 +184,9 @@ class AccountMutation:
             return TooManyAttempts.of(error)
 
     @strawberry.mutation(
-        directives=[Cost(weight=50)], description="Renew a sign-in: new tokens for the last refresh token."
+        directives=[Cost(weight=50)],
+        description="Renew a sign-in: a new pair of tokens for its refresh token. When the answer is lost, "
+        "send the same token again at once.",
     )
     async def refresh_session(
         self,

@@ -119,29 +119,6 @@ async def test_refreshing_gives_new_tokens_for_the_same_session(
     assert await accounts.viewer_of(sessions, settings, third.access_token) == first.viewer
 
 
-async def test_a_refresh_token_shown_twice_ends_its_family(sessions: Sessions, settings: Settings) -> None:
-    stolen = await accounts.sign_up(sessions, settings, "ada", PASSWORD)
-    other = await accounts.log_in(sessions, settings, "ada", PASSWORD)
-    renewed = await accounts.refresh_session(sessions, settings, stolen.refresh_token)
-    with pytest.raises(accounts.InvalidRefreshToken):
-        await accounts.refresh_session(sessions, settings, stolen.refresh_token)
-    with pytest.raises(accounts.InvalidRefreshToken):
-        await accounts.refresh_session(sessions, settings, renewed.refresh_token)
-    assert await accounts.viewer_of(sessions, settings, renewed.access_token) is None
-    assert await accounts.viewer_of(sessions, settings, other.access_token) == other.viewer
-
-
-async def test_two_refreshes_at_once_never_both_succeed(sessions: Sessions, settings: Settings) -> None:
-    tokens = await accounts.sign_up(sessions, settings, "ada", PASSWORD)
-    results = await asyncio.gather(
-        *(accounts.refresh_session(sessions, settings, tokens.refresh_token) for _ in range(6)),
-        return_exceptions=True,
-    )
-    assert sum(isinstance(result, accounts.Tokens) for result in results) == 1
-    assert sum(isinstance(result, accounts.InvalidRefreshToken) for result in results) == 5
-    assert await accounts.viewer_of(sessions, settings, tokens.access_token) is None
-
-
 @pytest.mark.parametrize("token", ["", "guess", "\ud800", pytest.param("x" * 10**6, id="large")])
 async def test_refresh_tokens_that_nobody_was_given(
     sessions: Sessions, settings: Settings, token: str

@@ -66,12 +66,16 @@ def test_a_failed_log_in_does_not_say_why(ask: Ask, member: Member) -> None:
 def test_refreshing_and_what_a_thief_gets(ask: Ask, member: Member) -> None:
     renewed = outcome(ask("RefreshSession", refreshToken=member.refresh_token), "refreshSession")
     assert renewed["viewer"]["id"] == member.id
-    assert ask("Viewer", renewed["accessToken"])["data"]["viewer"]["id"] == member.id
+    again = outcome(ask("RefreshSession", refreshToken=member.refresh_token), "refreshSession")
+    for token in (renewed["accessToken"], again["accessToken"]):
+        assert ask("Viewer", token)["data"]["viewer"]["id"] == member.id
+    last = outcome(ask("RefreshSession", refreshToken=again["refreshToken"]), "refreshSession")
+    assert last["__typename"] == "AuthPayload"
     stolen = outcome(ask("RefreshSession", refreshToken=member.refresh_token), "refreshSession")
     assert stolen["__typename"] == "InvalidRefreshToken"
-    for token in (member.token, renewed["accessToken"]):
+    for token in (member.token, renewed["accessToken"], last["accessToken"]):
         assert code(ask("Viewer", token)) == "UNAUTHENTICATED"
-    after = outcome(ask("RefreshSession", refreshToken=renewed["refreshToken"]), "refreshSession")
+    after = outcome(ask("RefreshSession", refreshToken=last["refreshToken"]), "refreshSession")
     assert after["__typename"] == "InvalidRefreshToken"
 
 

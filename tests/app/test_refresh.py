@@ -1,0 +1,157 @@
+"""Renewing a sign-in: tabs that renew at once and lost answers stay signed in, a stolen token is noticed."""
+
+import asyncio
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import text
+
+from app import accounts
+from app.accounts import Tokens
+from app.db import Sessions, create_engine, sessionmaker
+from app.settings import Settings
+
+pytestmark = pytest.mark.anyio
+
+PASSWORD = "a long walk home"
+TABS = 12
+
+
+async def renew(sessions: Sessions, settings: Settings, token: str) -> Tokens:
+    return await accounts.refresh_session(sessions, settings, token)
+
+
+async def later(sessions: Sessions, by: timedelta) -> None:
+    """As if all that has happened had happened that much earlier."""
+    moved = text("UPDATE refresh_tokens SET issued_at = issued_at - :by, used_at = used_at - :by")
+    async with sessions.begin() as session:
+        await session.execute(moved, {"by": by})
+
+
+async def signed_in(sessions: Sessions, settings: Settings, *tokens: Tokens) -> list[bool]:
+    return [await accounts.viewer_of(sessions, settings, each.access_token) == each.viewer for each in tokens]
+
+
+async def assert_ends_the_session(
+    sessions: Sessions, settings: Settings, token: str, *others: Tokens
+) -> None:
+    """Refused, and with it all other tokens of the session."""
+    for refresh_token in (token, *(each.refresh_token for each in others)):
+        with pytest.raises(accounts.InvalidRefreshToken):
+            await renew(sessions, settings, refresh_token)
+        assert not any(await signed_in(sessions, settings, *others))
+
+
+async def test_a_retry_after_a_lost_answer_stays_signed_in(sessions: Sessions, settings: Settings) -> None:
+    first = await accounts.sign_up(sessions, settings, "ada", PASSWORD)
+    lost = await renew(sessions, settings, first.refresh_token)
+    second = await renew(sessions, settings, first.refresh_token)
+    assert len({first.refresh_token, lost.refresh_token, second.refresh_token}) == 3
+    assert second.viewer == first.viewer  # with the id of the session
+    assert all(await signed_in(sessions, settings, first, lost, second))
+    third = await renew(sessions, settings, second.refresh_token)
+    assert all(await signed_in(sessions, settings, first, lost, second, third))
+
+
+async def test_chains_of_retries_stay_signed_in(sessions: Sessions, settings: Settings) -> None:
+    tokens = await accounts.sign_up(sessions, settings, "ada", PASSWORD)
+    for _ in range(5):
+        for _ in range(4):
+            newest = await renew(sessions, settings, tokens.refresh_token)
+        tokens = newest
+        assert all(await signed_in(sessions, settings, tokens))
+
+
+async def test_many_tabs_at_once_stay_signed_in(database_url: str, settings: Settings) -> None:
+    """In two processes, which share nothing but the database."""
+    engines = [create_engine(database_url, settings) for _ in range(2)]
+    here, there = map(sessionmaker, engines)
+    tokens = await accounts.sign_up(here, settings, "ada", PASSWORD)
+    for _ in range(3):
+        pairs = await asyncio.gather(
+            *(renew((here, there)[tab % 2], settings, tokens.refresh_token) for tab in range(TABS))
+        )
+        assert len({each.refresh_token for each in pairs}) == TABS
+        assert all(await signed_in(there, settings, tokens, *pairs))
+        tokens = pairs[TABS // 2]
+    # Also where each goes on with its own, at the same time.
+    pairs = await asyncio.gather(*(renew(there, settings, each.refresh_token) for each in pairs))
+    assert all(await signed_in(here, settings, *pairs))
+    for engine in engines:
+        await engine.dispose()
+
+
+@pytest.mark.parametrize("seconds", [1, 30])
+async def test_use_beyond_the_overlap_ends_the_session(
+    sessions: Sessions, settings: Settings, seconds: int
+) -> None:
+    settings = settings.model_copy(update={"refresh_overlap_seconds": float(seconds)})
+    first = await accounts.sign_up(sessions, settings, "ada", PASSWORD)
+    other = await accounts.log_in(sessions, settings, "ada", PASSWORD)
+    second = await renew(sessions, settings, first.refresh_token)
+    await later(sessions, timedelta(seconds=seconds - 0.5))
+    again = await renew(sessions, settings, first.refresh_token)
+    # Counted from the first use, whatever was renewed again meanwhile.
+    await later(sessions, timedelta(seconds=0.6))
+    await assert_ends_the_session(sessions, settings, first.refresh_token, first, second, again)
+    assert await signed_in(sessions, settings, other) == [True]
+
+
+async def test_without_an_overlap_a_second_use_ends_the_session(
+    sessions: Sessions, settings: Settings
+) -> None:
+    strict = settings.model_copy(update={"refresh_overlap_seconds": 0.0})
+    first = await accounts.sign_up(sessions, strict, "ada", PASSWORD)
+    second = await renew(sessions, strict, first.refresh_token)
+    await assert_ends_the_session(sessions, strict, first.refresh_token, first, second)
+
+    first = await accounts.log_in(sessions, strict, "ada", PASSWORD)
+    results = await asyncio.gather(
+        *(renew(sessions, strict, first.refresh_token) for _ in range(TABS)), return_exceptions=True
+    )
+    assert sum(isinstance(result, Tokens) for result in results) == 1
+    assert sum(isinstance(result, accounts.InvalidRefreshToken) for result in results) == TABS - 1
+    assert await signed_in(sessions, strict, first) == [False]
+
+
+async def test_a_token_of_before_the_last_renewal_but_one_ends_the_session(
+    sessions: Sessions, settings: Settings
+) -> None:
+    """Whoever holds its successor has shown it: the successor has arrived."""
+    first = await accounts.sign_up(sessions, settings, "ada", PASSWORD)
+    second = await renew(sessions, settings, first.refresh_token)
+    third = await renew(sessions, settings, second.refresh_token)
+    await assert_ends_the_session(sessions, settings, first.refresh_token, first, second, third)
+
+
+@pytest.mark.parametrize("owner_is_first", [True, False])
+async def test_a_thief_within_the_overlap_is_noticed_at_the_next_renewal(
+    sessions: Sessions, settings: Settings, *, owner_is_first: bool
+) -> None:
+    """Two holders who go on apart: the second of them to renew again is refused, and both are signed out."""
+    stolen = await accounts.sign_up(sessions, settings, "ada", PASSWORD)
+    owner = await renew(sessions, settings, stolen.refresh_token)
+    thief = await renew(sessions, settings, stolen.refresh_token)
+    await later(sessions, timedelta(minutes=10))
+    first, second = (owner, thief) if owner_is_first else (thief, owner)
+    renewed = await renew(sessions, settings, first.refresh_token)
+    await later(sessions, timedelta(minutes=10))
+    await assert_ends_the_session(sessions, settings, second.refresh_token, owner, thief, renewed)
+
+
+async def test_a_clock_that_is_set_back_keeps_the_order_of_renewals(
+    sessions: Sessions, settings: Settings
+) -> None:
+    first = await accounts.sign_up(sessions, settings, "ada", PASSWORD)
+    second = await renew(sessions, settings, first.refresh_token)
+    await later(sessions, -timedelta(hours=1))
+    third = await renew(sessions, settings, second.refresh_token)
+    assert all(await signed_in(sessions, settings, await renew(sessions, settings, second.refresh_token)))
+    await assert_ends_the_session(sessions, settings, first.refresh_token, first, second, third)
+
+
+async def test_a_retry_of_an_ended_session_is_refused(sessions: Sessions, settings: Settings) -> None:
+    first = await accounts.sign_up(sessions, settings, "ada", PASSWORD)
+    second = await renew(sessions, settings, first.refresh_token)
+    await accounts.log_out(sessions, second.viewer)
+    await assert_ends_the_session(sessions, settings, first.refresh_token, first, second)
