@@ -22,7 +22,8 @@ from app.endpoint.accept import GRAPHQL_RESPONSE, Accept
 from app.endpoint.documents import Documents
 from app.endpoint.execution import Executor, Results, rate_limited
 from app.endpoint.operation import described, in_one_piece
-from app.endpoint.request import GraphQLRequest, Refused, read
+from app.endpoint.refusal import Refused
+from app.endpoint.request import GraphQLRequest, read
 from app.endpoint.streams import EVENTS, MULTIPART_SUBSCRIPTION, in_pieces, streamed
 from app.endpoint.websocket import ContextOf, Sockets
 from app.rates import RateLimited
@@ -71,8 +72,9 @@ class Endpoint:
             await self.sockets.serve(WebSocket(scope, receive, send))
             return
         http = Request(scope, receive)
-        accept = Accept.of(http.headers.get("accept", ""))
+        accept = Accept()
         try:
+            accept = Accept.of(", ".join(http.headers.getlist("accept")))
             await self.admit(http)
             request = await read(http, self.settings)
             response = await self.answer(http, accept, request, self.documents.text(request))

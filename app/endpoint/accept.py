@@ -1,13 +1,18 @@
-"""Content negotiation: which media types a client accepts, and which of ours it gets."""
+"""Content negotiation: the media types a client accepts, and the one of ours that it gets."""
 
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Self
 
+from werkzeug.http import parse_accept_header, parse_options_header
+
+from app.endpoint.refusal import Refused
+
 JSON = "application/json"
 GRAPHQL_RESPONSE = "application/graphql-response+json"
 EVENT_STREAM = "text/event-stream"
 MULTIPART = "multipart/mixed"
+LONGEST_HEADER = 2_000  # characters
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,30 +20,32 @@ class Accept:
     """`json` is the type for an answer in one piece. A client that has not asked for JSON by any name
     (`prefers_stream`) gets its one answer as a stream, too."""
 
-    json: str
-    prefers_stream: bool
-    events: bool
-    multipart_subscription: bool  # Apollo's protocol for subscriptions over HTTP
-    incremental: bool
-    legacy_incremental: bool  # as proposed in 2022, with paths for ids
+    json: str = JSON
+    prefers_stream: bool = False
+    events: bool = False
+    multipart_subscription: bool = False  # Apollo's protocol for subscriptions over HTTP
+    incremental: bool = False
+    legacy_incremental: bool = False  # as proposed in 2022, with paths for ids
 
     @classmethod
     def of(cls, header: str) -> Self:
+        """Raises Refused for a header that no client sends."""
+        if len(header) > LONGEST_HEADER:
+            raise Refused(f"The header Accept has more than {LONGEST_HEADER:,} characters.", 431)
         return cls(*negotiated(header))
 
 
 @lru_cache(maxsize=256)
 def negotiated(header: str) -> tuple[str, bool, bool, bool, bool, bool]:
-    ranges = sorted(map(media_range, header.split(",")), key=quality, reverse=True)
-    wanted = {"*/*": JSON, "application/*": JSON, JSON: JSON, GRAPHQL_RESPONSE: GRAPHQL_RESPONSE}
-    json = [wanted[name] for name, _ in ranges if name in wanted]
-    multipart = [parameters for name, parameters in ranges if name == MULTIPART]
+    ranges = [(*parse_options_header(text.lower()), quality) for text, quality in parse_accept_header(header)]
+    json, accepts_json = preferred({name: quality for name, _, quality in reversed(ranges)})
+    multipart = [parameters for name, parameters, quality in ranges if name == MULTIPART and quality > 0]
     subscription = [each for each in multipart if "subscriptionspec" in each]
     incremental = [each for each in multipart if "subscriptionspec" not in each]
-    events = any(name == EVENT_STREAM for name, _ in ranges)
+    events = any(name == EVENT_STREAM and quality > 0 for name, _, quality in ranges)
     return (
-        (json or [JSON])[0],
-        not json and (events or bool(subscription)),
+        json,
+        not accepts_json and (events or bool(subscription)),
         events,
         bool(subscription),
         bool(incremental),
@@ -46,14 +53,21 @@ def negotiated(header: str) -> tuple[str, bool, bool, bool, bool, bool]:
     )
 
 
-def media_range(text: str) -> tuple[str, dict[str, str]]:
-    name, *parameters = text.split(";")
-    pairs = (parameter.partition("=") for parameter in parameters)
-    return name.strip().lower(), {key.strip().lower(): value.strip().strip('"') for key, _, value in pairs}
+def preferred(ranges: dict[str, float]) -> tuple[str, bool]:
+    """The type of an answer in one piece, and whether the client accepts it: a client that accepts neither
+    gets the first, as RFC 9110 allows.
 
+    The most specific range gives a type its quality. Of two that are liked as much, the one that the client
+    names, and names first, is preferred.
+    """
+    names = [*reversed(ranges)]
 
-def quality(media_range: tuple[str, dict[str, str]]) -> float:
-    try:
-        return float(media_range[1].get("q", 1))
-    except ValueError:
-        return 0.0
+    def quality(media_type: str) -> float:
+        matching = (media_type, "application/*", "*/*")
+        return next((ranges[name] for name in matching if name in ranges), 0.0)
+
+    def rank(media_type: str) -> tuple[float, int]:
+        return -quality(media_type), names.index(media_type) if media_type in names else len(names)
+
+    best = min(JSON, GRAPHQL_RESPONSE, key=rank)
+    return best, quality(best) > 0

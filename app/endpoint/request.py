@@ -1,33 +1,30 @@
-"""What a client asks: a GraphQL request's parameters, in a body, an address or a websocket's message."""
+"""The parameters of a GraphQL request, in a body, an address or a websocket's message."""
 
 import asyncio
 import hashlib
 from dataclasses import dataclass
 from typing import Any, Self
+from urllib.parse import parse_qsl
 
 import orjson
 from starlette.requests import Request
 
+from app.endpoint.content import check_media_type, content_coding, decompressed
+from app.endpoint.refusal import Refused
 from app.settings import Settings
 from schema.errors import CallerError, ErrorCode
 from schema.limits import too_complex
 
-
-class Refused(Exception):
-    """A request that is answered with this status and error, whatever media type the client accepts."""
-
-    def __init__(
-        self, error: str | CallerError, status: int = 400, headers: dict[str, str] | None = None
-    ) -> None:
-        self.error = CallerError(error) if isinstance(error, str) else error
-        super().__init__(self.error.message)
-        self.status = status
-        self.headers = headers or {}
+MAX_PARAMETERS = 30  # of an address; we know five
 
 
 @dataclass(frozen=True, slots=True)
 class GraphQLRequest:
-    """`document_id` names a stored document: the SHA-256 of its text, or a trusted document's id."""
+    """`document_id` names a stored document: the SHA-256 of its text, or a trusted document's id.
+
+    A parameter that is null or the empty string is absent, in every transport: the specification says so of
+    an address, and no document, name or id is empty.
+    """
 
     query: str | None
     operation_name: str | None
@@ -43,10 +40,10 @@ class GraphQLRequest:
         if not isinstance(parameters, dict):
             raise Refused("A GraphQL request must be a JSON object.")
         extensions = given(parameters, "extensions", dict, "an object")
-        document_id = given(parameters, "documentId", str, "a string")
+        document_id = given(parameters, "documentId", str, "a string") or None
         return cls(
-            query=given(parameters, "query", str, "a string"),
-            operation_name=given(parameters, "operationName", str, "a string"),
+            query=given(parameters, "query", str, "a string") or None,
+            operation_name=given(parameters, "operationName", str, "a string") or None,
             variables=given(parameters, "variables", dict, "an object"),
             extensions=extensions,
             document_id=persisted_id(extensions)
@@ -58,23 +55,28 @@ class GraphQLRequest:
 async def read(request: Request, settings: Settings) -> GraphQLRequest:
     """The request in an HTTP request. Raises Refused."""
     if request.method == "GET":
-        parameters: dict[str, Any] = dict(request.query_params)
-        for name in ("variables", "extensions"):
-            if parameters.get(name):
-                parameters[name] = decoded(parameters[name], f"`{name}`", settings)
-            else:
-                parameters.pop(name, None)
-        return GraphQLRequest.of(parameters)
+        return GraphQLRequest.of(parameters_of(request, settings))
     if request.method != "POST":
-        raise Refused("GraphQL is asked by GET or POST.", 405, {"Allow": "GET, POST"})
-    media_type, _, charset = request.headers.get("content-type", "").lower().partition(";")
-    if media_type.strip() != "application/json" or charset.strip() not in (
-        "",
-        "charset=utf-8",
-        'charset="utf-8"',
-    ):
-        raise Refused("The body must be JSON: send `Content-Type: application/json`.", 415)
-    return GraphQLRequest.of(decoded(await body_of(request, settings), "The body", settings))
+        raise Refused("Use GET or POST.", 405, {"Allow": "GET, POST"})
+    check_media_type(request.headers)
+    coding = content_coding(request.headers)
+    body = await body_of(request, settings)
+    if coding is not None:
+        body = await decompressed(body, coding, settings.max_body_bytes)
+    return GraphQLRequest.of(decoded(body, "The body", settings))
+
+
+def parameters_of(request: Request, settings: Settings) -> dict[str, Any]:
+    """The parameters in an address. Raises Refused."""
+    sent = request.scope["query_string"].decode("latin-1")
+    try:
+        parameters: dict[str, Any] = dict(parse_qsl(sent, max_num_fields=MAX_PARAMETERS))
+    except ValueError:
+        raise Refused(f"The address has more than {MAX_PARAMETERS} parameters.") from None
+    for name in ("variables", "extensions"):
+        if name in parameters:
+            parameters[name] = decoded(parameters[name], f"`{name}`", settings)
+    return parameters
 
 
 async def body_of(request: Request, settings: Settings) -> bytes:

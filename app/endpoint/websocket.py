@@ -28,7 +28,8 @@ from strawberry.types.unset import UNSET
 from app.browsers import is_foreign
 from app.endpoint.documents import Documents
 from app.endpoint.execution import Executor
-from app.endpoint.request import GraphQLRequest, Refused, bound
+from app.endpoint.refusal import Refused
+from app.endpoint.request import GraphQLRequest, bound
 from app.endpoint.streams import Pieces, encoded
 from app.rates import RateLimited
 from schema.context import Context, bearer_token, client_of, token_in
@@ -82,6 +83,9 @@ class Handler(BaseGraphQLTransportWSHandler[Any, None]):
     executor: Executor
 
     async def handle_message(self, message: Any) -> None:
+        """A member that is null is absent, as the protocol has it since graphql-ws 5.12."""
+        if isinstance(message, dict):
+            message = {name: value for name, value in message.items() if value is not None}
         if not isinstance(message, dict) or not isinstance(message.get("id", ""), str):
             await self.handle_invalid_message("A message must be an object, and its id a string")
             return
@@ -99,7 +103,8 @@ class Handler(BaseGraphQLTransportWSHandler[Any, None]):
                 error = refused.error if isinstance(refused, Refused) else refused
                 await self.send_message({"id": message["id"], "type": "error", "payload": [error.formatted]})
                 return
-            message = {**message, "payload": {**message["payload"], "query": query}}
+            operation = {"query": query, "operationName": request.operation_name}
+            message = {**message, "payload": {**message["payload"], **operation}}
         await super().handle_subscribe(message)
 
     async def run_operation(self, operation: Operation[Any, None]) -> None:

@@ -14,7 +14,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 FOLDER = Path(__file__).parent
 CDN = "https://cdn.jsdelivr.net"
-# What a GraphQL request may say in its address; the page answers none of these.
+LONGEST_QUERY_STRING = 2_000  # of an address that asks for the page; a longer one is not parsed here
+# The parameters of a GraphQL request; an address that has one is answered by the API.
 REQUEST_PARAMETERS = {"query", "operationName", "variables", "extensions", "documentId"}
 
 
@@ -55,6 +56,7 @@ def _asks_for_page(scope: Scope) -> bool:
         scope["type"] == "http"
         and scope["method"] in ("GET", "HEAD")
         and "text/html" in Headers(scope=scope).get("accept", "")
+        and len(scope["query_string"]) < LONGEST_QUERY_STRING
         and REQUEST_PARAMETERS.isdisjoint(QueryParams(scope["query_string"]))
     )
 

@@ -257,3 +257,24 @@ def test_pages_of_other_sites_and_other_protocols_are_refused(graphql: str) -> N
         connection.recv(20)
     assert closed.value.rcvd is not None
     assert closed.value.rcvd.code == 4406
+
+
+def test_a_null_member_of_a_message_is_absent(graphql: str) -> None:
+    with connect(graphql.replace("http", "ws", 1), subprotocols=[PROTOCOL]) as connection:
+        socket = Socket(connection)
+        connection.send('{"type": "connection_init", "payload": null, "id": null}')
+        assert socket.receive() == {"type": "connection_ack"}
+        connection.send('{"type": "ping", "payload": null, "id": null}')
+        assert socket.receive() == {"type": "pong"}
+        connection.send('{"type": "pong", "payload": null}')
+        for number, absent in enumerate((None, "")):
+            payload = {"query": "query Q { __typename }", "operationName": absent}
+            payload |= {"variables": None, "extensions": None, "documentId": absent}
+            socket.send("subscribe", str(number), payload)
+            assert socket.receive()["payload"]["data"] == {"__typename": "Query"}
+            assert socket.receive()["type"] == "complete"
+        connection.send('{"type": "subscribe", "id": "9", "payload": null}')
+        with pytest.raises(ConnectionClosed) as closed:
+            socket.receive()
+        assert closed.value.rcvd is not None
+        assert closed.value.rcvd.code == 4400
