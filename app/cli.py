@@ -5,10 +5,11 @@ Heavy imports stand in the commands that need them, so that `--help` and a start
 
 import asyncio
 import secrets
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import orjson
 import psycopg
@@ -36,7 +37,21 @@ Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 
 
 def main() -> None:
-    app()
+    """Run the command; a fault of the machine around it is one line, not a traceback."""
+    try:
+        app()
+    except psycopg.errors.DiskFull:
+        _end("The disk of the database is full: make room, then run the command again.")
+    except psycopg.OperationalError as error:
+        _end(f"The database cannot be reached: {error}")
+    except OSError as error:
+        name = f"{error.filename}: " if error.filename else ""
+        _end(f"{name}{error.strerror or error}")
+
+
+def _end(message: str) -> NoReturn:
+    terminal.fail(message)
+    sys.exit(1)
 
 
 @contextmanager
@@ -110,6 +125,10 @@ def serve(
             from app.preparation import prepare as prepare_database  # noqa: PLC0415 - only with the option
 
             prepare_database(settings, url)
+        if settings.database_url is None and not settings.has_demo_account:
+            from app.preparation import close_demo_account  # noqa: PLC0415 - brings the trainer
+
+            close_demo_account(url)
         from app.main import run  # noqa: PLC0415 - brings GraphQL and the recommender
 
         run(settings, url)

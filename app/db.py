@@ -3,6 +3,9 @@
 Noun functions take the sessionmaker, not a session: concurrent resolvers cannot share one.
 """
 
+import time
+from dataclasses import dataclass
+
 import psycopg
 from sqlalchemy import URL, event, make_url
 from sqlalchemy.engine import ExceptionContext
@@ -10,7 +13,24 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 
 from app.settings import Settings
 
+FULL_DISK_SECONDS = 30.0  # that a statement that failed for want of room speaks for
+
 Sessions = async_sessionmaker[AsyncSession]
+
+
+@dataclass(slots=True)
+class FullDisk:
+    """The monotonic time at which the database last refused a write because its disk is full."""
+
+    seen_at: float = float("-inf")
+
+    def note(self, context: ExceptionContext) -> None:
+        """Listen to the errors of an engine."""
+        if isinstance(context.original_exception, psycopg.errors.DiskFull):
+            self.seen_at = time.monotonic()
+
+    def is_recent(self) -> bool:
+        return time.monotonic() < self.seen_at + FULL_DISK_SECONDS
 
 
 def sqlalchemy_url(database_url: str) -> URL:

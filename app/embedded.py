@@ -1,11 +1,13 @@
 """The Postgres that comes with the package, started from a private folder and stopped by its last user.
 
-`DATA_DIR/start.lock` is held alone by whoever starts or stops the server; `DATA_DIR/users.lock` is shared by
-all who use it. A kernel lock ends with its process, so a killed user is never counted, and whoever leaves and
-can take `users.lock` alone is the last one.
+A process holds `DATA_DIR/start.lock` alone while it starts or stops the server; all users share
+`DATA_DIR/users.lock`. A kernel lock ends with its process, so a killed user is never counted, and a leaving
+user that can take `users.lock` alone is the last one. A server that dies while it is used is started again at
+the same address.
 """
 
 import fcntl
+import logging
 import os
 import signal
 import subprocess
@@ -20,16 +22,21 @@ from app.postgres_cluster import START_SECONDS, Cluster, EmbeddedPostgresError
 
 __all__ = ["EmbeddedPostgresError", "embedded_postgres"]
 
+log = logging.getLogger("marquee.postgres")
+
+WATCH_SECONDS = 1.0
+LONGEST_REST = 60.0  # seconds between attempts to start a server that does not start
 ENDING = (signal.SIGTERM, signal.SIGHUP)
 
 
 @contextmanager
 def embedded_postgres(data_dir: Path, *, options: Mapping[str, str] | None = None) -> Iterator[str]:
-    """Use the server of `data_dir`, starting it when none runs; gives its address as libpq reads it.
+    """Use the server of `data_dir`, starting it when none runs; yields its address as libpq reads it.
 
     Any number of processes may use one folder. The server of a process that was killed is taken over.
-    `options` are Postgres's own and count only for whoever starts the server. Raises `EmbeddedPostgresError`.
-    SIGTERM and SIGHUP, where the program does not handle them, leave by way of every `finally`.
+    `options` are Postgres's own and count only where this process starts the server. Raises
+    `EmbeddedPostgresError`. SIGTERM and SIGHUP, where the program does not handle them, leave by way of every
+    `finally`.
     """
     data_dir = data_dir.expanduser().resolve()
     with _explained(data_dir):
@@ -38,15 +45,50 @@ def embedded_postgres(data_dir: Path, *, options: Mapping[str, str] | None = Non
     with _handling(_unwind):
         try:
             with _explained(data_dir), _locked(data_dir / "start.lock"):
-                alone = _lock_at_once(users, fcntl.LOCK_EX)
                 fcntl.flock(users, fcntl.LOCK_SH)
-                address = _attach_or_start(Cluster.of(data_dir), options or {}, alone=alone)
-            yield address
+                cluster = Cluster.of(data_dir)
+                address = _attach_or_start(cluster, options or {})
+            with _watched(cluster, data_dir / "start.lock", options or {}):
+                yield address
         finally:
             _leave(data_dir, users)
 
 
-def _attach_or_start(cluster: Cluster, options: Mapping[str, str], *, alone: bool) -> str:
+@contextmanager
+def _watched(cluster: Cluster, start_lock: Path, options: Mapping[str, str]) -> Iterator[None]:
+    """Start the server again, from a thread, whenever it dies."""
+    leaving = threading.Event()
+    watch = threading.Thread(
+        target=_watch, args=(cluster, start_lock, options, leaving), name="postgres-watch", daemon=True
+    )
+    watch.start()
+    try:
+        yield
+    finally:
+        leaving.set()
+        watch.join()
+
+
+def _watch(cluster: Cluster, start_lock: Path, options: Mapping[str, str], leaving: threading.Event) -> None:
+    rest = WATCH_SECONDS
+    while not leaving.wait(rest):
+        if cluster.postmaster() is not None:
+            continue
+        try:
+            with _locked(start_lock):
+                if leaving.is_set() or cluster.postmaster() is not None:
+                    continue  # another user of the folder was first
+                log.error("the embedded Postgres in %s has died; starting it again", cluster.data)
+                cluster.start(options)
+        except (EmbeddedPostgresError, OSError, subprocess.SubprocessError) as error:
+            rest = min(2 * rest, LONGEST_REST)
+            log.error("the embedded Postgres does not start; the next attempt is in %.0f s: %s", rest, error)  # noqa: TRY400 - the message is for an operator, a traceback is not
+        else:
+            rest = WATCH_SECONDS
+            log.warning("the embedded Postgres in %s runs again", cluster.data)
+
+
+def _attach_or_start(cluster: Cluster, options: Mapping[str, str]) -> str:
     deadline = time.monotonic() + START_SECONDS
     while (address := cluster.address()) is None and cluster.postmaster() is not None:
         if time.monotonic() > deadline:
@@ -56,10 +98,6 @@ def _attach_or_start(cluster: Cluster, options: Mapping[str, str], *, alone: boo
         time.sleep(0.1)  # it is starting or stopping
     if address is not None:
         return address
-    if not alone:
-        raise EmbeddedPostgresError(
-            f"Another process still uses {cluster.data}, but its Postgres is gone. Stop that process first."
-        )
     if not cluster.exists():
         cluster.initialise()
     return cluster.start(options)

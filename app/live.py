@@ -1,7 +1,8 @@
-"""What this process serves now: the catalogue and the model, followed from the database."""
+"""The catalog snapshot and model this process serves, kept in step with the database."""
 
 import asyncio
 import logging
+import time
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -19,6 +20,7 @@ from app.training_data import FILMS, films_of
 from app.training_tables import ModelVersion
 from recommender.artifact import ArtifactError
 
+RETRY_SECONDS = 30.0  # until the files of a model that could not be read are looked at again
 KEPT_STATES = 4  # of the active model, each with factors of its own
 MAX_NEW_FILMS = 2_000
 NEW_FILMS = """
@@ -30,15 +32,28 @@ log = logging.getLogger("marquee.live")
 
 
 @dataclass(frozen=True, slots=True)
+class Unreadable:
+    """The active model whose files this process cannot serve, why, and the monotonic time of the attempt."""
+
+    version: str
+    reason: str
+    tried_at: float
+
+
+@dataclass(frozen=True, slots=True)
 class Served:
-    """One consistent view; a request holds the one it started with. `former` is the model before this one,
-    and `earlier` the active one as it was before films moved, the latest first: kept so that lists begun on
-    them can be continued."""
+    """One consistent view; a request holds the one it started with.
+
+    `former` is the model before this one, and `earlier` the active one before its factors were updated, the
+    latest first: both are kept so that lists begun on them can be continued. `unreadable` is the active model
+    while another one, or none, is served in its place.
+    """
 
     snapshot: Snapshot
     model: Model | None = None
     former: Model | None = None
     earlier: tuple[Model, ...] = ()
+    unreadable: Unreadable | None = None
 
     def model_of(self, version: str | None, shown_at: datetime | None = None) -> Model | None:
         """The model of a list begun earlier; the active one when that is gone.
@@ -61,21 +76,43 @@ async def refreshed(served: Served, sessions: Sessions, models: Path) -> Served:
     snapshot = await catalogue.refreshed(sessions, served.snapshot)
     model, former, earlier = served.model, served.former, served.earlier
     active = await active_version(sessions)
+    unreadable = None
     if active is not None and (model is None or active.version != model.version):
-        try:
-            fresh = await asyncio.to_thread(Model.load, models / active.version, active.trained_at)
-        except (ArtifactError, OSError):
-            log.exception("model %s cannot be read from %s; serving goes on", active.version, models)
+        loaded = await load_model(models / active.version, active.trained_at, served.unreadable)
+        if isinstance(loaded, Unreadable):
+            unreadable = loaded
         else:
-            model, former, earlier = fresh, model, ()
+            model, former, earlier = loaded, model, ()
             log.info("serving model %s", active.version)
     if model is not None and (model is not served.model or snapshot.revision != served.snapshot.revision):
         model = (await with_new_films(model, sessions, snapshot)).aligned(snapshot)
         former = former and former.aligned(snapshot)
         earlier = tuple(state.aligned(snapshot) for state in earlier)
-    if (snapshot, model, former) == (served.snapshot, served.model, served.former):
+    if (snapshot, model, former, unreadable) == (
+        served.snapshot,
+        served.model,
+        served.former,
+        served.unreadable,
+    ):
         return served
-    return Served(snapshot, model, former, earlier)
+    return Served(snapshot, model, former, earlier, unreadable)
+
+
+async def load_model(folder: Path, learnt_at: datetime, before: Unreadable | None) -> Model | Unreadable:
+    """The model of `folder`; why not, where it cannot be served. A failure is logged when its reason changes.
+
+    `before`: the failed attempt before this one, which stands for RETRY_SECONDS.
+    """
+    known = before is not None and before.version == folder.name
+    if before is not None and known and time.monotonic() < before.tried_at + RETRY_SECONDS:
+        return before
+    try:
+        return await asyncio.to_thread(Model.load, folder, learnt_at)
+    except (ArtifactError, OSError) as error:
+        reason = str(error)
+    if before is None or not known or before.reason != reason:
+        log.error("model %s is active but cannot be served: %s", folder.name, reason)
+    return Unreadable(folder.name, reason, time.monotonic())
 
 
 async def active_version(sessions: Sessions) -> Row[str, datetime] | None:

@@ -1,4 +1,4 @@
-"""The composition root: what lives as long as the process, the routes, and health."""
+"""The composition root: routes, and the objects that live as long as the process."""
 
 import asyncio
 import gc
@@ -9,10 +9,9 @@ from contextlib import asynccontextmanager, suppress
 from typing import Any, TypedDict
 
 import uvicorn
-from sqlalchemy import text
+from sqlalchemy import event
 from starlette.applications import Starlette
-from starlette.requests import HTTPConnection, Request
-from starlette.responses import JSONResponse
+from starlette.requests import HTTPConnection
 from starlette.routing import BaseRoute, Route, WebSocketRoute
 from starlette.types import ASGIApp
 from threadpoolctl import threadpool_limits
@@ -20,9 +19,10 @@ from threadpoolctl import threadpool_limits
 from app import browsers, graphiql, live, terminal, training_worker
 from app.changes import Changes
 from app.connections import protocol
-from app.db import Sessions, create_engine, sessionmaker
+from app.db import FullDisk, Sessions, create_engine, psycopg_url, sessionmaker
 from app.endpoint import Endpoint
 from app.endpoint.documents import Documents, InvalidDocuments, RememberedDocuments, trusted_documents
+from app.health import DatabaseProbe, healthz, readyz
 from app.live import Live
 from app.rates import Rates
 from app.settings import Settings
@@ -40,6 +40,8 @@ class State(TypedDict):
     live: Live
     changes: Changes
     rates: Rates
+    probe: DatabaseProbe
+    full_disk: FullDisk
 
 
 def context_of(connection: HTTPConnection, token: str | None) -> Context:
@@ -62,6 +64,8 @@ def create_app(settings: Settings, database_url: str) -> Starlette:
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[State]:
         engine = create_engine(database_url, settings)
+        full_disk = FullDisk()
+        event.listen(engine.sync_engine, "handle_error", full_disk.note)
         sessions = sessionmaker(engine)
         following = Live(sessions, settings.models, await live.load(sessions, settings.models))
         gc.freeze()  # the catalogue lives as long as the process; a collection need not walk it each time
@@ -73,7 +77,15 @@ def create_app(settings: Settings, database_url: str) -> Starlette:
             asyncio.create_task(training_worker.follow(sessions, settings, database_url)),
         ]
         try:
-            yield State(settings=settings, sessions=sessions, live=following, changes=changes, rates=rates)
+            yield State(
+                settings=settings,
+                sessions=sessions,
+                live=following,
+                changes=changes,
+                rates=rates,
+                probe=DatabaseProbe(psycopg_url(database_url)),
+                full_disk=full_disk,
+            )
         finally:
             for task in tasks:
                 task.cancel()
@@ -87,7 +99,7 @@ def create_app(settings: Settings, database_url: str) -> Starlette:
     stopping = asyncio.Event()
     endpoint: ASGIApp = Endpoint(schema, documents, context_of, settings=settings, stopping=stopping)
     routes: list[BaseRoute] = [Route("/healthz", healthz), Route("/readyz", readyz)]
-    if settings.graphiql:
+    if settings.explored:
         endpoint = graphiql.PageOr(endpoint)
         routes += graphiql.routes()
     graphql = (Route("/graphql", endpoint), WebSocketRoute("/graphql", endpoint))
@@ -141,21 +153,3 @@ def run(settings: Settings, database_url: str) -> None:
     # A list is many small products: a second thread would cost four times the processor, and at times 100 ms.
     with threadpool_limits(limits=1, user_api="blas"), suppress(KeyboardInterrupt):
         server.run()
-
-
-async def healthz(_: Request) -> JSONResponse:
-    """The process answers."""
-    return JSONResponse({"status": "ok"})
-
-
-async def readyz(request: Request) -> JSONResponse:
-    """It can do its work: the database answers and a model is loaded."""
-    checks = {"database": False, "model": request.state.live.served.model is not None}
-    try:
-        async with request.state.sessions() as session:
-            await session.execute(text("SELECT 1"))
-        checks["database"] = True
-    except Exception:
-        log.exception("the database does not answer")
-    ready = all(checks.values())
-    return JSONResponse({"status": "ok" if ready else "unavailable", **checks}, 200 if ready else 503)

@@ -102,12 +102,14 @@ class Cluster:
         fresh.rename(self.data)
 
     def start(self, options: Mapping[str, str]) -> str:
+        """Start the server and return its address: after a crash the former one, where it is still free."""
+        former = self._pid_file()
         self._clear_stale()
         if self._log_size() > MAX_LOG_BYTES:
             self.log.replace(self.log.with_name("postgres.log.1"))
         begin = self._log_size()
         settings = {**OPTIONS, **options, "listen_addresses": "", "port": "5432"}
-        settings["unix_socket_directories"] = self._socket_folder()
+        settings["unix_socket_directories"] = self._socket_folder(former)
         if (memory := Path("/dev/shm")).is_dir() and shutil.disk_usage(memory).total < SMALL_SHARED_MEMORY:  # noqa: S108
             settings["dynamic_shared_memory_type"] = "mmap"
         given = " ".join(f"-c {name}={shlex.quote(value)}" for name, value in settings.items())
@@ -192,14 +194,23 @@ class Cluster:
             )
         return done.returncode == 0
 
-    def _socket_folder(self) -> str:
-        """Our own folder; where its name is too long or strange in an address, a short private one."""
+    def _socket_folder(self, former: list[str] | None) -> str:
+        """Our own folder; where its name is too long or strange in an address, a short private one.
+
+        `former`: the pid file of a server that died. Its clients still know its private folder.
+        """
         name = str(self.data)
         if len(name.encode()) <= MAX_SOCKET_FOLDER and re.fullmatch(r"[\w/.-]+", name, re.ASCII):
             return name
-        folder = Path(tempfile.mkdtemp(prefix=SOCKET_FOLDER_PREFIX))
-        self._give(folder)
-        return str(folder)
+        match former:
+            case [_, _, _, _, folder, *_] if Path(folder).name.startswith(SOCKET_FOLDER_PREFIX):
+                with suppress(FileExistsError):  # another's by now: not to be trusted
+                    Path(folder).mkdir(mode=0o700)
+                    self._give(Path(folder))
+                    return folder
+        fresh = Path(tempfile.mkdtemp(prefix=SOCKET_FOLDER_PREFIX))
+        self._give(fresh)
+        return str(fresh)
 
     def _give(self, folder: Path) -> None:
         if self.account:

@@ -1,5 +1,6 @@
-"""What `make run` does before it serves: a database at the newest revision, with films, and with a model."""
+"""Prepare a database to serve: migrate, seed, train; open or close the demo account."""
 
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -14,13 +15,13 @@ DEMO_PASSWORD = "marquee-demo"  # noqa: S105 - an ordinary account of the embedd
 
 
 def prepare(settings: Settings, database_url: str) -> None:
-    with told("Bringing the database to the newest revision"):
+    with step("Bringing the database to the newest revision"):
         migrate.upgrade(database_url)
     if is_empty(database_url):
-        with told("Loading the bundled catalogue and its simulated members") as progress:
+        with step("Loading the bundled catalogue and its simulated members") as progress:
             bundled.load_bundled(database_url, progress)
     if not training.has_active_model(database_url, settings.models):
-        with told("Training the first model") as progress:
+        with step("Training the first model") as progress:
             training.train(
                 database_url,
                 settings.models,
@@ -29,13 +30,13 @@ def prepare(settings: Settings, database_url: str) -> None:
                 settings=settings.training_settings,
                 sentences=settings.sentence_model,
             )
-    if settings.database_url is None:
+    if settings.has_demo_account:
         make_demo_account(database_url)
         terminal.console.print(f"Demo account: {DEMO_USERNAME} / {DEMO_PASSWORD}")
 
 
 @contextmanager
-def told(title: str) -> Iterator[terminal.Progress]:
+def step(title: str) -> Iterator[terminal.Progress]:
     terminal.announce(title)
     with terminal.progress(title) as progress:
         yield progress
@@ -54,3 +55,19 @@ def make_demo_account(database_url: str) -> None:
                 "INSERT INTO users (username, password_hash) VALUES (%s, %s) ON CONFLICT DO NOTHING",
                 (DEMO_USERNAME, passwords.HASHER.hash(DEMO_PASSWORD)),
             )
+
+
+def close_demo_account(database_url: str) -> None:
+    """End the sessions of the demo account and replace its published password, if it still has that one."""
+    with psycopg.connect(database_url) as connection:
+        row = connection.execute(
+            "SELECT id, password_hash FROM users WHERE lower(username) = %s FOR UPDATE", (DEMO_USERNAME,)
+        ).fetchone()
+        if row is None or not passwords.HASHER.verify(DEMO_PASSWORD, row[1]):
+            return
+        connection.execute(
+            "UPDATE users SET password_hash = %s WHERE id = %s",
+            (passwords.HASHER.hash(secrets.token_urlsafe(32)), row[0]),
+        )
+        connection.execute("DELETE FROM sessions WHERE user_id = %s", (row[0],))
+    terminal.console.print("The demo account is closed: others can reach this service.")

@@ -1,7 +1,7 @@
 """Settings from the environment. Every one of them is listed in the README; a test holds the two together."""
 
 from functools import cached_property
-from ipaddress import ip_network
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -23,7 +23,7 @@ MIN_SECRET_KEY_LENGTH = 32
 class Settings(BaseSettings):
     """One frozen object, read once at start-up; an invalid value stops the start with its name and rule."""
 
-    model_config = SettingsConfigDict(frozen=True, extra="ignore")
+    model_config = SettingsConfigDict(frozen=True, extra="ignore", env_ignore_empty=True)
 
     host: str = Field("127.0.0.1", description="address to listen on")
     port: Annotated[int, Field(ge=0, le=65535)] = Field(8000, description="port to listen on")
@@ -85,7 +85,8 @@ class Settings(BaseSettings):
         None, description="JSON file of documents by id, or Apollo's manifest: no others are answered then"
     )
     production: bool = Field(
-        False, description="for the open internet: neither introspection nor suggestions"
+        False,
+        description="production mode: no introspection, suggestions of names, GraphiQL or demo account",
     )
     introspection: bool | None = Field(
         None, description="answer what the schema is like; default: not with `PRODUCTION`"
@@ -144,7 +145,9 @@ class Settings(BaseSettings):
     allowed_hosts: str = Field(
         "*", description="names, by commas, under which the service is asked; `*.example.com` is any below"
     )
-    graphiql: bool = Field(True, description="serve the GraphiQL explorer at `/graphql`")
+    graphiql: bool | None = Field(
+        None, description="serve the GraphiQL explorer at `/graphql`; default: not with `PRODUCTION`"
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="`debug`, `info`, `warning` or `error`"
     )
@@ -168,6 +171,23 @@ class Settings(BaseSettings):
     @property
     def introspected(self) -> bool:
         return not self.production if self.introspection is None else self.introspection
+
+    @property
+    def has_demo_account(self) -> bool:
+        """Whether the account with the published password may exist: only for this machine."""
+        return self.database_url is None and not self.production and self._is_loopback
+
+    @property
+    def _is_loopback(self) -> bool:
+        try:
+            return ip_address(self.host).is_loopback
+        except ValueError:
+            return self.host == "localhost"
+
+    @property
+    def explored(self) -> bool:
+        """Whether GraphiQL is served."""
+        return not self.production if self.graphiql is None else self.graphiql
 
     @property
     def suggested(self) -> bool:

@@ -47,14 +47,14 @@ def train(
     is visible, so that a crash at any point leaves the former model active and no row behind; the next
     training on the same ratings goes on from the last iteration that was done. `conclude` is part of the
     transaction that makes the model visible. `settings`: a file of them; `sentences`: folder of a model of
-    texts. Raises NothingToTrainOn, InvalidSettings, SentenceModelError.
+    texts. Raises NothingToTrainOn, InvalidSettings, SentenceModelError, and OSError for an unwritable folder.
     """
     config = Config.read(settings) if settings else Config()
     sentence_model = None if sentences is None else SentenceModel.open(sentences)
     with psycopg.connect(database_url, autocommit=True) as connection:
         progress("waiting for another training to end", 0.0)
         connection.execute("SELECT pg_advisory_lock(%s)", (TRAINING_LOCK,))
-        models.mkdir(parents=True, exist_ok=True)
+        require_writable(models)
         checkpoint = models / f".checkpoint-{database_name(connection)}"
         model, about = fit(connection, config, Checkpoint(checkpoint), sentence_model, progress)
         folder = models / f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{uuid4().hex[:6]}"
@@ -71,6 +71,14 @@ def train(
         shutil.rmtree(checkpoint, ignore_errors=True)
         publishing.remove_retired(connection, models, kept_models)
     return model.version
+
+
+def require_writable(models: Path) -> None:
+    """Fail before the work, not after it, where a model could not be written. Raises OSError."""
+    models.mkdir(parents=True, exist_ok=True)
+    probe = models / f".writable-{uuid4().hex}"
+    probe.touch()
+    probe.unlink()
 
 
 def database_name(connection: psycopg.Connection) -> str:

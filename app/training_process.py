@@ -42,6 +42,9 @@ def main() -> int:
     except (training.NothingToTrainOn, InvalidSettings, SentenceModelError) as error:
         tell(refused=str(error))
         return REFUSED
+    except OSError as error:
+        tell(refused=f"{error.filename or 'The machine'}: {error.strerror or error}")
+        return 1
     return 0
 
 

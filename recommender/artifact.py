@@ -1,7 +1,13 @@
-"""A trained model on disk: a folder of .npy arrays and a manifest, there whole or not at all."""
+"""A trained model on disk: a folder of .npy arrays and a manifest, there whole or not at all.
 
+The manifest holds the SHA-256 of each array's file, and of itself without that entry. They are verified
+before a file is interpreted, so that bit rot and half-copied folders are refused instead of served.
+"""
+
+import hashlib
 import json
 import os
+import re
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,6 +19,10 @@ import numpy.typing as npt
 
 FORMAT = 5
 MANIFEST = "manifest.json"
+CHECKSUM = "sha256"
+MAX_MANIFEST_BYTES = 10_000_000
+READ_ONLY = 0o444  # a serving process maps the files: one that is cut short in place would kill it
+ARRAY_NAME = re.compile(r"[a-z0-9_]+(\.[a-z0-9_]+)*")
 
 Arrays = dict[str, npt.NDArray[Any]]
 
@@ -25,7 +35,8 @@ def write(folder: Path, arrays: Mapping[str, npt.NDArray[Any]], manifest: Mappin
     """Write `arrays` and `manifest` as `folder`, which must not exist (FileExistsError).
 
     All is written and flushed under a hidden name beside it and renamed last, so that a crash leaves nothing
-    that `read` would take for a model. The manifest gains `format` and, for each array, its shape and dtype.
+    that `read` would take for a model. The manifest gains `format`, its own checksum and, for each array, its
+    shape, dtype and checksum.
     """
     if folder.exists():
         raise FileExistsError(f"{folder} exists; a version is never overwritten")
@@ -34,12 +45,18 @@ def write(folder: Path, arrays: Mapping[str, npt.NDArray[Any]], manifest: Mappin
     try:
         described = {}
         for name, array in arrays.items():
-            with (unfinished / f"{name}.npy").open("wb") as file:
+            with (unfinished / f"{name}.npy").open("w+b") as file:
+                os.fchmod(file.fileno(), READ_ONLY)
                 np.save(file, np.ascontiguousarray(array), allow_pickle=False)
                 _flush(file.fileno(), file)
-            described[name] = {"shape": list(array.shape), "dtype": array.dtype.str}
+                file.seek(0)
+                checksum = hashlib.file_digest(file, CHECKSUM).hexdigest()
+            described[name] = {"shape": list(array.shape), "dtype": array.dtype.str, CHECKSUM: checksum}
+        # As JSON gives it back: of keys and tuples it knows only strings and lists.
+        whole = json.loads(json.dumps({**manifest, "format": FORMAT, "arrays": described}))
         with (unfinished / MANIFEST).open("w", encoding="utf-8") as file:
-            json.dump({**manifest, "format": FORMAT, "arrays": described}, file, indent=1, sort_keys=True)
+            os.fchmod(file.fileno(), READ_ONLY)
+            json.dump({**whole, CHECKSUM: _checksum(whole)}, file, indent=1, sort_keys=True)
             _flush(file.fileno(), file)
         _flush_folder(unfinished)
         unfinished.rename(folder)
@@ -49,36 +66,59 @@ def write(folder: Path, arrays: Mapping[str, npt.NDArray[Any]], manifest: Mappin
 
 
 def read(folder: Path) -> tuple[Arrays, dict[str, Any]]:
-    """Memory-mapped, read-only arrays by name, and the manifest; ArtifactError when anything is amiss."""
+    """Memory-mapped, read-only arrays by name, and the manifest.
+
+    Every file is read once to verify its checksum. Raises ArtifactError when anything is amiss.
+    """
     manifest = _manifest(folder / MANIFEST)
-    arrays = {}
-    for name, described in manifest["arrays"].items():
-        path = folder / f"{name}.npy"
-        mapped: Literal["r"] | None = "r" if 0 not in described["shape"] else None  # nothing cannot be mapped
-        try:
-            array = np.load(path, mmap_mode=mapped, allow_pickle=False)
-        except (OSError, ValueError) as error:
-            raise ArtifactError(f"{path}: {error}") from error
-        if list(array.shape) != described["shape"] or array.dtype.str != described["dtype"]:
-            found = f"{list(array.shape)} {array.dtype.str}"
-            raise ArtifactError(f"{path}: the manifest says {described}, the file holds {found}")
-        arrays[name] = np.asarray(array)  # a plain view of the file: memmap's own takes time at each index
-    return arrays, manifest
+    return {name: _array(folder / f"{name}.npy", of) for name, of in manifest["arrays"].items()}, manifest
+
+
+def _array(path: Path, described: Mapping[str, Any]) -> npt.NDArray[Any]:
+    mapped: Literal["r"] | None = "r" if 0 not in described["shape"] else None  # nothing cannot be mapped
+    try:
+        with path.open("rb") as file:
+            # Models of earlier releases have no checksums.
+            if (
+                CHECKSUM in described
+                and hashlib.file_digest(file, CHECKSUM).hexdigest() != described[CHECKSUM]
+            ):
+                raise ArtifactError(
+                    f"{path}: does not match its checksum, so the file is damaged or another's"
+                )
+        array = np.load(path, mmap_mode=mapped, allow_pickle=False)
+    except (OSError, ValueError, SyntaxError) as error:
+        raise ArtifactError(f"{path}: {error}") from error
+    if list(array.shape) != described["shape"] or array.dtype.str != described["dtype"]:
+        found = f"{list(array.shape)} {array.dtype.str}"
+        raise ArtifactError(f"{path}: the manifest says {described}, the file holds {found}")
+    return np.asarray(array)  # a plain view of the file: memmap's own takes time at each index
 
 
 def _manifest(path: Path) -> dict[str, Any]:
     try:
+        if path.stat().st_size > MAX_MANIFEST_BYTES:
+            raise ArtifactError(f"{path}: longer than {MAX_MANIFEST_BYTES} bytes, so it is no manifest")
         manifest = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise ArtifactError(f"{path}: {error}") from error
     if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
         raise ArtifactError(f"{path}: not a model of format {FORMAT}, which this release reads: train anew")
     described = manifest.get("arrays")
-    if not isinstance(described, dict) or not all(
-        isinstance(entry, dict) and {"shape", "dtype"} <= entry.keys() for entry in described.values()
-    ):
+    if not isinstance(described, dict) or not all(map(_is_described, described.items())):
         raise ArtifactError(f"{path}: it does not describe its arrays")
+    if CHECKSUM in manifest and manifest.pop(CHECKSUM) != _checksum(manifest):
+        raise ArtifactError(f"{path}: does not match its checksum, so the file is damaged")
     return manifest
+
+
+def _is_described(entry: tuple[str, Any]) -> bool:
+    name, of = entry
+    return bool(ARRAY_NAME.fullmatch(name)) and isinstance(of, dict) and {"shape", "dtype"} <= of.keys()
+
+
+def _checksum(manifest: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(manifest, sort_keys=True).encode()).hexdigest()
 
 
 def _flush(descriptor: int, file: Any) -> None:

@@ -166,28 +166,59 @@ class Hybrid:
 
     @classmethod
     def load(cls, folder: Path) -> Self:
-        """Map a saved model into memory, read-only. Raises artifact.ArtifactError when it is not one."""
+        """Map a saved model into memory, read-only, and try it once.
+
+        The trial builds what is otherwise built by the first request. Raises artifact.ArtifactError when the
+        folder is no model that can rank: damaged, from elsewhere, or of parts that do not fit together.
+        """
         arrays, manifest = artifact.read(folder)
+        try:
+            model = cls._of(arrays, manifest)
+            model.check()
+        except Exception as error:  # a foreign file can fail anywhere; the caller goes on without this model
+            reason = f"{type(error).__name__}: {error}"
+            raise artifact.ArtifactError(f"{folder}: the parts do not make a model ({reason})") from error
+        return model
+
+    @classmethod
+    def _of(cls, arrays: artifact.Arrays, manifest: Mapping[str, Any]) -> Self:
         parts: dict[str, artifact.Arrays] = {}
         for path, array in arrays.items():
             part, _, name = path.partition(".")
             parts.setdefault(part, {})[name] = array
-        try:
-            return cls(
-                manifest=manifest,
-                item_ids=parts["hybrid"]["item_ids"],
-                content_vectors=parts["hybrid"]["content"],
-                encoder=ContentEncoder.from_arrays(parts["encoder"]),
-                blend=Blend.from_arrays(*(parts[name] for name in BLENDED)),
-                placement=Placement(**parts["placement"]),
-                traits={kind: Traits.from_arrays(parts[kind.lower()]) for kind in TRAITS},
-                makers=Traits.from_arrays(parts["makers"]),
-                stars=StarsModel.from_arrays(parts["stars"]) if "stars" in parts else None,
-                match=MatchModel.from_arrays(parts["match"]) if "match" in parts else None,
-                film_step=FilmStep.from_arrays(parts["film_step"]) if "film_step" in parts else None,
-            )
-        except (KeyError, TypeError) as error:
-            raise artifact.ArtifactError(f"{folder}: a part of the model is missing: {error}") from error
+        return cls(
+            manifest=dict(manifest),
+            item_ids=parts["hybrid"]["item_ids"],
+            content_vectors=parts["hybrid"]["content"],
+            encoder=ContentEncoder.from_arrays(parts["encoder"]),
+            blend=Blend.from_arrays(*(parts[name] for name in BLENDED)),
+            placement=Placement(**parts["placement"]),
+            traits={kind: Traits.from_arrays(parts[kind.lower()]) for kind in TRAITS},
+            makers=Traits.from_arrays(parts["makers"]),
+            stars=StarsModel.from_arrays(parts["stars"]) if "stars" in parts else None,
+            match=MatchModel.from_arrays(parts["match"]) if "match" in parts else None,
+            film_step=FilmStep.from_arrays(parts["film_step"]) if "film_step" in parts else None,
+        )
+
+    def check(self) -> None:
+        """Compare the lengths of the parts; rank, predict and explain for one user. Raises on a clash."""
+        rows = {
+            "content": self.content_vectors,
+            "factors": self.factor_model.item_factors,
+            "popularity": self.popularity,
+            "makers": self.makers.matrix,
+            **{kind: of_kind.matrix for kind, of_kind in self.traits.items()},
+        }
+        for name, array in rows.items():
+            if array.shape[0] != self.n_items:
+                raise ValueError(f"{name} describes {array.shape[0]} items, not {self.n_items}")
+        if self.n_items == 0:
+            return
+        history = History.of([self.n_items - 1], 4.0)
+        ranking = self.recommend(history, k=2, diversity=0.5)
+        self.judge(history, ranking.item_idx)
+        self.reasons(history, ranking.item_idx)
+        self.similar(self.n_items - 1, k=2)
 
     def with_films(self, rows: Mapping[int, Floats]) -> Self:
         """With other factors, float32 (factors,), for some films; what is `similar` stays."""

@@ -139,11 +139,32 @@ def present(error: GraphQLError) -> GraphQLError:
         original.orig, psycopg.errors.QueryCanceled
     ):
         return masked(error, "The request took too long and was stopped.", ErrorCode.TIMEOUT)
-    if isinstance(original, sqlalchemy.exc.OperationalError | sqlalchemy.exc.TimeoutError):
-        return masked(
-            error, "The database cannot be reached; try again.", ErrorCode.SERVICE_UNAVAILABLE, original
-        )
+    if (outage := outage_of(original)) is not None:
+        return masked(error, outage, ErrorCode.SERVICE_UNAVAILABLE, original)
     return masked(error, "Something went wrong on our side.", ErrorCode.INTERNAL, original)
+
+
+# By the class of Postgres's error code; the first that fits. All else of them is a database out of reach.
+CONFLICT = "Other requests change the same rows, so nothing was stored; try again."
+OUTAGES: dict[type[psycopg.Error], str] = {
+    psycopg.errors.DiskFull: "The disk of the database is full, so nothing was stored; it needs room.",
+    psycopg.errors.OutOfMemory: "The database has no memory left for this; try again.",
+    psycopg.errors.TooManyConnections: "The database takes no more connections now; try again.",
+    psycopg.errors.ReadOnlySqlTransaction: "The database is read-only now, so nothing was stored; try again.",
+    psycopg.errors.SerializationFailure: CONFLICT,
+    psycopg.errors.DeadlockDetected: CONFLICT,
+    psycopg.errors.LockNotAvailable: CONFLICT,
+    psycopg.errors.IoError: "The database cannot read or write its disk; its log has the reason.",
+    psycopg.OperationalError: "The database cannot be reached; try again.",
+}
+
+
+def outage_of(error: Exception) -> str | None:
+    """The message for an error that is an outage of the database; None for another one."""
+    if isinstance(error, sqlalchemy.exc.TimeoutError):
+        return "All connections to the database are in use; try again."
+    cause = error.orig if isinstance(error, sqlalchemy.exc.DBAPIError) else error
+    return next((message for kind, message in OUTAGES.items() if isinstance(cause, kind)), None)
 
 
 def masked(

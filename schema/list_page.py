@@ -48,7 +48,10 @@ class ListPage:
 
 def require_model(context: Context) -> Model:
     if context.model is None:
-        raise CallerError(
-            "No model is trained yet: the operator runs `marquee train`.", ErrorCode.SERVICE_UNAVAILABLE
+        reason = (
+            "No model is trained yet: the operator runs `marquee train`."
+            if context.served.unreadable is None
+            else "The active model cannot be served: `/readyz` and the log have the reason."
         )
+        raise CallerError(reason, ErrorCode.SERVICE_UNAVAILABLE)
     return context.model

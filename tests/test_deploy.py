@@ -36,6 +36,20 @@ def test_compose_sets_only_settings_that_there_are() -> None:
         )  # no secret of ours stands there
 
 
+def test_compose_passes_on_what_a_deployment_sets() -> None:
+    services = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]
+    passed = {"PRODUCTION", "ALLOWED_HOSTS", "ALLOWED_ORIGINS", "TRUSTED_PROXIES", "REDIS_URL"}
+    assert passed <= set(services["api"]["environment"])
+
+
+def test_every_container_is_confined() -> None:
+    services = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]
+    for name, service in services.items():
+        assert service["read_only"] is True, name
+        assert service["cap_drop"] == ["ALL"], name
+        assert service["security_opt"] == ["no-new-privileges:true"], name
+
+
 def test_dockerfile_passes_its_linter() -> None:
     run(COMMANDS / "hadolint", "Dockerfile")
 

@@ -3,6 +3,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -139,17 +140,40 @@ def test_starts_again_after_both_were_killed(
         assert value(url, "SELECT 1") == 1
 
 
-def test_a_folder_in_use_whose_server_is_gone_is_refused(
+@pytest.mark.parametrize("name", ["folder", "deep/" * 30 + "folder"])
+def test_a_server_that_dies_is_started_again_at_the_same_address(data_dir: Path, name: str) -> None:
+    with embedded_postgres(data_dir / name) as url:
+        with psycopg.connect(url) as connection:
+            connection.execute("CREATE TABLE movies AS SELECT 1 AS id")
+        for _ in range(2):
+            (server,) = servers_of(data_dir / name)
+            server.kill()
+            deadline = time.monotonic() + 60
+            while servers_of(data_dir / name) in ([], [server]) or not answers(url):
+                assert time.monotonic() < deadline
+                time.sleep(0.1)
+            assert value(url, "SELECT id FROM movies") == 1
+    assert servers_of(data_dir / name) == []
+
+
+def answers(url: str) -> bool:
+    try:
+        return value(url, "SELECT 1") == 1
+    except psycopg.OperationalError:
+        return False
+
+
+def test_a_folder_in_use_whose_server_is_gone_gets_one_again(
     data_dir: Path, start_user: Callable[[Path], subprocess.Popen[str]]
 ) -> None:
-    start_user(data_dir)
+    user = start_user(data_dir)
     (server,) = servers_of(data_dir)
     server.kill()
-    with (
-        pytest.raises(EmbeddedPostgresError, match="Another process still uses"),
-        embedded_postgres(data_dir),
-    ):
-        pass
+    with embedded_postgres(data_dir) as url:
+        assert value(url, "SELECT 1") == 1
+        assert finish(user) == 0
+        assert value(url, "SELECT 1") == 1
+    assert servers_of(data_dir) == []
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])

@@ -25,6 +25,34 @@ def test_every_setting_stands_in_the_readme_with_its_default() -> None:
         assert rows[name.upper()] == (default, field.description), name
 
 
+def test_an_empty_value_is_no_value(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("REDIS_URL", "ALLOWED_HOSTS", "PORT", "DATABASE_URL"):
+        monkeypatch.setenv(name, "")
+    settings = Settings()
+    assert (settings.redis_url, settings.allowed_hosts, settings.port) == (None, "*", 8000)
+
+
+@pytest.mark.parametrize(
+    ("values", "explored", "demo"),
+    [
+        ({}, True, True),
+        ({"host": "::1"}, True, True),
+        ({"host": "localhost"}, True, True),
+        ({"host": "0.0.0.0"}, True, False),  # noqa: S104 - the case in question
+        ({"host": "films.example.com"}, True, False),
+        ({"production": True}, False, False),
+        ({"production": True, "graphiql": True}, True, False),
+        ({"graphiql": False}, False, True),
+        ({"database_url": "postgresql:///marquee", "secret_key": "s" * 32}, True, False),
+    ],
+)
+def test_explorer_and_demo_account_are_for_trying_out(
+    values: dict[str, object], explored: bool, demo: bool
+) -> None:
+    settings = Settings(**values)  # type: ignore[arg-type]  # as they come from the environment
+    assert (settings.explored, settings.has_demo_account) == (explored, demo)
+
+
 @pytest.mark.parametrize(
     ("name", "value", "told"),
     [

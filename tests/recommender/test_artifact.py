@@ -1,3 +1,4 @@
+import hashlib
 import json
 import subprocess
 import sys
@@ -69,6 +70,21 @@ def _cut(path: Path) -> None:
     path.write_bytes(path.read_bytes()[:-5])
 
 
+def _flip(path: Path, at: int) -> None:
+    content = bytearray(path.read_bytes())
+    content[at] ^= 1
+    path.write_bytes(content)
+
+
+def _rewrite(folder: Path, **changes: object) -> None:
+    path = folder / "manifest.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
+
+
+def _describe(folder: Path, name: str, of: object) -> None:
+    _rewrite(folder, arrays={name: of})
+
+
 @pytest.mark.parametrize(
     ("harm", "message"),
     [
@@ -84,8 +100,15 @@ def _cut(path: Path) -> None:
         ),
         (lambda folder: (folder / "a.npy").unlink(), "a.npy"),
         (lambda folder: _cut(folder / "a.npy"), "a.npy"),
-        (lambda folder: np.save(folder / "a.npy", np.zeros((2, 3))), "the manifest says"),
+        (lambda folder: np.save(folder / "a.npy", np.zeros((2, 3))), "checksum"),
         (lambda folder: np.save(folder / "a.npy", np.array([{}], object)), "a.npy"),
+        (lambda folder: _flip(folder / "a.npy", -1), "a.npy: does not match its checksum"),
+        (lambda folder: _flip(folder / "b.c.npy", 40), "b.c.npy: does not match its checksum"),
+        (
+            lambda folder: _rewrite(folder, metrics={"rmse": 0.1}),
+            "manifest.json: does not match its checksum",
+        ),
+        (lambda folder: _describe(folder, "../a", {"shape": [1], "dtype": "<f4"}), "describe"),
     ],
 )
 def test_a_damaged_model_is_refused_by_the_name_of_the_file(
@@ -101,4 +124,22 @@ def test_a_damaged_model_is_refused_by_the_name_of_the_file(
 def test_the_manifest_is_plain_json(tmp_path: Path) -> None:
     artifact.write(tmp_path / "v1", ARRAYS, {"n_users": 3})
     manifest = json.loads((tmp_path / "v1" / "manifest.json").read_text())
-    assert manifest["arrays"]["a"] == {"shape": [2, 3], "dtype": "<f4"}
+    described = manifest["arrays"]["a"]
+    checksum = hashlib.sha256((tmp_path / "v1" / "a.npy").read_bytes()).hexdigest()
+    assert described == {"shape": [2, 3], "dtype": "<f4", "sha256": checksum}
+
+
+def test_a_model_of_a_release_without_checksums_is_read(tmp_path: Path) -> None:
+    artifact.write(tmp_path / "v1", ARRAYS, {"n_users": 3})
+    path = tmp_path / "v1" / "manifest.json"
+    manifest = json.loads(path.read_text())
+    del manifest["sha256"]
+    for described in manifest["arrays"].values():
+        del described["sha256"]
+    path.write_text(json.dumps(manifest))
+    assert artifact.read(tmp_path / "v1")[0].keys() == ARRAYS.keys()
+
+
+def test_nobody_cuts_short_a_file_that_a_process_may_have_mapped(tmp_path: Path) -> None:
+    artifact.write(tmp_path / "v1", ARRAYS, {})
+    assert {path.stat().st_mode & 0o777 for path in (tmp_path / "v1").iterdir()} == {0o444}

@@ -1,12 +1,13 @@
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from recommender import explain
+from recommender import artifact, explain
 from recommender.artifact import ArtifactError
 from recommender.config import Config
 from recommender.films import Films
@@ -250,6 +251,7 @@ def test_the_same_ratings_give_the_same_model_and_it_survives_the_disk(model: Hy
 
 SERVE = """
 import sys
+from collections.abc import Callable
 from pathlib import Path
 import numpy as np
 from recommender.hybrid import Hybrid
@@ -266,6 +268,26 @@ def test_serving_imports_neither_compiler_nor_trainer(model: Hybrid, tmp_path: P
     model.save(tmp_path / "v1")
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
     subprocess.run([sys.executable, "-c", SERVE, str(tmp_path / "v1")], check=True, env=environment)
+
+
+FOREIGN: list[tuple[str, Callable[[np.ndarray], np.ndarray]]] = [
+    ("encoder.vocabulary", lambda _: np.frombuffer(b"\xff\xfe\x80", np.uint8)),
+    ("factors.item_factors", lambda array: array[:5]),
+    ("hybrid.content", lambda array: array[:5]),
+    ("hybrid.item_ids", lambda array: array[:5]),
+]
+
+
+@pytest.mark.parametrize(("name", "changed"), FOREIGN)
+def test_parts_that_do_not_fit_together_are_no_model(
+    model: Hybrid, tmp_path: Path, name: str, changed: Callable[[np.ndarray], np.ndarray]
+) -> None:
+    model.save(tmp_path / "v1")
+    arrays, manifest = artifact.read(tmp_path / "v1")
+    assert name in arrays
+    artifact.write(tmp_path / "v2", {**arrays, name: changed(arrays[name])}, manifest)
+    with pytest.raises(ArtifactError, match="v2"):
+        Hybrid.load(tmp_path / "v2")
 
 
 @pytest.mark.parametrize("stars", [0.5, 5.0])

@@ -1,0 +1,54 @@
+"""The demo account, and commands on a machine that does not let them write."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import psycopg
+
+from app import passwords, preparation
+
+ROOT = Path(__file__).parents[2]
+
+
+def password_hash(database_url: str) -> str:
+    with psycopg.connect(database_url) as connection:
+        ((found,),) = connection.execute("SELECT password_hash FROM users WHERE username = 'demo'")
+    return str(found)
+
+
+def test_closing_the_demo_account_ends_its_sessions_and_its_published_password(database_url: str) -> None:
+    preparation.make_demo_account(database_url)
+    with psycopg.connect(database_url) as connection:
+        connection.execute(
+            "INSERT INTO sessions (id, user_id, expires_at) "
+            "SELECT gen_random_uuid(), id, 'infinity' FROM users"
+        )
+    preparation.close_demo_account(database_url)
+    assert not passwords.HASHER.verify(preparation.DEMO_PASSWORD, password_hash(database_url))
+    with psycopg.connect(database_url) as connection:
+        assert connection.execute("SELECT count(*) FROM sessions").fetchone() == (0,)
+
+
+def test_a_demo_account_whose_owner_changed_the_password_is_left_alone(database_url: str) -> None:
+    preparation.make_demo_account(database_url)
+    own = passwords.HASHER.hash("a password of my own")
+    with psycopg.connect(database_url) as connection:
+        connection.execute("UPDATE users SET password_hash = %s", (own,))
+    preparation.close_demo_account(database_url)
+    assert password_hash(database_url) == own
+
+
+def test_training_fails_in_one_line_where_no_model_can_be_written(database_url: str, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    environment = {
+        **os.environ,
+        "DATABASE_URL": database_url,
+        "SECRET_KEY": "s" * 32,
+        "MODEL_DIR": str(tmp_path / "file" / "models"),
+    }
+    command = [sys.executable, "-c", "from app.cli import main; main()", "train"]
+    done = subprocess.run(command, cwd=ROOT, env=environment, check=False, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert done.stderr.strip().splitlines() == [f"{tmp_path}/file/models: Not a directory"]
