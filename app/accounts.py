@@ -30,6 +30,7 @@ from app.tables import User
 from app.throttle import Client
 
 USERNAME = re.compile(r"[\w.@+-]{2,64}")
+MAX_USERNAME_LENGTH = 256  # before it is normalized, which takes the square of the length
 RESERVED = ("simulated-", "movielens-", "movietweetings-")  # for the members that come with data sets
 REFRESH_TOKEN_BYTES = 32
 NOWHERE = Client()
@@ -143,11 +144,10 @@ async def verified(
     sessions: Sessions, settings: Settings, username: str, password: str, client: Client
 ) -> Member:
     """The member, with `password_hash`. Raises InvalidCredentials or TooManyAttempts."""
-    username = normalize("NFKC", username)
-    possible = USERNAME.fullmatch(username) is not None
-    await throttle.take(sessions, settings, username if possible else "", client)
+    username = username_in(username)
+    await throttle.take(sessions, settings, username, client)
     row = None
-    if possible:
+    if username:
         async with sessions() as session:
             found = await session.execute(select(*MEMBER, User.password_hash).where(named(username)))
         row = found.one_or_none()
@@ -248,9 +248,15 @@ def expiry(access_token: str | None) -> datetime | None:
     return datetime.fromtimestamp(claims["exp"], UTC)
 
 
+def username_in(given: str) -> str:
+    """The username that a text is, normalized; empty for a text that cannot be one."""
+    username = normalize("NFKC", given) if len(given) <= MAX_USERNAME_LENGTH else ""
+    return username if USERNAME.fullmatch(username) else ""
+
+
 def valid_username(username: str) -> str:
-    username = normalize("NFKC", username)
-    if not USERNAME.fullmatch(username):
+    username = username_in(username)
+    if not username:
         raise InvalidUsername("A username has 2 to 64 letters, digits and characters of `. _ - + @`.")
     if username.lower().startswith(RESERVED):
         raise InvalidUsername(f"A username does not begin with {', '.join(RESERVED[:-1])} or {RESERVED[-1]}.")

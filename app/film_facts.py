@@ -9,6 +9,8 @@ from typing import Any
 FIRST_YEAR = 1870  # before the first film there is
 YEARS_AHEAD = 10
 MAX_ID = 2**31 - 1
+MAX_DIGITS = 20  # of an id, with leading zeros
+MAX_SPACED = 4  # times the limit that a text may have with its spaces
 
 Rule = Callable[[Any], Any]
 
@@ -48,7 +50,7 @@ def camel(name: str) -> str:
 
 def a_text(most: int) -> Rule:
     def rule(value: str) -> str:
-        text = " ".join(value.split())
+        text = " ".join(value.split()) if len(value) <= MAX_SPACED * most else value
         if not text:
             raise InvalidFilm("it is empty.")
         if len(text) > most:
@@ -100,7 +102,7 @@ def a_day(value: date) -> date:
 
 
 def an_id(value: str) -> int:
-    if not (value.isascii() and value.isdigit() and 0 < int(value[:20]) <= MAX_ID):
+    if len(value) > MAX_DIGITS or not (value.isascii() and value.isdigit() and 0 < int(value) <= MAX_ID):
         raise InvalidFilm(f"it must be a whole number from 1 to {MAX_ID}.")
     return int(value)
 

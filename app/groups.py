@@ -3,14 +3,13 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from unicodedata import normalize
 
 import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import text
 
 from app import feedback, ratings
-from app.accounts import USERNAME
+from app.accounts import username_in
 from app.db import Sessions
 from app.recommendations import Model, Taste
 from app.snapshot import MovieFilter, Snapshot
@@ -71,8 +70,7 @@ async def members(
     sessions: Sessions, viewer_id: int, usernames: Sequence[str], until: datetime | None = None
 ) -> list[Member]:
     """The members of these names, each once, with their tastes as of `until`. Raises UnknownMember."""
-    names = [normalize("NFKC", name) for name in usernames]
-    possible = [name if USERNAME.fullmatch(name) else "" for name in names]  # others are no text for Postgres
+    possible = [username_in(name) for name in usernames]
     async with sessions() as session:
         rows = await session.execute(MEMBERS, {"usernames": possible, "viewer_id": viewer_id})
         found = {row.place: row for row in rows}

@@ -40,10 +40,11 @@ async def set_role(sessions: Sessions, username: str, role: Role) -> str:
 
     Raises UnknownMember, also for members that came with a data set: nobody signs in as one.
     """
+    username = accounts.username_in(username)
     theirs = accounts.named(username), User.password_hash.is_not(None)
     statement = update(User).where(*theirs).values(role=role.value).returning(User.username)
     async with sessions.begin() as session:
-        found = await session.scalar(statement) if accounts.USERNAME.fullmatch(username) else None
+        found = await session.scalar(statement) if username else None
     if found is None:
         raise UnknownMember("There is no member of this name who can sign in.")
     return found
@@ -52,7 +53,7 @@ async def set_role(sessions: Sessions, username: str, role: Role) -> str:
 async def delete_member(sessions: Sessions, username: str) -> int:
     """Delete a member, also one that came with a data set; gives the id they had. Raises UnknownMember."""
     user_id = None
-    if accounts.USERNAME.fullmatch(username):
+    if username := accounts.username_in(username):
         async with sessions() as session:
             user_id = await session.scalar(select(User.id).where(accounts.named(username)))
     if user_id is None or await privacy.delete_member(sessions, user_id) is None:

@@ -5,6 +5,7 @@ from graphql import GraphQLError
 from strawberry.schema.config import StrawberryConfig
 from strawberry.schema.schema_converter import GraphQLCoreConverter
 
+from schema import constraints
 from schema.document import Prepared
 from schema.errors import ErrorCode, PresentErrors
 from schema.mutation import Mutation
@@ -34,3 +35,4 @@ schema = Schema(
     extensions=[PresentErrors, Prepared],
 )
 schema.describe_directives()
+constraints.describe(schema._schema)  # noqa: SLF001 - graphql-core's

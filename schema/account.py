@@ -5,42 +5,51 @@ from typing import Annotated, Self
 
 import strawberry
 
-from app import accounts, members, throttle
-from app.accounts import Role, Tokens
+from app import accounts, members, passwords, throttle
+from app.accounts import MAX_USERNAME_LENGTH, Role, Tokens
 from schema.access import requires
+from schema.constraints import DECOMPOSED, MAX_ID_LENGTH, Constraint
 from schema.context import Info
 from schema.cost import Cost
 from schema.errors import CallerError, Error
 from schema.node import local_id
 from schema.user import User
 
+USERNAME = Constraint(max_length=MAX_USERNAME_LENGTH)
+PASSWORD = Constraint(max_length=DECOMPOSED * passwords.MAX_LENGTH)
+
 
 @strawberry.input(description="The account to make.")
 class SignUpInput:
     username: str = strawberry.field(
-        description="2 to 64 letters, digits and characters of `. _ - + @`; capitals make no other name."
+        directives=[USERNAME],
+        description="2 to 64 letters, digits and characters of `. _ - + @`; capitals make no other name.",
     )
     password: str = strawberry.field(
+        directives=[PASSWORD],
         description="8 to 128 characters, 4 of them different; neither the username nor one of the commonest "
-        "passwords."
+        "passwords.",
     )
 
 
 @strawberry.input(description="The account to sign in to.")
 class LogInInput:
-    username: str = strawberry.field(description="The account's name, in any case.")
-    password: str = strawberry.field(description="Its password.")
+    username: str = strawberry.field(directives=[USERNAME], description="The account's name, in any case.")
+    password: str = strawberry.field(directives=[PASSWORD], description="Its password.")
 
 
 @strawberry.input(description="The sign-in to renew.")
 class RefreshSessionInput:
-    refresh_token: str = strawberry.field(description="The newest refresh token of the sign-in.")
+    refresh_token: str = strawberry.field(
+        directives=[Constraint(max_length=200)], description="The newest refresh token of the sign-in."
+    )
 
 
 @strawberry.input(description="A member's favourite genres.")
 class SetFavoriteGenresInput:
     genre_ids: list[strawberry.ID] = strawberry.field(
-        description="All of them, the dearest first; an empty list takes them away."
+        directives=[Constraint(max_items=50, max_length=MAX_ID_LENGTH)],
+        description="All of them, the dearest first; an empty list takes them away.",
     )
 
 

@@ -11,6 +11,7 @@ from app import api_keys
 from app.accounts import Role
 from app.api_keys import KeyRecord, Scope
 from schema.access import may, requires
+from schema.constraints import DECOMPOSED, GLOBAL_ID, Constraint
 from schema.context import Info
 from schema.cost import Cost
 from schema.enum import enum_of
@@ -83,8 +84,13 @@ class ApiKeyConnection:
 
 @strawberry.input(description="The key to make.")
 class CreateApiKeyInput:
-    name: str = strawberry.field(description="What it is for, in 1 to 100 characters.")
-    scopes: list[Scope] = strawberry.field(description="What it is good for: at least one.")
+    name: str = strawberry.field(
+        directives=[Constraint(max_length=DECOMPOSED * api_keys.MAX_NAME_LENGTH)],
+        description="What it is for, in 1 to 100 characters.",
+    )
+    scopes: list[Scope] = strawberry.field(
+        directives=[Constraint(max_items=len(Scope))], description="What it is good for: at least one."
+    )
     expires_at: datetime | None = strawberry.field(
         default=None, description="When it stops working; without a zone, in UTC. By default never."
     )
@@ -92,7 +98,7 @@ class CreateApiKeyInput:
 
 @strawberry.input(description="The key to revoke.")
 class RevokeApiKeyInput:
-    api_key_id: strawberry.ID = strawberry.field(description="The key.")
+    api_key_id: strawberry.ID = strawberry.field(directives=[GLOBAL_ID], description="The key.")
 
 
 @strawberry.type(description="The key is made. It is told this once.")

@@ -13,9 +13,9 @@ from strawberry.types.base import StrawberryObjectDefinition
 from app import catalog, ratings
 from app import search as searching
 from app.catalog import Key, Order, OrderField
+from schema.constraints import GLOBAL_ID, MAX_ID_LENGTH, Constraint
 from schema.context import Context, Info
 from schema.cost import Cost, ListSize
-from schema.errors import BadArgument
 from schema.filter import MovieFilterInput, MovieOrderInput, wanted
 from schema.movie import Genre, Movie, movie_of
 from schema.node import InvalidKey, local_id, split_id, strange_id
@@ -71,7 +71,9 @@ class CatalogQuery:
     async def movie(
         self,
         info: Info,
-        id: Annotated[strawberry.ID, strawberry.argument(description="The film.")],  # noqa: A002
+        id: Annotated[  # noqa: A002
+            strawberry.ID, strawberry.argument(description="The movie.", directives=[GLOBAL_ID])
+        ],
     ) -> Movie | None:
         movie = await movie_of(info.context, local_id(id, "Movie", "id"))
         return movie and await up_to_date(info.context, movie)
@@ -122,14 +124,17 @@ class CatalogQuery:
     async def search(
         self,
         info: Info,
-        query: Annotated[str, strawberry.argument(description="What is looked for, up to 200 characters.")],
+        query: Annotated[
+            str,
+            strawberry.argument(
+                description="What is looked for.", directives=[Constraint(max_length=MAX_QUERY)]
+            ),
+        ],
         first: First,
         after: After = None,
         filter: Filter = None,  # noqa: A002 - the contract's name
     ) -> SearchConnection:
         asked = window(SEARCH, first, after)
-        if len(query) > MAX_QUERY:
-            raise BadArgument("query", f"takes at most {MAX_QUERY} characters, not {len(query)}.")
         snapshot = info.context.snapshot
         hits = await searching.search(
             info.context.sessions,
@@ -164,7 +169,9 @@ class CatalogQuery:
     async def node(
         self,
         info: Info,
-        id: Annotated[strawberry.ID, strawberry.argument(description="Its id.")],  # noqa: A002
+        id: Annotated[  # noqa: A002
+            strawberry.ID, strawberry.argument(description="Its id.", directives=[GLOBAL_ID])
+        ],
     ) -> relay.Node | None:
         return (await nodes_of(info, {"id": id}))[0]
 
@@ -175,10 +182,14 @@ class CatalogQuery:
     async def nodes(
         self,
         info: Info,
-        ids: Annotated[list[strawberry.ID], strawberry.argument(description="Their ids, at most 100.")],
+        ids: Annotated[
+            list[strawberry.ID],
+            strawberry.argument(
+                description="Their ids.",
+                directives=[Constraint(max_items=MAX_PAGE, max_length=MAX_ID_LENGTH)],
+            ),
+        ],
     ) -> list[relay.Node | None]:
-        if len(ids) > MAX_PAGE:
-            raise BadArgument("ids", f"takes at most {MAX_PAGE} ids, not {len(ids)}.")
         return await nodes_of(info, {f"ids[{place}]": id_ for place, id_ in enumerate(ids)})
 
 

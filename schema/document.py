@@ -25,7 +25,8 @@ from strawberry.schema.validation_rules.maybe_null import MaybeNullValidationRul
 from strawberry.schema.validation_rules.one_of import OneOfInputValidationRule
 
 from app.settings import Settings
-from schema import limits
+from schema import constraints, limits
+from schema.constraints import Use, Uses
 from schema.cost import Part, Parts, actual, requested
 from schema.limits import too_complex
 
@@ -37,11 +38,12 @@ MAX_FAULTS = 10  # each may take a search for names that were meant
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """`faults` is what validation found; nothing is executed then, and there are no `costs`."""
+    """`faults` is what validation found; nothing is executed then, and there are no `costs` and `uses`."""
 
     ast: DocumentNode
     faults: list[GraphQLError]
     costs: Mapping[str | None, tuple[Part, ...]]
+    uses: Mapping[str | None, tuple[Use, ...]]
 
     def operation(self, name: str | None) -> OperationDefinitionNode | None:
         return get_operation_ast(self.ast, name)
@@ -49,6 +51,12 @@ class Document:
     def parts(self, operation_name: str | None) -> tuple[Part, ...]:
         operation = self.operation(operation_name)
         return self.costs.get(name_of(operation), ()) if operation is not None else ()
+
+    def check_variables(self, operation_name: str | None, variables: Mapping[str, Any]) -> None:
+        """Raises BadArgument for a value that is longer than where it is used allows."""
+        operation = self.operation(operation_name)
+        if operation is not None:
+            constraints.check(self.uses[name_of(operation)], variables)
 
     def is_subscription(self, operation_name: str | None) -> bool:
         operation = self.operation(operation_name)
@@ -78,7 +86,10 @@ class Reader:
         return len(query) // CHARACTERS_PER_COST
 
     def read(self, query: str) -> Document:
-        """Raises GraphQLError for a text that is no document, and CallerError for one beyond the limits."""
+        """The document of a text.
+
+        Raises GraphQLError for a text that is not a document, and CallerError for one beyond the limits.
+        """
         document = self.kept.get(query)
         if document is not None:
             self.kept.move_to_end(query)
@@ -86,20 +97,19 @@ class Reader:
         ast = limits.read(query, self.settings)
         hidden = not self.settings.suggested
         faults = validate(self.schema, ast, self.rules, max_errors=MAX_FAULTS, hide_suggestions=hidden)
-        document = Document(ast, faults, {} if faults else self.costs(ast))
-        if not faults:
-            self.keep(query, document)
-        return document
-
-    def costs(self, ast: DocumentNode) -> dict[str | None, tuple[Part, ...]]:
+        if faults:
+            return Document(ast, faults, {}, {})
         fragments = {
             node.name.value: node for node in ast.definitions if isinstance(node, FragmentDefinitionNode)
         }
-        return {
-            name_of(node): Parts(self.schema, node, fragments).parts
-            for node in ast.definitions
-            if isinstance(node, OperationDefinitionNode)
+        operations = [node for node in ast.definitions if isinstance(node, OperationDefinitionNode)]
+        uses = {
+            name_of(node): tuple(Uses(self.schema, node, fragments).found.values()) for node in operations
         }
+        costs = {name_of(node): Parts(self.schema, node, fragments).parts for node in operations}
+        document = Document(ast, faults, costs, uses)
+        self.keep(query, document)
+        return document
 
     def keep(self, query: str, document: Document) -> None:
         self.kept[query] = document

@@ -10,6 +10,7 @@ from app import feedback
 from app.accounts import Role
 from app.feedback import Event, Kind
 from schema.access import requires
+from schema.constraints import GLOBAL_ID, Constraint
 from schema.context import Info
 from schema.cost import Cost
 from schema.enum import enum_of
@@ -35,10 +36,12 @@ enum_of(
 
 @strawberry.input(description="Something that the viewer did with a film.")
 class FeedbackInput:
-    movie_id: strawberry.ID = strawberry.field(description="The film.")
+    movie_id: strawberry.ID = strawberry.field(directives=[GLOBAL_ID], description="The movie.")
     kind: FeedbackKind = strawberry.field(description="What the viewer did.")
     request_id: strawberry.ID | None = strawberry.field(
-        default=None, description="`requestId` of the list in which the film stood."
+        default=None,
+        directives=[GLOBAL_ID],
+        description="`requestId` of the list in which the movie stood.",
     )
     position: int | None = strawberry.field(default=None, description="Its place there, from 0.")
     watched_fraction: float | None = strawberry.field(
@@ -50,13 +53,16 @@ class FeedbackInput:
     )
     idempotency_key: str | None = strawberry.field(
         default=None,
+        directives=[Constraint(max_length=2 * feedback.MAX_KEY_LENGTH)],
         description="Names the event in 1 to 200 characters, so that one sent again counts once.",
     )
 
 
 @strawberry.input(description="A batch of events.")
 class RecordFeedbackInput:
-    events: list[FeedbackInput] = strawberry.field(description="At most 500.")
+    events: list[FeedbackInput] = strawberry.field(
+        directives=[Constraint(max_items=2 * feedback.MAX_EVENTS)], description="At most 500."
+    )
 
 
 @strawberry.type(description="The whole batch is stored.")

@@ -12,6 +12,7 @@ from app.accounts import Role
 from app.film_facts import InvalidFilm
 from app.live import Live
 from schema.access import requires
+from schema.constraints import DECOMPOSED, GLOBAL_ID, Constraint
 from schema.context import Context, Info
 from schema.cost import Cost
 from schema.errors import CallerError, Error, ErrorCode
@@ -20,19 +21,30 @@ from schema.movie import movie_of
 from schema.node import local_id
 
 Texts = list[str]
+EXTERNAL_ID = Constraint(max_length=50)
+
+
+def at_most(length: int, *, items: int | None = None) -> list[object]:
+    """A limit above the one in `app.film_facts`, which has an outcome of the mutation."""
+    max_items = UNSET if items is None else DECOMPOSED * items
+    return [Constraint(max_length=DECOMPOSED * length, max_items=max_items)]
 
 
 @strawberry.input(description="A film to add. All but the title may be left out.")
 class AddMovieInput:
-    title: str = strawberry.field(description="The title, at most 300 characters.")
+    title: str = strawberry.field(directives=at_most(300), description="The title, at most 300 characters.")
     original_title: str | None = strawberry.field(
-        default=UNSET, description="The title in the original language, at most 300 characters."
+        directives=at_most(300),
+        default=UNSET,
+        description="The title in the original language, at most 300 characters.",
     )
     overview: str | None = strawberry.field(
-        default=UNSET, description="What it is about, at most 5,000 characters."
+        directives=at_most(5_000), default=UNSET, description="What it is about, at most 5,000 characters."
     )
     genres: Texts | None = strawberry.field(
-        default=UNSET, description="Names of genres that the catalogue has, at most 10."
+        directives=at_most(50, items=10),
+        default=UNSET,
+        description="Names of genres that the catalogue has, at most 10.",
     )
     year: int | None = strawberry.field(
         default=UNSET, description="Year of the first release; that of `releaseDate` where it is given."
@@ -41,31 +53,51 @@ class AddMovieInput:
         default=UNSET, description="Day of the first release, from 1870 to ten years ahead."
     )
     runtime_minutes: int | None = strawberry.field(default=UNSET, description="Length in minutes.")
-    original_language: str | None = strawberry.field(default=UNSET, description="ISO 639-1 code, as `en`.")
+    original_language: str | None = strawberry.field(
+        directives=at_most(20), default=UNSET, description="ISO 639-1 code, as `en`."
+    )
     countries: Texts | None = strawberry.field(
-        default=UNSET, description="ISO 3166-1 codes of where it was made, as `FR`, at most 30."
+        directives=at_most(20, items=30),
+        default=UNSET,
+        description="ISO 3166-1 codes of where it was made, as `FR`, at most 30.",
     )
     keywords: Texts | None = strawberry.field(
-        default=UNSET, description="What it deals with, in a word or two each, at most 100."
+        directives=at_most(100, items=100),
+        default=UNSET,
+        description="What it deals with, in a word or two each, at most 100.",
     )
     collection: str | None = strawberry.field(
-        default=UNSET, description="The franchise it belongs to, at most 200 characters."
+        directives=at_most(200),
+        default=UNSET,
+        description="The franchise it belongs to, at most 200 characters.",
     )
     directors: Texts | None = strawberry.field(
-        default=UNSET, description="Names of who directed it, as credited, at most 20."
+        directives=at_most(200, items=20),
+        default=UNSET,
+        description="Names of who directed it, as credited, at most 20.",
     )
     cast: Texts | None = strawberry.field(
-        default=UNSET, description="Names of who plays in it, the leading ones first, at most 100."
+        directives=at_most(200, items=100),
+        default=UNSET,
+        description="Names of who plays in it, the leading ones first, at most 100.",
     )
     popularity: float | None = strawberry.field(default=UNSET, description="TMDB's popularity.")
     vote_average: float | None = strawberry.field(default=UNSET, description="TMDB's mean vote, 0 to 10.")
     vote_count: int | None = strawberry.field(default=UNSET, description="How many voted there.")
     poster_path: str | None = strawberry.field(
-        default=UNSET, description="TMDB's path of the poster, as `/poster.jpg`, or an https address."
+        directives=at_most(500),
+        default=UNSET,
+        description="TMDB's path of the poster, as `/poster.jpg`, or an https address.",
     )
-    imdb_id: strawberry.ID | None = strawberry.field(default=UNSET, description="As `tt0133093`.")
-    tmdb_id: strawberry.ID | None = strawberry.field(default=UNSET, description="TMDB's id.")
-    movielens_id: strawberry.ID | None = strawberry.field(default=UNSET, description="MovieLens's id.")
+    imdb_id: strawberry.ID | None = strawberry.field(
+        directives=[EXTERNAL_ID], default=UNSET, description="As `tt0133093`."
+    )
+    tmdb_id: strawberry.ID | None = strawberry.field(
+        directives=[EXTERNAL_ID], default=UNSET, description="TMDB's id."
+    )
+    movielens_id: strawberry.ID | None = strawberry.field(
+        directives=[EXTERNAL_ID], default=UNSET, description="MovieLens's id."
+    )
 
 
 @strawberry.input(
@@ -73,14 +105,16 @@ class AddMovieInput:
 )
 class UpdateMovieInput(AddMovieInput):
     title: str | None = strawberry.field(  # type: ignore[assignment] # only here may it be left out
-        default=UNSET, description="The title, at most 300 characters; it cannot be cleared."
+        directives=at_most(300),
+        default=UNSET,
+        description="The title, at most 300 characters; it cannot be cleared.",
     )
-    movie_id: strawberry.ID = strawberry.field(description="The film.")
+    movie_id: strawberry.ID = strawberry.field(directives=[GLOBAL_ID], description="The film.")
 
 
 @strawberry.input(description="The film to take out.")
 class DeleteMovieInput:
-    movie_id: strawberry.ID = strawberry.field(description="The film.")
+    movie_id: strawberry.ID = strawberry.field(directives=[GLOBAL_ID], description="The film.")
 
 
 @strawberry.type(description="The film is there, for everyone within a second.")

@@ -8,10 +8,12 @@ import strawberry
 from app.catalog import Order, OrderField
 from app.snapshot import MovieFilter, Snapshot
 from app.words import folded
+from schema.constraints import Constraint
 from schema.enum import enum_of
 from schema.errors import BadArgument
 
-MAX_VALUES = 50  # in one list of a filter
+VALUES = Constraint(max_items=50, max_length=100)
+PEOPLE = Constraint(max_items=50, max_length=200)
 MAX_STARS = 5
 
 
@@ -56,15 +58,17 @@ class MovieOrderInput:
 )
 class MovieFilterInput:
     genres: list[str] | None = strawberry.field(
-        default=None, description="Names of genres; the film is of all of them."
+        default=None, directives=[VALUES], description="Names of genres; the movie is of all of them."
     )
     exclude_genres: list[str] | None = strawberry.field(
-        default=None, description="Names of genres; the film is of none of them."
+        default=None, directives=[VALUES], description="Names of genres; the movie is of none of them."
     )
     year_from: int | None = strawberry.field(default=None, description="First year of release.")
     year_to: int | None = strawberry.field(default=None, description="Last year of release.")
     languages: list[str] | None = strawberry.field(
-        default=None, description="ISO 639-1 codes, as `en`; the original language is one of them."
+        default=None,
+        directives=[VALUES],
+        description="ISO 639-1 codes, as `en`; the original language is one of them.",
     )
     min_rating: float | None = strawberry.field(
         default=None, description="Lowest mean of members' stars, 0 to 5; a film nobody has rated has none."
@@ -73,7 +77,9 @@ class MovieFilterInput:
         default=None, description="How many members have rated it at least."
     )
     people: list[str] | None = strawberry.field(
-        default=None, description="Full names; each of them directs the film or plays in it."
+        default=None,
+        directives=[PEOPLE],
+        description="Full names; each of them directs the movie or acts in it.",
     )
 
     def validated(self, snapshot: Snapshot) -> MovieFilter:
@@ -91,10 +97,10 @@ class MovieFilterInput:
             exclude_genres=known_genres("excludeGenres", self.exclude_genres, snapshot),
             year_from=self.year_from,
             year_to=self.year_to,
-            languages=tuple(code.strip().lower() for code in values("languages", self.languages)),
+            languages=tuple(code.strip().lower() for code in distinct(self.languages)),
             min_rating=self.min_rating,
             min_rating_count=self.min_rating_count,
-            people=tuple(values("people", self.people)),
+            people=tuple(distinct(self.people)),
         )
 
 
@@ -102,18 +108,14 @@ def wanted(given: MovieFilterInput | None, snapshot: Snapshot) -> MovieFilter:
     return MovieFilter() if given is None else given.validated(snapshot)
 
 
-def values(name: str, given: Iterable[str] | None) -> list[str]:
-    """Each value once. Raises BadArgument for too many."""
-    distinct = list(dict.fromkeys(given or ()))
-    if len(distinct) > MAX_VALUES:
-        raise BadArgument(f"filter.{name}", f"takes at most {MAX_VALUES} values, not {len(distinct)}.")
-    return distinct
+def distinct(given: Iterable[str] | None) -> list[str]:
+    return list(dict.fromkeys(given or ()))
 
 
 def known_genres(name: str, given: Iterable[str] | None, snapshot: Snapshot) -> tuple[str, ...]:
     """The genres as the catalogue writes them."""
     names = {folded(genre.name): genre.name for genre in snapshot.genres}
-    asked = values(name, given)
+    asked = distinct(given)
     for genre in asked:
         if folded(genre) not in names:
             raise BadArgument(

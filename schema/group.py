@@ -6,10 +6,11 @@ import strawberry
 from strawberry import relay
 
 from app import groups, ratings
-from app.accounts import Role
+from app.accounts import MAX_USERNAME_LENGTH, Role
 from app.groups import GroupPicks, Member
 from app.recommendations import Model
 from schema.access import requires
+from schema.constraints import Constraint
 from schema.context import Context, Info
 from schema.cost import Cost, ListSize
 from schema.errors import BadArgument
@@ -67,7 +68,8 @@ class GroupQuery:
         usernames: Annotated[
             list[str],
             strawberry.argument(
-                description=f"1 to {MAX_MEMBERS} members who let others find them, and the viewer."
+                description=f"1 to {MAX_MEMBERS} members who let others find them, and the viewer.",
+                directives=[Constraint(max_items=MAX_MEMBERS, max_length=MAX_USERNAME_LENGTH)],
             ),
         ],
         first: First,
@@ -80,8 +82,8 @@ class GroupQuery:
         page = ListPage.of(FIELD, after)
         size = page_size("first", first)
         kind = wanted(filter, context.snapshot)
-        if not 1 <= len(usernames) <= MAX_MEMBERS:
-            raise BadArgument("usernames", f"must name 1 to {MAX_MEMBERS} members, not {len(usernames)}.")
+        if not usernames:
+            raise BadArgument("usernames", f"must name 1 to {MAX_MEMBERS} members, not 0.")
         model = page.model(context)
         viewer = await context.require_viewer()
         try:

@@ -13,6 +13,7 @@ from app import home as landing
 from app import ratings, shelves
 from app.home import Standing
 from app.recommendations import Model
+from schema.constraints import CURSOR
 from schema.context import Context, Info
 from schema.cost import Cost, ListSize
 from schema.enum import enum_of
@@ -176,7 +177,8 @@ class Shelf(relay.Node):
         after: Annotated[
             str | None,
             strawberry.argument(
-                description="The cursor to continue behind, one of this shelf: ask for the shelf by its id."
+                description="The cursor to continue behind, one of this shelf: ask for the shelf by its id.",
+                directives=[CURSOR],
             ),
         ] = None,
     ) -> ShelfConnection:

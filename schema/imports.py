@@ -8,6 +8,7 @@ from app import imports
 from app.accounts import Role
 from app.history_files import Contents, InvalidHistory, Source
 from schema.access import requires
+from schema.constraints import Constraint
 from schema.context import Info
 from schema.cost import Cost, ListSize
 from schema.enum import enum_of
@@ -42,8 +43,9 @@ enum_of(
 @strawberry.input(description="A file of what the viewer has rated, watched or listed.")
 class ImportRatingsInput:
     csv: str = strawberry.field(
+        directives=[Constraint(max_length=4_000_000)],  # a body may have fewer
         description="The file as it was exported, at most 20,000 rows and 3,000,000 characters; "
-        "a longer one can be sent in parts."
+        "a longer one can be sent in parts.",
     )
     source: Source | None = strawberry.field(
         default=None, description="Where it comes from; by default the header tells."

@@ -13,6 +13,7 @@ from app.accounts import Role
 from app.api_keys import Scope
 from app.model_versions import Figure, Trained
 from schema.access import may, requires
+from schema.constraints import Constraint
 from schema.context import Info
 from schema.cost import Cost, ListSize
 from schema.errors import Error
@@ -112,7 +113,7 @@ class ModelConnection:
 
 @strawberry.input(description="The model to activate.")
 class ActivateModelInput:
-    version: str = strawberry.field(description="Its version.")
+    version: str = strawberry.field(directives=[Constraint(max_length=200)], description="Its version.")
 
 
 @strawberry.type(description="The model is active; each process takes it up within a second.")

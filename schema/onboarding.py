@@ -9,6 +9,7 @@ from app import onboarding, recommendations
 from app.cards import GenreRow
 from app.recommendations import Model
 from schema.catalog import MovieEdge
+from schema.constraints import MAX_ID_LENGTH, Constraint
 from schema.context import Context, Info
 from schema.cost import Cost
 from schema.errors import BadArgument
@@ -18,7 +19,7 @@ from schema.pagination import After, First, decode_cursor, encode_cursor, page_i
 from schema.recommendation import film
 
 FIELD = "onboarding"
-MAX_GENRES = 50
+GENRE_IDS = Constraint(max_items=50, max_length=MAX_ID_LENGTH)
 
 
 @strawberry.type(description="A page of films to ask a newcomer about.")
@@ -42,7 +43,10 @@ class OnboardingQuery:
         after: After = None,
         genres: Annotated[
             list[strawberry.ID] | None,
-            strawberry.argument(description="Only films of any of these; by default of all genres."),
+            strawberry.argument(
+                description="Only movies of any of these; by default of all genres.",
+                directives=[GENRE_IDS],
+            ),
         ] = None,
     ) -> OnboardingConnection:
         context = info.context
@@ -65,11 +69,8 @@ class OnboardingQuery:
 
 
 def known_genres(context: Context, ids: list[strawberry.ID] | None) -> list[GenreRow]:
-    """Each once, by name. Raises BadArgument for too many, or one that the catalogue does not have."""
-    given = ids or []
-    if len(given) > MAX_GENRES:
-        raise BadArgument("genres", f"takes at most {MAX_GENRES} genres, not {len(given)}.")
-    wanted = [local_id(id_, "Genre", f"genres[{place}]") for place, id_ in enumerate(given)]
+    """Each once, by name. Raises BadArgument for one that the catalogue does not have."""
+    wanted = [local_id(id_, "Genre", f"genres[{place}]") for place, id_ in enumerate(ids or ())]
     for place, genre_id in enumerate(wanted):
         if context.snapshot.genre(genre_id) is None:
             raise BadArgument(f"genres[{place}]", "is the id of no genre.")

@@ -10,6 +10,7 @@ from strawberry.scalars import JSON
 from app import audit, operators
 from app.accounts import Role
 from schema.access import requires
+from schema.account import USERNAME
 from schema.context import Info
 from schema.cost import Cost
 from schema.enum import enum_of
@@ -70,7 +71,7 @@ class AuditEntryConnection:
 
 @strawberry.input(description="The role to give.")
 class SetRoleInput:
-    username: str = strawberry.field(description="The member's name, in any case.")
+    username: str = strawberry.field(directives=[USERNAME], description="The member's name, in any case.")
     role: Role = strawberry.field(description="What they may do from now on.")
 
 
@@ -87,7 +88,7 @@ class MemberNotFound(Error):
 
 @strawberry.input(description="The member to delete.")
 class DeleteUserInput:
-    username: str = strawberry.field(description="The member's name, in any case.")
+    username: str = strawberry.field(directives=[USERNAME], description="The member's name, in any case.")
 
 
 @strawberry.type(description="The member is gone, with all that was held on them.")

@@ -8,6 +8,7 @@ from strawberry import relay
 from app import neighbors
 from app.accounts import Viewer
 from app.taste import Opinions
+from schema.constraints import Constraint
 from schema.context import Info
 from schema.cost import Cost
 from schema.diary import HISTORY, WATCHLIST, HistoryConnection, WatchlistConnection
@@ -50,7 +51,11 @@ class OwnPages(relay.Node):
         first: First,
         after: After = None,
         kinds: Annotated[
-            list[FeedbackKind] | None, strawberry.argument(description="Only events of these kinds.")
+            list[FeedbackKind] | None,
+            strawberry.argument(
+                description="Only events of these kinds.",
+                directives=[Constraint(max_items=len(FeedbackKind))],
+            ),
         ] = None,
     ) -> HistoryConnection:
         asked = window(HISTORY, first, after)

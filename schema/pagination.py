@@ -11,6 +11,7 @@ import orjson
 import strawberry
 from strawberry import relay
 
+from schema.constraints import CURSOR
 from schema.errors import BadArgument
 from schema.node import MAX_ID
 
@@ -22,9 +23,13 @@ Key = TypeVar("Key")
 
 First = Annotated[int, strawberry.argument(description="How many, 1 to 100.")]
 FirstOrNone = Annotated[int | None, strawberry.argument(description="How many, 1 to 100.")]
-After = Annotated[str | None, strawberry.argument(description="The cursor to continue behind.")]
+After = Annotated[
+    str | None, strawberry.argument(description="The cursor to continue behind.", directives=[CURSOR])
+]
 Last = Annotated[int | None, strawberry.argument(description="How many from the end, 1 to 100.")]
-Before = Annotated[str | None, strawberry.argument(description="The cursor to end before.")]
+Before = Annotated[
+    str | None, strawberry.argument(description="The cursor to end before.", directives=[CURSOR])
+]
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from strawberry.scalars import JSON
 from app import accounts, members, privacy, throttle
 from app.accounts import Role
 from schema.access import requires
-from schema.account import InvalidCredentials, TooManyAttempts
+from schema.account import PASSWORD, InvalidCredentials, TooManyAttempts
 from schema.context import Info
 from schema.cost import Cost
 from schema.user import User
@@ -17,7 +17,7 @@ from schema.user import User
 
 @strawberry.input(description="The account to delete is the viewer's.")
 class DeleteAccountInput:
-    password: str = strawberry.field(description="Its password, once more.")
+    password: str = strawberry.field(directives=[PASSWORD], description="Its password, once more.")
 
 
 @strawberry.input(description="Who may find the viewer.")

@@ -11,6 +11,7 @@ from strawberry import relay
 from app import ratings
 from app.accounts import Role
 from schema.access import requires
+from schema.constraints import GLOBAL_ID
 from schema.context import Context, Info
 from schema.cost import Cost
 from schema.errors import CallerError, Error
@@ -20,13 +21,13 @@ from schema.node import InvalidKey, local_id, whole_number
 
 @strawberry.input(description="Stars for a film.")
 class RateMovieInput:
-    movie_id: strawberry.ID = strawberry.field(description="The film.")
+    movie_id: strawberry.ID = strawberry.field(directives=[GLOBAL_ID], description="The movie.")
     stars: float = strawberry.field(description="0.5 to 5 in halves.")
 
 
 @strawberry.input(description="A rating to take back.")
 class RemoveRatingInput:
-    movie_id: strawberry.ID = strawberry.field(description="The film.")
+    movie_id: strawberry.ID = strawberry.field(directives=[GLOBAL_ID], description="The movie.")
 
 
 @strawberry.type(description="The stars that the viewer gave a film.")

@@ -8,6 +8,7 @@ from strawberry.relay import PageInfo
 
 from app import ratings, recommendations
 from app.recommendations import Match, Model, Pick, Picks, Reason, Strategy, Wish
+from schema.constraints import MAX_ID_LENGTH, Constraint
 from schema.context import Context, Info
 from schema.cost import Cost, ListSize
 from schema.enum import enum_of
@@ -19,7 +20,7 @@ from schema.node import local_id
 from schema.pagination import After, First, page_info, page_size
 
 FIELD = "recommendations"
-MAX_IDS = 500
+MOVIE_IDS = Constraint(max_items=500, max_length=MAX_ID_LENGTH)
 
 enum_of(
     Strategy,
@@ -117,10 +118,14 @@ class RecommendationQuery:
         ] = None,
         likes: Annotated[
             list[strawberry.ID] | None,
-            strawberry.argument(description="Films a signed-out visitor likes; not used when signed in."),
+            strawberry.argument(
+                description="Movies that a signed-out visitor likes; not used when signed in.",
+                directives=[MOVIE_IDS],
+            ),
         ] = None,
         exclude: Annotated[
-            list[strawberry.ID] | None, strawberry.argument(description="Films to leave out.")
+            list[strawberry.ID] | None,
+            strawberry.argument(description="Movies to leave out.", directives=[MOVIE_IDS]),
         ] = None,
     ) -> RecommendationConnection:
         context = info.context
@@ -166,11 +171,8 @@ def valid_share(argument: str, share: float | None) -> float:
 
 
 def movie_ids(argument: str, ids: list[strawberry.ID] | None) -> tuple[int, ...]:
-    """The films named in an argument. Raises BadArgument for too many, or an id that is no film's."""
-    given = ids or []
-    if len(given) > MAX_IDS:
-        raise BadArgument(argument, f"takes at most {MAX_IDS} films, not {len(given)}.")
-    return tuple(local_id(id_, "Movie", f"{argument}[{place}]") for place, id_ in enumerate(given))
+    """The movies named in an argument. Raises BadArgument for an id that is not a movie's."""
+    return tuple(local_id(id_, "Movie", f"{argument}[{place}]") for place, id_ in enumerate(ids or ()))
 
 
 def known_movie_ids(context: Context, argument: str, ids: list[strawberry.ID] | None) -> tuple[int, ...]:

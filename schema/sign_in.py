@@ -12,6 +12,7 @@ from app import sign_ins
 from app.accounts import Role, Viewer
 from app.sign_ins import SignIn
 from schema.access import requires
+from schema.constraints import GLOBAL_ID
 from schema.context import Info
 from schema.cost import Cost
 from schema.errors import Error
@@ -83,7 +84,9 @@ class SessionConnection:
 
 @strawberry.input(description="The sign-in to end.")
 class EndSessionInput:
-    session_id: strawberry.ID = strawberry.field(description="One of the viewer's sign-ins.")
+    session_id: strawberry.ID = strawberry.field(
+        directives=[GLOBAL_ID], description="One of the viewer's sign-ins."
+    )
 
 
 @strawberry.type(description="The sign-in has ended, in all processes at once.")

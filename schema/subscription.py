@@ -12,6 +12,7 @@ from app import accounts, training_jobs
 from app.changes import Topic
 from app.training_jobs import Job
 from schema.access import requires
+from schema.constraints import GLOBAL_ID
 from schema.context import Info
 from schema.cost import Cost
 from schema.errors import BadArgument
@@ -74,7 +75,11 @@ class Subscription:
         extensions=requires(accounts.Role.ADMIN, members_only=True),
     )
     async def training_progress(
-        self, info: Info, job_id: Annotated[strawberry.ID, strawberry.argument(description="The training.")]
+        self,
+        info: Info,
+        job_id: Annotated[
+            strawberry.ID, strawberry.argument(description="The training.", directives=[GLOBAL_ID])
+        ],
     ) -> AsyncGenerator[TrainingProgress]:
         argument = "trainingProgress.jobId"  # whole, since what a stream raises is of no field
         key = local_id(job_id, "TrainingJob", argument)

@@ -12,6 +12,7 @@ from app.accounts import Role, Viewer
 from app.api_keys import Scope
 from app.training_jobs import Job
 from schema.access import may, requires
+from schema.constraints import DECOMPOSED, Constraint
 from schema.context import Info
 from schema.cost import Cost
 from schema.errors import Error
@@ -97,7 +98,11 @@ async def model_of(info: Info, version: str | None) -> Model | None:
 
 @strawberry.input(description="The training to do: there is nothing to choose yet.")
 class TrainModelInput:
-    note: str | None = strawberry.field(default=None, description="Why, for the audit log.")
+    note: str | None = strawberry.field(
+        default=None,
+        directives=[Constraint(max_length=DECOMPOSED * LONGEST_NOTE)],
+        description="Why, for the audit log, in at most 200 characters.",
+    )
 
 
 @strawberry.type(description="The training is asked for, or was already.")

@@ -81,10 +81,15 @@ class Executor:
             return self.reader.read(query)
 
     async def paid(self, document: Document, request: GraphQLRequest, context: Context) -> Priced:
-        """Raises CallerError for an operation that costs too much, at all or in this minute."""
+        """The operation with its cost.
+
+        Raises CallerError for values that are too long, and for a cost that is too high, at all or in this
+        minute.
+        """
         if request.operation_name is None and len(document.costs) > 1:
             raise CallerError("The document has several operations: name one as `operationName`.")
         variables = request.variables or {}
+        document.check_variables(request.operation_name, variables)
         priced = Priced.of(document, request.operation_name, variables, self.reader.settings.max_cost)
         if context.rates is not None:
             try:

@@ -34,13 +34,23 @@ def test_signed_out_there_is_no_viewer(ask: Ask) -> None:
         ("", "a long walk home", "InvalidUsername"),
         ("fine", "short", "WeakPassword"),
         ("fine", "password123", "WeakPassword"),
-        pytest.param("fine", "x1y2" * 100_000, "WeakPassword", id="a large one"),
+        pytest.param("fine", "x1y2" * 33, "WeakPassword", id="a long one"),
+        pytest.param("é" * 65, "a long walk home", "InvalidUsername", id="a long name"),
     ],
 )
 def test_sign_ups_that_are_refused(ask: Ask, username: str, password: str, expected: str) -> None:
     refused = outcome(ask("SignUp", username=username, password=password), "signUp")
     assert refused["__typename"] == expected
     assert len(refused["message"]) < 200
+
+
+@pytest.mark.parametrize("field", ["username", "password"])
+def test_a_sign_up_with_a_large_value_is_refused_unread(ask: Ask, field: str) -> None:
+    given = {"username": "fine", "password": "a long walk home"} | {field: "x1y2" * 100_000}
+    (error,) = ask("SignUp", **given)["errors"]
+    assert error["extensions"]["argument"] == f"signUp.input.{field}"
+    assert error["extensions"]["asked"] == 400_000
+    assert len(error["message"]) < 200
 
 
 def test_a_name_is_given_once(ask: Ask, member: Member) -> None:

@@ -125,7 +125,7 @@ def test_who_does_not_want_to_be_found_is_as_good_as_unknown(ask: Ask, member: M
     ("variables", "told"),
     [
         ({"usernames": [], "first": 5}, "usernames"),
-        ({"usernames": ["a"] * 11, "first": 5}, "1 to 10"),
+        ({"usernames": ["a"] * 11, "first": 5}, "at most 10 items, not 11"),
         ({"usernames": ["nobody-here"], "first": 5}, "nobody-here"),
         ({"usernames": ["\x00"], "first": 5}, "usernames"),
         ({"usernames": [""], "first": 5}, "usernames"),
