@@ -22,6 +22,9 @@ SELECT movies.id, title, original_title, year, release_date, runtime_minutes, ov
         AS cast_ids,
     ARRAY(SELECT character FROM credits WHERE movie_id = movies.id AND kind = 'CAST' ORDER BY position)
         AS characters,
+    ARRAY(SELECT DISTINCT named.title COLLATE "C" FROM movie_titles AS named WHERE named.movie_id = movies.id
+          AND named.title <> movies.title AND named.title IS DISTINCT FROM movies.original_title ORDER BY 1)
+        AS alternative_titles,
     coalesce(rating_count, 0) AS rating_count, coalesce(half_stars_sum, 0) AS half_stars_sum
 FROM movies LEFT JOIN movie_stats ON movie_stats.movie_id = movies.id
 """
@@ -66,6 +69,7 @@ class Card:
     genres: tuple[GenreRow, ...]
     directors: tuple[PersonRow, ...]
     cast: tuple[tuple[PersonRow, str | None], ...]
+    alternative_titles: tuple[str, ...]  # neither the title nor the original title
 
 
 async def read(session: AsyncSession, statement: str, **parameters: object) -> list[Any]:
@@ -111,4 +115,5 @@ def card_of(film: Any, genres: Mapping[int, GenreRow], people: Mapping[int, Pers
         genres=tuple(sorted((genres[id_] for id_ in film.genre_ids), key=lambda genre: genre.name)),
         directors=tuple(people[id_] for id_ in film.director_ids),
         cast=tuple(zip((people[id_] for id_ in film.cast_ids), film.characters, strict=True)),
+        alternative_titles=tuple(film.alternative_titles),
     )

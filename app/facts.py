@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.cards import Card, GenreRow, PersonRow
-from app.words import folded
+from app.titles import fold_case
 from recommender.interactions import positions
 from recommender.rows import Rows
 
@@ -33,7 +33,7 @@ class Facts:
 
     @classmethod
     def of(cls, cards: Sequence[Card], genres: Sequence[GenreRow]) -> Self:
-        titles = [folded(card.title) for card in cards]
+        titles = [fold_case(card.title) for card in cards]
         codes = {card.original_language for card in cards if card.original_language}
         languages = {code: i for i, code in enumerate(sorted(codes))}
         row_of = {genre.id: row for row, genre in enumerate(genres)}
@@ -98,7 +98,7 @@ class People:
         ids, starts = np.unique(everyone[in_order], return_index=True)
         by_name: dict[str, tuple[int, ...]] = {}
         for id_ in ids.tolist():
-            name = folded(rows[id_].name)
+            name = fold_case(rows[id_].name)
             by_name[name] = (*by_name.get(name, ()), id_)
         where = np.array(film_positions, np.int32)[in_order]
         return cls(rows, by_name, ids, np.append(starts, everyone.size), where)
@@ -121,7 +121,7 @@ class People:
 
     def films_of(self, name: str) -> NDArray[np.int32]:
         """Positions of the films that anyone of this name directed or played in."""
-        found = positions(self.ids, self.ids_by_name.get(folded(name), ()))
+        found = positions(self.ids, self.ids_by_name.get(fold_case(name), ()))
         parts = [self.film_positions[self.starts[i] : self.starts[i + 1]] for i in found[found >= 0]]
         return np.concatenate(parts) if parts else np.empty(0, np.int32)
 

@@ -15,7 +15,7 @@ from sqlalchemy import text
 from app.db import Sessions
 from app.recommendations import Model
 from app.snapshot import MovieFilter, Snapshot
-from app.words import folded
+from app.titles import fold_case
 from recommender.index import top
 from recommender.meaning import meaning
 
@@ -120,7 +120,7 @@ def nearness(snapshot: Snapshot, model: Model, words: str) -> NDArray[np.float64
 
 def title_match(snapshot: Snapshot, words: str, hits: NDArray[np.int32]) -> NDArray[np.float64]:
     """float64 (m,): more for a title that is, or begins with, just these words."""
-    asked = re.sub(r"^(?:the|an?) ", "", folded(words).strip())
+    asked = re.sub(r"^(?:the|an?) ", "", fold_case(words).strip())
     forms = (asked, f"the {asked}", f"a {asked}", f"an {asked}")
     titles = (snapshot.facts.titles[position] for position in hits.tolist())
     return np.array(

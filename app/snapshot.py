@@ -17,7 +17,8 @@ from sqlalchemy import text
 from app.cards import FILMS, GENRES, Card, GenreRow, PersonRow, card_of, read
 from app.db import Sessions
 from app.facts import UNKNOWN_YEAR, Facts, People
-from app.words import TitleWords, folded
+from app.titles import fold_case
+from app.words import TitleWords
 from recommender.interactions import positions
 from recommender.rows import Rows
 
@@ -209,7 +210,7 @@ def built(
         half_stars_sum=np.array([film.half_stars_sum for film in films], np.int64),
         genres=in_order,
         facts=facts,
-        words=TitleWords.of([folded(f"{card.title} {card.original_title or ''}") for card in cards]),
+        words=TitleWords.of([fold_case(titles_of(card)) for card in cards]),
         people=People.of(cards, people),
         position_of={card.id: position for position, card in enumerate(cards)},
     )
@@ -231,7 +232,7 @@ def changed(
     fresh_ids = np.array([card.id for card in cards], np.int64)
     rows = Rows.of(before.movie_ids, np.array(movie_ids, np.int64), fresh_ids)
     in_order = tuple(sorted(genres.values(), key=lambda genre: genre.name))
-    titles = [folded(f"{card.title} {card.original_title or ''}") for card in cards]
+    titles = [fold_case(titles_of(card)) for card in cards]
     return Snapshot(
         revision=revision,
         since=before.since,
@@ -245,3 +246,7 @@ def changed(
         people=before.people.with_rows(rows, cards, people),
         position_of={id_: position for position, id_ in enumerate(rows.ids.tolist())},
     )
+
+
+def titles_of(card: Card) -> str:
+    return " ".join((card.title, card.original_title or "", *card.alternative_titles))

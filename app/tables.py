@@ -119,6 +119,23 @@ class Movie(Base):
     search: Mapped[Any] = mapped_column(TSVECTOR, Computed(SEARCH_VECTOR, persisted=True))
 
 
+class MovieTitle(Base):
+    """A title that a source gave a movie, the current one among them.
+
+    FORMER is one that a trigger on `movies` kept when an update replaced it.
+    """
+
+    __tablename__ = "movie_titles"
+    __table_args__ = (
+        one_of("source", "MOVIELENS", "TMDB", "MOVIETWEETINGS", "BUNDLED", "FORMER"),
+        CheckConstraint("char_length(title) BETWEEN 1 AND 500", name="title_length"),
+    )
+
+    movie_id: Mapped[int] = owned_by("movies.id", primary_key=True)
+    title: Mapped[str] = mapped_column(primary_key=True)
+    source: Mapped[str] = mapped_column(primary_key=True)
+
+
 class MovieStats(Base):
     """Kept by a trigger on `ratings`; a film without a row has no rating."""
 

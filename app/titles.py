@@ -1,7 +1,13 @@
-"""Titles as sources write them, and when two of them are the same."""
+"""Titles as sources write them, and when two of them are the same.
+
+A title is at most MAX_TITLE characters. Everything here looks at no more than that: Unicode normalization
+takes quadratic time on combining marks.
+"""
 
 import re
 import unicodedata
+
+MAX_TITLE = 500
 
 _ARTICLES = (
     "The", "A", "An", "Le", "La", "Les", "Un", "Une", "El", "Los", "Las", "Il", "Lo", "Gli", "I",
@@ -9,34 +15,76 @@ _ARTICLES = (
 )  # fmt: skip
 _YEAR = re.compile(r"\s*\((\d{4})(?:\s*[-\N{EN DASH}]\s*(?:\d{4})?)?\)\s*$")
 _PARENTHESES = re.compile(r"\s+\(([^()]*)\)\s*$")
-_TRAILING_ARTICLE = re.compile(rf"^(.*), ({'|'.join(_ARTICLES)}|L')$")
+_TRAILING_ARTICLE = re.compile(rf"^(.*), ({'|'.join(_ARTICLES)}|L')$", re.IGNORECASE)
 _AKA = re.compile(r"^a\.?k\.?a\.?\s+", re.IGNORECASE)
+
+# Letters that Unicode does not decompose.
+_LETTERS = str.maketrans({
+    "æ": "ae", "œ": "oe", "ø": "o", "ł": "l", "đ": "d", "ð": "d", "þ": "th", "ı": "i", "ħ": "h", "ŧ": "t",
+})  # fmt: skip
+_APOSTROPHES = re.compile("[’‘‛`´ʻʼʹ′＇]")
+_FRACTION = re.compile("(?<=\\w)(?=[¼-¾⅐-⅞])")  # 8½ is 8 1/2, not 81/2
+_EXPONENT = re.compile("(?<=[^\\W\\d])(?=[⁰¹²³⁴-⁹])")  # Alien³ is Alien 3
+_INITIALS = re.compile(r"(?<!\w)(?:\w[.*]){1,20}\w?(?!\w)")  # E.T., M*A*S*H
+_AND = re.compile(r"[&＆+]")
+_SEPARATORS = re.compile(r"[\W_]+")
 
 
 def parse_title(text: str) -> tuple[str, str | None, int | None]:
-    """Title, other title and year of a MovieLens title.
+    """Title, original title and year of a MovieLens title.
 
     "City of Lost Children, The (Cité des enfants perdus, La) (1995)" is "The City of Lost Children",
-    "La Cité des enfants perdus", 1995. Of several other titles the last is told, of "a.k.a." ones none.
+    "La Cité des enfants perdus", 1995. The last title in parentheses counts as the original one, unless it is
+    an "a.k.a."; `titles_in` gives all of them.
     """
-    rest = text.strip()
-    year = None
-    if match := _YEAR.search(rest):
-        year, rest = int(match[1]), rest[: match.start()]
-    other = None
-    while (match := _PARENTHESES.search(rest)) and match.start() > 0:
-        if rest[: match.start()].casefold().endswith(" or"):
-            break  # Birdman or (The Unexpected Virtue of Ignorance)
-        if other is None and not _AKA.match(match[1]):
-            other = _article_first(match[1].strip()) or None
-        rest = rest[: match.start()]
-    return _article_first(rest.strip()) or text.strip(), other, year
+    title, others, year = _parts(text)
+    return title, next((name for name, is_aka in others if not is_aka), None), year
+
+
+def titles_in(text: str) -> tuple[str, ...]:
+    """Every title that a MovieLens title holds: its own, those in parentheses, and each "a.k.a."."""
+    title, others, _ = _parts(text)
+    return tuple(dict.fromkeys([title, *(name for name, _ in reversed(others))]))
+
+
+def fold_case(text: str) -> str:
+    """The text without case and accents: `amelie` is `Amélie`."""
+    if text.isascii():
+        return text[:MAX_TITLE].casefold()
+    decomposed = unicodedata.normalize("NFKD", text[:MAX_TITLE].casefold().translate(_LETTERS))
+    return "".join(char for char in decomposed if not unicodedata.combining(char))
 
 
 def fold(title: str) -> str:
-    """The title without case, accents and punctuation, for comparing."""
-    plain = unicodedata.normalize("NFKD", title).casefold()
-    return re.sub(r"[\W_]+", " ", "".join(c for c in plain if not unicodedata.combining(c))).strip()
+    """The title for comparing: its words between single spaces, without case, accents and punctuation.
+
+    An article at the end comes first, and `&` or `+` is `and`: "Matrix, The" is "the matrix". A title without
+    its article, or in other numerals, is another title.
+    """
+    text = _article_first(title[:MAX_TITLE].strip())
+    if not text.isascii():
+        text = _EXPONENT.sub(" ", _FRACTION.sub(" ", _APOSTROPHES.sub("'", text)))
+    text = _INITIALS.sub(lambda match: re.sub("[.*]", "", match[0]), fold_case(text).replace("'", ""))
+    return _SEPARATORS.sub(" ", _AND.sub(" and ", text)).strip()
+
+
+def _parts(text: str) -> tuple[str, list[tuple[str, bool]], int | None]:
+    """The title, the titles in parentheses from the last to the first, with whether each is an "a.k.a.", and
+    the year."""
+    rest = text.strip()
+    if len(rest) > MAX_TITLE:
+        return rest, [], None
+    year = None
+    if match := _YEAR.search(rest):
+        year, rest = int(match[1]), rest[: match.start()]
+    others: list[tuple[str, bool]] = []
+    while (match := _PARENTHESES.search(rest)) and match.start() > 0:
+        if rest[: match.start()].casefold().endswith(" or"):
+            break  # Birdman or (The Unexpected Virtue of Ignorance)
+        if other := _article_first(_AKA.sub("", match[1].strip())):
+            others.append((other, bool(_AKA.match(match[1].strip()))))
+        rest = rest[: match.start()]
+    return _article_first(rest.strip()) or text.strip(), others, year
 
 
 def _article_first(title: str) -> str:

@@ -2,7 +2,6 @@
 
 import re
 import sys
-import unicodedata
 from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
@@ -15,20 +14,13 @@ from numpy.typing import NDArray
 from rapidfuzz.distance import OSA
 from rapidfuzz.process import cdist
 
+from app.titles import fold_case
 from recommender.rows import Rows
 
 LAST = chr(sys.maxunicode)  # sorts behind all that a word can begin with
 UNFINISHED = 0.9  # what a word is worth of which only the beginning was typed
 ONE_MISTAKE, TWO_MISTAKES = 3, 8  # from how many letters on
 MAX_WORDS = 8  # each one is compared with all words there are
-
-
-def folded(words: str) -> str:
-    """Without case and accents, so that `amelie` finds and sorts as `Amélie`."""
-    if words.isascii():
-        return words.casefold()
-    decomposed = unicodedata.normalize("NFKD", words.casefold())
-    return "".join(char for char in decomposed if not unicodedata.combining(char))
 
 
 def words_of(folded_text: str) -> list[str]:
@@ -84,7 +76,7 @@ class TitleWords:
 
     def likeness(self, query: str, *, misspelt: bool = False) -> NDArray[np.float64]:
         """float64 (n,), 0 to 1: how well each title holds every word, the last one perhaps unfinished."""
-        asked = words_of(folded(query))
+        asked = words_of(fold_case(query))
         found = np.full(self.n_films, 0.0 if len(asked) > MAX_WORDS else float(bool(asked)))
         for place, word in enumerate(asked[:MAX_WORDS], start=1):
             best = np.zeros(self.n_films)

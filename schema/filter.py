@@ -7,7 +7,7 @@ import strawberry
 
 from app.catalog import Order, OrderField
 from app.snapshot import MovieFilter, Snapshot
-from app.words import folded
+from app.titles import fold_case
 from schema.constraints import Constraint
 from schema.enum import enum_of
 from schema.errors import BadArgument
@@ -114,11 +114,11 @@ def distinct(given: Iterable[str] | None) -> list[str]:
 
 def known_genres(name: str, given: Iterable[str] | None, snapshot: Snapshot) -> tuple[str, ...]:
     """The genres as the catalogue writes them."""
-    names = {folded(genre.name): genre.name for genre in snapshot.genres}
+    names = {fold_case(genre.name): genre.name for genre in snapshot.genres}
     asked = distinct(given)
     for genre in asked:
-        if folded(genre) not in names:
+        if fold_case(genre) not in names:
             raise BadArgument(
                 f"filter.{name}", f"names no genre: {genre[:50]!r}. Genres are {', '.join(names.values())}."
             )
-    return tuple(names[folded(genre)] for genre in asked)
+    return tuple(names[fold_case(genre)] for genre in asked)

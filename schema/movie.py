@@ -111,6 +111,7 @@ class Movie(relay.Node):
     )
     half_stars_sum: strawberry.Private[int]
     players: strawberry.Private[tuple[tuple[PersonRow, str | None], ...]]
+    other_titles: strawberry.Private[tuple[str, ...]]
 
     def __post_init__(self) -> None:
         count = self.rating_count
@@ -138,6 +139,7 @@ class Movie(relay.Node):
             rating_count=rating_count,
             half_stars_sum=half_stars_sum,
             players=card.cast,
+            other_titles=card.alternative_titles,
         )
 
     @classmethod
@@ -160,6 +162,12 @@ class Movie(relay.Node):
     def cast(self, first: First = 10) -> list[CastMember]:
         shown = self.players[: page_size("first", first)]
         return [CastMember(person=Person.of(row), character=character) for row, character in shown]
+
+    @strawberry.field(
+        description="Other titles that search finds it by: of other sources, in other languages, former ones."
+    )
+    def alternative_titles(self, first: First = 10) -> list[str]:
+        return list(self.other_titles[: page_size("first", first)])
 
     @strawberry.field(description="The viewer's rating; null when signed out or not rated.")
     async def viewer_rating(self, info: Info) -> Annotated["Rating", strawberry.lazy("schema.rating")] | None:

@@ -13,7 +13,7 @@ import numpy as np
 from seeds.bulk import store_ratings
 from seeds.dataset import record_dataset, store_members, transaction
 from seeds.film_store import store_films
-from seeds.films import Credit, Film
+from seeds.films import Credit, Film, titles_from
 from seeds.report import Progress, Report, SourceError, quiet
 from seeds.simulator import DATASET_VERSION, simulate
 
@@ -98,6 +98,7 @@ def _film(values: dict[str, Any]) -> BundledFilm:
         keywords=tuple(values["keywords"]),
         tmdb_id=values.get("tmdb_id"),
         imdb_id=values.get("imdb_id"),
+        titles=titles_from("BUNDLED", values["title"], values["original_title"]),
     )
     return BundledFilm(film, values["renown"])
 

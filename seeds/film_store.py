@@ -8,7 +8,7 @@ import numpy as np
 from psycopg import sql
 
 from seeds.bulk import Connection, Cursor
-from seeds.films import Credit, Film, FilmIndex
+from seeds.films import Credit, Film, FilmIndex, SourceTitle, all_titles
 from seeds.people import People
 from seeds.report import Count, Progress
 
@@ -25,7 +25,8 @@ SELECT id, title, original_title, year, release_date, runtime_minutes, original_
     ARRAY(SELECT ARRAY[name, character, tmdb_id::text] FROM credits JOIN people ON people.id = person_id
           WHERE movie_id = movies.id AND kind = 'DIRECTOR' ORDER BY position),
     ARRAY(SELECT ARRAY[name, character, tmdb_id::text] FROM credits JOIN people ON people.id = person_id
-          WHERE movie_id = movies.id AND kind = 'CAST' ORDER BY position)
+          WHERE movie_id = movies.id AND kind = 'CAST' ORDER BY position),
+    ARRAY(SELECT ARRAY[title, source] FROM movie_titles WHERE movie_id = movies.id)
 FROM movies ORDER BY id
 """
 _PROGRESS_STEP = 1000
@@ -40,14 +41,20 @@ class StoredFilms:
 def read_films(cursor: Cursor) -> tuple[list[int], list[Film]]:
     """Ids and films of the whole catalogue, ordered by id."""
     ids, films = [], []
-    for movie_id, *values, genres, directors, cast in cursor.execute(_READ):
+    for movie_id, *values, genres, directors, cast, titles in cursor.execute(_READ):
         facts: dict[str, Any] = {
             name: tuple(value) if isinstance(value, list) else value
             for name, value in zip(_COLUMNS, values, strict=True)
         }
         ids.append(movie_id)
         films.append(
-            Film(**facts, genres=tuple(sorted(genres)), directors=_credits(directors), cast=_credits(cast))
+            Film(
+                **facts,
+                genres=tuple(sorted(genres)),
+                directors=_credits(directors),
+                cast=_credits(cast),
+                titles=all_titles(SourceTitle(*each) for each in titles),
+            )
         )
     return ids, films
 
@@ -74,10 +81,13 @@ def store_films(
         progress("storing films", 0.0)
         written = [(ids[n], index.films[n]) for n in (*changed, *added)]
         people.write(cursor, (credit for _, film in written for credit in film.directors + film.cast))
+        # Before the update, so that its trigger finds the source of a title that it replaces.
+        _write_titles(cursor, [(ids[n], index.films[n].titles, known[n].titles) for n in changed])
         if changed:
             _update(cursor, [(ids[n], index.films[n]) for n in changed])
         if added:
             _copy_movies(cursor, "movies", [(ids[n], index.films[n]) for n in added])
+            _write_titles(cursor, [(ids[n], index.films[n].titles, ()) for n in added])
         _write_genres(cursor, written)
         _write_credits(cursor, written, people)
         progress("storing films", 1.0)
@@ -101,6 +111,7 @@ def _as_stored(film: Film, people: People) -> Film:
         genres=tuple(sorted(set(film.genres))),
         directors=tuple(people.resolve(credit) for credit in film.directors),
         cast=tuple(people.resolve(credit) for credit in film.cast),
+        titles=all_titles(film.titles),
         popularity=_real(film.popularity),
         vote_average=_real(film.vote_average),
     )
@@ -155,6 +166,17 @@ def _copy_movies(cursor: Cursor, table: str, films: list[tuple[int, Film]]) -> N
 def _value(film: Film, column: str) -> Any:
     value = getattr(film, column)
     return list(value) if isinstance(value, tuple) else value
+
+
+def _write_titles(
+    cursor: Cursor, films: list[tuple[int, tuple[SourceTitle, ...], tuple[SourceTitle, ...]]]
+) -> None:
+    """Add the titles of (movie id, all titles, titles stored). A stored one stays."""
+    rows = [(movie_id, *each) for movie_id, titles, stored in films for each in set(titles) - set(stored)]
+    if rows:  # an empty COPY would count the catalog's revision
+        with cursor.copy("COPY movie_titles (movie_id, title, source) FROM STDIN") as copy:
+            for row in rows:
+                copy.write_row(row)
 
 
 def _write_genres(cursor: Cursor, films: list[tuple[int, Film]]) -> None:

@@ -3,14 +3,21 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, fields, replace
 from datetime import date
-from typing import Any
+from typing import Any, NamedTuple
 
-from app.titles import fold
+from app.titles import MAX_TITLE, fold
 
 # Names that other sources have for a MovieLens genre.
 GENRE_NAMES = {"Science Fiction": "Sci-Fi", "Family": "Children", "Music": "Musical"}
 
+MAX_TITLES = 100  # of one movie, over all sources
+
 _IDS = ("movielens_id", "tmdb_id", "imdb_id")
+
+
+class SourceTitle(NamedTuple):
+    title: str
+    source: str  # MOVIELENS, TMDB, MOVIETWEETINGS, BUNDLED; FORMER for one that an edit has replaced
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +51,7 @@ class Film:
     movielens_id: int | None = None
     tmdb_id: int | None = None
     imdb_id: str | None = None
+    titles: tuple[SourceTitle, ...] = ()  # each one that a source gave, `title` among them
 
 
 class FilmIndex:
@@ -53,19 +61,25 @@ class FilmIndex:
         self.films: list[Film] = []
         self._by_id: dict[tuple[str, int | str], int] = {}
         self._by_title: dict[tuple[str, int | None], list[int]] = {}
+        self._by_other_title: dict[tuple[str, int | None], list[int]] = {}
         for film in films:
             self.add(film)
 
     def find(self, film: Film) -> int | None:
-        """An id in common decides. Without one, title and year do, unless the ids of a kind differ."""
+        """An id in common decides. Without one, title and year do, unless the ids of a kind differ.
+
+        A title that the known film goes by now decides before one that it has beside it.
+        """
         for kind in _IDS:
             value = getattr(film, kind)
             if value is not None and (number := self._by_id.get((kind, value))) is not None:
                 return number
-        for title in _titles(film):
-            for number in self._by_title.get((title, film.year), ()):
-                if not _ids_differ(film, self.films[number]):
-                    return number
+        main, others = _folded_titles(film)
+        for title in (*main, *others):
+            for by_title in (self._by_title, self._by_other_title):
+                for number in by_title.get((title, film.year), ()):
+                    if not _ids_differ(film, self.films[number]):
+                        return number
         return None
 
     def add(self, film: Film) -> int:
@@ -94,17 +108,21 @@ class FilmIndex:
             value = getattr(film, kind)
             if value is not None:
                 self._by_id.setdefault((kind, value), number)
-        for title in _titles(film):
-            numbers = self._by_title.setdefault((title, film.year), [])
-            if number not in numbers:
-                numbers.append(number)
+        for titles, by_title in zip(
+            _folded_titles(film), (self._by_title, self._by_other_title), strict=True
+        ):
+            for title in titles:
+                numbers = by_title.setdefault((title, film.year), [])
+                if number not in numbers:
+                    numbers.append(number)
 
 
 def merge(known: Film, other: Film, *, authority: bool) -> Film:
     """Both films as one. Without `authority`, `other` only fills in what is not known.
 
     With it, its facts stand; but genres and keywords are united, of two lists of credits the longer stays,
-    and what the film is found by is not lost: an id, the year, an original title that is not the title.
+    and what the film is found by is not lost: an id, the year, an original title that is not the title. The
+    titles of both sources are kept either way.
     """
     first, second = (other, known) if authority else (known, other)
     merged = {}
@@ -121,15 +139,29 @@ def merge(known: Film, other: Film, *, authority: bool) -> Film:
             merged[name] = tuple(dict.fromkeys(getattr(known, name) + getattr(other, name)))
         for name in ("directors", "cast"):
             merged[name] = max(getattr(other, name), getattr(known, name), key=_fullness)
+    merged["titles"] = all_titles(known.titles + other.titles)
     return Film(**merged)
+
+
+def all_titles(titles: Iterable[SourceTitle]) -> tuple[SourceTitle, ...]:
+    """The titles once each, in one order, without what is too long to be a title; at most MAX_TITLES."""
+    return tuple(sorted({each for each in titles if 0 < len(each.title) <= MAX_TITLE})[:MAX_TITLES])
+
+
+def titles_from(source: str, *titles: str | None) -> tuple[SourceTitle, ...]:
+    """What one source calls a movie."""
+    return all_titles(SourceTitle(title, source) for title in titles if title)
 
 
 def _fullness(credits_: tuple[Credit, ...]) -> tuple[int, int]:
     return len(credits_), sum(credit.character is not None for credit in credits_)
 
 
-def _titles(film: Film) -> set[str]:
-    return {fold(title) or title for title in (film.title, film.original_title) if title}
+def _folded_titles(film: Film) -> tuple[list[str], list[str]]:
+    """The title and the original title; the other titles."""
+    main = dict.fromkeys(fold(title) or title for title in (film.title, film.original_title) if title)
+    others = dict.fromkeys(fold(title) or title for title, _ in film.titles)
+    return list(main), [title for title in others if title not in main]
 
 
 def _ids_differ(one: Film, other: Film) -> bool:

@@ -11,11 +11,11 @@ from pathlib import Path
 
 import numpy as np
 
-from app.titles import parse_title
+from app.titles import parse_title, titles_in
 from seeds.dataset import Dataset, store_dataset
 from seeds.download import MOVIELENS, download_movielens
 from seeds.files import csv_rows, find, open_source, separated_rows
-from seeds.films import GENRE_NAMES, Film
+from seeds.films import GENRE_NAMES, Film, titles_from
 from seeds.rating_files import RatingFormat, read_ratings
 from seeds.report import Progress, Report, SourceError, quiet
 
@@ -161,6 +161,7 @@ def _film(title: str, genres: str, movielens_id: int | None) -> Film:
         year=year,
         genres=tuple(genre.replace("Children's", "Children") for genre in genres_of(genres)),
         movielens_id=movielens_id,
+        titles=titles_from("MOVIELENS", *titles_in(title)),
     )
 
 

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
-from app.titles import parse_title
+from app.titles import parse_title, titles_in
 from seeds.dataset import Dataset, store_dataset
 from seeds.files import find, open_source, separated_rows
-from seeds.films import Film
+from seeds.films import Film, titles_from
 from seeds.movielens import FilmRows, genres_of, imdb_title_id
 from seeds.rating_files import RatingFormat, read_ratings
 from seeds.report import Progress, Report, SourceError, quiet
@@ -53,6 +53,7 @@ def read_movietweetings(source: Traversable, report: Report, progress: Progress)
                 year=year,
                 genres=genres_of("".join(values[2:])),
                 imdb_id=imdb_title_id(values[0]),
+                titles=titles_from("MOVIETWEETINGS", *titles_in(values[1])),
             )
     return Dataset(
         name=report.dataset,

@@ -16,7 +16,7 @@ from typing import Any
 from seeds.dataset import record_dataset, transaction
 from seeds.files import csv_rows, find, open_source
 from seeds.film_store import store_films
-from seeds.films import GENRE_NAMES, Credit, Film, merge
+from seeds.films import GENRE_NAMES, Credit, Film, merge, titles_from
 from seeds.nested import names, nested
 from seeds.report import Progress, Report, SourceError, quiet
 
@@ -168,6 +168,7 @@ def _film(tmdb_id: int, row: Row) -> Film | None:
         vote_count=vote_count,
         tmdb_id=tmdb_id,
         imdb_id=row.get("imdb_id", _imdb_id),
+        titles=titles_from("TMDB", title, row.get("original_title", str)),
     )
 
 

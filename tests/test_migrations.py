@@ -176,6 +176,7 @@ def test_every_change_of_the_catalogue_counts(database_url: str) -> None:
     changes = [
         "INSERT INTO movies (title) VALUES ('Alien')",
         "UPDATE movies SET year = 1979",
+        "INSERT INTO movie_titles (movie_id, title, source) VALUES (1, 'Alien', 'TMDB')",
         "INSERT INTO genres (name) VALUES ('Horror')",
         "INSERT INTO movie_genres (movie_id, genre_id) VALUES (1, 1)",
         "INSERT INTO people (name) VALUES ('Ridley Scott')",
@@ -191,6 +192,30 @@ def test_every_change_of_the_catalogue_counts(database_url: str) -> None:
         assert isinstance(now, int)
         assert now > revision, change
         revision = now
+
+
+def test_a_replaced_title_is_kept_beside_its_movie(database_url: str) -> None:
+    former = "SELECT title || ' ' || source FROM movie_titles WHERE movie_id = 1 ORDER BY 1"
+    execute(database_url, "INSERT INTO movies (title, original_title) VALUES ('Seven', NULL), ('Other', 'X')")
+    execute(database_url, "INSERT INTO movie_titles VALUES (1, 'Seven', 'MOVIELENS')")
+    for change in (
+        "UPDATE movies SET title = 'Se7en' WHERE id = 1",  # a source gave the former title
+        "UPDATE movies SET year = 1995",
+        "UPDATE movies SET original_title = 'Sieben' WHERE id = 1",
+        "UPDATE movies SET original_title = NULL WHERE id = 1",
+        "UPDATE movies SET title = 'Seven Sins' WHERE id = 1",
+        "UPDATE movies SET title = 'Se7en' WHERE id = 1",
+    ):
+        execute(database_url, change)
+    assert column(database_url, former) == [
+        "Se7en FORMER", "Seven MOVIELENS", "Seven Sins FORMER", "Sieben FORMER"
+    ]  # fmt: skip
+    assert column(database_url, "SELECT count(*) FROM movie_titles WHERE movie_id = 2") == [0]
+    for number in range(120):
+        execute(database_url, f"UPDATE movies SET title = '{number}' WHERE id = 1")  # noqa: S608
+    assert column(database_url, "SELECT count(*) FROM movie_titles") == [100]
+    execute(database_url, "DELETE FROM movies")
+    assert column(database_url, "SELECT count(*) FROM movie_titles") == [0]
 
 
 def test_ratings_do_not_count_as_changes_of_the_catalogue(database_url: str) -> None:

@@ -167,7 +167,9 @@ def test_a_change_changes_what_is_given_and_nothing_else(ask: Ask, curator: Memb
     assert movie["title"] == "The Quiet Vessel"
     assert movie["overview"] == ALIEN_LIKE["overview"]
     assert movie["genres"] == [{"name": "Drama", "movieCount": counts["Drama"] + 1}]
-    assert TITLE not in titles(ask, "nostromo returns")
+    assert titles(ask, "nostromo returns")[0] == "The Quiet Vessel"
+    other = "query ($id: ID!) { movie(id: $id) { alternativeTitles(first: 5) } }"
+    assert ask(other, id=film["id"])["data"]["movie"] == {"alternativeTitles": [TITLE]}
     assert titles(ask, "quiet vessel")[0] == "The Quiet Vessel"
     assert [player["person"]["name"] for player in ask(FILM, id=film["id"])["data"]["movie"]["cast"]] == (
         ALIEN_LIKE["cast"]

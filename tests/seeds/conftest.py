@@ -8,7 +8,7 @@ import pytest
 
 TABLES = (
     "users", "movies", "genres", "movie_genres", "people", "credits", "ratings", "movie_stats",
-    "dataset_versions", "catalog_revision",
+    "dataset_versions", "catalog_revision", "movie_titles",
 )  # fmt: skip
 
 

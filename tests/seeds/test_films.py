@@ -4,8 +4,8 @@ from datetime import date
 
 import pytest
 
-from app.titles import fold, parse_title
-from seeds.films import Credit, Film, FilmIndex, merge
+from app.titles import MAX_TITLE, fold, fold_case, parse_title, titles_in
+from seeds.films import Credit, Film, FilmIndex, SourceTitle, merge, titles_from
 
 
 @pytest.mark.parametrize(
@@ -41,6 +41,67 @@ def test_titles_are_compared_without_case_accents_and_punctuation() -> None:
     assert fold("乱") != fold("七人の侍")
 
 
+@pytest.mark.parametrize(
+    ("text", "titles"),
+    [
+        ("Seven (a.k.a. Se7en) (1995)", ("Seven", "Se7en")),
+        ("Léon: The Professional (a.k.a. The Professional) (Léon) (1994)",
+         ("Léon: The Professional", "The Professional", "Léon")),
+        ("Bicycle Thieves (a.k.a. The Bicycle Thief) (Ladri di biciclette) (1948)",
+         ("Bicycle Thieves", "The Bicycle Thief", "Ladri di biciclette")),
+        ("Alien³ (a.k.a. Alien 3) (1992)", ("Alien³", "Alien 3")),
+        ("Robin Hood (Robin Hood, The) (1973)", ("Robin Hood", "The Robin Hood")),
+        ("Heat (1995)", ("Heat",)),
+    ],
+)  # fmt: skip
+def test_every_title_of_a_movielens_title_is_kept(text: str, titles: tuple[str, ...]) -> None:
+    assert titles_in(text) == titles
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("Matrix, The", "the matrix"),
+        ("Sid & Nancy", "Sid and Nancy"),
+        ("Romeo + Juliet", "Romeo & Juliet"),
+        ("The Lord of the Rings: The Two Towers", "Lord of the Rings: The Two Towers, The"),
+        ("Ocean’s Eleven", "Oceans Eleven"),
+        ("E.T. the Extra-Terrestrial", "ET: The Extra Terrestrial"),
+        ("M*A*S*H", "MASH"),
+        ("Alien³", "Alien 3"),
+        ("8½", "8 1/2"),
+        ("Smultronstället", "SMULTRONSTALLET"),
+        ("Kon-Tiki", "Kon Tiki"),
+        ("Bølgen", "Bolgen"),
+    ],
+)
+def test_two_spellings_of_a_title_are_one(one: str, other: str) -> None:
+    assert fold(one) == fold(other)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("Die Hard", "Hard"),
+        ("Rocky", "Rocky II"),
+        ("The Thing", "Things"),
+        ("A.I.", "I"),
+        ("The", "A"),
+        ("AB", "A+B"),
+    ],
+)
+def test_two_titles_are_two(one: str, other: str) -> None:
+    assert fold(one) != fold(other)
+
+
+@pytest.mark.parametrize("unit", ["e\u0301\u0323", "a.", " (a)", " ", "the ", "½", "ﷺ"])
+def test_only_the_beginning_of_a_long_text_is_looked_at(unit: str) -> None:
+    longest = (unit * MAX_TITLE)[:MAX_TITLE]
+    assert fold(longest) == fold(longest + unit * 1_000_000)
+    assert fold_case(longest) == fold_case(longest + unit * 1_000_000)
+    assert parse_title(longest + "x" + unit * 1_000_000)[1:] == (None, None)
+
+
 def test_films_are_the_same_by_id_before_title() -> None:
     index = FilmIndex(
         [Film("Emma", year=1996, movielens_id=838), Film("Heat", year=1995, imdb_id="tt0113277")]
@@ -56,6 +117,35 @@ def test_an_id_that_another_film_has_is_not_given_away() -> None:
     index.update(1, Film("Two", year=2001, movielens_id=2, tmdb_id=1, imdb_id="tt0000002"), authority=True)
     assert index.films[1] == Film("Two", year=2001, movielens_id=2, imdb_id="tt0000002")
     assert index.find(Film("?", imdb_id="tt0000002")) == 1
+
+
+def test_another_title_of_a_film_finds_it_and_the_one_it_goes_by_decides() -> None:
+    index = FilmIndex([
+        Film("Cache", year=2005, titles=titles_from("TMDB", "Hidden")),
+        Film("Hidden", year=2005),
+        Film("Se7en", year=1995, titles=titles_from("MOVIELENS", "Seven")),
+    ])  # fmt: skip
+    assert index.find(Film("Hidden", year=2005)) == 1
+    assert index.find(Film("Seven", year=1995)) == 2
+    assert index.find(Film("Seven", year=1996)) is None
+    assert index.find(Film("Sieben", year=1995, titles=titles_from("X", "SEVEN"))) == 2
+
+
+def test_the_order_of_two_sources_does_not_change_the_titles() -> None:
+    movielens = Film("Seven", year=1995, titles=titles_from("MOVIELENS", "Seven", "Se7en"))
+    tmdb = Film("Se7en", year=1995, titles=titles_from("TMDB", "Se7en", "Se7en"))
+    one, other = merge(movielens, tmdb, authority=True), merge(tmdb, movielens, authority=False)
+    assert one == other
+    assert one.title == "Se7en"
+    assert one.titles == (
+        SourceTitle("Se7en", "MOVIELENS"), SourceTitle("Se7en", "TMDB"), SourceTitle("Seven", "MOVIELENS")
+    )  # fmt: skip
+    assert merge(one, movielens, authority=False) == one
+
+
+def test_what_is_too_long_for_a_title_is_none() -> None:
+    assert titles_from("TMDB", "x" * (MAX_TITLE + 1), "", None) == ()
+    assert len(titles_from("TMDB", *map(str, range(1000)))) == 100
 
 
 KNOWN = Film(

@@ -93,6 +93,31 @@ def test_the_movies_dataset_completes_what_movielens_brought(database_url: str, 
     assert content(database_url) == before
 
 
+@pytest.mark.parametrize("tmdb_first", [False, True])
+def test_every_title_of_both_sources_stays_in_either_order(
+    database_url: str, tmp_path: Path, tmdb_first: bool
+) -> None:
+    csv_layout(tmp_path)
+    (tmp_path / "movies.csv").write_text(
+        'movieId,title,genres\n1,"Matrix, The (a.k.a. Matrix One) (Matorikkusu) (1999)",Action\n'
+    )
+    (tmp_path / "links.csv").write_text("movieId,imdbId,tmdbId\n1,0133093,603\n")
+    (tmp_path / "ratings.csv").write_text("userId,movieId,rating,timestamp\n1,1,4.0,1\n")
+    write(tmp_path / "movies_metadata.csv", MATRIX | {"title": "Matrix I", "original_title": "マトリックス"})
+    for _ in range(2):
+        if tmdb_first:
+            load_tmdb(database_url, tmp_path)
+        load_movielens(database_url, tmp_path)
+        if not tmdb_first:
+            load_tmdb(database_url, tmp_path)
+    assert film(database_url, "title, original_title") == ("Matrix I", "マトリックス")
+    titles = query(database_url, 'SELECT title, source FROM movie_titles ORDER BY source, title COLLATE "C"')
+    assert titles == [
+        ("Matorikkusu", "MOVIELENS"), ("Matrix One", "MOVIELENS"), ("The Matrix", "MOVIELENS"),
+        ("Matrix I", "TMDB"), ("マトリックス", "TMDB"),
+    ]  # fmt: skip
+
+
 def test_tmdb_5000_needs_no_other_file(database_url: str, tmp_path: Path) -> None:
     row = {key: value.replace("'", '"') for key, value in MATRIX.items() if key not in ("adult", "imdb_id")}
     del row["belongs_to_collection"]
