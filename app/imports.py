@@ -1,182 +1,188 @@
-"""A member's history from elsewhere, brought in: films found, ratings and events stored at once."""
+"""A member's history from elsewhere, imported: movies found, ratings and events stored at once."""
 
-import asyncio
-from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from typing import Any
+from datetime import UTC, datetime, timedelta
 
-from sqlalchemy import select, text
+from sqlalchemy import func, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app import feedback, history_files
 from app.cards import Card
 from app.db import Sessions
 from app.feedback import Kind
-from app.history_files import Contents, Row, Skipped, Source
+from app.history_files import Order, Skipped
+from app.history_layouts import Source
+from app.history_rows import Contents, Row
+from app.import_matching import Match, MatchedBy, MovieIndex, by_movie, matched, skip
+from app.pieces import in_pieces
 from app.snapshot import Snapshot
-from app.tables import Movie, User
-from app.titles import fold, parse_title
+from app.tables import Feedback, Movie, Rating, User
 
-KINDS = ("imdb_id", "tmdb_id", "movielens_id")
 EVENTS = {Contents.WATCHED: Kind.WATCH, Contents.WATCHLIST: Kind.WATCHLIST, Contents.LIKED: Kind.LIKE}
-NO_FILM = "No film here has its id, or its title and year."
-SEVERAL = "Several films here have its title and year."
-DELETED = "The film was deleted meanwhile."
+DELETED = "The movie was deleted meanwhile."
+UNDATED = "It has no day, and the movie has another rating here."
+UNREAD_DAY = "Its day ({}) cannot be read with certainty, and the movie has another rating here."
+JUST_BEFORE = timedelta(seconds=1)
+LONG_AGO = datetime.min.replace(tzinfo=UTC)
 
-# A later rating stands against an earlier one; one that says the same changes nothing. Films are taken in
-# their order, so that two files at once do not wait for each other.
+# A later rating replaces an earlier one; one that says the same changes nothing, and one without a day
+# replaces none. Movies are taken in order, so that two files at once do not wait for each other.
 RATE = text(
     """
     INSERT INTO ratings (user_id, movie_id, half_stars, rated_at)
-    SELECT :user_id, movie_id, half_stars, rated_at
+    SELECT :user_id, movie_id, half_stars, coalesce(rated_at, :now)
     FROM unnest(CAST(:movie_ids AS bigint[]), CAST(:half_stars AS smallint[]), CAST(:times AS timestamptz[]))
         AS given (movie_id, half_stars, rated_at)
     ORDER BY movie_id
     ON CONFLICT (user_id, movie_id) DO UPDATE
     SET half_stars = excluded.half_stars, rated_at = excluded.rated_at
     WHERE excluded.rated_at >= ratings.rated_at AND excluded.half_stars <> ratings.half_stars
+        AND excluded.movie_id <> ALL (CAST(:undated AS bigint[]))
     """
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Imported:
-    """`rated` and `unrated` count films whose row was found, whether or not it told something new.
+    """`rated` and `unrated` count movies whose row was found, whether or not it said anything new.
 
-    `contents` is what was stored of the unrated ones.
+    `matches` are the rows of which something is stored or was known, the doubtful ones first.
     """
 
     source: Source
-    contents: Contents | None
     rated: int
-    unrated: int
+    unrated: dict[Contents, int]
     changed: int
+    matches: list[Match]
     skipped: list[Skipped]
 
 
 async def import_history(
-    sessions: Sessions,
-    snapshot: Snapshot,
-    user_id: int,
-    csv_text: str,
-    source: Source | None = None,
-    contents: Contents | None = None,
+    sessions: Sessions, snapshot: Snapshot, user_id: int, csv_text: str, order: Order
 ) -> Imported:
     """Store what a file says that a member has rated, watched, liked or means to see: all in one transaction.
 
-    A film that is in the file more than once counts as it was rated last. A file that is read a second time
+    A movie that is in the file more than once counts as it was rated last. A file that is read a second time
     changes nothing. Raises InvalidHistory.
     """
     now = datetime.now(UTC)
-    history = await asyncio.to_thread(history_files.read, csv_text, source, contents, now)
-    films, unmatched = await asyncio.to_thread(matched, history.rows, snapshot)
+    history = await in_pieces(history_files.read(csv_text, order, now))
+    matches, skipped = await in_pieces(matched(history.rows, await index_of(snapshot.cards)))
+    wanted = {match.movie_id for match in matches}
     async with sessions.begin() as session:
-        # One file at a time for a member, and no film goes while its rating comes.
+        # One file at a time for a member, and no movie goes while its rating comes.
         await session.execute(select(User.id).where(User.id == user_id).with_for_update(key_share=True))
-        lock = select(Movie.id).where(Movie.id.in_(films)).order_by(Movie.id)
+        lock = select(Movie.id).where(Movie.id.in_(wanted)).order_by(Movie.id)
         known = set((await session.scalars(lock.with_for_update(read=True, key_share=True))).all())
-        kept = {movie_id: latest(rows) for movie_id, rows in films.items() if movie_id in known}
-        rated = {movie_id: row for movie_id, row in kept.items() if row.half_stars is not None}
-        unrated = {movie_id: row for movie_id, row in kept.items() if row.half_stars is None}
-        changed = await store_ratings(session, user_id, rated, now)
-        if history.contents is not None:
-            changed += await store_events(session, user_id, EVENTS[history.contents], unrated, now)
-    gone = [row for movie_id, rows in films.items() if movie_id not in known for row in rows]
-    skipped = history.skipped + unmatched + [Skipped(row.line, row.shown, DELETED) for row in gone]
-    skipped.sort(key=lambda each: each.line)
-    return Imported(history.source, history.contents, len(rated), len(unrated), changed, skipped)
+        skipped += [skip(match.row, DELETED) for match in matches if match.movie_id not in known]
+        matches = [match for match in matches if match.movie_id in known]
+        rated, unrated = said(matches)
+        changed, refused = await store_ratings(session, user_id, rated, now)
+        for contents, rows in unrated.items():
+            changed += await store_events(session, user_id, EVENTS[contents], rows, now)
+    skipped += history.skipped + [skip(row, reason) for row, reason in refused.values()]
+    skipped.sort(key=lambda each: (each.file or "", each.line))
+    matches = [match for match in matches if match.movie_id not in refused or match.row.half_stars is None]
+    return Imported(
+        source=history.source,
+        rated=len(rated) - len(refused),
+        unrated={contents: len(rows) for contents, rows in unrated.items()},
+        changed=changed,
+        matches=sorted(matches, key=doubt),
+        skipped=skipped,
+    )
 
 
-def matched(rows: Sequence[Row], snapshot: Snapshot) -> tuple[dict[int, list[Row]], list[Skipped]]:
-    """The rows of each film that they are of, and those that are of none."""
-    cards = Cards.wanted_by(rows, snapshot.cards)
-    films, unmatched = defaultdict[int, list[Row]](list), []
-    for row in rows:
-        found = cards.of(row)
-        if len(found) == 1:
-            films[found[0].id].append(row)
-        else:
-            unmatched.append(Skipped(row.line, row.shown, SEVERAL if found else NO_FILM))
-    return dict(films), unmatched
+_index: MovieIndex | None = None
 
 
-def latest(rows: Iterable[Row]) -> Row:
-    """What was rated last; what was not rated says less."""
-    return max(rows, key=lambda row: (row.half_stars is not None, row.at is None, row.at, row.line))
+async def index_of(cards: Sequence[Card]) -> MovieIndex:
+    """The index of a catalog, made once for as long as no movie changes."""
+    global _index  # noqa: PLW0603 - one catalog is served at a time
+    if _index is None or _index.cards is not cards:
+        _index = await in_pieces(MovieIndex.of(cards))
+    return _index
 
 
-@dataclass(frozen=True, slots=True)
-class Cards:
-    """Films by what rows may know them by; only those that some row asks for."""
-
-    by_id: dict[tuple[str, Any], Card]
-    by_title: dict[str, list[Card]]
-
-    @classmethod
-    def wanted_by(cls, rows: Sequence[Row], cards: Sequence[Card]) -> "Cards":
-        ids = {(kind, getattr(row, kind)) for row in rows for kind in KINDS}
-        titles = {title for row in rows for title in titles_of(row)}
-        by_id: dict[tuple[str, Any], Card] = {}
-        by_title = defaultdict[str, list[Card]](list)
-        for card in cards:
-            for kind in KINDS:
-                key = kind, getattr(card, kind)
-                if key[1] is not None and key in ids:
-                    by_id[key] = card
-            for title in {fold(card.title), fold(card.original_title or "")} & titles:
-                by_title[title].append(card)
-        return cls(by_id, dict(by_title))
-
-    def of(self, row: Row) -> list[Card]:
-        """An id decides. Without one that is known, title and year do, unless the ids of a kind differ."""
-        for kind in KINDS:
-            if (card := self.by_id.get((kind, getattr(row, kind)))) is not None:
-                return [card]
-        cards = {card.id: card for title in titles_of(row) for card in self.by_title.get(title, ())}
-        possible = [card for card in cards.values() if not ids_differ(row, card)]
-        year = row.year or parse_title(row.title)[2]
-        if year is None:
-            return possible
-        exact = [card for card in possible if card.year == year]
-        return exact or [card for card in possible if card.year is None or abs(card.year - year) == 1]
+def doubt(match: Match) -> tuple[int, str, int]:
+    """The order of matches: the doubtful first, then as in the file."""
+    return -[*MatchedBy].index(match.by), match.row.file or "", match.row.line
 
 
-def titles_of(row: Row) -> set[str]:
-    """The title as it stands, and as MovieLens would have meant it; folded."""
-    return {folded for title in (row.title, parse_title(row.title)[0]) if (folded := fold(title))}
+def said(matches: Iterable[Match]) -> tuple[dict[int, Row], dict[Contents, dict[int, Row]]]:
+    """The row that counts of each movie: those that are rated, and the others by what they say."""
+    rated: dict[int, Row] = {}
+    unrated: dict[Contents, dict[int, Row]] = {contents: {} for contents in Contents}
+    for movie_id, of_one in by_movie(matches).items():
+        row = max((match.row for match in of_one), key=weight)
+        if row.half_stars is not None:
+            rated[movie_id] = row
+            continue
+        for contents in Contents:
+            rows = [match.row for match in of_one if match.row.contents is contents]
+            if rows:
+                unrated[contents][movie_id] = max(rows, key=weight)
+    return rated, unrated
 
 
-def ids_differ(row: Row, card: Card) -> bool:
-    pairs = ((getattr(row, kind), getattr(card, kind)) for kind in KINDS)
-    return any(None not in pair and pair[0] != pair[1] for pair in pairs)
+def weight(row: Row) -> tuple[bool, bool, int, datetime, int]:
+    """What chooses the row of a movie: the one rated last. One without a day is earlier than all others."""
+    return row.half_stars is not None, row.at is not None, row.rank, row.at or LONG_AGO, row.line
 
 
-async def store_ratings(session: AsyncSession, user_id: int, rated: dict[int, Row], now: datetime) -> int:
-    """How many were new or other than before."""
+async def store_ratings(
+    session: AsyncSession, user_id: int, rated: Mapping[int, Row], now: datetime
+) -> tuple[int, dict[int, tuple[Row, str]]]:
+    """How many were new or changed, and the rows without a day that stand against a rating that is there."""
+    undated = [movie_id for movie_id, row in rated.items() if row.at is None]
+    refused: dict[int, tuple[Row, str]] = {}
+    if undated:
+        theirs = select(Rating.movie_id, Rating.half_stars).where(
+            Rating.user_id == user_id, Rating.movie_id.in_(undated)
+        )
+        for movie_id, half_stars in await session.execute(theirs):
+            row = rated[movie_id]
+            if half_stars != row.half_stars:
+                refused[movie_id] = row, UNREAD_DAY.format(row.unread_day) if row.unread_day else UNDATED
     given = {
         "user_id": user_id,
         "movie_ids": list(rated),
         "half_stars": [row.half_stars for row in rated.values()],
-        "times": [row.at or now for row in rated.values()],
+        "times": [row.at for row in rated.values()],
+        "undated": undated,
+        "now": now,
     }
-    return (await session.execute(RATE, given)).rowcount  # type: ignore[attr-defined,no-any-return]
+    done = await session.execute(RATE, given)
+    return done.rowcount, refused  # type: ignore[attr-defined]
 
 
 async def store_events(
-    session: AsyncSession, user_id: int, kind: Kind, films: dict[int, Row], now: datetime
+    session: AsyncSession, user_id: int, kind: Kind, movies: Mapping[int, Row], now: datetime
 ) -> int:
-    """One of each film, however often it is brought; what was watched was seen to the end."""
-    n = len(films)
+    """One of each movie, however often it is imported; what was watched was seen to the end.
+
+    An event without a day comes before all that the member has done with the movie here.
+    """
+    if not movies:
+        return 0
+    undated = [movie_id for movie_id, row in movies.items() if row.at is None]
+    first: dict[int, datetime] = {}
+    if undated:
+        theirs = select(Feedback.movie_id, func.min(Feedback.occurred_at)).where(
+            Feedback.user_id == user_id, Feedback.movie_id.in_(undated)
+        )
+        rows = (await session.execute(theirs.group_by(Feedback.movie_id))).all()
+        first = {movie_id: time - JUST_BEFORE for movie_id, time in rows}
+    n = len(movies)
     events = {
         "user_id": user_id,
-        "movie_ids": list(films),
+        "movie_ids": list(movies),
         "kinds": [kind.value] * n,
         "request_ids": [None] * n,
         "positions": [None] * n,
         "watched_fractions": [1.0 if kind is Kind.WATCH else None] * n,
-        "occurred_at": [row.at or now for row in films.values()],
-        "idempotency_keys": [f"imported:{kind}:{movie_id}" for movie_id in films],
+        "occurred_at": [row.at or first.get(movie_id, now) for movie_id, row in movies.items()],
+        "idempotency_keys": [f"imported:{kind}:{movie_id}" for movie_id in movies],
     }
     return (await session.execute(feedback.STORE, events)).rowcount  # type: ignore[attr-defined,no-any-return]

@@ -1,41 +1,73 @@
-"""Bringing a history from elsewhere."""
+"""Import of a member's history from elsewhere."""
 
+from collections.abc import Sequence
+from datetime import datetime
 from typing import Annotated
 
 import strawberry
 
 from app import imports
 from app.accounts import Role
-from app.history_files import Contents, InvalidHistory, Source
+from app.history_files import Order, Skipped
+from app.history_layouts import InvalidHistory, Source
+from app.history_rows import Contents, DateOrder
+from app.import_matching import Match, MatchedBy
 from schema.access import requires
 from schema.constraints import Constraint
 from schema.context import Info
 from schema.cost import Cost, ListSize
 from schema.enum import enum_of
-from schema.errors import Error
+from schema.errors import BadArgument, Error
+from schema.movie import Movie, movie_of
 from schema.user import User
+
+MAX_ROWS_SHOWN = 1000
 
 enum_of(
     Source,
     "ImportSource",
     "Where a file comes from.",
     {
-        Source.LETTERBOXD: "`ratings.csv`, `diary.csv` or `reviews.csv` of an export; with `contents` also "
-        "its `watched.csv`, `watchlist.csv` or `likes/films.csv`.",
-        Source.IMDB: "Your ratings, exported; with `contents` also your watchlist or another list.",
+        Source.LETTERBOXD: "`ratings.csv`, `diary.csv` or `reviews.csv` of an export, or a file in the "
+        "layout that Letterboxd imports; with `contents` also `watched.csv`, `watchlist.csv`, "
+        "`likes/films.csv` or a list.",
+        Source.IMDB: "Your ratings, exported, also before 2018; with `contents` also your watchlist or "
+        "another list.",
         Source.TRAKT: "Ratings or history, exported as CSV; with `contents` also the watchlist or a list.",
         Source.MOVIELENS: "A member's exported ratings, or one member's rows of a data set; with `contents` "
         "also the exported wishlist.",
+        Source.SIMKL: "A backup as CSV.",
+        Source.TMDB: "Ratings, exported as CSV; with `contents` also the watchlist or favorites.",
+        Source.NETFLIX: "The viewing history. It has neither years nor ids, so that its rows are all skipped "
+        "and reported: a title alone does not name one movie.",
+        Source.OTHER: "Another site or program.",
     },
 )
 enum_of(
     Contents,
     "ImportContents",
-    "What a file says of the films to which it gives no rating.",
+    "What a file says of the movies that it does not rate.",
     {
         Contents.WATCHED: "They were watched, to the end.",
         Contents.WATCHLIST: "The viewer means to see them.",
         Contents.LIKED: "The viewer likes them.",
+    },
+)
+enum_of(
+    DateOrder,
+    "ImportDateOrder",
+    "How a file writes days in numbers, as 3/4/2014.",
+    {DateOrder.DAY_FIRST: "The day comes first: 3 April.", DateOrder.MONTH_FIRST: "The month does: March 4."},
+)
+enum_of(
+    MatchedBy,
+    "MatchedBy",
+    "How the movie of a row was found, the surest way first.",
+    {
+        MatchedBy.ID: "By an id of IMDb, TMDB or MovieLens.",
+        MatchedBy.TITLE_AND_YEAR: "By its title, case, accents and punctuation apart, and its year.",
+        MatchedBy.TITLE_AND_NEAR_YEAR: "By its title as written and the year before or after, where no movie "
+        "of the year itself is known. Look at these.",
     },
 )
 
@@ -45,39 +77,115 @@ class ImportRatingsInput:
     csv: str = strawberry.field(
         directives=[Constraint(max_length=4_000_000)],  # a body may have fewer
         description="The file as it was exported, at most 20,000 rows and 3,000,000 characters; "
-        "a longer one can be sent in parts.",
+        "a longer one can be sent in parts. A row has at most 100,000 characters, a title 300, and the "
+        "header 200 columns.",
     )
     source: Source | None = strawberry.field(
-        default=None, description="Where it comes from; by default the header tells."
+        default=None, description="Where it comes from; by default the header shows it."
     )
     contents: Contents | None = strawberry.field(
         default=None,
-        description="What it says of the films to which it gives no rating. By default the header tells; if "
+        description="What it says of the movies that it does not rate. By default the header shows it; if "
         "it does not, the file is refused, since lists look the same whatever they are for.",
+    )
+    date_order: DateOrder | None = strawberry.field(
+        default=None,
+        description="How it writes days in numbers, as 3/4/2014. By default the file's other days show it; "
+        "if none does, such a day counts as missing.",
     )
 
 
 @strawberry.type(description="A row of a file of which nothing was stored.")
 class SkippedRow:
-    line: int = strawberry.field(description="The line on which it begins; the header is line 1.")
-    film: str = strawberry.field(description="The film as the row names it, or the row.")
-    reason: str = strawberry.field(description="Why nothing came of it, for a person to read.")
+    line: int = strawberry.field(description="The line on which it begins; the first of the file is line 1.")
+    film: str = strawberry.field(description="The movie as the row names it, or the row.")
+    reason: str = strawberry.field(description="Why nothing of it is stored, for a person to read.")
 
 
-@strawberry.type(description="What the file told is stored, and counts from the next list on.")
+@strawberry.type(description="A row of a file whose movie was found.")
+class ImportedRow:
+    line: int = strawberry.field(description="The line on which it begins; the first of the file is line 1.")
+    named: str = strawberry.field(description="The movie as the row names it.")
+    matched_by: MatchedBy = strawberry.field(description="How its movie was found.")
+    stars: float | None = strawberry.field(description="The rating that it gives, in stars.")
+    said_at: datetime | None = strawberry.field(
+        description="The day that it gives; null where it is missing or cannot be read with certainty."
+    )
+    movie_id: strawberry.Private[int]
+
+    @classmethod
+    def of(cls, match: Match) -> "ImportedRow":
+        row = match.row
+        stars = None if row.half_stars is None else row.half_stars / 2
+        return cls(
+            line=row.line,
+            named=row.shown,
+            matched_by=match.by,
+            stars=stars,
+            said_at=row.at,
+            movie_id=match.movie_id,
+        )
+
+    @strawberry.field(description="The movie that it is taken for.")
+    async def movie(self, info: Info) -> Movie | None:
+        return await movie_of(info.context, self.movie_id)
+
+
+ShownRows = Annotated[int, strawberry.argument(description="How many, 1 to 1000.")]
+
+
+@strawberry.type(description="The rows of the file are stored, and count from the next list on.")
 class ImportRatingsPayload:
+    matches: strawberry.Private[Sequence[Match]]
+    not_stored: strawberry.Private[Sequence[Skipped]]
     source: Source = strawberry.field(description="Where the file comes from.")
-    rated: int = strawberry.field(description="How many films of the file have a rating.")
+    rated: int = strawberry.field(description="How many movies of the file have a rating.")
     watched: int = strawberry.field(description="How many were watched and not rated.")
     watchlisted: int = strawberry.field(description="How many the viewer means to see.")
     liked: int = strawberry.field(description="How many the viewer likes and has not rated.")
     changed: int = strawberry.field(
         description="How many of these said something new: a file that is sent again says nothing new."
     )
-    skipped: list[SkippedRow] = strawberry.field(
-        directives=[ListSize(assumed_size=1000)], description="The rows that are not stored, each one."
-    )
     viewer: User = strawberry.field(description="The member, with the ratings.")
+
+    @strawberry.field(
+        directives=[ListSize(assumed_size=100, slicing_arguments=["first"])],
+        description="The rows whose movie was found, the doubtful first: by a neighboring year, then by "
+        "title and year, then by id; each in the order of the file.",
+    )
+    def rows(
+        self,
+        first: ShownRows = 100,
+        matched_by: Annotated[
+            list[MatchedBy] | None,
+            strawberry.argument(
+                description="Only rows found in these ways.",
+                directives=[Constraint(max_items=len(MatchedBy))],
+            ),
+        ] = None,
+    ) -> list[ImportedRow]:
+        wanted = self.matches if matched_by is None else [row for row in self.matches if row.by in matched_by]
+        return [ImportedRow.of(match) for match in wanted[: rows_shown(first)]]
+
+    @strawberry.field(
+        directives=[ListSize(assumed_size=MAX_ROWS_SHOWN, slicing_arguments=["first"])],
+        description="The rows that are not stored, in the order of the file.",
+    )
+    def skipped(self, first: ShownRows = MAX_ROWS_SHOWN) -> list[SkippedRow]:
+        return [
+            SkippedRow(line=row.line, film=row.shown, reason=row.reason)
+            for row in self.not_stored[: rows_shown(first)]
+        ]
+
+    @strawberry.field(description="How many rows are not stored.")
+    def skipped_count(self) -> int:
+        return len(self.not_stored)
+
+
+def rows_shown(first: int) -> int:
+    if not 1 <= first <= MAX_ROWS_SHOWN:
+        raise BadArgument("first", f"must be from 1 to {MAX_ROWS_SHOWN}, not {first}.")
+    return first
 
 
 @strawberry.type(description="The file cannot be read, or is too large; nothing of it is stored.")
@@ -95,8 +203,9 @@ ImportRatingsResult = Annotated[
 class ImportMutation:
     @strawberry.mutation(
         directives=[Cost(weight=2000)],
-        description="Bring the viewer's ratings, and what they have watched, liked or mean to see, from "
-        "elsewhere. Films are known by their ids, else by title and year.",
+        description="Import the viewer's ratings, and what they have watched, liked or mean to see, from "
+        "elsewhere. Movies are known by their ids, else by title and year; a doubtful row is skipped, "
+        "with the reason.",
         extensions=requires(Role.USER),
     )
     async def import_ratings(
@@ -106,19 +215,21 @@ class ImportMutation:
     ) -> ImportRatingsResult:
         context = info.context
         viewer = await context.require_viewer()
+        order = Order(source=input.source, contents=input.contents, date_order=input.date_order)
         try:
             done = await imports.import_history(
-                context.sessions, context.snapshot, viewer.id, input.csv, input.source, input.contents
+                context.sessions, context.snapshot, viewer.id, input.csv, order
             )
         except InvalidHistory as error:
             return InvalidImport(message=str(error))
         return ImportRatingsPayload(
             source=done.source,
             rated=done.rated,
-            watched=done.unrated if done.contents is Contents.WATCHED else 0,
-            watchlisted=done.unrated if done.contents is Contents.WATCHLIST else 0,
-            liked=done.unrated if done.contents is Contents.LIKED else 0,
+            watched=done.unrated[Contents.WATCHED],
+            watchlisted=done.unrated[Contents.WATCHLIST],
+            liked=done.unrated[Contents.LIKED],
             changed=done.changed,
-            skipped=[SkippedRow(line=row.line, film=row.shown, reason=row.reason) for row in done.skipped],
+            matches=done.matches,
+            not_stored=done.skipped,
             viewer=User.of(viewer),
         )

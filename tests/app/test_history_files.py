@@ -5,7 +5,10 @@ from datetime import UTC, datetime
 import pytest
 
 from app import history_files
-from app.history_files import Contents, History, InvalidHistory, Source
+from app.history_files import History, Order
+from app.history_layouts import InvalidHistory, Source
+from app.history_rows import Contents, DateOrder, Row
+from app.pieces import at_once
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -56,13 +59,24 @@ IMDb Rating,Runtime (mins),Year,Genres,Num Votes,Release Date,Directors,Your Rat
 }
 
 
-def read(text: str, source: Source | None = None, contents: Contents | None = None) -> History:
-    return history_files.read(text, source, contents, NOW)
+def read(
+    text: str,
+    source: Source | None = None,
+    contents: Contents | None = None,
+    date_order: DateOrder | None = None,
+) -> History:
+    return at_once(history_files.read(text, Order(source, contents, date_order), NOW))
+
+
+def usable(history: History) -> list[Row]:
+    return [row for row in history.rows if not row.fault and not row.nameless]
 
 
 def facts(text: str) -> list[tuple[object, ...]]:
-    history = read(text)
-    return [(row.title, row.year, row.imdb_id, row.tmdb_id, row.half_stars) for row in history.rows]
+    return [
+        ("".join(row.titles[:1]), row.year, row.imdb_id, row.tmdb_id, row.half_stars)
+        for row in usable(read(text))
+    ]
 
 
 @pytest.mark.parametrize(
@@ -99,9 +113,9 @@ def test_a_list_is_what_it_is_said_to_be(contents: Contents) -> None:
         with pytest.raises(InvalidHistory, match="`contents`"):
             read(text)
         history = read(text, contents=contents)
-        assert (history.source, history.contents, history.skipped) == (source, contents, [])
+        assert (history.source, history.rows[0].contents, history.skipped) == (source, contents, [])
         (row,) = history.rows
-        assert (row.title.startswith("Alien"), row.half_stars) == (True, None)
+        assert (row.titles[0].startswith("Alien"), row.half_stars) == (True, None)
         assert row.at == (None if source is Source.MOVIELENS else datetime(2021, 2, 1, tzinfo=UTC))
 
 
@@ -128,27 +142,39 @@ def test_times_are_read_as_they_are_written() -> None:
         None,
     ]
     ahead = LETTERBOXD.replace("2024-03-01", "2199-01-01").replace("2024-03-02", "soon")
-    assert [row.at for row in read(ahead).rows] == [NOW, None]
+    assert [(row.at, row.unread_day) for row in read(ahead).rows] == [(None, "2199-01-01"), (None, "soon")]
+    tomorrow = LETTERBOXD.replace("2024-03-01", "2026-01-01T14:00:00")
+    assert read(tomorrow).rows[0].at == NOW, "a day begins earlier elsewhere"
 
 
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
-        (IMDB, "It is no film (TV Series)."),
-        (TRAKT, "It is no film (episode)."),
+        (IMDB, "It is not a movie (TV Series)."),
+        (TRAKT, "It is not a movie (episode)."),
         ("Const,Your Rating\ntt0078748,\n", "It has no rating."),
         ("Const,Your Rating\ntt0078748,11\n", "11 is not a rating of the scale."),
         ("movieId,rating\n1,4.3\n", "4.3 is not a rating of the scale."),
         ("movieId,rating\n1,nan\n", "nan is not a rating of the scale."),
-        ("movieId,rating\n1,0\n", "0 is not a rating of the scale."),
+        ("movieId,rating\n1,0\n", "It has no rating."),
+        ("movieId,rating\n1,-1\n", "-1 is not a rating of the scale."),
+        ("movieId,rating\n1,A+\n", "A+ is not a rating of the scale."),
+        ('movieId,rating\n1,"1,000"\n', "1,000 is not a rating of the scale."),
+        (
+            "Name,Year,Letterboxd URI,Rating\n" + "x" * 301 + ",1999,y,3\n",
+            "Its title has more than 300 characters.",
+        ),
+        ("Name,Year,Letterboxd URI,Rating\nA\0lien,1979,y,3\n", "Its title has a NUL character."),
+        ("Name,Year,Letterboxd URI,Rating\nAlien,soon,y,3\n", "soon is not a year."),
         ("movieId,rating\n99999999999999999999,3\n", "It has neither a title nor an id."),
         ("Name,Letterboxd URI,Rating\n,https://x,3\n", "It has neither a title nor an id."),
     ],
 )
 def test_rows_of_which_nothing_comes_say_why(text: str, reason: str) -> None:
-    (skipped,) = read(text).skipped
-    assert skipped.reason == reason
-    assert skipped.line == text.count("\n")
+    history = read(text)
+    reasons = [(each.line, each.reason) for each in history.skipped]
+    reasons += [(row.line, row.fault or row.nameless) for row in history.rows if row.fault or row.nameless]
+    assert reasons == [(text.count("\n"), reason)]
 
 
 @pytest.mark.parametrize(

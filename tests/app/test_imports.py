@@ -7,11 +7,12 @@ from typing import Any
 import pytest
 from sqlalchemy import delete, insert, select, text
 
-from app import imports, ratings, snapshot
+from app import feedback, import_matching, imports, ratings, snapshot
 from app.db import Sessions
-from app.history_files import Contents
+from app.history_files import Order
+from app.history_rows import Contents
 from app.imports import Imported
-from app.tables import Feedback, Movie, User
+from app.tables import Feedback, Movie, Rating, User
 
 pytestmark = pytest.mark.anyio
 
@@ -39,7 +40,7 @@ async def films(sessions: Sessions) -> Sessions:
 
 async def bring(sessions: Sessions, csv: str, user_id: int = 1, contents: Contents | None = None) -> Imported:
     known = await snapshot.load(sessions)
-    return await imports.import_history(sessions, known, user_id, csv, contents=contents)
+    return await imports.import_history(sessions, known, user_id, csv, Order(contents=contents))
 
 
 async def half_stars(sessions: Sessions, user_id: int = 1) -> dict[int, int]:
@@ -52,16 +53,21 @@ async def half_stars(sessions: Sessions, user_id: int = 1) -> dict[int, int]:
     ("title", "year", "film"),
     [
         ("Alien", "1979", 1),
-        ("ALIEN!", "1980", 1),
+        ("ALIEN!", "1979", 1),
+        ("ALIEN", "1980", 1),
+        ("ALIEN!", "1980", None),
         ("Alien", "1981", None),
         ("Amelie", "2001", 2),
-        ("Le fabuleux destin d’Amélie Poulain", "2000", 2),
+        ("Le fabuleux destin d’Amélie Poulain", "2001", 2),
         ("Matrix", "1999", None),
         ('"Matrix, The"', "1999", 3),
         ("Solaris", "1972", 4),
         ("Solaris", "2001", 5),
         ("Solaris", "", None),
-        ("Crash", "", 6),
+        ("Crash", "", None),
+        ("Crash (2004)", "", 6),
+        ("Crash (2004)", "1996", None),
+        ("Crash (Part Two)", "2004", None),
         ("Twins", "2010", None),
         ("Unheard Of", "1999", None),
     ],
@@ -99,19 +105,19 @@ async def test_each_row_is_accounted_for(films: Sessions) -> None:
         ",Twins,2010,x,3",
         ",Alien,1979,x,9",
         ",Solaris,1972,x,",
-        ",No,1,x,1",
+        ",No,1901,x,1",
     ]
     done = await bring(films, LETTERBOXD + "\n".join(rows))
-    assert (done.rated, done.unrated, done.changed) == (1, 1, 2)
+    assert (done.rated, done.unrated[Contents.WATCHED], done.changed) == (1, 1, 2)
     assert [(each.line, each.shown) for each in done.skipped] == [
         (3, "Twins (2010)"),
-        (4, ",Alien,1979,x,9"),
-        (6, "No (1)"),
+        (4, "Alien (1979)"),
+        (6, "No (1901)"),
     ]
     assert [each.reason for each in done.skipped] == [
-        imports.SEVERAL,
+        import_matching.SEVERAL,
         "9 is not a rating of the scale.",
-        imports.NO_FILM,
+        import_matching.NO_MOVIE,
     ]
 
 
@@ -175,7 +181,7 @@ async def test_a_film_that_went_meanwhile(films: Sessions) -> None:
     async with films.begin() as session:
         await session.execute(delete(Movie).where(Movie.id == 1))
     rows = LETTERBOXD + "2024-03-01,Alien,1979,x,4\n2024-03-01,The Matrix,1999,x,4\n"
-    done = await imports.import_history(films, before, 1, rows)
+    done = await imports.import_history(films, before, 1, rows, Order())
     assert await half_stars(films) == {3: 8}
     assert [(each.line, each.reason) for each in done.skipped] == [(2, imports.DELETED)]
 
@@ -184,5 +190,79 @@ async def test_ratings_are_stored_in_few_statements(films: Sessions, statements:
     known = await snapshot.load(films)
     statements.clear()
     rows = [f"2024-03-01,{film['title']},{film['year']},x,3" for film in FILMS[:6]]
-    await imports.import_history(films, known, 1, LETTERBOXD + "\n".join(rows * 50))
-    assert len(statements) == 4
+    await imports.import_history(films, known, 1, LETTERBOXD + "\n".join(rows * 50), Order())
+    assert len(statements) == 3
+
+
+@pytest.mark.parametrize(
+    "day",
+    ["", "soon", "0000-00-00", "31.02.2014", "2199-01-01", "03/04/2014", "99999999999999999999", "41654"],
+)
+async def test_a_rating_without_a_day_replaces_none(films: Sessions, day: str) -> None:
+    await ratings.rate(films, 1, 1, 5)
+    row = f"{day},Alien,1979,x,1\n"
+    done = await bring(films, LETTERBOXD + row)
+    assert (done.rated, done.changed, len(done.matches)) == (0, 0, 0)
+    ((line, reason),) = [(each.line, each.reason) for each in done.skipped]
+    assert line == 2
+    assert day in reason
+    assert await half_stars(films) == {1: 10}
+    for rows in (row + "2020-01-01,Alien,1979,x,4\n", "2020-01-01,Alien,1979,x,4\n" + row):
+        await bring(films, LETTERBOXD + rows, user_id=2)
+        assert await half_stars(films, 2) == {1: 8}, "a dated row of the file stands"
+    assert (await bring(films, LETTERBOXD + f"{day},Alien,1979,x,5\n")).skipped == [], "it says the same"
+    assert (await bring(films, LETTERBOXD + f"{day},Solaris,1972,x,1\n")).changed == 1
+
+
+@pytest.mark.parametrize(
+    ("day", "rated_at"),
+    [
+        ("Wed Jan 15 00:00:00 2014", "2014-01-15"),
+        ("15.01.2014", "2014-01-15"),
+        ("15/01/2014", "2014-01-15"),
+        ("1/15/2014", "2014-01-15"),
+        ("1/15/14", "2014-01-15"),
+        ("15 Jan 2014", "2014-01-15"),
+        ('"January 15, 2014"', "2014-01-15"),
+        ("2014/01/15 10:30", "2014-01-15"),
+        ("2014-01-15 10:30:00 UTC", "2014-01-15"),
+        ("20140115", "2014-01-15"),
+        ("1389744000", "2014-01-15"),
+        ("1389744000000", "2014-01-15"),
+        ("05/05/2014", "2014-05-05"),
+    ],
+)
+async def test_days_are_read_as_sites_and_spreadsheets_write_them(
+    films: Sessions, day: str, rated_at: str
+) -> None:
+    done = await bring(films, f"{LETTERBOXD}{day},Alien,1979,x,4\n")
+    assert [str(match.row.at)[:10] for match in done.matches] == [rated_at]
+    await ratings.rate(films, 2, 1, 5)
+    assert (await bring(films, f"{LETTERBOXD}{day},Alien,1979,x,4\n", user_id=2)).changed == 0
+
+
+async def test_an_event_without_a_day_comes_before_all_others(films: Sessions) -> None:
+    event = feedback.Event(1, feedback.Kind.DISLIKE)
+    await feedback.record(films, 1, [event])
+    await bring(films, "Date,Name,Year,Letterboxd URI\n,Alien,1979,x\n", contents=Contents.LIKED)
+    async with films() as session:
+        order = select(Feedback.kind).where(Feedback.user_id == 1).order_by(Feedback.occurred_at)
+        assert (await session.scalars(order)).all() == ["LIKE", "DISLIKE"]
+
+
+async def test_a_diary_tells_when_a_movie_was_watched_and_when_it_was_rated(films: Sessions) -> None:
+    diary = (
+        "Date,Name,Year,Letterboxd URI,Rating,Rewatch,Tags,Watched Date\n"
+        "2023-04-11,Alien,1979,x,,,,2009-05-01\n2023-04-12,Solaris,1972,x,4,,,2009-05-02\n"
+        "2023-04-13,Alien,1979,x,,Yes,,2012-05-01\n2023-04-14,Alien,1979,x,,Yes,,\n"
+    )
+    done = await bring(films, diary)
+    assert (done.rated, done.unrated[Contents.WATCHED], done.skipped) == (1, 1, [])
+    assert [str(match.row.at)[:10] for match in done.matches] == [
+        "2009-05-01", "2023-04-12", "2012-05-01", "2023-04-14",
+    ]  # fmt: skip
+    async with films() as session:
+        (event,) = (await session.scalars(select(Feedback))).all()
+        (rating,) = (await session.scalars(select(Rating))).all()
+    assert (event.movie_id, str(event.occurred_at)[:10]) == (1, "2023-04-14")
+    assert (rating.movie_id, str(rating.rated_at)[:10]) == (4, "2023-04-12")

@@ -11,7 +11,8 @@ mutation ($csv: String!, $source: ImportSource, $contents: ImportContents) {
     importRatings(input: { csv: $csv, source: $source, contents: $contents }) {
         __typename
         ... on ImportRatingsPayload {
-            source rated watched watchlisted liked changed skipped { line film reason }
+            source rated watched watchlisted liked changed skippedCount skipped { line film reason }
+            rows(first: 1000) { line named matchedBy stars saidAt movie { id } }
             viewer { ratings(first: 1) { totalCount } }
         }
         ... on Error { message }
@@ -33,6 +34,16 @@ def letterboxd(films: list[dict[str, Any]]) -> str:
 
 def test_a_history_is_brought_and_counts(ask: Ask, member: Member, films: list[dict[str, Any]]) -> None:
     done = outcome(ask(IMPORT, member.token, csv=letterboxd(films)), "importRatings")
+    rows = done.pop("rows")
+    assert [row["movie"]["id"] for row in rows] == [film["id"] for film in films]
+    assert rows[0] == {
+        "line": 2,
+        "named": f"{films[0]['title']} ({films[0]['year']})",
+        "matchedBy": "TITLE_AND_YEAR",
+        "stars": 4.5,
+        "saidAt": "2020-01-01T00:00:00+00:00",
+        "movie": {"id": films[0]["id"]},
+    }
     assert done == {
         "__typename": "ImportRatingsPayload",
         "source": "LETTERBOXD",
@@ -41,11 +52,12 @@ def test_a_history_is_brought_and_counts(ask: Ask, member: Member, films: list[d
         "watchlisted": 0,
         "liked": 0,
         "changed": 6,
+        "skippedCount": 1,
         "skipped": [
             {
                 "line": 8,
                 "film": "Unheard Of (1901)",
-                "reason": "No film here has its id, or its title and year.",
+                "reason": "No movie here has its id, or its title and year.",
             }
         ],
         "viewer": {"ratings": {"totalCount": 6}},
@@ -85,3 +97,24 @@ def test_files_that_are_refused(ask: Ask, member: Member, films: list[dict[str, 
         assert refused["__typename"] == "InvalidImport"
     assert ask("Viewer", member.token)["data"]["viewer"]["ratings"]["totalCount"] == 0
     assert code(ask(IMPORT, csv=letterboxd(films))) == "UNAUTHENTICATED"
+
+
+def test_doubtful_rows_are_shown_first(ask: Ask, member: Member, films: list[dict[str, Any]]) -> None:
+    csv = letterboxd(films).replace(f'"{films[5]["title"]}",{films[5]["year"]}', f'"{films[5]["title"]}",'
+                                    f"{films[5]['year'] - 1}")  # fmt: skip
+    query = """mutation ($csv: String!) { importRatings(input: { csv: $csv }) { ... on ImportRatingsPayload {
+        rows(first: 2) { line matchedBy }
+        near: rows(matchedBy: [TITLE_AND_NEAR_YEAR]) { line }
+        skipped(first: 1) { line } } } }"""
+    done = outcome(ask(query, member.token, csv=csv), "importRatings")
+    assert done == {
+        "rows": [
+            {"line": 7, "matchedBy": "TITLE_AND_NEAR_YEAR"},
+            {"line": 2, "matchedBy": "TITLE_AND_YEAR"},
+        ],
+        "near": [{"line": 7}],
+        "skipped": [{"line": 8}],
+    }
+    for strange in (0, 1001):
+        answer = ask(query.replace("first: 2", f"first: {strange}"), member.token, csv=csv)
+        assert "rows.first must be from 1 to 1000" in str(answer["errors"])

@@ -1,0 +1,194 @@
+"""The layouts of exports: which columns say what, and how a header shows its layout."""
+
+import enum
+import unicodedata
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
+
+MAX_COLUMNS = 200
+LONGEST_NAME = 100  # characters of a column's name
+SHOWN_COLUMNS = 30
+
+
+class Source(enum.StrEnum):
+    LETTERBOXD = "LETTERBOXD"
+    IMDB = "IMDB"
+    TRAKT = "TRAKT"
+    MOVIELENS = "MOVIELENS"
+    SIMKL = "SIMKL"
+    TMDB = "TMDB"
+    NETFLIX = "NETFLIX"
+    OTHER = "OTHER"
+
+
+class InvalidHistory(Exception):
+    """A file that cannot be imported; the message is for the caller."""
+
+
+Names = tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """Names of columns as `plain` writes them. Of several names the first that has a value counts.
+
+    A header with all columns of one of `marks` has the layout; with `exactly`, and no others. `scale` is the
+    highest rating; scales finer than half-stars are `rounded`.
+    """
+
+    marks: tuple[frozenset[str], ...]
+    exactly: bool = False
+    scale: float = 10
+    rounded: bool = False
+    rating: Names = ("rating",)
+    titles: Names = ("title",)
+    original_titles: Names = ("originaltitle",)
+    year: Names = ("year",)
+    kind: Names = ("type",)
+    imdb_id: Names = ("imdbid", "imdb")
+    tmdb_id: Names = ("tmdbid", "tmdb")
+    movielens_id: Names = ()
+    rated_at: Names = ()
+    watched_at: Names = ()
+    listed_at: Names = ()
+    state: Names = ()  # what is said of each row, as `completed`
+    watched: frozenset[str] = frozenset()  # with one of these columns, a movie without a rating was watched
+    listed: frozenset[str] = frozenset()  # with one of these columns, the file is a list, for any purpose
+    of_ten: str = ""  # a second column for ratings, on a scale of ten
+
+    def has(self, names: Names, columns: Collection[str]) -> bool:
+        return any(name in columns for name in names)
+
+
+def marks(*alternatives: str) -> tuple[frozenset[str], ...]:
+    return tuple(frozenset(each.split()) for each in alternatives)
+
+
+# In the order in which they are tried.
+LAYOUTS = {
+    Source.SIMKL: Layout(
+        marks=marks("simklid", "title lastepwatched"),
+        rated_at=("rateddate", "watcheddate"),
+        watched_at=("watcheddate",),
+        state=("watchlist",),
+    ),
+    Source.TMDB: Layout(
+        marks=marks("tmdbid name releasedate", "tmdbid yourrating"),
+        rounded=True,
+        rating=("yourrating",),
+        titles=("name",),
+        year=("releasedate",),
+        rated_at=("daterated",),
+        listed_at=("dateadded",),
+    ),
+    Source.IMDB: Layout(
+        marks=marks("const"),
+        rating=("yourrating", "yourated"),
+        kind=("titletype",),
+        imdb_id=("const",),
+        tmdb_id=(),
+        rated_at=("daterated", "created"),
+        listed_at=("created", "daterated"),
+        listed=frozenset(("position", "created")),
+    ),
+    Source.TRAKT: Layout(
+        marks=marks("traktid", "trakt"),
+        rated_at=("ratedat",),
+        watched_at=("watchedat", "lastwatchedat", "ratedat"),
+        listed_at=("listedat",),
+        watched=frozenset(("watchedat", "lastwatchedat")),
+        listed=frozenset(("listedat",)),
+    ),
+    # ratings.csv, reviews.csv and diary.csv are of movies watched; the other files have no ratings.
+    Source.LETTERBOXD: Layout(
+        marks=marks("letterboxduri", "position name year url description", "title rating10",
+                    "title watcheddate"),
+        scale=5,
+        titles=("name", "title"),
+        rated_at=("date", "watcheddate"),
+        watched_at=("watcheddate", "date"),
+        listed_at=("date",),
+        watched=frozenset(("rating", "rating10", "watcheddate")),
+        of_ten="rating10",
+    ),
+    # A member's own export, and the layout of the data sets.
+    Source.MOVIELENS: Layout(
+        marks=marks("movieid"),
+        scale=5,
+        movielens_id=("movieid",),
+        rated_at=("timestamp",),
+        watched_at=("timestamp",),
+        listed_at=("timestamp",),
+    ),
+    Source.NETFLIX: Layout(
+        marks=marks("title date"),
+        exactly=True,
+        watched_at=("date",),
+        watched=frozenset(("date",)),
+    ),
+}  # fmt: skip
+
+KNOWN = (
+    "Letterboxd (ratings, diary, reviews, watched, watchlist, likes, lists, and its import layout), IMDb "
+    "(ratings and lists), Trakt (ratings, history and lists), Simkl, TMDB (ratings and lists), MovieLens "
+    "(ratings and wishlist), Netflix (viewing history)"
+)
+
+# Words in the names of columns that may hold the member's ratings, and the columns that hold something else.
+_LIKE_A_RATING = (
+    "rating", "rated", "score", "stars", "vote", "voto", "note", "bewertung", "wertung", "calific", "puntu",
+    "valora", "avalia", "ocena", "cijfer", "betyg", "arvosana", "classificacao",
+)  # fmt: skip
+_NO_RATING = (
+    "imdbrating", "traktrating", "averagerating", "episodetraktrating", "numvotes", "votecount",
+    "voteaverage", "contentrating", "agerating", "tmdbrating", "audiencerating", "communityrating",
+    "criticrating", "notes", "ratedat", "daterated", "rateddate", "numofvotes", "votes", "ratingcount",
+)  # fmt: skip
+
+
+def plain(name: str) -> str:
+    """A column's name in lower case, without accents and without what is no letter or digit."""
+    if not name.isascii():
+        name = "".join(c for c in unicodedata.normalize("NFKD", name[:LONGEST_NAME]))
+        name = "".join(c for c in name if not unicodedata.combining(c))
+    return "".join(c for c in name[:LONGEST_NAME].casefold() if c.isalnum())
+
+
+def columns_of(header: Sequence[str]) -> dict[str, int]:
+    """Where each column is; of two of one name, the first."""
+    return {name: place for place, name in reversed([*enumerate(map(plain, header))]) if name}
+
+
+def source_of(columns: Collection[str]) -> Source | None:
+    """The layout that a header shows."""
+    return next((source for source, layout in LAYOUTS.items() if is_of(layout, columns)), None)
+
+
+def is_of(layout: Layout, columns: Collection[str]) -> bool:
+    if layout.exactly:
+        return any(mark == set(columns) for mark in layout.marks)
+    return any(mark <= set(columns) for mark in layout.marks)
+
+
+def layout_of(source: Source, columns: Collection[str]) -> Layout:
+    """The layout of a source, as far as its files differ.
+
+    Raises InvalidHistory for a column that may hold the ratings and is not known.
+    """
+    layout = LAYOUTS[source]
+    if layout.of_ten and layout.of_ten in columns:
+        layout = replace(layout, rating=(layout.of_ten,), scale=10)
+    if not layout.has(layout.rating, columns):
+        doubtful = [name for name in columns if any(word in name for word in _LIKE_A_RATING)]
+        doubtful = [name for name in doubtful if name not in _NO_RATING]
+        if doubtful:
+            raise InvalidHistory(
+                f"The column '{doubtful[0]}' may hold ratings, but exports of {source.title()} do not have "
+                "it. Name the columns in `columns`, or leave it out."
+            )
+    return layout
+
+
+def shown(header: Sequence[str]) -> str:
+    names = [" ".join(name.split())[:40] for name in header[:SHOWN_COLUMNS] if name.strip()]
+    return ", ".join(names) + (", ..." if len(header) > SHOWN_COLUMNS else "") or "none"

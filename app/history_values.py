@@ -1,0 +1,218 @@
+"""Values in files from elsewhere: ids, years, ratings, days and kinds, as people and programs write them.
+
+Each reader takes a short text and gives None for what it cannot read. Nothing is guessed: a value that could
+mean two things is not read.
+"""
+
+import re
+import unicodedata
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+
+LONGEST_VALUE = 100  # characters of an id, a year, a rating, a day or a kind
+LARGEST_ID = 2**31
+FIRST_YEAR, LAST_YEAR = 1870, 2100
+HALF_STARS = 10
+AHEAD = timedelta(days=1)  # a day can begin this much earlier elsewhere
+UNRATED = {"", "-", "–", "—", "n/a", "na", "null", "none", "not rated", "unrated", "\\n"}
+
+_IMDB_ID = re.compile(r"(?:.{0,80}/title/)?(?:tt)?(\d{1,10})(?:\.0)?(?:[/?].{0,80})?", re.IGNORECASE)
+_NUMBER = re.compile(r"\d{1,12}(?:[.,]\d{1,12})?")
+_GROUPED_YEAR = re.compile(r"[12][,.\u00a0\u202f ’']\d{3}")
+_NUMERIC_DAY = re.compile(r"(\d{1,4})([/.-])(\d{1,2})\2(\d{1,4})(?:[,\sT]{1,3}(\d{1,2}):(\d\d)(?::(\d\d))?)?")
+_WRITTEN_DAYS = (
+    "%a %b %d %H:%M:%S %Y",  # IMDb before 2018
+    "%d %b %Y", "%d %B %Y", "%b %d %Y", "%B %d %Y", "%d-%b-%Y",
+)  # fmt: skip
+
+# Words for what is not a movie, without case and accents, in the languages of IMDb's site and a few more.
+_NOT_MOVIES = (
+    "serie", "serial", "episod", "season", "podcast", "game", "videogioco", "videojuego", "videospiel",
+    "jeu video", "jogo", "folge", "staffel", "saison", "stagione", "temporada", "aflevering", "avsnitt",
+    "odcinek", "dizi", "bolum", "music video", "musicvideo", "videoclip",
+    "сериал", "эпизод", "серия", "игра", "подкаст",
+    "シリーズ", "エピソード", "ゲーム", "剧集", "电视剧", "연속극", "에피소드",
+)  # fmt: skip
+_NOT_MOVIES_ALONE = {"tv", "show", "tv show", "tvshow", "anime", "book", "album", "person", "people", "list"}
+
+
+def number(text: str) -> int | None:
+    """A positive whole number, also one that a spreadsheet wrote as `862.0`."""
+    digits = text.removesuffix(".0")
+    if not (digits.isascii() and digits.isdigit()) or len(digits) > len(str(LARGEST_ID)):
+        return None
+    return int(digits) if 0 < int(digits) < LARGEST_ID else None
+
+
+def imdb_id_of(text: str) -> str | None:
+    """`tt0133093` of an id, its digits, or an address of IMDb."""
+    match = _IMDB_ID.fullmatch(text.strip()) if len(text) <= LONGEST_VALUE else None
+    digits = number(match[1]) if match else None
+    return None if digits is None else f"tt{digits:07d}"
+
+
+def year_of(text: str) -> int | None:
+    """A year: by itself, grouped as `1,999`, or that of a day."""
+    text = text.strip()
+    if _GROUPED_YEAR.fullmatch(text):
+        text = text[0] + text[2:]
+    year = number(text)
+    if year is None and text[:4].isdigit() and text[4:5] == "-":
+        try:
+            year = datetime.fromisoformat(text).year
+        except ValueError:
+            return None
+    return year if year is not None and FIRST_YEAR <= year <= LAST_YEAR else None
+
+
+def is_rated(text: str) -> bool:
+    """Whether a rating is given at all; 0 says that none is."""
+    return text.casefold() not in UNRATED and decimal(text) != 0
+
+
+def half_stars_of(text: str, most: float, *, rounded: bool = False) -> int | None:
+    """Half-stars of a rating on a scale that ends with `most`. `★★★½`, `8/10` and `80%` have their own scale.
+
+    Scales finer than half-stars are `rounded`; elsewhere a value between two half-stars is not a rating.
+    """
+    share, own_scale = None, True
+    if text and not text.strip("★☆⭐½"):
+        share = (text.count("★") + text.count("⭐") + text.count("½") / 2) / 5
+    elif text.endswith("%"):
+        share = _share(text.removesuffix("%"), "100")
+    elif "/" in text:
+        share = _share(*text.split("/", maxsplit=1))
+    else:
+        share, own_scale = _share(text, f"{most:.6f}"), False
+    if share is None or not 0 < share <= 1:
+        return None
+    half_stars = share * HALF_STARS
+    if rounded or own_scale:
+        return max(1, int(half_stars + 0.5))
+    return round(half_stars) if abs(half_stars - round(half_stars)) < 1e-6 and half_stars >= 1 else None  # noqa: PLR2004
+
+
+def _share(value: str, most: str) -> float | None:
+    given, whole = decimal(value), decimal(most)
+    return None if given is None or not whole else given / whole
+
+
+def decimal(text: str) -> float | None:
+    """A number that is not negative, with a point or a comma. `1,000` could be either and is not read."""
+    text = text.strip()
+    if not text.isascii() or not _NUMBER.fullmatch(text):
+        return None
+    whole, comma, digits = text.partition(",")
+    if comma and len(digits) == 3:  # noqa: PLR2004 - a group of thousands
+        return None
+    return float(f"{whole}.{digits}" if comma else text)
+
+
+@dataclass(frozen=True, slots=True)
+class Day:
+    """A time. `month_first` is the other reading of a day such as 3/4/2014, whose numbers can be exchanged.
+
+    `day_first` is the order that a day such as 15/1/2014 shows; None for a day that shows none.
+    """
+
+    time: datetime
+    month_first: datetime | None = None
+    day_first: bool | None = None
+
+
+def day_of(text: str, now: datetime) -> Day | None:
+    """A day or a time: ISO 8601, seconds or milliseconds since 1970, or as spreadsheets and sites write it.
+
+    None for what cannot be read, or is later than tomorrow. What is ahead of `now` counts as now.
+    """
+    text = " ".join(text.replace(",", " ").split()) if len(text) <= LONGEST_VALUE else ""
+    if (match := _NUMERIC_DAY.fullmatch(text)) is not None:
+        return _numeric(match, now)
+    time = _iso(text) or _since_1970(text) or (_written(text) if text[-4:].isdigit() else None)
+    time = _plausible(time, now) if time else None
+    return Day(time) if time else None
+
+
+def _plausible(time: datetime, now: datetime) -> datetime | None:
+    return min(time, now) if time.year >= FIRST_YEAR and time <= now + AHEAD else None
+
+
+def _iso(text: str) -> datetime | None:
+    if text.isdigit() and len(text) != len("20140115"):
+        return None
+    try:
+        time = datetime.fromisoformat(text.replace(" UTC", "+00:00"))
+        return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None
+
+
+def _since_1970(text: str) -> datetime | None:
+    digits = text.removesuffix(".0")
+    if digits.isascii() and digits.isdigit():
+        if len(digits) in (9, 10):
+            return datetime.fromtimestamp(int(digits), UTC)
+        if len(digits) in (12, 13):
+            return datetime.fromtimestamp(int(digits) / 1000, UTC)
+    return None
+
+
+def _written(text: str) -> datetime | None:
+    for pattern in _WRITTEN_DAYS:
+        try:
+            return datetime.strptime(text, pattern).replace(tzinfo=UTC)
+        except ValueError:
+            continue
+    return None
+
+
+def _numeric(match: re.Match[str], now: datetime) -> Day | None:
+    first, mark, second, third = match.group(1, 2, 3, 4)
+    hour, minute, second_ = (int(part or 0) for part in match.group(5, 6, 7))
+
+    def read(year: str, month: str, day: str) -> datetime | None:
+        try:
+            return datetime(int(year), int(month), int(day), hour, minute, second_, tzinfo=UTC)
+        except ValueError:
+            return None
+
+    if len(first) == len("2014"):
+        day_first, month_first = read(first, second, third), None
+    elif len(first) > 2 or len(third) not in (2, 4):  # noqa: PLR2004 - the digits of days and years
+        return None
+    else:
+        year = third if len(third) == len("2014") else f"20{third}"
+        day_first = read(year, second, first)
+        month_first = None if mark == "." else read(year, first, second)
+    shown = None
+    if mark != "." and len(first) <= 2 and (day_first is None) != (month_first is None):  # noqa: PLR2004
+        shown = day_first is not None
+    # Of two readings one that has not come yet is not meant.
+    times = [time for each in (day_first, month_first) if each and (time := _plausible(each, now))]
+    if len(set(times)) > 1:
+        return Day(times[0], times[1])
+    return Day(times[0], day_first=shown) if times else None
+
+
+@lru_cache(1000)
+def is_movie(kind: str) -> bool:
+    """Whether a kind may be one of movies. A word that is not known may be, in whatever language."""
+    if len(kind) > LONGEST_VALUE:
+        return True
+    plain = "".join(
+        char if char.isalnum() else " "
+        for char in unicodedata.normalize("NFKD", kind).casefold()
+        if not unicodedata.combining(char)
+    )
+    words = " ".join(plain.split())
+    return words not in _NOT_MOVIES_ALONE and not any(word in words for word in _folded_words())
+
+
+@lru_cache(1)
+def _folded_words() -> tuple[str, ...]:
+    """The words for what is not a movie, with their marks dropped as those of a kind are."""
+    return tuple(
+        "".join(char for char in unicodedata.normalize("NFKD", word) if not unicodedata.combining(char))
+        for word in _NOT_MOVIES
+    )
