@@ -25,7 +25,7 @@ HEADERS = {
 POLICY = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 TRANSPORT_SECURITY = "max-age=31536000"
 PREFLIGHT_SECONDS = 600
-READABLE = ("ETag", "Retry-After")
+READABLE = ("ETag", "RateLimit", "RateLimit-Policy", "Retry-After")
 
 
 class SecurityHeaders:

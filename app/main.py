@@ -17,6 +17,7 @@ from starlette.types import ASGIApp
 from threadpoolctl import threadpool_limits
 
 from app import browsers, graphiql, live, terminal, training_worker
+from app.budget import Budget
 from app.changes import Changes
 from app.connections import protocol
 from app.db import FullDisk, Sessions, create_engine, psycopg_url, sessionmaker
@@ -24,6 +25,7 @@ from app.endpoint import Endpoint
 from app.endpoint.documents import Documents, InvalidDocuments, RememberedDocuments, trusted_documents
 from app.health import DatabaseProbe, healthz, readyz
 from app.live import Live
+from app.meter import meter_database, meter_event_loop
 from app.rates import Rates
 from app.settings import Settings
 from schema import schema
@@ -54,7 +56,7 @@ def context_of(connection: HTTPConnection, token: str | None) -> Context:
         state.live,
         state.changes,
         client_of(connection),
-        state.rates,
+        Budget(state.rates),
     )
 
 
@@ -63,9 +65,11 @@ def create_app(settings: Settings, database_url: str) -> Starlette:
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[State]:
+        meter_event_loop()
         engine = create_engine(database_url, settings)
         full_disk = FullDisk()
         event.listen(engine.sync_engine, "handle_error", full_disk.note)
+        meter_database(engine.sync_engine)
         sessions = sessionmaker(engine)
         following = Live(sessions, settings.models, await live.load(sessions, settings.models))
         gc.freeze()  # the catalogue lives as long as the process; a collection need not walk it each time

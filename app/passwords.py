@@ -7,11 +7,12 @@ Kept as Argon2id with 19 MiB, two passes and one lane, a setting that OWASP reco
 import asyncio
 import os
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from unicodedata import category, normalize
 
 from passlib.hash import argon2
+
+from app.meter import Threads
 
 MIN_LENGTH, MAX_LENGTH = 8, 128
 MIN_DIFFERENT = 4
@@ -20,7 +21,7 @@ HASHER = argon2.using(type="ID", memory_cost=19 * 1024, time_cost=2, parallelism
 
 # A hash takes a core for some 40 ms: more at a time than there are cores only makes each one wait, and would
 # keep the threads that others need.
-HASHING = ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="argon2")
+HASHING = Threads(os.cpu_count(), thread_name_prefix="argon2")
 
 # The commonest of eight characters or more in published lists of leaked passwords, in lower case.
 COMMONEST = frozenset(

@@ -10,10 +10,10 @@ from starlette.requests import HTTPConnection
 from app import accounts, api_keys
 from app.accounts import Viewer
 from app.api_keys import ApiKey
+from app.budget import Budget
 from app.changes import Changes
 from app.db import Sessions
 from app.live import Live, Served
-from app.rates import Rates
 from app.recommendations import Model, Taste, taste_of
 from app.settings import Settings
 from app.snapshot import Snapshot
@@ -32,7 +32,7 @@ class Context:
     live: Live | None = None  # what is served later on; a subscription outlives what it began with
     changes: Changes | None = None
     client: Client = Client()  # noqa: RUF009 - it is frozen
-    rates: Rates | None = None
+    budget: Budget | None = None
     priced: Priced | None = None  # the document under execution
     loaders: Loaders = field(init=False)
     _actor: "asyncio.Future[Viewer | ApiKey | None] | None" = field(default=None)

@@ -126,21 +126,6 @@ def requested(parts: tuple[Part, ...], variables: Mapping[str, Any]) -> int:
     )
 
 
-def actual(parts: tuple[Part, ...], data: Mapping[str, Any] | None) -> int:
-    """What it did cost, told from the answer."""
-    total = 0
-    for part in parts:
-        if data is None or part.key not in data:
-            continue  # left out by a directive, or of another type
-        value = data[part.key]
-        total += part.weight
-        if part.size is None:
-            total += part.each + (actual(part.parts, value) if part.parts else 0)
-        else:
-            total += sum(part.each + actual(part.parts, each) for each in value or ())
-    return total
-
-
 class Parts:
     """Makes the parts of a valid operation, none of whose fragments are circular."""
 

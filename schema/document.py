@@ -24,10 +24,11 @@ from strawberry.extensions import SchemaExtension
 from strawberry.schema.validation_rules.maybe_null import MaybeNullValidationRule
 from strawberry.schema.validation_rules.one_of import OneOfInputValidationRule
 
+from app.budget import REQUEST_COST
 from app.settings import Settings
 from schema import constraints, limits
 from schema.constraints import Use, Uses
-from schema.cost import Part, Parts, actual, requested
+from schema.cost import Part, Parts, requested
 from schema.limits import too_complex
 
 KEPT_CHARACTERS = 1_000_000  # of all texts together; a document takes about 200 bytes for each
@@ -133,7 +134,7 @@ class Priced:
     ) -> "Priced":
         """Raises CallerError(QUERY_TOO_COMPLEX) for an operation that may cost more than `most`."""
         parts = document.parts(operation_name)
-        cost = min(requested(parts, variables), MOST_TOLD)
+        cost = min(REQUEST_COST + requested(parts, variables), MOST_TOLD)
         if cost > most:
             raise too_complex("MAX_COST", "The operation may cost {}", most, cost)
         return cls(document, parts, cost)
@@ -161,7 +162,13 @@ class Prepared(SchemaExtension):
         if self.priced is None:
             return {}
         cost = {"requested": self.priced.requested}
-        data = getattr(self.execution_context.result, "data", None)
-        if data is not None:
-            cost["actual"] = actual(self.priced.parts, data)
+        budget = getattr(self.execution_context.context, "budget", None)
+        if budget is not None:
+            cost["actual"] = rounded(budget.actual)
         return {"cost": cost}
+
+
+def rounded(cost: int) -> int:
+    """To two digits, upwards: the rest is noise, and could tell apart what should look alike."""
+    digits: int = 10 ** max(0, len(str(cost)) - 2)
+    return -(-cost // digits) * digits

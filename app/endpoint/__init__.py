@@ -28,7 +28,7 @@ from app.endpoint.streams import EVENTS, MULTIPART_SUBSCRIPTION, in_pieces, stre
 from app.endpoint.websocket import ContextOf, Sockets
 from app.rates import RateLimited
 from app.settings import Settings
-from schema.context import bearer_token, client_of
+from schema.context import Context, bearer_token
 from schema.document import Reader
 from schema.errors import CallerError, ErrorCode, present
 
@@ -73,11 +73,12 @@ class Endpoint:
             return
         http = Request(scope, receive)
         accept = Accept()
+        context = self.context_of(http, bearer_token(http))
         try:
             accept = Accept.of(", ".join(http.headers.getlist("accept")))
-            await self.admit(http)
+            await self.admit(http, context)
             request = await read(http, self.settings)
-            response = await self.answer(http, accept, request, self.documents.text(request))
+            response = await self.answer(http, accept, request, self.documents.text(request), context)
         except Refused as refused:
             result = PreExecutionError(data=None, errors=[refused.error])
             response = in_one(result, accept, refused.status, refused.headers)
@@ -88,25 +89,27 @@ class Endpoint:
         except Exception as cause:  # noqa: BLE001 - a fault of ours has a code as any other, and is logged
             fault = present(GraphQLError(str(cause), original_error=cause))
             response = in_one(PreExecutionError(data=None, errors=[fault]), accept, 500)
+        if context.budget is not None:
+            response.headers.update(await context.budget.fields())
         await response(scope, receive, send)
 
-    async def admit(self, http: Request) -> None:
+    async def admit(self, http: Request, context: Context) -> None:
         """Raises Refused for who may not ask, or not now."""
         if is_foreign(http, self.settings):
             told = f"Pages of {http.headers['origin']} may not ask here (ALLOWED_ORIGINS)."
             raise Refused(CallerError(told, ErrorCode.FORBIDDEN), 403)
-        rates = getattr(http.state, "rates", None)
-        if rates is not None:
+        if context.budget is not None:
             try:
-                await rates.request(client_of(http).network)
+                await context.budget.request(context.client.network)
             except RateLimited as limited:
                 raise Refused(rate_limited(limited), 429, retry_after(limited.wait_seconds)) from None
 
-    async def answer(self, http: Request, accept: Accept, request: GraphQLRequest, query: str) -> Response:
+    async def answer(
+        self, http: Request, accept: Accept, request: GraphQLRequest, query: str, context: Context
+    ) -> Response:
         """Raises Refused for an operation that cannot be asked in this way, ClientDisconnect where nobody
         waits for a query any more.
         """
-        context = self.context_of(http, bearer_token(http))
         try:  # within its limits, before anything else looks at it
             faults = (await self.executor.read(query, context)).faults
         except GraphQLError as error:
@@ -165,6 +168,8 @@ class Endpoint:
         if result.errors or operation is None or not operation.public or "authorization" in http.headers:
             return in_one(result, accept, headers=VARY)
         headers = {"Cache-Control": self.public, **VARY}
+        # The same bytes for everyone: what they took this time does not concern who gets them later.
+        (result.extensions or {}).get("cost", {}).pop("actual", None)
         response = in_one(result, accept, headers=headers)
         response.headers["ETag"] = etag = f'"{hashlib.blake2b(response.body, digest_size=16).hexdigest()}"'
         known = {tag.strip().removeprefix("W/") for tag in http.headers.get("if-none-match", "").split(",")}

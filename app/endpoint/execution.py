@@ -16,7 +16,9 @@ from strawberry import Schema
 from strawberry.types.execution import ExecutionResult, PreExecutionError
 from strawberry.types.graphql import OperationType
 
+from app.budget import Budget
 from app.endpoint.request import GraphQLRequest
+from app.meter import Steps
 from app.rates import RateLimited
 from schema.context import Context
 from schema.document import Document, Priced, Reader
@@ -55,6 +57,8 @@ class Executor:
                 operation_extensions=request.extensions,
                 allowed_operation_types=allowed,
             )
+            if context.budget is not None:
+                results = charged(results, context.budget)
             endless = document.is_subscription(request.operation_name)
             seconds = None if endless else self.reader.settings.execution_seconds
             async with aclosing(in_time(results, seconds)) as timed:
@@ -69,16 +73,21 @@ class Executor:
     async def read(self, query: str, context: Context) -> Document:
         """Raises GraphQLError for what is no document, is beyond the limits, or too much in this minute."""
         cost = self.reader.reading_cost(query)
-        if cost and context.rates is not None:
-            try:
-                await context.rates.reading(await context.payer(), cost)
-            except RateLimited as limited:
-                raise rate_limited(limited) from None
-        if cost <= AT_ONCE:
+        budget = context.budget
+        if budget is None:
             return self.reader.read(query)
-        async with self.turn:
-            await asyncio.sleep(0)  # whoever waits for an answer comes between two that take long to read
-            return self.reader.read(query)
+        try:
+            await budget.reading(await context.payer(), cost)
+        except RateLimited as limited:
+            raise rate_limited(limited) from None
+        try:
+            if cost <= AT_ONCE:
+                return budget.reader.run(self.reader.read, query)
+            async with self.turn:
+                await asyncio.sleep(0)  # others get answers between two documents that take long to read
+                return budget.reader.run(self.reader.read, query)
+        finally:
+            await budget.settle()
 
     async def paid(self, document: Document, request: GraphQLRequest, context: Context) -> Priced:
         """The operation with its cost.
@@ -91,9 +100,9 @@ class Executor:
         variables = request.variables or {}
         document.check_variables(request.operation_name, variables)
         priced = Priced.of(document, request.operation_name, variables, self.reader.settings.max_cost)
-        if context.rates is not None:
+        if context.budget is not None:
             try:
-                await context.rates.operation(await context.payer(), priced.requested)
+                await context.budget.operation(await context.payer(), priced.requested)
             except RateLimited as limited:
                 raise rate_limited(limited) from None
         return priced
@@ -109,6 +118,21 @@ def rate_limited(limited: RateLimited) -> CallerError:
         asked=take.amount,
         retryAfter=limited.wait_seconds,
     )
+
+
+async def charged(results: Results, budget: Budget) -> Results:
+    """The results, made on the account of the budget's meter, which is settled after each of them."""
+    try:
+        async with aclosing(results):
+            while True:
+                try:
+                    result = await Steps(anext(results), budget.meter)
+                except StopAsyncIteration:
+                    return
+                await budget.settle()
+                yield result
+    finally:
+        await budget.close()
 
 
 async def in_time(results: Results, seconds: float | None) -> Results:

@@ -45,7 +45,7 @@ def test_a_minutes_worth_comes_at_once_and_then_evenly(counting: Callable[[Use],
         take = client(600)
         await counters.take([take(200)])
         await counters.take([take(395)])
-        with pytest.raises(RateLimited, match="600 of cost in a minute, of which 50 more") as limited:
+        with pytest.raises(RateLimited, match="600 of cost in a minute, and 50 more") as limited:
             await counters.take([take(50)])
         assert limited.value.wait_seconds == 5  # 45 of them, at 10 in a second
         await counters.take([take(3)])  # what was refused has taken nothing
@@ -88,6 +88,48 @@ def test_more_than_a_minutes_worth_takes_a_whole_minute(counting: Callable[[Use]
         assert 59 <= limited.value.wait_seconds <= 60
 
     counting(use)
+
+
+def test_what_is_owed_is_taken_without_room_and_waited_for(counting: Callable[[Use], None]) -> None:
+    async def use(counters: Counters) -> None:
+        take = client(600)  # 10 in a second
+        assert await counters.take([take(590)]) == pytest.approx([59], abs=1)
+        assert await counters.take([take(1_210)], owed=True) == pytest.approx([180], abs=1)
+        with pytest.raises(RateLimited) as limited:
+            await counters.take([take(100)])
+        assert 129 <= limited.value.wait_seconds <= 130
+        assert limited.value.filled == pytest.approx([180], abs=1)
+
+    counting(use)
+
+
+def test_a_look_takes_nothing(counting: Callable[[Use], None]) -> None:
+    async def use(counters: Counters) -> None:
+        take = client(600)
+        assert await counters.take([take(0)], owed=True) == pytest.approx([0], abs=0.01)
+        await counters.take([take(900)], owed=True)
+        assert await counters.take([take(0)], owed=True) == pytest.approx([90], abs=1)
+
+    counting(use)
+
+
+def test_what_is_left_is_told_of_each_limit_also_in_a_refusal() -> None:
+    async def use() -> None:
+        settings = Settings.model_validate({"operations_per_minute": 3, "cost_per_minute": 600})
+        counted = Rates(settings, ProcessCounters())
+        operations, cost = await counted.operation("ada", 300)
+        assert (operations.policy, operations.per_minute, operations.remaining) == ("operations", 3, 2)
+        assert (cost.policy, cost.remaining, cost.seconds) == ("cost", 300, 30)
+        with pytest.raises(RateLimited) as limited:
+            await counted.operation("ada", 400)
+        operations, cost = limited.value.left
+        assert operations.remaining == 2  # it was not taken
+        assert (cost.remaining, cost.seconds) == (300, limited.value.wait_seconds) == (300, 10)
+        (cost,) = await counted.owed("ada", 900)
+        assert (cost.remaining, cost.seconds) == (0, 120)
+        assert [left.remaining for left in await counted.left("ada")] == [2, 0]
+
+    asyncio.run(use())
 
 
 def test_processes_count_together_in_redis(redis_url: str) -> None:

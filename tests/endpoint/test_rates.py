@@ -1,21 +1,88 @@
 """How much each may ask in a minute, told by a service with limits that a test can reach."""
 
+import re
 from pathlib import Path
 from typing import Any
 
 import httpx
+import orjson
 import pytest
 
+from app.budget import REQUEST_COST
 from tests.conftest import running
-from tests.endpoint.conftest import GRAPHQL, Guarded, error_in, post, sign_up
+from tests.endpoint.conftest import FRIEND, GRAPHQL, PAGE, Guarded, error_in, post, sign_up
 
 
 def test_an_answer_tells_what_was_asked_and_what_it_cost(guarded: Guarded, client: httpx.Client) -> None:
     told = post(client, guarded.url).json()["extensions"]["cost"]
-    assert told == {"requested": 40, "actual": 40}
-    nothing = post(client, guarded.url, '{ movie(id: "TW92aWU6OTk5OTk5OTk=") { title } }')
-    asked = nothing.json()["extensions"]["cost"]
-    assert asked["actual"] <= asked["requested"]
+    assert told["requested"] > REQUEST_COST
+    assert told["actual"] >= REQUEST_COST
+
+
+def left_in(answer: httpx.Response) -> dict[str, tuple[int, int, int]]:
+    """By policy: its quota, what remains, and the seconds until there is more."""
+    told = {}
+    policies = answer.headers["RateLimit-Policy"].split(", ")
+    for policy, rest in zip(policies, answer.headers["RateLimit"].split(", "), strict=True):
+        quota = re.fullmatch(r'"(\w+)";q=(\d+);w=60(?:;qu="cost")?', policy)
+        state = re.fullmatch(r'"(\w+)";r=(\d+);t=(\d+)', rest)
+        assert quota is not None, policy
+        assert state is not None, rest
+        assert quota[1] == state[1]
+        told[quota[1]] = (int(quota[2]), int(state[2]), int(state[3]))
+    return told
+
+
+ALL = {"requests": 30, "operations": 12, "cost": 3_000}
+STREAM = {"Accept": "text/event-stream"}
+PIECES = {"Accept": "multipart/mixed;deferSpec=20220824, application/json"}
+DEFERRED = "{ movies(first: 1) { edges { cursor ... @defer { node { title } } } } }"
+
+
+@pytest.mark.parametrize(
+    ("query", "headers", "known"),
+    [
+        (PAGE, {}, ALL),
+        ("{ nope }", {}, ALL),
+        ("{", {}, ALL),
+        (PAGE, STREAM, ALL),
+        ("{ nope }", STREAM, ALL),
+        (DEFERRED, PIECES, ALL),
+        (PAGE, {"Content-Type": "text/plain"}, {"requests": 30}),
+        (PAGE, {"Origin": "https://strangers.example"}, {}),
+    ],
+)
+def test_each_answer_tells_what_is_left(
+    guarded: Guarded, client: httpx.Client, query: str, headers: dict[str, str], known: dict[str, int]
+) -> None:
+    answer = client.post(
+        guarded.url,
+        content=orjson.dumps({"query": query}),
+        headers={"Content-Type": "application/json", **headers},
+    )
+    if not known:  # not counted either
+        assert "RateLimit" not in answer.headers
+        return
+    told = left_in(answer)
+    assert {name: quota for name, (quota, _, _) in told.items()} == known
+    assert told["requests"][1] == 29
+    assert all(0 <= left <= quota for quota, left, _ in told.values())
+
+
+def test_what_is_left_falls_by_what_was_asked(guarded: Guarded, client: httpx.Client) -> None:
+    left = [left_in(post(client, guarded.url)) for _ in range(3)]
+    for name in ("operations", "cost"):
+        assert left[0][name][1] > left[1][name][1] > left[2][name][1], name
+    answer = client.get(guarded.url, params={"query": PAGE}, headers={"If-None-Match": '"other"'})
+    again = client.get(guarded.url, params={"query": PAGE}, headers={"If-None-Match": answer.headers["etag"]})
+    assert again.status_code == 304
+    assert left_in(again)["cost"][1] < left_in(answer)["cost"][1]
+
+
+def test_pages_of_other_origins_may_read_what_is_left(guarded: Guarded, client: httpx.Client) -> None:
+    answer = post(client, guarded.url, Origin=FRIEND)
+    exposed = answer.headers["Access-Control-Expose-Headers"].split(", ")
+    assert {"RateLimit", "RateLimit-Policy", "Retry-After"} <= set(exposed)
 
 
 def refused_at(client: httpx.Client, url: str, query: str, most: int, **headers: str) -> dict[str, Any]:
@@ -28,6 +95,10 @@ def refused_at(client: httpx.Client, url: str, query: str, most: int, **headers:
             error = error_in(answer)
             assert error["code"] == "RATE_LIMITED"
             assert int(answer.headers["Retry-After"]) == error["retryAfter"] > 0
+            told = left_in(answer)[error["setting"].partition("_")[0].lower()]
+            assert told[0] == error["limit"]
+            assert told[1] < error["asked"]
+            assert told[2] == error["retryAfter"]
             return error
     pytest.fail(f"{most} requests were answered")
 
@@ -40,6 +111,7 @@ def test_requests_of_an_address_are_limited(guarded: Guarded, client: httpx.Clie
     told = {"code": "RATE_LIMITED", "setting": "REQUESTS_PER_MINUTE", "limit": 30, "asked": 1}
     assert told.items() <= error_in(answer).items()
     assert answer.headers["Retry-After"] == "2"
+    assert left_in(answer) == {"requests": (30, 0, 2)}
     with httpx.Client(headers={"X-Forwarded-For": "192.0.2.77"}) as other:
         assert post(other, guarded.url).status_code == 200
 

@@ -1,0 +1,217 @@
+"""Processor time of one operation: in the event loop, in threads, and in Postgres.
+
+The task factory and the executor of this module pass the meter on to the tasks and threads that an operation
+starts. A connection of the pool counts from its checkout to its return.
+"""
+
+import asyncio
+import os
+from collections.abc import Callable, Coroutine, Generator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
+from contextvars import Context, ContextVar
+from functools import partial
+from ipaddress import ip_address
+from pathlib import Path
+from time import monotonic_ns, thread_time_ns
+from typing import Any, Self, TypeVar
+
+from psycopg import AsyncConnection
+from sqlalchemy import Engine, event
+from sqlalchemy.pool import ConnectionPoolEntry
+
+CORES = os.cpu_count() or 1
+LINE = 64  # bytes of a schedstat file
+
+Result = TypeVar("Result")
+Clock = Callable[[], int]
+
+
+class Meter:
+    """`late` is called for time that is spent after it was set."""
+
+    __slots__ = ("_since", "_total", "late")
+
+    def __init__(self) -> None:
+        self._total = 0
+        self._since: int | None = None
+        self.late: Callable[[], object] | None = None
+
+    @property
+    def nanoseconds(self) -> int:
+        """With the step that runs now, where one does."""
+        return self._total + (0 if self._since is None else thread_time_ns() - self._since)
+
+    def add(self, nanoseconds: int) -> None:
+        self._total += nanoseconds
+        if self.late is not None:
+            self.late()
+
+    def run(self, function: Callable[..., Result], *arguments: Any) -> Result:
+        """Call the function on this meter's account."""
+        token = METER.set(self)
+        self._since = began = thread_time_ns()
+        try:
+            return function(*arguments)
+        finally:
+            self._since = None
+            self.add(thread_time_ns() - began)
+            METER.reset(token)
+
+
+METER: ContextVar[Meter | None] = ContextVar("meter", default=None)
+
+
+class Steps(Coroutine[Any, Any, Result]):
+    """A coroutine each of whose steps runs on a meter's account."""
+
+    __slots__ = ("coroutine", "meter")
+
+    def __init__(self, coroutine: Coroutine[Any, Any, Result], meter: Meter) -> None:
+        self.coroutine = coroutine
+        self.meter = meter
+
+    def send(self, value: Any) -> Any:
+        return self.meter.run(self.coroutine.send, value)
+
+    def throw(self, *raised: Any) -> Any:
+        return self.meter.run(self.coroutine.throw, *raised)
+
+    def close(self) -> None:
+        self.coroutine.close()
+
+    def __next__(self) -> Any:
+        return self.meter.run(self.coroutine.send, None)
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __await__(self) -> Generator[Any, Any, Result]:
+        return self
+
+
+def metered_task(
+    loop: asyncio.AbstractEventLoop, coroutine: Coroutine[Any, Any, Result], **options: Any
+) -> "asyncio.Task[Result]":
+    """A task factory: tasks of an operation are on its account."""
+    context: Context | None = options.get("context")
+    meter = METER.get() if context is None else context.get(METER)
+    return asyncio.Task(coroutine if meter is None else Steps(coroutine, meter), loop=loop, **options)
+
+
+class Threads(ThreadPoolExecutor):
+    """Threads whose work is on the account of the operation that asks for it, also when it ends too late."""
+
+    def submit(self, fn: Callable[..., Result], /, *args: Any, **kwargs: Any) -> Future[Result]:
+        meter = METER.get()
+        if meter is None:
+            return super().submit(fn, *args, **kwargs)
+        return super().submit(timed, partial(fn, *args, **kwargs), meter, asyncio.get_running_loop())
+
+
+def timed(function: Callable[[], Result], meter: Meter, loop: asyncio.AbstractEventLoop) -> Result:
+    began = thread_time_ns()
+    try:
+        return function()
+    finally:
+        spent = thread_time_ns() - began
+        with suppress(RuntimeError):  # the loop is closed
+            # Outside of the operation's context, lest what follows is on its account again.
+            loop.call_soon_threadsafe(meter.add, spent, context=Context())
+
+
+def meter_event_loop() -> None:
+    """Meter what operations do in the running event loop and its default threads."""
+    loop = asyncio.get_running_loop()
+    loop.set_task_factory(metered_task)  # type: ignore[arg-type] # the protocol has no options before 3.13
+    loop.set_default_executor(Threads(thread_name_prefix="worker"))
+
+
+class Waiting:
+    """A clock for a database elsewhere, whose processor time cannot be read: an estimate from above.
+
+    It runs while the event loop has nothing to do and connections are out, slower when more are out than
+    there are cores.
+    """
+
+    def __init__(self) -> None:
+        self.out = 0
+        self._idle = self._total = 0
+
+    def __call__(self) -> int:
+        idle = monotonic_ns() - thread_time_ns()
+        self._total += (idle - self._idle) * CORES // max(self.out, CORES)
+        self._idle = idle
+        return self._total
+
+
+def meter_database(engine: Engine) -> None:
+    """Meter what Postgres does for operations over the connections of this engine's pool."""
+    waiting = Waiting()
+
+    def connected(_: Any, record: ConnectionPoolEntry) -> None:
+        record.info["clock"] = BackendClock.of(record.driver_connection)
+
+    def closed(_: Any, record: ConnectionPoolEntry) -> None:
+        if (clock := record.info.pop("clock", None)) is not None:
+            clock.close()
+
+    def checked_out(_: Any, record: ConnectionPoolEntry, _fairy: Any) -> None:
+        assert record.record_info is not None
+        meter = METER.get()
+        if meter is not None:
+            clock: Clock = record.info.get("clock") or waiting
+            record.record_info["metered"] = meter, clock, clock()
+        waiting()
+        waiting.out += 1
+
+    def checked_in(_: Any, record: ConnectionPoolEntry) -> None:
+        assert record.record_info is not None
+        meter, clock, began = record.record_info.pop("metered", (None, None, 0))
+        if meter is not None:
+            meter.add(max(0, clock() - began))
+        waiting()
+        waiting.out -= 1
+
+    event.listen(engine, "connect", connected)
+    event.listen(engine, "close", closed)
+    event.listen(engine, "checkout", checked_out)
+    event.listen(engine, "checkin", checked_in)
+
+
+class BackendClock:
+    """Nanoseconds that a Postgres process on this machine has run."""
+
+    def __init__(self, file: int) -> None:
+        self.file = file
+        self.last = 0
+
+    @classmethod
+    def of(cls, connection: AsyncConnection[Any] | None) -> Self | None:
+        """None for a process that cannot be looked at: on another machine, or behind a pooler."""
+        if connection is None or not is_local(connection.info.host):
+            return None
+        process = Path("/proc") / str(connection.info.backend_pid)
+        try:
+            if (process / "comm").read_text() != "postgres\n":
+                return None
+            return cls(os.open(process / "schedstat", os.O_RDONLY | os.O_CLOEXEC))
+        except OSError:
+            return None
+
+    def __call__(self) -> int:
+        with suppress(OSError, ValueError):  # it has ended
+            self.last = int(os.pread(self.file, LINE, 0).partition(b" ")[0])
+        return self.last
+
+    def close(self) -> None:
+        os.close(self.file)
+        self.file = -1
+
+
+def is_local(host: str) -> bool:
+    """Whether libpq reaches the host by a socket in the file system or over loopback."""
+    try:
+        return host.startswith("/") or host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        return False

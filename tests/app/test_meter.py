@@ -1,0 +1,240 @@
+"""Processor time is measured where an operation spends it: in steps, tasks, threads and in Postgres."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from time import thread_time
+from typing import Any
+
+import pytest
+import uvloop
+from psycopg import AsyncConnection
+from sqlalchemy import text
+
+from app import meter
+from app.db import create_engine
+from app.meter import BackendClock, Meter, Steps, Threads, Waiting, is_local
+from app.settings import Settings
+
+BURNT = 0.02  # seconds of processor time
+NANOSECONDS = int(BURNT * 1e9)
+
+
+def burn(seconds: float = BURNT) -> None:
+    until = thread_time() + seconds
+    while thread_time() < until:
+        pass
+
+
+@pytest.fixture(params=[asyncio.run, uvloop.run])
+def run(request: pytest.FixtureRequest) -> Callable[[Awaitable[None]], None]:
+    """Runs in an event loop that is metered."""
+
+    def runs(wanted: Any) -> None:
+        async def main() -> None:
+            meter.meter_event_loop()
+            await wanted
+
+        request.param(main())
+
+    return runs
+
+
+Run = Callable[[Any], None]
+
+
+def test_steps_and_tasks_count_and_what_others_do_meanwhile_does_not(run: Run) -> None:
+    async def child() -> None:
+        burn()
+        await asyncio.sleep(0.001)
+        burn()
+
+    async def operation() -> int:
+        burn()
+        await asyncio.gather(child(), child())
+        return 5
+
+    async def use() -> None:
+        other = asyncio.ensure_future(child())
+        measured = Meter()
+        assert await Steps(operation(), measured) == 5
+        await other
+        assert 5 * NANOSECONDS <= measured.nanoseconds < 7 * NANOSECONDS
+
+    run(use())
+
+
+def test_a_generator_counts_step_by_step(run: Run) -> None:
+    async def results() -> AsyncIterator[int]:
+        burn()
+        yield 1
+        await asyncio.sleep(0)
+        burn()
+        yield 2
+
+    async def use() -> None:
+        measured = Meter()
+        each: Any = results()
+        assert await Steps(anext(each), measured) == 1
+        assert measured.nanoseconds >= NANOSECONDS
+        assert await Steps(anext(each), measured) == 2
+        assert measured.nanoseconds >= 2 * NANOSECONDS
+        with pytest.raises(StopAsyncIteration):
+            await Steps(anext(each), measured)
+
+    run(use())
+
+
+def test_threads_count_of_each_executor(run: Run) -> None:
+    async def operation() -> None:
+        await asyncio.to_thread(burn)
+        with Threads(1) as threads:
+            await asyncio.get_running_loop().run_in_executor(threads, burn)
+
+    async def use() -> None:
+        measured = Meter()
+        await Steps(operation(), measured)
+        assert measured.nanoseconds >= 2 * NANOSECONDS
+
+    run(use())
+
+
+def test_a_thread_that_ends_too_late_is_told_of(run: Run) -> None:
+    async def use() -> None:
+        measured, told = Meter(), asyncio.Event()
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(BURNT / 10):
+                await Steps(asyncio.to_thread(burn), measured)
+        before = measured.nanoseconds
+        measured.late = told.set
+        await told.wait()
+        assert measured.nanoseconds >= before + NANOSECONDS
+
+    run(use())
+
+
+def test_a_step_that_runs_is_counted_already(run: Run) -> None:
+    async def use() -> None:
+        measured = Meter()
+
+        async def operation() -> int:
+            burn()
+            return measured.nanoseconds
+
+        assert await Steps(operation(), measured) >= NANOSECONDS
+
+    run(use())
+
+
+def test_cancellation_and_errors_pass_through(run: Run) -> None:
+    async def fails() -> None:
+        await asyncio.sleep(0)
+        raise KeyError("a")
+
+    async def sleeps() -> None:
+        await asyncio.sleep(100)
+
+    async def operation() -> str:
+        with pytest.raises(KeyError):
+            await asyncio.ensure_future(fails())
+        begun, unbegun = asyncio.ensure_future(sleeps()), asyncio.ensure_future(sleeps())
+        unbegun.cancel()
+        await asyncio.sleep(0)
+        begun.cancel()
+        done = await asyncio.gather(begun, unbegun, return_exceptions=True)
+        assert all(isinstance(each, asyncio.CancelledError) for each in done)
+        return "done"
+
+    async def use() -> None:
+        assert await Steps(operation(), Meter()) == "done"
+
+    run(use())
+
+
+@pytest.mark.parametrize("elsewhere", [False, True])
+def test_postgres_counts_for_the_operation_that_asks(
+    database_url: str, monkeypatch: pytest.MonkeyPatch, elsewhere: bool
+) -> None:
+    """Also where the server's processes cannot be seen: then by how long it was waited for."""
+    if elsewhere:
+        monkeypatch.setattr(meter, "is_local", lambda _host: False)
+
+    async def main() -> None:
+        meter.meter_event_loop()
+        settings = Settings.model_validate({"database_url": database_url, "secret_key": "s" * 40})
+        engine = create_engine(database_url, settings)
+        meter.meter_database(engine.sync_engine)
+
+        async def counting(to: int) -> None:
+            async with engine.connect() as connection:
+                await connection.execute(text("SELECT count(*) FROM generate_series(1, :to)"), {"to": to})
+
+        little, much = Meter(), Meter()
+        await counting(1)  # of nobody's account
+        await Steps(counting(1), little)
+        await Steps(counting(1_000_000), much)
+        assert little.nanoseconds > 0
+        assert much.nanoseconds - little.nanoseconds > 5_000_000
+        if not elsewhere:  # a wait is no work
+            before = much.nanoseconds
+            await Steps(sleeping(engine), much)
+            assert much.nanoseconds - before < 200_000_000
+        await engine.dispose()
+
+    async def sleeping(engine: Any) -> None:
+        async with engine.connect() as connection:
+            await connection.execute(text("SELECT pg_sleep(0.5)"))
+
+    asyncio.run(main())
+
+
+def test_a_lost_connection_counts_and_leaves_no_file_open(database_url: str) -> None:
+    async def main() -> None:
+        meter.meter_event_loop()
+        settings = Settings.model_validate({"database_url": database_url, "secret_key": "s" * 40})
+        engine = create_engine(database_url, settings)
+        meter.meter_database(engine.sync_engine)
+        clocks: list[BackendClock] = []
+
+        async def lost() -> None:
+            async with engine.connect() as connection:
+                raw = await connection.get_raw_connection()
+                record: Any = raw._connection_record
+                clocks.append(record.info["clock"])
+                await connection.execute(text("SELECT pg_terminate_backend(pg_backend_pid())"))
+
+        measured = Meter()
+        with pytest.raises(Exception, match=r"terminating connection|server closed"):
+            await Steps(lost(), measured)
+        assert measured.nanoseconds > 0
+        await engine.dispose()
+        assert clocks[0].file == -1
+
+    asyncio.run(main())
+
+
+def test_a_process_that_is_not_postgres_is_not_looked_at(database_url: str) -> None:
+    async def main() -> None:
+        async with await AsyncConnection.connect(database_url) as connection:
+            clock = BackendClock.of(connection)
+            assert clock is not None
+            clock.close()
+        assert BackendClock.of(None) is None
+
+    asyncio.run(main())
+    assert [is_local(host) for host in ("/run/postgresql", "127.0.0.1", "::1", "localhost")] == [True] * 4
+    assert [is_local(host) for host in ("db", "10.0.0.7", "")] == [False] * 3
+
+
+def test_waiting_runs_slower_when_more_connections_are_out_than_cores(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now = iter([1_000, 2_000, 3_000])
+    monkeypatch.setattr(meter, "monotonic_ns", lambda: next(now))
+    monkeypatch.setattr(meter, "thread_time_ns", lambda: 0)
+    monkeypatch.setattr(meter, "CORES", 2)
+    waiting = Waiting()
+    assert waiting() == 1_000
+    waiting.out = 2
+    assert waiting() == 2_000
+    waiting.out = 10
+    assert waiting() == 2_200

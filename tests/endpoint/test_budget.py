@@ -1,0 +1,222 @@
+"""What an operation takes beyond its price is charged: also of one that fails, is stopped, or gives much."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import aclosing
+from ipaddress import IPv6Address
+from time import thread_time
+from typing import Any
+from uuid import uuid4
+
+import pytest
+import strawberry
+from redis.asyncio import Redis
+from strawberry.schema.config import StrawberryConfig
+
+from app.budget import REQUEST_COST, Budget
+from app.endpoint.execution import Executor
+from app.endpoint.request import GraphQLRequest
+from app.live import Served
+from app.meter import meter_event_loop
+from app.rates import Counters, ProcessCounters, Rates, SharedCounters
+from app.settings import Settings
+from app.throttle import Client
+from schema.context import Context
+from schema.cost import Cost
+from schema.document import Prepared, Reader
+from schema.errors import CallerError
+
+SECONDS = 0.05
+UNITS = 2_500  # so much of cost that is
+A_MINUTES = 10_000
+
+
+def burn(seconds: float = SECONDS) -> None:
+    until = thread_time() + seconds
+    while thread_time() < until:
+        pass
+
+
+async def step() -> int:
+    await asyncio.sleep(0)
+    burn()
+    return 1
+
+
+async def thread() -> int:
+    await asyncio.to_thread(burn)
+    return 1
+
+
+async def fails() -> int:
+    burn()
+    raise CallerError("No.")
+
+
+async def endless() -> int:
+    burn()
+    await asyncio.sleep(100)
+    return 1
+
+
+async def late() -> int:
+    await asyncio.to_thread(burn, 8 * SECONDS)
+    return 1
+
+
+def dear() -> int:
+    return 1
+
+
+async def three() -> AsyncGenerator[int]:
+    for number in range(3):
+        burn()
+        yield number
+
+
+@strawberry.type
+class Part:
+    slow: int = strawberry.field(resolver=step)
+
+
+def part() -> Part:
+    return Part()
+
+
+CHEAP = [Cost(weight=1)]  # a thousandth of what it takes
+
+
+@strawberry.type
+class Query:
+    step: int = strawberry.field(resolver=step, directives=CHEAP)
+    thread: int = strawberry.field(resolver=thread, directives=CHEAP)
+    fails: int = strawberry.field(resolver=fails, directives=CHEAP)
+    endless: int = strawberry.field(resolver=endless, directives=CHEAP)
+    late: int = strawberry.field(resolver=late, directives=CHEAP)
+    part: Part = strawberry.field(resolver=part)
+    dear: int = strawberry.field(resolver=dear, directives=[Cost(weight=2 * UNITS)])
+
+
+@strawberry.type
+class Subscription:
+    three: AsyncGenerator[int] = strawberry.subscription(resolver=three, directives=CHEAP)
+
+
+SCHEMA = strawberry.Schema(
+    Query,
+    subscription=Subscription,
+    config=StrawberryConfig(enable_experimental_incremental_execution=True),
+    extensions=[Prepared],
+)
+Asked = Callable[["Service"], Awaitable[None]]
+
+
+class Service:
+    """Answers for one client with a budget of A_MINUTES, who has asked for nothing before."""
+
+    def __init__(self, counters: Counters) -> None:
+        self.settings = Settings.model_validate({"cost_per_minute": A_MINUTES, "operations_per_minute": 0})
+        self.rates = Rates(self.settings, counters)
+        self.client = Client(str(IPv6Address(uuid4().int)))
+
+    async def ask(self, query: str, seconds: float = 30) -> list[Any]:
+        settings = self.settings.model_copy(update={"execution_seconds": seconds})
+        executor = Executor(SCHEMA, Reader(SCHEMA._schema, settings))
+        sessions: Any = None
+        served: Served = Served(None)  # type: ignore[arg-type]
+        context = Context(
+            self.settings, sessions, served, None, client=self.client, budget=Budget(self.rates)
+        )
+        request = GraphQLRequest(query, None, None, None, None)
+        async with aclosing(executor.results(query, request, context)) as results:
+            return [result async for result in results]
+
+    async def taken(self) -> int:
+        """Of the budget. While it is asked, some of it comes back."""
+        (cost,) = await self.rates.left(await self.payer())
+        return A_MINUTES - cost.remaining
+
+    async def payer(self) -> str:
+        return self.client.network
+
+
+@pytest.fixture(params=["process", "redis"])
+def asked(request: pytest.FixtureRequest) -> Callable[[Asked], None]:
+    url = request.getfixturevalue("redis_url") if request.param == "redis" else None
+
+    def run(asks: Asked) -> None:
+        async def main() -> None:
+            meter_event_loop()
+            if url is None:
+                await asks(Service(ProcessCounters()))
+                return
+            async with Redis.from_url(url) as redis:
+                await asks(Service(SharedCounters(redis)))
+                await asyncio.gather(*asyncio.all_tasks() - {asyncio.current_task()})
+
+        asyncio.run(main())
+
+    return run
+
+
+COMES_BACK = 0.5  # at most so much of what was taken, until it is looked at
+
+
+@pytest.mark.parametrize(
+    ("query", "times"),
+    [
+        ("{ step }", 1),
+        ("{ a: step b: step }", 2),
+        ("{ thread }", 1),
+        ("{ fails }", 1),
+        ("{ endless }", 1),
+        ("{ part { ... @defer { slow } } }", 1),
+        ("subscription { three }", 3),
+    ],
+)
+def test_more_than_was_announced_is_charged(asked: Callable[[Asked], None], query: str, times: int) -> None:
+    async def asks(service: Service) -> None:
+        await service.ask(query, 0.5 if "endless" in query else 30)
+        assert await service.taken() >= COMES_BACK * times * UNITS
+
+    asked(asks)
+
+
+def test_a_thread_that_goes_on_is_charged_when_it_ends(asked: Callable[[Asked], None]) -> None:
+    async def asks(service: Service) -> None:
+        (stopped,) = await service.ask("{ late }", 0.01)
+        assert stopped.errors[0].extensions["code"] == "TIMEOUT"
+        for _ in range(500):
+            if await service.taken() > 3 * UNITS:
+                return
+            await asyncio.sleep(0.02)
+        pytest.fail("it was not charged")
+
+    asked(asks)
+
+
+def test_a_budget_that_is_drained_refuses_though_the_price_is_wrong(asked: Callable[[Asked], None]) -> None:
+    async def asks(service: Service) -> None:
+        for number in range(200):
+            (result,) = await service.ask("{ a: step b: step }")
+            if result.errors:
+                told = result.errors[0].extensions
+                assert (told["code"], told["setting"]) == ("RATE_LIMITED", "COST_PER_MINUTE")
+                assert number < 20  # by its price it could be asked 450 times
+                return
+        pytest.fail("nothing was refused")
+
+    asked(asks)
+
+
+def test_what_takes_less_is_charged_its_price_and_told_what_it_took(asked: Callable[[Asked], None]) -> None:
+    async def asks(service: Service) -> None:
+        (result,) = await service.ask("{ dear }")
+        cost = result.extensions["cost"]
+        assert cost["requested"] == REQUEST_COST + 2 * UNITS
+        assert REQUEST_COST <= cost["actual"] < UNITS
+        assert UNITS < await service.taken() < 3 * UNITS
+        (result,) = await service.ask("{ step }")
+        assert result.extensions["cost"]["actual"] >= UNITS > result.extensions["cost"]["requested"]
+
+    asked(asks)
