@@ -14,7 +14,6 @@ from app.recommendations import Match, Model, Pick, Reason, Taste
 from app.shelves import LONG_AGO, LONGEST, Kind, Shelf, Shelving, dealt
 from app.snapshot import Snapshot
 from app.tables import MovieStats
-from recommender.interactions import History
 
 YOU_LOVED_IT = "YOU_LOVED_IT"
 TRENDS = (
@@ -79,16 +78,18 @@ class Home:
         return (float(shelf.scores[place]), movie_id) < (after.score, after.movie_id)
 
     def _matches(self, shelf: Shelf, item_idx: NDArray[np.int32]) -> list[Match]:
-        """Films that the member has rated are judged as if they had not."""
-        model, history = self.shelving.model, self.shelving.history
+        """Predictions as of the shelf: movies that the member has rated are predicted as if they had not."""
+        model = self.shelving.model
         if shelf.kind is not Kind.REDISCOVER:
-            return recommendations.judged(model, history, item_idx)
-        apart = ~np.isin(history.item_idx, item_idx)
-        rest = History(history.item_idx[apart], history.stars[apart], history.timestamps[apart])
-        told = {int(film): loved(self.shelving.taste, model, int(film)) for film in item_idx}
-        matches = recommendations.judged(model, rest, item_idx)
+            subject = None
+            if shelf.kind is Kind.BECAUSE_YOU_LIKED and shelf.subject is not None:
+                subject = int(model.item_idx([shelf.subject])[0])
+            return recommendations.judged(model, self.shelving.history, item_idx, subject)
+        history = self.shelving.history_without(shelf.item_idx)
+        reasons_of = {int(film): loved(self.shelving.taste, model, int(film)) for film in item_idx}
+        matches = recommendations.judged(model, history, item_idx)
         return [
-            replace(match, reasons=reasons) if (reasons := told[film]) else match
+            replace(match, reasons=reasons) if (reasons := reasons_of[film]) else match
             for film, match in zip(item_idx.tolist(), matches, strict=True)
         ]
 

@@ -233,9 +233,12 @@ def strategy_of(history: History, *, signed_in: bool) -> Strategy:
     return Strategy.PERSONALIZED if signed_in else Strategy.SESSION
 
 
-def judged(model: Model, history: History, item_idx: NDArray[np.int32]) -> list[Match]:
+def judged(
+    model: Model, history: History, item_idx: NDArray[np.int32], subject: int | None = None
+) -> list[Match]:
+    """Predictions and reasons for m movies; where it is true, the first reason names item `subject`."""
     judgement = model.hybrid.judge(history, item_idx)
-    reasons = model.hybrid.reasons(history, item_idx, limit=REASONS_PER_FILM)
+    reasons = model.hybrid.reasons(history, item_idx, limit=REASONS_PER_FILM, subject=subject)
     ids = model.hybrid.item_ids
     return [
         Match(

@@ -1,4 +1,7 @@
-"""Shelves: orders of films under a title, and the dealing of films so that none stands on two of them."""
+"""Shelves: orders of movies under a title, dealt so that no movie stands on two of them.
+
+A shelf that promises a liking holds only movies that the prediction promises too: of a match of 50 % or more.
+"""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -17,7 +20,9 @@ from recommender.interactions import History
 
 LONGEST = 500  # films that a shelf goes on to
 SHORTEST = 4  # candidates without which a shelf is not put up
-NEIGHBORS = 100  # films that are said to be like another one
+NEIGHBORS = 100  # movies on the shelf of another one, of the MOST_LOOKED_AT nearest
+MOST_LOOKED_AT = 300
+PROMISED_PERCENT = 50  # the least match percent of a movie on a shelf that promises a liking
 TOO_CLOSE = 20  # a film among so many nearest ones of another has no shelf beside its
 LIKED_STARS = 4.0
 LONG_AGO = timedelta(days=365)
@@ -86,7 +91,7 @@ class Shelving:
     def _plan(self) -> Iterator[Shelf]:
         """All shelves in their order on the page, those that turn out too empty among them."""
         because, genres = self._because_liked(), self._genres()
-        yield self.ranked(Kind.TOP_PICKS if len(self.history) else Kind.POPULAR, self.allowed)
+        yield self._first()
         yield from islice(because, 1)
         yield from islice(genres, 1)
         yield self._trending()
@@ -95,12 +100,28 @@ class Shelving:
         for pair in zip_longest(because, genres):
             yield from (shelf for shelf in pair if shelf is not None)
 
+    def _first(self) -> Shelf:
+        """The member's own list; the popular one for nobody, and where nothing can be promised."""
+        picks = self.ranked(Kind.TOP_PICKS, self.allowed)
+        if len(self.history) and picks.item_idx.size >= SHORTEST:
+            return picks
+        return self.ranked(Kind.POPULAR, self.allowed)
+
+    def promised(self, history: History, item_idx: NDArray[np.int32]) -> NDArray[np.bool_]:
+        """bool (m,): movies of a match of PROMISED_PERCENT or more, as it is shown, or of an unknown one."""
+        percent = self.model.hybrid.judge(history, item_idx).match_percent
+        return ~(np.rint(percent) < PROMISED_PERCENT)
+
     def ranked(self, kind: Kind, allowed: NDArray[np.bool_], subject: int | None = None) -> Shelf:
-        """The model's list for this taste."""
+        """The model's list for this taste; for a member's, those of it that can be promised."""
         ranking = self.model.hybrid.recommend(
             self.history, k=LONGEST, allowed=allowed, favorite_genres=self.taste.favorite_genres
         )
-        return Shelf(kind, ranking.item_idx, ranking.scores.astype(np.float64), subject)
+        item_idx, scores = ranking.item_idx, ranking.scores.astype(np.float64)
+        if len(self.history) and kind in (Kind.TOP_PICKS, Kind.GENRE):
+            kept = self.promised(self.history, item_idx)
+            item_idx, scores = item_idx[kept], scores[kept]
+        return Shelf(kind, item_idx, scores, subject)
 
     def _because_liked(self) -> Iterator[Shelf]:
         """For each film liked, the last first, the nearest others; not for films that are near each other."""
@@ -110,11 +131,17 @@ class Shelving:
         near: set[int] = set()
         for liked in history.item_idx[latest[history.stars[latest] >= LIKED_STARS]].tolist():
             if liked not in near and self.model.snapshot_idx[liked] >= 0:
-                item_idx, cosines = self.model.hybrid.similar(liked, k=NEIGHBORS, allowed=self.allowed)
                 around, _ = self.model.hybrid.similar(liked, k=TOO_CLOSE)
                 near.update(around.tolist())
                 subject = int(self.model.hybrid.item_ids[liked])
-                yield Shelf(Kind.BECAUSE_YOU_LIKED, item_idx, cosines.astype(np.float64), subject)
+                yield Shelf(Kind.BECAUSE_YOU_LIKED, *self._because(liked), subject)
+
+    def _because(self, liked: int) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
+        """The movies nearest to a liked one that are promised, and whose score the liked one raises."""
+        item_idx, cosines = self.model.hybrid.similar(liked, k=MOST_LOOKED_AT, allowed=self.allowed)
+        kept = self.promised(self.history, item_idx)
+        kept[kept] = self.model.hybrid.moved_by(self.history, item_idx[kept], liked)
+        return item_idx[kept][:NEIGHBORS], cosines[kept][:NEIGHBORS].astype(np.float64)
 
     def _genres(self) -> Iterator[Shelf]:
         """For each genre, those chosen first, then the liked ones, then those that members rate most."""
@@ -161,8 +188,10 @@ class Shelving:
         return places[np.lexsort((taste.timestamps[places], -taste.stars[places]))]
 
     def _rediscover(self) -> Shelf:
-        """Films that the member loved long ago and has not watched since, the dearest first; then the nearest
-        to these among the films they do not know."""
+        """Movies that the member loved long ago and has not watched since, most preferred first.
+
+        The movies nearest to these among those they do not know follow.
+        """
         places = self.loved_long_ago()
         if self.lately:
             places = places[~np.isin(self.taste.movie_ids[places], list(self.lately))]
@@ -174,11 +203,16 @@ class Shelving:
                 found[other] = max(cosine, found.get(other, cosine))
         like_them = sorted(found, key=lambda film: (-found[film], film))
         stars = self.taste.stars[places[:LONGEST]].tolist()
-        return Shelf(
-            Kind.REDISCOVER,
-            np.concatenate((loved, np.array(like_them, np.int32))),
-            np.array([*stars, *(found[film] for film in like_them)], np.float64),
-        )
+        item_idx = np.concatenate((loved, np.array(like_them, np.int32)))
+        scores = np.array([*stars, *(found[film] for film in like_them)], np.float64)
+        kept = self.promised(self.history_without(item_idx), item_idx)
+        return Shelf(Kind.REDISCOVER, item_idx[kept], scores[kept])
+
+    def history_without(self, item_idx: NDArray[np.int32]) -> History:
+        """The history as if the member had not met these movies."""
+        history = self.history
+        apart = ~np.isin(history.item_idx, item_idx)
+        return History(history.item_idx[apart], history.stars[apart], history.timestamps[apart])
 
 
 def dealt(shelves: Sequence[Shelf], per_shelf: int) -> list[list[int]]:

@@ -1,4 +1,4 @@
-"""Why a film is in the list, told only where it is so."""
+"""Reasons for the items of a list, given only where they are true."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -138,11 +138,13 @@ def explain(
     effects: Floats,
     traits: Mapping[str, Traits],
     limit: int,
+    subject: int | None = None,
 ) -> list[list[Reason]]:
-    """For each of m films the at most `limit` reasons, the strongest liked film of the history first.
+    """For each of m items at most `limit` reasons, the strongest liked item of the history first.
 
-    effects: float32 (n, m), by how much a film's score falls when each film leaves the history. Only liked
-    films whose leaving lowers the score are named; a shared name counts by the effects of those that bear it.
+    effects: float32 (n, m), the fall of an item's score when each item leaves the history. Only liked items
+    whose leaving lowers the score are named; a shared name counts by the effects of those that bear it.
+    subject: an item of the history that is named first instead of the strongest one, where it can be named.
     """
     liked = history.stars >= LIKED_STARS
     if limit < 1 or not liked.any():
@@ -156,12 +158,18 @@ def explain(
     for column, film in enumerate(item_idx.tolist()):
         told: list[Reason] = []
         if totals[column] > 0:
-            first = int(shares[:, column].argmax())
+            first = _named_first(liked_idx, shares[:, column], subject)
             told.append(Reason(BECAUSE_YOU_LIKED, int(liked_idx[first]), "", float(shares[first, column])))
             best = [pair for of_kind in common if (pair := of_kind.best(film, column)) is not None]
             told += [reason for _, reason in sorted(best, key=lambda pair: -pair[0])]
         reasons.append(told[:limit])
     return reasons
+
+
+def _named_first(liked_idx: npt.NDArray[np.int32], shares: Floats, subject: int | None) -> int:
+    if subject is not None and (shares[liked_idx == subject] > 0).any():
+        return int(np.flatnonzero(liked_idx == subject)[0])
+    return int(shares.argmax())
 
 
 class _Common:

@@ -294,14 +294,24 @@ class Hybrid:
             return Judgement(unknown, unknown, unknown, unknown)
         return calibration.judge(self.stars, self.match, history, item_idx)
 
-    def reasons(self, history: History, item_idx: ItemIdx, limit: int = 2) -> list[list[Reason]]:
-        """For each of m films at most `limit` reasons, the strongest first; none rather than a false one."""
+    def reasons(
+        self, history: History, item_idx: ItemIdx, limit: int = 2, subject: int | None = None
+    ) -> list[list[Reason]]:
+        """For each of m items at most `limit` reasons, the strongest first; none rather than a false one.
+
+        subject: an item of the history that comes first where it is a true reason.
+        """
         effects = self.blend.effects(history, item_idx)
-        reasons = explain.explain(history, item_idx, effects, self.traits, limit)
+        reasons = explain.explain(history, item_idx, effects, self.traits, limit, subject)
         for told, film in zip(reasons, item_idx.tolist(), strict=True):
             if not told and limit > 0 and self.popularity[film] >= self._popular:
                 told.append(Reason(explain.POPULAR, None, "", 1.0))
         return reasons
+
+    def moved_by(self, history: History, item_idx: ItemIdx, subject: int) -> npt.NDArray[np.bool_]:
+        """bool (m,): whether the score of each item falls when `subject` leaves the history."""
+        effects = self.blend.effects(history, item_idx)
+        return np.asarray(effects[history.item_idx == subject].max(axis=0, initial=0) > 0)
 
     def similar(
         self, item_idx: int, *, k: int, allowed: npt.NDArray[np.bool_] | None = None

@@ -8,7 +8,7 @@ import numpy as np
 from psycopg import sql
 
 from seeds.bulk import Connection, Cursor
-from seeds.films import Credit, Film, FilmIndex, SourceTitle, all_titles
+from seeds.films import NOT_GENRES, Credit, Film, FilmIndex, SourceTitle, all_titles
 from seeds.people import People
 from seeds.report import Count, Progress
 
@@ -108,7 +108,7 @@ def _as_stored(film: Film, people: People) -> Film:
     """The film as it would be read back, so that it can be compared."""
     return replace(
         film,
-        genres=tuple(sorted(set(film.genres))),
+        genres=tuple(sorted({name for name in film.genres if name.strip().lower() not in NOT_GENRES})),
         directors=tuple(people.resolve(credit) for credit in film.directors),
         cast=tuple(people.resolve(credit) for credit in film.cast),
         titles=all_titles(film.titles),

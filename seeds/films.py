@@ -12,6 +12,12 @@ GENRE_NAMES = {"Science Fiction": "Sci-Fi", "Family": "Children", "Music": "Musi
 
 MAX_TITLES = 100  # of one movie, over all sources
 
+# Formats, origins and fillers that sources list among genres, in lower case: no liking can be for one.
+NOT_GENRES = frozenset({
+    "", "(no genres listed)", "3d", "foreign", "genre unknown", "imax", "n/a", "none", "other", "tv movie",
+    "unknown", "\\n",
+})  # fmt: skip
+
 _IDS = ("movielens_id", "tmdb_id", "imdb_id")
 
 

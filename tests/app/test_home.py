@@ -153,9 +153,29 @@ async def test_because_you_liked_shows_the_films_own_neighbours(
     page = await shown(sessions, served, model, member, count=20)
     about = [shelf for shelf in page.shelves if shelf.kind is Kind.BECAUSE_YOU_LIKED]
     assert [shelf.subject for shelf in about] in ([second, first], [second])  # one shelf for two films alike
-    nearest, _ = model.hybrid.similar(int(model.item_idx([second])[0]), k=103)
-    apart = [film for film in nearest if model.hybrid.item_ids[film] not in (first, loathed)]
-    assert about[0].item_idx.tolist() == apart[:100]
+    nearest, _ = model.hybrid.similar(int(model.item_idx([second])[0]), k=303)
+    apart = [film for film in nearest.tolist() if model.hybrid.item_ids[film] not in (first, loathed)]
+    on_shelf = about[0].item_idx.tolist()
+    assert on_shelf == [film for film in apart if film in set(on_shelf)]  # the nearest first
+    assert {pick.match.reasons[0].movie_id for pick, _ in page.page(about[0], 100).picks} == {second}
+
+
+@pytest.mark.parametrize("stars", [(5.0, 4.0, 1.0), (4.0, 2.0, 0.5), (0.5, 0.5, 1.0)])
+async def test_shelves_promise_only_what_the_prediction_promises(
+    sessions: Sessions, served: Served, model: Model, stars: tuple[float, ...]
+) -> None:
+    rated = await known_films(sessions, 60)
+    given = {id_: stars[place % len(stars)] for place, id_ in enumerate(rated)}
+    member = await add_member(sessions, given, timedelta(days=500))
+    page = await shown(sessions, served, model, member, count=20)
+    assert page.shelves
+    for shelf in page.shelves:
+        if shelf.kind in (Kind.POPULAR, Kind.NEW_RELEASES, Kind.TRENDING):
+            continue
+        matches = [pick.match for pick, _ in page.page(shelf, 100).picks]
+        assert min(match.match_percent for match in matches if match.match_percent is not None) >= 50
+        if shelf.kind is Kind.BECAUSE_YOU_LIKED:
+            assert {match.reasons[0].movie_id for match in matches} == {shelf.subject}
 
 
 async def test_trending_follows_ratings_and_their_age(

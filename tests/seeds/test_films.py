@@ -2,9 +2,11 @@
 
 from datetime import date
 
+import psycopg
 import pytest
 
 from app.titles import MAX_TITLE, fold, fold_case, parse_title, titles_in
+from seeds.film_store import store_films
 from seeds.films import Credit, Film, FilmIndex, SourceTitle, merge, titles_from
 
 
@@ -174,3 +176,12 @@ def test_a_source_with_authority_corrects_and_loses_nothing() -> None:
         cast=KNOWN.cast, directors=OTHER.directors, release_date=OTHER.release_date,
     )  # fmt: skip
     assert merge(both, OTHER, authority=True) == both
+
+
+def test_formats_and_fillers_are_no_genres(database_url: str) -> None:
+    names = ("IMAX", "Drama", "(no genres listed)", "TV Movie", " imax ", "\\N", "Foreign", "Western")
+    heat = Film("Heat", year=1995, genres=names)
+    with psycopg.connect(database_url) as connection:
+        store_films(connection, [heat], authority=False, progress=lambda _stage, _fraction: None)
+        stored = connection.execute("SELECT name FROM genres ORDER BY name").fetchall()
+    assert stored == [("Drama",), ("Western",)]
