@@ -1,9 +1,9 @@
 """Lists and predictions for users in batches, by a model on disk and the ratings in files."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import pyarrow as pa
@@ -11,19 +11,19 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from app import rating_tables
-from app.rating_tables import Scale, column, interactions
+from app.rating_tables import Reading, Scale, column, interactions
 from app.terminal import Progress
 from recommender import artifact
 from recommender.batch import recommend_all
 from recommender.hybrid import Hybrid, Ranking
 from recommender.interactions import History, Interactions, positions
-from seeds.rating_files import RatingRows
+from seeds.column_roles import MOVIE, USER
+from seeds.rating_cells import TEXT_IDS
+from seeds.rating_rows import RatingRows
 from seeds.report import SourceError
 
 LISTS = pa.schema(
     {
-        "user_id": pa.int64(),
-        "movie_id": pa.int64(),
         "rank": pa.int32(),
         "score": pa.float32(),
         "match_percent": pa.float32(),
@@ -32,8 +32,6 @@ LISTS = pa.schema(
 )
 PREDICTIONS = pa.schema(
     {
-        "user_id": pa.int64(),
-        "movie_id": pa.int64(),
         "stars": pa.float32(),
         "low": pa.float32(),
         "high": pa.float32(),
@@ -54,6 +52,7 @@ class Histories:
     user_ids: NDArray[np.int64]
     ratings: Interactions
     n_unknown: int  # ratings of films that the model does not know
+    texts: Mapping[int, str] = field(default_factory=dict)  # ids that are no numbers
 
     def rows(self, user_ids: NDArray[np.int64]) -> NDArray[np.int32]:
         """Where users stand among the `ratings`, (n,); -1 for those without any."""
@@ -72,18 +71,31 @@ def load(folder: Path) -> Hybrid:
         raise SourceError(str(error)) from None
 
 
-def read_histories(model: Hybrid, file: Path | None, users: Path | None, progress: Progress) -> Histories:
+def model_texts(model: Hybrid) -> dict[int, str]:
+    """The ids of the model's films that are no numbers, by the numbers that stand for them."""
+    return {int(number): str(text) for number, text in model.manifest.get("item_texts", {}).items()}
+
+
+def read_histories(
+    model: Hybrid, file: Path | None, users: Path | None, progress: Progress, reading: Reading | None = None
+) -> Histories:
     """The ratings in `file`, and users without any from `users`; either may be missing."""
+    reading = reading or Reading()
     rows = _rows_of_none()
     if file is not None:
         scale = model.manifest.get("scale")
         rows, _ = rating_tables.read_ratings(
-            rating_tables.rating_file(file), progress, scale=Scale(scale) if scale else None
+            rating_tables.rating_file(file),
+            progress,
+            reading=reading,
+            scale=Scale(scale) if scale else None,
         )
-    more = rating_tables.read_ids(users, "userId", progress) if users else np.empty(0, np.int64)
+    more = np.empty(0, np.int64)
+    if users is not None:
+        more = rating_tables.read_ids(users, USER, progress, reading=reading)
     known = positions(model.item_ids, rows.item_ids) >= 0
     ratings = interactions(rows.take(known), model.item_ids)
-    return Histories(np.union1d(rows.user_ids, more), ratings, int((~known).sum()))
+    return Histories(np.union1d(rows.user_ids, more), ratings, int((~known).sum()), reading.ids.texts)
 
 
 def recommend(
@@ -98,6 +110,9 @@ def recommend(
 ) -> int:
     """Write each user's list, users ascending; the number of rows. allowed: bool (n_items,)."""
 
+    ids = _Ids.of(histories.user_ids, model.item_ids, {**model_texts(model), **histories.texts})
+    schema = ids.schema(LISTS)
+
     def batches() -> Iterator[pa.RecordBatch]:
         how: dict[str, Any] = {"k": k, "diversity": diversity, "allowed": allowed, "typical": _typical(model)}
         (cold,) = _listed(model, [History.of([])], **how)
@@ -108,10 +123,10 @@ def recommend(
             block = slice(start, start + n_block)
             warm = iter(_listed(model, [histories.at(row) for row in rows[block] if row >= 0], **how))
             listed = [next(warm) if row >= 0 else cold for row in rows[block]]
-            yield _lists(model, histories.user_ids[block], listed)
+            yield pa.record_batch(_lists(model, histories.user_ids[block], listed, ids), schema=schema)
 
     with threadpool_limits(limits=1, user_api="blas"):  # many small products: threads would only wait
-        return rating_tables.write_table(out, LISTS, batches())
+        return rating_tables.write_table(out, schema, batches())
 
 
 def predict(model: Hybrid, pairs: RatingRows, histories: Histories, out: Path, progress: Progress) -> int:
@@ -124,16 +139,48 @@ def predict(model: Hybrid, pairs: RatingRows, histories: Histories, out: Path, p
             if done % TOLD_EACH == 0:
                 progress("predictions", done / len(blocks))
             judged[:, which] = _judge(model, histories.at(row), item_idx[which], typical)
-    columns = [column(values) for values in (pairs.user_ids, pairs.item_ids, *judged)]
-    return rating_tables.write_table(out, PREDICTIONS, [pa.record_batch(columns, schema=PREDICTIONS)])
+    ids = _Ids.of(pairs.user_ids, pairs.item_ids, histories.texts)
+    schema = ids.schema(PREDICTIONS)
+    columns = [*ids.columns(pairs.user_ids, pairs.item_ids), *map(column, judged)]
+    return rating_tables.write_table(out, schema, [pa.record_batch(columns, schema=schema)])
 
 
-def allowed_films(model: Hybrid, candidates: Path, progress: Progress) -> tuple[NDArray[np.bool_], int]:
+def allowed_films(
+    model: Hybrid, candidates: Path, progress: Progress, reading: Reading | None = None
+) -> tuple[NDArray[np.bool_], int]:
     """bool (n_items,) of the films in the file, and how many of them the model does not know."""
-    found = positions(model.item_ids, rating_tables.read_ids(candidates, "movieId", progress))
+    ids = rating_tables.read_ids(candidates, MOVIE, progress, reading=reading or Reading())
+    found = positions(model.item_ids, ids)
     allowed = np.zeros(model.n_items, bool)
     allowed[found[found >= 0]] = True
     return allowed, int((found < 0).sum())
+
+
+@dataclass(frozen=True, slots=True)
+class _Ids:
+    """How ids are written: as whole numbers, or a column as text where one of its ids is no number."""
+
+    texts: Mapping[int, str]
+    user_type: pa.DataType
+    item_type: pa.DataType
+
+    @classmethod
+    def of(cls, user_ids: NDArray[np.int64], item_ids: NDArray[np.int64], texts: Mapping[int, str]) -> Self:
+        def written_as(ids: NDArray[np.int64]) -> pa.DataType:
+            return pa.string() if (ids >= TEXT_IDS).any() else pa.int64()
+
+        return cls(texts, written_as(user_ids), written_as(item_ids))
+
+    def schema(self, rest: pa.Schema) -> pa.Schema:
+        return pa.schema([("user_id", self.user_type), ("movie_id", self.item_type), *rest])
+
+    def columns(self, user_ids: NDArray[np.int64], item_ids: NDArray[np.int64]) -> list[pa.Array]:
+        return [self._column(user_ids, self.user_type), self._column(item_ids, self.item_type)]
+
+    def _column(self, ids: NDArray[np.int64], kind: pa.DataType) -> pa.Array:
+        if kind == pa.int64():
+            return column(ids)
+        return pa.array([self.texts.get(number) or str(number) for number in ids.tolist()], kind)
 
 
 def _rows_of_none() -> RatingRows:
@@ -151,18 +198,19 @@ def _listed(
     ]
 
 
-def _lists(model: Hybrid, user_ids: NDArray[np.int64], listed: Sequence[Listed]) -> pa.RecordBatch:
+def _lists(
+    model: Hybrid, user_ids: NDArray[np.int64], listed: Sequence[Listed], ids: "_Ids"
+) -> list[pa.Array]:
     lengths = [len(ranking.item_idx) for ranking, _ in listed]
     stars, _, _, match = np.concatenate([judged for _, judged in listed], axis=1)
+    item_ids = model.item_ids[np.concatenate([ranking.item_idx for ranking, _ in listed])]
     columns = [
-        np.repeat(user_ids, lengths),
-        model.item_ids[np.concatenate([ranking.item_idx for ranking, _ in listed])],
         np.concatenate([np.arange(1, length + 1, dtype=np.int32) for length in lengths]),
         np.concatenate([ranking.scores for ranking, _ in listed]),
         match,
         stars,
     ]
-    return pa.record_batch([column(values) for values in columns], schema=LISTS)
+    return [*ids.columns(np.repeat(user_ids, lengths), item_ids), *map(column, columns)]
 
 
 def _by_history(rows: NDArray[np.int32]) -> list[tuple[int, NDArray[np.int64]]]:

@@ -223,6 +223,8 @@ def train(
     content: research_commands.Content = None,
     settings_file: research_commands.SettingsFile = None,
     sentences: research_commands.Sentences = None,
+    columns: research_commands.Columns = None,
+    dates: research_commands.Dates = None,
     json: Json = False,
 ) -> None:
     """Train on all ratings and make the new model the active one; running services pick it up.
@@ -230,11 +232,12 @@ def train(
     With --data and --out, train on files and write the model to a folder, without a database.
     """
     if data is not None:
-        result = research_commands.train_on_files(data, out, content or [], settings_file, sentences)
+        reading = research_commands.reading_of(columns, dates)
+        result = research_commands.train_on_files(data, out, content or [], settings_file, sentences, reading)
         show(result if json else f"The model is in {out}.", json=json)
         return
-    if out is not None or content:
-        raise typer.BadParameter("--out and --content go with --data")
+    if out is not None or content or columns or dates:
+        raise typer.BadParameter("--out, --content, --columns and --dates go with --data")
     from app import training  # noqa: PLC0415 - brings the recommender
     from recommender.config import InvalidSettings  # noqa: PLC0415 - likewise
     from recommender.sentences import SentenceModelError  # noqa: PLC0415 - likewise
@@ -256,6 +259,8 @@ def evaluate(
     data: research_commands.Data = None,
     content: research_commands.Content = None,
     settings_file: research_commands.SettingsFile = None,
+    columns: research_commands.Columns = None,
+    dates: research_commands.Dates = None,
     json: research_commands.JsonFile = None,
     plot: research_commands.PlotFile = None,
     peers: Annotated[bool, typer.Option(help="Other libraries beside ours, where installed.")] = True,
@@ -273,7 +278,8 @@ def evaluate(
             with database() as (_, url):
                 ratings, name = evaluation.read_database(url, progress), "database"
         else:
-            ratings, name = research_commands.read_data(data, content or [], progress), data.name
+            reading = research_commands.reading_of(columns, dates)
+            ratings, name = research_commands.read_data(data, content or [], progress, reading), data.name
         if not votes:
             ratings = research_commands.in_time(ratings)
         research_commands.evaluate(

@@ -2,16 +2,17 @@
 
 import dataclasses
 import shutil
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from importlib.resources.abc import Traversable
 from pathlib import Path
 from uuid import uuid4
 
 import numpy as np
+from numpy.typing import NDArray
 
 from app import film_folders, rating_tables
-from app.rating_tables import Scale
+from app.rating_tables import Reading, Scale
 from app.terminal import Progress
 from recommender import artifact
 from recommender.checkpoint import Checkpoint
@@ -26,30 +27,38 @@ from seeds.report import Report, SourceError
 
 @dataclass(frozen=True, slots=True)
 class DataSet:
-    """Ratings and films of a data set; `report` has what its content files could not tell."""
+    """Ratings and films of a data set; `report` has what its content files could not give.
+
+    texts: the ids of users and films that are no numbers, by the numbers that stand for them.
+    """
 
     interactions: Interactions
     films: Films
     scale: Scale
     report: Report
+    texts: Mapping[int, str] = field(default_factory=dict)
 
 
-def read_data(path: Path, content: Sequence[Path], progress: Progress) -> DataSet:
+def read_data(
+    path: Path, content: Sequence[Path], progress: Progress, reading: Reading | None = None
+) -> DataSet:
     """The ratings at `path` and what files beside them, and in the folders of `content`, say of films.
 
     Raises:
         SourceError: no ratings are there, or one cannot be used; the message has file, line and rule.
     """
     file = rating_tables.rating_file(path)
-    rows, scale = rating_tables.read_ratings(file, progress)
+    reading = reading or Reading()
+    rows, scale = rating_tables.read_ratings(file, progress, reading=reading)
     if not len(rows):
         raise SourceError(f"{file} has no ratings")
-    report = Report(dataset=file.name)
+    report = Report(dataset=file.name, notes=reading.notes)
     folders = [open_source(folder) for folder in content]
     beside: Traversable = file.parent  # type: ignore[attr-defined] # of a path on disk or inside a zip
     facts = film_folders.read_films(beside, folders, report, progress)
     interactions = rating_tables.interactions(rows, np.array(sorted(facts), np.int64))
-    return DataSet(interactions, film_folders.columns(interactions.item_ids, facts), scale, report)
+    films = film_folders.columns(interactions.item_ids, facts)
+    return DataSet(interactions, films, scale, report, reading.ids.texts)
 
 
 def read_sentence_model(folder: Path | None) -> SentenceModel | None:
@@ -75,12 +84,18 @@ def train(
         model = Hybrid.fit(data.interactions, data.films, config, progress, checkpoint, sentences)
     except np.linalg.LinAlgError as error:
         raise SourceError(f"nothing can be fitted with these settings: {error}") from None
-    model = dataclasses.replace(model, manifest={**model.manifest, "scale": data.scale})
+    manifest = {**model.manifest, "scale": data.scale, "item_texts": item_texts(model.item_ids, data.texts)}
+    model = dataclasses.replace(model, manifest=manifest)
     progress("writing", 0.0)
     replace(out, model)
     if checkpoint.folder is not None:
         shutil.rmtree(checkpoint.folder, ignore_errors=True)
     return model
+
+
+def item_texts(item_ids: NDArray[np.int64], texts: Mapping[int, str]) -> dict[str, str]:
+    """The ids of films that are no numbers, by the numbers that stand for them in the model."""
+    return {str(item_id): texts[item_id] for item_id in item_ids.tolist() if item_id in texts}
 
 
 def replace(out: Path, model: Hybrid) -> None:

@@ -1,9 +1,8 @@
-"""Ratings, pairs and users as files: csv, MovieLens' own layouts, Parquet; read and written."""
+"""Ratings, pairs and users as files: csv, MovieLens' own layouts, Parquet, JSON lines; read and written."""
 
 import enum
-import re
 from collections.abc import Iterable
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any
@@ -15,30 +14,25 @@ from numpy.typing import NDArray
 from pyarrow import csv, parquet
 
 from recommender.interactions import Interactions
+from seeds import arrow_tables, column_roles, rating_files
+from seeds.column_roles import MOVIE, RATING, ROLES, TIME, USER, ColumnNames
 from seeds.files import find, open_source
-from seeds.rating_files import (
-    BOM,
-    FIELDS,
-    NOT_A_RATING,
-    NOT_A_TIME,
-    OFF_SCALE,
-    RatingFormat,
-    RatingRows,
-    column_name,
-    off_time,
-    on_scale,
-    read_rows,
-)
-from seeds.report import Progress, Report, SourceError, UnusableRowError
+from seeds.rating_cells import LIKE, DayOrder, TextIds
+from seeds.rating_columns import in_seconds
+from seeds.rating_files import OFF_SCALE, as_stars, on_scale
+from seeds.rating_rows import RatingFormat, RatingRows, ReadRows
+from seeds.report import Progress, Report, SourceError, shown
 
 RATING_FILES = (
     "ratings.csv", "ratings.dat", "u.data", "latest_ratings.dat", "ratings.parquet", "ratings.tsv",
+    "rating.csv", "ratings_small.csv", "ratings.jsonl",
 )  # fmt: skip
 PARQUET = (".parquet", ".pq")
-LIKE = 10  # half-stars
+LIKED, DISLIKED = 10, 2  # half-stars: one star is rated, and as far from liking as the model knows
 ABOVE_FIVE = 0.1  # of the ratings of a scale of ten are at least above five: fewer are mistakes
-NUMBER = re.compile(rb"-?\d+(\.0*)?")  # an id: a file that begins with one has no header
 MANY = 10  # ratings, all of them 1, that are likes rather than one star each
+STARS_FORMAT = RatingFormat()
+TEN_FORMAT = RatingFormat(half_stars_per_unit=1, zero_is_lowest=True)
 
 
 class Scale(enum.StrEnum):
@@ -46,51 +40,57 @@ class Scale(enum.StrEnum):
 
     STARS = "stars"  # 0.5 to 5 in halves
     TEN = "ten"  # 0 to 10, read as half-stars, and 0 as half a star
-    LIKES = "likes"  # no rating, or always 1: read as five stars
+    LIKES = "likes"  # no rating, or always 1, or yes and no: read as five stars and one star
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """How a command reads its files: what its options say, the text ids met, and notes for the user."""
+
+    columns: ColumnNames = field(default_factory=ColumnNames)
+    day_order: DayOrder | None = None
+    ids: TextIds = field(default_factory=TextIds)
+    notes: list[str] = field(default_factory=list)
 
 
 def rating_file(path: Path) -> Traversable:
     """The file itself at `path`, or of a folder or zip the one that has a name of RATING_FILES."""
-    if path.is_file() and path.suffix != ".zip":
+    if path.is_file() and path.suffix.lower() != ".zip":
         return path
     source = open_source(path)
-    if (file := find(source, *RATING_FILES)) is None:
-        raise SourceError(f"{path} has none of {', '.join(RATING_FILES)}; name the file of ratings itself")
-    return file
+    if (file := find(source, *RATING_FILES)) is not None:
+        return file
+    if path.is_file() and len(files := [entry for entry in source.iterdir() if entry.is_file()]) == 1:
+        return files[0]
+    raise SourceError(f"{path} has none of {', '.join(RATING_FILES)}; name the file of ratings itself")
 
 
 def read_ratings(
-    file: Traversable, progress: Progress, *, scale: Scale | None = None
+    file: Traversable, progress: Progress, *, reading: Reading, scale: Scale | None = None
 ) -> tuple[RatingRows, Scale]:
     """The ratings in the order of the file, and their scale; `scale` says what it was in training.
 
     Raises:
-        SourceError: a column is missing, or a row cannot be used; the message has file, line and rule.
+        SourceError: a column is missing or not understood, or a row cannot be used; the message has file,
+            line and rule.
     """
-    optional = frozenset({"rating", "timestamp"})
-    if scale is Scale.TEN:
-        return _read(file, optional, progress, ten=True), scale
-    try:
-        rows = _read(file, optional, progress)
-    except UnusableRowError:
-        if scale is not None or (tens := _as_ten(file, optional, progress)) is None:
-            raise
-        return tens, Scale.TEN
-    if not _are_likes(rows.half_stars, scale):
-        return rows, Scale.STARS
-    rows.half_stars[:] = LIKE
-    return rows, Scale.LIKES
+    report = Report(file.name, strict=True)
+    format_ = _format(reading, ROLES, frozenset({RATING, TIME}))
+    rows = in_seconds(_read(file, format_, report, progress), format_, file, report)
+    reading.notes.extend(report.notes)
+    half_stars, found = _stars_of(rows, scale, file, report, reading)
+    return as_stars(rows, half_stars), found
 
 
-def read_pairs(file: Traversable, progress: Progress) -> RatingRows:
+def read_pairs(file: Traversable, progress: Progress, *, reading: Reading) -> RatingRows:
     """Users and films, whatever else the file has. Raises SourceError as `read_ratings` does."""
-    return _read(file, frozenset({"rating", "timestamp"}), progress, columns=("userId", "movieId"))
+    return _read_ids(file, (USER, MOVIE), progress, reading)
 
 
-def read_ids(file: Traversable, column: str, progress: Progress) -> NDArray[np.int64]:
-    """int64 (n,), ascending, each once: the column `userId` or `movieId`, or the first of a bare list."""
-    rows = _read(file, frozenset(FIELDS) - {column}, progress, columns=(column,))
-    return np.unique(rows.user_ids if column == "userId" else rows.item_ids)
+def read_ids(file: Traversable, role: str, progress: Progress, *, reading: Reading) -> NDArray[np.int64]:
+    """int64 (n,), ascending, each once: the column of `role`, USER or MOVIE, or the first of a bare list."""
+    rows = _read_ids(file, (role,), progress, reading)
+    return np.unique(rows.user_ids if role == USER else rows.item_ids)
 
 
 def interactions(rows: RatingRows, catalogue: NDArray[np.int64]) -> Interactions:
@@ -132,76 +132,87 @@ def _writer(raw: Any, path: Path, schema: pa.Schema) -> Any:
     return csv.CSVWriter(raw, schema, write_options=csv.WriteOptions(quoting_header="none"))
 
 
-def _are_likes(half_stars: NDArray[np.int16], scale: Scale | None) -> bool:
-    told = np.unique(half_stars).tolist()
-    return told == [0] or (told == [2] and (len(half_stars) > MANY or scale is Scale.LIKES))
-
-
-def _as_ten(file: Traversable, optional: frozenset[str], progress: Progress) -> RatingRows | None:
-    try:
-        rows = _read(file, optional, progress, ten=True)
-    except UnusableRowError:
-        return None
-    above = (rows.half_stars > 5).mean()  # noqa: PLR2004 - half-stars are the scale of ten
-    return rows if above >= ABOVE_FIVE else None
-
-
-def _read(
-    file: Traversable,
-    optional: frozenset[str],
-    progress: Progress,
-    *,
-    columns: tuple[str, ...] = FIELDS,
-    ten: bool = False,
-) -> RatingRows:
-    report = Report(file.name, strict=True)
-    layout = RatingFormat(columns=columns, optional=optional)
-    if ten:
-        layout = replace(layout, half_stars_per_unit=1, zero_is_lowest=True)
-    if Path(file.name).suffix.lower() in PARQUET:
-        return _read_parquet(file, layout, report)
-    with file.open("rb") as raw:
-        first = raw.readline().removeprefix(BOM)
-    if not first.strip():
-        raise SourceError(f"{file} is empty")
-    separator = next((mark for mark in (b"::", b"\t", b";", b"|") if mark in first), b",")
-    header = NUMBER.fullmatch(first.split(separator)[0].strip().strip(b'"')) is None
-    return read_rows(file, replace(layout, separator=separator, header=header), report, progress)
-
-
-def _read_parquet(file: Traversable, layout: RatingFormat, report: Report) -> RatingRows:
-    with file.open("rb") as raw:
-        try:
-            table = parquet.read_table(raw)
-        except (pa.ArrowException, OSError) as error:  # OSError too is told of what is damaged inside
-            raise SourceError(f"{file}: {error}") from None
-    names = {column_name(name): name for name in reversed(table.column_names)}
-    found = {name: names[name.lower()] for name in layout.columns if name.lower() in names}
-    if missing := [name for name in layout.columns if name not in found and name not in layout.optional]:
-        raise SourceError(
-            f"{file}: no column {', '.join(missing)}; there are {', '.join(table.column_names)}"
+def _stars_of(
+    rows: ReadRows, scale: Scale | None, file: Traversable, report: Report, reading: Reading
+) -> tuple[NDArray[np.int16], Scale]:
+    """Half-stars of what the rating column says, int16 (n,), and its scale."""
+    if RATING not in rows.layout.order:
+        if len(rows):
+            reading.notes.append(f"{file} has no ratings: each row is read as a like, five stars")
+        return np.full(len(rows), LIKED, np.int16), Scale.LIKES
+    column_name = shown(rows.layout.name(RATING), 60)
+    only_likes = column_roles.is_of_likes(column_name) and RATING not in reading.columns.given
+    if (likes := _likes(rows, scale, file, only_likes=only_likes)) is not None:
+        n_disliked = int((~likes).sum())
+        reading.notes.append(
+            f"{file}, column {column_name}: {len(likes) - n_disliked} likes are read as five stars, "
+            f"{n_disliked} dislikes as one star"
         )
-    values = {name: _numbers(table[at], name, file, report) for name, at in found.items()}
-    absent = np.zeros(table.num_rows, np.int64)
-    users, items, ratings, times = (values.get(name, absent) for name in FIELDS)
-    half_stars, off = on_scale(ratings, layout) if "rating" in values else (absent, absent)
-    for wrong, rule in ((off, OFF_SCALE), (off_time(times, layout), NOT_A_TIME)):
-        for row in np.flatnonzero(wrong)[:1]:
-            text = ",".join(str(values[name][row]) for name in found)
-            report.skip(rule, str(file), int(row) + 1, text)
-    lines = np.arange(1, table.num_rows + 1, dtype=np.uint32)
-    return RatingRows(users, items, half_stars.astype(np.int16), times.astype(np.int64), lines)
+        return np.where(likes, LIKED, DISLIKED).astype(np.int16), Scale.LIKES
+    half_stars, off = on_scale(rows.ratings, TEN_FORMAT if scale is Scale.TEN else STARS_FORMAT)
+    found = Scale.TEN if scale is Scale.TEN else Scale.STARS
+    if off.any() and scale is None:
+        tens, off_ten = on_scale(rows.ratings, TEN_FORMAT)
+        if not off_ten.any() and (tens > 5).mean() >= ABOVE_FIVE:  # noqa: PLR2004 - half-stars are the scale of ten
+            return tens, Scale.TEN
+    for i in np.flatnonzero(off)[:1]:
+        text = f"{rows.ratings[i]:g} in column {column_name}"
+        report.skip(OFF_SCALE, str(file), int(rows.lines[i]), text)
+    return half_stars, found
 
 
-def _numbers(chunks: pa.ChunkedArray, name: str, file: Traversable, report: Report) -> NDArray[Any]:
-    if pa.types.is_timestamp(chunks.type) or pa.types.is_date(chunks.type):
-        chunks = chunks.cast(pa.timestamp("s"), safe=False).cast(pa.int64())
-    if name == "timestamp":
-        chunks = chunks.fill_null(0)
-    for row in np.flatnonzero(np.asarray(chunks.is_null()))[:1]:
-        report.skip(NOT_A_RATING, str(file), int(row) + 1, f"{name} is empty")
-    whole = name in ("userId", "movieId")
-    try:
-        return np.asarray(chunks.cast(pa.int64() if whole else pa.float64()).to_numpy())
-    except pa.ArrowException as error:
-        raise SourceError(f"{file}, column {name}: {error}") from None
+def _likes(
+    rows: ReadRows, scale: Scale | None, file: Traversable, *, only_likes: bool
+) -> NDArray[np.bool_] | None:
+    """bool (n,): liked, or disliked; None where the column holds ratings."""
+    ratings = rows.ratings
+    answers = np.isinf(ratings)
+    if answers.any():
+        if not answers.all():
+            i = int(np.flatnonzero(answers != answers[0])[0])
+            raise SourceError(
+                f"{file}, line {rows.lines[i]}: column {rows.layout.name(RATING)} holds numbers as well as "
+                "yes and no"
+            )
+        return np.asarray(ratings == LIKE)
+    values = set(np.unique(ratings).tolist())
+    if values in ({0.0, 1.0}, {-1.0, 1.0}) or (values == {0.0} and scale is Scale.LIKES):
+        return ratings > 0 if scale is not Scale.TEN else None
+    many = scale is Scale.LIKES or (scale is None and len(ratings) > MANY)
+    if values == {1.0} and (many or only_likes):
+        return np.ones(len(ratings), bool)
+    if only_likes and values - {0.0}:
+        i = int(np.flatnonzero(~np.isin(ratings, (0, 1)))[0])
+        name = shown(rows.layout.name(RATING), 60)
+        raise SourceError(
+            f"{file}, line {rows.lines[i]}: {ratings[i]:g} in column {name}, where yes or no is expected; "
+            f"if it is a rating, say so: --columns rating={name}"
+        )
+    return np.zeros(len(ratings), bool) if only_likes and len(ratings) else None
+
+
+def _format(reading: Reading, columns: tuple[str, ...], optional: frozenset[str]) -> RatingFormat:
+    return RatingFormat(
+        columns=columns,
+        optional=optional,
+        given=reading.columns,
+        day_order=reading.day_order,
+        ids=reading.ids,
+    )
+
+
+def _read_ids(
+    file: Traversable, columns: tuple[str, ...], progress: Progress, reading: Reading
+) -> RatingRows:
+    given = {role: name for role, name in reading.columns.given.items() if role in columns}
+    report = Report(file.name, strict=True)
+    format_ = replace(_format(reading, columns, frozenset()), given=ColumnNames(given))
+    rows = _read(file, format_, report, progress)
+    reading.notes.extend(report.notes)
+    return as_stars(rows, np.zeros(len(rows), np.int16))
+
+
+def _read(file: Traversable, format_: RatingFormat, report: Report, progress: Progress) -> ReadRows:
+    if arrow_tables.is_one(file):
+        return arrow_tables.read_rows(file, format_, report)
+    return rating_files.read_rows(file, format_, report, progress)

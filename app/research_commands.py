@@ -17,6 +17,7 @@ from recommender.config import Config, InvalidSettings
 from seeds.report import Report, SourceError
 
 if TYPE_CHECKING:
+    from app.rating_tables import Reading
     from recommender.films import Films
     from recommender.interactions import Interactions
 
@@ -28,9 +29,25 @@ research = typer.Typer()
 Data = Annotated[
     Path | None,
     typer.Option(
-        help="A file of ratings (user_id, movie_id, rating[, timestamp]; csv, Parquet, ratings.dat, u.data), "
+        help="A file of ratings (user_id, movie_id, rating[, timestamp], or the names of other data sets; "
+        "csv, Parquet, JSON lines, ratings.dat, u.data; also gz, bz2, xz, zst), "
         "or the folder or zip it is in.",
         exists=True,
+    ),
+]
+Columns = Annotated[
+    str | None,
+    typer.Option(
+        "--columns",
+        help="Which columns the files have, where their names are not known: "
+        "user=..,movie=..,rating=..,time=..; names, or places from 1; "
+        "rating= or time= without a name says that there is none.",
+    ),
+]
+Dates = Annotated[
+    Literal["DMY", "MDY"] | None,
+    typer.Option(
+        "--dates", help="Day or month first in dates such as 01/02/2014, where no date of a file shows it."
     ),
 ]
 ModelOut = Annotated[Path | None, typer.Option("--out", help="With --data: the folder for the model.")]
@@ -90,6 +107,8 @@ def recommend(
     k: Annotated[int, typer.Option(min=1, help="Films in a list.")] = 100,
     diversity: Annotated[float, typer.Option(min=0, max=1, help="0 orders by score alone.")] = 0.0,
     candidates: Annotated[Path | None, typer.Option(help="Only these films: movie_id.", **FILE)] = None,
+    columns: Columns = None,
+    dates: Dates = None,
 ) -> None:
     """Write lists for users, by a model on disk.
 
@@ -101,13 +120,15 @@ def recommend(
         raise typer.BadParameter("give --histories, --users or both")
     with refusals(), terminal.progress("Recommending") as progress:
         rating_tables.check_output(out)
+        reading = reading_of(columns, dates)
         loaded = batches.load(model)
-        known = batches.read_histories(loaded, histories, users, progress)
+        known = batches.read_histories(loaded, histories, users, progress, reading)
         note(known.n_unknown, "ratings in the histories are of films that the model does not know")
         allowed = None
         if candidates is not None:
-            allowed, n_unknown = batches.allowed_films(loaded, candidates, progress)
+            allowed, n_unknown = batches.allowed_films(loaded, candidates, progress, reading)
             note(n_unknown, "candidates are films that the model does not know")
+        tell_notes(reading.notes)
         n_rows = batches.recommend(
             loaded, known, out, k=k, diversity=diversity, allowed=allowed, progress=progress
         )
@@ -123,16 +144,20 @@ def predict(
         Path | None,
         typer.Option(help="Ratings of the users: user_id, movie_id, rating[, timestamp].", exists=True),
     ] = None,
+    columns: Columns = None,
+    dates: Dates = None,
 ) -> None:
     """Write predictions for pairs: user_id, movie_id, stars, low, high, match_percent."""
     from app import batches, rating_tables  # noqa: PLC0415 - bring the recommender
 
     with refusals(), terminal.progress("Predicting") as progress:
         rating_tables.check_output(out)
+        reading = reading_of(columns, dates)
         loaded = batches.load(model)
-        known = batches.read_histories(loaded, histories, None, progress)
+        known = batches.read_histories(loaded, histories, None, progress, reading)
         note(known.n_unknown, "ratings in the histories are of films that the model does not know")
-        wanted = rating_tables.read_pairs(pairs, progress)
+        wanted = rating_tables.read_pairs(pairs, progress, reading=reading)
+        tell_notes(reading.notes)
         n_rows = batches.predict(loaded, wanted, known, out, progress)
     typer.echo(f"{out}: {n_rows} rows")
 
@@ -149,6 +174,8 @@ def tune(
         Path, typer.Option(help="The settings: .toml or .json, for `--settings`.", dir_okay=False)
     ],
     content: Content = None,
+    columns: Columns = None,
+    dates: Dates = None,
     protocol: ProtocolName = "temporal",
     trials: Annotated[int | None, typer.Option(min=1, help="Stop when so many are done.")] = None,
     minutes: Annotated[float | None, typer.Option(min=0, help="Stop after so long.")] = None,
@@ -165,7 +192,10 @@ def tune(
     with refusals(), terminal.progress("Tuning") as progress:
         try:
             result = tuning.tune(
-                [in_time(read_data(one, content or [], progress)) for one in data],
+                [
+                    in_time(read_data(one, content or [], progress, reading_of(columns, dates)))
+                    for one in data
+                ],
                 Protocol(protocol),
                 out,
                 storage=storage or out.with_suffix(".db"),
@@ -185,7 +215,12 @@ def tune(
 
 
 def train_on_files(
-    data: Path, out: Path | None, content: list[Path], settings: Path | None, sentences: Path | None
+    data: Path,
+    out: Path | None,
+    content: list[Path],
+    settings: Path | None,
+    sentences: Path | None,
+    reading: "Reading",
 ) -> dict[str, object]:
     """`marquee train --data`: the model's folder and what it was made of."""
     from app import offline  # noqa: PLC0415 - brings the recommender
@@ -196,7 +231,7 @@ def train_on_files(
         offline.check_model_folder(out)
         config = Config.read(settings) if settings else Config()
         sentence_model = offline.read_sentence_model(sentences)
-        data_set = offline.read_data(data, content, progress)
+        data_set = offline.read_data(data, content, progress, reading)
         tell(data_set.report)
         model = offline.train(data_set, out, config, progress, sentence_model)
     ratings = data_set.interactions
@@ -220,10 +255,25 @@ class JsonTo(TyperCommand):
         return super().parse_args(ctx, args)
 
 
-def read_data(data: Path, content: list[Path], progress: Progress) -> "tuple[Interactions, Films]":
+def reading_of(columns: str | None, dates: str | None) -> "Reading":
+    """What `--columns` and `--dates` say."""
+    from app.rating_tables import Reading  # noqa: PLC0415 - brings pyarrow
+    from seeds.column_roles import ColumnNames  # noqa: PLC0415
+    from seeds.rating_cells import DayOrder  # noqa: PLC0415
+
+    try:
+        names = ColumnNames() if columns is None else ColumnNames.parse(columns)
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--columns") from None
+    return Reading(columns=names, day_order=DayOrder(dates) if dates else None)
+
+
+def read_data(
+    data: Path, content: list[Path], progress: Progress, reading: "Reading"
+) -> "tuple[Interactions, Films]":
     from app import offline  # noqa: PLC0415 - brings the recommender
 
-    data_set = offline.read_data(data, content, progress)
+    data_set = offline.read_data(data, content, progress, reading)
     tell(data_set.report)
     return data_set.interactions, data_set.films
 
@@ -298,3 +348,10 @@ def tell(report: Report) -> None:
         terminal.console.print(
             f"{rows.count} rows not used: {reason} ({where})", markup=False, soft_wrap=True
         )
+    tell_notes(report.notes)
+
+
+def tell_notes(notes: list[str]) -> None:
+    """Each note once, on standard error."""
+    for text in dict.fromkeys(notes):
+        terminal.console.print(text, markup=False, soft_wrap=True)

@@ -61,10 +61,10 @@ def trials(protocol: Protocol, interactions: Interactions, rng: np.random.Genera
         case Protocol.STRONG:
             yield Trial("", _strong(interactions, rng))
         case Protocol.TEMPORAL:
+            _require_times(interactions, "the newest fifth of each user's ratings")
             yield Trial("", splits.temporal_per_user(interactions, rng=rng))
         case Protocol.GLOBAL:
-            if not interactions.timestamps.any():
-                raise ValueError("one cut in time needs ratings with timestamps")
+            _require_times(interactions, "one cut in time")
             yield Trial("", splits.global_temporal(interactions))
         case Protocol.RATING:
             yield Trial("", splits.random_ratings(interactions, rng=rng))
@@ -72,6 +72,13 @@ def trials(protocol: Protocol, interactions: Interactions, rng: np.random.Genera
             yield from _new_users(interactions, rng)
         case Protocol.NEW_ITEM:
             yield from _new_items(interactions, rng)
+
+
+def _require_times(interactions: Interactions, what: str) -> None:
+    if not interactions.timestamps.any():
+        raise ValueError(
+            f"{what} needs ratings with times; without them choose the protocol strong or rating"
+        )
 
 
 def validation(protocol: Protocol, train: Interactions, rng: np.random.Generator) -> Split:

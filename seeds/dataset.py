@@ -13,7 +13,8 @@ from app.db import psycopg_url
 from seeds.bulk import Connection, store_ratings
 from seeds.film_store import store_films
 from seeds.films import Film
-from seeds.rating_files import RatingRows, latest
+from seeds.rating_files import latest
+from seeds.rating_rows import RatingRows
 from seeds.report import Count, Progress, Report, SourceError
 
 # Any number, as long as it is always this one: data sets are loaded one after the other.

@@ -13,7 +13,8 @@ NOT_UTF8 = "not UTF-8"
 NUL = "a NUL character"
 FIELD_COUNT = "not the number of fields that the file has"
 
-csv.field_size_limit(1 << 30)  # the cast of one film can pass the default of 128 KiB
+PACKED = ("", ".gz", ".bz2", ".xz", ".zst", ".zip")  # what may stand behind a name
+csv.field_size_limit(16 << 20)  # the cast of one film can pass the default of 128 KiB
 
 
 def open_source(path: str | Path) -> Traversable:
@@ -32,13 +33,19 @@ def open_source(path: str | Path) -> Traversable:
 
 
 def find(source: Traversable, *names: str) -> Traversable | None:
-    """The first of `names` that is in the source or in a folder directly under it."""
+    """The first of `names`, packed or not, that is in the source or in a folder directly under it."""
     folders = [source, *sorted((e for e in source.iterdir() if e.is_dir()), key=lambda e: e.name)]
     for name in names:
         for folder in folders:
-            if (file := folder.joinpath(name)).is_file():
+            if (file := inside(folder, name)) is not None:
                 return file
     return None
+
+
+def inside(folder: Traversable, *names: str) -> Traversable | None:
+    """The first of `names`, packed or not, that is in the folder itself."""
+    files = (folder.joinpath(name + ending) for name in names for ending in PACKED)
+    return next((file for file in files if file.is_file()), None)
 
 
 def csv_rows(

@@ -16,7 +16,8 @@ from seeds.dataset import Dataset, store_dataset
 from seeds.download import MOVIELENS, download_movielens
 from seeds.files import csv_rows, find, open_source, separated_rows
 from seeds.films import GENRE_NAMES, Film, titles_from
-from seeds.rating_files import RatingFormat, read_ratings
+from seeds.rating_files import read_ratings
+from seeds.rating_rows import RatingFormat
 from seeds.report import Progress, Report, SourceError, quiet
 
 NO_GENRES = {"(no genres listed)", "unknown", ""}
@@ -64,13 +65,13 @@ def read_movielens(source: Traversable, report: Report, progress: Progress) -> D
         films = dict(csv_films(movies, report))
         if links := find(source, "links.csv"):
             films = linked(films, links, report)
-        ratings, layout = find(source, "ratings.csv"), RatingFormat()
+        ratings, layout = find(source, "ratings.csv"), RatingFormat(header=True)
     elif movies := find(source, "movies.dat"):
         films = dict(dat_films(movies, report))
-        ratings, layout = find(source, "ratings.dat"), RatingFormat(separator=b"::", header=False)
+        ratings, layout = find(source, "ratings.dat"), RatingFormat(separator="::", header=False)
     elif movies := find(source, "u.item"):
         films = dict(item_films(movies, find(source, "u.genre"), report))
-        ratings, layout = find(source, "u.data"), RatingFormat(separator=b"\t", header=False)
+        ratings, layout = find(source, "u.data"), RatingFormat(separator="\t", header=False)
     else:
         raise SourceError(f"{source} has no movies.csv, movies.dat or u.item: it is no MovieLens data set")
     if ratings is None:

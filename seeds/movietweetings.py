@@ -13,10 +13,11 @@ from seeds.dataset import Dataset, store_dataset
 from seeds.files import find, open_source, separated_rows
 from seeds.films import Film, titles_from
 from seeds.movielens import FilmRows, genres_of, imdb_title_id
-from seeds.rating_files import RatingFormat, read_ratings
+from seeds.rating_files import read_ratings
+from seeds.rating_rows import RatingFormat
 from seeds.report import Progress, Report, SourceError, quiet
 
-FORMAT = RatingFormat(separator=b"::", header=False, half_stars_per_unit=1)
+FORMAT = RatingFormat(separator="::", header=False, half_stars_per_unit=1)
 
 
 def load_movietweetings(

@@ -1,211 +1,344 @@
-"""Files of ratings, up to tens of millions of rows, read in blocks into numpy arrays.
+"""Read files of ratings, up to tens of millions of rows, in blocks into numpy arrays.
 
-A block is parsed by pyarrow. Only a block with a row that cannot be used is gone through again row by row, so
-that each such row is reported with its line, at no cost where all is well.
+A block of a plain file is parsed by pyarrow with its types. Other notations are read as text, each different
+text once. Only a block whose rows are not all whole is read line by line: each row that cannot be used is
+reported with its line, at no cost where all is well.
 """
 
+import io
+import re
 import zipfile
-from collections.abc import Iterator
-from csv import reader
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from importlib.resources.abc import Traversable
-from io import BytesIO
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
-from pyarrow import csv
+from pyarrow import csv as arrow_csv
 
-from seeds.report import Progress, Report, SourceError
+from seeds import rating_columns, rating_layouts
+from seeds.column_roles import MOVIE, RATING, ROLES, TIME, USER
+from seeds.rating_cells import TEXT_IDS, DayOrder, Times, day_order_of, year_last
+from seeds.rating_layouts import SAMPLE_BYTES, SPACES, ByMovie, Layout
+from seeds.rating_rows import RatingFormat, RatingRows, ReadRows, joined, rows_of
+from seeds.report import Progress, Report, SourceError, shown
+from seeds.text_streams import open_text
 
 BLOCK_BYTES = 16 << 20
-BOM = b"\xef\xbb\xbf"
-FIELDS = ("userId", "movieId", "rating", "timestamp")
-# What the columns are called elsewhere, in small letters without underscores.
-OTHER_NAMES = {
-    "user": "userid",
-    "itemid": "movieid",
-    "item": "movieid",
-    "movie": "movieid",
-    "stars": "rating",
-}
-LAST_SECOND = 4_102_444_800  # 2100-01-01: what lies beyond is not in seconds
-_INT64_MAX = (1 << 63) - 1
-_EXACT_IN_FLOATS = 1 << 53
+MAX_LINE_BYTES = 1 << 20
+MAX_ROW_LINES = 2_000  # of a row with line breaks inside quotes
+MAX_UNCLOSED = 20  # quotes in a block; then they are no quotes, but inches and the like
 
-NOT_A_RATING = "not user, film, rating and time in numbers"
-OFF_SCALE = "not a rating of the scale"
-NOT_A_TIME = "not a time between 1970 and 2100 in seconds"
+FIELD_COUNT = "not the number of fields that the file has"
+NOT_UTF8 = "not UTF-8"
+OFF_SCALE = "not a rating of the scale: 0.5 to 5 in halves, or 0 to 10 in whole numbers"
 RATED_TWICE = "the member rated the film again later"
 REPEATED = "the same row again"
 
 
-@dataclass(frozen=True, slots=True)
-class RatingFormat:
-    """How a file of ratings is laid out."""
-
-    separator: bytes = b","
-    header: bool = True
-    half_stars_per_unit: int = 2  # 2 for stars, 1 for a scale of ten
-    columns: tuple[str, ...] = FIELDS  # what is read; the rest is 0
-    optional: frozenset[str] = frozenset()  # of `columns`: 0 where the file does not have them
-    zero_is_lowest: bool = False  # a rating of 0 is half a star, instead of off the scale
-
-
-@dataclass(frozen=True, slots=True)
-class RatingRows:
-    """n usable ratings, ordered by member and film, no pair of them twice; ids are the file's."""
-
-    user_ids: NDArray[np.int64]
-    item_ids: NDArray[np.int64]
-    half_stars: NDArray[np.int16]
-    timestamps: NDArray[np.int64]  # seconds
-    lines: NDArray[np.uint32]  # 1-based line of the file
-
-    def __len__(self) -> int:
-        return len(self.user_ids)
-
-    def take(self, chosen: NDArray[np.bool_] | NDArray[np.int64]) -> "RatingRows":
-        return RatingRows(*(column[chosen] for column in self.columns()))
-
-    def text(self, i: int | np.integer[Any]) -> str:
-        stars = self.half_stars[i] / 2
-        return f"user {self.user_ids[i]}, film {self.item_ids[i]}, {stars:g} stars, time {self.timestamps[i]}"
-
-    def columns(self) -> tuple[NDArray[Any], ...]:
-        return self.user_ids, self.item_ids, self.half_stars, self.timestamps, self.lines
-
-
-_NONE = np.empty(0, dtype=np.int64)
-_EMPTY = RatingRows(_NONE, _NONE, _NONE.astype(np.int16), _NONE, _NONE.astype(np.uint32))
-
-
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Table:
     """A file of ratings that is being read."""
 
     file: Traversable
-    layout: RatingFormat
+    format: RatingFormat
+    layout: Layout
     report: Report
-    order: dict[str, int]  # where each of FIELDS stands that the file has
-    width: int  # fields in a row
+    times: Times
+    typed: bool = True  # whether blocks so far could be parsed with types
 
 
 def read_ratings(file: Traversable, layout: RatingFormat, report: Report, progress: Progress) -> RatingRows:
     """All ratings of the file that can be used; of a film rated twice by one member the latest counts.
 
     Raises:
-        SourceError: the header lacks a column.
+        SourceError: a column is missing or not understood.
     """
-    return latest(read_rows(file, layout, report, progress), file, report)
+    rows = rating_columns.in_seconds(read_rows(file, layout, report, progress), layout, file, report)
+    half_stars, off = on_scale(rows.ratings, layout)
+    for i in np.flatnonzero(off):
+        text = f"{rows.ratings[i]:g} by user {rows.user_ids[i]}, film {rows.item_ids[i]}"
+        report.skip(OFF_SCALE, str(file), int(rows.lines[i]), text)
+    usable = as_stars(rows, half_stars)
+    return latest(usable.take(~off) if off.any() else usable, file, report)
 
 
-def read_rows(file: Traversable, layout: RatingFormat, report: Report, progress: Progress) -> RatingRows:
-    """All rows that can be used, in the order of the file, pairs that stand there twice too."""
-    parts = [_EMPTY]
-    with file.open("rb") as raw:
+def as_stars(rows: ReadRows, half_stars: NDArray[np.int16]) -> RatingRows:
+    return RatingRows(rows.user_ids, rows.item_ids, half_stars, rows.times.astype(np.int64), rows.lines)
+
+
+def read_rows(file: Traversable, layout: RatingFormat, report: Report, progress: Progress) -> ReadRows:
+    """All rows whose cells can be read, in the order of the file, pairs that stand there twice too."""
+    parts = []
+    with open_rows(file, layout, report.notes.append) as (stream, found, notes):
+        report.notes.extend(notes)
         size, done = _size(file), 0
-        order, width = _columns(raw, file, layout)
-        table = _Table(file, layout, report, order, width)
-        for line, block in _blocks(raw, 2 if layout.header else 1):
-            parts.append(_parse_whole(block, line, table) or _parse_by_row(block, line, table))
+        times = Times(layout.day_order, lambda: _day_order(file, layout, found))
+        table = _Table(file, layout, found, report, times)
+        for line, block in _blocks(stream, found.skip + 1, file):
+            parts.append(_parse(block, line, table))
             done += len(block)
             progress(f"reading {file.name}", min(1.0, done / size))
-    return RatingRows(*(np.concatenate(c) for c in zip(*(part.columns() for part in parts), strict=True)))
+    return joined(parts, found)
+
+
+@contextmanager
+def open_rows(
+    file: Traversable, layout: RatingFormat, note: Callable[[str], None] | None = None
+) -> Iterator[tuple[io.BufferedReader, Layout, list[str]]]:
+    """The file at its first row, its layout, and notes on it."""
+    with open_text(file, note) as stream:
+        found, notes = rating_layouts.recognize(
+            file,
+            stream.peek(SAMPLE_BYTES)[:SAMPLE_BYTES],
+            separator=layout.separator,
+            header=layout.header,
+            wanted=layout.columns,
+            optional=layout.optional,
+            given=layout.given,
+        )
+        for _ in range(found.skip):
+            stream.readline(MAX_LINE_BYTES)
+        yield io.BufferedReader(ByMovie(stream), 1 << 20) if found.by_movie else stream, found, notes
 
 
 def _size(file: Traversable) -> int:
     if isinstance(file, zipfile.Path):
-        return file.root.getinfo(file.at).file_size
-    return file.stat().st_size if isinstance(file, Path) else 1
+        return max(1, file.root.getinfo(file.at).file_size)
+    return max(1, file.stat().st_size) if isinstance(file, Path) else 1
 
 
-def _columns(raw: IO[bytes], file: Traversable, layout: RatingFormat) -> tuple[dict[str, int], int]:
-    """Where each of FIELDS stands, and the number of columns; the header, if there is one, is read past."""
-    line = raw.readline().removeprefix(BOM).decode("utf-8", "replace").rstrip("\r\n")
-    names = [name.strip().strip('"') for name in line.split(layout.separator.decode())]
-    if not layout.header:
-        raw.seek(0)
-        least = sum(name not in layout.optional for name in layout.columns)
-        width = max(len(names), least) if layout.optional else len(layout.columns)
-        return dict(zip(layout.columns, range(width), strict=False)), width
-    known = [column_name(name) for name in names]
-    order = {name: known.index(name.lower()) for name in layout.columns if name.lower() in known}
-    if missing := [name for name in layout.columns if name not in order and name not in layout.optional]:
-        raise SourceError(f"{file}: no column {', '.join(missing)}; there are {', '.join(names)}")
-    return order, len(names)
-
-
-def column_name(text: str) -> str:
-    """In small letters, the one of FIELDS that a name stands for; else the name itself."""
-    plain = text.strip().lower().replace("_", "")
-    return OTHER_NAMES.get(plain, plain)
-
-
-def _blocks(raw: IO[bytes], line: int) -> Iterator[tuple[int, bytes]]:
-    """(line of its first row, bytes) of each block of whole lines."""
-    bom = BOM
-    while block := raw.read(BLOCK_BYTES):
-        block = (block + raw.readline()).removeprefix(bom)
-        bom = b""
+def _blocks(stream: io.BufferedReader, line: int, file: Traversable) -> Iterator[tuple[int, bytes]]:
+    """(line of its first row, bytes) of each block of whole rows."""
+    while block := stream.read(BLOCK_BYTES):
+        rest = _line(stream, file, line) if not block.endswith(b"\n") else b""
+        block += rest
+        more: list[bytes] = []
+        is_open = block.count(b'"') % 2 == 1
+        while is_open and len(more) < MAX_ROW_LINES and (rest := _line(stream, file, line)):
+            more.append(rest)
+            is_open = rest.count(b'"') % 2 == 0
+        block += b"".join(more)
         yield line, block
         line += block.count(b"\n")
 
 
-def _parse_whole(block: bytes, line: int, table: _Table) -> RatingRows | None:
-    """The block at once; None when anything in it is not as it should be."""
-    separator = table.layout.separator
-    if len(separator) > 1:  # pyarrow splits at one character only
-        block, separator = block.replace(separator, b"\t"), b"\t"
-    tried = (_columns_parsed(block, separator.decode(), types, table) for types in _TYPES)
-    if (columns := next(filter(None, tried), None)) is None:
+def _line(stream: io.BufferedReader, file: Traversable, after: int) -> bytes:
+    text = stream.readline(MAX_LINE_BYTES)
+    if len(text) == MAX_LINE_BYTES:
+        raise SourceError(f"{file}, after line {after}: a line is longer than {MAX_LINE_BYTES} bytes")
+    return text
+
+
+def _parse(block: bytes, line: int, table: _Table) -> ReadRows:
+    layout = table.layout
+    plain, separator = block, layout.separator
+    if separator == SPACES:
+        plain, separator = re.sub(rb"(?m)^[ \t]+|[ \t\r]+$", b"", block), "\t"
+        plain = re.sub(rb"[ \t]+", b"\t", plain)
+    elif len(separator) > 1:  # pyarrow splits at one character only
+        plain, separator = block.replace(separator.encode(), b"\t"), "\t"
+    if block.count(b'"') % 2 == 0:
+        if table.typed and (rows := _typed(plain, separator, line, table)) is not None:
+            return rows
+        table.typed = False
+        if (columns := _as_text(plain, separator, table)) is not None:
+            lines = _row_lines(plain, line)
+            if len(lines) == len(next(iter(columns.values()))):
+                texts = plain.split(b"\n")
+                return _read(
+                    columns, lines, lambda i: texts[int(lines[i]) - line].decode("utf-8", "replace"), table
+                )
+    return _by_line(block, line, table)
+
+
+def _row_lines(block: bytes, line: int) -> NDArray[np.uint32]:
+    """The line of each row, where each row is one line and empty lines are none."""
+    if not block:
+        return np.empty(0, np.uint32)
+    n = block.count(b"\n") + (not block.endswith(b"\n"))
+    if b"\n\n" not in block and b"\n\r\n" not in block and not block.startswith((b"\n", b"\r\n")):
+        return np.arange(line, line + n, dtype=np.uint32)
+    filled = [bool(text.strip(b"\r")) for text in block.split(b"\n")[:n]]
+    return (np.flatnonzero(filled) + line).astype(np.uint32)
+
+
+_TYPES = {USER: pa.int64(), MOVIE: pa.int64(), RATING: pa.float64(), TIME: pa.float64()}
+
+
+def _typed(block: bytes, separator: str, line: int, table: _Table) -> ReadRows | None:
+    """The block at once; None when anything in it is not plainly a number, or a date of ISO 8601."""
+    if table.format.ids is not None and _has_leading_zeros(block, separator):
         return None
-    absent = np.zeros(len(next(iter(columns.values()))), np.int64)
-    users, items, ratings, times = (columns.get(name, absent) for name in FIELDS)
-    half_stars, off = on_scale(ratings, table.layout) if "rating" in columns else (absent, absent)
-    if off.any() or off_time(times, table.layout).any():
-        return None
-    lines = np.arange(line, line + len(users), dtype=np.uint32)
-    return RatingRows(users, items, half_stars.astype(np.int16), times.astype(np.int64), lines)
+    for time in (pa.float64(), pa.timestamp("s")):
+        types = {role: time if role == TIME else _TYPES[role] for role in table.layout.order}
+        columns = _parsed(block, separator, types, table, null_values=[""])
+        if columns is not None:
+            return _plain(columns, _row_lines(block, line), table, dated=time != pa.float64())
+        if TIME not in table.layout.order:
+            break
+    return None
 
 
-# As they should be; ids that went through a table with gaps, as `7.0`; times as dates.
-_AS_NUMBERS = {"userId": pa.int64(), "movieId": pa.int64(), "rating": pa.float64(), "timestamp": pa.float64()}
-_AS_FLOATS = {**_AS_NUMBERS, "userId": pa.float64(), "movieId": pa.float64()}
-_TYPES = (_AS_NUMBERS, _AS_FLOATS, {**_AS_FLOATS, "timestamp": pa.timestamp("s")})
+def _plain(
+    columns: dict[str, pa.ChunkedArray], lines: NDArray[np.uint32], table: _Table, *, dated: bool
+) -> ReadRows | None:
+    values: dict[str, NDArray[Any]] = {}
+    for role, column in columns.items():
+        told = column.cast(pa.int64()) if dated and role == TIME else column
+        if role == TIME and role in table.format.optional:
+            told = told.fill_null(0)
+        if told.null_count or len(told) != len(lines):
+            return None
+        values[role] = told.to_numpy()
+        if role in (USER, MOVIE) and (np.abs(values[role]) >= TEXT_IDS).any():
+            return None
+        if role in (RATING, TIME) and not np.isfinite(values[role]).all():
+            return None
+    return rows_of(
+        values,
+        np.full(len(lines), dated) if TIME in values else np.zeros(len(lines), bool),
+        lines,
+        table.layout,
+    )
 
 
-def _columns_parsed(
-    block: bytes, separator: str, types: dict[str, pa.DataType], table: _Table
-) -> dict[str, NDArray[Any]] | None:
-    """By the names of FIELDS; None when a value is missing or not of its type."""
-    chosen = {str(at): types[name] for name, at in table.order.items()}
+def _has_leading_zeros(block: bytes, separator: str) -> bool:
+    """Whether a field could be an id such as 007, which is not the number 7."""
+    data = np.frombuffer(b"\n" + block, np.uint8)
+    zeros = (data[1:-1] == ord("0")) & (data[2:] >= ord("0")) & (data[2:] <= ord("9"))
+    at = np.flatnonzero(zeros)
+    return bool(np.isin(data[at], np.frombuffer(f'\n"{separator} '.encode(), np.uint8)).any())
+
+
+def _parsed(
+    block: bytes,
+    separator: str,
+    types: dict[str, pa.DataType],
+    table: _Table,
+    *,
+    null_values: Sequence[str] = (),
+) -> dict[str, pa.ChunkedArray] | None:
+    """The columns by role; None when the block has another shape or a value is not of its type."""
+    order = table.layout.order
     try:
-        parsed = csv.read_csv(
-            BytesIO(block),
-            read_options=csv.ReadOptions(column_names=list(map(str, range(table.width))), use_threads=False),
-            parse_options=csv.ParseOptions(delimiter=separator, ignore_empty_lines=False),
-            convert_options=csv.ConvertOptions(column_types=chosen, include_columns=list(chosen)),
-        )
+        parsed = arrow_csv.read_csv(
+            io.BytesIO(block),
+            read_options=arrow_csv.ReadOptions(
+                column_names=list(map(str, range(table.layout.width))), use_threads=False,
+                block_size=max(1 << 20, len(block)),
+            ),
+            parse_options=arrow_csv.ParseOptions(delimiter=separator, newlines_in_values=False),
+            convert_options=arrow_csv.ConvertOptions(
+                column_types={str(at): types[role] for role, at in order.items()},
+                include_columns=[str(at) for at in order.values()],
+                null_values=list(null_values),
+            ),
+        )  # fmt: skip
     except pa.ArrowInvalid:
         return None
-    columns: dict[str, NDArray[Any]] = {}
-    for name, column in zip(table.order, parsed.columns, strict=True):
-        told = column.cast(pa.int64()) if pa.types.is_timestamp(column.type) else column
-        if name == "timestamp" and name in table.layout.optional:
-            told = told.fill_null(0)
-        values = told.to_numpy()
-        if told.null_count or (name in ("userId", "movieId") and not _are_whole(values)):
-            return None
-        columns[name] = values.astype(np.int64) if name in ("userId", "movieId") else values
-    return columns
+    return dict(zip(order, parsed.columns, strict=True))
 
 
-def _are_whole(ids: NDArray[Any]) -> bool:
-    return ids.dtype.kind == "i" or bool(((np.abs(ids) < _EXACT_IN_FLOATS) & (ids == np.rint(ids))).all())
+def _as_text(block: bytes, separator: str, table: _Table) -> dict[str, pa.ChunkedArray] | None:
+    return _parsed(block, separator, dict.fromkeys(ROLES, pa.string()), table)
+
+
+def _by_line(block: bytes, line: int, table: _Table) -> ReadRows:
+    """Row by row, with line breaks inside quotes; rows of another shape are reported."""
+    values: list[list[str]] = []
+    texts: list[str] = []
+    lines: list[int] = []
+    misshapen: list[tuple[int, str, str]] = []
+    for number, text in _rows(block, line, table.layout.separator):
+        row = rating_layouts.fields(text, table.layout.separator)
+        if len(row) != table.layout.width:
+            misshapen.append((number, FIELD_COUNT, text))
+        elif "\ufffd" in text and any("\ufffd" in row[at] for at in table.layout.order.values()):
+            misshapen.append((number, NOT_UTF8, text))
+        else:
+            values.append([row[at] for at in table.layout.order.values()])
+            texts.append(text)
+            lines.append(number)
+    columns = zip(*values, strict=True) if values else [[] for _ in table.layout.order]
+    arrays = [pa.chunked_array([pa.array(list(column), pa.string())]) for column in columns]
+    found = dict(zip(table.layout.order, arrays, strict=True))
+    return _read(found, np.array(lines, np.uint32), lambda i: texts[i], table, misshapen)
+
+
+def _rows(block: bytes, line: int, separator: str) -> Iterator[tuple[int, str]]:
+    """(line, text) of each row that is not empty; a row goes on over line breaks inside quotes."""
+    lines = block.split(b"\n")
+    at = unclosed = 0
+    while at < len(lines):
+        first, end = at, at + 1
+        if b'"' in lines[at] and len(separator) == 1 and unclosed < MAX_UNCLOSED:
+            end = _end_of_row(lines, at, separator.encode())
+            unclosed += end == 0
+        at = end or at + 1
+        if text := b"\n".join(lines[first:at]).strip(b"\r"):
+            yield line + first, text.decode("utf-8", "replace")
+
+
+def _end_of_row(lines: Sequence[bytes], first: int, separator: bytes) -> int:
+    """Behind the last line of the row that begins at `first`; 0 for one whose quotes are not closed."""
+    marks = re.compile(b'[" ]|' + re.escape(separator) + b'|[^" ' + re.escape(separator) + b"]+")
+    is_inside = False
+    for at in range(first, min(len(lines), first + MAX_ROW_LINES)):
+        is_start = True
+        for mark in marks.findall(lines[at]):
+            if mark == b'"' and (is_inside or is_start):
+                is_inside = not is_inside
+                is_start = True  # a quote within quotes is written twice
+            else:
+                is_start = mark == separator or (is_start and mark == b" ")
+        if not is_inside:
+            return at + 1
+    return 0
+
+
+def _read(
+    columns: dict[str, pa.ChunkedArray],
+    lines: NDArray[np.uint32],
+    text: Callable[[int], str],
+    table: _Table,
+    misshapen: Sequence[tuple[int, str, str]] = (),
+) -> ReadRows:
+    return rating_columns.read(
+        columns,
+        lines,
+        text,
+        layout=table.layout,
+        format_=table.format,
+        times=table.times,
+        file=table.file,
+        report=table.report,
+        misshapen=misshapen,
+    )
+
+
+def _day_order(file: Traversable, layout: RatingFormat, found: Layout) -> DayOrder:
+    """Day or month first, as the first date in the file shows that has a number above 12.
+
+    Raises:
+        SourceError: no date shows it.
+    """
+    at, all_points = found.order[TIME], True
+    with open_rows(file, layout) as (stream, _, _):
+        for line, block in _blocks(stream, found.skip + 1, file):
+            for _, text in _rows(block, line, found.separator):
+                row = rating_layouts.fields(text, found.separator)
+                if len(row) > at and (match := year_last(row[at])):
+                    if order := day_order_of(match):
+                        return order
+                    all_points = all_points and match["mark"] == "."
+    if all_points:  # nobody writes the month first with points
+        return DayOrder.DMY
+    raise SourceError(rating_columns.AMBIGUOUS_DAYS.format(file, shown(found.name(TIME), 60)))
 
 
 def on_scale(ratings: NDArray[Any], layout: RatingFormat) -> tuple[NDArray[np.int16], NDArray[np.bool_]]:
@@ -215,75 +348,6 @@ def on_scale(ratings: NDArray[Any], layout: RatingFormat) -> tuple[NDArray[np.in
         half_stars = np.where(half_stars == 0, 1, half_stars)
     bad = ~np.isin(half_stars, np.arange(1, 11))
     return np.where(bad, 0, half_stars).astype(np.int16), bad
-
-
-def off_time(times: NDArray[Any], layout: RatingFormat) -> NDArray[np.bool_]:
-    """bool (n,): no time in seconds. Where times are optional, 0 is one that is not known."""
-    unknown = (times == 0) & ("timestamp" in layout.optional)
-    return np.asarray(~unknown & ~((times > 0) & (times < LAST_SECOND)))
-
-
-def _parse_by_row(block: bytes, line: int, table: _Table) -> RatingRows:
-    rows: list[tuple[int, int, int, int, int]] = []
-    for number, raw in enumerate(block.split(b"\n"), line):
-        if not (text := raw.rstrip(b"\r").decode("utf-8", "replace")).strip():
-            continue
-        row = _parse_row(text, table)
-        if isinstance(row, str):
-            table.report.skip(row, str(table.file), number, text)
-        else:
-            rows.append((*row, number))
-    columns = np.array(rows, dtype=np.int64).reshape(-1, 5).T
-    return RatingRows(
-        columns[0], columns[1], columns[2].astype(np.int16), columns[3], columns[4].astype(np.uint32)
-    )
-
-
-def _parse_row(text: str, table: _Table) -> tuple[int, int, int, int] | str:
-    """User, film, half-stars and time; or what is wrong with the row."""
-    values = _values(text, table.layout.separator.decode())
-    if len(values) != table.width:
-        return NOT_A_RATING
-    texts = {name: values[at] for name, at in table.order.items()}
-    try:
-        user, item = (_whole(texts.get(name, "0")) for name in ("userId", "movieId"))
-        rating, time = float(texts.get("rating", "nan")), _seconds(texts.get("timestamp") or "0")
-    except ValueError:
-        return NOT_A_RATING
-    if max(abs(user), abs(item)) > _INT64_MAX:
-        return NOT_A_RATING
-    (half_stars,), (off,) = on_scale(np.array([rating]), table.layout)
-    if off and "rating" in texts:
-        return OFF_SCALE
-    if off_time(np.array([time]), table.layout).any():
-        return NOT_A_TIME
-    return user, item, int(half_stars), int(time)
-
-
-def _values(text: str, separator: str) -> list[str]:
-    if '"' in text and len(separator) == 1:
-        return [value.strip() for value in next(reader([text], delimiter=separator, skipinitialspace=True))]
-    return [value.strip().strip('"') for value in text.split(separator)]
-
-
-def _whole(text: str) -> int:
-    """Also of `7.0`. Raises ValueError."""
-    try:
-        return int(text)
-    except ValueError:
-        number = float(text)
-        if not number.is_integer() or abs(number) >= _EXACT_IN_FLOATS:
-            raise
-        return int(number)
-
-
-def _seconds(text: str) -> float:
-    """Also of a date and time, which are UTC unless they say otherwise. Raises ValueError."""
-    try:
-        return float(text)
-    except ValueError:
-        time = datetime.fromisoformat(text)
-        return (time if time.tzinfo else time.replace(tzinfo=UTC)).timestamp()
 
 
 def latest(rows: RatingRows, file: Traversable, report: Report) -> RatingRows:

@@ -7,7 +7,16 @@ from typing import Any
 SAMPLES = 5  # rows shown for each reason
 SAMPLE_WIDTH = 160  # characters of a row shown
 
+SHOWN_CHARACTERS = 200
+
 Progress = Callable[[str, float], None]  # what is being done, and the fraction of it that is done
+
+
+def shown(text: str, width: int = SHOWN_CHARACTERS) -> str:
+    """Text of a file as a terminal may show it: one line, cut, without control characters."""
+    cut = text[: width + 1]
+    plain = "".join(char if char.isprintable() else " " if char in "\t\r\n" else "\ufffd" for char in cut)
+    return plain if len(plain) <= width else plain[: width - 1] + "\u2026"
 
 
 class SourceError(Exception):
@@ -56,7 +65,7 @@ class Report:
 
     def skip(self, reason: str, file: str, line: int, text: str) -> None:
         if self.strict:
-            raise UnusableRowError(f"{file}, line {line}: {reason}: {text[:SAMPLE_WIDTH]}")
+            raise UnusableRowError(f"{shown(file)}, line {line}: {reason}: {shown(text, SAMPLE_WIDTH)}")
         _count(self.skipped, reason, file, line, text)
 
     def put_aside(self, reason: str, file: str, line: int, text: str) -> None:
@@ -100,4 +109,4 @@ def _count(reasons: dict[str, Skipped], reason: str, file: str, line: int, text:
     entry = reasons.setdefault(reason, Skipped())
     entry.count += 1
     if len(entry.samples) < SAMPLES:
-        entry.samples.append(Sample(file, line, text[:SAMPLE_WIDTH]))
+        entry.samples.append(Sample(file, line, shown(text, SAMPLE_WIDTH)))

@@ -87,9 +87,11 @@ def test_json_without_a_name_goes_to_the_output(data: Path) -> None:
 
 def test_what_cannot_be_measured_is_said_in_a_line(data: Path, tmp_path: Path) -> None:
     (tmp_path / "r.csv").write_text("user_id,movie_id,rating\n1,1,4\n1,2,3\n2,2,4\n2,3,2.5\n")
-    result = CliRunner().invoke(app, ["evaluate", "--data", str(tmp_path / "r.csv"), "--protocol", "global"])
-    assert result.exit_code == 1
-    assert "timestamps" in result.output
+    for protocol in ("global", "temporal"):
+        arguments = ["evaluate", "--data", str(tmp_path / "r.csv"), "--protocol", protocol]
+        result = CliRunner().invoke(app, arguments)
+        assert result.exit_code == 1
+        assert "needs ratings with times" in result.output
     result = evaluate(data, "--protocol", "rating", "--plot", tmp_path / "plot.xyz")
     assert result.exit_code == 1
     assert "plot.xyz must end in " in result.output
@@ -109,7 +111,10 @@ def test_too_few_ratings_for_a_protocol_are_said_to_be(
     data: Path, tmp_path: Path, rows: str, protocol: str, message: str
 ) -> None:
     ratings = tmp_path / "r.csv"
-    ratings.write_text("user_id,movie_id,rating\n" + rows.replace(" ", "\n"))
+    lines = ",964982703\n".join(
+        ["user_id,movie_id,rating,timestamp\n" + rows.split(maxsplit=1)[0], *rows.split()[1:], ""]
+    )
+    ratings.write_text(lines)
     arguments = ["--data", ratings, "--settings", data / "settings.json", "--protocol", protocol]
     result = CliRunner().invoke(app, ["evaluate", *map(str, arguments)])
     assert (result.exit_code, "Traceback" in result.output) == (1, False)

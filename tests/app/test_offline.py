@@ -166,13 +166,50 @@ def test_predictions_follow_the_pairs_and_know_what_they_can(
     assert list(told[0]) == ["user_id", "movie_id", "stars", "low", "high", "match_percent"]
 
 
+def test_ids_that_are_texts_come_back_as_they_were(tmp_path: Path) -> None:
+    rng = np.random.default_rng(3)
+    ratings = [
+        f"user-{user},tt{film:07d},{rng.integers(1, 11) / 2},{964982703 + film}"
+        for user in range(30)
+        for film in rng.permutation(25)[:14]
+    ]
+    (tmp_path / "r.csv").write_text("\n".join(["userId,movieId,rating,timestamp", *ratings]))
+    (tmp_path / "settings.toml").write_text("factors = 4\niterations = 2\n")
+    model, out = tmp_path / "model", tmp_path / "out.csv"
+    succeed("train", "--data", tmp_path / "r.csv", "--out", model, "--settings", tmp_path / "settings.toml")
+    (tmp_path / "h.csv").write_text("who,tconst,score\nann,tt0000001,5\n17,tt0000002,1\n")
+    (tmp_path / "candidates.csv").write_text("movie_id\ntt0000003\ntt0000004\ntt9999999\n")
+    result = succeed(
+        "recommend", "--model", model, "--histories", tmp_path / "h.csv", "--columns", "user=who",
+        "--out", out, "--candidates", tmp_path / "candidates.csv",
+    )  # fmt: skip
+    assert "1 candidates are films that the model does not know" in result.output
+    assert {(row["user_id"], row["movie_id"]) for row in rows(out)} == {
+        (user, film) for user in ("ann", "17") for film in ("tt0000003", "tt0000004")
+    }
+    (tmp_path / "p.csv").write_text("user_id,movie_id\nbea,tt0000005\nbea,unknown\n")
+    succeed("predict", "--model", model, "--pairs", tmp_path / "p.csv", "--out", out)
+    assert [(row["user_id"], row["movie_id"]) for row in rows(out)] == [
+        ("bea", "tt0000005"),
+        ("bea", "unknown"),
+    ]
+    result = marquee(
+        "predict", "--model", model, "--pairs", tmp_path / "p.csv", "--out", out, "--columns", "x=1"
+    )
+    assert result.exit_code == 2
+    assert "--columns" in result.output
+
+
 def test_a_rating_that_cannot_be_used_is_refused_with_its_place(model: Path, tmp_path: Path) -> None:
     bad = tmp_path / "bad.csv"
     bad.write_text("user_id,movie_id,rating\n1,2,4.0\n1,3,9.0\n")
     out = tmp_path / "lists.csv"
     result = marquee("recommend", "--model", model, "--histories", bad, "--out", out)
     assert result.exit_code == 1
-    assert f"{bad}, line 3: not a rating of the scale: 1,3,9.0" in result.output
+    assert (
+        f"{bad}, line 3: not a rating of the scale: 0.5 to 5 in halves, or 0 to 10 in whole numbers: 9 in"
+        in result.output
+    )
     assert not out.exists()
 
 

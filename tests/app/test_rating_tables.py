@@ -9,15 +9,18 @@ import pytest
 from pyarrow import csv, parquet
 
 from app import rating_tables
-from app.rating_tables import Scale
-from seeds.rating_files import RatingRows
+from app.rating_tables import Reading, Scale
+from seeds.column_roles import MOVIE, USER
+from seeds.rating_files import OFF_SCALE
+from seeds.rating_rows import RatingRows
 from seeds.report import SourceError, quiet
 
 ROWS = [(7, 31, 4.5, 964982703), (7, 20, 3.0, 964982704), (2, 31, 0.5, 1)]
 
 
-def read(path: Path, scale: Scale | None = None) -> tuple[RatingRows, Scale]:
-    return rating_tables.read_ratings(rating_tables.rating_file(path), quiet, scale=scale)
+def read(path: Path, scale: Scale | None = None, reading: Reading | None = None) -> tuple[RatingRows, Scale]:
+    file = rating_tables.rating_file(path)
+    return rating_tables.read_ratings(file, quiet, reading=reading or Reading(), scale=scale)
 
 
 def stars(rows: RatingRows) -> list[tuple[int, int, float, int]]:
@@ -146,19 +149,25 @@ GOOD = "".join(f"{user},{film},3.5,964982703\n" for user in range(5) for film in
 @pytest.mark.parametrize(
     ("row", "rule"),
     [
-        ("x,1,3,964982703", "not user, film, rating and time in numbers"),
-        ("1.5,1,3,964982703", "not user, film, rating and time in numbers"),
-        ("9007199254740993.0,1,3,964982703", "not user, film, rating and time in numbers"),
-        ("1,1,3,yesterday", "not user, film, rating and time in numbers"),
-        ("1,,3,964982703", "not user, film, rating and time in numbers"),
-        ("1,1,3", "not user, film, rating and time in numbers"),
-        ("1,1,,964982703", "not user, film, rating and time in numbers"),
-        ("1,1,nan,964982703", "not a rating of the scale"),
-        ("1,1,0,964982703", "not a rating of the scale"),
-        ("1,1,7,964982703", "not a rating of the scale"),
-        ("1,1,3.2,964982703", "not a rating of the scale"),
-        ("1,1,-1,964982703", "not a rating of the scale"),
-        ("1,1,3,964982703000", "not a time between 1970 and 2100 in seconds"),
+        ("1.5,1,3,964982703", "column userId: is neither a whole number nor a name: '1.5' in {row}"),
+        (
+            "9007199254740993.0,1,3,964982703",
+            "column userId: is a whole number that lost digits as a float: '9007199254740993.0' in {row}",
+        ),
+        ("1,1,3,yesterday", "column timestamp: is neither seconds nor a date: 'yesterday' in {row}"),
+        ("1,1,good,964982703", "column rating: is not a number, nor yes or no: 'good' in {row}"),
+        ("1,,3,964982703", "column movieId: is empty: {row}"),
+        ("1,1,3", "not the number of fields that the file has: {row}"),
+        ("1,1,,964982703", "column rating: is empty: {row}"),
+        ("1,1,nan,964982703", "column rating: is not a number, nor yes or no: 'nan' in {row}"),
+        ("1,1,0,964982703", f"{OFF_SCALE}: 0 in column rating"),
+        ("1,1,7,964982703", f"{OFF_SCALE}: 7 in column rating"),
+        ("1,1,3.2,964982703", f"{OFF_SCALE}: 3.2 in column rating"),
+        ("1,1,-1,964982703", f"{OFF_SCALE}: -1 in column rating"),
+        (
+            "1,1,3,964982703000",
+            "column timestamp: not a time between 1970 and 2100 in seconds: 964982703000 of user 1, film 1",
+        ),
     ],
 )
 def test_a_row_that_cannot_be_used_is_named_with_file_line_and_rule(
@@ -168,34 +177,36 @@ def test_a_row_that_cannot_be_used_is_named_with_file_line_and_rule(
     file.write_text(f"userId,movieId,rating,timestamp\n{GOOD}{row}\n{GOOD}")
     with pytest.raises(SourceError) as refused:
         read(file)
-    assert str(refused.value) == f"{file}, line 42: {rule}: {row}"
+    assert str(refused.value) == f"{file}, line 42: {rule.format(row=row)}"
 
 
 def test_a_parquet_row_that_cannot_be_used_is_named(tmp_path: Path) -> None:
     file = tmp_path / "r.parquet"
     parquet.write_table(table().set_column(2, "rating", pa.array([4.5, 9.0, 3.0])), file)
-    with pytest.raises(SourceError, match=r"r\.parquet, line 2: not a rating of the scale: 7,20,9"):
+    with pytest.raises(
+        SourceError, match=r"r\.parquet, line 2: not a rating of the scale.*: 9 in column rating"
+    ):
         read(file, Scale.STARS)
     parquet.write_table(table().set_column(1, "movie_id", pa.array([1, None, 3])), file)
-    with pytest.raises(SourceError, match=r"r\.parquet, line 2: .*movieId is empty"):
-        read(file)
-    parquet.write_table(table().set_column(0, "user_id", pa.array(["a", "b", "c"])), file)
-    with pytest.raises(SourceError, match=r"r\.parquet, column userId"):
+    with pytest.raises(SourceError, match=r"r\.parquet, line 2: column movie_id: is empty"):
         read(file)
     parquet.write_table(table().set_column(2, "rating", pa.array([[4.5], [9.0], [3.0]])), file)
-    with pytest.raises(SourceError, match=r"r\.parquet, column rating"):
+    with pytest.raises(SourceError, match=r"r\.parquet, line 1: column rating: is not a number"):
         read(file)
     parquet.write_table(table(), file)
     whole = bytearray(file.read_bytes())
     whole[4:60] = bytes(56)
     file.write_bytes(whole)
-    with pytest.raises(SourceError, match=r"r\.parquet: "):
+    with pytest.raises(SourceError, match=r"r\.parquet is damaged: "):
         read(file)
 
 
 @pytest.mark.parametrize(
     ("content", "message"),
-    [(b"", "is empty"), (b"user_id,stars\n1,2\n", "no column movieId; there are user_id, stars")],
+    [
+        (b"", "is empty"),
+        (b"user_id,stars\n1,2\n", "no column is known to be the movie; there are user_id, stars"),
+    ],
 )
 def test_a_file_of_something_else_is_refused(tmp_path: Path, content: bytes, message: str) -> None:
     (tmp_path / "r.csv").write_bytes(content)
@@ -207,14 +218,14 @@ def test_lists_of_ids_have_a_header_or_none(tmp_path: Path) -> None:
     file = tmp_path / "ids.csv"
     for content in ("user_id,name\n5,ann\n3,bob\n5,ann\n", "5\n3\n5\n"):
         file.write_text(content)
-        assert rating_tables.read_ids(file, "userId", quiet).tolist() == [3, 5]
+        assert rating_tables.read_ids(file, USER, quiet, reading=Reading()).tolist() == [3, 5]
     file.write_text("movie_id\n8\n")
-    assert rating_tables.read_ids(file, "movieId", quiet).tolist() == [8]
+    assert rating_tables.read_ids(file, MOVIE, quiet, reading=Reading()).tolist() == [8]
 
 
 def test_pairs_keep_their_order_and_their_repetitions(tmp_path: Path) -> None:
     (tmp_path / "p.csv").write_text("user_id,movie_id,rating\n2,1,junk\n1,9,\n2,1,8.3\n")
-    pairs = rating_tables.read_pairs(tmp_path / "p.csv", quiet)
+    pairs = rating_tables.read_pairs(tmp_path / "p.csv", quiet, reading=Reading())
     assert list(zip(pairs.user_ids.tolist(), pairs.item_ids.tolist(), strict=True)) == [
         (2, 1),
         (1, 9),

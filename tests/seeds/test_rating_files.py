@@ -8,12 +8,13 @@ import pytest
 
 from seeds import rating_files
 from seeds.files import find, open_source
-from seeds.rating_files import RatingFormat, RatingRows, read_ratings
+from seeds.rating_files import read_ratings
+from seeds.rating_rows import RatingFormat, RatingRows
 from seeds.report import Report, SourceError, UnusableRowError, quiet
 
-CSV = RatingFormat()
-DAT = RatingFormat(separator=b"::", header=False)
-TENS = RatingFormat(separator=b"::", header=False, half_stars_per_unit=1)
+CSV = RatingFormat(header=True)
+DAT = RatingFormat(separator="::", header=False)
+TENS = RatingFormat(separator="::", header=False, half_stars_per_unit=1)
 
 
 def read(path: Path, content: bytes, layout: RatingFormat, report: Report | None = None) -> RatingRows:
@@ -74,16 +75,19 @@ def test_every_unusable_row_is_counted_and_shown_with_its_line(
     good = read(tmp_path / "ratings.csv", BROKEN, CSV, report)
     assert rows(good) == [(1, 1, 8, 964982703, 2), (2, 1, 7, 964982703, 14)]
     assert {reason: [s.line for s in entry.samples] for reason, entry in report.skipped.items()} == {
-        rating_files.NOT_A_RATING: [3, 10, 11, 12, 13],
+        "column userId: is not a whole number": [3],
+        rating_files.FIELD_COUNT: [10, 11],
+        "column rating: is empty": [12],
+        "column movieId: is not a whole number": [13],
         rating_files.OFF_SCALE: [4, 6, 7],
-        rating_files.NOT_A_TIME: [8, 9],
+        "column timestamp: not a time between 1970 and 2100 in seconds": [8, 9],
     }
     assert report.skipped_count == len(BROKEN.splitlines()) - 1 - len(good) - 1
-    assert report.skipped[rating_files.OFF_SCALE].samples[0].text == "1,2,4.3,964982703"
+    assert report.skipped[rating_files.OFF_SCALE].samples[0].text == "4.3 by user 1, film 2"
 
 
 def test_strict_stops_at_the_first_unusable_row_and_names_it(tmp_path: Path) -> None:
-    with pytest.raises(UnusableRowError, match=r"ratings\.csv, line 3: .*: x,1,4\.0"):
+    with pytest.raises(UnusableRowError, match=r"ratings\.csv, line 3: column userId: .*'x' in x,1,4\.0"):
         read(tmp_path / "ratings.csv", BROKEN, CSV)
 
 
@@ -122,5 +126,5 @@ def test_blocks_join_without_a_seam_inside_a_zip(tmp_path: Path, monkeypatch: py
 
 
 def test_a_file_of_something_else_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(SourceError, match="no column movieId, rating"):
+    with pytest.raises(SourceError, match="no column is known to be the movie or the rating"):
         read(tmp_path / "ratings.csv", b"userId,timestamp\n1,2\n", CSV)

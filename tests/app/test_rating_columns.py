@@ -1,0 +1,349 @@
+"""Columns under all the names that data sets give them, and columns that are not understood."""
+
+import bz2
+import gzip
+import lzma
+import zipfile
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from pyarrow import parquet
+
+from app import rating_tables
+from app.rating_tables import Reading, Scale
+from seeds import text_streams
+from seeds.column_roles import MOVIE, USER, ColumnNames
+from seeds.rating_cells import DayOrder
+from seeds.rating_rows import RatingRows
+from seeds.report import SourceError, quiet
+
+JANUARY = int(datetime(2014, 1, 15, tzinfo=UTC).timestamp())
+
+
+def read(file: Path, reading: Reading | None = None, scale: Scale | None = None) -> tuple[RatingRows, Scale]:
+    found = rating_tables.rating_file(file)
+    return rating_tables.read_ratings(found, quiet, reading=reading or Reading(), scale=scale)
+
+
+def written(tmp_path: Path, content: str | bytes, name: str = "r.csv") -> Path:
+    file = tmp_path / name
+    file.write_bytes(content.encode() if isinstance(content, str) else content)
+    return file
+
+
+def given(text: str) -> Reading:
+    return Reading(columns=ColumnNames.parse(text))
+
+
+@pytest.mark.parametrize(
+    ("header", "row"),
+    [
+        ("userId,movieId,rating,timestamp", "7,31,4.5,1389744000"),
+        ("user_id,item_id,overall,unixReviewTime", "7,31,4.5,1389744000"),
+        ("reviewerID,asin,overall,reviewTime", '7,31,4.5,"01 15, 2014"'),
+        ("reviewerID,asin,overall,unixReviewTime,reviewTime", '7,31,4.5,1389744000,"01 16, 2014"'),
+        ("review_id,user_id,business_id,stars,useful,funny,text,date", "1,7,31,4.5,3,1,so,2014-01-15"),
+        ("uid,iid,score,ts", "7,31,4.5,1389744000000"),
+        ("User_ID,Movie_Id,Rating,Date", "7,31,4.5,2014-01-15"),
+        ("user,movie,grade,Date Rated", "7,31,4.5,15.01.2014"),
+        ("profileId,item,preference,datetime", "7,31,4.5,2014-01-15T00:00:00Z"),
+        ("customer_id,film,user_rating,rated_at", "7,31,4.5,2014-01-15 00:00:00+00:00"),
+        ("Your Rating,member,Const,created", "4.5,7,31,Wed Jan 15 00:00:00 2014"),
+        ("Unnamed: 0,user,isbn,Book-Rating,time", "5,7.0,31.0,4.5,1389744000.0"),
+        ("_id,movie_id,rating_val,user_id,when", "5ab,31,4.5,7,20140115"),
+        ("userid;movieid;stars;date", '7;31;4,5;"15 Jan 2014"'),
+        ("userid\tmovieid\trating\tdate", "7\t31\t4.5\t2014/01/15"),
+        ("user_id:token\titem_id:token\trating:float\ttimestamp:float", "7\t31\t4.5\t1389744000"),
+        ("user item rating timestamp", "7  31  4.5  1389744000"),
+        ("% user item rating timestamp", "7 31 4.5 1389744000"),
+        ("sep=|\nuser|item|rating|time", "7|31|4.5|1389744000"),
+        ("\nuser,item,rating,time", "7,31,★★★★½,1389744000"),
+    ],
+)
+def test_known_names_and_notations_are_read(tmp_path: Path, header: str, row: str) -> None:
+    rows, scale = read(written(tmp_path, f"{header}\n{row}\n"))
+    assert scale is Scale.STARS
+    assert [column.tolist()[0] for column in rows.columns()[:4]] == [7, 31, 9, JANUARY]
+
+
+@pytest.mark.parametrize(
+    ("content", "columns", "half_stars"),
+    [
+        ("u_,thing,how,moment\n7,31,4.5,1389744000\n", "user=u_,movie=thing,rating=how,time=moment", 9),
+        ("a,b,c,d\n31,7,4,1389744000\n", "user=2,movie=1,rating=3,time=4", 8),
+        ("31,7,9,4,1389744000\n", "user=2,movie=1,rating=4,time=5", 8),
+        ("user,movie,plays,timestamp\n7,31,300,1389744000\n", "rating=", 10),
+    ],
+)  # fmt: skip
+def test_columns_can_be_named(tmp_path: Path, content: str, columns: str, half_stars: int) -> None:
+    rows, _ = read(written(tmp_path, content), given(columns))
+    assert [column.tolist()[0] for column in rows.columns()[:4]] == [7, 31, half_stars, JANUARY]
+
+
+@pytest.mark.parametrize(
+    ("header", "row", "message"),
+    [
+        ("user_id,movie_id,plays", "1,2,9", "what plays is.*--columns rating=plays.*--columns rating= "),
+        ("user_id,movie_id,fun,timestamp", "1,2,great,5", "what fun is"),
+        ("user_id,movie_id,hours_on_record,date", "1,2,3.5,2014-01-15", "what hours_on_record is"),
+        ("user_id,movie_id,rating,day_of_rating", "1,2,3,17", "what day_of_rating is.*time=day_of_rating"),
+        ("user_id,movie_id,rating,seen", "1,2,3,1389744000", "what seen is"),
+        (
+            "user_id,movie_id,rating,stars",
+            "1,2,3,4",
+            "more than one column could be the rating: rating, stars",
+        ),
+        ("who,movie_id,rating", "1,2,3", "known to be the user; there are who, movie_id, rating"),
+        ("user_id,name,rating", "1,Heat,3", "known to be the movie"),
+        ("user_id,movie_id,rating,timestamp", "1,2,3,41654", None),
+        ("user_id,movie_id,rating,date", "1,2,3,41654", "column date: the largest time is 41654"),
+        ("user_id,movie_id,liked", "1,2,3", "line 2: 3 in column liked, where yes or no is expected"),
+    ],
+)
+def test_a_column_that_is_not_understood_is_never_taken_for_absent(
+    tmp_path: Path, header: str, row: str, message: str | None
+) -> None:
+    file = written(tmp_path, f"{header}\n{row}\n")
+    if message is None:
+        reading = Reading()
+        read(file, reading)
+        assert any("only the order" in note for note in reading.notes)
+        return
+    with pytest.raises(SourceError, match=message):
+        read(file)
+
+
+def test_columns_of_something_else_are_left_out_with_a_note(tmp_path: Path) -> None:
+    reading = Reading()
+    text = "user_id,movie_id,title,genres,review_text\n1,2,Heat,Crime,a long text of its own that says much\n"
+    rows, scale = read(written(tmp_path, text), reading)
+    assert (len(rows), scale) == (1, Scale.LIKES)
+    assert any("not used: title, genres, review_text" in note for note in reading.notes)
+    assert any("has no ratings: each row is read as a like" in note for note in reading.notes)
+
+
+@pytest.mark.parametrize(
+    "words", [("True", "False"), ("yes", "no"), ("like", "dislike"), ("1", "0"), ("1", "-1")]
+)
+def test_yes_and_no_are_likes_and_dislikes(tmp_path: Path, words: tuple[str, str]) -> None:
+    lines = "".join(f"1,{film},{words[film % 2]}\n" for film in range(4))
+    reading = Reading()
+    rows, scale = read(written(tmp_path, "user_id,movie_id,liked\n" + lines), reading)
+    assert (rows.half_stars.tolist(), scale) == ([10, 2, 10, 2], Scale.LIKES)
+    assert any("2 likes are read as five stars, 2 dislikes as one star" in note for note in reading.notes)
+    parquet.write_table(
+        pa.table({"user_id": [1, 1], "movie_id": [1, 2], "liked": [True, False]}), tmp_path / "r.parquet"
+    )
+    assert read(tmp_path / "r.parquet")[0].half_stars.tolist() == [10, 2]
+
+
+def test_yes_among_numbers_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(SourceError, match="line 3: column rating holds numbers as well as yes and no"):
+        read(written(tmp_path, "user_id,movie_id,rating\n1,2,4\n1,3,yes\n"))
+
+
+@pytest.mark.parametrize(
+    "ids", [("u-1", "tt0000111"), ("0a4f7f3e-9d1e-4a57", "007"), ("Jean, P", "B00005JL22")]
+)
+@pytest.mark.parametrize("ending", ["csv", "parquet"])
+def test_text_ids_keep_their_texts_and_numbers_stay_numbers(
+    tmp_path: Path, ids: tuple[str, str], ending: str
+) -> None:
+    user, movie = ids
+    if ending == "csv":
+        file = written(tmp_path, f'user_id,movie_id,rating\n"{user}",{movie},4\n5,7.0,3\n')
+    else:
+        file = tmp_path / "r.parquet"
+        parquet.write_table(
+            pa.table({"user_id": [user, "5"], "movie_id": [movie, "7.0"], "rating": [4, 3]}), file
+        )
+    reading = Reading()
+    rows, _ = read(file, reading)
+    assert [reading.ids.text(number) for number in rows.user_ids.tolist()] == [user, "5"]
+    assert [reading.ids.text(number) for number in rows.item_ids.tolist()] == [movie, "7"]
+    assert rows.item_ids[1] == 7
+    again, _ = read(file, Reading())
+    assert again.user_ids.tolist() == rows.user_ids.tolist()
+
+
+def test_lists_and_pairs_of_text_ids(tmp_path: Path) -> None:
+    reading = Reading()
+    ids = rating_tables.read_ids(written(tmp_path, "u-2\nu-1\nu-2\n"), USER, quiet, reading=reading)
+    assert sorted(map(reading.ids.text, ids.tolist())) == ["u-1", "u-2"]
+    ids = rating_tables.read_ids(written(tmp_path, "movie_id\ntt1\n"), MOVIE, quiet, reading=reading)
+    assert [*map(reading.ids.text, ids.tolist())] == ["tt1"]
+
+
+@pytest.mark.parametrize(
+    ("texts", "order"),
+    [
+        (("03/02/2014", "15/01/2014"), None),
+        (("02/03/2014", "01/15/2014"), None),
+        (("03/02/2014", "15/01/2014"), DayOrder.DMY),
+        (("2/3/14", "1/15/14"), DayOrder.MDY),
+        (("03.02.2014", "15.01.2014"), None),
+    ],
+)
+def test_dates_are_read_as_the_file_or_the_option_says(
+    tmp_path: Path, texts: tuple[str, str], order: DayOrder | None
+) -> None:
+    text = f"user_id,movie_id,rating,date\n1,1,4,{texts[0]}\n1,2,4,{texts[1]}\n"
+    rows, _ = read(written(tmp_path, text), Reading(day_order=order))
+    assert [str(np.datetime64(int(time), "s"))[:10] for time in rows.timestamps] == [
+        "2014-02-03",
+        "2014-01-15",
+    ]
+
+
+def test_dates_that_can_be_read_in_two_ways_are_asked_for(tmp_path: Path) -> None:
+    text = "user_id,movie_id,rating,date\n1,1,4,03/02/2014\n"
+    with pytest.raises(SourceError, match=r"column date: .*--dates DMY .*--dates MDY"):
+        read(written(tmp_path, text))
+    parquet.write_table(
+        pa.table({"user_id": [1], "movie_id": [1], "rating": [4], "date": ["03/02/2014"]}),
+        tmp_path / "r.parquet",
+    )
+    with pytest.raises(SourceError, match=r"column date: .*--dates DMY"):
+        read(tmp_path / "r.parquet")
+    with pytest.raises(SourceError, match="line 3: column date: is a date with the month first"):
+        read(written(tmp_path, "user_id,movie_id,rating,date\n1,1,4,15/01/2014\n1,2,4,01/15/2014\n"))
+
+
+@pytest.mark.parametrize("unit", [1, 10**3, 10**6, 10**9])
+def test_units_of_times_are_recognized(tmp_path: Path, unit: int) -> None:
+    text = f"user_id,movie_id,rating,timestamp\n1,1,4,{JANUARY * unit}\n1,2,4,{(JANUARY + 60) * unit}\n"
+    assert read(written(tmp_path, text))[0].timestamps.tolist() == [JANUARY, JANUARY + 60]
+
+
+PLAIN = "user_id,movie_id,rating,timestamp\n" + "".join(
+    f"{u},{m},4.5,1389744000\n" for u in (1, 2) for m in (3, 4)
+)
+
+
+def packed_files() -> dict[str, bytes]:
+    data = PLAIN.encode()
+    return {
+        "r.csv.gz": gzip.compress(data),
+        "r.csv.bz2": bz2.compress(data),
+        "r.csv.xz": lzma.compress(data),
+        "r.csv.zst": pa.Codec("zstd").compress(data).to_pybytes(),
+        "r.gz.gz": gzip.compress(gzip.compress(data)),
+        "utf16.csv": PLAIN.encode("utf-16"),
+        "utf16le.csv": PLAIN.encode("utf-16-le"),
+        "bom.csv": b"\xef\xbb\xbf" + data,
+        "utf32.csv": PLAIN.encode("utf-32"),
+    }
+
+
+@pytest.mark.parametrize("name", packed_files())
+def test_packed_files_and_other_encodings_say_the_same(tmp_path: Path, name: str) -> None:
+    rows, _ = read(written(tmp_path, packed_files()[name], name))
+    assert rows.user_ids.tolist() == [1, 1, 2, 2]
+    assert rows.timestamps.tolist() == [JANUARY] * 4
+
+
+def test_a_zip_of_one_file_is_read(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "archive.zip", "w") as archive:
+        archive.writestr("whatever.csv", PLAIN)
+    assert len(read(tmp_path / "archive.zip")[0]) == 4
+    (tmp_path / "archive.zip").rename(tmp_path / "r.csv")
+    assert len(read(tmp_path / "r.csv")[0]) == 4
+
+
+def test_western_text_is_read_with_a_note(tmp_path: Path) -> None:
+    reading = Reading()
+    text = "user_id,movie_id,rating\nJosé,3,4\n".encode("latin-1")
+    rows, _ = read(written(tmp_path, text), reading)
+    assert reading.ids.text(int(rows.user_ids[0])) == "José"
+    assert any("not UTF-8: it is read as Windows-1252" in note for note in reading.notes)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (gzip.compress(PLAIN.encode(), mtime=0)[:-12], "cannot be unpacked"),
+        (lzma.compress(PLAIN.encode())[:-20], "cannot be unpacked"),
+        (b"SQLite format 3\0" + bytes(100), "an SQLite database"),
+        (bytes(range(256)) * 40, "is not text"),
+        (b"a" * (1 << 18), "line 1: longer than"),
+        (b",".join([b"x"] * 2000) + b"\n1,2\n", "more than 1000 columns"),
+    ],
+)
+def test_what_is_no_text_is_refused_without_showing_it(tmp_path: Path, content: bytes, message: str) -> None:
+    with pytest.raises(SourceError, match=message) as refused:
+        read(written(tmp_path, content))
+    assert str(refused.value).isprintable()
+    assert len(str(refused.value)) < 600
+
+
+def test_a_file_that_grows_too_much_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(text_streams, "FREE_BYTES", 1 << 16)
+    bomb = gzip.compress(b"user_id,movie_id,rating\n" + b"1,2,3\n" * (1 << 20), 9)
+    with pytest.raises(SourceError, match="unpacks to more than 300 times its size"):
+        read(written(tmp_path, bomb))
+
+
+def test_control_characters_of_a_file_never_reach_a_message(tmp_path: Path) -> None:
+    text = "user_id,movie_id,sc\x1b[31more\x07\n1,2,3\n"
+    with pytest.raises(SourceError) as refused:
+        read(written(tmp_path, text))
+    assert str(refused.value).isprintable()
+    with pytest.raises(SourceError) as refused:
+        read(written(tmp_path, "user_id,movie_id,rating\n1,2,\x1b[2J\x07\n"))
+    assert str(refused.value).isprintable()
+
+
+def test_rows_go_on_over_line_breaks_inside_quotes(tmp_path: Path) -> None:
+    text = 'user_id,movie_id,review,rating\n1,2,"one\ntwo, ""three""\n",4\n1,3,plain,5\n1,4,"5"" disc",3\n'
+    rows, _ = read(written(tmp_path, text))
+    assert list(zip(rows.item_ids.tolist(), rows.half_stars.tolist(), rows.lines.tolist(), strict=True)) == [
+        (2, 8, 2), (3, 10, 5), (4, 6, 6)
+    ]  # fmt: skip
+    with pytest.raises(SourceError, match="line 3: not the number of fields"):
+        read(written(tmp_path, 'user_id,movie_id,review,rating\n1,2,a,4\n1,3,"open,5\n1,4,b,3\n'))
+
+
+def test_the_layout_of_the_netflix_prize(tmp_path: Path) -> None:
+    rows, _ = read(written(tmp_path, "1:\n7,3,2005-09-06\n8,5,2005-05-13\n2:\n7,4,2005-09-05\n"))
+    columns = (rows.user_ids.tolist(), rows.item_ids.tolist(), rows.half_stars.tolist())
+    assert list(zip(*columns, strict=True)) == [(7, 1, 6), (8, 1, 10), (7, 2, 8)]
+    assert rows.lines.tolist() == [2, 3, 5]
+
+
+def test_json_lines(tmp_path: Path) -> None:
+    text = "".join(
+        f'{{"reviewerID": "A{u}", "asin": "B{u}", "overall": 4.0, "helpful": [0, 1], '
+        '"unixReviewTime": 1389744000}\n'
+        for u in range(3)
+    )
+    for name, content in (("r.json", text.encode()), ("r.json.gz", gzip.compress(text.encode()))):
+        reading = Reading()
+        rows, _ = read(written(tmp_path, content, name), reading)
+        assert [reading.ids.text(number) for number in rows.user_ids.tolist()] == ["A0", "A1", "A2"]
+        assert (rows.half_stars.tolist(), rows.timestamps.tolist()) == ([8] * 3, [JANUARY] * 3)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("tt0133093,7,4.5,1389744000\n", "first column looks like the movie"),
+        ("7,31,1389744000\n", "third column looks like times"),
+        ("7,31,x,4.5,1389744000\n", "no header and 5 columns"),
+    ],
+)
+def test_a_file_without_header_in_another_order_is_asked_for(
+    tmp_path: Path, content: str, message: str
+) -> None:
+    with pytest.raises(SourceError, match=message + ".*--columns user=1"):
+        read(written(tmp_path, content))
+
+
+@pytest.mark.parametrize(
+    "text", ["user", "user=a,user=b", "film=a,movie=b", "user=", "user=a,movie=a", "x=1"]
+)
+def test_columns_that_make_no_sense_are_refused(text: str) -> None:
+    with pytest.raises(ValueError, match=r".+"):
+        ColumnNames.parse(text)
