@@ -24,6 +24,7 @@ from app.db import FullDisk, Sessions, create_engine, psycopg_url, sessionmaker
 from app.endpoint import Endpoint
 from app.endpoint.documents import Documents, InvalidDocuments, RememberedDocuments, trusted_documents
 from app.health import DatabaseProbe, healthz, readyz
+from app.exports import Exports
 from app.live import Live
 from app.meter import meter_database, meter_event_loop
 from app.rates import Rates
@@ -44,6 +45,7 @@ class State(TypedDict):
     rates: Rates
     probe: DatabaseProbe
     full_disk: FullDisk
+    exports: Exports
 
 
 def context_of(connection: HTTPConnection, token: str | None) -> Context:
@@ -57,6 +59,7 @@ def context_of(connection: HTTPConnection, token: str | None) -> Context:
         state.changes,
         client_of(connection),
         Budget(state.rates),
+        exports=state.exports,
     )
 
 
@@ -89,6 +92,7 @@ def create_app(settings: Settings, database_url: str) -> Starlette:
                 rates=rates,
                 probe=DatabaseProbe(psycopg_url(database_url)),
                 full_disk=full_disk,
+                exports=Exports(settings.export_seconds),
             )
         finally:
             for task in tasks:

@@ -120,6 +120,9 @@ class Settings(BaseSettings):
     execution_seconds: PositiveFloat = Field(
         10.0, description="longest a query or mutation may take; then it is stopped, in the database too"
     )
+    export_seconds: PositiveFloat = Field(
+        300.0, description="longest `exportMyData` may take to be made, and again to be sent"
+    )
     max_connections: PositiveInt = Field(1_000, description="connections and requests at once in a process")
     max_connections_per_address: PositiveInt = Field(
         250, description="connections at once from one address, unless it is a trusted proxy's"

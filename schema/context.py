@@ -1,6 +1,8 @@
 """What one request holds: pinned at its start, so that a response speaks of one catalogue and one model."""
 
 import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 
 import jwt
@@ -13,6 +15,7 @@ from app.api_keys import ApiKey
 from app.budget import Budget
 from app.changes import Changes
 from app.db import Sessions
+from app.exports import Export, Exports
 from app.live import Live, Served
 from app.recommendations import Model, Taste, taste_of
 from app.settings import Settings
@@ -21,6 +24,37 @@ from app.throttle import LONGEST_AGENT, Client
 from schema.document import Priced
 from schema.errors import CallerError, ErrorCode
 from schema.loaders import Loaders
+
+
+@dataclass(slots=True)
+class Clock:
+    """When an operation is stopped, by the event loop's time; None is never."""
+
+    deadline: float | None = None
+    step: asyncio.Timeout | None = None  # of what the operation is waited for now
+    held_since: float = 0.0
+    holders: int = 0
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """The clock stands still during work that has a limit of its own."""
+        now = asyncio.get_running_loop().time
+        if not self.holders:
+            self.held_since = now()
+            self._expire(None)
+        self.holders += 1
+        try:
+            yield
+        finally:
+            self.holders -= 1
+            if not self.holders and self.deadline is not None:
+                self.deadline += now() - self.held_since
+                self._expire(self.deadline)
+
+    def _expire(self, when: float | None) -> None:
+        if self.step is not None:
+            with suppress(RuntimeError):  # it is over
+                self.step.reschedule(when)
 
 
 @dataclass(slots=True)
@@ -34,9 +68,13 @@ class Context:
     client: Client = Client()  # noqa: RUF009 - it is frozen
     budget: Budget | None = None
     priced: Priced | None = None  # the document under execution
+    exports: Exports = field(default_factory=Exports)
+    clock: Clock = field(default_factory=Clock)
+    spliced: bool = False  # whether an export of any size can stand in the answer
     loaders: Loaders = field(init=False)
     _actor: "asyncio.Future[Viewer | ApiKey | None] | None" = field(default=None)
     _taste: "asyncio.Future[Taste] | None" = field(default=None)
+    _export: "asyncio.Future[Export] | None" = field(default=None)
 
     def __post_init__(self) -> None:
         self.loaders = Loaders(self.sessions)
@@ -80,6 +118,16 @@ class Context:
     async def _read_taste(self) -> Taste:
         viewer = await self.require_viewer()
         return await taste_of(self.sessions, viewer.id)
+
+    async def export(self) -> Export:
+        """All that is held on the viewer, made once a request. Raises as `Exports.make` does."""
+        if self._export is None:
+            self._export = asyncio.ensure_future(self._make_export())
+        return await self._export
+
+    async def _make_export(self) -> Export:
+        viewer = await self.require_viewer()
+        return await self.exports.make(self.sessions, viewer.id, self.clock.held())
 
     async def payer(self) -> str:
         """Whose rates count: the member's, the key's, or those of anyone else's address.

@@ -8,11 +8,15 @@ from strawberry.scalars import JSON
 
 from app import accounts, members, privacy, throttle
 from app.accounts import Role
+from app.exports import SMALL, ExportUnderWay
 from schema.access import requires
 from schema.account import PASSWORD, InvalidCredentials, TooManyAttempts
 from schema.context import Info
 from schema.cost import Cost
+from schema.errors import CallerError, ErrorCode
 from schema.user import User
+
+RETRY_SECONDS = 5  # after which to ask for an export again while another one is under way
 
 
 @strawberry.input(description="The account to delete is the viewer's.")
@@ -51,13 +55,35 @@ SetDiscoverableResult = Annotated[
 class PrivacyQuery:
     @strawberry.field(
         directives=[Cost(weight=500)],
-        description="Everything that is held on the viewer, by the table that it is in. Only hashes of "
-        "secrets are left out.",
+        description="Everything that is held on the viewer as of one moment, by the table that it is in. "
+        "Only hashes of secrets are left out. It may take up to EXPORT_SECONDS, and a member can have one "
+        "export made at a time. A large one comes only in an answer in one piece, not over a websocket or as "
+        "a stream.",
         extensions=requires(Role.USER),
     )
     async def export_my_data(self, info: Info) -> JSON:
-        viewer = await info.context.require_viewer()
-        return JSON(await privacy.export(info.context.sessions, viewer.id))
+        context = info.context
+        try:
+            export = await context.export()
+        except ExportUnderWay:
+            raise CallerError(
+                "Another export of your data is being made or sent: ask again when it is complete.",
+                ErrorCode.RATE_LIMITED,
+                retryAfter=RETRY_SECONDS,
+            ) from None
+        except TimeoutError:
+            raise CallerError(
+                f"The export took longer than {context.settings.export_seconds:g} seconds and was stopped.",
+                ErrorCode.TIMEOUT,
+                setting="EXPORT_SECONDS",
+            ) from None
+        if export.size > SMALL and not context.spliced:
+            raise CallerError(
+                f"The export has {export.size:,} bytes: ask for it with POST and `Accept: application/json`.",
+                limit=SMALL,
+                asked=export.size,
+            )
+        return JSON(export)
 
 
 @strawberry.type

@@ -4,7 +4,6 @@ import asyncio
 import hashlib
 from typing import Any
 
-import orjson
 from graphql import GraphQLError
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
@@ -26,6 +25,7 @@ from app.endpoint.refusal import Refused
 from app.endpoint.request import GraphQLRequest, read
 from app.endpoint.streams import EVENTS, MULTIPART_SUBSCRIPTION, in_pieces, streamed
 from app.endpoint.websocket import ContextOf, Sockets
+from app.endpoint.whole import written
 from app.rates import RateLimited
 from app.settings import Settings
 from schema.context import Context, bearer_token
@@ -126,6 +126,7 @@ class Endpoint:
             return streamed(results, transport, self.stopping)
         if not accept.incremental or (accept.legacy_incremental and "@stream" in query):
             query = in_one_piece(query)
+            context.spliced = True
         results = self.executor.results(query, request, context, allowed)
         first = await self.first(results, http, query, request)
         if not isinstance(first, ExecutionResult):
@@ -231,7 +232,7 @@ def in_one(
                 status = STATUS.get(code_of(body["errors"][0]), 400)
     else:
         del body["data"]
-    return Response(orjson.dumps(body), status, headers, f"{accept.json}; charset=utf-8")
+    return written(body, status, headers, f"{accept.json}; charset=utf-8")
 
 
 def wait_in(body: dict[str, Any]) -> int | None:

@@ -20,7 +20,7 @@ from app.budget import Budget
 from app.endpoint.request import GraphQLRequest
 from app.meter import Steps
 from app.rates import RateLimited
-from schema.context import Context
+from schema.context import Clock, Context
 from schema.document import Document, Priced, Reader
 from schema.errors import CallerError, ErrorCode, present
 
@@ -61,7 +61,7 @@ class Executor:
                 results = charged(results, context.budget)
             endless = document.is_subscription(request.operation_name)
             seconds = None if endless else self.reader.settings.execution_seconds
-            async with aclosing(in_time(results, seconds)) as timed:
+            async with aclosing(in_time(results, seconds, context.clock)) as timed:
                 async for result in timed:
                     yield result
         except Exception as cause:  # noqa: BLE001 - of what sees the request before it is executed
@@ -135,15 +135,15 @@ async def charged(results: Results, budget: Budget) -> Results:
         await budget.close()
 
 
-async def in_time(results: Results, seconds: float | None) -> Results:
+async def in_time(results: Results, seconds: float | None, clock: Clock) -> Results:
     """The results until so many seconds from now; then work on them is cancelled, down to the database."""
-    deadline = None if seconds is None else asyncio.get_running_loop().time() + seconds
+    clock.deadline = None if seconds is None else asyncio.get_running_loop().time() + seconds
     begun = False
     pending: set[str] = set()
     async with aclosing(results):
         while True:
             try:
-                async with asyncio.timeout_at(deadline):
+                async with asyncio.timeout_at(clock.deadline) as clock.step:
                     result = await anext(results)
             except StopAsyncIteration:
                 return

@@ -1,5 +1,6 @@
 """A member takes along what is held on them, and leaves without a trace."""
 
+import httpx
 import psycopg
 import pytest
 
@@ -24,7 +25,9 @@ def test_the_export_has_all_that_a_member_did(ask: Ask, member: Member) -> None:
     event = {"movieId": film["id"], "kind": "WATCH", "watchedFraction": 0.5, "idempotencyKey": "one"}
     outcome(ask("RecordFeedback", member.token, events=[event]), "recordFeedback")
 
-    held = ask("ExportMyData", member.token)["data"]["exportMyData"]
+    body = ask("ExportMyData", member.token)
+    assert "errors" not in body, body
+    held = body["data"]["exportMyData"]
     (account,) = held["users"]
     assert (account["username"], account["role"]) == (member.username, "USER")
     (rating,) = held["ratings"]
@@ -99,3 +102,33 @@ def test_whether_others_find_a_member_is_theirs_to_say(ask: Ask, member: Member)
 def test_passwords_that_none_can_be(ask: Ask, member: Member, password: str) -> None:
     refused = outcome(ask("DeleteAccount", member.token, password=password), "deleteAccount")
     assert refused["__typename"] == "InvalidCredentials"
+
+
+def test_a_large_export_comes_in_one_piece_only(
+    ask: Ask, member: Member, server: str, http: httpx.Client, server_database_url: str
+) -> None:
+    with psycopg.connect(server_database_url) as connection:
+        connection.execute(
+            "INSERT INTO feedback (user_id, movie_id, kind, occurred_at, position) "
+            "SELECT users.id, (SELECT min(id) FROM movies), 'IMPRESSION', now(), n "
+            "FROM users, generate_series(1, 9000) AS n WHERE username = %s",
+            (member.username,),
+        )
+    body = {"query": "{ viewer { username } a: exportMyData b: exportMyData }"}
+    headers = {"Authorization": f"Bearer {member.token}"}
+    answer = http.post(f"{server}/graphql", json=body, headers=headers)
+    held = answer.json()["data"]
+    assert held["viewer"] == {"username": member.username}
+    assert [event["position"] for event in held["a"]["feedback"]] == list(range(1, 9001))
+    assert held["a"] == held["b"]
+    assert int(answer.headers["Content-Length"]) == len(answer.content)
+    for accept in ("text/event-stream", "multipart/mixed"):
+        answer = http.post(f"{server}/graphql", json=body, headers={**headers, "Accept": accept})
+        assert "ask for it with POST" in answer.text
+    assert len(ask("ExportMyData", member.token)["data"]["exportMyData"]["feedback"]) == 9000
+
+
+def test_a_small_export_comes_as_an_event_too(member: Member, server: str, http: httpx.Client) -> None:
+    headers = {"Authorization": f"Bearer {member.token}", "Accept": "text/event-stream"}
+    answer = http.post(f"{server}/graphql", json={"query": "{ exportMyData }"}, headers=headers)
+    assert f'"username":"{member.username}"' in answer.text
