@@ -1,6 +1,7 @@
 """Films that are rated while this process serves move with their ratings, long before the next training."""
 
 import asyncio
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -12,7 +13,7 @@ from sqlalchemy import text
 
 from app import ratings
 from app.db import Sessions
-from app.recommendations import Model
+from app.recommendations import BEFORE, Model
 from app.snapshot import Snapshot
 from recommender.arrivals import FilmStep, film_moved
 from recommender.interactions import History, positions
@@ -21,8 +22,11 @@ MOST_SEEN = 200  # ratings in training, after which a further one tells little: 
 MOST_NEW = 100  # the newest ratings that a film moves by
 ENOUGH_NEW = 1000  # ratings since training, after which the next training is what a film waits for
 FILMS_AT_ONCE, RATERS_AT_ONCE = 32, 200
+HISTORIES_AT_ONCE = 20  # that one statement reads
 STEP = 8  # a film moves again when it has an eighth more new ratings
 TRAINING_TAKES = timedelta(hours=1)  # at most; ratings given meanwhile are not in the model
+MOST_TRIES = 3  # of a film whose ratings cannot be read
+FIRST_REST, LONGEST_REST = timedelta(seconds=5), timedelta(minutes=5)  # after a failure, and after many
 
 CHANGED = text(
     """
@@ -51,46 +55,77 @@ NEWEST = text(
 
 Row = NDArray[np.float32]
 
+log = logging.getLogger("marquee.arrivals")
+
 
 @dataclass(slots=True)
 class Arrivals:
     """What has become of the films of a model since it was trained, in this process.
 
     item_ids: int64 (n_items,), the model's; looked: int32 (n_items,), the counts of ratings that were looked
-    at. due: films to look at, the first first. fitted: factors of films that have moved, float32 (factors,),
-    as training left them; rows: as they are now.
+    at. due: films to look at, the first first, and how often that failed. fitted: factors of films that have
+    moved, float32 (factors,), as training left them; rows: as they are now. failures: of the last batches.
     """
 
     version: str = ""
     item_ids: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
     looked: NDArray[np.int32] = field(default_factory=lambda: np.empty(0, np.int32))
-    due: dict[int, None] = field(default_factory=dict)
+    due: dict[int, int] = field(default_factory=dict)
     fitted: dict[int, Row] = field(default_factory=dict)
     rows: dict[int, Row] = field(default_factory=dict)
     unsaid: bool = False  # rows that the model served does not have yet
+    failures: int = 0
+    resting_until: datetime = BEFORE
 
     async def follow(self, sessions: Sessions, model: Model, snapshot: Snapshot) -> None:
         """Work out where films stand that have been rated since: a bounded number of them at a time.
 
-        Three statements at most, none where nothing was rated.
+        No statement where nothing was rated. A batch that fails is tried again after a rest, behind the
+        others, and given up after MOST_TRIES: the next training has its ratings.
         """
         step = model.hybrid.film_step
         if step is None:
             return
         await self._look(sessions, model, snapshot, step)
-        if not self.due:
+        if not self.due or datetime.now(UTC) < self.resting_until:
             return
         movie_ids = list(self.due)[:FILMS_AT_ONCE]
+        try:
+            done = await self._follow(sessions, model, step, movie_ids)
+        except Exception:
+            self._put_off(movie_ids)
+            raise
+        self.failures = 0
+        for movie_id in done:
+            del self.due[movie_id]
+
+    async def _follow(
+        self, sessions: Sessions, model: Model, step: FilmStep, movie_ids: Sequence[int]
+    ) -> Sequence[int]:
+        """Move the first of these films, as many as RATERS_AT_ONCE allow; gives which."""
         seen = step.seen(model.item_idx(movie_ids))
-        told = {"movie_ids": movie_ids, "seen": seen.tolist(), "most": MOST_NEW}
+        asked = {"movie_ids": movie_ids, "seen": seen.tolist(), "most": MOST_NEW}
+        known: dict[int, ratings.History] = {}
         async with sessions() as session:
-            newest = {row.id: (row.user_ids, row.half_stars) for row in await session.execute(NEWEST, told)}
+            newest = {row.id: (row.user_ids, row.half_stars) for row in await session.execute(NEWEST, asked)}
             taken = within_reach(movie_ids, newest)
             raters = sorted({user_id for movie_id in taken for user_id in newest.get(movie_id, ((),))[0]})
-            known = await ratings.histories(session, raters) if raters else {}
+            for start in range(0, len(raters), HISTORIES_AT_ONCE):
+                known |= await ratings.newest_histories(session, raters[start : start + HISTORIES_AT_ONCE])
         await asyncio.to_thread(self._move, model, {id_: newest.get(id_) for id_ in taken}, known)
-        for movie_id in taken:
-            del self.due[movie_id]
+        return taken
+
+    def _put_off(self, movie_ids: Sequence[int]) -> None:
+        """Films whose batch failed go to the end of the queue, or out of it."""
+        self.failures += 1
+        rest = min(FIRST_REST * 2 ** min(self.failures - 1, 16), LONGEST_REST)
+        self.resting_until = datetime.now(UTC) + rest
+        tries = {movie_id: self.due.pop(movie_id) + 1 for movie_id in movie_ids}
+        self.due |= {movie_id: count for movie_id, count in tries.items() if count < MOST_TRIES}
+        if given_up := [movie_id for movie_id, count in tries.items() if count >= MOST_TRIES]:
+            log.warning(
+                "the ratings of %d films cannot be read: they move at the next training", len(given_up)
+            )
 
     def applied(self, model: Model) -> Model:
         """The model with its films where they stand now; `since` when it is another than before."""
@@ -118,12 +153,33 @@ class Arrivals:
             before = positions(self.item_ids, item_ids)
             self.looked = np.where(before >= 0, self.looked[before], 0)
             self.item_ids, self.unsaid = item_ids, bool(self.rows)
-        seen = step.seen(np.arange(item_ids.size))
+        self._queue(model, step, counts, here)
+
+    def _queue(
+        self, model: Model, step: FilmStep, counts: NDArray[np.int32], here: NDArray[np.bool_]
+    ) -> None:
+        """Add the films to `due` that their counts of ratings call for.
+
+        Where ratings were taken back, only a film that had moved by them stands elsewhere now. A film beyond
+        the bounds leaves the queue: reading its ratings would take long, and it has enough of them.
+        """
+        seen = step.seen(np.arange(self.item_ids.size))
         enough = np.maximum((self.looked - seen) // STEP, 1)
-        more = (counts >= self.looked + enough) & (seen <= MOST_SEEN) & (counts - seen <= ENOUGH_NEW)
-        told_of = np.flatnonzero(here & (more | (counts < self.looked)))
-        self.looked[told_of] = counts[told_of]
-        self.due |= dict.fromkeys(item_ids[told_of].tolist())
+        within = here & (seen <= MOST_SEEN) & (counts - seen <= ENOUGH_NEW)
+        moved = np.zeros(self.item_ids.size, np.bool_)
+        rows = model.item_idx(list(self.rows))
+        moved[rows[rows >= 0]] = True
+        fell = here & (counts < self.looked)
+        called = within & ((counts >= self.looked + enough) | (fell & moved))
+        self.looked[fell] = np.maximum(counts, seen)[fell]
+        self.looked[called] = counts[called]
+        self.due = dict.fromkeys(self.item_ids[called].tolist(), 0) | self.due
+        if self.due:
+            due = model.item_idx(list(self.due))
+            keep = (due >= 0) & within[due]
+            self.due = {
+                id_: tries for (id_, tries), kept in zip(self.due.items(), keep.tolist(), strict=True) if kept
+            }
 
     def _move(
         self,

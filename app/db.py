@@ -6,7 +6,12 @@ Noun functions take the sessionmaker, not a session: concurrent resolvers cannot
 import time
 from dataclasses import dataclass
 
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import numpy as np
 import psycopg
+from numpy.typing import NDArray
 from sqlalchemy import URL, event, make_url
 from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
@@ -16,6 +21,12 @@ from app.settings import Settings
 FULL_DISK_SECONDS = 30.0  # that a statement that failed for want of room speaks for
 
 Sessions = async_sessionmaker[AsyncSession]
+Number = TypeVar("Number", bound=np.number)
+
+# Of an array of one dimension as `array_send` gives it; each element follows its length.
+# https://github.com/postgres/postgres/blob/REL_18_STABLE/src/backend/utils/adt/arrayfuncs.c, array_send
+ARRAY_HEADER_BYTES = 20
+LOCK_POLL_SECONDS = 0.5
 
 
 @dataclass(slots=True)
@@ -77,3 +88,28 @@ def sessionmaker(engine: AsyncEngine) -> Sessions:
 def address_of(sessions: Sessions) -> str:
     """Where they connect to, as libpq reads it."""
     return psycopg_url(sessions.kw["bind"].url.render_as_string(hide_password=False))
+
+
+def lock(connection: psycopg.Connection[Any], number: int, waits: Callable[[], None]) -> None:
+    """Take an advisory lock for as long as the connection lives, which commits by itself.
+
+    `waits` is called once where another one has it. It is asked for again and again: a statement that waits
+    would hold back vacuum as long as it does.
+    """
+    assert connection.autocommit
+    taken = "SELECT pg_try_advisory_lock(%s)"
+    if connection.execute(taken, (number,)).fetchone() == (True,):
+        return
+    waits()
+    while connection.execute(taken, (number,)).fetchone() != (True,):
+        time.sleep(LOCK_POLL_SECONDS)
+
+
+def array_in(sent: bytes | None, of: type[Number]) -> NDArray[Number]:
+    """(n,): the numbers of an array without nulls that `array_send` gave; none for the array NULL."""
+    if sent is None:
+        return np.empty(0, of)
+    value = np.dtype(of)
+    element = np.dtype([("length", ">i4"), ("value", value.newbyteorder(">"))])
+    rows = np.frombuffer(sent, element, offset=min(ARRAY_HEADER_BYTES, len(sent)))
+    return rows["value"].astype(value)

@@ -159,17 +159,21 @@ class Live:
             await asyncio.sleep(poll_seconds)
             try:
                 await self.refresh()
-                async with self.refreshing:
-                    await self._learn(timedelta(seconds=learning_seconds))
+                await self._learn(timedelta(seconds=learning_seconds))
             except Exception:
                 log.exception("cannot read the catalogue's changes; serving what was read before")
 
     async def _learn(self, rest: timedelta) -> None:
         """Let films move with the ratings that have arrived, with a rest between."""
-        served = self.served
-        if served.model is None:
+        if self.served.model is None:
             return
-        await self.arrivals.follow(self.sessions, served.model, served.snapshot)
-        if self.arrivals.unsaid and datetime.now(UTC) >= served.model.since + rest:
-            moved = await asyncio.to_thread(self.arrivals.applied, served.model)
-            self.served = replace(served, model=moved, earlier=(served.model, *served.earlier)[:KEPT_STATES])
+        await self.arrivals.follow(self.sessions, self.served.model, self.served.snapshot)
+        async with self.refreshing:  # only to serve what was worked out: others wait for a refresh meanwhile
+            served = self.served
+            if served.model is None or served.model.version != self.arrivals.version:
+                return
+            if self.arrivals.unsaid and datetime.now(UTC) >= served.model.since + rest:
+                moved = await asyncio.to_thread(self.arrivals.applied, served.model)
+                self.served = replace(
+                    served, model=moved, earlier=(served.model, *served.earlier)[:KEPT_STATES]
+                )

@@ -1,0 +1,130 @@
+"""What is read for films that move is bounded, whatever is rated, taken back or cannot be read."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from sqlalchemy import event, text
+from sqlalchemy.exc import OperationalError
+
+from app import arrivals
+from app.arrivals import ENOUGH_NEW, FILMS_AT_ONCE, MOST_SEEN, MOST_TRIES, Arrivals
+from app.db import Sessions
+from recommender.interactions import positions
+
+pytestmark = pytest.mark.anyio
+
+N_FILMS = 400
+FILMS_AND_MODEL = (
+    "INSERT INTO movies (id, title) SELECT n, n FROM generate_series(1, 400) AS n",
+    "INSERT INTO movie_stats (movie_id, rating_count, half_stars_sum) SELECT id, 99, 99 FROM movies",
+    "INSERT INTO model_versions (version, status, dataset_version, metrics) VALUES ('1', 'ACTIVE', '', '{}')",
+)
+
+
+class Step:
+    """Of films that training has seen `counts` ratings of."""
+
+    def __init__(self, counts: NDArray[np.int32]) -> None:
+        self.counts = counts
+
+    def seen(self, item_idx: NDArray[Any]) -> NDArray[np.int32]:
+        found: NDArray[np.int32] = np.where(item_idx >= 0, self.counts[item_idx], 0).astype(np.int32)
+        return found
+
+
+@dataclass(frozen=True)
+class Model:
+    version: str
+    hybrid: Any
+    snapshot_idx: NDArray[np.int32]
+
+    def item_idx(self, movie_ids: Any) -> NDArray[np.int32]:
+        return positions(self.hybrid.item_ids, np.asarray(movie_ids, np.int64))
+
+
+def model_of(counts: NDArray[np.int32]) -> Any:
+    item_ids = np.arange(1, counts.size + 1)
+    hybrid = SimpleNamespace(item_ids=item_ids, film_step=Step(counts))
+    return Model("1", hybrid, np.arange(counts.size, dtype=np.int32))
+
+
+def snapshot_of(counts: NDArray[Any]) -> Any:
+    return SimpleNamespace(rating_count=counts.astype(np.int32))
+
+
+async def settled(sessions: Sessions, model: Any, counts: NDArray[Any]) -> Arrivals:
+    """That has looked at films of these counts, and has none to do."""
+    known = Arrivals()
+    await known._look(sessions, model, snapshot_of(counts), model.hybrid.film_step)
+    assert known.due == {}
+    return known
+
+
+async def test_ratings_that_are_taken_back_queue_only_films_that_had_moved(sessions: Sessions) -> None:
+    """As the deletion of an account with a rating of every film does, in every process."""
+    counts = np.linspace(10, 50_000, N_FILMS).astype(np.int32)
+    model = model_of(counts)
+    known = await settled(sessions, model, counts)
+    known.rows = {1: np.zeros(2, np.float32), N_FILMS: np.zeros(2, np.float32)}
+    await known._look(sessions, model, snapshot_of(counts - 1), model.hybrid.film_step)
+    assert list(known.due) == [1], "the most rated film is beyond the bounds"
+    await known._look(sessions, model, snapshot_of(counts - 1), model.hybrid.film_step)
+    assert list(known.due) == [1]
+
+
+async def test_a_new_process_queues_no_film_for_ratings_that_are_gone(sessions: Sessions) -> None:
+    counts = np.full(N_FILMS, 100, np.int32)
+    model = model_of(counts)
+    async with sessions.begin() as session:
+        for statement in FILMS_AND_MODEL:
+            await session.execute(text(statement))
+    await settled(sessions, model, counts - 1)
+
+
+async def test_films_beyond_the_bounds_leave_the_queue(sessions: Sessions) -> None:
+    counts = np.full(N_FILMS, MOST_SEEN, np.int32)
+    model = model_of(counts)
+    known = await settled(sessions, model, counts)
+    await known._look(sessions, model, snapshot_of(counts + 500), model.hybrid.film_step)
+    assert len(known.due) == N_FILMS
+    crowd = counts + 500
+    crowd[:300] += ENOUGH_NEW
+    await known._look(sessions, model, snapshot_of(crowd), model.hybrid.film_step)
+    assert list(known.due) == list(range(301, N_FILMS + 1))
+
+
+async def test_a_batch_that_fails_is_given_up(sessions: Sessions) -> None:
+    counts = np.full(N_FILMS, 10, np.int32)
+    model = model_of(counts)
+    known = await settled(sessions, model, counts)
+    read: list[list[int]] = []
+
+    def note(*event_: Any) -> None:
+        if "LATERAL" in event_[2]:
+            read.append(event_[3]["movie_ids"])
+            raise OperationalError("", {}, Exception("canceling statement due to statement timeout"))
+
+    event.listen(sessions.kw["bind"].sync_engine, "before_cursor_execute", note)
+    more = snapshot_of(counts + 10)
+    with pytest.raises(OperationalError):
+        await known.follow(sessions, model, more)
+    assert len(read[0]) == FILMS_AT_ONCE
+    await known.follow(sessions, model, more)
+    assert len(read) == 1, "it rests"
+    assert known.resting_until > datetime.now(UTC)
+    rests = [arrivals.FIRST_REST]
+    while known.due:
+        known.resting_until = datetime.now(UTC) - timedelta(seconds=1)
+        with pytest.raises(OperationalError):
+            await known.follow(sessions, model, more)
+        rests.append(known.resting_until - datetime.now(UTC))
+    assert rests[1] > rests[0]
+    assert max(rests) <= arrivals.LONGEST_REST
+    films = [movie_id for batch in read for movie_id in batch]
+    assert all(films.count(movie_id) == MOST_TRIES for movie_id in range(1, N_FILMS + 1))
+    assert films[:N_FILMS] == list(range(1, N_FILMS + 1)), "others come before it is tried again"
