@@ -4,9 +4,8 @@ Noun functions take the sessionmaker, not a session: concurrent resolvers cannot
 """
 
 import time
-from dataclasses import dataclass
-
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import numpy as np

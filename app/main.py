@@ -23,8 +23,8 @@ from app.connections import protocol
 from app.db import FullDisk, Sessions, create_engine, psycopg_url, sessionmaker
 from app.endpoint import Endpoint
 from app.endpoint.documents import Documents, InvalidDocuments, RememberedDocuments, trusted_documents
-from app.health import DatabaseProbe, healthz, readyz
 from app.exports import Exports
+from app.health import DatabaseProbe, healthz, readyz
 from app.live import Live
 from app.meter import meter_database, meter_event_loop
 from app.rates import Rates

@@ -13,6 +13,7 @@ from uuid import uuid4
 import psycopg
 
 from app import publishing
+from app.db import lock
 from app.terminal import Progress
 from app.training_data import NothingToTrainOn, dataset_version, read_films, read_interactions
 from recommender.artifact import ArtifactError
@@ -23,7 +24,7 @@ from recommender.sentences import SentenceModel
 
 __all__ = ["NothingToTrainOn", "has_active_model", "train"]
 
-# Any number, as long as it is always this one.
+# Any number that nothing else locks.
 TRAINING_LOCK = 7_312_055
 
 
@@ -52,8 +53,7 @@ def train(
     config = Config.read(settings) if settings else Config()
     sentence_model = None if sentences is None else SentenceModel.open(sentences)
     with psycopg.connect(database_url, autocommit=True) as connection:
-        progress("waiting for another training to end", 0.0)
-        connection.execute("SELECT pg_advisory_lock(%s)", (TRAINING_LOCK,))
+        lock(connection, TRAINING_LOCK, lambda: progress("waiting for another training to end", 0.0))
         require_writable(models)
         checkpoint = models / f".checkpoint-{database_name(connection)}"
         model, about = fit(connection, config, Checkpoint(checkpoint), sentence_model, progress)

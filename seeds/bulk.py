@@ -33,13 +33,51 @@ _POSTGRES_EPOCH = 946_684_800  # 2000-01-01 in Unix seconds; a timestamptz count
 _MICROSECONDS = 1_000_000
 _ROWS_PER_BUFFER = 1 << 16
 
-# A rating that is newer than the file's stays as it is.
-_ADD_TO_RATINGS = """
-INSERT INTO ratings AS known (user_id, movie_id, half_stars, rated_at)
-SELECT user_id, movie_id, half_stars, rated_at FROM incoming_ratings
-ON CONFLICT (user_id, movie_id) DO UPDATE
-SET half_stars = excluded.half_stars, rated_at = excluded.rated_at
-WHERE excluded.rated_at > known.rated_at
+# What the file adds or knows later. Any other rating is neither written nor locked: its member may change it.
+_DIFFERING = """
+CREATE TEMPORARY TABLE differing_ratings ON COMMIT DROP AS
+SELECT incoming.*, known.user_id IS NOT NULL AS known
+FROM incoming_ratings AS incoming LEFT JOIN ratings AS known USING (user_id, movie_id)
+WHERE known.user_id IS NULL OR incoming.rated_at > known.rated_at
+"""
+# The change of each film's figures is counted from what stood in the rows when they were replaced, whatever
+# members wrote before. Rows are locked in one order.
+_REPLACE = """
+CREATE TEMPORARY TABLE change_of_stats ON COMMIT DROP AS
+WITH replaced AS MATERIALIZED (
+    SELECT user_id, movie_id, ratings.half_stars, ratings.rated_at,
+        differing.half_stars AS given, differing.rated_at AS given_at
+    FROM ratings JOIN differing_ratings AS differing USING (user_id, movie_id)
+    WHERE known AND differing.rated_at > ratings.rated_at
+    ORDER BY user_id, movie_id FOR UPDATE OF ratings
+), written AS (
+    UPDATE ratings SET half_stars = given, rated_at = given_at
+    FROM replaced WHERE (ratings.user_id, ratings.movie_id) = (replaced.user_id, replaced.movie_id)
+)
+SELECT movie_id, 0::bigint AS rating_count, sum(given - half_stars) AS half_stars_sum,
+    sum(trend_weight(given_at) - trend_weight(rated_at)) AS trend, count(*) AS rows
+FROM replaced GROUP BY movie_id
+"""
+_ADD = """
+WITH added AS (
+    INSERT INTO ratings (user_id, movie_id, half_stars, rated_at)
+    SELECT user_id, movie_id, half_stars, rated_at FROM differing_ratings WHERE NOT known
+    ORDER BY user_id, movie_id
+    ON CONFLICT (user_id, movie_id) DO NOTHING RETURNING movie_id, half_stars, rated_at
+)
+INSERT INTO change_of_stats
+SELECT movie_id, count(*), sum(half_stars), sum(trend_weight(rated_at)), count(*) FROM added GROUP BY movie_id
+"""
+# The last statement of the load, so that who rates one of these films waits for the commit only.
+_CHANGE_STATS = """
+INSERT INTO movie_stats AS stats (movie_id, rating_count, half_stars_sum, trend)
+SELECT movie_id, sum(rating_count), sum(half_stars_sum), sum(trend) FROM change_of_stats
+GROUP BY movie_id ORDER BY movie_id
+ON CONFLICT (movie_id) DO UPDATE
+SET rating_count = stats.rating_count + excluded.rating_count,
+    half_stars_sum = stats.half_stars_sum + excluded.half_stars_sum,
+    trend = greatest(stats.trend + excluded.trend, 0),
+    updated_at = clock_timestamp()
 """
 # Two statements, because only a query that does not write may use several processes.
 _COUNT_STATS = """
@@ -55,8 +93,6 @@ SET rating_count = excluded.rating_count,
     half_stars_sum = excluded.half_stars_sum,
     trend = excluded.trend,
     updated_at = clock_timestamp()
-WHERE (stats.rating_count, stats.half_stars_sum) <> (excluded.rating_count, excluded.half_stars_sum)
-    OR abs(stats.trend - excluded.trend) > 1e-9 * excluded.trend  -- several processes sum in any order
 """
 
 
@@ -73,7 +109,8 @@ def store_ratings(
 
     Arrays are (n,), ids the database's, timestamps Unix seconds, and no (user, film) occurs twice. Into an
     empty table the rows go without indexes and constraints, which are made again, from their own definitions,
-    when all rows are there. Otherwise they are merged, and of two ratings the later one stands.
+    when all rows are there. Otherwise they are merged: of two ratings the later one stands, and only what
+    differs is written. The figures of films are the last that is written: commit soon.
     """
     assert len(user_ids) == len(movie_ids) == len(half_stars) == len(timestamps)
     buffers = _rating_buffers((user_ids, movie_ids, half_stars, timestamps), progress)
@@ -85,20 +122,14 @@ def store_ratings(
             count = _fill(cursor, buffers, len(user_ids), progress)
         else:
             count = _merge(cursor, buffers, len(user_ids), progress)
-        progress("counting ratings of each film", 0.0)
-        # From here to the commit nobody else writes a rating, so that none is missed.
-        cursor.execute("LOCK TABLE ratings IN SHARE ROW EXCLUSIVE MODE")
-        cursor.execute(_COUNT_STATS)
-        cursor.execute(_WRITE_STATS)
         cursor.execute("SELECT set_config('marquee.bulk', 'off', true)")
-        progress("counting ratings of each film", 1.0)
     return count
 
 
 def _fill(cursor: Cursor, buffers: Iterator[bytes], n: int, progress: Progress) -> Count:
     cursor.execute("LOCK TABLE ratings IN ACCESS EXCLUSIVE MODE")
     cursor.execute("SELECT NOT EXISTS (SELECT FROM ratings)")
-    if cursor.fetchone() != (True,):  # somebody rated while we waited for the lock
+    if cursor.fetchone() != (True,):  # somebody rated while we waited for the lock, which is kept
         return _merge(cursor, buffers, n, progress)
     constraints, indexes = _definitions(cursor)
     for name, _ in constraints:
@@ -117,7 +148,10 @@ def _fill(cursor: Cursor, buffers: Iterator[bytes], n: int, progress: Progress) 
     for done, statement in enumerate(remaking):
         progress("indexing ratings", done / len(remaking))
         cursor.execute(statement.encode())
-    progress("indexing ratings", 1.0)
+    progress("counting ratings of each film", 0.0)
+    cursor.execute(_COUNT_STATS)
+    cursor.execute(_WRITE_STATS)
+    progress("counting ratings of each film", 1.0)
     return Count(added=n)
 
 
@@ -146,13 +180,18 @@ def _merge(cursor: Cursor, buffers: Iterator[bytes], n: int, progress: Progress)
     _copy(cursor, "incoming_ratings", buffers, freeze=False)
     progress("merging ratings", 0.0)
     cursor.execute("ANALYZE incoming_ratings")
-    cursor.execute("SELECT count(*) FROM incoming_ratings JOIN ratings USING (user_id, movie_id)")
-    [(known,)] = cursor.fetchall()
-    cursor.execute(_ADD_TO_RATINGS)
+    cursor.execute(_DIFFERING)
+    cursor.execute("ANALYZE differing_ratings")
+    progress("merging ratings", 0.5)
+    cursor.execute(_REPLACE)
+    cursor.execute("SELECT coalesce(sum(rows), 0)::bigint FROM change_of_stats")
+    [(updated,)] = cursor.fetchall()
+    cursor.execute(_ADD)
+    cursor.execute("SELECT coalesce(sum(rows), 0)::bigint FROM change_of_stats")
+    [(written,)] = cursor.fetchall()
+    cursor.execute(_CHANGE_STATS)
     progress("merging ratings", 1.0)
-    added = n - known
-    updated = cursor.rowcount - added
-    return Count(added=added, updated=updated, unchanged=known - updated)
+    return Count(added=written - updated, updated=updated, unchanged=n - written)
 
 
 def _copy(cursor: Cursor, table: str, buffers: Iterator[bytes], *, freeze: bool) -> None:

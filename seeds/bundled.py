@@ -42,7 +42,7 @@ def load_bundled(conn_url: str, progress: Progress = quiet) -> Report:
     films = [entry.film for entry in bundled]
     progress("simulating members", 0.0)
     simulated = simulate(films, np.array([entry.renown for entry in bundled]))
-    with transaction(conn_url) as connection:
+    with transaction(conn_url, progress) as connection:
         stored = store_films(connection, films, authority=False, progress=progress)
         user_ids, report.members = store_members(
             connection, simulated.usernames, DATASET_VERSION, progress, simulated=True

@@ -9,16 +9,16 @@ import numpy as np
 import psycopg
 from numpy.typing import NDArray
 
-from app.db import psycopg_url
+from app.db import lock, psycopg_url
 from seeds.bulk import Connection, store_ratings
 from seeds.film_store import store_films
 from seeds.films import Film
 from seeds.rating_files import latest
 from seeds.rating_rows import RatingRows
-from seeds.report import Count, Progress, Report, SourceError
+from seeds.report import Count, Progress, Report, SourceError, quiet
 
-# Any number, as long as it is always this one: data sets are loaded one after the other.
-_LOAD_LOCK = 7_312_055
+# Any number that nothing else locks: data sets are loaded one after the other.
+_LOAD_LOCK = 7_312_056
 UNKNOWN_FILM = "a rating of a film that is not among the films"
 
 
@@ -33,12 +33,16 @@ class Dataset:
 
 
 @contextmanager
-def transaction(conn_url: str) -> Iterator[Connection]:
-    """A connection whose changes are all stored at the end, or, after an exception, none."""
-    with psycopg.connect(psycopg_url(conn_url), prepare_threshold=None) as connection:
-        connection.execute("SET LOCAL statement_timeout = 0")
-        connection.execute("SELECT pg_advisory_xact_lock(%s)", (_LOAD_LOCK,))
-        yield connection
+def transaction(conn_url: str, progress: Progress = quiet) -> Iterator[Connection]:
+    """A connection whose changes are all stored at the end, or, after an exception, none.
+
+    One load at a time for a database: a second one says that it waits, and does so outside a transaction.
+    """
+    with psycopg.connect(psycopg_url(conn_url), autocommit=True, prepare_threshold=None) as connection:
+        lock(connection, _LOAD_LOCK, lambda: progress("waiting for another load to end", 0.0))
+        with connection.transaction():
+            connection.execute("SET LOCAL statement_timeout = 0")
+            yield connection
 
 
 def store_dataset(conn_url: str, dataset: Dataset, report: Report, progress: Progress) -> Report:
@@ -49,7 +53,7 @@ def store_dataset(conn_url: str, dataset: Dataset, report: Report, progress: Pro
         UnusableRowError: under `report.strict`.
     """
     rows = _of_known_films(dataset, report)
-    with transaction(conn_url) as connection:
+    with transaction(conn_url, progress) as connection:
         stored = store_films(connection, dataset.films, authority=False, progress=progress)
         report.films = stored.count
         movie_ids = np.array(stored.movie_ids, dtype=np.int64)

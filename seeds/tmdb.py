@@ -82,7 +82,7 @@ def load_tmdb(
     """
     report = Report(dataset="tmdb", strict=strict)
     films, additions = read_tmdb(open_source(source), report, progress)
-    with transaction(conn_url) as connection:
+    with transaction(conn_url, progress) as connection:
         rows = connection.execute(
             "SELECT tmdb_id, title, year FROM movies WHERE tmdb_id IS NOT NULL"
         ).fetchall()

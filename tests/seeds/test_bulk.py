@@ -6,8 +6,10 @@ import numpy as np
 import psycopg
 import pytest
 
+from app.db import lock
+from app.training import TRAINING_LOCK
 from seeds.bulk import store_ratings
-from seeds.dataset import transaction
+from seeds.dataset import _LOAD_LOCK, transaction
 from seeds.report import Count, quiet
 from tests.seeds.conftest import query
 
@@ -109,3 +111,98 @@ def test_ratings_given_meanwhile_are_counted(filled: str, already: int) -> None:
         stop.set()
         member.join()
     assert query(filled, STATS) == query(filled, COUNTED)
+
+
+IN_TRANSACTION = """
+SELECT count(*) FROM pg_stat_activity
+WHERE datname = current_database() AND pid <> pg_backend_pid()
+    AND (backend_xmin IS NOT NULL OR xact_start IS NOT NULL)
+"""
+STANDING = "SELECT ctid::text, xmin::text, xmax::text, * FROM ratings ORDER BY user_id, movie_id"
+
+
+def versions(database_url: str) -> list[tuple[object, ...]]:
+    """Each rating with the version of its row: another one after any write, and a mark after any lock."""
+    return query(database_url, STANDING)
+
+
+def test_a_second_load_writes_and_locks_nothing(filled: str) -> None:
+    pairs = np.arange(0, MEMBERS * FILMS, 2)
+    store(filled, pairs, 7, 1_000)
+    before = versions(filled), query(filled, "SELECT xmin::text, * FROM movie_stats ORDER BY movie_id")
+    assert store(filled, pairs, 7, 1_000) == Count(unchanged=len(pairs))
+    assert store(filled, pairs, 9, 500) == Count(unchanged=len(pairs)), "what is known later stands"
+    after = versions(filled), query(filled, "SELECT xmin::text, * FROM movie_stats ORDER BY movie_id")
+    assert after == before
+
+
+def test_only_what_differs_is_written(filled: str) -> None:
+    pairs = np.arange(100)
+    store(filled, pairs, 7, 1_000)
+    before = {row[3:5]: row for row in versions(filled)}
+    times = np.where(pairs % 10 == 0, 2_000, 1_000)
+    with transaction(filled) as connection:
+        count = store_ratings(
+            connection,
+            user_ids=1 + pairs // FILMS,
+            movie_ids=1 + pairs % FILMS,
+            half_stars=np.full(100, 3, dtype=np.int16),
+            timestamps=times,
+            progress=quiet,
+        )
+    assert count == Count(updated=10, unchanged=90)
+    changed = {row[3:5] for row in versions(filled) if row != before[row[3:5]]}
+    assert changed == {(1 + pair // FILMS, 1 + pair % FILMS) for pair in range(0, 100, 10)}
+    assert query(filled, STATS) == query(filled, COUNTED)
+
+
+def test_a_member_rates_while_a_load_that_changes_nothing_for_them_is_open(filled: str) -> None:
+    pairs = np.arange(300)
+    store(filled, pairs, 7, 1_000)
+    with transaction(filled) as connection:
+        store_ratings(
+            connection,
+            user_ids=1 + pairs // FILMS,
+            movie_ids=1 + pairs % FILMS,
+            half_stars=np.full(300, 7, dtype=np.int16),
+            timestamps=np.full(300, 1_000, dtype=np.int64),
+            progress=quiet,
+        )
+        with psycopg.connect(filled, options="-c lock_timeout=2s") as member:
+            member.execute("UPDATE ratings SET half_stars = 1 WHERE (user_id, movie_id) = (1, 1)")
+    assert query(filled, "SELECT half_stars FROM ratings WHERE user_id = 1 AND movie_id = 1") == [(1,)]
+    assert query(filled, STATS) == query(filled, COUNTED)
+
+
+def test_a_second_load_says_that_it_waits_and_holds_no_snapshot(filled: str) -> None:
+    stages: list[str] = []
+    waiting, done = threading.Event(), threading.Event()
+
+    def say(stage: str, _fraction: float) -> None:
+        stages.append(stage)
+        waiting.set()
+
+    def second() -> None:
+        with transaction(filled, say):
+            done.set()
+
+    other = threading.Thread(target=second)
+    with transaction(filled):
+        other.start()
+        assert waiting.wait(30)
+        with psycopg.connect(filled, autocommit=True) as watcher:
+            # The load that is open has a transaction; of the one that waits there is none at any look but one
+            # in passing.
+            looks = [watcher.execute(IN_TRANSACTION).fetchone() for _ in range(20)]
+        assert (1,) in looks
+        assert not done.is_set()
+    other.join(30)
+    assert done.is_set()
+    assert stages == ["waiting for another load to end"]
+
+
+def test_a_load_does_not_wait_for_a_training(filled: str) -> None:
+    with psycopg.connect(filled, autocommit=True) as training, psycopg.connect(filled) as load:
+        lock(training, TRAINING_LOCK, pytest.fail)
+        taken = load.execute("SELECT pg_try_advisory_xact_lock(%s)", (_LOAD_LOCK,)).fetchone()
+    assert taken == (True,)
