@@ -47,6 +47,14 @@ class ExportUnderWay(Exception):
     """Another export of the same member is being made or sent."""
 
 
+class ExportTooLarge(Exception):
+    """An export that can only be sent from its file. `size` in bytes."""
+
+    def __init__(self, size: int) -> None:
+        super().__init__(size)
+        self.size = size
+
+
 class Export:
     """JSON text in a file without a name, which goes when it is closed.
 
@@ -71,7 +79,9 @@ class Export:
             yield await asyncio.to_thread(self._read, start, BYTES_AT_ONCE)
 
     def whole(self) -> bytes:
-        """All of the text, of an export that is small."""
+        """All of the text. Raises ExportTooLarge unless it is SMALL."""
+        if self.size > SMALL:
+            raise ExportTooLarge(self.size)
         return self._read(0, SMALL)
 
     def close(self) -> None:

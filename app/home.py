@@ -1,5 +1,6 @@
 """The page a member lands on: what it is made from, and the films of a shelf, page by page."""
 
+import asyncio
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import NamedTuple
@@ -129,6 +130,11 @@ async def home(
         if user_id is not None and old:
             lately = await diary.watched_since(session, user_id, now - LONG_AGO, old)
     shelving = replace(shelving, lately=frozenset(lately))
+    return await asyncio.to_thread(put_up, shelving, count, per_shelf)
+
+
+def put_up(shelving: Shelving, count: int, per_shelf: int) -> Home:
+    """The first `count` shelves, each with the places that it is dealt."""
     shelves = shelving.shelves(count)
     hands = dealt(shelves, per_shelf)
     return Home(

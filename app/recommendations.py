@@ -261,9 +261,17 @@ def known(stars: np.float32) -> float | None:
     return None if np.isnan(stars) else round(float(stars), 2)
 
 
-def match(model: Model, taste: Taste, movie_id: int) -> Match | None:
-    """One film for one taste, as if they had not rated it; None for a film the model does not know."""
-    item_idx = model.item_idx([movie_id])
-    if item_idx[0] < 0:
-        return None
-    return judged(model, taste.history(model, leaving_out=movie_id), item_idx)[0]
+def matches(model: Model, taste: Taste, movie_ids: Sequence[int]) -> list[Match | None]:
+    """Each film for one taste, as if they had not rated it; None for a film the model does not know."""
+    item_idx = model.item_idx(movie_ids)
+    found: list[Match | None] = [None] * len(movie_ids)
+    rated = np.isin(np.asarray(movie_ids, np.int64), taste.movie_ids)
+    fresh = np.flatnonzero((item_idx >= 0) & ~rated)
+    for place, match in zip(
+        fresh.tolist(), judged(model, taste.history(model), item_idx[fresh]), strict=True
+    ):
+        found[place] = match
+    for place in np.flatnonzero((item_idx >= 0) & rated).tolist():
+        rest = taste.history(model, leaving_out=movie_ids[place])
+        (found[place],) = judged(model, rest, item_idx[place : place + 1])
+    return found

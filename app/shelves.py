@@ -76,6 +76,11 @@ class Shelving:
         return self.taste.history(self.model)
 
     @cached_property
+    def scores(self) -> NDArray[np.float32]:
+        """float32 (n_items,): what orders each list for this taste."""
+        return self.model.hybrid.scores(self.history, self.taste.favorite_genres)
+
+    @cached_property
     def allowed(self) -> NDArray[np.bool_]:
         """bool (n_items,): films that are in the catalogue, not known to the member and not turned down."""
         allowed = self.model.allowed(np.ones(len(self.snapshot.cards), np.bool_))
@@ -114,9 +119,7 @@ class Shelving:
 
     def ranked(self, kind: Kind, allowed: NDArray[np.bool_], subject: int | None = None) -> Shelf:
         """The model's list for this taste; for a member's, those of it that can be promised."""
-        ranking = self.model.hybrid.recommend(
-            self.history, k=LONGEST, allowed=allowed, favorite_genres=self.taste.favorite_genres
-        )
+        ranking = self.model.hybrid.ranked(self.scores.copy(), self.history, k=LONGEST, allowed=allowed)
         item_idx, scores = ranking.item_idx, ranking.scores.astype(np.float64)
         if len(self.history) and kind in (Kind.TOP_PICKS, Kind.GENRE):
             kept = self.promised(self.history, item_idx)

@@ -153,7 +153,7 @@ def explain(
     gains = np.maximum(effects[liked], 0)  # (n_liked, m)
     totals = gains.sum(axis=0)
     shares: Floats = (gains / np.where(totals > 0, totals, 1)).astype(np.float32)
-    common = [_Common(kind, of_kind, liked_idx, shares) for kind, of_kind in traits.items()]
+    common = [_Common(kind, of_kind, liked_idx, item_idx, shares) for kind, of_kind in traits.items()]
     reasons: list[list[Reason]] = []
     for column, film in enumerate(item_idx.tolist()):
         told: list[Reason] = []
@@ -173,30 +173,39 @@ def _named_first(liked_idx: npt.NDArray[np.int32], shares: Floats, subject: int 
 
 
 class _Common:
-    """The names of one kind that liked films bear, weighed for each film of a list."""
+    """The names of one kind that liked films share with the films of a list, weighed for each of these."""
 
-    def __init__(self, kind: str, traits: Traits, liked_idx: npt.NDArray[np.int32], shares: Floats) -> None:
-        """shares: float32 (n_liked, m), what each liked film adds to each film's score."""
+    def __init__(
+        self,
+        kind: str,
+        traits: Traits,
+        liked_idx: npt.NDArray[np.int32],
+        item_idx: npt.NDArray[np.int32],
+        shares: Floats,
+    ) -> None:
+        """shares: float32 (n_liked, m), what each liked film adds to each film's score.
+
+        Only names that the list bears are looked at, so that a long history does not make it long.
+        """
         self._kind, self._traits, self._liked_idx, self._shares = kind, traits, liked_idx, shares
-        borne = traits.matrix[liked_idx]
-        names, local = np.unique(borne.indices, return_inverse=True)
-        shape = (len(liked_idx), len(names))
-        self._borne = sparse.csr_matrix((borne.data, local, borne.indptr), shape=shape).toarray()
+        names = np.unique(traits.matrix[item_idx].indices)
+        borne = traits.matrix[liked_idx][:, names]  # (n_liked, n_names)
+        self._bearers = borne.tocsc()
         self._rows = {name: row for row, name in enumerate(names.tolist())}
-        self._weights = self._borne.T @ shares  # (n_names, n_liked) @ (n_liked, m)
+        self._weights = np.asarray(borne.T @ shares)  # (n_names, n_liked) @ (n_liked, m)
         self._telling = self._weights * traits.rarity[names][:, None]
 
     def best(self, film: int, column: int) -> tuple[float, Reason] | None:
         """The most telling name that the film shares with liked ones, and how telling (rare names are)."""
         wanted = [
-            (float(self._telling[row, column]), row, name)
+            (float(self._telling[self._rows[name], column]), self._rows[name], name)
             for name in self._traits.of_film(film).tolist()
-            if (row := self._rows.get(name)) is not None
         ]
         telling, row, name = max(wanted, default=(0.0, -1, -1))
         if telling <= 0:
             return None
-        bearer = int((self._shares[:, column] * self._borne[:, row]).argmax())
+        bearers = self._bearers.indices[self._bearers.indptr[row] : self._bearers.indptr[row + 1]]
+        bearer = int(bearers[self._shares[bearers, column].argmax()])
         text = self._traits.names[name]
         weight = float(self._weights[row, column])
         return telling, Reason(self._kind, int(self._liked_idx[bearer]), text, weight)

@@ -58,6 +58,7 @@ class Neighbours:
             return np.empty(0, np.int32), np.empty(0, np.float32)
         bits = np.packbits(mask, bitorder="little")
         selector = faiss.IDSelectorBitmap(mask.size, faiss.swig_ptr(bits))
+        faiss.omp_set_num_threads(1)  # of this thread: a second one would cost more than it saves
         params = faiss.SearchParameters(sel=selector)  # type: ignore[call-arg] # the stub knows no field
         cosine, found = self._index.search(self._vectors[item_idx : item_idx + 1], m, params=params)
         return found[0].astype(np.int32), cosine[0]

@@ -6,8 +6,10 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 
 import jwt
+import orjson
 import strawberry
 from starlette.requests import HTTPConnection
+from strawberry.dataloader import DataLoader
 
 from app import accounts, api_keys
 from app.accounts import Viewer
@@ -17,7 +19,7 @@ from app.changes import Changes
 from app.db import Sessions
 from app.exports import Export, Exports
 from app.live import Live, Served
-from app.recommendations import Model, Taste, taste_of
+from app.recommendations import Match, Model, Taste, matches, taste_of
 from app.settings import Settings
 from app.snapshot import Snapshot
 from app.throttle import LONGEST_AGENT, Client
@@ -72,12 +74,15 @@ class Context:
     clock: Clock = field(default_factory=Clock)
     spliced: bool = False  # whether an export of any size can stand in the answer
     loaders: Loaders = field(init=False)
+    _matches: DataLoader[int, Match | None] = field(init=False)
     _actor: "asyncio.Future[Viewer | ApiKey | None] | None" = field(default=None)
     _taste: "asyncio.Future[Taste] | None" = field(default=None)
-    _export: "asyncio.Future[Export] | None" = field(default=None)
+    _export: "asyncio.Future[Export | orjson.Fragment] | None" = field(default=None)
+    _made: Export | None = None
 
     def __post_init__(self) -> None:
         self.loaders = Loaders(self.sessions)
+        self._matches = DataLoader(self._match)
 
     def renew(self) -> None:
         """Forget what was read, as if the request came now."""
@@ -119,15 +124,37 @@ class Context:
         viewer = await self.require_viewer()
         return await taste_of(self.sessions, viewer.id)
 
-    async def export(self) -> Export:
-        """All that is held on the viewer, made once a request. Raises as `Exports.make` does."""
+    async def match(self, movie_id: int) -> Match | None:
+        """How well a film fits the viewer; all films of a page are judged at once, in a thread."""
+        return await self._matches.load(movie_id)
+
+    async def _match(self, movie_ids: list[int]) -> list[Match | None]:
+        assert self.model is not None
+        return await asyncio.to_thread(matches, self.model, await self.taste(), movie_ids)
+
+    async def export(self) -> Export | orjson.Fragment:
+        """All that is held on the viewer, made once a request: to be spliced into the answer, or its JSON.
+
+        Raises ExportTooLarge, and as `Exports.make` does.
+        """
         if self._export is None:
             self._export = asyncio.ensure_future(self._make_export())
         return await self._export
 
-    async def _make_export(self) -> Export:
+    async def _make_export(self) -> Export | orjson.Fragment:
         viewer = await self.require_viewer()
-        return await self.exports.make(self.sessions, viewer.id, self.clock.held())
+        self._made = await self.exports.make(self.sessions, viewer.id, self.clock.held())
+        if self.spliced:
+            return self._made
+        try:
+            return orjson.Fragment(self._made.whole())
+        finally:
+            self._made.close()
+
+    def discard_export(self) -> None:
+        """Close the export, if one was made."""
+        if self._made is not None:
+            self._made.close()
 
     async def payer(self) -> str:
         """Whose rates count: the member's, the key's, or those of anyone else's address.

@@ -1,5 +1,6 @@
 """A film for the evening: one list for several members."""
 
+import asyncio
 from typing import Annotated
 
 import strawberry
@@ -94,7 +95,8 @@ class GroupQuery:
         if page.rank:
             ids = [member.id for member in group]
             rated_since = await ratings.rated_since(context.sessions, ids, page.shown_at)
-        picks = groups.recommend(
+        picks = await asyncio.to_thread(
+            groups.recommend,
             context.snapshot,
             model,
             group,

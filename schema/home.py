@@ -1,5 +1,6 @@
 """The page a member lands on: its shelves, each of which can be continued on its own."""
 
+import asyncio
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -170,7 +171,7 @@ class Shelf(relay.Node):
         return [found.get(node_id) for node_id in node_ids]
 
     @strawberry.field(description="Its films.")
-    def movies(
+    async def movies(
         self,
         info: Info,
         first: First,
@@ -184,7 +185,7 @@ class Shelf(relay.Node):
     ) -> ShelfConnection:
         size = page_size("first", first)
         standing = self.standing(after)
-        page = self.home.page(self.shelf, size, standing, self.rated_since)
+        page = await asyncio.to_thread(self.home.page, self.shelf, size, standing, self.rated_since)
         edges = [
             edge(info.context, encode_cursor(SHELF, (self.id, *behind)), pick, movie)
             for pick, behind in page.picks

@@ -1,5 +1,6 @@
 """The films to ask a newcomer about."""
 
+import asyncio
 from typing import Annotated
 
 import strawberry
@@ -55,7 +56,9 @@ class OnboardingQuery:
         model, rank = begun(context, chosen, after)
         signed_in = await context.viewer() is not None
         hidden = (await context.taste()).hidden if signed_in else recommendations.NOBODYS.hidden
-        asked = onboarding.films(context.snapshot, model, chosen, hidden, first=size, after_rank=rank)
+        asked = await asyncio.to_thread(
+            onboarding.films, context.snapshot, model, chosen, hidden, first=size, after_rank=rank
+        )
         mark = (model.version, [genre.id for genre in chosen])
         edges = [
             MovieEdge(cursor=encode_cursor(FIELD, (*mark, place)), node=movie)

@@ -1,5 +1,6 @@
 """What members see of themselves: their taste, their events, their watchlist, and whom they are like."""
 
+import asyncio
 from typing import TYPE_CHECKING, Annotated
 
 import strawberry
@@ -7,6 +8,8 @@ from strawberry import relay
 
 from app import neighbors
 from app.accounts import Viewer
+from app.recommendations import Taste as Known
+from app.snapshot import Snapshot
 from app.taste import Opinions
 from schema.constraints import Constraint
 from schema.context import Info
@@ -30,6 +33,10 @@ class SimilarUser:
     user: Annotated["User", strawberry.lazy("schema.user")] = strawberry.field(description="The member.")
 
 
+def taste_in(snapshot: Snapshot, known: Known) -> Taste:
+    return Taste.of(Opinions.of(snapshot, known.movie_ids, known.stars, known.rated))
+
+
 @strawberry.type
 class OwnPages(relay.Node):
     id: relay.NodeID[int]
@@ -40,9 +47,7 @@ class OwnPages(relay.Node):
     )
     async def taste(self, info: Info) -> Taste:
         await self.require_own(info)
-        known = await info.context.taste()
-        opinions = Opinions.of(info.context.snapshot, known.movie_ids, known.stars, known.rated)
-        return Taste.of(opinions)
+        return await asyncio.to_thread(taste_in, info.context.snapshot, await info.context.taste())
 
     @strawberry.field(directives=[Cost(weight=20)], description="What they did with films, newest first.")
     async def history(

@@ -8,7 +8,7 @@ from strawberry.scalars import JSON
 
 from app import accounts, members, privacy, throttle
 from app.accounts import Role
-from app.exports import SMALL, ExportUnderWay
+from app.exports import SMALL, ExportTooLarge, ExportUnderWay
 from schema.access import requires
 from schema.account import PASSWORD, InvalidCredentials, TooManyAttempts
 from schema.context import Info
@@ -64,7 +64,7 @@ class PrivacyQuery:
     async def export_my_data(self, info: Info) -> JSON:
         context = info.context
         try:
-            export = await context.export()
+            return JSON(await context.export())
         except ExportUnderWay:
             raise CallerError(
                 "Another export of your data is being made or sent: ask again when it is complete.",
@@ -77,13 +77,12 @@ class PrivacyQuery:
                 ErrorCode.TIMEOUT,
                 setting="EXPORT_SECONDS",
             ) from None
-        if export.size > SMALL and not context.spliced:
+        except ExportTooLarge as error:
             raise CallerError(
-                f"The export has {export.size:,} bytes: ask for it with POST and `Accept: application/json`.",
+                f"The export has {error.size:,} bytes: ask for it with POST and `Accept: application/json`.",
                 limit=SMALL,
-                asked=export.size,
-            )
-        return JSON(export)
+                asked=error.size,
+            ) from None
 
 
 @strawberry.type

@@ -1,5 +1,6 @@
 """Recommended films: lists for the viewer, for a visitor's likes, or for nobody in particular."""
 
+import asyncio
 import math
 from typing import Annotated
 
@@ -149,7 +150,8 @@ class RecommendationQuery:
             )
             if page.rank:
                 rated_since = await ratings.rated_since(context.sessions, [viewer.id], page.shown_at)
-        picks = recommendations.recommend(
+        picks = await asyncio.to_thread(
+            recommendations.recommend,
             context.snapshot,
             model,
             taste,
@@ -246,7 +248,7 @@ async def viewer_match(movie: Movie, info: Info) -> ViewerMatch | None:
     context = info.context
     if await context.viewer() is None or context.model is None:
         return None
-    match = recommendations.match(context.model, await context.taste(), movie.id)
+    match = await context.match(movie.id)
     if match is None:
         return None
     return ViewerMatch(

@@ -20,7 +20,7 @@ from app.browsers import is_foreign
 from app.endpoint.accept import GRAPHQL_RESPONSE, Accept
 from app.endpoint.documents import Documents
 from app.endpoint.execution import Executor, Results, rate_limited
-from app.endpoint.operation import described, in_one_piece
+from app.endpoint.operation import described, in_one_piece, is_in_one_piece
 from app.endpoint.refusal import Refused
 from app.endpoint.request import GraphQLRequest, read
 from app.endpoint.streams import EVENTS, MULTIPART_SUBSCRIPTION, in_pieces, streamed
@@ -126,7 +126,7 @@ class Endpoint:
             return streamed(results, transport, self.stopping)
         if not accept.incremental or (accept.legacy_incremental and "@stream" in query):
             query = in_one_piece(query)
-            context.spliced = True
+        context.spliced = is_in_one_piece(query)
         results = self.executor.results(query, request, context, allowed)
         first = await self.first(results, http, query, request)
         if not isinstance(first, ExecutionResult):

@@ -41,7 +41,9 @@ class Executor:
         """One result of a query or mutation, with its deferred parts behind it; of a subscription, many.
 
         Never raises: what goes wrong is the last result. A PreExecutionError is of a request not executed.
+        An export in the last result is its reader's to close.
         """
+        delivered = False
         try:
             document = await self.read(query, context)
             if document.faults:
@@ -63,12 +65,16 @@ class Executor:
             seconds = None if endless else self.reader.settings.execution_seconds
             async with aclosing(in_time(results, seconds, context.clock)) as timed:
                 async for result in timed:
+                    delivered = context.spliced and isinstance(result, ExecutionResult) and bool(result.data)
                     yield result
         except Exception as cause:  # noqa: BLE001 - of what sees the request before it is executed
             raised = (
                 cause if isinstance(cause, GraphQLError) else GraphQLError(str(cause), original_error=cause)
             )
             yield PreExecutionError(data=None, errors=[present(raised)])
+        finally:
+            if not delivered:
+                context.discard_export()
 
     async def read(self, query: str, context: Context) -> Document:
         """Raises GraphQLError for what is no document, is beyond the limits, or too much in this minute."""

@@ -77,7 +77,12 @@ def root_fields(operation: OperationDefinitionNode, document: DocumentNode) -> I
 
 def in_one_piece(query: str) -> str:
     """The document for a client that does not accept pieces: nothing is deferred, as servers may choose."""
-    return undeferred(query) if "@defer" in query or "@stream" in query else query
+    return query if is_in_one_piece(query) else undeferred(query)
+
+
+def is_in_one_piece(query: str) -> bool:
+    """Whether the text has nothing that could defer a part of the answer."""
+    return "@defer" not in query and "@stream" not in query
 
 
 @lru_cache(maxsize=CACHED_DOCUMENTS)

@@ -17,7 +17,6 @@ from strawberry.http.streaming import (
 )
 
 from app.endpoint.execution import Results
-from app.exports import Export
 
 Piece = Any  # a JSON object
 
@@ -71,14 +70,7 @@ class Pieces:
 
 
 def encoded(piece: object) -> str:
-    return orjson.dumps(piece, inlined).decode()
-
-
-def inlined(value: object) -> orjson.Fragment:
-    """A small export as it stands; raises TypeError for what is no JSON."""
-    if not isinstance(value, Export):
-        raise TypeError
-    return orjson.Fragment(value.whole())
+    return orjson.dumps(piece).decode()
 
 
 def streamed(results: Results, transport: HTTPStreamTransport, stopping: asyncio.Event) -> StreamingResponse:

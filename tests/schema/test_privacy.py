@@ -122,9 +122,12 @@ def test_a_large_export_comes_in_one_piece_only(
     assert [event["position"] for event in held["a"]["feedback"]] == list(range(1, 9001))
     assert held["a"] == held["b"]
     assert int(answer.headers["Content-Length"]) == len(answer.content)
-    for accept in ("text/event-stream", "multipart/mixed"):
-        answer = http.post(f"{server}/graphql", json=body, headers={**headers, "Accept": accept})
+    deferred = {"query": "{ __typename ... @defer { exportMyData } }"}
+    for accept, asked in (("text/event-stream", body), ("multipart/mixed", deferred)):
+        answer = http.post(f"{server}/graphql", json=asked, headers={**headers, "Accept": accept})
         assert "ask for it with POST" in answer.text
+    whole = http.post(f"{server}/graphql", json=body, headers={**headers, "Accept": "multipart/mixed"})
+    assert whole.json()["data"]["a"] == held["a"]
     assert len(ask("ExportMyData", member.token)["data"]["exportMyData"]["feedback"]) == 9000
 
 
