@@ -140,6 +140,29 @@ async def confirm(
         await throttle.succeeded(session, settings, viewer.id, viewer.username, client)
 
 
+async def change_password(
+    sessions: Sessions, settings: Settings, viewer: Viewer, current: str, new: str, client: Client
+) -> int:
+    """Change a member's password and end their other sessions; gives how many.
+
+    Raises InvalidCredentials, TooManyAttempts or WeakPassword, and then changes nothing. The current password
+    is asked for first: without it nobody learns whether the new one would do.
+    """
+    row = await verified(sessions, settings, viewer.username, current, client)
+    if (rule := passwords.weakness(new, viewer.username)) is not None:
+        raise WeakPassword(rule)
+    password_hash = await passwords.hashed(new)
+    # What was verified may have been changed meanwhile. Log-ins lock the same row: one that verified the
+    # former password either began its session before this, and loses it here, or finds the new hash.
+    changed = update(User).where(User.id == row.id, User.password_hash == row.password_hash)
+    async with sessions.begin() as session:
+        changing = await session.execute(changed.values(password_hash=password_hash).returning(User.id))
+        if changing.one_or_none() is None:
+            raise InvalidCredentials("The password was changed meanwhile.")
+        await throttle.succeeded(session, settings, row.id, row.username, client)
+        return await end(session, Session.user_id == row.id, LIVE, Session.id != viewer.session_id)
+
+
 async def verified(
     sessions: Sessions, settings: Settings, username: str, password: str, client: Client
 ) -> Member:
@@ -267,9 +290,11 @@ def named(username: str) -> ColumnElement[bool]:
     return func.lower(User.username) == func.lower(username)
 
 
-async def end(session: AsyncSession, which: ColumnElement[bool]) -> None:
-    ended = update(Session).where(which, Session.ended_at.is_(None))
-    await session.execute(ended.values(ended_at=func.now()).execution_options(synchronize_session=False))
+async def end(session: AsyncSession, *which: ColumnElement[bool]) -> int:
+    """End the sessions that all of this holds of; gives how many."""
+    ended = update(Session).where(*which, Session.ended_at.is_(None)).values(ended_at=func.now())
+    found = await session.scalars(ended.returning(Session.id).execution_options(synchronize_session=False))
+    return len(found.all())
 
 
 async def begin_session(session: AsyncSession, settings: Settings, member: Member, client: Client) -> Tokens:

@@ -1,18 +1,18 @@
 """Feedback: what members do with films, as events, and what the recommender makes of them."""
 
 import enum
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import select, text
+from sqlalchemy import delete, func, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db import Sessions
-from app.tables import Movie, User
+from app.tables import Feedback, Movie, User
 
 MAX_EVENTS = 500
 MAX_KEY_LENGTH = 200
@@ -179,6 +179,15 @@ async def record(sessions: Sessions, user_id: int, events: Sequence[Event]) -> i
             },
         )
     return len(events)
+
+
+async def remove(sessions: Sessions, user_id: int, movie_id: int, kinds: Collection[Kind]) -> int:
+    """Remove a member's events of these kinds with a movie, as if they had never come; gives how many."""
+    theirs = Feedback.user_id == user_id, Feedback.movie_id == movie_id
+    removed = delete(Feedback).where(*theirs, Feedback.kind == func.any([kind.value for kind in kinds]))
+    async with sessions.begin() as session:
+        gone = await session.scalars(removed.returning(Feedback.id))
+        return len(gone.all())
 
 
 async def signals(

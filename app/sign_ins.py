@@ -1,4 +1,4 @@
-"""A member's sign-ins: where they are signed in, and ending one of them."""
+"""A member's sign-ins: where they are signed in, and ending one of them or all."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -69,3 +69,13 @@ async def end(sessions: Sessions, user_id: int, session_id: UUID) -> None:
     async with sessions.begin() as session:
         if await session.scalar(ended) is None:
             raise SessionNotFound("There is no such sign-in of yours, or it has ended.")
+
+
+async def end_all(sessions: Sessions, user_id: int, *, but: UUID | None = None) -> int:
+    """End all live sign-ins of a member except `but`, at once in every process; gives how many."""
+    live = [Session.user_id == user_id, Session.ended_at.is_(None), Session.expires_at > func.now()]
+    if but is not None:
+        live.append(Session.id != but)
+    ended = update(Session).where(*live).values(ended_at=func.now()).returning(Session.id)
+    async with sessions.begin() as session:
+        return len((await session.scalars(ended)).all())

@@ -238,7 +238,7 @@ class Rating(Base):
 
 
 class Feedback(Base):
-    """What a user did with a film, as events that are only ever added."""
+    """What a user did with a movie, as events that are never changed; their owner may remove them."""
 
     __tablename__ = "feedback"
     __table_args__ = (

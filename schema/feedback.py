@@ -1,5 +1,6 @@
-"""What viewers do with films, sent as events."""
+"""What viewers do with movies, sent as events, and the removal of these events."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Annotated
 from uuid import UUID
@@ -14,7 +15,8 @@ from schema.constraints import GLOBAL_ID, Constraint
 from schema.context import Info
 from schema.cost import Cost
 from schema.enum import enum_of
-from schema.errors import Error
+from schema.errors import BadArgument, CallerError, Error
+from schema.movie import Movie, movie_of
 from schema.node import local_id
 
 FeedbackKind = Kind  # others take it from here, where it is given its descriptions
@@ -78,6 +80,49 @@ class InvalidFeedback(Error):
     field: str | None = strawberry.field(description="Which of its fields; null for a rule on the batch.")
 
 
+@strawberry.input(description="Events to remove.")
+class RemoveFeedbackInput:
+    movie_id: strawberry.ID = strawberry.field(description="The movie.")
+    kinds: list[FeedbackKind] = strawberry.field(
+        description=f"The kinds of events, 1 to {len(Kind)}. All of the viewer's events of these kinds with "
+        "the movie are removed."
+    )
+
+
+@strawberry.type(description="The events are gone, and count no longer from the next list on.")
+class RemoveFeedbackPayload:
+    movie: Movie = strawberry.field(description="The movie.")
+    removed: int = strawberry.field(description="How many events that were.")
+
+
+@strawberry.type(description="The viewer has no events of these kinds with the movie.")
+class FeedbackNotFound(Error):
+    pass
+
+
+@strawberry.input(description="An entry of the watchlist to remove.")
+class RemoveFromWatchlistInput:
+    movie_id: strawberry.ID = strawberry.field(description="The movie.")
+
+
+@strawberry.type(description="The movie is not on the watchlist any longer.")
+class RemoveFromWatchlistPayload:
+    movie: Movie = strawberry.field(description="The movie.")
+
+
+@strawberry.type(description="The viewer did not put the movie on the watchlist.")
+class NotOnWatchlist(Error):
+    pass
+
+
+RemoveFeedbackResult = Annotated[
+    RemoveFeedbackPayload | FeedbackNotFound,
+    strawberry.union("RemoveFeedbackResult", description="Outcomes of `removeFeedback`."),
+]
+RemoveFromWatchlistResult = Annotated[
+    RemoveFromWatchlistPayload | NotOnWatchlist,
+    strawberry.union("RemoveFromWatchlistResult", description="Outcomes of `removeFromWatchlist`."),
+]
 RecordFeedbackResult = Annotated[
     RecordFeedbackPayload | InvalidFeedback,
     strawberry.union("RecordFeedbackResult", description="Outcomes of `recordFeedback`."),
@@ -104,6 +149,53 @@ class FeedbackMutation:
             )
         except feedback.InvalidFeedback as error:
             return InvalidFeedback(message=str(error), index=error.index, field=error.field)
+
+    @strawberry.mutation(
+        directives=[Cost(weight=50)],
+        description="Undo what the viewer did with a movie, such as `NOT_INTERESTED`, `LIKE` or `WATCH`: "
+        "remove its events of these kinds, as if they had never been recorded. A rating has `removeRating`.",
+        extensions=requires(Role.USER),
+    )
+    async def remove_feedback(
+        self,
+        info: Info,
+        input: Annotated[RemoveFeedbackInput, strawberry.argument(description="The events.")],  # noqa: A002
+    ) -> RemoveFeedbackResult:
+        if not 1 <= len(input.kinds) <= len(Kind):
+            raise BadArgument("input.kinds", f"must name 1 to {len(Kind)} kinds, not {len(input.kinds)}.")
+        removed = await remove(info, input.movie_id, input.kinds)
+        if removed == 0:
+            return FeedbackNotFound(message="You have no events of these kinds with this movie.")
+        return RemoveFeedbackPayload(movie=await known_movie(info, input.movie_id), removed=removed)
+
+    @strawberry.mutation(
+        directives=[Cost(weight=50)],
+        description="Take a movie off the viewer's watchlist.",
+        extensions=requires(Role.USER),
+    )
+    async def remove_from_watchlist(
+        self,
+        info: Info,
+        input: Annotated[  # noqa: A002
+            RemoveFromWatchlistInput, strawberry.argument(description="The movie.")
+        ],
+    ) -> RemoveFromWatchlistResult:
+        if await remove(info, input.movie_id, [Kind.WATCHLIST]) == 0:
+            return NotOnWatchlist(message="You did not put this movie on your watchlist.")
+        return RemoveFromWatchlistPayload(movie=await known_movie(info, input.movie_id))
+
+
+async def remove(info: Info, movie_id: strawberry.ID, kinds: Sequence[Kind]) -> int:
+    viewer = await info.context.require_viewer()
+    key = local_id(movie_id, "Movie", "input.movieId")
+    return await feedback.remove(info.context.sessions, viewer.id, key, kinds)
+
+
+async def known_movie(info: Info, movie_id: strawberry.ID) -> Movie:
+    movie = await movie_of(info.context, local_id(movie_id, "Movie", "input.movieId"))
+    if movie is None:
+        raise CallerError("The movie was deleted meanwhile.")
+    return movie
 
 
 def event_of(index: int, given: FeedbackInput) -> Event:

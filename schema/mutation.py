@@ -9,6 +9,7 @@ from schema.film import FilmMutation
 from schema.imports import ImportMutation
 from schema.model import ModelMutation
 from schema.operators import OperatorMutation
+from schema.password import PasswordMutation
 from schema.privacy import PrivacyMutation
 from schema.rating import RatingMutation
 from schema.sign_in import SessionMutation
@@ -19,6 +20,7 @@ from schema.training import TrainingMutation
 class Mutation(
     AccountMutation,
     SessionMutation,
+    PasswordMutation,
     PrivacyMutation,
     RatingMutation,
     FeedbackMutation,

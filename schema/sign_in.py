@@ -1,4 +1,4 @@
-"""Where a member is signed in, and ending one of these sign-ins."""
+"""Where a member is signed in, and ending one of these sign-ins or all."""
 
 from collections.abc import Iterable
 from datetime import datetime
@@ -99,6 +99,26 @@ class SessionNotFound(Error):
     pass
 
 
+@strawberry.type(description="All other sign-ins have ended, in all processes at once.")
+class EndOtherSessionsPayload:
+    ended_sessions: int = strawberry.field(description="How many sign-ins that were.")
+
+
+@strawberry.type(description="All sign-ins have ended, in all processes at once.")
+class EndAllSessionsPayload:
+    ended_sessions: int = strawberry.field(
+        description="How many sign-ins that were, with the one that the request was made with."
+    )
+
+
+EndOtherSessionsResult = Annotated[
+    EndOtherSessionsPayload,
+    strawberry.union("EndOtherSessionsResult", description="Outcomes of `endOtherSessions`."),
+]
+EndAllSessionsResult = Annotated[
+    EndAllSessionsPayload,
+    strawberry.union("EndAllSessionsResult", description="Outcomes of `endAllSessions`."),
+]
 EndSessionResult = Annotated[
     EndSessionPayload | SessionNotFound,
     strawberry.union("EndSessionResult", description="Outcomes of `endSession`."),
@@ -124,6 +144,25 @@ class SessionMutation:
         except sign_ins.SessionNotFound as error:
             return SessionNotFound(message=str(error))
         return EndSessionPayload(ended_session_id=input.session_id)
+
+    @strawberry.mutation(
+        directives=[Cost(weight=20)],
+        description="End all of the viewer's sign-ins except the one that the request is made with.",
+        extensions=requires(Role.USER),
+    )
+    async def end_other_sessions(self, info: Info) -> EndOtherSessionsResult:
+        viewer = await info.context.require_viewer()
+        ended = await sign_ins.end_all(info.context.sessions, viewer.id, but=viewer.session_id)
+        return EndOtherSessionsPayload(ended_sessions=ended)
+
+    @strawberry.mutation(
+        directives=[Cost(weight=20)],
+        description="End all of the viewer's sign-ins, also the one that the request is made with.",
+        extensions=requires(Role.USER),
+    )
+    async def end_all_sessions(self, info: Info) -> EndAllSessionsResult:
+        viewer = await info.context.require_viewer()
+        return EndAllSessionsPayload(ended_sessions=await sign_ins.end_all(info.context.sessions, viewer.id))
 
 
 def session_key(key: str) -> UUID:

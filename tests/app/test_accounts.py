@@ -9,7 +9,7 @@ import jwt
 import pytest
 from sqlalchemy import delete, event, func, insert, select, update
 
-from app import accounts, audit, members, operators, passwords
+from app import accounts, audit, members, operators, passwords, sign_ins, throttle
 from app.account_tables import Session
 from app.accounts import Role
 from app.db import Sessions
@@ -191,6 +191,101 @@ async def test_recognising_a_viewer_takes_one_statement(sessions: Sessions, sett
     event.listen(engine, "before_cursor_execute", lambda *arguments: statements.append(arguments[2]))
     await accounts.viewer_of(sessions, settings, tokens.access_token)
     assert len(statements) == 1
+
+
+async def test_a_changed_password_ends_the_other_sessions(sessions: Sessions, settings: Settings) -> None:
+    here = await accounts.sign_up(sessions, settings, "ada", PASSWORD)
+    there = [await accounts.log_in(sessions, settings, "ada", PASSWORD) for _ in range(3)]
+    bystander = await accounts.sign_up(sessions, settings, "bob", PASSWORD)
+    await accounts.log_out(sessions, there[2].viewer)
+    changed = await accounts.change_password(
+        sessions, settings, here.viewer, PASSWORD, "another long walk", accounts.NOWHERE
+    )
+    assert changed == 2
+    for tokens in there:
+        assert await accounts.viewer_of(sessions, settings, tokens.access_token) is None
+        with pytest.raises(accounts.InvalidRefreshToken):
+            await accounts.refresh_session(sessions, settings, tokens.refresh_token)
+    for tokens in (here, bystander):
+        assert await accounts.viewer_of(sessions, settings, tokens.access_token) == tokens.viewer
+        await accounts.refresh_session(sessions, settings, tokens.refresh_token)
+    with pytest.raises(accounts.InvalidCredentials):
+        await accounts.log_in(sessions, settings, "ada", PASSWORD)
+    await accounts.log_in(sessions, settings, "ada", "another long walk")
+
+
+@pytest.mark.parametrize(
+    ("current", "new", "error"),
+    [
+        ("not the password", "another long walk", accounts.InvalidCredentials),
+        ("not the password", "short", accounts.InvalidCredentials),
+        ("", "another long walk", accounts.InvalidCredentials),
+        (PASSWORD, "short", accounts.WeakPassword),
+        (PASSWORD, "password123", accounts.WeakPassword),
+        (PASSWORD, "x1y2" * 33, accounts.WeakPassword),
+        (PASSWORD, "Ada.Lovelace", accounts.WeakPassword),
+    ],
+)
+async def test_a_refused_change_of_password_changes_nothing(
+    sessions: Sessions, settings: Settings, current: str, new: str, error: type[Exception]
+) -> None:
+    here = await accounts.sign_up(sessions, settings, "ada.lovelace", PASSWORD)
+    there = await accounts.log_in(sessions, settings, "ada.lovelace", PASSWORD)
+    with pytest.raises(error):
+        await accounts.change_password(sessions, settings, here.viewer, current, new, accounts.NOWHERE)
+    assert await accounts.viewer_of(sessions, settings, there.access_token) == there.viewer
+    await accounts.log_in(sessions, settings, "ada.lovelace", PASSWORD)
+
+
+async def test_of_changes_of_a_password_at_once_one_holds(sessions: Sessions, settings: Settings) -> None:
+    tokens = [await accounts.sign_up(sessions, settings, "ada", PASSWORD)]
+    tokens += [await accounts.log_in(sessions, settings, "ada", PASSWORD) for _ in range(3)]
+    new = [f"a long walk to {place}" for place in range(4)]
+    results = await asyncio.gather(
+        *(
+            accounts.change_password(sessions, settings, each.viewer, PASSWORD, word, accounts.NOWHERE)
+            for each, word in zip(tokens, new, strict=True)
+        ),
+        return_exceptions=True,
+    )
+    (winner,) = (place for place, result in enumerate(results) if result == 3)
+    assert sum(isinstance(result, accounts.InvalidCredentials) for result in results) == 3
+    await accounts.log_in(sessions, settings, "ada", new[winner])
+    live = [await accounts.viewer_of(sessions, settings, each.access_token) for each in tokens]
+    assert [place for place, viewer in enumerate(live) if viewer is not None] == [winner]
+
+
+async def test_guesses_of_the_current_password_are_throttled(sessions: Sessions, settings: Settings) -> None:
+    tokens = await accounts.sign_up(sessions, settings, "ada", PASSWORD)
+
+    async def guess(password: str) -> None:
+        await accounts.change_password(
+            sessions, settings, tokens.viewer, password, "another long walk", accounts.NOWHERE
+        )
+
+    for n in range(settings.sign_in_tries):
+        with pytest.raises(accounts.InvalidCredentials):
+            await guess(f"guess {n}")
+    with pytest.raises(throttle.TooManyAttempts):
+        await guess(PASSWORD)
+    with pytest.raises(throttle.TooManyAttempts):
+        await accounts.log_in(sessions, settings, "ada", PASSWORD)
+
+
+async def test_all_sessions_end_together(sessions: Sessions, settings: Settings) -> None:
+    here, there, elsewhere = [await accounts.sign_up(sessions, settings, "ada", PASSWORD)] + [
+        await accounts.log_in(sessions, settings, "ada", PASSWORD) for _ in range(2)
+    ]
+    other = await accounts.sign_up(sessions, settings, "bob", PASSWORD)
+    assert await sign_ins.end_all(sessions, here.viewer.id, but=here.viewer.session_id) == 2
+    assert await sign_ins.end_all(sessions, here.viewer.id, but=here.viewer.session_id) == 0
+    for tokens, left in ((here, here.viewer), (there, None), (elsewhere, None), (other, other.viewer)):
+        assert await accounts.viewer_of(sessions, settings, tokens.access_token) == left
+    assert await sign_ins.end_all(sessions, here.viewer.id) == 1
+    assert await accounts.viewer_of(sessions, settings, here.access_token) is None
+    with pytest.raises(accounts.InvalidRefreshToken):
+        await accounts.refresh_session(sessions, settings, here.refresh_token)
+    assert await accounts.viewer_of(sessions, settings, other.access_token) == other.viewer
 
 
 async def test_an_operator_makes_an_administrator(sessions: Sessions, settings: Settings) -> None:

@@ -10,6 +10,12 @@ KEY = """
 mutation { createApiKey(input: { name: "trainer", scopes: [ADMIN] }) { ... on CreateApiKeyPayload { key } } }
 """
 GUESS = "a guess of the password"
+NEW = "another long walk"
+CHANGE = """
+mutation ($current: String!, $new: String!) {
+    changePassword(input: { currentPassword: $current, newPassword: $new }) { __typename }
+}
+"""
 
 
 def test_secrets_are_never_logged(
@@ -21,6 +27,12 @@ def test_secrets_are_never_logged(
     outcome(ask("LogIn", username=member.username, password=GUESS), "logIn")
     renewed = outcome(ask("RefreshSession", refreshToken=member.refresh_token), "refreshSession")
     key = outcome(ask(KEY, renewed["accessToken"]), "createApiKey")["key"]
+    for current, to, came in (
+        (GUESS, NEW, "InvalidCredentials"),
+        (member.password, GUESS[:7], "WeakPassword"),
+    ):
+        changed = outcome(ask(CHANGE, renewed["accessToken"], current=current, new=to), "changePassword")
+        assert changed["__typename"] == came
     ask("Viewer", key)
     ask("Viewer", f"{renewed['accessToken']}x")
     inline = f'mutation {{ logIn(input: {{ username: "ada", password: "{GUESS}" }}) {{ nonsense }} }}'
@@ -48,6 +60,7 @@ def test_secrets_are_never_logged(
     secrets = [
         member.password,
         GUESS,
+        NEW,
         member.token,
         member.refresh_token,
         renewed["accessToken"],

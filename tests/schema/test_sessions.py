@@ -103,3 +103,45 @@ def test_wrong_passwords_are_throttled_where_they_come_from(
     } }"""
     assert 0 < outcome(thief(wait, name=member.username), "logIn")["waitSeconds"] <= 30
     assert log_in(ask, member)
+
+
+ALL = "mutation { endAllSessions { ... on EndAllSessionsPayload { endedSessions } } }"
+OTHERS = "mutation { endOtherSessions { ... on EndOtherSessionsPayload { endedSessions } } }"
+CHANGE = """
+mutation ($current: String!, $new: String!) {
+  changePassword(input: { currentPassword: $current, newPassword: $new }) {
+    __typename ... on ChangePasswordPayload { endedSessions viewer { id } } ... on Error { message }
+  }
+}
+"""
+
+
+def test_sign_ins_are_ended_together(ask: Ask, phone: Ask, member: Member) -> None:
+    there = log_in(phone, member)
+    assert outcome(ask(OTHERS, member.token), "endOtherSessions") == {"endedSessions": 1}
+    assert code(phone("Viewer", there)) == "UNAUTHENTICATED"
+    assert ask("Viewer", member.token)["data"]["viewer"]["id"] == member.id
+    there = log_in(phone, member)
+    assert outcome(ask(ALL, member.token), "endAllSessions") == {"endedSessions": 2}
+    assert code(phone("Viewer", there)) == code(ask("Viewer", member.token)) == "UNAUTHENTICATED"
+
+
+def test_changing_the_password(ask: Ask, phone: Ask, member: Member) -> None:
+    there = log_in(phone, member)
+    new = "another long walk"
+    refused = outcome(ask(CHANGE, member.token, current="a guess", new=new), "changePassword")
+    assert refused == {"__typename": "InvalidCredentials", "message": "The current password is wrong."}
+    weak = outcome(ask(CHANGE, member.token, current=member.password, new="password"), "changePassword")
+    assert weak["__typename"] == "WeakPassword"
+    assert phone("Viewer", there)["data"]["viewer"]["id"] == member.id
+    changed = outcome(ask(CHANGE, member.token, current=member.password, new=new), "changePassword")
+    assert changed == {
+        "__typename": "ChangePasswordPayload",
+        "endedSessions": 1,
+        "viewer": {"id": member.id},
+    }
+    assert code(phone("Viewer", there)) == "UNAUTHENTICATED"
+    assert ask("Viewer", member.token)["data"]["viewer"]["id"] == member.id
+    former = outcome(ask("LogIn", username=member.username, password=member.password), "logIn")
+    assert former["__typename"] == "InvalidCredentials"
+    assert outcome(ask("LogIn", username=member.username, password=new), "logIn")["accessToken"]
