@@ -67,6 +67,8 @@ class Requires(FieldExtension):
                 return actor
             case None if self.role is Role.USER:
                 return await context.require_viewer()
+            case None:
+                raise CallerError(f"Sign in first. {self.told}", ErrorCode.UNAUTHENTICATED)
         raise CallerError(self.told, ErrorCode.FORBIDDEN)
 
 

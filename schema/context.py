@@ -11,7 +11,7 @@ import strawberry
 from starlette.requests import HTTPConnection
 from strawberry.dataloader import DataLoader
 
-from app import accounts, api_keys
+from app import access_tokens, accounts, api_keys
 from app.accounts import Viewer
 from app.api_keys import ApiKey
 from app.budget import Budget
@@ -166,7 +166,7 @@ class Context:
             return address
         if not api_keys.is_api_key(self.access_token):
             try:
-                return f"member {accounts.signed_for(self.settings, self.access_token)[0]}"
+                return f"member {access_tokens.claims_of(self.settings, self.access_token).user_id}"
             except jwt.InvalidTokenError:
                 return address
         try:

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import strawberry
 
-from app import accounts, training_jobs
+from app import access_tokens, accounts, training_jobs
 from app.changes import Topic
 from app.training_jobs import Job
 from schema.access import requires
@@ -34,7 +34,8 @@ async def while_signed_in(info: Info, *names: Name) -> AsyncGenerator[None]:
     context = info.context
     assert context.changes is not None
     viewer = await context.require_viewer()
-    ends_at = accounts.expiry(context.access_token)
+    assert context.access_token is not None, "a viewer has one"
+    ends_at = access_tokens.claims_of(context.settings, context.access_token).expires_at
     with context.changes.watch(*names, (Topic.SESSION, str(viewer.session_id))) as changed:
         changed.set()
         while True:
@@ -44,7 +45,7 @@ async def while_signed_in(info: Info, *names: Name) -> AsyncGenerator[None]:
             await context.require_viewer()
             if due:
                 yield
-            left = None if ends_at is None else (ends_at - datetime.now(UTC)).total_seconds() + LATE_SECONDS
+            left = (ends_at - datetime.now(UTC)).total_seconds() + LATE_SECONDS
             with suppress(TimeoutError):
                 await asyncio.wait_for(changed.wait(), left)
 

@@ -213,15 +213,15 @@ async def test_every_root_field_as_every_role(world: World) -> None:
         refusals = await refused(world, operation, document, actor)
         # What is refused below is looked at by `test_another_members_fields_as_every_role`.
         told = {code for path, code in refusals if path == (field_name,)}
-        expected = set() if actor in ROOTS[name] else {refusal_of(name, actor)}
+        expected = set() if actor in ROOTS[name] else {refusal_of(actor)}
         if told != expected or (not expected and refusals):
             wrong.append(f"{name} as {actor}: {refusals or 'allowed'}, expected {expected or 'allowed'}")
     assert wrong == []
 
 
-def refusal_of(name: str, actor: str) -> str:
-    """An operator's field is forbidden to all others, who they may be; a member's asks for a sign-in."""
-    return "UNAUTHENTICATED" if actor == "signed out" and ROOTS[name] == MEMBERS else "FORBIDDEN"
+def refusal_of(actor: str) -> str:
+    """What is refused to a visitor asks for a sign-in; what is refused to someone known is forbidden."""
+    return "UNAUTHENTICATED" if actor == "signed out" else "FORBIDDEN"
 
 
 async def test_another_members_fields_as_every_role(world: World) -> None:
@@ -243,7 +243,7 @@ async def test_another_members_fields_as_every_role(world: World) -> None:
         if name in SEEN_BY_OTHERS:
             assert codes == set(), (name, actor)
         else:
-            assert codes == {"UNAUTHENTICATED" if actor == "signed out" else "FORBIDDEN"}, (name, actor)
+            assert codes == {refusal_of(actor)}, (name, actor)
 
 
 async def test_every_node_as_every_role(world: World) -> None:
