@@ -82,10 +82,11 @@ class InvalidFeedback(Error):
 
 @strawberry.input(description="Events to remove.")
 class RemoveFeedbackInput:
-    movie_id: strawberry.ID = strawberry.field(description="The movie.")
+    movie_id: strawberry.ID = strawberry.field(directives=[GLOBAL_ID], description="The movie.")
     kinds: list[FeedbackKind] = strawberry.field(
+        directives=[Constraint(max_items=len(Kind))],
         description=f"The kinds of events, 1 to {len(Kind)}. All of the viewer's events of these kinds with "
-        "the movie are removed."
+        "the movie are removed.",
     )
 
 
@@ -102,7 +103,7 @@ class FeedbackNotFound(Error):
 
 @strawberry.input(description="An entry of the watchlist to remove.")
 class RemoveFromWatchlistInput:
-    movie_id: strawberry.ID = strawberry.field(description="The movie.")
+    movie_id: strawberry.ID = strawberry.field(directives=[GLOBAL_ID], description="The movie.")
 
 
 @strawberry.type(description="The movie is not on the watchlist any longer.")
@@ -161,8 +162,8 @@ class FeedbackMutation:
         info: Info,
         input: Annotated[RemoveFeedbackInput, strawberry.argument(description="The events.")],  # noqa: A002
     ) -> RemoveFeedbackResult:
-        if not 1 <= len(input.kinds) <= len(Kind):
-            raise BadArgument("input.kinds", f"must name 1 to {len(Kind)} kinds, not {len(input.kinds)}.")
+        if not input.kinds:
+            raise BadArgument("input.kinds", "must name a kind of events at least.")
         removed = await remove(info, input.movie_id, input.kinds)
         if removed == 0:
             return FeedbackNotFound(message="You have no events of these kinds with this movie.")

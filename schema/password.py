@@ -7,7 +7,7 @@ import strawberry
 from app import accounts, throttle
 from app.accounts import Role
 from schema.access import requires
-from schema.account import InvalidCredentials, TooManyAttempts, WeakPassword
+from schema.account import PASSWORD, InvalidCredentials, TooManyAttempts, WeakPassword
 from schema.context import Info
 from schema.cost import Cost
 from schema.user import User
@@ -15,10 +15,11 @@ from schema.user import User
 
 @strawberry.input(description="A new password for the viewer's account.")
 class ChangePasswordInput:
-    current_password: str = strawberry.field(description="The password as it is now.")
+    current_password: str = strawberry.field(directives=[PASSWORD], description="The password as it is now.")
     new_password: str = strawberry.field(
+        directives=[PASSWORD],
         description="8 to 128 characters, 4 of them different; neither the username nor one of the commonest "
-        "passwords."
+        "passwords.",
     )
 
 
