@@ -17,6 +17,8 @@ from app.meter import Threads
 MIN_LENGTH, MAX_LENGTH = 8, 128
 MIN_DIFFERENT = 4
 
+# The library loads its backend at the first use, and fails where two threads are the first.
+argon2.set_backend()
 HASHER = argon2.using(type="ID", memory_cost=19 * 1024, time_cost=2, parallelism=1)
 
 # A hash takes a core for some 40 ms: more at a time than there are cores only makes each one wait, and would

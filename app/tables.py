@@ -84,7 +84,7 @@ class User(Base):
     role: Mapped[str] = mapped_column(server_default="USER")
     simulated: Mapped[bool] = mapped_column(server_default=text("false"))
     source: Mapped[str | None]  # the data set a member came with
-    discoverable: Mapped[bool] = mapped_column(server_default=text("true"))  # by other members
+    discoverable: Mapped[bool] = mapped_column(server_default=text("false"))  # by other members
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
 
 

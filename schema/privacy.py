@@ -27,7 +27,9 @@ class DeleteAccountInput:
 @strawberry.input(description="Who may find the viewer.")
 class SetDiscoverableInput:
     discoverable: bool = strawberry.field(
-        description="Whether others find the viewer: in `similarUsers`, and by name for a group's list."
+        description="Whether others find the viewer. If so, `similarUsers` shows the username to members of "
+        "like taste, and members who know it can ask for a group's list with it. That list shows how well "
+        "movies match the viewer, and leaves out what the viewer rated or turned down. Off for a new account."
     )
 
 

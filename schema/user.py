@@ -124,7 +124,8 @@ class User(OwnPages):
         return await SessionConnection.of(info, await self.require_own(info), asked)
 
     @strawberry.field(
-        description="Whether others find them: in `similarUsers`, and by name for a group's list."
+        description="Whether others find them: in `similarUsers`, and by name for a group's list. Off unless "
+        "they chose it with `setDiscoverable`."
     )
     async def discoverable(self, info: Info) -> bool:
         await self.require_own(info)

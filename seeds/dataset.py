@@ -94,8 +94,9 @@ def store_members(
         for row in enumerate(usernames):
             copy.write_row(row)
     added = connection.execute(
-        "INSERT INTO users (username, source, simulated) "
-        "SELECT username, %s, %s FROM incoming_members ORDER BY number "
+        # They are published under these names, which are numbers.
+        "INSERT INTO users (username, source, simulated, discoverable) "
+        "SELECT username, %s, %s, true FROM incoming_members ORDER BY number "
         "ON CONFLICT (lower(username)) DO NOTHING",
         (source, simulated),
     ).rowcount

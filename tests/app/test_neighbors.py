@@ -25,7 +25,7 @@ async def stars(sessions: Sessions) -> NDArray[np.int64]:
     given[0, :12] = np.arange(12) % 9 + 1  # the member who asks knows some of them
     now = datetime.now(UTC)
     async with sessions.begin() as session:
-        members = [{"id": n + 1, "username": f"member {n}"} for n in range(N_MEMBERS)]
+        members = [{"id": n + 1, "username": f"member {n}", "discoverable": True} for n in range(N_MEMBERS)]
         await session.execute(insert(tables.User), members)
         films = [{"id": n + 1, "title": f"Film {n}"} for n in range(N_FILMS)]
         await session.execute(insert(tables.Movie), films)

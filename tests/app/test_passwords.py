@@ -1,6 +1,8 @@
 """Which passwords are good enough, and how they are kept."""
 
 import asyncio
+import subprocess
+import sys
 
 import pytest
 from passlib.hash import argon2
@@ -11,6 +13,7 @@ from app.account_tables import RefreshToken
 from app.db import Sessions
 from app.settings import Settings
 from app.tables import User
+from tests.conftest import ROOT
 
 pytestmark = pytest.mark.anyio
 
@@ -63,6 +66,43 @@ async def test_any_script_makes_a_password(sessions: Sessions, settings: Setting
 async def test_a_password_is_the_same_however_composed(sessions: Sessions, settings: Settings) -> None:
     await accounts.sign_up(sessions, settings, "ada", "cafe\u0301 au lait")
     await accounts.log_in(sessions, settings, "ada", "caf\u00e9 au lait")
+
+
+RACE = """
+import threading, time
+from passlib.utils import handlers
+
+def slow(cls, name, dryrun, load=handlers.SubclassBackendMixin._set_backend.__func__):
+    time.sleep(0.3)
+    load(cls, name, dryrun)
+
+handlers.SubclassBackendMixin._set_backend = classmethod(slow)
+from app import passwords
+
+start, failures = threading.Barrier(16), []
+
+def hash_one():
+    start.wait()
+    try:
+        passwords.HASHER.hash("a long walk home")
+    except BaseException as error:
+        failures.append(repr(error))
+
+threads = [threading.Thread(target=hash_one) for _ in range(16)]
+for thread in threads:
+    thread.start()
+for thread in threads:
+    thread.join()
+print(failures)
+"""
+
+
+def test_the_first_hashes_of_a_process_may_come_at_once() -> None:
+    """However slowly the library loads its backend; each thread would find it half loaded."""
+    ended = subprocess.run(
+        [sys.executable, "-c", RACE], check=False, capture_output=True, text=True, cwd=ROOT
+    )
+    assert (ended.stdout, ended.returncode) == ("[]\n", 0), ended.stderr
 
 
 async def test_a_hash_with_former_parameters_is_made_anew(sessions: Sessions, settings: Settings) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -9,13 +10,14 @@ from typing import Any
 import numpy as np
 import psycopg
 import pytest
-from sqlalchemy import select, text
+from sqlalchemy import Text, select, text
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
 from app import accounts, migrate, privacy, training
 from app.db import Sessions, create_engine, sessionmaker
 from app.exports import Export, export
 from app.settings import Settings
-from app.tables import User
+from app.tables import Base, User
 from app.throttle import Client
 
 pytestmark = pytest.mark.anyio
@@ -31,8 +33,8 @@ INSERT INTO ratings (user_id, movie_id, half_stars) SELECT id, 1, 9 FROM users;
 INSERT INTO feedback (user_id, movie_id, kind, occurred_at) SELECT id, 1, 'LIKE', now() FROM users;
 INSERT INTO api_keys (key_hash, beginning, name, scopes, created_by)
     SELECT username::bytea, 'mq_', username, '{}', id FROM users;
-INSERT INTO audit_log (user_id, act, arguments)
-    SELECT id, 'setRole', '{"input": {"username": "Ada", "role": "USER"}}' FROM users;
+INSERT INTO audit_log (user_id, act, arguments, address)
+    SELECT id, 'setRole', '{"input": {"username": "ADA", "role": "USER"}}', '192.0.2.1' FROM users;
 INSERT INTO training_jobs (requested_by, status) SELECT id, 'FAILED' FROM users;
 """
 PEOPLE, FILMS = 40, 30
@@ -79,9 +81,81 @@ async def test_no_table_is_left_out(sessions: Sessions, settings: Settings) -> N
     async with sessions() as session:
         for name in await referring(sessions):
             rows = (await session.scalars(text(f"SELECT row::text FROM {name} AS row"))).all()  # noqa: S608
-            assert "Ada" not in str(rows) or name == "api_keys"  # the name that she gave to a service's key
+            assert "Ada" not in str(rows)
             kept = {"api_keys": 2, "audit_log": 2, "training_jobs": 2}
             assert len(rows) == kept.get(name, 1), name
+
+
+# What outlives a member, and which text of it says nothing of one.
+NOT_PERSONAL = {
+    "api_keys": {"beginning", "scopes"},
+    "audit_log": {"act", "outcome"},
+    "training_jobs": {"status", "stage", "message", "model_version"},
+}
+ADDRESS, AGENT, NOTE = "203.0.113.77", "Ada with a browser", "asked for by ADA, on her own machine"
+WRITTEN = """
+INSERT INTO api_keys (id, key_hash, beginning, name, scopes, created_by) VALUES
+    (100, 'a', 'mq_a', 'Ada: trainer of ada-laptop', '{}', :ada), (101, 'b', 'mq_b', 'adaptive', '{}', :bob),
+    (102, 'c', 'mq_c', 'for ada', '{}', :bob);
+INSERT INTO audit_log (user_id, api_key_id, act, arguments, address) VALUES
+    (:ada, NULL, 'trainModel', CAST(:own AS jsonb), :address),
+    (NULL, 100, 'trainModel', '{}', :address),
+    (:bob, NULL, 'trainModel', CAST(:others AS jsonb), '192.0.2.9'),
+    (:bob, NULL, 'createApiKey', '{"input": {"name": "for ada", "scopes": ["READ"]}}', '192.0.2.9'),
+    (:bob, NULL, 'deleteUser', '{"input": {"username": "aDa"}}', '192.0.2.9');
+INSERT INTO training_jobs (requested_by, status) VALUES (:ada, 'FAILED');
+"""
+
+
+def test_every_text_that_outlives_a_member_is_looked_at() -> None:
+    """A new column of text is either cleared or said to be not personal."""
+    cleared = {"api_keys": {"name"}, "audit_log": {"arguments", "address"}}
+    for table in Base.metadata.sorted_tables:
+        keys = {key.column.table.name: key.ondelete for key in table.foreign_keys}
+        if keys.get("users") == "SET NULL":
+            texts = {column.name for column in table.c if isinstance(column.type, Text | JSONB | ARRAY)}
+            assert texts == cleared.get(table.name, set()) | NOT_PERSONAL[table.name], table.name
+
+
+async def test_a_dump_after_deletion_has_nothing_of_the_member(
+    sessions: Sessions, settings: Settings
+) -> None:
+    """Of one who was an operator: neither name, address, program nor notes, in any column of any table."""
+    client = Client(ADDRESS, AGENT)
+    ada = (await accounts.sign_up(sessions, settings, "Ada", PASSWORD, client)).viewer.id
+    await accounts.log_in(sessions, settings, "ada", PASSWORD, client)
+    bob = (await accounts.sign_up(sessions, settings, "bob", PASSWORD, Client("192.0.2.9", "B"))).viewer.id
+    written = {
+        "ada": ada,
+        "bob": bob,
+        "address": ADDRESS,
+        "own": json.dumps({"input": {"note": NOTE}}),
+        "others": json.dumps({"input": {"note": "Ada (adaptive) and ADA."}}),
+    }
+    async with sessions.begin() as session:
+        for statement in filter(str.strip, WRITTEN.split(";")):
+            names = [name for name in written if f":{name}" in statement]
+            await session.execute(text(statement), {name: written[name] for name in names})
+    before = await dump(sessions)
+    for trace in (ADDRESS, AGENT, NOTE, "Ada"):
+        assert trace in before
+    await privacy.delete_member(sessions, ada)
+    after = await dump(sessions)
+    for trace in (ADDRESS, AGENT, "machine"):
+        assert trace not in after
+    assert re.findall(r"(?i)\w*ada\w*", after) == ["adaptive", "adaptive"]
+    assert "(deleted member): trainer of (deleted member)-laptop" in after
+    assert "(deleted member) (adaptive) and (deleted member)." in after
+    assert "192.0.2.9" in after
+
+
+async def dump(sessions: Sessions) -> str:
+    async with sessions() as session:
+        rows = [
+            (await session.scalars(text(f"SELECT row::text FROM {table.name} AS row"))).all()  # noqa: S608
+            for table in Base.metadata.sorted_tables
+        ]
+    return str(rows)
 
 
 async def test_every_reference_says_what_becomes_of_it(sessions: Sessions) -> None:

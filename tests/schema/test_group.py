@@ -34,13 +34,18 @@ def best_of(ask: Ask, genre: str, count: int) -> list[str]:
 
 
 def with_taste(ask: Ask, *, loves: str, loathes: str) -> Member:
-    member = sign_up(ask)
+    member = findable(ask, sign_up(ask))
     loved = best_of(ask, loves, 12)
     for film in loved:
         ask("RateMovie", member.token, movie=film, stars=5.0)
     for film in best_of(ask, loathes, 12):
         if film not in loved:
             ask("RateMovie", member.token, movie=film, stars=1.0)
+    return member
+
+
+def findable(ask: Ask, member: Member) -> Member:
+    ask(SET_DISCOVERABLE, member.token, discoverable=True)
     return member
 
 
@@ -72,7 +77,8 @@ def viewer_match(ask: Ask, member: Member, film: str) -> int:
 
 
 def test_nothing_that_one_of_them_has_rated_or_turned_down(ask: Ask, member: Member) -> None:
-    other = sign_up(ask)
+    other = findable(ask, sign_up(ask))
+    findable(ask, member)
     before = [
         edge["node"]["id"]
         for edge in edges(ask("MovieNight", member.token, usernames=[other.username], first=3))
@@ -109,8 +115,13 @@ def test_names_count_once_in_any_case(ask: Ask, member: Member) -> None:
 
 
 def test_who_does_not_want_to_be_found_is_as_good_as_unknown(ask: Ask, member: Member) -> None:
-    hidden = sign_up(ask)
+    """A new member too, and one who does not want it any longer."""
+    hidden = findable(ask, sign_up(ask))
+    assert edges(ask("MovieNight", member.token, usernames=[hidden.username], first=3))
     ask(SET_DISCOVERABLE, hidden.token, discoverable=False)
+    refused = ask("MovieNight", member.token, usernames=[sign_up(ask).username], first=3)
+    assert code(refused) == "BAD_USER_INPUT"
+    findable(ask, member)
     usernames = [member.username, hidden.username]
     refused = ask("MovieNight", member.token, usernames=usernames, first=3)
     unknown = ask("MovieNight", member.token, usernames=[member.username, "nobody-here"], first=3)

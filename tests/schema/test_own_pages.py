@@ -151,6 +151,10 @@ def test_members_alike_find_each_other_and_may_hide(ask: Ask, member: Member, fi
     rate(ask, twin, stars)
     rate(ask, opposite, {film: 6 - given for film, given in stars.items()})
     found = ask("SimilarUsers", member.token)["data"]["viewer"]["similarUsers"]
+    assert twin.username not in {each["user"]["username"] for each in found}  # a new member is not found
+    for each in (twin, opposite):
+        ask(SET_DISCOVERABLE, each.token, discoverable=True)
+    found = ask("SimilarUsers", member.token)["data"]["viewer"]["similarUsers"]
     assert 0 < len(found) <= 10
     by_name = {each["user"]["username"]: each for each in found}
     assert by_name[twin.username]["commonMovies"] == 15
@@ -181,6 +185,7 @@ def test_nobody_sees_the_pages_of_another(ask: Ask, member: Member, films: list[
     twin = sign_up(ask)
     for each in (member, twin):
         rate(ask, each, stars)
+        ask(SET_DISCOVERABLE, each.token, discoverable=True)
     for field in (
         "taste { genres { affinity } }",
         "history(first: 5) { edges { cursor } }",

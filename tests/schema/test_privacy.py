@@ -91,10 +91,11 @@ def test_the_audit_log_does_not_name_who_left(
 
 def test_whether_others_find_a_member_is_theirs_to_say(ask: Ask, member: Member) -> None:
     query = "{ viewer { discoverable } }"
-    assert ask(query, member.token)["data"]["viewer"]["discoverable"] is True
-    chosen = outcome(ask(DISCOVERABLE, member.token, yes=False), "setDiscoverable")
-    assert chosen["viewer"] == {"id": member.id, "discoverable": False}
     assert ask(query, member.token)["data"]["viewer"]["discoverable"] is False
+    for yes in (True, False):
+        chosen = outcome(ask(DISCOVERABLE, member.token, yes=yes), "setDiscoverable")
+        assert chosen["viewer"] == {"id": member.id, "discoverable": yes}
+        assert ask(query, member.token)["data"]["viewer"]["discoverable"] is yes
     assert code(ask(DISCOVERABLE, yes=False)) == "UNAUTHENTICATED"
 
 
