@@ -14,10 +14,11 @@ from schema.access import may, requires
 from schema.constraints import DECOMPOSED, GLOBAL_ID, Constraint
 from schema.context import Info
 from schema.cost import Cost
+from schema.cursors import Cursors
 from schema.enum import enum_of
 from schema.errors import Error
 from schema.node import local_id, whole_number
-from schema.pagination import After, First, encode_cursor, id_of, info_of, window
+from schema.pagination import After, First, id_of, info_of, window
 
 API_KEYS = "apiKeys"
 
@@ -145,10 +146,10 @@ class ApiKeyQuery:
         first: First,
         after: After = None,
     ) -> ApiKeyConnection:
-        asked = window(API_KEYS, first, after)
+        asked = window(Cursors.of(info, API_KEYS), first, after)
         found = await api_keys.keys(info.context.sessions, asked.count + 1, id_of(asked))
         edges = [
-            ApiKeyEdge(cursor=encode_cursor(API_KEYS, (record.id,)), node=ApiKey.of(record))
+            ApiKeyEdge(cursor=asked.cursors.encode(record.id), node=ApiKey.of(record))
             for record in found[: asked.count]
         ]
         return ApiKeyConnection(edges=edges, page_info=info_of(asked, edges, more=len(found) > asked.count))

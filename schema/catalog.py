@@ -16,6 +16,7 @@ from app.catalog import Key, Order, OrderField
 from schema.constraints import GLOBAL_ID, MAX_ID_LENGTH, Constraint
 from schema.context import Context, Info
 from schema.cost import Cost, ListSize
+from schema.cursors import Cursors
 from schema.filter import MovieFilterInput, MovieOrderInput, wanted
 from schema.movie import Genre, Movie, movie_of
 from schema.node import InvalidKey, local_id, split_id, strange_id
@@ -27,7 +28,6 @@ from schema.pagination import (
     FirstOrNone,
     Last,
     Window,
-    encode_cursor,
     page_info,
     row_id,
     window,
@@ -93,7 +93,7 @@ class CatalogQuery:
             MovieOrderInput | None, strawberry.argument(description="The order; its cursors go with it.")
         ] = None,
     ) -> MovieConnection:
-        asked = window(MOVIES, first, after, last, before)
+        asked = window(Cursors.of(info, MOVIES), first, after, last, before)
         snapshot = info.context.snapshot
         order = order_by.order() if order_by else Order()
         page = catalog.page(
@@ -104,9 +104,8 @@ class CatalogQuery:
             key_of(order, asked),
             backward=asked.backward,
         )
-        mark = (order.field.value, order.descending)
         edges = [
-            MovieEdge(cursor=encode_cursor(MOVIES, (*mark, *key)), node=Movie.at(snapshot, position))
+            MovieEdge(cursor=asked.cursors.encode(*key), node=Movie.at(snapshot, position))
             for position, key in zip(page.positions.tolist(), page.keys, strict=True)
         ]
         return MovieConnection(
@@ -134,7 +133,7 @@ class CatalogQuery:
         after: After = None,
         filter: Filter = None,  # noqa: A002 - the contract's name
     ) -> SearchConnection:
-        asked = window(SEARCH, first, after)
+        asked = window(Cursors.of(info, SEARCH), first, after)
         snapshot = info.context.snapshot
         hits = await searching.search(
             info.context.sessions,
@@ -147,7 +146,7 @@ class CatalogQuery:
         )
         edges = [
             SearchEdge(
-                cursor=encode_cursor(SEARCH, (score, int(snapshot.movie_ids[position]))),
+                cursor=asked.cursors.encode(score, int(snapshot.movie_ids[position])),
                 score=score,
                 node=Movie.at(snapshot, position),
             )
@@ -232,11 +231,11 @@ def type_and_key(info: Info, argument: str, id_: strawberry.ID) -> tuple[type[re
 
 
 def key_of(order: Order, asked: Window) -> Key | None:
-    """Where a cursor of `movies` stands. Raises BadArgument for one that was made in another order."""
+    """The place of a cursor of `movies`. Raises BadArgument for one that is none in this order."""
     match asked.key:
         case None:
             return None
-        case (order.field.value, order.descending, value, movie_id):
+        case (value, movie_id):
             kind = str if order.field is OrderField.TITLE else float | int
             if value is None or (isinstance(value, kind) and not isinstance(value, bool)):
                 with suppress(ValueError):

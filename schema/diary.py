@@ -13,10 +13,11 @@ from app.feedback import Kind
 from schema.catalog import MovieEdge
 from schema.context import Info
 from schema.cost import Cost
+from schema.cursors import Cursors
 from schema.errors import CallerError
 from schema.feedback import FeedbackKind
 from schema.movie import Movie, movie_of
-from schema.pagination import Window, encode_cursor, info_of, moment, place_of, row_id
+from schema.pagination import Window, info_of, moment, place_of, row_id
 
 HISTORY, WATCHLIST = "history", "watchlist"
 
@@ -52,7 +53,7 @@ class HistoryConnection:
     async def of(cls, info: Info, user_id: int, asked: Window, kinds: Sequence[FeedbackKind] | None) -> Self:
         key = place_of(asked, row_id)
         found = await diary.events(info.context.sessions, user_id, asked.count + 1, key, kinds)
-        edges = [await history_edge(info, entry) for entry in found[: asked.count]]
+        edges = [await history_edge(info, asked.cursors, entry) for entry in found[: asked.count]]
         return cls(
             user_id=user_id,
             kinds=kinds,
@@ -77,7 +78,7 @@ class WatchlistConnection:
         found = await diary.watchlist(info.context.sessions, user_id, asked.count + 1, key)
         edges = [
             MovieEdge(
-                cursor=encode_cursor(WATCHLIST, (moment(wanted.added_at), wanted.movie_id)),
+                cursor=asked.cursors.encode(moment(wanted.added_at), wanted.movie_id),
                 node=await known_movie(info, wanted.movie_id),
             )
             for wanted in found[: asked.count]
@@ -87,9 +88,9 @@ class WatchlistConnection:
         )
 
 
-async def history_edge(info: Info, entry: Entry) -> HistoryEdge:
+async def history_edge(info: Info, cursors: Cursors, entry: Entry) -> HistoryEdge:
     return HistoryEdge(
-        cursor=encode_cursor(HISTORY, (moment(entry.occurred_at), entry.id)),
+        cursor=cursors.encode(moment(entry.occurred_at), entry.id),
         node=FeedbackEvent(
             kind=entry.kind,
             occurred_at=entry.occurred_at,

@@ -14,6 +14,7 @@ from schema.access import requires
 from schema.constraints import Constraint
 from schema.context import Context, Info
 from schema.cost import Cost, ListSize
+from schema.cursors import Cursors
 from schema.errors import BadArgument
 from schema.filter import MovieFilterInput, wanted
 from schema.list_page import ListPage
@@ -80,13 +81,13 @@ class GroupQuery:
         ] = None,
     ) -> GroupRecommendationConnection:
         context = info.context
-        page = ListPage.of(FIELD, after)
+        viewer = await context.require_viewer()
+        page = ListPage.of(Cursors.of(info, FIELD, viewer.id), after)
         size = page_size("first", first)
         kind = wanted(filter, context.snapshot)
         if not usernames:
             raise BadArgument("usernames", f"must name 1 to {MAX_MEMBERS} members, not 0.")
         model = page.model(context)
-        viewer = await context.require_viewer()
         try:
             group = await groups.members(context.sessions, viewer.id, usernames, page.shown_at)
         except groups.UnknownMember as error:

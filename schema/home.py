@@ -17,6 +17,7 @@ from app.recommendations import Model
 from schema.constraints import CURSOR
 from schema.context import Context, Info
 from schema.cost import Cost, ListSize
+from schema.cursors import Cursors, strange_cursor
 from schema.enum import enum_of
 from schema.errors import BadArgument
 from schema.list_page import require_model
@@ -24,13 +25,10 @@ from schema.movie import Genre, Movie
 from schema.node import InvalidKey
 from schema.pagination import (
     First,
-    decode_cursor,
-    encode_cursor,
     moment,
     of_moment,
     page_info,
     page_size,
-    strange_cursor,
 )
 from schema.recommendation import RecommendationEdge, edge, film
 
@@ -184,10 +182,12 @@ class Shelf(relay.Node):
         ] = None,
     ) -> ShelfConnection:
         size = page_size("first", first)
-        standing = self.standing(after)
+        viewer = await info.context.viewer()
+        cursors = Cursors.of(info, SHELF, [self.id, viewer and viewer.id])
+        standing = standing_of(cursors, after)
         page = await asyncio.to_thread(self.home.page, self.shelf, size, standing, self.rated_since)
         edges = [
-            edge(info.context, encode_cursor(SHELF, (self.id, *behind)), pick, movie)
+            edge(info.context, cursors.encode(*behind), pick, movie)
             for pick, behind in page.picks
             if (movie := film(info.context, pick.movie_id)) is not None
         ]
@@ -196,14 +196,15 @@ class Shelf(relay.Node):
             page_info=page_info(edges, has_previous=standing is not None, has_next=page.has_next),
         )
 
-    def standing(self, after: str | None) -> Standing | None:
-        """Raises BadArgument for a cursor of another shelf, or of the same one on another home page."""
-        match after and decode_cursor(SHELF, after):
-            case None | "":
-                return None
-            case (self.id, int(rank), int(place), float(score), int(movie_id)):
-                return Standing(rank, place, score, movie_id)
-        raise strange_cursor(wanted="this shelf: ask `node` for the shelf by its id")
+
+def standing_of(cursors: Cursors, after: str | None) -> Standing | None:
+    """Raises BadArgument for a cursor of another shelf, or of the same one on another home page."""
+    match after and cursors.decode(after):
+        case None | "":
+            return None
+        case (int(rank), int(place), float(score), int(movie_id)):
+            return Standing(rank, place, score, movie_id)
+    raise strange_cursor(wanted="this shelf: ask `node` for the shelf by its id")
 
 
 @strawberry.type(description="The page a member lands on: shelves of films, and no film on two of them.")

@@ -7,39 +7,39 @@ from uuid import UUID, uuid4
 
 from app.recommendations import Model
 from schema.context import Context
+from schema.cursors import Cursors, strange_cursor
 from schema.errors import CallerError, ErrorCode
-from schema.pagination import decode_cursor, encode_cursor, moment, of_moment, strange_cursor
+from schema.pagination import moment, of_moment
 
 
 @dataclass(frozen=True, slots=True)
 class ListPage:
-    """Where in which list: its field, its name, its model, the moment its history was read, and the last rank
-    shown."""
+    """A place in a list: its cursors, its name, its model, when its history was read, and the last rank."""
 
-    field: str
+    cursors: Cursors
     request_id: UUID
     model_version: str | None
     shown_at: datetime
     rank: int
 
     @classmethod
-    def of(cls, field: str, after: str | None) -> Self:
+    def of(cls, cursors: Cursors, after: str | None) -> Self:
         """The page behind a cursor; without one, the beginning of a new list.
 
-        Raises BadArgument for a cursor of another field.
+        Raises BadArgument for a cursor of another list.
         """
         if after is None:
-            return cls(field, uuid4(), None, datetime.now(UTC), 0)
-        match decode_cursor(field, after):
+            return cls(cursors, uuid4(), None, datetime.now(UTC), 0)
+        match cursors.decode(after):
             case (str(request_id), str(version), int(microseconds), int(rank)) if rank > 0:
                 try:
-                    return cls(field, UUID(request_id), version, of_moment(microseconds), rank)
+                    return cls(cursors, UUID(request_id), version, of_moment(microseconds), rank)
                 except (ValueError, OverflowError):
                     pass
         raise strange_cursor()
 
     def cursor(self, model: Model, rank: int) -> str:
-        return encode_cursor(self.field, (str(self.request_id), model.version, moment(self.shown_at), rank))
+        return self.cursors.encode(str(self.request_id), model.version, moment(self.shown_at), rank)
 
     def model(self, context: Context) -> Model:
         """The model that the list was begun with, while this process still has it; else the active one."""

@@ -16,13 +16,13 @@ from schema.access import may, requires
 from schema.constraints import Constraint
 from schema.context import Info
 from schema.cost import Cost, ListSize
+from schema.cursors import Cursors
 from schema.errors import Error
 from schema.pagination import (
     After,
     Before,
     FirstOrNone,
     Last,
-    encode_cursor,
     info_of,
     moment,
     place_of,
@@ -161,14 +161,14 @@ class ModelQuery:
         last: Last = None,
         before: Before = None,
     ) -> ModelConnection:
-        asked = window(MODELS, first, after, last, before)
+        asked = window(Cursors.of(info, MODELS), first, after, last, before)
         found = await model_versions.newest(
             info.context.sessions, asked.count + 1, place_of(asked, version_of), backward=asked.backward
         )
         shown = found[-asked.count :] if asked.backward else found[: asked.count]
         edges = [
             ModelEdge(
-                cursor=encode_cursor(MODELS, (moment(trained.trained_at), trained.version)),
+                cursor=asked.cursors.encode(moment(trained.trained_at), trained.version),
                 node=Model.of(trained),
             )
             for trained in shown

@@ -12,8 +12,9 @@ from app.cards import Card, GenreRow, PersonRow
 from app.snapshot import Snapshot
 from schema.context import Context, Info
 from schema.cost import Cost, ListSize
+from schema.cursors import Cursors, strange_cursor
 from schema.node import whole_number
-from schema.pagination import After, First, decode_cursor, encode_cursor, page_info, page_size, strange_cursor
+from schema.pagination import After, First, page_info, page_size
 
 if TYPE_CHECKING:
     from schema.rating import Rating
@@ -198,13 +199,14 @@ class Movie(relay.Node):
         first: First,
         after: After = None,
     ) -> SimilarMovieConnection:
-        count, start = page_size("first", first), rank_of(after)
+        cursors = Cursors.of(info, SIMILAR, self.id)
+        count, start = page_size("first", first), rank_of(cursors, after)
         end = min(start + count, MOST_SIMILAR)
         near = await info.context.loaders.similar.load((self.id, end + 1))
         snapshot = info.context.snapshot
         edges = [
             SimilarMovieEdge(
-                cursor=encode_cursor(SIMILAR, (rank,)),
+                cursor=cursors.encode(rank),
                 similarity=round(neighbor.similarity, 4),
                 node=Movie.at(snapshot, position),
             )
@@ -232,9 +234,9 @@ def poster_url(path: str | None) -> str | None:
     return POSTERS + path if path and path.startswith("/") else path
 
 
-def rank_of(cursor: str | None) -> int:
-    """How many films come before the page. Raises BadArgument for a cursor of another field."""
-    match cursor and decode_cursor(SIMILAR, cursor):
+def rank_of(cursors: Cursors, after: str | None) -> int:
+    """How many movies come before the page. Raises BadArgument for a cursor of another list."""
+    match after and cursors.decode(after):
         case None | "":
             return 0
         case (int(rank),) if 0 < rank <= MOST_SIMILAR:

@@ -13,10 +13,11 @@ from schema.catalog import MovieEdge
 from schema.constraints import MAX_ID_LENGTH, Constraint
 from schema.context import Context, Info
 from schema.cost import Cost
+from schema.cursors import Cursors, strange_cursor
 from schema.errors import BadArgument
 from schema.list_page import require_model
 from schema.node import local_id
-from schema.pagination import After, First, decode_cursor, encode_cursor, page_info, page_size, strange_cursor
+from schema.pagination import After, First, page_info, page_size
 from schema.recommendation import film
 
 FIELD = "onboarding"
@@ -53,15 +54,15 @@ class OnboardingQuery:
         context = info.context
         size = page_size("first", first)
         chosen = known_genres(context, genres)
-        model, rank = begun(context, chosen, after)
+        cursors = Cursors.of(info, FIELD)
+        model, rank = begun(context, cursors, after)
         signed_in = await context.viewer() is not None
         hidden = (await context.taste()).hidden if signed_in else recommendations.NOBODYS.hidden
         asked = await asyncio.to_thread(
             onboarding.films, context.snapshot, model, chosen, hidden, first=size, after_rank=rank
         )
-        mark = (model.version, [genre.id for genre in chosen])
         edges = [
-            MovieEdge(cursor=encode_cursor(FIELD, (*mark, place)), node=movie)
+            MovieEdge(cursor=cursors.encode(model.version, place), node=movie)
             for movie_id, place in zip(asked.movie_ids, asked.ranks, strict=True)
             if (movie := film(context, movie_id)) is not None
         ]
@@ -80,12 +81,11 @@ def known_genres(context: Context, ids: list[strawberry.ID] | None) -> list[Genr
     return [row for row in context.snapshot.genres if row.id in wanted]
 
 
-def begun(context: Context, chosen: list[GenreRow], after: str | None) -> tuple[Model, int]:
-    """The model that the list was begun with, while this process has it, and how many films come before."""
+def begun(context: Context, cursors: Cursors, after: str | None) -> tuple[Model, int]:
+    """The model that the list was begun with, while this process has it, and how many movies come before."""
     if after is None:
         return require_model(context), 0
-    genre_ids = [genre.id for genre in chosen]
-    match decode_cursor(FIELD, after):
-        case (str(version), list(ids), int(rank)) if ids == genre_ids and 0 < rank <= onboarding.LONGEST:
+    match cursors.decode(after):
+        case (str(version), int(rank)) if 0 < rank <= onboarding.LONGEST:
             return context.served.model_of(version) or require_model(context), rank
-    raise strange_cursor(wanted="this field with these genres")
+    raise strange_cursor()

@@ -13,9 +13,10 @@ from schema.access import requires
 from schema.account import USERNAME
 from schema.context import Info
 from schema.cost import Cost
+from schema.cursors import Cursors
 from schema.enum import enum_of
 from schema.errors import Error
-from schema.pagination import After, First, encode_cursor, id_of, info_of, window
+from schema.pagination import After, First, id_of, info_of, window
 
 AUDIT_LOG = "auditLog"
 
@@ -123,10 +124,10 @@ class OperatorQuery:
         first: First,
         after: After = None,
     ) -> AuditEntryConnection:
-        asked = window(AUDIT_LOG, first, after)
+        asked = window(Cursors.of(info, AUDIT_LOG), first, after)
         found = await audit.entries(info.context.sessions, asked.count + 1, id_of(asked))
         edges = [
-            AuditEntryEdge(cursor=encode_cursor(AUDIT_LOG, (entry.id,)), node=AuditEntry.of(entry))
+            AuditEntryEdge(cursor=asked.cursors.encode(entry.id), node=AuditEntry.of(entry))
             for entry in found[: asked.count]
         ]
         return AuditEntryConnection(

@@ -14,6 +14,7 @@ from app.taste import Opinions
 from schema.constraints import Constraint
 from schema.context import Info
 from schema.cost import Cost
+from schema.cursors import Cursors
 from schema.diary import HISTORY, WATCHLIST, HistoryConnection, WatchlistConnection
 from schema.errors import CallerError, ErrorCode
 from schema.feedback import FeedbackKind
@@ -63,7 +64,7 @@ class OwnPages(relay.Node):
             ),
         ] = None,
     ) -> HistoryConnection:
-        asked = window(HISTORY, first, after)
+        asked = window(Cursors.of(info, HISTORY, self.id), first, after)
         await self.require_own(info)
         return await HistoryConnection.of(info, self.id, asked, kinds)
 
@@ -73,7 +74,7 @@ class OwnPages(relay.Node):
         "last added first.",
     )
     async def watchlist(self, info: Info, first: First, after: After = None) -> WatchlistConnection:
-        asked = window(WATCHLIST, first, after)
+        asked = window(Cursors.of(info, WATCHLIST, self.id), first, after)
         await self.require_own(info)
         return await WatchlistConnection.of(info, self.id, asked)
 

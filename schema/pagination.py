@@ -1,17 +1,16 @@
-"""Pages: how many, from where, and the cursors between them."""
+"""Pages: how many items, and from where."""
 
-from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Protocol, TypeVar
 
-import orjson
 import strawberry
 from strawberry import relay
 
 from schema.constraints import CURSOR
+from schema.cursors import Cursors, strange_cursor
 from schema.errors import BadArgument
 from schema.node import MAX_ID
 
@@ -36,6 +35,7 @@ Before = Annotated[
 class Window:
     """`count` rows after (or, `backward`, before) the row with the sort key `key`; None is the end."""
 
+    cursors: Cursors
     count: int
     key: tuple[Any, ...] | None
     backward: bool = False
@@ -45,7 +45,7 @@ class Window:
 
 
 def window(
-    field: str, first: int | None, after: str | None, last: int | None = None, before: str | None = None
+    cursors: Cursors, first: int | None, after: str | None, last: int | None = None, before: str | None = None
 ) -> Window:
     """The arguments of a connection, checked.
 
@@ -56,38 +56,19 @@ def window(
             raise BadArgument("last", "cannot be given with `first`.")
         if before is not None:
             raise BadArgument("before", "goes with `last`, not with `first`.")
-        return Window(page_size("first", first), (after and decode_cursor(field, after)) or None)
+        return Window(cursors, page_size("first", first), (after and cursors.decode(after)) or None)
     if last is None:
         raise BadArgument("first", "must be given, or `last`.")
     if after is not None:
         raise BadArgument("after", "goes with `first`, not with `last`.")
-    key = (before and decode_cursor(field, before, "before")) or None
-    return Window(page_size("last", last), key, backward=True)
+    key = (before and cursors.decode(before, "before")) or None
+    return Window(cursors, page_size("last", last), key, backward=True)
 
 
 def page_size(argument: str, size: int) -> int:
     if not 1 <= size <= MAX_PAGE:
         raise BadArgument(argument, f"must be from 1 to {MAX_PAGE}, not {size}.")
     return size
-
-
-def encode_cursor(field: str, key: tuple[Any, ...]) -> str:
-    return urlsafe_b64encode(orjson.dumps([field, *key])).decode().rstrip("=")
-
-
-def decode_cursor(field: str, cursor: str, argument: str = "after") -> tuple[Any, ...]:
-    """The sort key in a cursor. Raises BadArgument for one that this field did not make."""
-    try:
-        parts = orjson.loads(urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
-    except ValueError:
-        parts = None
-    if not isinstance(parts, list) or len(parts) < 2 or parts[0] != field:  # noqa: PLR2004 - the field and a key
-        raise strange_cursor(argument)
-    return tuple(parts[1:])
-
-
-def strange_cursor(argument: str = "after", wanted: str = "this field") -> BadArgument:
-    return BadArgument(argument, f"is not a cursor of {wanted}.")
 
 
 class Edge(Protocol):

@@ -12,6 +12,7 @@ from app.recommendations import Match, Model, Pick, Picks, Reason, Strategy, Wis
 from schema.constraints import MAX_ID_LENGTH, Constraint
 from schema.context import Context, Info
 from schema.cost import Cost, ListSize
+from schema.cursors import Cursors
 from schema.enum import enum_of
 from schema.errors import BadArgument
 from schema.filter import MovieFilterInput, wanted
@@ -130,7 +131,8 @@ class RecommendationQuery:
         ] = None,
     ) -> RecommendationConnection:
         context = info.context
-        page = ListPage.of(FIELD, after)
+        viewer = await context.viewer()
+        page = ListPage.of(Cursors.of(info, FIELD, viewer and viewer.id), after)
         wish = Wish(
             filter=wanted(filter, context.snapshot),
             diversity=valid_share("diversity", diversity),
@@ -140,7 +142,6 @@ class RecommendationQuery:
         size = page_size("first", first)
         liked = known_movie_ids(context, "likes", likes)
         model = page.model(context)
-        viewer = await context.viewer()
         rated_since = None
         if viewer is None:
             taste = recommendations.taste_for_likes(liked)

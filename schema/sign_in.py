@@ -17,7 +17,7 @@ from schema.context import Info
 from schema.cost import Cost
 from schema.errors import Error
 from schema.node import InvalidKey, local_key
-from schema.pagination import Window, encode_cursor, info_of, moment, place_of
+from schema.pagination import Window, info_of, moment, place_of
 
 SESSIONS = "sessions"
 
@@ -74,7 +74,7 @@ class SessionConnection:
         found = await sign_ins.sign_ins(info.context.sessions, viewer.id, asked.count + 1, key)
         edges = [
             SessionEdge(
-                cursor=encode_cursor(SESSIONS, (moment(each.created_at), str(each.id))),
+                cursor=asked.cursors.encode(moment(each.created_at), str(each.id)),
                 node=Session.of(each, viewer),
             )
             for each in found[: asked.count]

@@ -11,6 +11,7 @@ from app import members, ratings
 from app.accounts import Viewer
 from schema.context import Info
 from schema.cost import Cost, ListSize
+from schema.cursors import Cursors
 from schema.movie import Genre
 from schema.own_pages import OwnPages
 from schema.pagination import (
@@ -19,7 +20,6 @@ from schema.pagination import (
     First,
     FirstOrNone,
     Last,
-    encode_cursor,
     info_of,
     moment,
     place_of,
@@ -93,7 +93,7 @@ class User(OwnPages):
         last: Last = None,
         before: Before = None,
     ) -> RatingConnection:
-        asked = window(RATINGS, first, after, last, before)
+        asked = window(Cursors.of(info, RATINGS, self.id), first, after, last, before)
         place = place_of(asked, row_id)
         await self.require_own(info)
         found = await ratings.user_ratings(
@@ -102,7 +102,7 @@ class User(OwnPages):
         shown = found[-asked.count :] if asked.backward else found[: asked.count]
         edges = [
             RatingEdge(
-                cursor=encode_cursor(RATINGS, (moment(rating.rated_at), rating.movie_id)),
+                cursor=asked.cursors.encode(moment(rating.rated_at), rating.movie_id),
                 node=Rating.of(rating),
             )
             for rating in shown
@@ -120,7 +120,7 @@ class User(OwnPages):
         first: First,
         after: After = None,
     ) -> SessionConnection:
-        asked = window(SESSIONS, first, after)
+        asked = window(Cursors.of(info, SESSIONS, self.id), first, after)
         return await SessionConnection.of(info, await self.require_own(info), asked)
 
     @strawberry.field(
