@@ -8,28 +8,24 @@ tokens of the last renewal work again for a short overlap, for tabs that renew a
 
 import enum
 import hashlib
-import re
 import secrets
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
-from unicodedata import normalize
 from uuid import UUID, uuid4
 
 from sqlalchemy import ColumnElement, Row, delete, func, insert, or_, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app import access_tokens, passwords, throttle
+from app import access_tokens, passwords, throttle, usernames
 from app.account_tables import RefreshToken, Session
 from app.db import Sessions
 from app.settings import Settings
 from app.tables import User
 from app.throttle import Client
+from app.usernames import named, username_in
 
-USERNAME = re.compile(r"[\w.@+-]{2,64}")
-MAX_USERNAME_LENGTH = 256  # before it is normalized, which takes the square of the length
-RESERVED = ("simulated-", "movielens-", "movietweetings-")  # for the members that come with data sets
 REFRESH_TOKEN_BYTES = 32
 LONGEST_REFRESH_TOKEN = 100  # characters; ours have 43
 NOWHERE = Client()
@@ -97,12 +93,12 @@ async def sign_up(
     if (rule := passwords.weakness(password, username)) is not None:
         raise WeakPassword(rule)
     password_hash = await passwords.hashed(password)
-    account = upsert(User).values(username=username, password_hash=password_hash)
+    account = upsert(User).values(**usernames.columns(username), password_hash=password_hash)
     async with sessions.begin() as session:
-        # Whoever inserts first has the name, whatever another process does meanwhile.
+        # The first to insert has the name and its looks, whatever another process does meanwhile.
         row = (await session.execute(account.on_conflict_do_nothing().returning(*MEMBER))).one_or_none()
         if row is None:
-            raise UsernameTaken(f"The username {username} is taken.")
+            raise UsernameTaken(f"The username {username} is taken, or looks like one that is.")
         await throttle.remember(session, row.id, client)
         return await begin_session(session, settings, row, client)
 
@@ -251,23 +247,11 @@ async def viewer_of(sessions: Sessions, settings: Settings, access_token: str) -
     return None if row is None or row.id != claims.user_id else viewer(row, claims.session_id)
 
 
-def username_in(given: str) -> str:
-    """The username that a text is, normalized; empty for a text that cannot be one."""
-    username = normalize("NFKC", given) if len(given) <= MAX_USERNAME_LENGTH else ""
-    return username if USERNAME.fullmatch(username) else ""
-
-
-def valid_username(username: str) -> str:
-    username = username_in(username)
-    if not username:
-        raise InvalidUsername("A username has 2 to 64 letters, digits and characters of `. _ - + @`.")
-    if username.lower().startswith(RESERVED):
-        raise InvalidUsername(f"A username does not begin with {', '.join(RESERVED[:-1])} or {RESERVED[-1]}.")
+def valid_username(given: str) -> str:
+    username = username_in(given)
+    if (rule := usernames.fault(username)) is not None:
+        raise InvalidUsername(rule)
     return username
-
-
-def named(username: str) -> ColumnElement[bool]:
-    return func.lower(User.username) == func.lower(username)
 
 
 async def end(session: AsyncSession, *which: ColumnElement[bool]) -> int:

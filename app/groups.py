@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 from sqlalchemy import text
 
 from app import feedback, ratings
-from app.accounts import username_in
 from app.db import Sessions
 from app.recommendations import Model, Taste
 from app.snapshot import MovieFilter, Snapshot
+from app.usernames import key, username_in
 from recommender.groups import together
 from recommender.hybrid import Ranking
 from recommender.index import top
@@ -21,13 +21,17 @@ POOL = 500  # each member's best films, among which the group's are looked for
 
 MEMBERS = text(
     """
-    SELECT place, id, username, ARRAY(
+    SELECT place, member.id, username, ARRAY(
         SELECT genres.name FROM favorite_genres JOIN genres ON genres.id = genre_id
-        WHERE user_id = users.id ORDER BY position
+        WHERE user_id = member.id ORDER BY position
     ) AS favorite_genres
-    FROM unnest(CAST(:usernames AS text[])) WITH ORDINALITY AS asked (name, place)
-    JOIN users ON lower(username) = lower(asked.name)
-    WHERE discoverable OR id = :viewer_id
+    FROM unnest(CAST(:usernames AS text[]), CAST(:keys AS text[])) WITH ORDINALITY AS asked (name, key, place)
+    CROSS JOIN LATERAL (
+        SELECT id, username, discoverable FROM users
+        WHERE lower(username) = lower(asked.name) OR username_key = asked.key
+        ORDER BY lower(username) = lower(asked.name) DESC LIMIT 1
+    ) AS member
+    WHERE discoverable OR member.id = :viewer_id
     """
 )
 
@@ -67,14 +71,15 @@ class GroupPicks:
 
 
 async def members(
-    sessions: Sessions, viewer_id: int, usernames: Sequence[str], until: datetime | None = None
+    sessions: Sessions, viewer_id: int, names: Sequence[str], until: datetime | None = None
 ) -> list[Member]:
     """The members of these names, each once, with their tastes as of `until`. Raises UnknownMember."""
-    possible = [username_in(name) for name in usernames]
+    possible = [username_in(name) for name in names]
+    keys = [key(name) for name in possible]
     async with sessions() as session:
-        rows = await session.execute(MEMBERS, {"usernames": possible, "viewer_id": viewer_id})
+        rows = await session.execute(MEMBERS, {"usernames": possible, "keys": keys, "viewer_id": viewer_id})
         found = {row.place: row for row in rows}
-        for place, name in enumerate(usernames, 1):
+        for place, name in enumerate(names, 1):
             if place not in found:
                 raise UnknownMember(place - 1, name)
         asked = {found[place].id: found[place] for place in sorted(found)}

@@ -1,13 +1,14 @@
 """Who runs the service: members with a role above USER."""
 
-from sqlalchemy import func, insert, select, update
+from sqlalchemy import insert, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 
-from app import accounts, passwords, privacy
+from app import accounts, passwords, privacy, usernames
 from app.account_tables import AuditEntry, Session
 from app.accounts import Role
 from app.db import Sessions
 from app.tables import User
+from app.usernames import named, username_in
 
 BY_COMMAND = "marquee create-admin"  # as the audit log names it, which knows nobody who did it
 
@@ -16,20 +17,24 @@ class UnknownMember(Exception):
     """An expected outcome; its message is for the caller."""
 
 
-async def create_admin(sessions: Sessions, username: str, password: str) -> None:
+async def create_admin(sessions: Sessions, given: str, password: str) -> None:
     """Make an account with the role ADMIN; one that is there gets the role and this password.
 
-    Raises InvalidUsername or WeakPassword.
+    Raises InvalidUsername, UsernameTaken or WeakPassword.
     """
-    username = accounts.valid_username(username)
+    username = username_in(given)
     if (rule := passwords.weakness(password, username)) is not None:
         raise accounts.WeakPassword(rule)
     granted = {"password_hash": await passwords.hashed(password), "role": Role.ADMIN.value}
-    account = upsert(User).values(username=username, **granted)
-    statement = account.on_conflict_do_update(index_elements=[func.lower(User.username)], set_=granted)
     async with sessions.begin() as session:
-        user_id = await session.scalar(statement.returning(User.id))
-        # Who is signed in, is so with a password that holds no more.
+        statement = update(User).where(named(username)).values(granted).returning(User.id)
+        user_id = await session.scalar(statement) if username else None
+        if user_id is None:
+            account = upsert(User).values(**usernames.columns(accounts.valid_username(given)), **granted)
+            user_id = await session.scalar(account.on_conflict_do_nothing().returning(User.id))
+        if user_id is None:
+            raise accounts.UsernameTaken(f"The username {username} looks like one that is taken.")
+        # Who is signed in, is so with a password that is not valid any longer.
         await accounts.end(session, Session.user_id == user_id)
         arguments = {"input": {"username": username}}
         await session.execute(insert(AuditEntry).values(act=BY_COMMAND, arguments=arguments, outcome="done"))
@@ -40,8 +45,8 @@ async def set_role(sessions: Sessions, username: str, role: Role) -> str:
 
     Raises UnknownMember, also for members that came with a data set: nobody signs in as one.
     """
-    username = accounts.username_in(username)
-    theirs = accounts.named(username), User.password_hash.is_not(None)
+    username = username_in(username)
+    theirs = named(username), User.password_hash.is_not(None)
     statement = update(User).where(*theirs).values(role=role.value).returning(User.username)
     async with sessions.begin() as session:
         found = await session.scalar(statement) if username else None
@@ -53,9 +58,9 @@ async def set_role(sessions: Sessions, username: str, role: Role) -> str:
 async def delete_member(sessions: Sessions, username: str) -> int:
     """Delete a member, also one that came with a data set; gives the id they had. Raises UnknownMember."""
     user_id = None
-    if username := accounts.username_in(username):
+    if username := username_in(username):
         async with sessions() as session:
-            user_id = await session.scalar(select(User.id).where(accounts.named(username)))
+            user_id = await session.scalar(select(User.id).where(named(username)))
     if user_id is None or await privacy.delete_member(sessions, user_id) is None:
         raise UnknownMember("There is no member of this name.")
     return user_id

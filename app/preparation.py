@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 import psycopg
 
-from app import migrate, passwords, terminal, training
+from app import migrate, passwords, terminal, training, usernames
 from app.settings import Settings
 from seeds import bundled
 
@@ -52,8 +52,10 @@ def make_demo_account(database_url: str) -> None:
         found = connection.execute("SELECT 1 FROM users WHERE lower(username) = %s", (DEMO_USERNAME,))
         if found.fetchone() is None:
             connection.execute(
-                "INSERT INTO users (username, password_hash) VALUES (%s, %s) ON CONFLICT DO NOTHING",
-                (DEMO_USERNAME, passwords.HASHER.hash(DEMO_PASSWORD)),
+                "INSERT INTO users (username, username_key, skeleton, skeleton_as_written, password_hash) "
+                "VALUES (%(username)s, %(username_key)s, %(skeleton)s, %(skeleton_as_written)s, "
+                "%(password_hash)s) ON CONFLICT DO NOTHING",
+                {**usernames.columns(DEMO_USERNAME), "password_hash": passwords.HASHER.hash(DEMO_PASSWORD)},
             )
 
 

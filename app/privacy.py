@@ -5,6 +5,7 @@ import re
 from sqlalchemy import delete, func, select, text, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app import usernames
 from app.account_tables import ApiKey, AuditEntry
 from app.db import Sessions
 from app.tables import MovieStats, Rating, User
@@ -41,7 +42,9 @@ async def clear_traces(session: AsyncSession, user_id: int, username: str) -> No
     without_note = AuditEntry.arguments.op("#-")(text("'{input,note}'"))
     await session.execute(update(AuditEntry).where(theirs).values(arguments=without_note))
 
-    named = func.lower(AuditEntry.arguments["input"]["username"].astext) == func.lower(username)
+    # As the operator spelled it.
+    spelled = func.lower(func.normalize(AuditEntry.arguments["input"]["username"].astext, text("NFKC")))
+    named = spelled.in_([func.lower(username), usernames.key(username)])
     without_name = AuditEntry.arguments.op("#-")(text("'{input,username}'"))
     await session.execute(update(AuditEntry).where(named).values(arguments=without_name))
 

@@ -75,11 +75,18 @@ class User(Base):
     __tablename__ = "users"
     __table_args__ = (
         Index("users_username_key", func.lower(text("username")), unique=True),
+        Index("users_username_key_key", "username_key", unique=True),
+        Index("users_skeleton_key", "skeleton", unique=True),
+        Index("users_skeleton_as_written_key", "skeleton_as_written", unique=True),
         one_of("role", "USER", "CURATOR", "ADMIN"),
     )
 
     id: Mapped[int] = identity()
     username: Mapped[str]
+    # See `app.usernames`; null for members that came with a data set, and where an older account has them.
+    username_key: Mapped[str | None]
+    skeleton: Mapped[str | None]
+    skeleton_as_written: Mapped[str | None]
     password_hash: Mapped[str | None]  # members that came with a data set have none and cannot log in
     role: Mapped[str] = mapped_column(server_default="USER")
     simulated: Mapped[bool] = mapped_column(server_default=text("false"))

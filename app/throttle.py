@@ -19,6 +19,7 @@ from sqlalchemy import delete, func, select, text
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app import usernames
 from app.account_tables import KnownNetwork
 from app.db import Sessions
 from app.settings import Settings
@@ -102,7 +103,7 @@ class Tries:
 
 
 def tries_of(settings: Settings, username: str, network: str, *, known: bool) -> list[Tries]:
-    of_account = Tries(f"{username.lower()} {network}", settings.sign_in_tries, ACCOUNT_PACE)
+    of_account = Tries(f"{usernames.key(username)} {network}", settings.sign_in_tries, ACCOUNT_PACE)
     of_network = Tries(f" {network}", settings.sign_in_tries_per_address, NETWORK_PACE)
     return [of_account] if known else [of_account, of_network]
 
@@ -110,13 +111,13 @@ def tries_of(settings: Settings, username: str, network: str, *, known: bool) ->
 async def take(sessions: Sessions, settings: Settings, username: str, client: Client) -> None:
     """Use up a try before the password is looked at. Raises TooManyAttempts, and then uses up none.
 
-    `username` is spelt as the account table spells it, in any case; "" for one that no account can have.
+    `username` is normalized, in any case; "" for one that no account can have.
     """
     network = client.network
     known = (
         select(KnownNetwork.user_id)
         .join(User, User.id == KnownNetwork.user_id)
-        .where(func.lower(User.username) == func.lower(username), KnownNetwork.network == network)
+        .where(usernames.named(username), KnownNetwork.network == network)
         .where(KnownNetwork.last_seen_at > func.now() - KNOWN_FOR)
     )
     async with sessions.begin() as session:

@@ -5,8 +5,8 @@ from typing import Annotated, Self
 
 import strawberry
 
-from app import accounts, members, passwords, throttle
-from app.accounts import MAX_USERNAME_LENGTH, Role, Tokens
+from app import accounts, members, passwords, throttle, usernames
+from app.accounts import Role, Tokens
 from schema.access import requires
 from schema.constraints import DECOMPOSED, MAX_ID_LENGTH, Constraint
 from schema.context import Info
@@ -15,7 +15,7 @@ from schema.errors import CallerError, Error
 from schema.node import local_id
 from schema.user import User
 
-USERNAME = Constraint(max_length=MAX_USERNAME_LENGTH)
+USERNAME = Constraint(max_length=usernames.MAX_GIVEN_LENGTH)
 PASSWORD = Constraint(max_length=DECOMPOSED * passwords.MAX_LENGTH)
 
 
@@ -23,7 +23,9 @@ PASSWORD = Constraint(max_length=DECOMPOSED * passwords.MAX_LENGTH)
 class SignUpInput:
     username: str = strawberry.field(
         directives=[USERNAME],
-        description="2 to 64 letters, digits and characters of `. _ - + @`; capitals make no other name.",
+        description="2 to 64 letters, digits and characters of `. _ - + @`, beginning with a letter, a digit "
+        "or `_`. The letters are of one script; Latin may stand beside Chinese, Japanese or Korean. A name "
+        "that differs from another only in capitals, or looks like it, is taken.",
     )
     password: str = strawberry.field(
         directives=[PASSWORD],
@@ -90,7 +92,7 @@ class InvalidUsername(Error):
     pass
 
 
-@strawberry.type(description="Another account has the username.")
+@strawberry.type(description="Another account has the username, or one that looks like it.")
 class UsernameTaken(Error):
     pass
 

@@ -7,9 +7,10 @@ import strawberry
 from strawberry import relay
 
 from app import groups, ratings
-from app.accounts import MAX_USERNAME_LENGTH, Role
+from app.accounts import Role
 from app.groups import GroupPicks, Member
 from app.recommendations import Model
+from app.usernames import MAX_GIVEN_LENGTH
 from schema.access import requires
 from schema.constraints import Constraint
 from schema.context import Context, Info
@@ -71,7 +72,7 @@ class GroupQuery:
             list[str],
             strawberry.argument(
                 description=f"1 to {MAX_MEMBERS} members who let others find them, and the viewer.",
-                directives=[Constraint(max_items=MAX_MEMBERS, max_length=MAX_USERNAME_LENGTH)],
+                directives=[Constraint(max_items=MAX_MEMBERS, max_length=MAX_GIVEN_LENGTH)],
             ),
         ],
         first: First,

@@ -1,0 +1,234 @@
+"""Names: one in all its spellings, of one script, and unlike every other one."""
+
+import asyncio
+
+import pytest
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import insert, select, text
+
+from app import accounts, confusables, groups, operators, passwords, throttle, usernames
+from app.accounts import Role
+from app.db import Sessions, create_engine, sessionmaker
+from app.settings import Settings
+from app.tables import User
+from tests.conftest import ROOT
+
+pytestmark = pytest.mark.anyio
+
+PASSWORD = "a long walk home"
+
+
+@pytest.mark.parametrize(
+    ("text_", "other"),
+    [
+        ("paypal", "p\u0430yp\u0430l"),  # Cyrillic a
+        ("scope", "\u0455\u0441\u043e\u0440\u0435"),  # all Cyrillic
+        ("rn", "m"),
+        ("l1I", "lll"),
+        ("\u0131", "i"),  # dotless
+        ("a\u200bb", "ab"),  # what is not shown
+        ("caf\u00e9", "cafe\u0301"),
+    ],
+)
+def test_confusable_texts_have_one_skeleton(text_: str, other: str) -> None:
+    assert confusables.skeleton(text_) == confusables.skeleton(other)
+
+
+def test_the_skeleton_is_its_own_skeleton() -> None:
+    """The table maps to prototypes, which are mapped no further."""
+    for source in confusables.PROTOTYPES:
+        skeleton = confusables.skeleton(source)
+        assert confusables.skeleton(skeleton) == skeleton, hex(ord(source))
+
+
+@pytest.mark.parametrize(
+    "one", ["abc", "\u043c\u0438\u0440", "yamada\u592a\u90ce", "\u3084\u307e\u30c0\u592a", "123"]
+)
+def test_scripts_that_are_written_together(one: str) -> None:
+    assert confusables.is_highly_restrictive(one)
+
+
+@pytest.mark.parametrize(
+    "mixed", ["a\u043c", "a\u03b1", "\u043c\u03b1", "a\u0915", "\u043c\u592a", "\uae40\u3084"]
+)
+def test_scripts_that_are_not(mixed: str) -> None:
+    assert not confusables.is_highly_restrictive(mixed)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "ada",
+        "ada.lovelace-7",
+        "ada@example.org",
+        "_ada",
+        "1234",
+        "Jos\u00e9",
+        "\u0141ukasz",
+        "\u041c\u0430\u0440\u0438\u044f_7",
+        "\u0395\u03bb\u03ad\u03bd\u03b7",
+        "\u5c71\u7530\u592a\u90ce",
+        "yamada\u592a\u90ce",
+        "Kim\ucca0\uc218",
+        "\u0939\u093f\u0928\u094d\u0926\u0940",  # with vowel signs
+        "\u0e44\u0e17\u0e22",
+        "\u0639\u0631\u0628\u064a",
+        "\u1eb9\u0301k\u1ecd\u0301",  # letters that no composed form has
+    ],
+)
+def test_names_of_all_languages(name: str) -> None:
+    assert usernames.fault(usernames.username_in(name)) is None
+
+
+@pytest.mark.parametrize(
+    ("name", "rule"),
+    [
+        ("..", "begins with"),
+        ("@@", "begins with"),
+        ("-rf", "begins with"),
+        ("+1-1", "begins with"),
+        ("@ada", "begins with"),
+        ("__", "a letter or a digit at least"),
+        ("=1+1", "letters, digits"),
+        ("a\u200bda", "letters, digits"),
+        ("a\u3164da", "letters, digits"),  # an invisible letter
+        ("ad\u202ea", "letters, digits"),
+        ("\ud800a", "letters, digits"),
+        ("a\U0001f600", "letters, digits"),
+        ("\u0410dmin", "one script"),
+        ("ad\u0430", "one script"),
+        ("\u03b1lpha", "one script"),
+        ("7\u0667", "one kind"),
+        ("a\u0301\u0301\u0301", "marks"),
+        ("simulated-7", "begin with"),
+        ("sirnulated-7", "nor look so"),
+        ("SIMULATED-7", "begin with"),
+        ("movieIens-7", "nor look so"),
+    ],
+)
+def test_names_that_break_a_rule(name: str, rule: str) -> None:
+    assert rule in (usernames.fault(usernames.username_in(name)) or "")
+
+
+def test_a_long_name_is_not_normalized(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: str) -> str:
+        pytest.fail("it takes the square of the length")
+
+    monkeypatch.setattr(usernames, "normalize", refuse)
+    assert usernames.username_in("a" + "\u0301\u0316" * usernames.MAX_GIVEN_LENGTH) == ""
+
+
+ALIKE = [
+    ("coe", "\u0441\u043e\u0435"),  # all Cyrillic
+    ("BOB", "\u0412\u041e\u0412"),
+    ("bob", "\u0412\u041e\u0412"),
+    ("Coe", "\u0441\u043e\u0435"),
+    ("alice", "al\u0131ce"),
+    ("PayPal", "PayPaI"),
+    ("paypal", "PayPaI"),
+    ("modern", "modem"),
+    ("Modern", "modem"),
+    ("bob0", "bobO"),
+    ("user1", "userl"),
+    ("stra\u00dfe", "STRASSE"),
+    ("\u03a3\u039f\u03a6\u039f\u03a3", "\u03c3\u03bf\u03c6\u03bf\u03c2"),
+    ("Ada", "\uff21da"),
+]
+
+
+@pytest.mark.parametrize(("first", "second"), [*ALIKE, *(pair[::-1] for pair in ALIKE)])
+async def test_a_name_that_looks_like_another_is_not_given(
+    sessions: Sessions, settings: Settings, first: str, second: str
+) -> None:
+    await accounts.sign_up(sessions, settings, first, PASSWORD)
+    with pytest.raises(accounts.UsernameTaken):
+        await accounts.sign_up(sessions, settings, second, PASSWORD)
+    await accounts.sign_up(sessions, settings, "somebody.else", PASSWORD)
+
+
+async def test_of_many_alike_at_once_one_is_made(sessions: Sessions, settings: Settings) -> None:
+    names = ["modem", "modern", "MODEM", "rnodern", "rnodem", "Modern"]
+    results = await asyncio.gather(
+        *(accounts.sign_up(sessions, settings, name, PASSWORD) for name in names), return_exceptions=True
+    )
+    assert sum(isinstance(result, accounts.Tokens) for result in results) == 1
+    assert sum(isinstance(result, accounts.UsernameTaken) for result in results) == len(names) - 1
+
+
+async def test_one_key_finds_an_account_everywhere(sessions: Sessions, settings: Settings) -> None:
+    name, spelled = "stra\u00dfe", "\uff33TRASSE"
+    viewer = (await accounts.sign_up(sessions, settings, name, PASSWORD)).viewer
+    assert (await accounts.log_in(sessions, settings, spelled, PASSWORD)).viewer.id == viewer.id
+    assert await operators.set_role(sessions, spelled, Role.CURATOR) == name
+    (member,) = await groups.members(sessions, viewer.id, [spelled, name])
+    assert member.username == name
+    await accounts.sign_up(sessions, settings, "modern", PASSWORD)
+    await operators.create_admin(sessions, spelled, "another long walk")
+    assert (await accounts.log_in(sessions, settings, name, "another long walk")).viewer.role is Role.ADMIN
+    with pytest.raises(operators.UnknownMember):
+        await operators.set_role(sessions, "str\u0430\u00dfe", Role.ADMIN)  # a look-alike is nobody
+    with pytest.raises(accounts.UsernameTaken):
+        await operators.create_admin(sessions, "modem", PASSWORD)
+    assert await operators.delete_member(sessions, spelled) == viewer.id
+
+
+async def test_spellings_of_a_name_share_their_tries(sessions: Sessions, settings: Settings) -> None:
+    for spelled in ("stra\u00dfe", "STRASSE", "\uff33trasse", "Strasse", "STRA\u00dfE"):
+        with pytest.raises(accounts.InvalidCredentials):
+            await accounts.log_in(sessions, settings, spelled, "a guess")
+    with pytest.raises(throttle.TooManyAttempts):
+        await accounts.log_in(sessions, settings, "strasse", "a guess")
+
+
+def test_accounts_of_before_keep_their_names(database_url: str, settings: Settings) -> None:
+    """Also those that break today's rules or look like each other: the oldest has the looks."""
+    config = Config(toml_file=ROOT / "pyproject.toml")
+    config.attributes["database_url"] = database_url
+    command.downgrade(config, "0010")
+    old = ["Admin", "\u0410dmin", "stra\u00dfe", "STRASSE", "..", "-rf", "modem", "modern", "ada"]
+
+    async def add() -> None:
+        engine = create_engine(database_url, settings)
+        hash_ = await passwords.hashed(PASSWORD)
+        async with engine.begin() as connection:
+            for name in old:
+                statement = text("INSERT INTO users (username, password_hash) VALUES (:name, :hash)")
+                await connection.execute(statement, {"name": name, "hash": hash_})
+            await connection.execute(text("INSERT INTO users (username) VALUES ('movielens-1')"))
+        await engine.dispose()
+
+    async def look() -> None:
+        engine = create_engine(database_url, settings)
+        sessions = sessionmaker(engine)
+        for name in old:
+            assert (await accounts.log_in(sessions, settings, name, PASSWORD)).viewer.username == name
+            with pytest.raises(accounts.AccountError):
+                await accounts.sign_up(sessions, settings, name, PASSWORD)
+        with pytest.raises(accounts.UsernameTaken):
+            await accounts.sign_up(sessions, settings, "rnodern", PASSWORD)
+        async with sessions() as session:
+            keys = dict((await session.execute(select(User.username, User.username_key))).all())
+            looks = dict((await session.execute(select(User.username, User.skeleton))).all())
+        assert keys["STRASSE"] == "strasse"
+        assert keys["stra\u00dfe"] is None  # the key is what the other one registered
+        assert looks["Admin"] is not None
+        assert looks["\u0410dmin"] is None
+        assert looks["modern"] is looks["movielens-1"] is None
+        await engine.dispose()
+
+    asyncio.run(add())
+    command.upgrade(config, "head")
+    asyncio.run(look())
+
+
+async def test_an_account_that_a_former_release_makes_meanwhile_works(
+    sessions: Sessions, settings: Settings
+) -> None:
+    """It has neither key nor looks."""
+    async with sessions.begin() as session:
+        hash_ = await passwords.hashed(PASSWORD)
+        await session.execute(insert(User).values(username="Ada", password_hash=hash_))
+    assert (await accounts.log_in(sessions, settings, "ADA", PASSWORD)).viewer.username == "Ada"
+    with pytest.raises(accounts.UsernameTaken):
+        await accounts.sign_up(sessions, settings, "ada", PASSWORD)
