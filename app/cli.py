@@ -167,11 +167,22 @@ def seed_movielens(
 
 
 @seed_app.command("tmdb")
-def seed_tmdb(source: Source, strict: Strict = False, json: Json = False) -> None:
+def seed_tmdb(
+    source: Source,
+    strict: Strict = False,
+    adult: Annotated[
+        bool, typer.Option("--adult", help="Adult films too; without it they stay out.")
+    ] = False,
+    json: Json = False,
+) -> None:
     """Add TMDB metadata, in the layouts of the Kaggle data sets; any of the files may be missing."""
     from seeds.tmdb import load_tmdb  # noqa: PLC0415 - brings pyarrow
 
-    seed("TMDB", lambda _, url, progress: load_tmdb(url, source, strict=strict, progress=progress), json=json)
+    seed(
+        "TMDB",
+        lambda _, url, progress: load_tmdb(url, source, strict=strict, adult=adult, progress=progress),
+        json=json,
+    )
 
 
 @seed_app.command("movietweetings")

@@ -1,5 +1,6 @@
 """What files say of films: MovieLens' lists, links and tags, and TMDB's extracts; any may be missing."""
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from importlib.resources.abc import Traversable
@@ -8,35 +9,87 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recommender.films import Films
-from seeds.files import csv_rows, find
+from seeds.cells import CellError, row_id
+from seeds.files import csv_rows, find, inside
 from seeds.films import Film, FilmIndex
-from seeds.movielens import csv_films, dat_films, item_films, linked
+from seeds.movielens import (
+    LINKS,
+    MOVIES,
+    TAGS,
+    ParseId,
+    csv_films,
+    dat_films,
+    item_films,
+    linked,
+    linked_only,
+)
+from seeds.rating_cells import TextIds
 from seeds.report import Progress, Report
-from seeds.tmdb import FILES, complete, read_tmdb
+from seeds.tmdb import complete, read_tmdb
+from seeds.tmdb_rows import FILES
 
-FILM_LISTS = ("movies.csv", "movies.dat", "latest_movies.dat", "u.item")
-NOT_AN_ID = "the id is not a number"
+FILM_LISTS = (*MOVIES, "movies.dat", "latest_movies.dat", "u.item")
+NOT_AN_ID = "the id cannot be read"
+_IMDB_ID = re.compile(r"tt\d{5,10}")
 
 
 def read_films(
-    beside: Traversable, folders: Sequence[Traversable], report: Report, progress: Progress
+    beside: Traversable,
+    folders: Sequence[Traversable],
+    report: Report,
+    progress: Progress,
+    ids: TextIds | None = None,
 ) -> dict[int, Film]:
     """What is known of films, by the id that the ratings have for them.
 
     beside: the folder of the ratings, without those in it. folders: more places, and the folders in them.
     Ids, links and tags are taken from one folder, the first that lists films, since another may number them
-    otherwise; TMDB's files from all of them, joined by link, else by title and year.
+    otherwise; TMDB's files from all of them, joined by link, else by title and year. A folder of `folders`
+    that is not used is a note in the report. ids: those of the ratings, where texts are ids.
     """
-    home, films = _film_list(beside, folders, report)
-    if home is not None and (links := _inside(home, "links.csv")):
-        films = linked(films or _linked_only(links, report), links, report)
-    if home is not None and (tags := _inside(home, "tags.csv")):
-        films = _tagged(films, tags, report)
+    parse_id = row_id if ids is None else ids.number
+    home, films = _film_list(beside, folders, report, parse_id)
+    if home is not None and (links := inside(home, *LINKS)):
+        films = linked(films, links, report, parse_id) if films else linked_only(links, report, parse_id)
+    if home is not None and (tags := inside(home, *TAGS)):
+        films = _tagged(films, tags, report, parse_id)
+    if not films and ids is not None:
+        films = _named_by_imdb(ids)
     for place in (beside, *folders):
-        names = [name for name, *_ in FILES]
-        if films and (find(place, *names) if place in folders else _inside(place, *names)):
-            films = _described(films, place, report, progress)
+        names = [kind.name for kind in FILES]
+        used = place == home or (home is not None and _is_within(home, place))
+        if file := find(place, *names) if place in folders else inside(place, *names):
+            if films:
+                films, n_described = _described(films, place, report, progress)
+                if not n_described:
+                    report.notes.append(f"{place} is not used: none of its films is listed or linked")
+            else:
+                report.notes.append(
+                    f"{file} is not used: there is neither a list of films ({', '.join(FILM_LISTS)}) "
+                    f"nor links ({', '.join(LINKS)}) to join it to the ratings by"
+                )
+        elif not used and place in folders:
+            report.notes.append(_unused(place, home))
     return films
+
+
+def _unused(place: Traversable, home: Traversable | None) -> str:
+    """Why nothing of a folder was used."""
+    if home is not None and find(place, *FILM_LISTS, *LINKS, *TAGS):
+        return f"{place} is not used: {home} lists the films, and may number them otherwise"
+    known = (*FILM_LISTS, *LINKS, *(kind.name for kind in FILES))
+    return f"{place} is not used: it has none of {', '.join(known)}"
+
+
+def _is_within(folder: Traversable, place: Traversable) -> bool:
+    return any(entry == folder or str(entry) == str(folder) for entry in place.iterdir() if entry.is_dir())
+
+
+def _named_by_imdb(ids: TextIds) -> dict[int, Film]:
+    """Films whose id in the ratings is that of IMDb."""
+    return {
+        number: Film(title="", imdb_id=text) for number, text in ids.texts.items() if _IMDB_ID.fullmatch(text)
+    }
 
 
 def columns(item_ids: NDArray[np.int64], films: Mapping[int, Film]) -> Films:
@@ -65,22 +118,24 @@ def columns(item_ids: NDArray[np.int64], films: Mapping[int, Film]) -> Films:
 
 
 def _film_list(
-    beside: Traversable, folders: Sequence[Traversable], report: Report
+    beside: Traversable, folders: Sequence[Traversable], report: Report, parse_id: ParseId
 ) -> tuple[Traversable | None, dict[int, Film]]:
     """The folder that lists films, or at least links them, and the list."""
-    found = [(place, _inside(place, *FILM_LISTS)) for place in _places(beside, folders)]
+    found = [(place, inside(place, *FILM_LISTS)) for place in _places(beside, folders)]
     for home, file in found:
         if file is not None:
-            return home, dict(_films(home, file, report))
-    return next((home for home, _ in found if _inside(home, "links.csv")), None), {}
+            return home, dict(_films(home, file, report, parse_id))
+    return next((home for home, _ in found if inside(home, *LINKS)), None), {}
 
 
-def _films(home: Traversable, file: Traversable, report: Report) -> Iterator[tuple[int, Film]]:
-    if file.name.endswith(".csv"):
-        return csv_films(file, report)
-    if file.name.endswith(".dat"):
-        return dat_films(file, report)
-    return item_films(file, _inside(home, "u.genre"), report)
+def _films(
+    home: Traversable, file: Traversable, report: Report, parse_id: ParseId
+) -> Iterator[tuple[int, Film]]:
+    if ".csv" in file.name:
+        return csv_films(file, report, parse_id)
+    if ".dat" in file.name:
+        return dat_films(file, report, parse_id)
+    return item_films(file, inside(home, "u.genre"), report)
 
 
 def _places(beside: Traversable, folders: Sequence[Traversable]) -> Iterator[Traversable]:
@@ -90,24 +145,16 @@ def _places(beside: Traversable, folders: Sequence[Traversable]) -> Iterator[Tra
         yield from sorted((entry for entry in folder.iterdir() if entry.is_dir()), key=lambda e: e.name)
 
 
-def _inside(folder: Traversable, *names: str) -> Traversable | None:
-    return next((file for name in names if (file := folder.joinpath(name)).is_file()), None)
-
-
-def _linked_only(links: Traversable, report: Report) -> dict[int, Film]:
-    """Films without a list: those that have a link, of which nothing else is known yet."""
-    ids = (row["movieId"].strip() for _, row in csv_rows(links, ("movieId",), report))
-    return {int(film_id): Film(title="") for film_id in ids if film_id.isdecimal()}
-
-
-def _tagged(films: dict[int, Film], file: Traversable, report: Report) -> dict[int, Film]:
+def _tagged(films: dict[int, Film], file: Traversable, report: Report, parse_id: ParseId) -> dict[int, Film]:
     """Films with what members wrote on them among their keywords."""
     tags: dict[int, dict[str, None]] = {}
     for line, row in csv_rows(file, ("movieId", "tag"), report):
-        if row["movieId"].strip().isdecimal():
-            tags.setdefault(int(row["movieId"]), {})[" ".join(row["tag"].casefold().split())] = None
-        else:
+        try:
+            number = parse_id(row["movieId"])
+        except CellError:
             report.skip(NOT_AN_ID, str(file), line, ",".join(row.values()))
+            continue
+        tags.setdefault(number, {})[" ".join(row["tag"].casefold().split())] = None
     return {
         film_id: replace(film, keywords=tuple(dict.fromkeys((*film.keywords, *tags.get(film_id, ())))))
         for film_id, film in films.items()
@@ -116,13 +163,15 @@ def _tagged(films: dict[int, Film], file: Traversable, report: Report) -> dict[i
 
 def _described(
     films: dict[int, Film], source: Traversable, report: Report, progress: Progress
-) -> dict[int, Film]:
-    """Films with what TMDB's files in `source` say of them."""
+) -> tuple[dict[int, Film], int]:
+    """Films with what TMDB's files in `source` say of them, and how many films they know."""
     facts, additions = read_tmdb(source, report, progress)
     index = FilmIndex(films.values())
     known = {film.tmdb_id: film for film in films.values() if film.tmdb_id is not None}
     ours = {tmdb_id: rows for tmdb_id, rows in additions.items() if tmdb_id in facts or tmdb_id in known}
+    described = set()
     for film in complete(facts, ours, known):
         if (number := index.find(film)) is not None:
             index.update(number, film, authority=True)
-    return dict(zip(films, index.films, strict=True))
+            described.add(number)
+    return dict(zip(films, index.films, strict=True)), len(described)

@@ -55,7 +55,7 @@ def read_data(
     report = Report(dataset=file.name, notes=reading.notes)
     folders = [open_source(folder) for folder in content]
     beside: Traversable = file.parent  # type: ignore[attr-defined] # of a path on disk or inside a zip
-    facts = film_folders.read_films(beside, folders, report, progress)
+    facts = film_folders.read_films(beside, folders, report, progress, reading.ids)
     interactions = rating_tables.interactions(rows, np.array(sorted(facts), np.int64))
     films = film_folders.columns(interactions.item_ids, facts)
     return DataSet(interactions, films, scale, report, reading.ids.texts)

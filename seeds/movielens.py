@@ -1,17 +1,22 @@
 """MovieLens in all its layouts: csv (latest, 20M and later), `.dat` (1M, 10M) and `u.*` (100K).
 
-Members become users `movielens-<id>` without a password. Tags and the genome are not loaded.
+Also under the names that Kaggle gives the 20M, and "The Movies Dataset", which has MovieLens' ratings and
+links beside TMDB's metadata. Members become users `movielens-<id>` without a password. Tags and the genome
+stay out.
 """
 
-from collections.abc import Iterator
+import re
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import date, datetime
 from importlib.resources.abc import Traversable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from app.titles import parse_title, titles_in
+from app.titles import MAX_TITLE, parse_title, titles_in
+from seeds.cells import MISSING, CellError, imdb_id, one_line, row_id
 from seeds.dataset import Dataset, store_dataset
 from seeds.download import MOVIELENS, download_movielens
 from seeds.files import csv_rows, find, open_source, separated_rows
@@ -19,6 +24,7 @@ from seeds.films import GENRE_NAMES, Film, titles_from
 from seeds.rating_files import read_ratings
 from seeds.rating_rows import RatingFormat
 from seeds.report import Progress, Report, SourceError, quiet
+from seeds.tmdb import complete, read_tmdb
 
 NO_GENRES = {"(no genres listed)", "unknown", ""}
 # The order of the flags in u.item; u.genre says it too, but is missing from some copies.
@@ -29,10 +35,21 @@ GENRES_100K = (
 
 NOT_AN_ID = "the id is not a number"
 NO_TITLE = "no title"
+NOT_A_GENRE = "a genre that is no name is left out"
+LONG_TITLE = "a title that is too long"
 SAME_ID = "the id of an earlier film"
 LINK_WITHOUT_FILM = "a link of a film that is not among the films"
 
+MOVIES = ("movies.csv", "movie.csv")
+LINKS = ("links.csv", "link.csv", "links_small.csv")
+RATINGS = ("ratings.csv", "rating.csv", "ratings_small.csv")
+TAGS = ("tags.csv", "tag.csv")
+KAGGLE_20M = "movie.csv"
+MAX_GENRES = 30
+_GENRE = re.compile(r"[^\W\d_][\w &'/.-]{0,49}")
+
 Films = dict[int, Film]
+ParseId = Callable[[str], int]
 
 
 def load_movielens(
@@ -61,19 +78,27 @@ def load_movielens(
 
 
 def read_movielens(source: Traversable, report: Report, progress: Progress) -> Dataset:
-    if movies := find(source, "movies.csv"):
+    """The data set; the one that Kaggle calls rating.csv, movie.csv and so on is ml-20m."""
+    if movies := find(source, *MOVIES):
         films = dict(csv_films(movies, report))
-        if links := find(source, "links.csv"):
+        if links := find(source, *LINKS):
             films = linked(films, links, report)
-        ratings, layout = find(source, "ratings.csv"), RatingFormat(header=True)
+        if movies.name.startswith(KAGGLE_20M):
+            report.dataset = "ml-20m"
+        ratings, layout = find(source, *RATINGS), RatingFormat(header=True)
     elif movies := find(source, "movies.dat"):
         films = dict(dat_films(movies, report))
         ratings, layout = find(source, "ratings.dat"), RatingFormat(separator="::", header=False)
     elif movies := find(source, "u.item"):
         films = dict(item_films(movies, find(source, "u.genre"), report))
         ratings, layout = find(source, "u.data"), RatingFormat(separator="\t", header=False)
+    elif (movies := find(source, "movies_metadata.csv")) and (links := find(source, *LINKS)):
+        films = _of_tmdb(source, links, report, progress)
+        ratings, layout = find(source, *RATINGS), RatingFormat(header=True)
     else:
-        raise SourceError(f"{source} has no movies.csv, movies.dat or u.item: it is no MovieLens data set")
+        raise SourceError(
+            f"{source} has no movies.csv, movie.csv, movies.dat or u.item: it is no MovieLens data set"
+        )
     if ratings is None:
         raise SourceError(f"{source} has {movies.name} but no ratings beside it")
     return Dataset(
@@ -86,6 +111,19 @@ def read_movielens(source: Traversable, report: Report, progress: Progress) -> D
     )
 
 
+def _of_tmdb(source: Traversable, links: Traversable, report: Report, progress: Progress) -> Films:
+    """Films that TMDB's metadata names and MovieLens' links number."""
+    facts, additions = read_tmdb(source, report, progress)
+    whole = {film.tmdb_id: film for film in complete(facts, additions, {})}
+    by_imdb_id = {film.imdb_id: film for film in whole.values() if film.imdb_id is not None}
+    films: Films = {}
+    for number, link in linked_only(links, report).items():
+        film = by_imdb_id.get(link.imdb_id or "") if link.tmdb_id is None else whole.get(link.tmdb_id)
+        if film is not None:
+            films[number] = replace(film, movielens_id=number, imdb_id=link.imdb_id or film.imdb_id)
+    return films
+
+
 def genres_of(text: str) -> tuple[str, ...]:
     names = (name.strip() for name in text.split("|"))
     return tuple(GENRE_NAMES.get(name, name) for name in names if name not in NO_GENRES)
@@ -94,17 +132,21 @@ def genres_of(text: str) -> tuple[str, ...]:
 class FilmRows:
     """Checks what every list of films must have: a number of its own and a title."""
 
-    def __init__(self, file: Traversable, report: Report) -> None:
-        self._file, self._report = str(file), report
+    def __init__(self, file: Traversable, report: Report, number: ParseId = row_id) -> None:
+        self._file, self._report, self._number = str(file), report, number
         self._seen: dict[int, str] = {}
 
     def accept(self, line: int, film_id: str, title: str, row: str) -> int | None:
         """The film's number, or None after the row has been reported."""
-        number = int(film_id) if film_id.strip().isdecimal() else None
-        if number is None:
+        try:
+            number = self._number(film_id)
+        except CellError:
             self._report.skip(NOT_AN_ID, self._file, line, row)
-        elif not title.strip():
+            return None
+        if not one_line(title[: 2 * MAX_TITLE]):
             self._report.skip(NO_TITLE, self._file, line, row)
+        elif len(title) > MAX_TITLE:
+            self._report.skip(LONG_TITLE, self._file, line, row)
         elif number in self._seen:
             put = self._report.put_aside if self._seen[number] == row else self._report.skip
             put(SAME_ID, self._file, line, row)
@@ -113,21 +155,37 @@ class FilmRows:
             return number
         return None
 
+    def film(self, line: int, title: str, genres: str, movielens_id: int | None) -> Film:
+        """The film; genres that are no names are left out with a note."""
+        found = tuple(genre.replace("Children's", "Children") for genre in genres_of(genres))
+        good = tuple(genre for genre in found if _GENRE.fullmatch(genre))
+        if len(good) < len(found):
+            self._report.put_aside(NOT_A_GENRE, self._file, line, genres)
+        name, other, year = parse_title(one_line(title))
+        return Film(
+            title=name,
+            original_title=other,
+            year=year,
+            genres=good[:MAX_GENRES],
+            movielens_id=movielens_id,
+            titles=titles_from("MOVIELENS", *titles_in(one_line(title))),
+        )
 
-def csv_films(file: Traversable, report: Report) -> Iterator[tuple[int, Film]]:
-    rows = FilmRows(file, report)
-    for line, row in csv_rows(file, ("movieId", "title", "genres"), report):
+
+def csv_films(file: Traversable, report: Report, parse_id: ParseId = row_id) -> Iterator[tuple[int, Film]]:
+    rows = FilmRows(file, report, parse_id)
+    for line, row in csv_rows(file, ("movieId", "title"), report):
         number = rows.accept(line, row["movieId"], row["title"], ",".join(row.values()))
         if number is not None:
-            yield number, _film(row["title"], row["genres"], number)
+            yield number, rows.film(line, row["title"], row.get("genres", ""), number)
 
 
-def dat_films(file: Traversable, report: Report) -> Iterator[tuple[int, Film]]:
-    rows = FilmRows(file, report)
+def dat_films(file: Traversable, report: Report, parse_id: ParseId = row_id) -> Iterator[tuple[int, Film]]:
+    rows = FilmRows(file, report, parse_id)
     for line, values in separated_rows(file, "::", 3, report):
         number = rows.accept(line, values[0], values[1], "::".join(values))
         if number is not None:
-            yield number, _film(values[1], values[2], number)
+            yield number, rows.film(line, values[1], values[2], number)
 
 
 def item_films(
@@ -146,24 +204,12 @@ def item_films(
         number = rows.accept(line, values[0], values[1], "|".join(values))
         if number is not None:
             genres = "|".join(names[at] for at, flag in enumerate(values[5:]) if flag == "1")
-            film = _film(values[1], genres, None)
+            film = rows.film(line, values[1], genres, None)
             released = _day(values[2])
             yield (
                 number,
                 replace(film, release_date=released if released and released.year == film.year else None),
             )
-
-
-def _film(title: str, genres: str, movielens_id: int | None) -> Film:
-    name, other, year = parse_title(title)
-    return Film(
-        title=name,
-        original_title=other,
-        year=year,
-        genres=tuple(genre.replace("Children's", "Children") for genre in genres_of(genres)),
-        movielens_id=movielens_id,
-        titles=titles_from("MOVIELENS", *titles_in(title)),
-    )
 
 
 def _day(text: str) -> date | None:
@@ -175,23 +221,37 @@ def _day(text: str) -> date | None:
     return None if (day.day, day.month) == (1, 1) else day
 
 
-def linked(films: Films, file: Traversable, report: Report) -> Films:
-    """The films with the ids of IMDb and TMDB that links.csv has for them."""
+def linked(films: Films, file: Traversable, report: Report, parse_id: ParseId = row_id) -> Films:
+    """The films with the ids of IMDb and TMDB that the links have for them."""
     together: Films = dict(films)
-    for line, row in csv_rows(file, ("movieId", "imdbId", "tmdbId"), report):
-        film_id, imdb_id, tmdb_id = (row[name].strip() for name in ("movieId", "imdbId", "tmdbId"))
-        if not all(value.isdecimal() or not value for value in (imdb_id, tmdb_id)) or not film_id.isdecimal():
-            report.skip(NOT_AN_ID, str(file), line, ",".join(row.values()))
-        elif (film := together.get(int(film_id))) is None:
-            report.skip(LINK_WITHOUT_FILM, str(file), line, ",".join(row.values()))
+    for line, number, link, text in _links(file, report, parse_id):
+        if (film := together.get(number)) is None:
+            report.skip(LINK_WITHOUT_FILM, str(file), line, text)
         else:
-            together[int(film_id)] = replace(
-                film,
-                imdb_id=imdb_title_id(imdb_id) if imdb_id else None,
-                tmdb_id=int(tmdb_id) if tmdb_id else None,
-            )
+            together[number] = replace(film, imdb_id=link.imdb_id, tmdb_id=link.tmdb_id)
     return together
 
 
-def imdb_title_id(number: str) -> str:
-    return f"tt{int(number):07d}"
+def linked_only(file: Traversable, report: Report, parse_id: ParseId = row_id) -> Films:
+    """Films without a list: those that have a link, of which nothing else is known yet."""
+    return {number: link for _, number, link, _ in _links(file, report, parse_id)}
+
+
+def _links(file: Traversable, report: Report, parse_id: ParseId) -> Iterator[tuple[int, int, Film, str]]:
+    """(line, number, film of the ids alone, text) of each row. An id that cannot be read is reported."""
+    for line, row in csv_rows(file, ("movieId", "imdbId", "tmdbId"), report):
+        text = ",".join(row.values())
+        try:
+            number = parse_id(row["movieId"])
+        except CellError:
+            report.skip(NOT_AN_ID, str(file), line, text)
+            continue
+        ids: dict[str, Any] = {}
+        for name, field, parse in (("imdbId", "imdb_id", imdb_id), ("tmdbId", "tmdb_id", row_id)):
+            if row[name].strip() in MISSING:
+                continue
+            try:
+                ids[field] = parse(row[name])
+            except CellError:
+                report.skip(NOT_AN_ID, str(file), line, text)
+        yield line, number, Film(title="", **ids), text

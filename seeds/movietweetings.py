@@ -3,16 +3,17 @@
 Members become users `movietweetings-<id>`; their Twitter ids in users.dat are not read.
 """
 
+from dataclasses import replace
 from importlib.resources.abc import Traversable
 from pathlib import Path
 
 import numpy as np
 
-from app.titles import parse_title, titles_in
+from seeds.cells import imdb_id
 from seeds.dataset import Dataset, store_dataset
 from seeds.files import find, open_source, separated_rows
 from seeds.films import Film, titles_from
-from seeds.movielens import FilmRows, genres_of, imdb_title_id
+from seeds.movielens import FilmRows
 from seeds.rating_files import read_ratings
 from seeds.rating_rows import RatingFormat
 from seeds.report import Progress, Report, SourceError, quiet
@@ -47,14 +48,11 @@ def read_movietweetings(source: Traversable, report: Report, progress: Progress)
     for line, values in separated_rows(movies, "::", 3, report, optional=1):
         number = rows.accept(line, values[0], values[1], "::".join(values))
         if number is not None:
-            title, other, year = parse_title(values[1])
-            films[number] = Film(
-                title=title,
-                original_title=other,
-                year=year,
-                genres=genres_of("".join(values[2:])),
-                imdb_id=imdb_title_id(values[0]),
-                titles=titles_from("MOVIETWEETINGS", *titles_in(values[1])),
+            film = rows.film(line, values[1], "".join(values[2:]), None)
+            films[number] = replace(
+                film,
+                imdb_id=imdb_id(values[0]),
+                titles=titles_from("MOVIETWEETINGS", *(each.title for each in film.titles)),
             )
     return Dataset(
         name=report.dataset,

@@ -8,48 +8,22 @@ from datetime import UTC, datetime, timedelta, timezone
 from enum import StrEnum
 from hashlib import blake2b
 
+from seeds.cells import EMPTY, EXACT_IN_FLOATS, INEXACT, MISSING, WHOLE_AS_FLOAT, CellError, yes_or_no
+
 MAX_ID_CHARACTERS = 200
-EXACT_IN_FLOATS = 1 << 53
 TEXT_IDS = 1 << 62  # ids from here on stand for texts
 LIKE, DISLIKE = math.inf, -math.inf  # ratings that are yes or no instead of a number
 
-EMPTY = "is empty"
-NOT_A_NUMBER = "is not a whole number"
 NOT_AN_ID = "is neither a whole number nor a name"
 LONG_ID = f"is longer than {MAX_ID_CHARACTERS} characters"
-INEXACT_ID = "is a whole number that lost digits as a float"
 NOT_A_RATING = "is not a number, nor yes or no"
 NOT_A_TIME = "is neither seconds nor a date"
 TWO_DAY_ORDERS = "is a date with the month first where others have the day first"
 
-_MISSING = frozenset({"", "nan", "NaN", "NAN", "null", "NULL", "None", "<NA>", "NA", "N/A", "\\N"})
 _WHOLE = re.compile(r"-?(0|[1-9]\d{0,18})")
-_WHOLE_AS_FLOAT = re.compile(r"(-?\d{1,19})[.,]0*")
 _FRACTION = re.compile(r"[-+]?\d*[.,]\d*")
 _DECIMAL = re.compile(r"[-+]?(\d+[.,]?\d*|[.,]\d+)([eE][-+]?\d{1,3})?")
-_YES = frozenset(
-    {"true", "t", "yes", "y", "like", "liked", "likes", "up", "positive", "thumbs up", "recommended"}
-)
-_NO = frozenset(
-    {
-        "false",
-        "f",
-        "no",
-        "n",
-        "dislike",
-        "disliked",
-        "dislikes",
-        "down",
-        "negative",
-        "thumbs down",
-        "not recommended",
-    }
-)
 _STARS = re.compile("(★{0,5})(½?)☆{0,5}")
-
-
-class CellError(ValueError):
-    """The cell cannot be used; the message is the rule it breaks."""
 
 
 @dataclass(slots=True)
@@ -66,11 +40,11 @@ class TextIds:
         text = text.strip()
         if _WHOLE.fullmatch(text) and text != "-0" and abs(number := int(text)) < TEXT_IDS:
             return number
-        if match := _WHOLE_AS_FLOAT.fullmatch(text):
+        if match := WHOLE_AS_FLOAT.fullmatch(text):
             if abs(number := int(match[1])) >= EXACT_IN_FLOATS:
-                raise CellError(INEXACT_ID)
+                raise CellError(INEXACT)
             return number
-        if text in _MISSING:
+        if text in MISSING:
             raise CellError(EMPTY)
         if (
             _FRACTION.fullmatch(text)
@@ -90,32 +64,12 @@ class TextIds:
         return self.texts.get(number) or str(number)
 
 
-def whole_number(text: str) -> int:
-    """Also of `007` and `7.0`, which pandas writes. Raises CellError."""
-    text = text.strip()
-    if text in _MISSING:
-        raise CellError(EMPTY)
-    if re.fullmatch(r"-?\d{1,18}", text, re.ASCII):
-        return int(text)
-    if match := _WHOLE_AS_FLOAT.fullmatch(text):
-        if abs(int(match[1])) >= EXACT_IN_FLOATS:
-            raise CellError(INEXACT_ID)
-        return int(match[1])
-    raise CellError(NOT_A_NUMBER)
-
-
-def yes_or_no(text: str) -> bool | None:
-    """None for what is neither."""
-    plain = " ".join(text.strip().lower().replace("_", " ").split())
-    return True if plain in _YES else False if plain in _NO else None
-
-
 def rating(text: str) -> float:
     """A number, LIKE or DISLIKE. Raises CellError."""
     text = text.strip()
     if _DECIMAL.fullmatch(text):
         return float(text.replace(",", "."))
-    if text in _MISSING:
+    if text in MISSING:
         raise CellError(EMPTY if text in ("", "\\N") else NOT_A_RATING)
     if (answer := yes_or_no(text)) is not None:
         return LIKE if answer else DISLIKE
@@ -184,7 +138,7 @@ class Times:
         text = text.strip()
         if _DECIMAL.fullmatch(text):
             return float(text.replace(",", ".")), False
-        if text in _MISSING:
+        if text in MISSING:
             raise CellError(EMPTY)
         if len(text) > MAX_TIME_CHARACTERS:
             raise CellError(NOT_A_TIME)

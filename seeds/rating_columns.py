@@ -11,22 +11,18 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from pyarrow import compute
 
+from seeds.cells import EMPTY, EXACT_IN_FLOATS, NOT_WHOLE, CellError, whole_number
 from seeds.column_roles import MOVIE, RATING, TIME, USER
 from seeds.rating_cells import (
     DISLIKE,
-    EMPTY,
-    EXACT_IN_FLOATS,
     LIKE,
-    NOT_A_NUMBER,
     NOT_A_RATING,
     NOT_A_TIME,
     NOT_AN_ID,
     TEXT_IDS,
-    CellError,
     TextIds,
     Times,
     rating,
-    whole_number,
 )
 from seeds.rating_layouts import Layout
 from seeds.rating_rows import RatingFormat, ReadRows, rows_of
@@ -111,7 +107,7 @@ def ids_of(column: pa.ChunkedArray, ids: TextIds | None) -> tuple[NDArray[np.int
 def _ids_of_floats(column: pa.ChunkedArray) -> tuple[NDArray[np.int64], Faults]:
     values = np.asarray(column.cast(pa.float64()).fill_null(np.nan).to_numpy())
     whole = (np.abs(values) < EXACT_IN_FLOATS) & (values == np.rint(values))
-    faults = {int(row): EMPTY if np.isnan(values[row]) else NOT_A_NUMBER for row in np.flatnonzero(~whole)}
+    faults = {int(row): EMPTY if np.isnan(values[row]) else NOT_WHOLE for row in np.flatnonzero(~whole)}
     return np.where(whole, values, 0).astype(np.int64), faults
 
 

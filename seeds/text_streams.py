@@ -26,7 +26,7 @@ MAX_LAYERS = 3  # of compression, one inside the other
 MAX_GROWTH = 300  # times the compressed size; real rating files stay below 30
 FREE_BYTES = 64 << 20  # unpacked before growth is looked at
 XZ_MEMORY_BYTES = 256 << 20
-HEAD_BYTES = 1 << 18  # looked at to recognize encodings
+HEAD_BYTES = 1 << 20  # looked at to recognize encodings
 MAX_CONTROL_SHARE = 0.02  # of the bytes of a text
 
 _MULTIBYTE = re.compile(rb"[\xc2-\xdf][\x80-\xbf]|[\xe0-\xef][\x80-\xbf]{2}|[\xf0-\xf4][\x80-\xbf]{3}")

@@ -6,6 +6,7 @@ import numpy as np
 
 from app import film_folders
 from recommender.films import Films
+from seeds.rating_cells import TextIds
 from seeds.report import Report, quiet
 
 MOVIES = (
@@ -84,6 +85,52 @@ def test_ids_of_another_folder_are_not_mixed_in(tmp_path: Path) -> None:
 
 
 def test_nothing_known_of_films_is_normal(tmp_path: Path) -> None:
-    told, report = films(tmp_path, write(tmp_path / "tmdb", movies_metadata__csv=METADATA))
+    told, report = films(tmp_path)
     assert told.titles == ["", "", ""]
-    assert report.skipped == {}
+    assert (report.skipped, report.notes) == ({}, [])
+
+
+def test_content_that_is_not_used_is_said_with_the_reason(tmp_path: Path) -> None:
+    tmdb = write(tmp_path / "tmdb", TMDB_movie_dataset_v11__csv=METADATA)
+    _, report = films(write(tmp_path / "ml"), tmdb)
+    (note,) = report.notes
+    assert "TMDB_movie_dataset_v11.csv is not used: there is neither a list of films" in note
+    _, report = films(tmp_path / "ml", write(tmp_path / "other", films__csv="x\n1\n"))
+    (note,) = report.notes
+    assert "other is not used: it has none of movies.csv, movie.csv" in note
+    home = write(tmp_path / "home", movies__csv=MOVIES)
+    _, report = films(home, write(tmp_path / "second", movies__csv=MOVIES))
+    (note,) = report.notes
+    assert "second is not used" in note
+    assert "home lists the films" in note
+    strange = METADATA.replace("Toy Story", "Something").replace("The City", "Else")
+    _, report = films(home, write(tmp_path / "strange", movies_metadata__csv=strange))
+    assert any("strange is not used: none of its films is listed or linked" in note for note in report.notes)
+    _, report = films(home, tmdb)
+    assert report.notes == []
+
+
+def test_kaggle_names_of_lists_links_and_tags(tmp_path: Path) -> None:
+    home = write(
+        tmp_path / "ml",
+        movie__csv=MOVIES,
+        link__csv="movieId,imdbId,tmdbId\n1,0114709,862.0\n7,,\n",
+        tag__csv="userId,movieId,tag,timestamp\n3,1.0,Pixar,1\n",
+        movies_metadata__csv=METADATA,
+    )
+    told, _ = films(home)
+    assert told.keywords[0] == ("pixar",)
+    assert told.overviews[0] == "Toys live."
+
+
+def test_films_whose_ids_are_texts_are_joined(tmp_path: Path) -> None:
+    ids = TextIds()
+    numbers = np.array([ids.number("tt0114709"), ids.number("tt9")], np.int64)
+    metadata = METADATA.replace("id,title", "imdb_id,id,title").replace("862,Toy", "tt0114709,862,Toy")
+    metadata = metadata.replace("\n900,", "\n,900,").replace("\n901,", "\n,901,")
+    tmdb = write(tmp_path / "tmdb", movies_metadata__csv=metadata)
+    known = film_folders.read_films(write(tmp_path / "r"), [tmdb], Report("test"), quiet, ids)
+    assert known[int(numbers[0])].overview == "Toys live."
+    home = write(tmp_path / "ml", movies__csv="movie_id,title\ntt9,Heat (1995)\n")
+    known = film_folders.read_films(home, [], Report("test"), quiet, ids)
+    assert {number: film.title for number, film in known.items()} == {int(numbers[1]): "Heat"}

@@ -1,5 +1,6 @@
 """Every layout of MovieLens into a real database, twice, damaged, and beside what is there already."""
 
+import gzip
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -127,7 +128,7 @@ def damaged(tmp_path: Path) -> Path:
             b"8,Latin \xe9t\xe9,Drama\r\n9,Nothing\0,Drama\r\n"
         )
     with (tmp_path / "links.csv").open("ab") as file:
-        file.write(b"77,0000077,77\n4,tt4,\n")
+        file.write(b"77,0000077,77\n4,tt4x,\n")
     with (tmp_path / "ratings.csv").open("ab") as file:
         file.write(b"3,1,9.0,964982703\n3,77,4.0,964982703\n3,4,4.0,964982703\n")
     return tmp_path
@@ -151,6 +152,44 @@ def test_nothing_is_dropped_without_being_counted(database_url: str, damaged: Pa
         (UNKNOWN_FILM, "ratings.csv", 7),
     }
     assert report.skipped_count == len(found)
+
+
+@pytest.mark.parametrize("packed", ["", ".gz"])
+def test_kaggle_names_and_numbers_of_pandas(database_url: str, tmp_path: Path, packed: str) -> None:
+    files = {
+        "movie.csv": '"movieId","title","genres"\n1.0,"Matrix, The (1999)",Action\n2.0,Heat (1995),Crime\n',
+        "link.csv": "movieId,imdbId,tmdbId\n1,0133093,603.0\n2,113277.0,\n",
+        "rating.csv": '"userId","movieId","rating","timestamp"\n'
+        '1,1,3.5,"2005-04-02 23:53:47"\n7,2,4,2005-04-03\n',
+        "tag.csv": "userId,movieId,tag,timestamp\n",
+    }
+    for name, text in files.items():
+        data = gzip.compress(text.encode()) if packed else text.encode()
+        (tmp_path / (name + packed)).write_bytes(data)
+    report = load_movielens(database_url, tmp_path)
+    assert (report.dataset, report.skipped) == ("ml-20m", {})
+    assert query(database_url, "SELECT movielens_id, imdb_id, tmdb_id FROM movies ORDER BY id") == [
+        (1, "tt0133093", 603), (2, "tt0113277", None)
+    ]  # fmt: skip
+    assert query(database_url, "SELECT half_stars, rated_at::text FROM ratings ORDER BY user_id") == [
+        (7, "2005-04-02 23:53:47+00"), (8, "2005-04-03 00:00:00+00")
+    ]  # fmt: skip
+
+
+def test_ratings_and_links_beside_tmdb_are_a_data_set(database_url: str, tmp_path: Path) -> None:
+    (tmp_path / "movies_metadata.csv").write_text(
+        "adult,id,imdb_id,title,release_date\nFalse,949,tt0113277,Heat,1995-12-15\n"
+        "True,950,,Hidden,1995-12-15\n"
+    )
+    (tmp_path / "links_small.csv").write_text("movieId,imdbId,tmdbId\n6,0113277,949.0\n7,0,950\n")
+    (tmp_path / "ratings_small.csv").write_text(
+        "userId,movieId,rating,timestamp\n1,6,4.5,964982703\n1,7,1,964982703\n"
+    )
+    report = load_movielens(database_url, tmp_path)
+    assert report.skipped[UNKNOWN_FILM].count == 1
+    assert query(database_url, "SELECT title, year, movielens_id, tmdb_id, imdb_id FROM movies") == [
+        ("Heat", 1995, 6, 949, "tt0113277")
+    ]
 
 
 def test_strict_stores_nothing(database_url: str, damaged: Path) -> None:

@@ -1,14 +1,15 @@
 """TMDB's extracts: whole, in part, damaged, joined to films that are there."""
 
 import csv
+import gzip
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from seeds import tmdb
+from seeds import tmdb, tmdb_rows
 from seeds.movielens import load_movielens
-from seeds.nested import names, nested
+from seeds.nested import countries, names, nested
 from seeds.report import Count, Report, SourceError, UnusableRowError
 from seeds.tmdb import load_tmdb
 from tests.seeds.conftest import content, query
@@ -131,9 +132,9 @@ def test_tmdb_5000_needs_no_other_file(database_url: str, tmp_path: Path) -> Non
     assert report.films == Count(added=1)
     assert film(database_url, "keywords, runtime_minutes") == (["it's real"], 136)
     assert [name for name, *_ in credited(database_url, "CAST")] == ["Keanu Reeves"]
-    assert sorted(report.notes) == [
-        f"{name} is not there" for name in ("credits.csv", "keywords.csv", "movies_metadata.csv")
-    ]
+    assert report.notes == []
+    (tmp_path / "tmdb_5000_credits.csv").unlink()
+    assert load_tmdb(database_url, tmp_path).notes == ["tmdb_5000_credits.csv is not there"]
 
 
 def test_credits_alone_complete_stored_films(database_url: str, tmp_path: Path) -> None:
@@ -161,7 +162,7 @@ def test_unusable_rows_and_fields_are_counted(database_url: str, tmp_path: Path)
         MATRIX | {"title": "Another"},
         MATRIX | {"id": "7", "title": "", "original_title": ""},
         MATRIX | {"id": "8", "adult": "True"},
-        MATRIX | {"id": "9", "imdb_id": "0", "release_date": "1", "popularity": "nan", "genres": "[{'id"},
+        MATRIX | {"id": "9", "imdb_id": "0", "release_date": "1", "popularity": "inf", "genres": "[{'id"},
         MATRIX | {"id": "10", "imdb_id": "", "vote_count": "0", "vote_average": "0.0", "runtime": "0.0",
                   "overview": "No overview found.", "original_language": "cn", "original_title": "黑客"},
     )  # fmt: skip
@@ -169,13 +170,14 @@ def test_unusable_rows_and_fields_are_counted(database_url: str, tmp_path: Path)
     assert report.films == Count(added=3)
     # Every row has a line break in its overview.
     assert {reason: [s.line for s in e.samples] for reason, e in report.skipped.items()} == {
-        tmdb.NOT_AN_ID: [4], tmdb.SAME_ID: [8], tmdb.NO_TITLE: [10]
+        tmdb.NOT_AN_ID: [4], tmdb.SAME_ID: [8], tmdb_rows.NO_TITLE: [10]
     }  # fmt: skip
     left_empty = {
-        tmdb.LEFT_EMPTY.format(name): [14] for name in ("imdb_id", "release_date", "popularity", "genres")
+        tmdb_rows.LEFT_EMPTY.format(name): [14]
+        for name in ("imdb_id", "release_date", "popularity", "genres")
     }
     assert {reason: [s.line for s in e.samples] for reason, e in report.set_aside.items()} == {
-        tmdb.REPEATED: [6], tmdb.ADULT: [12], **left_empty
+        tmdb.REPEATED: [6], tmdb_rows.ADULT: [12], **left_empty
     }  # fmt: skip
     columns = "vote_count, vote_average, runtime_minutes, overview, original_language, original_title"
     assert film(database_url, columns, 10) == (0, None, None, None, "zh", "黑客")
@@ -183,6 +185,76 @@ def test_unusable_rows_and_fields_are_counted(database_url: str, tmp_path: Path)
     with pytest.raises(UnusableRowError, match=r"movies_metadata\.csv, line 4"):
         load_tmdb(database_url, tmp_path, strict=True)
     assert content(database_url) == before
+
+
+def test_adult_films_stay_out_unless_asked_for(database_url: str, tmp_path: Path) -> None:
+    said = ["False", "true", "TRUE", "1", "yes", "1.0", "0", "no", "", "perhaps"]
+    rows = [
+        MATRIX | {"id": str(n), "imdb_id": "", "title": f"Film {n}", "original_title": "", "adult": adult}
+        for n, adult in enumerate(said, 1)
+    ]
+    write(tmp_path / "movies_metadata.csv", *rows)
+    write(tmp_path / "tmdb_5000_movies.csv", {key: rows[1][key] for key in rows[1] if key != "adult"})
+    report = load_tmdb(database_url, tmp_path)
+    assert {reason: entry.count for reason, entry in report.set_aside.items()} == {
+        tmdb_rows.ADULT: 5, tmdb_rows.ADULT_UNKNOWN: 1
+    }  # fmt: skip
+    assert query(database_url, "SELECT tmdb_id FROM movies ORDER BY 1") == [(1,), (7,), (8,), (9,)]
+    assert load_tmdb(database_url, tmp_path, adult=True).films.added == 6
+
+
+@pytest.mark.parametrize(
+    "name", ["TMDB_movie_dataset_v11.csv", "TMDB_movie_dataset_v12.csv.gz", "movies_metadata.csv"]
+)
+def test_lists_by_commas_are_lists(database_url: str, tmp_path: Path, name: str) -> None:
+    row = MATRIX | {
+        "genres": "Action, Science Fiction, Adventure",
+        "keywords": "rescue, dream",
+        "production_countries": "United Kingdom, United States of America",
+        "id": "603.0",
+        "vote_count": "9079.0",
+    }
+    other = {"id": "5", "imdb_id": "", "title": "B", "genres": "Action|Drama"}
+    write(tmp_path / "plain.csv", row, row | other | {"production_countries": "Utopia"})
+    content_ = (tmp_path / "plain.csv").read_bytes()
+    (tmp_path / "plain.csv").unlink()
+    (tmp_path / name).write_bytes(gzip.compress(content_) if name.endswith("gz") else content_)
+    report = load_tmdb(database_url, tmp_path)
+    assert report.films == Count(added=2)
+    assert film(database_url, "keywords, vote_count, countries") == (["rescue", "dream"], 9079, ["GB", "US"])
+    unknown = report.set_aside[tmdb_rows.LEFT_EMPTY.format("production_countries")]
+    assert [sample.text for sample in unknown.samples] == ["Utopia"]
+    genres = "SELECT name FROM genres JOIN movie_genres ON genre_id = id JOIN movies ON movie_id = movies.id "
+    assert query(database_url, genres + "WHERE tmdb_id = 603 ORDER BY 1") == [
+        ("Action",), ("Adventure",), ("Sci-Fi",)
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("text", "codes"),
+    [
+        ("United Kingdom, United States of America", ("GB", "US")),
+        ("South Korea", ("KR",)),
+        ("Bosnia and Herzegovina|Czech Republic", ("BA", "CZ")),
+        ("Korea, Republic of", ("KR",)),
+        ("US", ("US",)),
+        ("[{'iso_3166_1': 'AU', 'name': 'Australia'}]", ("AU",)),
+        ("[{'name': 'Soviet Union'}]", ("SU",)),
+    ],
+)
+def test_countries_are_known_by_name_and_code(text: str, codes: tuple[str, ...]) -> None:
+    assert countries(text) == codes
+
+
+def test_a_cast_without_an_order_is_in_that_of_the_file(database_url: str, tmp_path: Path) -> None:
+    write(tmp_path / "movies_metadata.csv", MATRIX)
+    cast = "[{'name': 'B', 'order': 'first', 'id': 'x'}, {'name': 'A', 'order': 0}]"
+    write(tmp_path / "credits.csv", {"cast": cast, "crew": "[]", "id": "603"})
+    report = load_tmdb(database_url, tmp_path)
+    assert [(s.file, s.line) for s in report.set_aside[tmdb_rows.FILE_ORDER].samples] == [
+        (str(tmp_path / "credits.csv"), 2)
+    ]
+    assert [name for name, *_ in credited(database_url, "CAST")] == ["B", "A"]
 
 
 def test_a_folder_without_any_of_the_files_is_refused(database_url: str, tmp_path: Path) -> None:

@@ -1,0 +1,245 @@
+"""Rows of TMDB's extracts: what they say of a movie, and how each of the files is read."""
+
+import math
+import re
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from seeds import cells
+from seeds.films import GENRE_NAMES, Credit, Film, titles_from
+from seeds.nested import countries, names, nested
+from seeds.report import Report
+
+LEADING_CAST = 15  # names taken from a cast, which may have hundreds
+MAX_DIRECTORS = 20
+NO_LANGUAGE = {"xx"}
+LANGUAGES = {"cn": "zh"}  # TMDB's own code for Cantonese
+NO_OVERVIEW = {"no overview", "no overview found.", "no movie overview available."}
+MAX_TITLE = 500
+MAX_ADDRESS = 300
+
+TITLES = ("title", "original_title")  # a film may be called Null
+
+NO_TITLE = "no title"
+ADULT = "an adult film"
+ADULT_UNKNOWN = "whether it is an adult film cannot be read"
+LEFT_EMPTY = "the {} cannot be read and is left empty"
+FILE_ORDER = "the order of the cast cannot be read: it is that of the file"
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A row about one film, and what it says of it."""
+
+    file: str
+    line: int
+    values: dict[str, str]
+    report: Report
+
+    def get(self, name: str, parse: Callable[[str], Any]) -> Any:
+        """The field, or None where it is empty or, after a note in the report, unreadable."""
+        text = self.values.get(name, "").strip()
+        if not text or (text in cells.MISSING and name not in TITLES):
+            return None
+        try:
+            return parse(text)
+        except (ValueError, OverflowError):
+            self.put_aside(LEFT_EMPTY.format(name), text)
+            return None
+
+    @property
+    def text(self) -> str:
+        return ",".join(self.values.values())
+
+    def skip(self, reason: str) -> None:
+        self.report.skip(reason, self.file, self.line, self.text)
+
+    def put_aside(self, reason: str, text: str | None = None) -> None:
+        self.report.put_aside(reason, self.file, self.line, self.text if text is None else text)
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A file of TMDB's facts.
+
+    name: `*` stands for any characters. what: of a file that only adds to movies, what it adds.
+    """
+
+    name: str
+    id_column: str
+    what: str | None = None
+    read: Callable[[Row], dict[str, Any]] | None = field(default=None, repr=False)
+    beside: tuple[str, ...] = ()  # files that belong to it
+
+
+def is_adult(row: Row) -> bool:
+    """Whether the row says so, or cannot be trusted to say that it is none; the report has a note then."""
+    text = row.values.get("adult", "").strip()
+    if text in cells.MISSING:
+        return False
+    try:
+        adult = cells.truth(text)
+    except cells.CellError:
+        row.put_aside(ADULT_UNKNOWN)
+        return True
+    if adult:
+        row.put_aside(ADULT)
+    return adult
+
+
+def film(tmdb_id: int, row: Row) -> Film | None:
+    original = row.get("original_title", _title)
+    title = row.get("title", _title) or original
+    if not title:
+        row.skip(NO_TITLE)
+        return None
+    released = row.get("release_date", cells.day)
+    vote_count = row.get("vote_count", _count)
+    said = tuple(GENRE_NAMES.get(name, name) for name in row.get("genres", names) or ())
+    return Film(
+        title=title,
+        original_title=original,
+        year=released.year if released else row.get("release_year", _year),
+        release_date=released,
+        runtime_minutes=row.get("runtime", _minutes),
+        original_language=row.get("original_language", _language),
+        countries=row.get("production_countries", countries) or (),
+        genres=said,
+        overview=row.get("overview", _overview),
+        keywords=row.get("keywords", names) or (),
+        collection=next(iter(row.get("belongs_to_collection", names) or ()), None),
+        poster_path=row.get("poster_path", _address),
+        popularity=row.get("popularity", _finite),
+        vote_average=row.get("vote_average", _average) if vote_count else None,  # 0 of 0 votes says nothing
+        vote_count=vote_count,
+        tmdb_id=tmdb_id,
+        imdb_id=row.get("imdb_id", cells.imdb_id),
+        directors=_people(row, "director"),
+        cast=_people(row, "cast"),
+        titles=titles_from("TMDB", title, original),
+    )
+
+
+def _people(row: Row, column: str) -> tuple[Credit, ...]:
+    """Names by commas, as the files have them that hold all of a movie in one row."""
+    limit = MAX_DIRECTORS if column == "director" else LEADING_CAST
+    text = row.values.get(column, "").strip()
+    parse = _object_names if text[:1] == "[" else cells.plain_list
+    return tuple(Credit(name) for name in (row.get(column, parse) or ())[:limit])
+
+
+def _object_names(text: str) -> tuple[str, ...]:
+    return tuple(filter(None, (cells.name(entry.get("name")) for entry in nested(text))))
+
+
+def _credits_of(row: Row) -> dict[str, Any]:
+    crew = row.get("crew", nested) or ()
+    cast = row.get("cast", nested) or ()
+    try:
+        cast = sorted(cast, key=lambda entry: _order(entry.get("order")))
+    except ValueError:
+        row.put_aside(FILE_ORDER)
+    directors = dict.fromkeys(_credits(row, (entry for entry in crew if entry.get("job") == "Director")))
+    return {"directors": tuple(directors)[:MAX_DIRECTORS], "cast": tuple(_credits(row, cast))[:LEADING_CAST]}
+
+
+def _order(value: object) -> float:
+    if value in (None, ""):
+        return 0
+    return cells.number(str(value))
+
+
+def _keywords_of(row: Row) -> dict[str, Any]:
+    return {"keywords": row.get("keywords", names) or ()}
+
+
+def _credits(row: Row, entries: Iterable[dict[str, Any]]) -> Iterator[Credit]:
+    for entry in entries:
+        try:
+            name, character = cells.name(entry.get("name")), _character(entry.get("character"))
+        except cells.CellError:
+            row.put_aside(LEFT_EMPTY.format("name of a person"), str(entry.get("name"))[:200])
+            continue
+        if name:
+            yield Credit(name, character, _person_id(entry.get("id")))
+
+
+def _character(value: object) -> str | None:
+    return cells.name(value[: cells.MAX_NAME] if isinstance(value, str) else value) or None
+
+
+def _person_id(value: object) -> int | None:
+    try:
+        return cells.row_id(str(value))
+    except cells.CellError:
+        return None
+
+
+def _title(text: str) -> str:
+    plain = cells.one_line(text[: 2 * MAX_TITLE])
+    if len(plain) > MAX_TITLE:
+        raise ValueError(cells.TOO_LONG)
+    return plain
+
+
+def _address(text: str) -> str:
+    if len(text) > MAX_ADDRESS or not re.fullmatch(r"/[\w.%/-]+|https?://\S+", text):
+        raise ValueError(text)
+    return text
+
+
+def _count(text: str) -> int:
+    count = int(cells.number(text))
+    if count < 0:
+        raise ValueError(text)
+    return count
+
+
+def _finite(text: str) -> float:
+    return cells.number(text)
+
+
+def _average(text: str) -> float:
+    average = cells.number(text)
+    if not 0 <= average <= 10:  # noqa: PLR2004 - TMDB's scale
+        raise ValueError(text)
+    return average
+
+
+def _minutes(text: str) -> int | None:
+    """TMDB writes 0 for an unknown runtime."""
+    minutes = math.floor(cells.number(text))
+    if not 0 <= minutes < 1 << 15:
+        raise ValueError(text)
+    return minutes or None
+
+
+def _year(text: str) -> int:
+    year = cells.whole_number(text)
+    if not 1800 < year < 2200:  # noqa: PLR2004 - of films
+        raise ValueError(text)
+    return year
+
+
+def _language(text: str) -> str | None:
+    if not re.fullmatch("[a-z]{2,3}", text):
+        raise ValueError(text)
+    return None if text in NO_LANGUAGE else LANGUAGES.get(text, text)
+
+
+def _overview(text: str) -> str | None:
+    return None if text.casefold() in NO_OVERVIEW else cells.text(text)
+
+
+_DATASET = ("credits.csv", "keywords.csv")
+FILES = (
+    Source("movies_metadata.csv", "id", beside=_DATASET),
+    Source("tmdb_5000_movies.csv", "id", beside=("tmdb_5000_credits.csv",)),
+    Source("TMDB_movie_dataset_v*.csv", "id"),
+    Source("TMDB_all_movies.csv", "id"),
+    Source("tmdb-movies.csv", "id"),
+    Source("credits.csv", "id", "credits", _credits_of),
+    Source("tmdb_5000_credits.csv", "movie_id", "credits", _credits_of),
+    Source("keywords.csv", "id", "keywords", _keywords_of),
+)
