@@ -1,24 +1,40 @@
-"""Connections of clients that are slow, or open too many: they cannot hold what others need."""
+"""HTTP connections with time-outs, limits for each address, and a lingering close."""
 
 import asyncio
 import socket
 from collections import Counter
 from ipaddress import ip_address, ip_network
+from typing import cast
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from app.browsers import listed
 from app.settings import Settings
 
-BODY_GRACE_SECONDS = 2.0  # for the answer to a body that does not come
-TOO_MANY = (
-    b"HTTP/1.1 429 Too Many Requests\r\nRetry-After: 1\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
-)
+BODY_GRACE_SECONDS = 2.0  # for the answer to a body that does not come, and for what is still on its way
+REFUSED_SECONDS = 1.0  # for a client to read why its connection is refused
+MAX_HEAD_BYTES = 131_072  # of a request's line and headers
+SHORT_BODY_BYTES = 65_536
+MAX_DRAINED_BYTES = 64_000_000  # of a body that is not read, before the connection is cut
+
+
+def refusal(status: str, *headers: str) -> bytes:
+    lines = (f"HTTP/1.1 {status}", *headers, "Connection: close", "Content-Length: 0", "", "")
+    return "\r\n".join(lines).encode()
+
+
+TOO_MANY = refusal("429 Too Many Requests", "Retry-After: 1")
+TOO_LONG = refusal("431 Request Header Fields Too Large")
 
 
 class PatientProtocol(HttpToolsProtocol):
-    """uvicorn's, with an end to its patience: uvicorn itself waits for ever for a request's headers, and for
-    a client to read its answer.
+    """uvicorn's protocol with what it lacks.
+
+    - Time-outs for the headers of a request and for a client that does not read its answer.
+    - A lingering close (RFC 9112, 9.6). A socket that is closed with unread bytes resets the connection, and
+      the client may lose the answer. So an answer that is given before the whole request has arrived
+      announces the end of the connection, only the sending side is closed, and the rest of the request is
+      received and dropped, within a time and a length.
     """
 
     seconds: float
@@ -29,6 +45,12 @@ class PatientProtocol(HttpToolsProtocol):
     arriving: asyncio.TimerHandle | None = None
     unread: asyncio.TimerHandle | None = None
     address: str = ""
+    refused = False  # what still arrives is dropped
+    lingering = False  # until the whole request has arrived
+    in_head = False
+    arrived = True  # the whole request
+    keep_alive = False  # whether the connection may outlive the request, once that has arrived
+    received = 0  # bytes of the request's head, or of what is dropped
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -36,8 +58,7 @@ class PatientProtocol(HttpToolsProtocol):
         self.address = self.client[0] if self.client else ""
         self.open[self.address] += 1
         if self.open[self.address] > self.most_per_address and not is_proxy(self.address, self.proxies):
-            transport.write(TOO_MANY)
-            transport.close()
+            self.refuse(TOO_MANY)
             return
         self.expect(self.seconds)
 
@@ -66,18 +87,69 @@ class PatientProtocol(HttpToolsProtocol):
         self.arriving = None if seconds is None else self.loop.call_later(seconds, self.transport.close)
 
     def data_received(self, data: bytes) -> None:
-        if self.arriving is None and (self.cycle is None or self.cycle.response_complete):
-            self.expect(self.seconds)
-        super().data_received(data)
+        dropped = self.refused or (self.cycle is not None and self.cycle.response_complete)
+        if self.in_head or dropped:
+            self.received += len(data)
+        if dropped and self.received > MAX_DRAINED_BYTES:
+            self.transport.close()
+        elif not self.refused:
+            if self.arriving is None and (self.cycle is None or self.cycle.response_complete):
+                self.expect(self.seconds)
+            super().data_received(data)
+            if self.in_head and self.received > MAX_HEAD_BYTES:
+                self.refuse(TOO_LONG)
+
+    def refuse(self, answer: bytes) -> None:
+        """Answer a connection that has no request yet."""
+        if self.cycle is not None and not self.cycle.response_complete:
+            self.transport.close()  # a former request is still being answered
+            return
+        self.refused = True
+        self.transport.write(answer)
+        self.expect(REFUSED_SECONDS)
+        self.stop_sending()
+
+    def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - uvicorn's signature
+        self.refuse(refusal("400 Bad Request"))
+
+    def stop_sending(self) -> None:
+        if self.transport.can_write_eof() and not self.transport.is_closing():
+            self.transport.write_eof()
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self.in_head, self.received = True, 0
 
     def on_headers_complete(self) -> None:
         # The body has its own limit where it is read, which can still tell the client.
         self.expect(self.seconds + BODY_GRACE_SECONDS)
+        self.in_head = False
+        former = self.cycle
         super().on_headers_complete()
+        if self.cycle is not former:
+            self.arrived = False
+            self.keep_alive = self.cycle.keep_alive
+            self.cycle.keep_alive = self.keep_alive and self.body_is_short()
+            self.cycle.transport = cast("asyncio.Transport", Lingering(self, self.cycle))
+
+    def body_is_short(self) -> bool:
+        """Whether the rest of the body surely comes, and is dropped sooner than a new connection is made."""
+        lengths = [value for name, value in self.headers if name == b"content-length" and value.isdigit()]
+        chunked = any(name == b"transfer-encoding" for name, _ in self.headers)
+        return not self.expect_100_continue and not chunked and sum(map(int, lengths)) <= SHORT_BODY_BYTES
 
     def on_message_complete(self) -> None:
         self.expect(None)
+        if not self.arrived and not self.cycle.response_started:
+            self.cycle.keep_alive = self.keep_alive
+        self.arrived = True
+        if self.lingering:
+            self.transport.close()
         super().on_message_complete()
+
+    def shutdown(self) -> None:
+        self.keep_alive = False
+        super().shutdown()
 
     def pause_writing(self) -> None:
         super().pause_writing()
@@ -87,6 +159,23 @@ class PatientProtocol(HttpToolsProtocol):
         super().resume_writing()
         if self.unread is not None:
             self.unread.cancel()
+
+
+class Lingering:
+    """The transport of one request, which is closed when all of it has arrived."""
+
+    def __init__(self, protocol: PatientProtocol, cycle: RequestResponseCycle) -> None:
+        self.protocol = protocol
+        self.cycle = cycle
+        self.write = protocol.transport.write
+        self.is_closing = protocol.transport.is_closing
+
+    def close(self) -> None:
+        if self.protocol.arrived or self.protocol.cycle is not self.cycle:
+            self.protocol.transport.close()
+        else:
+            self.protocol.lingering = True
+            self.protocol.stop_sending()
 
 
 def give_up_on_unread(transport: asyncio.Transport, seconds: float) -> None:

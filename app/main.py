@@ -19,6 +19,7 @@ from threadpoolctl import threadpool_limits
 from app import browsers, graphiql, live, terminal, training_worker
 from app.budget import Budget
 from app.changes import Changes
+from app.compression import Compression
 from app.connections import protocol
 from app.db import FullDisk, Sessions, create_engine, psycopg_url, sessionmaker
 from app.endpoint import Endpoint
@@ -106,6 +107,8 @@ def create_app(settings: Settings, database_url: str) -> Starlette:
         documents = trusted_documents(settings.trusted_documents, schema._schema)  # noqa: SLF001 - graphql-core's
     stopping = asyncio.Event()
     endpoint: ASGIApp = Endpoint(schema, documents, context_of, settings=settings, stopping=stopping)
+    if settings.compression:
+        endpoint = Compression(endpoint)
     routes: list[BaseRoute] = [Route("/healthz", healthz), Route("/readyz", readyz)]
     if settings.explored:
         endpoint = graphiql.PageOr(endpoint)

@@ -81,6 +81,9 @@ class Settings(BaseSettings):
     cache_seconds: NonNegativeInt = Field(
         60, description="how long shared caches may keep a signed-out answer to a GET; `0` is not at all"
     )
+    compression: bool = Field(
+        True, description="compress answers as `Accept-Encoding` says; `false` where a proxy does it"
+    )
     trusted_documents: Path | None = Field(
         None, description="JSON file of documents by id, or Apollo's manifest: no others are answered then"
     )

@@ -60,8 +60,14 @@ class Document:
             constraints.check(self.uses[name_of(operation)], variables)
 
     def is_subscription(self, operation_name: str | None) -> bool:
+        return self.kind(operation_name) is OperationType.SUBSCRIPTION
+
+    def is_mutation(self, operation_name: str | None) -> bool:
+        return self.kind(operation_name) is OperationType.MUTATION
+
+    def kind(self, operation_name: str | None) -> OperationType | None:
         operation = self.operation(operation_name)
-        return operation is not None and operation.operation is OperationType.SUBSCRIPTION
+        return None if operation is None else operation.operation
 
 
 def name_of(operation: OperationDefinitionNode) -> str | None:

@@ -15,6 +15,7 @@ from strawberry.http.streaming import HTTPStreamTransport
 from strawberry.schema.exceptions import InvalidOperationTypeError
 from strawberry.types.execution import ExecutionResult, PreExecutionError
 from strawberry.types.graphql import OperationType
+from werkzeug.http import parse_etags
 
 from app.browsers import is_foreign
 from app.endpoint.accept import GRAPHQL_RESPONSE, Accept
@@ -42,7 +43,11 @@ STATUS = {
     ErrorCode.TIMEOUT.name: 504,
 }
 PATIENT_SECONDS = 0.05  # before it is watched whether the client is still there
-BY_METHOD = {"GET": {OperationType.QUERY}, "POST": {OperationType.QUERY, OperationType.MUTATION}}
+BY_METHOD = {
+    "GET": {OperationType.QUERY},
+    "HEAD": {OperationType.QUERY},
+    "POST": {OperationType.QUERY, OperationType.MUTATION},
+}
 VARY = {"Vary": "Accept, Authorization"}
 
 
@@ -111,9 +116,10 @@ class Endpoint:
         waits for a query any more.
         """
         try:  # within its limits, before anything else looks at it
-            faults = (await self.executor.read(query, context)).faults
+            document = await self.executor.read(query, context)
+            faults, secret = document.faults, document.is_mutation(request.operation_name)
         except GraphQLError as error:
-            faults = [error]
+            faults, secret = [error], False
         if faults:
             refused = PreExecutionError(data=None, errors=[present(fault) for fault in faults])
             if not accept.prefers_stream:
@@ -137,9 +143,10 @@ class Endpoint:
             raise wrong_carriage(first.errors[0].original_error.operation_type)
         if not isinstance(first, PreExecutionError):
             self.documents.executed(request)
-        if http.method == "GET":
+        if http.method != "POST":
             return self.cacheable(http, accept, request, query, first)
-        return in_one(first, accept)
+        # The tokens that some mutations give must not be compressed, here or by a proxy.
+        return in_one(first, accept, headers={"Cache-Control": "no-store, no-transform"} if secret else None)
 
     async def first(self, results: Results, http: Request, query: str, request: GraphQLRequest) -> Any:
         """The first result; raises ClientDisconnect when the client has left. Mutations go on to the end."""
@@ -173,8 +180,9 @@ class Endpoint:
         (result.extensions or {}).get("cost", {}).pop("actual", None)
         response = in_one(result, accept, headers=headers)
         response.headers["ETag"] = etag = f'"{hashlib.blake2b(response.body, digest_size=16).hexdigest()}"'
-        known = {tag.strip().removeprefix("W/") for tag in http.headers.get("if-none-match", "").split(",")}
-        return Response(status_code=304, headers={**headers, "ETag": etag}) if etag in known else response
+        if parse_etags(http.headers.get("if-none-match")).contains_weak(etag.strip('"')):
+            return Response(status_code=304, headers={**headers, "ETag": etag})
+        return response
 
 
 def carriage(

@@ -54,10 +54,10 @@ class GraphQLRequest:
 
 async def read(request: Request, settings: Settings) -> GraphQLRequest:
     """The request in an HTTP request. Raises Refused."""
-    if request.method == "GET":
+    if request.method in ("GET", "HEAD"):
         return GraphQLRequest.of(parameters_of(request, settings))
     if request.method != "POST":
-        raise Refused("Use GET or POST.", 405, {"Allow": "GET, POST"})
+        raise Refused("Use GET or POST.", 405, {"Allow": "GET, HEAD, POST"})
     check_media_type(request.headers)
     coding = content_coding(request.headers)
     body = await body_of(request, settings)
