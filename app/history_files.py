@@ -1,184 +1,201 @@
-"""What members have rated, watched and listed elsewhere: files of other sites, read.
+"""A file from elsewhere, read: CSV or JSON as text, or the bytes of either or of a whole archive of them.
 
-A layout is known by its header, but what a list of movies is for often is not: Letterboxd's watched.csv,
-watchlist.csv and likes/films.csv have the same columns, as all lists of IMDb have, and of Trakt. Columns that
-are not named in a layout are not looked at.
+Only what is needed of an archive is unpacked, in pieces, and no more than a limit.
 """
 
-import csv
-import io
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+import binascii
+import struct
+import zipfile
+import zlib
+from base64 import b64decode
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from datetime import datetime
+from io import BytesIO
+from pathlib import PurePosixPath
 
-from app.history_layouts import (
-    KNOWN,
-    MAX_COLUMNS,
-    InvalidHistory,
-    Source,
-    columns_of,
-    layout_of,
-    shown,
-    source_of,
-)
-from app.history_rows import LONGEST_SHOWN, Contents, DateOrder, Reader, Row
+from app.history_csv import read_csv
+from app.history_json import read_json
+from app.history_layouts import InvalidHistory
+from app.history_rows import Contents, History, Order
 from app.pieces import Steps
 
-MAX_CHARACTERS = 3_000_000  # a body has 3.5 million bytes at most
-MAX_ROWS = 20_000
-LONGEST_ROW = 100_000  # characters
-LINES_BEFORE_HEADER = 20
+MAX_CHARACTERS = 3_000_000  # of a file; a body has 3.5 million bytes at most
+MAX_MEMBERS = 1_000  # of an archive
+MAX_UNPACKED = 12_000_000  # bytes of the members that are read
+MAX_ROWS = 60_000  # of the members together
+DIRECTORY_BYTES = 300  # of the entry of a member, at most on the average
+BYTES_AT_ONCE = 65_536
+END_OF_DIRECTORY = struct.Struct("<4s4H2LH")
 
 
 @dataclass(frozen=True, slots=True)
-class Skipped:
-    """A row of which nothing is stored, and why."""
+class Member:
+    """What a file of an archive says of the movies that it does not rate, and how much its ratings weigh."""
 
-    line: int
-    shown: str
-    reason: str
-    file: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class History:
-    source: Source
-    rows: list[Row]
-    skipped: list[Skipped]
-
-
-@dataclass(frozen=True, slots=True)
-class Order:
-    """How a caller wants a file read; None where the file shows it."""
-
-    source: Source | None = None
     contents: Contents | None = None
-    date_order: DateOrder | None = None
-    scale: float | None = None
+    rank: int = 0
 
 
-def read(text: str, order: Order, now: datetime) -> Steps[History]:
-    """Read a CSV file, a row at a step.
+# The files of Letterboxd's and Trakt's archives. Letterboxd's ratings.csv has the rating that stands; the
+# diary and the reviews have earlier ones as well.
+LETTERBOXD = {
+    "ratings.csv": Member(rank=1),
+    "watched.csv": Member(Contents.WATCHED),
+    "watchlist.csv": Member(Contents.WATCHLIST),
+    "likes/films.csv": Member(Contents.LIKED),
+    "diary.csv": Member(),
+    "reviews.csv": Member(),
+}
+TRAKT = {
+    "ratings-movies": Member(rank=1),
+    "watched-movies": Member(Contents.WATCHED),
+    "watched-history": Member(Contents.WATCHED),
+    "history": Member(Contents.WATCHED),
+    "lists-watchlist": Member(Contents.WATCHLIST),
+    "watchlist": Member(Contents.WATCHLIST),
+    "lists-favorites": Member(Contents.LIKED),
+}
 
-    Raises InvalidHistory for a file that is too large, of no known layout, or not of the source in `order`;
-    and for a list that has movies without a rating, where nothing says what it is for.
-    """
+
+def read(csv: str | None, file: str | None, order: Order, now: datetime) -> Steps[History]:
+    """Read a text, or a file in Base64. Raises InvalidHistory."""
+    if (csv is None) == (file is None):
+        raise InvalidHistory("Send the text of the file as `csv`, or its bytes as `file`: one of the two.")
+    if csv is not None:
+        return (yield from read_text(csv, order, now))
+    assert file is not None
+    data = bytes_of(file)
+    yield
+    if not data.startswith(b"PK\x03\x04"):
+        text = decoded(data)
+        yield
+        return (yield from read_text(text, order, now))
+    return (yield from read_archive(data, order, now))
+
+
+def read_text(text: str, order: Order, now: datetime) -> Steps[History]:
     if len(text) > MAX_CHARACTERS:
         raise InvalidHistory(f"The file has more than {MAX_CHARACTERS} characters: send it in parts.")
-    records = records_of(text)
-    header, source = header_of(records, order.source)
-    columns = columns_of(header)
-    layout = layout_of(source, columns)
-    contents = order.contents
-    if contents is None and columns.keys() & layout.watched:
-        contents = Contents.WATCHED
-    day_first = None if order.date_order is None else order.date_order is DateOrder.DAY_FIRST
-    reader = Reader(
-        layout, frozenset(columns), contents, now, order.scale or layout.scale, day_first=day_first
-    )
-    history = History(source, [], [])
-    kept: list[tuple[int, dict[str, str]]] = []
-    shown_orders: set[bool] = set()
-    for line, values in records:
+    is_json = text[:1000].lstrip("\ufeff \t\r\n")[:1] in ("{", "[")
+    return (yield from (read_json if is_json else read_csv)(text, order, now))
+
+
+def bytes_of(file: str) -> bytes:
+    """The bytes of Base64, also of a data URL, and in lines."""
+    try:
+        return b64decode("".join(file.rpartition(",")[2].split()), validate=True)
+    except (binascii.Error, ValueError):
+        raise InvalidHistory("`file` is not Base64.") from None
+
+
+def decoded(data: bytes) -> str:
+    """The text of bytes in UTF-8, UTF-16 or Windows-1252."""
+    head = data[:1000]
+    if head.startswith((b"\xff\xfe", b"\xfe\xff")):
+        encoding = "utf-16"
+    elif b"\0" in head:
+        encoding = "utf-16-le" if b"\0" in head[1::2] else "utf-16-be"
+    else:
+        encoding = "utf-8-sig"
+    try:
+        return data.decode(encoding)
+    except UnicodeDecodeError:
+        if encoding != "utf-8-sig":
+            raise InvalidHistory("The file is neither text nor a zip archive.") from None
+        return data.decode("cp1252", errors="replace")
+
+
+def read_archive(data: bytes, order: Order, now: datetime) -> Steps[History]:
+    """Read the files of an archive that are known, or the only one that it has."""
+    archive = opened(data)
+    yield
+    wanted = wanted_of([info.filename for info in archive.infolist() if not info.is_dir()])
+    histories = []
+    room, rows = MAX_UNPACKED, 0
+    for name, member in wanted.items():
+        parts = []
+        for part in unpacked(archive, name):
+            yield
+            parts.append(part)
+            room -= len(part)
+            if room < 0:
+                raise InvalidHistory(
+                    f"The archive has more than {MAX_UNPACKED} bytes: send its files one by one."
+                )
+        contents = member.contents or order.contents
+        asked = replace(order, contents=contents, file=name[-200:], rank=member.rank)
+        text = decoded(b"".join(parts))
         yield
-        if not any(value.strip() for value in values):
-            continue
-        if len(kept) + len(history.skipped) == MAX_ROWS:
-            raise InvalidHistory(f"The file has more than {MAX_ROWS} rows: send it in parts.")
-        if len(values) != len(header):
-            reason = f"It has {len(values)} values and the header {len(header)}: quote a value with a comma."
-            history.skipped.append(Skipped(line, shown_row(values), reason))
-            continue
-        named = {name: values[place] for name, place in columns.items()}
-        kept.append((line, named))
-        shown_orders |= reader.days(named)
-    if reader.day_first is None and len(shown_orders) == 1:
-        (reader.day_first,) = shown_orders
-    for line, named in kept:
-        yield
-        row = reader.row(line, named)
-        if isinstance(row, Row):
-            history.rows.append(row)
-        else:
-            history.skipped.append(Skipped(line, shown_row([*named.values()]), row))
-    return history
-
-
-def shown_row(values: Sequence[str]) -> str:
-    return ",".join(value[:LONGEST_SHOWN] for value in values[:MAX_COLUMNS])[:LONGEST_SHOWN]
-
-
-def header_of(records: Iterator[tuple[int, list[str]]], source: Source | None) -> tuple[list[str], Source]:
-    """The first line that is the header of a known layout, and the layout's source.
-
-    Letterboxd's lists begin with lines on the list itself, and spreadsheets with `sep=;`.
-    """
-    first: list[str] = []
-    for number, (line, values) in enumerate(records):
-        if len(values) > MAX_COLUMNS:
-            raise InvalidHistory(f"Line {line} has more than {MAX_COLUMNS} columns.")
-        found = source_of(columns_of(values))
-        if found is not None and source in (None, found):
-            return values, found
-        if not first and any(value.strip() for value in values):
-            first = values
-        if number == LINES_BEFORE_HEADER:
-            break
-    if first and first[0].lstrip()[:1] in ("{", "["):
-        raise InvalidHistory("The text is JSON, not CSV.")
-    if any("\0" in name for name in first):
-        raise InvalidHistory("The header has NUL characters: the file is UTF-16, read as something else.")
-    wanted = "" if source is None else f" of {source.title()}"
-    raise InvalidHistory(
-        f"No header{wanted} is among the first lines. Columns found: {shown(first)}. "
-        f"Known are exports of {KNOWN}."
-    )
-
-
-def records_of(text: str) -> Iterator[tuple[int, list[str]]]:
-    """The records of a CSV file, each with the line on which it begins."""
-    lines = Lines(text.removeprefix("\ufeff"))
-    reader = csv.reader(lines, delimiter=separator_of(text))
-    while True:
-        lines.begin()
         try:
-            record = next(reader)
-        except StopIteration:
-            return
-        except csv.Error:
-            raise InvalidHistory(f"Line {lines.start} is not CSV.") from None
-        yield lines.start, record
+            history = yield from read_text(text, asked, now)
+        except InvalidHistory as error:
+            raise InvalidHistory(f"{name[-200:]}: {error}") from None
+        histories.append(history)
+        rows += len(history.rows) + len(history.skipped)
+        if rows > MAX_ROWS:
+            raise InvalidHistory(f"The archive has more than {MAX_ROWS} rows: send its files one by one.")
+    return History(
+        histories[0].source,
+        [row for history in histories for row in history.rows],
+        [row for history in histories for row in history.skipped],
+    )
 
 
-class Lines:
-    """The lines of a text. Raises InvalidHistory for a record that is too long, before it is parsed."""
-
-    def __init__(self, text: str) -> None:
-        self.text = io.StringIO(text, newline="")
-        self.number = 0
-        self.begin()
-
-    def begin(self) -> None:
-        self.start, self.room = self.number + 1, LONGEST_ROW
-
-    def __iter__(self) -> "Lines":
-        return self
-
-    def __next__(self) -> str:
-        line = self.text.readline(self.room + 1)
-        if not line:
-            raise StopIteration
-        self.number += 1
-        self.room -= len(line)
-        if self.room < 0:
-            raise InvalidHistory(f"Line {self.start} has more than {LONGEST_ROW} characters.")
-        return line
+def opened(data: bytes) -> zipfile.ZipFile:
+    """The archive, whose directory is read only where it is not too long."""
+    at = data.rfind(b"PK\x05\x06")
+    if at < 0 or len(data) < at + END_OF_DIRECTORY.size:
+        raise InvalidHistory("The zip archive is cut off.")
+    *_, count, size, _, _ = END_OF_DIRECTORY.unpack_from(data, at)
+    if count > MAX_MEMBERS or size > MAX_MEMBERS * DIRECTORY_BYTES:
+        raise InvalidHistory(
+            f"The archive has more than {MAX_MEMBERS} files: send those with movies one by one."
+        )
+    try:
+        return zipfile.ZipFile(BytesIO(data))
+    except (zipfile.BadZipFile, ValueError, NotImplementedError, OSError):
+        raise InvalidHistory("The zip archive is damaged.") from None
 
 
-def separator_of(text: str) -> str:
-    """The separator that the first lines have most of, or that `sep=;` names."""
-    head = text.removeprefix("\ufeff")[:LONGEST_ROW].lstrip()
-    if head[:4].casefold() == "sep=" and len(head) > len("sep=") and head[4] in ",;\t|":
-        return head[4]
-    first_line = head.partition("\n")[0]
-    return max(",;\t|", key=first_line.count)
+def wanted_of(names: list[str]) -> dict[str, Member]:
+    """The files to read, those that are known in the order of the tables above.
+
+    Raises InvalidHistory where none is known and there is more than one.
+    """
+    found: dict[str, Member] = {}
+    # All may be in a folder of the archive's name; other folders have what the member deleted.
+    folders = {name.partition("/")[0] for name in names}
+    folder = f"{folders.pop()}/".casefold() if len(folders) == 1 else ""
+    paths = {name.casefold().removeprefix(folder): name for name in names}
+    for known, member in LETTERBOXD.items():
+        if known in paths:
+            found[paths[known]] = member
+    for known, member in TRAKT.items():
+        for name in names:
+            path = PurePosixPath(name.casefold())
+            if path.suffix == ".json" and path.stem.rstrip("-_0123456789") == known:
+                found.setdefault(name, member)
+    files = [name for name in names if name.casefold().endswith((".csv", ".json"))]
+    if not found and len(files) == 1:
+        return {files[0]: Member()}
+    if not found:
+        shown = ", ".join(name[-60:] for name in names[:20]) or "none"
+        raise InvalidHistory(
+            f"The archive is not that of Letterboxd, Trakt or Simkl. Files found: {shown}. Send those with "
+            "movies one by one."
+        )
+    return found
+
+
+def unpacked(archive: zipfile.ZipFile, name: str) -> Iterator[bytes]:
+    info = archive.getinfo(name)
+    # Others unpack a block at once, of whatever length.
+    if info.flag_bits & 1 or info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        raise InvalidHistory(f"{name[-200:]} is encrypted, or compressed in another way than deflate.")
+    try:
+        with archive.open(info) as stream:
+            while part := stream.read(BYTES_AT_ONCE):
+                yield part
+    except (zipfile.BadZipFile, NotImplementedError, OSError, EOFError, ValueError, RuntimeError, zlib.error):
+        raise InvalidHistory(f"{name[-200:]} in the zip archive is damaged.") from None

@@ -2,7 +2,7 @@
 
 import enum
 import unicodedata
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 MAX_COLUMNS = 200
@@ -18,6 +18,8 @@ class Source(enum.StrEnum):
     SIMKL = "SIMKL"
     TMDB = "TMDB"
     NETFLIX = "NETFLIX"
+    PLEX = "PLEX"
+    JELLYFIN = "JELLYFIN"
     OTHER = "OTHER"
 
 
@@ -151,7 +153,41 @@ def plain(name: str) -> str:
     if not name.isascii():
         name = "".join(c for c in unicodedata.normalize("NFKD", name[:LONGEST_NAME]))
         name = "".join(c for c in name if not unicodedata.combining(c))
-    return "".join(c for c in name[:LONGEST_NAME].casefold() if c.isalnum())
+    return "".join(c for c in name[:LONGEST_NAME].casefold() if c.isalnum()) or name[:LONGEST_NAME].strip()
+
+
+def named_layout(columns: Mapping[str, str], scale: float | None) -> Layout:
+    """The layout whose columns a caller named, by the fields of Layout.
+
+    Raises InvalidHistory where nothing names a movie, and for ratings without a scale.
+    """
+    names = {field: plain(name) for field, name in columns.items()}
+    if not names.keys() & {"title", "imdb_id", "tmdb_id", "movielens_id"}:
+        raise InvalidHistory("`columns` names neither a title nor an id.")
+    if "rating" in names and scale is None:
+        raise InvalidHistory(
+            "`columns` names the ratings: give `ratingScale`, the highest rating there can be."
+        )
+
+    def of(field: str) -> Names:
+        return (names[field],) if field in names else ()
+
+    return Layout(
+        marks=(frozenset(names.values()),),
+        rounded=True,
+        rating=of("rating"),
+        titles=of("title"),
+        original_titles=of("original_title"),
+        year=of("year"),
+        kind=of("kind"),
+        imdb_id=of("imdb_id"),
+        tmdb_id=of("tmdb_id"),
+        movielens_id=of("movielens_id"),
+        rated_at=of("rated_at"),
+        watched_at=of("watched_at"),
+        listed_at=of("listed_at"),
+        watched=frozenset(of("watched_at")),
+    )
 
 
 def columns_of(header: Sequence[str]) -> dict[str, int]:

@@ -1,12 +1,12 @@
 """One row of a file from elsewhere, read: which movie it names, and what it says of it."""
 
 import enum
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Protocol
+from typing import Protocol, Self
 
-from app.history_layouts import InvalidHistory, Layout
+from app.history_layouts import InvalidHistory, Layout, Source
 from app.history_values import (
     LONGEST_VALUE,
     Day,
@@ -39,7 +39,7 @@ class Contents(enum.StrEnum):
 STATES = {
     "completed": Contents.WATCHED,
     "watched": Contents.WATCHED,
-    "true": Contents.WATCHLIST,
+    "liked": Contents.LIKED,
     "plantowatch": Contents.WATCHLIST,
     "plan to watch": Contents.WATCHLIST,
     "watching": None,
@@ -90,6 +90,36 @@ class Row:
         return bool(self.imdb_id or self.tmdb_id or self.movielens_id)
 
 
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """A row of which nothing is stored, and why."""
+
+    line: int
+    shown: str
+    reason: str
+    file: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    source: Source
+    rows: list[Row] = field(default_factory=list)
+    skipped: list[Skipped] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """How a caller wants a file read; None where the file shows it."""
+
+    source: Source | None = None
+    contents: Contents | None = None
+    date_order: DateOrder | None = None
+    scale: float | None = None
+    layout: Layout | None = None  # of columns that the caller named
+    file: str | None = None
+    rank: int = 0
+
+
 class Values(Protocol):
     def __call__(self, names: Sequence[str]) -> str:
         """The first value under one of the names."""
@@ -105,7 +135,25 @@ class Reader:
     now: datetime
     scale: float
     day_first: bool | None = None
+    file: str | None = None
+    rank: int = 0
     member: str | None = None  # of a data set's layout, which may have many
+
+    @classmethod
+    def of(cls, layout: Layout, columns: Collection[str], order: Order, now: datetime) -> Self:
+        contents = order.contents
+        if contents is None and not layout.watched.isdisjoint(columns):
+            contents = Contents.WATCHED
+        return cls(
+            layout=layout,
+            columns=frozenset(columns),
+            contents=contents,
+            now=now,
+            scale=order.scale or layout.scale,
+            day_first=None if order.date_order is None else order.date_order is DateOrder.DAY_FIRST,
+            file=order.file,
+            rank=order.rank,
+        )
 
     def row(self, line: int, values: Mapping[str, str]) -> Row | str:
         """The row, or the reason why it names no movie."""
@@ -137,6 +185,8 @@ class Reader:
             # TMDB numbers series by themselves, from 1 on like movies.
             tmdb_id=number(value(layout.tmdb_id)) if movie else None,
             movielens_id=number(value(layout.movielens_id)),
+            file=self.file,
+            rank=self.rank,
             nameless="" if movie else f"It is not a movie ({kind[:LONGEST_VALUE] or 'an episode'}).",
         )
         if not row.titles and not row.has_id:
@@ -187,5 +237,5 @@ class Reader:
         """The orders of day and month that the days of a row show."""
         layout = self.layout
         names = {*layout.rated_at, *layout.watched_at, *layout.listed_at} & self.columns
-        days = (day_of(values[name].strip(), self.now) for name in names)
+        days = (day_of(values.get(name, "").strip(), self.now) for name in names)
         return {day.day_first for day in days if day and day.day_first is not None}

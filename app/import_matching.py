@@ -11,8 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from app.cards import Card
-from app.history_files import Skipped
-from app.history_rows import Row
+from app.history_rows import Row, Skipped
 from app.pieces import Steps
 from app.titles import fold, parse_title
 
@@ -39,6 +38,7 @@ class Match:
     row: Row
     movie_id: int
     by: MatchedBy
+    as_written: bool = False  # the title, of one found by it
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,13 +48,11 @@ class MovieIndex:
     cards: Sequence[Card]
     by_id: dict[tuple[str, Any], Card] = field(default_factory=dict)
     by_title: dict[str, list[Card]] = field(default_factory=dict)
-    cards_by_id: dict[int, Card] = field(default_factory=dict)
 
     @classmethod
     def of(cls, cards: Sequence[Card]) -> "Steps[MovieIndex]":
         index = cls(cards)
         for place, card in enumerate(cards):
-            index.cards_by_id[card.id] = card
             for kind in KINDS:
                 if (value := getattr(card, kind)) is not None:
                     index.by_id[kind, value] = card
@@ -118,10 +116,10 @@ def matched(rows: Sequence[Row], index: MovieIndex) -> Steps[tuple[list[Match], 
         else:
             skipped.append(skip(row, row.fault or match))
     matches: list[Match] = []
-    for movie_id, of_one in by_movie(found).items():
-        yield
+    for of_one in by_movie(found).values():
         # Also rows of which nothing is stored show which movie the others are not.
-        for match, reason in judged(of_one, movie_id, index):
+        for match, reason in judged(of_one):
+            yield
             if reason or match.row.fault:
                 skipped.append(skip(match.row, match.row.fault or reason))
             else:
@@ -136,17 +134,15 @@ def by_movie(matches: Iterable[Match]) -> dict[int, list[Match]]:
     return dict(rows)
 
 
-def judged(matches: Sequence[Match], movie_id: int, index: MovieIndex) -> Iterator[tuple[Match, str]]:
+def judged(matches: Sequence[Match]) -> Iterator[tuple[Match, str]]:
     """The matches of a movie, each with the reason why its row is of another movie, or ''."""
-    near = [match for match in matches if match.by is MatchedBy.TITLE_AND_NEAR_YEAR]
-    is_near = len(near) == len(matches) and len({match.row.year for match in near}) == 1
-    card = index.cards_by_id[movie_id]
-    titled = [match for match in matches if match.by is MatchedBy.TITLE_AND_YEAR]
-    written = [match for match in titled if is_as_written(match.row, card)]
+    near = [match.row.year for match in matches if match.by is MatchedBy.TITLE_AND_NEAR_YEAR]
+    is_near = len(near) == len(matches) and len(set(near)) == 1
+    one_is_written = any(match.as_written for match in matches)
     for match in matches:
         if match.by is MatchedBy.TITLE_AND_NEAR_YEAR and not is_near:
             yield match, OTHER_YEAR
-        elif written and match in titled and match not in written:
+        elif match.by is MatchedBy.TITLE_AND_YEAR and one_is_written and not match.as_written:
             yield match, OTHER_TITLE
         else:
             yield match, ""
@@ -171,7 +167,8 @@ def match_by_title(row: Row, year: int, index: MovieIndex) -> Match | str:
     if len(same_year) > 1:
         same_year = [card for card in same_year if is_as_written(row, card)] or same_year
     if len(same_year) == 1:
-        return Match(row, same_year[0].id, MatchedBy.TITLE_AND_YEAR)
+        card = same_year[0]
+        return Match(row, card.id, MatchedBy.TITLE_AND_YEAR, is_as_written(row, card))
     if len(possible) > 1:
         return SEVERAL
     # An id that is not known here may be that of another movie of a year earlier or later.

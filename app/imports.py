@@ -11,9 +11,8 @@ from app import feedback, history_files
 from app.cards import Card
 from app.db import Sessions
 from app.feedback import Kind
-from app.history_files import Order, Skipped
 from app.history_layouts import Source
-from app.history_rows import Contents, Row
+from app.history_rows import Contents, Order, Row, Skipped
 from app.import_matching import Match, MatchedBy, MovieIndex, by_movie, matched, skip
 from app.pieces import in_pieces
 from app.snapshot import Snapshot
@@ -59,15 +58,21 @@ class Imported:
 
 
 async def import_history(
-    sessions: Sessions, snapshot: Snapshot, user_id: int, csv_text: str, order: Order
+    sessions: Sessions,
+    snapshot: Snapshot,
+    user_id: int,
+    csv: str | None,
+    order: Order,
+    *,
+    file: str | None = None,
 ) -> Imported:
-    """Store what a file says that a member has rated, watched, liked or means to see: all in one transaction.
+    """Store what a file says that a member has rated, watched, liked or listed, all in one transaction.
 
-    A movie that is in the file more than once counts as it was rated last. A file that is read a second time
-    changes nothing. Raises InvalidHistory.
+    The file is `csv` as text, or `file` in Base64. A movie that is in it more than once counts as it was last
+    rated. A file that is read a second time changes nothing. Raises InvalidHistory.
     """
     now = datetime.now(UTC)
-    history = await in_pieces(history_files.read(csv_text, order, now))
+    history = await in_pieces(history_files.read(csv, file, order, now))
     matches, skipped = await in_pieces(matched(history.rows, await index_of(snapshot.cards)))
     wanted = {match.movie_id for match in matches}
     async with sessions.begin() as session:

@@ -2,15 +2,14 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Any
 
 import strawberry
 
 from app import imports
 from app.accounts import Role
-from app.history_files import Order, Skipped
-from app.history_layouts import InvalidHistory, Source
-from app.history_rows import Contents, DateOrder
+from app.history_layouts import LONGEST_NAME, InvalidHistory, Source, named_layout
+from app.history_rows import Contents, DateOrder, Order, Skipped
 from app.import_matching import Match, MatchedBy
 from schema.access import requires
 from schema.constraints import Constraint
@@ -22,25 +21,32 @@ from schema.movie import Movie, movie_of
 from schema.user import User
 
 MAX_ROWS_SHOWN = 1000
+MAX_SCALE = 1000
+LINE = "The line on which it begins, the first of the file being line 1; of JSON the number of the item."
+FILE = "The file of the archive that it is in; null where a file was sent by itself."
 
 enum_of(
     Source,
     "ImportSource",
     "Where a file comes from.",
     {
-        Source.LETTERBOXD: "`ratings.csv`, `diary.csv` or `reviews.csv` of an export, or a file in the "
-        "layout that Letterboxd imports; with `contents` also `watched.csv`, `watchlist.csv`, "
-        "`likes/films.csv` or a list.",
+        Source.LETTERBOXD: "The whole export as a zip archive, or its `ratings.csv`, `diary.csv` or "
+        "`reviews.csv`, or a file in the layout that Letterboxd imports; with `contents` also `watched.csv`, "
+        "`watchlist.csv`, `likes/films.csv` or a list.",
         Source.IMDB: "Your ratings, exported, also before 2018; with `contents` also your watchlist or "
         "another list.",
-        Source.TRAKT: "Ratings or history, exported as CSV; with `contents` also the watchlist or a list.",
+        Source.TRAKT: "The whole export as a zip archive, or one of its JSON files; also CSV: ratings or "
+        "history, and with `contents` the watchlist or a list.",
         Source.MOVIELENS: "A member's exported ratings, or one member's rows of a data set; with `contents` "
         "also the exported wishlist.",
-        Source.SIMKL: "A backup as CSV.",
-        Source.TMDB: "Ratings, exported as CSV; with `contents` also the watchlist or favorites.",
+        Source.SIMKL: "A backup as CSV or JSON.",
+        Source.TMDB: "Ratings, exported as CSV, or the API's rated movies as JSON; with `contents` also the "
+        "watchlist or favorites as CSV.",
         Source.NETFLIX: "The viewing history. It has neither years nor ids, so that its rows are all skipped "
         "and reported: a title alone does not name one movie.",
-        Source.OTHER: "Another site or program.",
+        Source.PLEX: "A library or the history as JSON, as a Plex server answers it (`MediaContainer`).",
+        Source.JELLYFIN: "Items as JSON, as a Jellyfin server answers them, with `ProviderIds`.",
+        Source.OTHER: "Another site or program; its columns are named in `columns`.",
     },
 )
 enum_of(
@@ -72,13 +78,47 @@ enum_of(
 )
 
 
-@strawberry.input(description="A file of what the viewer has rated, watched or listed.")
+def column(description: str) -> Any:
+    return strawberry.field(
+        default=None, description=description, directives=[Constraint(max_length=LONGEST_NAME)]
+    )
+
+
+@strawberry.input(
+    description="The columns of a CSV file, each by its name in the header. Case, spaces and punctuation do "
+    "not matter. Other columns are not looked at."
+)
+class ImportColumns:
+    title: str | None = column("The movie's title.")
+    original_title: str | None = column("Its title in the original language.")
+    year: str | None = column("Its year, or the day of its release.")
+    kind: str | None = column("Whether it is a movie, a series, ...")
+    imdb_id: str | None = column("IMDb's id, its digits or its address.")
+    tmdb_id: str | None = column("TMDB's id of the movie.")
+    movielens_id: str | None = column("MovieLens's id.")
+    rating: str | None = column("The rating. Needs `ratingScale`.")
+    rated_at: str | None = column("The day of the rating.")
+    watched_at: str | None = column(
+        "The day on which it was watched. A movie without a rating was watched then."
+    )
+    listed_at: str | None = column("The day on which it was put on a list.")
+
+
+@strawberry.input(description="A file of what the viewer has rated, watched or listed: `csv` or `file`.")
 class ImportRatingsInput:
-    csv: str = strawberry.field(
+    csv: str | None = strawberry.field(
+        default=None,
         directives=[Constraint(max_length=4_000_000)],  # a body may have fewer
-        description="The file as it was exported, at most 20,000 rows and 3,000,000 characters; "
+        description="The file as it was exported, CSV or JSON, at most 20,000 rows and 3,000,000 characters; "
         "a longer one can be sent in parts. A row has at most 100,000 characters, a title 300, and the "
         "header 200 columns.",
+    )
+    file: str | None = strawberry.field(
+        default=None,
+        directives=[Constraint(max_length=4_000_000)],  # a body may have fewer
+        description="The bytes of the file in Base64, also as a data URL: a zip archive, or text in UTF-8, "
+        "UTF-16 or Windows-1252. Of an archive at most 12,000,000 bytes and 60,000 rows are read, and it has "
+        "at most 1,000 files.",
     )
     source: Source | None = strawberry.field(
         default=None, description="Where it comes from; by default the header shows it."
@@ -93,18 +133,43 @@ class ImportRatingsInput:
         description="How it writes days in numbers, as 3/4/2014. By default the file's other days show it; "
         "if none does, such a day counts as missing.",
     )
+    columns: ImportColumns | None = strawberry.field(
+        default=None, description="The columns of a CSV file whose header is not known."
+    )
+    rating_scale: float | None = strawberry.field(
+        default=None,
+        description="The highest rating there can be, as 5, 10 or 100; at most 1,000. By default the one of "
+        "the site. Ratings are rounded to half a star.",
+    )
+
+    def order(self) -> Order:
+        """Raises InvalidHistory and BadArgument."""
+        scale = self.rating_scale
+        if scale is not None and not 0 < scale <= MAX_SCALE:
+            raise BadArgument("input.ratingScale", f"must be above 0 and at most {MAX_SCALE}, not {scale:g}.")
+        named = {} if self.columns is None else vars(self.columns)
+        named = {field: name for field, name in named.items() if name}
+        return Order(
+            source=self.source,
+            contents=self.contents,
+            date_order=self.date_order,
+            scale=scale,
+            layout=None if self.columns is None else named_layout(named, scale),
+        )
 
 
 @strawberry.type(description="A row of a file of which nothing was stored.")
 class SkippedRow:
-    line: int = strawberry.field(description="The line on which it begins; the first of the file is line 1.")
+    line: int = strawberry.field(description=LINE)
+    file: str | None = strawberry.field(description=FILE)
     film: str = strawberry.field(description="The movie as the row names it, or the row.")
     reason: str = strawberry.field(description="Why nothing of it is stored, for a person to read.")
 
 
 @strawberry.type(description="A row of a file whose movie was found.")
 class ImportedRow:
-    line: int = strawberry.field(description="The line on which it begins; the first of the file is line 1.")
+    line: int = strawberry.field(description=LINE)
+    file: str | None = strawberry.field(description=FILE)
     named: str = strawberry.field(description="The movie as the row names it.")
     matched_by: MatchedBy = strawberry.field(description="How its movie was found.")
     stars: float | None = strawberry.field(description="The rating that it gives, in stars.")
@@ -119,6 +184,7 @@ class ImportedRow:
         stars = None if row.half_stars is None else row.half_stars / 2
         return cls(
             line=row.line,
+            file=row.file,
             named=row.shown,
             matched_by=match.by,
             stars=stars,
@@ -173,7 +239,7 @@ class ImportRatingsPayload:
     )
     def skipped(self, first: ShownRows = MAX_ROWS_SHOWN) -> list[SkippedRow]:
         return [
-            SkippedRow(line=row.line, film=row.shown, reason=row.reason)
+            SkippedRow(line=row.line, file=row.file, film=row.shown, reason=row.reason)
             for row in self.not_stored[: rows_shown(first)]
         ]
 
@@ -215,10 +281,9 @@ class ImportMutation:
     ) -> ImportRatingsResult:
         context = info.context
         viewer = await context.require_viewer()
-        order = Order(source=input.source, contents=input.contents, date_order=input.date_order)
         try:
             done = await imports.import_history(
-                context.sessions, context.snapshot, viewer.id, input.csv, order
+                context.sessions, context.snapshot, viewer.id, input.csv, input.order(), file=input.file
             )
         except InvalidHistory as error:
             return InvalidImport(message=str(error))

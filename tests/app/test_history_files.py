@@ -5,9 +5,8 @@ from datetime import UTC, datetime
 import pytest
 
 from app import history_files
-from app.history_files import History, Order
 from app.history_layouts import InvalidHistory, Source
-from app.history_rows import Contents, DateOrder, Row
+from app.history_rows import Contents, DateOrder, History, Order, Row
 from app.pieces import at_once
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -65,7 +64,7 @@ def read(
     contents: Contents | None = None,
     date_order: DateOrder | None = None,
 ) -> History:
-    return at_once(history_files.read(text, Order(source, contents, date_order), NOW))
+    return at_once(history_files.read(text, None, Order(source, contents, date_order), NOW))
 
 
 def usable(history: History) -> list[Row]:

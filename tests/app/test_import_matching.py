@@ -7,8 +7,7 @@ import pytest
 
 from app import history_files
 from app.cards import Card
-from app.history_files import Order
-from app.history_rows import Contents
+from app.history_rows import Contents, Order
 from app.import_matching import MatchedBy, MovieIndex, matched
 from app.pieces import at_once
 
@@ -52,7 +51,7 @@ MOVIES = [
 
 def found(text: str, contents: Contents | None = None) -> dict[int, tuple[int, MatchedBy]]:
     """The movie of each line."""
-    history = at_once(history_files.read(text, Order(contents=contents), NOW))
+    history = at_once(history_files.read(text, None, Order(contents=contents), NOW))
     matches, skipped = at_once(matched(history.rows, at_once(MovieIndex.of(MOVIES))))
     assert len(matches) + len(skipped) == len(history.rows)
     assert all(row.reason for row in (*skipped, *history.skipped))

@@ -1,6 +1,9 @@
 """Histories from elsewhere: which film a row means, and what is stored of it."""
 
 import asyncio
+import io
+import zipfile
+from base64 import b64encode
 from collections.abc import Sequence
 from typing import Any
 
@@ -9,8 +12,7 @@ from sqlalchemy import delete, insert, select, text
 
 from app import feedback, import_matching, imports, ratings, snapshot
 from app.db import Sessions
-from app.history_files import Order
-from app.history_rows import Contents
+from app.history_rows import Contents, Order
 from app.imports import Imported
 from app.tables import Feedback, Movie, Rating, User
 
@@ -266,3 +268,28 @@ async def test_a_diary_tells_when_a_movie_was_watched_and_when_it_was_rated(film
         (rating,) = (await session.scalars(select(Rating))).all()
     assert (event.movie_id, str(event.occurred_at)[:10]) == (1, "2023-04-14")
     assert (rating.movie_id, str(rating.rated_at)[:10]) == (4, "2023-04-12")
+
+
+async def test_an_archive_is_imported_as_a_whole(films: Sessions) -> None:
+    """A rated movie is rated once, by the file that has the rating that stands."""
+    header = "Date,Name,Year,Letterboxd URI"
+    files = {
+        "ratings.csv": f"{header},Rating\n2020-01-01,Alien,1979,x,4.5\n,Twins,2010,x,4\n",
+        "diary.csv": f"{header},Rating,Watched Date\n2022-01-01,Alien,1979,x,1,2021-12-31\n",
+        "watched.csv": f"{header}\n2020-01-01,Alien,1979,x\n2021-02-01,Solaris,1972,x\n",
+        "watchlist.csv": f"{header}\n2021-02-01,Solaris,2002,x\n",
+        "likes/films.csv": f"{header}\n2021-02-02,Solaris,1972,x\n",
+    }
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for name, text_ in files.items():
+            archive.writestr(name, text_)
+    known = await snapshot.load(films)
+    file = b64encode(buffer.getvalue()).decode()
+    done = await imports.import_history(films, known, 1, None, Order(), file=file)
+    assert (done.rated, done.changed) == (1, 4)
+    assert done.unrated == {Contents.WATCHED: 1, Contents.WATCHLIST: 1, Contents.LIKED: 1}
+    assert [(row.file, row.line, row.reason) for row in done.skipped] == [
+        ("ratings.csv", 3, import_matching.SEVERAL)
+    ]
+    assert await half_stars(films) == {1: 9}

@@ -1,0 +1,351 @@
+"""Files of many sites and programs: archives, JSON, encodings, and columns that a caller names."""
+
+import io
+import json
+import zipfile
+from base64 import b64encode
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from app import history_files
+from app.history_layouts import InvalidHistory, Source, named_layout
+from app.history_rows import Contents, History, Order, Row
+from app.pieces import at_once
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+RATINGS = "Date,Name,Year,Letterboxd URI,Rating\n2020-01-01,Alien,1979,x,4.5\n"
+LIST = "Date,Name,Year,Letterboxd URI\n2021-02-01,Heat,1995,x\n"
+MOVIE = {"title": "Alien", "year": 1979, "ids": {"trakt": 295, "imdb": "tt0078748", "tmdb": 348}}
+SHOW = {"title": "Lost", "year": 2004, "ids": {"imdb": "tt0411008", "tmdb": 4607}}
+
+
+def read(csv: str | None = None, file: bytes | None = None, **order: Any) -> History:
+    encoded = None if file is None else b64encode(file).decode()
+    return at_once(history_files.read(csv, encoded, Order(**order), NOW))
+
+
+def facts(row: Row) -> tuple[Any, ...]:
+    return "".join(row.titles[:1]), row.year, row.half_stars, row.contents, str(row.at)[:10]
+
+
+def zipped(files: dict[str, str], method: int = zipfile.ZIP_DEFLATED) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", method) as archive:
+        for name, text in files.items():
+            archive.writestr(name, text)
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize("folder", ["", "letterboxd-someone-2026-01-01/"])
+def test_a_whole_export_of_letterboxd(folder: str) -> None:
+    files = {
+        "profile.csv": "Date Joined,Username\n2020-01-01,someone\n",
+        "ratings.csv": RATINGS,
+        "watched.csv": LIST,
+        "watchlist.csv": LIST.replace("Heat,1995", "Solaris,1972"),
+        "likes/films.csv": LIST.replace("Heat,1995", "Alien,1979"),
+        "likes/reviews.csv": "x",
+        "diary.csv": "Date,Name,Year,Letterboxd URI,Rating,Rewatch,Tags,Watched Date\n"
+        "2022-01-01,Alien,1979,x,1,,,2021-12-31\n",
+        "deleted/diary.csv": RATINGS,
+        "orphaned/watched.csv": LIST,
+        "lists/one.csv": "Letterboxd list export v7\n",
+    }
+    history = read(file=zipped({folder + name: text for name, text in files.items()}))
+    assert (history.source, history.skipped) == (Source.LETTERBOXD, [])
+    assert {((row.file or "").removeprefix(folder), row.rank, *facts(row)) for row in history.rows} == {
+        ("ratings.csv", 1, "Alien", 1979, 9, None, "2020-01-01"),
+        ("watched.csv", 0, "Heat", 1995, None, Contents.WATCHED, "2021-02-01"),
+        ("watchlist.csv", 0, "Solaris", 1972, None, Contents.WATCHLIST, "2021-02-01"),
+        ("likes/films.csv", 0, "Alien", 1979, None, Contents.LIKED, "2021-02-01"),
+        ("diary.csv", 0, "Alien", 1979, 2, None, "2022-01-01"),
+    }
+
+
+def test_a_whole_export_of_trakt() -> None:
+    files = {
+        "ratings-movies.json": [
+            {"rated_at": "2020-01-01T00:00:00.000Z", "rating": 9, "type": "movie", "movie": MOVIE}
+        ],
+        "ratings-shows.json": [{"rating": 9, "type": "show", "show": SHOW}],
+        "watched-movies.json": [{"plays": 2, "last_watched_at": "2021-01-01T00:00:00.000Z", "movie": MOVIE}],
+        "history-1.json": [
+            {
+                "watched_at": "2021-01-01T00:00:00.000Z",
+                "type": "episode",
+                "show": SHOW,
+                "episode": {"ids": {"imdb": "tt0000001"}},
+            }
+        ],
+        "lists-watchlist.json": [
+            {"rank": 1, "listed_at": "2022-01-01T00:00:00.000Z", "type": "movie", "movie": MOVIE}
+        ],
+        "user-profile.json": {},
+    }
+    history = read(file=zipped({f"someone/x/{name}": json.dumps(value) for name, value in files.items()}))
+    assert history.source is Source.TRAKT
+    assert [facts(row) for row in history.rows if not row.nameless] == [
+        ("Alien", 1979, 9, None, "2020-01-01"),
+        ("Alien", 1979, None, Contents.WATCHED, "2021-01-01"),
+        ("Alien", 1979, None, Contents.WATCHLIST, "2022-01-01"),
+    ]
+    (episode,) = [row for row in history.rows if row.nameless]
+    assert (episode.imdb_id, episode.tmdb_id) == ("tt0000001", None)
+
+
+JSON: list[tuple[Source, Any, list[tuple[Any, ...]]]] = [
+    (
+        Source.TRAKT,
+        [{"rated_at": "2020-01-01T00:00:00.000Z", "rating": 9, "type": "movie", "movie": MOVIE}],
+        [("Alien", 1979, 9, None, "2020-01-01")],
+    ),
+    (
+        Source.SIMKL,
+        {
+            "shows": [{"status": "completed", "user_rating": 3, "show": SHOW}],
+            "movies": [
+                {
+                    "last_watched_at": "2020-01-01T00:00:00Z",
+                    "status": "completed",
+                    "user_rating": 9,
+                    "movie": MOVIE,
+                },
+                {"added_to_watchlist_at": "2020-01-02T00:00:00Z", "status": "plantowatch", "movie": MOVIE},
+                {"status": "dropped", "movie": MOVIE},
+            ],
+        },
+        [("Alien", 1979, 9, None, "2020-01-01"), ("Alien", 1979, None, Contents.WATCHLIST, "2020-01-02")],
+    ),
+    (
+        Source.PLEX,
+        {
+            "MediaContainer": {
+                "Metadata": [
+                    {
+                        "type": "movie",
+                        "title": "Alien",
+                        "year": 1979,
+                        "userRating": 8.5,
+                        "lastRatedAt": 1577836800,
+                        "Guid": [{"id": "imdb://tt0078748"}, {"id": "tmdb://348"}],
+                    },
+                    {
+                        "type": "movie",
+                        "title": "Heat",
+                        "year": 1995,
+                        "viewCount": 1,
+                        "lastViewedAt": 1577836800,
+                    },
+                    {"type": "movie", "title": "Solaris", "year": 1972},
+                    {"type": "episode", "title": "Pilot", "year": 2004, "viewCount": 1},
+                ]
+            }
+        },
+        [("Alien", 1979, 9, None, "2020-01-01"), ("Heat", 1995, None, Contents.WATCHED, "2020-01-01")],
+    ),
+    (
+        Source.JELLYFIN,
+        {
+            "Items": [
+                {
+                    "Name": "Alien",
+                    "ProductionYear": 1979,
+                    "Type": "Movie",
+                    "ProviderIds": {"Imdb": "tt0078748", "Tmdb": "348"},
+                    "UserData": {"Played": True, "LastPlayedDate": "2020-01-01T10:00:00.0000000Z"},
+                },
+                {"Name": "Lost", "ProductionYear": 2004, "Type": "Series", "UserData": {"Played": True}},
+            ]
+        },
+        [("Alien", 1979, None, Contents.WATCHED, "2020-01-01")],
+    ),
+    (
+        Source.TMDB,
+        {
+            "page": 1,
+            "results": [
+                {
+                    "id": 348,
+                    "title": "Alien",
+                    "release_date": "1979-05-25",
+                    "rating": 8.5,
+                    "vote_average": 8.1,
+                },
+                {"id": 4607, "name": "Lost", "first_air_date": "2004-09-22", "rating": 8},
+            ],
+        },
+        [("Alien", 1979, 9, None, "None")],
+    ),
+]
+
+
+@pytest.mark.parametrize(("source", "value", "expected"), JSON)
+def test_json_of_known_layouts(source: Source, value: Any, expected: list[tuple[Any, ...]]) -> None:
+    text = json.dumps(value, indent=1)
+    for history in (read(text), read(file=text.encode()), read(file=zipped({"export.json": text}))):
+        assert history.source is source
+        assert [facts(row) for row in history.rows if not (row.nameless or row.fault)] == expected
+        assert not any(row.tmdb_id == 4607 for row in history.rows), "TMDB numbers series by themselves"
+
+
+def test_a_list_in_json_needs_its_contents() -> None:
+    text = json.dumps([{"rank": 1, "listed_at": "2022-01-01T00:00:00.000Z", "type": "movie", "movie": MOVIE}])
+    with pytest.raises(InvalidHistory, match="`contents`"):
+        read(text)
+    assert [row.contents for row in read(text, contents=Contents.LIKED).rows] == [Contents.LIKED]
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "cp1252"])
+def test_encodings_are_recognized(encoding: str) -> None:
+    text = RATINGS.replace("Alien", "Amélie")
+    assert [facts(row)[0] for row in read(file=text.encode(encoding)).rows] == ["Amélie"]
+
+
+def test_base64_comes_in_lines_and_as_a_data_url() -> None:
+    encoded = b64encode(RATINGS.encode()).decode()
+    lines = "\n".join(encoded[at : at + 20] for at in range(0, len(encoded), 20))
+    for file in (lines, f"data:text/csv;base64,{encoded}"):
+        assert len(at_once(history_files.read(None, file, Order(), NOW)).rows) == 1
+
+
+LAYOUTS = [
+    (Source.LETTERBOXD, "sep=;\nDate;Name;Year;Letterboxd URI;Rating\n2020-01-01;Alien;1979;x;4,5\n"),
+    (Source.LETTERBOXD, "\n\n" + RATINGS),
+    (
+        Source.LETTERBOXD,
+        "WatchedDate,tmdbID,imdbID,Title,Year,Rating10\n2020-01-01,348,tt0078748,Alien,1979,9\n",
+    ),
+    (Source.LETTERBOXD, RATINGS.replace("4.5", "★★★★½")),
+    (Source.LETTERBOXD, RATINGS.replace(",", "\t")),
+    (
+        Source.TMDB,
+        (
+            "TMDb ID,IMDb ID,Type,Name,Release Date,Season Number,Episode Number,Rating,Your Rating,"
+            "Date Rated\n348,tt0078748,movie,Alien,1979-05-25T00:00:00Z,,,7.229,9.0,2020-01-01T00:00:00Z\n"
+        ),
+    ),
+    (
+        Source.SIMKL,
+        (
+            "simkl_id,TVDB_ID,TMDB,IMDB_ID,MAL_ID,Type,Title,Year,LastEpWatched,Watchlist,WatchedDate,"
+            "Rating,Memo\n1,,348,tt0078748,,movie,Alien,1979,,completed,2020-01-01,9,\n"
+        ),
+    ),
+    (
+        Source.IMDB,
+        (
+            "position,const,created,modified,description,Title,Title type,Directors,You rated,Year\n"
+            "1,tt0078748,Wed Jan 1 00:00:00 2020,,,Alien,Feature Film,,9,1979\n"
+        ),
+    ),
+]
+
+
+@pytest.mark.parametrize(("source", "text"), LAYOUTS)
+def test_more_layouts_of_csv(source: Source, text: str) -> None:
+    history = read(text)
+    assert (history.source, history.skipped) == (source, [])
+    assert [facts(row) for row in history.rows] == [("Alien", 1979, 9, None, "2020-01-01")]
+
+
+def test_a_list_of_letterboxd_begins_at_its_header() -> None:
+    text = (
+        "Letterboxd list export v7\nDate,Name,Tags,URL,Description\n2024-01-01,For a rainy day,,https://x,\n\n"
+        "Position,Name,Year,URL,Description\n1,Alien,1979,https://x,\n2,Heat,1995,https://y,\n"
+    )
+    history = read(text, contents=Contents.LIKED, source=Source.LETTERBOXD)
+    assert [(row.line, row.titles[0], row.contents) for row in history.rows] == [
+        (6, "Alien", Contents.LIKED),
+        (7, "Heat", Contents.LIKED),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("rating", "scale", "half_stars"),
+    [
+        ("90", 100, 9),
+        ("7", 100, 1),
+        ("100", 100, 10),
+        ("85%", 5, 9),
+        ("8/10", 5, 8),
+        ("10/10", 5, 10),
+        ("4,5", 5, 9),
+        ("★★★½", 10, 7),
+        ("3.7", 5, 7),
+        ("3.75", 5, 8),
+        ("6", 5, None),
+        ("-1", 5, None),
+        ("A+", 5, None),
+        ("1,000", 1000, None),
+        ("1_0", 10, None),
+        ("٤", 5, None),
+        ("inf", 5, None),
+        ("11/10", 5, None),
+    ],
+)
+def test_columns_that_a_caller_names(rating: str, scale: float, half_stars: int | None) -> None:
+    text = f'Movie name;My score;Seen on;Year;Rating\n\nAlien;"{rating}";31/12/2019;1979;1.0\n'
+    columns = {"title": "movie name", "rating": "My Score", "year": "Year", "rated_at": "Seen on"}
+    history = read(text, layout=named_layout(columns, scale), scale=scale)
+    (row,) = history.rows
+    assert history.source is Source.OTHER
+    assert (row.half_stars, row.fault) == (
+        half_stars,
+        "" if half_stars else f"{rating} is not a rating of the scale.",
+    )
+    assert str(row.at)[:10] == ("2019-12-31" if half_stars else "None")
+
+
+def test_ratings_need_a_scale_and_columns_a_movie() -> None:
+    with pytest.raises(InvalidHistory, match="ratingScale"):
+        named_layout({"title": "a", "rating": "b"}, None)
+    with pytest.raises(InvalidHistory, match="neither a title nor an id"):
+        named_layout({"year": "a"}, None)
+    with pytest.raises(InvalidHistory, match=r"Columns found: a, b\. Missing: c\."):
+        read("a,b\n1,2\n", layout=named_layout({"title": "a", "imdb_id": "C"}, None))
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"csv": "a,b\n1,2\n"}, "Columns found: a, b. Known are exports of Letterboxd .*`columns`"),
+        ({"csv": '{"a": 1}'}, "The text is JSON, and not of a known export.*Names found: a."),
+        ({"csv": "[1, 2"}, "neither CSV nor JSON"),
+        ({"csv": "[" * 2000 + "]" * 2000}, "neither CSV nor JSON"),
+        ({"csv": "[" + "0," * 300_001 + "0]"}, "300000 values"),
+        (
+            {"csv": "Const,Il tuo voto\ntt0078748,9\n", "contents": Contents.WATCHED},
+            "'iltuovoto' may hold ratings",
+        ),
+        (
+            {"csv": RATINGS + '2020-01-01,"Heat,1995,x,4\n2020-01-01,Solaris,1972,x,4\n'},
+            "quote .* line 3 is not closed",
+        ),
+        ({"csv": "Const,Your Rating\n" + "x" * 100_001}, "Line 2 has more than 100000 characters"),
+        ({"csv": ",".join(["a"] * 201)}, "Line 1 has more than 200 columns"),
+        ({"csv": "N\0a\0m\0e\0"}, "NUL characters"),
+        ({}, "one of the two"),
+        ({"csv": RATINGS, "file": RATINGS.encode()}, "one of the two"),
+        ({"file": zipped({"a.csv": "x", "b.csv": "y"})}, "Files found: a.csv, b.csv"),
+        ({"file": zipped({"[Content_Types].xml": "x"})}, "Files found"),
+        ({"file": zipped({str(i): "" for i in range(1001)})}, "1000 files"),
+        ({"file": zipped({"ratings.csv": "0" * 12_000_001})}, "12000000 bytes"),
+        ({"file": zipped({"ratings.csv": "0" * 3_000_001})}, "ratings.csv: The file has more than 3000000"),
+        ({"file": zipped({"ratings.csv": RATINGS}, zipfile.ZIP_LZMA)}, "another way than deflate"),
+        ({"file": zipped({"ratings.csv": RATINGS})[:-30]}, "cut off"),
+        ({"file": zipped({"ratings.csv": RATINGS}).replace(b"PK\x01\x02", b"PK\x01\x03")}, "damaged"),
+        ({"file": b"PK\x03\x04" + b"x" * 100}, "cut off"),
+        ({"file": b"\xff\xfe\x00\xd8\x00"}, "neither text nor a zip archive"),
+    ],
+)
+def test_files_that_cannot_be_taken_say_why(given: dict[str, Any], message: str) -> None:
+    with pytest.raises(InvalidHistory, match=message):
+        read(**given)
+
+
+def test_base64_that_is_none() -> None:
+    for file in ("%%%", "abc", "é"):
+        with pytest.raises(InvalidHistory, match="not Base64"):
+            at_once(history_files.read(None, file, Order(), NOW))
