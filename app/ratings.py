@@ -217,5 +217,10 @@ def half_stars_of(stars: float) -> int:
     """Raises InvalidStars unless it is 0.5, 1, 1.5 ... 5; also for what is no number."""
     half_stars = stars * 2
     if not 1 <= half_stars <= MAX_HALF_STARS or half_stars != int(half_stars):
-        raise InvalidStars(f"Stars run from 0.5 to 5 in halves; {stars:g} is not one of them.")
+        raise InvalidStars(f"Stars run from 0.5 to 5 in halves; {in_full(stars)} is not one of them.")
     return int(half_stars)
+
+
+def in_full(number: float) -> str:
+    """A number for an error, with each digit that was given: rounded, it may be one that is allowed."""
+    return repr(number).removesuffix(".0")

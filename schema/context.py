@@ -59,6 +59,9 @@ class Clock:
                 self.step.reschedule(when)
 
 
+MAX_TOKEN_LENGTH = 4_000  # characters; an access token has about 250
+
+
 @dataclass(slots=True)
 class Context:
     settings: Settings
@@ -218,5 +221,6 @@ def bearer_token(connection: HTTPConnection) -> str | None:
 
 
 def token_in(authorization: str) -> str | None:
-    scheme, _, token = authorization.partition(" ")
+    """The token of an Authorization header; what is longer than any token is cut, and is not valid then."""
+    scheme, _, token = authorization[:MAX_TOKEN_LENGTH].partition(" ")
     return token.strip() if scheme.lower() == "bearer" and token.strip() else None

@@ -7,6 +7,7 @@
 
 import enum
 import logging
+import re
 from collections.abc import Iterator
 from typing import Protocol
 from uuid import uuid4
@@ -22,6 +23,9 @@ from strawberry.schema.exceptions import CannotGetOperationTypeError, InvalidOpe
 from strawberry.types.execution import ExecutionResult, StreamExecutionResult
 
 log = logging.getLogger("marquee.graphql")
+
+MAX_MESSAGE_LENGTH = 1_000  # characters; a message may quote what was sent
+SAME = {"MovieUnknown": "MovieNotFound", "UserNotFound": "MemberNotFound"}  # released under two names
 
 
 @strawberry.enum(
@@ -116,6 +120,18 @@ class Error:
         description="What is wrong and which rule it breaks, for a person to read."
     )
 
+    @strawberry.field(
+        description="What is wrong, for programs: the same code for the same thing in all mutations, such as "
+        "`MOVIE_NOT_FOUND`."
+    )
+    def code(self) -> str:
+        return code_of(type(self).__name__)
+
+
+def code_of(type_name: str) -> str:
+    """The code of a type of outcomes."""
+    return re.sub(r"(?<!^)(?=[A-Z])", "_", SAME.get(type_name, type_name)).upper()
+
 
 def present(error: GraphQLError) -> GraphQLError:
     """The error as the caller may see it."""
@@ -132,6 +148,7 @@ def present(error: GraphQLError) -> GraphQLError:
             error.message = original.message
         if isinstance(original, CallerError):
             error.extensions = original.extensions
+        error.message = cut(error.message)
         # What is left without a code comes from parsing, validation or coercion of the caller's input.
         error.extensions = {**ErrorCode.BAD_USER_INPUT.extension, **(error.extensions or {})}
         return error
@@ -165,6 +182,12 @@ def outage_of(error: Exception) -> str | None:
         return "All connections to the database are in use; try again."
     cause = error.orig if isinstance(error, sqlalchemy.exc.DBAPIError) else error
     return next((message for kind, message in OUTAGES.items() if isinstance(cause, kind)), None)
+
+
+def cut(message: str) -> str:
+    """A message without the middle of what it quotes at length."""
+    half = MAX_MESSAGE_LENGTH // 2
+    return message if len(message) <= MAX_MESSAGE_LENGTH else f"{message[:half]} ... {message[-half:]}"
 
 
 def masked(

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 import strawberry
 
 from app.catalog import Order, OrderField
+from app.ratings import in_full
 from app.snapshot import MovieFilter, Snapshot
 from app.titles import fold_case
 from schema.constraints import Constraint
@@ -89,7 +90,10 @@ class MovieFilterInput:
                 "filter.yearFrom", f"({self.year_from}) must not be later than yearTo ({self.year_to})."
             )
         if self.min_rating is not None and not 0 <= self.min_rating <= MAX_STARS:
-            raise BadArgument("filter.minRating", f"must be from 0 to {MAX_STARS}, not {self.min_rating:g}.")
+            raise BadArgument(
+                "filter.minRating",
+                f"must be from 0 to {MAX_STARS}, not {in_full(self.min_rating)}.",
+            )
         if self.min_rating_count is not None and self.min_rating_count < 0:
             raise BadArgument("filter.minRatingCount", f"must be 0 or more, not {self.min_rating_count}.")
         return MovieFilter(

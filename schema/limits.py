@@ -43,9 +43,7 @@ def read(query: str, settings: Settings) -> DocumentNode:
 
     Raises CallerError(QUERY_TOO_COMPLEX) beyond them, and GraphQLSyntaxError for what is no document.
     """
-    most = settings.max_document_characters
-    if len(query) > most:
-        raise too_complex("MAX_DOCUMENT_CHARACTERS", "The document has {} characters", most, len(query))
+    check_length(query, settings)
     try:
         document = parse(query, max_tokens=settings.max_tokens)
     except GraphQLSyntaxError as error:
@@ -55,6 +53,13 @@ def read(query: str, settings: Settings) -> DocumentNode:
         raise too_complex("MAX_TOKENS", told, settings.max_tokens, settings.max_tokens + 1) from None
     check(document, settings)
     return document
+
+
+def check_length(query: str, settings: Settings) -> None:
+    """Raises CallerError(QUERY_TOO_COMPLEX)."""
+    most = settings.max_document_characters
+    if len(query) > most:
+        raise too_complex("MAX_DOCUMENT_CHARACTERS", "The document has {} characters", most, len(query))
 
 
 @dataclass(frozen=True, slots=True)

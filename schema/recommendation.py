@@ -169,7 +169,7 @@ def valid_share(argument: str, share: float | None) -> float:
     if share is None:
         return 0.0
     if not (math.isfinite(share) and 0 <= share <= 1):
-        raise BadArgument(argument, f"must be from 0 to 1, not {share}.")
+        raise BadArgument(argument, f"must be from 0 to 1, not {ratings.in_full(share)}.")
     return share
 
 

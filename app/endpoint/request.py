@@ -10,12 +10,15 @@ import orjson
 from starlette.requests import Request
 
 from app.endpoint.content import check_media_type, content_coding, decompressed
+from app.endpoint.json_size import may_exceed
 from app.endpoint.refusal import Refused
 from app.settings import Settings
 from schema.errors import CallerError, ErrorCode
-from schema.limits import too_complex
+from schema.limits import check_length, too_complex
 
 MAX_PARAMETERS = 30  # of an address; we know five
+MAX_NAME_LENGTH = 200  # characters of an operation's name and of a document's id
+LARGE = 100_000  # bytes; decoding fewer takes a few milliseconds whatever they say
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,10 +43,10 @@ class GraphQLRequest:
         if not isinstance(parameters, dict):
             raise Refused("A GraphQL request must be a JSON object.")
         extensions = given(parameters, "extensions", dict, "an object")
-        document_id = given(parameters, "documentId", str, "a string") or None
+        document_id = name_in(parameters, "documentId")
         return cls(
             query=given(parameters, "query", str, "a string") or None,
-            operation_name=given(parameters, "operationName", str, "a string") or None,
+            operation_name=name_in(parameters, "operationName"),
             variables=given(parameters, "variables", dict, "an object"),
             extensions=extensions,
             document_id=persisted_id(extensions)
@@ -63,7 +66,11 @@ async def read(request: Request, settings: Settings) -> GraphQLRequest:
     body = await body_of(request, settings)
     if coding is not None:
         body = await decompressed(body, coding, settings.max_body_bytes)
-    return GraphQLRequest.of(decoded(body, "The body", settings))
+    if len(body) > LARGE and await asyncio.to_thread(may_exceed, body, settings.max_json_values):
+        raise too_many_values(settings)
+    asked = GraphQLRequest.of(decoded(body, "The body", settings))
+    check_length(asked.query or "", settings)
+    return asked
 
 
 def parameters_of(request: Request, settings: Settings) -> dict[str, Any]:
@@ -126,12 +133,17 @@ def bound(value: object, settings: Settings) -> None:
                 inside.extend(part)
         values += len(inside)
         if values > settings.max_json_values:
-            told = "The request has {} values or more in its lists and objects"
-            raise Refused(too_complex("MAX_JSON_VALUES", told, settings.max_json_values, values))
+            raise too_many_values(settings, values)
         level = [part for part in inside if isinstance(part, dict | list)]
         if not level:
             return
     raise too_deep(settings)
+
+
+def too_many_values(settings: Settings, asked: int | None = None) -> Refused:
+    most = settings.max_json_values
+    told = "The request has {} values or more in its lists and objects"
+    return Refused(too_complex("MAX_JSON_VALUES", told, most, most + 1 if asked is None else asked))
 
 
 def too_deep(settings: Settings) -> Refused:
@@ -148,6 +160,19 @@ def given(parameters: dict[str, Any], name: str, kind: type, description: str) -
     return value
 
 
+def name_in(parameters: dict[str, Any], name: str) -> str | None:
+    """An operation's name or a document's id; None where it is empty. Raises Refused."""
+    value: str | None = given(parameters, name, str, "a string")
+    return short(value, name) if value else None
+
+
+def short(value: str, name: str) -> str:
+    """Raises Refused for a name that is too long to be one."""
+    if len(value) > MAX_NAME_LENGTH:
+        raise Refused(f"`{name}` takes at most {MAX_NAME_LENGTH} characters, not {len(value):,}.")
+    return value
+
+
 def persisted_id(extensions: dict[str, Any] | None) -> str | None:
     """The hash by which Apollo's clients name a document."""
     persisted = (extensions or {}).get("persistedQuery")
@@ -156,7 +181,7 @@ def persisted_id(extensions: dict[str, Any] | None) -> str | None:
     sha256 = persisted.get("sha256Hash") if isinstance(persisted, dict) else None
     if not isinstance(sha256, str) or persisted.get("version") != 1:
         raise Refused("`extensions.persistedQuery` must have `version` 1 and a `sha256Hash`.")
-    return sha256
+    return short(sha256, "extensions.persistedQuery.sha256Hash")
 
 
 def sha256_of(query: str) -> str:

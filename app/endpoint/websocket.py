@@ -28,10 +28,12 @@ from strawberry.types.unset import UNSET
 from app.browsers import is_foreign
 from app.endpoint.documents import Documents
 from app.endpoint.execution import Executor
+from app.endpoint.json_size import may_exceed
 from app.endpoint.refusal import Refused
-from app.endpoint.request import GraphQLRequest, bound
+from app.endpoint.request import LARGE, GraphQLRequest, bound
 from app.endpoint.streams import Pieces, encoded
 from app.rates import RateLimited
+from app.settings import Settings
 from schema.context import Context, bearer_token, client_of, token_in
 from schema.errors import CallerError, ErrorCode
 
@@ -61,7 +63,13 @@ class Connection:
 class Codec:
     """JSON and the greeting, as the protocol's handler asks for them."""
 
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+
     def decode_json(self, data: str) -> object:
+        """None for a message with too many values, which is not a message then."""
+        if len(data) > LARGE and may_exceed(data.encode(), self.settings.max_json_values):
+            return None
         return orjson.loads(data)
 
     def encode_json(self, data: object) -> str:
@@ -174,7 +182,7 @@ class Sockets:
         return self.open[network] < settings.max_connections_per_address
 
     def handler(self, websocket: WebSocket) -> Handler:
-        codec: Any = Codec()
+        codec: Any = Codec(self.executor.reader.settings)
         handler = Handler(
             view=codec,
             websocket=ASGIWebSocketAdapter(codec, websocket, websocket),

@@ -6,7 +6,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from tests.schema.conftest import Ask, Member, code, sign_up
+from tests.schema.conftest import Ask, Member, code, outcome, sign_up
 
 PAGE = """
 query ($first: Int, $after: String, $last: Int, $before: String) {
@@ -209,3 +209,14 @@ def test_a_rating_is_a_node_only_to_its_owner(ask: Ask, member: Member, films: l
     assert ask(query, sign_up(ask).token, id=id_)["data"]["node"] is None
     assert ask(query, id=id_)["data"]["node"] is None
     assert code(ask(query, member.token, id=global_id("Rating", "1"))) == "BAD_USER_INPUT"
+
+
+@pytest.mark.parametrize(("stars", "shown"), [(4.4999999, "4.4999999"), (5.0000001, "5.0000001"), (6, "6")])
+def test_stars_are_quoted_as_they_were_given(ask: Ask, member: Member, stars: float, shown: str) -> None:
+    (movie,) = ask("Movies", first=1)["data"]["movies"]["edges"]
+    refused = outcome(ask("RateMovie", member.token, movie=movie["node"]["id"], stars=stars), "rateMovie")
+    assert refused["__typename"] == "InvalidStars"
+    assert f"; {shown} is not one of them." in refused["message"]
+    query = "query ($r: Float!) { movies(first: 1, filter: {minRating: $r}) { totalCount } }"
+    if stars > 5:
+        assert ask(query, r=stars)["errors"][0]["message"].endswith(f"not {shown}.")
