@@ -1,14 +1,15 @@
 """What viewers do with movies, sent as events, and the removal of these events."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Annotated
 from uuid import UUID
 
 import strawberry
 
-from app import feedback
-from app.accounts import Role
+from app import feedback, request_ids
+from app.accounts import Role, Viewer
 from app.feedback import Event, Kind
 from schema.access import requires
 from schema.constraints import GLOBAL_ID, Constraint
@@ -43,7 +44,7 @@ class FeedbackInput:
     request_id: strawberry.ID | None = strawberry.field(
         default=None,
         directives=[GLOBAL_ID],
-        description="`requestId` of the list in which the movie stood.",
+        description="`requestId` of the list in which the movie stood. Another member's is ignored.",
     )
     position: int | None = strawberry.field(default=None, description="Its place there, from 0.")
     watched_fraction: float | None = strawberry.field(
@@ -71,6 +72,9 @@ class RecordFeedbackInput:
 class RecordFeedbackPayload:
     accepted: int = strawberry.field(
         description="How many events, those among them that were sent before too."
+    )
+    ignored_request_ids: int = strawberry.field(
+        description="How many of them name a list that was not made for the viewer: they count without it."
     )
 
 
@@ -145,11 +149,12 @@ class FeedbackMutation:
         viewer = await info.context.require_viewer()
         try:
             events = [event_of(index, given) for index, given in enumerate(input.events)]
-            return RecordFeedbackPayload(
-                accepted=await feedback.record(info.context.sessions, viewer.id, events)
-            )
+            own = [of_own_list(info, viewer, event) for event in events]
+            accepted = await feedback.record(info.context.sessions, viewer.id, own)
         except feedback.InvalidFeedback as error:
             return InvalidFeedback(message=str(error), index=error.index, field=error.field)
+        ignored = sum(event is not given for event, given in zip(own, events, strict=True))
+        return RecordFeedbackPayload(accepted=accepted, ignored_request_ids=ignored)
 
     @strawberry.mutation(
         directives=[Cost(weight=50)],
@@ -212,6 +217,13 @@ def event_of(index: int, given: FeedbackInput) -> Event:
         occurred_at=occurred_at,
         idempotency_key=given.idempotency_key,
     )
+
+
+def of_own_list(info: Info, viewer: Viewer, event: Event) -> Event:
+    """The event, without its list where that is another's: nobody tells what came of the lists of others."""
+    if event.request_id is None or request_ids.is_of(info.context.settings, event.request_id, viewer.id):
+        return event
+    return replace(event, request_id=None)
 
 
 def request_id_of(index: int, given: strawberry.ID | None) -> UUID | None:

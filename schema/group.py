@@ -83,7 +83,7 @@ class GroupQuery:
     ) -> GroupRecommendationConnection:
         context = info.context
         viewer = await context.require_viewer()
-        page = ListPage.of(Cursors.of(info, FIELD, viewer.id), after)
+        page = ListPage.of(context, viewer, Cursors.of(info, FIELD, viewer.id), after)
         size = page_size("first", first)
         kind = wanted(filter, context.snapshot)
         if not usernames:

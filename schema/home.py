@@ -5,13 +5,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Annotated, Self
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import strawberry
 from strawberry import relay
 
 from app import home as landing
-from app import ratings, shelves
+from app import ratings, request_ids, shelves
 from app.home import Standing
 from app.recommendations import Model
 from schema.constraints import CURSOR
@@ -239,7 +239,9 @@ class HomeQuery:
         context = info.context
         model = require_model(context)
         count, size = asked_of(shelves, per_shelf)
-        home_list = HomeList(uuid4(), model.version, datetime.now(UTC), count, size)
+        viewer = await context.viewer()
+        request_id = request_ids.issue(context.settings, None if viewer is None else viewer.id)
+        home_list = HomeList(request_id, model.version, datetime.now(UTC), count, size)
         home = await home_list.home(context, model)
         return Home(
             request_id=strawberry.ID(str(home_list.request_id)),

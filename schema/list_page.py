@@ -3,8 +3,10 @@
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Self
-from uuid import UUID, uuid4
+from uuid import UUID
 
+from app import request_ids
+from app.accounts import Viewer
 from app.recommendations import Model
 from schema.context import Context
 from schema.cursors import Cursors, strange_cursor
@@ -23,13 +25,14 @@ class ListPage:
     rank: int
 
     @classmethod
-    def of(cls, cursors: Cursors, after: str | None) -> Self:
-        """The page behind a cursor; without one, the beginning of a new list.
+    def of(cls, context: Context, viewer: Viewer | None, cursors: Cursors, after: str | None) -> Self:
+        """The page behind a cursor; without one, the beginning of a new list for the viewer.
 
         Raises BadArgument for a cursor of another list.
         """
         if after is None:
-            return cls(cursors, uuid4(), None, datetime.now(UTC), 0)
+            new = request_ids.issue(context.settings, None if viewer is None else viewer.id)
+            return cls(cursors, new, None, datetime.now(UTC), 0)
         match cursors.decode(after):
             case (str(request_id), str(version), int(microseconds), int(rank)) if rank > 0:
                 try:

@@ -132,7 +132,7 @@ class RecommendationQuery:
     ) -> RecommendationConnection:
         context = info.context
         viewer = await context.viewer()
-        page = ListPage.of(Cursors.of(info, FIELD, viewer and viewer.id), after)
+        page = ListPage.of(context, viewer, Cursors.of(info, FIELD, viewer and viewer.id), after)
         wish = Wish(
             filter=wanted(filter, context.snapshot),
             diversity=valid_share("diversity", diversity),

@@ -6,7 +6,7 @@ from uuid import uuid4
 
 import pytest
 
-from tests.schema.conftest import Ask, Member, code
+from tests.schema.conftest import Ask, Member, code, sign_up
 
 
 @pytest.fixture(scope="session")
@@ -32,6 +32,26 @@ def test_every_kind_of_event_is_accepted(ask: Ask, member: Member, films: list[s
     for _ in range(2):
         payload = ask("RecordFeedback", member.token, events=events)["data"]["recordFeedback"]
         assert payload == {"__typename": "RecordFeedbackPayload", "accepted": 7}
+
+
+def test_feedback_is_on_the_viewers_own_lists(ask: Ask, member: Member, films: list[str]) -> None:
+    """On a list of another member, or of nobody, an event counts without the list."""
+    mutation = """
+    mutation ($events: [FeedbackInput!]!) { recordFeedback(input: { events: $events }) {
+      ... on RecordFeedbackPayload { accepted ignoredRequestIds } } }
+    """
+    query = "{ recommendations(first: 1) { requestId } home(shelves: 1, perShelf: 1) { requestId } }"
+    own, others, visitors = (
+        [page["requestId"] for page in ask(query, token)["data"].values()]
+        for token in (member.token, sign_up(ask).token, None)
+    )
+    for ids, ignored in ((own, 0), (visitors, 0), (others, 2), ([str(uuid4())], 1)):
+        events = [{"movieId": films[0], "kind": "CLICK", "requestId": each} for each in ids]
+        told = ask(mutation, member.token, events=events)["data"]["recordFeedback"]
+        assert told == {"accepted": len(ids), "ignoredRequestIds": ignored}
+    held = ask("ExportMyData", member.token)["data"]["exportMyData"]["feedback"]
+    stored = {event["requestId"] for event in held}
+    assert stored == {*own, *visitors, None}
 
 
 @pytest.mark.parametrize(

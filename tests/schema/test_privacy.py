@@ -99,7 +99,7 @@ def test_whether_others_find_a_member_is_theirs_to_say(ask: Ask, member: Member)
     assert code(ask(DISCOVERABLE, yes=False)) == "UNAUTHENTICATED"
 
 
-@pytest.mark.parametrize("password", ["", "\0", pytest.param("x" * 10**5, id="a large one")])
+@pytest.mark.parametrize("password", ["", "\0", pytest.param("x" * 500, id="a long one")])
 def test_passwords_that_none_can_be(ask: Ask, member: Member, password: str) -> None:
     refused = outcome(ask("DeleteAccount", member.token, password=password), "deleteAccount")
     assert refused["__typename"] == "InvalidCredentials"

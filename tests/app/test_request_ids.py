@@ -1,0 +1,35 @@
+"""An id of a list belongs to the member for whom the list was made."""
+
+from uuid import UUID, uuid4
+
+from app import request_ids
+from app.settings import Settings
+
+SETTINGS = Settings.model_validate({"secret_key": "a secret of the tests, long enough"})
+OTHERS = Settings.model_validate({"secret_key": "another secret of the same length."})
+
+
+def test_an_id_is_a_uuid_of_its_own() -> None:
+    ids = {request_ids.issue(SETTINGS, 7) for _ in range(1000)}
+    assert len(ids) == 1000
+    assert {each.version for each in ids} == {8}
+    assert {each.variant for each in ids} == {uuid4().variant}
+
+
+def test_an_id_is_of_one_member() -> None:
+    for user_id in (1, 7, 2**40):
+        request_id = request_ids.issue(SETTINGS, user_id)
+        assert request_ids.is_of(SETTINGS, UUID(str(request_id)), user_id)
+        assert not request_ids.is_of(SETTINGS, request_id, user_id + 1)
+        assert not request_ids.is_of(OTHERS, request_id, user_id)
+
+
+def test_a_visitors_list_may_be_anyones() -> None:
+    assert request_ids.is_of(SETTINGS, request_ids.issue(SETTINGS, None), 7)
+
+
+def test_an_id_that_is_changed_in_any_bit_is_nobodys() -> None:
+    request_id = request_ids.issue(SETTINGS, 7)
+    for bit in range(128):
+        assert not request_ids.is_of(SETTINGS, UUID(int=request_id.int ^ (1 << bit)), 7), bit
+    assert not request_ids.is_of(SETTINGS, uuid4(), 7)
