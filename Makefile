@@ -13,7 +13,7 @@ COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --gen
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test check bench-quality bench-hostile bench-fuzz release lock clean
+.PHONY: help run test check bench-quality bench-search bench-hostile bench-fuzz release lock clean
 
 help: ## Tell what can be made
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -35,6 +35,9 @@ check: .venv/.dev ## Lint, types, layers, what breaks clients, and drift of the 
 
 bench-quality: .venv/.dev ## Measure lists and stars on ../shared/data; writes docs/bench/quality.md
 	$(BIN)/python -m bench.quality --page docs/bench/quality.md $(ARGS)
+
+bench-search: .venv/.dev ## Measure how well search finds movies, on ../shared/data; writes docs/bench/search.md
+	$(BIN)/python -m bench.search --page docs/bench/search.md $(ARGS)
 
 bench-hostile: .venv/.dev ## Ask what nobody should, and time the refusals; writes docs/bench/hostile.md
 	$(BIN)/python -m bench.hostile --page docs/bench/hostile.md $(ARGS)

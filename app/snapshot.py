@@ -5,7 +5,7 @@ a page of cards needs no statement. Ratings made meanwhile change the counts of 
 """
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -17,8 +17,7 @@ from sqlalchemy import text
 from app.cards import FILMS, GENRES, Card, GenreRow, PersonRow, card_of, read
 from app.db import Sessions
 from app.facts import UNKNOWN_YEAR, Facts, People
-from app.titles import fold_case
-from app.words import TitleWords
+from app.title_index import TitleIndex
 from recommender.interactions import positions
 from recommender.rows import Rows
 
@@ -83,7 +82,7 @@ class Snapshot:
     half_stars_sum: NDArray[np.int64]
     genres: tuple[GenreRow, ...]
     facts: Facts
-    words: TitleWords
+    titles: TitleIndex
     people: People
     position_of: dict[int, int]
     derived: dict[Any, Any] = field(default_factory=dict, init=False)  # what others made of it so far
@@ -210,7 +209,7 @@ def built(
         half_stars_sum=np.array([film.half_stars_sum for film in films], np.int64),
         genres=in_order,
         facts=facts,
-        words=TitleWords.of([fold_case(titles_of(card)) for card in cards]),
+        titles=TitleIndex.of(cards, credited(cards)),
         people=People.of(cards, people),
         position_of={card.id: position for position, card in enumerate(cards)},
     )
@@ -232,21 +231,24 @@ def changed(
     fresh_ids = np.array([card.id for card in cards], np.int64)
     rows = Rows.of(before.movie_ids, np.array(movie_ids, np.int64), fresh_ids)
     in_order = tuple(sorted(genres.values(), key=lambda genre: genre.name))
-    titles = [fold_case(titles_of(card)) for card in cards]
+    all_cards = rows.spread_list(before.cards, cards)
     return Snapshot(
         revision=revision,
         since=before.since,
         movie_ids=rows.ids,
-        cards=rows.spread_list(before.cards, cards),
+        cards=all_cards,
         rating_count=rows.spread(before.rating_count, [film.rating_count for film in films]),
         half_stars_sum=rows.spread(before.half_stars_sum, [film.half_stars_sum for film in films]),
         genres=in_order,
         facts=before.facts.with_rows(rows, cards, in_order),
-        words=before.words.with_rows(rows, titles),
+        titles=before.titles.with_rows(rows, cards, credited(cards), all_cards),
         people=before.people.with_rows(rows, cards, people),
         position_of={id_: position for position, id_ in enumerate(rows.ids.tolist())},
     )
 
 
-def titles_of(card: Card) -> str:
-    return " ".join((card.title, card.original_title or "", *card.alternative_titles))
+def credited(cards: Iterable[Card]) -> list[PersonRow]:
+    """Everyone who directs or plays, once."""
+    people = {person.id: person for card in cards for person in card.directors}
+    people |= {person.id: person for card in cards for person, _ in card.cast}
+    return list(people.values())

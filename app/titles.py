@@ -27,6 +27,7 @@ _FRACTION = re.compile("(?<=\\w)(?=[¼-¾⅐-⅞])")  # 8½ is 8 1/2, not 81/2
 _EXPONENT = re.compile("(?<=[^\\W\\d])(?=[⁰¹²³⁴-⁹])")  # Alien³ is Alien 3
 _INITIALS = re.compile(r"(?<!\w)(?:\w[.*]){1,20}\w?(?!\w)")  # E.T., M*A*S*H
 _AND = re.compile(r"[&＆+]")
+_THOUSANDS = re.compile(r"(?<=\d),(?=\d{3}(?!\d))")
 _SEPARATORS = re.compile(r"[\W_]+")
 
 
@@ -64,6 +65,7 @@ def fold(title: str) -> str:
     text = _article_first(title[:MAX_TITLE].strip())
     if not text.isascii():
         text = _EXPONENT.sub(" ", _FRACTION.sub(" ", _APOSTROPHES.sub("'", text)))
+    text = _THOUSANDS.sub("", text)
     text = _INITIALS.sub(lambda match: re.sub("[.*]", "", match[0]), fold_case(text).replace("'", ""))
     return _SEPARATORS.sub(" ", _AND.sub(" and ", text)).strip()
 

@@ -1,107 +1,93 @@
-"""The words of all titles, found also when misspelt, unfinished or without their accents."""
+"""The words of a title or a query, with one form for each number and abbreviation."""
 
-import re
-import sys
-from bisect import bisect_left
-from collections import defaultdict
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from itertools import chain, pairwise
-from typing import Self
+from app.titles import fold
 
-import numpy as np
-from numpy.typing import NDArray
-from rapidfuzz.distance import OSA
-from rapidfuzz.process import cdist
+MAX_LETTERS = 32  # of a word that takes part in a search; longer ones are cut
 
-from app.titles import fold_case
-from recommender.rows import Rows
+_UNITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
+_TEENS = (
+    "ten", "eleven", "twelve", "thirteen", "fourteen",
+    "fifteen", "sixteen", "seventeen", "eighteen", "nineteen",
+)  # fmt: skip
+_TENS = ("twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety")
+_ORDINALS = (
+    "first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth",
+    "eleventh", "twelfth", "thirteenth", "fourteenth", "fifteenth", "sixteenth", "seventeenth", "eighteenth",
+    "nineteenth", "twentieth",
+)  # fmt: skip
+_ROMAN = (
+    "i", "ii", "iii", "iv", "v", "vi", "vii", "viii", "ix", "x",
+    "xi", "xii", "xiii", "xiv", "xv", "xvi", "xvii", "xviii", "xix", "xx",
+)  # fmt: skip
+CARDINALS = (
+    {word: number for number, word in enumerate((*_UNITS, *_TEENS))}
+    | {word: 10 * number for number, word in enumerate(_TENS, 2)}
+)  # fmt: skip
+_SCALES = {"hundred": 100, "thousand": 1000}
+_ENDINGS = {1: "st", 2: "nd", 3: "rd"}
+EQUAL_FORMS = (
+    {word: str(number) for number, word in enumerate(_ROMAN, 1)}
+    | {word: f"{number}{_ENDINGS.get(number, 'th')}" for number, word in enumerate(_ORDINALS, 1)}
+    | {
+        "vol": "volume", "pt": "part", "mr": "mister", "dr": "doctor", "mrs": "missus", "ep": "episode",
+        "versus": "vs", "st": "saint", "mt": "mount", "no": "number", "colour": "color", "colours": "colors",
+        "grey": "gray", "theatre": "theater", "centre": "center",
+    }
+)  # fmt: skip
 
-LAST = chr(sys.maxunicode)  # sorts behind all that a word can begin with
-UNFINISHED = 0.9  # what a word is worth of which only the beginning was typed
-ONE_MISTAKE, TWO_MISTAKES = 3, 8  # from how many letters on
-MAX_WORDS = 8  # each one is compared with all words there are
+NUMBER_WORDS = {word: str(number) for word, number in CARDINALS.items()} | {
+    word: EQUAL_FORMS[word] for word in _ORDINALS
+}
 
 
-def words_of(folded_text: str) -> list[str]:
-    """The words in their order; `ocean's` is `oceans`."""
-    return re.findall(r"\w+", re.sub(r"['\u2019]", "", folded_text))
+def words_of(text: str) -> list[str]:
+    """The words in their order, equal ones in one form: "Part II", "pt. 2" and "part two" are `part`, `2`.
 
-
-@dataclass(frozen=True, slots=True)
-class TitleWords:
-    """Distinct words of the titles, sorted, and neighbours joined: `starwars` and `spiderman` are found.
-
-    The films with word i are at `positions[starts[i]:starts[i + 1]]`, int32.
+    The same forms stand in the index and in a query, so a word that is no number is found all the same.
     """
+    raw = fold(text).split()
+    words: list[str] = []
+    at = 0
+    while at < len(raw):
+        number, length = _number(raw, at)
+        if length:
+            words.append(str(number))
+        elif raw[at : at + 3] == ["and", "a", "half"]:
+            words += ["1", "2"]  # 8½ folds to 8 1 2
+            length = 3
+        else:
+            words.append(EQUAL_FORMS.get(raw[at], raw[at])[:MAX_LETTERS])
+            length = 1
+        at += length
+    return words
 
-    words: list[str]
-    starts: NDArray[np.int64]
-    positions: NDArray[np.int32]
-    n_films: int
 
-    @classmethod
-    def of(cls, titles: Sequence[str]) -> Self:
-        films = defaultdict[str, list[int]](list)
-        for position, title in enumerate(titles):
-            single = words_of(title)
-            for word in {*single, *map("".join, pairwise(single))}:
-                films[word].append(position)
-        words = sorted(films)
-        starts = np.cumsum([0, *(len(films[word]) for word in words)])
-        positions = np.fromiter((at for word in words for at in films[word]), np.int32)
-        return cls(words, starts, positions, len(titles))
+def one_form(word: str) -> str:
+    """The form that a word by itself takes among `words_of`."""
+    return NUMBER_WORDS.get(word) or EQUAL_FORMS.get(word, word)
 
-    def with_rows(self, rows: Rows, titles: Sequence[str]) -> Self:
-        """With other films' titles: those of `rows.fresh`. A word that no title has now finds nothing."""
-        fresh = type(self).of(titles)
-        unheard = [word for word in fresh.words if word not in self]
-        inserted = [bisect_left(self.words, word) for word in unheard]
-        words = self.words.copy()
-        for at, word in zip(reversed(inserted), reversed(unheard), strict=True):
-            words.insert(at, word)
-        known = np.arange(len(self.words))
-        places = (
-            known + np.searchsorted(inserted, known, side="right"),
-            np.array([bisect_left(words, word) for word in fresh.words], np.int64),
-        )
-        of_word = np.concatenate((
-            np.repeat(places[0], np.diff(self.starts)), np.repeat(places[1], np.diff(fresh.starts)),
-        ))  # fmt: skip
-        where = np.concatenate((rows.moved[self.positions], rows.fresh[fresh.positions]))
-        of_word, where = of_word[where >= 0], where[where >= 0]
-        in_order = np.argsort(of_word, kind="stable")
-        starts = np.searchsorted(of_word[in_order], np.arange(len(words) + 1))
-        return type(self)(words, starts, where[in_order].astype(np.int32), rows.ids.size)
 
-    def likeness(self, query: str, *, misspelt: bool = False) -> NDArray[np.float64]:
-        """float64 (n,), 0 to 1: how well each title holds every word, the last one perhaps unfinished."""
-        asked = words_of(fold_case(query))
-        found = np.full(self.n_films, 0.0 if len(asked) > MAX_WORDS else float(bool(asked)))
-        for place, word in enumerate(asked[:MAX_WORDS], start=1):
-            best = np.zeros(self.n_films)
-            like = self._unfinished(word) if place == len(asked) else self._exact(word)
-            for i, worth in chain(like, self._misspelt(word) if misspelt else ()):
-                where = self.positions[self.starts[i] : self.starts[i + 1]]
-                best[where] = np.maximum(best[where], worth)
-            found *= best
-        return found
+def _number(raw: list[str], at: int) -> tuple[int, int]:
+    """The number that is spelled out here and how many words it takes; 0 words where there is none."""
+    value, length = _below_hundred(raw, at)
+    if not length:
+        return 0, 0
+    if length == 1 and 13 <= value <= 20:  # noqa: PLR2004 - nineteen eighty-four
+        rest, more = _below_hundred(raw, at + 1)
+        if more and rest >= 10:  # noqa: PLR2004
+            return 100 * value + rest, 1 + more
+    scale = _SCALES.get(raw[at + length]) if at + length < len(raw) else None
+    if scale is None:
+        return value, length
+    value, length = value * scale, length + 1
+    skipped = raw[at + length : at + length + 1] == ["and"]
+    rest, more = _below_hundred(raw, at + length + skipped)
+    return (value + rest, length + skipped + more) if more else (value, length)
 
-    def __contains__(self, word: str) -> bool:
-        i = bisect_left(self.words, word)
-        return self.words[i : i + 1] == [word]
 
-    def _exact(self, word: str) -> Iterator[tuple[int, float]]:
-        i = bisect_left(self.words, word)
-        if self.words[i : i + 1] == [word]:
-            yield i, 1.0
-
-    def _unfinished(self, word: str) -> Iterator[tuple[int, float]]:
-        for i in range(bisect_left(self.words, word), bisect_left(self.words, word + LAST)):
-            yield i, 1.0 if self.words[i] == word else UNFINISHED
-
-    def _misspelt(self, word: str) -> Iterator[tuple[int, float]]:
-        mistakes = (len(word) >= ONE_MISTAKE) + (len(word) >= TWO_MISTAKES)
-        distances = cdist([word], self.words, scorer=OSA.distance, score_cutoff=mistakes, dtype=np.uint8)[0]
-        for i in np.flatnonzero(distances <= mistakes).tolist():
-            yield i, 1 - int(distances[i]) / (len(word) + 1)
+def _below_hundred(raw: list[str], at: int) -> tuple[int, int]:
+    if at >= len(raw) or (value := CARDINALS.get(raw[at])) is None:
+        return 0, 0
+    if value >= 20 and at + 1 < len(raw) and 0 < (unit := CARDINALS.get(raw[at + 1], 0)) < 10:  # noqa: PLR2004
+        return value + unit, 2
+    return value, 1

@@ -26,8 +26,10 @@ def meaning(encoder: ContentEncoder, words: str, genres: Sequence[str]) -> NDArr
     numbers = (form for word in asked for form in (f"{word}s", word.removesuffix("s")))
     film.keywords[0] = tuple(dict.fromkeys([*asked, *map(" ".join, pairwise(asked)), *numbers]))
     film.genres[0] = tuple(genre for genre in genres if genre.casefold() in asked)
-    leading = encoder.components[:, :VECTOR_WIDTH]
-    direction: NDArray[np.float32] = np.asarray(encoder.features(film) @ leading, np.float32)[0]
+    row = encoder.features(film)
+    # Only the rows of the words: the whole product would copy all components.
+    leading = encoder.components[row.indices, :VECTOR_WIDTH]
+    direction: NDArray[np.float32] = np.asarray(row.data @ leading, np.float32)
     length = np.linalg.norm(direction)
     if length > 0:
         direction /= length

@@ -13,10 +13,12 @@ from strawberry.types.base import StrawberryObjectDefinition
 from app import catalog, ratings
 from app import search as searching
 from app.catalog import Key, Order, OrderField
+from app.search import SearchMatch
 from schema.constraints import GLOBAL_ID, MAX_ID_LENGTH, Constraint
 from schema.context import Context, Info
 from schema.cost import Cost, ListSize
 from schema.cursors import Cursors
+from schema.enum import enum_of
 from schema.filter import MovieFilterInput, MovieOrderInput, wanted
 from schema.movie import Genre, Movie, movie_of
 from schema.node import InvalidKey, local_id, split_id, strange_id
@@ -52,10 +54,27 @@ class MovieConnection:
     total_count: int = strawberry.field(description="How many films there are on all pages.")
 
 
+enum_of(
+    SearchMatch,
+    "SearchMatch",
+    "By what a search found a movie.",
+    {
+        SearchMatch.TITLE: "By one of its titles, perhaps with its year or people.",
+        SearchMatch.PERSON: "By someone who directs it or plays in it.",
+        SearchMatch.WORDS: "By words of its titles and its overview.",
+        SearchMatch.MEANING: "By what the words mean; only where no title and nobody is named.",
+    },
+)
+
+
 @strawberry.type(description="A film that a search found.")
 class SearchEdge:
     cursor: str = strawberry.field(description="Give it as `after` to continue behind this film.")
-    score: float = strawberry.field(description="What orders the films; comparable only within one search.")
+    score: float = strawberry.field(
+        description="How well it answers, from 0 to 1, descending: from 0.6 on by a title or a person that "
+        "is named, from 0.3 on by words of titles and overviews, below by meaning or by a part of a title."
+    )
+    matched_by: SearchMatch = strawberry.field(description="By what it was found.")
     node: Movie = strawberry.field(description="The film.")
 
 
@@ -116,9 +135,10 @@ class CatalogQuery:
 
     @strawberry.field(
         directives=[Cost(weight=50)],
-        description="Films by words of their titles and overviews, by people, and by what the words mean, as "
-        "`samurai defend a village`. Titles are found while they are being typed and when they are misspelt; "
-        '`"dark knight" -rises` means what it means elsewhere, and finds these words only.',
+        description="Movies as people write them: by any of their titles with or without year, director and "
+        "actors, as `pulp fiction tarantino 1994`; unfinished, with typing errors, with `2` for `II`. Then "
+        "by words of overviews; and, where no title and nobody is named, by what the words mean, as `samurai "
+        'defend a village`. `"dark knight" -rises` finds just these words, without the one behind the `-`.',
     )
     async def search(
         self,
@@ -148,9 +168,12 @@ class CatalogQuery:
             SearchEdge(
                 cursor=asked.cursors.encode(score, int(snapshot.movie_ids[position])),
                 score=score,
+                matched_by=kind,
                 node=Movie.at(snapshot, position),
             )
-            for position, score in zip(hits.positions.tolist(), hits.scores.tolist(), strict=True)
+            for position, score, kind in zip(
+                hits.positions.tolist(), hits.scores.tolist(), hits.matched_by, strict=True
+            )
         ]
         return SearchConnection(
             edges=edges,

@@ -51,6 +51,32 @@ def test_a_film_that_is_named_comes_first(ask: Ask, words: str, title: str) -> N
     assert titles(ask, words)[0] == title
 
 
+def test_the_documented_example_of_a_meaning_finds_its_movie_first(ask: Ask) -> None:
+    assert titles(ask, "samurai defend a village")[0] == "Seven Samurai"
+
+
+@pytest.mark.parametrize(
+    "words", ["matrix 1999", "pulp fiction tarantino 1994", "casablanca bogart", "alien"]
+)
+def test_meaning_is_not_asked_where_a_title_is_named(ask: Ask, words: str) -> None:
+    query = """query ($words: String!) {
+        search(query: $words, first: 100) { edges { score matchedBy node { title } } } }"""
+    edges = ask(query, words=words)["data"]["search"]["edges"]
+    assert edges[0]["matchedBy"] == "TITLE"
+    assert edges[0]["score"] > 0.6
+    assert "MEANING" not in {edge["matchedBy"] for edge in edges}
+
+
+def test_what_is_found_by_meaning_stands_behind_words(ask: Ask) -> None:
+    query = '{ search(query: "space monster", first: 100) { edges { score matchedBy } } }'
+    edges = ask(query)["data"]["search"]["edges"]
+    scores = [edge["score"] for edge in edges]
+    assert scores == sorted(scores, reverse=True)
+    by_meaning = [edge["score"] for edge in edges if edge["matchedBy"] == "MEANING"]
+    assert by_meaning
+    assert max(by_meaning) < 0.3
+
+
 @pytest.mark.parametrize("words", ["qxzv", "", "-alien", '"toys that come alive"'])
 def test_what_means_nothing_or_is_told_exactly_finds_nothing_by_meaning(ask: Ask, words: str) -> None:
     assert len(titles(ask, words)) < 2

@@ -1,0 +1,233 @@
+"""How well search finds movies as people write them, and what a query costs.
+
+    python -m bench.search [--json FILE] [--page FILE] [--data FOLDER]
+
+FOLDER holds ml-latest-small and tmdb; by default ../shared/data. The catalog is built in memory, without the
+words of overviews and without a model, which both come behind titles and people.
+"""
+
+import argparse
+import random
+import time
+from collections import Counter
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+
+from app.cards import GenreRow, PersonRow
+from app.search import scored
+from app.snapshot import Snapshot, built
+from app.titles import fold
+from bench.figures import ROOT, Figure, commit, hardware, write
+from bench.search_queries import Query, judged, most_rated, sequels
+from seeds.files import open_source
+from seeds.films import Credit, Film, FilmIndex
+from seeds.movielens import read_movielens
+from seeds.report import Report, quiet
+from seeds.tmdb import complete, read_tmdb
+
+MOST_RATED, HELD_OUT, SEQUELS = 100, 300, 100
+LARGE = 60_000
+TARGETS = {
+    "title": 99, "title year": 99, "title (year)": 99, "title director": 95, "title movie": 99,
+    "one typing error": 97, "sequel by another number": 95,
+}  # fmt: skip
+TYPED = ("matr", "the godf", "star w", "jurassic pa")
+DATA = "MovieLens latest-small with TMDB's facts"
+UNKNOWN = ("qwxzy vbnmq plokij zxwvut", "samurai defend a village", "sinking ship romance iceberg")
+
+
+def catalog(films: Sequence[Film], counts: Sequence[int]) -> Snapshot:
+    """A snapshot of these movies, without a database."""
+    genres: dict[str, GenreRow] = {}
+    people: dict[int | str, PersonRow] = {}
+    rows = []
+    for number, (film, count) in enumerate(zip(films, counts, strict=True), 1):
+        for name in film.genres:
+            genres.setdefault(name, GenreRow(len(genres) + 1, name, 0))
+        for credit in film.directors + film.cast:
+            people.setdefault(credit.tmdb_id or credit.name, PersonRow(len(people) + 1, credit.name))
+        facts = {name: getattr(film, name) for name in Film.__slots__}
+        rows.append(
+            SimpleNamespace(
+                **facts,
+                id=number,
+                genre_ids=[genres[name].id for name in film.genres],
+                director_ids=[people[credit.tmdb_id or credit.name].id for credit in film.directors],
+                cast_ids=[people[credit.tmdb_id or credit.name].id for credit in film.cast],
+                characters=[credit.character for credit in film.cast],
+                alternative_titles=sorted(
+                    {title for title, _ in film.titles} - {film.title, film.original_title}
+                ),
+                rating_count=count,
+                half_stars_sum=7 * count,
+            )
+        )
+    of_genre = {row.id: row for row in genres.values()}
+    of_person = {row.id: row for row in people.values()}
+    return built(1, datetime.now(UTC), of_genre, of_person, rows)
+
+
+def published(folder: Path) -> Snapshot:
+    return catalog(*published_movies(folder))
+
+
+def published_movies(folder: Path) -> tuple[list[Film], list[int]]:
+    """latest-small with TMDB's facts, as loading one after the other stores them, and numbers of ratings."""
+    movielens = read_movielens(open_source(folder / "ml-latest-small"), Report(dataset="movielens"), quiet)
+    ratings = Counter(movielens.ratings.item_ids.tolist())
+    index = FilmIndex()
+    counts: Counter[int] = Counter()
+    for film, item in zip(movielens.films, movielens.item_ids.tolist(), strict=True):
+        counts[taken_in(index, film, authority=False)] += ratings[item]
+    films, additions = read_tmdb(open_source(folder / "tmdb"), Report(dataset="tmdb"), quiet)
+    for film in complete(films, additions, {}):
+        taken_in(index, film, authority=True)
+    return index.films, [counts[number] for number in range(len(index.films))]
+
+
+def taken_in(index: FilmIndex, film: Film, *, authority: bool) -> int:
+    number = index.find(film)
+    if number is None:
+        return index.add(film)
+    index.update(number, film, authority=authority)
+    return number
+
+
+def first(snapshot: Snapshot, query: str, count: int = 1) -> list[int]:
+    """Positions of the first hits."""
+    scores, _ = scored(snapshot, None, query, np.zeros(len(snapshot.cards)))
+    hits = np.flatnonzero(scores)
+    return [int(at) for at in hits[np.lexsort((hits, -scores[hits]))][:count]]
+
+
+def is_first(snapshot: Snapshot, query: Query) -> bool:
+    """The movie that is meant comes first, or one of the same title where the query has no more than that."""
+    found = first(snapshot, query.text)
+    if not found:
+        return False
+    if found[0] == query.position:
+        return True
+    one, other = snapshot.cards[found[0]], snapshot.cards[query.position]
+    return "year" not in query.kind and "director" not in query.kind and fold(one.title) == fold(other.title)
+
+
+def places(snapshot: Snapshot, queries: Sequence[Query]) -> dict[str, tuple[int, int, list[str]]]:
+    """For each kind, how many came first, of how many, and those that did not."""
+    result: dict[str, tuple[int, int, list[str]]] = {}
+    for query in queries:
+        right, n, missed = result.get(query.kind, (0, 0, []))
+        if is_first(snapshot, query):
+            right += 1
+        else:
+            missed = [*missed, query.text]
+        result[query.kind] = (right, n + 1, missed)
+    return result
+
+
+def cost(snapshot: Snapshot, query: str, repeats: int = 20) -> float:
+    """Median milliseconds of CPU of a query."""
+    taken = []
+    for _ in range(repeats):
+        start = time.process_time()
+        first(snapshot, query)
+        taken.append(time.process_time() - start)
+    return 1000 * sorted(taken)[repeats // 2]
+
+
+def enlarged(films: Sequence[Film], n: int) -> list[Film]:
+    """As many made-up movies as are missing, with words of the given titles and made-up words and people."""
+    rng = random.Random(7)  # noqa: S311 - not for secrets
+    syllables = (
+        "ka",
+        "ro",
+        "mi",
+        "ta",
+        "len",
+        "sor",
+        "vi",
+        "dan",
+        "el",
+        "bru",
+        "pha",
+        "zo",
+        "ne",
+        "gri",
+        "wu",
+    )
+    made_up = ["".join(rng.choices(syllables, k=rng.randint(2, 4))).title() for _ in range(n)]
+    words = [word for film in films for word in film.title.split()] + made_up
+    names = [" ".join(rng.choices(made_up, k=2)) for _ in range(2 * n)]
+    return [*films] + [
+        Film(
+            " ".join(rng.choices(words, k=rng.randint(1, 5))),
+            year=rng.randint(1920, 2025),
+            directors=(Credit(rng.choice(names)),),
+            cast=tuple(map(Credit, rng.choices(names, k=8))),
+        )
+        for _ in range(n - len(films))
+    ]
+
+
+def figures(snapshot: Snapshot, large: Snapshot) -> list[Figure]:
+    order = most_rated(snapshot)
+    numbered = list(sequels(snapshot, order))
+    later = order[MOST_RATED : MOST_RATED + HELD_OUT]
+    sets = {
+        "most rated": judged(snapshot, order[:MOST_RATED], 1) + numbered[:SEQUELS],
+        "held out": judged(snapshot, later, 2) + numbered[SEQUELS : 2 * SEQUELS],
+    }
+    found = []
+    for name, queries in sets.items():
+        for kind, (right, n, _) in places(snapshot, queries).items():
+            found.append(Figure(f"{name}/{kind}", 100 * right / n, f"% of {n}", TARGETS.get(kind)))
+    for size, movies in ((f"{len(snapshot.cards):,} movies", snapshot), (f"{LARGE:,} movies", large)):
+        typed, unknown = ([cost(movies, query) for query in queries] for queries in (TYPED, UNKNOWN))
+        found.append(Figure(f"{size}/while typing", max(typed), "ms CPU"))
+        found.append(Figure(f"{size}/words that are in no title together", max(unknown), "ms CPU"))
+    return found
+
+
+def page(found: Sequence[Figure]) -> str:
+    lines = [
+        "# How well search finds movies",
+        "",
+        f"Measured at {commit()} on {hardware()} by `make bench-search`: {DATA}.",
+        "Each row is a way to write a movie, with how often the movie that is meant comes first. Queries",
+        "are made from titles, years, people and numbers of the 100 most rated movies; *held out* are the",
+        "300 that follow, which chose no constant. Costs are medians of the CPU of a query, without",
+        "Postgres; the larger catalog is filled up with made-up movies.",
+        "",
+        "| figure | measured | | target |",
+        "|---|--:|---|--:|",
+    ]
+    for figure in found:
+        target = "" if figure.target is None else f"{figure.target:g}"
+        lines.append(f"| {figure.key} | {figure.value:.1f} | {figure.unit} | {target} |")
+    return "\n".join([*lines, ""])
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--json", type=Path, help="where to write the figures")
+    parser.add_argument("--page", type=Path, help="where to write them to be read, in Markdown")
+    parser.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data")
+    options = parser.parse_args()
+    films, counts = published_movies(options.data)
+    large = enlarged(films, LARGE)
+    more = [0] * (len(large) - len(counts))
+    found = figures(catalog(films, counts), catalog(large, [*counts, *more]))
+    for figure in found:
+        print(f"{figure.key}: {figure.value:.1f} {figure.unit}")  # noqa: T201 - it is a command
+    if options.json:
+        write(options.json, DATA, found)
+    if options.page:
+        options.page.parent.mkdir(parents=True, exist_ok=True)
+        options.page.write_text(page(found), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
