@@ -79,8 +79,12 @@ class MovieIndex:
         ]
 
 
-def names_of(card: Card) -> list[str]:
+def main_names_of(card: Card) -> list[str]:
     return [name for name in (card.title, card.original_title) if name]
+
+
+def names_of(card: Card) -> list[str]:
+    return [*main_names_of(card), *card.alternative_titles]
 
 
 def titles_of(row: Row) -> set[str]:
@@ -94,9 +98,10 @@ def titles_of(row: Row) -> set[str]:
     return found
 
 
-def is_as_written(row: Row, card: Card) -> bool:
+def is_written(row: Row, names: Iterable[str]) -> bool:
+    """Whether the row's title is one of the names, case and spaces apart."""
     titles = {" ".join(title.casefold().split()) for title in titles_of(row)}
-    return any(" ".join(name.casefold().split()) in titles for name in names_of(card))
+    return any(" ".join(name.casefold().split()) in titles for name in names)
 
 
 def ids_differ(row: Row, card: Card) -> bool:
@@ -165,14 +170,14 @@ def match_by_title(row: Row, year: int, index: MovieIndex) -> Match | str:
     possible = index.with_title_of(row, year)
     same_year = [card for card in possible if card.year == year]
     if len(same_year) > 1:
-        same_year = [card for card in same_year if is_as_written(row, card)] or same_year
+        same_year = [card for card in same_year if is_written(row, main_names_of(card))] or same_year
     if len(same_year) == 1:
         card = same_year[0]
-        return Match(row, card.id, MatchedBy.TITLE_AND_YEAR, is_as_written(row, card))
+        return Match(row, card.id, MatchedBy.TITLE_AND_YEAR, is_written(row, names_of(card)))
     if len(possible) > 1:
         return SEVERAL
     # An id that is not known here may be that of another movie of a year earlier or later.
-    if possible and not row.has_id and is_as_written(row, possible[0]):
+    if possible and not row.has_id and is_written(row, main_names_of(possible[0])):
         return Match(row, possible[0].id, MatchedBy.TITLE_AND_NEAR_YEAR)
     return NO_MOVIE
 

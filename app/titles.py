@@ -13,9 +13,8 @@ _ARTICLES = (
     "The", "A", "An", "Le", "La", "Les", "Un", "Une", "El", "Los", "Las", "Il", "Lo", "Gli", "I",
     "Der", "Die", "Das", "Ein", "Eine", "Den", "Det", "De", "Het", "O", "Os", "As",
 )  # fmt: skip
-_YEAR = re.compile(r"\s*\((\d{4})(?:\s*[-\N{EN DASH}]\s*(?:\d{4})?)?\)\s*$")
-_PARENTHESES = re.compile(r"\s+\(([^()]*)\)\s*$")
-_TRAILING_ARTICLE = re.compile(rf"^(.*), ({'|'.join(_ARTICLES)}|L')$", re.IGNORECASE)
+_FOLDED_ARTICLES = {article.casefold() for article in (*_ARTICLES, "L'")}
+_YEARS = re.compile(r"(\d{4})(?:\s*[-\N{EN DASH}]\s*(?:\d{4})?)?")
 _AKA = re.compile(r"^a\.?k\.?a\.?\s+", re.IGNORECASE)
 
 # Letters that Unicode does not decompose.
@@ -77,19 +76,32 @@ def _parts(text: str) -> tuple[str, list[tuple[str, bool]], int | None]:
     if len(rest) > MAX_TITLE:
         return rest, [], None
     year = None
-    if match := _YEAR.search(rest):
-        year, rest = int(match[1]), rest[: match.start()]
+    before, inside = _last_parentheses(rest)
+    if match := _YEARS.fullmatch(inside):
+        year, rest = int(match[1]), before.rstrip()
     others: list[tuple[str, bool]] = []
-    while (match := _PARENTHESES.search(rest)) and match.start() > 0:
-        if rest[: match.start()].casefold().endswith(" or"):
+    while True:
+        before, inside = _last_parentheses(rest)
+        if not before.strip() or not before[-1].isspace():
+            break  # Frontière(s)
+        if before[-4:].strip().casefold() == "or" and not before[-4:-3].isalnum():
             break  # Birdman or (The Unexpected Virtue of Ignorance)
-        if other := _article_first(_AKA.sub("", match[1].strip())):
-            others.append((other, bool(_AKA.match(match[1].strip()))))
-        rest = rest[: match.start()]
+        if other := _article_first(_AKA.sub("", inside.strip())):
+            others.append((other, bool(_AKA.match(inside.strip()))))
+        rest = before.rstrip()
     return _article_first(rest.strip()) or text.strip(), others, year
 
 
+def _last_parentheses(text: str) -> tuple[str, str]:
+    """What is before the parentheses at the end of a text, and in them; nothing where it ends otherwise."""
+    at = text.rfind("(")
+    if at < 0 or not text.endswith(")") or ")" in text[at:-1]:
+        return "", ""
+    return text[:at], text[at + 1 : -1]
+
+
 def _article_first(title: str) -> str:
-    if match := _TRAILING_ARTICLE.match(title):
-        return f"{match[2]}{'' if match[2].endswith(chr(39)) else ' '}{match[1]}"
+    rest, comma, article = title.rpartition(", ")
+    if comma and article.casefold() in _FOLDED_ARTICLES:
+        return f"{article}{'' if article.endswith(chr(39)) else ' '}{rest}"
     return title

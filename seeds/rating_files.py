@@ -138,8 +138,8 @@ def _parse(block: bytes, line: int, table: _Table) -> ReadRows:
     layout = table.layout
     plain, separator = block, layout.separator
     if separator == SPACES:
-        plain, separator = re.sub(rb"(?m)^[ \t]+|[ \t\r]+$", b"", block), "\t"
-        plain = re.sub(rb"[ \t]+", b"\t", plain)
+        plain, separator = re.sub(rb"[ \t\r]+", b"\t", block), "\t"
+        plain = re.sub(rb"(?m)^\t|\t$", b"", plain)
     elif len(separator) > 1:  # pyarrow splits at one character only
         plain, separator = block.replace(separator.encode(), b"\t"), "\t"
     if block.count(b'"') % 2 == 0:

@@ -110,7 +110,13 @@ def _preamble(lines: list[str], separator: str | None) -> tuple[int, str | None,
         elif line.strip() and not (_COMMENT.match(line) and recognized(re.split(r"[\s,;|:#%]+", line)) < 2):  # noqa: PLR2004
             break
         lines, skip = lines[1:], skip + 1
-    return skip, separator, [_COMMENT.sub("", lines[0]), *lines[1:]] if lines else []
+    return skip, separator, [without_comment(lines[0]), *lines[1:]] if lines else []
+
+
+def without_comment(line: str) -> str:
+    """A header without the mark that makes it a comment."""
+    mark = _COMMENT.match(line)
+    return line[mark.end() :] if mark else line
 
 
 def _separator(lines: list[str], given: ColumnNames, n_wanted: int) -> str:

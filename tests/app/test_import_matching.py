@@ -46,6 +46,11 @@ MOVIES = [
     card(18, "Planet Earth", 2006, imdb_id="tt0795176"),
     card(19, "Fargo", 2014),
     card(20, "Frozen", 2010),
+    card(21, "Halloween: H20", 1998, alternative_titles=("Halloween H20: 20 Years Later", "Halloween 7")),
+    card(22, "Sid & Nancy", 1986),
+    card(23, "Your Friends and Neighbors", 1998),
+    card(24, "Evil Dead", 2013, alternative_titles=("Posession",)),
+    card(25, "Posession", 2013),
 ]
 
 
@@ -84,6 +89,13 @@ def found(text: str, contents: Contents | None = None) -> dict[int, tuple[int, M
         (['"Odyssey, The",1997'], {2: (3, YEAR)}),
         (["Heat (1995),", "Heat (1995),1995", "Heat (1986),1995", "2012,2009"],
          {2: (5, YEAR), 3: (5, YEAR), 5: (17, YEAR)}),
+        # The titles that other sources have, but not with a neighboring year.
+        (["Halloween H20: 20 Years Later,1998", "Halloween: H20,1998"], {2: (21, YEAR), 3: (21, YEAR)}),
+        (["Halloween 7,1997"], {}),
+        (["Posession,2013"], {2: (25, YEAR)}),
+        (["Posession,2012"], {}),
+        (["Sid and Nancy,1986", "Your Friends & Neighbors,1998"], {2: (22, YEAR), 3: (23, YEAR)}),
+        (["Sid and Nancy,1987"], {}),
         (["Che (Part Two),2008", "Che: Part Two,2008", "Che,2008"], {4: (15, YEAR)}),
         (["Heat,19995", "Heat,1995.0", 'Heat,"1,995"', "Heat,1995-12-15", "Heat,95"],
          {3: (5, YEAR), 4: (5, YEAR), 5: (5, YEAR)}),

@@ -1,0 +1,113 @@
+"""Every regular expression of the project takes time that grows as its text does, whatever the text is.
+
+Two things make the time grow with the square or worse: a repeat within a repeat, and a search whose pattern
+begins with a repeat and goes on, since it tries again from each place in a long run of what it repeats.
+"""
+
+import ast
+import importlib
+import re
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+# The tree of a pattern; the standard library has no public name for its parser.
+_parser: Any = importlib.import_module("re._parser")
+_constants: Any = importlib.import_module("re._constants")
+ROOT = Path(__file__).parent.parent
+ANCHORED = {"match", "fullmatch"}
+FUNCTIONS = {"compile", "search", "sub", "subn", "split", "findall", "finditer"} | ANCHORED
+REPEATS = {_constants.MAX_REPEAT, _constants.MIN_REPEAT, _constants.POSSESSIVE_REPEAT}
+LINEAR = {
+    r"[a-z0-9_]+(\.[a-z0-9_]+)*",  # dots part the repeats
+}
+OURS = "schema/changes.py"  # reads this project's own changelog
+
+
+def patterns() -> Iterator[tuple[str, str | bytes, bool]]:
+    """Each pattern in a module, with whether it is only tried from the beginning of a text."""
+    for package in ("app", "schema", "recommender", "seeds"):
+        for path in sorted((ROOT / package).rglob("*.py")):
+            place = str(path.relative_to(ROOT))
+            source = path.read_text()
+            for node in ast.walk(ast.parse(source)):
+                match node:
+                    case ast.Assign(targets=[ast.Name(id=name)], value=ast.Call() as call) if is_pattern(
+                        call
+                    ):
+                        uses = set(re.findall(rf"\b{name}\.(\w+)\(", source))
+                        yield f"{place}:{node.lineno}", text_of(call), bool(uses) and uses <= ANCHORED
+                    case ast.Call() if is_pattern(node) and node.func.attr != "compile":  # type: ignore[attr-defined]
+                        yield f"{place}:{node.lineno}", text_of(node), node.func.attr in ANCHORED  # type: ignore[attr-defined]
+
+
+def is_pattern(node: ast.Call) -> bool:
+    match node:
+        case ast.Call(
+            func=ast.Attribute(value=ast.Name(id="re"), attr=name),
+            args=[ast.Constant(value=str() | bytes()), *_],
+        ):
+            return name in FUNCTIONS
+    return False
+
+
+def text_of(node: ast.Call) -> Any:
+    return node.args[0].value  # type: ignore[attr-defined]
+
+
+def faults(pattern: str | bytes, *, anchored: bool) -> list[str]:
+    parsed = list(_parser.parse(pattern))
+    if parsed and parsed[0][0] is _constants.AT and parsed[0][1] is not _constants.AT_BOUNDARY:
+        anchored = True
+    return [*found_in(parsed, within=False, first=not anchored)]
+
+
+def found_in(parts: Iterable[tuple[Any, Any]], *, within: bool, first: bool) -> Iterator[str]:
+    """`within` a repeat without end; `first` where a search may begin."""
+    parts = list(parts)
+    for place, (kind, value) in enumerate(parts):
+        begins = first and place == 0
+        if kind in REPEATS:
+            _, most, body = value
+            if most is _constants.MAXREPEAT:
+                if within:
+                    yield "a repeat within a repeat"
+                if begins and place < len(parts) - 1:
+                    yield "a search begins with a repeat and goes on"
+            yield from found_in(body, within=within or most is _constants.MAXREPEAT, first=begins)
+        elif kind is _constants.SUBPATTERN:
+            rest = parts[place + 1 :] if begins else []
+            yield from found_in([*value[-1], *rest], within=within, first=begins)
+        elif kind is _constants.BRANCH:
+            for branch in value[1]:
+                yield from found_in(branch, within=within, first=begins)
+
+
+FOUND = [
+    pytest.param(pattern, anchored, id=place)
+    for place, pattern, anchored in patterns()
+    if OURS not in place and pattern not in LINEAR
+]
+
+
+@pytest.mark.parametrize(("pattern", "anchored"), FOUND)
+def test_no_pattern_takes_more_than_linear_time(pattern: str | bytes, *, anchored: bool) -> None:
+    assert faults(pattern, anchored=anchored) == []
+
+
+@pytest.mark.parametrize("pattern", [r"\s*\(x\)$", r"(\w+)*$", r"(?:a+|b)+c", r"(\s+)x", r"x(?:y\w*)*"])
+def test_patterns_that_do_are_noticed(pattern: str) -> None:
+    assert faults(pattern, anchored=False)
+
+
+@pytest.mark.parametrize(
+    "pattern", [r"\w+", r"\w\w+", r"^(.*)x", r"(?:\w[.*]){1,20}\w?", r"\d{1,4}x", r"(a|b)+"]
+)
+def test_patterns_that_do_not_are_fine(pattern: str) -> None:
+    assert faults(pattern, anchored=False) == []
+
+
+def test_the_patterns_are_found() -> None:
+    assert len(FOUND) > 15
