@@ -17,7 +17,7 @@ from recommender.interactions import Interactions
 from seeds import arrow_tables, column_roles, rating_files
 from seeds.column_roles import MOVIE, RATING, ROLES, TIME, USER, ColumnNames
 from seeds.files import find, open_source
-from seeds.rating_cells import LIKE, DayOrder, TextIds
+from seeds.rating_cells import LIKE, TEXT_IDS, DayOrder, TextIds
 from seeds.rating_columns import in_seconds
 from seeds.rating_files import OFF_SCALE, as_stars, on_scale
 from seeds.rating_rows import RatingFormat, RatingRows, ReadRows
@@ -77,7 +77,7 @@ def read_ratings(
     report = Report(file.name, strict=True)
     format_ = _format(reading, ROLES, frozenset({RATING, TIME}))
     rows = in_seconds(_read(file, format_, report, progress), format_, file, report)
-    reading.notes.extend(report.notes)
+    reading.notes.extend((*report.notes, *_mixed_ids(rows, file)))
     half_stars, found = _stars_of(rows, scale, file, report, reading)
     return as_stars(rows, half_stars), found
 
@@ -154,11 +154,30 @@ def _stars_of(
     if off.any() and scale is None:
         tens, off_ten = on_scale(rows.ratings, TEN_FORMAT)
         if not off_ten.any() and (tens > 5).mean() >= ABOVE_FIVE:  # noqa: PLR2004 - half-stars are the scale of ten
+            reading.notes.extend(_zeros(rows, file))
             return tens, Scale.TEN
     for i in np.flatnonzero(off)[:1]:
         text = f"{rows.ratings[i]:g} in column {column_name}"
         report.skip(OFF_SCALE, str(file), int(rows.lines[i]), text)
     return half_stars, found
+
+
+def _zeros(rows: ReadRows, file: Traversable) -> list[str]:
+    n_zero = int((rows.ratings == 0).sum())
+    return [f"{file}: {n_zero} ratings of 0 of 10 are read as half a star"] if n_zero else []
+
+
+def _mixed_ids(rows: ReadRows, file: Traversable) -> list[str]:
+    """A note on columns whose ids are numbers in some rows and texts in others."""
+    counts = {
+        what: (int((ids >= TEXT_IDS).sum()), len(ids))
+        for what, ids in (("users", rows.user_ids), ("movies", rows.item_ids))
+    }
+    return [
+        f"{file}: the ids of {what} are texts in {n_texts} rows and numbers in {n - n_texts}"
+        for what, (n_texts, n) in counts.items()
+        if 0 < n_texts < n
+    ]
 
 
 def _likes(

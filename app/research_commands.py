@@ -343,7 +343,7 @@ def note(count: int, what: str) -> None:
 
 def tell(report: Report) -> None:
     """What the content files could not say, on standard error."""
-    for reason, rows in report.skipped.items():
+    for reason, rows in (*report.skipped.items(), *report.set_aside.items()):
         where = f"{rows.samples[0].file}, line {rows.samples[0].line}"
         terminal.console.print(
             f"{rows.count} rows not used: {reason} ({where})", markup=False, soft_wrap=True

@@ -42,5 +42,7 @@ def start_log(level: str) -> None:
 
 
 def fail(message: str) -> typer.Exit:
-    console.print(message, style="red", markup=False, soft_wrap=True)
+    """The error to raise after its message, which may quote a file: without control characters."""
+    plain = "".join(char if char.isprintable() or char == "\n" else "\ufffd" for char in message)
+    console.print(plain, style="red", markup=False, soft_wrap=True)
     return typer.Exit(1)

@@ -87,8 +87,15 @@ def recognize(
         return Layout(separator, skip + 1, columns.order, rows[0], len(rows[0])), notes
     order = _order_without_names(file, rows, wanted, optional, given)
     width = max(len(rows[0]), 1 + max(order.values()))
-    notes = [] if len(wanted) > 1 else [f"{file} has no header: its first line is an id"]
-    return Layout(separator, skip, order, [], width), notes if not rows[0][0].isdecimal() else []
+    return Layout(separator, skip, order, [], width), _notes_without_header(file, rows[0], order, given)
+
+
+def _notes_without_header(
+    file: Traversable, first: list[str], order: dict[str, int], given: ColumnNames
+) -> list[str]:
+    if len(order) > 1:
+        return [] if given.given else [f"{file} has no header: its columns are taken as {', '.join(order)}"]
+    return [] if first[0].isdecimal() else [f"{file} has no header: its first line is an id"]
 
 
 def _sample(file: Traversable, head: bytes) -> list[str]:

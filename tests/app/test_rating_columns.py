@@ -125,6 +125,14 @@ def test_columns_of_something_else_are_left_out_with_a_note(tmp_path: Path) -> N
     assert any("has no ratings: each row is read as a like" in note for note in reading.notes)
 
 
+def test_zeros_of_a_scale_of_ten_and_files_without_header_are_noted(tmp_path: Path) -> None:
+    reading = Reading()
+    rows, scale = read(written(tmp_path, "1,2,0\n1,3,7\n1,4,9\n"), reading)
+    assert (rows.half_stars.tolist(), scale) == ([1, 7, 9], Scale.TEN)
+    assert any("1 ratings of 0 of 10 are read as half a star" in note for note in reading.notes)
+    assert any("columns are taken as user, movie, rating" in note for note in reading.notes)
+
+
 @pytest.mark.parametrize(
     "words", [("True", "False"), ("yes", "no"), ("like", "dislike"), ("1", "0"), ("1", "-1")]
 )
@@ -165,6 +173,7 @@ def test_text_ids_keep_their_texts_and_numbers_stay_numbers(
     assert [reading.ids.text(number) for number in rows.user_ids.tolist()] == [user, "5"]
     assert [reading.ids.text(number) for number in rows.item_ids.tolist()] == [movie, "7"]
     assert rows.item_ids[1] == 7
+    assert any("ids of users are texts in 1 rows and numbers in 1" in note for note in reading.notes)
     again, _ = read(file, Reading())
     assert again.user_ids.tolist() == rows.user_ids.tolist()
 
