@@ -116,14 +116,15 @@ def recommend(
     def batches() -> Iterator[pa.RecordBatch]:
         how: dict[str, Any] = {"k": k, "diversity": diversity, "allowed": allowed, "typical": _typical(model)}
         (cold,) = _listed(model, [History.of([])], **how)
-        rows = histories.rows(histories.user_ids)
+        user_ids = ids.ordered(histories.user_ids)
+        rows = histories.rows(user_ids)
         n_block = max(1, BLOCK_ROWS // max(1, min(k, model.n_items)))
         for start in range(0, len(rows), n_block):
             progress("lists", start / len(rows))
             block = slice(start, start + n_block)
             warm = iter(_listed(model, [histories.at(row) for row in rows[block] if row >= 0], **how))
             listed = [next(warm) if row >= 0 else cold for row in rows[block]]
-            yield pa.record_batch(_lists(model, histories.user_ids[block], listed, ids), schema=schema)
+            yield pa.record_batch(_lists(model, user_ids[block], listed, ids), schema=schema)
 
     with threadpool_limits(limits=1, user_api="blas"):  # many small products: threads would only wait
         return rating_tables.write_table(out, schema, batches())
@@ -173,6 +174,12 @@ class _Ids:
 
     def schema(self, rest: pa.Schema) -> pa.Schema:
         return pa.schema([("user_id", self.user_type), ("movie_id", self.item_type), *rest])
+
+    def ordered(self, user_ids: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Ascending as they are written."""
+        if self.user_type == pa.int64():
+            return user_ids
+        return np.array(sorted(user_ids.tolist(), key=lambda number: self.texts.get(number, str(number))))
 
     def columns(self, user_ids: NDArray[np.int64], item_ids: NDArray[np.int64]) -> list[pa.Array]:
         return [self._column(user_ids, self.user_type), self._column(item_ids, self.item_type)]

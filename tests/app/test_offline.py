@@ -187,6 +187,7 @@ def test_ids_that_are_texts_come_back_as_they_were(tmp_path: Path) -> None:
     assert {(row["user_id"], row["movie_id"]) for row in rows(out)} == {
         (user, film) for user in ("ann", "17") for film in ("tt0000003", "tt0000004")
     }
+    assert [row["user_id"] for row in rows(out)] == ["17", "17", "ann", "ann"]
     (tmp_path / "p.csv").write_text("user_id,movie_id\nbea,tt0000005\nbea,unknown\n")
     succeed("predict", "--model", model, "--pairs", tmp_path / "p.csv", "--out", out)
     assert [(row["user_id"], row["movie_id"]) for row in rows(out)] == [
