@@ -38,14 +38,20 @@ OPERATORS = re.compile(r'"|(?:^|\s)-(?=\w)')  # "Episode IV - A New Hope" has no
 # The weights are those of the vector's classes D, C, B, A: a word of an overview counts a fifth of one of a
 # title. 32 maps ranks to 0..1.
 FOUND = """
-SELECT coalesce(array_agg(id), '{}') AS movie_ids,
-    coalesce(array_agg(ts_rank_cd('{0, 0.2, 0, 1}', search, query, 32)), '{}') AS ranks
-FROM movies, (
-    SELECT (websearch_to_tsquery('simple', :words) || websearch_to_tsquery('english', :words))
-        && !! (websearch_to_tsquery('simple', :without) || websearch_to_tsquery('english', :without)) AS query
-) AS wanted
-WHERE search @@ query
+SELECT coalesce(array_agg(id), '{}') AS movie_ids, coalesce(array_agg(rank), '{}') AS ranks
+FROM (
+    SELECT id, ts_rank_cd('{0, 0.2, 0, 1}', search, query, 32) AS rank
+    FROM movies, (
+        SELECT (websearch_to_tsquery('simple', :words) || websearch_to_tsquery('english', :words))
+            && !! (websearch_to_tsquery('simple', :without) || websearch_to_tsquery('english', :without))
+            AS query
+    ) AS wanted
+    WHERE search @@ query
+    ORDER BY rank DESC, id
+    LIMIT :most
+) AS found
 """
+MOST_FOUND = 5_000  # movies whose words count; the event loop reads them
 
 
 class SearchMatch(StrEnum):
@@ -159,7 +165,11 @@ def named(matched: Matches) -> NDArray[np.bool_]:
 async def found_words(sessions: Sessions, snapshot: Snapshot, words: str) -> NDArray[np.float64]:
     """float64 (n,), 0 where Postgres does not find the words."""
     # What is unwanted must be missing as it is and by its stem, so it cannot stand in either query.
-    parameters = {"words": UNWANTED.sub(" ", words), "without": " or ".join(UNWANTED.findall(words))}
+    parameters = {
+        "words": UNWANTED.sub(" ", words),
+        "without": " or ".join(UNWANTED.findall(words)),
+        "most": MOST_FOUND,
+    }
     async with sessions() as session:
         movie_ids, ranks = (await session.execute(text(FOUND), parameters)).one()
     relevance = np.zeros(len(snapshot.cards))

@@ -9,12 +9,11 @@ from numpy.typing import NDArray
 
 from app.facts import Facts, People
 from app.title_index import LIGHT, TitleIndex
-from app.title_scoring import MAX_WORDS, SURPLUS, TITLE_SHARE, Matches, Scoring, taken
+from app.title_scoring import MAX_WORDS, PARTS, SURPLUS, TITLE_SHARE, Matches, Scoring, taken
 from app.words import words_of
 
 NUMBERED = 0.93  # worth of a number that only the order of a collection gives
-PARTS = frozenset(map(str, range(1, 21)))
-MAX_COLLECTIONS, HALF = 5, 0.5
+MAX_COLLECTIONS, MOST = 5, 0.6
 CLEAR = 0.95  # coverage of a query that needs no thought of typing errors
 
 
@@ -74,4 +73,4 @@ def collections_named(index: TitleIndex, words: Sequence[str]) -> list[tuple[int
     if texts is None or texts.size > MAX_COLLECTIONS:
         return []
     shares = [(int(text), len(set(asked)) / int(index.collections.n_words[text])) for text in texts]
-    return [(text, share) for text, share in shares if share >= HALF]
+    return [(text, share) for text, share in shares if share >= MOST]

@@ -33,6 +33,8 @@ YEAR_WEIGHT = 0.5  # of a year that is another one
 OTHER_TITLE = 0.96  # worth of a title beside the one that the movie goes by
 PERSON_ONLY = 0.7  # the share of the title that a whole name stands for
 TITLE_SHARE = 0.4  # how much of the relevance hangs on the share of the title that was asked for
+PARTS = frozenset(map(str, range(1, 21)))
+OTHER_NUMBER = 0.85  # worth of a movie without the number of a sequel that is asked for
 OTHER_WORDS = 0.95  # worth of a title that has not just the words of the query, light ones among them
 UNFINISHED_YEAR = re.compile(r"(?:1[89]|20)\d?")
 OF_LIGHT = 0.5  # share of a title that a query of light words must have
@@ -86,6 +88,8 @@ class Scoring:
         relevance = coverage * (1 - TITLE_SHARE + TITLE_SHARE * np.maximum(share, whole))
         just_these = (self.index.n_words[texts] == len(set(self.words))) & (self.asked[:, texts].min(0) == 1)
         relevance *= np.where(just_these, 1, OTHER_WORDS)
+        numbers = [i for i in range(len(self.words)) if self.words[i] in PARTS]
+        relevance *= np.where((best[numbers] > 0).all(0), 1, OTHER_NUMBER)
         counting = [i for i in heavy if self.words[i] not in SURPLUS] or heavy
         counted = (best[counting] > 0).mean(0, dtype=np.float32)
         return best_of_each(Matches(movies, coverage, share, relevance, counted, title_words))

@@ -15,7 +15,7 @@ from rapidfuzz.process import cdist
 Ints = NDArray[np.int32]
 
 LAST = chr(sys.maxunicode)  # sorts behind every continuation of a beginning
-ONE_ERROR, TWO_ERRORS = 4, 8  # letters of the shortest word that may have so many
+ONE_ERROR, TWO_ERRORS = 3, 8  # letters of the shortest word that may have so many
 MAX_COMPARED = 5_000  # words that a word with two errors is compared with
 _BASE, _MASK = 0x100000001B3, (1 << 64) - 1
 
