@@ -237,5 +237,7 @@ class Reader:
         """The orders of day and month that the days of a row show."""
         layout = self.layout
         names = {*layout.rated_at, *layout.watched_at, *layout.listed_at} & self.columns
-        days = (day_of(values.get(name, "").strip(), self.now) for name in names)
+        texts = (values.get(name, "").strip() for name in names)
+        # A year comes first in most files, and shows no order.
+        days = (day_of(text, self.now) for text in texts if text and not text[:4].isdigit())
         return {day.day_first for day in days if day and day.day_first is not None}

@@ -121,6 +121,7 @@ class Day:
     day_first: bool | None = None
 
 
+@lru_cache(4096)
 def day_of(text: str, now: datetime) -> Day | None:
     """A day or a time: ISO 8601, seconds or milliseconds since 1970, or as spreadsheets and sites write it.
 

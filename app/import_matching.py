@@ -8,6 +8,7 @@ import enum
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import Any
 
 from app.cards import Card
@@ -25,6 +26,9 @@ ID_OF_OTHER = "The movie with its MovieLens id has another title and year."
 OTHER_YEAR = "Another row of the file is the movie of this title, of a neighboring year."
 OTHER_TITLE = "Another row of the file has the title as it is written here."
 CARDS_AT_ONCE = 50
+
+
+parsed = lru_cache(4096)(parse_title)  # a row asks more than once
 
 
 class MatchedBy(enum.StrEnum):
@@ -91,7 +95,7 @@ def titles_of(row: Row) -> set[str]:
     """The titles as written, without the year in parentheses, and with the article in front."""
     found = set(row.titles)
     for title in row.titles:
-        name, _, year = parse_title(title)
+        name, _, year = parsed(title)
         # Other parentheses may hold a part of the title, as in `Che (Part Two)`.
         if year in (None, row.year) and name.count("(") == title.count("(") - (year is not None):
             found.add(name)
@@ -186,7 +190,7 @@ def with_year(row: Row) -> Row:
     """The row with the year in its title, where it has no other."""
     if row.year is not None:
         return row
-    years = {parse_title(title)[2] for title in row.titles} - {None}
+    years = {parsed(title)[2] for title in row.titles} - {None}
     return replace(row, year=years.pop()) if len(years) == 1 else row
 
 

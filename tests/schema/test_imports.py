@@ -1,5 +1,8 @@
 """A member brings their history, and the next list knows it."""
 
+import io
+import zipfile
+from base64 import b64encode
 from typing import Any
 
 import pytest
@@ -118,3 +121,32 @@ def test_doubtful_rows_are_shown_first(ask: Ask, member: Member, films: list[dic
     for strange in (0, 1001):
         answer = ask(query.replace("first: 2", f"first: {strange}"), member.token, csv=csv)
         assert "rows.first must be from 1 to 1000" in str(answer["errors"])
+
+
+def test_an_archive_and_named_columns(ask: Ask, member: Member, films: list[dict[str, Any]]) -> None:
+    query = """mutation ($input: ImportRatingsInput!) { importRatings(input: $input) { __typename
+        ... on ImportRatingsPayload { source rated watched rows { file line } }
+        ... on Error { message } } }"""
+
+    def bring(**given: Any) -> dict[str, Any]:
+        return outcome(ask(query, member.token, input=given), "importRatings")
+
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        archive.writestr("ratings.csv", letterboxd(films[:1]))
+    assert bring(file=b64encode(buffer.getvalue()).decode()) == {
+        "__typename": "ImportRatingsPayload",
+        "source": "LETTERBOXD",
+        "rated": 1,
+        "watched": 0,
+        "rows": [{"file": "ratings.csv", "line": 2}],
+    }
+    csv = f'What;When;Score\n"{films[1]["title"]}";{films[1]["year"]};80\n'
+    columns = {"title": "what", "year": "When", "rating": "Score"}
+    done = bring(csv=csv, columns=columns, ratingScale=100)
+    assert (done["source"], done["rated"], done["rows"]) == ("OTHER", 1, [{"file": None, "line": 2}])
+    assert "Columns found: What, When, Score" in bring(csv=csv)["message"]
+    assert "ratingScale" in bring(csv=csv, columns=columns)["message"]
+    assert "one of the two" in bring()["message"]
+    strange = ask(query, member.token, input={"csv": csv, "ratingScale": 0})
+    assert "input.ratingScale must be above 0 and at most 1000, not 0." in str(strange["errors"])
