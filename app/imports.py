@@ -1,6 +1,7 @@
 """A member's history from elsewhere, imported: movies found, ratings and events stored at once."""
 
-from collections.abc import Iterable, Mapping, Sequence
+import asyncio
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -23,6 +24,7 @@ DELETED = "The movie was deleted meanwhile."
 UNDATED = "It has no day, and the movie has another rating here."
 UNREAD_DAY = "Its day ({}) cannot be read with certainty, and the movie has another rating here."
 JUST_BEFORE = timedelta(seconds=1)
+DOUBT = {by: -place for place, by in enumerate(MatchedBy)}
 LONG_AGO = datetime.min.replace(tzinfo=UTC)
 
 # A later rating replaces an earlier one; one that says the same changes nothing, and one without a day
@@ -80,23 +82,42 @@ async def import_history(
         await session.execute(select(User.id).where(User.id == user_id).with_for_update(key_share=True))
         lock = select(Movie.id).where(Movie.id.in_(wanted)).order_by(Movie.id)
         known = set((await session.scalars(lock.with_for_update(read=True, key_share=True))).all())
-        skipped += [skip(match.row, DELETED) for match in matches if match.movie_id not in known]
-        matches = [match for match in matches if match.movie_id in known]
-        rated, unrated = said(matches)
+        matches, gone = await asyncio.to_thread(parted, matches, known)
+        rated, unrated = await asyncio.to_thread(said, matches)
         changed, refused = await store_ratings(session, user_id, rated, now)
         for contents, rows in unrated.items():
             changed += await store_events(session, user_id, EVENTS[contents], rows, now)
-    skipped += history.skipped + [skip(row, reason) for row, reason in refused.values()]
-    skipped.sort(key=lambda each: (each.file or "", each.line))
-    matches = [match for match in matches if match.movie_id not in refused or match.row.half_stars is None]
+    skipped += history.skipped + gone + [skip(row, reason) for row, reason in refused.values()]
+    matches, skipped = await asyncio.to_thread(ordered, matches, skipped, refused)
     return Imported(
         source=history.source,
         rated=len(rated) - len(refused),
         unrated={contents: len(rows) for contents, rows in unrated.items()},
         changed=changed,
-        matches=sorted(matches, key=doubt),
+        matches=matches,
         skipped=skipped,
     )
+
+
+def parted(matches: Iterable[Match], known: Collection[int]) -> tuple[list[Match], list[Skipped]]:
+    """The matches whose movie is still there, and the rows of the others."""
+    kept: list[Match] = []
+    gone: list[Skipped] = []
+    for match in matches:
+        if match.movie_id in known:
+            kept.append(match)
+        else:
+            gone.append(skip(match.row, DELETED))
+    return kept, gone
+
+
+def ordered(
+    matches: Iterable[Match], skipped: Iterable[Skipped], refused: Collection[int]
+) -> tuple[list[Match], list[Skipped]]:
+    """The matches that are stored, the doubtful first, and the other rows as in the file."""
+    stored = [match for match in matches if match.movie_id not in refused or match.row.half_stars is None]
+    rows = sorted(skipped, key=lambda each: (each.file or "", each.line))
+    return sorted(stored, key=doubt), rows
 
 
 _index: MovieIndex | None = None
@@ -112,7 +133,7 @@ async def index_of(cards: Sequence[Card]) -> MovieIndex:
 
 def doubt(match: Match) -> tuple[int, str, int]:
     """The order of matches: the doubtful first, then as in the file."""
-    return -[*MatchedBy].index(match.by), match.row.file or "", match.row.line
+    return DOUBT[match.by], match.row.file or "", match.row.line
 
 
 def said(matches: Iterable[Match]) -> tuple[dict[int, Row], dict[Contents, dict[int, Row]]]:
