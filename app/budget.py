@@ -11,7 +11,7 @@ from app.meter import Meter
 from app.rates import Left, RateLimited, Rates
 
 UNIT_NANOSECONDS = 20_000
-REQUEST_COST = 20  # of what every request takes before and after its fields: HTTP, JSON, who asks
+REQUEST_COST = 40  # of what every request takes before and after its fields: HTTP, JSON, who asks
 LIMITS = ("REQUESTS_PER_MINUTE", "OPERATIONS_PER_MINUTE", "COST_PER_MINUTE")
 POLICY_UNIT = {"COST_PER_MINUTE": ';qu="cost"'}
 

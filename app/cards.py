@@ -1,6 +1,6 @@
 """Films as they are shown, read from Postgres."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
@@ -81,17 +81,19 @@ async def read(session: AsyncSession, statement: str, **parameters: object) -> l
     return rows
 
 
-async def read_film(sessions: Sessions, movie_id: int) -> tuple[Card, int, int] | None:
-    """One film as it is now, with its rating count and sum of half-stars; None where there is none."""
+async def read_films(sessions: Sessions, movie_ids: Sequence[int]) -> dict[int, tuple[Card, int, int]]:
+    """The films of these ids as they are now, each with its rating count and sum of half-stars."""
     async with sessions() as session:
-        films = await read(session, FILMS + "WHERE movies.id = :movie_id", movie_id=movie_id)
+        films = await read(session, FILMS + "WHERE movies.id = ANY(:movie_ids)", movie_ids=list(movie_ids))
         if not films:
-            return None
+            return {}
         genres = {row.id: GenreRow(*row) for row in await session.execute(text(GENRES))}
-        wanted = [*films[0].director_ids, *films[0].cast_ids]
-        people = await read(session, "SELECT id, name FROM people WHERE id = ANY(:wanted)", wanted=wanted)
-    card = card_of(films[0], genres, {row.id: PersonRow(*row) for row in people})
-    return card, films[0].rating_count, films[0].half_stars_sum
+        wanted = [id_ for film in films for id_ in (*film.director_ids, *film.cast_ids)]
+        rows = await read(session, "SELECT id, name FROM people WHERE id = ANY(:wanted)", wanted=wanted)
+    people = {row.id: PersonRow(*row) for row in rows}
+    return {
+        film.id: (card_of(film, genres, people), film.rating_count, film.half_stars_sum) for film in films
+    }
 
 
 def card_of(film: Any, genres: Mapping[int, GenreRow], people: Mapping[int, PersonRow]) -> Card:

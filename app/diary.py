@@ -11,21 +11,23 @@ from app.db import Sessions
 from app.feedback import Kind
 from app.tables import Feedback
 
-# On the list from the last time that it was put there, until it was rated, seen to the end or turned down.
+# On the list if the latest event that puts a movie there or takes it away put it there, and it was not rated
+# since. Each of the two parts reads an index of its own, once.
 WATCHLIST = """
 SELECT movie_id, added_at FROM (
-    SELECT DISTINCT ON (movie_id) movie_id, occurred_at AS added_at, id AS event_id
-    FROM feedback WHERE user_id = :user_id AND kind = 'WATCHLIST'
+    SELECT DISTINCT ON (movie_id) movie_id, kind, occurred_at AS added_at
+    FROM (
+        SELECT movie_id, kind, occurred_at, id FROM feedback WHERE user_id = :user_id AND kind = 'WATCHLIST'
+        UNION ALL
+        SELECT movie_id, kind, occurred_at, id FROM feedback
+        WHERE user_id = :user_id AND kind IN ('LIKE', 'DISLIKE', 'NOT_INTERESTED', 'WATCH')
+            AND (kind IN ('DISLIKE', 'NOT_INTERESTED') OR (kind = 'WATCH' AND watched_fraction >= 0.9::real))
+    ) AS events
     ORDER BY movie_id, occurred_at DESC, id DESC
-) AS wanted
-WHERE NOT EXISTS (
+) AS latest
+WHERE kind = 'WATCHLIST' AND NOT EXISTS (
     SELECT FROM ratings
-    WHERE ratings.user_id = :user_id AND ratings.movie_id = wanted.movie_id AND rated_at >= added_at
-) AND NOT EXISTS (
-    SELECT FROM feedback AS later
-    WHERE later.user_id = :user_id AND later.movie_id = wanted.movie_id
-        AND (kind IN ('DISLIKE', 'NOT_INTERESTED') OR (kind = 'WATCH' AND watched_fraction >= 0.9::real))
-        AND (later.occurred_at, later.id) > (added_at, event_id)
+    WHERE ratings.user_id = :user_id AND ratings.movie_id = latest.movie_id AND rated_at >= added_at
 )
 """
 

@@ -8,16 +8,40 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from bench.figures import ROOT
 
 START_SECONDS = 300
+PROGRAM = [sys.executable, "-c", "from app.cli import main; main()"]
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """`environment`: with it other commands find the same data."""
+
+    url: str
+    pid: int
+    environment: dict[str, str]
+
+    @property
+    def postmaster(self) -> int:
+        """The process id of its Postgres."""
+        found = Path(self.environment["DATA_DIR"]).rglob("postmaster.pid")
+        return int(next(found).read_text().partition("\n")[0])
 
 
 @contextmanager
 def service(**settings: str) -> Iterator[str]:
-    """Its address. The bundled catalogue is loaded and a model trained; in the end all of it is removed."""
+    """The address of a service as `started` gives it."""
+    with started(**settings) as found:
+        yield found.url
+
+
+@contextmanager
+def started(**settings: str) -> Iterator[Service]:
+    """A service with the bundled catalogue and a trained model; in the end all of it is removed."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         environment = {
@@ -27,17 +51,12 @@ def service(**settings: str) -> Iterator[str]:
             "COLUMNS": "200",
             **settings,
         }
-        program = "from app.cli import main; main()"
         with (folder / "log").open("wb") as log:
             process = subprocess.Popen(  # noqa: S603 - our own command
-                [sys.executable, "-c", program, "serve", "--prepare"],
-                cwd=ROOT,
-                env=environment,
-                stdout=log,
-                stderr=log,
+                [*PROGRAM, "serve", "--prepare"], cwd=ROOT, env=environment, stdout=log, stderr=log
             )
         try:
-            yield address_in(folder / "log", process)
+            yield Service(address_in(folder / "log", process), process.pid, environment)
         finally:
             process.terminate()
             process.wait(60)

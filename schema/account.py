@@ -50,7 +50,7 @@ class RefreshSessionInput:
 @strawberry.input(description="A member's favourite genres.")
 class SetFavoriteGenresInput:
     genre_ids: list[strawberry.ID] = strawberry.field(
-        directives=[Constraint(max_items=50, max_length=MAX_ID_LENGTH)],
+        directives=[Constraint(max_items=50, max_length=MAX_ID_LENGTH), Cost(weight=2)],
         description="All of them, the dearest first; an empty list takes them away.",
     )
 
@@ -156,7 +156,7 @@ SetFavoriteGenresResult = Annotated[
 
 @strawberry.type
 class AccountMutation:
-    @strawberry.mutation(directives=[Cost(weight=2000)], description="Make an account and sign in to it.")
+    @strawberry.mutation(directives=[Cost(weight=1800)], description="Make an account and sign in to it.")
     async def sign_up(
         self,
         info: Info,
@@ -195,7 +195,7 @@ class AccountMutation:
             return TooManyAttempts.of(error)
 
     @strawberry.mutation(
-        directives=[Cost(weight=50)],
+        directives=[Cost(weight=250)],
         description="Renew a sign-in: a new pair of tokens for its refresh token. When the answer is lost, "
         "send the same token again at once.",
     )
@@ -215,7 +215,7 @@ class AccountMutation:
             return InvalidRefreshToken(message=str(error))
 
     @strawberry.mutation(
-        directives=[Cost(weight=20)], description="End the sign-in that the request is made with."
+        directives=[Cost(weight=200)], description="End the sign-in that the request is made with."
     )
     async def log_out(self, info: Info) -> LogOutResult:
         try:
@@ -226,7 +226,7 @@ class AccountMutation:
         return LogOutPayload(viewer=User.of(viewer))
 
     @strawberry.mutation(
-        directives=[Cost(weight=50)],
+        directives=[Cost(weight=300)],
         description="Choose the viewer's favourite genres, in place of those before.",
         extensions=requires(Role.USER),
     )

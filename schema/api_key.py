@@ -136,7 +136,7 @@ RevokeApiKeyResult = Annotated[
 @strawberry.type
 class ApiKeyQuery:
     @strawberry.field(
-        directives=[Cost(weight=20)],
+        directives=[Cost(weight=160)],
         description="The API keys of services, also those that work no more.",
         extensions=requires(Role.ADMIN, members_only=True),
     )
@@ -158,7 +158,7 @@ class ApiKeyQuery:
 @strawberry.type
 class ApiKeyMutation:
     @strawberry.mutation(
-        directives=[Cost(weight=50)],
+        directives=[Cost(weight=300)],
         description="Make a key for a service.",
         extensions=requires(Role.ADMIN, members_only=True),
     )
@@ -180,7 +180,7 @@ class ApiKeyMutation:
         return CreateApiKeyPayload(key=key, api_key=ApiKey.of(record))
 
     @strawberry.mutation(
-        directives=[Cost(weight=50)],
+        directives=[Cost(weight=300)],
         description="End a service's key.",
         extensions=requires(Role.ADMIN, members_only=True),
     )

@@ -86,7 +86,7 @@ class SearchConnection:
 
 @strawberry.type
 class CatalogQuery:
-    @strawberry.field(directives=[Cost(weight=2)], description="A film by its id; null where there is none.")
+    @strawberry.field(directives=[Cost(weight=80)], description="A film by its id; null where there is none.")
     async def movie(
         self,
         info: Info,
@@ -98,7 +98,7 @@ class CatalogQuery:
         return movie and await up_to_date(info.context, movie)
 
     @strawberry.field(
-        directives=[Cost(weight=20)], description="Films in an order, by default the most rated first."
+        directives=[Cost(weight=10)], description="Films in an order, by default the most rated first."
     )
     def movies(
         self,
@@ -134,7 +134,7 @@ class CatalogQuery:
         )
 
     @strawberry.field(
-        directives=[Cost(weight=50)],
+        directives=[Cost(weight=120)],
         description="Movies as people write them: by any of their titles with or without year, director and "
         "actors, as `pulp fiction tarantino 1994`; unfinished, with typing errors, with `2` for `II`. Then "
         "by words of overviews; and, where no title and nobody is named, by what the words mean, as `samurai "
@@ -146,7 +146,8 @@ class CatalogQuery:
         query: Annotated[
             str,
             strawberry.argument(
-                description="What is looked for.", directives=[Constraint(max_length=MAX_QUERY)]
+                description="What is looked for.",
+                directives=[Constraint(max_length=MAX_QUERY), Cost(weight=12, per=10)],
             ),
         ],
         first: First,
@@ -185,7 +186,7 @@ class CatalogQuery:
         return [Genre.of(row) for row in info.context.snapshot.genres]
 
     @strawberry.field(
-        directives=[Cost(weight=5)],
+        directives=[Cost(weight=10)],
         description="Any object by its id; null where there is none that the viewer may see.",
     )
     async def node(
@@ -208,7 +209,7 @@ class CatalogQuery:
             list[strawberry.ID],
             strawberry.argument(
                 description="Their ids.",
-                directives=[Constraint(max_items=MAX_PAGE, max_length=MAX_ID_LENGTH)],
+                directives=[Constraint(max_items=MAX_PAGE, max_length=MAX_ID_LENGTH), Cost(weight=1, per=2)],
             ),
         ],
     ) -> list[relay.Node | None]:

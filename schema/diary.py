@@ -45,7 +45,7 @@ class HistoryConnection:
     edges: list[HistoryEdge] = strawberry.field(description="The events, newest first.")
     page_info: relay.PageInfo = strawberry.field(description="Where the page ends and whether more follow.")
 
-    @strawberry.field(directives=[Cost(weight=20)], description="How many events there are on all pages.")
+    @strawberry.field(directives=[Cost(weight=110)], description="How many events there are on all pages.")
     async def total_count(self, info: Info) -> int:
         return await diary.count_events(info.context.sessions, self.user_id, self.kinds)
 
@@ -68,7 +68,7 @@ class WatchlistConnection:
     edges: list[MovieEdge] = strawberry.field(description="The films, the last added first.")
     page_info: relay.PageInfo = strawberry.field(description="Where the page ends and whether more follow.")
 
-    @strawberry.field(directives=[Cost(weight=20)], description="How many films there are on all pages.")
+    @strawberry.field(directives=[Cost(weight=70)], description="How many films there are on all pages.")
     async def total_count(self, info: Info) -> int:
         return await diary.count_watchlist(info.context.sessions, self.user_id)
 

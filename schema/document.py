@@ -136,11 +136,17 @@ class Priced:
 
     @classmethod
     def of(
-        cls, document: Document, operation_name: str | None, variables: Mapping[str, Any], most: int
+        cls,
+        document: Document,
+        operation_name: str | None,
+        variables: Mapping[str, Any],
+        most: int,
+        *,
+        signed_in: bool = True,
     ) -> "Priced":
         """Raises CallerError(QUERY_TOO_COMPLEX) for an operation that may cost more than `most`."""
         parts = document.parts(operation_name)
-        cost = min(REQUEST_COST + requested(parts, variables), MOST_TOLD)
+        cost = min(REQUEST_COST + requested(parts, variables, signed_in=signed_in), MOST_TOLD)
         if cost > most:
             raise too_complex("MAX_COST", "The operation may cost {}", most, cost)
         return cls(document, parts, cost)

@@ -64,7 +64,8 @@ class FeedbackInput:
 @strawberry.input(description="A batch of events.")
 class RecordFeedbackInput:
     events: list[FeedbackInput] = strawberry.field(
-        directives=[Constraint(max_items=2 * feedback.MAX_EVENTS)], description="At most 500."
+        directives=[Constraint(max_items=2 * feedback.MAX_EVENTS), Cost(weight=4)],
+        description="At most 500.",
     )
 
 
@@ -137,7 +138,7 @@ RecordFeedbackResult = Annotated[
 @strawberry.type
 class FeedbackMutation:
     @strawberry.mutation(
-        directives=[Cost(weight=100)],
+        directives=[Cost(weight=220)],
         description="Tell what the viewer did with films: all of the batch is stored, or nothing.",
         extensions=requires(Role.USER),
     )
@@ -157,7 +158,7 @@ class FeedbackMutation:
         return RecordFeedbackPayload(accepted=accepted, ignored_request_ids=ignored)
 
     @strawberry.mutation(
-        directives=[Cost(weight=50)],
+        directives=[Cost(weight=230)],
         description="Undo what the viewer did with a movie, such as `NOT_INTERESTED`, `LIKE` or `WATCH`: "
         "remove its events of these kinds, as if they had never been recorded. A rating has `removeRating`.",
         extensions=requires(Role.USER),
@@ -175,7 +176,7 @@ class FeedbackMutation:
         return RemoveFeedbackPayload(movie=await known_movie(info, input.movie_id), removed=removed)
 
     @strawberry.mutation(
-        directives=[Cost(weight=50)],
+        directives=[Cost(weight=220)],
         description="Take a movie off the viewer's watchlist.",
         extensions=requires(Role.USER),
     )

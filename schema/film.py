@@ -26,8 +26,9 @@ EXTERNAL_ID = Constraint(max_length=50)
 
 def at_most(length: int, *, items: int | None = None) -> list[object]:
     """A limit above the one in `app.film_facts`, which has an outcome of the mutation."""
-    max_items = UNSET if items is None else DECOMPOSED * items
-    return [Constraint(max_length=DECOMPOSED * length, max_items=max_items)]
+    if items is None:
+        return [Constraint(max_length=DECOMPOSED * length)]
+    return [Constraint(max_length=DECOMPOSED * length, max_items=DECOMPOSED * items), Cost(weight=10)]
 
 
 @strawberry.input(description="A film to add. All but the title may be left out.")
@@ -188,7 +189,7 @@ def busy(error: films.ModelChanging) -> CallerError:
 @strawberry.type
 class FilmMutation:
     @strawberry.mutation(
-        directives=[Cost(weight=200)],
+        directives=[Cost(weight=1100)],
         description="Add a film. It is found by search, among similar films and in recommendations at once: "
         "until the next training it stands among the others by its content.",
         extensions=requires(Role.CURATOR),
@@ -210,7 +211,7 @@ class FilmMutation:
         return AddMoviePayload(movie=await written(context, movie_id))
 
     @strawberry.mutation(
-        directives=[Cost(weight=200)],
+        directives=[Cost(weight=1000)],
         description="Change what is known of a film. What its ratings taught stays.",
         extensions=requires(Role.CURATOR),
     )
@@ -234,7 +235,7 @@ class FilmMutation:
         return UpdateMoviePayload(movie=await written(context, movie_id))
 
     @strawberry.mutation(
-        directives=[Cost(weight=500)],
+        directives=[Cost(weight=700)],
         description="Take a film out, with all ratings of it and all events about it. There is no way back.",
         extensions=requires(Role.CURATOR),
     )

@@ -10,11 +10,13 @@ from app.ratings import in_full
 from app.snapshot import MovieFilter, Snapshot
 from app.titles import fold_case
 from schema.constraints import Constraint
+from schema.cost import Cost
 from schema.enum import enum_of
 from schema.errors import BadArgument
 
 VALUES = Constraint(max_items=50, max_length=100)
 PEOPLE = Constraint(max_items=50, max_length=200)
+NAME_COST = Cost(weight=1, per=4)
 MAX_STARS = 5
 
 
@@ -59,16 +61,20 @@ class MovieOrderInput:
 )
 class MovieFilterInput:
     genres: list[str] | None = strawberry.field(
-        default=None, directives=[VALUES], description="Names of genres; the movie is of all of them."
+        default=None,
+        directives=[VALUES, NAME_COST],
+        description="Names of genres; the movie is of all of them.",
     )
     exclude_genres: list[str] | None = strawberry.field(
-        default=None, directives=[VALUES], description="Names of genres; the movie is of none of them."
+        default=None,
+        directives=[VALUES, NAME_COST],
+        description="Names of genres; the movie is of none of them.",
     )
     year_from: int | None = strawberry.field(default=None, description="First year of release.")
     year_to: int | None = strawberry.field(default=None, description="Last year of release.")
     languages: list[str] | None = strawberry.field(
         default=None,
-        directives=[VALUES],
+        directives=[VALUES, NAME_COST],
         description="ISO 639-1 codes, as `en`; the original language is one of them.",
     )
     min_rating: float | None = strawberry.field(
@@ -79,7 +85,7 @@ class MovieFilterInput:
     )
     people: list[str] | None = strawberry.field(
         default=None,
-        directives=[PEOPLE],
+        directives=[PEOPLE, NAME_COST],
         description="Full names; each of them directs the movie or acts in it.",
     )
 

@@ -59,7 +59,7 @@ class GroupRecommendationConnection:
 @strawberry.type
 class GroupQuery:
     @strawberry.field(
-        directives=[Cost(weight=200)],
+        directives=[Cost(weight=135)],
         description="Films for several members at once, none of which any of them has rated or turned down. "
         "Half of a film's score is the members' average and half that of the least happy of them, so that "
         "nobody is left out. The viewer need not be among them.",
@@ -72,7 +72,10 @@ class GroupQuery:
             list[str],
             strawberry.argument(
                 description=f"1 to {MAX_MEMBERS} members who let others find them, and the viewer.",
-                directives=[Constraint(max_items=MAX_MEMBERS, max_length=MAX_GIVEN_LENGTH)],
+                directives=[
+                    Constraint(max_items=MAX_MEMBERS, max_length=MAX_GIVEN_LENGTH),
+                    Cost(weight=100),
+                ],
             ),
         ],
         first: First,

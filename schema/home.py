@@ -168,7 +168,7 @@ class Shelf(relay.Node):
                 found[made.id] = made
         return [found.get(node_id) for node_id in node_ids]
 
-    @strawberry.field(description="Its films.")
+    @strawberry.field(directives=[Cost(weight=40, viewer=110)], description="Its films.")
     async def movies(
         self,
         info: Info,
@@ -219,7 +219,10 @@ class Home:
 @strawberry.type
 class HomeQuery:
     @strawberry.field(
-        directives=[Cost(weight=200), ListSize(slicing_arguments=["shelves"], sized_fields=["shelves"])],
+        directives=[
+            Cost(weight=50, viewer=400),
+            ListSize(slicing_arguments=["shelves"], sized_fields=["shelves"]),
+        ],
         description="All shelves of the viewer's home page, or of a page for someone signed out. Shelves for "
         "which there are too few films are left out, and the next ones move up.",
     )
@@ -227,7 +230,11 @@ class HomeQuery:
         self,
         info: Info,
         shelves: Annotated[
-            int, strawberry.argument(description=f"How many shelves at most, 1 to {MAX_SHELVES}.")
+            int,
+            strawberry.argument(
+                description=f"How many shelves at most, 1 to {MAX_SHELVES}.",
+                directives=[Cost(weight=15, viewer=65)],
+            ),
         ],
         per_shelf: Annotated[
             int,

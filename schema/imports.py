@@ -108,14 +108,20 @@ class ImportColumns:
 class ImportRatingsInput:
     csv: str | None = strawberry.field(
         default=None,
-        directives=[Constraint(max_length=4_000_000)],  # a body may have fewer
+        directives=[
+            Constraint(max_length=4_000_000),  # a body may have fewer
+            Cost(weight=28, per=1_000),
+        ],
         description="The file as it was exported, CSV or JSON, at most 20,000 rows and 3,000,000 characters; "
         "a longer one can be sent in parts. A row has at most 100,000 characters, a title 300, and the "
         "header 200 columns.",
     )
     file: str | None = strawberry.field(
         default=None,
-        directives=[Constraint(max_length=4_000_000)],  # a body may have fewer
+        directives=[
+            Constraint(max_length=4_000_000),  # a body may have fewer
+            Cost(weight=28, per=1_000),
+        ],
         description="The bytes of the file in Base64, also as a data URL: a zip archive, or text in UTF-8, "
         "UTF-16 or Windows-1252. Of an archive at most 12,000,000 bytes and 60,000 rows are read, and it has "
         "at most 1,000 files.",
@@ -268,7 +274,7 @@ ImportRatingsResult = Annotated[
 @strawberry.type
 class ImportMutation:
     @strawberry.mutation(
-        directives=[Cost(weight=2000)],
+        directives=[Cost(weight=600)],
         description="Import the viewer's ratings, and what they have watched, liked or mean to see, from "
         "elsewhere. Movies are known by their ids, else by title and year; a doubtful row is skipped, "
         "with the reason.",

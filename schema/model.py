@@ -106,7 +106,7 @@ class ModelConnection:
     edges: list[ModelEdge] = strawberry.field(description="The models, the last trained first.")
     page_info: relay.PageInfo = strawberry.field(description="Where the page ends and whether more follow.")
 
-    @strawberry.field(directives=[Cost(weight=20)], description="How many models there are on all pages.")
+    @strawberry.field(directives=[Cost(weight=50)], description="How many models there are on all pages.")
     async def total_count(self, info: Info) -> int:
         return await model_versions.count(info.context.sessions)
 
@@ -140,7 +140,7 @@ ActivateModelResult = Annotated[
 @strawberry.type
 class ModelQuery:
     @strawberry.field(
-        directives=[Cost(weight=20)],
+        directives=[Cost(weight=160)],
         description="The model that makes the lists; null before the first training.",
         extensions=requires(Role.ADMIN, Scope.READ),
     )
@@ -149,7 +149,7 @@ class ModelQuery:
         return None if trained is None else Model.of(trained)
 
     @strawberry.field(
-        directives=[Cost(weight=20)],
+        directives=[Cost(weight=160)],
         description="All models that were trained.",
         extensions=requires(Role.ADMIN, Scope.READ),
     )
@@ -179,7 +179,7 @@ class ModelQuery:
 @strawberry.type
 class ModelMutation:
     @strawberry.mutation(
-        directives=[Cost(weight=1_000)],
+        directives=[Cost(weight=2600)],
         description="Make a trained model the one that makes the lists, as to go back to a former one.",
         extensions=requires(Role.ADMIN),
     )

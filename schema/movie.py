@@ -157,7 +157,15 @@ class Movie(relay.Node):
     async def resolve_nodes(  # type: ignore[override]
         cls, *, info: Info, node_ids: Iterable[str], **_: object
     ) -> list["Movie | None"]:
-        return [await movie_of(info.context, whole_number(key)) for key in node_ids]
+        """Those in memory, and the rest in one statement."""
+        ids = [whole_number(key) for key in node_ids]
+        snapshot = info.context.snapshot
+        places = {id_: place for id_ in ids if (place := snapshot.position(id_)) is not None}
+        newer = [id_ for id_ in ids if id_ not in places]
+        read = await cards.read_films(info.context.sessions, newer) if newer else {}
+        found = {id_: cls.at(snapshot, place) for id_, place in places.items()}
+        found |= {id_: cls.of(*film) for id_, film in read.items()}
+        return [found.get(id_) for id_ in ids]
 
     @strawberry.field(description="Who plays in it, leading parts first.")
     def cast(self, first: First = 10) -> list[CastMember]:
@@ -170,7 +178,10 @@ class Movie(relay.Node):
     def alternative_titles(self, first: First = 10) -> list[str]:
         return list(self.other_titles[: page_size("first", first)])
 
-    @strawberry.field(description="The viewer's rating; null when signed out or not rated.")
+    @strawberry.field(
+        directives=[Cost(weight=0, viewer=3)],
+        description="The viewer's rating; null when signed out or not rated.",
+    )
     async def viewer_rating(self, info: Info) -> Annotated["Rating", strawberry.lazy("schema.rating")] | None:
         from schema.rating import Rating  # noqa: PLC0415 - it needs Movie
 
@@ -179,7 +190,7 @@ class Movie(relay.Node):
         return Rating.of(rating) if rating else None
 
     @strawberry.field(
-        directives=[Cost(weight=20)],
+        directives=[Cost(weight=1, viewer=70)],
         description="How well it fits the viewer; null when signed out, or nothing is known.",
     )
     async def viewer_match(
@@ -190,7 +201,7 @@ class Movie(relay.Node):
         return await viewer_match(self, info)
 
     @strawberry.field(
-        directives=[Cost(weight=30)],
+        directives=[Cost(weight=12)],
         description="The films nearest to it by genres, people, words and language.",
     )
     async def similar(
@@ -226,8 +237,8 @@ async def movie_of(context: Context, movie_id: int) -> Movie | None:
     position = context.snapshot.position(movie_id)
     if position is not None:
         return Movie.at(context.snapshot, position)
-    found = await cards.read_film(context.sessions, movie_id)
-    return found and Movie.of(*found)
+    found = await cards.read_films(context.sessions, [movie_id])
+    return Movie.of(*found[movie_id]) if found else None
 
 
 def poster_url(path: str | None) -> str | None:

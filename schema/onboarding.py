@@ -33,7 +33,7 @@ class OnboardingConnection:
 @strawberry.type
 class OnboardingQuery:
     @strawberry.field(
-        directives=[Cost(weight=50)],
+        directives=[Cost(weight=65, viewer=270)],
         description="The films whose rating tells most of someone's taste: those that many know and on which "
         "they differ, spread over the genres; at most 500, without those that the viewer has rated. Five "
         "favourite genres or more, and then five ratings, make a good beginning.",

@@ -114,7 +114,7 @@ DeleteUserResult = Annotated[
 @strawberry.type
 class OperatorQuery:
     @strawberry.field(
-        directives=[Cost(weight=20)],
+        directives=[Cost(weight=160)],
         description="What operators did: each mutation that needs a role, with its outcome.",
         extensions=requires(Role.ADMIN),
     )
@@ -138,7 +138,7 @@ class OperatorQuery:
 @strawberry.type
 class OperatorMutation:
     @strawberry.mutation(
-        directives=[Cost(weight=50)],
+        directives=[Cost(weight=270)],
         description="Give a member a role, or take it back.",
         extensions=requires(Role.ADMIN, members_only=True),
     )
@@ -154,7 +154,7 @@ class OperatorMutation:
         return SetRolePayload(username=username, role=input.role)
 
     @strawberry.mutation(
-        directives=[Cost(weight=500)],
+        directives=[Cost(weight=700)],
         description="Delete a member with their ratings and all else: films' figures are right at once, and "
         "the next model has forgotten them.",
         extensions=requires(Role.ADMIN),

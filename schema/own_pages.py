@@ -44,13 +44,13 @@ class OwnPages(relay.Node):
     username: str = strawberry.field(description="The name they sign in with.")
 
     @strawberry.field(
-        directives=[Cost(weight=50)], description="What they like, by genre, decade and person."
+        directives=[Cost(weight=750)], description="What they like, by genre, decade and person."
     )
     async def taste(self, info: Info) -> Taste:
         await self.require_own(info)
         return await asyncio.to_thread(taste_in, info.context.snapshot, await info.context.taste())
 
-    @strawberry.field(directives=[Cost(weight=20)], description="What they did with films, newest first.")
+    @strawberry.field(directives=[Cost(weight=70)], description="What they did with films, newest first.")
     async def history(
         self,
         info: Info,
@@ -69,7 +69,7 @@ class OwnPages(relay.Node):
         return await HistoryConnection.of(info, self.id, asked, kinds)
 
     @strawberry.field(
-        directives=[Cost(weight=20)],
+        directives=[Cost(weight=130)],
         description="Films put on the watchlist and not rated, watched to the end or turned down since; the "
         "last added first.",
     )
@@ -79,7 +79,7 @@ class OwnPages(relay.Node):
         return await WatchlistConnection.of(info, self.id, asked)
 
     @strawberry.field(
-        directives=[Cost(weight=100)],
+        directives=[Cost(weight=1900)],
         description="Members who rate as they do, most alike first, among those who let others find them. "
         "Simulated members are marked as such.",
     )

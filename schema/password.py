@@ -38,7 +38,7 @@ ChangePasswordResult = Annotated[
 @strawberry.type
 class PasswordMutation:
     @strawberry.mutation(
-        directives=[Cost(weight=4000)],
+        directives=[Cost(weight=3500)],
         description="Change the viewer's password and end their other sign-ins, in all processes at once. "
         "Wrong passwords count as they do for `logIn`.",
         extensions=requires(Role.USER),

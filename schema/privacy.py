@@ -56,7 +56,7 @@ SetDiscoverableResult = Annotated[
 @strawberry.type
 class PrivacyQuery:
     @strawberry.field(
-        directives=[Cost(weight=500)],
+        directives=[Cost(weight=1400)],
         description="Everything that is held on the viewer as of one moment, by the table that it is in. "
         "Only hashes of secrets are left out. It may take up to EXPORT_SECONDS, and a member can have one "
         "export made at a time. A large one comes only in an answer in one piece, not over a websocket or as "
@@ -90,7 +90,7 @@ class PrivacyQuery:
 @strawberry.type
 class PrivacyMutation:
     @strawberry.mutation(
-        directives=[Cost(weight=2000)],
+        directives=[Cost(weight=2600)],
         description="Delete the viewer's account with everything that is held on them, for good. A model "
         "that is trained from then on knows nothing of them.",
         extensions=requires(Role.USER),
@@ -112,7 +112,7 @@ class PrivacyMutation:
         return DeleteAccountPayload(deleted_user_id=strawberry.ID(relay.to_base64("User", viewer.id)))
 
     @strawberry.mutation(
-        directives=[Cost(weight=20)],
+        directives=[Cost(weight=180)],
         description="Choose whether other members find the viewer.",
         extensions=requires(Role.USER),
     )

@@ -65,7 +65,7 @@ class Rating(relay.Node):
             for user_id, movie_id in keys
         ]
 
-    @strawberry.field(description="The film.")
+    @strawberry.field(directives=[Cost(weight=2)], description="The film.")
     async def movie(self, info: Info) -> Movie:
         return await rated_movie(info.context, self.movie_id, self.stats)
 
@@ -108,7 +108,7 @@ RemoveRatingResult = Annotated[
 @strawberry.type
 class RatingMutation:
     @strawberry.mutation(
-        directives=[Cost(weight=50)],
+        directives=[Cost(weight=240)],
         description="Give a film stars, in place of those the viewer gave it before.",
         extensions=requires(Role.USER),
     )
@@ -128,7 +128,7 @@ class RatingMutation:
         return RateMoviePayload(rating=Rating.of(rated.rating, rated.stats))
 
     @strawberry.mutation(
-        directives=[Cost(weight=50)],
+        directives=[Cost(weight=220)],
         description="Take back the viewer's rating of a film.",
         extensions=requires(Role.USER),
     )

@@ -93,7 +93,7 @@ class RecommendationConnection:
 @strawberry.type
 class RecommendationQuery:
     @strawberry.field(
-        directives=[Cost(weight=100)],
+        directives=[Cost(weight=80, viewer=460)],
         description="Films for the viewer; signed out, for `likes`; with neither, the popular ones. Never a "
         "film that the viewer has rated, and full while films remain.",
     )
@@ -122,12 +122,14 @@ class RecommendationQuery:
             list[strawberry.ID] | None,
             strawberry.argument(
                 description="Movies that a signed-out visitor likes; not used when signed in.",
-                directives=[MOVIE_IDS],
+                directives=[MOVIE_IDS, Cost(weight=1, per=2)],
             ),
         ] = None,
         exclude: Annotated[
             list[strawberry.ID] | None,
-            strawberry.argument(description="Movies to leave out.", directives=[MOVIE_IDS]),
+            strawberry.argument(
+                description="Movies to leave out.", directives=[MOVIE_IDS, Cost(weight=1, per=10)]
+            ),
         ] = None,
     ) -> RecommendationConnection:
         context = info.context

@@ -128,7 +128,7 @@ EndSessionResult = Annotated[
 @strawberry.type
 class SessionMutation:
     @strawberry.mutation(
-        directives=[Cost(weight=20)],
+        directives=[Cost(weight=250)],
         description="End one of the viewer's sign-ins, as after leaving a device behind.",
         extensions=requires(Role.USER),
     )
@@ -146,7 +146,7 @@ class SessionMutation:
         return EndSessionPayload(ended_session_id=input.session_id)
 
     @strawberry.mutation(
-        directives=[Cost(weight=20)],
+        directives=[Cost(weight=210)],
         description="End all of the viewer's sign-ins except the one that the request is made with.",
         extensions=requires(Role.USER),
     )
@@ -156,7 +156,7 @@ class SessionMutation:
         return EndOtherSessionsPayload(ended_sessions=ended)
 
     @strawberry.mutation(
-        directives=[Cost(weight=20)],
+        directives=[Cost(weight=210)],
         description="End all of the viewer's sign-ins, also the one that the request is made with.",
         extensions=requires(Role.USER),
     )

@@ -58,7 +58,7 @@ class RecommendationsChanged(RecommendationQuery):
 @strawberry.type(description="All that can be subscribed to. A subscription ends with the sign-in.")
 class Subscription:
     @strawberry.subscription(
-        directives=[Cost(weight=20)],
+        directives=[Cost(weight=290)],
         description="Tells the viewer whenever something they did, anywhere, changed what is recommended to "
         "them: a rating, favourite genres, or an event that counts. Ask for the new list in the same breath.",
     )
@@ -70,7 +70,7 @@ class Subscription:
                 yield RecommendationsChanged(changed_at=datetime.now(UTC))
 
     @strawberry.subscription(
-        directives=[Cost(weight=20)],
+        directives=[Cost(weight=250)],
         description="How far a training is, at once and then each time that it has come further. It ends "
         "with the training.",
         extensions=requires(accounts.Role.ADMIN, members_only=True),

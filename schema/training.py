@@ -61,7 +61,7 @@ class TrainingJob(relay.Node):
         found = await training_jobs.by_id(info.context.sessions, ids)
         return [cls.of(found[id_]) if id_ in found else None for id_ in ids]
 
-    @strawberry.field(directives=[Cost(weight=20)], description="What came of it; null until it succeeded.")
+    @strawberry.field(directives=[Cost(weight=110)], description="What came of it; null until it succeeded.")
     async def model(self, info: Info) -> Model | None:
         return await model_of(info, self.model_version)
 
@@ -84,7 +84,7 @@ class TrainingProgress:
             model_version=job.model_version,
         )
 
-    @strawberry.field(directives=[Cost(weight=20)], description="What came of it; null until it succeeded.")
+    @strawberry.field(directives=[Cost(weight=60)], description="What came of it; null until it succeeded.")
     async def model(self, info: Info) -> Model | None:
         return await model_of(info, self.model_version)
 
@@ -124,7 +124,7 @@ TrainModelResult = Annotated[
 @strawberry.type
 class TrainingMutation:
     @strawberry.mutation(
-        directives=[Cost(weight=50)],
+        directives=[Cost(weight=900)],
         description="Have a model trained on all ratings and activated, in the background. A training that "
         "still waits is not asked for twice: it is the same job then.",
         extensions=requires(Role.ADMIN),

@@ -44,7 +44,7 @@ class RatingConnection:
     edges: list[RatingEdge] = strawberry.field(description="The ratings, newest first.")
     page_info: relay.PageInfo = strawberry.field(description="Where the page ends and whether more follow.")
 
-    @strawberry.field(directives=[Cost(weight=20)], description="How many ratings there are on all pages.")
+    @strawberry.field(directives=[Cost(weight=50)], description="How many ratings there are on all pages.")
     async def total_count(self, info: Info) -> int:
         return await ratings.count_ratings(info.context.sessions, self.user_id)
 
@@ -75,7 +75,7 @@ class User(OwnPages):
         return self.member_since
 
     @strawberry.field(
-        directives=[Cost(weight=20), ListSize(assumed_size=5)],
+        directives=[Cost(weight=80), ListSize(assumed_size=5)],
         description="The genres they chose, the dearest first.",
     )
     async def favorite_genres(self, info: Info) -> list[Genre]:
@@ -84,7 +84,7 @@ class User(OwnPages):
         known = {row.id: row for row in info.context.snapshot.genres}
         return [Genre.of(known[genre_id]) for genre_id in wanted if genre_id in known]
 
-    @strawberry.field(directives=[Cost(weight=20)], description="What they have rated, newest first.")
+    @strawberry.field(directives=[Cost(weight=65)], description="What they have rated, newest first.")
     async def ratings(
         self,
         info: Info,
@@ -113,7 +113,7 @@ class User(OwnPages):
             page_info=info_of(asked, edges, more=len(found) > asked.count),
         )
 
-    @strawberry.field(description="Where they are signed in, newest first.")
+    @strawberry.field(directives=[Cost(weight=60)], description="Where they are signed in, newest first.")
     async def sessions(
         self,
         info: Info,
@@ -124,8 +124,9 @@ class User(OwnPages):
         return await SessionConnection.of(info, await self.require_own(info), asked)
 
     @strawberry.field(
+        directives=[Cost(weight=50)],
         description="Whether others find them: in `similarUsers`, and by name for a group's list. Off unless "
-        "they chose it with `setDiscoverable`."
+        "they chose it with `setDiscoverable`.",
     )
     async def discoverable(self, info: Info) -> bool:
         await self.require_own(info)
@@ -134,7 +135,7 @@ class User(OwnPages):
 
 @strawberry.type
 class UserQuery:
-    @strawberry.field(description="Who asks; null when signed out.")
+    @strawberry.field(directives=[Cost(weight=0, viewer=110)], description="Who asks; null when signed out.")
     async def viewer(self, info: Info) -> User | None:
         viewer = await info.context.viewer()
         return None if viewer is None else User.of(viewer)

@@ -6,9 +6,12 @@ from typing import Any
 
 import pytest
 
-from bench import folds, hostile, hostile_requests, quality
+from app.settings import Settings
+from bench import cost, cost_operations, folds, hostile, hostile_requests, quality
 from bench.figures import Figure, commit, write
 from bench.hostile_connections import BEGINNINGS, Dropped
+from schema import schema
+from schema.document import Reader
 
 
 def test_figures_come_with_their_origin_and_whether_they_hold(tmp_path: Path) -> None:
@@ -89,3 +92,37 @@ def test_each_hostile_request_is_told_with_what_refused_it() -> None:
         assert f"| {each.hostile.name} | {len(each.hostile.body):,} | `{each.hostile.code}` |" in text
     assert "| calm | 200 | 3.0 ms | 3.0 ms |" in text
     assert "- nothing: after 10.0 s" in text
+
+
+def test_each_field_that_works_is_measured() -> None:
+    working = set(cost_operations.working_fields(schema._schema))
+    assert "Query.movies" in working
+    assert "User.watchlist" in working
+    missing = working - cost_operations.OPERATIONS.keys()
+    assert not missing, f"add an operation to bench/cost_operations.py, and set the price by it: {missing}"
+    names = {name.partition(",")[0] for name in cost_operations.OPERATIONS}
+    assert {name for name in names if "." in name} <= working
+
+
+def test_each_operation_that_is_measured_is_valid() -> None:
+    reader = Reader(schema._schema, Settings())
+    for name, operation in cost_operations.OPERATIONS.items():
+        assert not reader.read(operation.document).faults, name
+
+
+def test_the_page_of_costs_has_each_field_and_the_ratio() -> None:
+    found = [cost.Measured("Query.a", 100, 1_500, 500, 90, 40), cost.Measured("Query.b", 10, 400, 300, 90, 9)]
+    figures = {figure.key: figure for figure in cost.figures(found)}
+    assert figures["Query.a/us per unit"].value == 20
+    assert figures["ratio of largest to smallest"].value == 3.5
+    assert figures["ratio of largest to smallest"].holds is False
+    text = cost.page(found)
+    assert "| Query.a | 100 | 1.50 ms | 0.50 ms | 20.0 | 40 |" in text
+    assert "Largest to smallest: 3.50 (target: 3 at most; missed)" in text
+
+
+def test_a_slow_moment_of_the_machine_is_leveled() -> None:
+    found = [
+        cost.Measured(name, 10, took, took, took, 3) for name, took in (("a", 100), ("b", 100), ("c", 300))
+    ]
+    assert [each.service for each in cost.leveled(found)] == [100, 100, 100]

@@ -105,7 +105,8 @@ class Executor:
             raise CallerError("The document has several operations: name one as `operationName`.")
         variables = request.variables or {}
         document.check_variables(request.operation_name, variables)
-        priced = Priced.of(document, request.operation_name, variables, self.reader.settings.max_cost)
+        most, signed_in = self.reader.settings.max_cost, context.access_token is not None
+        priced = Priced.of(document, request.operation_name, variables, most, signed_in=signed_in)
         if context.budget is not None:
             try:
                 await context.budget.operation(await context.payer(), priced.requested)

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-from types import SimpleNamespace
 from typing import Any
 
 import httpx
@@ -13,7 +12,9 @@ from strawberry.schema.config import StrawberryConfig
 
 from app.endpoint import Endpoint
 from app.endpoint.documents import RememberedDocuments
+from app.live import Served
 from app.settings import Settings
+from schema.context import Context
 from schema.errors import CallerError, PresentErrors
 from tests.endpoint.conftest import Member, open_socket
 
@@ -111,10 +112,11 @@ def small_endpoint() -> Endpoint:
         extensions=[PresentErrors],
     )
 
-    def no_context(_connection: HTTPConnection, _token: str | None) -> Any:
-        return SimpleNamespace(rates=None, priced=None)
-
     settings = Settings(cache_seconds=0)
+
+    def no_context(_connection: HTTPConnection, _token: str | None) -> Any:
+        return Context(settings, None, Served(None), None)  # type: ignore[arg-type] # it asks for nothing
+
     return Endpoint(schema, RememberedDocuments(), no_context, settings=settings, stopping=asyncio.Event())
 
 

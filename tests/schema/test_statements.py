@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 from sqlalchemy import event, insert
+from strawberry import relay
 
 from app import snapshot, tables
 from app.db import create_engine, sessionmaker
@@ -103,6 +104,13 @@ async def test_nodes_in_memory_need_none(counted: Counted) -> None:
     data = await counted("query ($ids: [ID!]!) { nodes(ids: $ids) { id } }", ids=ids)
     assert [node["id"] for node in data["nodes"]] == ids
     assert counted.sent == []
+
+
+async def test_films_that_memory_does_not_have_are_read_together(counted: Counted) -> None:
+    ids = [relay.to_base64("Movie", 10**6 + number) for number in range(100)]
+    data = await counted("query ($ids: [ID!]!) { nodes(ids: $ids) { id } }", ids=ids)
+    assert data["nodes"] == [None] * 100
+    assert len(counted.sent) == 1
 
 
 async def test_a_film_newer_than_memory_is_read(counted: Counted) -> None:
