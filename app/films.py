@@ -13,7 +13,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db import Sessions
-from app.film_facts import InvalidFilm, checked
+from app.film_facts import InvalidFilm, camel, checked
 from app.live import Live
 from app.recommendations import Model
 from app.tables import (
@@ -207,5 +207,5 @@ def _taken(error: IntegrityError) -> Exception:
     if isinstance(error.orig, psycopg.errors.UniqueViolation):
         column = EXTERNAL.get(error.orig.diag.constraint_name or "")
         if column is not None:
-            return FilmExists(f"{column}: another film has this id.")
+            return FilmExists(f"{camel(column)}: another film has this id.")
     return error

@@ -64,7 +64,7 @@ class FeedbackInput:
 @strawberry.input(description="A batch of events.")
 class RecordFeedbackInput:
     events: list[FeedbackInput] = strawberry.field(
-        directives=[Constraint(max_items=2 * feedback.MAX_EVENTS), Cost(weight=4)],
+        directives=[Constraint(max_items=feedback.MAX_EVENTS + 100), Cost(weight=4)],
         description="At most 500.",
     )
 

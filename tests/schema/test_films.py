@@ -206,7 +206,7 @@ def test_a_change_changes_what_is_given_and_nothing_else(ask: Ask, curator: Memb
         ({"voteAverage": 11}, "voteAverage: it must be a number from 0 to 10."),
         ({"posterPath": "http://example.org/x.jpg"}, "posterPath: it must be a path of TMDB's"),
         ({"imdbId": "0078748"}, "imdbId: it must be an IMDb id, as `tt0133093`."),
-        ({"imdbId": "tt0078748"}, "imdb_id: another film has this id."),
+        ({"imdbId": "tt0078748"}, "imdbId: another film has this id."),
         ({"tmdbId": "9" * 30}, "tmdbId: it must be a whole number from 1 to"),
     ],
 )
