@@ -235,7 +235,7 @@ class FilmMutation:
         return UpdateMoviePayload(movie=await written(context, movie_id))
 
     @strawberry.mutation(
-        directives=[Cost(weight=700)],
+        directives=[Cost(weight=1000)],
         description="Take a film out, with all ratings of it and all events about it. There is no way back.",
         extensions=requires(Role.CURATOR),
     )

@@ -168,7 +168,7 @@ class Shelf(relay.Node):
                 found[made.id] = made
         return [found.get(node_id) for node_id in node_ids]
 
-    @strawberry.field(directives=[Cost(weight=40, viewer=110)], description="Its films.")
+    @strawberry.field(directives=[Cost(weight=40, viewer=130)], description="Its films.")
     async def movies(
         self,
         info: Info,

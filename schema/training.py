@@ -124,7 +124,7 @@ TrainModelResult = Annotated[
 @strawberry.type
 class TrainingMutation:
     @strawberry.mutation(
-        directives=[Cost(weight=900)],
+        directives=[Cost(weight=800)],
         description="Have a model trained on all ratings and activated, in the background. A training that "
         "still waits is not asked for twice: it is the same job then.",
         extensions=requires(Role.ADMIN),
