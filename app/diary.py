@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db import Sessions
 from app.feedback import Kind
-from app.tables import Feedback
+from app.tables import EventCount, Feedback
 
 # On the list if the latest event that puts a movie there or takes it away put it there, and it was not rated
 # since. Each of the two parts reads an index of its own, once.
@@ -75,11 +75,11 @@ async def events(
 
 
 async def count_events(sessions: Sessions, user_id: int, kinds: Sequence[Kind] | None = None) -> int:
-    statement = select(func.count()).select_from(Feedback).where(Feedback.user_id == user_id)
+    statement = select(func.sum(EventCount.events)).where(EventCount.user_id == user_id)
     if kinds is not None:
-        statement = statement.where(Feedback.kind.in_(kinds))
+        statement = statement.where(EventCount.kind.in_(kinds))
     async with sessions() as session:
-        return await session.scalar(statement) or 0
+        return int(await session.scalar(statement) or 0)
 
 
 async def watchlist(sessions: Sessions, user_id: int, count: int, key: Key | None) -> list[Wanted]:

@@ -86,6 +86,7 @@ async def refreshed(served: Served, sessions: Sessions, models: Path) -> Served:
             log.info("serving model %s", active.version)
     if model is not None and (model is not served.model or snapshot.revision != served.snapshot.revision):
         model = (await with_new_films(model, sessions, snapshot)).aligned(snapshot)
+        await asyncio.to_thread(model.hybrid.warm)
         former = former and former.aligned(snapshot)
         earlier = tuple(state.aligned(snapshot) for state in earlier)
     if (snapshot, model, former, unreadable) == (

@@ -4,6 +4,7 @@ import asyncio
 import gc
 import logging
 import socket
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from typing import Any, TypedDict
@@ -33,6 +34,7 @@ from app.settings import Settings
 from schema import schema
 from schema.context import Context, client_of
 
+SWITCH_SECONDS = 0.001
 GRACE_SECONDS = 10  # for requests under way when the process is told to stop
 
 log = logging.getLogger("marquee")
@@ -161,6 +163,8 @@ def run(settings: Settings, database_url: str) -> None:
         lifespan="on",
         timeout_graceful_shutdown=GRACE_SECONDS,
     )
+    # What a thread may keep the event loop waiting for, where it runs Python.
+    sys.setswitchinterval(SWITCH_SECONDS)
     # A list is many small products: a second thread would cost four times the processor, and at times 100 ms.
     with threadpool_limits(limits=1, user_api="blas"), suppress(KeyboardInterrupt):
         server.run()

@@ -236,6 +236,8 @@ class Rating(Base):
     __table_args__ = (
         CheckConstraint("half_stars BETWEEN 1 AND 10", name="half_stars"),
         Index(None, "movie_id"),
+        # All that a history needs, by time.
+        Index("ratings_history_idx", "user_id", "rated_at", "movie_id", postgresql_include=["half_stars"]),
     )
 
     user_id: Mapped[int] = owned_by("users.id", primary_key=True)
@@ -275,6 +277,17 @@ class Feedback(Base):
     occurred_at: Mapped[datetime]
     received_at: Mapped[datetime] = mapped_column(server_default=func.now())
     idempotency_key: Mapped[str | None]
+
+
+class EventCount(Base):
+    """How many events of a kind a member has; kept by triggers on `feedback`."""
+
+    __tablename__ = "event_counts"
+    __table_args__ = ({"postgresql_with": {"fillfactor": 70}},)  # room for updates on the same page
+
+    user_id: Mapped[int] = owned_by("users.id", primary_key=True)
+    kind: Mapped[str] = mapped_column(primary_key=True)
+    events: Mapped[int]
 
 
 class CatalogRevision(Base):

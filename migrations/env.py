@@ -1,12 +1,13 @@
 """Runs migrations: one migrator at a time, and never one that waits long for a lock or runs for ever."""
 
 import os
+import time
 
 from alembic import context
 from sqlalchemy import Connection, create_engine, pool, text
 
 from app import account_tables, training_tables  # noqa: F401 - their tables are compared too
-from app.db import sqlalchemy_url
+from app.db import LOCK_POLL_SECONDS, sqlalchemy_url
 from app.tables import Base
 
 # Any number, as long as it is always this one.
@@ -15,9 +16,11 @@ MIGRATION_LOCK = 7_312_054
 
 def migrate(connection: Connection) -> None:
     timeouts = context.config.attributes
-    # The advisory lock is waited for without limit: another migrator may have a long index to build.
-    connection.execute(text("SET statement_timeout = 0"))
-    connection.execute(text("SELECT pg_advisory_lock(:key)"), {"key": MIGRATION_LOCK})
+    # The advisory lock is waited for without limit: another migrator may have a long index to build. It is
+    # asked for again and again, because an index that is built concurrently waits for statements that wait.
+    while not connection.scalar(text("SELECT pg_try_advisory_lock(:key)"), {"key": MIGRATION_LOCK}):
+        connection.commit()
+        time.sleep(LOCK_POLL_SECONDS)
     connection.execute(text(f"SET lock_timeout = '{timeouts.get('lock_timeout', '5s')}'"))
     connection.execute(text(f"SET statement_timeout = '{timeouts.get('statement_timeout', '10min')}'"))
     connection.commit()

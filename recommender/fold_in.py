@@ -156,6 +156,17 @@ class FactorModel:
         (the inverse of a matrix changed by one row, D held). The user's mean and deviation move too, and are
         counted in.
         """
+        without = self._without_each(history)
+        scores = self.item_factors[item_idx] @ without.users  # (m, d) @ (d, 1 + n)
+        standard = (scores - without.mean) / np.where(without.deviation > 0, without.deviation, np.inf)
+        effects: Floats = (standard[:, :1] - standard[:, 1:]).T.astype(np.float32)
+        return effects
+
+    def _without_each(self, history: History) -> "WithoutEach":
+        """Made once for a history: it takes the square of the factors for each of its films."""
+        found = history.derived.get(id(self))
+        if isinstance(found, WithoutEach) and found.model is self:
+            return found
         rows = self.item_factors[history.item_idx].astype(np.float64)
         diagonal = self._diagonal(len(history)).astype(np.float64)
         inverse = np.linalg.inv(rows.T @ rows + np.diag(diagonal))
@@ -165,11 +176,8 @@ class FactorModel:
         leverage = np.einsum("nd,dn->n", rows, moved)
         without = user[:, None] + moved * ((rows @ user - targets) / (1 - leverage))  # column j: no film j
         users = np.concatenate((user[:, None], without), axis=1)  # (d, 1 + n)
-        scores = self.item_factors[item_idx] @ users  # (m, d) @ (d, 1 + n)
-        mean, deviation = self.standardise(users)
-        standard = (scores - mean) / np.where(deviation > 0, deviation, np.inf)
-        effects: Floats = (standard[:, :1] - standard[:, 1:]).T.astype(np.float32)
-        return effects
+        made = history.derived[id(self)] = WithoutEach(self, users, *self.standardise(users))
+        return made
 
     def arrays(self) -> dict[str, npt.NDArray[Any]]:
         """The state by name, for the artifact."""
@@ -191,6 +199,17 @@ class FactorModel:
     def _diagonal(self, n_history: int) -> Floats:
         passed_over = n_history / (n_history + PATIENCE)
         return np.asarray(passed_over * self.alpha0 * self.energy + NOISE, np.float32)
+
+
+@dataclass(frozen=True, slots=True)
+class WithoutEach:
+    """Factors of a user, float64 (d, 1 + n): with all films of a history, then without each of them; and the
+    mean and deviation of their scores, float64 (1 + n,)."""
+
+    model: FactorModel
+    users: npt.NDArray[np.float64]
+    mean: npt.NDArray[np.float64]
+    deviation: npt.NDArray[np.float64]
 
 
 def _spread(

@@ -231,6 +231,14 @@ class Hybrid:
         moved.__dict__.update(_neighbours=self._neighbours, _popular=self._popular)
         return moved
 
+    def warm(self) -> None:
+        """Build what is otherwise built on first use, so that no request waits for it."""
+        _ = self.factor_model.by_factor, self._popular
+        for traits in (*self.traits.values(), self.makers):
+            _ = traits.names, traits.rarity
+        if self.n_items:
+            self.similar(0, k=1)
+
     def scores(self, history: History, favorite_genres: Sequence[str] = ()) -> Floats:
         """float32 (n_items,): the blend that orders a list, for all films, those of the history too."""
         scores = self.blend.scores(history)

@@ -1,6 +1,6 @@
 """Who rated what: the one place where ids of users and films become matrix indices, and back."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Self
 
 import numpy as np
@@ -24,12 +24,13 @@ class History:
     """One user's observations, in the model's item indices, each film at most once.
 
     item_idx: int32 (n,); stars: float32 (n,), 0.5 to 5; timestamps: int64 (n,), Unix seconds, 0 when unknown.
-    Raises ValueError when the three do not align.
+    derived: what a model made of it, by the model's identity. Raises ValueError when the three do not align.
     """
 
     item_idx: npt.NDArray[np.int32]
     stars: npt.NDArray[np.float32]
     timestamps: npt.NDArray[np.int64]
+    derived: dict[int, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if not self.item_idx.shape == self.stars.shape == self.timestamps.shape or self.item_idx.ndim != 1:

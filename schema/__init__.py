@@ -9,6 +9,7 @@ from schema import constraints
 from schema.document import Prepared
 from schema.errors import ErrorCode, PresentErrors
 from schema.mutation import Mutation
+from schema.pace import PacedExecution
 from schema.query import Query
 from schema.subscription import Subscription
 
@@ -33,6 +34,7 @@ schema = Schema(
     types=[ErrorCode],  # of no field, but of each error
     config=StrawberryConfig(auto_camel_case=True, enable_experimental_incremental_execution=True),
     extensions=[PresentErrors, Prepared],
+    execution_context_class=PacedExecution,
 )
 schema.describe_directives()
 constraints.describe(schema._schema)  # noqa: SLF001 - graphql-core's

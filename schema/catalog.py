@@ -1,5 +1,6 @@
 """Asking for films: one, a page of them, a search; and for any node by its id."""
 
+import asyncio
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
@@ -100,7 +101,7 @@ class CatalogQuery:
     @strawberry.field(
         directives=[Cost(weight=10)], description="Films in an order, by default the most rated first."
     )
-    def movies(
+    async def movies(
         self,
         info: Info,
         first: FirstOrNone = None,
@@ -115,7 +116,8 @@ class CatalogQuery:
         asked = window(Cursors.of(info, MOVIES), first, after, last, before)
         snapshot = info.context.snapshot
         order = order_by.order() if order_by else Order()
-        page = catalog.page(
+        page = await asyncio.to_thread(
+            catalog.page,
             snapshot,
             wanted(filter, snapshot),
             order,

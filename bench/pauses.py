@@ -1,0 +1,209 @@
+"""How long another client waits while a member of a long history is answered.
+
+    python -m bench.pauses [--url URL] [--events N] [--page FILE]
+
+A service is started for it on the bundled catalogue, unless the address of one is given, with its rate limits
+off. A new member rates every movie of the catalogue and sends events; another process asks for `__typename`
+all the time.
+"""
+
+import argparse
+import http.client
+import statistics
+import time
+from contextlib import nullcontext
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from multiprocessing import get_context
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+from uuid import uuid4
+
+import orjson
+
+from bench.figures import commit, hardware
+from bench.service import service
+
+NO_LIMITS = {"COST_PER_MINUTE": "0", "OPERATIONS_PER_MINUTE": "0", "REQUESTS_PER_MINUTE": "0"}
+PING_SECONDS = 0.002  # between two questions of the other client
+EVENTS, BATCH = 20_000, 500
+TIMES = 5
+MOVIES = (
+    "edges { node { id title year genres { name } directors { name } cast { person { name } character } } }"
+)
+SIGN_UP = """mutation ($name: String!) { signUp(input: { username: $name, password: "a long walk home" }) {
+    ... on AuthPayload { accessToken } } }"""
+PAGE = """query ($after: String) { movies(first: 100, after: $after) {
+    pageInfo { endCursor hasNextPage } edges { node { id } } } }"""
+RATE = """mutation ($id: ID!, $stars: Float!) {
+    rateMovie(input: { movieId: $id, stars: $stars }) { __typename } }"""
+RECORD = "mutation ($events: [FeedbackInput!]!) { recordFeedback(input: { events: $events }) { __typename } }"
+REASONS = "matchPercent predictedRating { stars } reasons { text } node { title }"
+SITUATIONS = {
+    "alone": "",
+    "a list": f"{{ recommendations(first: 24) {{ edges {{ {REASONS} }} }} }}",
+    "a varied list of 100": f"{{ recommendations(first: 100, diversity: 0.3) {{ edges {{ {REASONS} }} }} }}",
+    "home, 10 shelves of 20": "{ home(shelves: 10, perShelf: 20) { shelves { title "
+    f"movies(first: 20) {{ edges {{ {REASONS} }} }} }} }} }}",
+    "taste": "{ viewer { taste { genres { affinity } decades { affinity } people { affinity } } } }",
+    "history": "{ viewer { history(first: 100) { totalCount edges { node { occurredAt } } } } }",
+    "watchlist": "{ viewer { watchlist(first: 100) { totalCount edges { addedAt } } } }",
+    "ratings": "{ viewer { ratings(first: 100) { edges { rating { stars } } } } }",
+    "similar users": "{ viewer { similarUsers(first: 10) { similarity } } }",
+    "onboarding": "{ onboarding(first: 50) { edges { node { title } } } }",
+    "search": '{ search(query: "the lord", first: 24) { edges { node { title } } } }',
+    "search, misspelt": '{ search(query: "strawars godfathr", first: 24) { edges { node { title } } } }',
+    "100 movies with people": f"{{ movies(first: 100) {{ {MOVIES} }} }}",
+    "matches of 100 movies": "{ movies(first: 100) { edges { node { viewerMatch { matchPercent } } } } }",
+    "exportMyData": "{ exportMyData }",
+}
+
+
+class Client:
+    """One connection."""
+
+    def __init__(self, url: str, token: str | None = None) -> None:
+        self.connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=600)
+        self.headers = {"Content-Type": "application/json"}
+        if token is not None:
+            self.headers["Authorization"] = f"Bearer {token}"
+
+    def ask(self, query: str, **variables: Any) -> Any:
+        """The data of the answer. Raises RuntimeError for one with errors."""
+        body = orjson.dumps({"query": query, "variables": variables})
+        self.connection.request("POST", "/graphql", body, self.headers)
+        answer = orjson.loads(self.connection.getresponse().read())
+        if answer.get("errors"):
+            raise RuntimeError(answer["errors"])
+        return answer["data"]
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """`seconds` that the operation took, and `waits` of the other client meanwhile."""
+
+    name: str
+    seconds: float
+    waits: list[float]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--url", help="a service without rate limits, such as http://127.0.0.1:8000")
+    parser.add_argument("--events", type=int, default=EVENTS, help="events that the member sends")
+    parser.add_argument("--page", type=Path, help="where to write the figures to be read, in Markdown")
+    options = parser.parse_args()
+    with nullcontext(options.url) if options.url else service(**NO_LIMITS) as url:
+        client, told = member(url, options.events)
+        pauses = measure(url, client)
+    text = page(pauses, told)
+    print(text)  # noqa: T201 - it is a command
+    if options.page:
+        options.page.parent.mkdir(parents=True, exist_ok=True)
+        options.page.write_text(text, encoding="utf-8")
+
+
+def member(url: str, n_events: int) -> tuple[Client, str]:
+    """A new member of a long history, and what it has."""
+    name = f"bench-{uuid4().hex[:12]}"
+    token = Client(url).ask(SIGN_UP, name=name)["signUp"]["accessToken"]
+    client = Client(url, token)
+    ids: list[str] = []
+    after = None
+    while after is not None or not ids:
+        query = (
+            "query ($after: String) { movies(first: 100, after: $after) { pageInfo { endCursor hasNextPage } "
+        )
+        movies = client.ask(query + "edges { node { id } } } }", after=after)["movies"]
+        ids += [edge["node"]["id"] for edge in movies["edges"]]
+        after = movies["pageInfo"]["endCursor"] if movies["pageInfo"]["hasNextPage"] else None
+    rated = ids[: len(ids) - len(ids) // 10]  # something is left to recommend
+    for place, movie_id in enumerate(rated):
+        client.ask(RATE, id=movie_id, stars=1 + place % 9 / 2)
+    kinds = ("IMPRESSION", "IMPRESSION", "CLICK", "WATCHLIST", "IMPRESSION", "LIKE")
+    for start in range(0, n_events, BATCH):
+        events = [
+            {"movieId": ids[n % len(ids)], "kind": kinds[n % len(kinds)]} for n in range(start, start + BATCH)
+        ]
+        client.ask(RECORD, events=events)
+    return client, f"{len(rated):,} ratings and {n_events:,} events, {len(ids):,} movies"
+
+
+def measure(url: str, client: Client) -> list[Pause]:
+    """Each situation TIMES times, beside the other client."""
+    context = get_context("spawn")
+    ours, theirs = context.Pipe()
+    other = context.Process(target=ping, args=(url, theirs))
+    other.start()
+    ours.recv()  # it is at it
+    spans: list[tuple[str, float, float]] = []
+    for name, query in SITUATIONS.items():
+        for _ in range(TIMES):
+            began = time.monotonic()
+            if query:
+                client.ask(query)
+            else:
+                time.sleep(1)
+            spans.append((name, began, time.monotonic()))
+            time.sleep(0.05)
+    ours.send(None)
+    waits: list[tuple[float, float]] = ours.recv()
+    other.join()
+    return [
+        Pause(
+            name,
+            statistics.median(end - began for found, began, end in spans if found == name),
+            [
+                wait
+                for found, began, end in spans
+                if found == name
+                for asked, wait in waits
+                if asked < end and asked + wait > began
+            ],
+        )
+        for name in SITUATIONS
+    ]
+
+
+def ping(url: str, line: Connection) -> None:
+    """Ask all the time until something is said; send when each question was asked and how long it took."""
+    client = Client(url)
+    client.ask("{ __typename }")
+    line.send(None)
+    waits: list[tuple[float, float]] = []
+    while not line.poll():
+        began = time.monotonic()
+        client.ask("{ __typename }")
+        waits.append((began, time.monotonic() - began))
+        time.sleep(PING_SECONDS)
+    line.recv()
+    line.send(waits)
+
+
+def page(pauses: list[Pause], told: str) -> str:
+    lines = [
+        "# Pauses",
+        "",
+        f"Written by `make bench-pauses` at commit `{commit()}`, {datetime.now(UTC):%Y-%m-%d}, on",
+        f"{hardware()}, clients and service on one machine,",
+        f"one process of the service. The member has {told}.",
+        "",
+        f"Each operation is asked {TIMES} times. Meanwhile another client asks for `__typename` all the",
+        f"time, {1000 * PING_SECONDS:.0f} ms after each answer. What it waits beyond the first row is a",
+        "pause of the service, or of the machine.",
+        "",
+        "| meanwhile | takes, median | another client waits, median | longest |",
+        "|---|--:|--:|--:|",
+    ]
+    for each in pauses:
+        middle, longest = statistics.median(each.waits), max(each.waits)
+        lines.append(
+            f"| {each.name} | {1e3 * each.seconds:,.0f} ms | {1e3 * middle:.1f} ms | {1e3 * longest:.1f} ms |"
+        )
+    return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    main()
