@@ -13,7 +13,7 @@ COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --gen
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test check bench-quality bench-search bench-hostile bench-cost bench-pauses bench-fuzz release lock clean
+.PHONY: help run test check bench-quality bench-search bench-hostile bench-overload bench-cost bench-pauses bench-fuzz release lock clean
 
 help: ## Tell what can be made
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -47,6 +47,9 @@ bench-cost: .venv/.dev ## Ask each field that works, and compare its price with 
 
 bench-pauses: .venv/.dev ## Measure what other clients wait beside a member of a long history; writes docs/bench/pauses.md
 	$(BIN)/python -m bench.pauses --page docs/bench/pauses.md $(ARGS)
+
+bench-overload: .venv/.dev ## Ask more than one process can answer; writes docs/bench/overload.md
+	$(BIN)/python -m bench.overload --page docs/bench/overload.md $(ARGS)
 
 bench-fuzz: .venv/.dev ## Ask 5,000 operations made at random: none is a fault of ours
 	FUZZ_EXAMPLES=5000 $(BIN)/pytest -q --numprocesses 0 tests/endpoint/test_fuzz.py $(ARGS)

@@ -13,6 +13,7 @@ from app.settings import Settings
 
 BODY_GRACE_SECONDS = 2.0  # for the answer to a body that does not come, and for what is still on its way
 REFUSED_SECONDS = 1.0  # for a client to read why its connection is refused
+HEADROOM = 2  # times MAX_CONNECTIONS: requests of those beyond it are refused, but for health
 MAX_HEAD_BYTES = 131_072  # of a request's line and headers
 SHORT_BODY_BYTES = 65_536
 MAX_DRAINED_BYTES = 64_000_000  # of a body that is not read, before the connection is cut
@@ -24,6 +25,7 @@ def refusal(status: str, *headers: str) -> bytes:
 
 
 TOO_MANY = refusal("429 Too Many Requests", "Retry-After: 1")
+OVERLOADED = refusal("503 Service Unavailable", "Retry-After: 2")
 TOO_LONG = refusal("431 Request Header Fields Too Large")
 
 
@@ -38,6 +40,7 @@ class PatientProtocol(HttpToolsProtocol):
     """
 
     seconds: float
+    most: int
     most_per_address: int
     proxies: list[str]
     open: Counter[str]
@@ -59,6 +62,9 @@ class PatientProtocol(HttpToolsProtocol):
         self.open[self.address] += 1
         if self.open[self.address] > self.most_per_address and not is_proxy(self.address, self.proxies):
             self.refuse(TOO_MANY)
+            return
+        if len(self.connections) > HEADROOM * self.most:
+            self.refuse(OVERLOADED)
             return
         self.expect(self.seconds)
 
@@ -196,6 +202,7 @@ def protocol(settings: Settings) -> type[PatientProtocol]:
     """uvicorn makes one for each connection."""
     limits = {
         "seconds": settings.request_seconds,
+        "most": settings.max_connections,
         "most_per_address": settings.max_connections_per_address,
         "proxies": listed(settings.trusted_proxies),
         "open": Counter(),

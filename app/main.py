@@ -18,6 +18,7 @@ from starlette.types import ASGIApp
 from threadpoolctl import threadpool_limits
 
 from app import browsers, graphiql, live, terminal, training_worker
+from app.admission import Admission
 from app.budget import Budget
 from app.changes import Changes
 from app.compression import Compression
@@ -84,6 +85,7 @@ def create_app(settings: Settings, database_url: str) -> Starlette:
         tasks = [
             asyncio.create_task(following.follow(settings.poll_seconds, settings.learning_seconds)),
             asyncio.create_task(changes.follow()),
+            asyncio.create_task(admission.follow()),
             asyncio.create_task(training_worker.follow(sessions, settings, database_url)),
         ]
         try:
@@ -108,7 +110,10 @@ def create_app(settings: Settings, database_url: str) -> Starlette:
     if settings.trusted_documents is not None:
         documents = trusted_documents(settings.trusted_documents, schema._schema)  # noqa: SLF001 - graphql-core's
     stopping = asyncio.Event()
-    endpoint: ASGIApp = Endpoint(schema, documents, context_of, settings=settings, stopping=stopping)
+    admission = Admission(settings)
+    endpoint: ASGIApp = Endpoint(
+        schema, documents, context_of, settings=settings, admission=admission, stopping=stopping
+    )
     if settings.compression:
         endpoint = Compression(endpoint)
     routes: list[BaseRoute] = [Route("/healthz", healthz), Route("/readyz", readyz)]
@@ -118,6 +123,7 @@ def create_app(settings: Settings, database_url: str) -> Starlette:
     graphql = (Route("/graphql", endpoint), WebSocketRoute("/graphql", endpoint))
     app = Starlette(routes=[*graphql, *routes], lifespan=lifespan, middleware=browsers.middleware(settings))
     app.state.stopping = stopping
+    app.state.admission = admission
     return app
 
 
@@ -127,6 +133,7 @@ class Server(uvicorn.Server):
     def __init__(self, app: Starlette, **options: Any) -> None:
         super().__init__(uvicorn.Config(app, **options))
         self.stopping: asyncio.Event = app.state.stopping
+        app.state.admission.connections = self.server_state.connections
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         self.stopping.set()
@@ -156,7 +163,6 @@ def run(settings: Settings, database_url: str) -> None:
         loop="uvloop",
         http=protocol(settings),
         ws_max_size=settings.max_body_bytes,
-        limit_concurrency=settings.max_connections,
         proxy_headers=bool(settings.trusted_proxies),
         forwarded_allow_ips=settings.trusted_proxies,
         server_header=False,

@@ -126,7 +126,12 @@ class Settings(BaseSettings):
     export_seconds: PositiveFloat = Field(
         300.0, description="longest `exportMyData` may take to be made, and again to be sent"
     )
-    max_connections: PositiveInt = Field(1_000, description="connections and requests at once in a process")
+    max_operations_at_once: PositiveInt = Field(
+        100, description="operations that run at once in a process; fewer while it is overloaded"
+    )
+    max_connections: PositiveInt = Field(
+        1_000, description="connections at once in a process; beyond, only health is answered"
+    )
     max_connections_per_address: PositiveInt = Field(
         250, description="connections at once from one address, unless it is a trusted proxy's"
     )

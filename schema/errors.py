@@ -73,6 +73,12 @@ class ErrorCode(enum.Enum):
         description="The service answers only the documents that it was set up with, and this is none of "
         "them. Ask for one by its id.",
     )
+    OVERLOADED = strawberry.enum_value(
+        "OVERLOADED",
+        description="More is asked of the service than it can answer in time, and the operation was not "
+        "begun, so that a mutation changed nothing. Wait as many seconds as the header `Retry-After` says "
+        "and ask again, each time after a longer wait.",
+    )
     SERVICE_UNAVAILABLE = strawberry.enum_value(
         "SERVICE_UNAVAILABLE",
         description="The database cannot be reached, or no model is trained yet. Ask again later, each time "

@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+from contextlib import ExitStack
 from typing import Any
 
 from graphql import GraphQLError
@@ -17,10 +18,11 @@ from strawberry.types.execution import ExecutionResult, PreExecutionError
 from strawberry.types.graphql import OperationType
 from werkzeug.http import parse_etags
 
+from app.admission import Admission, Overloaded, Turn
 from app.browsers import is_foreign
 from app.endpoint.accept import GRAPHQL_RESPONSE, Accept
 from app.endpoint.documents import Documents
-from app.endpoint.execution import Executor, Results, rate_limited
+from app.endpoint.execution import Executor, Results, overloaded, rate_limited
 from app.endpoint.operation import described, in_one_piece, is_in_one_piece
 from app.endpoint.refusal import Refused
 from app.endpoint.request import GraphQLRequest, read
@@ -39,6 +41,7 @@ STATUS = {
     ErrorCode.FORBIDDEN.name: 403,
     ErrorCode.RATE_LIMITED.name: 429,
     ErrorCode.INTERNAL.name: 500,
+    ErrorCode.OVERLOADED.name: 503,
     ErrorCode.SERVICE_UNAVAILABLE.name: 503,
     ErrorCode.TIMEOUT.name: 504,
 }
@@ -61,13 +64,15 @@ class Endpoint:
         context_of: ContextOf,
         *,
         settings: Settings,
+        admission: Admission,
         stopping: asyncio.Event,
     ) -> None:
         self.settings = settings
         self.executor = Executor(schema, Reader(schema._schema, settings))  # noqa: SLF001 - graphql-core's
         self.documents = documents
         self.context_of = context_of
-        self.sockets = Sockets(self.executor, documents, context_of)
+        self.admission = admission
+        self.sockets = Sockets(self.executor, documents, context_of, admission)
         self.stopping = stopping
         seconds = settings.cache_seconds
         self.public = f"public, max-age={seconds}" if seconds else "no-store"
@@ -77,26 +82,40 @@ class Endpoint:
             await self.sockets.serve(WebSocket(scope, receive, send))
             return
         http = Request(scope, receive)
-        accept = Accept()
         context = self.context_of(http, bearer_token(http))
+        with ExitStack() as turns:
+            response = await self.response(http, context, turns)
+            if response is None:
+                return
+            if context.budget is not None:
+                response.headers.update(await context.budget.fields())
+            await response(scope, receive, send)
+
+    async def response(self, http: Request, context: Context, turns: ExitStack) -> Response | None:
+        """None where the client has left. Execution ends its turn; `turns` ends that of a request without."""
+        accept = Accept()
         try:
             accept = Accept.of(", ".join(http.headers.getlist("accept")))
+            self.admission.check()
             await self.admit(http, context)
             request = await read(http, self.settings)
-            response = await self.answer(http, accept, request, self.documents.text(request), context)
+            query = self.documents.text(request)
+            turn = await self.admission.admitted()
+            turns.callback(turn.end)
+            return await self.answer(http, accept, request, query, context, turn)
         except Refused as refused:
             result = PreExecutionError(data=None, errors=[refused.error])
-            response = in_one(result, accept, refused.status, refused.headers)
+            return in_one(result, accept, refused.status, refused.headers)
+        except Overloaded as refused:
+            result = PreExecutionError(data=None, errors=[overloaded(refused)])
+            return in_one(result, accept, 503, retry_after(refused.wait_seconds))
         except GraphQLError as error:
-            response = in_one(PreExecutionError(data=None, errors=[present(error)]), accept)
+            return in_one(PreExecutionError(data=None, errors=[present(error)]), accept)
         except ClientDisconnect:
-            return
+            return None
         except Exception as cause:  # noqa: BLE001 - a fault of ours has a code as any other, and is logged
             fault = present(GraphQLError(str(cause), original_error=cause))
-            response = in_one(PreExecutionError(data=None, errors=[fault]), accept, 500)
-        if context.budget is not None:
-            response.headers.update(await context.budget.fields())
-        await response(scope, receive, send)
+            return in_one(PreExecutionError(data=None, errors=[fault]), accept, 500)
 
     async def admit(self, http: Request, context: Context) -> None:
         """Raises Refused for who may not ask, or not now."""
@@ -110,7 +129,13 @@ class Endpoint:
                 raise Refused(rate_limited(limited), 429, retry_after(limited.wait_seconds)) from None
 
     async def answer(
-        self, http: Request, accept: Accept, request: GraphQLRequest, query: str, context: Context
+        self,
+        http: Request,
+        accept: Accept,
+        request: GraphQLRequest,
+        query: str,
+        context: Context,
+        turn: Turn,
     ) -> Response:
         """Raises Refused for an operation that cannot be asked in this way, ClientDisconnect where nobody
         waits for a query any more.
@@ -128,12 +153,12 @@ class Endpoint:
             return streamed(only(refused), events, self.stopping)
         transport, allowed = carriage(http, accept, request, query)
         if transport is not None:
-            results = self.executor.results(query, request, context, allowed)
+            results = self.executor.results(query, request, context, turn, allowed)
             return streamed(results, transport, self.stopping)
         if not accept.incremental or (accept.legacy_incremental and "@stream" in query):
             query = in_one_piece(query)
         context.spliced = is_in_one_piece(query)
-        results = self.executor.results(query, request, context, allowed)
+        results = self.executor.results(query, request, context, turn, allowed)
         first = await self.first(results, http, query, request)
         if not isinstance(first, ExecutionResult):
             self.documents.executed(request)

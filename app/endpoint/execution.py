@@ -16,6 +16,7 @@ from strawberry import Schema
 from strawberry.types.execution import ExecutionResult, PreExecutionError
 from strawberry.types.graphql import OperationType
 
+from app.admission import Overloaded, Turn
 from app.budget import Budget
 from app.endpoint.request import GraphQLRequest
 from app.meter import Steps
@@ -36,11 +37,17 @@ class Executor:
     turn: asyncio.Lock = field(default_factory=asyncio.Lock)  # whose document is read
 
     async def results(
-        self, query: str, request: GraphQLRequest, context: Context, allowed: Iterable[OperationType] = ALL
+        self,
+        query: str,
+        request: GraphQLRequest,
+        context: Context,
+        turn: Turn,
+        allowed: Iterable[OperationType] = ALL,
     ) -> Results:
         """One result of a query or mutation, with its deferred parts behind it; of a subscription, many.
 
         Never raises: what goes wrong is the last result. A PreExecutionError is of a request not executed.
+        The turn ends with the operation; a subscription, which mostly waits, gives it up once it stands.
         An export in the last result is its reader's to close.
         """
         delivered = False
@@ -62,8 +69,11 @@ class Executor:
             if context.budget is not None:
                 results = charged(results, context.budget)
             endless = document.is_subscription(request.operation_name)
-            seconds = None if endless else self.reader.settings.execution_seconds
-            async with aclosing(in_time(results, seconds, context.clock)) as timed:
+            if endless:
+                turn.end()
+            seconds = self.reader.settings.execution_seconds
+            deadline = None if endless else turn.deadline
+            async with aclosing(in_time(results, deadline, seconds, context.clock)) as timed:
                 async for result in timed:
                     delivered = context.spliced and isinstance(result, ExecutionResult) and bool(result.data)
                     yield result
@@ -73,6 +83,7 @@ class Executor:
             )
             yield PreExecutionError(data=None, errors=[present(raised)])
         finally:
+            turn.end()
             if not delivered:
                 context.discard_export()
 
@@ -127,6 +138,11 @@ def rate_limited(limited: RateLimited) -> CallerError:
     )
 
 
+def overloaded(refused: Overloaded) -> CallerError:
+    setting = {"setting": refused.setting} if refused.setting else {}
+    return CallerError(str(refused), ErrorCode.OVERLOADED, **setting, retryAfter=refused.wait_seconds)
+
+
 async def charged(results: Results, budget: Budget) -> Results:
     """The results, made on the account of the budget's meter, which is settled after each of them."""
     try:
@@ -142,9 +158,12 @@ async def charged(results: Results, budget: Budget) -> Results:
         await budget.close()
 
 
-async def in_time(results: Results, seconds: float | None, clock: Clock) -> Results:
-    """The results until so many seconds from now; then work on them is cancelled, down to the database."""
-    clock.deadline = None if seconds is None else asyncio.get_running_loop().time() + seconds
+async def in_time(results: Results, deadline: float | None, seconds: float, clock: Clock) -> Results:
+    """The results until the deadline; then work on them is cancelled, down to the database.
+
+    `seconds` is the time that the operation had, with its wait for admission.
+    """
+    clock.deadline = deadline
     begun = False
     pending: set[str] = set()
     async with aclosing(results):
@@ -155,7 +174,7 @@ async def in_time(results: Results, seconds: float | None, clock: Clock) -> Resu
             except StopAsyncIteration:
                 return
             except TimeoutError:
-                yield stopped(seconds or 0, pending if begun else None)
+                yield stopped(seconds, pending if begun else None)
                 return
             if isinstance(result, InitialIncrementalExecutionResult | SubsequentIncrementalExecutionResult):
                 begun = True

@@ -13,6 +13,7 @@ from typing import Any, cast
 
 import orjson
 from starlette.requests import HTTPConnection
+from starlette.responses import PlainTextResponse
 from starlette.websockets import WebSocket
 from strawberry.asgi import ASGIWebSocketAdapter
 from strawberry.exceptions import ConnectionRejectionError
@@ -25,9 +26,10 @@ from strawberry.subscriptions.protocols.graphql_transport_ws.types import Messag
 from strawberry.types.execution import PreExecutionError
 from strawberry.types.unset import UNSET
 
+from app.admission import Admission, Overloaded
 from app.browsers import is_foreign
 from app.endpoint.documents import Documents
-from app.endpoint.execution import Executor
+from app.endpoint.execution import Executor, overloaded
 from app.endpoint.json_size import may_exceed
 from app.endpoint.refusal import Refused
 from app.endpoint.request import LARGE, GraphQLRequest, bound
@@ -89,6 +91,7 @@ class Codec:
 class Handler(BaseGraphQLTransportWSHandler[Any, None]):
     documents: Documents
     executor: Executor
+    admission: Admission
 
     async def handle_message(self, message: Any) -> None:
         """A member that is null is absent, as the protocol has it since graphql-ws 5.12."""
@@ -116,10 +119,15 @@ class Handler(BaseGraphQLTransportWSHandler[Any, None]):
         await super().handle_subscribe(message)
 
     async def run_operation(self, operation: Operation[Any, None]) -> None:
+        try:
+            turn = await self.admission.admitted()
+        except Overloaded as refused:
+            await operation.send_initial_errors([overloaded(refused)])
+            return
         request = GraphQLRequest(
             operation.query, operation.operation_name, operation.variables, extensions=None, document_id=None
         )
-        results = self.executor.results(operation.query, request, self.context.fresh_context())
+        results = self.executor.results(operation.query, request, self.context.fresh_context(), turn)
         pieces = Pieces()
         async with aclosing(results):
             async for result in results:
@@ -145,15 +153,24 @@ def too_many(asked: int) -> CallerError:
 class Sockets:
     """The websockets that are open."""
 
-    def __init__(self, executor: Executor, documents: Documents, context_of: ContextOf) -> None:
+    def __init__(
+        self, executor: Executor, documents: Documents, context_of: ContextOf, admission: Admission
+    ) -> None:
         self.executor = executor
         self.documents = documents
         self.context_of = context_of
+        self.admission = admission
         self.open: Counter[str] = Counter()  # by network
 
     async def serve(self, websocket: WebSocket) -> None:
         """One connection, from handshake to close."""
         network = client_of(websocket).network
+        try:
+            self.admission.check()
+        except Overloaded as refused:
+            headers = {"Retry-After": str(refused.wait_seconds)}
+            await websocket.send_denial_response(PlainTextResponse(str(refused), 503, headers))
+            return
         if not await self.admits(websocket, network):
             await websocket.close(POLICY_VIOLATION)  # before it is accepted: the handshake is answered by 403
             return
@@ -194,4 +211,5 @@ class Sockets:
         )
         handler.documents = self.documents
         handler.executor = self.executor
+        handler.admission = self.admission
         return handler

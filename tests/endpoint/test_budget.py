@@ -13,6 +13,7 @@ import strawberry
 from redis.asyncio import Redis
 from strawberry.schema.config import StrawberryConfig
 
+from app.admission import Turn
 from app.budget import REQUEST_COST, Budget
 from app.endpoint.execution import Executor
 from app.endpoint.request import GraphQLRequest
@@ -128,7 +129,8 @@ class Service:
             self.settings, sessions, served, None, client=self.client, budget=Budget(self.rates)
         )
         request = GraphQLRequest(query, None, None, None, None)
-        async with aclosing(executor.results(query, request, context)) as results:
+        turn = Turn(lambda: None, asyncio.get_running_loop().time() + seconds)
+        async with aclosing(executor.results(query, request, context, turn)) as results:
             return [result async for result in results]
 
     async def taken(self) -> int:

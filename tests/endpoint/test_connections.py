@@ -117,7 +117,7 @@ def test_what_is_no_request_is_refused_on_the_connection(graphql: str, sent: byt
 
 
 def test_a_connection_too_many_reads_why(start_server: StartServer, seeded_database_url: str) -> None:
-    settings = {"MAX_CONNECTIONS_PER_ADDRESS": "2", "TRUSTED_PROXIES": "", "REQUEST_SECONDS": "60"}
+    settings = {"MAX_CONNECTIONS_PER_ADDRESS": "2", "TRUSTED_PROXIES": "192.0.2.1", "REQUEST_SECONDS": "60"}
     url = start_server(seeded_database_url, **settings).url
     with opened(url), opened(url):
         for _ in range(5):

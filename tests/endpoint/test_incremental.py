@@ -10,6 +10,7 @@ import strawberry
 from starlette.requests import HTTPConnection
 from strawberry.schema.config import StrawberryConfig
 
+from app.admission import Admission
 from app.endpoint import Endpoint
 from app.endpoint.documents import RememberedDocuments
 from app.live import Served
@@ -117,7 +118,14 @@ def small_endpoint() -> Endpoint:
     def no_context(_connection: HTTPConnection, _token: str | None) -> Any:
         return Context(settings, None, Served(None), None)  # type: ignore[arg-type] # it asks for nothing
 
-    return Endpoint(schema, RememberedDocuments(), no_context, settings=settings, stopping=asyncio.Event())
+    return Endpoint(
+        schema,
+        RememberedDocuments(),
+        no_context,
+        settings=settings,
+        admission=Admission(settings),
+        stopping=asyncio.Event(),
+    )
 
 
 def asked(query: str, accept: str) -> httpx.Response:

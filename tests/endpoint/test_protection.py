@@ -148,7 +148,11 @@ def test_websockets_of_an_address_are_limited(guarded: Guarded) -> None:
 def test_a_service_in_production_that_is_asked_without_a_proxy(
     start_server: StartServer, seeded_database_url: str
 ) -> None:
-    settings = {"PRODUCTION": "true", "TRUSTED_PROXIES": "", "ALLOWED_HOSTS": "127.0.0.1, films.example"}
+    settings = {
+        "PRODUCTION": "true",
+        "TRUSTED_PROXIES": "192.0.2.1",
+        "ALLOWED_HOSTS": "127.0.0.1, films.example",
+    }
     service = start_server(
         seeded_database_url, **settings, MAX_CONNECTIONS_PER_ADDRESS="3", REQUESTS_PER_MINUTE="10"
     )

@@ -1,0 +1,227 @@
+"""Latency and refusals when more is asked than one process can answer.
+
+    python -m bench.overload [--quick] [--json FILE] [--page FILE]
+
+A service is started for it, without rate limits, on the bundled catalogue. First its capacity is measured:
+what it answers in a second to clients that ask again as soon as they are answered. Then requests come at a
+fixed mean rate, whether or not the ones before are answered (open loop), at 1, 2 and 4 times that capacity.
+The time of an answer runs from the moment when its request was due. `--url` measures a running service.
+"""
+
+import argparse
+import asyncio
+import random
+import statistics
+import time
+from collections.abc import Iterator
+from contextlib import nullcontext
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from itertools import count
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from bench.figures import Figure, commit, hardware, write
+from bench.hostile_requests import asking
+from bench.service import service
+
+FACTORS = (1, 2, 4)
+CLIENTS = 16  # that measure the capacity
+SECONDS, QUICK_SECONDS = 15.0, 4.0
+GIVE_UP_SECONDS = 60.0
+HEALTH_PAUSE = 0.1
+EXECUTION_MS = 10_000.0
+DATA = "the bundled catalogue"
+NO_LIMITS = {"REQUESTS_PER_MINUTE": "0", "OPERATIONS_PER_MINUTE": "0", "COST_PER_MINUTE": "0"}
+OPERATIONS = (
+    asking("{ movies(first: 24) { edges { node { id title year genres { name } averageRating } } } }"),
+    asking('{ search(query: "the last night", first: 10) { edges { node { id title year } } } }'),
+    asking("{ recommendations(first: 20) { edges { node { id title } matchPercent } } }"),
+)
+OK, UNAVAILABLE = 200, 503
+
+
+@dataclass(slots=True)
+class Load:
+    """What came of the requests of one rate; times in milliseconds."""
+
+    factor: int
+    offered: float  # in a second
+    seconds: float
+    answered: list[float] = field(default_factory=list)
+    refused: list[float] = field(default_factory=list)
+    failed: int = 0
+    health: list[float] = field(default_factory=list)
+
+
+class Connections:
+    """Kept alive, each for one request at a time."""
+
+    def __init__(self, url: str) -> None:
+        self.address = urlsplit(url)
+        self.free: list[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = []
+
+    async def ask(self, request: bytes) -> int:
+        """The status. Raises OSError or EOFError where the connection fails."""
+        reader, writer = self.free.pop() if self.free else await self.connect()
+        try:
+            writer.write(request)
+            head = await reader.readuntil(b"\r\n\r\n")
+            fields = dict(line.lower().split(b": ", 1) for line in head.split(b"\r\n")[1:-2])
+            await reader.readexactly(int(fields[b"content-length"]))
+        except BaseException:
+            writer.close()
+            raise
+        if fields.get(b"connection") == b"close":
+            writer.close()
+        else:
+            self.free.append((reader, writer))
+        return int(head.split(b" ", 2)[1])
+
+    async def connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        return await asyncio.open_connection(self.address.hostname, self.address.port)
+
+
+def post(body: bytes) -> bytes:
+    head = "POST /graphql HTTP/1.1\r\nHost: bench\r\nContent-Type: application/json\r\n"
+    return f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body
+
+
+REQUESTS = [post(body) for body in OPERATIONS]
+HEALTH = b"GET /healthz HTTP/1.1\r\nHost: bench\r\n\r\n"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--quick", action="store_true", help="less time for each rate")
+    parser.add_argument("--json", type=Path, help="where to write the figures")
+    parser.add_argument("--page", type=Path, help="where to write them to be read, in Markdown")
+    parser.add_argument("--url", help="address of a service without rate limits, instead of one of its own")
+    options = parser.parse_args()
+    with nullcontext(options.url) if options.url else service(**NO_LIMITS) as url:
+        rate, loads = asyncio.run(measured(url, QUICK_SECONDS if options.quick else SECONDS))
+    found = figures(rate, loads)
+    for figure in found:
+        print(f"{figure.key}: {figure.value:.1f} {figure.unit}")  # noqa: T201 - it is a command
+    if options.json:
+        write(options.json, DATA, found)
+    if options.page:
+        options.page.parent.mkdir(parents=True, exist_ok=True)
+        options.page.write_text(page(rate, loads, found), encoding="utf-8")
+
+
+async def measured(url: str, seconds: float) -> tuple[float, list[Load]]:
+    await capacity(url, 1.0)  # until all is warm
+    rate = await capacity(url, seconds)
+    return rate, [await offered(url, factor, factor * rate, seconds) for factor in FACTORS]
+
+
+async def capacity(url: str, seconds: float) -> float:
+    """Answers in a second to clients that wait for each of them."""
+    connections, until, number = Connections(url), time.monotonic() + seconds, count()
+
+    async def client() -> int:
+        answered = 0
+        while time.monotonic() < until:
+            status = await connections.ask(REQUESTS[next(number) % len(REQUESTS)])
+            answered += status == OK
+        return answered
+
+    return sum(await asyncio.gather(*(client() for _ in range(CLIENTS)))) / seconds
+
+
+async def offered(url: str, factor: int, rate: float, seconds: float) -> Load:
+    """Requests at moments of a Poisson process, each on a connection that is free then."""
+    load, connections = Load(factor, rate, seconds), Connections(url)
+    random_ = random.Random(factor)  # noqa: S311 - the same moments in each run
+    started = due = time.monotonic()
+    probe = asyncio.ensure_future(health(connections, load))
+    tasks = []
+    for number in count():
+        due += random_.expovariate(rate)
+        if due > started + seconds:
+            break
+        if (wait := due - time.monotonic()) > 0:
+            await asyncio.sleep(wait)
+        request = REQUESTS[number % len(REQUESTS)]
+        tasks.append(asyncio.ensure_future(one(connections, request, due, load)))
+    await asyncio.gather(*tasks)
+    probe.cancel()
+    return load
+
+
+async def one(connections: Connections, request: bytes, due: float, load: Load) -> None:
+    try:
+        async with asyncio.timeout(GIVE_UP_SECONDS):
+            status = await connections.ask(request)
+    except (OSError, EOFError):
+        status = 0
+    told = {OK: load.answered, UNAVAILABLE: load.refused}.get(status)
+    if told is None:
+        load.failed += 1
+    else:
+        told.append(1_000 * (time.monotonic() - due))
+
+
+async def health(connections: Connections, load: Load) -> None:
+    while True:
+        started = time.monotonic()
+        assert await connections.ask(HEALTH) == OK, "health is refused"
+        load.health.append(1_000 * (time.monotonic() - started))
+        await asyncio.sleep(HEALTH_PAUSE)
+
+
+def p99(values: list[float]) -> float:
+    return statistics.quantiles(values, n=100)[98] if len(values) > 1 else sum(values)
+
+
+def figures(rate: float, loads: list[Load]) -> list[Figure]:
+    found = [Figure("capacity", rate, "/s")]
+    for load in loads:
+        at = f"{load.factor}x"
+        found += [
+            Figure(f"{at}/answered", len(load.answered) / load.seconds, "/s"),
+            Figure(f"{at}/refused", len(load.refused) / load.seconds, "/s"),
+            Figure(f"{at}/failed", load.failed, target=0, at_most=True),
+            Figure(f"{at}/answered, median", statistics.median(load.answered or [0.0]), "ms"),
+            Figure(f"{at}/answered, p99", p99(load.answered), "ms", EXECUTION_MS, at_most=True),
+            Figure(f"{at}/refused, p99", p99(load.refused), "ms"),
+            Figure(f"{at}/health, p99", p99(load.health), "ms"),
+        ]
+    return found
+
+
+def page(rate: float, loads: list[Load], found: list[Figure]) -> str:
+    by_key = {figure.key: figure.value for figure in found}
+    lines = [
+        "# Overload",
+        "",
+        f"Written by `make bench-overload` at commit `{commit()}`, {datetime.now(UTC):%Y-%m-%d}, on",
+        f"{hardware()}, clients and service on one machine,",
+        f"one process of the service without rate limits, on {DATA}.",
+        "",
+        f"{CLIENTS} clients that ask again as soon as they are answered get {rate:,.0f} answers in a second:",
+        "a page of 24 movies, a search and a list of 20 recommendations in turn. Then requests come at",
+        f"random moments at a fixed mean rate for {loads[0].seconds:.0f} s, whether or not those before are",
+        "answered.",
+        "Times run from the moment when a request was due. Refused is answered by 503 with `Retry-After`.",
+        "",
+        "| load | offered | answered | refused | failed | answered: p50 | p99 | refused: p99 | health: p99 |",
+        "|---|--:|--:|--:|--:|--:|--:|--:|--:|",
+        *rows(loads, by_key),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def rows(loads: list[Load], by_key: dict[str, float]) -> Iterator[str]:
+    for load in loads:
+        at = f"{load.factor}x"
+        rates = [f"{by_key[f'{at}/{name}']:,.0f}/s" for name in ("answered", "refused")]
+        times = ("answered, median", "answered, p99", "refused, p99", "health, p99")
+        cells = [f"{load.offered:,.0f}/s", *rates, str(load.failed)]
+        cells += [f"{by_key[f'{at}/{name}']:,.0f} ms" for name in times]
+        yield f"| {at} | {' | '.join(cells)} |"
+
+
+if __name__ == "__main__":
+    main()
