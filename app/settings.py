@@ -18,12 +18,13 @@ from pydantic import (
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 MIN_SECRET_KEY_LENGTH = 32
+LISTS = ("trusted_proxies", "allowed_origins")
 
 
 class Settings(BaseSettings):
     """One frozen object, read once at start-up; an invalid value stops the start with its name and rule."""
 
-    model_config = SettingsConfigDict(frozen=True, extra="ignore", env_ignore_empty=True)
+    model_config = SettingsConfigDict(frozen=True, extra="ignore")
 
     host: str = Field("127.0.0.1", description="address to listen on")
     port: Annotated[int, Field(ge=0, le=65535)] = Field(8000, description="port to listen on")
@@ -162,6 +163,12 @@ class Settings(BaseSettings):
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="`debug`, `info`, `warning` or `error`"
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _take_empty_for_unset(cls, values: dict[str, object]) -> dict[str, object]:
+        """A deployment passes on what it does not set as ''; in a list, '' is a value: nobody."""
+        return {name: value for name, value in values.items() if value != "" or name in LISTS}
 
     @model_validator(mode="after")
     def _require_a_strong_secret(self) -> "Settings":

@@ -26,10 +26,11 @@ def test_every_setting_stands_in_the_readme_with_its_default() -> None:
 
 
 def test_an_empty_value_is_no_value(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("REDIS_URL", "ALLOWED_HOSTS", "PORT", "DATABASE_URL"):
+    for name in ("REDIS_URL", "ALLOWED_HOSTS", "PORT", "DATABASE_URL", "TRUSTED_PROXIES"):
         monkeypatch.setenv(name, "")
     settings = Settings()
     assert (settings.redis_url, settings.allowed_hosts, settings.port) == (None, "*", 8000)
+    assert settings.trusted_proxies == ""  # nobody is trusted
 
 
 @pytest.mark.parametrize(
