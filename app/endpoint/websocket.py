@@ -5,6 +5,7 @@ capitalisation; or, where it can, by that header of the handshake.
 """
 
 import logging
+import re
 from collections import Counter
 from collections.abc import Callable
 from contextlib import aclosing
@@ -32,7 +33,7 @@ from app.endpoint.documents import Documents
 from app.endpoint.execution import Executor, overloaded
 from app.endpoint.json_size import may_exceed
 from app.endpoint.refusal import Refused
-from app.endpoint.request import LARGE, GraphQLRequest, bound
+from app.endpoint.request import LARGE, GraphQLRequest, bound, too_many_values
 from app.endpoint.streams import Pieces, encoded
 from app.rates import RateLimited
 from app.settings import Settings
@@ -62,6 +63,11 @@ class Connection:
         return self.context_of(self.websocket, self.token)
 
 
+HEAD = 300  # characters of a message within which clients write its id
+ID = re.compile(r'"id":\s?"([^"\\]{1,200})"')
+TOO_MANY_VALUES: dict[str, object] = {}  # stands for a payload that was not decoded; compared by identity
+
+
 class Codec:
     """JSON and the greeting, as the protocol's handler asks for them."""
 
@@ -69,9 +75,10 @@ class Codec:
         self.settings = settings
 
     def decode_json(self, data: str) -> object:
-        """None for a message with too many values, which is not a message then."""
+        """The message; one with too many values is not decoded, but still refused under its id."""
         if len(data) > LARGE and may_exceed(data.encode(), self.settings.max_json_values):
-            return None
+            found = ID.search(data[:HEAD])
+            return found and {"type": "subscribe", "id": found[1], "payload": TOO_MANY_VALUES}
         return orjson.loads(data)
 
     def encode_json(self, data: object) -> str:
@@ -107,6 +114,8 @@ class Handler(BaseGraphQLTransportWSHandler[Any, None]):
             try:
                 if len(self.operations) >= MAX_OPERATIONS:
                     raise too_many(len(self.operations) + 1)
+                if message["payload"] is TOO_MANY_VALUES:
+                    raise too_many_values(self.executor.reader.settings)
                 bound(message, self.executor.reader.settings)
                 request = GraphQLRequest.of(message["payload"])
                 query = self.documents.text(request)

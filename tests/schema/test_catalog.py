@@ -230,7 +230,7 @@ def test_an_id_of_another_type_is_named(ask: Ask) -> None:
         ({"first": -1}, "movies.first"),
         ({"first": 5, "after": "x"}, "cursor"),
         ({"first": 5, "after": b64encode(b'["search",1.0,1]').decode()}, "cursor"),
-        ({"first": 5, "after": b64encode(b'["movies","TITLE",false,"a",1]').decode()}, "order"),
+        ({"first": 5, "after": b64encode(b'["movies","TITLE",false,"a",1]').decode()}, "cursor"),
         ({"first": 5, "after": b64encode(b'["movies","POPULARITY",true,"a",1]').decode()}, "cursor"),
         ({"first": 5, "after": b64encode(b'["movies","POPULARITY",true,1,1e30]').decode()}, "cursor"),
         ({"first": 5, "after": b64encode(b'["movies","POPULARITY",true,{},1]').decode()}, "cursor"),
