@@ -128,13 +128,13 @@ class Arrivals:
             )
 
     def applied(self, model: Model) -> Model:
-        """The model with its films where they stand now; `since` when it is another than before."""
+        """The model with its films where they stand now."""
         self.unsaid = False
         item_idx = model.item_idx(list(self.rows))
         rows = {
             int(idx): row for idx, row in zip(item_idx.tolist(), self.rows.values(), strict=True) if idx >= 0
         }
-        return replace(model, hybrid=model.hybrid.with_films(rows), since=datetime.now(UTC))
+        return replace(model, hybrid=model.hybrid.with_films(rows))
 
     async def _look(self, sessions: Sessions, model: Model, snapshot: Snapshot, step: FilmStep) -> None:
         """Which films have been rated since they were last looked at."""

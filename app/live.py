@@ -175,6 +175,7 @@ class Live:
                 return
             if self.arrivals.unsaid and datetime.now(UTC) >= served.model.since + rest:
                 moved = await asyncio.to_thread(self.arrivals.applied, served.model)
+                moved = replace(moved, since=datetime.now(UTC))  # not before it is served
                 self.served = replace(
                     served, model=moved, earlier=(served.model, *served.earlier)[:KEPT_STATES]
                 )

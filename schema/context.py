@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 
 import jwt
 import orjson
@@ -76,6 +77,7 @@ class Context:
     exports: Exports = field(default_factory=Exports)
     clock: Clock = field(default_factory=Clock)
     spliced: bool = False  # whether an export of any size can stand in the answer
+    pinned_at: datetime = field(init=False)  # what was served then is what `served` holds
     loaders: Loaders = field(init=False)
     _matches: DataLoader[int, Match | None] = field(init=False)
     _actor: "asyncio.Future[Viewer | ApiKey | None] | None" = field(default=None)
@@ -84,6 +86,7 @@ class Context:
     _made: Export | None = None
 
     def __post_init__(self) -> None:
+        self.pinned_at = datetime.now(UTC)
         self.loaders = Loaders(self.sessions)
         self._matches = DataLoader(self._match)
 

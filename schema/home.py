@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated, Self
 from uuid import UUID
 
@@ -248,7 +248,7 @@ class HomeQuery:
         count, size = asked_of(shelves, per_shelf)
         viewer = await context.viewer()
         request_id = request_ids.issue(context.settings, None if viewer is None else viewer.id)
-        home_list = HomeList(request_id, model.version, datetime.now(UTC), count, size)
+        home_list = HomeList(request_id, model.version, context.pinned_at, count, size)
         home = await home_list.home(context, model)
         return Home(
             request_id=strawberry.ID(str(home_list.request_id)),

@@ -1,7 +1,7 @@
 """Where a page of recommended films stands, and in which list."""
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Self
 from uuid import UUID
 
@@ -32,7 +32,7 @@ class ListPage:
         """
         if after is None:
             new = request_ids.issue(context.settings, None if viewer is None else viewer.id)
-            return cls(cursors, new, None, datetime.now(UTC), 0)
+            return cls(cursors, new, None, context.pinned_at, 0)
         match cursors.decode(after):
             case (str(request_id), str(version), int(microseconds), int(rank)) if rank > 0:
                 try:

@@ -18,7 +18,7 @@ from uuid import uuid4
 import pytest
 from sqlalchemy import text
 
-from app import catalog, exports, home, live, recommendations, snapshot
+from app import catalog, home, live, recommendations, snapshot
 from app.accounts import Role, Viewer
 from app.db import Sessions, create_engine, sessionmaker
 from app.live import Served
@@ -43,7 +43,6 @@ HEAVY: tuple[tuple[Any, str], ...] = (
     (catalog, "page"),
     (snapshot, "built"),
     (home, "put_up"),
-    (exports.Export, "_read"),
 )
 CARD = "id title genres { name } directors { name } cast { person { name } character }"
 REASONS = f"edges {{ matchPercent reasons {{ text }} node {{ {CARD} }} }}"
