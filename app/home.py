@@ -7,22 +7,40 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import select
+from sqlalchemy import Select, case, func, select
 
 from app import diary, recommendations
 from app.db import Sessions
 from app.recommendations import Match, Model, Pick, Reason, Taste
 from app.shelves import LONG_AGO, LONGEST, Kind, Shelf, Shelving, dealt
 from app.snapshot import Snapshot
-from app.tables import MovieStats
+from app.tables import MovieStats, Rating
 
 YOU_LOVED_IT = "YOU_LOVED_IT"
-TRENDS = (
-    select(MovieStats.movie_id, MovieStats.trend)
-    .where(MovieStats.trend > 0)
-    .order_by(MovieStats.trend.desc(), MovieStats.movie_id.desc())
-    .limit(LONGEST)
-)
+NEGLIGIBLE = 1e-6  # of one rating's weight: what subtraction leaves of a trend that was 0
+
+
+def trends_for(user_id: int | None, now: datetime) -> Select[int, float]:
+    """Movies by their trend, highest first, without what the member has rated since `now`.
+
+    A page that is continued is dealt again. The member's own ratings must not move its movies meanwhile.
+    """
+    top = (
+        select(MovieStats.movie_id, MovieStats.trend)
+        .where(MovieStats.trend > 0)
+        .order_by(MovieStats.trend.desc(), MovieStats.movie_id.desc())
+        .limit(LONGEST)
+        .subquery()
+    )
+    added = case((Rating.rated_at.is_not(None), func.trend_weight(Rating.rated_at)), else_=0.0)
+    trend = top.c.trend - added
+    own = (Rating.user_id == user_id) & (Rating.movie_id == top.c.movie_id) & (Rating.rated_at > now)
+    return (
+        select(top.c.movie_id, trend.label("trend"))
+        .outerjoin(Rating, own)
+        .where(trend > NEGLIGIBLE * added)
+        .order_by(trend.desc(), top.c.movie_id.desc())
+    )
 
 
 class Standing(NamedTuple):
@@ -120,7 +138,7 @@ async def home(
         taste = await recommendations.taste_of(sessions, user_id, now)
     lately: set[int] = set()
     async with sessions() as session:
-        rows = (await session.execute(TRENDS)).all()
+        rows = (await session.execute(trends_for(user_id, now))).all()
         trends = (
             np.array([row.movie_id for row in rows], np.int64),
             np.log(np.array([row.trend for row in rows], np.float64)),
