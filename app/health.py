@@ -14,7 +14,7 @@ from app.settings import Settings
 
 PROBE_SECONDS = 2.0  # longest a probe of the database may take
 LEAST_FREE_BYTES = 64 << 20  # Postgres writes its log in files of 16 MB
-PROBE_LASTS = 0.5  # seconds an answer stands, so that frequent checks cost the database nothing
+PROBE_LASTS = 0.5  # seconds a success stands, so that frequent checks cost the database nothing
 
 
 @dataclass(slots=True)
@@ -33,7 +33,7 @@ class DatabaseProbe:
     async def fault(self) -> str | None:
         """The reason why the database cannot be used; None while it answers."""
         async with self.asking:
-            if time.monotonic() >= self.asked_at + PROBE_LASTS:
+            if self.failure is not None or time.monotonic() >= self.asked_at + PROBE_LASTS:
                 self.failure = await self._ask()
                 self.asked_at = time.monotonic()
             return self.failure

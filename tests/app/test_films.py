@@ -112,7 +112,7 @@ async def test_what_is_refused_leaves_no_trace(catalogue: Sessions, tmp_path: Pa
     with pytest.raises(InvalidFilm, match="genres: there is no genre 'Nonsense'"):
         await films.add(catalogue, live, {"title": "One", "genres": ["Nonsense"], "cast": ["Never Seen"]})
     await films.add(catalogue, live, {"title": "One", "imdb_id": "tt7777777"})
-    with pytest.raises(films.FilmExists, match="imdb_id"):
+    with pytest.raises(films.FilmExists, match="imdbId"):
         await films.add(catalogue, live, {"title": "Two", "imdb_id": "tt7777777"})
     with pytest.raises(films.FilmNotFound):
         await films.change(catalogue, live, 10**9, {"title": "Two"})

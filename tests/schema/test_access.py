@@ -278,7 +278,7 @@ async def refused(
     errors: list[Any] = []
     if operation == "subscription":
         with suppress(TimeoutError, StopAsyncIteration):
-            async with asyncio.timeout(0.5):  # one who is let in may wait for ever
+            async with asyncio.timeout(1):  # one who is let in may wait for ever
                 events = await schema.subscribe(document, context_value=context)
                 result = await anext(events) if isinstance(events, AsyncGenerator) else events
                 # A stream that does not begin has no path yet.
