@@ -35,7 +35,7 @@ class Contents(enum.StrEnum):
     LIKED = "LIKED"
 
 
-# What sites call the state of a movie in a member's list; '' is a state of which nothing is stored.
+# What sites call the state of a movie in a member's list; '' is a state that is not stored.
 STATES = {
     "completed": Contents.WATCHED,
     "watched": Contents.WATCHED,
@@ -58,7 +58,7 @@ class DateOrder(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A movie that a member has rated, or, without `half_stars`, of which they say `contents`.
+    """A movie that a member has rated, or, without `half_stars`, marked as `contents`.
 
     `at` is the day on which they did; None where it is missing or cannot be read. `nameless` is the reason
     why only an id can name the movie, `fault` the reason why nothing of the row is stored.
@@ -92,7 +92,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Skipped:
-    """A row of which nothing is stored, and why."""
+    """A row that is not stored, and the reason."""
 
     line: int
     shown: str

@@ -126,7 +126,7 @@ def matched(rows: Sequence[Row], index: MovieIndex) -> Steps[tuple[list[Match], 
             skipped.append(skip(row, row.fault or match))
     matches: list[Match] = []
     for of_one in by_movie(found).values():
-        # Also rows of which nothing is stored show which movie the others are not.
+        # A row that is not stored still shows which movie the others are not.
         for match, reason in judged(of_one):
             yield
             if reason or match.row.fault:

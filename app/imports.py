@@ -48,7 +48,7 @@ RATE = text(
 class Imported:
     """`rated` and `unrated` count movies whose row was found, whether or not it said anything new.
 
-    `matches` are the rows of which something is stored or was known, the doubtful ones first.
+    `matches` are the rows that are stored or were known, the doubtful ones first.
     """
 
     source: Source

@@ -156,11 +156,11 @@ async def one(connections: Connections, request: bytes, due: float, load: Load) 
             status = await connections.ask(request)
     except (OSError, EOFError):
         status = 0
-    told = {OK: load.answered, UNAVAILABLE: load.refused}.get(status)
-    if told is None:
+    times = {OK: load.answered, UNAVAILABLE: load.refused}.get(status)
+    if times is None:
         load.failed += 1
     else:
-        told.append(1_000 * (time.monotonic() - due))
+        times.append(1_000 * (time.monotonic() - due))
 
 
 async def health(connections: Connections, load: Load) -> None:

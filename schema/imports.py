@@ -164,7 +164,7 @@ class ImportRatingsInput:
         )
 
 
-@strawberry.type(description="A row of a file of which nothing was stored.")
+@strawberry.type(description="A row of a file that was not stored.")
 class SkippedRow:
     line: int = strawberry.field(description=LINE)
     file: str | None = strawberry.field(description=FILE)

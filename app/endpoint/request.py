@@ -100,8 +100,8 @@ async def body_of(request: Request, settings: Settings) -> bytes:
                 if len(body) > most:
                     raise too_long(most, len(body))
     except TimeoutError:
-        told = f"The body did not arrive within {settings.request_seconds:g} seconds (REQUEST_SECONDS)."
-        raise Refused(CallerError(told, ErrorCode.TIMEOUT), 408, {"Connection": "close"}) from None
+        message = f"The body did not arrive within {settings.request_seconds:g} seconds (REQUEST_SECONDS)."
+        raise Refused(CallerError(message, ErrorCode.TIMEOUT), 408, {"Connection": "close"}) from None
     return bytes(body)
 
 
@@ -142,8 +142,8 @@ def bound(value: object, settings: Settings) -> None:
 
 def too_many_values(settings: Settings, asked: int | None = None) -> Refused:
     most = settings.max_json_values
-    told = "The request has {} values or more in its lists and objects"
-    return Refused(too_complex("MAX_JSON_VALUES", told, most, most + 1 if asked is None else asked))
+    message = "The request has {} values or more in its lists and objects"
+    return Refused(too_complex("MAX_JSON_VALUES", message, most, most + 1 if asked is None else asked))
 
 
 def too_deep(settings: Settings) -> Refused:
