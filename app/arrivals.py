@@ -15,7 +15,8 @@ from app import ratings
 from app.db import Sessions
 from app.recommendations import BEFORE, Model
 from app.snapshot import Snapshot
-from recommender.arrivals import FilmStep, film_moved
+from recommender.arrivals import film_moved
+from recommender.film_step import FilmStep
 from recommender.interactions import History, positions
 
 MOST_SEEN = 200  # ratings in training, after which a further one tells little: the next training hears of it

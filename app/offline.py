@@ -21,6 +21,7 @@ from recommender.films import Films
 from recommender.hybrid import Hybrid
 from recommender.interactions import Interactions
 from recommender.sentences import SentenceModel, SentenceModelError
+from recommender.train import train_hybrid
 from seeds.files import open_source
 from seeds.report import Report, SourceError
 
@@ -81,7 +82,7 @@ def train(
     check_model_folder(out)
     checkpoint = Checkpoint(out.with_name(f".{out.name}.checkpoint"))
     try:
-        model = Hybrid.fit(data.interactions, data.films, config, progress, checkpoint, sentences)
+        model = train_hybrid(data.interactions, data.films, config, progress, checkpoint, sentences)
     except np.linalg.LinAlgError as error:
         raise SourceError(f"nothing can be fitted with these settings: {error}") from None
     manifest = {**model.manifest, "scale": data.scale, "item_texts": item_texts(model.item_ids, data.texts)}

@@ -21,6 +21,7 @@ from recommender.checkpoint import Checkpoint
 from recommender.config import Config
 from recommender.hybrid import Hybrid
 from recommender.sentences import SentenceModel
+from recommender.train import train_hybrid
 
 __all__ = ["NothingToTrainOn", "has_active_model", "train"]
 
@@ -109,7 +110,7 @@ def fit(
         films = read_films(connection)
         interactions = read_interactions(connection, films.item_ids)
         dataset = dataset_version(connection, interactions)
-    model = Hybrid.fit(interactions, films, config, progress, checkpoint, sentences)
+    model = train_hybrid(interactions, films, config, progress, checkpoint, sentences)
     figures = model.manifest["metrics"].items()
     model.manifest["metrics"] = {name: figure for name, figure in figures if is_known(figure)}
     return model, About(dataset=dataset, learnt_at=learnt_at)

@@ -24,6 +24,7 @@ from recommender.config import Config
 from recommender.films import Films
 from recommender.hybrid import Hybrid
 from recommender.interactions import History, Interactions
+from recommender.train import train_hybrid
 
 N_USERS, N_LISTS = 4_000, 400
 HISTORY, K = 30, 24
@@ -51,7 +52,7 @@ def fitted(folder: Path) -> Hybrid:
     _, first = np.unique(columns[0] * N_FILMS + columns[1], return_index=True)
     users, items, stars, times = (column[first] for column in columns)
     interactions = Interactions.from_arrays(users, items, stars, times, catalogue=np.arange(N_FILMS))
-    model = Hybrid.fit(interactions, films(rng), Config(iterations=2))
+    model = train_hybrid(interactions, films(rng), Config(iterations=2))
     usual = np.array([USUAL[part] for part in range(N_PARTS)], np.float32).T  # all parts take part
     return replace(model, blend=replace(model.blend, weights=usual))
 

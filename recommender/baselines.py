@@ -16,7 +16,8 @@ from recommender.calibration import Judgement
 from recommender.evaluate import Scorer
 from recommender.index import top
 from recommender.interactions import MAX_STARS, MIN_STARS, History, Interactions
-from recommender.judging import RELEVANT_STARS, Judge
+from recommender.judging import Judge
+from recommender.metrics import RELEVANT_STARS
 from recommender.ratings import NORMAL_80
 
 Floats = NDArray[np.float32]

@@ -9,16 +9,15 @@ import numpy.typing as npt
 from scipy import sparse
 
 from recommender import ials, metrics
-from recommender.arrivals import FilmStep
 from recommender.blend import FACTORS, ITEMS, KNOTS, POPULARITY, SUCCESSION, Blend
 from recommender.checkpoint import NOTHING_KEPT, Checkpoint
 from recommender.config import Config
 from recommender.content import components_of, vectors_of
 from recommender.edlae import ItemWeights
+from recommender.film_step import FilmStep
 from recommender.fold_in import FactorModel, graded
 from recommender.interactions import History, Interactions
-from recommender.judging import RELEVANT_STARS
-from recommender.metrics import Estimate
+from recommender.metrics import RELEVANT_STARS, Estimate
 from recommender.placement import Placement
 from recommender.sittings import sittings
 from recommender.splits import users_of

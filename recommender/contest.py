@@ -20,9 +20,11 @@ from recommender.evaluate import Evaluation, Scorer, evaluate, rank_all
 from recommender.films import Films
 from recommender.hybrid import Hybrid
 from recommender.interactions import History, Interactions
-from recommender.judging import RELEVANT_STARS, Judge, users_with
+from recommender.judging import Judge, users_with
+from recommender.metrics import RELEVANT_STARS
 from recommender.protocols import Protocol, Trial
 from recommender.splits import Split
+from recommender.train import train_hybrid
 
 OURS = "marquee"
 KS = (10, 20, 50, 100)
@@ -164,7 +166,7 @@ def _fit(
     progress: Progress,
 ) -> _Fitted:
     started = time.perf_counter()
-    fitted = _Fitted(Hybrid.fit(train, films, config, progress))
+    fitted = _Fitted(train_hybrid(train, films, config, progress))
     fitted.seconds[OURS] = time.perf_counter() - started
     for name, contender in contenders.items():
         progress(f"fitting {name}", 0.0)

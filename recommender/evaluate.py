@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from recommender import judging, metrics
 from recommender.interactions import History, Interactions
-from recommender.judging import RELEVANT_STARS, Judge, Report
+from recommender.judging import Judge, Report
+from recommender.metrics import RELEVANT_STARS
 from recommender.splits import Split
 
 KS = (10, 20, 50)

@@ -1,6 +1,6 @@
 """The trained model: lists, judgements, reasons and neighbours from one user's history as it is now."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -8,33 +8,25 @@ from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
-from threadpoolctl import threadpool_limits
 
 from recommender import artifact, calibration, explain
-from recommender.arrivals import FilmStep
 from recommender.blend import Blend
 from recommender.calibration import Judgement, MatchModel
-from recommender.checkpoint import NOTHING_KEPT, Checkpoint
-from recommender.config import Config
-from recommender.content import ContentEncoder, unit, vectors_of
+from recommender.content import ContentEncoder, unit
 from recommender.explain import Reason, Traits
-from recommender.films import Films
+from recommender.film_step import FilmStep
 from recommender.fold_in import FactorModel
 from recommender.index import Neighbours, top
-from recommender.interactions import History, Interactions
+from recommender.interactions import History
 from recommender.placement import Placement
-from recommender.popularity import popularity
 from recommender.ratings import StarsModel
 from recommender.rerank import WINDOW, mmr
-from recommender.sentences import SentenceModel
 
 Floats = npt.NDArray[np.float32]
 ItemIdx = npt.NDArray[np.int32]
-Progress = Callable[[str, float], None]
 
 GENRES = 2.0  # standard deviations of popularity that a favourite genre is worth while there is no history
 GENRES_FADE = 5.0  # ratings after which it is worth half
-DEFAULTS = Config()
 FATIGUE = 0.3  # deviations of score that a film loses when it is shown for the e - 1st time in vain
 BLENDED = ("factors", "items", "succession", "blend")
 TRAITS = (explain.SHARED_PEOPLE, explain.SHARED_KEYWORDS, explain.SHARED_GENRES)
@@ -87,62 +79,6 @@ class Hybrid:
     @property
     def n_items(self) -> int:
         return int(self.item_ids.size)
-
-    @classmethod
-    def fit(
-        cls,
-        interactions: Interactions,
-        films: Films,
-        config: Config = DEFAULTS,
-        progress: Progress = lambda _stage, _fraction: None,
-        checkpoint: Checkpoint = NOTHING_KEPT,
-        sentences: SentenceModel | None = None,
-    ) -> Self:
-        """Train on all ratings; `films` describes interactions.item_ids one by one (else ValueError).
-
-        sentences: a model of texts that takes part in the films' content.
-        The same input and config give the same model, whatever the number of threads, and whether it was
-        fitted in one go or went on from `checkpoint`.
-        """
-        from recommender import blend_fit  # noqa: PLC0415 - numba, which serving never loads
-
-        if not np.array_equal(interactions.item_ids, films.item_ids):
-            raise ValueError("films must describe the films of the interactions, one by one")
-        rng = np.random.default_rng(config.seed)
-        progress("content", 0.0)
-        encoder = ContentEncoder.fit(films, rng=rng, sentences=sentences)
-        content = encoder.transform(films)
-        popular = popularity(interactions, films.vote_count)
-        stars, match = None, None
-        with threadpool_limits(limits=1, user_api="blas"):  # two threads would add in another order
-            blend, placement, film_step, reached = blend_fit.fit(
-                interactions, content, popular, config, rng, progress, checkpoint
-            )
-            figures: dict[str, Any] = {name: asdict(estimate) for name, estimate in reached.items()}
-            if interactions.nnz:
-                stars, match, judged = calibration.fit_judge(
-                    interactions, content, rng=rng, progress=lambda fraction: progress("stars", fraction)
-                )
-                figures |= judged
-        counts = {name: getattr(interactions, name) for name in ("n_users", "n_items", "nnz")}
-        return cls(
-            manifest={
-                "config": asdict(config),
-                "metrics": figures,
-                "sentences": sentences and sentences.described,
-                **counts,
-            },
-            item_ids=interactions.item_ids,
-            content_vectors=vectors_of(content),
-            encoder=encoder,
-            blend=blend,
-            placement=placement,
-            traits=explain.traits_of(films),
-            makers=explain.makers_of(films),
-            stars=stars,
-            match=match,
-            film_step=film_step,
-        )
 
     def save(self, folder: Path) -> None:
         """Write to `folder`, whose name becomes the version, whole or not at all; see `artifact.write`."""

@@ -9,10 +9,9 @@ from numpy.typing import NDArray
 
 from recommender import metrics
 from recommender.interactions import History, Interactions
-from recommender.metrics import Estimate
+from recommender.metrics import RELEVANT_STARS, Estimate
 from recommender.splits import Split
 
-RELEVANT_STARS = 4.0
 N_DRAWS = 1000  # of users, for an interval
 CHANCE_DRAWS = 20
 

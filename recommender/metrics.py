@@ -154,3 +154,6 @@ def bootstrap_columns(
     values[present] = filled[:, present].sum(axis=0) / known[:, present].sum(axis=0)
     low[present], high[present] = np.nanquantile(means[:, present], [0.025, 0.975], axis=0)
     return [Estimate(*row) for row in np.stack((values, low, high), axis=1).tolist()]
+
+
+RELEVANT_STARS = 4.0

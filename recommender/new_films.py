@@ -6,11 +6,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from recommender.arrivals import FilmStep
 from recommender.blend import Blend
 from recommender.calibration import MatchModel
 from recommender.content import vectors_of
 from recommender.explain import maker_names, trait_names
+from recommender.film_step import FilmStep
 from recommender.films import Films
 from recommender.hybrid import Hybrid
 from recommender.interactions import positions

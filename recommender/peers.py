@@ -17,7 +17,8 @@ from recommender.baselines import Scores, liked, likes
 from recommender.calibration import Judgement
 from recommender.contest import Contender
 from recommender.interactions import MAX_STARS, MIN_STARS, History, Interactions
-from recommender.judging import RELEVANT_STARS, Judge
+from recommender.judging import Judge
+from recommender.metrics import RELEVANT_STARS
 
 Floats = NDArray[np.float32]
 

@@ -7,9 +7,9 @@ import pytest
 from scipy import sparse
 
 from recommender import blend_fit, ials, metrics, protocols
-from recommender.arrivals import FilmStep
 from recommender.blend_fit import Fitted
 from recommender.config import Config
+from recommender.film_step import FilmStep
 from recommender.films import Films
 from recommender.fold_in import basis_of, graded
 from recommender.interactions import History, Interactions

@@ -9,6 +9,7 @@ from recommender.config import Config
 from recommender.films import Films
 from recommender.hybrid import Hybrid, Ranking
 from recommender.interactions import History, Interactions
+from recommender.train import train_hybrid
 
 N_USERS, N_RATED, N_FILMS = 150, 110, 130
 
@@ -25,7 +26,7 @@ def model() -> Hybrid:
     interactions = Interactions.from_arrays(
         users, films, stars, rng.integers(1, 10**9, users.size), catalogue=described.item_ids
     )
-    fitted = Hybrid.fit(interactions, described, Config(factors=12))
+    fitted = train_hybrid(interactions, described, Config(factors=12))
     # Each part must count, so that none can be forgotten.
     for part, weight in ((FACTORS, 1.0), (ITEMS, 0.7), (SUCCESSION, 0.5), (POPULARITY, 0.3)):
         fitted.blend.weights[:, part] = weight

@@ -8,10 +8,10 @@ from recommender.blend import FACTORS, ITEMS, KNOTS, POPULARITY, SUCCESSION
 from recommender.blend_fit import MIXTURES, N_PARTS, PART_NAMES, USUAL, Example
 from recommender.config import Config
 from recommender.films import Films
-from recommender.hybrid import Hybrid
 from recommender.interactions import History, Interactions
 from recommender.metrics import Estimate
 from recommender.popularity import FLOOR, HALF_LIFE, freshness, popularity
+from recommender.train import train_hybrid
 
 USUAL_WEIGHTS = np.array([USUAL[part] for part in range(N_PARTS)], np.float32).T
 AT = 3  # the length that is looked at
@@ -73,7 +73,7 @@ def test_few_users_leave_the_usual_weights_and_lengths_between_knots_get_weights
     rng = np.random.default_rng(0)
     users, items = np.nonzero(rng.random((25, 30)) < 0.5)
     interactions = Interactions.from_arrays(users, items, np.full(len(users), 4.0), catalogue=films.item_ids)
-    blend = Hybrid.fit(interactions, films, Config(factors=8, iterations=3)).blend
+    blend = train_hybrid(interactions, films, Config(factors=8, iterations=3)).blend
     assert blend.at(1).tolist() == np.array([USUAL[part][0] for part in range(N_PARTS)], np.float32).tolist()
     assert blend.at(10_000)[ITEMS] == np.float32(USUAL[ITEMS][-1])
     between = [float(blend.at(n)[ITEMS]) for n in (24, 30, 40, 47)]

@@ -13,6 +13,7 @@ from recommender.config import Config
 from recommender.films import Films
 from recommender.hybrid import Hybrid
 from recommender.interactions import History, Interactions
+from recommender.train import train_hybrid
 
 GENRES = ("Comedy", "Drama", "Horror", "Western")
 N_RATED, N_NEW, N_USERS = 160, 24, 240
@@ -47,7 +48,7 @@ def world() -> tuple[Interactions, Films]:
 
 @pytest.fixture(scope="module")
 def model(world: tuple[Interactions, Films]) -> Hybrid:
-    return Hybrid.fit(*world, Config(factors=16))
+    return train_hybrid(*world, Config(factors=16))
 
 
 def _genre(item_idx: np.ndarray) -> np.ndarray:
@@ -216,7 +217,7 @@ def test_a_model_of_no_ratings_lists_by_content(world: tuple[Interactions, Films
     films = world[1]
     films.vote_count[:] = 1000 + np.arange(len(films))
     empty = Interactions.from_arrays([], [], [], catalogue=films.item_ids)
-    model = Hybrid.fit(empty, films)
+    model = train_hybrid(empty, films)
     assert (_genre(model.recommend(History.of([3, 7]), k=5).item_idx) == 3).mean() > 0.5
     assert model.recommend(History.of([]), k=2).item_idx.tolist() == [len(films) - 1, len(films) - 2]
     assert np.isnan(model.judge(History.of([3]), np.array([1], np.int32)).stars).all()
@@ -224,17 +225,17 @@ def test_a_model_of_no_ratings_lists_by_content(world: tuple[Interactions, Films
 
 def test_two_users_and_two_films_make_a_model() -> None:
     films = Films.blank(np.array([1, 2, 3]))
-    model = Hybrid.fit(Interactions.from_arrays([1, 1, 2], [1, 2, 2], [4, 5, 3], catalogue=[3]), films)
+    model = train_hybrid(Interactions.from_arrays([1, 1, 2], [1, 2, 2], [4, 5, 3], catalogue=[3]), films)
     assert model.recommend(History.of([0]), k=5).item_idx.tolist() == [1, 2]
 
 
 def test_films_and_ratings_must_speak_of_the_same_films(world: tuple[Interactions, Films]) -> None:
     with pytest.raises(ValueError, match="one by one"):
-        Hybrid.fit(world[0], Films.blank(np.array([1])))
+        train_hybrid(world[0], Films.blank(np.array([1])))
 
 
 def test_the_same_ratings_give_the_same_model_and_it_survives_the_disk(model: Hybrid, tmp_path: Path) -> None:
-    Hybrid.fit(*_world(), Config(factors=16)).save(tmp_path / "v7")
+    train_hybrid(*_world(), Config(factors=16)).save(tmp_path / "v7")
     loaded = Hybrid.load(tmp_path / "v7")
     assert loaded.version == "v7"
     assert loaded.manifest["metrics"] == model.manifest["metrics"]
@@ -296,7 +297,7 @@ def test_ratings_that_are_all_alike_train_a_model_of_full_lists(stars: float) ->
     films = np.concatenate([rng.permutation(30)[:12] for _ in range(40)])
     times = rng.integers(1, 1000, len(films))
     ratings = Interactions.from_arrays(np.repeat(np.arange(40), 12), films, np.full(480, stars), times)
-    model = Hybrid.fit(ratings, Films.blank(ratings.item_ids), Config(factors=8, iterations=2))
+    model = train_hybrid(ratings, Films.blank(ratings.item_ids), Config(factors=8, iterations=2))
     ranking = model.recommend(ratings.history(0), k=30)
     assert len(set(ranking.item_idx.tolist())) == ratings.n_items - 12
     assert np.isfinite(ranking.scores).all()

@@ -10,6 +10,7 @@ from recommender.films import Films
 from recommender.hybrid import Hybrid
 from recommender.interactions import History
 from recommender.new_films import with_films
+from recommender.train import train_hybrid
 from tests.recommender.test_hybrid import GENRES, WESTERNS, _world
 
 BETWEEN = 2043  # an id amid those of the model
@@ -33,7 +34,9 @@ def model() -> Hybrid:
     """Of films with even ids."""
     interactions, films = _world()
     even = 2 * films.item_ids
-    return Hybrid.fit(replace(interactions, item_ids=even), replace(films, item_ids=even), Config(factors=16))
+    return train_hybrid(
+        replace(interactions, item_ids=even), replace(films, item_ids=even), Config(factors=16)
+    )
 
 
 def test_a_new_film_is_listed_for_who_likes_its_like_and_for_nobody_else(model: Hybrid) -> None:

@@ -12,6 +12,7 @@ from recommender.hybrid import Hybrid
 from recommender.interactions import History, Interactions
 from recommender.placement import Placement
 from recommender.splits import Split
+from recommender.train import train_hybrid
 
 World = tuple[Split, Hybrid]
 
@@ -20,7 +21,7 @@ World = tuple[Split, Hybrid]
 def world(latest_small: tuple[Interactions, Films]) -> World:
     interactions, films = latest_small
     split = splits.temporal_per_user(interactions, rng=np.random.default_rng(0))
-    return split, Hybrid.fit(split.train, films, Config(factors=48, iterations=6))
+    return split, train_hybrid(split.train, films, Config(factors=48, iterations=6))
 
 
 def _ndcg(world: World, diversity: float | None) -> np.ndarray:

@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 from scipy.special import expit
 
 from recommender import calibration, metrics, ratings_fit, splits
-from recommender.calibration import HeldOut, MatchModel, fit_judge, judge
+from recommender.calibration import MatchModel, judge
 from recommender.films import Films
 from recommender.interactions import History, Interactions
+from recommender.match_fit import HeldOut, fit_judge, fit_match, uncalibrated
 from recommender.ratings import StarsModel
 from recommender.ratings_fit import fit_stars
 
@@ -97,7 +98,7 @@ def test_match_percent_rises_with_the_predicted_stars_however_it_bends(world: Wo
     features = np.zeros((4_000, calibration.N_FEATURES))
     features[:, 0] = distance = rng.standard_normal(4_000)
     liked = rng.random(4_000) < expit(distance + bent * distance**2)
-    match = calibration.fit_match(calibration.uncalibrated(world.interactions), features, liked)
+    match = fit_match(uncalibrated(world.interactions), features, liked)
     grid = np.zeros((50, calibration.N_FEATURES))
     grid[:, 0] = np.linspace(-5, 5, 50)
     assert (np.diff(match.probability(grid)) > 0).all()

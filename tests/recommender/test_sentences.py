@@ -12,6 +12,7 @@ from recommender.films import Films
 from recommender.hybrid import Hybrid
 from recommender.interactions import Interactions
 from recommender.sentences import SentenceModel, SentenceModelError
+from recommender.train import train_hybrid
 
 SAD, MERRY = ("weep", "mourn", "grief"), ("laugh", "joke", "cheer")
 
@@ -61,7 +62,7 @@ def test_a_restored_encoder_finds_the_model_again_or_does_without(folder: Path, 
 
 def test_a_trained_model_tells_what_described_its_films(folder: Path, tmp_path: Path) -> None:
     ratings = Interactions.from_arrays([1, 1, 2, 2], [0, 1, 1, 3], [4, 5, 3, 5], catalogue=range(7))
-    model = Hybrid.fit(ratings, films(), Config(factors=2), sentences=SentenceModel.open(folder))
+    model = train_hybrid(ratings, films(), Config(factors=2), sentences=SentenceModel.open(folder))
     model.save(tmp_path / "v1")
     loaded = Hybrid.load(tmp_path / "v1")
     assert loaded.manifest["sentences"]["name"] == "moods"

@@ -1,0 +1,81 @@
+"""Move the factors of one item towards the ratings that arrive."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from recommender.fold_in import basis_of, content_share, graded
+
+Floats = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class FilmStep:
+    """What a film's half-step needs of the fit.
+
+    unrated: float32 (d, d), the quadratic term of a film without a rating. per_rating: float32 (d, d), what
+    regularization adds for each rating. average: float32 (d,), the average taste. counts: int32 (n_items,),
+    ratings of each film in the fit. placed: float32 (n_items, d), where its content alone puts each film.
+    """
+
+    unrated: Floats
+    per_rating: Floats
+    average: Floats
+    counts: npt.NDArray[np.int32]
+    placed: Floats
+
+    @classmethod
+    def of(
+        cls,
+        item_factors: Floats,
+        item_counts: npt.NDArray[np.int64],
+        placed: Floats,
+        *,
+        user_factors: Floats,
+        counts: npt.NDArray[np.int64],
+        alpha0: float,
+        regularization: float,
+    ) -> Self:
+        """From the arguments of `FactorModel.of`; item_counts: int64 (n_items,); placed in its basis."""
+        basis = basis_of(item_factors[item_counts > 0], user_factors, counts)
+        back = np.linalg.inv(basis.change)  # (d, d); y.x is the same in both
+        users = user_factors.astype(np.float64) @ back.T  # (n_users, d) @ (d, d)
+        per_rating = regularization * (back @ back.T)
+        unrated = alpha0 * (users.T @ users) + alpha0 * len(users) * per_rating
+        return cls(
+            unrated.astype(np.float32),
+            per_rating.astype(np.float32),
+            basis.average.astype(np.float32),
+            item_counts.astype(np.int32),
+            placed,
+        )
+
+    def seen(self, item_idx: npt.NDArray[Any]) -> npt.NDArray[np.int32]:
+        """int32 (m,): ratings in the fit; none of films that have come behind its last one since."""
+        there = item_idx < len(self.counts)
+        return np.where(there, self.counts[np.where(there, item_idx, 0)], 0).astype(np.int32)
+
+    def moved(self, film: int, row: Floats, user_factors: Floats, stars: Floats) -> Floats:
+        """float32 (d,): where ratings of n users put a film that the fit left at `row`.
+
+        user_factors: float32 (n, d); stars: (n,).
+        """
+        seen, n = int(self.seen(np.array([film]))[0]), len(stars)
+        expected = row - (content_share(seen) - content_share(seen + n)) * self.placed[film]
+        system = self.unrated + np.float32(seen + n) * self.per_rating + user_factors.T @ user_factors
+        system += np.float32(seen) * (np.eye(len(row)) + np.outer(self.average, self.average))
+        surprise = graded(stars) - user_factors @ expected
+        return np.asarray(expected + np.linalg.solve(system, user_factors.T @ surprise), np.float32)
+
+    def arrays(self) -> dict[str, npt.NDArray[Any]]:
+        """The state by name, for the artifact."""
+        names = ("unrated", "per_rating", "average", "counts", "placed")
+        return {name: getattr(self, name) for name in names}
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, npt.NDArray[Any]]) -> Self:
+        """The inverse of `arrays`."""
+        return cls(**arrays)

@@ -1,0 +1,176 @@
+"""Fit the match percent to held-out ratings."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.linear_model import LogisticRegression
+
+from recommender import metrics
+from recommender.calibration import (
+    BENT,
+    LIKED_STARS,
+    N_FEATURES,
+    POWERS,
+    MatchModel,
+    standardized,
+    statistics_of,
+)
+from recommender.interactions import MAX_STARS, MIN_STARS, Interactions
+from recommender.ratings import NORMAL_80, Floats, StarsModel
+from recommender.ratings_fit import fit_stars
+from recommender.splits import Split, random_ratings
+
+COVERED = 0.8
+MAX_USERS = 5000  # held-out ratings of more users would not move a dozen coefficients
+PROBIT_AS_LOGIT = 1.702  # the logistic curve nearest to the normal distribution's
+FIGURES = ("rmse", "interval_coverage", "match_calibration_error", "match_auc")
+MIN_OF_A_KIND = 20  # fewer likes or dislikes than this fit no logistic
+
+
+@dataclass(frozen=True, slots=True)
+class HeldOut:
+    """Predictions of ratings that the model has not seen, one row a rating, grouped by user."""
+
+    features: Floats  # (n, N_FEATURES)
+    liked: NDArray[np.bool_]
+    error: Floats  # stars
+    deviation: Floats  # stars
+    owner: NDArray[np.int64]  # user index
+
+    def take(self, rows: NDArray[np.bool_]) -> "HeldOut":
+        """The rows marked."""
+        return HeldOut(
+            self.features[rows], self.liked[rows], self.error[rows], self.deviation[rows], self.owner[rows]
+        )
+
+    def width(self) -> float:
+        """Predicted standard deviations to each side that held 80 % of the ratings: split conformal.
+
+        Lei et al., "Distribution-Free Predictive Inference for Regression", JASA 2018, section 5.2.
+        """
+        if not len(self.error):
+            return NORMAL_80
+        return float(np.quantile(np.abs(self.error) / self.deviation, COVERED, method="higher"))
+
+
+def fit_judge(
+    interactions: Interactions,
+    content: NDArray[np.float32],
+    *,
+    rng: np.random.Generator,
+    progress: Callable[[float], None] = lambda _fraction: None,
+    **settings: int,
+) -> tuple[StarsModel, MatchModel, dict[str, float]]:
+    """Stars and match models of all ratings, calibrated on a tenth that a first fit did not see.
+
+    The figures, `FIGURES` by name, are measured on each half of the users with the calibration of the other
+    half; nan without enough ratings. interval_coverage is meant to be 0.8. settings: `factors` and
+    `iterations` of `fit_stars`. Raises ValueError when there is no rating.
+    """
+
+    split = random_ratings(interactions, rng=rng)
+    blind = fit_stars(split.train, content, rng=rng, progress=lambda done: progress(0.4 * done), **settings)
+    held = _hold_out(blind, uncalibrated(split.train), split, rng)
+    figures = _figures(held, uncalibrated(split.train))
+    progress(0.5)
+    full = fit_stars(
+        interactions, content, rng=rng, progress=lambda done: progress(0.5 + done / 2), **settings
+    )
+    match = fit_match(uncalibrated(interactions), held.features, held.liked)
+    return replace(full, width=held.width()), match, figures
+
+
+def uncalibrated(interactions: Interactions) -> MatchModel:
+    """Statistics of all ratings, with the weights that turn a Gaussian's tail into a logistic."""
+    ratings = interactions.user_items
+    liked = ratings.data >= LIKED_STARS
+    means = (float(ratings.data.mean(dtype=np.float64)), float(liked.mean()))
+    n_items = interactions.n_items
+    weights = np.zeros(N_FEATURES + len(POWERS))
+    weights[0] = PROBIT_AS_LOGIT
+    return MatchModel(
+        weights=weights,
+        centre=np.zeros(N_FEATURES),
+        scale=np.ones(N_FEATURES),
+        intercept=0.0,
+        mean=means[0],
+        liked_share=means[1],
+        item_statistics=statistics_of(
+            np.bincount(ratings.indices, minlength=n_items),
+            np.bincount(ratings.indices, weights=ratings.data, minlength=n_items),
+            np.bincount(ratings.indices, weights=liked, minlength=n_items),
+            means,
+        ).astype(np.float32),
+    )
+
+
+def fit_match(base: MatchModel, features: Floats, liked: NDArray[np.bool_]) -> MatchModel:
+    """`base` with weights fitted on held-out ratings; as it is where they are too few.
+
+    Straight where it would bend so far that a film of more predicted stars matched less.
+    """
+
+    if min(liked.sum(), (~liked).sum()) < MIN_OF_A_KIND:
+        return base
+    centre, spread = features.mean(axis=0), features.std(axis=0)
+    scale = np.where(spread > 0, spread, 1)
+    standard = standardized(features, centre, scale)
+    weights = np.zeros(standard.shape[1])
+    for n_terms in (len(weights), N_FEATURES):
+        logistic = LogisticRegression(max_iter=1000).fit(standard[:, :n_terms], liked)
+        weights[:] = np.append(logistic.coef_[0], np.zeros(len(weights) - n_terms))
+        if _rises(weights):
+            break
+    return replace(base, weights=weights, centre=centre, scale=scale, intercept=float(logistic.intercept_[0]))
+
+
+def _rises(weights: Floats) -> bool:
+    """Whether a greater distance always means a greater probability."""
+    slope = [weights[0], *(power * weights[N_FEATURES + n] for n, power in enumerate(POWERS))]
+    return bool((np.polynomial.Polynomial(slope)(np.linspace(-BENT, BENT, 61)) > 0).all())
+
+
+def _hold_out(model: StarsModel, base: MatchModel, split: Split, rng: np.random.Generator) -> HeldOut:
+    users = np.flatnonzero(np.diff(split.held_out.user_items.indptr))
+    if len(users) > MAX_USERS:
+        users = np.sort(rng.choice(users, MAX_USERS, replace=False))
+    parts = [_predict(model, base, split, int(user)) for user in users]
+    if not parts:
+        none = np.empty(0)
+        return HeldOut(np.empty((0, N_FEATURES)), none.astype(bool), none, none, none.astype(np.int64))
+    return HeldOut(*(np.concatenate(column) for column in zip(*parts, strict=True)))
+
+
+def _predict(
+    model: StarsModel, base: MatchModel, split: Split, user: int
+) -> tuple[Floats, NDArray[np.bool_], Floats, Floats, NDArray[np.int64]]:
+    history, held = split.histories.history(user), split.held_out.history(user)
+    stars, deviation = model.predict(model.fold_in(history), held.item_idx)
+    known = np.isfinite(stars)
+    features = base.features(history, held.item_idx, stars, deviation)
+    error = np.clip(stars, MIN_STARS, MAX_STARS) - held.stars
+    owner = np.full(int(known.sum()), user)
+    return features[known], (held.stars >= LIKED_STARS)[known], error[known], deviation[known], owner
+
+
+def _figures(held: HeldOut, base: MatchModel) -> dict[str, float]:
+    """Each half of the users measured with the calibration of the other half."""
+    half = held.owner % 2 == 0
+    if min(held.liked[half].sum(), (~held.liked[half]).sum()) < 1 or held.liked[~half].sum() < 1:
+        return dict.fromkeys(FIGURES, float("nan"))
+    probability = np.empty(len(half))
+    inside = np.empty(len(half), bool)
+    for measured in (half, ~half):
+        fitted = held.take(~measured)
+        match = fit_match(base, fitted.features, fitted.liked)
+        probability[measured] = match.probability(held.features[measured])
+        inside[measured] = (np.abs(held.error) <= fitted.width() * held.deviation)[measured]
+    values = (
+        float(np.sqrt((held.error**2).mean())),
+        float(inside.mean()),
+        metrics.calibration_error(held.liked, probability),
+        metrics.auc(held.liked, probability),
+    )
+    return dict(zip(FIGURES, values, strict=True))

@@ -1,0 +1,74 @@
+"""Train the hybrid model on all ratings."""
+
+from collections.abc import Callable
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+from threadpoolctl import threadpool_limits
+
+from recommender import blend_fit, explain, match_fit
+from recommender.checkpoint import NOTHING_KEPT, Checkpoint
+from recommender.config import Config
+from recommender.content import ContentEncoder, vectors_of
+from recommender.films import Films
+from recommender.hybrid import Hybrid
+from recommender.interactions import Interactions
+from recommender.popularity import popularity
+from recommender.sentences import SentenceModel
+
+Progress = Callable[[str, float], None]
+DEFAULTS = Config()
+
+
+def train_hybrid(
+    interactions: Interactions,
+    films: Films,
+    config: Config = DEFAULTS,
+    progress: Progress = lambda _stage, _fraction: None,
+    checkpoint: Checkpoint = NOTHING_KEPT,
+    sentences: SentenceModel | None = None,
+) -> Hybrid:
+    """Train on all ratings; `films` describes interactions.item_ids one by one (else ValueError).
+
+    sentences: a model of texts that takes part in the films' content.
+    The same input and config give the same model, whatever the number of threads, and whether it was
+    fitted in one go or went on from `checkpoint`.
+    """
+    if not np.array_equal(interactions.item_ids, films.item_ids):
+        raise ValueError("films must describe the films of the interactions, one by one")
+    rng = np.random.default_rng(config.seed)
+    progress("content", 0.0)
+    encoder = ContentEncoder.fit(films, rng=rng, sentences=sentences)
+    content = encoder.transform(films)
+    popular = popularity(interactions, films.vote_count)
+    stars, match = None, None
+    with threadpool_limits(limits=1, user_api="blas"):  # two threads would add in another order
+        blend, placement, film_step, reached = blend_fit.fit(
+            interactions, content, popular, config, rng, progress, checkpoint
+        )
+        figures: dict[str, Any] = {name: asdict(estimate) for name, estimate in reached.items()}
+        if interactions.nnz:
+            stars, match, judged = match_fit.fit_judge(
+                interactions, content, rng=rng, progress=lambda fraction: progress("stars", fraction)
+            )
+            figures |= judged
+    counts = {name: getattr(interactions, name) for name in ("n_users", "n_items", "nnz")}
+    return Hybrid(
+        manifest={
+            "config": asdict(config),
+            "metrics": figures,
+            "sentences": sentences and sentences.described,
+            **counts,
+        },
+        item_ids=interactions.item_ids,
+        content_vectors=vectors_of(content),
+        encoder=encoder,
+        blend=blend,
+        placement=placement,
+        traits=explain.traits_of(films),
+        makers=explain.makers_of(films),
+        stars=stars,
+        match=match,
+        film_step=film_step,
+    )
