@@ -6,25 +6,24 @@ and the use of a replaced one ends the sign-in, because it may be stolen (RFC 97
 tokens of the last renewal work again for a short overlap, for tabs that renew at once and for lost answers.
 """
 
-import enum
 import hashlib
 import secrets
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
 from uuid import UUID, uuid4
 
-from sqlalchemy import ColumnElement, Row, delete, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, delete, func, insert, or_, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app import access_tokens, passwords, throttle, usernames
 from app.account_tables import RefreshToken, Session
+from app.client import Client
 from app.db import Sessions
 from app.settings import Settings
 from app.tables import User
-from app.throttle import Client
 from app.usernames import named, username_in
+from app.viewer import MEMBER, Member, Viewer, viewer
 
 REFRESH_TOKEN_BYTES = 32
 LONGEST_REFRESH_TOKEN = 100  # characters; ours have 43
@@ -55,21 +54,6 @@ class InvalidRefreshToken(AccountError):
     pass
 
 
-class Role(enum.StrEnum):
-    USER = "USER"
-    CURATOR = "CURATOR"
-    ADMIN = "ADMIN"
-
-
-@dataclass(frozen=True, slots=True)
-class Viewer:
-    id: int
-    username: str
-    role: Role
-    created_at: datetime
-    session_id: UUID
-
-
 @dataclass(frozen=True, slots=True)
 class Tokens:
     access_token: str
@@ -77,10 +61,6 @@ class Tokens:
     expires_at: datetime  # of the access token
     viewer: Viewer
 
-
-# What a Viewer is made of; a row may have more columns.
-Member = Row[*tuple[Any, ...]]
-MEMBER = (User.id, User.username, User.role, User.created_at)
 
 LIVE = Session.ended_at.is_(None) & (Session.expires_at > func.now())
 
@@ -275,10 +255,6 @@ async def issue_tokens(session: AsyncSession, settings: Settings, viewer: Viewer
     await session.execute(token)
     access_token, expires_at = access_tokens.issue(settings, viewer.id, viewer.session_id)
     return Tokens(access_token, refresh_token, expires_at, viewer)
-
-
-def viewer(member: Member, session_id: UUID) -> Viewer:
-    return Viewer(member.id, member.username, Role(member.role), member.created_at, session_id)
 
 
 def digest(token: str) -> bytes:

@@ -13,7 +13,7 @@ from sqlalchemy import text
 
 from app import ratings
 from app.db import Sessions
-from app.recommendations import BEFORE, Model
+from app.served_model import BEFORE, Model
 from app.snapshot import Snapshot
 from recommender.arrivals import film_moved
 from recommender.film_step import FilmStep

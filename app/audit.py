@@ -8,10 +8,10 @@ from sqlalchemy import insert, select, update
 
 from app.account_tables import ApiKey as StoredKey
 from app.account_tables import AuditEntry
-from app.accounts import Viewer
 from app.api_keys import ApiKey
 from app.db import Sessions
 from app.tables import User
+from app.viewer import Viewer
 
 
 @dataclass(frozen=True, slots=True)

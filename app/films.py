@@ -15,7 +15,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.db import Sessions
 from app.film_facts import InvalidFilm, camel, checked
 from app.live import Live
-from app.recommendations import Model
+from app.movie_features import FILMS, films_of
+from app.served_model import Model
 from app.tables import (
     CatalogChange,
     CatalogRevision,
@@ -25,7 +26,6 @@ from app.tables import (
     MovieGenre,
     MovieStats,
 )
-from app.training_data import FILMS, films_of
 from app.training_tables import ModelVersion
 from recommender.content import vectors_of
 

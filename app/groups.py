@@ -10,8 +10,9 @@ from sqlalchemy import text
 
 from app import feedback, ratings
 from app.db import Sessions
-from app.recommendations import Model, Taste
+from app.served_model import Model
 from app.snapshot import MovieFilter, Snapshot
+from app.user_history import Taste
 from app.usernames import key, username_in
 from recommender.groups import together
 from recommender.hybrid import Ranking

@@ -9,7 +9,6 @@ import psycopg
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 
-from app.live import Served
 from app.settings import Settings
 
 PROBE_SECONDS = 2.0  # longest a probe of the database may take
@@ -60,7 +59,7 @@ async def readyz(request: Request) -> JSONResponse:
 
     200 or 503. `reasons` names what is missing, and an active model in whose place the former one is served.
     """
-    served: Served = request.state.live.served
+    served = request.state.live.served
     fault = await request.state.probe.fault()
     full = request.state.full_disk.is_recent() or _is_disk_full(request.state.settings)
     reasons = [fault] if fault else []

@@ -11,10 +11,12 @@ from sqlalchemy import Select, case, func, select
 
 from app import diary, recommendations
 from app.db import Sessions
-from app.recommendations import Match, Model, Pick, Reason, Taste
+from app.recommendations import Match, Pick, Reason
+from app.served_model import Model
 from app.shelves import LONG_AGO, LONGEST, Kind, Shelf, Shelving, dealt
 from app.snapshot import Snapshot
 from app.tables import MovieStats, Rating
+from app.user_history import NOBODYS, Taste, taste_of
 
 YOU_LOVED_IT = "YOU_LOVED_IT"
 NEGLIGIBLE = 1e-6  # of one rating's weight: what subtraction leaves of a trend that was 0
@@ -133,9 +135,9 @@ async def home(
     now: datetime,
 ) -> Home:
     """At most `count` shelves for a member, or for nobody, as of `now`; at most five statements."""
-    taste = recommendations.NOBODYS
+    taste = NOBODYS
     if user_id is not None:
-        taste = await recommendations.taste_of(sessions, user_id, now)
+        taste = await taste_of(sessions, user_id, now)
     lately: set[int] = set()
     async with sessions() as session:
         rows = (await session.execute(trends_for(user_id, now))).all()

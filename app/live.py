@@ -13,11 +13,11 @@ from sqlalchemy import Row, func, select, text
 from app import snapshot as catalogue
 from app.arrivals import Arrivals
 from app.db import Sessions
-from app.publishing import LONGEST_EDIT
-from app.recommendations import Model
+from app.movie_features import FILMS, films_of
+from app.served_model import Model
 from app.snapshot import Snapshot
-from app.training_data import FILMS, films_of
 from app.training_tables import ModelVersion
+from app.vectors import LONGEST_EDIT
 from recommender.artifact import ArtifactError
 
 RETRY_SECONDS = 30.0  # until the files of a model that could not be read are looked at again

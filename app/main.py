@@ -3,13 +3,11 @@
 import asyncio
 import gc
 import logging
-import socket
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from typing import Any, TypedDict
+from typing import TypedDict
 
-import uvicorn
 from sqlalchemy import event
 from starlette.applications import Starlette
 from starlette.requests import HTTPConnection
@@ -31,12 +29,13 @@ from app.health import DatabaseProbe, healthz, readyz
 from app.live import Live
 from app.meter import meter_database, meter_event_loop
 from app.rates import Rates
+from app.server import GRACE_SECONDS, Server
 from app.settings import Settings
 from schema import schema
-from schema.context import Context, client_of
+from schema.context import Context
+from schema.credentials import client_of
 
 SWITCH_SECONDS = 0.001
-GRACE_SECONDS = 10  # for requests under way when the process is told to stop
 
 log = logging.getLogger("marquee")
 
@@ -125,27 +124,6 @@ def create_app(settings: Settings, database_url: str) -> Starlette:
     app.state.stopping = stopping
     app.state.admission = admission
     return app
-
-
-class Server(uvicorn.Server):
-    """Tells the addresses once it truly listens, and streams when it stops."""
-
-    def __init__(self, app: Starlette, **options: Any) -> None:
-        super().__init__(uvicorn.Config(app, **options))
-        self.stopping: asyncio.Event = app.state.stopping
-        app.state.admission.connections = self.server_state.connections
-
-    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        self.stopping.set()
-        await super().shutdown(sockets)
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        if self.started:
-            host, port = self.servers[0].sockets[0].getsockname()[:2]
-            address = f"http://{f'[{host}]' if ':' in host else host}:{port}"
-            terminal.console.print(f"GraphiQL and the GraphQL API: [bold]{address}/graphql[/]")
-            terminal.console.print(f"Health: {address}/healthz and {address}/readyz. Stop with Ctrl-C.")
 
 
 def run(settings: Settings, database_url: str) -> None:

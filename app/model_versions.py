@@ -14,6 +14,7 @@ from sqlalchemy import Select, func, select, tuple_
 from app import publishing
 from app.db import Sessions, address_of
 from app.training_tables import ModelVersion
+from app.vectors import make_active
 from recommender.artifact import ArtifactError
 from recommender.hybrid import Hybrid
 
@@ -134,7 +135,7 @@ def _activate(connection: psycopg.Connection, models: Path, version: str, stoppe
             model = Hybrid.load(models / version)
         except (ArtifactError, OSError) as error:
             raise ModelUnreadable("The files of this model cannot be read here.") from error
-        publishing.make_active(connection, model, trained_at)
+        make_active(connection, model, trained_at)
         if stopped.is_set():
             connection.rollback()
 

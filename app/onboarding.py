@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.cards import GenreRow
-from app.recommendations import Model
+from app.served_model import Model
 from app.snapshot import Snapshot
 from recommender.index import top
 from recommender.interview import information, interview

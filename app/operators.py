@@ -5,10 +5,10 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 
 from app import accounts, passwords, privacy, usernames
 from app.account_tables import AuditEntry, Session
-from app.accounts import Role
 from app.db import Sessions
 from app.tables import User
 from app.usernames import named, username_in
+from app.viewer import Role
 
 BY_COMMAND = "marquee create-admin"  # as the audit log names it, which knows nobody who did it
 

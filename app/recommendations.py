@@ -1,27 +1,18 @@
 """The one meeting point of data and numerics: a history from Postgres, a ranking from the recommender."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from dataclasses import dataclass, field
 from enum import StrEnum
-from pathlib import Path
-from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from app import feedback, members, ratings
-from app.db import Sessions
-from app.feedback import Signals
+from app.served_model import Model
 from app.snapshot import MovieFilter, Snapshot
-from recommender.films import Films
-from recommender.hybrid import Hybrid
-from recommender.interactions import History, positions
-from recommender.new_films import with_films
+from app.user_history import Taste
+from recommender.interactions import History
 
 REASONS_PER_FILM = 2
-LIKED_STARS = 5.0
-BEFORE = datetime.min.replace(tzinfo=UTC)
 
 
 class Strategy(StrEnum):
@@ -30,87 +21,6 @@ class Strategy(StrEnum):
     PERSONALIZED = "PERSONALIZED"
     SESSION = "SESSION"
     POPULAR = "POPULAR"
-
-
-@dataclass(frozen=True, slots=True)
-class Model:
-    """A trained model, aligned with one snapshot of the catalogue.
-
-    `snapshot_idx` int32 (n_items,): where each of the model's films stands in the snapshot; -1 for one that
-    has been deleted since. `learnt_at`: films are known as they were then. `since`: when this process began
-    to make lists with it as it is here.
-    """
-
-    version: str
-    hybrid: Hybrid
-    learnt_at: datetime
-    snapshot_idx: NDArray[np.int32]
-    since: datetime = BEFORE
-
-    @classmethod
-    def load(cls, folder: Path, learnt_at: datetime) -> Self:
-        return cls(folder.name, Hybrid.load(folder), learnt_at, np.empty(0, np.int32))
-
-    def with_new_films(self, films: Films, learnt_at: datetime) -> Self:
-        return replace(self, hybrid=with_films(self.hybrid, films), learnt_at=learnt_at)
-
-    def aligned(self, snapshot: Snapshot) -> Self:
-        return replace(self, snapshot_idx=positions(snapshot.movie_ids, self.hybrid.item_ids))
-
-    def item_idx(self, movie_ids: NDArray[np.int64] | Sequence[int]) -> NDArray[np.int32]:
-        """Indices of films in the model; -1 for one it does not know."""
-        return positions(self.hybrid.item_ids, np.asarray(movie_ids, np.int64))
-
-    def allowed(self, snapshot_mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
-        """A mask over the snapshot's films as one over the model's."""
-        return (self.snapshot_idx >= 0) & snapshot_mask[self.snapshot_idx]
-
-
-@dataclass(frozen=True, slots=True)
-class Taste:
-    """What is known of whoever asks, read from Postgres when they ask.
-
-    `movie_ids` int64 (n,), `stars` float32 (n,), `timestamps` int64 (n,): ratings, and events as graded
-    observations, of which the first `rated` are the ratings. `hidden` int64: films never to be shown, those
-    rated and those turned down. `shown`, where it was read: ids int64 (s,) of films shown of late and let be,
-    and int32 (s,) how often.
-    """
-
-    movie_ids: NDArray[np.int64]
-    stars: NDArray[np.float32]
-    timestamps: NDArray[np.int64]
-    hidden: NDArray[np.int64]
-    favorite_genres: tuple[str, ...] = ()
-    rated: int = 0
-    shown: tuple[NDArray[np.int64], NDArray[np.int32]] | None = None
-
-    @classmethod
-    def of(cls, history: ratings.History, signals: Signals, favorite_genres: tuple[str, ...]) -> Self:
-        rated_ids, half_stars, rated_at = history
-        return cls(
-            movie_ids=np.concatenate((rated_ids, signals.movie_ids)),
-            stars=np.concatenate((half_stars.astype(np.float32) / 2, signals.stars)),
-            timestamps=np.concatenate((rated_at, signals.timestamps)),
-            hidden=np.concatenate((rated_ids, signals.hidden)),
-            favorite_genres=favorite_genres,
-            rated=rated_ids.size,
-            shown=signals.shown,
-        )
-
-    def history(self, model: Model, leaving_out: int | None = None) -> History:
-        item_idx = model.item_idx(self.movie_ids)
-        known = (item_idx >= 0) & (self.movie_ids != leaving_out)
-        return History(item_idx[known], self.stars[known], self.timestamps[known])
-
-    def shown_in_vain(self, model: Model) -> NDArray[np.float32] | None:
-        """float32 (n_items,): how often each film was shown; None where that was not read, or none was."""
-        if self.shown is None:
-            return None
-        movie_ids, times = self.shown
-        item_idx = model.item_idx(movie_ids)
-        shown = np.zeros(model.hybrid.n_items, np.float32)
-        shown[item_idx[item_idx >= 0]] = times[item_idx >= 0]
-        return shown
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,33 +64,6 @@ class Wish:
     diversity: float = 0.0
     novelty: float = 0.0
     exclude: tuple[int, ...] = ()
-
-
-async def taste_of(
-    sessions: Sessions, user_id: int, until: datetime | None = None, *, shown: bool = False
-) -> Taste:
-    """A user's taste as of `until`, so that a later page continues the list that was shown.
-
-    `shown`: also what they were shown in vain, for lists with diversity; no further statement.
-    """
-    async with sessions() as session:
-        history = await ratings.history(session, user_id, until)
-        signals = await feedback.signals(session, user_id, until, shown=shown)
-        genres = await members.favorite_genre_names(session, user_id)
-    return Taste.of(history, signals, genres)
-
-
-def taste_for_likes(likes: Sequence[int]) -> Taste:
-    movie_ids = np.unique(np.asarray(likes, np.int64))
-    return Taste(
-        movie_ids,
-        np.full(movie_ids.size, LIKED_STARS, np.float32),
-        np.zeros(movie_ids.size, np.int64),
-        movie_ids,
-    )
-
-
-NOBODYS = taste_for_likes(())
 
 
 def recommend(

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from sqlalchemy import text
 
 from app.db import Sessions
-from app.recommendations import Model
+from app.served_model import Model
 from app.snapshot import MovieFilter, Snapshot
 from app.title_match import matches
 from app.title_scoring import Matches

@@ -13,9 +13,10 @@ from itertools import islice, zip_longest
 import numpy as np
 from numpy.typing import NDArray
 
-from app.recommendations import Model, Taste
+from app.served_model import Model
 from app.snapshot import MovieFilter, Snapshot
 from app.taste import Opinions
+from app.user_history import Taste
 from recommender.interactions import History
 
 LONGEST = 500  # films that a shelf goes on to

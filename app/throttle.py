@@ -13,7 +13,6 @@ exist is counted like one that does, so that the answer tells nothing.
 import math
 from dataclasses import dataclass
 from datetime import timedelta
-from ipaddress import IPv6Address, IPv6Network, ip_address
 
 from sqlalchemy import delete, func, select, text
 from sqlalchemy.dialects.postgresql import insert
@@ -21,6 +20,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app import usernames
 from app.account_tables import KnownNetwork
+from app.client import Client
 from app.db import Sessions
 from app.settings import Settings
 from app.tables import User
@@ -28,8 +28,6 @@ from app.tables import User
 ACCOUNT_PACE = timedelta(seconds=30)  # after which one more try is given
 NETWORK_PACE = timedelta(seconds=6)
 KNOWN_FOR = timedelta(days=180)
-IPV6_SITE = 64  # bits; one customer has all addresses below
-LONGEST_AGENT = 200
 
 TAKE = text(
     """
@@ -66,27 +64,6 @@ class TooManyAttempts(Exception):
     def __init__(self, wait_seconds: int) -> None:
         super().__init__(f"Too many wrong passwords: try again in {wait_seconds} seconds.")
         self.wait_seconds = wait_seconds
-
-
-@dataclass(frozen=True, slots=True)
-class Client:
-    """Where a request comes from, as far as it is known."""
-
-    address: str | None = None
-    agent: str | None = None  # what the client calls itself
-
-    @property
-    def network(self) -> str:
-        """The address, or the site that an IPv6 address is of."""
-        try:
-            address = ip_address((self.address or "").partition("%")[0])
-        except ValueError:
-            return ""
-        if isinstance(address, IPv6Address):
-            address = address.ipv4_mapped or address
-        if isinstance(address, IPv6Address):
-            return str(IPv6Network((address, IPV6_SITE), strict=False))
-        return str(address)
 
 
 @dataclass(frozen=True, slots=True)

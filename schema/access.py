@@ -13,8 +13,8 @@ from strawberry.extensions.field_extension import AsyncExtensionResolver
 from strawberry.types.field import StrawberryField
 
 from app import audit
-from app.accounts import Role, Viewer
 from app.api_keys import ApiKey, Scope
+from app.viewer import Role, Viewer
 from schema.context import Context, Info
 from schema.errors import CallerError, ErrorCode
 

@@ -6,11 +6,12 @@ from typing import Annotated, Self
 import strawberry
 
 from app import accounts, members, passwords, throttle, usernames
-from app.accounts import Role, Tokens
+from app.accounts import Tokens
+from app.viewer import Role
 from schema.access import requires
 from schema.constraints import DECOMPOSED, MAX_ID_LENGTH, Constraint
 from schema.context import Info
-from schema.cost import Cost
+from schema.directives import Cost
 from schema.errors import CallerError, Error
 from schema.node import local_id
 from schema.user import User

@@ -8,13 +8,13 @@ import strawberry
 from strawberry import relay
 
 from app import api_keys
-from app.accounts import Role
 from app.api_keys import KeyRecord, Scope
+from app.viewer import Role
 from schema.access import may, requires
 from schema.constraints import DECOMPOSED, GLOBAL_ID, Constraint
 from schema.context import Info
-from schema.cost import Cost
 from schema.cursors import Cursors
+from schema.directives import Cost
 from schema.enum import enum_of
 from schema.errors import Error
 from schema.node import local_id, whole_number

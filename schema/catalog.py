@@ -17,11 +17,11 @@ from app.catalog import Key, Order, OrderField
 from app.search import SearchMatch
 from schema.constraints import GLOBAL_ID, MAX_ID_LENGTH, Constraint
 from schema.context import Context, Info
-from schema.cost import Cost, ListSize
 from schema.cursors import Cursors
+from schema.directives import Cost, ListSize
 from schema.enum import enum_of
 from schema.filter import MovieFilterInput, MovieOrderInput, wanted
-from schema.movie import Genre, Movie, movie_of
+from schema.movie import Movie, movie_of
 from schema.node import InvalidKey, local_id, split_id, strange_id
 from schema.pagination import (
     MAX_PAGE,
@@ -35,6 +35,7 @@ from schema.pagination import (
     row_id,
     window,
 )
+from schema.person import Genre
 
 MOVIES, SEARCH = "movies", "search"
 MAX_QUERY = 200  # characters

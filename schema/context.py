@@ -1,6 +1,7 @@
 """What one request holds: pinned at its start, so that a response speaks of one catalogue and one model."""
 
 import asyncio
+import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -9,21 +10,22 @@ from datetime import UTC, datetime
 import jwt
 import orjson
 import strawberry
-from starlette.requests import HTTPConnection
 from strawberry.dataloader import DataLoader
 
 from app import access_tokens, accounts, api_keys
-from app.accounts import Viewer
 from app.api_keys import ApiKey
 from app.budget import Budget
 from app.changes import Changes
+from app.client import Client
 from app.db import Sessions
 from app.exports import Export, Exports
 from app.live import Live, Served
-from app.recommendations import Match, Model, Taste, matches, taste_of
+from app.recommendations import Match, matches
+from app.served_model import Model
 from app.settings import Settings
 from app.snapshot import Snapshot
-from app.throttle import LONGEST_AGENT, Client
+from app.user_history import Taste, taste_of
+from app.viewer import Viewer
 from schema.document import Priced
 from schema.errors import CallerError, ErrorCode
 from schema.loaders import Loaders
@@ -58,9 +60,6 @@ class Clock:
         if self.step is not None:
             with suppress(RuntimeError):  # it is over
                 self.step.reschedule(when)
-
-
-MAX_TOKEN_LENGTH = 4_000  # characters; an access token has about 250
 
 
 @dataclass(slots=True)
@@ -104,6 +103,11 @@ class Context:
     @property
     def model(self) -> Model | None:
         return self.served.model
+
+    @property
+    def cursor_key(self) -> bytes:
+        """The key that cursors are signed with, 32 bytes."""
+        return hashlib.sha256(access_tokens.secret_key(self.settings).encode()).digest()
 
     async def actor(self) -> Viewer | ApiKey | None:
         """Who asks, a member or a service, read once a request; None when signed out.
@@ -211,19 +215,3 @@ class Context:
 
 
 Info = strawberry.Info[Context, None]
-
-
-def client_of(connection: HTTPConnection) -> Client:
-    address = connection.client.host if connection.client else None
-    agent = connection.headers.get("user-agent", "")[:LONGEST_AGENT]
-    return Client(address, "".join(filter(str.isprintable, agent)) or None)
-
-
-def bearer_token(connection: HTTPConnection) -> str | None:
-    return token_in(connection.headers.get("authorization", ""))
-
-
-def token_in(authorization: str) -> str | None:
-    """The token of an Authorization header; what is longer than any token is cut, and is not valid then."""
-    scheme, _, token = authorization[:MAX_TOKEN_LENGTH].partition(" ")
-    return token.strip() if scheme.lower() == "bearer" and token.strip() else None

@@ -14,7 +14,6 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Self
 
-import strawberry
 from graphql import (
     FieldNode,
     FragmentDefinitionNode,
@@ -40,10 +39,9 @@ from graphql import (
     is_list_type,
     value_from_ast_untyped,
 )
-from strawberry import UNSET
 from strawberry.schema.schema_converter import GraphQLCoreConverter
-from strawberry.schema_directive import Location
 
+from schema.directives import ASSUMED, SIZED, SLICING, Cost, ListSize
 from schema.pagination import MAX_PAGE
 
 POINTS = 10  # of one unit
@@ -54,9 +52,6 @@ MOST_SHELVES = 20  # of a home page
 READ_NODES = {"ApiKey", "Model", "Rating", "Session", "TrainingJob"}  # types whose objects are rows
 READ_NODE = 120  # units for those of one type
 INTROSPECTION = {"__schema", "__type"}
-SLICING = ("first", "last")
-SIZED = ("edges",)
-ASSUMED = 10
 MOST_CHARACTERS = 300_000  # whose price is charged before: MAX_COST shall not refuse a file that may be sent
 MOST_GIVEN = 2**31  # an Int is less
 # Of introspection: how many of each a type of ours has, rounded up; the rest are plain steps.
@@ -68,39 +63,6 @@ INTROSPECTED = {
     "enumValues": 1,
     "possibleTypes": 1,
 }
-
-
-@strawberry.schema_directive(
-    locations=[Location.FIELD_DEFINITION, Location.ARGUMENT_DEFINITION, Location.INPUT_FIELD_DEFINITION],
-    name="cost",
-    description="What the field costs by itself, besides the objects in its value. On an argument: what each "
-    "item of the list costs, the text, or each of the number.",
-)
-class Cost:
-    weight: int = strawberry.field(description="In units of one object.")
-    per: int | None = strawberry.field(
-        default=UNSET, description="The weight is of each so many items, characters, or parts of the number."
-    )
-    viewer: int | None = strawberry.field(
-        default=UNSET, description="What it costs besides when it is asked by someone signed in."
-    )
-
-
-@strawberry.schema_directive(
-    locations=[Location.FIELD_DEFINITION],
-    name="listSize",
-    description="How long a list is at most, as far as that is known without making it.",
-)
-class ListSize:
-    assumed_size: int | None = strawberry.field(
-        default=None, description="Its length where no argument tells it."
-    )
-    slicing_arguments: list[str] | None = strawberry.field(
-        default=None, description="Arguments that tell it, by a number or by a list of as many."
-    )
-    sized_fields: list[str] | None = strawberry.field(
-        default=None, description="The lists in the value that the arguments are about, if not the value."
-    )
 
 
 @dataclass(frozen=True, slots=True)

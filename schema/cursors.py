@@ -4,17 +4,15 @@ import hashlib
 import json
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 import orjson
+import strawberry
 from graphql import Undefined, value_from_ast
 
-from app import access_tokens
 from schema.errors import BadArgument
 
-if TYPE_CHECKING:  # a context has documents, whose cost knows the size of pages
-    from schema.context import Info
-
+Info = strawberry.Info[Any, None]  # its context signs cursors by `cursor_key`
 PAGING = ("first", "last", "after", "before")  # what may differ from page to page
 TAG_BYTES = 9
 
@@ -30,14 +28,13 @@ class Cursors:
     key: bytes
 
     @classmethod
-    def of(cls, info: "Info", field: str, owner: object = None) -> Self:
+    def of(cls, info: Info, field: str, owner: object = None) -> Self:
         """The cursors of the field under execution.
 
         owner: the object that the list belongs to, and the member for whom it is made, where there are such.
         """
         asked = json.dumps([field, owner, arguments_of(info)], sort_keys=True, default=str)
-        secret = access_tokens.secret_key(info.context.settings).encode()
-        return cls(field, hashlib.blake2b(asked.encode(), key=hashlib.sha256(secret).digest()).digest())
+        return cls(field, hashlib.blake2b(asked.encode(), key=info.context.cursor_key).digest())
 
     def encode(self, *place: Any) -> str:
         """The cursor of an item; the parts of its place are plain values."""
@@ -66,7 +63,7 @@ class Cursors:
         return urlsafe_b64encode(signed.digest()).decode()
 
 
-def arguments_of(info: "Info") -> dict[str, Any]:
+def arguments_of(info: Info) -> dict[str, Any]:
     """All arguments of the field under execution but those of its pages, as it was asked."""
     raw = info._raw_info  # noqa: SLF001 - Strawberry has no other way to all of them
     given = {node.name.value: node.value for node in raw.field_nodes[0].arguments or ()}

@@ -12,8 +12,8 @@ from app.diary import Entry
 from app.feedback import Kind
 from schema.catalog import MovieEdge
 from schema.context import Info
-from schema.cost import Cost
 from schema.cursors import Cursors
+from schema.directives import Cost
 from schema.errors import CallerError
 from schema.feedback import FeedbackKind
 from schema.movie import Movie, movie_of

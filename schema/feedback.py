@@ -9,12 +9,12 @@ from uuid import UUID
 import strawberry
 
 from app import feedback, request_ids
-from app.accounts import Role, Viewer
 from app.feedback import Event, Kind
+from app.viewer import Role, Viewer
 from schema.access import requires
 from schema.constraints import GLOBAL_ID, Constraint
 from schema.context import Info
-from schema.cost import Cost
+from schema.directives import Cost
 from schema.enum import enum_of
 from schema.errors import BadArgument, CallerError, Error
 from schema.movie import Movie, movie_of

@@ -8,13 +8,13 @@ import strawberry
 from strawberry import UNSET, relay
 
 from app import films
-from app.accounts import Role
 from app.film_facts import InvalidFilm
 from app.live import Live
+from app.viewer import Role
 from schema.access import requires
 from schema.constraints import DECOMPOSED, GLOBAL_ID, Constraint
 from schema.context import Context, Info
-from schema.cost import Cost
+from schema.directives import Cost
 from schema.errors import CallerError, Error, ErrorCode
 from schema.movie import Movie as MovieNode
 from schema.movie import movie_of

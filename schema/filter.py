@@ -10,7 +10,7 @@ from app.ratings import in_full
 from app.snapshot import MovieFilter, Snapshot
 from app.titles import fold_case
 from schema.constraints import Constraint
-from schema.cost import Cost
+from schema.directives import Cost
 from schema.enum import enum_of
 from schema.errors import BadArgument
 

@@ -7,21 +7,20 @@ import strawberry
 from strawberry import relay
 
 from app import groups, ratings
-from app.accounts import Role
 from app.groups import GroupPicks, Member
-from app.recommendations import Model
+from app.served_model import Model
 from app.usernames import MAX_GIVEN_LENGTH
+from app.viewer import Role
 from schema.access import requires
 from schema.constraints import Constraint
 from schema.context import Context, Info
-from schema.cost import Cost, ListSize
 from schema.cursors import Cursors
+from schema.directives import Cost, ListSize
 from schema.errors import BadArgument
 from schema.filter import MovieFilterInput, wanted
 from schema.list_page import ListPage
-from schema.movie import Movie
+from schema.movie import Movie, film
 from schema.pagination import After, First, page_info, page_size
-from schema.recommendation import film
 
 FIELD = "groupRecommendations"
 MAX_MEMBERS = 10

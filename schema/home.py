@@ -13,15 +13,15 @@ from strawberry import relay
 from app import home as landing
 from app import ratings, request_ids, shelves
 from app.home import Standing
-from app.recommendations import Model
+from app.served_model import Model
 from schema.constraints import CURSOR
 from schema.context import Context, Info
-from schema.cost import Cost, ListSize
 from schema.cursors import Cursors, strange_cursor
+from schema.directives import Cost, ListSize
 from schema.enum import enum_of
 from schema.errors import BadArgument
 from schema.list_page import require_model
-from schema.movie import Genre, Movie
+from schema.movie import Movie, film
 from schema.node import InvalidKey
 from schema.pagination import (
     First,
@@ -30,7 +30,8 @@ from schema.pagination import (
     page_info,
     page_size,
 )
-from schema.recommendation import RecommendationEdge, edge, film
+from schema.person import Genre
+from schema.recommendation import RecommendationEdge, edge
 
 SHELF = "shelf"
 MAX_SHELVES = 20

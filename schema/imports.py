@@ -7,14 +7,14 @@ from typing import Annotated, Any
 import strawberry
 
 from app import imports
-from app.accounts import Role
 from app.history_layouts import LONGEST_NAME, InvalidHistory, Source, named_layout
 from app.history_rows import Contents, DateOrder, Order, Skipped
 from app.import_matching import Match, MatchedBy
+from app.viewer import Role
 from schema.access import requires
 from schema.constraints import Constraint
 from schema.context import Info
-from schema.cost import Cost, ListSize
+from schema.directives import Cost, ListSize
 from schema.enum import enum_of
 from schema.errors import BadArgument, Error
 from schema.movie import Movie, movie_of

@@ -6,8 +6,8 @@ from typing import Self
 from uuid import UUID
 
 from app import request_ids
-from app.accounts import Viewer
-from app.recommendations import Model
+from app.served_model import Model
+from app.viewer import Viewer
 from schema.context import Context
 from schema.cursors import Cursors, strange_cursor
 from schema.errors import CallerError, ErrorCode

@@ -9,14 +9,14 @@ import strawberry
 from strawberry import relay
 
 from app import model_versions
-from app.accounts import Role
 from app.api_keys import Scope
 from app.model_versions import Figure, Trained
+from app.viewer import Role
 from schema.access import may, requires
 from schema.constraints import Constraint
 from schema.context import Info
-from schema.cost import Cost, ListSize
 from schema.cursors import Cursors
+from schema.directives import Cost, ListSize
 from schema.errors import Error
 from schema.pagination import (
     After,

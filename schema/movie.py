@@ -1,74 +1,28 @@
 """Films and what hangs on them: genres, people, similar films."""
 
 from collections.abc import Iterable
-from datetime import date
-from typing import TYPE_CHECKING, Annotated, Self
+from dataclasses import replace
+from datetime import date, datetime
+from typing import Self
 
 import strawberry
 from strawberry import relay
 
-from app import cards
-from app.cards import Card, GenreRow, PersonRow
+from app import cards, ratings
+from app.cards import Card, PersonRow
+from app.recommendations import Match, Reason
 from app.snapshot import Snapshot
 from schema.context import Context, Info
-from schema.cost import Cost, ListSize
 from schema.cursors import Cursors, strange_cursor
-from schema.node import whole_number
+from schema.directives import Cost, ListSize
+from schema.errors import CallerError
+from schema.node import InvalidKey, whole_number
 from schema.pagination import After, First, page_info, page_size
-
-if TYPE_CHECKING:
-    from schema.rating import Rating
-    from schema.recommendation import ViewerMatch
+from schema.person import CastMember, Genre, Person
 
 POSTERS = "https://image.tmdb.org/t/p/w500"
 SIMILAR = "similar"
 MOST_SIMILAR = 300  # films that a list of similar ones goes on to
-
-
-@strawberry.type(description="A genre of films.")
-class Genre(relay.Node):
-    id: relay.NodeID[int]
-    name: str = strawberry.field(description="Its name, as filters take it.")
-
-    @classmethod
-    def of(cls, row: GenreRow) -> Self:
-        return cls(id=row.id, name=row.name)
-
-    @strawberry.field(description="How many films are of it.")
-    def movie_count(self, info: Info) -> int:
-        genre = info.context.snapshot.genre(self.id)
-        return 0 if genre is None else genre.movie_count
-
-    @classmethod
-    def resolve_nodes(  # type: ignore[override]
-        cls, *, info: Info, node_ids: Iterable[str], **_: object
-    ) -> list[Self | None]:
-        rows = (info.context.snapshot.genre(whole_number(key)) for key in node_ids)
-        return [None if row is None else cls.of(row) for row in rows]
-
-
-@strawberry.type(description="Someone who directs films or plays in them.")
-class Person(relay.Node):
-    id: relay.NodeID[int]
-    name: str = strawberry.field(description="The name, as films credit it.")
-
-    @classmethod
-    def of(cls, row: PersonRow) -> Self:
-        return cls(id=row.id, name=row.name)
-
-    @classmethod
-    def resolve_nodes(  # type: ignore[override]
-        cls, *, info: Info, node_ids: Iterable[str], **_: object
-    ) -> list[Self | None]:
-        known = info.context.snapshot.people.rows
-        rows = (known.get(whole_number(key)) for key in node_ids)
-        return [None if row is None else cls.of(row) for row in rows]
-
-
-@strawberry.type(description="Someone in a film's cast.")
-class CastMember:
-    person: Person = strawberry.field(description="Who plays.")
-    character: str | None = strawberry.field(description="Whom they play, where it is known.")
 
 
 @strawberry.type(description="A film like another one.")
@@ -182,8 +136,7 @@ class Movie(relay.Node):
         directives=[Cost(weight=0, viewer=3)],
         description="The viewer's rating; null when signed out or not rated.",
     )
-    async def viewer_rating(self, info: Info) -> Annotated["Rating", strawberry.lazy("schema.rating")] | None:
-        from schema.rating import Rating  # noqa: PLC0415 - it needs Movie
+    async def viewer_rating(self, info: Info) -> "Rating | None":
 
         viewer = await info.context.viewer()
         rating = viewer and await info.context.loaders.ratings.load((viewer.id, self.id))
@@ -193,10 +146,7 @@ class Movie(relay.Node):
         directives=[Cost(weight=1, viewer=70)],
         description="How well it fits the viewer; null when signed out, or nothing is known.",
     )
-    async def viewer_match(
-        self, info: Info
-    ) -> Annotated["ViewerMatch", strawberry.lazy("schema.recommendation")] | None:
-        from schema.recommendation import viewer_match  # noqa: PLC0415 - it needs Movie
+    async def viewer_match(self, info: Info) -> "ViewerMatch | None":
 
         return await viewer_match(self, info)
 
@@ -253,3 +203,135 @@ def rank_of(cursors: Cursors, after: str | None) -> int:
         case (int(rank),) if 0 < rank <= MOST_SIMILAR:
             return rank
     raise strange_cursor()
+
+
+@strawberry.type(description="The stars that the viewer gave a film.")
+class Rating(relay.Node):
+    id: relay.NodeID[str]
+    stars: float = strawberry.field(description="0.5 to 5 in halves.")
+    rated_at: datetime = strawberry.field(description="When the film was last rated.")
+    movie_id: strawberry.Private[int]
+    stats: strawberry.Private[ratings.Stats | None] = None
+
+    @classmethod
+    def of(cls, rating: ratings.Rating, stats: ratings.Stats | None = None) -> Self:
+        """With `stats` its film shows these, which may be newer than the catalogue in memory."""
+        return cls(
+            id=f"{rating.user_id}.{rating.movie_id}",
+            stars=rating.stars,
+            rated_at=rating.rated_at,
+            movie_id=rating.movie_id,
+            stats=stats,
+        )
+
+    @classmethod
+    async def resolve_nodes(  # type: ignore[override]
+        cls, *, info: Info, node_ids: Iterable[str], **_: object
+    ) -> list[Self | None]:
+        """Only the viewer's own, under the ids of the viewer."""
+        keys = [key_of(node_id) for node_id in node_ids]
+        viewer = await info.context.viewer()
+        if viewer is None:
+            return [None for _ in keys]
+        mine = [movie_id for user_id, movie_id in keys if user_id == viewer.id]
+        found = await ratings.ratings_of(info.context.sessions, viewer.id, mine)
+        return [
+            cls.of(found[movie_id]) if user_id == viewer.id and movie_id in found else None
+            for user_id, movie_id in keys
+        ]
+
+    @strawberry.field(directives=[Cost(weight=2)], description="The film.")
+    async def movie(self, info: Info) -> Movie:
+        return await rated_movie(info.context, self.movie_id, self.stats)
+
+
+async def rated_movie(context: Context, movie_id: int, stats: ratings.Stats | None) -> Movie:
+    movie = await movie_of(context, movie_id)
+    if movie is None:
+        raise CallerError("The film was deleted meanwhile.")
+    if stats is not None:
+        movie = replace(movie, rating_count=stats.rating_count, half_stars_sum=stats.half_stars_sum)
+    return movie
+
+
+def key_of(node_id: str) -> tuple[int, int]:
+    """User and film of a rating. Raises InvalidKey."""
+    user_id, _, movie_id = node_id.partition(".")
+    try:
+        return whole_number(user_id), whole_number(movie_id)
+    except InvalidKey:
+        raise InvalidKey(node_id) from None
+
+
+@strawberry.type(description="A prediction of the stars a viewer would give, with an 80 % interval.")
+class PredictedRating:
+    stars: float = strawberry.field(description="Expected stars, 0.5 to 5.")
+    low: float = strawberry.field(description="Lower end of the interval.")
+    high: float = strawberry.field(description="Upper end of the interval.")
+
+
+@strawberry.type(description="Why a film stands in a list; a named film truly moved the score.")
+class RecommendationReason:
+    kind: str = strawberry.field(
+        description="`BECAUSE_YOU_LIKED`, `SHARED_PEOPLE`, `SHARED_GENRES`, `SHARED_KEYWORDS`, `POPULAR`, or "
+        "`YOU_LOVED_IT` for a film to rediscover."
+    )
+    text: str = strawberry.field(description="The reason as a sentence to show.")
+    movie: Movie | None = strawberry.field(description="The film of the viewer's history that it refers to.")
+
+
+@strawberry.type(description="How well a film fits a viewer.")
+class ViewerMatch:
+    match_percent: int | None = strawberry.field(
+        description="Probability in percent of a rating of 4 or more."
+    )
+    predicted_rating: PredictedRating | None = strawberry.field(description="Null where nothing is known.")
+    reasons: list[RecommendationReason] = strawberry.field(
+        directives=[ListSize(assumed_size=2)], description="The strongest reasons, best first."
+    )
+
+
+def film(context: Context, movie_id: int) -> Movie | None:
+    """A film the model names; None for one deleted since."""
+    position = context.snapshot.position(movie_id)
+    return None if position is None else Movie.at(context.snapshot, position)
+
+
+def predicted_rating(match: Match) -> PredictedRating | None:
+    if match.stars is None or match.low is None or match.high is None:
+        return None
+    return PredictedRating(stars=match.stars, low=match.low, high=match.high)
+
+
+def reason(context: Context, why: Reason) -> RecommendationReason:
+    movie = None if why.movie_id is None else film(context, why.movie_id)
+    return RecommendationReason(kind=why.kind, text=sentence(why, movie), movie=movie)
+
+
+def sentence(why: Reason, movie: Movie | None) -> str:
+    match why.kind:
+        case "BECAUSE_YOU_LIKED" if movie is not None:
+            return f"Because you liked {movie.title}"
+        case "SHARED_PEOPLE" | "SHARED_GENRES" | "SHARED_KEYWORDS" if movie is not None:
+            return f"{why.detail}, as in {movie.title}"
+        case "SHARED_GENRES":
+            return f"{why.detail}, one of your genres"
+        case "YOU_LOVED_IT":
+            return f"You gave it {why.detail}"
+        case _:
+            return "Popular with all members"
+
+
+async def viewer_match(movie: Movie, info: Info) -> ViewerMatch | None:
+    """How well the film fits the viewer; None when signed out, or the model does not know the film."""
+    context = info.context
+    if await context.viewer() is None or context.model is None:
+        return None
+    match = await context.match(movie.id)
+    if match is None:
+        return None
+    return ViewerMatch(
+        match_percent=match.match_percent,
+        predicted_rating=predicted_rating(match),
+        reasons=[reason(context, why) for why in match.reasons],
+    )

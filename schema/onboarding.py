@@ -6,19 +6,20 @@ from typing import Annotated
 import strawberry
 from strawberry import relay
 
-from app import onboarding, recommendations
+from app import onboarding
 from app.cards import GenreRow
-from app.recommendations import Model
+from app.served_model import Model
+from app.user_history import NOBODYS
 from schema.catalog import MovieEdge
 from schema.constraints import MAX_ID_LENGTH, Constraint
 from schema.context import Context, Info
-from schema.cost import Cost
 from schema.cursors import Cursors, strange_cursor
+from schema.directives import Cost
 from schema.errors import BadArgument
 from schema.list_page import require_model
+from schema.movie import film
 from schema.node import local_id
 from schema.pagination import After, First, page_info, page_size
-from schema.recommendation import film
 
 FIELD = "onboarding"
 GENRE_IDS = Constraint(max_items=50, max_length=MAX_ID_LENGTH)
@@ -57,7 +58,7 @@ class OnboardingQuery:
         cursors = Cursors.of(info, FIELD)
         model, rank = begun(context, cursors, after)
         signed_in = await context.viewer() is not None
-        hidden = (await context.taste()).hidden if signed_in else recommendations.NOBODYS.hidden
+        hidden = (await context.taste()).hidden if signed_in else NOBODYS.hidden
         asked = await asyncio.to_thread(
             onboarding.films, context.snapshot, model, chosen, hidden, first=size, after_rank=rank
         )

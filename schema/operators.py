@@ -8,12 +8,12 @@ from strawberry import relay
 from strawberry.scalars import JSON
 
 from app import audit, operators
-from app.accounts import Role
+from app.viewer import Role
 from schema.access import requires
 from schema.account import USERNAME
 from schema.context import Info
-from schema.cost import Cost
 from schema.cursors import Cursors
+from schema.directives import Cost
 from schema.enum import enum_of
 from schema.errors import Error
 from schema.pagination import After, First, id_of, info_of, window

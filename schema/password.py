@@ -5,11 +5,11 @@ from typing import Annotated
 import strawberry
 
 from app import accounts, throttle
-from app.accounts import Role
+from app.viewer import Role
 from schema.access import requires
 from schema.account import PASSWORD, InvalidCredentials, TooManyAttempts, WeakPassword
 from schema.context import Info
-from schema.cost import Cost
+from schema.directives import Cost
 from schema.user import User
 
 

@@ -7,12 +7,12 @@ from strawberry import relay
 from strawberry.scalars import JSON
 
 from app import accounts, members, privacy, throttle
-from app.accounts import Role
 from app.exports import SMALL, ExportTooLarge, ExportUnderWay
+from app.viewer import Role
 from schema.access import requires
 from schema.account import PASSWORD, InvalidCredentials, TooManyAttempts
 from schema.context import Info
-from schema.cost import Cost
+from schema.directives import Cost
 from schema.errors import CallerError, ErrorCode
 from schema.user import User
 

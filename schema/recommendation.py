@@ -8,16 +8,18 @@ import strawberry
 from strawberry.relay import PageInfo
 
 from app import ratings, recommendations
-from app.recommendations import Match, Model, Pick, Picks, Reason, Strategy, Wish
+from app.recommendations import Pick, Picks, Strategy, Wish
+from app.served_model import Model
+from app.user_history import taste_for_likes, taste_of
 from schema.constraints import MAX_ID_LENGTH, Constraint
 from schema.context import Context, Info
-from schema.cost import Cost, ListSize
 from schema.cursors import Cursors
+from schema.directives import Cost, ListSize
 from schema.enum import enum_of
 from schema.errors import BadArgument
 from schema.filter import MovieFilterInput, wanted
 from schema.list_page import ListPage
-from schema.movie import Movie
+from schema.movie import Movie, PredictedRating, RecommendationReason, film, predicted_rating, reason
 from schema.node import local_id
 from schema.pagination import After, First, page_info, page_size
 
@@ -34,34 +36,6 @@ enum_of(
         Strategy.POPULAR: "Neither.",
     },
 )
-
-
-@strawberry.type(description="A prediction of the stars a viewer would give, with an 80 % interval.")
-class PredictedRating:
-    stars: float = strawberry.field(description="Expected stars, 0.5 to 5.")
-    low: float = strawberry.field(description="Lower end of the interval.")
-    high: float = strawberry.field(description="Upper end of the interval.")
-
-
-@strawberry.type(description="Why a film stands in a list; a named film truly moved the score.")
-class RecommendationReason:
-    kind: str = strawberry.field(
-        description="`BECAUSE_YOU_LIKED`, `SHARED_PEOPLE`, `SHARED_GENRES`, `SHARED_KEYWORDS`, `POPULAR`, or "
-        "`YOU_LOVED_IT` for a film to rediscover."
-    )
-    text: str = strawberry.field(description="The reason as a sentence to show.")
-    movie: Movie | None = strawberry.field(description="The film of the viewer's history that it refers to.")
-
-
-@strawberry.type(description="How well a film fits a viewer.")
-class ViewerMatch:
-    match_percent: int | None = strawberry.field(
-        description="Probability in percent of a rating of 4 or more."
-    )
-    predicted_rating: PredictedRating | None = strawberry.field(description="Null where nothing is known.")
-    reasons: list[RecommendationReason] = strawberry.field(
-        directives=[ListSize(assumed_size=2)], description="The strongest reasons, best first."
-    )
 
 
 @strawberry.type(description="A film in a list of recommendations.")
@@ -146,11 +120,9 @@ class RecommendationQuery:
         model = page.model(context)
         rated_since = None
         if viewer is None:
-            taste = recommendations.taste_for_likes(liked)
+            taste = taste_for_likes(liked)
         else:
-            taste = await recommendations.taste_of(
-                context.sessions, viewer.id, page.shown_at, shown=wish.diversity > 0
-            )
+            taste = await taste_of(context.sessions, viewer.id, page.shown_at, shown=wish.diversity > 0)
             if page.rank:
                 rated_since = await ratings.rated_since(context.sessions, [viewer.id], page.shown_at)
         picks = await asyncio.to_thread(
@@ -203,12 +175,6 @@ def connection(context: Context, model: Model, page: ListPage, picks: Picks) -> 
     )
 
 
-def film(context: Context, movie_id: int) -> Movie | None:
-    """A film the model names; None for one deleted since."""
-    position = context.snapshot.position(movie_id)
-    return None if position is None else Movie.at(context.snapshot, position)
-
-
 def edge(context: Context, cursor: str, pick: Pick, movie: Movie) -> RecommendationEdge:
     return RecommendationEdge(
         cursor=cursor,
@@ -218,44 +184,4 @@ def edge(context: Context, cursor: str, pick: Pick, movie: Movie) -> Recommendat
         predicted_rating=predicted_rating(pick.match),
         reasons=[reason(context, why) for why in pick.match.reasons],
         node=movie,
-    )
-
-
-def predicted_rating(match: Match) -> PredictedRating | None:
-    if match.stars is None or match.low is None or match.high is None:
-        return None
-    return PredictedRating(stars=match.stars, low=match.low, high=match.high)
-
-
-def reason(context: Context, why: Reason) -> RecommendationReason:
-    movie = None if why.movie_id is None else film(context, why.movie_id)
-    return RecommendationReason(kind=why.kind, text=sentence(why, movie), movie=movie)
-
-
-def sentence(why: Reason, movie: Movie | None) -> str:
-    match why.kind:
-        case "BECAUSE_YOU_LIKED" if movie is not None:
-            return f"Because you liked {movie.title}"
-        case "SHARED_PEOPLE" | "SHARED_GENRES" | "SHARED_KEYWORDS" if movie is not None:
-            return f"{why.detail}, as in {movie.title}"
-        case "SHARED_GENRES":
-            return f"{why.detail}, one of your genres"
-        case "YOU_LOVED_IT":
-            return f"You gave it {why.detail}"
-        case _:
-            return "Popular with all members"
-
-
-async def viewer_match(movie: Movie, info: Info) -> ViewerMatch | None:
-    """How well the film fits the viewer; None when signed out, or the model does not know the film."""
-    context = info.context
-    if await context.viewer() is None or context.model is None:
-        return None
-    match = await context.match(movie.id)
-    if match is None:
-        return None
-    return ViewerMatch(
-        match_percent=match.match_percent,
-        predicted_rating=predicted_rating(match),
-        reasons=[reason(context, why) for why in match.reasons],
     )

@@ -9,12 +9,12 @@ import strawberry
 from strawberry import relay
 
 from app import sign_ins
-from app.accounts import Role, Viewer
 from app.sign_ins import SignIn
+from app.viewer import Role, Viewer
 from schema.access import requires
 from schema.constraints import GLOBAL_ID
 from schema.context import Info
-from schema.cost import Cost
+from schema.directives import Cost
 from schema.errors import Error
 from schema.node import InvalidKey, local_key
 from schema.pagination import Window, info_of, moment, place_of

@@ -8,13 +8,14 @@ from typing import Annotated
 
 import strawberry
 
-from app import access_tokens, accounts, training_jobs
+from app import access_tokens, training_jobs
 from app.changes import Topic
 from app.training_jobs import Job
+from app.viewer import Role
 from schema.access import requires
 from schema.constraints import GLOBAL_ID
 from schema.context import Info
-from schema.cost import Cost
+from schema.directives import Cost
 from schema.errors import BadArgument
 from schema.node import local_id
 from schema.recommendation import RecommendationQuery
@@ -73,7 +74,7 @@ class Subscription:
         directives=[Cost(weight=250)],
         description="How far a training is, at once and then each time that it has come further. It ends "
         "with the training.",
-        extensions=requires(accounts.Role.ADMIN, members_only=True),
+        extensions=requires(Role.ADMIN, members_only=True),
     )
     async def training_progress(
         self,

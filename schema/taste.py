@@ -6,9 +6,9 @@ import strawberry
 
 from app.cards import PersonRow
 from app.taste import Liking, Opinions
-from schema.cost import ListSize
-from schema.movie import Genre, Person
+from schema.directives import ListSize
 from schema.pagination import First, page_size
+from schema.person import Genre, Person
 
 AFFINITY = (
     "By how many stars the member puts these films above their average one, or below; drawn to 0 where they "

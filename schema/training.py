@@ -8,13 +8,13 @@ import strawberry
 from strawberry import relay
 
 from app import model_versions, training_jobs
-from app.accounts import Role, Viewer
 from app.api_keys import Scope
 from app.training_jobs import Job
+from app.viewer import Role, Viewer
 from schema.access import may, requires
 from schema.constraints import DECOMPOSED, Constraint
 from schema.context import Info
-from schema.cost import Cost
+from schema.directives import Cost
 from schema.errors import Error
 from schema.model import Model
 from schema.node import whole_number

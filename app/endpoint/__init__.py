@@ -23,15 +23,17 @@ from app.browsers import is_foreign
 from app.endpoint.accept import GRAPHQL_RESPONSE, Accept
 from app.endpoint.documents import Documents
 from app.endpoint.execution import Executor, Results, overloaded, rate_limited
+from app.endpoint.graphql_request import GraphQLRequest
 from app.endpoint.operation import described, in_one_piece, is_in_one_piece
 from app.endpoint.refusal import Refused
-from app.endpoint.request import GraphQLRequest, read
+from app.endpoint.request import read
 from app.endpoint.streams import EVENTS, MULTIPART_SUBSCRIPTION, in_pieces, streamed
 from app.endpoint.websocket import ContextOf, Sockets
 from app.endpoint.whole import written
 from app.rates import RateLimited
 from app.settings import Settings
-from schema.context import Context, bearer_token
+from schema.context import Context
+from schema.credentials import bearer_token
 from schema.document import Reader
 from schema.errors import CallerError, ErrorCode, present
 

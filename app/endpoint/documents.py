@@ -8,8 +8,8 @@ from typing import Protocol
 
 from graphql import GraphQLError, GraphQLSchema, parse, validate
 
+from app.endpoint.graphql_request import GraphQLRequest, sha256_of, unknown_document
 from app.endpoint.refusal import Refused
-from app.endpoint.request import GraphQLRequest, sha256_of, unknown_document
 from schema.errors import CallerError, ErrorCode
 
 MAX_REMEMBERED = 1_000

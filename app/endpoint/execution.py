@@ -18,7 +18,7 @@ from strawberry.types.graphql import OperationType
 
 from app.admission import Overloaded, Turn
 from app.budget import Budget
-from app.endpoint.request import GraphQLRequest
+from app.endpoint.graphql_request import GraphQLRequest
 from app.meter import Steps
 from app.rates import RateLimited
 from schema.context import Clock, Context

@@ -31,13 +31,15 @@ from app.admission import Admission, Overloaded
 from app.browsers import is_foreign
 from app.endpoint.documents import Documents
 from app.endpoint.execution import Executor, overloaded
+from app.endpoint.graphql_request import GraphQLRequest, too_many_values
 from app.endpoint.json_size import may_exceed
 from app.endpoint.refusal import Refused
-from app.endpoint.request import LARGE, GraphQLRequest, bound, too_many_values
+from app.endpoint.request import LARGE, bound
 from app.endpoint.streams import Pieces, encoded
 from app.rates import RateLimited
 from app.settings import Settings
-from schema.context import Context, bearer_token, client_of, token_in
+from schema.context import Context
+from schema.credentials import bearer_token, client_of, token_in
 from schema.errors import CallerError, ErrorCode
 
 INIT_SECONDS = timedelta(seconds=10)

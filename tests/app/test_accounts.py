@@ -10,10 +10,10 @@ from sqlalchemy import delete, event, func, insert, select, update
 
 from app import accounts, audit, members, operators, passwords, sign_ins, throttle
 from app.account_tables import Session
-from app.accounts import Role
 from app.db import Sessions
 from app.settings import Settings
 from app.tables import Genre, User
+from app.viewer import Role
 
 pytestmark = pytest.mark.anyio
 

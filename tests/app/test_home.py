@@ -12,9 +12,10 @@ from sqlalchemy import insert, select, text, update
 from app import home, live, recommendations, tables
 from app.db import Sessions, create_engine, sessionmaker
 from app.live import Served
-from app.recommendations import Model
+from app.served_model import Model
 from app.settings import Settings
 from app.shelves import Kind, Shelf, dealt
+from app.user_history import taste_of
 
 pytestmark = pytest.mark.anyio
 
@@ -264,7 +265,7 @@ async def test_rediscover_brings_back_what_was_loved_long_ago(
     assert picks[0].match.reasons[0].detail == f"5 stars in {year}"
     assert not {watched, turned_down, disliked} & set(films(page, shelf, 100))
     # As if it had not been rated: the model is not told what the member gave the film.
-    taste = await recommendations.taste_of(sessions, member)
+    taste = await taste_of(sessions, member)
     (without,) = recommendations.matches(model, taste, [loved])
     assert without is not None
     assert picks[0].match.match_percent is not None

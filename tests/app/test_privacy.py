@@ -14,11 +14,11 @@ from sqlalchemy import Text, select, text
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
 from app import accounts, migrate, privacy, training
+from app.client import Client
 from app.db import Sessions, create_engine, sessionmaker
 from app.exports import Export, export
 from app.settings import Settings
 from app.tables import Base, User
-from app.throttle import Client
 
 pytestmark = pytest.mark.anyio
 

@@ -9,9 +9,10 @@ from sqlalchemy import func, select, update
 from app import accounts, throttle
 from app.account_tables import SignInAttempt
 from app.accounts import InvalidCredentials
+from app.client import Client
 from app.db import Sessions, create_engine, sessionmaker
 from app.settings import Settings
-from app.throttle import Client, TooManyAttempts
+from app.throttle import TooManyAttempts
 
 pytestmark = pytest.mark.anyio
 

@@ -8,10 +8,10 @@ from alembic.config import Config
 from sqlalchemy import insert, select, text
 
 from app import accounts, confusables, groups, operators, passwords, throttle, usernames
-from app.accounts import Role
 from app.db import Sessions, create_engine, sessionmaker
 from app.settings import Settings
 from app.tables import User
+from app.viewer import Role
 from tests.conftest import ROOT
 
 pytestmark = pytest.mark.anyio

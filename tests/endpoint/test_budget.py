@@ -15,15 +15,15 @@ from strawberry.schema.config import StrawberryConfig
 
 from app.admission import Turn
 from app.budget import REQUEST_COST, Budget
+from app.client import Client
 from app.endpoint.execution import Executor
-from app.endpoint.request import GraphQLRequest
+from app.endpoint.graphql_request import GraphQLRequest
 from app.live import Served
 from app.meter import meter_event_loop
 from app.rates import Counters, ProcessCounters, Rates, SharedCounters
 from app.settings import Settings
-from app.throttle import Client
 from schema.context import Context
-from schema.cost import Cost
+from schema.directives import Cost
 from schema.document import Prepared, Reader
 from schema.errors import CallerError
 

@@ -15,7 +15,7 @@ from app.endpoint.documents import (
     RememberedDocuments,
     trusted_documents,
 )
-from app.endpoint.request import GraphQLRequest
+from app.endpoint.graphql_request import GraphQLRequest
 from schema import schema
 from schema.errors import CallerError
 from tests.conftest import StartServer

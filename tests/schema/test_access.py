@@ -17,13 +17,14 @@ from graphql import GraphQLError, GraphQLInterfaceType, GraphQLObjectType
 from sqlalchemy import func, insert, select
 
 from app import accounts, api_keys, snapshot, tables
-from app.accounts import Role
 from app.api_keys import Scope
+from app.client import Client
 from app.db import Sessions, create_engine, sessionmaker
 from app.live import Served
 from app.settings import Settings
-from app.throttle import Client
 from app.training_tables import ModelVersion, TrainingJob
+from app.viewer import MEMBER as MEMBER_COLUMNS
+from app.viewer import Role, Viewer
 from schema import schema
 from schema.context import Context
 from schema.errors import PresentErrors
@@ -121,7 +122,7 @@ class World:
     sessions: Sessions
     served: Served
     key_id: int
-    other: accounts.Viewer
+    other: Viewer
     tokens: dict[str, Callable[[], Any]]
 
     async def context(self, actor: str) -> Context:
@@ -186,7 +187,7 @@ async def world(database_url: str) -> AsyncIterator[World]:
 
 
 async def member(session: Any, user: dict[str, Any]) -> Any:
-    return (await session.execute(select(*accounts.MEMBER).where(tables.User.id == user["id"]))).one()
+    return (await session.execute(select(*MEMBER_COLUMNS).where(tables.User.id == user["id"]))).one()
 
 
 def test_no_field_is_unlisted() -> None:

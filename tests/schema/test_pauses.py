@@ -18,12 +18,13 @@ from uuid import uuid4
 import pytest
 from sqlalchemy import text
 
-from app import catalog, home, live, recommendations, snapshot
-from app.accounts import Role, Viewer
+from app import catalog, home, live, snapshot
 from app.db import Sessions, create_engine, sessionmaker
 from app.live import Served
 from app.settings import Settings
 from app.taste import Opinions
+from app.user_history import taste_of
+from app.viewer import Role, Viewer
 from recommender import explain
 from recommender.hybrid import Hybrid
 from recommender.index import Neighbours
@@ -186,7 +187,7 @@ async def test_reasons_of_a_long_history_cost_what_the_list_bears(process: Proce
     """Names that no film of the list bears are not weighed, however many films the member has rated."""
     model = process.served.model
     assert model is not None
-    taste = await recommendations.taste_of(process.sessions, process.viewer.id)
+    taste = await taste_of(process.sessions, process.viewer.id)
     history = taste.history(model)
     weighed: list[int] = []
     of = explain._Common.__init__
