@@ -15,9 +15,9 @@ from app import ratings
 from app.db import Sessions
 from app.served_model import BEFORE, Model
 from app.snapshot import Snapshot
-from recommender.arrivals import film_moved
-from recommender.film_step import FilmStep
 from recommender.interactions import History, positions
+from recommender.model.item_step import FilmStep
+from recommender.model.online_update import film_moved
 
 MOST_SEEN = 200  # ratings in training, after which a further one tells little: the next training hears of it
 MOST_NEW = 100  # the newest ratings that a film moves by

@@ -13,10 +13,10 @@ from threadpoolctl import threadpool_limits
 from app import rating_tables
 from app.rating_tables import Reading, Scale, column, interactions
 from app.terminal import Progress
-from recommender import artifact
-from recommender.batch import recommend_all
-from recommender.hybrid import Hybrid, Ranking
 from recommender.interactions import History, Interactions, positions
+from recommender.model import artifact
+from recommender.model.batch import recommend_all
+from recommender.model.hybrid import Hybrid, Ranking
 from seeds.column_roles import MOVIE, USER
 from seeds.rating_cells import TEXT_IDS
 from seeds.rating_rows import RatingRows

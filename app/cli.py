@@ -250,8 +250,8 @@ def train(
     if out is not None or content or columns or dates:
         raise typer.BadParameter("--out, --content, --columns and --dates go with --data")
     from app import training  # noqa: PLC0415 - brings the recommender
-    from recommender.config import InvalidSettings  # noqa: PLC0415 - likewise
-    from recommender.sentences import SentenceModelError  # noqa: PLC0415 - likewise
+    from recommender.model.sentence_embeddings import SentenceModelError  # noqa: PLC0415 - likewise
+    from recommender.training.config import InvalidSettings  # noqa: PLC0415 - likewise
 
     with database() as (settings, url), terminal.progress("Training") as progress:
         try:

@@ -14,14 +14,14 @@ from threadpoolctl import threadpool_limits
 
 from app.terminal import Progress
 from app.training_data import read_films, read_interactions
-from recommender import contest, peers
-from recommender.baselines import damped_means
-from recommender.config import Config
-from recommender.contest import KS, OURS, Outcome
-from recommender.films import Films
+from recommender.evaluation import compare, third_party
+from recommender.evaluation.baselines import damped_means
+from recommender.evaluation.compare import KS, OURS, Outcome
+from recommender.evaluation.predictions import Report
+from recommender.evaluation.protocols import Protocol
 from recommender.interactions import Interactions
-from recommender.judging import Report
-from recommender.protocols import Protocol
+from recommender.item_features import Films
+from recommender.training.config import Config
 
 RANKING_FIGURES = ("precision", "recall", "ndcg", "mrr", "map", "coverage", "diversity", "novelty", "gini")
 WITH_INTERVAL = ("recall", "ndcg")
@@ -61,14 +61,14 @@ def evaluate(
 
     Raises ValueError where there are too few ratings for it.
     """
-    others = peers.contenders() if with_peers else {}
-    judges = peers.judges() if with_peers else {}
-    outcomes = contest.compare(
+    others = third_party.contenders() if with_peers else {}
+    judges = third_party.judges() if with_peers else {}
+    outcomes = compare.compare(
         protocol,
         interactions,
         films,
         config=config,
-        contenders={**contest.BASELINES, **others},
+        contenders={**compare.BASELINES, **others},
         judges={"damped means": damped_means, **judges},
         diversities=diversities,
         max_users=max_users,

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from app.cards import Card, GenreRow, PersonRow
 from app.titles import fold_case
 from recommender.interactions import positions
-from recommender.rows import Rows
+from recommender.row_mapping import Rows
 
 UNKNOWN_YEAR = 0
 

@@ -8,7 +8,7 @@ from importlib.resources.abc import Traversable
 import numpy as np
 from numpy.typing import NDArray
 
-from recommender.films import Films
+from recommender.item_features import Films
 from seeds.cells import CellError, row_id
 from seeds.files import csv_rows, find, inside
 from seeds.films import Film, FilmIndex

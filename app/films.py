@@ -27,7 +27,7 @@ from app.tables import (
     MovieStats,
 )
 from app.training_tables import ModelVersion
-from recommender.content import vectors_of
+from recommender.model.content import vectors_of
 
 ATTEMPTS = 3  # while a new model is being taken up
 LISTS = ("genres", "directors", "cast")

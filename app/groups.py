@@ -14,9 +14,9 @@ from app.served_model import Model
 from app.snapshot import MovieFilter, Snapshot
 from app.user_history import Taste
 from app.usernames import key, username_in
-from recommender.groups import together
-from recommender.hybrid import Ranking
-from recommender.index import top
+from recommender.model.group import together
+from recommender.model.hybrid import Ranking
+from recommender.model.nearest import top
 
 POOL = 500  # each member's best films, among which the group's are looked for
 

@@ -18,7 +18,7 @@ from app.served_model import Model
 from app.snapshot import Snapshot
 from app.training_tables import ModelVersion
 from app.vectors import LONGEST_EDIT
-from recommender.artifact import ArtifactError
+from recommender.model.artifact import ArtifactError
 
 RETRY_SECONDS = 30.0  # until the files of a model that could not be read are looked at again
 KEPT_STATES = 4  # of the active model, each with factors of its own

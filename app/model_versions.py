@@ -15,8 +15,8 @@ from app import publishing
 from app.db import Sessions, address_of
 from app.training_tables import ModelVersion
 from app.vectors import make_active
-from recommender.artifact import ArtifactError
-from recommender.hybrid import Hybrid
+from recommender.model.artifact import ArtifactError
+from recommender.model.hybrid import Hybrid
 
 NOT_FOUND = "There is no model of this version."
 

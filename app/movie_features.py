@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from recommender.films import Films
+from recommender.item_features import Films
 
 FILMS = """
 SELECT id, title, coalesce(overview, ''), keywords, coalesce(original_language, ''), coalesce(year, 0),

@@ -14,14 +14,14 @@ from numpy.typing import NDArray
 from app import film_folders, rating_tables
 from app.rating_tables import Reading, Scale
 from app.terminal import Progress
-from recommender import artifact
-from recommender.checkpoint import Checkpoint
-from recommender.config import Config
-from recommender.films import Films
-from recommender.hybrid import Hybrid
 from recommender.interactions import Interactions
-from recommender.sentences import SentenceModel, SentenceModelError
-from recommender.train import train_hybrid
+from recommender.item_features import Films
+from recommender.model import artifact
+from recommender.model.hybrid import Hybrid
+from recommender.model.sentence_embeddings import SentenceModel, SentenceModelError
+from recommender.training.checkpoint import Checkpoint
+from recommender.training.config import Config
+from recommender.training.train import train_hybrid
 from seeds.files import open_source
 from seeds.report import Report, SourceError
 

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from app.cards import GenreRow
 from app.served_model import Model
 from app.snapshot import Snapshot
-from recommender.index import top
-from recommender.interview import information, interview
+from recommender.model.elicitation import information, interview
+from recommender.model.nearest import top
 
 LONGEST = 500
 

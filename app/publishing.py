@@ -11,7 +11,7 @@ import psycopg
 from psycopg.types.json import Jsonb
 
 from app.vectors import make_active
-from recommender.hybrid import Hybrid
+from recommender.model.hybrid import Hybrid
 
 UNFINISHED_SECONDS = 86_400  # after which a hidden folder is one that a killed process left
 

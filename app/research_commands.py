@@ -13,13 +13,13 @@ from typer.core import TyperCommand
 
 from app import terminal
 from app.terminal import Progress
-from recommender.config import Config, InvalidSettings
+from recommender.training.config import Config, InvalidSettings
 from seeds.report import Report, SourceError
 
 if TYPE_CHECKING:
     from app.rating_tables import Reading
-    from recommender.films import Films
     from recommender.interactions import Interactions
+    from recommender.item_features import Films
 
 SEED = 20_260_101
 TRIALS = 40
@@ -187,7 +187,7 @@ def tune(
 ) -> None:
     """Search for settings on validation, apart from what `evaluate` tests on; the same command goes on."""
     from app import tuning  # noqa: PLC0415 - brings the recommender
-    from recommender.protocols import Protocol  # noqa: PLC0415
+    from recommender.evaluation.protocols import Protocol  # noqa: PLC0415
 
     with refusals(), terminal.progress("Tuning") as progress:
         try:
@@ -298,7 +298,7 @@ def evaluate(
 ) -> None:
     """`marquee evaluate` on ratings that have been read; `name` is what they are called."""
     from app import evaluation  # noqa: PLC0415 - brings the recommender
-    from recommender.protocols import Protocol  # noqa: PLC0415
+    from recommender.evaluation.protocols import Protocol  # noqa: PLC0415
 
     chosen = Protocol(protocol)
     file = None if json in (None, "-") else Path(str(json))

@@ -19,8 +19,8 @@ from app.served_model import Model
 from app.snapshot import MovieFilter, Snapshot
 from app.title_match import matches
 from app.title_scoring import Matches
-from recommender.index import top
-from recommender.meaning import meaning
+from recommender.model.meaning import meaning
+from recommender.model.nearest import top
 
 # A score is of one of three parts: from NAMED on, from WORDS to NAMED, and below WORDS.
 NAMED, WORDS, BEST = 0.6, 0.3, 1.0

@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.snapshot import Snapshot
-from recommender.films import Films
-from recommender.hybrid import Hybrid
 from recommender.interactions import positions
-from recommender.new_films import with_films
+from recommender.item_features import Films
+from recommender.model.hybrid import Hybrid
+from recommender.model.new_items import with_films
 
 BEFORE = datetime.min.replace(tzinfo=UTC)
 

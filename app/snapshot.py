@@ -19,7 +19,7 @@ from app.db import Sessions
 from app.facts import UNKNOWN_YEAR, Facts, People
 from app.title_index import TitleIndex
 from recommender.interactions import positions
-from recommender.rows import Rows
+from recommender.row_mapping import Rows
 
 # `updated_at` is a statement's time and a row is seen after its commit: whoever keeps counts in a transaction
 # that may take longer than this counts up `catalog_revision` in it.

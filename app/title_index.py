@@ -14,7 +14,7 @@ from app.cards import Card, PersonRow
 from app.titles import fold
 from app.word_index import Ints, WordIndex
 from app.words import words_of
-from recommender.rows import Rows
+from recommender.row_mapping import Rows
 
 # A word that a title or a query may have or lack: it counts a tenth.
 LIGHT = frozenset({

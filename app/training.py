@@ -16,12 +16,12 @@ from app import publishing
 from app.db import lock
 from app.terminal import Progress
 from app.training_data import NothingToTrainOn, dataset_version, read_films, read_interactions
-from recommender.artifact import ArtifactError
-from recommender.checkpoint import Checkpoint
-from recommender.config import Config
-from recommender.hybrid import Hybrid
-from recommender.sentences import SentenceModel
-from recommender.train import train_hybrid
+from recommender.model.artifact import ArtifactError
+from recommender.model.hybrid import Hybrid
+from recommender.model.sentence_embeddings import SentenceModel
+from recommender.training.checkpoint import Checkpoint
+from recommender.training.config import Config
+from recommender.training.train import train_hybrid
 
 __all__ = ["NothingToTrainOn", "has_active_model", "train"]
 

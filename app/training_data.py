@@ -5,8 +5,8 @@ import psycopg
 from numpy.typing import NDArray
 
 from app.movie_features import FILMS, films_of
-from recommender.films import Films
 from recommender.interactions import Interactions
+from recommender.item_features import Films
 
 ORDER = "ORDER BY id"
 

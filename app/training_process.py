@@ -23,8 +23,8 @@ def main() -> int:
     with suppress(OSError):
         os.nice(NICENESS)
     from app import training, training_jobs  # noqa: PLC0415 - after the order: they take seconds to load
-    from recommender.config import InvalidSettings  # noqa: PLC0415 - likewise
-    from recommender.sentences import SentenceModelError  # noqa: PLC0415 - likewise
+    from recommender.model.sentence_embeddings import SentenceModelError  # noqa: PLC0415 - likewise
+    from recommender.training.config import InvalidSettings  # noqa: PLC0415 - likewise
 
     def conclude(connection: psycopg.Connection, version: str) -> None:
         training_jobs.finish(connection, order["job_id"], order["claim"], version)

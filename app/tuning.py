@@ -11,12 +11,12 @@ from sqlalchemy.exc import DatabaseError
 from threadpoolctl import threadpool_limits
 
 from app.terminal import Progress
-from recommender import tuning
-from recommender.config import Config
-from recommender.films import Films
+from recommender.evaluation import tuning
+from recommender.evaluation.protocols import Protocol
+from recommender.evaluation.tuning import SPACE, Task
 from recommender.interactions import Interactions
-from recommender.protocols import Protocol
-from recommender.tuning import SPACE, Task
+from recommender.item_features import Films
+from recommender.training.config import Config
 
 if TYPE_CHECKING:
     import optuna

@@ -7,8 +7,8 @@ import psycopg
 from numpy.typing import NDArray
 
 from app.movie_features import FILMS, films_of
-from recommender.content import vectors_of
-from recommender.hybrid import Hybrid
+from recommender.model.content import vectors_of
+from recommender.model.hybrid import Hybrid
 
 # An edit may have begun before the films were read and have ended after.
 LONGEST_EDIT = timedelta(minutes=1)

@@ -17,7 +17,7 @@ import numpy as np
 from scipy import sparse
 
 from bench.figures import Figure, write
-from recommender import ials
+from recommender.training import ials
 
 N_RATINGS, N_USERS, N_FILMS = 10_000_000, 70_000, 10_700
 FACTORS = 64

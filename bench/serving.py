@@ -19,12 +19,12 @@ from pyarrow import parquet
 
 from bench.figures import Figure, write
 from bench.lists import N_FILMS, draw
-from recommender.blend_fit import N_PARTS, USUAL
-from recommender.config import Config
-from recommender.films import Films
-from recommender.hybrid import Hybrid
 from recommender.interactions import History, Interactions
-from recommender.train import train_hybrid
+from recommender.item_features import Films
+from recommender.model.hybrid import Hybrid
+from recommender.training.config import Config
+from recommender.training.fit_blend import N_PARTS, USUAL
+from recommender.training.train import train_hybrid
 
 N_USERS, N_LISTS = 4_000, 400
 HISTORY, K = 30, 24

@@ -9,7 +9,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from app.cli import app
-from recommender.protocols import GIVEN, SHOWN, Protocol
+from recommender.evaluation.protocols import GIVEN, SHOWN, Protocol
 
 MODELS = ["marquee", "item-knn", "pure-svd", "ease", "ials", "popularity", "random"]
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from app import film_folders
-from recommender.films import Films
+from recommender.item_features import Films
 from seeds.rating_cells import TextIds
 from seeds.report import Report, quiet
 

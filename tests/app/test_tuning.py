@@ -10,12 +10,12 @@ from typer.testing import CliRunner, Result
 
 from app import offline, tuning
 from app.cli import app
-from recommender import protocols
-from recommender.config import Config
+from recommender.evaluation import protocols
+from recommender.evaluation.protocols import Protocol
+from recommender.evaluation.tuning import SPACE, task
 from recommender.interactions import Interactions
-from recommender.protocols import Protocol
 from recommender.splits import Split
-from recommender.tuning import SPACE, task
+from recommender.training.config import Config
 from seeds.report import quiet
 
 

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from recommender.content import ContentEncoder
-from recommender.films import Films
 from recommender.interactions import Interactions
+from recommender.item_features import Films
+from recommender.model.content import ContentEncoder
 
 DATA = Path(__file__).parents[3] / "shared" / "data"
 

@@ -6,14 +6,16 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-from recommender import blend_fit, ials, metrics, protocols
-from recommender.blend_fit import Fitted
-from recommender.config import Config
-from recommender.film_step import FilmStep
-from recommender.films import Films
-from recommender.fold_in import basis_of, graded
+from recommender import metrics
+from recommender.evaluation import protocols
+from recommender.evaluation.protocols import Protocol, Trial
 from recommender.interactions import History, Interactions
-from recommender.protocols import Protocol, Trial
+from recommender.item_features import Films
+from recommender.model.fold_in import basis_of, graded
+from recommender.model.item_step import FilmStep
+from recommender.training import fit_blend, ials
+from recommender.training.config import Config
+from recommender.training.fit_blend import Fitted
 
 SCALES = {"regularization": 0.02, "alpha0": 0.3}
 
@@ -89,7 +91,7 @@ def test_ten_ratings_move_new_films_to_where_a_fit_would_put_them(
 
     def fit(trial: Trial) -> Fitted:
         config, rng = Config(factors=32, iterations=5), np.random.default_rng(1)
-        return blend_fit.fit_factors(trial.split.train, latest_small_content, config, rng, lambda _: None)
+        return fit_blend.fit_factors(trial.split.train, latest_small_content, config, rng, lambda _: None)
 
     before, after = fit(content_only), fit(ten)
     placed = _ndcg(before, before.model.item_factors, ten)

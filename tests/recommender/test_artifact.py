@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from recommender import artifact
+from recommender.model import artifact
 
 ARRAYS: artifact.Arrays = {"a": np.arange(6, dtype=np.float32).reshape(2, 3), "b.c": np.array([], np.int64)}
 

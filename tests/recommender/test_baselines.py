@@ -6,12 +6,13 @@ from functools import partial
 import numpy as np
 import pytest
 
-from recommender import baselines, contest, protocols, splits
-from recommender.baselines import Scores
-from recommender.config import Config
-from recommender.films import Films
+from recommender import splits
+from recommender.evaluation import baselines, compare, protocols
+from recommender.evaluation.baselines import Scores
+from recommender.evaluation.protocols import Protocol
 from recommender.interactions import History, Interactions
-from recommender.protocols import Protocol
+from recommender.item_features import Films
+from recommender.training.config import Config
 
 N_FILMS, N_USERS = 60, 120
 
@@ -138,17 +139,17 @@ def test_too_little_data_is_refused(protocol: Protocol) -> None:
 def test_settings_are_chosen_on_validation(ratings: Interactions) -> None:
     """Of settings among which one is of no use, that one is not taken."""
     inner = splits.strong_generalisation(ratings, n_test_users=30, rng=np.random.default_rng(0))
-    grid: tuple[contest.Settings, ...] = (
+    grid: tuple[compare.Settings, ...] = (
         {"regularization": 1e9, "alpha0": 0.1},
         {"regularization": 0.01, "alpha0": 0.1},
     )
-    assert contest.chosen(contest.Contender(baselines.ials, grid), inner) == grid[1]
+    assert compare.chosen(compare.Contender(baselines.ials, grid), inner) == grid[1]
 
 
 def test_all_meet_on_the_same_users(ratings: Interactions) -> None:
     films = Films.blank(ratings.item_ids)
-    contenders = {"ease": contest.BASELINES["ease"]}
-    (outcome,) = contest.compare(
+    contenders = {"ease": compare.BASELINES["ease"]}
+    (outcome,) = compare.compare(
         Protocol.STRONG, ratings, films, config=Config(factors=6, iterations=3), contenders=contenders
     )
     ranking = outcome.evaluation.ranking

@@ -3,13 +3,13 @@
 import numpy as np
 import pytest
 
-from recommender import batch
-from recommender.blend import FACTORS, ITEMS, KNOTS, POPULARITY, SUCCESSION
-from recommender.config import Config
-from recommender.films import Films
-from recommender.hybrid import Hybrid, Ranking
 from recommender.interactions import History, Interactions
-from recommender.train import train_hybrid
+from recommender.item_features import Films
+from recommender.model import batch
+from recommender.model.blend import FACTORS, ITEMS, KNOTS, POPULARITY, SUCCESSION
+from recommender.model.hybrid import Hybrid, Ranking
+from recommender.training.config import Config
+from recommender.training.train import train_hybrid
 
 N_USERS, N_RATED, N_FILMS = 150, 110, 130
 

@@ -3,15 +3,15 @@
 import numpy as np
 import pytest
 
-from recommender import blend_fit
-from recommender.blend import FACTORS, ITEMS, KNOTS, POPULARITY, SUCCESSION
-from recommender.blend_fit import MIXTURES, N_PARTS, PART_NAMES, USUAL, Example
-from recommender.config import Config
-from recommender.films import Films
 from recommender.interactions import History, Interactions
+from recommender.item_features import Films
 from recommender.metrics import Estimate
-from recommender.popularity import FLOOR, HALF_LIFE, freshness, popularity
-from recommender.train import train_hybrid
+from recommender.model.blend import FACTORS, ITEMS, KNOTS, POPULARITY, SUCCESSION
+from recommender.model.popularity import FLOOR, HALF_LIFE, freshness, popularity
+from recommender.training import fit_blend
+from recommender.training.config import Config
+from recommender.training.fit_blend import MIXTURES, N_PARTS, PART_NAMES, USUAL, Example
+from recommender.training.train import train_hybrid
 
 USUAL_WEIGHTS = np.array([USUAL[part] for part in range(N_PARTS)], np.float32).T
 AT = 3  # the length that is looked at
@@ -30,7 +30,7 @@ def _chosen(telling: int, n_examples: int = 300) -> tuple[np.ndarray, dict[str, 
     rng = np.random.default_rng(0)
     groups: list[list[Example]] = [[] for _ in KNOTS]
     groups[AT] = [_example(rng, telling) for _ in range(n_examples)]
-    weights, figures = blend_fit._chosen(groups, USUAL_WEIGHTS)
+    weights, figures = fit_blend._chosen(groups, USUAL_WEIGHTS)
     if n_examples:
         scale = weights[0, SUCCESSION] / USUAL_WEIGHTS[0, SUCCESSION]
         usual = USUAL_WEIGHTS[-1].copy()
@@ -45,9 +45,9 @@ def test_other_weights_must_be_clearly_better_than_the_usual_ones() -> None:
     last = len(MIXTURES) - 1
     reached[:, last] += 0.1
     reached[:, 8] += 0.102
-    assert blend_fit._choose(reached, N_PARTS) == last
+    assert fit_blend._choose(reached, N_PARTS) == last
     reached[:, 8] += 0.1
-    assert blend_fit._choose(reached, N_PARTS) == 8
+    assert fit_blend._choose(reached, N_PARTS) == 8
 
 
 @pytest.mark.parametrize("part", [FACTORS, ITEMS, POPULARITY])

@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from recommender.content import (
+from recommender.interactions import Interactions
+from recommender.item_features import Films
+from recommender.model.content import (
     BESIDE,
     N_NUMBERS,
     OUTLYING,
@@ -16,8 +18,6 @@ from recommender.content import (
     components_of,
     vectors_of,
 )
-from recommender.films import Films
-from recommender.interactions import Interactions
 
 STORIES = (
     ("Space Dawn", "A crew drifts between distant planets", ("space", "robot"), ("Science Fiction",)),

@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-from recommender import edlae
-from recommender.edlae import ItemWeights
 from recommender.interactions import History
+from recommender.model import edlae
+from recommender.model.edlae import ItemWeights
 
 SETTINGS = {"ridge": 3.0, "dropout": 0.25, "content_weight": 2.0}
 N_USERS, N_ITEMS = 60, 12

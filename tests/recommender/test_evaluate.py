@@ -8,9 +8,9 @@ import pytest
 from numpy.typing import NDArray
 
 from recommender import splits
-from recommender.calibration import Judgement
-from recommender.evaluate import Evaluation, Scorer, evaluate, popularity_scorer
+from recommender.evaluation.ranking import Evaluation, Scorer, evaluate, popularity_scorer
 from recommender.interactions import History, Interactions
+from recommender.model.match import Judgement
 from recommender.splits import Split
 
 N_ITEMS = 60

@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
-from recommender import fold_in
-from recommender.fold_in import FactorModel, graded
 from recommender.interactions import History
+from recommender.model import fold_in
+from recommender.model.fold_in import FactorModel, graded
 
 ALPHA0, N_RATED, N_USERS = 0.3, 40, 500
 

@@ -7,13 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from recommender import artifact, explain
-from recommender.artifact import ArtifactError
-from recommender.config import Config
-from recommender.films import Films
-from recommender.hybrid import Hybrid
 from recommender.interactions import History, Interactions
-from recommender.train import train_hybrid
+from recommender.item_features import Films
+from recommender.model import artifact, explain
+from recommender.model.artifact import ArtifactError
+from recommender.model.hybrid import Hybrid
+from recommender.training.config import Config
+from recommender.training.train import train_hybrid
 
 GENRES = ("Comedy", "Drama", "Horror", "Western")
 N_RATED, N_NEW, N_USERS = 160, 24, 240
@@ -255,7 +255,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 import numpy as np
-from recommender.hybrid import Hybrid
+from recommender.model.hybrid import Hybrid
 from recommender.interactions import History
 model = Hybrid.load(Path(sys.argv[1]))
 history = History.of([3, 7])

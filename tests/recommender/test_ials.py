@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-from recommender import ials
-from recommender.checkpoint import Checkpoint
-from recommender.fold_in import PRIOR_RATINGS
+from recommender.model.fold_in import PRIOR_RATINGS
+from recommender.training import ials
+from recommender.training.checkpoint import Checkpoint
 
 REGULARIZATION, ALPHA0 = 0.02, 0.3
 

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from recommender.groups import together
-from recommender.interview import information, interview
+from recommender.model.elicitation import information, interview
+from recommender.model.group import together
 
 
 def test_what_divides_many_tells_most() -> None:

@@ -5,12 +5,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from recommender.config import Config
-from recommender.films import Films
-from recommender.hybrid import Hybrid
 from recommender.interactions import History
-from recommender.new_films import with_films
-from recommender.train import train_hybrid
+from recommender.item_features import Films
+from recommender.model.hybrid import Hybrid
+from recommender.model.new_items import with_films
+from recommender.training.config import Config
+from recommender.training.train import train_hybrid
 from tests.recommender.test_hybrid import GENRES, WESTERNS, _world
 
 BETWEEN = 2043  # an id amid those of the model

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from recommender import baselines, peers
+from recommender.evaluation import baselines, third_party
 from recommender.interactions import History, Interactions
 
-FOUND = {name: (contender.fit, contender.grid[0]) for name, contender in peers.contenders().items()}
+FOUND = {name: (contender.fit, contender.grid[0]) for name, contender in third_party.contenders().items()}
 
 
 @pytest.fixture(scope="module")
@@ -31,9 +31,9 @@ def test_a_liking_leads_to_its_kind(ratings: Interactions, name: str) -> None:
 
 
 def test_stars_follow_the_history(ratings: Interactions) -> None:
-    if not peers.judges():
+    if not third_party.judges():
         pytest.skip("LensKit is not installed (extra `peers`)")
-    judge = peers.judges()["LensKit biased MF"](ratings)
+    judge = third_party.judges()["LensKit biased MF"](ratings)
     wanted = np.arange(12, 42, dtype=np.int32)
     judged = judge(History.of([0, 3, 6, 9, 1, 4, 7], [5, 5, 5, 5, 1, 1, 1]), wanted)
     assert judged.stars[wanted % 3 == 0].mean() > judged.stars[wanted % 3 == 1].mean()

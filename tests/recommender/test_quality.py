@@ -4,15 +4,15 @@ import numpy as np
 import pytest
 
 from recommender import metrics, splits
-from recommender.config import Config
-from recommender.evaluate import popularity_scorer
-from recommender.films import Films
-from recommender.fold_in import graded
-from recommender.hybrid import Hybrid
+from recommender.evaluation.ranking import popularity_scorer
 from recommender.interactions import History, Interactions
-from recommender.placement import Placement
+from recommender.item_features import Films
+from recommender.model.content_prior import Placement
+from recommender.model.fold_in import graded
+from recommender.model.hybrid import Hybrid
 from recommender.splits import Split
-from recommender.train import train_hybrid
+from recommender.training.config import Config
+from recommender.training.train import train_hybrid
 
 World = tuple[Split, Hybrid]
 

@@ -9,13 +9,15 @@ import pytest
 from numpy.typing import NDArray
 from scipy.special import expit
 
-from recommender import calibration, metrics, ratings_fit, splits
-from recommender.calibration import MatchModel, judge
-from recommender.films import Films
+from recommender import metrics, splits
 from recommender.interactions import History, Interactions
-from recommender.match_fit import HeldOut, fit_judge, fit_match, uncalibrated
-from recommender.ratings import StarsModel
-from recommender.ratings_fit import fit_stars
+from recommender.item_features import Films
+from recommender.model import match as calibration
+from recommender.model.match import MatchModel, judge
+from recommender.model.star_ratings import StarsModel
+from recommender.training import fit_stars as ratings_fit
+from recommender.training.fit_match import HeldOut, fit_judge, fit_match, uncalibrated
+from recommender.training.fit_stars import fit_stars
 
 N_USERS, N_ITEMS, UNRATED, BLANK = 300, 80, 78, 79
 NOISE = 0.4

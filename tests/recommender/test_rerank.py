@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-from recommender.content import unit
-from recommender.index import Neighbours, top
-from recommender.rerank import CAP, MEMORY, PROTECTED, STEEPNESS, WINDOW, mmr
+from recommender.model.content import unit
+from recommender.model.nearest import Neighbours, top
+from recommender.model.rerank import CAP, MEMORY, PROTECTED, STEEPNESS, WINDOW, mmr
 
 Candidates = tuple[np.ndarray, np.ndarray, sparse.csr_matrix]
 

@@ -6,13 +6,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from recommender.config import Config
-from recommender.content import ContentEncoder, vectors_of
-from recommender.films import Films
-from recommender.hybrid import Hybrid
 from recommender.interactions import Interactions
-from recommender.sentences import SentenceModel, SentenceModelError
-from recommender.train import train_hybrid
+from recommender.item_features import Films
+from recommender.model.content import ContentEncoder, vectors_of
+from recommender.model.hybrid import Hybrid
+from recommender.model.sentence_embeddings import SentenceModel, SentenceModelError
+from recommender.training.config import Config
+from recommender.training.train import train_hybrid
 
 SAD, MERRY = ("weep", "mourn", "grief"), ("laugh", "joke", "cheer")
 

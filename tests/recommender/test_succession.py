@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
-from recommender import succession
-from recommender.fold_in import graded
 from recommender.interactions import History, Interactions
-from recommender.sittings import LENGTH, sittings
-from recommender.succession import Succession, standardise
+from recommender.model import transitions
+from recommender.model.fold_in import graded
+from recommender.model.transitions import Succession, standardise
+from recommender.training.sessions import LENGTH, sittings
 
 N_ITEMS = 40
 
@@ -35,7 +35,7 @@ def model(interactions: Interactions) -> Succession:
 def test_what_followed_the_newest_film_comes_first(model: Succession) -> None:
     scores = model.scores(History.of([10, 4], 5, [100, 200]))
     assert np.argsort(-scores)[:2].tolist() == [5, 11]
-    assert scores[11] / scores[5] == pytest.approx(succession.FADING, rel=0.3)
+    assert scores[11] / scores[5] == pytest.approx(transitions.FADING, rel=0.3)
 
 
 def test_what_precedes_is_no_successor(model: Succession) -> None:
@@ -55,10 +55,10 @@ def test_without_times_there_is_no_order(model: Succession) -> None:
 def test_blocks_make_no_difference_and_rows_are_bounded(
     interactions: Interactions, model: Succession, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(succession, "BLOCK", 50)
+    monkeypatch.setattr(transitions, "BLOCK", 50)
     pieces = Succession.fit(interactions, rng=np.random.default_rng(0))
     np.testing.assert_allclose(pieces.following.toarray(), model.following.toarray(), atol=1e-6)
-    monkeypatch.setattr(succession, "KEPT", 3)
+    monkeypatch.setattr(transitions, "KEPT", 3)
     few = Succession.fit(interactions, rng=np.random.default_rng(0)).following
     assert np.diff(few.indptr).max() == 3
     whole = model.following.toarray()

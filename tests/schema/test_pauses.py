@@ -25,9 +25,9 @@ from app.settings import Settings
 from app.taste import Opinions
 from app.user_history import taste_of
 from app.viewer import Role, Viewer
-from recommender import explain
-from recommender.hybrid import Hybrid
-from recommender.index import Neighbours
+from recommender.model import explain
+from recommender.model.hybrid import Hybrid
+from recommender.model.nearest import Neighbours
 from schema import pace, schema
 from schema.context import Context
 

@@ -7,7 +7,7 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
-from recommender.fold_in import basis_of, content_share, graded
+from recommender.model.fold_in import basis_of, content_share, graded
 
 Floats = npt.NDArray[np.float32]
 

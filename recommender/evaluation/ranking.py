@@ -10,9 +10,10 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from recommender import judging, metrics
+from recommender import metrics
+from recommender.evaluation import predictions
+from recommender.evaluation.predictions import Judge, Report
 from recommender.interactions import History, Interactions
-from recommender.judging import Judge, Report
 from recommender.metrics import RELEVANT_STARS
 from recommender.splits import Split
 
@@ -57,7 +58,7 @@ def evaluate(
     the history.
     """
     seed = int(rng.integers(2**63))
-    user_idx = judging.users_with(split.held_out, RELEVANT_STARS, max_users, rng)
+    user_idx = predictions.users_with(split.held_out, RELEVANT_STARS, max_users, rng)
     if scorers and not len(user_idx):
         raise ValueError(f"nobody has a film of {RELEVANT_STARS:g} stars or more to foretell")
     baselines = {
@@ -78,7 +79,7 @@ def evaluate(
         n_held_out=split.held_out.nnz,
         relevant_stars=RELEVANT_STARS,
         ranking=_reports(per_user, totals, list(scorers), np.random.default_rng(seed)),
-        ratings=judging.judge_all(split, judges, max_users, np.random.default_rng(seed)),
+        ratings=predictions.judge_all(split, judges, max_users, np.random.default_rng(seed)),
     )
 
 

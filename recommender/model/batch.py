@@ -5,9 +5,9 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from recommender.blend import FACTORS, ITEMS, POPULARITY, SUCCESSION, Blend
-from recommender.hybrid import Hybrid, Ranking
 from recommender.interactions import History
+from recommender.model.blend import FACTORS, ITEMS, POPULARITY, SUCCESSION, Blend
+from recommender.model.hybrid import Hybrid, Ranking
 
 Floats = npt.NDArray[np.float32]
 

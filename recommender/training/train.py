@@ -7,15 +7,16 @@ from typing import Any
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from recommender import blend_fit, explain, match_fit
-from recommender.checkpoint import NOTHING_KEPT, Checkpoint
-from recommender.config import Config
-from recommender.content import ContentEncoder, vectors_of
-from recommender.films import Films
-from recommender.hybrid import Hybrid
 from recommender.interactions import Interactions
-from recommender.popularity import popularity
-from recommender.sentences import SentenceModel
+from recommender.item_features import Films
+from recommender.model import explain
+from recommender.model.content import ContentEncoder, vectors_of
+from recommender.model.hybrid import Hybrid
+from recommender.model.popularity import popularity
+from recommender.model.sentence_embeddings import SentenceModel
+from recommender.training import fit_blend, fit_match
+from recommender.training.checkpoint import NOTHING_KEPT, Checkpoint
+from recommender.training.config import Config
 
 Progress = Callable[[str, float], None]
 DEFAULTS = Config()
@@ -44,12 +45,12 @@ def train_hybrid(
     popular = popularity(interactions, films.vote_count)
     stars, match = None, None
     with threadpool_limits(limits=1, user_api="blas"):  # two threads would add in another order
-        blend, placement, film_step, reached = blend_fit.fit(
+        blend, placement, film_step, reached = fit_blend.fit(
             interactions, content, popular, config, rng, progress, checkpoint
         )
         figures: dict[str, Any] = {name: asdict(estimate) for name, estimate in reached.items()}
         if interactions.nnz:
-            stars, match, judged = match_fit.fit_judge(
+            stars, match, judged = fit_match.fit_judge(
                 interactions, content, rng=rng, progress=lambda fraction: progress("stars", fraction)
             )
             figures |= judged

@@ -21,8 +21,8 @@ from scipy import sparse
 from scipy.sparse.linalg import svds
 from threadpoolctl import threadpool_limits
 
-from recommender.checkpoint import NOTHING_KEPT, Checkpoint, Reached
-from recommender.fold_in import content_share, frequency_scaled
+from recommender.model.fold_in import content_share, frequency_scaled
+from recommender.training.checkpoint import NOTHING_KEPT, Checkpoint, Reached
 
 Floats = npt.NDArray[np.float32]
 PANEL = 512  # rows gathered at once, so that memory does not grow with the longest row

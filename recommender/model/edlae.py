@@ -19,8 +19,8 @@ import numpy.typing as npt
 from scipy import linalg, sparse
 from threadpoolctl import threadpool_limits
 
-from recommender.fold_in import graded
 from recommender.interactions import History
+from recommender.model.fold_in import graded
 
 Floats = npt.NDArray[np.float32]
 

@@ -6,17 +6,17 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from recommender.blend import Blend
-from recommender.calibration import MatchModel
-from recommender.content import vectors_of
-from recommender.explain import maker_names, trait_names
-from recommender.film_step import FilmStep
-from recommender.films import Films
-from recommender.hybrid import Hybrid
 from recommender.interactions import positions
-from recommender.ratings import StarsModel
-from recommender.rows import Rows
-from recommender.succession import Succession
+from recommender.item_features import Films
+from recommender.model.blend import Blend
+from recommender.model.content import vectors_of
+from recommender.model.explain import maker_names, trait_names
+from recommender.model.hybrid import Hybrid
+from recommender.model.item_step import FilmStep
+from recommender.model.match import MatchModel
+from recommender.model.star_ratings import StarsModel
+from recommender.model.transitions import Succession
+from recommender.row_mapping import Rows
 
 
 def with_films(model: Hybrid, films: Films) -> Hybrid:

@@ -3,8 +3,8 @@
 import numpy as np
 import numpy.typing as npt
 
-from recommender.fold_in import graded
 from recommender.interactions import Interactions
+from recommender.model.fold_in import graded
 
 Floats = npt.NDArray[np.float32]
 

@@ -8,20 +8,21 @@ import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
-from recommender import ials, metrics
-from recommender.blend import FACTORS, ITEMS, KNOTS, POPULARITY, SUCCESSION, Blend
-from recommender.checkpoint import NOTHING_KEPT, Checkpoint
-from recommender.config import Config
-from recommender.content import components_of, vectors_of
-from recommender.edlae import ItemWeights
-from recommender.film_step import FilmStep
-from recommender.fold_in import FactorModel, graded
+from recommender import metrics
 from recommender.interactions import History, Interactions
 from recommender.metrics import RELEVANT_STARS, Estimate
-from recommender.placement import Placement
-from recommender.sittings import sittings
+from recommender.model.blend import FACTORS, ITEMS, KNOTS, POPULARITY, SUCCESSION, Blend
+from recommender.model.content import components_of, vectors_of
+from recommender.model.content_prior import Placement
+from recommender.model.edlae import ItemWeights
+from recommender.model.fold_in import FactorModel, graded
+from recommender.model.item_step import FilmStep
+from recommender.model.transitions import Succession
 from recommender.splits import users_of
-from recommender.succession import Succession
+from recommender.training import ials
+from recommender.training.checkpoint import NOTHING_KEPT, Checkpoint
+from recommender.training.config import Config
+from recommender.training.sessions import sittings
 
 Floats = npt.NDArray[np.float32]
 Progress = Callable[[str, float], None]

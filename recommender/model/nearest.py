@@ -6,7 +6,7 @@ import faiss
 import numpy as np
 import numpy.typing as npt
 
-from recommender.content import unit
+from recommender.model.content import unit
 
 Floats = npt.NDArray[np.float32]
 

@@ -6,17 +6,18 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from recommender import blend_fit, contest, protocols
-from recommender.blend import Blend
-from recommender.config import Config
-from recommender.content import ContentEncoder
-from recommender.evaluate import Scorer
-from recommender.films import Films
-from recommender.index import top
+from recommender.evaluation import compare, protocols
+from recommender.evaluation.protocols import Protocol
+from recommender.evaluation.ranking import Scorer
 from recommender.interactions import History, Interactions
-from recommender.popularity import popularity
-from recommender.protocols import Protocol
+from recommender.item_features import Films
+from recommender.model.blend import Blend
+from recommender.model.content import ContentEncoder
+from recommender.model.nearest import top
+from recommender.model.popularity import popularity
 from recommender.splits import Split
+from recommender.training import fit_blend
+from recommender.training.config import Config
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,12 +73,12 @@ def reached(
     progress: Callable[[str, float], None] = lambda _stage, _fraction: None,
 ) -> list[float]:
     """NDCG@10 of the lists that a fit with `config` gives, on each task."""
-    return [contest.mean_ndcg(task.split, _scorer(_blend(task, config, progress))) for task in tasks]
+    return [compare.mean_ndcg(task.split, _scorer(_blend(task, config, progress))) for task in tasks]
 
 
 def _blend(task: Task, config: Config, progress: Callable[[str, float], None]) -> Blend:
     rng = np.random.default_rng(config.seed)
-    blend, *_ = blend_fit.fit(task.split.train, task.content, task.popularity, config, rng, progress)
+    blend, *_ = fit_blend.fit(task.split.train, task.content, task.popularity, config, rng, progress)
     return blend
 
 

@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 
 from recommender import metrics
-from recommender.calibration import (
+from recommender.interactions import MAX_STARS, MIN_STARS, Interactions
+from recommender.model.match import (
     BENT,
     LIKED_STARS,
     N_FEATURES,
@@ -17,10 +18,9 @@ from recommender.calibration import (
     standardized,
     statistics_of,
 )
-from recommender.interactions import MAX_STARS, MIN_STARS, Interactions
-from recommender.ratings import NORMAL_80, Floats, StarsModel
-from recommender.ratings_fit import fit_stars
+from recommender.model.star_ratings import NORMAL_80, Floats, StarsModel
 from recommender.splits import Split, random_ratings
+from recommender.training.fit_stars import fit_stars
 
 COVERED = 0.8
 MAX_USERS = 5000  # held-out ratings of more users would not move a dozen coefficients

@@ -13,12 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
-from recommender.baselines import Scores, liked, likes
-from recommender.calibration import Judgement
-from recommender.contest import Contender
+from recommender.evaluation.baselines import Scores, liked, likes
+from recommender.evaluation.compare import Contender
+from recommender.evaluation.predictions import Judge
 from recommender.interactions import MAX_STARS, MIN_STARS, History, Interactions
-from recommender.judging import Judge
 from recommender.metrics import RELEVANT_STARS
+from recommender.model.match import Judgement
 
 Floats = NDArray[np.float32]
 

@@ -13,7 +13,7 @@ from scipy.sparse.linalg import svds
 from threadpoolctl import threadpool_limits
 
 from recommender.interactions import Interactions
-from recommender.ratings import NORMAL_80, Floats, StarsModel, with_one
+from recommender.model.star_ratings import NORMAL_80, Floats, StarsModel, with_one
 
 RIDGE = 1.0  # one film's worth: content rows have length 1, and habits about as much
 HABIT_RIDGE = 10.0  # the same for users

@@ -13,18 +13,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from recommender import baselines, metrics, protocols
-from recommender.baselines import Scores
-from recommender.config import Config
-from recommender.evaluate import Evaluation, Scorer, evaluate, rank_all
-from recommender.films import Films
-from recommender.hybrid import Hybrid
+from recommender import metrics
+from recommender.evaluation import baselines, protocols
+from recommender.evaluation.baselines import Scores
+from recommender.evaluation.predictions import Judge, users_with
+from recommender.evaluation.protocols import Protocol, Trial
+from recommender.evaluation.ranking import Evaluation, Scorer, evaluate, rank_all
 from recommender.interactions import History, Interactions
-from recommender.judging import Judge, users_with
+from recommender.item_features import Films
 from recommender.metrics import RELEVANT_STARS
-from recommender.protocols import Protocol, Trial
+from recommender.model.hybrid import Hybrid
 from recommender.splits import Split
-from recommender.train import train_hybrid
+from recommender.training.config import Config
+from recommender.training.train import train_hybrid
 
 OURS = "marquee"
 KS = (10, 20, 50, 100)

@@ -7,8 +7,8 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from recommender.content import VECTOR_WIDTH, ContentEncoder
-from recommender.films import Films
+from recommender.item_features import Films
+from recommender.model.content import VECTOR_WIDTH, ContentEncoder
 
 _WORD = re.compile(r"\w[\w-]*")
 

@@ -7,10 +7,10 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
-from recommender.edlae import ItemWeights
-from recommender.fold_in import FactorModel
 from recommender.interactions import History
-from recommender.succession import Succession, standardise
+from recommender.model.edlae import ItemWeights
+from recommender.model.fold_in import FactorModel
+from recommender.model.transitions import Succession, standardise
 
 Floats = npt.NDArray[np.float32]
 

@@ -9,18 +9,19 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
-from recommender import artifact, calibration, explain
-from recommender.blend import Blend
-from recommender.calibration import Judgement, MatchModel
-from recommender.content import ContentEncoder, unit
-from recommender.explain import Reason, Traits
-from recommender.film_step import FilmStep
-from recommender.fold_in import FactorModel
-from recommender.index import Neighbours, top
 from recommender.interactions import History
-from recommender.placement import Placement
-from recommender.ratings import StarsModel
-from recommender.rerank import WINDOW, mmr
+from recommender.model import artifact, explain
+from recommender.model import match as calibration
+from recommender.model.blend import Blend
+from recommender.model.content import ContentEncoder, unit
+from recommender.model.content_prior import Placement
+from recommender.model.explain import Reason, Traits
+from recommender.model.fold_in import FactorModel
+from recommender.model.item_step import FilmStep
+from recommender.model.match import Judgement, MatchModel
+from recommender.model.nearest import Neighbours, top
+from recommender.model.rerank import WINDOW, mmr
+from recommender.model.star_ratings import StarsModel
 
 Floats = npt.NDArray[np.float32]
 ItemIdx = npt.NDArray[np.int32]

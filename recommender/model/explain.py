@@ -9,9 +9,9 @@ import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
-from recommender.films import Films
 from recommender.interactions import History
-from recommender.rows import Rows
+from recommender.item_features import Films
+from recommender.row_mapping import Rows
 
 Floats = npt.NDArray[np.float32]
 

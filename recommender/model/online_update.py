@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from recommender.film_step import Floats
 from recommender.interactions import History
+from recommender.model.item_step import Floats
 
 if TYPE_CHECKING:
-    from recommender.hybrid import Hybrid
+    from recommender.model.hybrid import Hybrid
 
 
 def film_moved(

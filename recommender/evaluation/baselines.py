@@ -12,13 +12,13 @@ from scipy.sparse import csr_matrix, diags_array, vstack
 from scipy.sparse.linalg import svds
 from threadpoolctl import threadpool_limits
 
-from recommender.calibration import Judgement
-from recommender.evaluate import Scorer
-from recommender.index import top
+from recommender.evaluation.predictions import Judge
+from recommender.evaluation.ranking import Scorer
 from recommender.interactions import MAX_STARS, MIN_STARS, History, Interactions
-from recommender.judging import Judge
 from recommender.metrics import RELEVANT_STARS
-from recommender.ratings import NORMAL_80
+from recommender.model.match import Judgement
+from recommender.model.nearest import top
+from recommender.model.star_ratings import NORMAL_80
 
 Floats = NDArray[np.float32]
 Scores = Callable[[History], Floats]
@@ -122,7 +122,7 @@ def ials(
 
     Hu, Koren and Volinsky, ICDM 2008, with the regularization of Rendle et al., RecSys 2022: `ials`.
     """
-    from recommender import ials as solver  # noqa: PLC0415 - numba
+    from recommender.training import ials as solver  # noqa: PLC0415 - numba
 
     _, films = solver.fit(
         likes(train),

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from scipy.special import expit
 
 from recommender.interactions import MAX_STARS, MIN_STARS, History
-from recommender.ratings import Floats, StarsModel
+from recommender.model.star_ratings import Floats, StarsModel
 
 LIKED_STARS = 4.0
 BOUNDARY = 3.75  # halfway to the next half-star below: where a continuous prediction becomes a like

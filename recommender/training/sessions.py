@@ -4,8 +4,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
-from recommender.fold_in import graded
 from recommender.interactions import Interactions
+from recommender.model.fold_in import graded
 from recommender.splits import rank_in_user
 
 STRIDE = 5  # events

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 from scipy.sparse import hstack as sparse_hstack
 
-from recommender.films import Films
-from recommender.reduction import principal_components
-from recommender.sentences import SentenceModel
+from recommender.item_features import Films
+from recommender.model.pca import principal_components
+from recommender.model.sentence_embeddings import SentenceModel
 
 WIDTH = 512  # of what is learnt from: names of directors, actors and keywords stand far down the spectrum
 VECTOR_WIDTH = 128  # of what films are compared by, in pgvector too

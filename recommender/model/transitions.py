@@ -18,8 +18,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
-from recommender.fold_in import graded
 from recommender.interactions import History, Interactions
+from recommender.model.fold_in import graded
 
 Floats = npt.NDArray[np.float32]
 

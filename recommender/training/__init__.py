@@ -1,0 +1,1 @@
+"""What fits the model: factorization, blend, stars, match percent, checkpoints and configuration."""
