@@ -32,8 +32,8 @@ from app.rates import Rates
 from app.server import GRACE_SECONDS, Server
 from app.settings import Settings
 from schema import schema
-from schema.context import Context
-from schema.credentials import client_of
+from schema.execution.context import Context
+from schema.http.credentials import client_of
 
 SWITCH_SECONDS = 0.001
 

@@ -43,7 +43,7 @@ def diff_schema(
         if not file.is_file():
             raise terminal.fail(f"There is no {file} here: say --released and --changelog.")
     from schema import schema  # noqa: PLC0415 - brings GraphQL
-    from schema.changes import Changes, deprecation_faults  # noqa: PLC0415 - likewise
+    from schema.breaking_changes import Changes, deprecation_faults  # noqa: PLC0415 - likewise
 
     sdl = schema.as_str()
     changes = Changes.between(released.read_text(), sdl, datetime.now(UTC).date())

@@ -23,7 +23,7 @@ from bench.cost_operations import OPERATIONS, Asked, Operation
 from bench.figures import Figure, commit, hardware, write
 from bench.service import Service, started
 from schema import schema
-from schema.document import Priced, Reader
+from schema.execution.documents import Priced, Reader
 
 MOST = 10**9
 UNLIMITED = {

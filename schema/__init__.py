@@ -5,11 +5,11 @@ from graphql import GraphQLError
 from strawberry.schema.config import StrawberryConfig
 from strawberry.schema.schema_converter import GraphQLCoreConverter
 
-from schema import constraints
-from schema.document import Prepared
-from schema.errors import ErrorCode, PresentErrors
+from schema.core import constraints
+from schema.core.errors import ErrorCode, PresentErrors
+from schema.execution.documents import Prepared
+from schema.execution.pace import PacedExecution
 from schema.mutation import Mutation
-from schema.pace import PacedExecution
 from schema.query import Query
 from schema.subscription import Subscription
 

@@ -2,18 +2,18 @@
 
 import strawberry
 
-from schema.account import AccountMutation
-from schema.api_key import ApiKeyMutation
-from schema.feedback import FeedbackMutation
-from schema.film import FilmMutation
-from schema.imports import ImportMutation
-from schema.model import ModelMutation
-from schema.operators import OperatorMutation
-from schema.password import PasswordMutation
-from schema.privacy import PrivacyMutation
-from schema.rating import RatingMutation
-from schema.sign_in import SessionMutation
-from schema.training import TrainingMutation
+from schema.types.account import AccountMutation
+from schema.types.admin import OperatorMutation
+from schema.types.api_key import ApiKeyMutation
+from schema.types.feedback import FeedbackMutation
+from schema.types.import_ratings import ImportMutation
+from schema.types.model import ModelMutation
+from schema.types.movie_editing import FilmMutation
+from schema.types.password import PasswordMutation
+from schema.types.personal_data import PrivacyMutation
+from schema.types.rating import RatingMutation
+from schema.types.session import SessionMutation
+from schema.types.training import TrainingMutation
 
 
 @strawberry.type(description="All that can be changed. Each field's result names its expected outcomes.")

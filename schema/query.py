@@ -2,16 +2,16 @@
 
 import strawberry
 
-from schema.api_key import ApiKeyQuery
-from schema.catalog import CatalogQuery
-from schema.group import GroupQuery
-from schema.home import HomeQuery
-from schema.model import ModelQuery
-from schema.onboarding import OnboardingQuery
-from schema.operators import OperatorQuery
-from schema.privacy import PrivacyQuery
-from schema.recommendation import RecommendationQuery
-from schema.user import UserQuery
+from schema.types.admin import OperatorQuery
+from schema.types.api_key import ApiKeyQuery
+from schema.types.catalog import CatalogQuery
+from schema.types.group import GroupQuery
+from schema.types.home import HomeQuery
+from schema.types.model import ModelQuery
+from schema.types.onboarding import OnboardingQuery
+from schema.types.personal_data import PrivacyQuery
+from schema.types.recommendation import RecommendationQuery
+from schema.types.user import UserQuery
 
 
 @strawberry.type(description="All that can be asked.")

@@ -12,14 +12,14 @@ from app import access_tokens, training_jobs
 from app.changes import Topic
 from app.training_jobs import Job
 from app.viewer import Role
-from schema.access import requires
-from schema.constraints import GLOBAL_ID
-from schema.context import Info
-from schema.directives import Cost
-from schema.errors import BadArgument
-from schema.node import local_id
-from schema.recommendation import RecommendationQuery
-from schema.training import TrainingProgress
+from schema.core.constraints import GLOBAL_ID
+from schema.core.directives import Cost
+from schema.core.errors import BadArgument
+from schema.core.global_ids import local_id
+from schema.execution.context import Info
+from schema.execution.permissions import requires
+from schema.types.recommendation import RecommendationQuery
+from schema.types.training import TrainingProgress
 
 LATE_SECONDS = 0.05  # a timer may fire a moment before the token has expired
 

@@ -11,7 +11,7 @@ from bench import cost, cost_operations, folds, hostile, hostile_requests, quali
 from bench.figures import Figure, commit, write
 from bench.hostile_connections import BEGINNINGS, Dropped
 from schema import schema
-from schema.document import Reader
+from schema.execution.documents import Reader
 
 
 def test_figures_come_with_their_origin_and_whether_they_hold(tmp_path: Path) -> None:

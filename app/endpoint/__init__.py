@@ -32,10 +32,10 @@ from app.endpoint.websocket import ContextOf, Sockets
 from app.endpoint.whole import written
 from app.rates import RateLimited
 from app.settings import Settings
-from schema.context import Context
-from schema.credentials import bearer_token
-from schema.document import Reader
-from schema.errors import CallerError, ErrorCode, present
+from schema.core.errors import CallerError, ErrorCode, present
+from schema.execution.context import Context
+from schema.execution.documents import Reader
+from schema.http.credentials import bearer_token
 
 # Of requests that were not executed; 400 else.
 STATUS = {

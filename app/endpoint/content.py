@@ -11,7 +11,7 @@ from werkzeug.http import parse_options_header
 from app.endpoint.accept import JSON
 from app.endpoint.refusal import Refused
 from app.zstd import ZstdDecompressor, ZstdError, decompressor
-from schema.limits import too_complex
+from schema.execution.limits import too_complex
 
 MAX_MEMBERS = 8  # of a gzip body, or frames of a zstd one; each copies the rest of the body
 SHOWN = 100  # characters of a header that an error repeats

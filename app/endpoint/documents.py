@@ -10,7 +10,7 @@ from graphql import GraphQLError, GraphQLSchema, parse, validate
 
 from app.endpoint.graphql_request import GraphQLRequest, sha256_of, unknown_document
 from app.endpoint.refusal import Refused
-from schema.errors import CallerError, ErrorCode
+from schema.core.errors import CallerError, ErrorCode
 
 MAX_REMEMBERED = 1_000
 MAX_LENGTH = 20_000  # characters; a longer document is answered, but sent each time

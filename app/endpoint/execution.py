@@ -21,9 +21,9 @@ from app.budget import Budget
 from app.endpoint.graphql_request import GraphQLRequest
 from app.meter import Steps
 from app.rates import RateLimited
-from schema.context import Clock, Context
-from schema.document import Document, Priced, Reader
-from schema.errors import CallerError, ErrorCode, present
+from schema.core.errors import CallerError, ErrorCode, present
+from schema.execution.context import Clock, Context
+from schema.execution.documents import Document, Priced, Reader
 
 Results = AsyncGenerator[Any]
 ALL = tuple(OperationType)

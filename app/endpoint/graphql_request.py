@@ -6,8 +6,8 @@ from typing import Any, Self
 
 from app.endpoint.refusal import Refused
 from app.settings import Settings
-from schema.errors import CallerError, ErrorCode
-from schema.limits import too_complex
+from schema.core.errors import CallerError, ErrorCode
+from schema.execution.limits import too_complex
 
 MAX_NAME_LENGTH = 200  # characters of an operation's name and of a document's id
 

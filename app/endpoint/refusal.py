@@ -1,6 +1,6 @@
 """A request that is not executed."""
 
-from schema.errors import CallerError
+from schema.core.errors import CallerError
 
 
 class Refused(Exception):

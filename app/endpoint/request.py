@@ -12,8 +12,8 @@ from app.endpoint.graphql_request import GraphQLRequest, too_many_values
 from app.endpoint.json_size import may_exceed
 from app.endpoint.refusal import Refused
 from app.settings import Settings
-from schema.errors import CallerError, ErrorCode
-from schema.limits import check_length, too_complex
+from schema.core.errors import CallerError, ErrorCode
+from schema.execution.limits import check_length, too_complex
 
 MAX_PARAMETERS = 30  # of an address; we know five
 LARGE = 100_000  # bytes; decoding fewer takes a few milliseconds whatever they say

@@ -38,9 +38,9 @@ from app.endpoint.request import LARGE, bound
 from app.endpoint.streams import Pieces, encoded
 from app.rates import RateLimited
 from app.settings import Settings
-from schema.context import Context
-from schema.credentials import bearer_token, client_of, token_in
-from schema.errors import CallerError, ErrorCode
+from schema.core.errors import CallerError, ErrorCode
+from schema.execution.context import Context
+from schema.http.credentials import bearer_token, client_of, token_in
 
 INIT_SECONDS = timedelta(seconds=10)
 MAX_OPERATIONS = 100  # at once, on one connection

@@ -16,7 +16,7 @@ from app.db import Sessions
 from app.live import Served
 from app.settings import Settings
 from schema import schema
-from schema.context import Context
+from schema.execution.context import Context
 
 SECRET_KEY = "a secret of the tests, long enough"
 SETTINGS = Settings.model_validate({"secret_key": SECRET_KEY})

@@ -13,7 +13,7 @@ from app import exports
 from app.db import Sessions
 from app.endpoint.execution import in_time
 from app.exports import BYTES_AT_ONCE, ROWS_AT_ONCE, SMALL, Export, Exports, ExportUnderWay, export
-from schema.context import Clock
+from schema.execution.context import Clock
 
 pytestmark = pytest.mark.anyio
 

@@ -22,10 +22,10 @@ from app.live import Served
 from app.meter import meter_event_loop
 from app.rates import Counters, ProcessCounters, Rates, SharedCounters
 from app.settings import Settings
-from schema.context import Context
-from schema.directives import Cost
-from schema.document import Prepared, Reader
-from schema.errors import CallerError
+from schema.core.directives import Cost
+from schema.core.errors import CallerError
+from schema.execution.context import Context
+from schema.execution.documents import Prepared, Reader
 
 SECONDS = 0.05
 UNITS = 2_500  # so much of cost that is

@@ -17,7 +17,7 @@ from app.endpoint.documents import (
 )
 from app.endpoint.graphql_request import GraphQLRequest
 from schema import schema
-from schema.errors import CallerError
+from schema.core.errors import CallerError
 from tests.conftest import StartServer
 from tests.endpoint.conftest import open_socket
 

@@ -15,8 +15,8 @@ from app.endpoint import Endpoint
 from app.endpoint.documents import RememberedDocuments
 from app.live import Served
 from app.settings import Settings
-from schema.context import Context
-from schema.errors import CallerError, PresentErrors
+from schema.core.errors import CallerError, PresentErrors
+from schema.execution.context import Context
 from tests.endpoint.conftest import Member, open_socket
 
 NOW, LEGACY = "multipart/mixed", "multipart/mixed;deferSpec=20220824, application/json"

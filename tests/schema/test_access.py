@@ -26,9 +26,9 @@ from app.training_tables import ModelVersion, TrainingJob
 from app.viewer import MEMBER as MEMBER_COLUMNS
 from app.viewer import Role, Viewer
 from schema import schema
-from schema.context import Context
-from schema.errors import PresentErrors
-from schema.user import User
+from schema.core.errors import PresentErrors
+from schema.execution.context import Context
+from schema.types.user import User
 from tests.schema.documents import arguments_of, global_id, roots, selection_of
 
 pytestmark = pytest.mark.anyio

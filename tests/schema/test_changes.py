@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 
 from app.schema_commands import schema_app
 from schema import schema
-from schema.changes import Changes, deprecation_faults
+from schema.breaking_changes import Changes, deprecation_faults
 
 TODAY = date(2027, 3, 1)
 RELEASED = """

@@ -22,9 +22,9 @@ from graphql import (
 
 from app.settings import Settings
 from schema import schema
-from schema.constraints import MAX_WORD_LENGTH, Constraint, constraint_of
-from schema.document import Reader
-from schema.errors import BadArgument
+from schema.core.constraints import MAX_WORD_LENGTH, Constraint, constraint_of
+from schema.core.errors import BadArgument
+from schema.execution.documents import Reader
 from tests.schema.conftest import Ask, Member
 from tests.schema.documents import arguments_of, selection_of
 

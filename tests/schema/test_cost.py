@@ -9,9 +9,9 @@ from strawberry import relay
 from app.budget import REQUEST_COST
 from app.settings import Settings
 from schema import schema
-from schema.cost import OBJECT, POINTS, VALUE
-from schema.directives import Cost, ListSize
-from schema.document import Priced, Reader
+from schema.core.directives import Cost, ListSize
+from schema.execution.cost import OBJECT, POINTS, VALUE
+from schema.execution.documents import Priced, Reader
 
 FIELD, NAMES, TEXT, IDS, DEPTH = 20, 3, 4, 2, 5
 

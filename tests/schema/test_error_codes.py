@@ -5,7 +5,7 @@ from collections import defaultdict
 from graphql import GraphQLObjectType
 
 from schema import schema
-from schema.errors import code_of
+from schema.core.errors import code_of
 from tests.schema.conftest import Ask, Member, outcome
 from tests.schema.documents import global_id
 

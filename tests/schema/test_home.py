@@ -13,7 +13,7 @@ from app import accounts, live, ratings, tables
 from app.db import create_engine, sessionmaker
 from app.settings import Settings
 from schema import schema
-from schema.context import Context
+from schema.execution.context import Context
 from tests.schema.conftest import Ask, Member, code
 
 CONTINUE = """

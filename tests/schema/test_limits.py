@@ -7,8 +7,8 @@ from graphql import GraphQLError, get_introspection_query
 
 from app.settings import Settings
 from schema import schema
-from schema.document import Priced, Reader
-from schema.errors import CallerError
+from schema.core.errors import CallerError
+from schema.execution.documents import Priced, Reader
 from tests.schema.conftest import OPERATIONS
 
 

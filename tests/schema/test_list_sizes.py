@@ -14,8 +14,8 @@ from graphql import (
 )
 
 from schema import schema
-from schema.cost import declared
-from schema.directives import SIZED, SLICING
+from schema.core.directives import SIZED, SLICING
+from schema.execution.cost import declared
 
 MISSING = (
     "{} gives a list whose length nothing tells, so that what it costs is a guess. Give it an argument "

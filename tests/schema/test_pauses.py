@@ -28,8 +28,9 @@ from app.viewer import Role, Viewer
 from recommender.model import explain
 from recommender.model.hybrid import Hybrid
 from recommender.model.nearest import Neighbours
-from schema import pace, schema
-from schema.context import Context
+from schema import schema
+from schema.execution import pace
+from schema.execution.context import Context
 
 pytestmark = pytest.mark.anyio
 

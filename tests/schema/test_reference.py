@@ -6,8 +6,8 @@ import pytest
 from graphql import build_schema
 
 from schema import schema
-from schema.changes import elements
-from schema.errors import ErrorCode
+from schema.breaking_changes import elements
+from schema.core.errors import ErrorCode
 from schema.reference import reference
 
 SDL = schema.as_str()

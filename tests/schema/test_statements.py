@@ -14,7 +14,7 @@ from app.live import Served
 from app.settings import Settings
 from app.tables import VECTOR_WIDTH
 from schema import schema
-from schema.context import Context
+from schema.execution.context import Context
 
 pytestmark = pytest.mark.anyio
 

@@ -1,0 +1,1 @@
+"""Conventions of the API: errors, pagination, global ids, directives and enums."""

@@ -1,0 +1,133 @@
+"""Pages: how many items, and from where."""
+
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any, Protocol, TypeVar
+
+import strawberry
+from strawberry import relay
+
+from schema.core.constraints import CURSOR
+from schema.core.errors import BadArgument
+from schema.core.global_ids import MAX_ID
+from schema.execution.cursors import Cursors, strange_cursor
+
+MAX_PAGE = 100
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+MICROSECOND = timedelta(microseconds=1)
+Key = TypeVar("Key")
+
+
+First = Annotated[int, strawberry.argument(description="How many, 1 to 100.")]
+FirstOrNone = Annotated[int | None, strawberry.argument(description="How many, 1 to 100.")]
+After = Annotated[
+    str | None, strawberry.argument(description="The cursor to continue behind.", directives=[CURSOR])
+]
+Last = Annotated[int | None, strawberry.argument(description="How many from the end, 1 to 100.")]
+Before = Annotated[
+    str | None, strawberry.argument(description="The cursor to end before.", directives=[CURSOR])
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """`count` rows after (or, `backward`, before) the row with the sort key `key`; None is the end."""
+
+    cursors: Cursors
+    count: int
+    key: tuple[Any, ...] | None
+    backward: bool = False
+
+    def strange_cursor(self, wanted: str = "this field") -> BadArgument:
+        return strange_cursor("before" if self.backward else "after", wanted)
+
+
+def window(
+    cursors: Cursors, first: int | None, after: str | None, last: int | None = None, before: str | None = None
+) -> Window:
+    """The arguments of a connection, checked.
+
+    Raises BadArgument unless one of `first` and `last` is given, within 1..100 and with its own cursor.
+    """
+    if first is not None:
+        if last is not None:
+            raise BadArgument("last", "cannot be given with `first`.")
+        if before is not None:
+            raise BadArgument("before", "goes with `last`, not with `first`.")
+        return Window(cursors, page_size("first", first), (after and cursors.decode(after)) or None)
+    if last is None:
+        raise BadArgument("first", "must be given, or `last`.")
+    if after is not None:
+        raise BadArgument("after", "goes with `first`, not with `last`.")
+    key = (before and cursors.decode(before, "before")) or None
+    return Window(cursors, page_size("last", last), key, backward=True)
+
+
+def page_size(argument: str, size: int) -> int:
+    if not 1 <= size <= MAX_PAGE:
+        raise BadArgument(argument, f"must be from 1 to {MAX_PAGE}, not {size}.")
+    return size
+
+
+class Edge(Protocol):
+    cursor: str
+
+
+def page_info(edges: Sequence[Edge], *, has_previous: bool, has_next: bool) -> relay.PageInfo:
+    return relay.PageInfo(
+        has_previous_page=has_previous,
+        has_next_page=has_next,
+        start_cursor=edges[0].cursor if edges else None,
+        end_cursor=edges[-1].cursor if edges else None,
+    )
+
+
+def info_of(asked: Window, edges: Sequence[Edge], *, more: bool) -> relay.PageInfo:
+    """`more`: whether rows follow in the direction that was asked for."""
+    continued = asked.key is not None
+    previous, following = (more, continued) if asked.backward else (continued, more)
+    return page_info(edges, has_previous=previous, has_next=following)
+
+
+def moment(time: datetime) -> int:
+    """A time as it stands in a cursor, to the microsecond that Postgres keeps."""
+    return (time - EPOCH) // MICROSECOND
+
+
+def of_moment(microseconds: int) -> datetime:
+    """Raises OverflowError for a time beyond the calendar."""
+    return EPOCH + microseconds * MICROSECOND
+
+
+def place_of(asked: Window, read: Callable[[Any], Key]) -> tuple[datetime, Key] | None:
+    """The key of a list that is ordered by time and then by what `read` takes.
+
+    `read` raises ValueError for what is none. Raises BadArgument for another list's.
+    """
+    match asked.key:
+        case None:
+            return None
+        case (int(microseconds), last):
+            with suppress(ValueError, OverflowError):
+                return of_moment(microseconds), read(last)
+    raise asked.strange_cursor()
+
+
+def id_of(asked: Window) -> int | None:
+    """The key of a list that is ordered by id alone. Raises BadArgument for another list's."""
+    match asked.key:
+        case None:
+            return None
+        case (key,):
+            with suppress(ValueError):
+                return row_id(key)
+    raise asked.strange_cursor()
+
+
+def row_id(key: object) -> int:
+    """Raises ValueError for what is no id of a row."""
+    if isinstance(key, int) and 0 <= key <= MAX_ID:
+        return key
+    raise ValueError(key)

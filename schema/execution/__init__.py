@@ -1,0 +1,1 @@
+"""One request: context, loaders, permissions, documents, limits, cost and the executor."""

@@ -1,0 +1,217 @@
+"""What one request holds: pinned at its start, so that a response speaks of one catalogue and one model."""
+
+import asyncio
+import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+import jwt
+import orjson
+import strawberry
+from strawberry.dataloader import DataLoader
+
+from app import access_tokens, accounts, api_keys
+from app.api_keys import ApiKey
+from app.budget import Budget
+from app.changes import Changes
+from app.client import Client
+from app.db import Sessions
+from app.exports import Export, Exports
+from app.live import Live, Served
+from app.recommendations import Match, matches
+from app.served_model import Model
+from app.settings import Settings
+from app.snapshot import Snapshot
+from app.user_history import Taste, taste_of
+from app.viewer import Viewer
+from schema.core.errors import CallerError, ErrorCode
+from schema.execution.documents import Priced
+from schema.execution.loaders import Loaders
+
+
+@dataclass(slots=True)
+class Clock:
+    """When an operation is stopped, by the event loop's time; None is never."""
+
+    deadline: float | None = None
+    step: asyncio.Timeout | None = None  # of what the operation is waited for now
+    held_since: float = 0.0
+    holders: int = 0
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """The clock stands still during work that has a limit of its own."""
+        now = asyncio.get_running_loop().time
+        if not self.holders:
+            self.held_since = now()
+            self._expire(None)
+        self.holders += 1
+        try:
+            yield
+        finally:
+            self.holders -= 1
+            if not self.holders and self.deadline is not None:
+                self.deadline += now() - self.held_since
+                self._expire(self.deadline)
+
+    def _expire(self, when: float | None) -> None:
+        if self.step is not None:
+            with suppress(RuntimeError):  # it is over
+                self.step.reschedule(when)
+
+
+@dataclass(slots=True)
+class Context:
+    settings: Settings
+    sessions: Sessions
+    served: Served
+    access_token: str | None
+    live: Live | None = None  # what is served later on; a subscription outlives what it began with
+    changes: Changes | None = None
+    client: Client = Client()  # noqa: RUF009 - it is frozen
+    budget: Budget | None = None
+    priced: Priced | None = None  # the document under execution
+    exports: Exports = field(default_factory=Exports)
+    clock: Clock = field(default_factory=Clock)
+    spliced: bool = False  # whether an export of any size can stand in the answer
+    pinned_at: datetime = field(init=False)  # what was served then is what `served` holds
+    loaders: Loaders = field(init=False)
+    _matches: DataLoader[int, Match | None] = field(init=False)
+    _actor: "asyncio.Future[Viewer | ApiKey | None] | None" = field(default=None)
+    _taste: "asyncio.Future[Taste] | None" = field(default=None)
+    _export: "asyncio.Future[Export | orjson.Fragment] | None" = field(default=None)
+    _made: Export | None = None
+
+    def __post_init__(self) -> None:
+        self.pinned_at = datetime.now(UTC)
+        self.loaders = Loaders(self.sessions)
+        self._matches = DataLoader(self._match)
+
+    def renew(self) -> None:
+        """Forget what was read, as if the request came now."""
+        self.__post_init__()
+        self._actor = self._taste = None
+        if self.live is not None:
+            self.served = self.live.served
+
+    @property
+    def snapshot(self) -> Snapshot:
+        return self.served.snapshot
+
+    @property
+    def model(self) -> Model | None:
+        return self.served.model
+
+    @property
+    def cursor_key(self) -> bytes:
+        """The key that cursors are signed with, 32 bytes."""
+        return hashlib.sha256(access_tokens.secret_key(self.settings).encode()).digest()
+
+    async def actor(self) -> Viewer | ApiKey | None:
+        """Who asks, a member or a service, read once a request; None when signed out.
+
+        Raises CallerError(UNAUTHENTICATED) for a token that is not valid or whose session has ended, and for
+        a key that is not valid.
+        """
+        if self._actor is None:
+            self._actor = asyncio.ensure_future(self._authenticate())
+        return await self._actor
+
+    async def viewer(self) -> Viewer | None:
+        """The member who asks; None for a service and when signed out. Raises as `actor` does."""
+        actor = await self.actor()
+        return actor if isinstance(actor, Viewer) else None
+
+    async def taste(self) -> Taste:
+        """The viewer's taste as it is now, read once a request."""
+        if self._taste is None:
+            self._taste = asyncio.ensure_future(self._read_taste())
+        return await self._taste
+
+    async def _read_taste(self) -> Taste:
+        viewer = await self.require_viewer()
+        return await taste_of(self.sessions, viewer.id)
+
+    async def match(self, movie_id: int) -> Match | None:
+        """How well a film fits the viewer; all films of a page are judged at once, in a thread."""
+        return await self._matches.load(movie_id)
+
+    async def _match(self, movie_ids: list[int]) -> list[Match | None]:
+        assert self.model is not None
+        return await asyncio.to_thread(matches, self.model, await self.taste(), movie_ids)
+
+    async def export(self) -> Export | orjson.Fragment:
+        """All that is held on the viewer, made once a request: to be spliced into the answer, or its JSON.
+
+        Raises ExportTooLarge, and as `Exports.make` does.
+        """
+        if self._export is None:
+            self._export = asyncio.ensure_future(self._make_export())
+        return await self._export
+
+    async def _make_export(self) -> Export | orjson.Fragment:
+        viewer = await self.require_viewer()
+        self._made = await self.exports.make(self.sessions, viewer.id, self.clock.held())
+        if self.spliced:
+            return self._made
+        try:
+            return orjson.Fragment(self._made.whole())
+        finally:
+            self._made.close()
+
+    def discard_export(self) -> None:
+        """Close the export, if one was made."""
+        if self._made is not None:
+            self._made.close()
+
+    async def payer(self) -> str:
+        """Whose rates count: the member's, the key's, or those of anyone else's address.
+
+        One statement for a key, which is asked for anyway, and none for a member.
+        """
+        address = self.client.network
+        if self.access_token is None:
+            return address
+        if not api_keys.is_api_key(self.access_token):
+            try:
+                return f"member {access_tokens.claims_of(self.settings, self.access_token).user_id}"
+            except jwt.InvalidTokenError:
+                return address
+        try:
+            actor = await self.actor()
+        except CallerError:
+            return address
+        return f"key {actor.id}" if isinstance(actor, ApiKey) else address
+
+    async def require_viewer(self) -> Viewer:
+        actor = await self.actor()
+        if actor is None:
+            raise CallerError(
+                "Sign in first: send `Authorization: Bearer <accessToken>`.", ErrorCode.UNAUTHENTICATED
+            )
+        if not isinstance(actor, Viewer):
+            raise CallerError("An API key has no account: sign in as a member.", ErrorCode.FORBIDDEN)
+        return actor
+
+    async def _authenticate(self) -> Viewer | ApiKey | None:
+        if self.access_token is None:
+            return None
+        if api_keys.is_api_key(self.access_token):
+            key = await api_keys.recognised(self.sessions, self.access_token)
+            if key is None:
+                raise CallerError("The API key is not valid.", ErrorCode.UNAUTHENTICATED)
+            return key
+        try:
+            viewer = await accounts.viewer_of(self.sessions, self.settings, self.access_token)
+        except jwt.InvalidTokenError:
+            viewer = None
+        if viewer is None:
+            raise CallerError(
+                "The access token is not valid or its session has ended.", ErrorCode.UNAUTHENTICATED
+            )
+        return viewer
+
+
+Info = strawberry.Info[Context, None]

@@ -1,0 +1,89 @@
+"""Cursors: a place in one list, which they are bound to."""
+
+import hashlib
+import json
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from dataclasses import dataclass
+from typing import Any, Self
+
+import orjson
+import strawberry
+from graphql import Undefined, value_from_ast
+
+from schema.core.errors import BadArgument
+
+Info = strawberry.Info[Any, None]  # its context signs cursors by `cursor_key`
+PAGING = ("first", "last", "after", "before")  # what may differ from page to page
+TAG_BYTES = 9
+
+
+@dataclass(frozen=True, slots=True)
+class Cursors:
+    """The cursors of one list: of a field with its arguments, and of an owner.
+
+    Each is signed with a key of the list, so that it continues that list and no other.
+    """
+
+    field: str
+    key: bytes
+
+    @classmethod
+    def of(cls, info: Info, field: str, owner: object = None) -> Self:
+        """The cursors of the field under execution.
+
+        owner: the object that the list belongs to, and the member for whom it is made, where there are such.
+        """
+        asked = json.dumps([field, owner, arguments_of(info)], sort_keys=True, default=str)
+        return cls(field, hashlib.blake2b(asked.encode(), key=info.context.cursor_key).digest())
+
+    def encode(self, *place: Any) -> str:
+        """The cursor of an item; the parts of its place are plain values."""
+        parts = [self.field, self.tag(place), *place]
+        return urlsafe_b64encode(orjson.dumps(parts)).decode().rstrip("=")
+
+    def decode(self, cursor: str, argument: str = "after") -> tuple[Any, ...]:
+        """The place in a cursor. Raises BadArgument for a cursor of another list."""
+        try:
+            parts = orjson.loads(urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
+        except ValueError:
+            parts = None
+        match parts:
+            case [self.field, str(tag), *place]:
+                if tag == self.tag(place):
+                    return tuple(place)
+                raise BadArgument(
+                    argument,
+                    "is a cursor of another list. Repeat the arguments of the list that it came from, as the "
+                    f"same member, or leave `{argument}` out to begin a new list.",
+                )
+        raise strange_cursor(argument)
+
+    def tag(self, place: Any) -> str:
+        signed = hashlib.blake2b(orjson.dumps(place), key=self.key, digest_size=TAG_BYTES)
+        return urlsafe_b64encode(signed.digest()).decode()
+
+
+def arguments_of(info: Info) -> dict[str, Any]:
+    """All arguments of the field under execution but those of its pages, as it was asked."""
+    raw = info._raw_info  # noqa: SLF001 - Strawberry has no other way to all of them
+    given = {node.name.value: node.value for node in raw.field_nodes[0].arguments or ()}
+    arguments = {}
+    for name, argument in raw.parent_type.fields[raw.field_name].args.items():
+        if name in PAGING:
+            continue
+        value = value_from_ast(given.get(name), argument.type, info.variable_values)
+        arguments[name] = argument.default_value if value is Undefined else value
+    found: dict[str, Any] = without_nulls(arguments)
+    return found
+
+
+def without_nulls(value: Any) -> Any:
+    """An argument's value without what says as much as nothing: null, and objects of nulls."""
+    if isinstance(value, dict):
+        kept = {name: without_nulls(part) for name, part in value.items()}
+        return {name: part for name, part in kept.items() if part not in (None, {}, Undefined)}
+    return value
+
+
+def strange_cursor(argument: str = "after", wanted: str = "this field") -> BadArgument:
+    return BadArgument(argument, f"is not a cursor of {wanted}.")

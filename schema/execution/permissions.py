@@ -1,0 +1,118 @@
+"""Who may do what: declared at the field with `requires`, checked here, and noted when an operator acts.
+
+A field without it is open to everyone, or looks after its own: a member's things are given to them only.
+"""
+
+import dataclasses
+import enum
+from inspect import isasyncgen, isawaitable
+from typing import Any
+
+from strawberry.extensions import FieldExtension
+from strawberry.extensions.field_extension import AsyncExtensionResolver
+from strawberry.types.field import StrawberryField
+
+from app import audit
+from app.api_keys import ApiKey, Scope
+from app.viewer import Role, Viewer
+from schema.core.errors import CallerError, ErrorCode
+from schema.execution.context import Context, Info
+
+RANK = {Role.USER: 0, Role.CURATOR: 1, Role.ADMIN: 2}
+SCOPES = {Role.USER: None, Role.CURATOR: Scope.WRITE, Role.ADMIN: Scope.ADMIN}
+SECRETS = ("password", "token", "secret")
+LONGEST_NOTED = 500  # characters of one argument
+
+Actor = Viewer | ApiKey
+
+
+class Requires(FieldExtension):
+    """Admits members of a role or above, and services whose key has the scope."""
+
+    def __init__(self, role: Role, scope: Scope | None) -> None:
+        self.role = role
+        self.scope = scope
+        needs = "Needs a member, signed in" if role is Role.USER else f"Needs the role {role}"
+        self.told = f"{needs}{'' if scope is None else f', or an API key with the scope {scope}'}."
+
+    def apply(self, field: StrawberryField) -> None:
+        if self.told not in (field.description or ""):
+            field.description = f"{field.description} {self.told}"
+
+    async def resolve_async(
+        self, next_: AsyncExtensionResolver, source: Any, info: Info, **kwargs: Any
+    ) -> Any:
+        actor = await self.admit(info.context)
+        if self.role is Role.USER or info.path.typename != "Mutation":
+            return await finished(next_(source, info, **kwargs))
+        # Before the act, so that none is done which cannot be noted.
+        context = info.context
+        entry = audit.Act(info.field_name, noted(kwargs), context.client.address)
+        entry_id = await audit.begin(context.sessions, actor, entry)
+        try:
+            result = await finished(next_(source, info, **kwargs))
+        except Exception as error:
+            await audit.end(context.sessions, entry_id, outcome_of(error))
+            raise
+        await audit.end(context.sessions, entry_id, type(result).__name__)
+        return result
+
+    async def admit(self, context: Context) -> Actor:
+        """Who asks; raises CallerError for those who may not."""
+        actor = await context.actor()
+        match actor:
+            case Viewer(role=role) if RANK[role] >= RANK[self.role]:
+                return actor
+            case ApiKey(scopes=scopes) if self.scope in scopes:
+                return actor
+            case None if self.role is Role.USER:
+                return await context.require_viewer()
+            case None:
+                raise CallerError(f"Sign in first. {self.told}", ErrorCode.UNAUTHENTICATED)
+        raise CallerError(self.told, ErrorCode.FORBIDDEN)
+
+
+def requires(role: Role, scope: Scope | None = None, *, members_only: bool = False) -> list[FieldExtension]:
+    """For `extensions=` of a field. Without a scope a curator's field needs WRITE, an administrator's ADMIN.
+
+    Each call of such a mutation is noted in the audit log, with its arguments and its outcome.
+    """
+    return [Requires(role, None if members_only else scope or SCOPES[role])]
+
+
+async def may(context: Context, role: Role, scope: Scope | None = None) -> bool:
+    """Whether who asks has the role or the scope: for what is not given to others, but not refused either."""
+    try:
+        await Requires(role, scope).admit(context)
+    except CallerError:
+        return False
+    return True
+
+
+async def finished(result: Any) -> Any:
+    """What a resolver gives in the end; a subscription's stream as it is."""
+    return await result if isawaitable(result) and not isasyncgen(result) else result
+
+
+def outcome_of(error: Exception) -> str:
+    code = error.extensions.get("code") if isinstance(error, CallerError) and error.extensions else None
+    return str(code or type(error).__name__)
+
+
+def noted(value: Any, name: str = "") -> Any:
+    """Arguments as the audit log holds them: plain, without what was left out, and without secrets."""
+    if any(secret in name.lower() for secret in SECRETS):
+        return "(not noted)"
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        value = {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
+    if isinstance(value, dict):
+        parts = {key: noted(part, key) for key, part in value.items()}
+        return {key: part for key, part in parts.items() if part is not None}
+    if isinstance(value, list):
+        return [noted(part, name) for part in value]
+    if isinstance(value, enum.Enum):
+        return value.name
+    if value is None or isinstance(value, bool | int | float):
+        return value
+    # Postgres keeps neither NUL nor half a character.
+    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in str(value)[:LONGEST_NOTED])

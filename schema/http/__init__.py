@@ -1,0 +1,1 @@
+"""GraphQL over HTTP: the endpoint, content negotiation, persisted documents, event streams and websockets."""

@@ -1,0 +1,1 @@
+"""The types of the schema, one noun a file: its type, its edges and its resolvers."""

@@ -1,0 +1,107 @@
+"""A member's events and watchlist, as pages."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Self
+
+import strawberry
+from strawberry import relay
+
+from app import diary
+from app.diary import Entry
+from app.feedback import Kind
+from schema.core.directives import Cost
+from schema.core.errors import CallerError
+from schema.core.pagination import Window, info_of, moment, place_of, row_id
+from schema.execution.context import Info
+from schema.execution.cursors import Cursors
+from schema.types.catalog import MovieEdge
+from schema.types.feedback import FeedbackKind
+from schema.types.movie import Movie, movie_of
+
+HISTORY, WATCHLIST = "history", "watchlist"
+
+
+@strawberry.type(description="Something that the viewer did with a film.")
+class FeedbackEvent:
+    kind: FeedbackKind = strawberry.field(description="What they did.")
+    occurred_at: datetime = strawberry.field(description="When.")
+    watched_fraction: float | None = strawberry.field(
+        description="How much of the film was watched, 0 to 1, for `WATCH`."
+    )
+    movie: Movie = strawberry.field(description="The film.")
+
+
+@strawberry.type(description="An event in a list of them.")
+class HistoryEdge:
+    cursor: str = strawberry.field(description="Give it as `after` to continue behind this event.")
+    node: FeedbackEvent = strawberry.field(description="The event.")
+
+
+@strawberry.type(description="A page of the viewer's events.")
+class HistoryConnection:
+    user_id: strawberry.Private[int]
+    kinds: strawberry.Private[Sequence[Kind] | None]
+    edges: list[HistoryEdge] = strawberry.field(description="The events, newest first.")
+    page_info: relay.PageInfo = strawberry.field(description="Where the page ends and whether more follow.")
+
+    @strawberry.field(directives=[Cost(weight=110)], description="How many events there are on all pages.")
+    async def total_count(self, info: Info) -> int:
+        return await diary.count_events(info.context.sessions, self.user_id, self.kinds)
+
+    @classmethod
+    async def of(cls, info: Info, user_id: int, asked: Window, kinds: Sequence[FeedbackKind] | None) -> Self:
+        key = place_of(asked, row_id)
+        found = await diary.events(info.context.sessions, user_id, asked.count + 1, key, kinds)
+        edges = [await history_edge(info, asked.cursors, entry) for entry in found[: asked.count]]
+        return cls(
+            user_id=user_id,
+            kinds=kinds,
+            edges=edges,
+            page_info=info_of(asked, edges, more=len(found) > asked.count),
+        )
+
+
+@strawberry.type(description="A page of the films that the viewer means to see.")
+class WatchlistConnection:
+    user_id: strawberry.Private[int]
+    edges: list[MovieEdge] = strawberry.field(description="The films, the last added first.")
+    page_info: relay.PageInfo = strawberry.field(description="Where the page ends and whether more follow.")
+
+    @strawberry.field(directives=[Cost(weight=70)], description="How many films there are on all pages.")
+    async def total_count(self, info: Info) -> int:
+        return await diary.count_watchlist(info.context.sessions, self.user_id)
+
+    @classmethod
+    async def of(cls, info: Info, user_id: int, asked: Window) -> Self:
+        key = place_of(asked, row_id)
+        found = await diary.watchlist(info.context.sessions, user_id, asked.count + 1, key)
+        edges = [
+            MovieEdge(
+                cursor=asked.cursors.encode(moment(wanted.added_at), wanted.movie_id),
+                node=await known_movie(info, wanted.movie_id),
+            )
+            for wanted in found[: asked.count]
+        ]
+        return cls(
+            user_id=user_id, edges=edges, page_info=info_of(asked, edges, more=len(found) > asked.count)
+        )
+
+
+async def history_edge(info: Info, cursors: Cursors, entry: Entry) -> HistoryEdge:
+    return HistoryEdge(
+        cursor=cursors.encode(moment(entry.occurred_at), entry.id),
+        node=FeedbackEvent(
+            kind=entry.kind,
+            occurred_at=entry.occurred_at,
+            watched_fraction=None if entry.watched_fraction is None else round(entry.watched_fraction, 4),
+            movie=await known_movie(info, entry.movie_id),
+        ),
+    )
+
+
+async def known_movie(info: Info, movie_id: int) -> Movie:
+    movie = await movie_of(info.context, movie_id)
+    if movie is None:
+        raise CallerError("A film was deleted meanwhile.")
+    return movie

@@ -1,0 +1,198 @@
+"""Keys with which services ask."""
+
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import Annotated, Self
+
+import strawberry
+from strawberry import relay
+
+from app import api_keys
+from app.api_keys import KeyRecord, Scope
+from app.viewer import Role
+from schema.core.constraints import DECOMPOSED, GLOBAL_ID, Constraint
+from schema.core.directives import Cost
+from schema.core.enums import enum_of
+from schema.core.errors import Error
+from schema.core.global_ids import local_id, whole_number
+from schema.core.pagination import After, First, id_of, info_of, window
+from schema.execution.context import Info
+from schema.execution.cursors import Cursors
+from schema.execution.permissions import may, requires
+
+API_KEYS = "apiKeys"
+
+
+enum_of(
+    Scope,
+    "ApiScope",
+    "What a service may do with its key.",
+    {
+        Scope.READ: "Look up what operators may look up.",
+        Scope.WRITE: "Add, change and delete films, as a curator may.",
+        Scope.ADMIN: "Operate the service, but for giving out roles and keys.",
+    },
+)
+
+
+@strawberry.type(description="A key with which a service asks: `Authorization: Bearer mq_...`.")
+class ApiKey(relay.Node):
+    id: relay.NodeID[int]
+    name: str = strawberry.field(description="What it is for.")
+    beginning: str = strawberry.field(description="How it begins; no more of it is kept.")
+    scopes: list[Scope] = strawberry.field(description="What it is good for.")
+    created_at: datetime = strawberry.field(description="When it was made.")
+    expires_at: datetime | None = strawberry.field(description="When it stops working by itself.")
+    revoked_at: datetime | None = strawberry.field(description="When it was revoked.")
+    last_used_at: datetime | None = strawberry.field(description="When it was last used, to the minute.")
+
+    @classmethod
+    def of(cls, record: KeyRecord) -> Self:
+        return cls(
+            id=record.id,
+            name=record.name,
+            beginning=record.beginning,
+            scopes=list(record.scopes),
+            created_at=record.created_at,
+            expires_at=record.expires_at,
+            revoked_at=record.revoked_at,
+            last_used_at=record.last_used_at,
+        )
+
+    @classmethod
+    async def resolve_nodes(  # type: ignore[override]
+        cls, *, info: Info, node_ids: Iterable[str], **_: object
+    ) -> list[Self | None]:
+        """Only for administrators; nobody else is told which there are."""
+        ids = [whole_number(node_id) for node_id in node_ids]
+        if not await may(info.context, Role.ADMIN):
+            return [None for _ in ids]
+        found = await api_keys.keys_by_id(info.context.sessions, ids)
+        return [cls.of(found[id_]) if id_ in found else None for id_ in ids]
+
+
+@strawberry.type(description="An API key in a list of them.")
+class ApiKeyEdge:
+    cursor: str = strawberry.field(description="Give it as `after` to continue behind this key.")
+    node: ApiKey = strawberry.field(description="The key.")
+
+
+@strawberry.type(description="A page of API keys.")
+class ApiKeyConnection:
+    edges: list[ApiKeyEdge] = strawberry.field(description="The keys, newest first.")
+    page_info: relay.PageInfo = strawberry.field(description="Where the page ends and whether more follow.")
+
+
+@strawberry.input(description="The key to make.")
+class CreateApiKeyInput:
+    name: str = strawberry.field(
+        directives=[Constraint(max_length=DECOMPOSED * api_keys.MAX_NAME_LENGTH)],
+        description="What it is for, in 1 to 100 characters.",
+    )
+    scopes: list[Scope] = strawberry.field(
+        directives=[Constraint(max_items=len(Scope))], description="What it is good for: at least one."
+    )
+    expires_at: datetime | None = strawberry.field(
+        default=None, description="When it stops working; without a zone, in UTC. By default never."
+    )
+
+
+@strawberry.input(description="The key to revoke.")
+class RevokeApiKeyInput:
+    api_key_id: strawberry.ID = strawberry.field(directives=[GLOBAL_ID], description="The key.")
+
+
+@strawberry.type(description="The key is made. It is told this once.")
+class CreateApiKeyPayload:
+    key: str = strawberry.field(description="Send it as `Authorization: Bearer <key>`, and keep it secret.")
+    api_key: ApiKey = strawberry.field(description="What is kept of it.")
+
+
+@strawberry.type(description="The key works no more, in all processes at once.")
+class RevokeApiKeyPayload:
+    api_key: ApiKey = strawberry.field(description="What is kept of it.")
+
+
+@strawberry.type(description="The key cannot be made as it is asked for.")
+class InvalidApiKey(Error):
+    pass
+
+
+@strawberry.type(description="There is no such key, or it was revoked before.")
+class ApiKeyNotFound(Error):
+    pass
+
+
+CreateApiKeyResult = Annotated[
+    CreateApiKeyPayload | InvalidApiKey,
+    strawberry.union("CreateApiKeyResult", description="Outcomes of `createApiKey`."),
+]
+RevokeApiKeyResult = Annotated[
+    RevokeApiKeyPayload | ApiKeyNotFound,
+    strawberry.union("RevokeApiKeyResult", description="Outcomes of `revokeApiKey`."),
+]
+
+
+@strawberry.type
+class ApiKeyQuery:
+    @strawberry.field(
+        directives=[Cost(weight=160)],
+        description="The API keys of services, also those that work no more.",
+        extensions=requires(Role.ADMIN, members_only=True),
+    )
+    async def api_keys(
+        self,
+        info: Info,
+        first: First,
+        after: After = None,
+    ) -> ApiKeyConnection:
+        asked = window(Cursors.of(info, API_KEYS), first, after)
+        found = await api_keys.keys(info.context.sessions, asked.count + 1, id_of(asked))
+        edges = [
+            ApiKeyEdge(cursor=asked.cursors.encode(record.id), node=ApiKey.of(record))
+            for record in found[: asked.count]
+        ]
+        return ApiKeyConnection(edges=edges, page_info=info_of(asked, edges, more=len(found) > asked.count))
+
+
+@strawberry.type
+class ApiKeyMutation:
+    @strawberry.mutation(
+        directives=[Cost(weight=300)],
+        description="Make a key for a service.",
+        extensions=requires(Role.ADMIN, members_only=True),
+    )
+    async def create_api_key(
+        self,
+        info: Info,
+        input: Annotated[CreateApiKeyInput, strawberry.argument(description="The key.")],  # noqa: A002
+    ) -> CreateApiKeyResult:
+        viewer = await info.context.require_viewer()
+        expires_at = input.expires_at
+        if expires_at is not None and expires_at.tzinfo is None:
+            expires_at = expires_at.replace(tzinfo=UTC)
+        try:
+            key, record = await api_keys.create(
+                info.context.sessions, viewer.id, input.name, set(input.scopes), expires_at
+            )
+        except api_keys.InvalidApiKey as error:
+            return InvalidApiKey(message=str(error))
+        return CreateApiKeyPayload(key=key, api_key=ApiKey.of(record))
+
+    @strawberry.mutation(
+        directives=[Cost(weight=300)],
+        description="End a service's key.",
+        extensions=requires(Role.ADMIN, members_only=True),
+    )
+    async def revoke_api_key(
+        self,
+        info: Info,
+        input: Annotated[RevokeApiKeyInput, strawberry.argument(description="The key.")],  # noqa: A002
+    ) -> RevokeApiKeyResult:
+        key_id = local_id(input.api_key_id, "ApiKey", "input.apiKeyId")
+        try:
+            return RevokeApiKeyPayload(
+                api_key=ApiKey.of(await api_keys.revoke(info.context.sessions, key_id))
+            )
+        except api_keys.ApiKeyNotFound as error:
+            return ApiKeyNotFound(message=str(error))

@@ -1,0 +1,280 @@
+"""Asking for films: one, a page of them, a search; and for any node by its id."""
+
+import asyncio
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import replace
+from inspect import isawaitable
+from typing import Annotated, Any
+
+import strawberry
+from strawberry import relay
+from strawberry.types.base import StrawberryObjectDefinition
+
+from app import catalog, ratings
+from app import search as searching
+from app.catalog import Key, Order, OrderField
+from app.search import SearchMatch
+from schema.core.constraints import GLOBAL_ID, MAX_ID_LENGTH, Constraint
+from schema.core.directives import Cost, ListSize
+from schema.core.enums import enum_of
+from schema.core.global_ids import InvalidKey, local_id, split_id, strange_id
+from schema.core.pagination import (
+    MAX_PAGE,
+    After,
+    Before,
+    First,
+    FirstOrNone,
+    Last,
+    Window,
+    page_info,
+    row_id,
+    window,
+)
+from schema.execution.context import Context, Info
+from schema.execution.cursors import Cursors
+from schema.types.movie import Movie, movie_of
+from schema.types.movie_filter import MovieFilterInput, MovieOrderInput, wanted
+from schema.types.person import Genre
+
+MOVIES, SEARCH = "movies", "search"
+MAX_QUERY = 200  # characters
+
+Filter = Annotated[MovieFilterInput | None, strawberry.argument(description="Only films of this kind.")]
+
+
+@strawberry.type(description="A film in a page of them.")
+class MovieEdge:
+    cursor: str = strawberry.field(description="Give it as `after` or `before` to continue from this film.")
+    node: Movie = strawberry.field(description="The film.")
+
+
+@strawberry.type(description="A page of films.")
+class MovieConnection:
+    edges: list[MovieEdge] = strawberry.field(description="The films, in the order asked for.")
+    page_info: relay.PageInfo = strawberry.field(description="Where the page ends and whether more follow.")
+    total_count: int = strawberry.field(description="How many films there are on all pages.")
+
+
+enum_of(
+    SearchMatch,
+    "SearchMatch",
+    "By what a search found a movie.",
+    {
+        SearchMatch.TITLE: "By one of its titles, perhaps with its year or people.",
+        SearchMatch.PERSON: "By someone who directs it or plays in it.",
+        SearchMatch.WORDS: "By words of its titles and its overview.",
+        SearchMatch.MEANING: "By what the words mean; only where no title and nobody is named.",
+    },
+)
+
+
+@strawberry.type(description="A film that a search found.")
+class SearchEdge:
+    cursor: str = strawberry.field(description="Give it as `after` to continue behind this film.")
+    score: float = strawberry.field(
+        description="How well it answers, from 0 to 1, descending: from 0.6 on by a title or a person that "
+        "is named, from 0.3 on by words of titles and overviews, below by meaning or by a part of a title."
+    )
+    matched_by: SearchMatch = strawberry.field(description="By what it was found.")
+    node: Movie = strawberry.field(description="The film.")
+
+
+@strawberry.type(description="A page of what a search found.")
+class SearchConnection:
+    edges: list[SearchEdge] = strawberry.field(description="The films, best first.")
+    page_info: relay.PageInfo = strawberry.field(description="Where the page ends and whether more follow.")
+
+
+@strawberry.type
+class CatalogQuery:
+    @strawberry.field(directives=[Cost(weight=80)], description="A film by its id; null where there is none.")
+    async def movie(
+        self,
+        info: Info,
+        id: Annotated[  # noqa: A002
+            strawberry.ID, strawberry.argument(description="The movie.", directives=[GLOBAL_ID])
+        ],
+    ) -> Movie | None:
+        movie = await movie_of(info.context, local_id(id, "Movie", "id"))
+        return movie and await up_to_date(info.context, movie)
+
+    @strawberry.field(
+        directives=[Cost(weight=10)], description="Films in an order, by default the most rated first."
+    )
+    async def movies(
+        self,
+        info: Info,
+        first: FirstOrNone = None,
+        after: After = None,
+        last: Last = None,
+        before: Before = None,
+        filter: Filter = None,  # noqa: A002 - the contract's name
+        order_by: Annotated[
+            MovieOrderInput | None, strawberry.argument(description="The order; its cursors go with it.")
+        ] = None,
+    ) -> MovieConnection:
+        asked = window(Cursors.of(info, MOVIES), first, after, last, before)
+        snapshot = info.context.snapshot
+        order = order_by.order() if order_by else Order()
+        page = await asyncio.to_thread(
+            catalog.page,
+            snapshot,
+            wanted(filter, snapshot),
+            order,
+            asked.count,
+            key_of(order, asked),
+            backward=asked.backward,
+        )
+        edges = [
+            MovieEdge(cursor=asked.cursors.encode(*key), node=Movie.at(snapshot, position))
+            for position, key in zip(page.positions.tolist(), page.keys, strict=True)
+        ]
+        return MovieConnection(
+            edges=edges,
+            page_info=page_info(edges, has_previous=page.has_previous, has_next=page.has_next),
+            total_count=page.total,
+        )
+
+    @strawberry.field(
+        directives=[Cost(weight=120)],
+        description="Movies as people write them: by any of their titles with or without year, director and "
+        "actors, as `pulp fiction tarantino 1994`; unfinished, with typing errors, with `2` for `II`. Then "
+        "by words of overviews; and, where no title and nobody is named, by what the words mean, as `samurai "
+        'defend a village`. `"dark knight" -rises` finds just these words, without the one behind the `-`.',
+    )
+    async def search(
+        self,
+        info: Info,
+        query: Annotated[
+            str,
+            strawberry.argument(
+                description="What is looked for.",
+                directives=[Constraint(max_length=MAX_QUERY), Cost(weight=12, per=10)],
+            ),
+        ],
+        first: First,
+        after: After = None,
+        filter: Filter = None,  # noqa: A002 - the contract's name
+    ) -> SearchConnection:
+        asked = window(Cursors.of(info, SEARCH), first, after)
+        snapshot = info.context.snapshot
+        hits = await searching.search(
+            info.context.sessions,
+            snapshot,
+            info.context.model,
+            "".join(char if char.isprintable() else " " for char in query),
+            wanted(filter, snapshot),
+            count=asked.count,
+            key=score_of(asked),
+        )
+        edges = [
+            SearchEdge(
+                cursor=asked.cursors.encode(score, int(snapshot.movie_ids[position])),
+                score=score,
+                matched_by=kind,
+                node=Movie.at(snapshot, position),
+            )
+            for position, score, kind in zip(
+                hits.positions.tolist(), hits.scores.tolist(), hits.matched_by, strict=True
+            )
+        ]
+        return SearchConnection(
+            edges=edges,
+            page_info=page_info(edges, has_previous=hits.has_previous, has_next=hits.has_next),
+        )
+
+    @strawberry.field(directives=[ListSize(assumed_size=25)], description="All genres, by name.")
+    def genres(self, info: Info) -> list[Genre]:
+        return [Genre.of(row) for row in info.context.snapshot.genres]
+
+    @strawberry.field(
+        directives=[Cost(weight=10)],
+        description="Any object by its id; null where there is none that the viewer may see.",
+    )
+    async def node(
+        self,
+        info: Info,
+        id: Annotated[  # noqa: A002
+            strawberry.ID, strawberry.argument(description="Its id.", directives=[GLOBAL_ID])
+        ],
+    ) -> relay.Node | None:
+        return (await nodes_of(info, {"id": id}))[0]
+
+    @strawberry.field(
+        directives=[ListSize(slicing_arguments=["ids"])],
+        description="Objects by their ids, in the order of these.",
+    )
+    async def nodes(
+        self,
+        info: Info,
+        ids: Annotated[
+            list[strawberry.ID],
+            strawberry.argument(
+                description="Their ids.",
+                directives=[Constraint(max_items=MAX_PAGE, max_length=MAX_ID_LENGTH), Cost(weight=1, per=2)],
+            ),
+        ],
+    ) -> list[relay.Node | None]:
+        return await nodes_of(info, {f"ids[{place}]": id_ for place, id_ in enumerate(ids)})
+
+
+async def up_to_date(context: Context, movie: Movie) -> Movie:
+    """The film with its ratings as they are now, so that whoever has just rated it sees that."""
+    async with context.sessions() as session:
+        stats = await ratings.stats_of(session, movie.id)
+    return replace(movie, rating_count=stats.rating_count, half_stars_sum=stats.half_stars_sum)
+
+
+async def nodes_of(info: Info, ids: Mapping[str, strawberry.ID]) -> list[relay.Node | None]:
+    """Objects of any types, by their ids under the names of the arguments; those of one type together."""
+    named = {argument: type_and_key(info, argument, id_) for argument, id_ in ids.items()}
+    keys: dict[type[relay.Node], list[str]] = {}
+    for type_, key in named.values():
+        keys.setdefault(type_, []).append(key)
+    found: dict[tuple[type[relay.Node], str], Any] = {}
+    for type_, theirs in keys.items():
+        try:
+            asked = type_.resolve_nodes(info=info, node_ids=theirs)
+            nodes = await asked if isawaitable(asked) else asked
+        except InvalidKey as error:
+            strange = next(argument for argument, name in named.items() if name == (type_, error.key))
+            raise strange_id(strange) from None
+        found |= {(type_, key): node for key, node in zip(theirs, nodes, strict=True)}
+    return [found[name] for name in named.values()]
+
+
+def type_and_key(info: Info, argument: str, id_: strawberry.ID) -> tuple[type[relay.Node], str]:
+    """Raises BadArgument for an id that is not of a node."""
+    name, key = split_id(id_, argument)
+    definition = info.schema.get_type_by_name(name)
+    if (
+        not isinstance(definition, StrawberryObjectDefinition)
+        or definition.is_interface
+        or not issubclass(definition.origin, relay.Node)
+    ):
+        raise strange_id(argument)
+    return definition.origin, key
+
+
+def key_of(order: Order, asked: Window) -> Key | None:
+    """The place of a cursor of `movies`. Raises BadArgument for one that is none in this order."""
+    match asked.key:
+        case None:
+            return None
+        case (value, movie_id):
+            kind = str if order.field is OrderField.TITLE else float | int
+            if value is None or (isinstance(value, kind) and not isinstance(value, bool)):
+                with suppress(ValueError):
+                    return value, row_id(movie_id)
+    raise asked.strange_cursor("this field in this order")
+
+
+def score_of(asked: Window) -> tuple[float, int] | None:
+    match asked.key:
+        case None:
+            return None
+        case (float(score), movie_id):
+            with suppress(ValueError):
+                return score, row_id(movie_id)
+    raise asked.strange_cursor()

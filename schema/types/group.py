@@ -1,0 +1,137 @@
+"""A film for the evening: one list for several members."""
+
+import asyncio
+from typing import Annotated
+
+import strawberry
+from strawberry import relay
+
+from app import groups, ratings
+from app.groups import GroupPicks, Member
+from app.served_model import Model
+from app.usernames import MAX_GIVEN_LENGTH
+from app.viewer import Role
+from schema.core.constraints import Constraint
+from schema.core.directives import Cost, ListSize
+from schema.core.errors import BadArgument
+from schema.core.pagination import After, First, page_info, page_size
+from schema.execution.context import Context, Info
+from schema.execution.cursors import Cursors
+from schema.execution.permissions import requires
+from schema.types.list_cursor import ListPage
+from schema.types.movie import Movie, film
+from schema.types.movie_filter import MovieFilterInput, wanted
+
+FIELD = "groupRecommendations"
+MAX_MEMBERS = 10
+
+
+@strawberry.type(description="A member of the group and a film of the list.")
+class GroupMember:
+    username: str = strawberry.field(description="The member's name.")
+    match_percent: int | None = strawberry.field(
+        description="Probability in percent that they would rate the film 4 or more, calibrated."
+    )
+
+
+@strawberry.type(description="A film in a group's list.")
+class GroupRecommendationEdge:
+    cursor: str = strawberry.field(description="Give it as `after` to continue behind this film.")
+    rank: int = strawberry.field(description="Place in the list, from 1.")
+    score: float = strawberry.field(description="What orders the list; comparable only within it.")
+    members: list[GroupMember] = strawberry.field(
+        directives=[ListSize(assumed_size=10)], description="The members, in the order of `usernames`."
+    )
+    node: Movie = strawberry.field(description="The film.")
+
+
+@strawberry.type(description="A page of a group's list.")
+class GroupRecommendationConnection:
+    request_id: strawberry.ID = strawberry.field(
+        description="Names the list, on each of its pages; give it to `recordFeedback`."
+    )
+    model_version: str = strawberry.field(description="The model that made the list.")
+    edges: list[GroupRecommendationEdge] = strawberry.field(description="The films, best first.")
+    page_info: relay.PageInfo = strawberry.field(description="Where the page ends and whether more follow.")
+
+
+@strawberry.type
+class GroupQuery:
+    @strawberry.field(
+        directives=[Cost(weight=135)],
+        description="Films for several members at once, none of which any of them has rated or turned down. "
+        "Half of a film's score is the members' average and half that of the least happy of them, so that "
+        "nobody is left out. The viewer need not be among them.",
+        extensions=requires(Role.USER),
+    )
+    async def group_recommendations(
+        self,
+        info: Info,
+        usernames: Annotated[
+            list[str],
+            strawberry.argument(
+                description=f"1 to {MAX_MEMBERS} members who let others find them, and the viewer.",
+                directives=[
+                    Constraint(max_items=MAX_MEMBERS, max_length=MAX_GIVEN_LENGTH),
+                    Cost(weight=100),
+                ],
+            ),
+        ],
+        first: First,
+        after: After = None,
+        filter: Annotated[  # noqa: A002 - as in `recommendations`
+            MovieFilterInput | None, strawberry.argument(description="Only films of this kind.")
+        ] = None,
+    ) -> GroupRecommendationConnection:
+        context = info.context
+        viewer = await context.require_viewer()
+        page = ListPage.of(context, viewer, Cursors.of(info, FIELD, viewer.id), after)
+        size = page_size("first", first)
+        kind = wanted(filter, context.snapshot)
+        if not usernames:
+            raise BadArgument("usernames", f"must name 1 to {MAX_MEMBERS} members, not 0.")
+        model = page.model(context)
+        try:
+            group = await groups.members(context.sessions, viewer.id, usernames, page.shown_at)
+        except groups.UnknownMember as error:
+            raise BadArgument(f"usernames[{error.place}]", str(error)) from None
+        rated_since = None
+        if page.rank:
+            ids = [member.id for member in group]
+            rated_since = await ratings.rated_since(context.sessions, ids, page.shown_at)
+        picks = await asyncio.to_thread(
+            groups.recommend,
+            context.snapshot,
+            model,
+            group,
+            kind,
+            first=size,
+            after_rank=page.rank,
+            rated_since=rated_since,
+        )
+        return connection(context, model, page, group, picks)
+
+
+def connection(
+    context: Context, model: Model, page: ListPage, group: list[Member], picks: GroupPicks
+) -> GroupRecommendationConnection:
+    edges = [
+        GroupRecommendationEdge(
+            cursor=page.cursor(model, pick.rank),
+            rank=pick.rank,
+            score=pick.score,
+            members=[
+                GroupMember(username=member.username, match_percent=percent)
+                for member, percent in zip(group, pick.match_percents, strict=True)
+            ],
+            node=movie,
+        )
+        for pick in picks.picks
+        if (movie := film(context, pick.movie_id)) is not None
+    ]
+    return GroupRecommendationConnection(
+        request_id=strawberry.ID(str(page.request_id)),
+        model_version=model.version,
+        edges=edges,
+        page_info=page_info(edges, has_previous=page.rank > 0, has_next=picks.has_next),
+    )

@@ -1,0 +1,259 @@
+"""The page a member lands on: its shelves, each of which can be continued on its own."""
+
+import asyncio
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Annotated, Self
+from uuid import UUID
+
+import strawberry
+from strawberry import relay
+
+from app import home as landing
+from app import ratings, request_ids, shelves
+from app.home import Standing
+from app.served_model import Model
+from schema.core.constraints import CURSOR
+from schema.core.directives import Cost, ListSize
+from schema.core.enums import enum_of
+from schema.core.errors import BadArgument
+from schema.core.global_ids import InvalidKey
+from schema.core.pagination import First, moment, of_moment, page_info, page_size
+from schema.execution.context import Context, Info
+from schema.execution.cursors import Cursors, strange_cursor
+from schema.types.list_cursor import require_model
+from schema.types.movie import Movie, film
+from schema.types.person import Genre
+from schema.types.recommendation import RecommendationEdge, edge
+
+SHELF = "shelf"
+MAX_SHELVES = 20
+TITLES = {
+    shelves.Kind.TOP_PICKS: "Top picks",
+    shelves.Kind.POPULAR: "Popular",
+    shelves.Kind.NEW_RELEASES: "New releases",
+    shelves.Kind.TRENDING: "Trending",
+    shelves.Kind.REDISCOVER: "Rediscover",
+}
+
+enum_of(
+    shelves.Kind,
+    "ShelfKind",
+    "What a shelf is made from.",
+    {
+        shelves.Kind.TOP_PICKS: "The best for the member.",
+        shelves.Kind.POPULAR: "The best for someone of whom nothing is known.",
+        shelves.Kind.BECAUSE_YOU_LIKED: "The films nearest to one that the member liked.",
+        shelves.Kind.GENRE: "The best for the member in a genre that they chose or like.",
+        shelves.Kind.NEW_RELEASES: "The best among the newest.",
+        shelves.Kind.TRENDING: "The most rated of late; a rating weighs half for each 14 days of age.",
+        shelves.Kind.REDISCOVER: "Films that the member loved long ago and has not watched since, and films "
+        "most like them.",
+    },
+)
+
+
+@strawberry.type(description="A page of a shelf.")
+class ShelfConnection:
+    edges: list[RecommendationEdge] = strawberry.field(description="The films, in the shelf's order.")
+    page_info: relay.PageInfo = strawberry.field(description="Where the page ends and whether more follow.")
+
+
+@dataclass(frozen=True, slots=True)
+class HomeList:
+    """Which home page: its name, its model, the moment it was made for, and what was asked of it."""
+
+    request_id: UUID
+    version: str
+    shown_at: datetime
+    count: int
+    per_shelf: int
+
+    @property
+    def key(self) -> str:
+        asked = (self.request_id.hex, self.version, moment(self.shown_at), self.count, self.per_shelf)
+        return "/".join(str(part) for part in asked)
+
+    @classmethod
+    def of(cls, shelf: str) -> Self:
+        """Raises InvalidKey for a shelf's key that is not of our making."""
+        request_id, _, rest = shelf.rsplit("/", 2)[0].partition("/")
+        version, _, numbers = rest.partition("/")
+        try:
+            microseconds, count, per_shelf = (int(number) for number in numbers.split("/"))
+            shown_at = of_moment(microseconds)
+            return cls(UUID(hex=request_id), version, shown_at, *asked_of(count, per_shelf))
+        except (ValueError, OverflowError, BadArgument):
+            raise InvalidKey(shelf) from None
+
+    async def home(self, context: Context, model: Model) -> landing.Home:
+        viewer = await context.viewer()
+        return await landing.home(
+            context.sessions,
+            context.snapshot,
+            model,
+            None if viewer is None else viewer.id,
+            count=self.count,
+            per_shelf=self.per_shelf,
+            now=self.shown_at,
+        )
+
+
+@strawberry.type(
+    description="Films under a title. No film stands on two shelves of a home page, however far they go on."
+)
+class Shelf(relay.Node):
+    id: relay.NodeID[str]
+    title: str = strawberry.field(description="The title to show.")
+    kind: shelves.Kind = strawberry.field(description="What it is made from.")
+    movie: Movie | None = strawberry.field(description="The liked film that it is about, if it is.")
+    genre: Genre | None = strawberry.field(description="The genre that it is about, if it is.")
+    home: strawberry.Private[landing.Home]
+    shelf: strawberry.Private[shelves.Shelf]
+    rated_since: strawberry.Private[frozenset[int]]
+
+    @classmethod
+    def of(
+        cls,
+        context: Context,
+        home_list: HomeList,
+        home: landing.Home,
+        shelf: shelves.Shelf,
+        rated_since: frozenset[int] = frozenset(),
+    ) -> Self:
+        movie = genre = None
+        title = TITLES.get(shelf.kind, "")
+        if shelf.kind is shelves.Kind.BECAUSE_YOU_LIKED and shelf.subject is not None:
+            movie = film(context, shelf.subject)
+            title = f"Because you liked {movie.title}" if movie else ""
+        if shelf.kind is shelves.Kind.GENRE and shelf.subject is not None:
+            row = context.snapshot.genre(shelf.subject)
+            genre, title = (None, "") if row is None else (Genre.of(row), row.name)
+        return cls(
+            id=f"{home_list.key}/{shelf.kind}/{shelf.subject or 0}",
+            title=title,
+            kind=shelf.kind,
+            movie=movie,
+            genre=genre,
+            home=home,
+            shelf=shelf,
+            rated_since=rated_since,
+        )
+
+    @classmethod
+    async def resolve_nodes(  # type: ignore[override]
+        cls, *, info: Info, node_ids: Iterable[str], **_: object
+    ) -> list[Self | None]:
+        """The viewer's own, as the home page that it is from was made; null when it is empty by now."""
+        context = info.context
+        node_ids = list(node_ids)
+        lists = dict.fromkeys(HomeList.of(node_id) for node_id in node_ids)
+        found: dict[str, Self] = {}
+        for home_list in lists:
+            model = context.served.model_of(home_list.version, home_list.shown_at) or require_model(context)
+            home = await home_list.home(context, model)
+            viewer = await context.viewer()
+            rated_since: frozenset[int] = frozenset()
+            if viewer is not None:
+                since = await ratings.rated_since(context.sessions, [viewer.id], home_list.shown_at)
+                rated_since = frozenset(since.tolist())
+            for shelf in home.shelves:
+                made = cls.of(context, home_list, home, shelf, rated_since)
+                found[made.id] = made
+        return [found.get(node_id) for node_id in node_ids]
+
+    @strawberry.field(directives=[Cost(weight=40, viewer=130)], description="Its films.")
+    async def movies(
+        self,
+        info: Info,
+        first: First,
+        after: Annotated[
+            str | None,
+            strawberry.argument(
+                description="The cursor to continue behind, one of this shelf: ask for the shelf by its id.",
+                directives=[CURSOR],
+            ),
+        ] = None,
+    ) -> ShelfConnection:
+        size = page_size("first", first)
+        viewer = await info.context.viewer()
+        cursors = Cursors.of(info, SHELF, [self.id, viewer and viewer.id])
+        standing = standing_of(cursors, after)
+        page = await asyncio.to_thread(self.home.page, self.shelf, size, standing, self.rated_since)
+        edges = [
+            edge(info.context, cursors.encode(*behind), pick, movie)
+            for pick, behind in page.picks
+            if (movie := film(info.context, pick.movie_id)) is not None
+        ]
+        return ShelfConnection(
+            edges=edges,
+            page_info=page_info(edges, has_previous=standing is not None, has_next=page.has_next),
+        )
+
+
+def standing_of(cursors: Cursors, after: str | None) -> Standing | None:
+    """Raises BadArgument for a cursor of another shelf, or of the same one on another home page."""
+    match after and cursors.decode(after):
+        case None | "":
+            return None
+        case (int(rank), int(place), float(score), int(movie_id)):
+            return Standing(rank, place, score, movie_id)
+    raise strange_cursor(wanted="this shelf: ask `node` for the shelf by its id")
+
+
+@strawberry.type(description="The page a member lands on: shelves of films, and no film on two of them.")
+class Home:
+    request_id: strawberry.ID = strawberry.field(
+        description="Names the page, on each of its shelves; give it to `recordFeedback`."
+    )
+    model_version: str = strawberry.field(description="The model that ranked the films.")
+    shelves: list[Shelf] = strawberry.field(description="The shelves, in their order on the page.")
+
+
+@strawberry.type
+class HomeQuery:
+    @strawberry.field(
+        directives=[
+            Cost(weight=50, viewer=400),
+            ListSize(slicing_arguments=["shelves"], sized_fields=["shelves"]),
+        ],
+        description="All shelves of the viewer's home page, or of a page for someone signed out. Shelves for "
+        "which there are too few films are left out, and the next ones move up.",
+    )
+    async def home(
+        self,
+        info: Info,
+        shelves: Annotated[
+            int,
+            strawberry.argument(
+                description=f"How many shelves at most, 1 to {MAX_SHELVES}.",
+                directives=[Cost(weight=15, viewer=65)],
+            ),
+        ],
+        per_shelf: Annotated[
+            int,
+            strawberry.argument(
+                description="How many films of each the page shows, 1 to 100: the best that others leave it."
+            ),
+        ],
+    ) -> Home:
+        context = info.context
+        model = require_model(context)
+        count, size = asked_of(shelves, per_shelf)
+        viewer = await context.viewer()
+        request_id = request_ids.issue(context.settings, None if viewer is None else viewer.id)
+        home_list = HomeList(request_id, model.version, context.pinned_at, count, size)
+        home = await home_list.home(context, model)
+        return Home(
+            request_id=strawberry.ID(str(home_list.request_id)),
+            model_version=model.version,
+            shelves=[Shelf.of(context, home_list, home, shelf) for shelf in home.shelves],
+        )
+
+
+def asked_of(count: int, per_shelf: int) -> tuple[int, int]:
+    """Raises BadArgument for numbers out of range."""
+    if not 1 <= count <= MAX_SHELVES:
+        raise BadArgument("shelves", f"must be from 1 to {MAX_SHELVES}, not {count}.")
+    return count, page_size("perShelf", per_shelf)

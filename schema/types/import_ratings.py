@@ -1,0 +1,306 @@
+"""Import of a member's history from elsewhere."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Annotated, Any
+
+import strawberry
+
+from app import imports
+from app.history_layouts import LONGEST_NAME, InvalidHistory, Source, named_layout
+from app.history_rows import Contents, DateOrder, Order, Skipped
+from app.import_matching import Match, MatchedBy
+from app.viewer import Role
+from schema.core.constraints import Constraint
+from schema.core.directives import Cost, ListSize
+from schema.core.enums import enum_of
+from schema.core.errors import BadArgument, Error
+from schema.execution.context import Info
+from schema.execution.permissions import requires
+from schema.types.movie import Movie, movie_of
+from schema.types.user import User
+
+MAX_ROWS_SHOWN = 1000
+MAX_SCALE = 1000
+LINE = "The line on which it begins, the first of the file being line 1; of JSON the number of the item."
+FILE = "The file of the archive that it is in; null where a file was sent by itself."
+
+enum_of(
+    Source,
+    "ImportSource",
+    "Where a file comes from.",
+    {
+        Source.LETTERBOXD: "The whole export as a zip archive, or its `ratings.csv`, `diary.csv` or "
+        "`reviews.csv`, or a file in the layout that Letterboxd imports; with `contents` also `watched.csv`, "
+        "`watchlist.csv`, `likes/films.csv` or a list.",
+        Source.IMDB: "Your ratings, exported, also before 2018; with `contents` also your watchlist or "
+        "another list.",
+        Source.TRAKT: "The whole export as a zip archive, or one of its JSON files; also CSV: ratings or "
+        "history, and with `contents` the watchlist or a list.",
+        Source.MOVIELENS: "A member's exported ratings, or one member's rows of a data set; with `contents` "
+        "also the exported wishlist.",
+        Source.SIMKL: "A backup as CSV or JSON.",
+        Source.TMDB: "Ratings, exported as CSV, or the API's rated movies as JSON; with `contents` also the "
+        "watchlist or favorites as CSV.",
+        Source.NETFLIX: "The viewing history. It has neither years nor ids, so that its rows are all skipped "
+        "and reported: a title alone does not name one movie.",
+        Source.PLEX: "A library or the history as JSON, as a Plex server answers it (`MediaContainer`).",
+        Source.JELLYFIN: "Items as JSON, as a Jellyfin server answers them, with `ProviderIds`.",
+        Source.OTHER: "Another site or program; its columns are named in `columns`.",
+    },
+)
+enum_of(
+    Contents,
+    "ImportContents",
+    "What a file says of the movies that it does not rate.",
+    {
+        Contents.WATCHED: "They were watched, to the end.",
+        Contents.WATCHLIST: "The viewer means to see them.",
+        Contents.LIKED: "The viewer likes them.",
+    },
+)
+enum_of(
+    DateOrder,
+    "ImportDateOrder",
+    "How a file writes days in numbers, as 3/4/2014.",
+    {DateOrder.DAY_FIRST: "The day comes first: 3 April.", DateOrder.MONTH_FIRST: "The month does: March 4."},
+)
+enum_of(
+    MatchedBy,
+    "MatchedBy",
+    "How the movie of a row was found, the surest way first.",
+    {
+        MatchedBy.ID: "By an id of IMDb, TMDB or MovieLens.",
+        MatchedBy.TITLE_AND_YEAR: "By its title, case, accents and punctuation apart, and its year.",
+        MatchedBy.TITLE_AND_NEAR_YEAR: "By its title as written and the year before or after, where no movie "
+        "of the year itself is known. Look at these.",
+    },
+)
+
+
+def column(description: str) -> Any:
+    return strawberry.field(
+        default=None, description=description, directives=[Constraint(max_length=LONGEST_NAME)]
+    )
+
+
+@strawberry.input(
+    description="The columns of a CSV file, each by its name in the header. Case, spaces and punctuation do "
+    "not matter. Other columns are not looked at."
+)
+class ImportColumns:
+    title: str | None = column("The movie's title.")
+    original_title: str | None = column("Its title in the original language.")
+    year: str | None = column("Its year, or the day of its release.")
+    kind: str | None = column("Whether it is a movie, a series, ...")
+    imdb_id: str | None = column("IMDb's id, its digits or its address.")
+    tmdb_id: str | None = column("TMDB's id of the movie.")
+    movielens_id: str | None = column("MovieLens's id.")
+    rating: str | None = column("The rating. Needs `ratingScale`.")
+    rated_at: str | None = column("The day of the rating.")
+    watched_at: str | None = column(
+        "The day on which it was watched. A movie without a rating was watched then."
+    )
+    listed_at: str | None = column("The day on which it was put on a list.")
+
+
+@strawberry.input(description="A file of what the viewer has rated, watched or listed: `csv` or `file`.")
+class ImportRatingsInput:
+    csv: str | None = strawberry.field(
+        default=None,
+        directives=[
+            Constraint(max_length=4_000_000),  # a body may have fewer
+            Cost(weight=28, per=1_000),
+        ],
+        description="The file as it was exported, CSV or JSON, at most 20,000 rows and 3,000,000 characters; "
+        "a longer one can be sent in parts. A row has at most 100,000 characters, a title 300, and the "
+        "header 200 columns.",
+    )
+    file: str | None = strawberry.field(
+        default=None,
+        directives=[
+            Constraint(max_length=4_000_000),  # a body may have fewer
+            Cost(weight=28, per=1_000),
+        ],
+        description="The bytes of the file in Base64, also as a data URL: a zip archive, or text in UTF-8, "
+        "UTF-16 or Windows-1252. Of an archive at most 12,000,000 bytes and 60,000 rows are read, and it has "
+        "at most 1,000 files.",
+    )
+    source: Source | None = strawberry.field(
+        default=None, description="Where it comes from; by default the header shows it."
+    )
+    contents: Contents | None = strawberry.field(
+        default=None,
+        description="What it says of the movies that it does not rate. By default the header shows it; if "
+        "it does not, the file is refused, since lists look the same whatever they are for.",
+    )
+    date_order: DateOrder | None = strawberry.field(
+        default=None,
+        description="How it writes days in numbers, as 3/4/2014. By default the file's other days show it; "
+        "if none does, such a day counts as missing.",
+    )
+    columns: ImportColumns | None = strawberry.field(
+        default=None, description="The columns of a CSV file whose header is not known."
+    )
+    rating_scale: float | None = strawberry.field(
+        default=None,
+        description="The highest rating there can be, as 5, 10 or 100; at most 1,000. By default the one of "
+        "the site. Ratings are rounded to half a star.",
+    )
+
+    def order(self) -> Order:
+        """Raises InvalidHistory and BadArgument."""
+        scale = self.rating_scale
+        if scale is not None and not 0 < scale <= MAX_SCALE:
+            raise BadArgument("input.ratingScale", f"must be above 0 and at most {MAX_SCALE}, not {scale:g}.")
+        named = {} if self.columns is None else vars(self.columns)
+        named = {field: name for field, name in named.items() if name}
+        return Order(
+            source=self.source,
+            contents=self.contents,
+            date_order=self.date_order,
+            scale=scale,
+            layout=None if self.columns is None else named_layout(named, scale),
+        )
+
+
+@strawberry.type(description="A row of a file that was not stored.")
+class SkippedRow:
+    line: int = strawberry.field(description=LINE)
+    file: str | None = strawberry.field(description=FILE)
+    film: str = strawberry.field(description="The movie as the row names it, or the row.")
+    reason: str = strawberry.field(description="Why nothing of it is stored, for a person to read.")
+
+
+@strawberry.type(description="A row of a file whose movie was found.")
+class ImportedRow:
+    line: int = strawberry.field(description=LINE)
+    file: str | None = strawberry.field(description=FILE)
+    named: str = strawberry.field(description="The movie as the row names it.")
+    matched_by: MatchedBy = strawberry.field(description="How its movie was found.")
+    stars: float | None = strawberry.field(description="The rating that it gives, in stars.")
+    said_at: datetime | None = strawberry.field(
+        description="The day that it gives; null where it is missing or cannot be read with certainty."
+    )
+    movie_id: strawberry.Private[int]
+
+    @classmethod
+    def of(cls, match: Match) -> "ImportedRow":
+        row = match.row
+        stars = None if row.half_stars is None else row.half_stars / 2
+        return cls(
+            line=row.line,
+            file=row.file,
+            named=row.shown,
+            matched_by=match.by,
+            stars=stars,
+            said_at=row.at,
+            movie_id=match.movie_id,
+        )
+
+    @strawberry.field(description="The movie that it is taken for.")
+    async def movie(self, info: Info) -> Movie | None:
+        return await movie_of(info.context, self.movie_id)
+
+
+ShownRows = Annotated[int, strawberry.argument(description="How many, 1 to 1000.")]
+
+
+@strawberry.type(description="The rows of the file are stored, and count from the next list on.")
+class ImportRatingsPayload:
+    matches: strawberry.Private[Sequence[Match]]
+    not_stored: strawberry.Private[Sequence[Skipped]]
+    source: Source = strawberry.field(description="Where the file comes from.")
+    rated: int = strawberry.field(description="How many movies of the file have a rating.")
+    watched: int = strawberry.field(description="How many were watched and not rated.")
+    watchlisted: int = strawberry.field(description="How many the viewer means to see.")
+    liked: int = strawberry.field(description="How many the viewer likes and has not rated.")
+    changed: int = strawberry.field(
+        description="How many of these said something new: a file that is sent again says nothing new."
+    )
+    viewer: User = strawberry.field(description="The member, with the ratings.")
+
+    @strawberry.field(
+        directives=[ListSize(assumed_size=100, slicing_arguments=["first"])],
+        description="The rows whose movie was found, the doubtful first: by a neighboring year, then by "
+        "title and year, then by id; each in the order of the file.",
+    )
+    def rows(
+        self,
+        first: ShownRows = 100,
+        matched_by: Annotated[
+            list[MatchedBy] | None,
+            strawberry.argument(
+                description="Only rows found in these ways.",
+                directives=[Constraint(max_items=len(MatchedBy))],
+            ),
+        ] = None,
+    ) -> list[ImportedRow]:
+        wanted = self.matches if matched_by is None else [row for row in self.matches if row.by in matched_by]
+        return [ImportedRow.of(match) for match in wanted[: rows_shown(first)]]
+
+    @strawberry.field(
+        directives=[ListSize(assumed_size=MAX_ROWS_SHOWN, slicing_arguments=["first"])],
+        description="The rows that are not stored, in the order of the file.",
+    )
+    def skipped(self, first: ShownRows = MAX_ROWS_SHOWN) -> list[SkippedRow]:
+        return [
+            SkippedRow(line=row.line, file=row.file, film=row.shown, reason=row.reason)
+            for row in self.not_stored[: rows_shown(first)]
+        ]
+
+    @strawberry.field(description="How many rows are not stored.")
+    def skipped_count(self) -> int:
+        return len(self.not_stored)
+
+
+def rows_shown(first: int) -> int:
+    if not 1 <= first <= MAX_ROWS_SHOWN:
+        raise BadArgument("first", f"must be from 1 to {MAX_ROWS_SHOWN}, not {first}.")
+    return first
+
+
+@strawberry.type(description="The file cannot be read, or is too large; nothing of it is stored.")
+class InvalidImport(Error):
+    pass
+
+
+ImportRatingsResult = Annotated[
+    ImportRatingsPayload | InvalidImport,
+    strawberry.union("ImportRatingsResult", description="Outcomes of `importRatings`."),
+]
+
+
+@strawberry.type
+class ImportMutation:
+    @strawberry.mutation(
+        directives=[Cost(weight=600)],
+        description="Import the viewer's ratings, and what they have watched, liked or mean to see, from "
+        "elsewhere. Movies are known by their ids, else by title and year; a doubtful row is skipped, "
+        "with the reason.",
+        extensions=requires(Role.USER),
+    )
+    async def import_ratings(
+        self,
+        info: Info,
+        input: Annotated[ImportRatingsInput, strawberry.argument(description="The file.")],  # noqa: A002
+    ) -> ImportRatingsResult:
+        context = info.context
+        viewer = await context.require_viewer()
+        try:
+            done = await imports.import_history(
+                context.sessions, context.snapshot, viewer.id, input.csv, input.order(), file=input.file
+            )
+        except InvalidHistory as error:
+            return InvalidImport(message=str(error))
+        return ImportRatingsPayload(
+            source=done.source,
+            rated=done.rated,
+            watched=done.unrated[Contents.WATCHED],
+            watchlisted=done.unrated[Contents.WATCHLIST],
+            liked=done.unrated[Contents.LIKED],
+            changed=done.changed,
+            matches=done.matches,
+            not_stored=done.skipped,
+            viewer=User.of(viewer),
+        )

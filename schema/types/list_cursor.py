@@ -1,0 +1,60 @@
+"""Where a page of recommended films stands, and in which list."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Self
+from uuid import UUID
+
+from app import request_ids
+from app.served_model import Model
+from app.viewer import Viewer
+from schema.core.errors import CallerError, ErrorCode
+from schema.core.pagination import moment, of_moment
+from schema.execution.context import Context
+from schema.execution.cursors import Cursors, strange_cursor
+
+
+@dataclass(frozen=True, slots=True)
+class ListPage:
+    """A place in a list: its cursors, its name, its model, when its history was read, and the last rank."""
+
+    cursors: Cursors
+    request_id: UUID
+    model_version: str | None
+    shown_at: datetime
+    rank: int
+
+    @classmethod
+    def of(cls, context: Context, viewer: Viewer | None, cursors: Cursors, after: str | None) -> Self:
+        """The page behind a cursor; without one, the beginning of a new list for the viewer.
+
+        Raises BadArgument for a cursor of another list.
+        """
+        if after is None:
+            new = request_ids.issue(context.settings, None if viewer is None else viewer.id)
+            return cls(cursors, new, None, context.pinned_at, 0)
+        match cursors.decode(after):
+            case (str(request_id), str(version), int(microseconds), int(rank)) if rank > 0:
+                try:
+                    return cls(cursors, UUID(request_id), version, of_moment(microseconds), rank)
+                except (ValueError, OverflowError):
+                    pass
+        raise strange_cursor()
+
+    def cursor(self, model: Model, rank: int) -> str:
+        return self.cursors.encode(str(self.request_id), model.version, moment(self.shown_at), rank)
+
+    def model(self, context: Context) -> Model:
+        """The model that the list was begun with, while this process still has it; else the active one."""
+        return context.served.model_of(self.model_version, self.shown_at) or require_model(context)
+
+
+def require_model(context: Context) -> Model:
+    if context.model is None:
+        reason = (
+            "No model is trained yet: the operator runs `marquee train`."
+            if context.served.unreadable is None
+            else "The active model cannot be served: `/readyz` and the log have the reason."
+        )
+        raise CallerError(reason, ErrorCode.SERVICE_UNAVAILABLE)
+    return context.model

@@ -1,0 +1,337 @@
+"""Films and what hangs on them: genres, people, similar films."""
+
+from collections.abc import Iterable
+from dataclasses import replace
+from datetime import date, datetime
+from typing import Self
+
+import strawberry
+from strawberry import relay
+
+from app import cards, ratings
+from app.cards import Card, PersonRow
+from app.recommendations import Match, Reason
+from app.snapshot import Snapshot
+from schema.core.directives import Cost, ListSize
+from schema.core.errors import CallerError
+from schema.core.global_ids import InvalidKey, whole_number
+from schema.core.pagination import After, First, page_info, page_size
+from schema.execution.context import Context, Info
+from schema.execution.cursors import Cursors, strange_cursor
+from schema.types.person import CastMember, Genre, Person
+
+POSTERS = "https://image.tmdb.org/t/p/w500"
+SIMILAR = "similar"
+MOST_SIMILAR = 300  # films that a list of similar ones goes on to
+
+
+@strawberry.type(description="A film like another one.")
+class SimilarMovieEdge:
+    cursor: str = strawberry.field(description="Give it as `after` to continue behind this film.")
+    similarity: float = strawberry.field(description="Cosine of the two films' content, at most 1.")
+    node: "Movie" = strawberry.field(description="The film.")
+
+
+@strawberry.type(description="A page of films like another one.")
+class SimilarMovieConnection:
+    edges: list[SimilarMovieEdge] = strawberry.field(description="The films, most similar first.")
+    page_info: relay.PageInfo = strawberry.field(description="Where the page ends and whether more follow.")
+
+
+@strawberry.type(description="A film.")
+class Movie(relay.Node):
+    id: relay.NodeID[int]
+    title: str = strawberry.field(description="The title, in English where there is one.")
+    original_title: str | None = strawberry.field(description="The title in the original language.")
+    year: int | None = strawberry.field(description="Year of the first release.")
+    release_date: date | None = strawberry.field(description="Day of the first release.")
+    runtime_minutes: int | None = strawberry.field(description="Length in minutes.")
+    overview: str | None = strawberry.field(description="What it is about.")
+    original_language: str | None = strawberry.field(description="ISO 639-1 code, as `en`.")
+    countries: list[str] = strawberry.field(description="ISO 3166-1 codes of where it was made, as `FR`.")
+    keywords: list[str] = strawberry.field(description="What it deals with, in a word or two each.")
+    collection: str | None = strawberry.field(description="The franchise it belongs to.")
+    poster_url: str | None = strawberry.field(description="Address of its poster, 500 pixels wide.")
+    imdb_id: strawberry.ID | None = strawberry.field(description="IMDb's id, as `tt0133093`.")
+    tmdb_id: strawberry.ID | None = strawberry.field(description="TMDB's id.")
+    genres: list[Genre] = strawberry.field(
+        directives=[ListSize(assumed_size=3)], description="Its genres, by name."
+    )
+    directors: list[Person] = strawberry.field(
+        directives=[ListSize(assumed_size=2)], description="Who directed it, as credited."
+    )
+    rating_count: int = strawberry.field(description="How many members have rated it.")
+    average_rating: float | None = strawberry.field(
+        default=None, description="Mean of all members' stars to two digits; null where nobody has rated it."
+    )
+    half_stars_sum: strawberry.Private[int]
+    players: strawberry.Private[tuple[tuple[PersonRow, str | None], ...]]
+    other_titles: strawberry.Private[tuple[str, ...]]
+
+    def __post_init__(self) -> None:
+        count = self.rating_count
+        self.average_rating = round(self.half_stars_sum / 2 / count, 2) if count else None
+
+    @classmethod
+    def of(cls, card: Card, rating_count: int, half_stars_sum: int) -> Self:
+        return cls(
+            id=card.id,
+            title=card.title,
+            original_title=card.original_title,
+            year=card.year,
+            release_date=card.release_date,
+            runtime_minutes=card.runtime_minutes,
+            overview=card.overview,
+            original_language=card.original_language,
+            countries=list(card.countries),
+            keywords=list(card.keywords),
+            collection=card.collection,
+            poster_url=poster_url(card.poster_path),
+            imdb_id=None if card.imdb_id is None else strawberry.ID(card.imdb_id),
+            tmdb_id=None if card.tmdb_id is None else strawberry.ID(str(card.tmdb_id)),
+            genres=[Genre.of(genre) for genre in card.genres],
+            directors=[Person.of(person) for person in card.directors],
+            rating_count=rating_count,
+            half_stars_sum=half_stars_sum,
+            players=card.cast,
+            other_titles=card.alternative_titles,
+        )
+
+    @classmethod
+    def at(cls, snapshot: Snapshot, position: int) -> "Movie":
+        """The film at a position of the snapshot; one object for all requests that ask for it there."""
+        movie: Movie | None = snapshot.derived.get(position)
+        if movie is None:
+            count, half_stars_sum = snapshot.rating_count[position], snapshot.half_stars_sum[position]
+            movie = Movie.of(snapshot.cards[position], int(count), int(half_stars_sum))
+            snapshot.derived[position] = movie
+        return movie
+
+    @classmethod
+    async def resolve_nodes(  # type: ignore[override]
+        cls, *, info: Info, node_ids: Iterable[str], **_: object
+    ) -> list["Movie | None"]:
+        """Those in memory, and the rest in one statement."""
+        ids = [whole_number(key) for key in node_ids]
+        snapshot = info.context.snapshot
+        places = {id_: place for id_ in ids if (place := snapshot.position(id_)) is not None}
+        newer = [id_ for id_ in ids if id_ not in places]
+        read = await cards.read_films(info.context.sessions, newer) if newer else {}
+        found = {id_: cls.at(snapshot, place) for id_, place in places.items()}
+        found |= {id_: cls.of(*film) for id_, film in read.items()}
+        return [found.get(id_) for id_ in ids]
+
+    @strawberry.field(description="Who plays in it, leading parts first.")
+    def cast(self, first: First = 10) -> list[CastMember]:
+        shown = self.players[: page_size("first", first)]
+        return [CastMember(person=Person.of(row), character=character) for row, character in shown]
+
+    @strawberry.field(
+        description="Other titles that search finds it by: of other sources, in other languages, former ones."
+    )
+    def alternative_titles(self, first: First = 10) -> list[str]:
+        return list(self.other_titles[: page_size("first", first)])
+
+    @strawberry.field(
+        directives=[Cost(weight=0, viewer=3)],
+        description="The viewer's rating; null when signed out or not rated.",
+    )
+    async def viewer_rating(self, info: Info) -> "Rating | None":
+
+        viewer = await info.context.viewer()
+        rating = viewer and await info.context.loaders.ratings.load((viewer.id, self.id))
+        return Rating.of(rating) if rating else None
+
+    @strawberry.field(
+        directives=[Cost(weight=1, viewer=70)],
+        description="How well it fits the viewer; null when signed out, or nothing is known.",
+    )
+    async def viewer_match(self, info: Info) -> "ViewerMatch | None":
+
+        return await viewer_match(self, info)
+
+    @strawberry.field(
+        directives=[Cost(weight=12)],
+        description="The films nearest to it by genres, people, words and language.",
+    )
+    async def similar(
+        self,
+        info: Info,
+        first: First,
+        after: After = None,
+    ) -> SimilarMovieConnection:
+        cursors = Cursors.of(info, SIMILAR, self.id)
+        count, start = page_size("first", first), rank_of(cursors, after)
+        end = min(start + count, MOST_SIMILAR)
+        near = await info.context.loaders.similar.load((self.id, end + 1))
+        snapshot = info.context.snapshot
+        edges = [
+            SimilarMovieEdge(
+                cursor=cursors.encode(rank),
+                similarity=round(neighbor.similarity, 4),
+                node=Movie.at(snapshot, position),
+            )
+            for rank, neighbor in enumerate(near[start:end], start + 1)
+            if (position := snapshot.position(neighbor.movie_id)) is not None
+        ]
+        return SimilarMovieConnection(
+            edges=edges,
+            page_info=page_info(
+                edges, has_previous=start > 0, has_next=len(near) > end and end < MOST_SIMILAR
+            ),
+        )
+
+
+async def movie_of(context: Context, movie_id: int) -> Movie | None:
+    """The film from memory, or, when it has just come, from Postgres."""
+    position = context.snapshot.position(movie_id)
+    if position is not None:
+        return Movie.at(context.snapshot, position)
+    found = await cards.read_films(context.sessions, [movie_id])
+    return Movie.of(*found[movie_id]) if found else None
+
+
+def poster_url(path: str | None) -> str | None:
+    return POSTERS + path if path and path.startswith("/") else path
+
+
+def rank_of(cursors: Cursors, after: str | None) -> int:
+    """How many movies come before the page. Raises BadArgument for a cursor of another list."""
+    match after and cursors.decode(after):
+        case None | "":
+            return 0
+        case (int(rank),) if 0 < rank <= MOST_SIMILAR:
+            return rank
+    raise strange_cursor()
+
+
+@strawberry.type(description="The stars that the viewer gave a film.")
+class Rating(relay.Node):
+    id: relay.NodeID[str]
+    stars: float = strawberry.field(description="0.5 to 5 in halves.")
+    rated_at: datetime = strawberry.field(description="When the film was last rated.")
+    movie_id: strawberry.Private[int]
+    stats: strawberry.Private[ratings.Stats | None] = None
+
+    @classmethod
+    def of(cls, rating: ratings.Rating, stats: ratings.Stats | None = None) -> Self:
+        """With `stats` its film shows these, which may be newer than the catalogue in memory."""
+        return cls(
+            id=f"{rating.user_id}.{rating.movie_id}",
+            stars=rating.stars,
+            rated_at=rating.rated_at,
+            movie_id=rating.movie_id,
+            stats=stats,
+        )
+
+    @classmethod
+    async def resolve_nodes(  # type: ignore[override]
+        cls, *, info: Info, node_ids: Iterable[str], **_: object
+    ) -> list[Self | None]:
+        """Only the viewer's own, under the ids of the viewer."""
+        keys = [key_of(node_id) for node_id in node_ids]
+        viewer = await info.context.viewer()
+        if viewer is None:
+            return [None for _ in keys]
+        mine = [movie_id for user_id, movie_id in keys if user_id == viewer.id]
+        found = await ratings.ratings_of(info.context.sessions, viewer.id, mine)
+        return [
+            cls.of(found[movie_id]) if user_id == viewer.id and movie_id in found else None
+            for user_id, movie_id in keys
+        ]
+
+    @strawberry.field(directives=[Cost(weight=2)], description="The film.")
+    async def movie(self, info: Info) -> Movie:
+        return await rated_movie(info.context, self.movie_id, self.stats)
+
+
+async def rated_movie(context: Context, movie_id: int, stats: ratings.Stats | None) -> Movie:
+    movie = await movie_of(context, movie_id)
+    if movie is None:
+        raise CallerError("The film was deleted meanwhile.")
+    if stats is not None:
+        movie = replace(movie, rating_count=stats.rating_count, half_stars_sum=stats.half_stars_sum)
+    return movie
+
+
+def key_of(node_id: str) -> tuple[int, int]:
+    """User and film of a rating. Raises InvalidKey."""
+    user_id, _, movie_id = node_id.partition(".")
+    try:
+        return whole_number(user_id), whole_number(movie_id)
+    except InvalidKey:
+        raise InvalidKey(node_id) from None
+
+
+@strawberry.type(description="A prediction of the stars a viewer would give, with an 80 % interval.")
+class PredictedRating:
+    stars: float = strawberry.field(description="Expected stars, 0.5 to 5.")
+    low: float = strawberry.field(description="Lower end of the interval.")
+    high: float = strawberry.field(description="Upper end of the interval.")
+
+
+@strawberry.type(description="Why a film stands in a list; a named film truly moved the score.")
+class RecommendationReason:
+    kind: str = strawberry.field(
+        description="`BECAUSE_YOU_LIKED`, `SHARED_PEOPLE`, `SHARED_GENRES`, `SHARED_KEYWORDS`, `POPULAR`, or "
+        "`YOU_LOVED_IT` for a film to rediscover."
+    )
+    text: str = strawberry.field(description="The reason as a sentence to show.")
+    movie: Movie | None = strawberry.field(description="The film of the viewer's history that it refers to.")
+
+
+@strawberry.type(description="How well a film fits a viewer.")
+class ViewerMatch:
+    match_percent: int | None = strawberry.field(
+        description="Probability in percent of a rating of 4 or more."
+    )
+    predicted_rating: PredictedRating | None = strawberry.field(description="Null where nothing is known.")
+    reasons: list[RecommendationReason] = strawberry.field(
+        directives=[ListSize(assumed_size=2)], description="The strongest reasons, best first."
+    )
+
+
+def film(context: Context, movie_id: int) -> Movie | None:
+    """A film the model names; None for one deleted since."""
+    position = context.snapshot.position(movie_id)
+    return None if position is None else Movie.at(context.snapshot, position)
+
+
+def predicted_rating(match: Match) -> PredictedRating | None:
+    if match.stars is None or match.low is None or match.high is None:
+        return None
+    return PredictedRating(stars=match.stars, low=match.low, high=match.high)
+
+
+def reason(context: Context, why: Reason) -> RecommendationReason:
+    movie = None if why.movie_id is None else film(context, why.movie_id)
+    return RecommendationReason(kind=why.kind, text=sentence(why, movie), movie=movie)
+
+
+def sentence(why: Reason, movie: Movie | None) -> str:
+    match why.kind:
+        case "BECAUSE_YOU_LIKED" if movie is not None:
+            return f"Because you liked {movie.title}"
+        case "SHARED_PEOPLE" | "SHARED_GENRES" | "SHARED_KEYWORDS" if movie is not None:
+            return f"{why.detail}, as in {movie.title}"
+        case "SHARED_GENRES":
+            return f"{why.detail}, one of your genres"
+        case "YOU_LOVED_IT":
+            return f"You gave it {why.detail}"
+        case _:
+            return "Popular with all members"
+
+
+async def viewer_match(movie: Movie, info: Info) -> ViewerMatch | None:
+    """How well the film fits the viewer; None when signed out, or the model does not know the film."""
+    context = info.context
+    if await context.viewer() is None or context.model is None:
+        return None
+    match = await context.match(movie.id)
+    if match is None:
+        return None
+    return ViewerMatch(
+        match_percent=match.match_percent,
+        predicted_rating=predicted_rating(match),
+        reasons=[reason(context, why) for why in match.reasons],
+    )

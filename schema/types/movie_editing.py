@@ -1,0 +1,256 @@
+"""Curators add films, change them and take them out; everyone finds them as they are at once."""
+
+from collections.abc import Mapping
+from datetime import date
+from typing import Annotated, Any
+
+import strawberry
+from strawberry import UNSET, relay
+
+from app import films
+from app.film_facts import InvalidFilm
+from app.live import Live
+from app.viewer import Role
+from schema.core.constraints import DECOMPOSED, GLOBAL_ID, Constraint
+from schema.core.directives import Cost
+from schema.core.errors import CallerError, Error, ErrorCode
+from schema.core.global_ids import local_id
+from schema.execution.context import Context, Info
+from schema.execution.permissions import requires
+from schema.types.movie import Movie as MovieNode
+from schema.types.movie import movie_of
+
+Texts = list[str]
+EXTERNAL_ID = Constraint(max_length=50)
+
+
+def at_most(length: int, *, items: int | None = None) -> list[object]:
+    """A limit above the one in `app.film_facts`, which has an outcome of the mutation."""
+    if items is None:
+        return [Constraint(max_length=DECOMPOSED * length)]
+    return [Constraint(max_length=DECOMPOSED * length, max_items=DECOMPOSED * items), Cost(weight=10)]
+
+
+@strawberry.input(description="A film to add. All but the title may be left out.")
+class AddMovieInput:
+    title: str = strawberry.field(directives=at_most(300), description="The title, at most 300 characters.")
+    original_title: str | None = strawberry.field(
+        directives=at_most(300),
+        default=UNSET,
+        description="The title in the original language, at most 300 characters.",
+    )
+    overview: str | None = strawberry.field(
+        directives=at_most(5_000), default=UNSET, description="What it is about, at most 5,000 characters."
+    )
+    genres: Texts | None = strawberry.field(
+        directives=at_most(50, items=10),
+        default=UNSET,
+        description="Names of genres that the catalogue has, at most 10.",
+    )
+    year: int | None = strawberry.field(
+        default=UNSET, description="Year of the first release; that of `releaseDate` where it is given."
+    )
+    release_date: date | None = strawberry.field(
+        default=UNSET, description="Day of the first release, from 1870 to ten years ahead."
+    )
+    runtime_minutes: int | None = strawberry.field(default=UNSET, description="Length in minutes.")
+    original_language: str | None = strawberry.field(
+        directives=at_most(20), default=UNSET, description="ISO 639-1 code, as `en`."
+    )
+    countries: Texts | None = strawberry.field(
+        directives=at_most(20, items=30),
+        default=UNSET,
+        description="ISO 3166-1 codes of where it was made, as `FR`, at most 30.",
+    )
+    keywords: Texts | None = strawberry.field(
+        directives=at_most(100, items=100),
+        default=UNSET,
+        description="What it deals with, in a word or two each, at most 100.",
+    )
+    collection: str | None = strawberry.field(
+        directives=at_most(200),
+        default=UNSET,
+        description="The franchise it belongs to, at most 200 characters.",
+    )
+    directors: Texts | None = strawberry.field(
+        directives=at_most(200, items=20),
+        default=UNSET,
+        description="Names of who directed it, as credited, at most 20.",
+    )
+    cast: Texts | None = strawberry.field(
+        directives=at_most(200, items=100),
+        default=UNSET,
+        description="Names of who plays in it, the leading ones first, at most 100.",
+    )
+    popularity: float | None = strawberry.field(default=UNSET, description="TMDB's popularity.")
+    vote_average: float | None = strawberry.field(default=UNSET, description="TMDB's mean vote, 0 to 10.")
+    vote_count: int | None = strawberry.field(default=UNSET, description="How many voted there.")
+    poster_path: str | None = strawberry.field(
+        directives=at_most(500),
+        default=UNSET,
+        description="TMDB's path of the poster, as `/poster.jpg`, or an https address.",
+    )
+    imdb_id: strawberry.ID | None = strawberry.field(
+        directives=[EXTERNAL_ID], default=UNSET, description="As `tt0133093`."
+    )
+    tmdb_id: strawberry.ID | None = strawberry.field(
+        directives=[EXTERNAL_ID], default=UNSET, description="TMDB's id."
+    )
+    movielens_id: strawberry.ID | None = strawberry.field(
+        directives=[EXTERNAL_ID], default=UNSET, description="MovieLens's id."
+    )
+
+
+@strawberry.input(
+    description="What to change of a film, by the rules of `AddMovieInput`; what is null is cleared."
+)
+class UpdateMovieInput(AddMovieInput):
+    title: str | None = strawberry.field(  # type: ignore[assignment] # only here may it be left out
+        directives=at_most(300),
+        default=UNSET,
+        description="The title, at most 300 characters; it cannot be cleared.",
+    )
+    movie_id: strawberry.ID = strawberry.field(directives=[GLOBAL_ID], description="The film.")
+
+
+@strawberry.input(description="The film to take out.")
+class DeleteMovieInput:
+    movie_id: strawberry.ID = strawberry.field(directives=[GLOBAL_ID], description="The film.")
+
+
+@strawberry.type(description="The film is there, for everyone within a second.")
+class AddMoviePayload:
+    movie: MovieNode = strawberry.field(description="The film.")
+
+
+@strawberry.type(description="The film is as it was asked for, for everyone within a second.")
+class UpdateMoviePayload:
+    movie: MovieNode = strawberry.field(description="The film.")
+
+
+@strawberry.type(description="The film is gone, with all ratings of it and all events about it.")
+class DeleteMoviePayload:
+    deleted_movie_id: strawberry.ID = strawberry.field(description="The id that the film had.")
+    deleted_rating_count: int = strawberry.field(description="How many ratings went with it.")
+
+
+@strawberry.type(description="A fact breaks a rule, which the message names; nothing was changed.")
+class InvalidMovie(Error):
+    pass
+
+
+@strawberry.type(description="Another film has this id of IMDb, TMDB or MovieLens; nothing was changed.")
+class MovieExists(Error):
+    pass
+
+
+@strawberry.type(description="There is no film of this id.")
+class MovieUnknown(Error):
+    pass
+
+
+AddMovieResult = Annotated[
+    AddMoviePayload | InvalidMovie | MovieExists,
+    strawberry.union("AddMovieResult", description="Outcomes of `addMovie`."),
+]
+UpdateMovieResult = Annotated[
+    UpdateMoviePayload | InvalidMovie | MovieExists | MovieUnknown,
+    strawberry.union("UpdateMovieResult", description="Outcomes of `updateMovie`."),
+]
+DeleteMovieResult = Annotated[
+    DeleteMoviePayload | MovieUnknown,
+    strawberry.union("DeleteMovieResult", description="Outcomes of `deleteMovie`."),
+]
+
+
+def given(facts: AddMovieInput | UpdateMovieInput) -> Mapping[str, Any]:
+    named = {name: value for name, value in vars(facts).items() if value is not UNSET and name != "movie_id"}
+    return {name: str(value) if name.endswith("_id") and value is not None else value
+            for name, value in named.items()}  # fmt: skip
+
+
+def live_of(context: Context) -> Live:
+    assert context.live is not None, "a service has it"
+    return context.live
+
+
+async def written(context: Context, movie_id: int) -> MovieNode:
+    """The film as it is served from now on."""
+    context.renew()
+    movie = await movie_of(context, movie_id)
+    assert movie is not None, "it has just been written"
+    return movie
+
+
+def busy(error: films.ModelChanging) -> CallerError:
+    return CallerError(str(error), ErrorCode.SERVICE_UNAVAILABLE)
+
+
+@strawberry.type
+class FilmMutation:
+    @strawberry.mutation(
+        directives=[Cost(weight=1100)],
+        description="Add a film. It is found by search, among similar films and in recommendations at once: "
+        "until the next training it stands among the others by its content.",
+        extensions=requires(Role.CURATOR),
+    )
+    async def add_movie(
+        self,
+        info: Info,
+        input: Annotated[AddMovieInput, strawberry.argument(description="The film.")],  # noqa: A002
+    ) -> AddMovieResult:
+        context = info.context
+        try:
+            movie_id = await films.add(context.sessions, live_of(context), given(input))
+        except InvalidFilm as error:
+            return InvalidMovie(message=str(error))
+        except films.FilmExists as error:
+            return MovieExists(message=str(error))
+        except films.ModelChanging as error:
+            raise busy(error) from error
+        return AddMoviePayload(movie=await written(context, movie_id))
+
+    @strawberry.mutation(
+        directives=[Cost(weight=1000)],
+        description="Change what is known of a film. What its ratings taught stays.",
+        extensions=requires(Role.CURATOR),
+    )
+    async def update_movie(
+        self,
+        info: Info,
+        input: Annotated[UpdateMovieInput, strawberry.argument(description="What to change.")],  # noqa: A002
+    ) -> UpdateMovieResult:
+        context = info.context
+        movie_id = local_id(input.movie_id, "Movie", "input.movieId")
+        try:
+            await films.change(context.sessions, live_of(context), movie_id, given(input))
+        except InvalidFilm as error:
+            return InvalidMovie(message=str(error))
+        except films.FilmExists as error:
+            return MovieExists(message=str(error))
+        except films.FilmNotFound as error:
+            return MovieUnknown(message=str(error))
+        except films.ModelChanging as error:
+            raise busy(error) from error
+        return UpdateMoviePayload(movie=await written(context, movie_id))
+
+    @strawberry.mutation(
+        directives=[Cost(weight=1000)],
+        description="Take a film out, with all ratings of it and all events about it. There is no way back.",
+        extensions=requires(Role.CURATOR),
+    )
+    async def delete_movie(
+        self,
+        info: Info,
+        input: Annotated[DeleteMovieInput, strawberry.argument(description="The film.")],  # noqa: A002
+    ) -> DeleteMovieResult:
+        context = info.context
+        movie_id = local_id(input.movie_id, "Movie", "input.movieId")
+        try:
+            count = await films.remove(context.sessions, live_of(context), movie_id)
+        except films.FilmNotFound as error:
+            return MovieUnknown(message=str(error))
+        except films.ModelChanging as error:
+            raise busy(error) from error
+        deleted = strawberry.ID(relay.to_base64("Movie", movie_id))
+        return DeleteMoviePayload(deleted_movie_id=deleted, deleted_rating_count=count)

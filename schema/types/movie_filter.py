@@ -1,0 +1,134 @@
+"""Which films are wanted, and in which order."""
+
+import enum
+from collections.abc import Iterable
+
+import strawberry
+
+from app.catalog import Order, OrderField
+from app.ratings import in_full
+from app.snapshot import MovieFilter, Snapshot
+from app.titles import fold_case
+from schema.core.constraints import Constraint
+from schema.core.directives import Cost
+from schema.core.enums import enum_of
+from schema.core.errors import BadArgument
+
+VALUES = Constraint(max_items=50, max_length=100)
+PEOPLE = Constraint(max_items=50, max_length=200)
+NAME_COST = Cost(weight=1, per=4)
+MAX_STARS = 5
+
+
+enum_of(
+    OrderField,
+    "MovieOrderField",
+    "What films are ordered by. Those that lack it come last.",
+    {
+        OrderField.POPULARITY: "How many members have rated it.",
+        OrderField.AVERAGE_RATING: "The mean of members' stars.",
+        OrderField.RELEASE_DATE: "Day of the first release; the year's first day where only it is known.",
+        OrderField.TITLE: "The title, whatever its case and accents.",
+    },
+)
+
+
+@strawberry.enum(description="Which end comes first.")
+class OrderDirection(enum.Enum):
+    ASC = strawberry.enum_value("ASC", description="Low, early, A first.")
+    DESC = strawberry.enum_value("DESC", description="High, late, Z first.")
+
+
+@strawberry.input(
+    name="MovieOrder", description="An order of films; equal ones are ordered by age in the catalogue."
+)
+class MovieOrderInput:
+    field: OrderField = strawberry.field(description="What they are ordered by.")
+    direction: OrderDirection | None = strawberry.field(
+        default=None, description="By default titles ascend and all else descends."
+    )
+
+    def order(self) -> Order:
+        if self.direction is None:
+            return Order(self.field, descending=self.field is not OrderField.TITLE)
+        return Order(self.field, descending=self.direction is OrderDirection.DESC)
+
+
+@strawberry.input(
+    name="MovieFilter",
+    description="Which films are wanted: those that meet every condition given. A film fails a condition on "
+    "what is not known of it.",
+)
+class MovieFilterInput:
+    genres: list[str] | None = strawberry.field(
+        default=None,
+        directives=[VALUES, NAME_COST],
+        description="Names of genres; the movie is of all of them.",
+    )
+    exclude_genres: list[str] | None = strawberry.field(
+        default=None,
+        directives=[VALUES, NAME_COST],
+        description="Names of genres; the movie is of none of them.",
+    )
+    year_from: int | None = strawberry.field(default=None, description="First year of release.")
+    year_to: int | None = strawberry.field(default=None, description="Last year of release.")
+    languages: list[str] | None = strawberry.field(
+        default=None,
+        directives=[VALUES, NAME_COST],
+        description="ISO 639-1 codes, as `en`; the original language is one of them.",
+    )
+    min_rating: float | None = strawberry.field(
+        default=None, description="Lowest mean of members' stars, 0 to 5; a film nobody has rated has none."
+    )
+    min_rating_count: int | None = strawberry.field(
+        default=None, description="How many members have rated it at least."
+    )
+    people: list[str] | None = strawberry.field(
+        default=None,
+        directives=[PEOPLE, NAME_COST],
+        description="Full names; each of them directs the movie or acts in it.",
+    )
+
+    def validated(self, snapshot: Snapshot) -> MovieFilter:
+        """Raises BadArgument for a genre that the catalogue does not have, or values that contradict."""
+        if self.year_from is not None and self.year_to is not None and self.year_from > self.year_to:
+            raise BadArgument(
+                "filter.yearFrom", f"({self.year_from}) must not be later than yearTo ({self.year_to})."
+            )
+        if self.min_rating is not None and not 0 <= self.min_rating <= MAX_STARS:
+            raise BadArgument(
+                "filter.minRating",
+                f"must be from 0 to {MAX_STARS}, not {in_full(self.min_rating)}.",
+            )
+        if self.min_rating_count is not None and self.min_rating_count < 0:
+            raise BadArgument("filter.minRatingCount", f"must be 0 or more, not {self.min_rating_count}.")
+        return MovieFilter(
+            genres=known_genres("genres", self.genres, snapshot),
+            exclude_genres=known_genres("excludeGenres", self.exclude_genres, snapshot),
+            year_from=self.year_from,
+            year_to=self.year_to,
+            languages=tuple(code.strip().lower() for code in distinct(self.languages)),
+            min_rating=self.min_rating,
+            min_rating_count=self.min_rating_count,
+            people=tuple(distinct(self.people)),
+        )
+
+
+def wanted(given: MovieFilterInput | None, snapshot: Snapshot) -> MovieFilter:
+    return MovieFilter() if given is None else given.validated(snapshot)
+
+
+def distinct(given: Iterable[str] | None) -> list[str]:
+    return list(dict.fromkeys(given or ()))
+
+
+def known_genres(name: str, given: Iterable[str] | None, snapshot: Snapshot) -> tuple[str, ...]:
+    """The genres as the catalogue writes them."""
+    names = {fold_case(genre.name): genre.name for genre in snapshot.genres}
+    asked = distinct(given)
+    for genre in asked:
+        if fold_case(genre) not in names:
+            raise BadArgument(
+                f"filter.{name}", f"names no genre: {genre[:50]!r}. Genres are {', '.join(names.values())}."
+            )
+    return tuple(names[fold_case(genre)] for genre in asked)

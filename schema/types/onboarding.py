@@ -1,0 +1,92 @@
+"""The films to ask a newcomer about."""
+
+import asyncio
+from typing import Annotated
+
+import strawberry
+from strawberry import relay
+
+from app import onboarding
+from app.cards import GenreRow
+from app.served_model import Model
+from app.user_history import NOBODYS
+from schema.core.constraints import MAX_ID_LENGTH, Constraint
+from schema.core.directives import Cost
+from schema.core.errors import BadArgument
+from schema.core.global_ids import local_id
+from schema.core.pagination import After, First, page_info, page_size
+from schema.execution.context import Context, Info
+from schema.execution.cursors import Cursors, strange_cursor
+from schema.types.catalog import MovieEdge
+from schema.types.list_cursor import require_model
+from schema.types.movie import film
+
+FIELD = "onboarding"
+GENRE_IDS = Constraint(max_items=50, max_length=MAX_ID_LENGTH)
+
+
+@strawberry.type(description="A page of films to ask a newcomer about.")
+class OnboardingConnection:
+    edges: list[MovieEdge] = strawberry.field(description="The films, those whose rating tells most first.")
+    page_info: relay.PageInfo = strawberry.field(description="Where the page ends and whether more follow.")
+
+
+@strawberry.type
+class OnboardingQuery:
+    @strawberry.field(
+        directives=[Cost(weight=65, viewer=270)],
+        description="The films whose rating tells most of someone's taste: those that many know and on which "
+        "they differ, spread over the genres; at most 500, without those that the viewer has rated. Five "
+        "favourite genres or more, and then five ratings, make a good beginning.",
+    )
+    async def onboarding(
+        self,
+        info: Info,
+        first: First,
+        after: After = None,
+        genres: Annotated[
+            list[strawberry.ID] | None,
+            strawberry.argument(
+                description="Only movies of any of these; by default of all genres.",
+                directives=[GENRE_IDS],
+            ),
+        ] = None,
+    ) -> OnboardingConnection:
+        context = info.context
+        size = page_size("first", first)
+        chosen = known_genres(context, genres)
+        cursors = Cursors.of(info, FIELD)
+        model, rank = begun(context, cursors, after)
+        signed_in = await context.viewer() is not None
+        hidden = (await context.taste()).hidden if signed_in else NOBODYS.hidden
+        asked = await asyncio.to_thread(
+            onboarding.films, context.snapshot, model, chosen, hidden, first=size, after_rank=rank
+        )
+        edges = [
+            MovieEdge(cursor=cursors.encode(model.version, place), node=movie)
+            for movie_id, place in zip(asked.movie_ids, asked.ranks, strict=True)
+            if (movie := film(context, movie_id)) is not None
+        ]
+        return OnboardingConnection(
+            edges=edges,
+            page_info=page_info(edges, has_previous=rank > 0, has_next=asked.has_next),
+        )
+
+
+def known_genres(context: Context, ids: list[strawberry.ID] | None) -> list[GenreRow]:
+    """Each once, by name. Raises BadArgument for one that the catalogue does not have."""
+    wanted = [local_id(id_, "Genre", f"genres[{place}]") for place, id_ in enumerate(ids or ())]
+    for place, genre_id in enumerate(wanted):
+        if context.snapshot.genre(genre_id) is None:
+            raise BadArgument(f"genres[{place}]", "is the id of no genre.")
+    return [row for row in context.snapshot.genres if row.id in wanted]
+
+
+def begun(context: Context, cursors: Cursors, after: str | None) -> tuple[Model, int]:
+    """The model that the list was begun with, while this process has it, and how many movies come before."""
+    if after is None:
+        return require_model(context), 0
+    match cursors.decode(after):
+        case (str(version), int(rank)) if 0 < rank <= onboarding.LONGEST:
+            return context.served.model_of(version) or require_model(context), rank
+    raise strange_cursor()

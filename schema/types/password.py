@@ -1,0 +1,64 @@
+"""Changing the viewer's password."""
+
+from typing import Annotated
+
+import strawberry
+
+from app import accounts, throttle
+from app.viewer import Role
+from schema.core.directives import Cost
+from schema.execution.context import Info
+from schema.execution.permissions import requires
+from schema.types.account import PASSWORD, InvalidCredentials, TooManyAttempts, WeakPassword
+from schema.types.user import User
+
+
+@strawberry.input(description="A new password for the viewer's account.")
+class ChangePasswordInput:
+    current_password: str = strawberry.field(directives=[PASSWORD], description="The password as it is now.")
+    new_password: str = strawberry.field(
+        directives=[PASSWORD],
+        description="8 to 128 characters, 4 of them different; neither the username nor one of the commonest "
+        "passwords.",
+    )
+
+
+@strawberry.type(description="The password is changed, and the viewer's other sign-ins have ended.")
+class ChangePasswordPayload:
+    viewer: User = strawberry.field(description="Who is signed in, with the same tokens as before.")
+    ended_sessions: int = strawberry.field(description="How many other sign-ins have ended.")
+
+
+ChangePasswordResult = Annotated[
+    ChangePasswordPayload | InvalidCredentials | TooManyAttempts | WeakPassword,
+    strawberry.union("ChangePasswordResult", description="Outcomes of `changePassword`."),
+]
+
+
+@strawberry.type
+class PasswordMutation:
+    @strawberry.mutation(
+        directives=[Cost(weight=3500)],
+        description="Change the viewer's password and end their other sign-ins, in all processes at once. "
+        "Wrong passwords count as they do for `logIn`.",
+        extensions=requires(Role.USER),
+    )
+    async def change_password(
+        self,
+        info: Info,
+        input: Annotated[ChangePasswordInput, strawberry.argument(description="The passwords.")],  # noqa: A002
+    ) -> ChangePasswordResult:
+        context = info.context
+        viewer = await context.require_viewer()
+        passwords = input.current_password, input.new_password
+        try:
+            ended = await accounts.change_password(
+                context.sessions, context.settings, viewer, *passwords, context.client
+            )
+        except accounts.InvalidCredentials:
+            return InvalidCredentials(message="The current password is wrong.")
+        except throttle.TooManyAttempts as error:
+            return TooManyAttempts.of(error)
+        except accounts.WeakPassword as error:
+            return WeakPassword(message=str(error))
+        return ChangePasswordPayload(viewer=User.of(viewer), ended_sessions=ended)

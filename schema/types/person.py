@@ -1,0 +1,57 @@
+"""Genres, people and cast members."""
+
+from collections.abc import Iterable
+from typing import Self
+
+import strawberry
+from strawberry import relay
+
+from app.cards import GenreRow, PersonRow
+from schema.core.global_ids import whole_number
+from schema.execution.context import Info
+
+
+@strawberry.type(description="A genre of films.")
+class Genre(relay.Node):
+    id: relay.NodeID[int]
+    name: str = strawberry.field(description="Its name, as filters take it.")
+
+    @classmethod
+    def of(cls, row: GenreRow) -> Self:
+        return cls(id=row.id, name=row.name)
+
+    @strawberry.field(description="How many films are of it.")
+    def movie_count(self, info: Info) -> int:
+        genre = info.context.snapshot.genre(self.id)
+        return 0 if genre is None else genre.movie_count
+
+    @classmethod
+    def resolve_nodes(  # type: ignore[override]
+        cls, *, info: Info, node_ids: Iterable[str], **_: object
+    ) -> list[Self | None]:
+        rows = (info.context.snapshot.genre(whole_number(key)) for key in node_ids)
+        return [None if row is None else cls.of(row) for row in rows]
+
+
+@strawberry.type(description="Someone who directs films or plays in them.")
+class Person(relay.Node):
+    id: relay.NodeID[int]
+    name: str = strawberry.field(description="The name, as films credit it.")
+
+    @classmethod
+    def of(cls, row: PersonRow) -> Self:
+        return cls(id=row.id, name=row.name)
+
+    @classmethod
+    def resolve_nodes(  # type: ignore[override]
+        cls, *, info: Info, node_ids: Iterable[str], **_: object
+    ) -> list[Self | None]:
+        known = info.context.snapshot.people.rows
+        rows = (known.get(whole_number(key)) for key in node_ids)
+        return [None if row is None else cls.of(row) for row in rows]
+
+
+@strawberry.type(description="Someone in a film's cast.")
+class CastMember:
+    person: Person = strawberry.field(description="Who plays.")
+    character: str | None = strawberry.field(description="Whom they play, where it is known.")

@@ -1,0 +1,102 @@
+"""Ratings: one as a node, and giving or taking one back."""
+
+from typing import Annotated
+
+import strawberry
+
+from app import ratings
+from app.viewer import Role
+from schema.core.constraints import GLOBAL_ID
+from schema.core.directives import Cost
+from schema.core.errors import Error
+from schema.core.global_ids import local_id
+from schema.execution.context import Info
+from schema.execution.permissions import requires
+from schema.types.movie import Movie, Rating, rated_movie
+
+
+@strawberry.input(description="Stars for a film.")
+class RateMovieInput:
+    movie_id: strawberry.ID = strawberry.field(directives=[GLOBAL_ID], description="The movie.")
+    stars: float = strawberry.field(description="0.5 to 5 in halves.")
+
+
+@strawberry.input(description="A rating to take back.")
+class RemoveRatingInput:
+    movie_id: strawberry.ID = strawberry.field(directives=[GLOBAL_ID], description="The movie.")
+
+
+@strawberry.type(description="The rating is stored, and counts from the next list on.")
+class RateMoviePayload:
+    rating: Rating = strawberry.field(description="The rating; its film has the figures with it.")
+
+
+@strawberry.type(description="The rating is gone, and counts no more from the next list on.")
+class RemoveRatingPayload:
+    movie: Movie = strawberry.field(description="The film, with the figures without the rating.")
+
+
+@strawberry.type(description="There is no such film.")
+class MovieNotFound(Error):
+    pass
+
+
+@strawberry.type(description="Stars run from 0.5 to 5 in halves.")
+class InvalidStars(Error):
+    pass
+
+
+@strawberry.type(description="The viewer has not rated the film.")
+class NotRated(Error):
+    pass
+
+
+RateMovieResult = Annotated[
+    RateMoviePayload | MovieNotFound | InvalidStars,
+    strawberry.union("RateMovieResult", description="Outcomes of `rateMovie`."),
+]
+RemoveRatingResult = Annotated[
+    RemoveRatingPayload | NotRated,
+    strawberry.union("RemoveRatingResult", description="Outcomes of `removeRating`."),
+]
+
+
+@strawberry.type
+class RatingMutation:
+    @strawberry.mutation(
+        directives=[Cost(weight=240)],
+        description="Give a film stars, in place of those the viewer gave it before.",
+        extensions=requires(Role.USER),
+    )
+    async def rate_movie(
+        self,
+        info: Info,
+        input: Annotated[RateMovieInput, strawberry.argument(description="The stars.")],  # noqa: A002
+    ) -> RateMovieResult:
+        viewer = await info.context.require_viewer()
+        movie_id = local_id(input.movie_id, "Movie", "input.movieId")
+        try:
+            rated = await ratings.rate(info.context.sessions, viewer.id, movie_id, input.stars)
+        except ratings.MovieNotFound as error:
+            return MovieNotFound(message=str(error))
+        except ratings.InvalidStars as error:
+            return InvalidStars(message=str(error))
+        return RateMoviePayload(rating=Rating.of(rated.rating, rated.stats))
+
+    @strawberry.mutation(
+        directives=[Cost(weight=220)],
+        description="Take back the viewer's rating of a film.",
+        extensions=requires(Role.USER),
+    )
+    async def remove_rating(
+        self,
+        info: Info,
+        input: Annotated[RemoveRatingInput, strawberry.argument(description="The film.")],  # noqa: A002
+    ) -> RemoveRatingResult:
+        viewer = await info.context.require_viewer()
+        movie_id = local_id(input.movie_id, "Movie", "input.movieId")
+        try:
+            stats = await ratings.remove(info.context.sessions, viewer.id, movie_id)
+        except ratings.NotRated as error:
+            return NotRated(message=str(error))
+        return RemoveRatingPayload(movie=await rated_movie(info.context, movie_id, stats))

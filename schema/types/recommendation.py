@@ -1,0 +1,187 @@
+"""Recommended films: lists for the viewer, for a visitor's likes, or for nobody in particular."""
+
+import asyncio
+import math
+from typing import Annotated
+
+import strawberry
+from strawberry.relay import PageInfo
+
+from app import ratings, recommendations
+from app.recommendations import Pick, Picks, Strategy, Wish
+from app.served_model import Model
+from app.user_history import taste_for_likes, taste_of
+from schema.core.constraints import MAX_ID_LENGTH, Constraint
+from schema.core.directives import Cost, ListSize
+from schema.core.enums import enum_of
+from schema.core.errors import BadArgument
+from schema.core.global_ids import local_id
+from schema.core.pagination import After, First, page_info, page_size
+from schema.execution.context import Context, Info
+from schema.execution.cursors import Cursors
+from schema.types.list_cursor import ListPage
+from schema.types.movie import Movie, PredictedRating, RecommendationReason, film, predicted_rating, reason
+from schema.types.movie_filter import MovieFilterInput, wanted
+
+FIELD = "recommendations"
+MOVIE_IDS = Constraint(max_items=500, max_length=MAX_ID_LENGTH)
+
+enum_of(
+    Strategy,
+    "RecommendationStrategy",
+    "What a list was made from.",
+    {
+        Strategy.PERSONALIZED: "A member's own history.",
+        Strategy.SESSION: "A visitor's likes.",
+        Strategy.POPULAR: "Neither.",
+    },
+)
+
+
+@strawberry.type(description="A film in a list of recommendations.")
+class RecommendationEdge:
+    cursor: str = strawberry.field(description="Give it as `after` to continue behind this film.")
+    rank: int = strawberry.field(description="Place in the list, from 1.")
+    score: float = strawberry.field(description="What orders the list; comparable only within it.")
+    match_percent: int | None = strawberry.field(
+        description="Probability in percent that the viewer would rate the film 4 or more, calibrated."
+    )
+    predicted_rating: PredictedRating | None = strawberry.field(description="Null where nothing is known.")
+    reasons: list[RecommendationReason] = strawberry.field(
+        directives=[ListSize(assumed_size=2)], description="The strongest reasons, best first."
+    )
+    node: Movie = strawberry.field(description="The film.")
+
+
+@strawberry.type(description="A page of a list of recommendations.")
+class RecommendationConnection:
+    request_id: strawberry.ID = strawberry.field(
+        description="Names the list, on each of its pages; give it to `recordFeedback`."
+    )
+    model_version: str = strawberry.field(description="The model that made the list.")
+    strategy: Strategy = strawberry.field(description="What the list was made from.")
+    edges: list[RecommendationEdge] = strawberry.field(description="The films, best first.")
+    page_info: PageInfo = strawberry.field(description="Where the page ends and whether more follow.")
+
+
+@strawberry.type
+class RecommendationQuery:
+    @strawberry.field(
+        directives=[Cost(weight=80, viewer=460)],
+        description="Films for the viewer; signed out, for `likes`; with neither, the popular ones. Never a "
+        "film that the viewer has rated, and full while films remain.",
+    )
+    async def recommendations(
+        self,
+        info: Info,
+        first: First,
+        after: After = None,
+        filter: Annotated[  # noqa: A002 - the contract's name
+            MovieFilterInput | None, strawberry.argument(description="Only films of this kind.")
+        ] = None,
+        diversity: Annotated[
+            float | None,
+            strawberry.argument(
+                description="0 (best match first) to 1 (most varied). Above 0 no franchise or director fills "
+                "the list, and films shown often and never touched sink; at 0 it is by `score` alone."
+            ),
+        ] = None,
+        novelty: Annotated[
+            float | None,
+            strawberry.argument(
+                description="0 to 1 (well-known films sink); without effect where `diversity` is 0."
+            ),
+        ] = None,
+        likes: Annotated[
+            list[strawberry.ID] | None,
+            strawberry.argument(
+                description="Movies that a signed-out visitor likes; not used when signed in.",
+                directives=[MOVIE_IDS, Cost(weight=1, per=2)],
+            ),
+        ] = None,
+        exclude: Annotated[
+            list[strawberry.ID] | None,
+            strawberry.argument(
+                description="Movies to leave out.", directives=[MOVIE_IDS, Cost(weight=1, per=10)]
+            ),
+        ] = None,
+    ) -> RecommendationConnection:
+        context = info.context
+        viewer = await context.viewer()
+        page = ListPage.of(context, viewer, Cursors.of(info, FIELD, viewer and viewer.id), after)
+        wish = Wish(
+            filter=wanted(filter, context.snapshot),
+            diversity=valid_share("diversity", diversity),
+            novelty=valid_share("novelty", novelty),
+            exclude=movie_ids("exclude", exclude),
+        )
+        size = page_size("first", first)
+        liked = known_movie_ids(context, "likes", likes)
+        model = page.model(context)
+        rated_since = None
+        if viewer is None:
+            taste = taste_for_likes(liked)
+        else:
+            taste = await taste_of(context.sessions, viewer.id, page.shown_at, shown=wish.diversity > 0)
+            if page.rank:
+                rated_since = await ratings.rated_since(context.sessions, [viewer.id], page.shown_at)
+        picks = await asyncio.to_thread(
+            recommendations.recommend,
+            context.snapshot,
+            model,
+            taste,
+            wish,
+            signed_in=viewer is not None,
+            first=size,
+            after_rank=page.rank,
+            rated_since=rated_since,
+        )
+        return connection(context, model, page, picks)
+
+
+def valid_share(argument: str, share: float | None) -> float:
+    if share is None:
+        return 0.0
+    if not (math.isfinite(share) and 0 <= share <= 1):
+        raise BadArgument(argument, f"must be from 0 to 1, not {ratings.in_full(share)}.")
+    return share
+
+
+def movie_ids(argument: str, ids: list[strawberry.ID] | None) -> tuple[int, ...]:
+    """The movies named in an argument. Raises BadArgument for an id that is not a movie's."""
+    return tuple(local_id(id_, "Movie", f"{argument}[{place}]") for place, id_ in enumerate(ids or ()))
+
+
+def known_movie_ids(context: Context, argument: str, ids: list[strawberry.ID] | None) -> tuple[int, ...]:
+    found = movie_ids(argument, ids)
+    for place, movie_id in enumerate(found):
+        if context.snapshot.position(movie_id) is None:
+            raise BadArgument(f"{argument}[{place}]", "is the id of no film.")
+    return found
+
+
+def connection(context: Context, model: Model, page: ListPage, picks: Picks) -> RecommendationConnection:
+    edges = [
+        edge(context, page.cursor(model, pick.rank), pick, movie)
+        for pick in picks.picks
+        if (movie := film(context, pick.movie_id)) is not None
+    ]
+    return RecommendationConnection(
+        request_id=strawberry.ID(str(page.request_id)),
+        model_version=model.version,
+        strategy=picks.strategy,
+        edges=edges,
+        page_info=page_info(edges, has_previous=page.rank > 0, has_next=picks.has_next),
+    )
+
+
+def edge(context: Context, cursor: str, pick: Pick, movie: Movie) -> RecommendationEdge:
+    return RecommendationEdge(
+        cursor=cursor,
+        rank=pick.rank,
+        score=pick.score,
+        match_percent=pick.match.match_percent,
+        predicted_rating=predicted_rating(pick.match),
+        reasons=[reason(context, why) for why in pick.match.reasons],
+        node=movie,
+    )

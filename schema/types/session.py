@@ -1,0 +1,172 @@
+"""Where a member is signed in, and ending one of these sign-ins or all."""
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Annotated, Self
+from uuid import UUID
+
+import strawberry
+from strawberry import relay
+
+from app import sign_ins
+from app.sign_ins import SignIn
+from app.viewer import Role, Viewer
+from schema.core.constraints import GLOBAL_ID
+from schema.core.directives import Cost
+from schema.core.errors import Error
+from schema.core.global_ids import InvalidKey, local_key
+from schema.core.pagination import Window, info_of, moment, place_of
+from schema.execution.context import Info
+from schema.execution.permissions import requires
+
+SESSIONS = "sessions"
+
+
+@strawberry.type(description="A sign-in, on one device or in one program.")
+class Session(relay.Node):
+    id: relay.NodeID[str]
+    created_at: datetime = strawberry.field(description="When it began.")
+    last_used_at: datetime = strawberry.field(description="When it was last renewed, or began.")
+    expires_at: datetime = strawberry.field(description="When it ends unless it is renewed before.")
+    address: str | None = strawberry.field(description="The network address from which it began.")
+    agent: str | None = strawberry.field(description="What the client called itself.")
+    is_current: bool = strawberry.field(description="Whether this request is made with it.")
+
+    @classmethod
+    def of(cls, sign_in: SignIn, viewer: Viewer) -> Self:
+        return cls(
+            id=str(sign_in.id),
+            created_at=sign_in.created_at,
+            last_used_at=sign_in.refreshed_at or sign_in.created_at,
+            expires_at=sign_in.expires_at,
+            address=sign_in.address,
+            agent=sign_in.agent,
+            is_current=sign_in.id == viewer.session_id,
+        )
+
+    @classmethod
+    async def resolve_nodes(  # type: ignore[override]
+        cls, *, info: Info, node_ids: Iterable[str], **_: object
+    ) -> list[Self | None]:
+        """Only the viewer's own."""
+        keys = [session_key(node_id) for node_id in node_ids]
+        viewer = await info.context.viewer()
+        if viewer is None:
+            return [None for _ in keys]
+        found = await sign_ins.sign_ins_by_id(info.context.sessions, viewer.id, keys)
+        return [cls.of(found[key], viewer) if key in found else None for key in keys]
+
+
+@strawberry.type(description="A sign-in in a list of them.")
+class SessionEdge:
+    cursor: str = strawberry.field(description="Give it as `after` to continue behind this sign-in.")
+    node: Session = strawberry.field(description="The sign-in.")
+
+
+@strawberry.type(description="A page of the viewer's sign-ins.")
+class SessionConnection:
+    edges: list[SessionEdge] = strawberry.field(description="The sign-ins, newest first.")
+    page_info: relay.PageInfo = strawberry.field(description="Where the page ends and whether more follow.")
+
+    @classmethod
+    async def of(cls, info: Info, viewer: Viewer, asked: Window) -> Self:
+        key = place_of(asked, lambda session_id: UUID(str(session_id)))
+        found = await sign_ins.sign_ins(info.context.sessions, viewer.id, asked.count + 1, key)
+        edges = [
+            SessionEdge(
+                cursor=asked.cursors.encode(moment(each.created_at), str(each.id)),
+                node=Session.of(each, viewer),
+            )
+            for each in found[: asked.count]
+        ]
+        return cls(edges=edges, page_info=info_of(asked, edges, more=len(found) > asked.count))
+
+
+@strawberry.input(description="The sign-in to end.")
+class EndSessionInput:
+    session_id: strawberry.ID = strawberry.field(
+        directives=[GLOBAL_ID], description="One of the viewer's sign-ins."
+    )
+
+
+@strawberry.type(description="The sign-in has ended, in all processes at once.")
+class EndSessionPayload:
+    ended_session_id: strawberry.ID = strawberry.field(description="The sign-in that is no more.")
+
+
+@strawberry.type(description="The viewer has no such sign-in, or it has ended.")
+class SessionNotFound(Error):
+    pass
+
+
+@strawberry.type(description="All other sign-ins have ended, in all processes at once.")
+class EndOtherSessionsPayload:
+    ended_sessions: int = strawberry.field(description="How many sign-ins that were.")
+
+
+@strawberry.type(description="All sign-ins have ended, in all processes at once.")
+class EndAllSessionsPayload:
+    ended_sessions: int = strawberry.field(
+        description="How many sign-ins that were, with the one that the request was made with."
+    )
+
+
+EndOtherSessionsResult = Annotated[
+    EndOtherSessionsPayload,
+    strawberry.union("EndOtherSessionsResult", description="Outcomes of `endOtherSessions`."),
+]
+EndAllSessionsResult = Annotated[
+    EndAllSessionsPayload,
+    strawberry.union("EndAllSessionsResult", description="Outcomes of `endAllSessions`."),
+]
+EndSessionResult = Annotated[
+    EndSessionPayload | SessionNotFound,
+    strawberry.union("EndSessionResult", description="Outcomes of `endSession`."),
+]
+
+
+@strawberry.type
+class SessionMutation:
+    @strawberry.mutation(
+        directives=[Cost(weight=250)],
+        description="End one of the viewer's sign-ins, as after leaving a device behind.",
+        extensions=requires(Role.USER),
+    )
+    async def end_session(
+        self,
+        info: Info,
+        input: Annotated[EndSessionInput, strawberry.argument(description="The sign-in.")],  # noqa: A002
+    ) -> EndSessionResult:
+        viewer = await info.context.require_viewer()
+        session_id = local_key(input.session_id, "Session", "input.sessionId", session_key)
+        try:
+            await sign_ins.end(info.context.sessions, viewer.id, session_id)
+        except sign_ins.SessionNotFound as error:
+            return SessionNotFound(message=str(error))
+        return EndSessionPayload(ended_session_id=input.session_id)
+
+    @strawberry.mutation(
+        directives=[Cost(weight=210)],
+        description="End all of the viewer's sign-ins except the one that the request is made with.",
+        extensions=requires(Role.USER),
+    )
+    async def end_other_sessions(self, info: Info) -> EndOtherSessionsResult:
+        viewer = await info.context.require_viewer()
+        ended = await sign_ins.end_all(info.context.sessions, viewer.id, but=viewer.session_id)
+        return EndOtherSessionsPayload(ended_sessions=ended)
+
+    @strawberry.mutation(
+        directives=[Cost(weight=210)],
+        description="End all of the viewer's sign-ins, also the one that the request is made with.",
+        extensions=requires(Role.USER),
+    )
+    async def end_all_sessions(self, info: Info) -> EndAllSessionsResult:
+        viewer = await info.context.require_viewer()
+        return EndAllSessionsPayload(ended_sessions=await sign_ins.end_all(info.context.sessions, viewer.id))
+
+
+def session_key(key: str) -> UUID:
+    try:
+        return UUID(key)
+    except ValueError:
+        raise InvalidKey(key) from None
