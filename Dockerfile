@@ -1,7 +1,7 @@
 # GraphiQL's files, held to the hashes in the lock file.
 FROM node:22-slim AS graphiql
-WORKDIR /app/app/graphiql
-COPY app/graphiql/package.json app/graphiql/package-lock.json app/graphiql/.npmrc ./
+WORKDIR /app/app/web/graphiql
+COPY app/web/graphiql/package.json app/web/graphiql/package-lock.json app/web/graphiql/.npmrc ./
 RUN npm ci --silent
 
 FROM python:3.11-slim-bookworm AS build
@@ -17,8 +17,8 @@ COPY schema schema
 COPY recommender recommender
 COPY seeds seeds
 COPY migrations migrations
-COPY --from=graphiql /app/app/graphiql/node_modules app/graphiql/node_modules
-RUN python app/graphiql/fetch.py \
+COPY --from=graphiql /app/app/web/graphiql/node_modules app/web/graphiql/node_modules
+RUN python app/web/graphiql/fetch.py \
     && /opt/install/bin/python -m pip wheel --no-cache-dir --no-index --no-deps --no-build-isolation --wheel-dir /tmp . \
     && /opt/install/bin/uv pip install --no-cache --compile-bytecode --python /opt/marquee/bin/python \
         --no-deps --no-index /tmp/marquee-*.whl

@@ -6,7 +6,7 @@ export OPENBLAS_NUM_THREADS ?= 1
 export OMP_NUM_THREADS ?= 1
 
 BIN := .venv/bin
-GRAPHIQL := app/graphiql
+GRAPHIQL := app/web/graphiql
 CLIENTS := tests/clients
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	--no-header

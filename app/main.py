@@ -15,25 +15,33 @@ from starlette.routing import BaseRoute, Route, WebSocketRoute
 from starlette.types import ASGIApp
 from threadpoolctl import threadpool_limits
 
-from app import browsers, graphiql, live, terminal, training_worker
-from app.admission import Admission
-from app.budget import Budget
-from app.changes import Changes
-from app.compression import Compression
-from app.connections import protocol
-from app.db import FullDisk, Sessions, create_engine, psycopg_url, sessionmaker
-from app.endpoint import Endpoint
-from app.endpoint.documents import Documents, InvalidDocuments, RememberedDocuments, trusted_documents
-from app.exports import Exports
-from app.health import DatabaseProbe, healthz, readyz
-from app.live import Live
-from app.meter import meter_database, meter_event_loop
-from app.rates import Rates
-from app.server import GRACE_SECONDS, Server
+from app import console
+from app.accounts.exports import Exports
+from app.db.engine import FullDisk, Sessions, create_engine, psycopg_url, sessionmaker
+from app.db.notifications import Changes
+from app.serving import live
+from app.serving.live import Live
 from app.settings import Settings
+from app.training import worker
+from app.web import graphiql, security
+from app.web.admission import Admission
+from app.web.budget import Budget
+from app.web.compression import Compression
+from app.web.health import DatabaseProbe, healthz, readyz
+from app.web.http_protocol import protocol
+from app.web.meter import meter_database, meter_event_loop
+from app.web.rate_limits import Rates
+from app.web.server import GRACE_SECONDS, Server
 from schema import schema
 from schema.execution.context import Context
 from schema.http.credentials import client_of
+from schema.http.endpoint import Endpoint
+from schema.http.persisted_documents import (
+    Documents,
+    InvalidDocuments,
+    RememberedDocuments,
+    trusted_documents,
+)
 
 SWITCH_SECONDS = 0.001
 
@@ -85,7 +93,7 @@ def create_app(settings: Settings, database_url: str) -> Starlette:
             asyncio.create_task(following.follow(settings.poll_seconds, settings.learning_seconds)),
             asyncio.create_task(changes.follow()),
             asyncio.create_task(admission.follow()),
-            asyncio.create_task(training_worker.follow(sessions, settings, database_url)),
+            asyncio.create_task(worker.follow(sessions, settings, database_url)),
         ]
         try:
             yield State(
@@ -120,7 +128,7 @@ def create_app(settings: Settings, database_url: str) -> Starlette:
         endpoint = graphiql.PageOr(endpoint)
         routes += graphiql.routes()
     graphql = (Route("/graphql", endpoint), WebSocketRoute("/graphql", endpoint))
-    app = Starlette(routes=[*graphql, *routes], lifespan=lifespan, middleware=browsers.middleware(settings))
+    app = Starlette(routes=[*graphql, *routes], lifespan=lifespan, middleware=security.middleware(settings))
     app.state.stopping = stopping
     app.state.admission = admission
     return app
@@ -131,7 +139,7 @@ def run(settings: Settings, database_url: str) -> None:
     try:
         app = create_app(settings, database_url)
     except InvalidDocuments as error:
-        raise terminal.fail(str(error)) from None
+        raise console.fail(str(error)) from None
     server = Server(
         app,
         host=settings.host,

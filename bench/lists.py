@@ -77,7 +77,7 @@ def draw(path: Path, n_users: int, rng: np.random.Generator) -> None:
 
 def marquee(*arguments: object, one_core: bool = False) -> None:
     pinned = "os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})" if one_core else "pass"
-    program = f"import os; {pinned}; from app.cli import main; main()"
+    program = f"import os; {pinned}; from app.cli.commands import main; main()"
     environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
     command = [sys.executable, "-c", program, *(str(argument) for argument in arguments)]
     subprocess.run(command, cwd=ROOT, env=environment, check=True, stdout=subprocess.DEVNULL)  # noqa: S603

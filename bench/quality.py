@@ -118,7 +118,7 @@ def run(data: Path, arguments: list[str]) -> Run:
         command = [
             sys.executable,
             "-c",
-            "from app.cli import main; main()",
+            "from app.cli.commands import main; main()",
             "evaluate",
             *real,
             "--json",

@@ -17,16 +17,16 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from app.cards import GenreRow, PersonRow
-from app.search import scored
-from app.snapshot import Snapshot, built
-from app.titles import fold
+from app.catalog.search import scored
+from app.serving.cards import GenreRow, PersonRow
+from app.serving.snapshot import Snapshot, built
 from bench.figures import ROOT, Figure, commit, hardware, write
 from bench.search_queries import Query, judged, most_rated, sequels
-from seeds.files import open_source
-from seeds.films import Credit, Film, FilmIndex
+from seeds.files.archives import open_source
+from seeds.files.report import Report, quiet
 from seeds.movielens import read_movielens
-from seeds.report import Report, quiet
+from seeds.movies import Credit, Film, FilmIndex
+from seeds.titles import fold
 from seeds.tmdb import complete, read_tmdb
 
 MOST_RATED, HELD_OUT, SEQUELS = 100, 300, 100

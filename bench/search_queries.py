@@ -8,10 +8,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from app.cards import Card
-from app.snapshot import Snapshot
-from app.titles import fold, fold_case
-from app.word_index import WordIndex
+from app.serving.cards import Card
+from app.serving.snapshot import Snapshot
+from app.serving.word_index import WordIndex
+from seeds.titles import fold, fold_case
 
 COMPOUND = 7  # letters of the shortest word that is parted
 NUMERALS = {

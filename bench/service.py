@@ -14,7 +14,7 @@ from pathlib import Path
 from bench.figures import ROOT
 
 START_SECONDS = 300
-PROGRAM = [sys.executable, "-c", "from app.cli import main; main()"]
+PROGRAM = [sys.executable, "-c", "from app.cli.commands import main; main()"]
 
 
 @dataclass(frozen=True, slots=True)

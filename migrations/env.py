@@ -6,9 +6,9 @@ import time
 from alembic import context
 from sqlalchemy import Connection, create_engine, pool, text
 
-from app import account_tables, training_tables  # noqa: F401 - their tables are compared too
-from app.db import LOCK_POLL_SECONDS, sqlalchemy_url
-from app.tables import Base
+from app.db import account_tables, training_tables  # noqa: F401 - their tables are compared too
+from app.db.engine import LOCK_POLL_SECONDS, sqlalchemy_url
+from app.db.tables import Base
 
 # Any number, as long as it is always this one.
 MIGRATION_LOCK = 7_312_054

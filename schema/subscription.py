@@ -8,10 +8,11 @@ from typing import Annotated
 
 import strawberry
 
-from app import access_tokens, training_jobs
-from app.changes import Topic
-from app.training_jobs import Job
-from app.viewer import Role
+from app.accounts import access_tokens
+from app.accounts.viewer import Role
+from app.db.notifications import Topic
+from app.training import jobs
+from app.training.jobs import Job
 from schema.core.constraints import GLOBAL_ID
 from schema.core.directives import Cost
 from schema.core.errors import BadArgument
@@ -88,11 +89,11 @@ class Subscription:
         told: Job | None = None
         async with aclosing(while_signed_in(info, (Topic.TRAINING, str(key)))) as changes:
             async for _ in changes:
-                job = await training_jobs.job(info.context.sessions, key)
+                job = await jobs.job(info.context.sessions, key)
                 if job is None:
                     raise BadArgument(argument, "is not the id of a training that was asked for.")
                 if job != told:
                     yield TrainingProgress.of(job)
-                if job.status in training_jobs.ENDED:
+                if job.status in jobs.ENDED:
                     return
                 told = job

@@ -10,12 +10,12 @@ from typing import Any
 
 import numpy as np
 
-from seeds.bulk import store_ratings
-from seeds.dataset import record_dataset, store_members, transaction
-from seeds.film_store import store_films
-from seeds.films import Credit, Film, titles_from
-from seeds.report import Progress, Report, SourceError, quiet
+from seeds.files.report import Progress, Report, SourceError, quiet
+from seeds.movies import Credit, Film, titles_from
 from seeds.simulator import DATASET_VERSION, simulate
+from seeds.store.bulk_copy import store_ratings
+from seeds.store.dataset import record_dataset, store_members, transaction
+from seeds.store.movies import store_films
 
 MOVIELENS_GENRES = frozenset({
     "Action", "Adventure", "Animation", "Children", "Comedy", "Crime", "Documentary", "Drama", "Fantasy",

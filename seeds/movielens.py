@@ -15,15 +15,15 @@ from typing import Any
 
 import numpy as np
 
-from app.titles import MAX_TITLE, parse_title, titles_in
-from seeds.cells import MISSING, CellError, imdb_id, one_line, row_id
-from seeds.dataset import Dataset, store_dataset
-from seeds.download import MOVIELENS, download_movielens
-from seeds.files import csv_rows, find, open_source, separated_rows
-from seeds.films import GENRE_NAMES, Film, titles_from
-from seeds.rating_files import read_ratings
-from seeds.rating_rows import RatingFormat
-from seeds.report import Progress, Report, SourceError, quiet
+from seeds.files.archives import csv_rows, find, open_source, separated_rows
+from seeds.files.cells import MISSING, CellError, imdb_id, one_line, row_id
+from seeds.files.download import MOVIELENS, download_movielens
+from seeds.files.rating_rows import RatingFormat
+from seeds.files.ratings import read_ratings
+from seeds.files.report import Progress, Report, SourceError, quiet
+from seeds.movies import GENRE_NAMES, Film, titles_from
+from seeds.store.dataset import Dataset, store_dataset
+from seeds.titles import MAX_TITLE, parse_title, titles_in
 from seeds.tmdb import complete, read_tmdb
 
 NO_GENRES = {"(no genres listed)", "unknown", ""}

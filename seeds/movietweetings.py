@@ -9,14 +9,14 @@ from pathlib import Path
 
 import numpy as np
 
-from seeds.cells import imdb_id
-from seeds.dataset import Dataset, store_dataset
-from seeds.files import find, open_source, separated_rows
-from seeds.films import Film, titles_from
+from seeds.files.archives import find, open_source, separated_rows
+from seeds.files.cells import imdb_id
+from seeds.files.rating_rows import RatingFormat
+from seeds.files.ratings import read_ratings
+from seeds.files.report import Progress, Report, SourceError, quiet
 from seeds.movielens import FilmRows
-from seeds.rating_files import read_ratings
-from seeds.rating_rows import RatingFormat
-from seeds.report import Progress, Report, SourceError, quiet
+from seeds.movies import Film, titles_from
+from seeds.store.dataset import Dataset, store_dataset
 
 FORMAT = RatingFormat(separator="::", header=False, half_stars_per_unit=1)
 

@@ -28,7 +28,7 @@ from datetime import UTC, date, datetime
 import numpy as np
 from numpy.typing import NDArray
 
-from seeds.films import Film
+from seeds.movies import Film
 
 DATASET_VERSION = "marquee-simulated-2"  # a change of anything that is drawn is a new version
 SEED = 20_251_231

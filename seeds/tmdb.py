@@ -11,12 +11,12 @@ from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any
 
-from seeds import cells
-from seeds.dataset import record_dataset, transaction
-from seeds.files import csv_rows, find, open_source
-from seeds.film_store import store_films
-from seeds.films import Film, merge
-from seeds.report import Progress, Report, SourceError, quiet
+from seeds.files import cells
+from seeds.files.archives import csv_rows, find, open_source
+from seeds.files.report import Progress, Report, SourceError, quiet
+from seeds.movies import Film, merge
+from seeds.store.dataset import record_dataset, transaction
+from seeds.store.movies import store_films
 from seeds.tmdb_rows import FILES, Row, Source, film, is_adult
 
 NOT_AN_ID = "the id is not a number"

@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from seeds import cells
-from seeds.films import GENRE_NAMES, Credit, Film, titles_from
-from seeds.nested import countries, names, nested
-from seeds.report import Report
+from seeds.files import cells
+from seeds.files.nested_json import countries, names, nested
+from seeds.files.report import Report
+from seeds.movies import GENRE_NAMES, Credit, Film, titles_from
 
 LEADING_CAST = 15  # names taken from a cast, which may have hundreds
 MAX_DIRECTORS = 20

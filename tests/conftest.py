@@ -22,8 +22,8 @@ import pytest
 from psycopg import sql
 from sqlalchemy import make_url
 
-from app import migrate
-from app.embedded import EmbeddedPostgresError, embedded_postgres
+from app.db import migrations
+from app.db.embedded import EmbeddedPostgresError, embedded_postgres
 
 ROOT = Path(__file__).parent.parent
 
@@ -105,7 +105,7 @@ def postgres_url(run_folder: Path) -> Iterator[str]:
 @pytest.fixture(scope="session")
 def migrated_template(postgres_url: str, run_folder: Path) -> str:
     """The name of a migrated database that nobody connects to; tests clone it."""
-    return made_once(postgres_url, run_folder, "migrated", migrate.upgrade)
+    return made_once(postgres_url, run_folder, "migrated", migrations.upgrade)
 
 
 @pytest.fixture
@@ -147,13 +147,13 @@ def seeded_template(postgres_url: str, run_folder: Path, model_dir: Path) -> str
     """A database with the bundled catalogue and a trained, active model."""
 
     def make(database_url: str) -> None:
-        from app import training  # noqa: PLC0415 - brings the recommender, which few tests need
+        from app.training import train  # noqa: PLC0415 - brings the recommender, which few tests need
         from seeds.bundled import load_bundled  # noqa: PLC0415 - likewise
 
-        migrate.upgrade(database_url)
+        migrations.upgrade(database_url)
         load_bundled(database_url)
         keep_a_quarter(database_url)
-        training.train(database_url, model_dir, lambda _stage, _fraction: None, kept_models=3)
+        train.train(database_url, model_dir, lambda _stage, _fraction: None, kept_models=3)
 
     return made_once(postgres_url, run_folder, "seeded", make)
 
@@ -238,7 +238,7 @@ def running(database_url: str, model_dir: Path, run_folder: Path, **settings: st
     }
     with log.open("wb") as output:
         process = subprocess.Popen(
-            [sys.executable, "-c", "from app.cli import main; main()", "serve"],
+            [sys.executable, "-c", "from app.cli.commands import main; main()", "serve"],
             cwd=ROOT,
             env=environment,
             stderr=output,

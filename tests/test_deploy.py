@@ -71,5 +71,5 @@ def test_wheel_carries_all_that_it_needs_at_run_time(tmp_path: Path) -> None:
         pytest.skip("this is not a git checkout")
     here = {name for name in tracked.stdout.split() if (ROOT / name).exists()}
     assert here - packed == set()
-    assert {"app/graphiql/page/index.html", "migrations/env.py"} <= packed
+    assert {"app/web/graphiql/page/index.html", "migrations/env.py"} <= packed
     assert not [name for name in packed if name.startswith(("tests/", "bench/")) or "node_modules" in name]

@@ -15,8 +15,8 @@ from alembic.config import Config
 from sqlalchemy.exc import OperationalError
 from typer.testing import CliRunner
 
-from app import migrate
-from app.cli import app
+from app.cli.commands import app
+from app.db import migrations
 
 ROOT = Path(__file__).parent.parent
 
@@ -55,23 +55,23 @@ def test_goes_down_to_nothing_and_up_again(database_url: str, config: Config) ->
         "relations": ["alembic_version", "alembic_version_pkc"],
         "functions": [],
     }
-    migrate.upgrade(database_url)
+    migrations.upgrade(database_url)
     assert our_objects(database_url) == at_head
-    migrate.upgrade(database_url)  # changes nothing
+    migrations.upgrade(database_url)  # changes nothing
     assert our_objects(database_url) == at_head
 
 
 def test_a_database_that_lacks_a_revision_is_known_and_one_that_is_ahead_is_let_be(
     database_url: str, empty_database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert not migrate.is_behind(database_url)
+    assert not migrations.is_behind(database_url)
     execute(database_url, "UPDATE alembic_version SET version_num = 'of a later release'")
-    assert not migrate.is_behind(database_url)
+    assert not migrations.is_behind(database_url)
     execute(database_url, "UPDATE alembic_version SET version_num = '0001'")
-    assert migrate.is_behind(database_url)
+    assert migrations.is_behind(database_url)
     execute(database_url, "DELETE FROM alembic_version")
-    assert migrate.is_behind(database_url)
-    assert migrate.is_behind(empty_database_url)
+    assert migrations.is_behind(database_url)
+    assert migrations.is_behind(empty_database_url)
     monkeypatch.setenv("SECRET_KEY", "a secret of the tests, long enough")
     for address, told in (
         (empty_database_url, "lacks migrations"),

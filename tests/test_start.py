@@ -14,7 +14,7 @@ import httpx
 import psutil
 
 ROOT = Path(__file__).parents[1]
-COMMAND = [sys.executable, "-c", "from app.cli import main; main()", "serve", "--prepare"]
+COMMAND = [sys.executable, "-c", "from app.cli.commands import main; main()", "serve", "--prepare"]
 
 
 @contextmanager
@@ -82,6 +82,6 @@ def test_a_given_database_starts_nothing_embedded(
         "MODEL_DIR": str(model_dir),
         "DATA_DIR": str(tmp_path / "data"),
     }
-    train = [sys.executable, "-c", "from app.cli import main; main()", "export-schema", "--check"]
+    train = [sys.executable, "-c", "from app.cli.commands import main; main()", "export-schema", "--check"]
     subprocess.run(train, cwd=ROOT, env=environment, check=True)
     assert not (tmp_path / "data").exists()

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import sqlalchemy as sa
 from alembic import op
 
-from app import usernames
+from app.accounts import usernames
 
 revision: str = "0011"
 down_revision: str | None = "0010"

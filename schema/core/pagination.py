@@ -10,9 +10,9 @@ import strawberry
 from strawberry import relay
 
 from schema.core.constraints import CURSOR
+from schema.core.cursors import Cursors, strange_cursor
 from schema.core.errors import BadArgument
 from schema.core.global_ids import MAX_ID
-from schema.execution.cursors import Cursors, strange_cursor
 
 MAX_PAGE = 100
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

@@ -12,20 +12,20 @@ import orjson
 import strawberry
 from strawberry.dataloader import DataLoader
 
-from app import access_tokens, accounts, api_keys
-from app.api_keys import ApiKey
-from app.budget import Budget
-from app.changes import Changes
-from app.client import Client
-from app.db import Sessions
-from app.exports import Export, Exports
-from app.live import Live, Served
-from app.recommendations import Match, matches
-from app.served_model import Model
+from app.accounts import access_tokens, api_keys, authentication
+from app.accounts.api_keys import ApiKey
+from app.accounts.exports import Export, Exports
+from app.accounts.viewer import Viewer
+from app.db.engine import Sessions
+from app.db.notifications import Changes
+from app.recommendations.history import Taste, taste_of
+from app.recommendations.recommend import Match, matches
+from app.serving.live import Live, Served
+from app.serving.model import Model
+from app.serving.snapshot import Snapshot
 from app.settings import Settings
-from app.snapshot import Snapshot
-from app.user_history import Taste, taste_of
-from app.viewer import Viewer
+from app.web.budget import Budget
+from app.web.client import Client
 from schema.core.errors import CallerError, ErrorCode
 from schema.execution.documents import Priced
 from schema.execution.loaders import Loaders
@@ -204,7 +204,7 @@ class Context:
                 raise CallerError("The API key is not valid.", ErrorCode.UNAUTHENTICATED)
             return key
         try:
-            viewer = await accounts.viewer_of(self.sessions, self.settings, self.access_token)
+            viewer = await authentication.viewer_of(self.sessions, self.settings, self.access_token)
         except jwt.InvalidTokenError:
             viewer = None
         if viewer is None:

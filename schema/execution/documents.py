@@ -24,8 +24,8 @@ from strawberry.extensions import SchemaExtension
 from strawberry.schema.validation_rules.maybe_null import MaybeNullValidationRule
 from strawberry.schema.validation_rules.one_of import OneOfInputValidationRule
 
-from app.budget import REQUEST_COST
 from app.settings import Settings
+from app.web.budget import REQUEST_COST
 from schema.core import constraints
 from schema.core.constraints import Use, Uses
 from schema.execution import limits

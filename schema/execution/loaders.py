@@ -5,10 +5,11 @@ from functools import cached_property
 
 from strawberry.dataloader import DataLoader
 
-from app import catalog, ratings
-from app.catalog import Neighbor
-from app.db import Sessions
-from app.ratings import Rating
+from app.activity import ratings
+from app.activity.ratings import Rating
+from app.catalog import browse
+from app.catalog.browse import Neighbor
+from app.db.engine import Sessions
 
 
 @dataclass
@@ -34,7 +35,7 @@ class Loaders:
         return [found.get(key) for key in keys]
 
     async def _similar(self, keys: list[tuple[int, int]]) -> list[list[Neighbor]]:
-        near = await catalog.similar(
+        near = await browse.similar(
             self.sessions, [movie_id for movie_id, _ in keys], max(k for _, k in keys)
         )
         return [near[movie_id] for movie_id, _ in keys]

@@ -12,9 +12,9 @@ from strawberry.extensions import FieldExtension
 from strawberry.extensions.field_extension import AsyncExtensionResolver
 from strawberry.types.field import StrawberryField
 
-from app import audit
-from app.api_keys import ApiKey, Scope
-from app.viewer import Role, Viewer
+from app.accounts import audit_log
+from app.accounts.api_keys import ApiKey, Scope
+from app.accounts.viewer import Role, Viewer
 from schema.core.errors import CallerError, ErrorCode
 from schema.execution.context import Context, Info
 
@@ -47,14 +47,14 @@ class Requires(FieldExtension):
             return await finished(next_(source, info, **kwargs))
         # Before the act, so that none is done which cannot be noted.
         context = info.context
-        entry = audit.Act(info.field_name, noted(kwargs), context.client.address)
-        entry_id = await audit.begin(context.sessions, actor, entry)
+        entry = audit_log.Act(info.field_name, noted(kwargs), context.client.address)
+        entry_id = await audit_log.begin(context.sessions, actor, entry)
         try:
             result = await finished(next_(source, info, **kwargs))
         except Exception as error:
-            await audit.end(context.sessions, entry_id, outcome_of(error))
+            await audit_log.end(context.sessions, entry_id, outcome_of(error))
             raise
-        await audit.end(context.sessions, entry_id, type(result).__name__)
+        await audit_log.end(context.sessions, entry_id, type(result).__name__)
         return result
 
     async def admit(self, context: Context) -> Actor:

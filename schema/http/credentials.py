@@ -2,7 +2,7 @@
 
 from starlette.requests import HTTPConnection
 
-from app.client import LONGEST_AGENT, Client
+from app.web.client import LONGEST_AGENT, Client
 
 MAX_TOKEN_LENGTH = 4_000  # characters; an access token has about 250
 

@@ -5,9 +5,9 @@ from typing import Annotated, Self
 
 import strawberry
 
-from app import accounts, members, passwords, throttle, usernames
-from app.accounts import Tokens
-from app.viewer import Role
+from app.accounts import authentication, login_throttle, passwords, preferences, usernames
+from app.accounts.authentication import Tokens
+from app.accounts.viewer import Role
 from schema.core.constraints import DECOMPOSED, MAX_ID_LENGTH, Constraint
 from schema.core.directives import Cost
 from schema.core.errors import CallerError, Error
@@ -113,7 +113,7 @@ class TooManyAttempts(Error):
     wait_seconds: int = strawberry.field(description="After how many seconds to try again.")
 
     @classmethod
-    def of(cls, error: throttle.TooManyAttempts) -> Self:
+    def of(cls, error: login_throttle.TooManyAttempts) -> Self:
         return cls(message=str(error), wait_seconds=error.wait_seconds)
 
 
@@ -166,15 +166,15 @@ class AccountMutation:
         context = info.context
         try:
             return AuthPayload.of(
-                await accounts.sign_up(
+                await authentication.sign_up(
                     context.sessions, context.settings, input.username, input.password, context.client
                 )
             )
-        except accounts.InvalidUsername as error:
+        except authentication.InvalidUsername as error:
             return InvalidUsername(message=str(error))
-        except accounts.UsernameTaken as error:
+        except authentication.UsernameTaken as error:
             return UsernameTaken(message=str(error))
-        except accounts.WeakPassword as error:
+        except authentication.WeakPassword as error:
             return WeakPassword(message=str(error))
 
     @strawberry.mutation(directives=[Cost(weight=2000)], description="Sign in.")
@@ -186,13 +186,13 @@ class AccountMutation:
         context = info.context
         try:
             return AuthPayload.of(
-                await accounts.log_in(
+                await authentication.log_in(
                     context.sessions, context.settings, input.username, input.password, context.client
                 )
             )
-        except accounts.InvalidCredentials as error:
+        except authentication.InvalidCredentials as error:
             return InvalidCredentials(message=str(error))
-        except throttle.TooManyAttempts as error:
+        except login_throttle.TooManyAttempts as error:
             return TooManyAttempts.of(error)
 
     @strawberry.mutation(
@@ -210,9 +210,9 @@ class AccountMutation:
         context = info.context
         try:
             return AuthPayload.of(
-                await accounts.refresh_session(context.sessions, context.settings, input.refresh_token)
+                await authentication.refresh_session(context.sessions, context.settings, input.refresh_token)
             )
-        except accounts.InvalidRefreshToken as error:
+        except authentication.InvalidRefreshToken as error:
             return InvalidRefreshToken(message=str(error))
 
     @strawberry.mutation(
@@ -223,7 +223,7 @@ class AccountMutation:
             viewer = await info.context.require_viewer()
         except CallerError as error:
             return NotSignedIn(message=error.message)
-        await accounts.log_out(info.context.sessions, viewer)
+        await authentication.log_out(info.context.sessions, viewer)
         return LogOutPayload(viewer=User.of(viewer))
 
     @strawberry.mutation(
@@ -243,8 +243,8 @@ class AccountMutation:
             local_id(id_, "Genre", f"input.genreIds[{place}]") for place, id_ in enumerate(input.genre_ids)
         ]
         try:
-            await members.set_favorite_genres(info.context.sessions, viewer.id, genre_ids)
-        except members.UnknownGenre as error:
+            await preferences.set_favorite_genres(info.context.sessions, viewer.id, genre_ids)
+        except preferences.UnknownGenre as error:
             given = input.genre_ids[genre_ids.index(error.genre_id)]
             return GenreNotFound(message=f"There is no genre {given}.")
         return SetFavoriteGenresPayload(viewer=User.of(viewer))

@@ -7,14 +7,14 @@ from typing import Self
 import strawberry
 from strawberry import relay
 
-from app import diary
-from app.diary import Entry
-from app.feedback import Kind
+from app.activity import history
+from app.activity.events import Kind
+from app.activity.history import Entry
+from schema.core.cursors import Cursors
 from schema.core.directives import Cost
 from schema.core.errors import CallerError
 from schema.core.pagination import Window, info_of, moment, place_of, row_id
 from schema.execution.context import Info
-from schema.execution.cursors import Cursors
 from schema.types.catalog import MovieEdge
 from schema.types.feedback import FeedbackKind
 from schema.types.movie import Movie, movie_of
@@ -47,12 +47,12 @@ class HistoryConnection:
 
     @strawberry.field(directives=[Cost(weight=110)], description="How many events there are on all pages.")
     async def total_count(self, info: Info) -> int:
-        return await diary.count_events(info.context.sessions, self.user_id, self.kinds)
+        return await history.count_events(info.context.sessions, self.user_id, self.kinds)
 
     @classmethod
     async def of(cls, info: Info, user_id: int, asked: Window, kinds: Sequence[FeedbackKind] | None) -> Self:
         key = place_of(asked, row_id)
-        found = await diary.events(info.context.sessions, user_id, asked.count + 1, key, kinds)
+        found = await history.events(info.context.sessions, user_id, asked.count + 1, key, kinds)
         edges = [await history_edge(info, asked.cursors, entry) for entry in found[: asked.count]]
         return cls(
             user_id=user_id,
@@ -70,12 +70,12 @@ class WatchlistConnection:
 
     @strawberry.field(directives=[Cost(weight=70)], description="How many films there are on all pages.")
     async def total_count(self, info: Info) -> int:
-        return await diary.count_watchlist(info.context.sessions, self.user_id)
+        return await history.count_watchlist(info.context.sessions, self.user_id)
 
     @classmethod
     async def of(cls, info: Info, user_id: int, asked: Window) -> Self:
         key = place_of(asked, row_id)
-        found = await diary.watchlist(info.context.sessions, user_id, asked.count + 1, key)
+        found = await history.watchlist(info.context.sessions, user_id, asked.count + 1, key)
         edges = [
             MovieEdge(
                 cursor=asked.cursors.encode(moment(wanted.added_at), wanted.movie_id),

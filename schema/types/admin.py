@@ -7,14 +7,15 @@ import strawberry
 from strawberry import relay
 from strawberry.scalars import JSON
 
-from app import audit, operators
-from app.viewer import Role
+from app.accounts import admin
+from app.accounts import audit_log as audit
+from app.accounts.viewer import Role
+from schema.core.cursors import Cursors
 from schema.core.directives import Cost
 from schema.core.enums import enum_of
 from schema.core.errors import Error
 from schema.core.pagination import After, First, id_of, info_of, window
 from schema.execution.context import Info
-from schema.execution.cursors import Cursors
 from schema.execution.permissions import requires
 from schema.types.account import USERNAME
 
@@ -148,8 +149,8 @@ class OperatorMutation:
         input: Annotated[SetRoleInput, strawberry.argument(description="The role.")],  # noqa: A002
     ) -> SetRoleResult:
         try:
-            username = await operators.set_role(info.context.sessions, input.username, input.role)
-        except operators.UnknownMember as error:
+            username = await admin.set_role(info.context.sessions, input.username, input.role)
+        except admin.UnknownMember as error:
             return MemberNotFound(message=str(error))
         return SetRolePayload(username=username, role=input.role)
 
@@ -165,7 +166,7 @@ class OperatorMutation:
         input: Annotated[DeleteUserInput, strawberry.argument(description="The member.")],  # noqa: A002
     ) -> DeleteUserResult:
         try:
-            user_id = await operators.delete_member(info.context.sessions, input.username)
-        except operators.UnknownMember as error:
+            user_id = await admin.delete_member(info.context.sessions, input.username)
+        except admin.UnknownMember as error:
             return UserNotFound(message=str(error))
         return DeleteUserPayload(deleted_user_id=strawberry.ID(relay.to_base64("User", user_id)))

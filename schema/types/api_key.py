@@ -7,17 +7,17 @@ from typing import Annotated, Self
 import strawberry
 from strawberry import relay
 
-from app import api_keys
-from app.api_keys import KeyRecord, Scope
-from app.viewer import Role
+from app.accounts import api_keys
+from app.accounts.api_keys import KeyRecord, Scope
+from app.accounts.viewer import Role
 from schema.core.constraints import DECOMPOSED, GLOBAL_ID, Constraint
+from schema.core.cursors import Cursors
 from schema.core.directives import Cost
 from schema.core.enums import enum_of
 from schema.core.errors import Error
 from schema.core.global_ids import local_id, whole_number
 from schema.core.pagination import After, First, id_of, info_of, window
 from schema.execution.context import Info
-from schema.execution.cursors import Cursors
 from schema.execution.permissions import may, requires
 
 API_KEYS = "apiKeys"

@@ -11,11 +11,13 @@ import strawberry
 from strawberry import relay
 from strawberry.types.base import StrawberryObjectDefinition
 
-from app import catalog, ratings
-from app import search as searching
-from app.catalog import Key, Order, OrderField
-from app.search import SearchMatch
+from app.activity import ratings
+from app.catalog import browse
+from app.catalog import search as searching
+from app.catalog.browse import Key, Order, OrderField
+from app.catalog.search import SearchMatch
 from schema.core.constraints import GLOBAL_ID, MAX_ID_LENGTH, Constraint
+from schema.core.cursors import Cursors
 from schema.core.directives import Cost, ListSize
 from schema.core.enums import enum_of
 from schema.core.global_ids import InvalidKey, local_id, split_id, strange_id
@@ -32,7 +34,6 @@ from schema.core.pagination import (
     window,
 )
 from schema.execution.context import Context, Info
-from schema.execution.cursors import Cursors
 from schema.types.movie import Movie, movie_of
 from schema.types.movie_filter import MovieFilterInput, MovieOrderInput, wanted
 from schema.types.person import Genre
@@ -118,7 +119,7 @@ class CatalogQuery:
         snapshot = info.context.snapshot
         order = order_by.order() if order_by else Order()
         page = await asyncio.to_thread(
-            catalog.page,
+            browse.page,
             snapshot,
             wanted(filter, snapshot),
             order,

@@ -8,9 +8,10 @@ from uuid import UUID
 
 import strawberry
 
-from app import feedback, request_ids
-from app.feedback import Event, Kind
-from app.viewer import Role, Viewer
+from app.accounts.viewer import Role, Viewer
+from app.activity import events as feedback
+from app.activity.events import Event, Kind
+from app.recommendations import request_ids
 from schema.core.constraints import GLOBAL_ID, Constraint
 from schema.core.directives import Cost
 from schema.core.enums import enum_of

@@ -6,17 +6,18 @@ from typing import Annotated
 import strawberry
 from strawberry import relay
 
-from app import groups, ratings
-from app.groups import GroupPicks, Member
-from app.served_model import Model
-from app.usernames import MAX_GIVEN_LENGTH
-from app.viewer import Role
+from app.accounts.usernames import MAX_GIVEN_LENGTH
+from app.accounts.viewer import Role
+from app.activity import ratings
+from app.recommendations import groups
+from app.recommendations.groups import GroupPicks, Member
+from app.serving.model import Model
 from schema.core.constraints import Constraint
+from schema.core.cursors import Cursors
 from schema.core.directives import Cost, ListSize
 from schema.core.errors import BadArgument
 from schema.core.pagination import After, First, page_info, page_size
 from schema.execution.context import Context, Info
-from schema.execution.cursors import Cursors
 from schema.execution.permissions import requires
 from schema.types.list_cursor import ListPage
 from schema.types.movie import Movie, film

@@ -10,18 +10,19 @@ from uuid import UUID
 import strawberry
 from strawberry import relay
 
-from app import home as landing
-from app import ratings, request_ids, shelves
-from app.home import Standing
-from app.served_model import Model
+from app.activity import ratings
+from app.recommendations import home as landing
+from app.recommendations import request_ids, shelves
+from app.recommendations.home import Standing
+from app.serving.model import Model
 from schema.core.constraints import CURSOR
+from schema.core.cursors import Cursors, strange_cursor
 from schema.core.directives import Cost, ListSize
 from schema.core.enums import enum_of
 from schema.core.errors import BadArgument
 from schema.core.global_ids import InvalidKey
 from schema.core.pagination import First, moment, of_moment, page_info, page_size
 from schema.execution.context import Context, Info
-from schema.execution.cursors import Cursors, strange_cursor
 from schema.types.list_cursor import require_model
 from schema.types.movie import Movie, film
 from schema.types.person import Genre

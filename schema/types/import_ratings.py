@@ -6,11 +6,11 @@ from typing import Annotated, Any
 
 import strawberry
 
-from app import imports
-from app.history_layouts import LONGEST_NAME, InvalidHistory, Source, named_layout
-from app.history_rows import Contents, DateOrder, Order, Skipped
-from app.import_matching import Match, MatchedBy
-from app.viewer import Role
+from app.accounts.viewer import Role
+from app.ingest import import_history
+from app.ingest.layouts import LONGEST_NAME, InvalidHistory, Source, named_layout
+from app.ingest.matching import Match, MatchedBy
+from app.ingest.rows import Contents, DateOrder, Order, Skipped
 from schema.core.constraints import Constraint
 from schema.core.directives import Cost, ListSize
 from schema.core.enums import enum_of
@@ -288,7 +288,7 @@ class ImportMutation:
         context = info.context
         viewer = await context.require_viewer()
         try:
-            done = await imports.import_history(
+            done = await import_history.import_history(
                 context.sessions, context.snapshot, viewer.id, input.csv, input.order(), file=input.file
             )
         except InvalidHistory as error:

@@ -5,13 +5,13 @@ from datetime import datetime
 from typing import Self
 from uuid import UUID
 
-from app import request_ids
-from app.served_model import Model
-from app.viewer import Viewer
+from app.accounts.viewer import Viewer
+from app.recommendations import request_ids
+from app.serving.model import Model
+from schema.core.cursors import Cursors, strange_cursor
 from schema.core.errors import CallerError, ErrorCode
 from schema.core.pagination import moment, of_moment
 from schema.execution.context import Context
-from schema.execution.cursors import Cursors, strange_cursor
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,16 +8,16 @@ from typing import Annotated, Self
 import strawberry
 from strawberry import relay
 
-from app import model_versions
-from app.api_keys import Scope
-from app.model_versions import Figure, Trained
-from app.viewer import Role
+from app.accounts.api_keys import Scope
+from app.accounts.viewer import Role
+from app.training import registry
+from app.training.registry import Figure, Trained
 from schema.core.constraints import Constraint
+from schema.core.cursors import Cursors
 from schema.core.directives import Cost, ListSize
 from schema.core.errors import Error
 from schema.core.pagination import After, Before, FirstOrNone, Last, info_of, moment, place_of, window
 from schema.execution.context import Info
-from schema.execution.cursors import Cursors
 from schema.execution.permissions import may, requires
 
 MODELS = "models"
@@ -82,7 +82,7 @@ class Model(relay.Node):
         if not await may(info.context, Role.ADMIN, Scope.READ):
             return [None for _ in versions]
         readable = [version for version in versions if version.isprintable()]
-        found = await model_versions.by_version(info.context.sessions, readable)
+        found = await registry.by_version(info.context.sessions, readable)
         return [cls.of(found[version]) if version in found else None for version in versions]
 
 
@@ -99,7 +99,7 @@ class ModelConnection:
 
     @strawberry.field(directives=[Cost(weight=50)], description="How many models there are on all pages.")
     async def total_count(self, info: Info) -> int:
-        return await model_versions.count(info.context.sessions)
+        return await registry.count(info.context.sessions)
 
 
 @strawberry.input(description="The model to activate.")
@@ -136,7 +136,7 @@ class ModelQuery:
         extensions=requires(Role.ADMIN, Scope.READ),
     )
     async def active_model(self, info: Info) -> Model | None:
-        trained = await model_versions.active(info.context.sessions)
+        trained = await registry.active(info.context.sessions)
         return None if trained is None else Model.of(trained)
 
     @strawberry.field(
@@ -153,7 +153,7 @@ class ModelQuery:
         before: Before = None,
     ) -> ModelConnection:
         asked = window(Cursors.of(info, MODELS), first, after, last, before)
-        found = await model_versions.newest(
+        found = await registry.newest(
             info.context.sessions, asked.count + 1, place_of(asked, version_of), backward=asked.backward
         )
         shown = found[-asked.count :] if asked.backward else found[: asked.count]
@@ -181,10 +181,10 @@ class ModelMutation:
     ) -> ActivateModelResult:
         context = info.context
         try:
-            trained = await model_versions.activate(context.sessions, context.settings.models, input.version)
-        except model_versions.ModelNotFound as error:
+            trained = await registry.activate(context.sessions, context.settings.models, input.version)
+        except registry.ModelNotFound as error:
             return ModelNotFound(message=str(error))
-        except model_versions.ModelUnreadable as error:
+        except registry.ModelUnreadable as error:
             return ModelUnreadable(message=str(error))
         return ActivateModelPayload(model=Model.of(trained))
 

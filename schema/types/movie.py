@@ -8,16 +8,17 @@ from typing import Self
 import strawberry
 from strawberry import relay
 
-from app import cards, ratings
-from app.cards import Card, PersonRow
-from app.recommendations import Match, Reason
-from app.snapshot import Snapshot
+from app.activity import ratings
+from app.recommendations.recommend import Match, Reason
+from app.serving import cards
+from app.serving.cards import Card, PersonRow
+from app.serving.snapshot import Snapshot
+from schema.core.cursors import Cursors, strange_cursor
 from schema.core.directives import Cost, ListSize
 from schema.core.errors import CallerError
 from schema.core.global_ids import InvalidKey, whole_number
 from schema.core.pagination import After, First, page_info, page_size
 from schema.execution.context import Context, Info
-from schema.execution.cursors import Cursors, strange_cursor
 from schema.types.person import CastMember, Genre, Person
 
 POSTERS = "https://image.tmdb.org/t/p/w500"

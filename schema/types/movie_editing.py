@@ -7,10 +7,10 @@ from typing import Annotated, Any
 import strawberry
 from strawberry import UNSET, relay
 
-from app import films
-from app.film_facts import InvalidFilm
-from app.live import Live
-from app.viewer import Role
+from app.accounts.viewer import Role
+from app.catalog import edit
+from app.catalog.validation import InvalidFilm
+from app.serving.live import Live
 from schema.core.constraints import DECOMPOSED, GLOBAL_ID, Constraint
 from schema.core.directives import Cost
 from schema.core.errors import CallerError, Error, ErrorCode
@@ -182,7 +182,7 @@ async def written(context: Context, movie_id: int) -> MovieNode:
     return movie
 
 
-def busy(error: films.ModelChanging) -> CallerError:
+def busy(error: edit.ModelChanging) -> CallerError:
     return CallerError(str(error), ErrorCode.SERVICE_UNAVAILABLE)
 
 
@@ -201,12 +201,12 @@ class FilmMutation:
     ) -> AddMovieResult:
         context = info.context
         try:
-            movie_id = await films.add(context.sessions, live_of(context), given(input))
+            movie_id = await edit.add(context.sessions, live_of(context), given(input))
         except InvalidFilm as error:
             return InvalidMovie(message=str(error))
-        except films.FilmExists as error:
+        except edit.FilmExists as error:
             return MovieExists(message=str(error))
-        except films.ModelChanging as error:
+        except edit.ModelChanging as error:
             raise busy(error) from error
         return AddMoviePayload(movie=await written(context, movie_id))
 
@@ -223,14 +223,14 @@ class FilmMutation:
         context = info.context
         movie_id = local_id(input.movie_id, "Movie", "input.movieId")
         try:
-            await films.change(context.sessions, live_of(context), movie_id, given(input))
+            await edit.change(context.sessions, live_of(context), movie_id, given(input))
         except InvalidFilm as error:
             return InvalidMovie(message=str(error))
-        except films.FilmExists as error:
+        except edit.FilmExists as error:
             return MovieExists(message=str(error))
-        except films.FilmNotFound as error:
+        except edit.FilmNotFound as error:
             return MovieUnknown(message=str(error))
-        except films.ModelChanging as error:
+        except edit.ModelChanging as error:
             raise busy(error) from error
         return UpdateMoviePayload(movie=await written(context, movie_id))
 
@@ -247,10 +247,10 @@ class FilmMutation:
         context = info.context
         movie_id = local_id(input.movie_id, "Movie", "input.movieId")
         try:
-            count = await films.remove(context.sessions, live_of(context), movie_id)
-        except films.FilmNotFound as error:
+            count = await edit.remove(context.sessions, live_of(context), movie_id)
+        except edit.FilmNotFound as error:
             return MovieUnknown(message=str(error))
-        except films.ModelChanging as error:
+        except edit.ModelChanging as error:
             raise busy(error) from error
         deleted = strawberry.ID(relay.to_base64("Movie", movie_id))
         return DeleteMoviePayload(deleted_movie_id=deleted, deleted_rating_count=count)

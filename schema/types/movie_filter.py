@@ -5,14 +5,14 @@ from collections.abc import Iterable
 
 import strawberry
 
-from app.catalog import Order, OrderField
-from app.ratings import in_full
-from app.snapshot import MovieFilter, Snapshot
-from app.titles import fold_case
+from app.activity.ratings import in_full
+from app.catalog.browse import Order, OrderField
+from app.serving.snapshot import MovieFilter, Snapshot
 from schema.core.constraints import Constraint
 from schema.core.directives import Cost
 from schema.core.enums import enum_of
 from schema.core.errors import BadArgument
+from seeds.titles import fold_case
 
 VALUES = Constraint(max_items=50, max_length=100)
 PEOPLE = Constraint(max_items=50, max_length=200)

@@ -6,17 +6,17 @@ from typing import Annotated
 import strawberry
 from strawberry import relay
 
-from app import onboarding
-from app.cards import GenreRow
-from app.served_model import Model
-from app.user_history import NOBODYS
+from app.recommendations import onboarding
+from app.recommendations.history import NOBODYS
+from app.serving.cards import GenreRow
+from app.serving.model import Model
 from schema.core.constraints import MAX_ID_LENGTH, Constraint
+from schema.core.cursors import Cursors, strange_cursor
 from schema.core.directives import Cost
 from schema.core.errors import BadArgument
 from schema.core.global_ids import local_id
 from schema.core.pagination import After, First, page_info, page_size
 from schema.execution.context import Context, Info
-from schema.execution.cursors import Cursors, strange_cursor
 from schema.types.catalog import MovieEdge
 from schema.types.list_cursor import require_model
 from schema.types.movie import film

@@ -4,8 +4,8 @@ from typing import Annotated
 
 import strawberry
 
-from app import accounts, throttle
-from app.viewer import Role
+from app.accounts import authentication, login_throttle
+from app.accounts.viewer import Role
 from schema.core.directives import Cost
 from schema.execution.context import Info
 from schema.execution.permissions import requires
@@ -52,13 +52,13 @@ class PasswordMutation:
         viewer = await context.require_viewer()
         passwords = input.current_password, input.new_password
         try:
-            ended = await accounts.change_password(
+            ended = await authentication.change_password(
                 context.sessions, context.settings, viewer, *passwords, context.client
             )
-        except accounts.InvalidCredentials:
+        except authentication.InvalidCredentials:
             return InvalidCredentials(message="The current password is wrong.")
-        except throttle.TooManyAttempts as error:
+        except login_throttle.TooManyAttempts as error:
             return TooManyAttempts.of(error)
-        except accounts.WeakPassword as error:
+        except authentication.WeakPassword as error:
             return WeakPassword(message=str(error))
         return ChangePasswordPayload(viewer=User.of(viewer), ended_sessions=ended)

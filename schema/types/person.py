@@ -6,7 +6,7 @@ from typing import Self
 import strawberry
 from strawberry import relay
 
-from app.cards import GenreRow, PersonRow
+from app.serving.cards import GenreRow, PersonRow
 from schema.core.global_ids import whole_number
 from schema.execution.context import Info
 

@@ -6,9 +6,9 @@ import strawberry
 from strawberry import relay
 from strawberry.scalars import JSON
 
-from app import accounts, members, privacy, throttle
-from app.exports import SMALL, ExportTooLarge, ExportUnderWay
-from app.viewer import Role
+from app.accounts import authentication, login_throttle, personal_data, preferences
+from app.accounts.exports import SMALL, ExportTooLarge, ExportUnderWay
+from app.accounts.viewer import Role
 from schema.core.directives import Cost
 from schema.core.errors import CallerError, ErrorCode
 from schema.execution.context import Info
@@ -103,12 +103,14 @@ class PrivacyMutation:
         context = info.context
         viewer = await context.require_viewer()
         try:
-            await accounts.confirm(context.sessions, context.settings, viewer, input.password, context.client)
-        except accounts.InvalidCredentials:
+            await authentication.confirm(
+                context.sessions, context.settings, viewer, input.password, context.client
+            )
+        except authentication.InvalidCredentials:
             return InvalidCredentials(message="The password is wrong.")
-        except throttle.TooManyAttempts as error:
+        except login_throttle.TooManyAttempts as error:
             return TooManyAttempts.of(error)
-        await privacy.delete_member(context.sessions, viewer.id)
+        await personal_data.delete_member(context.sessions, viewer.id)
         return DeleteAccountPayload(deleted_user_id=strawberry.ID(relay.to_base64("User", viewer.id)))
 
     @strawberry.mutation(
@@ -122,5 +124,5 @@ class PrivacyMutation:
         input: Annotated[SetDiscoverableInput, strawberry.argument(description="The choice.")],  # noqa: A002
     ) -> SetDiscoverableResult:
         viewer = await info.context.require_viewer()
-        await members.set_discoverable(info.context.sessions, viewer.id, discoverable=input.discoverable)
+        await preferences.set_discoverable(info.context.sessions, viewer.id, discoverable=input.discoverable)
         return SetDiscoverablePayload(viewer=User.of(viewer))

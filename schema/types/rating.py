@@ -4,8 +4,8 @@ from typing import Annotated
 
 import strawberry
 
-from app import ratings
-from app.viewer import Role
+from app.accounts.viewer import Role
+from app.activity import ratings
 from schema.core.constraints import GLOBAL_ID
 from schema.core.directives import Cost
 from schema.core.errors import Error

@@ -7,18 +7,19 @@ from typing import Annotated
 import strawberry
 from strawberry.relay import PageInfo
 
-from app import ratings, recommendations
-from app.recommendations import Pick, Picks, Strategy, Wish
-from app.served_model import Model
-from app.user_history import taste_for_likes, taste_of
+from app.activity import ratings
+from app.recommendations import recommend as recommendations
+from app.recommendations.history import taste_for_likes, taste_of
+from app.recommendations.recommend import Pick, Picks, Strategy, Wish
+from app.serving.model import Model
 from schema.core.constraints import MAX_ID_LENGTH, Constraint
+from schema.core.cursors import Cursors
 from schema.core.directives import Cost, ListSize
 from schema.core.enums import enum_of
 from schema.core.errors import BadArgument
 from schema.core.global_ids import local_id
 from schema.core.pagination import After, First, page_info, page_size
 from schema.execution.context import Context, Info
-from schema.execution.cursors import Cursors
 from schema.types.list_cursor import ListPage
 from schema.types.movie import Movie, PredictedRating, RecommendationReason, film, predicted_rating, reason
 from schema.types.movie_filter import MovieFilterInput, wanted

@@ -8,9 +8,9 @@ from uuid import UUID
 import strawberry
 from strawberry import relay
 
-from app import sign_ins
-from app.sign_ins import SignIn
-from app.viewer import Role, Viewer
+from app.accounts import sessions
+from app.accounts.sessions import SignIn
+from app.accounts.viewer import Role, Viewer
 from schema.core.constraints import GLOBAL_ID
 from schema.core.directives import Cost
 from schema.core.errors import Error
@@ -53,7 +53,7 @@ class Session(relay.Node):
         viewer = await info.context.viewer()
         if viewer is None:
             return [None for _ in keys]
-        found = await sign_ins.sign_ins_by_id(info.context.sessions, viewer.id, keys)
+        found = await sessions.sign_ins_by_id(info.context.sessions, viewer.id, keys)
         return [cls.of(found[key], viewer) if key in found else None for key in keys]
 
 
@@ -71,7 +71,7 @@ class SessionConnection:
     @classmethod
     async def of(cls, info: Info, viewer: Viewer, asked: Window) -> Self:
         key = place_of(asked, lambda session_id: UUID(str(session_id)))
-        found = await sign_ins.sign_ins(info.context.sessions, viewer.id, asked.count + 1, key)
+        found = await sessions.sign_ins(info.context.sessions, viewer.id, asked.count + 1, key)
         edges = [
             SessionEdge(
                 cursor=asked.cursors.encode(moment(each.created_at), str(each.id)),
@@ -140,8 +140,8 @@ class SessionMutation:
         viewer = await info.context.require_viewer()
         session_id = local_key(input.session_id, "Session", "input.sessionId", session_key)
         try:
-            await sign_ins.end(info.context.sessions, viewer.id, session_id)
-        except sign_ins.SessionNotFound as error:
+            await sessions.end(info.context.sessions, viewer.id, session_id)
+        except sessions.SessionNotFound as error:
             return SessionNotFound(message=str(error))
         return EndSessionPayload(ended_session_id=input.session_id)
 
@@ -152,7 +152,7 @@ class SessionMutation:
     )
     async def end_other_sessions(self, info: Info) -> EndOtherSessionsResult:
         viewer = await info.context.require_viewer()
-        ended = await sign_ins.end_all(info.context.sessions, viewer.id, but=viewer.session_id)
+        ended = await sessions.end_all(info.context.sessions, viewer.id, but=viewer.session_id)
         return EndOtherSessionsPayload(ended_sessions=ended)
 
     @strawberry.mutation(
@@ -162,7 +162,7 @@ class SessionMutation:
     )
     async def end_all_sessions(self, info: Info) -> EndAllSessionsResult:
         viewer = await info.context.require_viewer()
-        return EndAllSessionsPayload(ended_sessions=await sign_ins.end_all(info.context.sessions, viewer.id))
+        return EndAllSessionsPayload(ended_sessions=await sessions.end_all(info.context.sessions, viewer.id))
 
 
 def session_key(key: str) -> UUID:

@@ -4,8 +4,8 @@ from typing import Self
 
 import strawberry
 
-from app.cards import PersonRow
-from app.taste import Liking, Opinions
+from app.recommendations.taste_profile import Liking, Opinions
+from app.serving.cards import PersonRow
 from schema.core.directives import ListSize
 from schema.core.pagination import First, page_size
 from schema.types.person import Genre, Person

@@ -7,10 +7,10 @@ from typing import Annotated, Self
 import strawberry
 from strawberry import relay
 
-from app import model_versions, training_jobs
-from app.api_keys import Scope
-from app.training_jobs import Job
-from app.viewer import Role, Viewer
+from app.accounts.api_keys import Scope
+from app.accounts.viewer import Role, Viewer
+from app.training import jobs, registry
+from app.training.jobs import Job
 from schema.core.constraints import DECOMPOSED, Constraint
 from schema.core.directives import Cost
 from schema.core.errors import Error
@@ -58,7 +58,7 @@ class TrainingJob(relay.Node):
         ids = [whole_number(node_id) for node_id in node_ids]
         if not await may(info.context, Role.ADMIN, Scope.READ):
             return [None for _ in ids]
-        found = await training_jobs.by_id(info.context.sessions, ids)
+        found = await jobs.by_id(info.context.sessions, ids)
         return [cls.of(found[id_]) if id_ in found else None for id_ in ids]
 
     @strawberry.field(directives=[Cost(weight=110)], description="What came of it; null until it succeeded.")
@@ -92,7 +92,7 @@ class TrainingProgress:
 async def model_of(info: Info, version: str | None) -> Model | None:
     if version is None:
         return None
-    found = await model_versions.by_version(info.context.sessions, [version])
+    found = await registry.by_version(info.context.sessions, [version])
     return Model.of(found[version])
 
 
@@ -138,6 +138,4 @@ class TrainingMutation:
             return InvalidTraining(message=f"note must have at most {LONGEST_NOTE} characters.")
         actor = await info.context.actor()
         requested_by = actor.id if isinstance(actor, Viewer) else None
-        return TrainModelPayload(
-            job=TrainingJob.of(await training_jobs.request(info.context.sessions, requested_by))
-        )
+        return TrainModelPayload(job=TrainingJob.of(await jobs.request(info.context.sessions, requested_by)))

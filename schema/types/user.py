@@ -8,12 +8,15 @@ from typing import Annotated, Self
 import strawberry
 from strawberry import relay
 
-from app import members, neighbors, ratings
-from app.snapshot import Snapshot
-from app.taste import Opinions
-from app.user_history import Taste as Known
-from app.viewer import Viewer
+from app.accounts import preferences
+from app.accounts.viewer import Viewer
+from app.activity import ratings
+from app.recommendations import similar_users as neighbors
+from app.recommendations.history import Taste as Known
+from app.recommendations.taste_profile import Opinions
+from app.serving.snapshot import Snapshot
 from schema.core.constraints import Constraint
+from schema.core.cursors import Cursors
 from schema.core.directives import Cost, ListSize
 from schema.core.errors import CallerError, ErrorCode
 from schema.core.pagination import (
@@ -30,7 +33,6 @@ from schema.core.pagination import (
     window,
 )
 from schema.execution.context import Info
-from schema.execution.cursors import Cursors
 from schema.types.activity import HISTORY, WATCHLIST, HistoryConnection, WatchlistConnection
 from schema.types.feedback import FeedbackKind
 from schema.types.movie import Rating
@@ -175,7 +177,7 @@ class User(OwnPages):
     )
     async def favorite_genres(self, info: Info) -> list[Genre]:
         await self.require_own(info)
-        wanted = await members.favorite_genre_ids(info.context.sessions, self.id)
+        wanted = await preferences.favorite_genre_ids(info.context.sessions, self.id)
         known = {row.id: row for row in info.context.snapshot.genres}
         return [Genre.of(known[genre_id]) for genre_id in wanted if genre_id in known]
 
@@ -225,7 +227,7 @@ class User(OwnPages):
     )
     async def discoverable(self, info: Info) -> bool:
         await self.require_own(info)
-        return await members.discoverable(info.context.sessions, self.id)
+        return await preferences.discoverable(info.context.sessions, self.id)
 
 
 @strawberry.type

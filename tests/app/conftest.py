@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from sqlalchemy import event, insert, text
 
-from app import tables
-from app.db import Sessions, create_engine, sessionmaker
+from app.db import tables
+from app.db.engine import Sessions, create_engine, sessionmaker
 from app.settings import Settings
 
 GENRES = ("Action", "Comedy", "Drama", "Horror", "Western", "Film-Noir")

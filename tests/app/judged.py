@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from seeds.films import Credit, Film, titles_from
+from seeds.movies import Credit, Film, titles_from
 
 _LINES = Path(__file__).with_name("judged_movies.txt").read_text("utf-8").splitlines()[1:]
 

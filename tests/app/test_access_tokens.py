@@ -11,9 +11,10 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as how
 from hypothesis import strategies as st
 
-from app import access_tokens, accounts, snapshot
-from app.db import Sessions
-from app.live import Served
+from app.accounts import access_tokens, authentication
+from app.db.engine import Sessions
+from app.serving import snapshot
+from app.serving.live import Served
 from app.settings import Settings
 from schema import schema
 from schema.execution.context import Context
@@ -150,7 +151,7 @@ async def test_the_codes_of_odd_tokens(sessions: Sessions) -> None:
 
 @pytest.mark.anyio
 async def test_a_session_of_another_member_is_refused(sessions: Sessions) -> None:
-    tokens = await accounts.sign_up(sessions, SETTINGS, "ada", "a long walk home")
+    tokens = await authentication.sign_up(sessions, SETTINGS, "ada", "a long walk home")
     claims = access_tokens.claims_of(SETTINGS, tokens.access_token)
     other, _ = access_tokens.issue(SETTINGS, claims.user_id + 1, claims.session_id)
-    assert await accounts.viewer_of(sessions, SETTINGS, other) is None
+    assert await authentication.viewer_of(sessions, SETTINGS, other) is None

@@ -8,12 +8,13 @@ from typing import Any
 import pytest
 from sqlalchemy import delete, event, func, insert, select, update
 
-from app import accounts, audit, members, operators, passwords, sign_ins, throttle
-from app.account_tables import Session
-from app.db import Sessions
+from app.accounts import admin, audit_log, authentication, login_throttle, passwords, preferences
+from app.accounts import sessions as sign_ins
+from app.accounts.viewer import Role
+from app.db.account_tables import Session
+from app.db.engine import Sessions
+from app.db.tables import Genre, User
 from app.settings import Settings
-from app.tables import Genre, User
-from app.viewer import Role
 
 pytestmark = pytest.mark.anyio
 
@@ -22,9 +23,9 @@ PASSWORD = "a long walk home"
 
 async def test_a_new_account_is_signed_in(sessions: Sessions, settings: Settings) -> None:
     before = datetime.now(UTC)
-    tokens = await accounts.sign_up(sessions, settings, "Ada", PASSWORD)
+    tokens = await authentication.sign_up(sessions, settings, "Ada", PASSWORD)
     assert (tokens.viewer.username, tokens.viewer.role) == ("Ada", Role.USER)
-    seen = await accounts.viewer_of(sessions, settings, tokens.access_token)
+    seen = await authentication.viewer_of(sessions, settings, tokens.access_token)
     assert seen == tokens.viewer
     life = timedelta(seconds=settings.access_token_seconds)
     assert before - timedelta(seconds=1) <= tokens.expires_at - life <= datetime.now(UTC)
@@ -32,17 +33,18 @@ async def test_a_new_account_is_signed_in(sessions: Sessions, settings: Settings
 
 @pytest.mark.parametrize("again", ["ada", "ADA", "\uff21da"])
 async def test_a_name_is_taken_whatever_its_case(sessions: Sessions, settings: Settings, again: str) -> None:
-    await accounts.sign_up(sessions, settings, "Ada", PASSWORD)
-    with pytest.raises(accounts.UsernameTaken):
-        await accounts.sign_up(sessions, settings, again, PASSWORD)
+    await authentication.sign_up(sessions, settings, "Ada", PASSWORD)
+    with pytest.raises(authentication.UsernameTaken):
+        await authentication.sign_up(sessions, settings, again, PASSWORD)
 
 
 async def test_of_many_who_want_a_name_at_once_one_has_it(sessions: Sessions, settings: Settings) -> None:
     results = await asyncio.gather(
-        *(accounts.sign_up(sessions, settings, "ada", PASSWORD) for _ in range(5)), return_exceptions=True
+        *(authentication.sign_up(sessions, settings, "ada", PASSWORD) for _ in range(5)),
+        return_exceptions=True,
     )
-    assert sum(isinstance(result, accounts.Tokens) for result in results) == 1
-    assert sum(isinstance(result, accounts.UsernameTaken) for result in results) == 4
+    assert sum(isinstance(result, authentication.Tokens) for result in results) == 1
+    assert sum(isinstance(result, authentication.UsernameTaken) for result in results) == 4
 
 
 @pytest.mark.parametrize(
@@ -61,16 +63,16 @@ async def test_of_many_who_want_a_name_at_once_one_has_it(sessions: Sessions, se
     ],
 )
 async def test_names_that_are_refused(sessions: Sessions, settings: Settings, username: str) -> None:
-    with pytest.raises(accounts.InvalidUsername):
-        await accounts.sign_up(sessions, settings, username, PASSWORD)
-    with pytest.raises(accounts.InvalidCredentials):
-        await accounts.log_in(sessions, settings, username, PASSWORD)
+    with pytest.raises(authentication.InvalidUsername):
+        await authentication.sign_up(sessions, settings, username, PASSWORD)
+    with pytest.raises(authentication.InvalidCredentials):
+        await authentication.log_in(sessions, settings, username, PASSWORD)
 
 
 async def test_a_stranger_learns_nothing_from_a_failure(
     sessions: Sessions, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    await accounts.sign_up(sessions, settings, "ada", PASSWORD)
+    await authentication.sign_up(sessions, settings, "ada", PASSWORD)
     async with sessions.begin() as session:
         await session.execute(insert(User).values(username="imported"))
     work = []
@@ -90,60 +92,60 @@ async def test_a_stranger_learns_nothing_from_a_failure(
         ("\0", PASSWORD),
     ]
     for username, password in attempts:
-        with pytest.raises(accounts.InvalidCredentials) as failure:
-            await accounts.log_in(sessions, settings, username, password)
+        with pytest.raises(authentication.InvalidCredentials) as failure:
+            await authentication.log_in(sessions, settings, username, password)
         texts.add(str(failure.value))
     assert len(texts) == 1
     assert len(work) == len(attempts)
 
 
 async def test_logging_out_ends_that_session_at_once(sessions: Sessions, settings: Settings) -> None:
-    here = await accounts.sign_up(sessions, settings, "ada", PASSWORD)
-    there = await accounts.log_in(sessions, settings, "ada", PASSWORD)
-    await accounts.log_out(sessions, here.viewer)
-    assert await accounts.viewer_of(sessions, settings, here.access_token) is None
-    assert await accounts.viewer_of(sessions, settings, there.access_token) == there.viewer
-    with pytest.raises(accounts.InvalidRefreshToken):
-        await accounts.refresh_session(sessions, settings, here.refresh_token)
+    here = await authentication.sign_up(sessions, settings, "ada", PASSWORD)
+    there = await authentication.log_in(sessions, settings, "ada", PASSWORD)
+    await authentication.log_out(sessions, here.viewer)
+    assert await authentication.viewer_of(sessions, settings, here.access_token) is None
+    assert await authentication.viewer_of(sessions, settings, there.access_token) == there.viewer
+    with pytest.raises(authentication.InvalidRefreshToken):
+        await authentication.refresh_session(sessions, settings, here.refresh_token)
 
 
 async def test_refreshing_gives_new_tokens_for_the_same_session(
     sessions: Sessions, settings: Settings
 ) -> None:
-    first = await accounts.sign_up(sessions, settings, "ada", PASSWORD)
-    second = await accounts.refresh_session(sessions, settings, first.refresh_token)
-    third = await accounts.refresh_session(sessions, settings, second.refresh_token)
+    first = await authentication.sign_up(sessions, settings, "ada", PASSWORD)
+    second = await authentication.refresh_session(sessions, settings, first.refresh_token)
+    third = await authentication.refresh_session(sessions, settings, second.refresh_token)
     assert len({first.refresh_token, second.refresh_token, third.refresh_token}) == 3
     assert third.viewer == first.viewer
-    assert await accounts.viewer_of(sessions, settings, third.access_token) == first.viewer
+    assert await authentication.viewer_of(sessions, settings, third.access_token) == first.viewer
 
 
 @pytest.mark.parametrize("token", ["", "guess", "\ud800", pytest.param("x" * 10**6, id="large")])
 async def test_refresh_tokens_that_nobody_was_given(
     sessions: Sessions, settings: Settings, token: str
 ) -> None:
-    with pytest.raises(accounts.InvalidRefreshToken):
-        await accounts.refresh_session(sessions, settings, token)
+    with pytest.raises(authentication.InvalidRefreshToken):
+        await authentication.refresh_session(sessions, settings, token)
 
 
 async def test_a_session_not_used_for_its_time_is_over(sessions: Sessions, settings: Settings) -> None:
-    tokens = await accounts.sign_up(sessions, settings, "ada", PASSWORD)
+    tokens = await authentication.sign_up(sessions, settings, "ada", PASSWORD)
     async with sessions.begin() as session:
         await session.execute(update(Session).values(expires_at=func.now()))
-    assert await accounts.viewer_of(sessions, settings, tokens.access_token) is None
-    with pytest.raises(accounts.InvalidRefreshToken):
-        await accounts.refresh_session(sessions, settings, tokens.refresh_token)
-    await accounts.log_in(sessions, settings, "ada", PASSWORD)
+    assert await authentication.viewer_of(sessions, settings, tokens.access_token) is None
+    with pytest.raises(authentication.InvalidRefreshToken):
+        await authentication.refresh_session(sessions, settings, tokens.refresh_token)
+    await authentication.log_in(sessions, settings, "ada", PASSWORD)
     async with sessions() as session:
         assert await session.scalar(select(func.count()).select_from(Session)) == 1
 
 
 async def test_refreshing_puts_off_the_end(sessions: Sessions, settings: Settings) -> None:
-    tokens = await accounts.sign_up(sessions, settings, "ada", PASSWORD)
+    tokens = await authentication.sign_up(sessions, settings, "ada", PASSWORD)
     soon = datetime.now(UTC) + timedelta(minutes=1)
     async with sessions.begin() as session:
         await session.execute(update(Session).values(expires_at=soon))
-    await accounts.refresh_session(sessions, settings, tokens.refresh_token)
+    await authentication.refresh_session(sessions, settings, tokens.refresh_token)
     async with sessions() as session:
         expires_at = await session.scalar(select(Session.expires_at))
     assert expires_at is not None
@@ -151,129 +153,133 @@ async def test_refreshing_puts_off_the_end(sessions: Sessions, settings: Setting
 
 
 async def test_a_deleted_account_is_signed_out(sessions: Sessions, settings: Settings) -> None:
-    tokens = await accounts.sign_up(sessions, settings, "ada", PASSWORD)
+    tokens = await authentication.sign_up(sessions, settings, "ada", PASSWORD)
     async with sessions.begin() as session:
         await session.execute(delete(User))
-    assert await accounts.viewer_of(sessions, settings, tokens.access_token) is None
-    with pytest.raises(accounts.InvalidRefreshToken):
-        await accounts.refresh_session(sessions, settings, tokens.refresh_token)
+    assert await authentication.viewer_of(sessions, settings, tokens.access_token) is None
+    with pytest.raises(authentication.InvalidRefreshToken):
+        await authentication.refresh_session(sessions, settings, tokens.refresh_token)
 
 
 async def test_recognising_a_viewer_takes_one_statement(sessions: Sessions, settings: Settings) -> None:
-    tokens = await accounts.sign_up(sessions, settings, "ada", PASSWORD)
+    tokens = await authentication.sign_up(sessions, settings, "ada", PASSWORD)
     statements: list[str] = []
     engine = sessions.kw["bind"].sync_engine
     event.listen(engine, "before_cursor_execute", lambda *arguments: statements.append(arguments[2]))
-    await accounts.viewer_of(sessions, settings, tokens.access_token)
+    await authentication.viewer_of(sessions, settings, tokens.access_token)
     assert len(statements) == 1
 
 
 async def test_a_changed_password_ends_the_other_sessions(sessions: Sessions, settings: Settings) -> None:
-    here = await accounts.sign_up(sessions, settings, "ada", PASSWORD)
-    there = [await accounts.log_in(sessions, settings, "ada", PASSWORD) for _ in range(3)]
-    bystander = await accounts.sign_up(sessions, settings, "bob", PASSWORD)
-    await accounts.log_out(sessions, there[2].viewer)
-    changed = await accounts.change_password(
-        sessions, settings, here.viewer, PASSWORD, "another long walk", accounts.NOWHERE
+    here = await authentication.sign_up(sessions, settings, "ada", PASSWORD)
+    there = [await authentication.log_in(sessions, settings, "ada", PASSWORD) for _ in range(3)]
+    bystander = await authentication.sign_up(sessions, settings, "bob", PASSWORD)
+    await authentication.log_out(sessions, there[2].viewer)
+    changed = await authentication.change_password(
+        sessions, settings, here.viewer, PASSWORD, "another long walk", authentication.NOWHERE
     )
     assert changed == 2
     for tokens in there:
-        assert await accounts.viewer_of(sessions, settings, tokens.access_token) is None
-        with pytest.raises(accounts.InvalidRefreshToken):
-            await accounts.refresh_session(sessions, settings, tokens.refresh_token)
+        assert await authentication.viewer_of(sessions, settings, tokens.access_token) is None
+        with pytest.raises(authentication.InvalidRefreshToken):
+            await authentication.refresh_session(sessions, settings, tokens.refresh_token)
     for tokens in (here, bystander):
-        assert await accounts.viewer_of(sessions, settings, tokens.access_token) == tokens.viewer
-        await accounts.refresh_session(sessions, settings, tokens.refresh_token)
-    with pytest.raises(accounts.InvalidCredentials):
-        await accounts.log_in(sessions, settings, "ada", PASSWORD)
-    await accounts.log_in(sessions, settings, "ada", "another long walk")
+        assert await authentication.viewer_of(sessions, settings, tokens.access_token) == tokens.viewer
+        await authentication.refresh_session(sessions, settings, tokens.refresh_token)
+    with pytest.raises(authentication.InvalidCredentials):
+        await authentication.log_in(sessions, settings, "ada", PASSWORD)
+    await authentication.log_in(sessions, settings, "ada", "another long walk")
 
 
 @pytest.mark.parametrize(
     ("current", "new", "error"),
     [
-        ("not the password", "another long walk", accounts.InvalidCredentials),
-        ("not the password", "short", accounts.InvalidCredentials),
-        ("", "another long walk", accounts.InvalidCredentials),
-        (PASSWORD, "short", accounts.WeakPassword),
-        (PASSWORD, "password123", accounts.WeakPassword),
-        (PASSWORD, "x1y2" * 33, accounts.WeakPassword),
-        (PASSWORD, "Ada.Lovelace", accounts.WeakPassword),
+        ("not the password", "another long walk", authentication.InvalidCredentials),
+        ("not the password", "short", authentication.InvalidCredentials),
+        ("", "another long walk", authentication.InvalidCredentials),
+        (PASSWORD, "short", authentication.WeakPassword),
+        (PASSWORD, "password123", authentication.WeakPassword),
+        (PASSWORD, "x1y2" * 33, authentication.WeakPassword),
+        (PASSWORD, "Ada.Lovelace", authentication.WeakPassword),
     ],
 )
 async def test_a_refused_change_of_password_changes_nothing(
     sessions: Sessions, settings: Settings, current: str, new: str, error: type[Exception]
 ) -> None:
-    here = await accounts.sign_up(sessions, settings, "ada.lovelace", PASSWORD)
-    there = await accounts.log_in(sessions, settings, "ada.lovelace", PASSWORD)
+    here = await authentication.sign_up(sessions, settings, "ada.lovelace", PASSWORD)
+    there = await authentication.log_in(sessions, settings, "ada.lovelace", PASSWORD)
     with pytest.raises(error):
-        await accounts.change_password(sessions, settings, here.viewer, current, new, accounts.NOWHERE)
-    assert await accounts.viewer_of(sessions, settings, there.access_token) == there.viewer
-    await accounts.log_in(sessions, settings, "ada.lovelace", PASSWORD)
+        await authentication.change_password(
+            sessions, settings, here.viewer, current, new, authentication.NOWHERE
+        )
+    assert await authentication.viewer_of(sessions, settings, there.access_token) == there.viewer
+    await authentication.log_in(sessions, settings, "ada.lovelace", PASSWORD)
 
 
 async def test_of_changes_of_a_password_at_once_one_holds(sessions: Sessions, settings: Settings) -> None:
-    tokens = [await accounts.sign_up(sessions, settings, "ada", PASSWORD)]
-    tokens += [await accounts.log_in(sessions, settings, "ada", PASSWORD) for _ in range(3)]
+    tokens = [await authentication.sign_up(sessions, settings, "ada", PASSWORD)]
+    tokens += [await authentication.log_in(sessions, settings, "ada", PASSWORD) for _ in range(3)]
     new = [f"a long walk to {place}" for place in range(4)]
     results = await asyncio.gather(
         *(
-            accounts.change_password(sessions, settings, each.viewer, PASSWORD, word, accounts.NOWHERE)
+            authentication.change_password(
+                sessions, settings, each.viewer, PASSWORD, word, authentication.NOWHERE
+            )
             for each, word in zip(tokens, new, strict=True)
         ),
         return_exceptions=True,
     )
     (winner,) = (place for place, result in enumerate(results) if result == 3)
-    assert sum(isinstance(result, accounts.InvalidCredentials) for result in results) == 3
-    await accounts.log_in(sessions, settings, "ada", new[winner])
-    live = [await accounts.viewer_of(sessions, settings, each.access_token) for each in tokens]
+    assert sum(isinstance(result, authentication.InvalidCredentials) for result in results) == 3
+    await authentication.log_in(sessions, settings, "ada", new[winner])
+    live = [await authentication.viewer_of(sessions, settings, each.access_token) for each in tokens]
     assert [place for place, viewer in enumerate(live) if viewer is not None] == [winner]
 
 
 async def test_guesses_of_the_current_password_are_throttled(sessions: Sessions, settings: Settings) -> None:
-    tokens = await accounts.sign_up(sessions, settings, "ada", PASSWORD)
+    tokens = await authentication.sign_up(sessions, settings, "ada", PASSWORD)
 
     async def guess(password: str) -> None:
-        await accounts.change_password(
-            sessions, settings, tokens.viewer, password, "another long walk", accounts.NOWHERE
+        await authentication.change_password(
+            sessions, settings, tokens.viewer, password, "another long walk", authentication.NOWHERE
         )
 
     for n in range(settings.sign_in_tries):
-        with pytest.raises(accounts.InvalidCredentials):
+        with pytest.raises(authentication.InvalidCredentials):
             await guess(f"guess {n}")
-    with pytest.raises(throttle.TooManyAttempts):
+    with pytest.raises(login_throttle.TooManyAttempts):
         await guess(PASSWORD)
-    with pytest.raises(throttle.TooManyAttempts):
-        await accounts.log_in(sessions, settings, "ada", PASSWORD)
+    with pytest.raises(login_throttle.TooManyAttempts):
+        await authentication.log_in(sessions, settings, "ada", PASSWORD)
 
 
 async def test_all_sessions_end_together(sessions: Sessions, settings: Settings) -> None:
-    here, there, elsewhere = [await accounts.sign_up(sessions, settings, "ada", PASSWORD)] + [
-        await accounts.log_in(sessions, settings, "ada", PASSWORD) for _ in range(2)
+    here, there, elsewhere = [await authentication.sign_up(sessions, settings, "ada", PASSWORD)] + [
+        await authentication.log_in(sessions, settings, "ada", PASSWORD) for _ in range(2)
     ]
-    other = await accounts.sign_up(sessions, settings, "bob", PASSWORD)
+    other = await authentication.sign_up(sessions, settings, "bob", PASSWORD)
     assert await sign_ins.end_all(sessions, here.viewer.id, but=here.viewer.session_id) == 2
     assert await sign_ins.end_all(sessions, here.viewer.id, but=here.viewer.session_id) == 0
     for tokens, left in ((here, here.viewer), (there, None), (elsewhere, None), (other, other.viewer)):
-        assert await accounts.viewer_of(sessions, settings, tokens.access_token) == left
+        assert await authentication.viewer_of(sessions, settings, tokens.access_token) == left
     assert await sign_ins.end_all(sessions, here.viewer.id) == 1
-    assert await accounts.viewer_of(sessions, settings, here.access_token) is None
-    with pytest.raises(accounts.InvalidRefreshToken):
-        await accounts.refresh_session(sessions, settings, here.refresh_token)
-    assert await accounts.viewer_of(sessions, settings, other.access_token) == other.viewer
+    assert await authentication.viewer_of(sessions, settings, here.access_token) is None
+    with pytest.raises(authentication.InvalidRefreshToken):
+        await authentication.refresh_session(sessions, settings, here.refresh_token)
+    assert await authentication.viewer_of(sessions, settings, other.access_token) == other.viewer
 
 
 async def test_an_operator_makes_an_administrator(sessions: Sessions, settings: Settings) -> None:
-    member = await accounts.sign_up(sessions, settings, "ada", PASSWORD)
-    await operators.create_admin(sessions, "Ada", "another long walk")
-    await operators.create_admin(sessions, "root.of.all", "another long walk")
-    assert await accounts.viewer_of(sessions, settings, member.access_token) is None
+    member = await authentication.sign_up(sessions, settings, "ada", PASSWORD)
+    await admin.create_admin(sessions, "Ada", "another long walk")
+    await admin.create_admin(sessions, "root.of.all", "another long walk")
+    assert await authentication.viewer_of(sessions, settings, member.access_token) is None
     for username in ("ada", "root.of.all"):
-        tokens = await accounts.log_in(sessions, settings, username, "another long walk")
+        tokens = await authentication.log_in(sessions, settings, username, "another long walk")
         assert tokens.viewer.role is Role.ADMIN
-    with pytest.raises(accounts.WeakPassword):
-        await operators.create_admin(sessions, "ada", "password")
-    noted = await audit.entries(sessions, 10, None)
+    with pytest.raises(authentication.WeakPassword):
+        await admin.create_admin(sessions, "ada", "password")
+    noted = await audit_log.entries(sessions, 10, None)
     assert [(entry.act, entry.arguments) for entry in noted] == [
         ("marquee create-admin", {"input": {"username": username}}) for username in ("root.of.all", "Ada")
     ]
@@ -284,15 +290,15 @@ async def test_favorite_genres_keep_the_members_order(sessions: Sessions, settin
         names = ["Comedy", "Drama", "Horror"]
         added = insert(Genre).values([{"name": name} for name in names]).returning(Genre.id)
         comedy, drama, horror = (await session.scalars(added)).all()
-    user_id = (await accounts.sign_up(sessions, settings, "ada", PASSWORD)).viewer.id
-    await members.set_favorite_genres(sessions, user_id, [horror, comedy, horror])
-    assert await members.favorite_genre_ids(sessions, user_id) == [horror, comedy]
-    with pytest.raises(members.UnknownGenre):
-        await members.set_favorite_genres(sessions, user_id, [drama, 999])
+    user_id = (await authentication.sign_up(sessions, settings, "ada", PASSWORD)).viewer.id
+    await preferences.set_favorite_genres(sessions, user_id, [horror, comedy, horror])
+    assert await preferences.favorite_genre_ids(sessions, user_id) == [horror, comedy]
+    with pytest.raises(preferences.UnknownGenre):
+        await preferences.set_favorite_genres(sessions, user_id, [drama, 999])
     async with sessions() as session:
-        assert await members.favorite_genre_names(session, user_id) == ("Horror", "Comedy")
+        assert await preferences.favorite_genre_names(session, user_id) == ("Horror", "Comedy")
     choices = [[comedy, drama], [horror], [drama, horror, comedy]]
-    await asyncio.gather(*(members.set_favorite_genres(sessions, user_id, choice) for choice in choices))
-    assert await members.favorite_genre_ids(sessions, user_id) in choices
-    await members.set_favorite_genres(sessions, user_id, [])
-    assert await members.favorite_genre_ids(sessions, user_id) == []
+    await asyncio.gather(*(preferences.set_favorite_genres(sessions, user_id, choice) for choice in choices))
+    assert await preferences.favorite_genre_ids(sessions, user_id) in choices
+    await preferences.set_favorite_genres(sessions, user_id, [])
+    assert await preferences.favorite_genre_ids(sessions, user_id) == []

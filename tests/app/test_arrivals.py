@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from sqlalchemy import event, text
 from sqlalchemy.exc import OperationalError
 
-from app import arrivals
-from app.arrivals import ENOUGH_NEW, FILMS_AT_ONCE, MOST_SEEN, MOST_TRIES, Arrivals
-from app.db import Sessions
+from app.db.engine import Sessions
+from app.serving import online_updates
+from app.serving.online_updates import ENOUGH_NEW, FILMS_AT_ONCE, MOST_SEEN, MOST_TRIES, Arrivals
 from recommender.interactions import positions
 
 pytestmark = pytest.mark.anyio
@@ -117,14 +117,14 @@ async def test_a_batch_that_fails_is_given_up(sessions: Sessions) -> None:
     await known.follow(sessions, model, more)
     assert len(read) == 1, "it rests"
     assert known.resting_until > datetime.now(UTC)
-    rests = [arrivals.FIRST_REST]
+    rests = [online_updates.FIRST_REST]
     while known.due:
         known.resting_until = datetime.now(UTC) - timedelta(seconds=1)
         with pytest.raises(OperationalError):
             await known.follow(sessions, model, more)
         rests.append(known.resting_until - datetime.now(UTC))
     assert rests[1] > rests[0]
-    assert max(rests) <= arrivals.LONGEST_REST
+    assert max(rests) <= online_updates.LONGEST_REST
     films = [movie_id for batch in read for movie_id in batch]
     assert all(films.count(movie_id) == MOST_TRIES for movie_id in range(1, N_FILMS + 1))
     assert films[:N_FILMS] == list(range(1, N_FILMS + 1)), "others come before it is tried again"

@@ -4,11 +4,13 @@ import numpy as np
 import pytest
 from sqlalchemy import delete, insert, text
 
-from app import catalog, snapshot, tables
-from app.catalog import Order, OrderField
-from app.db import Sessions
-from app.snapshot import MovieFilter, Snapshot
-from app.tables import VECTOR_WIDTH
+from app.catalog import browse
+from app.catalog.browse import Order, OrderField
+from app.db import tables
+from app.db.engine import Sessions
+from app.db.tables import VECTOR_WIDTH
+from app.serving import snapshot
+from app.serving.snapshot import MovieFilter, Snapshot
 
 pytestmark = pytest.mark.anyio
 
@@ -28,7 +30,7 @@ def walk(films: Snapshot, wanted: MovieFilter, order: Order, count: int, *, back
     seen: list[int] = []
     key = None
     while True:
-        page = catalog.page(films, wanted, order, count, key, backward=backward)
+        page = browse.page(films, wanted, order, count, key, backward=backward)
         assert 0 < len(page.positions) <= count
         assert (page.has_previous if backward else page.has_next) or len(seen) + len(page.keys) == page.total
         ids = films.movie_ids[page.positions].tolist()
@@ -67,7 +69,7 @@ async def test_no_film_is_repeated_or_skipped_while_others_come_and_go(
     lasting = {id_ for id_ in films.movie_ids.tolist() if id_ % 3}
     seen: list[int] = []
     brought: list[int] = []
-    page = catalog.page(films, EVERYTHING, order, 12)
+    page = browse.page(films, EVERYTHING, order, 12)
     turn = moved = 0
     while True:
         seen += films.movie_ids[page.positions].tolist()
@@ -85,7 +87,7 @@ async def test_no_film_is_repeated_or_skipped_while_others_come_and_go(
                 brought = list(await session.scalars(insert(tables.Movie).returning(tables.Movie.id), coming))
             moved += len(leaving) + len(coming)
         films = await snapshot.refreshed(catalogue, films)
-        page = catalog.page(films, EVERYTHING, order, 12, page.keys[-1])
+        page = browse.page(films, EVERYTHING, order, 12, page.keys[-1])
     assert moved >= 1_000
     assert len(seen) == len(set(seen))
     assert lasting <= set(seen)
@@ -94,13 +96,13 @@ async def test_no_film_is_repeated_or_skipped_while_others_come_and_go(
 async def test_a_page_says_what_lies_around_it(catalogue: Sessions) -> None:
     films = await snapshot.load(catalogue)
     order = Order()
-    first = catalog.page(films, EVERYTHING, order, 100)
+    first = browse.page(films, EVERYTHING, order, 100)
     assert (first.has_previous, first.has_next, first.total) == (False, True, 300)
-    last = catalog.page(films, EVERYTHING, order, 100, backward=True)
+    last = browse.page(films, EVERYTHING, order, 100, backward=True)
     assert (last.has_previous, last.has_next, last.total) == (True, False, 300)
-    middle = catalog.page(films, EVERYTHING, order, 100, first.keys[-1])
+    middle = browse.page(films, EVERYTHING, order, 100, first.keys[-1])
     assert (middle.has_previous, middle.has_next) == (True, True)
-    nothing = catalog.page(films, MovieFilter(people=("nobody",)), order, 100)
+    nothing = browse.page(films, MovieFilter(people=("nobody",)), order, 100)
     assert (len(nothing.positions), nothing.has_previous, nothing.has_next, nothing.total) == (
         0,
         False,
@@ -115,7 +117,7 @@ async def test_similar_films_are_the_nearest_and_as_many_as_asked_for(
     ids, vectors = await embedded(catalogue)
     cosines = vectors @ vectors.T
     statements.clear()
-    near = await catalog.similar(catalogue, [5, 9, 10], 150)
+    near = await browse.similar(catalogue, [5, 9, 10], 150)
     assert len(statements) <= 2
     for movie_id in (5, 9):
         similarity = cosines[ids.index(movie_id)].copy()

@@ -6,7 +6,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from app.diary import WATCHLIST
+from app.activity.history import WATCHLIST
 
 EVENTS = 6_000
 FILMS = 500

@@ -12,7 +12,7 @@ import psutil
 import psycopg
 import pytest
 
-from app.embedded import EmbeddedPostgresError, embedded_postgres
+from app.db.embedded import EmbeddedPostgresError, embedded_postgres
 
 ROOT = Path(__file__).parents[2]
 
@@ -21,7 +21,7 @@ USER = """
 import sys
 from pathlib import Path
 import psycopg
-from app.embedded import embedded_postgres
+from app.db.embedded import embedded_postgres
 with embedded_postgres(Path(sys.argv[1])) as url:
     try:
         print(url, flush=True)

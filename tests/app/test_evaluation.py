@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner, Result
 
-from app.cli import app
+from app.cli.commands import app
 from recommender.evaluation.protocols import GIVEN, SHOWN, Protocol
 
 MODELS = ["marquee", "item-knn", "pure-svd", "ease", "ials", "popularity", "random"]

@@ -6,9 +6,10 @@ import random
 import pytest
 from sqlalchemy import text
 
-from app import diary, feedback
-from app.db import Sessions
-from app.feedback import Event, Kind
+from app.activity import events as feedback
+from app.activity import history
+from app.activity.events import Event, Kind
+from app.db.engine import Sessions
 
 pytestmark = pytest.mark.anyio
 
@@ -62,8 +63,8 @@ async def test_totals_stay_exact(filled: Sessions) -> None:
     assert await rows(filled, KEPT) == counted
     for user_id in range(1, MEMBERS + 1):
         theirs = {kind: count for owner, kind, count in counted if owner == user_id}
-        assert await diary.count_events(filled, user_id) == sum(theirs.values())  # type: ignore[arg-type]
-        assert await diary.count_events(filled, user_id, [Kind.LIKE]) == theirs.get("LIKE", 0)
+        assert await history.count_events(filled, user_id) == sum(theirs.values())  # type: ignore[arg-type]
+        assert await history.count_events(filled, user_id, [Kind.LIKE]) == theirs.get("LIKE", 0)
 
 
 async def test_a_total_reads_one_row_of_each_kind(filled: Sessions) -> None:
@@ -74,7 +75,7 @@ async def test_a_total_reads_one_row_of_each_kind(filled: Sessions) -> None:
                 "SELECT 1, 1 + n % 12, 'CLICK', now() FROM generate_series(1, 20000) AS n"
             )
         )
-    assert await diary.count_events(filled, 1) == 20_000
+    assert await history.count_events(filled, 1) == 20_000
     assert len(await rows(filled, "SELECT 1 FROM event_counts")) == 1
 
 

@@ -12,7 +12,7 @@ import psycopg
 import pytest
 from graphql import FieldNode, OperationDefinitionNode, parse, validate
 
-from app import graphiql
+from app.web import graphiql
 from schema import schema
 from tests.conftest import StartServer
 

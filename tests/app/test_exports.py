@@ -9,11 +9,11 @@ import psycopg
 import pytest
 from sqlalchemy import text
 
-from app import exports
-from app.db import Sessions
-from app.endpoint.execution import in_time
-from app.exports import BYTES_AT_ONCE, ROWS_AT_ONCE, SMALL, Export, Exports, ExportUnderWay, export
+from app.accounts import exports
+from app.accounts.exports import BYTES_AT_ONCE, ROWS_AT_ONCE, SMALL, Export, Exports, ExportUnderWay, export
+from app.db.engine import Sessions
 from schema.execution.context import Clock
+from schema.execution.executor import in_time
 
 pytestmark = pytest.mark.anyio
 

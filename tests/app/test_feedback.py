@@ -8,9 +8,10 @@ from uuid import uuid4
 import pytest
 from sqlalchemy import func, insert, select
 
-from app import feedback, ratings, tables
-from app.db import Sessions
-from app.feedback import Event, InvalidFeedback, Kind
+from app.activity import events, ratings
+from app.activity.events import Event, InvalidFeedback, Kind
+from app.db import tables
+from app.db.engine import Sessions
 
 pytestmark = pytest.mark.anyio
 
@@ -44,19 +45,19 @@ async def stored(sessions: Sessions) -> int:
 
 async def graded(sessions: Sessions, user_id: int, until: datetime | None = None) -> dict[int, float]:
     async with sessions() as session:
-        signals = await feedback.signals(session, user_id, until)
+        signals = await events.signals(session, user_id, until)
     return dict(zip(signals.movie_ids.tolist(), signals.stars.tolist(), strict=True))
 
 
 async def hidden(sessions: Sessions, user_id: int) -> list[int]:
     async with sessions() as session:
-        return sorted((await feedback.signals(session, user_id)).hidden.tolist())
+        return sorted((await events.signals(session, user_id)).hidden.tolist())
 
 
 async def test_an_event_is_kept_as_it_was_sent(sessions: Sessions, member: int, films: list[int]) -> None:
     moment = datetime(2024, 2, 29, 23, 59, 59, 999999, tzinfo=UTC)
     event = Event(films[0], Kind.WATCH, uuid4(), 3, 0.5, moment, "once")
-    assert await feedback.record(sessions, member, [event, Event(films[1], Kind.CLICK)]) == 2
+    assert await events.record(sessions, member, [event, Event(films[1], Kind.CLICK)]) == 2
     async with sessions() as session:
         first, second = (await session.scalars(select(tables.Feedback).order_by(tables.Feedback.id))).all()
     sent = (event.movie_id, "WATCH", event.request_id, 3, 0.5, moment, "once")
@@ -76,11 +77,11 @@ async def test_a_batch_sent_again_is_accepted_but_kept_once(
 ) -> None:
     batch = [Event(film, Kind.IMPRESSION, idempotency_key=f"key {film}") for film in films]
     batch.append(batch[0])
-    assert await feedback.record(sessions, member, batch) == 13
+    assert await events.record(sessions, member, batch) == 13
     # A client that heard nothing tries again, from two places and in another order.
-    await asyncio.gather(*(feedback.record(sessions, member, batch[:: 1 - 2 * (n % 2)]) for n in range(6)))
+    await asyncio.gather(*(events.record(sessions, member, batch[:: 1 - 2 * (n % 2)]) for n in range(6)))
     assert await stored(sessions) == 12
-    await feedback.record(sessions, await add_member(sessions, "bob"), batch)
+    await events.record(sessions, await add_member(sessions, "bob"), batch)
     assert await stored(sessions) == 24
 
 
@@ -108,17 +109,17 @@ async def test_one_wrong_event_refuses_the_batch(
 ) -> None:
     batch = [Event(films[0], Kind.LIKE), Event(**{"movie_id": films[1], "kind": Kind.WATCH, **wrong})]
     with pytest.raises(InvalidFeedback, match=rf"^events\[1\]\.{field} ") as refused:
-        await feedback.record(sessions, member, batch)
+        await events.record(sessions, member, batch)
     assert (refused.value.index, refused.value.field) == (1, field)
     assert await stored(sessions) == 0
 
 
 async def test_a_batch_has_at_most_500_events(sessions: Sessions, member: int, films: list[int]) -> None:
     with pytest.raises(InvalidFeedback, match="500"):
-        await feedback.record(sessions, member, [Event(films[0], Kind.CLICK)] * 501)
+        await events.record(sessions, member, [Event(films[0], Kind.CLICK)] * 501)
     assert await stored(sessions) == 0
-    assert await feedback.record(sessions, member, [Event(films[0], Kind.CLICK)] * 500) == 500
-    assert await feedback.record(sessions, member, []) == 0
+    assert await events.record(sessions, member, [Event(films[0], Kind.CLICK)] * 500) == 500
+    assert await events.record(sessions, member, []) == 0
     assert await stored(sessions) == 500
 
 
@@ -136,7 +137,7 @@ async def test_events_become_graded_observations(sessions: Sessions, member: int
         Event(films[9], Kind.IMPRESSION),
     ]
     assert await graded(sessions, member) == {}
-    await feedback.record(sessions, member, batch)
+    await events.record(sessions, member, batch)
     expected = {films[0]: 4.5, films[1]: 1.5, films[2]: 2.0, films[3]: 4.0, films[4]: 2.5}
     assert await graded(sessions, member) == expected
     assert await hidden(sessions, member) == [films[2]]
@@ -157,18 +158,16 @@ async def test_the_latest_opinion_counts_and_outweighs_watching(
         Event(pieces, Kind.WATCH, watched_fraction=0.95, occurred_at=earlier),
         Event(pieces, Kind.WATCH, watched_fraction=0.05, occurred_at=later),
     ]
-    await feedback.record(sessions, member, batch)
+    await events.record(sessions, member, batch)
     assert await graded(sessions, member) == {changed: 1.5, late: 4.5, film: 1.5, pieces: 4.0}
     async with sessions() as session:
-        signals = await feedback.signals(session, member)
+        signals = await events.signals(session, member)
     times = dict(zip(signals.movie_ids.tolist(), signals.timestamps.tolist(), strict=True))
     assert abs(times[late] - later.timestamp()) <= 0.5
 
 
 async def test_a_rating_takes_the_place_of_events(sessions: Sessions, member: int, films: list[int]) -> None:
-    await feedback.record(
-        sessions, member, [Event(films[0], Kind.LIKE), Event(films[1], Kind.NOT_INTERESTED)]
-    )
+    await events.record(sessions, member, [Event(films[0], Kind.LIKE), Event(films[1], Kind.NOT_INTERESTED)])
     between = datetime.now(UTC)
     await ratings.rate(sessions, member, films[0], 1)
     await ratings.rate(sessions, member, films[1], 5)
@@ -180,9 +179,9 @@ async def test_a_rating_takes_the_place_of_events(sessions: Sessions, member: in
 async def test_signals_are_as_of_when_we_heard_of_them(
     sessions: Sessions, member: int, films: list[int]
 ) -> None:
-    await feedback.record(sessions, member, [Event(films[0], Kind.LIKE)])
+    await events.record(sessions, member, [Event(films[0], Kind.LIKE)])
     between = datetime.now(UTC)
-    await feedback.record(sessions, member, [Event(films[1], Kind.LIKE, occurred_at=NOW - timedelta(days=9))])
+    await events.record(sessions, member, [Event(films[1], Kind.LIKE, occurred_at=NOW - timedelta(days=9))])
     assert await graded(sessions, member, between) == {films[0]: 4.5}
     assert await graded(sessions, member) == {films[0]: 4.5, films[1]: 4.5}
     assert await graded(sessions, await add_member(sessions, "bob")) == {}

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import numpy as np
 
-from app import film_folders
+from app.offline import movie_files
 from recommender.item_features import Films
-from seeds.rating_cells import TextIds
-from seeds.report import Report, quiet
+from seeds.files.rating_cells import TextIds
+from seeds.files.report import Report, quiet
 
 MOVIES = (
     'movieId,title,genres\n1,Toy Story (1995),Animation|Comedy\n7,"City, The (1994)",(no genres listed)\n'
@@ -29,8 +29,8 @@ def write(folder: Path, **files: str) -> Path:
 
 def films(beside: Path, *folders: Path, ids: tuple[int, ...] = (1, 7, 50)) -> tuple[Films, Report]:
     report = Report("test")
-    known = film_folders.read_films(beside, folders, report, quiet)
-    return film_folders.columns(np.array(ids, np.int64), known), report
+    known = movie_files.read_films(beside, folders, report, quiet)
+    return movie_files.columns(np.array(ids, np.int64), known), report
 
 
 def test_a_list_links_tags_and_tmdb_say_together_what_a_film_is(tmp_path: Path) -> None:
@@ -129,8 +129,8 @@ def test_films_whose_ids_are_texts_are_joined(tmp_path: Path) -> None:
     metadata = METADATA.replace("id,title", "imdb_id,id,title").replace("862,Toy", "tt0114709,862,Toy")
     metadata = metadata.replace("\n900,", "\n,900,").replace("\n901,", "\n,901,")
     tmdb = write(tmp_path / "tmdb", movies_metadata__csv=metadata)
-    known = film_folders.read_films(write(tmp_path / "r"), [tmdb], Report("test"), quiet, ids)
+    known = movie_files.read_films(write(tmp_path / "r"), [tmdb], Report("test"), quiet, ids)
     assert known[int(numbers[0])].overview == "Toys live."
     home = write(tmp_path / "ml", movies__csv="movie_id,title\ntt9,Heat (1995)\n")
-    known = film_folders.read_films(home, [], Report("test"), quiet, ids)
+    known = movie_files.read_films(home, [], Report("test"), quiet, ids)
     assert {number: film.title for number, film in known.items()} == {int(numbers[1]): "Heat"}

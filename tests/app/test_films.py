@@ -9,13 +9,14 @@ import numpy as np
 import pytest
 from sqlalchemy import func, select, text, update
 
-from app import films, snapshot
-from app.db import Sessions
-from app.film_facts import InvalidFilm
-from app.live import Live, Served
-from app.snapshot import MovieFilter, Snapshot
-from app.tables import CatalogChange, Movie
-from app.title_match import matches
+from app.catalog import edit
+from app.catalog.title_match import matches
+from app.catalog.validation import InvalidFilm
+from app.db.engine import Sessions
+from app.db.tables import CatalogChange, Movie
+from app.serving import snapshot
+from app.serving.live import Live, Served
+from app.serving.snapshot import MovieFilter, Snapshot
 
 pytestmark = pytest.mark.anyio
 
@@ -75,13 +76,13 @@ async def test_any_sequence_of_changes_leaves_what_a_new_process_reads(
         ids = live.served.snapshot.movie_ids.tolist()
         match rng.choice(["add", "add", "change", "change", "remove"]):
             case "add":
-                await films.add(catalogue, live, facts(rng))
+                await edit.add(catalogue, live, facts(rng))
             case "change":
                 given = facts(rng)
                 kept = rng.sample(sorted(given), 3)
-                await films.change(catalogue, live, rng.choice(ids), {name: given[name] for name in kept})
+                await edit.change(catalogue, live, rng.choice(ids), {name: given[name] for name in kept})
             case "remove":
-                await films.remove(catalogue, live, rng.choice(ids))
+                await edit.remove(catalogue, live, rng.choice(ids))
         if step % 5 == 0:
             await other.refresh()
     await other.refresh()
@@ -96,10 +97,10 @@ async def test_a_change_by_other_hands_is_read_whole_and_those_of_one_film_go_on
     catalogue: Sessions, tmp_path: Path
 ) -> None:
     live = Live(catalogue, tmp_path, Served(await snapshot.load(catalogue)))
-    added = await films.add(catalogue, live, {"title": "One"})
+    added = await edit.add(catalogue, live, {"title": "One"})
     async with catalogue.begin() as session:
         await session.execute(update(Movie).where(Movie.id == added).values(title="Another"))
-    await films.add(catalogue, live, {"title": "Two"})
+    await edit.add(catalogue, live, {"title": "Two"})
     assert_same(live.served.snapshot, await snapshot.load(catalogue))
     position = live.served.snapshot.position(added)
     assert position is not None
@@ -110,12 +111,12 @@ async def test_what_is_refused_leaves_no_trace(catalogue: Sessions, tmp_path: Pa
     live = Live(catalogue, tmp_path, Served(await snapshot.load(catalogue)))
     before = live.served.snapshot.revision
     with pytest.raises(InvalidFilm, match="genres: there is no genre 'Nonsense'"):
-        await films.add(catalogue, live, {"title": "One", "genres": ["Nonsense"], "cast": ["Never Seen"]})
-    await films.add(catalogue, live, {"title": "One", "imdb_id": "tt7777777"})
-    with pytest.raises(films.FilmExists, match="imdbId"):
-        await films.add(catalogue, live, {"title": "Two", "imdb_id": "tt7777777"})
-    with pytest.raises(films.FilmNotFound):
-        await films.change(catalogue, live, 10**9, {"title": "Two"})
+        await edit.add(catalogue, live, {"title": "One", "genres": ["Nonsense"], "cast": ["Never Seen"]})
+    await edit.add(catalogue, live, {"title": "One", "imdb_id": "tt7777777"})
+    with pytest.raises(edit.FilmExists, match="imdbId"):
+        await edit.add(catalogue, live, {"title": "Two", "imdb_id": "tt7777777"})
+    with pytest.raises(edit.FilmNotFound):
+        await edit.change(catalogue, live, 10**9, {"title": "Two"})
     async with catalogue() as session:
         assert await session.scalar(select(func.count()).select_from(CatalogChange)) == 1
     fresh = await snapshot.load(catalogue)

@@ -14,8 +14,8 @@ from playwright.sync_api import Browser, Page, Route, expect, sync_playwright
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp
 
-from app import graphiql
-from app.graphiql.fetch import sri
+from app.web import graphiql
+from app.web.graphiql.fetch import sri
 from tests.conftest import StartServer
 
 BROWSER = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}

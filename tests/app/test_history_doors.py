@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from app import history_files
-from app.history_layouts import InvalidHistory, Source, named_layout
-from app.history_rows import Contents, History, Order, Row
-from app.pieces import at_once
+from app.ingest import history_files
+from app.ingest.layouts import InvalidHistory, Source, named_layout
+from app.ingest.pieces import at_once
+from app.ingest.rows import Contents, History, Order, Row
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 RATINGS = "Date,Name,Year,Letterboxd URI,Rating\n2020-01-01,Alien,1979,x,4.5\n"

@@ -4,10 +4,10 @@ from datetime import UTC, datetime
 
 import pytest
 
-from app import history_files
-from app.history_layouts import InvalidHistory, Source
-from app.history_rows import Contents, DateOrder, History, Order, Row
-from app.pieces import at_once
+from app.ingest import history_files
+from app.ingest.layouts import InvalidHistory, Source
+from app.ingest.pieces import at_once
+from app.ingest.rows import Contents, DateOrder, History, Order, Row
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 

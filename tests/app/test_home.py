@@ -9,13 +9,15 @@ import numpy as np
 import pytest
 from sqlalchemy import insert, select, text, update
 
-from app import home, live, recommendations, tables
-from app.db import Sessions, create_engine, sessionmaker
-from app.live import Served
-from app.served_model import Model
+from app.db import tables
+from app.db.engine import Sessions, create_engine, sessionmaker
+from app.recommendations import home, recommend
+from app.recommendations.history import taste_of
+from app.recommendations.shelves import Kind, Shelf, dealt
+from app.serving import live
+from app.serving.live import Served
+from app.serving.model import Model
 from app.settings import Settings
-from app.shelves import Kind, Shelf, dealt
-from app.user_history import taste_of
 
 pytestmark = pytest.mark.anyio
 
@@ -266,7 +268,7 @@ async def test_rediscover_brings_back_what_was_loved_long_ago(
     assert not {watched, turned_down, disliked} & set(films(page, shelf, 100))
     # As if it had not been rated: the model is not told what the member gave the film.
     taste = await taste_of(sessions, member)
-    (without,) = recommendations.matches(model, taste, [loved])
+    (without,) = recommend.matches(model, taste, [loved])
     assert without is not None
     assert picks[0].match.match_percent is not None
     assert without.match_percent is not None

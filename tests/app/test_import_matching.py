@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 
-from app import history_files
-from app.cards import Card
-from app.history_rows import Contents, Order
-from app.import_matching import MatchedBy, MovieIndex, matched
-from app.pieces import at_once
+from app.ingest import history_files
+from app.ingest.matching import MatchedBy, MovieIndex, matched
+from app.ingest.pieces import at_once
+from app.ingest.rows import Contents, Order
+from app.serving.cards import Card
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 LETTERBOXD = "Date,Name,Year,Letterboxd URI,Rating\n"

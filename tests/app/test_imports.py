@@ -10,11 +10,13 @@ from typing import Any
 import pytest
 from sqlalchemy import delete, insert, select, text
 
-from app import feedback, import_matching, imports, ratings, snapshot
-from app.db import Sessions
-from app.history_rows import Contents, Order
-from app.imports import Imported
-from app.tables import Feedback, Movie, Rating, User
+from app.activity import events, ratings
+from app.db.engine import Sessions
+from app.db.tables import Feedback, Movie, Rating, User
+from app.ingest import import_history, matching
+from app.ingest.import_history import Imported
+from app.ingest.rows import Contents, Order
+from app.serving import snapshot
 
 pytestmark = pytest.mark.anyio
 
@@ -42,7 +44,7 @@ async def films(sessions: Sessions) -> Sessions:
 
 async def bring(sessions: Sessions, csv: str, user_id: int = 1, contents: Contents | None = None) -> Imported:
     known = await snapshot.load(sessions)
-    return await imports.import_history(sessions, known, user_id, csv, Order(contents=contents))
+    return await import_history.import_history(sessions, known, user_id, csv, Order(contents=contents))
 
 
 async def half_stars(sessions: Sessions, user_id: int = 1) -> dict[int, int]:
@@ -117,9 +119,9 @@ async def test_each_row_is_accounted_for(films: Sessions) -> None:
         (6, "No (1901)"),
     ]
     assert [each.reason for each in done.skipped] == [
-        import_matching.SEVERAL,
+        matching.SEVERAL,
         "9 is not a rating of the scale.",
-        import_matching.NO_MOVIE,
+        matching.NO_MOVIE,
     ]
 
 
@@ -183,16 +185,16 @@ async def test_a_film_that_went_meanwhile(films: Sessions) -> None:
     async with films.begin() as session:
         await session.execute(delete(Movie).where(Movie.id == 1))
     rows = LETTERBOXD + "2024-03-01,Alien,1979,x,4\n2024-03-01,The Matrix,1999,x,4\n"
-    done = await imports.import_history(films, before, 1, rows, Order())
+    done = await import_history.import_history(films, before, 1, rows, Order())
     assert await half_stars(films) == {3: 8}
-    assert [(each.line, each.reason) for each in done.skipped] == [(2, imports.DELETED)]
+    assert [(each.line, each.reason) for each in done.skipped] == [(2, import_history.DELETED)]
 
 
 async def test_ratings_are_stored_in_few_statements(films: Sessions, statements: list[str]) -> None:
     known = await snapshot.load(films)
     statements.clear()
     rows = [f"2024-03-01,{film['title']},{film['year']},x,3" for film in FILMS[:6]]
-    await imports.import_history(films, known, 1, LETTERBOXD + "\n".join(rows * 50), Order())
+    await import_history.import_history(films, known, 1, LETTERBOXD + "\n".join(rows * 50), Order())
     assert len(statements) == 3
 
 
@@ -244,8 +246,8 @@ async def test_days_are_read_as_sites_and_spreadsheets_write_them(
 
 
 async def test_an_event_without_a_day_comes_before_all_others(films: Sessions) -> None:
-    event = feedback.Event(1, feedback.Kind.DISLIKE)
-    await feedback.record(films, 1, [event])
+    event = events.Event(1, events.Kind.DISLIKE)
+    await events.record(films, 1, [event])
     await bring(films, "Date,Name,Year,Letterboxd URI\n,Alien,1979,x\n", contents=Contents.LIKED)
     async with films() as session:
         order = select(Feedback.kind).where(Feedback.user_id == 1).order_by(Feedback.occurred_at)
@@ -286,10 +288,10 @@ async def test_an_archive_is_imported_as_a_whole(films: Sessions) -> None:
             archive.writestr(name, text_)
     known = await snapshot.load(films)
     file = b64encode(buffer.getvalue()).decode()
-    done = await imports.import_history(films, known, 1, None, Order(), file=file)
+    done = await import_history.import_history(films, known, 1, None, Order(), file=file)
     assert (done.rated, done.changed) == (1, 4)
     assert done.unrated == {Contents.WATCHED: 1, Contents.WATCHLIST: 1, Contents.LIKED: 1}
     assert [(row.file, row.line, row.reason) for row in done.skipped] == [
-        ("ratings.csv", 3, import_matching.SEVERAL)
+        ("ratings.csv", 3, matching.SEVERAL)
     ]
     assert await half_stars(films) == {1: 9}

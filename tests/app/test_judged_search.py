@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from app.search import SearchMatch, scored
-from app.snapshot import Snapshot
+from app.catalog.search import SearchMatch, scored
+from app.serving.snapshot import Snapshot
 from bench import search as bench
 from bench.search_queries import Query, judged, most_rated, sequels
 from seeds.bundled import read_catalogue

@@ -10,10 +10,10 @@ import uvloop
 from psycopg import AsyncConnection
 from sqlalchemy import text
 
-from app import meter
-from app.db import create_engine
-from app.meter import BackendClock, Meter, Steps, Threads, Waiting, is_local
+from app.db.engine import create_engine
 from app.settings import Settings
+from app.web import meter
+from app.web.meter import BackendClock, Meter, Steps, Threads, Waiting, is_local
 
 BURNT = 0.02  # seconds of processor time
 NANOSECONDS = int(BURNT * 1e9)

@@ -7,8 +7,10 @@ import pytest
 from numpy.typing import NDArray
 from sqlalchemy import insert, update
 
-from app import neighbors, snapshot, tables
-from app.db import Sessions
+from app.db import tables
+from app.db.engine import Sessions
+from app.recommendations import similar_users
+from app.serving import snapshot
 
 pytestmark = pytest.mark.anyio
 
@@ -53,20 +55,20 @@ def by_hand(given: NDArray[np.int64], hidden: frozenset[int] = frozenset()) -> l
 
 async def test_the_same_as_by_hand(sessions: Sessions, stars: NDArray[np.int64]) -> None:
     films = await snapshot.load(sessions)
-    found = await neighbors.similar(sessions, films, 1, 100)
+    found = await similar_users.similar(sessions, films, 1, 100)
     expected = by_hand(stars)
     assert len(expected) > 10
     assert [(each.user_id, each.common_movies) for each in found] == [each[:2] for each in expected]
     assert [each.similarity for each in found] == pytest.approx([each[2] for each in expected])
-    assert len(await neighbors.similar(sessions, films, 1, 3)) == 3
+    assert len(await similar_users.similar(sessions, films, 1, 3)) == 3
 
 
 async def test_those_who_hide_are_not_shown(sessions: Sessions, stars: NDArray[np.int64]) -> None:
     films = await snapshot.load(sessions)
-    nearest = (await neighbors.similar(sessions, films, 1, 1))[0].user_id
+    nearest = (await similar_users.similar(sessions, films, 1, 1))[0].user_id
     async with sessions.begin() as session:
         await session.execute(update(tables.User).where(tables.User.id == nearest).values(discoverable=False))
-    found = await neighbors.similar(sessions, films, 1, 100)
+    found = await similar_users.similar(sessions, films, 1, 100)
     hidden = frozenset({nearest - 1})
     assert [each.user_id for each in found] == [each[0] for each in by_hand(stars, hidden)]
 
@@ -75,7 +77,7 @@ async def test_someone_new_is_like_nobody(sessions: Sessions) -> None:
     async with sessions.begin() as session:
         new = insert(tables.User).values(username="new").returning(tables.User.id)
         user_id = (await session.scalars(new)).one()
-    assert await neighbors.similar(sessions, await snapshot.load(sessions), user_id, 10) == []
+    assert await similar_users.similar(sessions, await snapshot.load(sessions), user_id, 10) == []
 
 
 async def test_the_least_rated_films_are_asked_for_up_to_a_budget(
@@ -87,12 +89,12 @@ async def test_the_least_rated_films_are_asked_for_up_to_a_budget(
     films = await snapshot.load(sessions)
     known = np.arange(1, 13)
     in_order = known[np.argsort(films.rating_count[:12], kind="stable")].tolist()
-    assert neighbors.probes(films, known).tolist() == in_order
+    assert similar_users.probes(films, known).tolist() == in_order
     budget = int(np.sort(films.rating_count[:12])[:5].sum())
-    monkeypatch.setattr(neighbors, "RATERS", budget)
-    assert neighbors.probes(films, known).tolist() == in_order[:5]
-    monkeypatch.setattr(neighbors, "RATERS", 1)
-    assert neighbors.probes(films, known).tolist() == in_order[:1]
+    monkeypatch.setattr(similar_users, "RATERS", budget)
+    assert similar_users.probes(films, known).tolist() == in_order[:5]
+    monkeypatch.setattr(similar_users, "RATERS", 1)
+    assert similar_users.probes(films, known).tolist() == in_order[:1]
     # And then no more than the budget is read of it.
-    monkeypatch.setattr(neighbors, "RATERS", 7)
-    assert len(await neighbors.similar(sessions, films, 1, 100)) <= 7
+    monkeypatch.setattr(similar_users, "RATERS", 7)
+    assert len(await similar_users.similar(sessions, films, 1, 100)) <= 7

@@ -16,7 +16,7 @@ import pytest
 from pyarrow import csv, parquet
 from typer.testing import CliRunner, Result
 
-from app.cli import app
+from app.cli.commands import app
 
 N_USERS, N_FILMS = 90, 50
 
@@ -81,7 +81,7 @@ def test_a_killed_training_goes_on_to_the_very_same_model(data: Path, tmp_path: 
     settings.write_text("factors = 16\niterations = 200\n")
     arguments = ["train", "--data", str(data), "--out", str(out), "--settings", str(settings)]
     process = subprocess.Popen(
-        [sys.executable, "-c", "from app.cli import main; main()", *arguments],
+        [sys.executable, "-c", "from app.cli.commands import main; main()", *arguments],
         env={**os.environ, "NUMBA_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "2"},
     )
     kept = tmp_path / ".model.checkpoint"

@@ -8,11 +8,11 @@ import pytest
 from passlib.hash import argon2
 from sqlalchemy import insert, select
 
-from app import accounts
-from app.account_tables import RefreshToken
-from app.db import Sessions
+from app.accounts import authentication
+from app.db.account_tables import RefreshToken
+from app.db.engine import Sessions
+from app.db.tables import User
 from app.settings import Settings
-from app.tables import User
 from tests.conftest import ROOT
 
 pytestmark = pytest.mark.anyio
@@ -21,7 +21,7 @@ PASSWORD = "a long walk home"
 
 
 async def test_a_password_is_kept_as_argon2id_only(sessions: Sessions, settings: Settings) -> None:
-    tokens = await accounts.sign_up(sessions, settings, "ada", PASSWORD)
+    tokens = await authentication.sign_up(sessions, settings, "ada", PASSWORD)
     async with sessions() as session:
         kept = await session.scalar(select(User.password_hash))
         hashes = (await session.scalars(select(RefreshToken.token_hash))).all()
@@ -49,23 +49,23 @@ async def test_a_password_is_kept_as_argon2id_only(sessions: Sessions, settings:
 async def test_weak_passwords_are_refused_by_rule(
     sessions: Sessions, settings: Settings, password: str, rule: str
 ) -> None:
-    with pytest.raises(accounts.WeakPassword, match=rule):
-        await accounts.sign_up(sessions, settings, "grace.hopper", password)
-    with pytest.raises(accounts.InvalidCredentials):
-        await accounts.log_in(sessions, settings, "grace.hopper", password)
+    with pytest.raises(authentication.WeakPassword, match=rule):
+        await authentication.sign_up(sessions, settings, "grace.hopper", password)
+    with pytest.raises(authentication.InvalidCredentials):
+        await authentication.log_in(sessions, settings, "grace.hopper", password)
 
 
 @pytest.mark.parametrize("password", ["12 ‰ of Çelik", "👩‍🚀 to the moon", "x1y2" * 32, "пароль из слов"])
 async def test_any_script_makes_a_password(sessions: Sessions, settings: Settings, password: str) -> None:
-    await accounts.sign_up(sessions, settings, "ada", password)
-    await accounts.log_in(sessions, settings, "ADA", password)
-    with pytest.raises(accounts.InvalidCredentials):
-        await accounts.log_in(sessions, settings, "ada", password[:-1])
+    await authentication.sign_up(sessions, settings, "ada", password)
+    await authentication.log_in(sessions, settings, "ADA", password)
+    with pytest.raises(authentication.InvalidCredentials):
+        await authentication.log_in(sessions, settings, "ada", password[:-1])
 
 
 async def test_a_password_is_the_same_however_composed(sessions: Sessions, settings: Settings) -> None:
-    await accounts.sign_up(sessions, settings, "ada", "cafe\u0301 au lait")
-    await accounts.log_in(sessions, settings, "ada", "caf\u00e9 au lait")
+    await authentication.sign_up(sessions, settings, "ada", "cafe\u0301 au lait")
+    await authentication.log_in(sessions, settings, "ada", "caf\u00e9 au lait")
 
 
 RACE = """
@@ -109,9 +109,9 @@ async def test_a_hash_with_former_parameters_is_made_anew(sessions: Sessions, se
     former = argon2.using(type="ID", memory_cost=8192, time_cost=1, parallelism=1).hash(PASSWORD)
     async with sessions.begin() as session:
         await session.execute(insert(User).values(username="ada", password_hash=former))
-    await asyncio.gather(*(accounts.log_in(sessions, settings, "ada", PASSWORD) for _ in range(3)))
+    await asyncio.gather(*(authentication.log_in(sessions, settings, "ada", PASSWORD) for _ in range(3)))
     async with sessions() as session:
         kept = await session.scalar(select(User.password_hash))
     assert kept is not None
     assert "m=19456,t=2,p=1" in kept
-    await accounts.log_in(sessions, settings, "ada", PASSWORD)
+    await authentication.log_in(sessions, settings, "ada", PASSWORD)

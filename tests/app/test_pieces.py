@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from app.pieces import Steps, at_once, in_pieces
+from app.ingest.pieces import Steps, at_once, in_pieces
 
 pytestmark = pytest.mark.anyio
 

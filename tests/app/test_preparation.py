@@ -7,7 +7,8 @@ from pathlib import Path
 
 import psycopg
 
-from app import passwords, preparation
+from app.accounts import passwords
+from app.cli import prepare
 
 ROOT = Path(__file__).parents[2]
 
@@ -19,24 +20,24 @@ def password_hash(database_url: str) -> str:
 
 
 def test_closing_the_demo_account_ends_its_sessions_and_its_published_password(database_url: str) -> None:
-    preparation.make_demo_account(database_url)
+    prepare.make_demo_account(database_url)
     with psycopg.connect(database_url) as connection:
         connection.execute(
             "INSERT INTO sessions (id, user_id, expires_at) "
             "SELECT gen_random_uuid(), id, 'infinity' FROM users"
         )
-    preparation.close_demo_account(database_url)
-    assert not passwords.HASHER.verify(preparation.DEMO_PASSWORD, password_hash(database_url))
+    prepare.close_demo_account(database_url)
+    assert not passwords.HASHER.verify(prepare.DEMO_PASSWORD, password_hash(database_url))
     with psycopg.connect(database_url) as connection:
         assert connection.execute("SELECT count(*) FROM sessions").fetchone() == (0,)
 
 
 def test_a_demo_account_whose_owner_changed_the_password_is_left_alone(database_url: str) -> None:
-    preparation.make_demo_account(database_url)
+    prepare.make_demo_account(database_url)
     own = passwords.HASHER.hash("a password of my own")
     with psycopg.connect(database_url) as connection:
         connection.execute("UPDATE users SET password_hash = %s", (own,))
-    preparation.close_demo_account(database_url)
+    prepare.close_demo_account(database_url)
     assert password_hash(database_url) == own
 
 
@@ -48,7 +49,7 @@ def test_training_fails_in_one_line_where_no_model_can_be_written(database_url: 
         "SECRET_KEY": "s" * 32,
         "MODEL_DIR": str(tmp_path / "file" / "models"),
     }
-    command = [sys.executable, "-c", "from app.cli import main; main()", "train"]
+    command = [sys.executable, "-c", "from app.cli.commands import main; main()", "train"]
     done = subprocess.run(command, cwd=ROOT, env=environment, check=False, capture_output=True, text=True)
     assert done.returncode == 1
     assert done.stderr.strip().splitlines() == [f"{tmp_path}/file/models: Not a directory"]

@@ -13,12 +13,14 @@ import pytest
 from sqlalchemy import Text, select, text
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
-from app import accounts, migrate, privacy, training
-from app.client import Client
-from app.db import Sessions, create_engine, sessionmaker
-from app.exports import Export, export
+from app.accounts import authentication, personal_data
+from app.accounts.exports import Export, export
+from app.db import migrations
+from app.db.engine import Sessions, create_engine, sessionmaker
+from app.db.tables import Base, User
 from app.settings import Settings
-from app.tables import Base, User
+from app.training import train
+from app.web.client import Client
 
 pytestmark = pytest.mark.anyio
 
@@ -63,7 +65,7 @@ async def referring(sessions: Sessions) -> set[str]:
 
 async def test_no_table_is_left_out(sessions: Sessions, settings: Settings) -> None:
     for username in ("Ada", "bob"):
-        await accounts.sign_up(sessions, settings, username, PASSWORD, Client("192.0.2.1"))
+        await authentication.sign_up(sessions, settings, username, PASSWORD, Client("192.0.2.1"))
     async with sessions.begin() as session:
         for statement in filter(str.strip, TRACES.split(";")):
             await session.execute(text(statement))
@@ -75,8 +77,8 @@ async def test_no_table_is_left_out(sessions: Sessions, settings: Settings) -> N
     assert all(len(rows) == 1 for rows in held.values()), {name: len(rows) for name, rows in held.items()}
     assert "bob" not in str(held)
 
-    assert await privacy.delete_member(sessions, ada) == "Ada"
-    assert await privacy.delete_member(sessions, ada) is None
+    assert await personal_data.delete_member(sessions, ada) == "Ada"
+    assert await personal_data.delete_member(sessions, ada) is None
     assert not any((await held_on(sessions, ada)).values())
     async with sessions() as session:
         for name in await referring(sessions):
@@ -122,9 +124,11 @@ async def test_a_dump_after_deletion_has_nothing_of_the_member(
 ) -> None:
     """Of one who was an operator: neither name, address, program nor notes, in any column of any table."""
     client = Client(ADDRESS, AGENT)
-    ada = (await accounts.sign_up(sessions, settings, "Ada", PASSWORD, client)).viewer.id
-    await accounts.log_in(sessions, settings, "ada", PASSWORD, client)
-    bob = (await accounts.sign_up(sessions, settings, "bob", PASSWORD, Client("192.0.2.9", "B"))).viewer.id
+    ada = (await authentication.sign_up(sessions, settings, "Ada", PASSWORD, client)).viewer.id
+    await authentication.log_in(sessions, settings, "ada", PASSWORD, client)
+    bob = (
+        await authentication.sign_up(sessions, settings, "bob", PASSWORD, Client("192.0.2.9", "B"))
+    ).viewer.id
     written = {
         "ada": ada,
         "bob": bob,
@@ -139,7 +143,7 @@ async def test_a_dump_after_deletion_has_nothing_of_the_member(
     before = await dump(sessions)
     for trace in (ADDRESS, AGENT, NOTE, "Ada"):
         assert trace in before
-    await privacy.delete_member(sessions, ada)
+    await personal_data.delete_member(sessions, ada)
     after = await dump(sessions)
     for trace in (ADDRESS, AGENT, "machine"):
         assert trace not in after
@@ -175,7 +179,7 @@ async def test_members_who_leave_at_once_do_not_wait_for_each_other(
     fill(database_url, PEOPLE)
     async with sessions() as session:
         everyone = (await session.scalars(select(User.id))).all()
-    await asyncio.gather(*(privacy.delete_member(sessions, user_id) for user_id in everyone))
+    await asyncio.gather(*(personal_data.delete_member(sessions, user_id) for user_id in everyone))
     async with sessions() as session:
         counts = (await session.scalars(text("SELECT rating_count FROM movie_stats"))).all()
     await engine.dispose()
@@ -206,7 +210,7 @@ def fill(database_url: str, people: int) -> None:
 @pytest.fixture
 def without(empty_database_url: str) -> str:
     """A database that the last member has never been in."""
-    migrate.upgrade(empty_database_url)
+    migrations.upgrade(empty_database_url)
     fill(empty_database_url, PEOPLE - 1)
     return empty_database_url
 
@@ -218,7 +222,7 @@ def test_the_next_model_is_as_if_they_had_never_been_here(
 
     async def leave() -> None:
         engine = create_engine(database_url, settings)
-        assert await privacy.delete_member(sessionmaker(engine), PEOPLE) == f"member {PEOPLE}"
+        assert await personal_data.delete_member(sessionmaker(engine), PEOPLE) == f"member {PEOPLE}"
         await engine.dispose()
 
     fill(database_url, PEOPLE)
@@ -233,5 +237,5 @@ def test_the_next_model_is_as_if_they_had_never_been_here(
 
 def trained(database_url: str, models: Path) -> dict[str, bytes]:
     """The arrays of a model that is trained now, as they are on disk."""
-    folder = models / training.train(database_url, models, lambda _stage, _fraction: None, kept_models=3)
+    folder = models / train.train(database_url, models, lambda _stage, _fraction: None, kept_models=3)
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*.npy")}

@@ -7,9 +7,9 @@ from uuid import uuid4
 import pytest
 from redis.asyncio import Redis
 
-from app import rates
-from app.rates import Counters, ProcessCounters, RateLimited, Rates, SharedCounters, Take
 from app.settings import Settings
+from app.web import rate_limits
+from app.web.rate_limits import Counters, ProcessCounters, RateLimited, Rates, SharedCounters, Take
 
 Use = Callable[[Counters], Awaitable[None]]
 
@@ -170,7 +170,7 @@ def test_zero_does_not_limit() -> None:
 
 
 def test_counters_in_a_process_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rates, "MAX_COUNTERS", 10)
+    monkeypatch.setattr(rate_limits, "MAX_COUNTERS", 10)
 
     async def use() -> None:
         counters = ProcessCounters()

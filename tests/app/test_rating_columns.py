@@ -12,20 +12,20 @@ import pyarrow as pa
 import pytest
 from pyarrow import parquet
 
-from app import rating_tables
-from app.rating_tables import Reading, Scale
-from seeds import text_streams
-from seeds.column_roles import MOVIE, USER, ColumnNames
-from seeds.rating_cells import DayOrder
-from seeds.rating_rows import RatingRows
-from seeds.report import SourceError, quiet
+from app.offline import rating_files
+from app.offline.rating_files import Reading, Scale
+from seeds.files import text_streams
+from seeds.files.column_roles import MOVIE, USER, ColumnNames
+from seeds.files.rating_cells import DayOrder
+from seeds.files.rating_rows import RatingRows
+from seeds.files.report import SourceError, quiet
 
 JANUARY = int(datetime(2014, 1, 15, tzinfo=UTC).timestamp())
 
 
 def read(file: Path, reading: Reading | None = None, scale: Scale | None = None) -> tuple[RatingRows, Scale]:
-    found = rating_tables.rating_file(file)
-    return rating_tables.read_ratings(found, quiet, reading=reading or Reading(), scale=scale)
+    found = rating_files.rating_file(file)
+    return rating_files.read_ratings(found, quiet, reading=reading or Reading(), scale=scale)
 
 
 def written(tmp_path: Path, content: str | bytes, name: str = "r.csv") -> Path:
@@ -180,9 +180,9 @@ def test_text_ids_keep_their_texts_and_numbers_stay_numbers(
 
 def test_lists_and_pairs_of_text_ids(tmp_path: Path) -> None:
     reading = Reading()
-    ids = rating_tables.read_ids(written(tmp_path, "u-2\nu-1\nu-2\n"), USER, quiet, reading=reading)
+    ids = rating_files.read_ids(written(tmp_path, "u-2\nu-1\nu-2\n"), USER, quiet, reading=reading)
     assert sorted(map(reading.ids.text, ids.tolist())) == ["u-1", "u-2"]
-    ids = rating_tables.read_ids(written(tmp_path, "movie_id\ntt1\n"), MOVIE, quiet, reading=reading)
+    ids = rating_files.read_ids(written(tmp_path, "movie_id\ntt1\n"), MOVIE, quiet, reading=reading)
     assert [*map(reading.ids.text, ids.tolist())] == ["tt1"]
 
 

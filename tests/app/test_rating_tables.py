@@ -8,19 +8,19 @@ import pyarrow as pa
 import pytest
 from pyarrow import csv, parquet
 
-from app import rating_tables
-from app.rating_tables import Reading, Scale
-from seeds.column_roles import MOVIE, USER
-from seeds.rating_files import OFF_SCALE
-from seeds.rating_rows import RatingRows
-from seeds.report import SourceError, quiet
+from app.offline import rating_files
+from app.offline.rating_files import Reading, Scale
+from seeds.files.column_roles import MOVIE, USER
+from seeds.files.rating_rows import RatingRows
+from seeds.files.ratings import OFF_SCALE
+from seeds.files.report import SourceError, quiet
 
 ROWS = [(7, 31, 4.5, 964982703), (7, 20, 3.0, 964982704), (2, 31, 0.5, 1)]
 
 
 def read(path: Path, scale: Scale | None = None, reading: Reading | None = None) -> tuple[RatingRows, Scale]:
-    file = rating_tables.rating_file(path)
-    return rating_tables.read_ratings(file, quiet, reading=reading or Reading(), scale=scale)
+    file = rating_files.rating_file(path)
+    return rating_files.read_ratings(file, quiet, reading=reading or Reading(), scale=scale)
 
 
 def stars(rows: RatingRows) -> list[tuple[int, int, float, int]]:
@@ -218,14 +218,14 @@ def test_lists_of_ids_have_a_header_or_none(tmp_path: Path) -> None:
     file = tmp_path / "ids.csv"
     for content in ("user_id,name\n5,ann\n3,bob\n5,ann\n", "5\n3\n5\n"):
         file.write_text(content)
-        assert rating_tables.read_ids(file, USER, quiet, reading=Reading()).tolist() == [3, 5]
+        assert rating_files.read_ids(file, USER, quiet, reading=Reading()).tolist() == [3, 5]
     file.write_text("movie_id\n8\n")
-    assert rating_tables.read_ids(file, MOVIE, quiet, reading=Reading()).tolist() == [8]
+    assert rating_files.read_ids(file, MOVIE, quiet, reading=Reading()).tolist() == [8]
 
 
 def test_pairs_keep_their_order_and_their_repetitions(tmp_path: Path) -> None:
     (tmp_path / "p.csv").write_text("user_id,movie_id,rating\n2,1,junk\n1,9,\n2,1,8.3\n")
-    pairs = rating_tables.read_pairs(tmp_path / "p.csv", quiet, reading=Reading())
+    pairs = rating_files.read_pairs(tmp_path / "p.csv", quiet, reading=Reading())
     assert list(zip(pairs.user_ids.tolist(), pairs.item_ids.tolist(), strict=True)) == [
         (2, 1),
         (1, 9),
@@ -236,10 +236,10 @@ def test_pairs_keep_their_order_and_their_repetitions(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["out.csv", "deep/er/out.parquet"])
 def test_what_is_written_reads_back_with_nan_left_empty(tmp_path: Path, name: str) -> None:
     schema = pa.schema({"user_id": pa.int64(), "score": pa.float32()})
-    column = rating_tables.column(np.array([1.25, np.nan], np.float32))
+    column = rating_files.column(np.array([1.25, np.nan], np.float32))
     batch = pa.record_batch([pa.array([1, 2]), column], schema=schema)
     path = tmp_path / name
-    assert rating_tables.write_table(path, schema, [batch, batch]) == 4
+    assert rating_files.write_table(path, schema, [batch, batch]) == 4
     back = csv.read_csv(path) if path.suffix == ".csv" else parquet.read_table(path)
     assert back.to_pydict() == {"user_id": [1, 2, 1, 2], "score": [1.25, None, 1.25, None]}
 
@@ -252,7 +252,7 @@ def test_what_cannot_be_written_whole_is_not_there(tmp_path: Path) -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        rating_tables.write_table(tmp_path / "out.csv", schema, batches())  # type: ignore[arg-type]
+        rating_files.write_table(tmp_path / "out.csv", schema, batches())  # type: ignore[arg-type]
     assert list(tmp_path.iterdir()) == []
     with pytest.raises(SourceError, match=r"must end in \.csv or \.parquet"):
-        rating_tables.check_output(tmp_path / "out.txt")
+        rating_files.check_output(tmp_path / "out.txt")

@@ -8,9 +8,10 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from sqlalchemy import func, insert, select, update
 
-from app import ratings, tables
-from app.db import Sessions
-from app.ratings import Stats
+from app.activity import ratings
+from app.activity.ratings import Stats
+from app.db import tables
+from app.db.engine import Sessions
 
 pytestmark = pytest.mark.anyio
 

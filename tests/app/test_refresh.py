@@ -6,9 +6,9 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import text
 
-from app import accounts
-from app.accounts import Tokens
-from app.db import Sessions, create_engine, sessionmaker
+from app.accounts import authentication
+from app.accounts.authentication import Tokens
+from app.db.engine import Sessions, create_engine, sessionmaker
 from app.settings import Settings
 
 pytestmark = pytest.mark.anyio
@@ -18,7 +18,7 @@ TABS = 12
 
 
 async def renew(sessions: Sessions, settings: Settings, token: str) -> Tokens:
-    return await accounts.refresh_session(sessions, settings, token)
+    return await authentication.refresh_session(sessions, settings, token)
 
 
 async def later(sessions: Sessions, by: timedelta) -> None:
@@ -29,7 +29,10 @@ async def later(sessions: Sessions, by: timedelta) -> None:
 
 
 async def signed_in(sessions: Sessions, settings: Settings, *tokens: Tokens) -> list[bool]:
-    return [await accounts.viewer_of(sessions, settings, each.access_token) == each.viewer for each in tokens]
+    return [
+        await authentication.viewer_of(sessions, settings, each.access_token) == each.viewer
+        for each in tokens
+    ]
 
 
 async def assert_ends_the_session(
@@ -37,13 +40,13 @@ async def assert_ends_the_session(
 ) -> None:
     """Refused, and with it all other tokens of the session."""
     for refresh_token in (token, *(each.refresh_token for each in others)):
-        with pytest.raises(accounts.InvalidRefreshToken):
+        with pytest.raises(authentication.InvalidRefreshToken):
             await renew(sessions, settings, refresh_token)
         assert not any(await signed_in(sessions, settings, *others))
 
 
 async def test_a_retry_after_a_lost_answer_stays_signed_in(sessions: Sessions, settings: Settings) -> None:
-    first = await accounts.sign_up(sessions, settings, "ada", PASSWORD)
+    first = await authentication.sign_up(sessions, settings, "ada", PASSWORD)
     lost = await renew(sessions, settings, first.refresh_token)
     second = await renew(sessions, settings, first.refresh_token)
     assert len({first.refresh_token, lost.refresh_token, second.refresh_token}) == 3
@@ -54,7 +57,7 @@ async def test_a_retry_after_a_lost_answer_stays_signed_in(sessions: Sessions, s
 
 
 async def test_chains_of_retries_stay_signed_in(sessions: Sessions, settings: Settings) -> None:
-    tokens = await accounts.sign_up(sessions, settings, "ada", PASSWORD)
+    tokens = await authentication.sign_up(sessions, settings, "ada", PASSWORD)
     for _ in range(5):
         for _ in range(4):
             newest = await renew(sessions, settings, tokens.refresh_token)
@@ -66,7 +69,7 @@ async def test_many_tabs_at_once_stay_signed_in(database_url: str, settings: Set
     """In two processes, which share nothing but the database."""
     engines = [create_engine(database_url, settings) for _ in range(2)]
     here, there = map(sessionmaker, engines)
-    tokens = await accounts.sign_up(here, settings, "ada", PASSWORD)
+    tokens = await authentication.sign_up(here, settings, "ada", PASSWORD)
     for _ in range(3):
         pairs = await asyncio.gather(
             *(renew((here, there)[tab % 2], settings, tokens.refresh_token) for tab in range(TABS))
@@ -86,8 +89,8 @@ async def test_use_beyond_the_overlap_ends_the_session(
     sessions: Sessions, settings: Settings, seconds: int
 ) -> None:
     settings = settings.model_copy(update={"refresh_overlap_seconds": float(seconds)})
-    first = await accounts.sign_up(sessions, settings, "ada", PASSWORD)
-    other = await accounts.log_in(sessions, settings, "ada", PASSWORD)
+    first = await authentication.sign_up(sessions, settings, "ada", PASSWORD)
+    other = await authentication.log_in(sessions, settings, "ada", PASSWORD)
     second = await renew(sessions, settings, first.refresh_token)
     await later(sessions, timedelta(seconds=seconds - 0.5))
     again = await renew(sessions, settings, first.refresh_token)
@@ -101,16 +104,16 @@ async def test_without_an_overlap_a_second_use_ends_the_session(
     sessions: Sessions, settings: Settings
 ) -> None:
     strict = settings.model_copy(update={"refresh_overlap_seconds": 0.0})
-    first = await accounts.sign_up(sessions, strict, "ada", PASSWORD)
+    first = await authentication.sign_up(sessions, strict, "ada", PASSWORD)
     second = await renew(sessions, strict, first.refresh_token)
     await assert_ends_the_session(sessions, strict, first.refresh_token, first, second)
 
-    first = await accounts.log_in(sessions, strict, "ada", PASSWORD)
+    first = await authentication.log_in(sessions, strict, "ada", PASSWORD)
     results = await asyncio.gather(
         *(renew(sessions, strict, first.refresh_token) for _ in range(TABS)), return_exceptions=True
     )
     assert sum(isinstance(result, Tokens) for result in results) == 1
-    assert sum(isinstance(result, accounts.InvalidRefreshToken) for result in results) == TABS - 1
+    assert sum(isinstance(result, authentication.InvalidRefreshToken) for result in results) == TABS - 1
     assert await signed_in(sessions, strict, first) == [False]
 
 
@@ -118,7 +121,7 @@ async def test_a_token_of_before_the_last_renewal_but_one_ends_the_session(
     sessions: Sessions, settings: Settings
 ) -> None:
     """Whoever holds its successor has shown it: the successor has arrived."""
-    first = await accounts.sign_up(sessions, settings, "ada", PASSWORD)
+    first = await authentication.sign_up(sessions, settings, "ada", PASSWORD)
     second = await renew(sessions, settings, first.refresh_token)
     third = await renew(sessions, settings, second.refresh_token)
     await assert_ends_the_session(sessions, settings, first.refresh_token, first, second, third)
@@ -129,7 +132,7 @@ async def test_a_thief_within_the_overlap_is_noticed_at_the_next_renewal(
     sessions: Sessions, settings: Settings, *, owner_is_first: bool
 ) -> None:
     """Two holders who go on apart: the second of them to renew again is refused, and both are signed out."""
-    stolen = await accounts.sign_up(sessions, settings, "ada", PASSWORD)
+    stolen = await authentication.sign_up(sessions, settings, "ada", PASSWORD)
     owner = await renew(sessions, settings, stolen.refresh_token)
     thief = await renew(sessions, settings, stolen.refresh_token)
     await later(sessions, timedelta(minutes=10))
@@ -142,7 +145,7 @@ async def test_a_thief_within_the_overlap_is_noticed_at_the_next_renewal(
 async def test_a_clock_that_is_set_back_keeps_the_order_of_renewals(
     sessions: Sessions, settings: Settings
 ) -> None:
-    first = await accounts.sign_up(sessions, settings, "ada", PASSWORD)
+    first = await authentication.sign_up(sessions, settings, "ada", PASSWORD)
     second = await renew(sessions, settings, first.refresh_token)
     await later(sessions, -timedelta(hours=1))
     third = await renew(sessions, settings, second.refresh_token)
@@ -151,7 +154,7 @@ async def test_a_clock_that_is_set_back_keeps_the_order_of_renewals(
 
 
 async def test_a_retry_of_an_ended_session_is_refused(sessions: Sessions, settings: Settings) -> None:
-    first = await accounts.sign_up(sessions, settings, "ada", PASSWORD)
+    first = await authentication.sign_up(sessions, settings, "ada", PASSWORD)
     second = await renew(sessions, settings, first.refresh_token)
-    await accounts.log_out(sessions, second.viewer)
+    await authentication.log_out(sessions, second.viewer)
     await assert_ends_the_session(sessions, settings, first.refresh_token, first, second)

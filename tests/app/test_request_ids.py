@@ -2,7 +2,7 @@
 
 from uuid import UUID, uuid4
 
-from app import request_ids
+from app.recommendations import request_ids
 from app.settings import Settings
 
 SETTINGS = Settings.model_validate({"secret_key": "a secret of the tests, long enough"})

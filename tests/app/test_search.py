@@ -5,10 +5,11 @@ from typing import Any
 import pytest
 from sqlalchemy import insert
 
-from app import snapshot, tables
-from app.db import Sessions
-from app.search import search
-from app.snapshot import MovieFilter, Snapshot
+from app.catalog.search import search
+from app.db import tables
+from app.db.engine import Sessions
+from app.serving import snapshot
+from app.serving.snapshot import MovieFilter, Snapshot
 
 pytestmark = pytest.mark.anyio
 

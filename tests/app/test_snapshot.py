@@ -10,9 +10,11 @@ import numpy as np
 import pytest
 from sqlalchemy import delete, insert, text, update
 
-from app import ratings, snapshot, tables
-from app.db import Sessions
-from app.snapshot import MovieFilter
+from app.activity import ratings
+from app.db import tables
+from app.db.engine import Sessions
+from app.serving import snapshot
+from app.serving.snapshot import MovieFilter
 
 pytestmark = pytest.mark.anyio
 

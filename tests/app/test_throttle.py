@@ -6,13 +6,13 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import func, select, update
 
-from app import accounts, throttle
-from app.account_tables import SignInAttempt
-from app.accounts import InvalidCredentials
-from app.client import Client
-from app.db import Sessions, create_engine, sessionmaker
+from app.accounts import authentication, login_throttle
+from app.accounts.authentication import InvalidCredentials
+from app.accounts.login_throttle import TooManyAttempts
+from app.db.account_tables import SignInAttempt
+from app.db.engine import Sessions, create_engine, sessionmaker
 from app.settings import Settings
-from app.throttle import TooManyAttempts
+from app.web.client import Client
 
 pytestmark = pytest.mark.anyio
 
@@ -34,7 +34,7 @@ def settings(database_url: str) -> Settings:
 
 async def fail(sessions: Sessions, settings: Settings, username: str, client: Client) -> None:
     with pytest.raises(InvalidCredentials):
-        await accounts.log_in(sessions, settings, username, "wrong password", client)
+        await authentication.log_in(sessions, settings, username, "wrong password", client)
 
 
 async def later(sessions: Sessions, seconds: float) -> None:
@@ -49,58 +49,62 @@ async def test_after_some_wrong_passwords_no_more_are_looked_at(
     sessions: Sessions, settings: Settings, username: str
 ) -> None:
     """And the answer is the same whether there is such an account."""
-    await accounts.sign_up(sessions, settings, "ada", PASSWORD, HOME)
+    await authentication.sign_up(sessions, settings, "ada", PASSWORD, HOME)
     for _ in range(3):
         await fail(sessions, settings, username, THIEF)
     for guess in (PASSWORD, "wrong password"):
         with pytest.raises(TooManyAttempts, match="try again in") as refusal:
-            await accounts.log_in(sessions, settings, username, guess, THIEF)
+            await authentication.log_in(sessions, settings, username, guess, THIEF)
         assert 1 <= refusal.value.wait_seconds <= 30
 
 
 async def test_tries_come_back_with_time(sessions: Sessions, settings: Settings) -> None:
-    await accounts.sign_up(sessions, settings, "ada", PASSWORD, HOME)
+    await authentication.sign_up(sessions, settings, "ada", PASSWORD, HOME)
     for _ in range(3):
         await fail(sessions, settings, "ada", HOME)
     await later(sessions, 30)
     await fail(sessions, settings, "ada", HOME)
     with pytest.raises(TooManyAttempts):
-        await accounts.log_in(sessions, settings, "ada", PASSWORD, HOME)
+        await authentication.log_in(sessions, settings, "ada", PASSWORD, HOME)
     await later(sessions, 30)
-    assert (await accounts.log_in(sessions, settings, "ada", PASSWORD, HOME)).viewer.username == "ada"
+    assert (await authentication.log_in(sessions, settings, "ada", PASSWORD, HOME)).viewer.username == "ada"
 
 
 async def test_the_owner_is_not_locked_out_by_a_thief(sessions: Sessions, settings: Settings) -> None:
-    await accounts.sign_up(sessions, settings, "ada", PASSWORD, HOME)
+    await authentication.sign_up(sessions, settings, "ada", PASSWORD, HOME)
     for _ in range(3):
         await fail(sessions, settings, "ada", THIEF)
     for client in (HOME, AWAY):
-        assert (await accounts.log_in(sessions, settings, "ada", PASSWORD, client)).viewer.username == "ada"
+        assert (
+            await authentication.log_in(sessions, settings, "ada", PASSWORD, client)
+        ).viewer.username == "ada"
 
 
 async def test_a_right_password_takes_nothing_away_and_forgets_the_wrong_ones(
     sessions: Sessions, settings: Settings
 ) -> None:
-    await accounts.sign_up(sessions, settings, "ada", PASSWORD, HOME)
+    await authentication.sign_up(sessions, settings, "ada", PASSWORD, HOME)
     for _ in range(4):
         await fail(sessions, settings, "ada", HOME)
         await fail(sessions, settings, "ada", HOME)
-        await accounts.log_in(sessions, settings, "ada", PASSWORD, HOME)
-    await asyncio.gather(*(accounts.log_in(sessions, settings, "ada", PASSWORD, HOME) for _ in range(3)))
+        await authentication.log_in(sessions, settings, "ada", PASSWORD, HOME)
+    await asyncio.gather(
+        *(authentication.log_in(sessions, settings, "ada", PASSWORD, HOME) for _ in range(3))
+    )
 
 
 async def test_many_accounts_from_one_address(sessions: Sessions, settings: Settings) -> None:
     """Whoever has signed in from there before still does, however many others are tried."""
-    await accounts.sign_up(sessions, settings, "ada", PASSWORD, HOME)
-    await accounts.sign_up(sessions, settings, "bob", PASSWORD, AWAY)
+    await authentication.sign_up(sessions, settings, "ada", PASSWORD, HOME)
+    await authentication.sign_up(sessions, settings, "bob", PASSWORD, AWAY)
     for number in range(6):
         await fail(sessions, settings, f"guess-{number}", HOME)
     for username in ("bob", "guess-7"):
         with pytest.raises(TooManyAttempts):
-            await accounts.log_in(sessions, settings, username, PASSWORD, HOME)
-    assert (await accounts.log_in(sessions, settings, "ada", PASSWORD, HOME)).viewer.username == "ada"
+            await authentication.log_in(sessions, settings, username, PASSWORD, HOME)
+    assert (await authentication.log_in(sessions, settings, "ada", PASSWORD, HOME)).viewer.username == "ada"
     await later(sessions, 6)
-    assert (await accounts.log_in(sessions, settings, "bob", PASSWORD, HOME)).viewer.username == "bob"
+    assert (await authentication.log_in(sessions, settings, "bob", PASSWORD, HOME)).viewer.username == "bob"
 
 
 async def test_no_more_guesses_by_asking_at_once_in_several_processes(
@@ -109,7 +113,7 @@ async def test_no_more_guesses_by_asking_at_once_in_several_processes(
     engine = create_engine(database_url, settings)
     other = sessionmaker(engine)
     guesses = [
-        accounts.log_in(process, settings, spelling, "wrong password", THIEF)
+        authentication.log_in(process, settings, spelling, "wrong password", THIEF)
         for process in (sessions, other)
         for spelling in ("ada", "ADA", "\uff21da", "Ada")
     ]
@@ -138,6 +142,6 @@ async def test_what_is_forgotten_is_cleared_away(sessions: Sessions, settings: S
     for number in range(5):
         await fail(sessions, settings, f"guess-{number}", THIEF)
     await later(sessions, 3600)
-    await throttle.take(sessions, settings, "ada", AWAY)
+    await login_throttle.take(sessions, settings, "ada", AWAY)
     async with sessions() as session:
         assert await session.scalar(select(func.count()).select_from(SignInAttempt)) == 2

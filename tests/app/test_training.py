@@ -14,7 +14,7 @@ import httpx
 import psycopg
 import pytest
 
-from app import publishing, training, training_data, training_jobs, training_process
+from app.training import __main__, data, jobs, publish, train
 from tests.conftest import ROOT, StartServer
 
 VERSION = "{ recommendations(first: 1) { modelVersion } }"
@@ -37,7 +37,7 @@ def test_a_running_service_takes_up_a_new_model(
         return version
 
     former = served()
-    fresh = training.train(seeded_database_url, model_dir, lambda _stage, _fraction: None, kept_models=3)
+    fresh = train.train(seeded_database_url, model_dir, lambda _stage, _fraction: None, kept_models=3)
     assert fresh != former
     deadline = time.monotonic() + 20
     while served() != fresh:
@@ -65,12 +65,12 @@ def test_a_killed_training_leaves_the_former_model_and_the_next_one_goes_on(
     assert subprocess.run(command, cwd=ROOT, check=False).returncode == -signal.SIGKILL
     assert versions(seeded_database_url) == before
     (orphan,) = (path for path in models.iterdir() if path.name not in kept and path.name[0] != ".")
-    marker = publishing.marker(orphan)
-    long_ago = time.time() - 2 * publishing.UNFINISHED_SECONDS
+    marker = publish.marker(orphan)
+    long_ago = time.time() - 2 * publish.UNFINISHED_SECONDS
     os.utime(marker, (long_ago, long_ago))
 
     told: list[tuple[str, float]] = []
-    fresh = training.train(seeded_database_url, models, lambda *stage: told.append(stage), kept_models=3)
+    fresh = train.train(seeded_database_url, models, lambda *stage: told.append(stage), kept_models=3)
     assert [done for stage, done in told if stage == "factors"] == [1.0]  # all iterations were kept
     assert versions(seeded_database_url)[-1] == (fresh, "ACTIVE")
     assert {path.name for path in models.iterdir()} == {*kept, fresh}
@@ -86,21 +86,21 @@ def test_settings_of_a_search_are_what_training_uses(database_url: str, tmp_path
         )
     settings = tmp_path / "settings.toml"
     settings.write_text("iterations = 3\nalpha0 = 0.2\n")
-    version = training.train(database_url, tmp_path, lambda *_: None, kept_models=3, settings=settings)
+    version = train.train(database_url, tmp_path, lambda *_: None, kept_models=3, settings=settings)
     config = json.loads((tmp_path / version / "manifest.json").read_text())["config"]
     assert (config["iterations"], config["alpha0"]) == (3, 0.2)
 
     settings.write_text("iterations = 0\n")
     order = {"database_url": database_url, "models": str(tmp_path), "kept_models": 3, "sentences": None}
     order |= {"settings": str(settings), "job_id": 1, "claim": ""}
-    command = [sys.executable, "-m", "app.training_process"]
+    command = [sys.executable, "-m", "app.training.__main__"]
     with subprocess.Popen(command, stdin=PIPE, stdout=PIPE, text=True, cwd=ROOT) as process:
         assert process.stdin is not None
         assert process.stdout is not None
         process.stdin.write(json.dumps(order) + "\n")
         process.stdin.flush()
         told = json.loads(process.stdout.read().splitlines()[-1])
-        assert process.wait() == training_process.REFUSED
+        assert process.wait() == __main__.REFUSED
     assert told == {"refused": f"{settings}: iterations must be a whole number from 1, not 0"}
 
 
@@ -109,17 +109,17 @@ def test_a_training_that_is_refused_at_the_end_leaves_nothing(database_url: str,
         connection.execute("INSERT INTO movies (title) SELECT 'Film ' || n FROM generate_series(1, 9) AS n")
 
     def refuse(_connection: psycopg.Connection, _version: str) -> None:
-        raise training_jobs.ClaimLost("Another process has taken it over.")
+        raise jobs.ClaimLost("Another process has taken it over.")
 
-    with pytest.raises(training_jobs.ClaimLost):
-        training.train(database_url, tmp_path, lambda *_: None, kept_models=3, conclude=refuse)
+    with pytest.raises(jobs.ClaimLost):
+        train.train(database_url, tmp_path, lambda *_: None, kept_models=3, conclude=refuse)
     assert versions(database_url) == []
     assert list(tmp_path.iterdir()) == []
 
 
 def test_nothing_to_train_on_is_said(database_url: str, tmp_path: Path) -> None:
-    with pytest.raises(training.NothingToTrainOn, match="seed"):
-        training.train(database_url, tmp_path, lambda _stage, _fraction: None, kept_models=3)
+    with pytest.raises(train.NothingToTrainOn, match="seed"):
+        train.train(database_url, tmp_path, lambda _stage, _fraction: None, kept_models=3)
     assert versions(database_url) == []
 
 
@@ -130,14 +130,14 @@ def test_films_without_ratings_train_all_the_same(database_url: str, tmp_path: P
             "INSERT INTO movies (title, year, overview) SELECT 'Film ' || n, 1950 + n, 'A story of ' || n "
             "FROM generate_series(1, 40) AS n"
         )
-    assert not training.has_active_model(database_url, tmp_path)
-    version = training.train(database_url, tmp_path, lambda _stage, _fraction: None, kept_models=3)
+    assert not train.has_active_model(database_url, tmp_path)
+    version = train.train(database_url, tmp_path, lambda _stage, _fraction: None, kept_models=3)
     assert versions(database_url) == [(version, "ACTIVE")]
-    assert training.has_active_model(database_url, tmp_path)
+    assert train.has_active_model(database_url, tmp_path)
     # One that another release wrote is none: the first start after an upgrade trains.
     manifest = tmp_path / version / "manifest.json"
     manifest.write_text(manifest.read_text().replace('"format": ', '"format": 9'))
-    assert not training.has_active_model(database_url, tmp_path)
+    assert not train.has_active_model(database_url, tmp_path)
 
 
 def test_simulated_members_teach_only_until_real_ones_are_there(database_url: str) -> None:
@@ -148,7 +148,7 @@ def test_simulated_members_teach_only_until_real_ones_are_there(database_url: st
             "INSERT INTO ratings (user_id, movie_id, half_stars) "
             "SELECT users.id, movies.id, 8 FROM users, movies"
         )
-        films = training_data.read_films(connection)
+        films = data.read_films(connection)
 
         def learnt(simulated: bool, name: str) -> tuple[int, str]:
             connection.execute(
@@ -156,8 +156,8 @@ def test_simulated_members_teach_only_until_real_ones_are_there(database_url: st
                 "VALUES (%s, %s, 3, 1, 3)",
                 (name, simulated),
             )
-            interactions = training_data.read_interactions(connection, films.item_ids)
-            return interactions.nnz, training_data.dataset_version(connection, interactions)
+            interactions = data.read_interactions(connection, films.item_ids)
+            return interactions.nnz, data.dataset_version(connection, interactions)
 
         assert learnt(True, "simulated-1") == (6, "simulated-1@6")
         assert learnt(False, "real-1") == (3, "real-1@3")

@@ -8,15 +8,16 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner, Result
 
-from app import offline, tuning
-from app.cli import app
+from app.cli.commands import app
+from app.offline import train
+from app.offline import tune as tuning
 from recommender.evaluation import protocols
 from recommender.evaluation.protocols import Protocol
 from recommender.evaluation.tuning import SPACE, task
 from recommender.interactions import Interactions
 from recommender.splits import Split
 from recommender.training.config import Config
-from seeds.report import quiet
+from seeds.files.report import quiet
 
 
 @pytest.fixture(scope="module")
@@ -85,7 +86,7 @@ def pairs(part: Interactions) -> set[tuple[int, int]]:
 
 @pytest.mark.parametrize("protocol", [Protocol.STRONG, Protocol.TEMPORAL, Protocol.NEW_USER])
 def test_nothing_that_evaluate_tests_on_is_seen(data: Path, protocol: Protocol) -> None:
-    read = offline.read_data(data, [], quiet)
+    read = train.read_data(data, [], quiet)
     first = next(iter(protocols.trials(protocol, read.interactions, np.random.default_rng(7))))
     split: Split = task(protocol, read.interactions, read.films, seed=7).split
     seen = pairs(split.train) | pairs(split.histories) | pairs(split.held_out)

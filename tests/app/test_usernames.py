@@ -7,11 +7,12 @@ from alembic import command
 from alembic.config import Config
 from sqlalchemy import insert, select, text
 
-from app import accounts, confusables, groups, operators, passwords, throttle, usernames
-from app.db import Sessions, create_engine, sessionmaker
+from app.accounts import admin, authentication, confusables, login_throttle, passwords, usernames
+from app.accounts.viewer import Role
+from app.db.engine import Sessions, create_engine, sessionmaker
+from app.db.tables import User
+from app.recommendations import groups
 from app.settings import Settings
-from app.tables import User
-from app.viewer import Role
 from tests.conftest import ROOT
 
 pytestmark = pytest.mark.anyio
@@ -141,44 +142,47 @@ ALIKE = [
 async def test_a_name_that_looks_like_another_is_not_given(
     sessions: Sessions, settings: Settings, first: str, second: str
 ) -> None:
-    await accounts.sign_up(sessions, settings, first, PASSWORD)
-    with pytest.raises(accounts.UsernameTaken):
-        await accounts.sign_up(sessions, settings, second, PASSWORD)
-    await accounts.sign_up(sessions, settings, "somebody.else", PASSWORD)
+    await authentication.sign_up(sessions, settings, first, PASSWORD)
+    with pytest.raises(authentication.UsernameTaken):
+        await authentication.sign_up(sessions, settings, second, PASSWORD)
+    await authentication.sign_up(sessions, settings, "somebody.else", PASSWORD)
 
 
 async def test_of_many_alike_at_once_one_is_made(sessions: Sessions, settings: Settings) -> None:
     names = ["modem", "modern", "MODEM", "rnodern", "rnodem", "Modern"]
     results = await asyncio.gather(
-        *(accounts.sign_up(sessions, settings, name, PASSWORD) for name in names), return_exceptions=True
+        *(authentication.sign_up(sessions, settings, name, PASSWORD) for name in names),
+        return_exceptions=True,
     )
-    assert sum(isinstance(result, accounts.Tokens) for result in results) == 1
-    assert sum(isinstance(result, accounts.UsernameTaken) for result in results) == len(names) - 1
+    assert sum(isinstance(result, authentication.Tokens) for result in results) == 1
+    assert sum(isinstance(result, authentication.UsernameTaken) for result in results) == len(names) - 1
 
 
 async def test_one_key_finds_an_account_everywhere(sessions: Sessions, settings: Settings) -> None:
     name, spelled = "stra\u00dfe", "\uff33TRASSE"
-    viewer = (await accounts.sign_up(sessions, settings, name, PASSWORD)).viewer
-    assert (await accounts.log_in(sessions, settings, spelled, PASSWORD)).viewer.id == viewer.id
-    assert await operators.set_role(sessions, spelled, Role.CURATOR) == name
+    viewer = (await authentication.sign_up(sessions, settings, name, PASSWORD)).viewer
+    assert (await authentication.log_in(sessions, settings, spelled, PASSWORD)).viewer.id == viewer.id
+    assert await admin.set_role(sessions, spelled, Role.CURATOR) == name
     (member,) = await groups.members(sessions, viewer.id, [spelled, name])
     assert member.username == name
-    await accounts.sign_up(sessions, settings, "modern", PASSWORD)
-    await operators.create_admin(sessions, spelled, "another long walk")
-    assert (await accounts.log_in(sessions, settings, name, "another long walk")).viewer.role is Role.ADMIN
-    with pytest.raises(operators.UnknownMember):
-        await operators.set_role(sessions, "str\u0430\u00dfe", Role.ADMIN)  # a look-alike is nobody
-    with pytest.raises(accounts.UsernameTaken):
-        await operators.create_admin(sessions, "modem", PASSWORD)
-    assert await operators.delete_member(sessions, spelled) == viewer.id
+    await authentication.sign_up(sessions, settings, "modern", PASSWORD)
+    await admin.create_admin(sessions, spelled, "another long walk")
+    assert (
+        await authentication.log_in(sessions, settings, name, "another long walk")
+    ).viewer.role is Role.ADMIN
+    with pytest.raises(admin.UnknownMember):
+        await admin.set_role(sessions, "str\u0430\u00dfe", Role.ADMIN)  # a look-alike is nobody
+    with pytest.raises(authentication.UsernameTaken):
+        await admin.create_admin(sessions, "modem", PASSWORD)
+    assert await admin.delete_member(sessions, spelled) == viewer.id
 
 
 async def test_spellings_of_a_name_share_their_tries(sessions: Sessions, settings: Settings) -> None:
     for spelled in ("stra\u00dfe", "STRASSE", "\uff33trasse", "Strasse", "STRA\u00dfE"):
-        with pytest.raises(accounts.InvalidCredentials):
-            await accounts.log_in(sessions, settings, spelled, "a guess")
-    with pytest.raises(throttle.TooManyAttempts):
-        await accounts.log_in(sessions, settings, "strasse", "a guess")
+        with pytest.raises(authentication.InvalidCredentials):
+            await authentication.log_in(sessions, settings, spelled, "a guess")
+    with pytest.raises(login_throttle.TooManyAttempts):
+        await authentication.log_in(sessions, settings, "strasse", "a guess")
 
 
 def test_accounts_of_before_keep_their_names(database_url: str, settings: Settings) -> None:
@@ -202,11 +206,11 @@ def test_accounts_of_before_keep_their_names(database_url: str, settings: Settin
         engine = create_engine(database_url, settings)
         sessions = sessionmaker(engine)
         for name in old:
-            assert (await accounts.log_in(sessions, settings, name, PASSWORD)).viewer.username == name
-            with pytest.raises(accounts.AccountError):
-                await accounts.sign_up(sessions, settings, name, PASSWORD)
-        with pytest.raises(accounts.UsernameTaken):
-            await accounts.sign_up(sessions, settings, "rnodern", PASSWORD)
+            assert (await authentication.log_in(sessions, settings, name, PASSWORD)).viewer.username == name
+            with pytest.raises(authentication.AccountError):
+                await authentication.sign_up(sessions, settings, name, PASSWORD)
+        with pytest.raises(authentication.UsernameTaken):
+            await authentication.sign_up(sessions, settings, "rnodern", PASSWORD)
         async with sessions() as session:
             keys = dict((await session.execute(select(User.username, User.username_key))).all())
             looks = dict((await session.execute(select(User.username, User.skeleton))).all())
@@ -229,6 +233,6 @@ async def test_an_account_that_a_former_release_makes_meanwhile_works(
     async with sessions.begin() as session:
         hash_ = await passwords.hashed(PASSWORD)
         await session.execute(insert(User).values(username="Ada", password_hash=hash_))
-    assert (await accounts.log_in(sessions, settings, "ADA", PASSWORD)).viewer.username == "Ada"
-    with pytest.raises(accounts.UsernameTaken):
-        await accounts.sign_up(sessions, settings, "ada", PASSWORD)
+    assert (await authentication.log_in(sessions, settings, "ADA", PASSWORD)).viewer.username == "Ada"
+    with pytest.raises(authentication.UsernameTaken):
+        await authentication.sign_up(sessions, settings, "ada", PASSWORD)

@@ -13,19 +13,19 @@ import strawberry
 from redis.asyncio import Redis
 from strawberry.schema.config import StrawberryConfig
 
-from app.admission import Turn
-from app.budget import REQUEST_COST, Budget
-from app.client import Client
-from app.endpoint.execution import Executor
-from app.endpoint.graphql_request import GraphQLRequest
-from app.live import Served
-from app.meter import meter_event_loop
-from app.rates import Counters, ProcessCounters, Rates, SharedCounters
+from app.serving.live import Served
 from app.settings import Settings
+from app.web.admission import Turn
+from app.web.budget import REQUEST_COST, Budget
+from app.web.client import Client
+from app.web.meter import meter_event_loop
+from app.web.rate_limits import Counters, ProcessCounters, Rates, SharedCounters
 from schema.core.directives import Cost
 from schema.core.errors import CallerError
 from schema.execution.context import Context
 from schema.execution.documents import Prepared, Reader
+from schema.execution.executor import Executor
+from schema.execution.request import GraphQLRequest
 
 SECONDS = 0.05
 UNITS = 2_500  # so much of cost that is

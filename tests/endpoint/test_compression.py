@@ -13,7 +13,7 @@ import pytest
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.types import Message, Receive, Scope, Send
 
-from app.compression import MAX_BYTES_ON_LOOP, Compression, preferred
+from app.web.compression import MAX_BYTES_ON_LOOP, Compression, preferred
 from tests.conftest import StartServer
 from tests.endpoint.conftest import Member
 

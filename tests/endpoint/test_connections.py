@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from app.connections import MAX_HEAD_BYTES
+from app.web.http_protocol import MAX_HEAD_BYTES
 from tests.conftest import StartServer
 from tests.endpoint.conftest import Guarded
 

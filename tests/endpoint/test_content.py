@@ -10,9 +10,9 @@ from typing import Any
 import httpx
 import pytest
 
-from app.endpoint.accept import GRAPHQL_RESPONSE, JSON, Accept
-from app.endpoint.content import MAX_MEMBERS, decompress
-from app.endpoint.refusal import Refused
+from schema.execution.refusal import Refused
+from schema.http.content import MAX_MEMBERS, decompress
+from schema.http.content_negotiation import GRAPHQL_RESPONSE, JSON, Accept
 from tests.endpoint.conftest import GRAPHQL, error_in
 
 if sys.version_info >= (3, 14):

@@ -8,16 +8,16 @@ from typing import Any
 import httpx
 import pytest
 
-from app.endpoint.documents import (
+from schema import schema
+from schema.core.errors import CallerError
+from schema.execution.request import GraphQLRequest
+from schema.http.persisted_documents import (
     MAX_LENGTH,
     MAX_REMEMBERED,
     InvalidDocuments,
     RememberedDocuments,
     trusted_documents,
 )
-from app.endpoint.graphql_request import GraphQLRequest
-from schema import schema
-from schema.core.errors import CallerError
 from tests.conftest import StartServer
 from tests.endpoint.conftest import open_socket
 

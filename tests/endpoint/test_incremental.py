@@ -10,13 +10,13 @@ import strawberry
 from starlette.requests import HTTPConnection
 from strawberry.schema.config import StrawberryConfig
 
-from app.admission import Admission
-from app.endpoint import Endpoint
-from app.endpoint.documents import RememberedDocuments
-from app.live import Served
+from app.serving.live import Served
 from app.settings import Settings
+from app.web.admission import Admission
 from schema.core.errors import CallerError, PresentErrors
 from schema.execution.context import Context
+from schema.http.endpoint import Endpoint
+from schema.http.persisted_documents import RememberedDocuments
 from tests.endpoint.conftest import Member, open_socket
 
 NOW, LEGACY = "multipart/mixed", "multipart/mixed;deferSpec=20220824, application/json"

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from app.endpoint.json_size import may_exceed, n_separators
+from schema.http.json_size import may_exceed, n_separators
 
 MOST = 1_000
 STRANGE = ["", '"', "\\", '\\"', "[{,", '","', '\\\\",[', "\u0301", "\U0001f600", "\n"]

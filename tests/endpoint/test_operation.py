@@ -4,7 +4,7 @@ import pytest
 from graphql import parse, print_ast
 from strawberry.types.graphql import OperationType
 
-from app.endpoint.operation import described, in_one_piece
+from schema.http.operation import described, in_one_piece
 
 CHAIN = "".join(f"fragment F{place} on Query {{ ...F{place + 1} }} " for place in range(3000))
 

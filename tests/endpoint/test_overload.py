@@ -11,9 +11,9 @@ import pytest
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
-from app import admission
-from app.admission import MAX_LAG_SECONDS, MIN_AT_ONCE, Admission, Overloaded, Turn
 from app.settings import Settings
+from app.web import admission
+from app.web.admission import MAX_LAG_SECONDS, MIN_AT_ONCE, Admission, Overloaded, Turn
 from tests.conftest import StartServer
 from tests.endpoint.conftest import GRAPHQL, PROTOCOL, error_in, open_socket, sign_up
 

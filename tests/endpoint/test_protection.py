@@ -14,7 +14,7 @@ from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 from websockets.typing import Origin
 
-from app.browsers import HEADERS
+from app.web.security import HEADERS
 from tests.conftest import StartServer
 from tests.endpoint.conftest import FRIEND, GRAPHQL, PROTOCOL, Guarded, error_in, open_socket, post, sign_up
 

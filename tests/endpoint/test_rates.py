@@ -8,7 +8,7 @@ import httpx
 import orjson
 import pytest
 
-from app.budget import REQUEST_COST
+from app.web.budget import REQUEST_COST
 from tests.conftest import running
 from tests.endpoint.conftest import FRIEND, GRAPHQL, PAGE, Guarded, error_in, post, sign_up
 

@@ -16,15 +16,17 @@ import strawberry
 from graphql import GraphQLError, GraphQLInterfaceType, GraphQLObjectType
 from sqlalchemy import func, insert, select
 
-from app import accounts, api_keys, snapshot, tables
-from app.api_keys import Scope
-from app.client import Client
-from app.db import Sessions, create_engine, sessionmaker
-from app.live import Served
+from app.accounts import api_keys, authentication
+from app.accounts.api_keys import Scope
+from app.accounts.viewer import MEMBER as MEMBER_COLUMNS
+from app.accounts.viewer import Role, Viewer
+from app.db import tables
+from app.db.engine import Sessions, create_engine, sessionmaker
+from app.db.training_tables import ModelVersion, TrainingJob
+from app.serving import snapshot
+from app.serving.live import Served
 from app.settings import Settings
-from app.training_tables import ModelVersion, TrainingJob
-from app.viewer import MEMBER as MEMBER_COLUMNS
-from app.viewer import Role, Viewer
+from app.web.client import Client
 from schema import schema
 from schema.core.errors import PresentErrors
 from schema.execution.context import Context
@@ -164,7 +166,9 @@ async def world(database_url: str) -> AsyncIterator[World]:
     def signed_in(name: str) -> Callable[[], Any]:
         async def token() -> str:
             async with sessions.begin() as session:
-                signed_in = await accounts.begin_session(session, settings, members[name], accounts.NOWHERE)
+                signed_in = await authentication.begin_session(
+                    session, settings, members[name], authentication.NOWHERE
+                )
             return signed_in.access_token
 
         return token
@@ -180,7 +184,9 @@ async def world(database_url: str) -> AsyncIterator[World]:
         key, record = await api_keys.create(sessions, None, scope.name, [scope], None)
         tokens[f"key {scope}"] = always(key)
     async with sessions.begin() as session:
-        other = (await accounts.begin_session(session, settings, members["other"], accounts.NOWHERE)).viewer
+        other = (
+            await authentication.begin_session(session, settings, members["other"], authentication.NOWHERE)
+        ).viewer
     served = Served(await snapshot.load(sessions))
     yield World(settings, sessions, served, record.id, other, tokens)
     await engine.dispose()

@@ -6,8 +6,8 @@ from datetime import UTC, datetime, timedelta
 import httpx
 import pytest
 
-from app import accounts
-from app.db import create_engine, sessionmaker
+from app.accounts import authentication
+from app.db.engine import create_engine, sessionmaker
 from app.settings import Settings
 from tests.conftest import StartServer
 from tests.schema.conftest import Ask, Member, asking, code, outcome, sign_up
@@ -112,9 +112,9 @@ async def log_out_here(database_url: str, member: Member) -> None:
     secret_key = "a secret of the tests, long enough"
     settings = Settings.model_validate({"database_url": database_url, "secret_key": secret_key})
     engine = create_engine(database_url, settings)
-    viewer = await accounts.viewer_of(sessionmaker(engine), settings, member.token)
+    viewer = await authentication.viewer_of(sessionmaker(engine), settings, member.token)
     assert viewer is not None
-    await accounts.log_out(sessionmaker(engine), viewer)
+    await authentication.log_out(sessionmaker(engine), viewer)
     await engine.dispose()
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from app.schema_commands import schema_app
+from app.cli.schema_commands import schema_app
 from schema import schema
 from schema.breaking_changes import Changes, deprecation_faults
 

@@ -6,8 +6,8 @@ import pytest
 import strawberry
 from strawberry import relay
 
-from app.budget import REQUEST_COST
 from app.settings import Settings
+from app.web.budget import REQUEST_COST
 from schema import schema
 from schema.core.directives import Cost, ListSize
 from schema.execution.cost import OBJECT, POINTS, VALUE

@@ -9,8 +9,11 @@ from typing import Any
 import pytest
 from sqlalchemy import event, update
 
-from app import accounts, live, ratings, tables
-from app.db import create_engine, sessionmaker
+from app.accounts import authentication
+from app.activity import ratings
+from app.db import tables
+from app.db.engine import create_engine, sessionmaker
+from app.serving import live
 from app.settings import Settings
 from schema import schema
 from schema.execution.context import Context
@@ -168,7 +171,7 @@ async def context(seeded_database_url: str, model_dir: Path) -> AsyncIterator[Co
     engine = create_engine(seeded_database_url, settings)
     sessions = sessionmaker(engine)
     served = await live.load(sessions, model_dir)
-    tokens = await accounts.sign_up(sessions, settings, "ada", "a long walk home")
+    tokens = await authentication.sign_up(sessions, settings, "ada", "a long walk home")
     for movie_id in served.snapshot.movie_ids[:10].tolist():
         await ratings.rate(sessions, tokens.viewer.id, movie_id, 4.5)
     async with sessions.begin() as session:

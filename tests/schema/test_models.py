@@ -13,7 +13,7 @@ import httpx
 import psycopg
 import pytest
 
-from app import training
+from app.training import train as training
 from tests.conftest import Service, StartServer
 from tests.endpoint.conftest import open_socket
 from tests.schema.conftest import Ask, Member, asking, code, outcome, promoted, sign_up

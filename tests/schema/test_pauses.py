@@ -18,13 +18,15 @@ from uuid import uuid4
 import pytest
 from sqlalchemy import text
 
-from app import catalog, home, live, snapshot
-from app.db import Sessions, create_engine, sessionmaker
-from app.live import Served
+from app.accounts.viewer import Role, Viewer
+from app.catalog import browse
+from app.db.engine import Sessions, create_engine, sessionmaker
+from app.recommendations import home
+from app.recommendations.history import taste_of
+from app.recommendations.taste_profile import Opinions
+from app.serving import live, snapshot
+from app.serving.live import Served
 from app.settings import Settings
-from app.taste import Opinions
-from app.user_history import taste_of
-from app.viewer import Role, Viewer
 from recommender.model import explain
 from recommender.model.hybrid import Hybrid
 from recommender.model.nearest import Neighbours
@@ -42,7 +44,7 @@ HEAVY: tuple[tuple[Any, str], ...] = (
     (Hybrid, "reasons"),
     (Neighbours, "similar"),
     (Opinions, "likings"),
-    (catalog, "page"),
+    (browse, "page"),
     (snapshot, "built"),
     (home, "put_up"),
 )

@@ -8,11 +8,12 @@ import pytest
 from sqlalchemy import event, insert
 from strawberry import relay
 
-from app import snapshot, tables
-from app.db import create_engine, sessionmaker
-from app.live import Served
+from app.db import tables
+from app.db.engine import create_engine, sessionmaker
+from app.db.tables import VECTOR_WIDTH
+from app.serving import snapshot
+from app.serving.live import Served
 from app.settings import Settings
-from app.tables import VECTOR_WIDTH
 from schema import schema
 from schema.execution.context import Context
 

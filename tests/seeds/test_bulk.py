@@ -6,11 +6,11 @@ import numpy as np
 import psycopg
 import pytest
 
-from app.db import lock
-from app.training import TRAINING_LOCK
-from seeds.bulk import store_ratings
-from seeds.dataset import _LOAD_LOCK, transaction
-from seeds.report import Count, quiet
+from app.db.engine import lock
+from app.training.train import TRAINING_LOCK
+from seeds.files.report import Count, quiet
+from seeds.store.bulk_copy import store_ratings
+from seeds.store.dataset import _LOAD_LOCK, transaction
 from tests.seeds.conftest import query
 
 DEFINITIONS = """

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from app.titles import fold
 from seeds.bundled import MOVIELENS_GENRES, BundledFilm, load_bundled, parse_films, read_catalogue
-from seeds.films import Film
-from seeds.report import Count, SourceError
+from seeds.files.report import Count, SourceError
+from seeds.movies import Film
+from seeds.titles import fold
 from tests.seeds.conftest import content, query
 
 FOLDER = Path(__file__).parents[2] / "seeds" / "catalogue"

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from app import rating_tables
-from app.rating_tables import Reading
+from app.offline import rating_files
+from app.offline.rating_files import Reading
+from seeds.files.report import SourceError, quiet
 from seeds.movielens import load_movielens
-from seeds.report import SourceError, quiet
 from seeds.tmdb import load_tmdb
 from tests.seeds.conftest import query
 from tests.seeds.test_tmdb import CAST, CREW, MATRIX
@@ -43,7 +43,7 @@ def is_printable(report: Any) -> bool:
 def outcome(file: Path, reading: Reading) -> tuple[int, str]:
     """The number of rows read, and the message of a refusal."""
     try:
-        return len(rating_tables.read_ratings(file, quiet, reading=reading)[0]), ""
+        return len(rating_files.read_ratings(file, quiet, reading=reading)[0]), ""
     except SourceError as error:
         return 0, str(error)
 

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from seeds import download
-from seeds.download import download_movielens
-from seeds.report import SourceError, quiet
+from seeds.files import download
+from seeds.files.download import download_movielens
+from seeds.files.report import SourceError, quiet
 
 CONTENT = bytes(range(256)) * 4000
 MD5 = hashlib.md5(CONTENT, usedforsecurity=False).hexdigest()

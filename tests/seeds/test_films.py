@@ -5,9 +5,9 @@ from datetime import date
 import psycopg
 import pytest
 
-from app.titles import MAX_TITLE, fold, fold_case, parse_title, titles_in
-from seeds.film_store import store_films
-from seeds.films import Credit, Film, FilmIndex, SourceTitle, merge, titles_from
+from seeds.movies import Credit, Film, FilmIndex, SourceTitle, merge, titles_from
+from seeds.store.movies import store_films
+from seeds.titles import MAX_TITLE, fold, fold_case, parse_title, titles_in
 
 
 @pytest.mark.parametrize(

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from seeds.dataset import UNKNOWN_FILM
-from seeds.files import FIELD_COUNT, NOT_UTF8, NUL
+from seeds.files.archives import FIELD_COUNT, NOT_UTF8, NUL
+from seeds.files.ratings import OFF_SCALE
+from seeds.files.report import Count, SourceError, UnusableRowError
 from seeds.movielens import LINK_WITHOUT_FILM, NO_TITLE, NOT_AN_ID, SAME_ID, load_movielens
-from seeds.rating_files import OFF_SCALE
-from seeds.report import Count, SourceError, UnusableRowError
+from seeds.store.dataset import UNKNOWN_FILM
 from tests.seeds.conftest import content, query
 
 RATED = [(1, 1, "4.5", 9001), (1, 2, "0.5", 9002), (2, 2, "3.0", 9003), (2, 3, "5.0", 9004)]

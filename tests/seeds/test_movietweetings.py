@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from seeds.files import FIELD_COUNT
+from seeds.files.archives import FIELD_COUNT
+from seeds.files.ratings import OFF_SCALE
+from seeds.files.report import Count
 from seeds.movietweetings import load_movietweetings
-from seeds.rating_files import OFF_SCALE
-from seeds.report import Count
 from tests.seeds.conftest import content, query
 
 MOVIES = """0133093::The Matrix (1999)::Action|Sci-Fi

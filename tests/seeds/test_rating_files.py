@@ -6,11 +6,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from seeds import rating_files
-from seeds.files import find, open_source
-from seeds.rating_files import read_ratings
-from seeds.rating_rows import RatingFormat, RatingRows
-from seeds.report import Report, SourceError, UnusableRowError, quiet
+from seeds.files import ratings
+from seeds.files.archives import find, open_source
+from seeds.files.rating_rows import RatingFormat, RatingRows
+from seeds.files.ratings import read_ratings
+from seeds.files.report import Report, SourceError, UnusableRowError, quiet
 
 CSV = RatingFormat(header=True)
 DAT = RatingFormat(separator="::", header=False)
@@ -70,20 +70,20 @@ x,1,4.0,964982703
 def test_every_unusable_row_is_counted_and_shown_with_its_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, block: int
 ) -> None:
-    monkeypatch.setattr(rating_files, "BLOCK_BYTES", block)
+    monkeypatch.setattr(ratings, "BLOCK_BYTES", block)
     report = Report("test")
     good = read(tmp_path / "ratings.csv", BROKEN, CSV, report)
     assert rows(good) == [(1, 1, 8, 964982703, 2), (2, 1, 7, 964982703, 14)]
     assert {reason: [s.line for s in entry.samples] for reason, entry in report.skipped.items()} == {
         "column userId: is not a whole number": [3],
-        rating_files.FIELD_COUNT: [10, 11],
+        ratings.FIELD_COUNT: [10, 11],
         "column rating: is empty": [12],
         "column movieId: is not a whole number": [13],
-        rating_files.OFF_SCALE: [4, 6, 7],
+        ratings.OFF_SCALE: [4, 6, 7],
         "column timestamp: not a time between 1970 and 2100 in seconds": [8, 9],
     }
     assert report.skipped_count == len(BROKEN.splitlines()) - 1 - len(good) - 1
-    assert report.skipped[rating_files.OFF_SCALE].samples[0].text == "4.3 by user 1, film 2"
+    assert report.skipped[ratings.OFF_SCALE].samples[0].text == "4.3 by user 1, film 2"
 
 
 def test_strict_stops_at_the_first_unusable_row_and_names_it(tmp_path: Path) -> None:
@@ -98,12 +98,12 @@ def test_of_a_film_rated_twice_the_latest_rating_counts(tmp_path: Path) -> None:
         (1, 5, 4, 900, 4), (2, 1, 8, 60, 5), (2, 9, 2, 50, 1)
     ]  # fmt: skip
     assert {reason: entry.samples[0].line for reason, entry in report.set_aside.items()} == {
-        rating_files.RATED_TWICE: 3, rating_files.REPEATED: 2
+        ratings.RATED_TWICE: 3, ratings.REPEATED: 2
     }  # fmt: skip
 
 
 def test_blocks_join_without_a_seam_inside_a_zip(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rating_files, "BLOCK_BYTES", 1000)
+    monkeypatch.setattr(ratings, "BLOCK_BYTES", 1000)
     rng = np.random.default_rng(0)
     users = np.repeat(np.arange(1, 201), 5)
     items = np.tile(np.arange(1, 6), 200)

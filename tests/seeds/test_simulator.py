@@ -11,7 +11,7 @@ import pytest
 from numpy.typing import NDArray
 
 from seeds.bundled import read_catalogue
-from seeds.films import Film
+from seeds.movies import Film
 from seeds.simulator import MEMBERS, SimulatedRatings, simulate
 
 ANOTHER_RUN = """

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from seeds import tmdb, tmdb_rows
+from seeds.files.nested_json import countries, names, nested
+from seeds.files.report import Count, Report, SourceError, UnusableRowError
 from seeds.movielens import load_movielens
-from seeds.nested import countries, names, nested
-from seeds.report import Count, Report, SourceError, UnusableRowError
 from seeds.tmdb import load_tmdb
 from tests.seeds.conftest import content, query
 from tests.seeds.test_movielens import csv_layout

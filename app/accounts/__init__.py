@@ -1,0 +1,1 @@
+"""Accounts: authentication, sessions, passwords, keys, roles, the audit log and personal data."""

@@ -1,0 +1,150 @@
+"""API keys: how a service asks without being a member. Only a hash of each is kept."""
+
+import enum
+import secrets
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import Row, func, select, text, update
+from sqlalchemy.dialects.postgresql import insert
+
+from app.accounts.authentication import digest
+from app.db.account_tables import ApiKey as Stored
+from app.db.engine import Sessions
+
+PREFIX = "mq_"
+KEY_BYTES = 32
+SHOWN = len(PREFIX) + 6
+LONGEST = 100  # characters of a key; ours have 46
+MAX_NAME_LENGTH = 100
+
+COLUMNS = (
+    Stored.id,
+    Stored.name,
+    Stored.beginning,
+    Stored.scopes,
+    Stored.created_at,
+    Stored.expires_at,
+    Stored.revoked_at,
+    Stored.last_used_at,
+)
+
+# The time of its last use need not be exact, and a write for each request would be dear.
+RECOGNISE = text(
+    """
+    WITH found AS (
+        SELECT id, last_used_at FROM api_keys
+        WHERE key_hash = :key_hash AND revoked_at IS NULL AND coalesce(expires_at > now(), true)
+    ), noted AS (
+        UPDATE api_keys SET last_used_at = now() FROM found
+        WHERE api_keys.id = found.id AND coalesce(found.last_used_at < now() - interval '1 minute', true)
+    )
+    SELECT id, name, scopes FROM api_keys JOIN found USING (id)
+    """
+)
+
+
+class Scope(enum.StrEnum):
+    READ = "READ"
+    WRITE = "WRITE"
+    ADMIN = "ADMIN"
+
+
+class InvalidApiKey(Exception):
+    """An expected outcome; its message is for the caller."""
+
+
+class ApiKeyNotFound(Exception):
+    """An expected outcome; its message is for the caller."""
+
+
+@dataclass(frozen=True, slots=True)
+class ApiKey:
+    """Who asks, when it is a service."""
+
+    id: int
+    name: str
+    scopes: frozenset[Scope]
+
+
+@dataclass(frozen=True, slots=True)
+class KeyRecord:
+    id: int
+    name: str
+    beginning: str
+    scopes: tuple[Scope, ...]
+    created_at: datetime
+    expires_at: datetime | None
+    revoked_at: datetime | None
+    last_used_at: datetime | None
+
+    @classmethod
+    def of(cls, row: Row[*tuple[Any, ...]]) -> "KeyRecord":
+        id_, name, beginning, scopes, *times = row
+        return cls(id_, name, beginning, tuple(map(Scope, scopes)), *times)
+
+
+def is_api_key(bearer_token: str) -> bool:
+    return bearer_token.startswith(PREFIX)
+
+
+async def create(
+    sessions: Sessions, user_id: int | None, name: str, scopes: Collection[Scope], expires_at: datetime | None
+) -> tuple[str, KeyRecord]:
+    """The key, which is told this once, and what is kept of it. Raises InvalidApiKey."""
+    if not (0 < len(name) <= MAX_NAME_LENGTH and name.isprintable()):
+        raise InvalidApiKey(f"The name must have 1 to {MAX_NAME_LENGTH} printable characters.")
+    if not scopes:
+        raise InvalidApiKey("A key needs at least one scope.")
+    if expires_at is not None and expires_at <= datetime.now(UTC):
+        raise InvalidApiKey("A key cannot expire in the past.")
+    key = PREFIX + secrets.token_urlsafe(KEY_BYTES)
+    record = {
+        "key_hash": digest(key),
+        "beginning": key[:SHOWN],
+        "name": name,
+        "scopes": sorted(scopes),
+        "created_by": user_id,
+        "expires_at": expires_at,
+    }
+    async with sessions.begin() as session:
+        row = (await session.execute(insert(Stored).values(record).returning(*COLUMNS))).one()
+    return key, KeyRecord.of(row)
+
+
+async def recognised(sessions: Sessions, key: str) -> ApiKey | None:
+    """Whose key it is; None for one that is unknown, revoked or has expired. One statement."""
+    if len(key) > LONGEST:
+        return None
+    async with sessions.begin() as session:
+        row = (await session.execute(RECOGNISE, {"key_hash": digest(key)})).one_or_none()
+    return None if row is None else ApiKey(row.id, row.name, frozenset(map(Scope, row.scopes)))
+
+
+async def keys(sessions: Sessions, count: int, before: int | None) -> list[KeyRecord]:
+    """At most `count` keys, newest first, behind the one with this id."""
+    statement = select(*COLUMNS).order_by(Stored.id.desc()).limit(count)
+    if before is not None:
+        statement = statement.where(Stored.id < before)
+    async with sessions() as session:
+        return [KeyRecord.of(row) for row in await session.execute(statement)]
+
+
+async def keys_by_id(sessions: Sessions, key_ids: Collection[int]) -> dict[int, KeyRecord]:
+    async with sessions() as session:
+        rows = await session.execute(select(*COLUMNS).where(Stored.id.in_(key_ids)))
+        return {row.id: KeyRecord.of(row) for row in rows}
+
+
+async def revoke(sessions: Sessions, key_id: int) -> KeyRecord:
+    """End a key at once, in every process. Raises ApiKeyNotFound for one that is not there or was revoked."""
+    statement = update(Stored).where(Stored.id == key_id, Stored.revoked_at.is_(None))
+    async with sessions.begin() as session:
+        row = (
+            await session.execute(statement.values(revoked_at=func.now()).returning(*COLUMNS))
+        ).one_or_none()
+    if row is None:
+        raise ApiKeyNotFound("There is no such key, or it was revoked before.")
+    return KeyRecord.of(row)

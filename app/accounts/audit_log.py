@@ -1,0 +1,74 @@
+"""The audit log: each act of an operator, noted before it is done and with its outcome after."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import insert, select, update
+
+from app.accounts.api_keys import ApiKey
+from app.accounts.viewer import Viewer
+from app.db.account_tables import ApiKey as StoredKey
+from app.db.account_tables import AuditEntry
+from app.db.engine import Sessions
+from app.db.tables import User
+
+
+@dataclass(frozen=True, slots=True)
+class Act:
+    name: str  # the mutation's
+    arguments: dict[str, Any]
+    address: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    id: int
+    begun_at: datetime
+    act: str
+    arguments: dict[str, Any]
+    outcome: str | None
+    address: str | None
+    username: str | None
+    api_key_name: str | None
+
+
+async def begin(sessions: Sessions, actor: Viewer | ApiKey, act: Act) -> int:
+    """The entry's id. Committed before the act begins: one that is cut short stands without outcome."""
+    who = {"user_id": actor.id} if isinstance(actor, Viewer) else {"api_key_id": actor.id}
+    entry = insert(AuditEntry).values(act=act.name, arguments=act.arguments, address=act.address, **who)
+    async with sessions.begin() as session:
+        return (await session.execute(entry.returning(AuditEntry.id))).scalar_one()
+
+
+async def end(sessions: Sessions, entry_id: int, outcome: str) -> None:
+    async with sessions.begin() as session:
+        await session.execute(
+            update(AuditEntry)
+            .where(AuditEntry.id == entry_id, AuditEntry.outcome.is_(None))
+            .values(outcome=outcome)
+        )
+
+
+async def entries(sessions: Sessions, count: int, before: int | None) -> list[Entry]:
+    """At most `count` acts, newest first, behind the one with this id."""
+    statement = (
+        select(
+            AuditEntry.id,
+            AuditEntry.begun_at,
+            AuditEntry.act,
+            AuditEntry.arguments,
+            AuditEntry.outcome,
+            AuditEntry.address,
+            User.username,
+            StoredKey.name,
+        )
+        .outerjoin(User, User.id == AuditEntry.user_id)
+        .outerjoin(StoredKey, StoredKey.id == AuditEntry.api_key_id)
+        .order_by(AuditEntry.id.desc())
+        .limit(count)
+    )
+    if before is not None:
+        statement = statement.where(AuditEntry.id < before)
+    async with sessions() as session:
+        return [Entry(*row) for row in await session.execute(statement)]

@@ -1,0 +1,262 @@
+"""Accounts: who may sign in, and for how long a sign-in lasts.
+
+A sign-in is a row of `sessions`. An access token names it and is checked against it at each request, so that
+ending the row ends the sign-in at once, in every process. Its refresh tokens rotate: a renewal replaces them,
+and the use of a replaced one ends the sign-in, because it may be stolen (RFC 9700, section 4.14.2). Only the
+tokens of the last renewal work again for a short overlap, for tabs that renew at once and for lost answers.
+"""
+
+import hashlib
+import secrets
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import UUID, uuid4
+
+from sqlalchemy import ColumnElement, delete, func, insert, or_, select, update
+from sqlalchemy.dialects.postgresql import insert as upsert
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.accounts import access_tokens, login_throttle, passwords, usernames
+from app.accounts.usernames import named, username_in
+from app.accounts.viewer import MEMBER, Member, Viewer, viewer
+from app.db.account_tables import RefreshToken, Session
+from app.db.engine import Sessions
+from app.db.tables import User
+from app.settings import Settings
+from app.web.client import Client
+
+REFRESH_TOKEN_BYTES = 32
+LONGEST_REFRESH_TOKEN = 100  # characters; ours have 43
+NOWHERE = Client()
+
+
+class AccountError(Exception):
+    """An expected outcome; its message is for the caller."""
+
+
+class InvalidUsername(AccountError):
+    pass
+
+
+class UsernameTaken(AccountError):
+    pass
+
+
+class WeakPassword(AccountError):
+    pass
+
+
+class InvalidCredentials(AccountError):
+    pass
+
+
+class InvalidRefreshToken(AccountError):
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class Tokens:
+    access_token: str
+    refresh_token: str
+    expires_at: datetime  # of the access token
+    viewer: Viewer
+
+
+LIVE = Session.ended_at.is_(None) & (Session.expires_at > func.now())
+
+
+async def sign_up(
+    sessions: Sessions, settings: Settings, username: str, password: str, client: Client = NOWHERE
+) -> Tokens:
+    """Make an account and sign it in. Raises InvalidUsername, UsernameTaken or WeakPassword."""
+    username = valid_username(username)
+    if (rule := passwords.weakness(password, username)) is not None:
+        raise WeakPassword(rule)
+    password_hash = await passwords.hashed(password)
+    account = upsert(User).values(**usernames.columns(username), password_hash=password_hash)
+    async with sessions.begin() as session:
+        # The first to insert has the name and its looks, whatever another process does meanwhile.
+        row = (await session.execute(account.on_conflict_do_nothing().returning(*MEMBER))).one_or_none()
+        if row is None:
+            raise UsernameTaken(f"The username {username} is taken, or looks like one that is.")
+        await login_throttle.remember(session, row.id, client)
+        return await begin_session(session, settings, row, client)
+
+
+async def log_in(
+    sessions: Sessions, settings: Settings, username: str, password: str, client: Client = NOWHERE
+) -> Tokens:
+    """Raises InvalidCredentials, after the same work and with the same text whatever was wrong.
+
+    Raises TooManyAttempts without looking at the password; see `app.throttle`.
+    """
+    row = await verified(sessions, settings, username, password, client)
+    old_hash: str = row.password_hash
+    fresh_hash = await passwords.hashed(password) if passwords.outdated(old_hash) else None
+    async with sessions.begin() as session:
+        unchanged = select(User.id).where(User.id == row.id, User.password_hash == old_hash)
+        if await session.scalar(unchanged.with_for_update(key_share=True)) is not None:
+            if fresh_hash is not None:
+                await session.execute(update(User).where(User.id == row.id).values(password_hash=fresh_hash))
+            over = or_(Session.ended_at.is_not(None), Session.expires_at <= func.now())
+            await session.execute(delete(Session).where(Session.user_id == row.id, over))
+            await login_throttle.succeeded(session, settings, row.id, row.username, client)
+            return await begin_session(session, settings, row, client)
+    # Another sign-in stored a fresh hash, or the password is no more what was verified.
+    return await log_in(sessions, settings, username, password, client)
+
+
+async def confirm(
+    sessions: Sessions, settings: Settings, viewer: Viewer, password: str, client: Client
+) -> None:
+    """Ask a member for the password once more. Raises InvalidCredentials or TooManyAttempts."""
+    await verified(sessions, settings, viewer.username, password, client)
+    async with sessions.begin() as session:
+        await login_throttle.succeeded(session, settings, viewer.id, viewer.username, client)
+
+
+async def change_password(
+    sessions: Sessions, settings: Settings, viewer: Viewer, current: str, new: str, client: Client
+) -> int:
+    """Change a member's password and end their other sessions; gives how many.
+
+    Raises InvalidCredentials, TooManyAttempts or WeakPassword, and then changes nothing. The current password
+    is asked for first: without it nobody learns whether the new one would do.
+    """
+    row = await verified(sessions, settings, viewer.username, current, client)
+    if (rule := passwords.weakness(new, viewer.username)) is not None:
+        raise WeakPassword(rule)
+    password_hash = await passwords.hashed(new)
+    # What was verified may have been changed meanwhile. Log-ins lock the same row: one that verified the
+    # former password either began its session before this, and loses it here, or finds the new hash.
+    changed = update(User).where(User.id == row.id, User.password_hash == row.password_hash)
+    async with sessions.begin() as session:
+        changing = await session.execute(changed.values(password_hash=password_hash).returning(User.id))
+        if changing.one_or_none() is None:
+            raise InvalidCredentials("The password was changed meanwhile.")
+        await login_throttle.succeeded(session, settings, row.id, row.username, client)
+        return await end(session, Session.user_id == row.id, LIVE, Session.id != viewer.session_id)
+
+
+async def verified(
+    sessions: Sessions, settings: Settings, username: str, password: str, client: Client
+) -> Member:
+    """The member, with `password_hash`. Raises InvalidCredentials or TooManyAttempts."""
+    username = username_in(username)
+    await login_throttle.take(sessions, settings, username, client)
+    row = None
+    if username:
+        async with sessions() as session:
+            found = await session.execute(select(*MEMBER, User.password_hash).where(named(username)))
+        row = found.one_or_none()
+    password_hash: str | None = None if row is None else row.password_hash
+    right = await passwords.verified(password, password_hash)
+    if row is None or password_hash is None or not right:
+        raise InvalidCredentials("The username or the password is wrong.")
+    return row
+
+
+async def refresh_session(sessions: Sessions, settings: Settings, refresh_token: str) -> Tokens:
+    """Give a new pair of tokens for a refresh token of a live session.
+
+    All tokens that a session has issued since its last renewal are current. A renewal with one of them
+    replaces them all. For `refresh_overlap_seconds` from then on a replaced one still gives a current token,
+    and replaces nothing. So of two who hold one token only one goes on for longer than the overlap. Where the
+    other is a thief, the next renewal of either ends the session.
+
+    Raises InvalidRefreshToken; a token that was replaced longer ago, or by more than one renewal, ends the
+    session.
+    """
+    # What is too long to be one is not looked for.
+    token_hash = digest(refresh_token[: LONGEST_REFRESH_TOKEN + 1])
+    async with sessions.begin() as session:
+        # Renewals of one session take turns, in all processes. What follows reads what the one before wrote.
+        family = await session.execute(
+            select(Session.id.label("session_id"), *MEMBER)
+            .join(RefreshToken, RefreshToken.session_id == Session.id)
+            .join(User, User.id == Session.user_id)
+            .where(RefreshToken.token_hash == token_hash, LIVE)
+            .with_for_update(of=Session)
+        )
+        if (row := family.one_or_none()) is not None:
+            if await renewed(session, settings, row.session_id, token_hash):
+                return await issue_tokens(session, settings, viewer(row, row.session_id))
+            await end(session, Session.id == row.session_id)
+    # Outside of the transaction, which an error would undo.
+    raise InvalidRefreshToken(
+        "The refresh token is not valid, was replaced by a newer one, or its session has ended: log in."
+    )
+
+
+async def renewed(session: AsyncSession, settings: Settings, session_id: UUID, token_hash: bytes) -> bool:
+    """Renew a session, whose row is locked, with one of its tokens; False for a token that may not."""
+    theirs = RefreshToken.session_id == session_id
+    last_renewal = select(func.max(RefreshToken.used_at)).where(theirs).scalar_subquery()
+    state = select(RefreshToken.used_at, last_renewal, func.clock_timestamp())
+    found = await session.execute(state.where(RefreshToken.token_hash == token_hash))
+    used_at, renewed_at, now = found.one()
+    if used_at is None:
+        # Also when the clock was set back, a later renewal has a later time.
+        at = now if renewed_at is None else max(now, renewed_at + timedelta(microseconds=1))
+        replaced = update(RefreshToken).where(theirs, RefreshToken.used_at.is_(None))
+        await session.execute(replaced.values(used_at=at))
+    elif used_at != renewed_at or now - used_at >= timedelta(seconds=settings.refresh_overlap_seconds):
+        return False
+    expires_at = func.now() + timedelta(days=settings.refresh_token_days)
+    lasting = update(Session).where(Session.id == session_id)
+    await session.execute(lasting.values(expires_at=expires_at, refreshed_at=func.clock_timestamp()))
+    return True
+
+
+async def log_out(sessions: Sessions, viewer: Viewer) -> None:
+    async with sessions.begin() as session:
+        await end(session, Session.id == viewer.session_id)
+
+
+async def viewer_of(sessions: Sessions, settings: Settings, access_token: str) -> Viewer | None:
+    """Whose access token it is; None when the session has ended or the account is gone.
+
+    Raises jwt.InvalidTokenError for a token that we did not sign or that has expired.
+    """
+    claims = access_tokens.claims_of(settings, access_token)
+    statement = (
+        select(*MEMBER).join(Session, Session.user_id == User.id).where(Session.id == claims.session_id, LIVE)
+    )
+    async with sessions() as session:
+        row = (await session.execute(statement)).one_or_none()
+    return None if row is None or row.id != claims.user_id else viewer(row, claims.session_id)
+
+
+def valid_username(given: str) -> str:
+    username = username_in(given)
+    if (rule := usernames.fault(username)) is not None:
+        raise InvalidUsername(rule)
+    return username
+
+
+async def end(session: AsyncSession, *which: ColumnElement[bool]) -> int:
+    """End the sessions that all of this holds of; gives how many."""
+    ended = update(Session).where(*which, Session.ended_at.is_(None)).values(ended_at=func.now())
+    found = await session.scalars(ended.returning(Session.id).execution_options(synchronize_session=False))
+    return len(found.all())
+
+
+async def begin_session(session: AsyncSession, settings: Settings, member: Member, client: Client) -> Tokens:
+    session_id = uuid4()
+    expires_at = func.now() + timedelta(days=settings.refresh_token_days)
+    signed_in = insert(Session).values(id=session_id, user_id=member.id, expires_at=expires_at)
+    await session.execute(signed_in.values(address=client.address, agent=client.agent))
+    return await issue_tokens(session, settings, viewer(member, session_id))
+
+
+async def issue_tokens(session: AsyncSession, settings: Settings, viewer: Viewer) -> Tokens:
+    refresh_token = secrets.token_urlsafe(REFRESH_TOKEN_BYTES)
+    token = insert(RefreshToken).values(token_hash=digest(refresh_token), session_id=viewer.session_id)
+    await session.execute(token)
+    access_token, expires_at = access_tokens.issue(settings, viewer.id, viewer.session_id)
+    return Tokens(access_token, refresh_token, expires_at, viewer)
+
+
+def digest(token: str) -> bytes:
+    """What is stored: 256 random bits need no salt and no slow hash."""
+    return hashlib.sha256(token.encode(errors="surrogatepass")).digest()

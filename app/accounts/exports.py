@@ -1,0 +1,176 @@
+"""Everything that is held on a member, as one JSON object in a file.
+
+Nothing here lists tables. The tables that refer to members are found by their foreign keys, so that a table
+that is added later is in the export as well. The database makes the JSON of each row. The process copies it
+to the file in pieces of ROWS_AT_ONCE rows, so that memory is bounded and the event loop turns between them.
+"""
+
+import asyncio
+import weakref
+from collections.abc import AsyncGenerator, Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from tempfile import SpooledTemporaryFile
+from typing import Any
+
+import orjson
+from pydantic.alias_generators import to_camel
+from sqlalchemy import (
+    ColumnElement,
+    Double,
+    FromClause,
+    LargeBinary,
+    Select,
+    Text,
+    cast,
+    func,
+    literal_column,
+    or_,
+    select,
+    text,
+)
+
+from app.db import account_tables, training_tables  # noqa: F401 - their tables refer to members, too
+from app.db.engine import Sessions
+from app.db.tables import Base, Movie, User
+
+SECRETS = ("password_hash",)
+MEMBERS = User.__table__
+ROWS_AT_ONCE = 500
+BYTES_AT_ONCE = 1 << 16
+SMALL = 1 << 20  # bytes of an export that stays in memory
+SECONDS = 300.0
+AT_ONCE = 2  # exports that a process makes at the same time
+
+
+class ExportUnderWay(Exception):
+    """Another export of the same member is being made or sent."""
+
+
+class ExportTooLarge(Exception):
+    """An export that can only be sent from its file. `size` in bytes."""
+
+    def __init__(self, size: int) -> None:
+        super().__init__(size)
+        self.size = size
+
+
+class Export:
+    """JSON text in a file without a name, which goes when it is closed.
+
+    No dataclass, whose fields orjson would write. `size` in bytes. `seconds`: longest that it may take to be
+    sent. `release` is called when it is closed.
+    """
+
+    def __init__(self, seconds: float = SECONDS) -> None:
+        self.file = SpooledTemporaryFile[bytes](SMALL)
+        self.size = 0
+        self.seconds = seconds
+        self.release: Callable[[], object] = lambda: None
+
+    async def write(self, piece: bytes) -> None:
+        """Add to the end, in a thread: a disk may be slow."""
+        await asyncio.to_thread(self.file.write, piece)
+        self.size += len(piece)
+
+    async def parts(self) -> AsyncGenerator[bytes]:
+        """The text from its beginning, BYTES_AT_ONCE at a time."""
+        for start in range(0, self.size, BYTES_AT_ONCE):
+            yield await asyncio.to_thread(self._read, start, BYTES_AT_ONCE)
+
+    def whole(self) -> bytes:
+        """All of the text. Raises ExportTooLarge unless it is SMALL."""
+        if self.size > SMALL:
+            raise ExportTooLarge(self.size)
+        return self._read(0, SMALL)
+
+    def close(self) -> None:
+        self.file.close()
+        self.release()
+
+    def _read(self, start: int, size: int) -> bytes:
+        self.file.seek(start)
+        return self.file.read(size)
+
+
+@dataclass(slots=True)
+class Exports:
+    """The exports of a process: AT_ONCE are made at the same time, and one of a member until it is sent.
+
+    `seconds`: longest that one may take to be made, and again to be sent.
+    """
+
+    seconds: float = SECONDS
+    places: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(AT_ONCE))
+    members: set[int] = field(default_factory=set)
+
+    async def make(
+        self, sessions: Sessions, user_id: int, while_made: AbstractContextManager[object]
+    ) -> Export:
+        """The member's export, after a wait for a place. Raises ExportUnderWay and TimeoutError."""
+        if user_id in self.members:
+            raise ExportUnderWay
+        self.members.add(user_id)
+        made = Export(self.seconds)
+        made.release = weakref.finalize(made, self.members.discard, user_id)
+        try:
+            async with self.places:
+                with while_made:
+                    async with asyncio.timeout(self.seconds):
+                        await export(sessions, user_id, made)
+        except BaseException:
+            made.close()
+            raise
+        return made
+
+
+async def export(sessions: Sessions, user_id: int, made: Export) -> None:
+    """Write what is held on a member, as of one moment: rows by table, films with titles.
+
+    Left out are only secrets, which the database holds as hashes.
+    """
+    async with sessions() as session:
+        await session.execute(text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY"))
+        await session.execute(text("SET LOCAL statement_timeout = 0"))  # the whole has a limit instead
+        before = b"{"
+        for table, theirs in held_on(user_id).items():
+            await made.write(before + orjson.dumps(to_camel(str(table.description))) + b":[")
+            lines = await session.stream_scalars(
+                json_of(table, theirs), execution_options={"yield_per": ROWS_AT_ONCE}
+            )
+            separator = b""
+            async for part in lines.partitions():
+                await made.write(separator + ",".join(part).encode())
+                separator = b","
+            before = b"],"
+        await made.write(b"]}")
+
+
+def held_on(user_id: int) -> dict[FromClause, ColumnElement[bool]]:
+    """Each table that refers to members, itself or through a table that belongs to them, and which rows."""
+    theirs: dict[FromClause, ColumnElement[bool]] = {MEMBERS: MEMBERS.c.id == user_id}
+    for table in Base.metadata.sorted_tables:
+        referring = [
+            key.parent.in_(select(key.column).where(theirs[key.column.table]))
+            for key in table.foreign_keys
+            if key.column.table in theirs and (key.column.table is MEMBERS or key.ondelete == "CASCADE")
+        ]
+        if referring:
+            theirs[table] = or_(*referring)
+    return theirs
+
+
+def json_of(table: FromClause, theirs: ColumnElement[bool]) -> Select[str]:
+    """The JSON text of each row, in the order of the primary key."""
+    columns: list[ColumnElement[Any]] = [
+        (cast(column, Double) / 2).label("stars")
+        if column.name == "half_stars"
+        else column.label(to_camel(column.name))
+        for column in table.c
+        if not isinstance(column.type, LargeBinary) and column.name not in SECRETS
+    ]
+    rows = select(*columns).where(theirs).order_by(*table.primary_key)
+    if "movie_id" in table.c:
+        rows = rows.join(Movie, Movie.id == table.c.movie_id).add_columns(Movie.title)
+    line = rows.subquery("line")
+    return select(cast(func.row_to_json(literal_column("line")), Text)).select_from(line)

@@ -1,0 +1,35 @@
+"""Roles, and the member that a request acts for."""
+
+import enum
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Row
+
+from app.db.tables import User
+
+
+class Role(enum.StrEnum):
+    USER = "USER"
+    CURATOR = "CURATOR"
+    ADMIN = "ADMIN"
+
+
+@dataclass(frozen=True, slots=True)
+class Viewer:
+    id: int
+    username: str
+    role: Role
+    created_at: datetime
+    session_id: UUID
+
+
+# What a Viewer is made of; a row may have more columns.
+Member = Row[*tuple[Any, ...]]
+MEMBER = (User.id, User.username, User.role, User.created_at)
+
+
+def viewer(member: Member, session_id: UUID) -> Viewer:
+    return Viewer(member.id, member.username, Role(member.role), member.created_at, session_id)

@@ -1,0 +1,1 @@
+"""Activity of members: ratings, events and history."""

@@ -1,0 +1,244 @@
+"""Feedback: what members do with films, as events, and what the recommender makes of them."""
+
+import enum
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy import delete, func, select, text
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.db.engine import Sessions
+from app.db.tables import Feedback, Movie, User
+
+MAX_EVENTS = 500
+MAX_KEY_LENGTH = 200
+MAX_POSITION = 32_767
+EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
+CLOCK_SKEW = timedelta(minutes=5)
+LATEST_EVENTS = 2000  # of which lists seen in vain are told
+SHOWN_FOR = timedelta(days=60)  # then a film gets another chance
+
+
+class Kind(enum.StrEnum):
+    IMPRESSION = "IMPRESSION"
+    CLICK = "CLICK"
+    WATCH = "WATCH"
+    LIKE = "LIKE"
+    DISLIKE = "DISLIKE"
+    NOT_INTERESTED = "NOT_INTERESTED"
+    WATCHLIST = "WATCHLIST"
+
+
+class InvalidFeedback(Exception):
+    """A batch that breaks a rule; nothing of it is stored. The message says event, field and rule.
+
+    `index` counts from 0; it and `field` are None for a rule on the batch as a whole.
+    """
+
+    def __init__(self, rule: str, index: int | None = None, field: str | None = None) -> None:
+        super().__init__(rule if index is None else f"events[{index}].{field} {rule}")
+        self.index = index
+        self.field = field
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    movie_id: int
+    kind: Kind
+    request_id: UUID | None = None
+    position: int | None = None
+    watched_fraction: float | None = None
+    occurred_at: datetime | None = None
+    idempotency_key: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Signals:
+    """Events as graded observations.
+
+    `movie_ids` int64 (n,) ascending, `stars` float32 (n,), `timestamps` int64 (n,) in seconds since 1970: of
+    films that the member has not rated. `hidden` int64 (m,): films turned down for good, rated or not.
+    `shown`, where it was read: ids int64 (s,) of films seen in lists of late and let be, and int32 (s,) in
+    how many.
+    """
+
+    movie_ids: NDArray[np.int64]
+    stars: NDArray[np.float32]
+    timestamps: NDArray[np.int64]
+    hidden: NDArray[np.int64]
+    shown: tuple[NDArray[np.int64], NDArray[np.int32]] | None = None
+
+
+# In the order of the events, so that of two with one time the later one is the latest.
+STORE = text(
+    """
+    INSERT INTO feedback (user_id, movie_id, kind, request_id, position, watched_fraction, occurred_at,
+        idempotency_key)
+    SELECT :user_id, movie_id, kind, request_id, position, watched_fraction, occurred_at, idempotency_key
+    FROM unnest(CAST(:movie_ids AS bigint[]), CAST(:kinds AS text[]), CAST(:request_ids AS uuid[]),
+        CAST(:positions AS smallint[]), CAST(:watched_fractions AS real[]),
+        CAST(:occurred_at AS timestamptz[]), CAST(:idempotency_keys AS text[])) WITH ORDINALITY
+        AS event (movie_id, kind, request_id, position, watched_fraction, occurred_at, idempotency_key, place)
+    ORDER BY place
+    ON CONFLICT (user_id, idempotency_key) DO NOTHING
+    """
+)
+
+# An opinion outweighs watching, and the latest opinion the ones before it. Of watching counts how far it ever
+# got: players report a film in pieces, and in any order.
+SIGNALS_OF = """
+    WITH events AS (
+        SELECT * FROM feedback
+        WHERE user_id = {user_id} AND received_at <= coalesce(CAST(:until AS timestamptz), 'infinity')
+            AND kind IN ('LIKE', 'DISLIKE', 'NOT_INTERESTED', 'WATCH')
+    ), decisive AS (
+        SELECT DISTINCT ON (movie_id) * FROM events
+        ORDER BY movie_id, kind = 'WATCH', CASE WHEN kind = 'WATCH' THEN watched_fraction END DESC NULLS LAST,
+            occurred_at DESC, id DESC
+    ), graded AS (
+        SELECT movie_id, occurred_at, CASE
+            WHEN kind = 'LIKE' THEN 4.5
+            WHEN kind = 'DISLIKE' THEN 1.5
+            WHEN kind = 'NOT_INTERESTED' THEN 2.0
+            WHEN watched_fraction >= 0.9::real THEN 4.0
+            WHEN watched_fraction <= 0.1::real THEN 2.5
+        END AS stars
+        FROM decisive
+        WHERE NOT EXISTS (
+            SELECT FROM ratings WHERE ratings.user_id = {user_id} AND ratings.movie_id = decisive.movie_id
+                AND rated_at <= coalesce(CAST(:until AS timestamptz), 'infinity'))
+        ORDER BY movie_id
+    )
+    SELECT array_agg(movie_id), array_agg(stars::real), array_agg(extract(epoch FROM occurred_at)::bigint),
+        (SELECT array_agg(DISTINCT movie_id) FROM events WHERE kind = 'NOT_INTERESTED')
+    FROM graded WHERE stars IS NOT NULL
+"""
+# Of the latest events only, so that it costs the same however long somebody has been here. A list that is
+# scrolled up and down shows a film once.
+SHOWN_IN_VAIN = """
+    SELECT array_agg(movie_id), array_agg(times) FROM (
+        SELECT movie_id,
+            (count(DISTINCT request_id) + count(*) FILTER (WHERE request_id IS NULL))::integer AS times
+        FROM (
+            SELECT movie_id, kind, request_id FROM feedback
+            WHERE user_id = :user_id AND received_at <= coalesce(CAST(:until AS timestamptz), 'infinity')
+                AND occurred_at > coalesce(CAST(:until AS timestamptz), now()) - CAST(:shown_for AS interval)
+            ORDER BY occurred_at DESC LIMIT :latest
+        ) AS latest
+        GROUP BY movie_id HAVING bool_and(kind = 'IMPRESSION')
+    ) AS vain
+"""
+SIGNALS = text(
+    f"SELECT * FROM ({SIGNALS_OF.format(user_id=':user_id')}) AS signals, "  # noqa: S608
+    f"({SHOWN_IN_VAIN}) AS shown (shown_ids, shown_times)"
+)
+SIGNALS_OF_EACH = text(
+    "SELECT member.id, signals.* FROM unnest(CAST(:user_ids AS bigint[])) AS member (id) "  # noqa: S608
+    f"CROSS JOIN LATERAL ({SIGNALS_OF.format(user_id='member.id')}) "
+    "AS signals (movie_ids, stars, timestamps, hidden)"
+)
+
+
+async def record(sessions: Sessions, user_id: int, events: Sequence[Event]) -> int:
+    """Store a batch, all of it or nothing; gives how many events were accepted.
+
+    An event whose idempotency key the member has sent before is accepted but not stored again, so that a
+    client can send a batch once more when it did not hear of the first. Raises InvalidFeedback.
+    """
+    now = datetime.now(UTC)
+    if len(events) > MAX_EVENTS:
+        raise InvalidFeedback(f"A batch has at most {MAX_EVENTS} events, not {len(events)}.")
+    for index, event in enumerate(events):
+        validate(index, event, now)
+    movie_ids = [event.movie_id for event in events]
+    async with sessions.begin() as session:
+        # One batch at a time for a member: two with the same keys in another order would wait for each other.
+        await session.execute(select(User.id).where(User.id == user_id).with_for_update(key_share=True))
+        films = (
+            select(Movie.id).where(Movie.id.in_(set(movie_ids))).with_for_update(read=True, key_share=True)
+        )
+        known = set((await session.scalars(films)).all())
+        for index, movie_id in enumerate(movie_ids):
+            if movie_id not in known:
+                raise InvalidFeedback("is not a film's.", index, "movieId")
+        await session.execute(
+            STORE,
+            {
+                "user_id": user_id,
+                "movie_ids": movie_ids,
+                "kinds": [event.kind.value for event in events],
+                "request_ids": [event.request_id for event in events],
+                "positions": [event.position for event in events],
+                "watched_fractions": [event.watched_fraction for event in events],
+                "occurred_at": [event.occurred_at or now for event in events],
+                "idempotency_keys": [event.idempotency_key for event in events],
+            },
+        )
+    return len(events)
+
+
+async def remove(sessions: Sessions, user_id: int, movie_id: int, kinds: Collection[Kind]) -> int:
+    """Remove a member's events of these kinds with a movie, as if they had never come; gives how many."""
+    theirs = Feedback.user_id == user_id, Feedback.movie_id == movie_id
+    removed = delete(Feedback).where(*theirs, Feedback.kind == func.any([kind.value for kind in kinds]))
+    async with sessions.begin() as session:
+        gone = await session.scalars(removed.returning(Feedback.id))
+        return len(gone.all())
+
+
+async def signals(
+    session: AsyncSession, user_id: int, until: datetime | None = None, *, shown: bool = False
+) -> Signals:
+    """What a member's events say, as of `until` (by the time that we heard of them).
+
+    LIKE counts as 4.5 stars, DISLIKE 1.5, NOT_INTERESTED 2, WATCH 4 from nine tenths on and 2.5 up to one
+    tenth; impressions, clicks and the watchlist say nothing of how a film was liked. What was `shown` in vain
+    is read where it is asked for: impressions of which nothing else followed.
+    """
+    latest = LATEST_EVENTS if shown else 0
+    told = {"user_id": user_id, "until": until, "latest": latest, "shown_for": SHOWN_FOR}
+    return signals_in(*(await session.execute(SIGNALS, told)).one())
+
+
+async def signals_of_each(
+    session: AsyncSession, user_ids: Sequence[int], until: datetime | None = None
+) -> dict[int, Signals]:
+    """Several members' `signals`, by their ids."""
+    rows = await session.execute(SIGNALS_OF_EACH, {"user_ids": list(user_ids), "until": until})
+    return {user_id: signals_in(*columns) for user_id, *columns in rows}
+
+
+def signals_in(
+    movie_ids: list[int] | None,
+    stars: list[float] | None,
+    timestamps: list[int] | None,
+    hidden: list[int] | None,
+    shown_ids: list[int] | None = None,
+    shown_times: list[int] | None = None,
+) -> Signals:
+    return Signals(
+        np.array(movie_ids or [], np.int64),
+        np.array(stars or [], np.float32),
+        np.array(timestamps or [], np.int64),
+        np.array(hidden or [], np.int64),
+        (np.array(shown_ids, np.int64), np.array(shown_times, np.int32)) if shown_ids else None,
+    )
+
+
+def validate(index: int, event: Event, now: datetime) -> None:
+    def refuse(field: str, rule: str) -> InvalidFeedback:
+        return InvalidFeedback(rule, index, field)
+
+    if event.position is not None and not 0 <= event.position <= MAX_POSITION:
+        raise refuse("position", f"must be from 0 to {MAX_POSITION}.")
+    if event.watched_fraction is not None and not 0 <= event.watched_fraction <= 1:
+        raise refuse("watchedFraction", "must be from 0 to 1.")
+    if event.occurred_at is not None and not EARLIEST <= event.occurred_at <= now + CLOCK_SKEW:
+        raise refuse("occurredAt", "must not be before 2000, nor more than 5 minutes in the future.")
+    key = event.idempotency_key
+    if key is not None and not (0 < len(key) <= MAX_KEY_LENGTH and key.isprintable()):
+        raise refuse("idempotencyKey", f"must have 1 to {MAX_KEY_LENGTH} printable characters.")

@@ -1,0 +1,111 @@
+"""A member's own events: what they did with films, and the films they mean to see."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import func, select, text, tuple_
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.activity.events import Kind
+from app.db.engine import Sessions
+from app.db.tables import EventCount, Feedback
+
+# On the list if the latest event that puts a movie there or takes it away put it there, and it was not rated
+# since. Each of the two parts reads an index of its own, once.
+WATCHLIST = """
+SELECT movie_id, added_at FROM (
+    SELECT DISTINCT ON (movie_id) movie_id, kind, occurred_at AS added_at
+    FROM (
+        SELECT movie_id, kind, occurred_at, id FROM feedback WHERE user_id = :user_id AND kind = 'WATCHLIST'
+        UNION ALL
+        SELECT movie_id, kind, occurred_at, id FROM feedback
+        WHERE user_id = :user_id AND kind IN ('LIKE', 'DISLIKE', 'NOT_INTERESTED', 'WATCH')
+            AND (kind IN ('DISLIKE', 'NOT_INTERESTED') OR (kind = 'WATCH' AND watched_fraction >= 0.9::real))
+    ) AS events
+    ORDER BY movie_id, occurred_at DESC, id DESC
+) AS latest
+WHERE kind = 'WATCHLIST' AND NOT EXISTS (
+    SELECT FROM ratings
+    WHERE ratings.user_id = :user_id AND ratings.movie_id = latest.movie_id AND rated_at >= added_at
+)
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    id: int
+    movie_id: int
+    kind: Kind
+    occurred_at: datetime
+    watched_fraction: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    movie_id: int
+    added_at: datetime
+
+
+Key = tuple[datetime, int]
+
+
+async def events(
+    sessions: Sessions, user_id: int, count: int, key: Key | None, kinds: Sequence[Kind] | None = None
+) -> list[Entry]:
+    """At most `count` events of these kinds, or of all, newest first, behind the one of this time and id."""
+    columns = (
+        Feedback.id,
+        Feedback.movie_id,
+        Feedback.kind,
+        Feedback.occurred_at,
+        Feedback.watched_fraction,
+    )
+    place = tuple_(Feedback.occurred_at, Feedback.id)
+    statement = select(*columns).where(Feedback.user_id == user_id).limit(count)
+    if kinds is not None:
+        statement = statement.where(Feedback.kind.in_(kinds))
+    if key is not None:
+        statement = statement.where(place < tuple_(*key))
+    async with sessions() as session:
+        rows = await session.execute(statement.order_by(*(column.desc() for column in place.clauses)))
+        return [
+            Entry(row.id, row.movie_id, Kind(row.kind), row.occurred_at, row.watched_fraction) for row in rows
+        ]
+
+
+async def count_events(sessions: Sessions, user_id: int, kinds: Sequence[Kind] | None = None) -> int:
+    statement = select(func.sum(EventCount.events)).where(EventCount.user_id == user_id)
+    if kinds is not None:
+        statement = statement.where(EventCount.kind.in_(kinds))
+    async with sessions() as session:
+        return int(await session.scalar(statement) or 0)
+
+
+async def watchlist(sessions: Sessions, user_id: int, count: int, key: Key | None) -> list[Wanted]:
+    """At most `count` films that the member means to see, the last added first, behind the one at `key`."""
+    behind = "" if key is None else "AND (added_at, movie_id) < (:added_at, :movie_id)"
+    statement = f"{WATCHLIST} {behind} ORDER BY added_at DESC, movie_id DESC LIMIT :count"
+    place = {} if key is None else {"added_at": key[0], "movie_id": key[1]}
+    async with sessions() as session:
+        rows = await session.execute(text(statement), {"user_id": user_id, "count": count, **place})
+        return [Wanted(*row) for row in rows]
+
+
+async def count_watchlist(sessions: Sessions, user_id: int) -> int:
+    statement = text(f"SELECT count(*) FROM ({WATCHLIST}) AS wanted")  # noqa: S608 - all of it stands here
+    async with sessions() as session:
+        return await session.scalar(statement, {"user_id": user_id}) or 0
+
+
+async def watched_since(
+    session: AsyncSession, user_id: int, since: datetime, movie_ids: Sequence[int]
+) -> set[int]:
+    """Those of these films that the member watched, or began to, after `since`."""
+    statement = select(Feedback.movie_id).where(
+        Feedback.user_id == user_id,
+        Feedback.kind == Kind.WATCH.value,
+        Feedback.occurred_at > since,
+        Feedback.movie_id == func.any(list(movie_ids)),
+    )
+    return set((await session.scalars(statement)).all())

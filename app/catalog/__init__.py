@@ -1,0 +1,1 @@
+"""The catalog: browse, search, edit and validate movies."""

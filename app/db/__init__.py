@@ -1,0 +1,1 @@
+"""Postgres: engine, tables, notifications, migrations and the embedded server."""

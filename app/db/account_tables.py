@@ -1,0 +1,91 @@
+"""Tables of accounts besides members: sign-ins, what guards them, keys of services, what operators did."""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import ForeignKey, Index, Text, func, text
+from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.orm import Mapped, mapped_column
+
+from app.db.tables import Base, identity, owned_by
+
+
+class Session(Base):
+    """One sign-in and all the refresh tokens that followed from it (a token family)."""
+
+    __tablename__ = "sessions"
+    __table_args__ = (Index(None, "user_id"),)
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    user_id: Mapped[int] = owned_by("users.id")
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    expires_at: Mapped[datetime]
+    ended_at: Mapped[datetime | None]
+    refreshed_at: Mapped[datetime | None]
+    address: Mapped[str | None]  # from which the sign-in came
+    agent: Mapped[str | None]  # what the client called itself
+
+
+class RefreshToken(Base):
+    __tablename__ = "refresh_tokens"
+    __table_args__ = (Index(None, "session_id"),)
+
+    token_hash: Mapped[bytes] = mapped_column(primary_key=True)
+    session_id: Mapped[UUID] = owned_by("sessions.id")
+    issued_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    used_at: Mapped[datetime | None]
+
+
+class KnownNetwork(Base):
+    """From where a member has signed in; see `app.throttle`."""
+
+    __tablename__ = "known_networks"
+
+    user_id: Mapped[int] = owned_by("users.id", primary_key=True)
+    network: Mapped[str] = mapped_column(primary_key=True)
+    last_seen_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+
+class SignInAttempt(Base):
+    """How many wrong passwords came of late, as the time at which all of them will be forgotten."""
+
+    __tablename__ = "sign_in_attempts"
+    __table_args__ = (Index(None, "forgotten_at"),)
+
+    key: Mapped[bytes] = mapped_column(primary_key=True)
+    forgotten_at: Mapped[datetime]
+
+
+class ApiKey(Base):
+    """A service's key, of which only the hash is kept."""
+
+    __tablename__ = "api_keys"
+    __table_args__ = (Index(None, "created_by"),)
+
+    id: Mapped[int] = identity()
+    key_hash: Mapped[bytes] = mapped_column(unique=True)
+    beginning: Mapped[str]  # of the key, to know it again by
+    name: Mapped[str]
+    scopes: Mapped[list[str]] = mapped_column(ARRAY(Text))
+    created_by: Mapped[int | None] = mapped_column(ForeignKey("users.id", ondelete="SET NULL"))
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    expires_at: Mapped[datetime | None]
+    revoked_at: Mapped[datetime | None]
+    last_used_at: Mapped[datetime | None]
+
+
+class AuditEntry(Base):
+    """One act of an operator. Rows are added, given their outcome, and never changed again."""
+
+    __tablename__ = "audit_log"
+    __table_args__ = (Index(None, "user_id"), Index(None, "api_key_id"))
+
+    id: Mapped[int] = identity()
+    begun_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    user_id: Mapped[int | None] = mapped_column(ForeignKey("users.id", ondelete="SET NULL"))
+    api_key_id: Mapped[int | None] = mapped_column(ForeignKey("api_keys.id", ondelete="SET NULL"))
+    act: Mapped[str]
+    arguments: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'::jsonb"))
+    outcome: Mapped[str | None]  # null while it is under way, and for ever when the process died
+    address: Mapped[str | None]

@@ -1,0 +1,76 @@
+"""What models learn from, the models, and the trainings that were asked for."""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import CheckConstraint, ForeignKey, Index, SmallInteger, func, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from app.db.tables import Base, identity, one_of
+
+
+class ModelVersion(Base):
+    __tablename__ = "model_versions"
+    __table_args__ = (
+        one_of("status", "READY", "ACTIVE", "RETIRED", "REMOVED"),
+        Index(None, "trained_at", "version"),
+        Index(
+            "model_versions_one_active_idx",
+            "status",
+            unique=True,
+            postgresql_where=text("status = 'ACTIVE'"),
+        ),
+    )
+
+    version: Mapped[str] = mapped_column(primary_key=True)
+    status: Mapped[str]
+    dataset_version: Mapped[str]
+    metrics: Mapped[dict[str, Any]]
+    trained_at: Mapped[datetime] = mapped_column(server_default=func.now())  # when the ratings were read
+    retired_at: Mapped[datetime | None]
+
+
+class DatasetVersion(Base):
+    """A data set that was loaded: its name and how much of it is here."""
+
+    __tablename__ = "dataset_versions"
+
+    version: Mapped[str] = mapped_column(primary_key=True)
+    simulated: Mapped[bool] = mapped_column(server_default=text("false"))
+    movie_count: Mapped[int]
+    member_count: Mapped[int]
+    rating_count: Mapped[int]
+    loaded_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+
+class TrainingJob(Base):
+    """See `app.training_jobs`. Of each database at most one waits and one runs."""
+
+    __tablename__ = "training_jobs"
+    __table_args__ = (
+        one_of("status", "QUEUED", "RUNNING", "SUCCEEDED", "FAILED"),
+        CheckConstraint("fraction BETWEEN 0 AND 1", name="fraction"),
+        Index(
+            "training_jobs_one_of_each_idx",
+            "status",
+            unique=True,
+            postgresql_where=text("status IN ('QUEUED', 'RUNNING')"),
+        ),
+        Index(None, "requested_by"),
+        Index(None, "model_version"),
+    )
+
+    id: Mapped[int] = identity()
+    status: Mapped[str] = mapped_column(server_default="QUEUED")
+    stage: Mapped[str] = mapped_column(server_default="waiting")
+    fraction: Mapped[float] = mapped_column(server_default=text("0"))  # of the stage
+    message: Mapped[str | None]  # why it failed
+    claim: Mapped[UUID | None]  # of the process that runs it; another one's writes no longer count
+    heartbeat_at: Mapped[datetime | None]  # null: given back, for anyone to take
+    tries: Mapped[int] = mapped_column(SmallInteger, server_default=text("0"))
+    requested_by: Mapped[int | None] = mapped_column(ForeignKey("users.id", ondelete="SET NULL"))
+    requested_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    started_at: Mapped[datetime | None]
+    finished_at: Mapped[datetime | None]
+    model_version: Mapped[str | None] = mapped_column(ForeignKey("model_versions.version"))

@@ -1,0 +1,201 @@
+"""A file from elsewhere, read: CSV or JSON as text, or the bytes of either or of a whole archive of them.
+
+Only what is needed of an archive is unpacked, in pieces, and no more than a limit.
+"""
+
+import binascii
+import struct
+import zipfile
+import zlib
+from base64 import b64decode
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import datetime
+from io import BytesIO
+from pathlib import PurePosixPath
+
+from app.ingest.csv_rows import read_csv
+from app.ingest.json_rows import read_json
+from app.ingest.layouts import InvalidHistory
+from app.ingest.pieces import Steps
+from app.ingest.rows import Contents, History, Order
+
+MAX_CHARACTERS = 3_000_000  # of a file; a body has 3.5 million bytes at most
+MAX_MEMBERS = 1_000  # of an archive
+MAX_UNPACKED = 12_000_000  # bytes of the members that are read
+MAX_ROWS = 60_000  # of the members together
+DIRECTORY_BYTES = 300  # of the entry of a member, at most on the average
+BYTES_AT_ONCE = 65_536
+END_OF_DIRECTORY = struct.Struct("<4s4H2LH")
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """What a file of an archive says of the movies that it does not rate, and how much its ratings weigh."""
+
+    contents: Contents | None = None
+    rank: int = 0
+
+
+# The files of Letterboxd's and Trakt's archives. Letterboxd's ratings.csv has the rating that stands; the
+# diary and the reviews have earlier ones as well.
+LETTERBOXD = {
+    "ratings.csv": Member(rank=1),
+    "watched.csv": Member(Contents.WATCHED),
+    "watchlist.csv": Member(Contents.WATCHLIST),
+    "likes/films.csv": Member(Contents.LIKED),
+    "diary.csv": Member(),
+    "reviews.csv": Member(),
+}
+TRAKT = {
+    "ratings-movies": Member(rank=1),
+    "watched-movies": Member(Contents.WATCHED),
+    "watched-history": Member(Contents.WATCHED),
+    "history": Member(Contents.WATCHED),
+    "lists-watchlist": Member(Contents.WATCHLIST),
+    "watchlist": Member(Contents.WATCHLIST),
+    "lists-favorites": Member(Contents.LIKED),
+}
+
+
+def read(csv: str | None, file: str | None, order: Order, now: datetime) -> Steps[History]:
+    """Read a text, or a file in Base64. Raises InvalidHistory."""
+    if (csv is None) == (file is None):
+        raise InvalidHistory("Send the text of the file as `csv`, or its bytes as `file`: one of the two.")
+    if csv is not None:
+        return (yield from read_text(csv, order, now))
+    assert file is not None
+    data = bytes_of(file)
+    yield
+    if not data.startswith(b"PK\x03\x04"):
+        text = decoded(data)
+        yield
+        return (yield from read_text(text, order, now))
+    return (yield from read_archive(data, order, now))
+
+
+def read_text(text: str, order: Order, now: datetime) -> Steps[History]:
+    if len(text) > MAX_CHARACTERS:
+        raise InvalidHistory(f"The file has more than {MAX_CHARACTERS} characters: send it in parts.")
+    is_json = text[:1000].lstrip("\ufeff \t\r\n")[:1] in ("{", "[")
+    return (yield from (read_json if is_json else read_csv)(text, order, now))
+
+
+def bytes_of(file: str) -> bytes:
+    """The bytes of Base64, also of a data URL, and in lines."""
+    try:
+        return b64decode("".join(file.rpartition(",")[2].split()), validate=True)
+    except (binascii.Error, ValueError):
+        raise InvalidHistory("`file` is not Base64.") from None
+
+
+def decoded(data: bytes) -> str:
+    """The text of bytes in UTF-8, UTF-16 or Windows-1252."""
+    head = data[:1000]
+    if head.startswith((b"\xff\xfe", b"\xfe\xff")):
+        encoding = "utf-16"
+    elif b"\0" in head:
+        encoding = "utf-16-le" if b"\0" in head[1::2] else "utf-16-be"
+    else:
+        encoding = "utf-8-sig"
+    try:
+        return data.decode(encoding)
+    except UnicodeDecodeError:
+        if encoding != "utf-8-sig":
+            raise InvalidHistory("The file is neither text nor a zip archive.") from None
+        return data.decode("cp1252", errors="replace")
+
+
+def read_archive(data: bytes, order: Order, now: datetime) -> Steps[History]:
+    """Read the files of an archive that are known, or the only one that it has."""
+    archive = opened(data)
+    yield
+    wanted = wanted_of([info.filename for info in archive.infolist() if not info.is_dir()])
+    histories = []
+    room, rows = MAX_UNPACKED, 0
+    for name, member in wanted.items():
+        parts = []
+        for part in unpacked(archive, name):
+            yield
+            parts.append(part)
+            room -= len(part)
+            if room < 0:
+                raise InvalidHistory(
+                    f"The archive has more than {MAX_UNPACKED} bytes: send its files one by one."
+                )
+        contents = member.contents or order.contents
+        asked = replace(order, contents=contents, file=name[-200:], rank=member.rank)
+        text = decoded(b"".join(parts))
+        yield
+        try:
+            history = yield from read_text(text, asked, now)
+        except InvalidHistory as error:
+            raise InvalidHistory(f"{name[-200:]}: {error}") from None
+        histories.append(history)
+        rows += len(history.rows) + len(history.skipped)
+        if rows > MAX_ROWS:
+            raise InvalidHistory(f"The archive has more than {MAX_ROWS} rows: send its files one by one.")
+    return History(
+        histories[0].source,
+        [row for history in histories for row in history.rows],
+        [row for history in histories for row in history.skipped],
+    )
+
+
+def opened(data: bytes) -> zipfile.ZipFile:
+    """The archive, whose directory is read only where it is not too long."""
+    at = data.rfind(b"PK\x05\x06")
+    if at < 0 or len(data) < at + END_OF_DIRECTORY.size:
+        raise InvalidHistory("The zip archive is cut off.")
+    *_, count, size, _, _ = END_OF_DIRECTORY.unpack_from(data, at)
+    if count > MAX_MEMBERS or size > MAX_MEMBERS * DIRECTORY_BYTES:
+        raise InvalidHistory(
+            f"The archive has more than {MAX_MEMBERS} files: send those with movies one by one."
+        )
+    try:
+        return zipfile.ZipFile(BytesIO(data))
+    except (zipfile.BadZipFile, ValueError, NotImplementedError, OSError):
+        raise InvalidHistory("The zip archive is damaged.") from None
+
+
+def wanted_of(names: list[str]) -> dict[str, Member]:
+    """The files to read, those that are known in the order of the tables above.
+
+    Raises InvalidHistory where none is known and there is more than one.
+    """
+    found: dict[str, Member] = {}
+    # All may be in a folder of the archive's name; other folders have what the member deleted.
+    folders = {name.partition("/")[0] for name in names}
+    folder = f"{folders.pop()}/".casefold() if len(folders) == 1 else ""
+    paths = {name.casefold().removeprefix(folder): name for name in names}
+    for known, member in LETTERBOXD.items():
+        if known in paths:
+            found[paths[known]] = member
+    for known, member in TRAKT.items():
+        for name in names:
+            path = PurePosixPath(name.casefold())
+            if path.suffix == ".json" and path.stem.rstrip("-_0123456789") == known:
+                found.setdefault(name, member)
+    files = [name for name in names if name.casefold().endswith((".csv", ".json"))]
+    if not found and len(files) == 1:
+        return {files[0]: Member()}
+    if not found:
+        shown = ", ".join(name[-60:] for name in names[:20]) or "none"
+        raise InvalidHistory(
+            f"The archive is not that of Letterboxd, Trakt or Simkl. Files found: {shown}. Send those with "
+            "movies one by one."
+        )
+    return found
+
+
+def unpacked(archive: zipfile.ZipFile, name: str) -> Iterator[bytes]:
+    info = archive.getinfo(name)
+    # Others unpack a block at once, of whatever length.
+    if info.flag_bits & 1 or info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        raise InvalidHistory(f"{name[-200:]} is encrypted, or compressed in another way than deflate.")
+    try:
+        with archive.open(info) as stream:
+            while part := stream.read(BYTES_AT_ONCE):
+                yield part
+    except (zipfile.BadZipFile, NotImplementedError, OSError, EOFError, ValueError, RuntimeError, zlib.error):
+        raise InvalidHistory(f"{name[-200:]} in the zip archive is damaged.") from None

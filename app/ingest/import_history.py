@@ -1,0 +1,215 @@
+"""A member's history from elsewhere, imported: movies found, ratings and events stored at once."""
+
+import asyncio
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from sqlalchemy import func, select, text
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.activity import events as feedback
+from app.activity.events import Kind
+from app.db.engine import Sessions
+from app.db.tables import Feedback, Movie, Rating, User
+from app.ingest import history_files
+from app.ingest.layouts import Source
+from app.ingest.matching import Match, MatchedBy, MovieIndex, by_movie, matched, skip
+from app.ingest.pieces import in_pieces
+from app.ingest.rows import Contents, Order, Row, Skipped
+from app.serving.cards import Card
+from app.serving.snapshot import Snapshot
+
+EVENTS = {Contents.WATCHED: Kind.WATCH, Contents.WATCHLIST: Kind.WATCHLIST, Contents.LIKED: Kind.LIKE}
+DELETED = "The movie was deleted meanwhile."
+UNDATED = "It has no day, and the movie has another rating here."
+UNREAD_DAY = "Its day ({}) cannot be read with certainty, and the movie has another rating here."
+JUST_BEFORE = timedelta(seconds=1)
+DOUBT = {by: -place for place, by in enumerate(MatchedBy)}
+LONG_AGO = datetime.min.replace(tzinfo=UTC)
+
+# A later rating replaces an earlier one; one that says the same changes nothing, and one without a day
+# replaces none. Movies are taken in order, so that two files at once do not wait for each other.
+RATE = text(
+    """
+    INSERT INTO ratings (user_id, movie_id, half_stars, rated_at)
+    SELECT :user_id, movie_id, half_stars, coalesce(rated_at, :now)
+    FROM unnest(CAST(:movie_ids AS bigint[]), CAST(:half_stars AS smallint[]), CAST(:times AS timestamptz[]))
+        AS given (movie_id, half_stars, rated_at)
+    ORDER BY movie_id
+    ON CONFLICT (user_id, movie_id) DO UPDATE
+    SET half_stars = excluded.half_stars, rated_at = excluded.rated_at
+    WHERE excluded.rated_at >= ratings.rated_at AND excluded.half_stars <> ratings.half_stars
+        AND excluded.movie_id <> ALL (CAST(:undated AS bigint[]))
+    """
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Imported:
+    """`rated` and `unrated` count movies whose row was found, whether or not it said anything new.
+
+    `matches` are the rows that are stored or were known, the doubtful ones first.
+    """
+
+    source: Source
+    rated: int
+    unrated: dict[Contents, int]
+    changed: int
+    matches: list[Match]
+    skipped: list[Skipped]
+
+
+async def import_history(
+    sessions: Sessions,
+    snapshot: Snapshot,
+    user_id: int,
+    csv: str | None,
+    order: Order,
+    *,
+    file: str | None = None,
+) -> Imported:
+    """Store what a file says that a member has rated, watched, liked or listed, all in one transaction.
+
+    The file is `csv` as text, or `file` in Base64. A movie that is in it more than once counts as it was last
+    rated. A file that is read a second time changes nothing. Raises InvalidHistory.
+    """
+    now = datetime.now(UTC)
+    history = await in_pieces(history_files.read(csv, file, order, now))
+    matches, skipped = await in_pieces(matched(history.rows, await index_of(snapshot.cards)))
+    wanted = {match.movie_id for match in matches}
+    async with sessions.begin() as session:
+        # One file at a time for a member, and no movie goes while its rating comes.
+        await session.execute(select(User.id).where(User.id == user_id).with_for_update(key_share=True))
+        lock = select(Movie.id).where(Movie.id.in_(wanted)).order_by(Movie.id)
+        known = set((await session.scalars(lock.with_for_update(read=True, key_share=True))).all())
+        matches, gone = await asyncio.to_thread(parted, matches, known)
+        rated, unrated = await asyncio.to_thread(said, matches)
+        changed, refused = await store_ratings(session, user_id, rated, now)
+        for contents, rows in unrated.items():
+            changed += await store_events(session, user_id, EVENTS[contents], rows, now)
+    skipped += history.skipped + gone + [skip(row, reason) for row, reason in refused.values()]
+    matches, skipped = await asyncio.to_thread(ordered, matches, skipped, refused)
+    return Imported(
+        source=history.source,
+        rated=len(rated) - len(refused),
+        unrated={contents: len(rows) for contents, rows in unrated.items()},
+        changed=changed,
+        matches=matches,
+        skipped=skipped,
+    )
+
+
+def parted(matches: Iterable[Match], known: Collection[int]) -> tuple[list[Match], list[Skipped]]:
+    """The matches whose movie is still there, and the rows of the others."""
+    kept: list[Match] = []
+    gone: list[Skipped] = []
+    for match in matches:
+        if match.movie_id in known:
+            kept.append(match)
+        else:
+            gone.append(skip(match.row, DELETED))
+    return kept, gone
+
+
+def ordered(
+    matches: Iterable[Match], skipped: Iterable[Skipped], refused: Collection[int]
+) -> tuple[list[Match], list[Skipped]]:
+    """The matches that are stored, the doubtful first, and the other rows as in the file."""
+    stored = [match for match in matches if match.movie_id not in refused or match.row.half_stars is None]
+    rows = sorted(skipped, key=lambda each: (each.file or "", each.line))
+    return sorted(stored, key=doubt), rows
+
+
+_index: MovieIndex | None = None
+
+
+async def index_of(cards: Sequence[Card]) -> MovieIndex:
+    """The index of a catalog, made once for as long as no movie changes."""
+    global _index  # noqa: PLW0603 - one catalog is served at a time
+    if _index is None or _index.cards is not cards:
+        _index = await in_pieces(MovieIndex.of(cards))
+    return _index
+
+
+def doubt(match: Match) -> tuple[int, str, int]:
+    """The order of matches: the doubtful first, then as in the file."""
+    return DOUBT[match.by], match.row.file or "", match.row.line
+
+
+def said(matches: Iterable[Match]) -> tuple[dict[int, Row], dict[Contents, dict[int, Row]]]:
+    """The row that counts of each movie: those that are rated, and the others by what they say."""
+    rated: dict[int, Row] = {}
+    unrated: dict[Contents, dict[int, Row]] = {contents: {} for contents in Contents}
+    for movie_id, of_one in by_movie(matches).items():
+        row = max((match.row for match in of_one), key=weight)
+        if row.half_stars is not None:
+            rated[movie_id] = row
+            continue
+        for contents in Contents:
+            rows = [match.row for match in of_one if match.row.contents is contents]
+            if rows:
+                unrated[contents][movie_id] = max(rows, key=weight)
+    return rated, unrated
+
+
+def weight(row: Row) -> tuple[bool, bool, int, datetime, int]:
+    """What chooses the row of a movie: the one rated last. One without a day is earlier than all others."""
+    return row.half_stars is not None, row.at is not None, row.rank, row.at or LONG_AGO, row.line
+
+
+async def store_ratings(
+    session: AsyncSession, user_id: int, rated: Mapping[int, Row], now: datetime
+) -> tuple[int, dict[int, tuple[Row, str]]]:
+    """How many were new or changed, and the rows without a day that stand against a rating that is there."""
+    undated = [movie_id for movie_id, row in rated.items() if row.at is None]
+    refused: dict[int, tuple[Row, str]] = {}
+    if undated:
+        theirs = select(Rating.movie_id, Rating.half_stars).where(
+            Rating.user_id == user_id, Rating.movie_id.in_(undated)
+        )
+        for movie_id, half_stars in await session.execute(theirs):
+            row = rated[movie_id]
+            if half_stars != row.half_stars:
+                refused[movie_id] = row, UNREAD_DAY.format(row.unread_day) if row.unread_day else UNDATED
+    given = {
+        "user_id": user_id,
+        "movie_ids": list(rated),
+        "half_stars": [row.half_stars for row in rated.values()],
+        "times": [row.at for row in rated.values()],
+        "undated": undated,
+        "now": now,
+    }
+    done = await session.execute(RATE, given)
+    return done.rowcount, refused  # type: ignore[attr-defined]
+
+
+async def store_events(
+    session: AsyncSession, user_id: int, kind: Kind, movies: Mapping[int, Row], now: datetime
+) -> int:
+    """One of each movie, however often it is imported; what was watched was seen to the end.
+
+    An event without a day comes before all that the member has done with the movie here.
+    """
+    if not movies:
+        return 0
+    undated = [movie_id for movie_id, row in movies.items() if row.at is None]
+    first: dict[int, datetime] = {}
+    if undated:
+        theirs = select(Feedback.movie_id, func.min(Feedback.occurred_at)).where(
+            Feedback.user_id == user_id, Feedback.movie_id.in_(undated)
+        )
+        rows = (await session.execute(theirs.group_by(Feedback.movie_id))).all()
+        first = {movie_id: time - JUST_BEFORE for movie_id, time in rows}
+    n = len(movies)
+    events = {
+        "user_id": user_id,
+        "movie_ids": list(movies),
+        "kinds": [kind.value] * n,
+        "request_ids": [None] * n,
+        "positions": [None] * n,
+        "watched_fractions": [1.0 if kind is Kind.WATCH else None] * n,
+        "occurred_at": [row.at or first.get(movie_id, now) for movie_id, row in movies.items()],
+        "idempotency_keys": [f"imported:{kind}:{movie_id}" for movie_id in movies],
+    }
+    return (await session.execute(feedback.STORE, events)).rowcount  # type: ignore[attr-defined,no-any-return]

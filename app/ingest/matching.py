@@ -1,0 +1,208 @@
+"""Which movie of the catalog a row of a file means. A doubtful row is of none.
+
+An id that the catalog knows decides. Without one, title and year do; a neighboring year counts where the
+title is the same as written, and neither the catalog nor the file has the movie of that year.
+"""
+
+import enum
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
+from typing import Any
+
+from app.ingest.pieces import Steps
+from app.ingest.rows import Row, Skipped
+from app.serving.cards import Card
+from seeds.titles import fold, parse_title
+
+KINDS = ("imdb_id", "tmdb_id", "movielens_id")
+NO_MOVIE = "No movie here has its id, or its title and year."
+SEVERAL = "Several movies here have its title and year."
+NO_YEAR = "It has no year, and no id of a movie here."
+NO_ID = "No movie here has its id."
+IDS_DIFFER = "Its ids are those of different movies here."
+ID_OF_OTHER = "The movie with its MovieLens id has another title and year."
+OTHER_YEAR = "Another row of the file is the movie of this title, of a neighboring year."
+OTHER_TITLE = "Another row of the file has the title as it is written here."
+CARDS_AT_ONCE = 50
+
+
+parsed = lru_cache(4096)(parse_title)  # a row asks more than once
+
+
+class MatchedBy(enum.StrEnum):
+    ID = "ID"
+    TITLE_AND_YEAR = "TITLE_AND_YEAR"
+    TITLE_AND_NEAR_YEAR = "TITLE_AND_NEAR_YEAR"
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    row: Row
+    movie_id: int
+    by: MatchedBy
+    as_written: bool = False  # the title, of one found by it
+
+
+@dataclass(frozen=True, slots=True)
+class MovieIndex:
+    """The movies of a catalog by their ids, and by their titles without case, accents and punctuation."""
+
+    cards: Sequence[Card]
+    by_id: dict[tuple[str, Any], Card] = field(default_factory=dict)
+    by_title: dict[str, list[Card]] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, cards: Sequence[Card]) -> "Steps[MovieIndex]":
+        index = cls(cards)
+        for place, card in enumerate(cards):
+            for kind in KINDS:
+                if (value := getattr(card, kind)) is not None:
+                    index.by_id[kind, value] = card
+            for title in {fold(name) for name in names_of(card)}:
+                index.by_title.setdefault(title, []).append(card)
+            if place % CARDS_AT_ONCE == 0:
+                yield
+        index.by_title.pop("", None)
+        return index
+
+    def with_ids_of(self, row: Row) -> list[Card]:
+        """The movies that the row's ids name; two where the ids are those of different movies."""
+        named = (self.by_id.get((kind, getattr(row, kind))) for kind in KINDS)
+        return [*{card.id: card for card in named if card is not None}.values()]
+
+    def with_title_of(self, row: Row, year: int) -> list[Card]:
+        """The movies of the row's title in the year or a neighboring one, unless the ids of a kind differ."""
+        titles = {fold(title) for title in titles_of(row)}
+        cards = {card.id: card for title in titles for card in self.by_title.get(title, ())}
+        return [
+            card
+            for card in cards.values()
+            if card.year is not None and abs(card.year - year) <= 1 and not ids_differ(row, card)
+        ]
+
+
+def main_names_of(card: Card) -> list[str]:
+    return [name for name in (card.title, card.original_title) if name]
+
+
+def names_of(card: Card) -> list[str]:
+    return [*main_names_of(card), *card.alternative_titles]
+
+
+def titles_of(row: Row) -> set[str]:
+    """The titles as written, without the year in parentheses, and with the article in front."""
+    found = set(row.titles)
+    for title in row.titles:
+        name, _, year = parsed(title)
+        # Other parentheses may hold a part of the title, as in `Che (Part Two)`.
+        if year in (None, row.year) and name.count("(") == title.count("(") - (year is not None):
+            found.add(name)
+    return found
+
+
+def is_written(row: Row, names: Iterable[str]) -> bool:
+    """Whether the row's title is one of the names, case and spaces apart."""
+    titles = {" ".join(title.casefold().split()) for title in titles_of(row)}
+    return any(" ".join(name.casefold().split()) in titles for name in names)
+
+
+def ids_differ(row: Row, card: Card) -> bool:
+    pairs = ((getattr(row, kind), getattr(card, kind)) for kind in KINDS)
+    return any(None not in pair and pair[0] != pair[1] for pair in pairs)
+
+
+def matched(rows: Sequence[Row], index: MovieIndex) -> Steps[tuple[list[Match], list[Skipped]]]:
+    """The movie of each row, and the rows that are of none, a row at a step."""
+    found: list[Match] = []
+    skipped: list[Skipped] = []
+    for row in rows:
+        yield
+        match = match_of(row, index)
+        if isinstance(match, Match):
+            found.append(match)
+        else:
+            skipped.append(skip(row, row.fault or match))
+    matches: list[Match] = []
+    for of_one in by_movie(found).values():
+        # A row that is not stored still shows which movie the others are not.
+        for match, reason in judged(of_one):
+            yield
+            if reason or match.row.fault:
+                skipped.append(skip(match.row, match.row.fault or reason))
+            else:
+                matches.append(match)
+    return matches, skipped
+
+
+def by_movie(matches: Iterable[Match]) -> dict[int, list[Match]]:
+    rows = defaultdict[int, list[Match]](list)
+    for match in matches:
+        rows[match.movie_id].append(match)
+    return dict(rows)
+
+
+def judged(matches: Sequence[Match]) -> Iterator[tuple[Match, str]]:
+    """The matches of a movie, each with the reason why its row is of another movie, or ''."""
+    near = [match.row.year for match in matches if match.by is MatchedBy.TITLE_AND_NEAR_YEAR]
+    is_near = len(near) == len(matches) and len(set(near)) == 1
+    one_is_written = any(match.as_written for match in matches)
+    for match in matches:
+        if match.by is MatchedBy.TITLE_AND_NEAR_YEAR and not is_near:
+            yield match, OTHER_YEAR
+        elif match.by is MatchedBy.TITLE_AND_YEAR and one_is_written and not match.as_written:
+            yield match, OTHER_TITLE
+        else:
+            yield match, ""
+
+
+def match_of(row: Row, index: MovieIndex) -> Match | str:
+    """The movie that the row by itself means, or the reason why it means none."""
+    named = index.with_ids_of(row)
+    if len(named) > 1:
+        return IDS_DIFFER
+    if named:
+        return ID_OF_OTHER if is_of_other_ids(row, named[0]) else Match(row, named[0].id, MatchedBy.ID)
+    if row.nameless or not row.titles:
+        return row.nameless or NO_ID
+    row = with_year(row)
+    return NO_YEAR if row.year is None else match_by_title(row, row.year, index)
+
+
+def match_by_title(row: Row, year: int, index: MovieIndex) -> Match | str:
+    possible = index.with_title_of(row, year)
+    same_year = [card for card in possible if card.year == year]
+    if len(same_year) > 1:
+        same_year = [card for card in same_year if is_written(row, main_names_of(card))] or same_year
+    if len(same_year) == 1:
+        card = same_year[0]
+        return Match(row, card.id, MatchedBy.TITLE_AND_YEAR, is_written(row, names_of(card)))
+    if len(possible) > 1:
+        return SEVERAL
+    # An id that is not known here may be that of another movie of a year earlier or later.
+    if possible and not row.has_id and is_written(row, main_names_of(possible[0])):
+        return Match(row, possible[0].id, MatchedBy.TITLE_AND_NEAR_YEAR)
+    return NO_MOVIE
+
+
+def with_year(row: Row) -> Row:
+    """The row with the year in its title, where it has no other."""
+    if row.year is not None:
+        return row
+    years = {parsed(title)[2] for title in row.titles} - {None}
+    return replace(row, year=years.pop()) if len(years) == 1 else row
+
+
+def is_of_other_ids(row: Row, card: Card) -> bool:
+    """Whether a `movieId` is another site's own: MovieLens does not have the movie of that title under it."""
+    if not row.foreign or not row.titles:
+        return False
+    year = with_year(row).year
+    same_year = year is not None and card.year is not None and abs(card.year - year) <= 1
+    names = {fold(name) for name in names_of(card)}
+    return not same_year and names.isdisjoint(map(fold, titles_of(with_year(row))))
+
+
+def skip(row: Row, reason: str) -> Skipped:
+    return Skipped(row.line, row.shown, reason, row.file)

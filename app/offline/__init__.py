@@ -1,0 +1,1 @@
+"""Training, prediction and evaluation on files, without a database."""

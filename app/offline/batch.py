@@ -1,0 +1,256 @@
+"""Lists and predictions for users in batches, by a model on disk and the ratings in files."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
+
+from app.console import Progress
+from app.offline import rating_files
+from app.offline.rating_files import Reading, Scale, column, interactions
+from recommender.interactions import History, Interactions, positions
+from recommender.model import artifact
+from recommender.model.batch import recommend_all
+from recommender.model.hybrid import Hybrid, Ranking
+from seeds.files.column_roles import MOVIE, USER
+from seeds.files.rating_cells import TEXT_IDS
+from seeds.files.rating_rows import RatingRows
+from seeds.files.report import SourceError
+
+LISTS = pa.schema(
+    {
+        "rank": pa.int32(),
+        "score": pa.float32(),
+        "match_percent": pa.float32(),
+        "predicted_stars": pa.float32(),
+    }
+)
+PREDICTIONS = pa.schema(
+    {
+        "stars": pa.float32(),
+        "low": pa.float32(),
+        "high": pa.float32(),
+        "match_percent": pa.float32(),
+    }
+)
+BLOCK_ROWS = 1 << 16  # of lists that are written at once, and of one user's pairs that are judged at once
+TOLD_EACH = 500  # users
+TYPICAL = 256  # films that together stand for one of which nothing is known
+
+Listed = tuple[Ranking, NDArray[np.float32]]  # a list, and what `_judge` says of its films
+
+
+@dataclass(frozen=True, slots=True)
+class Histories:
+    """Users int64 (n_users,) ascending, and what is known of each in the model's indices."""
+
+    user_ids: NDArray[np.int64]
+    ratings: Interactions
+    n_unknown: int  # ratings of films that the model does not know
+    texts: Mapping[int, str] = field(default_factory=dict)  # ids that are no numbers
+
+    def rows(self, user_ids: NDArray[np.int64]) -> NDArray[np.int32]:
+        """Where users stand among the `ratings`, (n,); -1 for those without any."""
+        return positions(self.ratings.user_ids, user_ids)
+
+    def at(self, row: int) -> History:
+        """Empty for -1."""
+        return self.ratings.history(row) if row >= 0 else History.of([])
+
+
+def load(folder: Path) -> Hybrid:
+    """Raises SourceError when the folder is no model."""
+    try:
+        return Hybrid.load(folder)
+    except artifact.ArtifactError as error:
+        raise SourceError(str(error)) from None
+
+
+def model_texts(model: Hybrid) -> dict[int, str]:
+    """The ids of the model's films that are no numbers, by the numbers that stand for them."""
+    return {int(number): str(text) for number, text in model.manifest.get("item_texts", {}).items()}
+
+
+def read_histories(
+    model: Hybrid, file: Path | None, users: Path | None, progress: Progress, reading: Reading | None = None
+) -> Histories:
+    """The ratings in `file`, and users without any from `users`; either may be missing."""
+    reading = reading or Reading()
+    rows = _rows_of_none()
+    if file is not None:
+        scale = model.manifest.get("scale")
+        rows, _ = rating_files.read_ratings(
+            rating_files.rating_file(file),
+            progress,
+            reading=reading,
+            scale=Scale(scale) if scale else None,
+        )
+    more = np.empty(0, np.int64)
+    if users is not None:
+        more = rating_files.read_ids(users, USER, progress, reading=reading)
+    known = positions(model.item_ids, rows.item_ids) >= 0
+    ratings = interactions(rows.take(known), model.item_ids)
+    return Histories(np.union1d(rows.user_ids, more), ratings, int((~known).sum()), reading.ids.texts)
+
+
+def recommend(
+    model: Hybrid,
+    histories: Histories,
+    out: Path,
+    *,
+    k: int,
+    diversity: float = 0.0,
+    allowed: NDArray[np.bool_] | None = None,
+    progress: Progress,
+) -> int:
+    """Write each user's list, users ascending; the number of rows. allowed: bool (n_items,)."""
+
+    ids = _Ids.of(histories.user_ids, model.item_ids, {**model_texts(model), **histories.texts})
+    schema = ids.schema(LISTS)
+
+    def batches() -> Iterator[pa.RecordBatch]:
+        how: dict[str, Any] = {"k": k, "diversity": diversity, "allowed": allowed, "typical": _typical(model)}
+        (cold,) = _listed(model, [History.of([])], **how)
+        user_ids = ids.ordered(histories.user_ids)
+        rows = histories.rows(user_ids)
+        n_block = max(1, BLOCK_ROWS // max(1, min(k, model.n_items)))
+        for start in range(0, len(rows), n_block):
+            progress("lists", start / len(rows))
+            block = slice(start, start + n_block)
+            warm = iter(_listed(model, [histories.at(row) for row in rows[block] if row >= 0], **how))
+            listed = [next(warm) if row >= 0 else cold for row in rows[block]]
+            yield pa.record_batch(_lists(model, user_ids[block], listed, ids), schema=schema)
+
+    with threadpool_limits(limits=1, user_api="blas"):  # many small products: threads would only wait
+        return rating_files.write_table(out, schema, batches())
+
+
+def predict(model: Hybrid, pairs: RatingRows, histories: Histories, out: Path, progress: Progress) -> int:
+    """Write a row for each pair, in the order of the pairs; the number of rows."""
+    item_idx = positions(model.item_ids, pairs.item_ids)
+    judged = np.full((4, len(pairs)), np.nan, np.float32)
+    with threadpool_limits(limits=1, user_api="blas"):  # as above
+        typical = _typical(model)
+        for done, (row, which) in enumerate(blocks := _by_history(histories.rows(pairs.user_ids))):
+            if done % TOLD_EACH == 0:
+                progress("predictions", done / len(blocks))
+            judged[:, which] = _judge(model, histories.at(row), item_idx[which], typical)
+    ids = _Ids.of(pairs.user_ids, pairs.item_ids, histories.texts)
+    schema = ids.schema(PREDICTIONS)
+    columns = [*ids.columns(pairs.user_ids, pairs.item_ids), *map(column, judged)]
+    return rating_files.write_table(out, schema, [pa.record_batch(columns, schema=schema)])
+
+
+def allowed_films(
+    model: Hybrid, candidates: Path, progress: Progress, reading: Reading | None = None
+) -> tuple[NDArray[np.bool_], int]:
+    """bool (n_items,) of the films in the file, and how many of them the model does not know."""
+    ids = rating_files.read_ids(candidates, MOVIE, progress, reading=reading or Reading())
+    found = positions(model.item_ids, ids)
+    allowed = np.zeros(model.n_items, bool)
+    allowed[found[found >= 0]] = True
+    return allowed, int((found < 0).sum())
+
+
+@dataclass(frozen=True, slots=True)
+class _Ids:
+    """How ids are written: as whole numbers, or a column as text where one of its ids is no number."""
+
+    texts: Mapping[int, str]
+    user_type: pa.DataType
+    item_type: pa.DataType
+
+    @classmethod
+    def of(cls, user_ids: NDArray[np.int64], item_ids: NDArray[np.int64], texts: Mapping[int, str]) -> Self:
+        def written_as(ids: NDArray[np.int64]) -> pa.DataType:
+            return pa.string() if (ids >= TEXT_IDS).any() else pa.int64()
+
+        return cls(texts, written_as(user_ids), written_as(item_ids))
+
+    def schema(self, rest: pa.Schema) -> pa.Schema:
+        return pa.schema([("user_id", self.user_type), ("movie_id", self.item_type), *rest])
+
+    def ordered(self, user_ids: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Ascending as they are written."""
+        if self.user_type == pa.int64():
+            return user_ids
+        return np.array(sorted(user_ids.tolist(), key=lambda number: self.texts.get(number, str(number))))
+
+    def columns(self, user_ids: NDArray[np.int64], item_ids: NDArray[np.int64]) -> list[pa.Array]:
+        return [self._column(user_ids, self.user_type), self._column(item_ids, self.item_type)]
+
+    def _column(self, ids: NDArray[np.int64], kind: pa.DataType) -> pa.Array:
+        if kind == pa.int64():
+            return column(ids)
+        return pa.array([self.texts.get(number) or str(number) for number in ids.tolist()], kind)
+
+
+def _rows_of_none() -> RatingRows:
+    none = np.empty(0, np.int64)
+    return RatingRows(none, none, none.astype(np.int16), none, none.astype(np.uint32))
+
+
+def _listed(
+    model: Hybrid, histories: Sequence[History], *, typical: NDArray[np.int32], **how: Any
+) -> list[Listed]:
+    rankings = recommend_all(model, histories, **how)
+    return [
+        (ranking, _judge(model, history, ranking.item_idx, typical))
+        for history, ranking in zip(histories, rankings, strict=True)
+    ]
+
+
+def _lists(
+    model: Hybrid, user_ids: NDArray[np.int64], listed: Sequence[Listed], ids: "_Ids"
+) -> list[pa.Array]:
+    lengths = [len(ranking.item_idx) for ranking, _ in listed]
+    stars, _, _, match = np.concatenate([judged for _, judged in listed], axis=1)
+    item_ids = model.item_ids[np.concatenate([ranking.item_idx for ranking, _ in listed])]
+    columns = [
+        np.concatenate([np.arange(1, length + 1, dtype=np.int32) for length in lengths]),
+        np.concatenate([ranking.scores for ranking, _ in listed]),
+        match,
+        stars,
+    ]
+    return [*ids.columns(np.repeat(user_ids, lengths), item_ids), *map(column, columns)]
+
+
+def _by_history(rows: NDArray[np.int32]) -> list[tuple[int, NDArray[np.int64]]]:
+    """Which pairs, at most BLOCK_ROWS at once, are of one history."""
+    order = np.argsort(rows, kind="stable")
+    starts = np.flatnonzero(np.diff(rows[order], prepend=-2))
+    groups = np.split(order, starts[1:]) if len(order) else []
+    return [
+        (int(rows[group[0]]), group[start : start + BLOCK_ROWS])
+        for group in groups
+        for start in range(0, len(group), BLOCK_ROWS)
+    ]
+
+
+def _typical(model: Hybrid) -> NDArray[np.int32]:
+    """Films spread evenly over those of which something is known."""
+    everything = np.arange(model.n_items, dtype=np.int32)
+    known = everything[np.isfinite(model.judge(History.of([]), everything).stars)]
+    return known[np.linspace(0, len(known) - 1, min(TYPICAL, len(known))).astype(np.int64)]
+
+
+def _judge(
+    model: Hybrid, history: History, item_idx: NDArray[np.int32], typical: NDArray[np.int32]
+) -> NDArray[np.float32]:
+    """float32 (4, n): stars, low, high, match; of a film of which nothing is known, what films get.
+
+    item_idx: -1 for a film that the model does not know. nan where the model knows nothing of any film.
+    """
+    judgement = model.judge(history, np.maximum(item_idx, 0))
+    judged = np.stack([judgement.stars, judgement.low, judgement.high, judgement.match_percent])
+    unknown = (item_idx < 0) | np.isnan(judged[0])
+    if unknown.any() and len(typical):
+        usual = model.judge(history, typical)
+        means = [part.mean() for part in (usual.stars, usual.low, usual.high, usual.match_percent)]
+        judged[:, unknown] = np.array(means, np.float32)[:, None]
+    return judged

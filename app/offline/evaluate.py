@@ -1,0 +1,194 @@
+"""How good the recommender is on some ratings, beside others: measured, printed and drawn."""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import psycopg
+from rich.console import Console
+from rich.table import Table
+from threadpoolctl import threadpool_limits
+
+from app.console import Progress
+from app.training.data import read_films, read_interactions
+from recommender.evaluation import compare, third_party
+from recommender.evaluation.baselines import damped_means
+from recommender.evaluation.compare import KS, OURS, Outcome
+from recommender.evaluation.predictions import Report
+from recommender.evaluation.protocols import Protocol
+from recommender.interactions import Interactions
+from recommender.item_features import Films
+from recommender.training.config import Config
+
+RANKING_FIGURES = ("precision", "recall", "ndcg", "mrr", "map", "coverage", "diversity", "novelty", "gini")
+WITH_INTERVAL = ("recall", "ndcg")
+SHOWN_AT = 10
+PLOTS = (".svg", ".png", ".pdf")
+WIDTH = 180  # of tables that go to a file
+STARS_FIGURES = {
+    "known_share": "known",
+    "interval_coverage": "in interval",
+    "interval_width": "its width",
+    "match_calibration_error": "match error",
+    "match_calibration_chance": "by chance",
+    "match_auc": "match AUC",
+}
+
+
+def read_database(database_url: str, progress: Progress) -> tuple[Interactions, Films]:
+    with psycopg.connect(database_url) as connection:
+        progress("reading", 0.0)
+        films = read_films(connection)
+        return read_interactions(connection, films.item_ids), films
+
+
+def evaluate(
+    protocol: Protocol,
+    interactions: Interactions,
+    films: Films,
+    *,
+    config: Config,
+    with_peers: bool,
+    diversities: Sequence[float],
+    max_users: int,
+    seed: int,
+    progress: Progress,
+) -> list[Outcome]:
+    """Ours, the baselines, and other libraries where they are installed, on each split of the protocol.
+
+    Raises ValueError where there are too few ratings for it.
+    """
+    others = third_party.contenders() if with_peers else {}
+    judges = third_party.judges() if with_peers else {}
+    outcomes = compare.compare(
+        protocol,
+        interactions,
+        films,
+        config=config,
+        contenders={**compare.BASELINES, **others},
+        judges={"damped means": damped_means, **judges},
+        diversities=diversities,
+        max_users=max_users,
+        seed=seed,
+        progress=progress,
+    )
+    with threadpool_limits(limits=1, user_api="blas"):  # the same figures whatever the number of threads
+        return list(outcomes)
+
+
+def as_dict(protocol: Protocol, data: str, outcomes: list[Outcome]) -> dict[str, Any]:
+    """All of it in values that JSON knows."""
+    trials = [
+        {
+            "label": outcome.label,
+            **dataclasses.asdict(outcome.evaluation),
+            "settings": outcome.settings,
+            "fit_seconds": outcome.seconds,
+        }
+        for outcome in outcomes
+    ]
+    return {"protocol": protocol.value, "data": data, "trials": trials}
+
+
+def print_tables(protocol: Protocol, outcomes: list[Outcome]) -> None:
+    console = Console(width=None if Console().is_terminal else WIDTH)
+    first = outcomes[0].evaluation
+    console.print(
+        f"{protocol.value}: {first.n_users} users, {first.n_items} films, {first.n_train} ratings to learn "
+        f"from, {first.n_held_out} held out; relevant is {first.relevant_stars:g} stars or more."
+    )
+    if len(outcomes) > 1:
+        console.print(_table_by_trial(outcomes))
+    elif first.ranking:
+        for k in KS:
+            console.print(_table_at(k, first.ranking))
+    if first.ranking:
+        console.print(_table_of_differences(outcomes))
+    console.print(_table_of_stars(outcomes))
+
+
+def check_outputs(json: Path | None, plot: Path | None) -> None:
+    """Before the work that is to be written there. Raises ValueError for a plot that cannot be drawn."""
+    if plot is not None and find_spec("matplotlib") is None:
+        raise ValueError("--plot needs the extra `plot`: pip install marquee[plot]")
+    if plot is not None and plot.suffix.lower() not in PLOTS:
+        raise ValueError(f"{plot} must end in {', '.join(PLOTS[:-1])} or {PLOTS[-1]}")
+    for file in filter(None, (json, plot)):
+        file.parent.mkdir(parents=True, exist_ok=True)
+
+
+def draw(protocol: Protocol, data: str, outcomes: list[Outcome], file: Path) -> None:
+    """NDCG@10, or RMSE where there are no lists, with 95 % intervals; the file's name tells the format."""
+    from matplotlib.figure import Figure  # noqa: PLC0415 - optional
+
+    lists = bool(outcomes[0].evaluation.ranking)
+    key = f"ndcg@{SHOWN_AT}" if lists else "rmse"
+    reports = [outcome.evaluation.ranking if lists else outcome.evaluation.ratings for outcome in outcomes]
+    figure = Figure(figsize=(8, 4.5), layout="constrained")
+    axes = figure.subplots()
+    names = list(reports[0])
+    places = np.arange(len(outcomes) if len(outcomes) > 1 else len(names))
+    for i, name in enumerate(names):
+        estimates = [report[name].figures[key] for report in reports]
+        value, low, high = np.array([dataclasses.astuple(estimate) for estimate in estimates]).T
+        where = places if len(outcomes) > 1 else places[i : i + 1]
+        style: dict[str, Any] = {"linewidth": 2.5 if name == OURS else 1.2, "marker": "o", "capsize": 3}
+        axes.errorbar(where, value, yerr=(value - low, high - value), label=name, **style)
+    axes.set_xticks(
+        places, [outcome.label for outcome in outcomes] if len(outcomes) > 1 else names, rotation=30
+    )
+    axes.set_ylabel(key.upper())
+    axes.set_title(f"{data}: {protocol.value}, 95 % intervals")
+    axes.grid(axis="y", alpha=0.3)
+    if len(outcomes) > 1:
+        axes.legend(fontsize="small")
+    figure.savefig(file)
+
+
+def _table_at(k: int, ranking: Mapping[str, Report]) -> Table:
+    table = Table("model", *(f"{figure}@{k}" for figure in RANKING_FIGURES), title=f"Lists of {k}")
+    for name, report in ranking.items():
+        cells = (cell(report, f"{figure}@{k}", figure in WITH_INTERVAL) for figure in RANKING_FIGURES)
+        table.add_row(name, *cells)
+    return table
+
+
+def _table_by_trial(outcomes: list[Outcome]) -> Table:
+    table = Table("model", *(outcome.label for outcome in outcomes), title=f"NDCG@{SHOWN_AT}")
+    for name in outcomes[0].evaluation.ranking:
+        rows = (outcome.evaluation.ranking[name] for outcome in outcomes)
+        table.add_row(name, *(cell(report, f"ndcg@{SHOWN_AT}") for report in rows))
+    return table
+
+
+def _table_of_differences(outcomes: list[Outcome]) -> Table:
+    """Paired by user: an interval without 0 is a difference."""
+    title = f"NDCG@{SHOWN_AT} of {OURS} minus the other's"
+    table = Table("other", *(outcome.label or "difference" for outcome in outcomes), title=title)
+    for other in outcomes[0].evaluation.ranking[OURS].against:
+        pairs = (outcome.evaluation.ranking[OURS].against[other] for outcome in outcomes)
+        table.add_row(other, *(_interval(pair[f"ndcg@{SHOWN_AT}"], sign="+") for pair in pairs))
+    return table
+
+
+def _table_of_stars(outcomes: list[Outcome]) -> Table:
+    table = Table("model", "", "RMSE", "MAE", *STARS_FIGURES.values(), title="Stars")
+    for outcome in outcomes:
+        for name, report in outcome.evaluation.ratings.items():
+            totals = (cell(report, figure) for figure in ("mae", *STARS_FIGURES))
+            table.add_row(name, outcome.label, cell(report, "rmse"), *totals)
+    return table
+
+
+def cell(report: Report, figure: str, with_interval: bool = True) -> str:
+    if figure in report.figures and with_interval:
+        return _interval(report.figures[figure])
+    value = report.figures[figure].value if figure in report.figures else report.totals[figure]
+    return f"{value:.4f}" if np.isfinite(value) else ""
+
+
+def _interval(estimate: Any, sign: str = "") -> str:
+    return f"{estimate.value:{sign}.4f} [{estimate.low:{sign}.4f}, {estimate.high:{sign}.4f}]"

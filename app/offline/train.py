@@ -1,0 +1,123 @@
+"""Training on files: a data set is read, with what files beside it say of films, and a model written."""
+
+import dataclasses
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib.resources.abc import Traversable
+from pathlib import Path
+from uuid import uuid4
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.console import Progress
+from app.offline import movie_files, rating_files
+from app.offline.rating_files import Reading, Scale
+from recommender.interactions import Interactions
+from recommender.item_features import Films
+from recommender.model import artifact
+from recommender.model.hybrid import Hybrid
+from recommender.model.sentence_embeddings import SentenceModel, SentenceModelError
+from recommender.training.checkpoint import Checkpoint
+from recommender.training.config import Config
+from recommender.training.train import train_hybrid
+from seeds.files.archives import open_source
+from seeds.files.report import Report, SourceError
+
+
+@dataclass(frozen=True, slots=True)
+class DataSet:
+    """Ratings and films of a data set; `report` has what its content files could not give.
+
+    texts: the ids of users and films that are no numbers, by the numbers that stand for them.
+    """
+
+    interactions: Interactions
+    films: Films
+    scale: Scale
+    report: Report
+    texts: Mapping[int, str] = field(default_factory=dict)
+
+
+def read_data(
+    path: Path, content: Sequence[Path], progress: Progress, reading: Reading | None = None
+) -> DataSet:
+    """The ratings at `path` and what files beside them, and in the folders of `content`, say of films.
+
+    Raises:
+        SourceError: no ratings are there, or one cannot be used; the message has file, line and rule.
+    """
+    file = rating_files.rating_file(path)
+    reading = reading or Reading()
+    rows, scale = rating_files.read_ratings(file, progress, reading=reading)
+    if not len(rows):
+        raise SourceError(f"{file} has no ratings")
+    report = Report(dataset=file.name, notes=reading.notes)
+    folders = [open_source(folder) for folder in content]
+    beside: Traversable = file.parent  # type: ignore[attr-defined] # of a path on disk or inside a zip
+    facts = movie_files.read_films(beside, folders, report, progress, reading.ids)
+    interactions = rating_files.interactions(rows, np.array(sorted(facts), np.int64))
+    films = movie_files.columns(interactions.item_ids, facts)
+    return DataSet(interactions, films, scale, report, reading.ids.texts)
+
+
+def read_sentence_model(folder: Path | None) -> SentenceModel | None:
+    """Raises SourceError for a folder that holds none."""
+    try:
+        return None if folder is None else SentenceModel.open(folder)
+    except SentenceModelError as error:
+        raise SourceError(str(error)) from None
+
+
+def train(
+    data: DataSet, out: Path, config: Config, progress: Progress, sentences: SentenceModel | None = None
+) -> Hybrid:
+    """Fit on all ratings and write the model, whole or not at all, in the place of a model that is there.
+
+    What is fitted so far lies in a hidden folder beside `out` until the model is written: the same training,
+    begun again after it was killed, goes on from there. Raises SourceError when something else is at `out`.
+    """
+    out = out.resolve()
+    check_model_folder(out)
+    checkpoint = Checkpoint(out.with_name(f".{out.name}.checkpoint"))
+    try:
+        model = train_hybrid(data.interactions, data.films, config, progress, checkpoint, sentences)
+    except np.linalg.LinAlgError as error:
+        raise SourceError(f"nothing can be fitted with these settings: {error}") from None
+    manifest = {**model.manifest, "scale": data.scale, "item_texts": item_texts(model.item_ids, data.texts)}
+    model = dataclasses.replace(model, manifest=manifest)
+    progress("writing", 0.0)
+    replace(out, model)
+    if checkpoint.folder is not None:
+        shutil.rmtree(checkpoint.folder, ignore_errors=True)
+    return model
+
+
+def item_texts(item_ids: NDArray[np.int64], texts: Mapping[int, str]) -> dict[str, str]:
+    """The ids of films that are no numbers, by the numbers that stand for them in the model."""
+    return {str(item_id): texts[item_id] for item_id in item_ids.tolist() if item_id in texts}
+
+
+def replace(out: Path, model: Hybrid) -> None:
+    """Put the model in the place of what is at `out`, which stays until all of the new one is written."""
+    aside = out.with_name(f".{out.name}.{uuid4().hex}")
+    try:
+        model.save(aside / out.name)
+        former = aside / "former"
+        if out.exists():
+            out.rename(former)
+        try:
+            (aside / out.name).rename(out)
+        except BaseException:
+            if former.exists():
+                former.rename(out)
+            raise
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+
+
+def check_model_folder(out: Path) -> None:
+    """Raises SourceError where writing a model would destroy what is none."""
+    if out.exists() and not (out / artifact.MANIFEST).exists() and (not out.is_dir() or any(out.iterdir())):
+        raise SourceError(f"{out} is there and is no model: name another folder")

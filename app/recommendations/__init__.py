@@ -1,0 +1,1 @@
+"""Lists of recommendations: personal lists, home, shelves, groups, onboarding and profiles."""

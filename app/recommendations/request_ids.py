@@ -1,0 +1,34 @@
+"""Ids of lists: a list's id says for whom it was made, so that feedback on it is the member's own.
+
+An id is a UUID of version 8 (RFC 9562): 60 random bits, and a signature over them and the member. No list is
+stored for it.
+"""
+
+import hmac
+import secrets
+from uuid import UUID
+
+from app.accounts.access_tokens import secret_key
+from app.settings import Settings
+
+NONCE_BITS, SIGNATURE_BITS = 60, 62
+VERSION, VARIANT = 8, 0b10
+
+
+def issue(settings: Settings, user_id: int | None) -> UUID:
+    """A new id of a list for a member, or for a visitor."""
+    return _signed(settings, secrets.randbits(NONCE_BITS), user_id)
+
+
+def is_of(settings: Settings, request_id: UUID, user_id: int) -> bool:
+    """Whether a list was made for this member, or for a visitor, who may have signed in since."""
+    nonce = request_id.int >> 80 << 12 | request_id.int >> 64 & 0xFFF
+    return any(_signed(settings, nonce, owner) == request_id for owner in (user_id, None))
+
+
+def _signed(settings: Settings, nonce: int, user_id: int | None) -> UUID:
+    message = f"request id {nonce} of {user_id}".encode()
+    digest = hmac.digest(secret_key(settings).encode(), message, "sha256")
+    signature = int.from_bytes(digest[:8]) >> 64 - SIGNATURE_BITS
+    upper = nonce >> 12 << 16 | VERSION << 12 | nonce & 0xFFF
+    return UUID(int=upper << 64 | VARIANT << 62 | signature)

@@ -1,0 +1,121 @@
+"""Films as they are shown, read from Postgres."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.db.engine import Sessions
+
+ROWS_AT_ONCE = 1000  # the event loop turns between them
+
+FILMS = """
+SELECT movies.id, title, original_title, year, release_date, runtime_minutes, overview, original_language,
+    countries, keywords, collection, poster_path, imdb_id, tmdb_id, movielens_id,
+    ARRAY(SELECT genre_id FROM movie_genres WHERE movie_id = movies.id) AS genre_ids,
+    ARRAY(SELECT person_id FROM credits WHERE movie_id = movies.id AND kind = 'DIRECTOR' ORDER BY position)
+        AS director_ids,
+    ARRAY(SELECT person_id FROM credits WHERE movie_id = movies.id AND kind = 'CAST' ORDER BY position)
+        AS cast_ids,
+    ARRAY(SELECT character FROM credits WHERE movie_id = movies.id AND kind = 'CAST' ORDER BY position)
+        AS characters,
+    ARRAY(SELECT DISTINCT named.title COLLATE "C" FROM movie_titles AS named WHERE named.movie_id = movies.id
+          AND named.title <> movies.title AND named.title IS DISTINCT FROM movies.original_title ORDER BY 1)
+        AS alternative_titles,
+    coalesce(rating_count, 0) AS rating_count, coalesce(half_stars_sum, 0) AS half_stars_sum
+FROM movies LEFT JOIN movie_stats ON movie_stats.movie_id = movies.id
+"""
+GENRES = """
+SELECT id, name, (SELECT count(*) FROM movie_genres WHERE genre_id = genres.id) AS movie_count
+FROM genres ORDER BY name
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class GenreRow:
+    id: int
+    name: str
+    movie_count: int
+
+
+@dataclass(frozen=True, slots=True)
+class PersonRow:
+    id: int
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """A film as it is shown; its counts, which change more often, stand in the snapshot's arrays."""
+
+    id: int
+    title: str
+    original_title: str | None
+    year: int | None
+    release_date: date | None
+    runtime_minutes: int | None
+    overview: str | None
+    original_language: str | None
+    countries: tuple[str, ...]
+    keywords: tuple[str, ...]
+    collection: str | None
+    poster_path: str | None
+    imdb_id: str | None
+    tmdb_id: int | None
+    movielens_id: int | None
+    genres: tuple[GenreRow, ...]
+    directors: tuple[PersonRow, ...]
+    cast: tuple[tuple[PersonRow, str | None], ...]
+    alternative_titles: tuple[str, ...]  # neither the title nor the original title
+
+
+async def read(session: AsyncSession, statement: str, **parameters: object) -> list[Any]:
+    """All rows, fetched in parts."""
+    rows: list[Any] = []
+    result = await session.stream(text(statement), parameters)
+    async for part in result.partitions(ROWS_AT_ONCE):
+        rows += part
+    return rows
+
+
+async def read_films(sessions: Sessions, movie_ids: Sequence[int]) -> dict[int, tuple[Card, int, int]]:
+    """The films of these ids as they are now, each with its rating count and sum of half-stars."""
+    async with sessions() as session:
+        films = await read(session, FILMS + "WHERE movies.id = ANY(:movie_ids)", movie_ids=list(movie_ids))
+        if not films:
+            return {}
+        genres = {row.id: GenreRow(*row) for row in await session.execute(text(GENRES))}
+        wanted = [id_ for film in films for id_ in (*film.director_ids, *film.cast_ids)]
+        rows = await read(session, "SELECT id, name FROM people WHERE id = ANY(:wanted)", wanted=wanted)
+    people = {row.id: PersonRow(*row) for row in rows}
+    return {
+        film.id: (card_of(film, genres, people), film.rating_count, film.half_stars_sum) for film in films
+    }
+
+
+def card_of(film: Any, genres: Mapping[int, GenreRow], people: Mapping[int, PersonRow]) -> Card:
+    """The card of a row of FILMS."""
+    return Card(
+        id=film.id,
+        title=film.title,
+        original_title=film.original_title,
+        year=film.year,
+        release_date=film.release_date,
+        runtime_minutes=film.runtime_minutes,
+        overview=film.overview,
+        original_language=film.original_language,
+        countries=tuple(film.countries),
+        keywords=tuple(film.keywords),
+        collection=film.collection,
+        poster_path=film.poster_path,
+        imdb_id=film.imdb_id,
+        tmdb_id=film.tmdb_id,
+        movielens_id=film.movielens_id,
+        genres=tuple(sorted((genres[id_] for id_ in film.genre_ids), key=lambda genre: genre.name)),
+        directors=tuple(people[id_] for id_ in film.director_ids),
+        cast=tuple(zip((people[id_] for id_ in film.cast_ids), film.characters, strict=True)),
+        alternative_titles=tuple(film.alternative_titles),
+    )

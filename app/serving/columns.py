@@ -1,0 +1,139 @@
+"""What is known of all films, as arrays to filter and to sort by."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.serving.cards import Card, GenreRow, PersonRow
+from recommender.interactions import positions
+from recommender.row_mapping import Rows
+from seeds.titles import fold_case
+
+UNKNOWN_YEAR = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """Aligned with films: `titles` (folded), `title_ranks` float64 (equal titles share one), `years` int16 (0
+    unknown), `release_days` float64 (since the year 1, nan unknown), `language_idx` int16 (-1 unknown),
+    `has_genre` bool (n_genres, n).
+    """
+
+    titles: list[str]
+    title_ranks: NDArray[np.float64]
+    years: NDArray[np.int16]
+    release_days: NDArray[np.float64]
+    languages: dict[str, int]
+    language_idx: NDArray[np.int16]
+    has_genre: NDArray[np.bool_]
+
+    @classmethod
+    def of(cls, cards: Sequence[Card], genres: Sequence[GenreRow]) -> Self:
+        titles = [fold_case(card.title) for card in cards]
+        codes = {card.original_language for card in cards if card.original_language}
+        languages = {code: i for i, code in enumerate(sorted(codes))}
+        row_of = {genre.id: row for row, genre in enumerate(genres)}
+        has_genre = np.zeros((len(genres), len(cards)), np.bool_)
+        for position, card in enumerate(cards):
+            has_genre[[row_of[genre.id] for genre in card.genres], position] = True
+        return cls(
+            titles=titles,
+            title_ranks=ranks(titles),
+            years=np.array([card.year or UNKNOWN_YEAR for card in cards], np.int16),
+            release_days=np.array([release_day(card) for card in cards], np.float64),
+            languages=languages,
+            language_idx=np.array(
+                [languages.get(card.original_language or "", -1) for card in cards], np.int16
+            ),
+            has_genre=has_genre,
+        )
+
+    def with_rows(self, rows: Rows, cards: Sequence[Card], genres: Sequence[GenreRow]) -> Self:
+        """With other films' facts: those of `rows.fresh`. `genres` are the ones there were."""
+        fresh = type(self).of(cards, genres)
+        titles = rows.spread_list(self.titles, fresh.titles)
+        languages = self.languages | {
+            code: len(self.languages) + i
+            for i, code in enumerate(code for code in fresh.languages if code not in self.languages)
+        }
+        code_of = np.array([*(languages[code] for code in fresh.languages), -1], np.int16)
+        return type(self)(
+            titles=titles,
+            title_ranks=ranks(titles),
+            years=rows.spread(self.years, fresh.years),
+            release_days=rows.spread(self.release_days, fresh.release_days),
+            languages=languages,
+            language_idx=rows.spread(self.language_idx, code_of[fresh.language_idx]),
+            has_genre=np.ascontiguousarray(rows.spread(self.has_genre.T, fresh.has_genre.T).T),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class People:
+    """Whose films are where: those of `ids[i]` are `film_positions[starts[i]:starts[i + 1]]`.
+
+    `ids` int64 (n_people,) ascending; `starts` int64 (n_people + 1,); `film_positions` int32 (n_credits,).
+    """
+
+    rows: dict[int, PersonRow]
+    ids_by_name: dict[str, tuple[int, ...]]  # names folded; people who share one stand together
+    ids: NDArray[np.int64]
+    starts: NDArray[np.int64]
+    film_positions: NDArray[np.int32]
+
+    @classmethod
+    def of(cls, cards: Sequence[Card], rows: dict[int, PersonRow]) -> Self:
+        person_ids: list[int] = []
+        film_positions: list[int] = []
+        for position, card in enumerate(cards):
+            involved = {person.id for person in card.directors}.union(player.id for player, _ in card.cast)
+            person_ids += involved
+            film_positions += [position] * len(involved)
+        everyone = np.array(person_ids, np.int64)
+        in_order = np.argsort(everyone, kind="stable")
+        ids, starts = np.unique(everyone[in_order], return_index=True)
+        by_name: dict[str, tuple[int, ...]] = {}
+        for id_ in ids.tolist():
+            name = fold_case(rows[id_].name)
+            by_name[name] = (*by_name.get(name, ()), id_)
+        where = np.array(film_positions, np.int32)[in_order]
+        return cls(rows, by_name, ids, np.append(starts, everyone.size), where)
+
+    def with_rows(self, rows: Rows, cards: Sequence[Card], people: dict[int, PersonRow]) -> Self:
+        """With other films' people: those of `rows.fresh`."""
+        fresh = type(self).of(cards, people)
+        everyone = np.concatenate((
+            np.repeat(self.ids, np.diff(self.starts)), np.repeat(fresh.ids, np.diff(fresh.starts)),
+        ))  # fmt: skip
+        where = np.concatenate((rows.moved[self.film_positions], rows.fresh[fresh.film_positions]))
+        everyone, where = everyone[where >= 0], where[where >= 0]
+        in_order = np.argsort(everyone, kind="stable")
+        ids, starts = np.unique(everyone[in_order], return_index=True)
+        by_name = dict(self.ids_by_name)
+        for name, theirs in fresh.ids_by_name.items():
+            by_name[name] = tuple(sorted({*by_name.get(name, ()), *theirs}))
+        starts = np.append(starts, everyone.size)
+        return type(self)(self.rows | people, by_name, ids, starts, where[in_order].astype(np.int32))
+
+    def films_of(self, name: str) -> NDArray[np.int32]:
+        """Positions of the films that anyone of this name directed or played in."""
+        found = positions(self.ids, self.ids_by_name.get(fold_case(name), ()))
+        parts = [self.film_positions[self.starts[i] : self.starts[i + 1]] for i in found[found >= 0]]
+        return np.concatenate(parts) if parts else np.empty(0, np.int32)
+
+
+def release_day(card: Card) -> float:
+    """A film of which only the year is known stands at the year's beginning."""
+    if card.release_date is not None:
+        return card.release_date.toordinal()
+    return date(card.year, 1, 1).toordinal() if card.year else np.nan
+
+
+def ranks(titles: Sequence[str]) -> NDArray[np.float64]:
+    """float64 (n,): where each title stands among all; equal ones share a rank."""
+    rank_of = {title: rank for rank, title in enumerate(sorted(set(titles)))}
+    return np.array([rank_of[title] for title in titles], np.float64)

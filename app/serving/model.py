@@ -1,0 +1,52 @@
+"""The served model, aligned with the catalog snapshot."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.serving.snapshot import Snapshot
+from recommender.interactions import positions
+from recommender.item_features import Films
+from recommender.model.hybrid import Hybrid
+from recommender.model.new_items import with_films
+
+BEFORE = datetime.min.replace(tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """A trained model, aligned with one snapshot of the catalogue.
+
+    `snapshot_idx` int32 (n_items,): where each of the model's films stands in the snapshot; -1 for one that
+    has been deleted since. `learnt_at`: films are known as they were then. `since`: when this process began
+    to make lists with it as it is here.
+    """
+
+    version: str
+    hybrid: Hybrid
+    learnt_at: datetime
+    snapshot_idx: NDArray[np.int32]
+    since: datetime = BEFORE
+
+    @classmethod
+    def load(cls, folder: Path, learnt_at: datetime) -> Self:
+        return cls(folder.name, Hybrid.load(folder), learnt_at, np.empty(0, np.int32))
+
+    def with_new_films(self, films: Films, learnt_at: datetime) -> Self:
+        return replace(self, hybrid=with_films(self.hybrid, films), learnt_at=learnt_at)
+
+    def aligned(self, snapshot: Snapshot) -> Self:
+        return replace(self, snapshot_idx=positions(snapshot.movie_ids, self.hybrid.item_ids))
+
+    def item_idx(self, movie_ids: NDArray[np.int64] | Sequence[int]) -> NDArray[np.int32]:
+        """Indices of films in the model; -1 for one it does not know."""
+        return positions(self.hybrid.item_ids, np.asarray(movie_ids, np.int64))
+
+    def allowed(self, snapshot_mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """A mask over the snapshot's films as one over the model's."""
+        return (self.snapshot_idx >= 0) & snapshot_mask[self.snapshot_idx]

@@ -1,0 +1,254 @@
+"""The catalogue in this process: every film ready to serve, filters as masks over arrays.
+
+Scoring runs over all films at once, so that a filter as a boolean array is exact and costs microseconds, and
+a page of cards needs no statement. Ratings made meanwhile change the counts of the next refresh.
+"""
+
+import asyncio
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy import text
+
+from app.db.engine import Sessions
+from app.serving.cards import FILMS, GENRES, Card, GenreRow, PersonRow, card_of, read
+from app.serving.columns import UNKNOWN_YEAR, Facts, People
+from app.serving.title_index import TitleIndex
+from recommender.interactions import positions
+from recommender.row_mapping import Rows
+
+# `updated_at` is a statement's time and a row is seen after its commit: whoever keeps counts in a transaction
+# that may take longer than this counts up `catalog_revision` in it.
+LONGEST_RATING = timedelta(seconds=15)
+
+CHANGES = """
+SELECT revision, now() AS now, movie_ids, rating_count, half_stars_sum
+FROM catalog_revision CROSS JOIN LATERAL (
+    SELECT array_agg(movie_id) AS movie_ids, array_agg(rating_count) AS rating_count,
+        array_agg(half_stars_sum) AS half_stars_sum
+    FROM movie_stats WHERE updated_at >= :since
+) AS changed
+"""
+
+# Of one film each; what else counted the revision up is not among them.
+CHANGED_FILMS = """
+SELECT revision, coalesce(movie_ids, '{}') AS movie_ids,
+    coalesce(steps, 0) = revision - :revision AND cardinality(movie_ids) < 1000 AS all_told
+FROM catalog_revision CROSS JOIN LATERAL (
+    SELECT array_agg(DISTINCT movie_id) AS movie_ids, sum(until - since) AS steps
+    FROM catalog_changes WHERE since >= :revision
+) AS changes
+"""
+PEOPLE_OF = """
+SELECT id, name FROM people WHERE id IN (SELECT person_id FROM credits WHERE movie_id = ANY(:wanted))
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class MovieFilter:
+    """Which films are wanted. A film that lacks a fact fails every condition on it.
+
+    `genres`, `people`: all of them; names of genres as in the catalogue, of people in any case, as director
+    or cast. `languages`: any of them. `year_from`, `year_to`: both ends are within. `min_rating`: mean stars.
+    """
+
+    genres: tuple[str, ...] = ()
+    exclude_genres: tuple[str, ...] = ()
+    year_from: int | None = None
+    year_to: int | None = None
+    languages: tuple[str, ...] = ()
+    min_rating: float | None = None
+    min_rating_count: int | None = None
+    people: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
+class Snapshot:
+    """The catalogue as of one moment; a refresh makes another that shares what has not changed.
+
+    `movie_ids` int64 (n,) ascending, the same object while no film comes or goes; aligned with it: `cards`,
+    `rating_count` int32, `half_stars_sum` int64, and the arrays of `facts`. `genres` are sorted by name.
+    """
+
+    revision: int
+    since: datetime  # counts written before are all in
+    movie_ids: NDArray[np.int64]
+    cards: list[Card]
+    rating_count: NDArray[np.int32]
+    half_stars_sum: NDArray[np.int64]
+    genres: tuple[GenreRow, ...]
+    facts: Facts
+    titles: TitleIndex
+    people: People
+    position_of: dict[int, int]
+    derived: dict[Any, Any] = field(default_factory=dict, init=False)  # what others made of it so far
+
+    def position(self, movie_id: int) -> int | None:
+        return self.position_of.get(movie_id)
+
+    def positions(self, movie_ids: NDArray[np.int64] | Sequence[int]) -> NDArray[np.int32]:
+        """Positions of films, -1 for one that is not here."""
+        return positions(self.movie_ids, movie_ids)
+
+    def genre(self, genre_id: int) -> GenreRow | None:
+        return next((genre for genre in self.genres if genre.id == genre_id), None)
+
+    def mean_stars(self) -> NDArray[np.float64]:
+        """float64 (n,), nan for a film nobody rated."""
+        with np.errstate(invalid="ignore"):
+            return self.half_stars_sum / 2 / self.rating_count
+
+    def mask(self, wanted: MovieFilter) -> NDArray[np.bool_]:
+        """bool (n,), the caller's own: the films that pass the filter."""
+        keep = np.ones(len(self.cards), np.bool_)
+        for condition in (*self._of_genres(wanted), *self._of_facts(wanted), *self._of_counts(wanted)):
+            keep &= condition
+        return keep
+
+    def _of_genres(self, wanted: MovieFilter) -> Iterator[NDArray[np.bool_] | bool]:
+        rows = {genre.name: row for genre, row in zip(self.genres, self.facts.has_genre, strict=True)}
+        yield from (rows.get(name, False) for name in wanted.genres)
+        yield from (~rows[name] for name in wanted.exclude_genres if name in rows)
+
+    def _of_facts(self, wanted: MovieFilter) -> Iterator[NDArray[np.bool_] | bool]:
+        facts = self.facts
+        if wanted.year_from is not None or wanted.year_to is not None:
+            yield facts.years != UNKNOWN_YEAR
+        if wanted.year_from is not None:
+            yield facts.years >= wanted.year_from
+        if wanted.year_to is not None:
+            yield facts.years <= wanted.year_to
+        if wanted.languages:
+            codes = [facts.languages[code] for code in wanted.languages if code in facts.languages]
+            yield np.logical_or.reduce([facts.language_idx == code for code in codes]) if codes else False
+        for name in wanted.people:
+            theirs = np.zeros(len(self.cards), np.bool_)
+            theirs[self.people.films_of(name)] = True
+            yield theirs
+
+    def _of_counts(self, wanted: MovieFilter) -> Iterator[NDArray[np.bool_]]:
+        if wanted.min_rating is not None:
+            yield self.mean_stars() >= wanted.min_rating
+        if wanted.min_rating_count is not None:
+            yield self.rating_count >= wanted.min_rating_count
+
+
+async def load(sessions: Sessions) -> Snapshot:
+    async with sessions() as session:
+        await session.execute(text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY"))
+        await session.execute(text("SET LOCAL statement_timeout = 0"))  # it is no request
+        revision, now = (await session.execute(text("SELECT revision, now() FROM catalog_revision"))).one()
+        genres = {row.id: GenreRow(*row) for row in await session.execute(text(GENRES))}
+        people = {row.id: PersonRow(*row) for row in await read(session, "SELECT id, name FROM people")}
+        films = await read(session, FILMS + "ORDER BY movies.id")
+    return await asyncio.to_thread(built, revision, now - LONGEST_RATING, genres, people, films)
+
+
+async def with_changes(sessions: Sessions, snapshot: Snapshot) -> Snapshot | None:
+    """The catalogue with the films read again that changed; None where that is not all that has changed."""
+    async with sessions() as session:
+        await session.execute(text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY"))
+        change = (await session.execute(text(CHANGED_FILMS), {"revision": snapshot.revision})).one()
+        if not change.all_told:
+            return None
+        genres = {row.id: GenreRow(*row) for row in await session.execute(text(GENRES))}
+        wanted = {"wanted": change.movie_ids}
+        films = await read(session, FILMS + "WHERE movies.id = ANY(:wanted) ORDER BY movies.id", **wanted)
+        rows = await read(session, PEOPLE_OF, **wanted)
+    people = {row.id: PersonRow(*row) for row in rows}
+    return await asyncio.to_thread(
+        changed, snapshot, change.revision, change.movie_ids, genres, people, films
+    )
+
+
+async def refreshed(sessions: Sessions, snapshot: Snapshot) -> Snapshot:
+    """The catalogue as it is now; the same object when nothing has changed."""
+    async with sessions() as session:
+        change = (await session.execute(text(CHANGES), {"since": snapshot.since})).one()
+    if change.revision != snapshot.revision:
+        fresh = await with_changes(sessions, snapshot) or await load(sessions)
+        if np.array_equal(fresh.movie_ids, snapshot.movie_ids):
+            return replace(fresh, movie_ids=snapshot.movie_ids)
+        return fresh
+    if change.movie_ids is None:
+        return snapshot
+    where = snapshot.positions(change.movie_ids)
+    rating_count, half_stars_sum = snapshot.rating_count.copy(), snapshot.half_stars_sum.copy()
+    rating_count[where[where >= 0]] = np.array(change.rating_count)[where >= 0]
+    half_stars_sum[where[where >= 0]] = np.array(change.half_stars_sum)[where >= 0]
+    since = change.now - LONGEST_RATING
+    unchanged = np.array_equal(rating_count, snapshot.rating_count) and np.array_equal(
+        half_stars_sum, snapshot.half_stars_sum
+    )
+    # Rows are read again until they are older than the margin; one step past it ends that.
+    if unchanged and since < snapshot.since + LONGEST_RATING:
+        return snapshot
+    return replace(snapshot, since=since, rating_count=rating_count, half_stars_sum=half_stars_sum)
+
+
+def built(
+    revision: int,
+    since: datetime,
+    genres: dict[int, GenreRow],
+    people: dict[int, PersonRow],
+    films: list[Any],
+) -> Snapshot:
+    cards = [card_of(film, genres, people) for film in films]
+    in_order = tuple(sorted(genres.values(), key=lambda genre: genre.name))
+    facts = Facts.of(cards, in_order)
+    return Snapshot(
+        revision=revision,
+        since=since,
+        movie_ids=np.array([card.id for card in cards], np.int64),
+        cards=cards,
+        rating_count=np.array([film.rating_count for film in films], np.int32),
+        half_stars_sum=np.array([film.half_stars_sum for film in films], np.int64),
+        genres=in_order,
+        facts=facts,
+        titles=TitleIndex.of(cards, credited(cards)),
+        people=People.of(cards, people),
+        position_of={card.id: position for position, card in enumerate(cards)},
+    )
+
+
+def changed(
+    before: Snapshot,
+    revision: int,
+    movie_ids: Sequence[int],
+    genres: dict[int, GenreRow],
+    people: dict[int, PersonRow],
+    films: list[Any],
+) -> Snapshot:
+    """`before` with `films` for those of `movie_ids`; the rest of them are gone.
+
+    With 60,000 films it takes 60 ms, where building takes 2.6 s after all of them were read.
+    """
+    cards = [card_of(film, genres, people) for film in films]
+    fresh_ids = np.array([card.id for card in cards], np.int64)
+    rows = Rows.of(before.movie_ids, np.array(movie_ids, np.int64), fresh_ids)
+    in_order = tuple(sorted(genres.values(), key=lambda genre: genre.name))
+    all_cards = rows.spread_list(before.cards, cards)
+    return Snapshot(
+        revision=revision,
+        since=before.since,
+        movie_ids=rows.ids,
+        cards=all_cards,
+        rating_count=rows.spread(before.rating_count, [film.rating_count for film in films]),
+        half_stars_sum=rows.spread(before.half_stars_sum, [film.half_stars_sum for film in films]),
+        genres=in_order,
+        facts=before.facts.with_rows(rows, cards, in_order),
+        titles=before.titles.with_rows(rows, cards, credited(cards), all_cards),
+        people=before.people.with_rows(rows, cards, people),
+        position_of={id_: position for position, id_ in enumerate(rows.ids.tolist())},
+    )
+
+
+def credited(cards: Iterable[Card]) -> list[PersonRow]:
+    """Everyone who directs or plays, once."""
+    people = {person.id: person for card in cards for person in card.directors}
+    people |= {person.id: person for card in cards for person, _ in card.cast}
+    return list(people.values())

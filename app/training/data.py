@@ -1,0 +1,76 @@
+"""What is learnt from, read in bulk: films as columns, ratings by binary COPY."""
+
+import numpy as np
+import psycopg
+from numpy.typing import NDArray
+
+from app.db.movie_features import FILMS, films_of
+from recommender.interactions import Interactions
+from recommender.item_features import Films
+
+ORDER = "ORDER BY id"
+
+# Simulated members teach what to recommend only until a data set of real ones is there.
+REAL_RATINGS_LOADED = "SELECT EXISTS (SELECT FROM dataset_versions WHERE NOT simulated AND rating_count > 0)"
+RATINGS = """
+COPY (
+    SELECT user_id, movie_id, half_stars, extract(epoch FROM rated_at)::bigint
+    FROM ratings JOIN users ON users.id = user_id
+    WHERE NOT (simulated AND %(only_real)s)
+) TO STDOUT (FORMAT binary)
+"""
+DATASETS = """
+SELECT version FROM dataset_versions WHERE NOT (simulated AND %(only_real)s) ORDER BY loaded_at, version
+"""
+
+# A row of the binary COPY above: the number of columns, then each one's length and value, big-endian.
+RATING_ROW = np.dtype(
+    [
+        ("columns", ">i2"),
+        ("user_id_length", ">i4"),
+        ("user_id", ">i8"),
+        ("movie_id_length", ">i4"),
+        ("movie_id", ">i8"),
+        ("half_stars_length", ">i4"),
+        ("half_stars", ">i2"),
+        ("rated_at_length", ">i4"),
+        ("rated_at", ">i8"),
+    ]
+)
+COPY_HEADER, COPY_TRAILER = 19, 2
+
+
+class NothingToTrainOn(Exception):
+    """The database has no films."""
+
+
+def read_films(connection: psycopg.Connection) -> Films:
+    """All films. Raises NothingToTrainOn where there are none."""
+    rows = connection.execute(FILMS + ORDER).fetchall()
+    if not rows:
+        raise NothingToTrainOn("There are no films in the database: load some first (`marquee seed --help`).")
+    return films_of(rows)
+
+
+def read_interactions(connection: psycopg.Connection, catalogue: NDArray[np.int64]) -> Interactions:
+    with connection.cursor().copy(RATINGS, {"only_real": real_ratings_loaded(connection)}) as copy:
+        binary = b"".join(copy)
+    rows = np.frombuffer(binary[COPY_HEADER : len(binary) - COPY_TRAILER], RATING_ROW)
+    return Interactions.from_arrays(
+        rows["user_id"].astype(np.int64),
+        rows["movie_id"].astype(np.int64),
+        rows["half_stars"].astype(np.float32) / 2,
+        rows["rated_at"].astype(np.int64),
+        catalogue=catalogue,
+    )
+
+
+def real_ratings_loaded(connection: psycopg.Connection) -> bool:
+    row = connection.execute(REAL_RATINGS_LOADED).fetchone()
+    return row is not None and bool(row[0])
+
+
+def dataset_version(connection: psycopg.Connection, interactions: Interactions) -> str:
+    """The loaded data sets and the number of ratings, as `marquee-simulated-2+ml-latest-small@250836`."""
+    names = connection.execute(DATASETS, {"only_real": real_ratings_loaded(connection)}).fetchall()
+    return "+".join(name for (name,) in names or [("own",)]) + f"@{interactions.nnz}"

@@ -1,0 +1,85 @@
+"""A trained model becomes the active one, with its films' vectors; retired ones make room."""
+
+import shutil
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+from time import time
+from uuid import uuid4
+
+import psycopg
+from psycopg.types.json import Jsonb
+
+from app.training.vectors import make_active
+from recommender.model.hybrid import Hybrid
+
+UNFINISHED_SECONDS = 86_400  # after which a hidden folder is one that a killed process left
+
+
+# Statuses change under this lock only: readers are not kept waiting, and no two activations meet.
+LOCK = "LOCK TABLE model_versions IN SHARE ROW EXCLUSIVE MODE"
+REMOVE = """
+UPDATE model_versions SET status = 'REMOVED' WHERE version IN (
+    SELECT version FROM model_versions WHERE status = 'RETIRED'
+    ORDER BY coalesce(retired_at, trained_at) DESC, version DESC OFFSET %s
+)
+"""
+
+
+def publish(
+    connection: psycopg.Connection,
+    model: Hybrid,
+    *,
+    dataset: str,
+    learnt_at: datetime,
+    conclude: Callable[[psycopg.Connection, str], None],
+) -> None:
+    """Make a saved model the active one, in one transaction of which `conclude` is the last part.
+
+    learnt_at: when its films and ratings were read.
+    """
+    with connection.transaction():
+        connection.execute(LOCK)
+        connection.execute(
+            "INSERT INTO model_versions (version, status, dataset_version, metrics, trained_at) "
+            "VALUES (%s, 'READY', %s, %s, %s)",
+            (model.version, dataset, Jsonb(model.manifest["metrics"]), learnt_at),
+        )
+        make_active(connection, model, learnt_at)
+        conclude(connection, model.version)
+
+
+def remove_retired(connection: psycopg.Connection, models: Path, kept: int) -> None:
+    """Remove the files of all but the `kept` models that retired last; what is known of them stays.
+
+    A process that has one of them mapped keeps it: its files go when the last such process lets go of them.
+    """
+    with connection.transaction():
+        connection.execute(LOCK)
+        connection.execute(REMOVE, (kept,))
+    removed = connection.execute("SELECT version FROM model_versions WHERE status = 'REMOVED'").fetchall()
+    for (version,) in removed:
+        if (models / version).is_dir():
+            (models / version).rename(models / f".{version}.{uuid4().hex}")
+    for hidden in models.glob(".*"):
+        name = hidden.name[1:].rpartition(".")[0]
+        old = hidden.stat().st_mtime < time() - UNFINISHED_SECONDS
+        if old and hidden == marker(models / name):
+            remove_unpublished(connection, models / name)
+        elif old or (name,) in removed:
+            shutil.rmtree(hidden, ignore_errors=True)
+
+
+def marker(folder: Path) -> Path:
+    """A file that stands while the model in `folder` is being written and made known.
+
+    Where a process is killed meanwhile it stays, and tells the folder from the models of other databases.
+    """
+    return folder.with_name(f".{folder.name}.unpublished")
+
+
+def remove_unpublished(connection: psycopg.Connection, folder: Path) -> None:
+    """Remove the marker, and the model if it was not made known."""
+    if not connection.execute("SELECT FROM model_versions WHERE version = %s", (folder.name,)).rowcount:
+        shutil.rmtree(folder, ignore_errors=True)
+    marker(folder).unlink(missing_ok=True)

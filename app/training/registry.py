@@ -1,0 +1,150 @@
+"""Trained models: what is known of each, and which one is active."""
+
+import asyncio
+import threading
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import psycopg
+from sqlalchemy import Select, func, select, tuple_
+
+from app.db.engine import Sessions, address_of
+from app.db.training_tables import ModelVersion
+from app.training import publish
+from app.training.vectors import make_active
+from recommender.model.artifact import ArtifactError
+from recommender.model.hybrid import Hybrid
+
+NOT_FOUND = "There is no model of this version."
+
+
+class ModelNotFound(Exception):
+    """An expected outcome; its message is for the caller."""
+
+
+class ModelUnreadable(Exception):
+    """An expected outcome; its message is for the caller."""
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """What training measured; the 95 % interval where it was measured over users."""
+
+    name: str
+    k: int | None
+    value: float
+    low: float | None
+    high: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Trained:
+    version: str
+    status: str
+    trained_at: datetime
+    dataset_version: str
+    metrics: dict[str, Any]
+
+    def figures(self) -> list[Figure]:
+        """Those with an interval, which are what lists reached, first."""
+        figures = [figure_of(name, value) for name, value in self.metrics.items()]
+        return sorted(figures, key=lambda figure: (figure.low is None, figure.name, figure.k or 0))
+
+
+Key = tuple[datetime, str]
+
+
+def known() -> Select[str, str, datetime, str, dict[str, Any]]:
+    return select(
+        ModelVersion.version,
+        ModelVersion.status,
+        ModelVersion.trained_at,
+        ModelVersion.dataset_version,
+        ModelVersion.metrics,
+    )
+
+
+async def active(sessions: Sessions) -> Trained | None:
+    async with sessions() as session:
+        row = (await session.execute(known().where(ModelVersion.status == "ACTIVE"))).one_or_none()
+    return None if row is None else Trained(*row)
+
+
+async def by_version(sessions: Sessions, versions: Collection[str]) -> dict[str, Trained]:
+    async with sessions() as session:
+        rows = await session.execute(known().where(ModelVersion.version.in_(versions)))
+        return {row.version: Trained(*row) for row in rows}
+
+
+async def newest(sessions: Sessions, count: int, key: Key | None, *, backward: bool = False) -> list[Trained]:
+    """At most `count`, newest first, behind the one of this time and version; `backward`: before it."""
+    place = tuple_(ModelVersion.trained_at, ModelVersion.version)
+    statement = known().limit(count)
+    if backward:
+        statement = statement.order_by(ModelVersion.trained_at, ModelVersion.version)
+        if key is not None:
+            statement = statement.where(place > tuple_(*key))
+    else:
+        statement = statement.order_by(ModelVersion.trained_at.desc(), ModelVersion.version.desc())
+        if key is not None:
+            statement = statement.where(place < tuple_(*key))
+    async with sessions() as session:
+        found = [Trained(*row) for row in await session.execute(statement)]
+    return found[::-1] if backward else found
+
+
+async def count(sessions: Sessions) -> int:
+    async with sessions() as session:
+        return await session.scalar(select(func.count()).select_from(ModelVersion)) or 0
+
+
+async def activate(sessions: Sessions, models: Path, version: str) -> Trained:
+    """Make a trained model the active one, with its films' vectors in the same transaction.
+
+    Stopped on the way it changes nothing. Raises ModelNotFound or ModelUnreadable.
+    """
+    if not version.isprintable():  # Postgres keeps neither NUL nor half a character
+        raise ModelNotFound(NOT_FOUND)
+    stopped = threading.Event()
+    address = address_of(sessions)
+    connection = await asyncio.to_thread(lambda: psycopg.connect(address))
+    try:
+        await asyncio.to_thread(_activate, connection, models, version, stopped)
+    except asyncio.CancelledError:
+        stopped.set()
+        connection.cancel()
+        raise
+    return (await by_version(sessions, [version]))[version]
+
+
+def _activate(connection: psycopg.Connection, models: Path, version: str, stopped: threading.Event) -> None:
+    with connection:  # one transaction, undone by any error
+        connection.execute(publish.LOCK)
+        row = connection.execute(
+            "SELECT status, trained_at FROM model_versions WHERE version = %s", (version,)
+        ).fetchone()
+        if row is None:
+            raise ModelNotFound(NOT_FOUND)
+        status, trained_at = row
+        if status == "REMOVED":
+            raise ModelUnreadable("The files of this model have been removed.")
+        try:
+            model = Hybrid.load(models / version)
+        except (ArtifactError, OSError) as error:
+            raise ModelUnreadable("The files of this model cannot be read here.") from error
+        make_active(connection, model, trained_at)
+        if stopped.is_set():
+            connection.rollback()
+
+
+def figure_of(name: str, value: float | dict[str, float]) -> Figure:
+    """From `ndcg@10` and what was measured; the name may go on behind the length of the lists."""
+    measure, _, rest = name.partition("@")
+    digits = rest[: len(rest) - len(rest.lstrip("0123456789"))]
+    k = int(digits) if digits else None
+    if isinstance(value, dict):
+        return Figure(measure + rest[len(digits) :], k, value["value"], value["low"], value["high"])
+    return Figure(measure + rest[len(digits) :], k, value, None, None)

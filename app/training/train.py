@@ -1,0 +1,134 @@
+"""From rows to a published model: read, fit, measure, write the artifact, then make it the active one."""
+
+import hashlib
+import math
+import shutil
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TypedDict
+from uuid import uuid4
+
+import psycopg
+
+from app.console import Progress
+from app.db.engine import lock
+from app.training import publish
+from app.training.data import NothingToTrainOn, dataset_version, read_films, read_interactions
+from recommender.model.artifact import ArtifactError
+from recommender.model.hybrid import Hybrid
+from recommender.model.sentence_embeddings import SentenceModel
+from recommender.training.checkpoint import Checkpoint
+from recommender.training.config import Config
+from recommender.training.train import train_hybrid
+
+__all__ = ["NothingToTrainOn", "has_active_model", "train"]
+
+# Any number that nothing else locks.
+TRAINING_LOCK = 7_312_055
+
+
+def nothing_more(_connection: psycopg.Connection, _version: str) -> None:
+    pass
+
+
+def train(
+    database_url: str,
+    models: Path,
+    progress: Progress,
+    *,
+    kept_models: int,
+    settings: Path | None = None,
+    sentences: Path | None = None,
+    conclude: Callable[[psycopg.Connection, str], None] = nothing_more,
+) -> str:
+    """Train on all that the database holds and make the model the active one; returns its version.
+
+    One training at a time for a database: a second one waits. Until the last step nothing of the new model
+    is visible, so that a crash at any point leaves the former model active and no row behind; the next
+    training on the same ratings goes on from the last iteration that was done. `conclude` is part of the
+    transaction that makes the model visible. `settings`: a file of them; `sentences`: folder of a model of
+    texts. Raises NothingToTrainOn, InvalidSettings, SentenceModelError, and OSError for an unwritable folder.
+    """
+    config = Config.read(settings) if settings else Config()
+    sentence_model = None if sentences is None else SentenceModel.open(sentences)
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        lock(connection, TRAINING_LOCK, lambda: progress("waiting for another training to end", 0.0))
+        require_writable(models)
+        checkpoint = models / f".checkpoint-{database_name(connection)}"
+        model, about = fit(connection, config, Checkpoint(checkpoint), sentence_model, progress)
+        folder = models / f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{uuid4().hex[:6]}"
+        progress("writing", 0.0)
+        publish.marker(folder).touch()
+        try:
+            model.save(folder)
+            model.manifest["version"] = folder.name
+            progress("publishing", 0.0)
+            publish.publish(connection, model, **about, conclude=conclude)
+        finally:
+            with suppress(psycopg.OperationalError):  # who cannot ask whether it is known leaves it marked
+                publish.remove_unpublished(connection, folder)
+        shutil.rmtree(checkpoint, ignore_errors=True)
+        publish.remove_retired(connection, models, kept_models)
+    return model.version
+
+
+def require_writable(models: Path) -> None:
+    """Fail before the work, not after it, where a model could not be written. Raises OSError."""
+    models.mkdir(parents=True, exist_ok=True)
+    probe = models / f".writable-{uuid4().hex}"
+    probe.touch()
+    probe.unlink()
+
+
+def database_name(connection: psycopg.Connection) -> str:
+    """Of one database among those that share a folder of models: none may remove another's checkpoint."""
+    info = connection.info
+    return hashlib.blake2b(f"{info.host}:{info.port}/{info.dbname}".encode(), digest_size=8).hexdigest()
+
+
+class About(TypedDict):
+    """What a model was made of, and when that was read."""
+
+    dataset: str
+    learnt_at: datetime
+
+
+def fit(
+    connection: psycopg.Connection,
+    config: Config,
+    checkpoint: Checkpoint,
+    sentences: SentenceModel | None,
+    progress: Progress,
+) -> tuple[Hybrid, About]:
+    """A model of all that the database holds, with the figures there was enough to measure."""
+    progress("reading", 0.0)
+    with connection.transaction():
+        connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
+        learnt_at = connection.execute("SELECT now()").fetchall()[0][0]
+        films = read_films(connection)
+        interactions = read_interactions(connection, films.item_ids)
+        dataset = dataset_version(connection, interactions)
+    model = train_hybrid(interactions, films, config, progress, checkpoint, sentences)
+    figures = model.manifest["metrics"].items()
+    model.manifest["metrics"] = {name: figure for name, figure in figures if is_known(figure)}
+    return model, About(dataset=dataset, learnt_at=learnt_at)
+
+
+def is_known(figure: float | dict[str, float]) -> bool:
+    """Whether there was enough to measure it on."""
+    return all(map(math.isfinite, figure.values() if isinstance(figure, dict) else [figure]))
+
+
+def has_active_model(database_url: str, models: Path) -> bool:
+    """Whether there is one that this release can read."""
+    with psycopg.connect(database_url) as connection:
+        row = connection.execute("SELECT version FROM model_versions WHERE status = 'ACTIVE'").fetchone()
+    if row is None:
+        return False
+    try:
+        Hybrid.load(models / row[0])
+    except (ArtifactError, OSError):
+        return False
+    return True

@@ -1,0 +1,1 @@
+"""HTTP below GraphQL: security headers, rate limits, admission, the protocol, health and GraphiQL."""

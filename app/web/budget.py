@@ -1,0 +1,97 @@
+"""What one request takes of its client's limits: its price before it is executed, and then the rest.
+
+The rest is measured processor time, so that the limit of cost holds where a price is too low.
+"""
+
+import asyncio
+from collections.abc import Awaitable
+from contextvars import Context
+
+from app.web.meter import Meter
+from app.web.rate_limits import Left, RateLimited, Rates
+
+UNIT_NANOSECONDS = 20_000
+REQUEST_COST = 40  # of what every request takes before and after its fields: HTTP, JSON, who asks
+LIMITS = ("REQUESTS_PER_MINUTE", "OPERATIONS_PER_MINUTE", "COST_PER_MINUTE")
+POLICY_UNIT = {"COST_PER_MINUTE": ';qu="cost"'}
+
+
+def units(meter: Meter) -> int:
+    """Measured processor time as cost, rounded up."""
+    return -(-meter.nanoseconds // UNIT_NANOSECONDS)
+
+
+class Budget:
+    """`left` is by setting. `reader` measures the reading of a document, `meter` the execution."""
+
+    def __init__(self, rates: Rates) -> None:
+        self.rates = rates
+        self.left: dict[str, Left] = {}
+        self.reader, self.meter = Meter(), Meter()
+        self._client = ""
+        self._read = self._executed = self._settled = 0
+        self._settling: asyncio.Future[None] | None = None
+
+    @property
+    def actual(self) -> int:
+        """What the operation has taken until now."""
+        return REQUEST_COST + units(self.meter)
+
+    async def request(self, address: str) -> None:
+        """Raises RateLimited, as `reading` and `operation` do."""
+        await self._note(self.rates.request(address))
+
+    async def reading(self, client: str, cost: int) -> None:
+        self._client = client
+        if cost:
+            await self._note(self.rates.reading(client, cost))
+            self._read += cost
+
+    async def operation(self, client: str, cost: int) -> None:
+        self._client = client
+        await self._note(self.rates.operation(client, cost))
+        self._executed += cost
+
+    async def settle(self) -> None:
+        """Charge what was taken beyond what was paid."""
+        owed = max(0, units(self.reader) - self._read) - self._settled
+        if self._executed:
+            owed += max(0, self.actual - self._executed)
+        if owed > 0:
+            self._settled += owed
+            await self._note(self.rates.owed(self._client, owed))
+
+    async def close(self) -> None:
+        """Settle; what threads take from now on is charged when they end."""
+        await self.settle()
+        self.meter.late = self._settle_later
+
+    def _settle_later(self) -> None:
+        if self._settling is None or self._settling.done():
+            loop = asyncio.get_running_loop()
+            self._settling = loop.create_task(self.settle(), context=Context())  # on no account
+
+    async def fields(self) -> dict[str, str]:
+        """Header fields of draft-ietf-httpapi-ratelimit-headers-10: each limit, and what is left of it."""
+        if self._client and "OPERATIONS_PER_MINUTE" not in self.left:
+            await self._note(self.rates.left(self._client))
+        if not self.left:
+            return {}
+        policies = (
+            f'"{left.policy}";q={left.per_minute};w=60{POLICY_UNIT.get(left.setting, "")}'
+            for left in self.left.values()
+        )
+        rests = (f'"{left.policy}";r={left.remaining};t={left.seconds}' for left in self.left.values())
+        return {"RateLimit-Policy": ", ".join(policies), "RateLimit": ", ".join(rests)}
+
+    async def _note(self, taken: Awaitable[list[Left]]) -> None:
+        try:
+            left = await taken
+        except RateLimited as refused:
+            self._remember(refused.left)
+            raise
+        self._remember(left)
+
+    def _remember(self, left: list[Left]) -> None:
+        known = self.left | {each.setting: each for each in left}
+        self.left = {setting: known[setting] for setting in LIMITS if setting in known}

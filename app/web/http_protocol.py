@@ -1,0 +1,210 @@
+"""HTTP connections with time-outs, limits for each address, and a lingering close."""
+
+import asyncio
+import socket
+from collections import Counter
+from ipaddress import ip_address, ip_network
+from typing import cast
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+
+from app.settings import Settings
+from app.web.security import listed
+
+BODY_GRACE_SECONDS = 2.0  # for the answer to a body that does not come, and for what is still on its way
+REFUSED_SECONDS = 1.0  # for a client to read why its connection is refused
+HEADROOM = 2  # times MAX_CONNECTIONS: requests of those beyond it are refused, but for health
+MAX_HEAD_BYTES = 131_072  # of a request's line and headers
+SHORT_BODY_BYTES = 65_536
+MAX_DRAINED_BYTES = 64_000_000  # of a body that is not read, before the connection is cut
+
+
+def refusal(status: str, *headers: str) -> bytes:
+    lines = (f"HTTP/1.1 {status}", *headers, "Connection: close", "Content-Length: 0", "", "")
+    return "\r\n".join(lines).encode()
+
+
+TOO_MANY = refusal("429 Too Many Requests", "Retry-After: 1")
+OVERLOADED = refusal("503 Service Unavailable", "Retry-After: 2")
+TOO_LONG = refusal("431 Request Header Fields Too Large")
+
+
+class PatientProtocol(HttpToolsProtocol):
+    """uvicorn's protocol with what it lacks.
+
+    - Time-outs for the headers of a request and for a client that does not read its answer.
+    - A lingering close (RFC 9112, 9.6). A socket that is closed with unread bytes resets the connection, and
+      the client may lose the answer. So an answer that is given before the whole request has arrived
+      announces the end of the connection, only the sending side is closed, and the rest of the request is
+      received and dropped, within a time and a length.
+    """
+
+    seconds: float
+    most: int
+    most_per_address: int
+    proxies: list[str]
+    open: Counter[str]
+
+    arriving: asyncio.TimerHandle | None = None
+    unread: asyncio.TimerHandle | None = None
+    address: str = ""
+    refused = False  # what still arrives is dropped
+    lingering = False  # until the whole request has arrived
+    in_head = False
+    arrived = True  # the whole request
+    keep_alive = False  # whether the connection may outlive the request, once that has arrived
+    received = 0  # bytes of the request's head, or of what is dropped
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        give_up_on_unread(transport, self.seconds)
+        self.address = self.client[0] if self.client else ""
+        self.open[self.address] += 1
+        if self.open[self.address] > self.most_per_address and not is_proxy(self.address, self.proxies):
+            self.refuse(TOO_MANY)
+            return
+        if len(self.connections) > HEADROOM * self.most:
+            self.refuse(OVERLOADED)
+            return
+        self.expect(self.seconds)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.forget()
+        super().connection_lost(exc)
+
+    def handle_websocket_upgrade(self) -> None:
+        self.forget()  # the websocket's protocol takes over
+        super().handle_websocket_upgrade()
+
+    def forget(self) -> None:
+        self.expect(None)
+        if self.unread is not None:
+            self.unread.cancel()
+        if self.address in self.open:
+            self.open[self.address] -= 1
+            if self.open[self.address] <= 0:
+                del self.open[self.address]
+            self.address = ""
+
+    def expect(self, seconds: float | None) -> None:
+        """That what arrives is complete after so long; None when it is."""
+        if self.arriving is not None:
+            self.arriving.cancel()
+        self.arriving = None if seconds is None else self.loop.call_later(seconds, self.transport.close)
+
+    def data_received(self, data: bytes) -> None:
+        dropped = self.refused or (self.cycle is not None and self.cycle.response_complete)
+        if self.in_head or dropped:
+            self.received += len(data)
+        if dropped and self.received > MAX_DRAINED_BYTES:
+            self.transport.close()
+        elif not self.refused:
+            if self.arriving is None and (self.cycle is None or self.cycle.response_complete):
+                self.expect(self.seconds)
+            super().data_received(data)
+            if self.in_head and self.received > MAX_HEAD_BYTES:
+                self.refuse(TOO_LONG)
+
+    def refuse(self, answer: bytes) -> None:
+        """Answer a connection that has no request yet."""
+        if self.cycle is not None and not self.cycle.response_complete:
+            self.transport.close()  # a former request is still being answered
+            return
+        self.refused = True
+        self.transport.write(answer)
+        self.expect(REFUSED_SECONDS)
+        self.stop_sending()
+
+    def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - uvicorn's signature
+        self.refuse(refusal("400 Bad Request"))
+
+    def stop_sending(self) -> None:
+        if self.transport.can_write_eof() and not self.transport.is_closing():
+            self.transport.write_eof()
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self.in_head, self.received = True, 0
+
+    def on_headers_complete(self) -> None:
+        # The body has its own limit where it is read, which can still tell the client.
+        self.expect(self.seconds + BODY_GRACE_SECONDS)
+        self.in_head = False
+        former = self.cycle
+        super().on_headers_complete()
+        if self.cycle is not former:
+            self.arrived = False
+            self.keep_alive = self.cycle.keep_alive
+            self.cycle.keep_alive = self.keep_alive and self.body_is_short()
+            self.cycle.transport = cast("asyncio.Transport", Lingering(self, self.cycle))
+
+    def body_is_short(self) -> bool:
+        """Whether the rest of the body surely comes, and is dropped sooner than a new connection is made."""
+        lengths = [value for name, value in self.headers if name == b"content-length" and value.isdigit()]
+        chunked = any(name == b"transfer-encoding" for name, _ in self.headers)
+        return not self.expect_100_continue and not chunked and sum(map(int, lengths)) <= SHORT_BODY_BYTES
+
+    def on_message_complete(self) -> None:
+        self.expect(None)
+        if not self.arrived and not self.cycle.response_started:
+            self.cycle.keep_alive = self.keep_alive
+        self.arrived = True
+        if self.lingering:
+            self.transport.close()
+        super().on_message_complete()
+
+    def shutdown(self) -> None:
+        self.keep_alive = False
+        super().shutdown()
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self.unread = self.loop.call_later(self.seconds, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        if self.unread is not None:
+            self.unread.cancel()
+
+
+class Lingering:
+    """The transport of one request, which is closed when all of it has arrived."""
+
+    def __init__(self, protocol: PatientProtocol, cycle: RequestResponseCycle) -> None:
+        self.protocol = protocol
+        self.cycle = cycle
+        self.write = protocol.transport.write
+        self.is_closing = protocol.transport.is_closing
+
+    def close(self) -> None:
+        if self.protocol.arrived or self.protocol.cycle is not self.cycle:
+            self.protocol.transport.close()
+        else:
+            self.protocol.lingering = True
+            self.protocol.stop_sending()
+
+
+def give_up_on_unread(transport: asyncio.Transport, seconds: float) -> None:
+    """Where the system can, it drops who does not take the last bytes, which it has from us already."""
+    connection = transport.get_extra_info("socket")
+    if connection is not None and hasattr(socket, "TCP_USER_TIMEOUT"):
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, round(seconds * 1000))
+
+
+def is_proxy(address: str, proxies: list[str]) -> bool:
+    try:
+        return any(ip_address(address) in ip_network(each, strict=False) for each in proxies)
+    except ValueError:
+        return False
+
+
+def protocol(settings: Settings) -> type[PatientProtocol]:
+    """uvicorn makes one for each connection."""
+    limits = {
+        "seconds": settings.request_seconds,
+        "most": settings.max_connections,
+        "most_per_address": settings.max_connections_per_address,
+        "proxies": listed(settings.trusted_proxies),
+        "open": Counter(),
+    }
+    return type("Protocol", (PatientProtocol,), limits)

@@ -1,0 +1,92 @@
+"""A GraphQL request: its document, its operation and its variables, checked."""
+
+import hashlib
+from dataclasses import dataclass
+from typing import Any, Self
+
+from app.settings import Settings
+from schema.core.errors import CallerError, ErrorCode
+from schema.execution.limits import too_complex
+from schema.execution.refusal import Refused
+
+MAX_NAME_LENGTH = 200  # characters of an operation's name and of a document's id
+
+
+@dataclass(frozen=True, slots=True)
+class GraphQLRequest:
+    """`document_id` names a stored document: the SHA-256 of its text, or a trusted document's id.
+
+    A parameter that is null or the empty string is absent, in every transport: the specification says so of
+    an address, and no document, name or id is empty.
+    """
+
+    query: str | None
+    operation_name: str | None
+    variables: dict[str, Any] | None
+    extensions: dict[str, Any] | None
+    document_id: str | None
+
+    @classmethod
+    def of(cls, parameters: object) -> Self:
+        """Raises Refused for parameters that are not as GraphQL over HTTP has them."""
+        if isinstance(parameters, list):
+            raise Refused("Batches are not answered: send each operation by itself.")
+        if not isinstance(parameters, dict):
+            raise Refused("A GraphQL request must be a JSON object.")
+        extensions = given(parameters, "extensions", dict, "an object")
+        document_id = name_in(parameters, "documentId")
+        return cls(
+            query=given(parameters, "query", str, "a string") or None,
+            operation_name=name_in(parameters, "operationName"),
+            variables=given(parameters, "variables", dict, "an object"),
+            extensions=extensions,
+            document_id=persisted_id(extensions)
+            if document_id is None
+            else document_id.removeprefix("sha256:"),
+        )
+
+
+def too_many_values(settings: Settings, asked: int | None = None) -> Refused:
+    most = settings.max_json_values
+    message = "The request has {} values or more in its lists and objects"
+    return Refused(too_complex("MAX_JSON_VALUES", message, most, most + 1 if asked is None else asked))
+
+
+def given(parameters: dict[str, Any], name: str, kind: type, description: str) -> Any:
+    value = parameters.get(name)
+    if value is not None and not isinstance(value, kind):
+        raise Refused(f"`{name}` must be {description}.")
+    return value
+
+
+def name_in(parameters: dict[str, Any], name: str) -> str | None:
+    """An operation's name or a document's id; None where it is empty. Raises Refused."""
+    value: str | None = given(parameters, name, str, "a string")
+    return short(value, name) if value else None
+
+
+def short(value: str, name: str) -> str:
+    """Raises Refused for a name that is too long to be one."""
+    if len(value) > MAX_NAME_LENGTH:
+        raise Refused(f"`{name}` takes at most {MAX_NAME_LENGTH} characters, not {len(value):,}.")
+    return value
+
+
+def persisted_id(extensions: dict[str, Any] | None) -> str | None:
+    """The hash by which Apollo's clients name a document."""
+    persisted = (extensions or {}).get("persistedQuery")
+    if persisted is None:
+        return None
+    sha256 = persisted.get("sha256Hash") if isinstance(persisted, dict) else None
+    if not isinstance(sha256, str) or persisted.get("version") != 1:
+        raise Refused("`extensions.persistedQuery` must have `version` 1 and a `sha256Hash`.")
+    return short(sha256, "extensions.persistedQuery.sha256Hash")
+
+
+def sha256_of(query: str) -> str:
+    return hashlib.sha256(query.encode(errors="surrogatepass")).hexdigest()
+
+
+def unknown_document() -> CallerError:
+    """Its message and code are those by which clients know to send the text as well."""
+    return CallerError("PersistedQueryNotFound", ErrorCode.PERSISTED_QUERY_NOT_FOUND)

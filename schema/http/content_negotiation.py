@@ -1,0 +1,73 @@
+"""Content negotiation: the media types a client accepts, and the one of ours that it gets."""
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Self
+
+from werkzeug.http import parse_accept_header, parse_options_header
+
+from schema.execution.refusal import Refused
+
+JSON = "application/json"
+GRAPHQL_RESPONSE = "application/graphql-response+json"
+EVENT_STREAM = "text/event-stream"
+MULTIPART = "multipart/mixed"
+LONGEST_HEADER = 2_000  # characters
+
+
+@dataclass(frozen=True, slots=True)
+class Accept:
+    """`json` is the type for an answer in one piece. A client that has not asked for JSON by any name
+    (`prefers_stream`) gets its one answer as a stream, too."""
+
+    json: str = JSON
+    prefers_stream: bool = False
+    events: bool = False
+    multipart_subscription: bool = False  # Apollo's protocol for subscriptions over HTTP
+    incremental: bool = False
+    legacy_incremental: bool = False  # as proposed in 2022, with paths for ids
+
+    @classmethod
+    def of(cls, header: str) -> Self:
+        """Raises Refused for a header that no client sends."""
+        if len(header) > LONGEST_HEADER:
+            raise Refused(f"The header Accept has more than {LONGEST_HEADER:,} characters.", 431)
+        return cls(*negotiated(header))
+
+
+@lru_cache(maxsize=256)
+def negotiated(header: str) -> tuple[str, bool, bool, bool, bool, bool]:
+    ranges = [(*parse_options_header(text.lower()), quality) for text, quality in parse_accept_header(header)]
+    json, accepts_json = preferred({name: quality for name, _, quality in reversed(ranges)})
+    multipart = [parameters for name, parameters, quality in ranges if name == MULTIPART and quality > 0]
+    subscription = [each for each in multipart if "subscriptionspec" in each]
+    incremental = [each for each in multipart if "subscriptionspec" not in each]
+    events = any(name == EVENT_STREAM and quality > 0 for name, _, quality in ranges)
+    return (
+        json,
+        not accepts_json and (events or bool(subscription)),
+        events,
+        bool(subscription),
+        bool(incremental),
+        any("deferspec" in each for each in incremental),
+    )
+
+
+def preferred(ranges: dict[str, float]) -> tuple[str, bool]:
+    """The type of an answer in one piece, and whether the client accepts it: a client that accepts neither
+    gets the first, as RFC 9110 allows.
+
+    The most specific range gives a type its quality. Of two that are liked as much, the one that the client
+    names, and names first, is preferred.
+    """
+    names = [*reversed(ranges)]
+
+    def quality(media_type: str) -> float:
+        matching = (media_type, "application/*", "*/*")
+        return next((ranges[name] for name in matching if name in ranges), 0.0)
+
+    def rank(media_type: str) -> tuple[float, int]:
+        return -quality(media_type), names.index(media_type) if media_type in names else len(names)
+
+    best = min(JSON, GRAPHQL_RESPONSE, key=rank)
+    return best, quality(best) > 0

@@ -1,0 +1,283 @@
+"""One address for GraphQL over HTTP (the GraphQL foundation's draft), event streams and websockets."""
+
+import asyncio
+import hashlib
+from contextlib import ExitStack
+from typing import Any
+
+from graphql import GraphQLError
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+from starlette.websockets import WebSocket
+from strawberry import Schema
+from strawberry.http import process_result
+from strawberry.http.streaming import HTTPStreamTransport
+from strawberry.schema.exceptions import InvalidOperationTypeError
+from strawberry.types.execution import ExecutionResult, PreExecutionError
+from strawberry.types.graphql import OperationType
+from werkzeug.http import parse_etags
+
+from app.settings import Settings
+from app.web.admission import Admission, Overloaded, Turn
+from app.web.rate_limits import RateLimited
+from app.web.security import is_foreign
+from schema.core.errors import CallerError, ErrorCode, present
+from schema.execution.context import Context
+from schema.execution.documents import Reader
+from schema.execution.executor import Executor, Results, overloaded, rate_limited
+from schema.execution.refusal import Refused
+from schema.execution.request import GraphQLRequest
+from schema.http.content_negotiation import GRAPHQL_RESPONSE, Accept
+from schema.http.credentials import bearer_token
+from schema.http.incremental import EVENTS, MULTIPART_SUBSCRIPTION, in_pieces, streamed
+from schema.http.operation import described, in_one_piece, is_in_one_piece
+from schema.http.persisted_documents import Documents
+from schema.http.request import read
+from schema.http.websocket import ContextOf, Sockets
+from schema.http.whole import written
+
+# Of requests that were not executed; 400 else.
+STATUS = {
+    ErrorCode.UNAUTHENTICATED.name: 401,
+    ErrorCode.FORBIDDEN.name: 403,
+    ErrorCode.RATE_LIMITED.name: 429,
+    ErrorCode.INTERNAL.name: 500,
+    ErrorCode.OVERLOADED.name: 503,
+    ErrorCode.SERVICE_UNAVAILABLE.name: 503,
+    ErrorCode.TIMEOUT.name: 504,
+}
+PATIENT_SECONDS = 0.05  # before it is watched whether the client is still there
+BY_METHOD = {
+    "GET": {OperationType.QUERY},
+    "HEAD": {OperationType.QUERY},
+    "POST": {OperationType.QUERY, OperationType.MUTATION},
+}
+VARY = {"Vary": "Accept, Authorization"}
+
+
+class Endpoint:
+    """When `stopping` is set, streams break off."""
+
+    def __init__(
+        self,
+        schema: Schema,
+        documents: Documents,
+        context_of: ContextOf,
+        *,
+        settings: Settings,
+        admission: Admission,
+        stopping: asyncio.Event,
+    ) -> None:
+        self.settings = settings
+        self.executor = Executor(schema, Reader(schema._schema, settings))  # noqa: SLF001 - graphql-core's
+        self.documents = documents
+        self.context_of = context_of
+        self.admission = admission
+        self.sockets = Sockets(self.executor, documents, context_of, admission)
+        self.stopping = stopping
+        seconds = settings.cache_seconds
+        self.public = f"public, max-age={seconds}" if seconds else "no-store"
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "websocket":
+            await self.sockets.serve(WebSocket(scope, receive, send))
+            return
+        http = Request(scope, receive)
+        context = self.context_of(http, bearer_token(http))
+        with ExitStack() as turns:
+            response = await self.response(http, context, turns)
+            if response is None:
+                return
+            if context.budget is not None:
+                response.headers.update(await context.budget.fields())
+            await response(scope, receive, send)
+
+    async def response(self, http: Request, context: Context, turns: ExitStack) -> Response | None:
+        """None where the client has left. Execution ends its turn; `turns` ends that of a request without."""
+        accept = Accept()
+        try:
+            accept = Accept.of(", ".join(http.headers.getlist("accept")))
+            self.admission.check()
+            await self.admit(http, context)
+            request = await read(http, self.settings)
+            query = self.documents.text(request)
+            turn = await self.admission.admitted()
+            turns.callback(turn.end)
+            return await self.answer(http, accept, request, query, context, turn)
+        except Refused as refused:
+            result = PreExecutionError(data=None, errors=[refused.error])
+            return in_one(result, accept, refused.status, refused.headers)
+        except Overloaded as refused:
+            result = PreExecutionError(data=None, errors=[overloaded(refused)])
+            return in_one(result, accept, 503, retry_after(refused.wait_seconds))
+        except GraphQLError as error:
+            return in_one(PreExecutionError(data=None, errors=[present(error)]), accept)
+        except ClientDisconnect:
+            return None
+        except Exception as cause:  # noqa: BLE001 - a fault of ours has a code as any other, and is logged
+            fault = present(GraphQLError(str(cause), original_error=cause))
+            return in_one(PreExecutionError(data=None, errors=[fault]), accept, 500)
+
+    async def admit(self, http: Request, context: Context) -> None:
+        """Raises Refused for who may not ask, or not now."""
+        if is_foreign(http, self.settings):
+            told = f"Pages of {http.headers['origin']} may not ask here (ALLOWED_ORIGINS)."
+            raise Refused(CallerError(told, ErrorCode.FORBIDDEN), 403)
+        if context.budget is not None:
+            try:
+                await context.budget.request(context.client.network)
+            except RateLimited as limited:
+                raise Refused(rate_limited(limited), 429, retry_after(limited.wait_seconds)) from None
+
+    async def answer(
+        self,
+        http: Request,
+        accept: Accept,
+        request: GraphQLRequest,
+        query: str,
+        context: Context,
+        turn: Turn,
+    ) -> Response:
+        """Raises Refused for an operation that cannot be asked in this way, ClientDisconnect where nobody
+        waits for a query any more.
+        """
+        try:  # within its limits, before anything else looks at it
+            document = await self.executor.read(query, context)
+            faults, secret = document.faults, document.is_mutation(request.operation_name)
+        except GraphQLError as error:
+            faults, secret = [error], False
+        if faults:
+            refused = PreExecutionError(data=None, errors=[present(fault) for fault in faults])
+            if not accept.prefers_stream:
+                return in_one(refused, accept)
+            events = EVENTS if accept.events else MULTIPART_SUBSCRIPTION
+            return streamed(only(refused), events, self.stopping)
+        transport, allowed = carriage(http, accept, request, query)
+        if transport is not None:
+            results = self.executor.results(query, request, context, turn, allowed)
+            return streamed(results, transport, self.stopping)
+        if not accept.incremental or (accept.legacy_incremental and "@stream" in query):
+            query = in_one_piece(query)
+        context.spliced = is_in_one_piece(query)
+        results = self.executor.results(query, request, context, turn, allowed)
+        first = await self.first(results, http, query, request)
+        if not isinstance(first, ExecutionResult):
+            self.documents.executed(request)
+            return in_pieces(first, results, legacy=accept.legacy_incremental)
+        await results.aclose()
+        if first.errors and isinstance(first.errors[0].original_error, InvalidOperationTypeError):
+            raise wrong_carriage(first.errors[0].original_error.operation_type)
+        if not isinstance(first, PreExecutionError):
+            self.documents.executed(request)
+        if http.method != "POST":
+            return self.cacheable(http, accept, request, query, first)
+        # The tokens that some mutations give must not be compressed, here or by a proxy.
+        return in_one(first, accept, headers={"Cache-Control": "no-store, no-transform"} if secret else None)
+
+    async def first(self, results: Results, http: Request, query: str, request: GraphQLRequest) -> Any:
+        """The first result; raises ClientDisconnect when the client has left. Mutations go on to the end."""
+        first: asyncio.Future[Any] = asyncio.ensure_future(anext(results))
+        leaving: asyncio.Future[None] | None = None
+        try:
+            done, _ = await asyncio.wait((first,), timeout=PATIENT_SECONDS)
+            operation = None if done else described(query, request.operation_name)
+            if operation is not None and operation.kind is OperationType.QUERY:
+                leaving = asyncio.ensure_future(left(http))
+                done, _ = await asyncio.wait((first, leaving), return_when=asyncio.FIRST_COMPLETED)
+                if first not in done:
+                    raise ClientDisconnect
+            return await first
+        finally:
+            if leaving is not None:
+                leaving.cancel()
+            if not first.done():
+                first.cancel()
+                await asyncio.wait((first,))
+
+    def cacheable(
+        self, http: Request, accept: Accept, request: GraphQLRequest, query: str, result: ExecutionResult
+    ) -> Response:
+        """Public only when the client is signed out and everyone who is would be told the same."""
+        operation = described(query, request.operation_name)
+        if result.errors or operation is None or not operation.public or "authorization" in http.headers:
+            return in_one(result, accept, headers=VARY)
+        headers = {"Cache-Control": self.public, **VARY}
+        # The same bytes for everyone: what they took this time does not concern who gets them later.
+        (result.extensions or {}).get("cost", {}).pop("actual", None)
+        response = in_one(result, accept, headers=headers)
+        response.headers["ETag"] = etag = f'"{hashlib.blake2b(response.body, digest_size=16).hexdigest()}"'
+        if parse_etags(http.headers.get("if-none-match")).contains_weak(etag.strip('"')):
+            return Response(status_code=304, headers={**headers, "ETag": etag})
+        return response
+
+
+def carriage(
+    http: Request, accept: Accept, request: GraphQLRequest, query: str
+) -> tuple[HTTPStreamTransport | None, set[OperationType]]:
+    """What carries the results where they are a stream, and the kinds of operations that may be asked so."""
+    allowed = BY_METHOD[http.method]
+    if accept.events or accept.multipart_subscription:
+        operation = described(query, request.operation_name)
+        subscribes = operation is not None and operation.kind is OperationType.SUBSCRIPTION
+        if subscribes or accept.prefers_stream:
+            transport = EVENTS if accept.events else MULTIPART_SUBSCRIPTION
+            return transport, allowed | {OperationType.SUBSCRIPTION}
+    return None, allowed
+
+
+async def only(result: ExecutionResult) -> Results:
+    yield result
+
+
+async def left(http: Request) -> None:
+    """Comes back when the client has left."""
+    while (await http.receive())["type"] != "http.disconnect":
+        pass
+
+
+def retry_after(seconds: int) -> dict[str, str]:
+    return {"Retry-After": str(seconds)}
+
+
+def wrong_carriage(kind: OperationType) -> Refused:
+    if kind is OperationType.SUBSCRIPTION:
+        return Refused("Subscribe with `Accept: text/event-stream`, or over a websocket.", 406)
+    return Refused("Mutations need POST.", 405, {"Allow": "POST"})
+
+
+def in_one(
+    result: ExecutionResult, accept: Accept, status: int | None = None, headers: dict[str, str] | None = None
+) -> Response:
+    """An answer in one piece.
+
+    Its media type decides the status of a request that was not executed: `application/json` may come from
+    any intermediary, so that clients of it expect 200 with every well-formed request.
+    """
+    body: dict[str, Any] = dict(process_result(result))
+    headers = {"Cache-Control": "no-store", **(headers or {})}
+    if status is None and (wait := wait_in(body)) is not None:
+        status, headers = 429, {**headers, **retry_after(wait)}
+    if status is None:
+        status = 200
+        # An error without a path is not of a field, but of the request: nothing was executed.
+        if result.data is None and not any(error.path for error in result.errors or ()):
+            del body["data"]
+            if accept.json == GRAPHQL_RESPONSE:
+                status = STATUS.get(code_of(body["errors"][0]), 400)
+    else:
+        del body["data"]
+    return written(body, status, headers, f"{accept.json}; charset=utf-8")
+
+
+def wait_in(body: dict[str, Any]) -> int | None:
+    """After how many seconds to come again, of a request that was too many; whatever its media type."""
+    if body["data"] is not None or not body.get("errors"):
+        return None
+    wait: int | None = body["errors"][0].get("extensions", {}).get("retryAfter")
+    return wait
+
+
+def code_of(error: dict[str, Any]) -> str:
+    code: str = error.get("extensions", {}).get("code", "")
+    return code

@@ -1,0 +1,111 @@
+"""The parameters of a GraphQL request, in a body, an address or a websocket's message."""
+
+import asyncio
+from typing import Any
+from urllib.parse import parse_qsl
+
+import orjson
+from starlette.requests import Request
+
+from app.settings import Settings
+from schema.core.errors import CallerError, ErrorCode
+from schema.execution.limits import check_length, too_complex
+from schema.execution.refusal import Refused
+from schema.execution.request import GraphQLRequest, too_many_values
+from schema.http.content import check_media_type, content_coding, decompressed
+from schema.http.json_size import may_exceed
+
+MAX_PARAMETERS = 30  # of an address; we know five
+LARGE = 100_000  # bytes; decoding fewer takes a few milliseconds whatever they say
+
+
+async def read(request: Request, settings: Settings) -> GraphQLRequest:
+    """The request in an HTTP request. Raises Refused."""
+    if request.method in ("GET", "HEAD"):
+        return GraphQLRequest.of(parameters_of(request, settings))
+    if request.method != "POST":
+        raise Refused("Use GET or POST.", 405, {"Allow": "GET, HEAD, POST"})
+    check_media_type(request.headers)
+    coding = content_coding(request.headers)
+    body = await body_of(request, settings)
+    if coding is not None:
+        body = await decompressed(body, coding, settings.max_body_bytes)
+    if len(body) > LARGE and await asyncio.to_thread(may_exceed, body, settings.max_json_values):
+        raise too_many_values(settings)
+    asked = GraphQLRequest.of(decoded(body, "The body", settings))
+    check_length(asked.query or "", settings)
+    return asked
+
+
+def parameters_of(request: Request, settings: Settings) -> dict[str, Any]:
+    """The parameters in an address. Raises Refused."""
+    sent = request.scope["query_string"].decode("latin-1")
+    try:
+        parameters: dict[str, Any] = dict(parse_qsl(sent, max_num_fields=MAX_PARAMETERS))
+    except ValueError:
+        raise Refused(f"The address has more than {MAX_PARAMETERS} parameters.") from None
+    for name in ("variables", "extensions"):
+        if name in parameters:
+            parameters[name] = decoded(parameters[name], f"`{name}`", settings)
+    return parameters
+
+
+async def body_of(request: Request, settings: Settings) -> bytes:
+    """Raises Refused for a body that is too long, or that does not arrive in time."""
+    most = settings.max_body_bytes
+    announced = request.headers.get("content-length", "")
+    if announced.isdecimal() and int(announced) > most:
+        raise too_long(most, int(announced))
+    body = bytearray()
+    try:
+        async with asyncio.timeout(settings.request_seconds):
+            async for chunk in request.stream():
+                body += chunk
+                if len(body) > most:
+                    raise too_long(most, len(body))
+    except TimeoutError:
+        message = f"The body did not arrive within {settings.request_seconds:g} seconds (REQUEST_SECONDS)."
+        raise Refused(CallerError(message, ErrorCode.TIMEOUT), 408, {"Connection": "close"}) from None
+    return bytes(body)
+
+
+def too_long(limit: int, asked: int) -> Refused:
+    return Refused(too_complex("MAX_BODY_BYTES", "The body has {} bytes or more", limit, asked), 413)
+
+
+def decoded(text: str | bytes, what: str, settings: Settings) -> Any:
+    """Raises Refused for what is no JSON, or is beyond the limits."""
+    try:
+        value = orjson.loads(text)
+    except ValueError as error:
+        if "depth limit" in str(error) or "ecursion limit" in str(error):  # orjson's own, far beyond ours
+            raise too_deep(settings) from None
+        raise Refused(f"{what} is not JSON: {error}.") from None
+    bound(value, settings)
+    return value
+
+
+def bound(value: object, settings: Settings) -> None:
+    """Raises Refused for JSON that is nested too deeply, or has too many values."""
+    level, values = [value], 0
+    for _ in range(settings.max_json_depth):
+        inside: list[object] = []
+        for part in level:
+            if isinstance(part, dict):
+                inside.extend(part.values())
+            elif isinstance(part, list):
+                inside.extend(part)
+        values += len(inside)
+        if values > settings.max_json_values:
+            raise too_many_values(settings, values)
+        level = [part for part in inside if isinstance(part, dict | list)]
+        if not level:
+            return
+    raise too_deep(settings)
+
+
+def too_deep(settings: Settings) -> Refused:
+    most = settings.max_json_depth
+    return Refused(
+        too_complex("MAX_JSON_DEPTH", "The request's JSON is {} levels deep or more", most, most + 1)
+    )

@@ -1,0 +1,226 @@
+"""Operations over a websocket, by the protocol `graphql-transport-ws`.
+
+The client says who it is in the payload of `connection_init`: `{"Authorization": "Bearer ..."}`, under any
+capitalisation; or, where it can, by that header of the handshake.
+"""
+
+import logging
+import re
+from collections import Counter
+from collections.abc import Callable
+from contextlib import aclosing
+from datetime import timedelta
+from typing import Any, cast
+
+import orjson
+from starlette.requests import HTTPConnection
+from starlette.responses import PlainTextResponse
+from starlette.websockets import WebSocket
+from strawberry.asgi import ASGIWebSocketAdapter
+from strawberry.exceptions import ConnectionRejectionError
+from strawberry.subscriptions import GRAPHQL_TRANSPORT_WS_PROTOCOL
+from strawberry.subscriptions.protocols.graphql_transport_ws.handlers import (
+    BaseGraphQLTransportWSHandler,
+    Operation,
+)
+from strawberry.subscriptions.protocols.graphql_transport_ws.types import Message
+from strawberry.types.execution import PreExecutionError
+from strawberry.types.unset import UNSET
+
+from app.settings import Settings
+from app.web.admission import Admission, Overloaded
+from app.web.rate_limits import RateLimited
+from app.web.security import is_foreign
+from schema.core.errors import CallerError, ErrorCode
+from schema.execution.context import Context
+from schema.execution.executor import Executor, overloaded
+from schema.execution.refusal import Refused
+from schema.execution.request import GraphQLRequest, too_many_values
+from schema.http.credentials import bearer_token, client_of, token_in
+from schema.http.incremental import Pieces, encoded
+from schema.http.json_size import may_exceed
+from schema.http.persisted_documents import Documents
+from schema.http.request import LARGE, bound
+
+INIT_SECONDS = timedelta(seconds=10)
+MAX_OPERATIONS = 100  # at once, on one connection
+POLICY_VIOLATION = 1008
+NO_SUCH_PROTOCOL = 4406
+
+ContextOf = Callable[[HTTPConnection, str | None], Context]
+
+log = logging.getLogger("marquee.websocket")
+
+
+class Connection:
+    """What the operations of one websocket share. Each of them reads the world as it is when it begins."""
+
+    def __init__(self, context_of: ContextOf, websocket: WebSocket) -> None:
+        self.context_of = context_of
+        self.websocket = websocket
+        self.token = bearer_token(websocket)
+        self.connection_params: dict[str, object] = {}
+
+    def fresh_context(self) -> Context:
+        return self.context_of(self.websocket, self.token)
+
+
+HEAD = 300  # characters of a message within which clients write its id
+ID = re.compile(r'"id":\s?"([^"\\]{1,200})"')
+TOO_MANY_VALUES: dict[str, object] = {}  # stands for a payload that was not decoded; compared by identity
+
+
+class Codec:
+    """JSON and the greeting, as the protocol's handler asks for them."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+
+    def decode_json(self, data: str) -> object:
+        """The message; one with too many values is not decoded, but still refused under its id."""
+        if len(data) > LARGE and may_exceed(data.encode(), self.settings.max_json_values):
+            found = ID.search(data[:HEAD])
+            return found and {"type": "subscribe", "id": found[1], "payload": TOO_MANY_VALUES}
+        return orjson.loads(data)
+
+    def encode_json(self, data: object) -> str:
+        return encoded(data)
+
+    async def on_ws_connect(self, connection: Connection) -> object:
+        params = {name.lower(): value for name, value in connection.connection_params.items()}
+        if isinstance(sent := params.get("authorization"), str):
+            connection.token = token_in(sent)
+        try:
+            await connection.fresh_context().viewer()
+        except CallerError:
+            raise ConnectionRejectionError from None
+        return UNSET
+
+
+class Handler(BaseGraphQLTransportWSHandler[Any, None]):
+    documents: Documents
+    executor: Executor
+    admission: Admission
+
+    async def handle_message(self, message: Any) -> None:
+        """A member that is null is absent, as the protocol has it since graphql-ws 5.12."""
+        if isinstance(message, dict):
+            message = {name: value for name, value in message.items() if value is not None}
+        if not isinstance(message, dict) or not isinstance(message.get("id", ""), str):
+            await self.handle_invalid_message("A message must be an object, and its id a string")
+            return
+        await super().handle_message(cast("Message", message))
+
+    async def handle_subscribe(self, message: Any) -> None:
+        if self.connection_acknowledged:
+            try:
+                if len(self.operations) >= MAX_OPERATIONS:
+                    raise too_many(len(self.operations) + 1)
+                if message["payload"] is TOO_MANY_VALUES:
+                    raise too_many_values(self.executor.reader.settings)
+                bound(message, self.executor.reader.settings)
+                request = GraphQLRequest.of(message["payload"])
+                query = self.documents.text(request)
+            except (Refused, CallerError) as refused:
+                error = refused.error if isinstance(refused, Refused) else refused
+                await self.send_message({"id": message["id"], "type": "error", "payload": [error.formatted]})
+                return
+            operation = {"query": query, "operationName": request.operation_name}
+            message = {**message, "payload": {**message["payload"], **operation}}
+        await super().handle_subscribe(message)
+
+    async def run_operation(self, operation: Operation[Any, None]) -> None:
+        try:
+            turn = await self.admission.admitted()
+        except Overloaded as refused:
+            await operation.send_initial_errors([overloaded(refused)])
+            return
+        request = GraphQLRequest(
+            operation.query, operation.operation_name, operation.variables, extensions=None, document_id=None
+        )
+        results = self.executor.results(operation.query, request, self.context.fresh_context(), turn)
+        pieces = Pieces()
+        async with aclosing(results):
+            async for result in results:
+                if isinstance(result, PreExecutionError):
+                    await operation.send_initial_errors(result.errors or [])
+                    return
+                payload: Any = pieces.of(result)
+                await operation.send_operation_message(
+                    {"id": operation.id, "type": "next", "payload": payload}
+                )
+        await operation.send_operation_message({"id": operation.id, "type": "complete"})
+
+
+def too_many(asked: int) -> CallerError:
+    return CallerError(
+        f"A websocket has {MAX_OPERATIONS} operations at most: complete one before the next.",
+        ErrorCode.RATE_LIMITED,
+        limit=MAX_OPERATIONS,
+        asked=asked,
+    )
+
+
+class Sockets:
+    """The websockets that are open."""
+
+    def __init__(
+        self, executor: Executor, documents: Documents, context_of: ContextOf, admission: Admission
+    ) -> None:
+        self.executor = executor
+        self.documents = documents
+        self.context_of = context_of
+        self.admission = admission
+        self.open: Counter[str] = Counter()  # by network
+
+    async def serve(self, websocket: WebSocket) -> None:
+        """One connection, from handshake to close."""
+        network = client_of(websocket).network
+        try:
+            self.admission.check()
+        except Overloaded as refused:
+            headers = {"Retry-After": str(refused.wait_seconds)}
+            await websocket.send_denial_response(PlainTextResponse(str(refused), 503, headers))
+            return
+        if not await self.admits(websocket, network):
+            await websocket.close(POLICY_VIOLATION)  # before it is accepted: the handshake is answered by 403
+            return
+        if GRAPHQL_TRANSPORT_WS_PROTOCOL not in websocket["subprotocols"]:
+            await websocket.accept()
+            await websocket.close(NO_SUCH_PROTOCOL, "Subprotocol not acceptable")
+            return
+        self.open[network] += 1
+        try:
+            await websocket.accept(GRAPHQL_TRANSPORT_WS_PROTOCOL)
+            await self.handler(websocket).handle()
+        finally:
+            self.open[network] -= 1
+            if not self.open[network]:
+                del self.open[network]
+
+    async def admits(self, websocket: WebSocket, network: str) -> bool:
+        settings = self.executor.reader.settings
+        if is_foreign(websocket, settings):
+            log.warning("refused a websocket from a page of %r", websocket.headers.get("origin"))
+            return False
+        try:
+            await websocket.state.rates.request(network)
+        except RateLimited:
+            return False
+        return self.open[network] < settings.max_connections_per_address
+
+    def handler(self, websocket: WebSocket) -> Handler:
+        codec: Any = Codec(self.executor.reader.settings)
+        handler = Handler(
+            view=codec,
+            websocket=ASGIWebSocketAdapter(codec, websocket, websocket),
+            context=Connection(self.context_of, websocket),
+            root_value=None,
+            schema=self.executor.schema,
+            connection_init_wait_timeout=INIT_SECONDS,
+            max_subscriptions_per_connection=MAX_OPERATIONS,
+        )
+        handler.documents = self.documents
+        handler.executor = self.executor
+        handler.admission = self.admission
+        return handler

@@ -1,0 +1,63 @@
+"""Answers in one piece. An export within one is sent from its file, and never stands in memory as a whole."""
+
+import asyncio
+from collections.abc import AsyncGenerator
+from uuid import uuid4
+
+import orjson
+from starlette.requests import ClientDisconnect
+from starlette.responses import Response, StreamingResponse
+from starlette.types import Receive, Scope, Send
+
+from app.accounts.exports import Export
+
+
+def written(body: dict[str, object], status: int, headers: dict[str, str], media_type: str) -> Response:
+    """`body` as JSON, in which exports may stand."""
+    exports: dict[str, Export] = {}
+
+    def mark(value: object) -> str:
+        if not isinstance(value, Export):
+            raise TypeError
+        exports[name := uuid4().hex] = value
+        return name
+
+    text = orjson.dumps(body, mark)
+    if not exports:
+        return Response(text, status, headers, media_type)
+    return Spliced(text, exports, status, headers, media_type)
+
+
+class Spliced(StreamingResponse):
+    """A text in which the names of exports stand for them; they are closed when it was sent, or cannot be."""
+
+    def __init__(
+        self, text: bytes, exports: dict[str, Export], status: int, headers: dict[str, str], media_type: str
+    ) -> None:
+        self.exports = list(exports.values())
+        self.texts: list[bytes] = []
+        for name in exports:  # in the order that they stand in
+            before, _, text = text.partition(b'"%b"' % name.encode())
+            self.texts.append(before)
+        self.texts.append(text)
+        size = sum(map(len, self.texts)) + sum(export.size for export in self.exports)
+        super().__init__(self.parts(), status, {**headers, "Content-Length": str(size)}, media_type)
+
+    async def parts(self) -> AsyncGenerator[bytes]:
+        """Raises ClientDisconnect for a client that reads too slowly."""
+        now = asyncio.get_running_loop().time
+        deadline = now() + min(export.seconds for export in self.exports)
+        for text, export in zip(self.texts, self.exports, strict=False):
+            yield text
+            async for part in export.parts():
+                if now() > deadline:
+                    raise ClientDisconnect
+                yield part
+        yield self.texts[-1]
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            for export in self.exports:
+                export.close()

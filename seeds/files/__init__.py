@@ -1,0 +1,1 @@
+"""Reading data sets: archives, ratings, nested JSON, downloads and reports."""

@@ -1,0 +1,249 @@
+"""Recognize which columns of a table are user, movie, rating and time.
+
+A column that is not understood is never taken for absent: where the rating or the time is not found and a
+column is left that could be it, the reader stops and says how to name it.
+"""
+
+import re
+import tomllib
+import unicodedata
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib.resources import files
+
+from seeds.files.report import SourceError, shown
+
+USER, MOVIE, RATING, TIME = ROLES = ("user", "movie", "rating", "time")
+MAX_COLUMNS = 1_000
+MAX_LISTED = 40  # columns in a message
+_RECBOLE_TYPE = re.compile(r":(token|float)(_seq)?$")
+_ALIASES = {"item": MOVIE, "film": MOVIE, "timestamp": TIME, "date": TIME}
+
+_NAMES = {
+    kind: tuple(names.split())
+    for kind, names in tomllib.loads(
+        files("seeds").joinpath("column_names.toml").read_text(encoding="utf-8")
+    ).items()
+}
+_OTHERS = frozenset(_NAMES["other"])
+# In each role the first name that is there is taken.
+KNOWN: Mapping[str, Sequence[str]] = {
+    USER: _NAMES["user"],
+    MOVIE: _NAMES["movie"],
+    RATING: (*_NAMES["stars"], *_NAMES["likes"]),
+    TIME: _NAMES["time"],
+}
+# A name with such a word may be a time, whatever the values are like.
+_LIKE_A_TIME = re.compile(r"date|time|stamp|epoch|day|month|when|created|updated", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnNames:
+    """What `--columns` says: for a role the name or the place of its column; "" where there is none."""
+
+    given: Mapping[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def parse(cls, text: str) -> "ColumnNames":
+        """From `user=..,movie=..,rating=..,time=..`. Raises ValueError with the rule that is broken."""
+        names = "|".join((*ROLES, *_ALIASES))
+        given: dict[str, str] = {}
+        for part in re.split(rf",(?=\s*(?:{names})\s*=)", text):
+            role, equals, name = part.partition("=")
+            role = _ALIASES.get(role.strip().lower(), role.strip().lower())
+            if role not in ROLES or not equals or role in given:
+                raise ValueError(
+                    f"{shown(part)!r} is not one of user=, movie=, rating=, time= with the name of a column, "
+                    "each once"
+                )
+            given[role] = name.strip()
+        for role in (USER, MOVIE):
+            if given.get(role) == "":
+                raise ValueError(f"{role}= needs the name of a column")
+        if len({name for name in given.values() if name}) < sum(bool(name) for name in given.values()):
+            raise ValueError("a column can have one role only")
+        return cls(given)
+
+
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """Where the columns of the roles stand, 0-based, and what they are called."""
+
+    order: dict[str, int]
+    names: list[str]
+
+    def name(self, role: str) -> str:
+        return self.names[self.order[role]]
+
+
+def plain_name(text: str) -> str:
+    """Without case, punctuation and the type that RecBole writes behind a name."""
+    text = _RECBOLE_TYPE.sub("", unicodedata.normalize("NFKC", text).strip().strip('"').strip())
+    return "".join(char for char in text.casefold() if char.isalnum())
+
+
+def is_of_likes(name: str) -> bool:
+    """Whether a column of this name holds yes or no."""
+    return plain_name(name) in _NAMES["likes"]
+
+
+def recognized(names: Iterable[str]) -> int:
+    """How many of the names are those of a role."""
+    return sum(any(plain_name(name) in known for known in KNOWN.values()) for name in names)
+
+
+def choose(
+    file: object,
+    names: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    *,
+    wanted: Sequence[str],
+    optional: frozenset[str],
+    given: ColumnNames,
+) -> tuple[Columns, list[str]]:
+    """The columns of the roles in `wanted`, and notes on what was chosen. rows: a sample of the table.
+
+    Raises:
+        SourceError: a role is not found, is found twice, or could be a column that is not understood.
+    """
+    if len(names) > MAX_COLUMNS:
+        raise SourceError(f"{file}: more than {MAX_COLUMNS} columns")
+    order: dict[str, int] = {}
+    for role in wanted:
+        at = _given(file, names, role, given) if role in given.given else _known(file, names, role, order)
+        if at is not None:
+            order[role] = at
+    if missing := [role for role in wanted if role not in order and role not in optional]:
+        raise SourceError(
+            f"{file}: no column is known to be the {' or the '.join(missing)}; there are {listed(names)}. "
+            f"Name {'it' if len(missing) == 1 else 'them'}: --columns "
+            + ",".join(f"{role}=NAME" for role in missing)
+        )
+    if twice := [name for name in {*order.values()} if list(order.values()).count(name) > 1]:
+        raise SourceError(f"{file}: the column {shown(names[twice[0]])} has two roles in --columns")
+    rest = [at for at in range(len(names)) if at not in order.values()]
+    for role in (RATING, TIME):
+        if role in wanted and role not in order and given.given.get(role) != "":
+            _refuse_unknown(file, names, rows, rest, role)
+    return Columns(order, list(names)), _notes(file, names, order, rest, wanted)
+
+
+def listed(names: Sequence[str]) -> str:
+    shortened = [shown(name, 60) or '""' for name in names[:MAX_LISTED]]
+    return ", ".join(shortened) + (f" and {len(names) - MAX_LISTED} more" if len(names) > MAX_LISTED else "")
+
+
+def _given(file: object, names: Sequence[str], role: str, given: ColumnNames) -> int | None:
+    name = given.given[role]
+    if not name:
+        return None
+    for same in (str.strip, plain_name):
+        found = [at for at, other in enumerate(names) if same(other) == same(name)]
+        if len(found) == 1:
+            return found[0]
+        if found:
+            raise SourceError(
+                f"{file}: more than one column is called {shown(name)}; there are {listed(names)}"
+            )
+    if name.isdecimal() and 1 <= int(name) <= len(names):
+        return int(name) - 1
+    raise SourceError(f"{file}: no column {shown(name)} for the {role}; there are {listed(names)}")
+
+
+def _known(file: object, names: Sequence[str], role: str, taken: Mapping[str, int]) -> int | None:
+    """The column that has the best known name of the role."""
+    plain = [plain_name(name) for name in names]
+    found = [
+        at
+        for known in KNOWN[role]
+        for at, name in enumerate(plain)
+        if name == known and at not in taken.values()
+    ]
+    if not found:
+        return None
+    same = [at for at in found if plain[at] == plain[found[0]]]
+    if role == RATING and plain[found[0]] in _NAMES["stars"]:
+        same = [at for at in found if plain[at] in _NAMES["stars"]]
+    if len(same) > 1:
+        raise SourceError(
+            f"{file}: more than one column could be the {role}: {listed([names[at] for at in same])}. "
+            f"Name it: --columns {role}=NAME"
+        )
+    return found[0]
+
+
+def _refuse_unknown(
+    file: object, names: Sequence[str], rows: Sequence[Sequence[str]], rest: Sequence[int], role: str
+) -> None:
+    could = could_be_rating if role == RATING else could_be_time
+    doubtful = [
+        names[at]
+        for at in rest
+        if plain_name(names[at]) not in _OTHERS
+        and not _is_index(names[at])
+        and could(names[at], [row[at].strip() for row in rows if at < len(row)])
+    ]
+    if not doubtful:
+        return
+    without = "every row is then a like" if role == RATING else "times are then unknown"
+    raise SourceError(
+        f"{file}: no column is known to be the {role}, and it is not understood what "
+        f"{listed(doubtful)} {'is' if len(doubtful) == 1 else 'are'}; there are {listed(names)}. "
+        f"Name the {role}: --columns {role}={shown(doubtful[0], 60)}; "
+        f"or say that there is none: --columns {role}= ({without})"
+    )
+
+
+def _is_index(name: str) -> bool:
+    """The unnamed column of row numbers that pandas writes."""
+    return not name.strip() or name.strip().lower().startswith("unnamed:")
+
+
+def could_be_rating(_name: str, values: Sequence[str]) -> bool:
+    """Numbers, or few different short values; a text of its own in each row is no rating."""
+    filled = [value for value in values if value]
+    if not filled:
+        return True
+    numbers = sum(_is_number(value) for value in filled)
+    short = all(len(value) <= 24 for value in filled)  # noqa: PLR2004 - "strongly recommended" and the like
+    return 2 * numbers >= len(filled) or (short and len(set(filled)) <= max(10, len(filled) // 4))
+
+
+def could_be_time(name: str, values: Sequence[str]) -> bool:
+    """By the name, or by values that look like a moment."""
+    filled = [value for value in values if value]
+    return bool(_LIKE_A_TIME.search(name)) or (
+        bool(filled) and 2 * sum(_looks_like_time(value) for value in filled) >= len(filled)
+    )
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text.replace(",", "."))
+    except ValueError:
+        return False
+    return True
+
+
+_MOMENT = re.compile(
+    r"\d{9,19}(\.\d*)?|\d{4}[-/.]\d{1,2}[-/.]\d{1,2}.{0,24}|\d{1,2}[-/.]\d{1,2}[-/.]\d{2,4}.{0,24}"
+    r"|.{0,8}(jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*\b.{0,28}",
+    re.IGNORECASE,
+)
+
+
+def _looks_like_time(text: str) -> bool:
+    return len(text) <= 48 and _MOMENT.fullmatch(text) is not None  # noqa: PLR2004 - the longest date
+
+
+def _notes(
+    file: object, names: Sequence[str], order: Mapping[str, int], rest: Sequence[int], wanted: Sequence[str]
+) -> list[str]:
+    usual = {USER: "userid", MOVIE: "movieid", RATING: "rating", TIME: "timestamp"}
+    notes = []
+    if any(plain_name(names[at]) != usual[role] for role, at in order.items()):
+        roles = ", ".join(f"{role} is {shown(names[at], 60)}" for role, at in order.items())
+        notes.append(f"{file}: {roles}")
+    if rest and len(wanted) == len(ROLES):
+        notes.append(f"{file}: not used: {listed([names[at] for at in rest])}")
+    return notes

@@ -1,0 +1,206 @@
+"""Read the cells of rating files: ids, ratings, and times in whatever notation they come."""
+
+import math
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta, timezone
+from enum import StrEnum
+from hashlib import blake2b
+
+from seeds.files.cells import EMPTY, EXACT_IN_FLOATS, INEXACT, MISSING, WHOLE_AS_FLOAT, CellError, yes_or_no
+
+MAX_ID_CHARACTERS = 200
+TEXT_IDS = 1 << 62  # ids from here on stand for texts
+LIKE, DISLIKE = math.inf, -math.inf  # ratings that are yes or no instead of a number
+
+NOT_AN_ID = "is neither a whole number nor a name"
+LONG_ID = f"is longer than {MAX_ID_CHARACTERS} characters"
+NOT_A_RATING = "is not a number, nor yes or no"
+NOT_A_TIME = "is neither seconds nor a date"
+TWO_DAY_ORDERS = "is a date with the month first where others have the day first"
+
+_WHOLE = re.compile(r"-?(0|[1-9]\d{0,18})")
+_FRACTION = re.compile(r"[-+]?\d*[.,]\d*")
+_DECIMAL = re.compile(r"[-+]?(\d+[.,]?\d*|[.,]\d+)([eE][-+]?\d{1,3})?")
+_STARS = re.compile("(★{0,5})(½?)☆{0,5}")
+
+
+@dataclass(slots=True)
+class TextIds:
+    """Ids that are no numbers, under numbers that depend on the text alone: the same in every file and model.
+
+    texts: the text of each number that has been given. Whole numbers stand for themselves.
+    """
+
+    texts: dict[int, str] = field(default_factory=dict)
+
+    def number(self, text: str) -> int:
+        """Raises CellError."""
+        text = text.strip()
+        if _WHOLE.fullmatch(text) and text != "-0" and abs(number := int(text)) < TEXT_IDS:
+            return number
+        if match := WHOLE_AS_FLOAT.fullmatch(text):
+            if abs(number := int(match[1])) >= EXACT_IN_FLOATS:
+                raise CellError(INEXACT)
+            return number
+        if text in MISSING:
+            raise CellError(EMPTY)
+        if (
+            _FRACTION.fullmatch(text)
+            or text.lower().lstrip("+-") in ("inf", "infinity")
+            or not text.isprintable()
+        ):
+            raise CellError(NOT_AN_ID)
+        if len(text) > MAX_ID_CHARACTERS:
+            raise CellError(LONG_ID)
+        digest = int.from_bytes(blake2b(text.encode("utf-8", "replace"), digest_size=8).digest())
+        number = TEXT_IDS | (digest & (TEXT_IDS - 1))
+        if self.texts.setdefault(number, text) != text:
+            raise CellError("has the number of another id: rename it")
+        return number
+
+    def text(self, number: int) -> str:
+        return self.texts.get(number) or str(number)
+
+
+def rating(text: str) -> float:
+    """A number, LIKE or DISLIKE. Raises CellError."""
+    text = text.strip()
+    if _DECIMAL.fullmatch(text):
+        return float(text.replace(",", "."))
+    if text in MISSING:
+        raise CellError(EMPTY if text in ("", "\\N") else NOT_A_RATING)
+    if (answer := yes_or_no(text)) is not None:
+        return LIKE if answer else DISLIKE
+    if text and (match := _STARS.fullmatch(text)):
+        return len(match[1]) + 0.5 * len(match[2])
+    raise CellError(NOT_A_RATING)
+
+
+class DayOrder(StrEnum):
+    """Which number comes first in dates such as 01/02/2014."""
+
+    DMY = "DMY"
+    MDY = "MDY"
+
+
+_MONTHS = {
+    "jan": 1, "january": 1, "feb": 2, "february": 2, "mar": 3, "march": 3, "apr": 4, "april": 4, "may": 5,
+    "jun": 6, "june": 6, "jul": 7, "july": 7, "aug": 8, "august": 8, "sep": 9, "sept": 9, "september": 9,
+    "oct": 10, "october": 10, "nov": 11, "november": 11, "dec": 12, "december": 12,
+}  # fmt: skip
+_CLOCK = (
+    r"(?:[T ,]+(?P<hour>\d{1,2}):(?P<minute>\d{2})(?::(?P<second>\d{2})(?:[.,]\d{1,9})?)?"
+    r"\s*(?P<half>[AaPp]\.?[Mm]\.?)?)?"
+)
+_ZONE = r"\s*(?P<zone>Z|UTC|GMT|[+-]\d{2}:?\d{2})?"
+_YEAR_FIRST = re.compile(rf"(?P<year>\d{{4}})[-/.](?P<month>\d{{1,2}})[-/.](?P<day>\d{{1,2}}){_CLOCK}{_ZONE}")
+_YEAR_LAST = re.compile(
+    rf"(?P<first>\d{{1,2}})(?P<mark>[-/.])(?P<other>\d{{1,2}})(?P=mark)(?P<year>\d{{4}}|\d{{2}}){_CLOCK}{_ZONE}"
+)
+_WEEKDAY = r"(?:(?:mon|tue|wed|thu|fri|sat|sun)[a-z]*,?\s+)?"
+_MONTH = r"(?P<name>[a-z]{3,9})\.?"
+_DAY_MONTH = re.compile(
+    rf"{_WEEKDAY}(?P<day>\d{{1,2}})(?:st|nd|rd|th)?[- ]+{_MONTH}[-, ]+(?P<year>\d{{4}}|\d{{2}})"
+    rf"{_CLOCK}{_ZONE}",
+    re.IGNORECASE,
+)
+_MONTH_DAY = re.compile(
+    rf"{_WEEKDAY}{_MONTH}[- ]+(?P<day>\d{{1,2}})(?:st|nd|rd|th)?[-, ]+(?P<year>\d{{4}}){_CLOCK}{_ZONE}",
+    re.IGNORECASE,
+)
+# What `ctime` of C and Twitter write: the year behind the clock.
+_C_TIME = re.compile(
+    rf"{_WEEKDAY}{_MONTH}\s+(?P<day>\d{{1,2}})\s+(?P<hour>\d{{2}}):(?P<minute>\d{{2}}):(?P<second>\d{{2}})"
+    r"\s+(?P<zone>Z|UTC|GMT|[+-]\d{2}:?\d{2})?\s*(?P<year>\d{4})(?P<half>)",
+    re.IGNORECASE,
+)
+_AMAZON = re.compile(rf"(?P<month>\d{{1,2}}) (?P<day>\d{{1,2}}), (?P<year>\d{{4}}){_CLOCK}{_ZONE}")
+_NAMED = (_YEAR_FIRST, _DAY_MONTH, _MONTH_DAY, _C_TIME, _AMAZON)
+MAX_TIME_CHARACTERS = 64
+_PIVOT = 70  # years of two digits from here on are of the former century
+
+
+@dataclass(slots=True)
+class Times:
+    """Reads dates as seconds since 1970, and numbers as they stand.
+
+    order: of day and month, as far as it is known; `find_order` finds it in the rest of the file when the
+    first date that can be read in two ways is met, and raises where it cannot.
+    """
+
+    order: DayOrder | None
+    find_order: Callable[[], DayOrder]
+
+    def read(self, text: str) -> tuple[float, bool]:
+        """The time and whether it was a date. Raises CellError."""
+        text = text.strip()
+        if _DECIMAL.fullmatch(text):
+            return float(text.replace(",", ".")), False
+        if text in MISSING:
+            raise CellError(EMPTY)
+        if len(text) > MAX_TIME_CHARACTERS:
+            raise CellError(NOT_A_TIME)
+        try:
+            if match := _YEAR_LAST.fullmatch(text):
+                return self._year_last(match), True
+            for pattern in _NAMED:
+                if match := pattern.fullmatch(text):
+                    return _seconds(match), True
+            time = datetime.fromisoformat(text)
+        except (ValueError, OverflowError) as error:
+            raise error if isinstance(error, CellError) else CellError(NOT_A_TIME) from None
+        return (time if time.tzinfo else time.replace(tzinfo=UTC)).timestamp(), True
+
+    def _year_last(self, match: re.Match[str]) -> float:
+        found = day_order_of(match)
+        if self.order is None:
+            self.order = found or self.find_order()
+        if found is not None and found != self.order:
+            raise CellError(TWO_DAY_ORDERS if found is DayOrder.MDY else NOT_A_TIME)
+        day, month = (1, 3) if self.order is DayOrder.DMY else (3, 1)
+        return _seconds(match, day=int(match[day]), month=int(match[month]))
+
+
+def year_last(text: str) -> re.Match[str] | None:
+    """The match of a date in numbers with the year last; groups 1 and 3 are day and month or the reverse."""
+    return _YEAR_LAST.fullmatch(text.strip()) if len(text) <= MAX_TIME_CHARACTERS else None
+
+
+def day_order_of(match: re.Match[str]) -> DayOrder | None:
+    """What one date shows: a number above 12 is the day."""
+    first, other = int(match["first"]), int(match["other"])
+    if first > 12 >= other:  # noqa: PLR2004 - months
+        return DayOrder.DMY
+    if other > 12 >= first:  # noqa: PLR2004 - months
+        return DayOrder.MDY
+    return None
+
+
+def _seconds(match: re.Match[str], *, day: int | None = None, month: int | None = None) -> float:
+    """Seconds since 1970 of what a pattern found. Raises ValueError."""
+    parts = match.groupdict()
+    year = int(parts["year"])
+    if len(parts["year"]) == 2:  # noqa: PLR2004 - digits
+        year += 1900 if year >= _PIVOT else 2000
+    if month is None:
+        name = parts.get("name")
+        month = int(parts["month"]) if name is None else _MONTHS.get(name.lower(), 0)
+    hour = int(parts.get("hour") or 0)
+    if half := parts.get("half"):
+        if not 1 <= hour <= 12:  # noqa: PLR2004 - of a clock with am and pm
+            raise ValueError(match[0])
+        hour = hour % 12 + (12 if half[0] in "pP" else 0)
+    time = datetime(
+        year, month, day or int(parts["day"]),
+        hour, int(parts.get("minute") or 0), int(parts.get("second") or 0), tzinfo=_zone(parts.get("zone")),
+    )  # fmt: skip
+    return time.timestamp()
+
+
+def _zone(text: str | None) -> timezone:
+    if text is None or text[0] not in "+-":
+        return UTC
+    minutes = 60 * int(text[1:3]) + int(text[-2:])
+    return timezone(timedelta(minutes=-minutes if text[0] == "-" else minutes))

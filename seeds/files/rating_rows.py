@@ -1,0 +1,103 @@
+"""Ratings of a file while they are read, and when they are usable."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from seeds.files.column_roles import MOVIE, RATING, ROLES, TIME, USER, ColumnNames
+from seeds.files.rating_cells import DayOrder, TextIds
+from seeds.files.rating_layouts import Layout
+
+
+@dataclass(frozen=True, slots=True)
+class RatingFormat:
+    """How a file of ratings is laid out, as far as it is known before."""
+
+    separator: str | None = None  # None: found out
+    header: bool | None = None  # likewise
+    half_stars_per_unit: int = 2  # 2 for stars, 1 for a scale of ten
+    zero_is_lowest: bool = False  # a rating of 0 is half a star, instead of off the scale
+    columns: tuple[str, ...] = ROLES  # what is read
+    optional: frozenset[str] = frozenset()  # of `columns`: those that may be missing
+    given: ColumnNames = field(default_factory=ColumnNames)
+    day_order: DayOrder | None = None
+    ids: TextIds | None = None  # where texts are ids; None: only whole numbers are
+
+
+@dataclass(frozen=True, slots=True)
+class RatingRows:
+    """n usable ratings; ids are the file's."""
+
+    user_ids: NDArray[np.int64]
+    item_ids: NDArray[np.int64]
+    half_stars: NDArray[np.int16]
+    timestamps: NDArray[np.int64]  # seconds
+    lines: NDArray[np.uint32]  # 1-based line of the file
+
+    def __len__(self) -> int:
+        return len(self.user_ids)
+
+    def take(self, chosen: NDArray[np.bool_] | NDArray[np.int64]) -> "RatingRows":
+        return RatingRows(*(column[chosen] for column in self.columns()))
+
+    def text(self, i: int | np.integer[Any]) -> str:
+        stars = self.half_stars[i] / 2
+        return f"user {self.user_ids[i]}, film {self.item_ids[i]}, {stars:g} stars, time {self.timestamps[i]}"
+
+    def columns(self) -> tuple[NDArray[Any], ...]:
+        return self.user_ids, self.item_ids, self.half_stars, self.timestamps, self.lines
+
+
+@dataclass(frozen=True, slots=True)
+class ReadRows:
+    """n rows in the order of the file, before ratings and times are taken for stars and seconds.
+
+    ratings: nan without a rating; LIKE and DISLIKE for yes and no. times: 0 where unknown; dated: those that
+    were dates, and are seconds therefore. A column that the file does not have is empty.
+    """
+
+    user_ids: NDArray[np.int64]
+    item_ids: NDArray[np.int64]
+    ratings: NDArray[np.float32]
+    times: NDArray[np.float64]
+    dated: NDArray[np.bool_]
+    lines: NDArray[np.uint32]
+    layout: Layout
+
+    def __len__(self) -> int:
+        return len(self.lines)
+
+    def take(self, chosen: NDArray[np.bool_]) -> "ReadRows":
+        columns: dict[str, Any] = {name: getattr(self, name)[chosen] for name in _COLUMNS}
+        return replace(self, **columns)
+
+
+_COLUMNS = ("user_ids", "item_ids", "ratings", "times", "dated", "lines")
+
+
+def rows_of(
+    values: Mapping[str, NDArray[Any]], dated: NDArray[np.bool_], lines: NDArray[np.uint32], layout: Layout
+) -> ReadRows:
+    n = len(lines)
+    return ReadRows(
+        user_ids=values.get(USER, np.zeros(n, np.int64)),
+        item_ids=values.get(MOVIE, np.zeros(n, np.int64)),
+        ratings=values.get(RATING, np.full(n, np.nan)).astype(np.float32),
+        times=values.get(TIME, np.zeros(n)).astype(np.float64),
+        dated=dated,
+        lines=lines,
+        layout=layout,
+    )
+
+
+def joined(parts: Sequence[ReadRows], layout: Layout) -> ReadRows:
+    if len(parts) == 1:
+        return parts[0]
+    none = rows_of({}, np.zeros(0, bool), np.zeros(0, np.uint32), layout)
+    columns: dict[str, Any] = {
+        name: np.concatenate([getattr(part, name) for part in (none, *parts)]) for name in _COLUMNS
+    }
+    return ReadRows(**columns, layout=layout)

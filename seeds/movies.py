@@ -1,0 +1,177 @@
+"""A film as the loaders know it, which films are the same one, and what two sources say of it together."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, fields, replace
+from datetime import date
+from typing import Any, NamedTuple
+
+from seeds.titles import MAX_TITLE, fold
+
+# Names that other sources have for a MovieLens genre.
+GENRE_NAMES = {"Science Fiction": "Sci-Fi", "Family": "Children", "Music": "Musical"}
+
+MAX_TITLES = 100  # of one movie, over all sources
+
+# Formats, origins and fillers that sources list among genres, in lower case: no liking can be for one.
+NOT_GENRES = frozenset({
+    "", "(no genres listed)", "3d", "foreign", "genre unknown", "imax", "n/a", "none", "other", "tv movie",
+    "unknown", "\\n",
+})  # fmt: skip
+
+_IDS = ("movielens_id", "tmdb_id", "imdb_id")
+
+
+class SourceTitle(NamedTuple):
+    title: str
+    source: str  # MOVIELENS, TMDB, MOVIETWEETINGS, BUNDLED; FORMER for one that an edit has replaced
+
+
+@dataclass(frozen=True, slots=True)
+class Credit:
+    name: str
+    character: str | None = None
+    tmdb_id: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Film:
+    """None and () where a source says nothing."""
+
+    title: str
+    original_title: str | None = None
+    year: int | None = None
+    release_date: date | None = None
+    runtime_minutes: int | None = None
+    original_language: str | None = None  # ISO 639-1
+    countries: tuple[str, ...] = ()  # ISO 3166-1 alpha-2
+    genres: tuple[str, ...] = ()
+    directors: tuple[Credit, ...] = ()
+    cast: tuple[Credit, ...] = ()
+    overview: str | None = None
+    keywords: tuple[str, ...] = ()
+    collection: str | None = None
+    poster_path: str | None = None
+    popularity: float | None = None
+    vote_average: float | None = None  # 0..10
+    vote_count: int | None = None
+    movielens_id: int | None = None
+    tmdb_id: int | None = None
+    imdb_id: str | None = None
+    titles: tuple[SourceTitle, ...] = ()  # each one that a source gave, `title` among them
+
+
+class FilmIndex:
+    """The films met so far, each under a number that stays; tells which of them a described film is."""
+
+    def __init__(self, films: Iterable[Film] = ()) -> None:
+        self.films: list[Film] = []
+        self._by_id: dict[tuple[str, int | str], int] = {}
+        self._by_title: dict[tuple[str, int | None], list[int]] = {}
+        self._by_other_title: dict[tuple[str, int | None], list[int]] = {}
+        for film in films:
+            self.add(film)
+
+    def find(self, film: Film) -> int | None:
+        """An id in common decides. Without one, title and year do, unless the ids of a kind differ.
+
+        A title that the known film goes by now decides before one that it has beside it.
+        """
+        for kind in _IDS:
+            value = getattr(film, kind)
+            if value is not None and (number := self._by_id.get((kind, value))) is not None:
+                return number
+        main, others = _folded_titles(film)
+        for title in (*main, *others):
+            for by_title in (self._by_title, self._by_other_title):
+                for number in by_title.get((title, film.year), ()):
+                    if not _ids_differ(film, self.films[number]):
+                        return number
+        return None
+
+    def add(self, film: Film) -> int:
+        self.films.append(film)
+        self._register(len(self.films) - 1)
+        return len(self.films) - 1
+
+    def update(self, number: int, film: Film, *, authority: bool) -> None:
+        """Let the film of this number say what both say together. See `merge`."""
+        known = self.films[number]
+
+        # An id that is another film's already stays there: it is unique.
+        def own(kind: str) -> Any:
+            value = getattr(film, kind)
+            return value if self._by_id.get((kind, value), number) == number else None
+
+        ids = {kind: own(kind) for kind in _IDS}
+        merged = merge(known, replace(film, **ids), authority=authority)
+        if merged != known:
+            self.films[number] = merged
+            self._register(number)
+
+    def _register(self, number: int) -> None:
+        film = self.films[number]
+        for kind in _IDS:
+            value = getattr(film, kind)
+            if value is not None:
+                self._by_id.setdefault((kind, value), number)
+        for titles, by_title in zip(
+            _folded_titles(film), (self._by_title, self._by_other_title), strict=True
+        ):
+            for title in titles:
+                numbers = by_title.setdefault((title, film.year), [])
+                if number not in numbers:
+                    numbers.append(number)
+
+
+def merge(known: Film, other: Film, *, authority: bool) -> Film:
+    """Both films as one. Without `authority`, `other` only fills in what is not known.
+
+    With it, its facts stand; but genres and keywords are united, of two lists of credits the longer stays,
+    and what the film is found by is not lost: an id, the year, an original title that is not the title. The
+    titles of both sources are kept either way.
+    """
+    first, second = (other, known) if authority else (known, other)
+    merged = {}
+    for field in fields(Film):
+        value = getattr(first, field.name)
+        merged[field.name] = getattr(second, field.name) if value in (None, ()) else value
+    for name in (*_IDS, "year"):
+        value = getattr(known, name)
+        merged[name] = getattr(other, name) if value is None else value
+    if merged["original_title"] == merged["title"]:
+        merged["original_title"] = known.original_title or other.original_title
+    if authority:
+        for name in ("genres", "keywords"):
+            merged[name] = tuple(dict.fromkeys(getattr(known, name) + getattr(other, name)))
+        for name in ("directors", "cast"):
+            merged[name] = max(getattr(other, name), getattr(known, name), key=_fullness)
+    merged["titles"] = all_titles(known.titles + other.titles)
+    return Film(**merged)
+
+
+def all_titles(titles: Iterable[SourceTitle]) -> tuple[SourceTitle, ...]:
+    """The titles once each, in one order, without what is too long to be a title; at most MAX_TITLES."""
+    return tuple(sorted({each for each in titles if 0 < len(each.title) <= MAX_TITLE})[:MAX_TITLES])
+
+
+def titles_from(source: str, *titles: str | None) -> tuple[SourceTitle, ...]:
+    """What one source calls a movie."""
+    return all_titles(SourceTitle(title, source) for title in titles if title)
+
+
+def _fullness(credits_: tuple[Credit, ...]) -> tuple[int, int]:
+    return len(credits_), sum(credit.character is not None for credit in credits_)
+
+
+def _folded_titles(film: Film) -> tuple[list[str], list[str]]:
+    """The title and the original title; the other titles."""
+    main = dict.fromkeys(fold(title) or title for title in (film.title, film.original_title) if title)
+    others = dict.fromkeys(fold(title) or title for title, _ in film.titles)
+    return list(main), [title for title in others if title not in main]
+
+
+def _ids_differ(one: Film, other: Film) -> bool:
+    return any(
+        (a := getattr(one, kind)) is not None and (b := getattr(other, kind)) is not None and a != b
+        for kind in _IDS
+    )
