@@ -52,7 +52,7 @@ bench-overload: .venv/.dev ## Ask more than one process can answer; writes docs/
 	$(BIN)/python -m bench.overload --page docs/bench/overload.md $(ARGS)
 
 bench-fuzz: .venv/.dev ## Ask 5,000 operations made at random: none is a fault of ours
-	FUZZ_EXAMPLES=5000 $(BIN)/pytest -q --numprocesses 0 tests/endpoint/test_fuzz.py $(ARGS)
+	FUZZ_EXAMPLES=5000 $(BIN)/pytest -q --numprocesses 0 tests/schema/http/test_fuzz.py $(ARGS)
 
 release: ## Make what is there release VERSION=x.y.z: in pyproject.toml, the changelog and the released schema
 	@[[ "$(VERSION)" =~ ^[0-9]+\.[0-9]+\.[0-9]+$$ ]] || { echo "Say which: make release VERSION=x.y.z" >&2; exit 1; }

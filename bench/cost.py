@@ -21,7 +21,7 @@ from app.settings import Settings
 from bench.cost_member import EVENTS, RATINGS, Client, Rig
 from bench.cost_operations import OPERATIONS, Asked, Operation
 from bench.figures import Figure, commit, hardware, write
-from bench.service import Service, started
+from bench.start_service import Service, started
 from schema import schema
 from schema.execution.documents import Priced, Reader
 

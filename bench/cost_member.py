@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 import orjson
 
-from bench.service import PROGRAM, Service
+from bench.start_service import PROGRAM, Service
 
 PASSWORD = "a long walk home"  # noqa: S105 - of accounts that the bench makes and removes
 RATINGS, EVENTS, BATCH = 300, 4_000, 500

@@ -24,7 +24,7 @@ import orjson
 from bench.figures import Figure, commit, hardware, write
 from bench.hostile_connections import BEGINNINGS, Dropped, held, slow
 from bench.hostile_requests import Hostile, asking, requests
-from bench.service import service
+from bench.start_service import service
 
 REFUSED_MS = 50.0
 TIMES, QUICK_TIMES = 20, 5

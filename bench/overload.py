@@ -23,7 +23,7 @@ from urllib.parse import urlsplit
 
 from bench.figures import Figure, commit, hardware, write
 from bench.hostile_requests import asking
-from bench.service import service
+from bench.start_service import service
 
 FACTORS = (1, 2, 4)
 CLIENTS = 16  # that measure the capacity

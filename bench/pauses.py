@@ -24,7 +24,7 @@ from uuid import uuid4
 import orjson
 
 from bench.figures import commit, hardware
-from bench.service import service
+from bench.start_service import service
 
 NO_LIMITS = {"COST_PER_MINUTE": "0", "OPERATIONS_PER_MINUTE": "0", "REQUESTS_PER_MINUTE": "0"}
 PING_SECONDS = 0.002  # between two questions of the other client

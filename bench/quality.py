@@ -19,7 +19,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from bench import folds
+from bench import ml100k_folds
 from bench.figures import ROOT, Figure, commit, hardware, write
 
 OURS = "marquee"
@@ -73,7 +73,7 @@ def main() -> None:
         runs.append(run(options.data, arguments))
         for figure in figures(runs[-1]):
             print(f"{figure.key}: {figure.value:.4f}", flush=True)  # noqa: T201 - it is a command
-    of_folds = list(folds.measure(options.data / "ml-100k")) if folded(options) else []
+    of_folds = list(ml100k_folds.measure(options.data / "ml-100k")) if folded(options) else []
     if not runs:
         print(f"There are no data sets in {options.data}.", file=sys.stderr)  # noqa: T201
     found = [figure for one in runs for figure in figures(one)] + of_folds

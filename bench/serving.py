@@ -17,8 +17,8 @@ from pathlib import Path
 import numpy as np
 from pyarrow import parquet
 
+from bench.batch_lists import N_FILMS, draw
 from bench.figures import Figure, write
-from bench.lists import N_FILMS, draw
 from recommender.interactions import History, Interactions
 from recommender.item_features import Films
 from recommender.model.hybrid import Hybrid

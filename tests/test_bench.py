@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from app.settings import Settings
-from bench import cost, cost_operations, folds, hostile, hostile_requests, quality
+from bench import cost, cost_operations, hostile, hostile_requests, ml100k_folds, quality
 from bench.figures import Figure, commit, write
 from bench.hostile_connections import BEGINNINGS, Dropped
 from schema import schema
@@ -70,10 +70,10 @@ def test_stars_are_compared_with_those_of_the_same_pair(tmp_path: Path) -> None:
     (tmp_path / "u1.test").write_text("1\t2\t3\t0\n2\t1\t5\t0\n")
     told = tmp_path / "told.csv"
     told.write_text("user_id,movie_id,stars\n2,1,5\n1,2,4\n")
-    assert folds.rmse(tmp_path / "u1.test", told) == pytest.approx(0.5**0.5)
+    assert ml100k_folds.rmse(tmp_path / "u1.test", told) == pytest.approx(0.5**0.5)
     told.write_text("user_id,movie_id,stars\n2,1,5\n")
     with pytest.raises(ValueError, match="not of the pairs"):
-        folds.rmse(tmp_path / "u1.test", told)
+        ml100k_folds.rmse(tmp_path / "u1.test", told)
 
 
 def test_each_hostile_request_is_told_with_what_refused_it() -> None:

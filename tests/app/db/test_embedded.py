@@ -14,7 +14,7 @@ import pytest
 
 from app.db.embedded import EmbeddedPostgresError, embedded_postgres
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 # A program that uses the server until its input ends, or until a signal.
 USER = """

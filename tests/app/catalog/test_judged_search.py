@@ -11,7 +11,7 @@ from app.serving.snapshot import Snapshot
 from bench import search as bench
 from bench.search_queries import Query, judged, most_rated, sequels
 from seeds.bundled import read_catalogue
-from tests.app.judged import HELD_OUT, MOVIES, PEOPLE, QUERIES, pairs
+from tests.app.catalog.judged import HELD_OUT, MOVIES, PEOPLE, QUERIES, pairs
 
 TARGETS = bench.TARGETS
 
@@ -29,7 +29,7 @@ def bundled() -> Snapshot:
 
 @pytest.fixture(scope="module")
 def published() -> Snapshot:
-    folder = Path(__file__).parents[3] / "shared" / "data"
+    folder = Path(__file__).parents[4] / "shared" / "data"
     if not (folder / "ml-latest-small").is_dir() or not (folder / "tmdb").is_dir():
         pytest.skip(f"the real data is not there: {folder}")
     return bench.published(folder)

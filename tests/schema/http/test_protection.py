@@ -16,7 +16,16 @@ from websockets.typing import Origin
 
 from app.web.security import HEADERS
 from tests.conftest import StartServer
-from tests.endpoint.conftest import FRIEND, GRAPHQL, PROTOCOL, Guarded, error_in, open_socket, post, sign_up
+from tests.schema.http.conftest import (
+    FRIEND,
+    GRAPHQL,
+    PROTOCOL,
+    Guarded,
+    error_in,
+    open_socket,
+    post,
+    sign_up,
+)
 
 STRANGER = "https://strangers.example"
 RATINGS = {"query": "{ viewer { ratings(first: 5) { edges { cursor } } } }"}

@@ -12,7 +12,7 @@ import psycopg
 from psycopg import sql
 
 from tests.conftest import StartServer, in_database
-from tests.endpoint.conftest import GRAPHQL, error_in, film_ids, post, sign_up
+from tests.schema.http.conftest import GRAPHQL, error_in, film_ids, post, sign_up
 
 
 def test_before_the_first_training_lists_are_not_there_and_all_else_is(

@@ -19,7 +19,7 @@ from schema.http.persisted_documents import (
     trusted_documents,
 )
 from tests.conftest import StartServer
-from tests.endpoint.conftest import open_socket
+from tests.schema.http.conftest import open_socket
 
 GENRES = "query Genres { genres { name } }"
 FILMS = "query Films($n: Int!) { movies(first: $n) { edges { node { title } } } }"

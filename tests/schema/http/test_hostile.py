@@ -9,7 +9,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
 from bench.hostile_requests import MEGABYTE, Hostile, requests
-from tests.endpoint.conftest import PROTOCOL, Member, Socket, open_socket
+from tests.schema.http.conftest import PROTOCOL, Member, Socket, open_socket
 
 REQUESTS = requests()
 

@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 from pyarrow import csv
 
+from bench.batch_lists import marquee
 from bench.figures import Figure, write
-from bench.lists import marquee
 
 FOLDS = range(1, 6)
 TARGET = 0.880

@@ -22,8 +22,8 @@ from schemathesis.core.result import Ok
 
 from schema import schema
 from tests.conftest import cloned, running
-from tests.endpoint.conftest import Member, sign_up
 from tests.schema.conftest import OPERATIONS
+from tests.schema.http.conftest import Member, sign_up
 
 EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "250"))
 # Of requests that are what they should not be.

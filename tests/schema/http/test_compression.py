@@ -15,7 +15,7 @@ from starlette.types import Message, Receive, Scope, Send
 
 from app.web.compression import MAX_BYTES_ON_LOOP, Compression, preferred
 from tests.conftest import StartServer
-from tests.endpoint.conftest import Member
+from tests.schema.http.conftest import Member
 
 if sys.version_info >= (3, 14):
     from compression import zstd

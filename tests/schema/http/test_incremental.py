@@ -17,7 +17,7 @@ from schema.core.errors import CallerError, PresentErrors
 from schema.execution.context import Context
 from schema.http.endpoint import Endpoint
 from schema.http.persisted_documents import RememberedDocuments
-from tests.endpoint.conftest import Member, open_socket
+from tests.schema.http.conftest import Member, open_socket
 
 NOW, LEGACY = "multipart/mixed", "multipart/mixed;deferSpec=20220824, application/json"
 HOME = """

@@ -10,7 +10,7 @@ import psycopg
 from app.accounts import passwords
 from app.cli import prepare
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
 def password_hash(database_url: str) -> str:

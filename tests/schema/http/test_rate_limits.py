@@ -10,7 +10,7 @@ import pytest
 
 from app.web.budget import REQUEST_COST
 from tests.conftest import running
-from tests.endpoint.conftest import FRIEND, GRAPHQL, PAGE, Guarded, error_in, post, sign_up
+from tests.schema.http.conftest import FRIEND, GRAPHQL, PAGE, Guarded, error_in, post, sign_up
 
 
 def test_an_answer_tells_what_was_asked_and_what_it_cost(guarded: Guarded, client: httpx.Client) -> None:

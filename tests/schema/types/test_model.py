@@ -15,8 +15,8 @@ import pytest
 
 from app.training import train as training
 from tests.conftest import Service, StartServer
-from tests.endpoint.conftest import open_socket
 from tests.schema.conftest import Ask, Member, asking, code, outcome, promoted, sign_up
+from tests.schema.http.conftest import open_socket
 
 LIST = "{ recommendations(first: 1) { modelVersion } }"
 PAGES = """

@@ -267,7 +267,7 @@ assert not {"numba", "llvmlite", "sklearn"} & set(sys.modules), sorted(sys.modul
 
 def test_serving_imports_neither_compiler_nor_trainer(model: Hybrid, tmp_path: Path) -> None:
     model.save(tmp_path / "v1")
-    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[3])}
     subprocess.run([sys.executable, "-c", SERVE, str(tmp_path / "v1")], check=True, env=environment)
 
 

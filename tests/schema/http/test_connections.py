@@ -16,7 +16,7 @@ import pytest
 
 from app.web.http_protocol import MAX_HEAD_BYTES
 from tests.conftest import StartServer
-from tests.endpoint.conftest import Guarded
+from tests.schema.http.conftest import Guarded
 
 BIG = b'{"query": "' + b" " * 12_000_000 + b'"}'
 JSON = {"Content-Type": "application/json"}

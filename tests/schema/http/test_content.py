@@ -13,7 +13,7 @@ import pytest
 from schema.execution.refusal import Refused
 from schema.http.content import MAX_MEMBERS, decompress
 from schema.http.content_negotiation import GRAPHQL_RESPONSE, JSON, Accept
-from tests.endpoint.conftest import GRAPHQL, error_in
+from tests.schema.http.conftest import GRAPHQL, error_in
 
 if sys.version_info >= (3, 14):
     from compression import zstd

@@ -52,7 +52,7 @@ def test_a_version_is_never_overwritten(tmp_path: Path) -> None:
 def test_a_writer_killed_half_way_leaves_no_version(tmp_path: Path, n_arrays: int) -> None:
     folder = tmp_path / "v1"
     command = [sys.executable, "-c", KILLED_WHILE_WRITING, str(folder), str(n_arrays)]
-    killed = subprocess.run(command, cwd=Path(__file__).parents[2], check=False)
+    killed = subprocess.run(command, cwd=Path(__file__).parents[3], check=False)
     assert killed.returncode == -9
     assert not folder.exists()
     assert not [path for path in tmp_path.iterdir() if not path.name.startswith(".")]

@@ -11,7 +11,7 @@ from uuid import uuid4
 import httpx
 import pytest
 
-from tests.endpoint.conftest import Member
+from tests.schema.http.conftest import Member
 
 JSON = "application/json"
 GRAPHQL = "application/graphql-response+json"

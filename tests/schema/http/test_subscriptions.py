@@ -17,7 +17,7 @@ from websockets.sync.client import connect
 from websockets.typing import Origin
 
 from tests.conftest import StartServer
-from tests.endpoint.conftest import PROTOCOL, Member, Socket, film_ids, open_socket, sign_up
+from tests.schema.http.conftest import PROTOCOL, Member, Socket, film_ids, open_socket, sign_up
 
 SECRET = "a secret of the tests, long enough"
 CHANGED = {"query": "subscription { recommendationsChanged { changedAt } }"}
