@@ -61,10 +61,10 @@ class Settings(BaseSettings):
     database_prepared_statements: bool = Field(True, description="`false` behind a pgbouncer older than 1.21")
     statement_timeout_ms: PositiveInt = Field(10_000, description="longest a statement of a request may take")
     poll_seconds: PositiveFloat = Field(
-        0.5, description="how often a process looks for a newly activated model or changed films"
+        0.5, description="how often a process looks for a newly activated model or changed movies"
     )
     learning_seconds: NonNegativeFloat = Field(
-        30.0, description="shortest time between two moves of films by the ratings that arrive"
+        30.0, description="shortest time between two moves of movies by the ratings that arrive"
     )
     sentence_model: Path | None = Field(
         None,

@@ -1,4 +1,4 @@
-"""How long the lists of 10,000 users over 60,000 films take on one core, from file to file.
+"""How long the lists of 10,000 users over 60,000 movies take on one core, from file to file.
 
     python -m bench.lists [--quick] [--json FILE]
 
@@ -20,7 +20,7 @@ from pyarrow import parquet
 
 from bench.figures import ROOT, Figure, write
 
-N_FILMS, N_USERS, N_LISTS = 60_000, 20_000, 10_000
+N_MOVIES, N_USERS, N_LISTS = 60_000, 20_000, 10_000
 QUICK_USERS = 4_000
 K = 100
 
@@ -34,7 +34,7 @@ def main() -> None:
     for figure in figures:
         print(f"{figure.key}: {figure.value:.1f} {figure.unit}")  # noqa: T201 - it is a command
     if options.json:
-        write(options.json, f"{N_LISTS} drawn users, {N_FILMS} films", figures)
+        write(options.json, f"{N_LISTS} drawn users, {N_MOVIES} movies", figures)
 
 
 def measure(n_users: int) -> list[Figure]:
@@ -60,15 +60,15 @@ def measure(n_users: int) -> list[Figure]:
 
 
 def draw(path: Path, n_users: int, rng: np.random.Generator) -> None:
-    """Ratings of users, on average about 90 each, of films by a long tail; each film has one at least."""
-    share = 1 / (20 + np.arange(N_FILMS)) ** 0.9
+    """Ratings of users, on average about 90 each, of movies by a long tail; each movie has one at least."""
+    share = 1 / (20 + np.arange(N_MOVIES)) ** 0.9
     lengths = np.clip(rng.lognormal(4.2, 0.8, n_users), 20, 1_500).astype(np.int64)
-    users = np.concatenate((np.repeat(np.arange(n_users), lengths), rng.integers(0, n_users, N_FILMS)))
+    users = np.concatenate((np.repeat(np.arange(n_users), lengths), rng.integers(0, n_users, N_MOVIES)))
     drawn = np.searchsorted(np.cumsum(share / share.sum()), rng.random(lengths.sum()))
-    films = np.concatenate((np.minimum(drawn, N_FILMS - 1), np.arange(N_FILMS)))
+    movies = np.concatenate((np.minimum(drawn, N_MOVIES - 1), np.arange(N_MOVIES)))
     columns = {
         "user_id": users,
-        "movie_id": films,
+        "movie_id": movies,
         "rating": rng.integers(1, 11, users.size) / 2,
         "timestamp": rng.integers(900_000_000, 1_000_000_000, users.size),
     }

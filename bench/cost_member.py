@@ -62,7 +62,7 @@ class Client:
         return answer
 
     def first_event(self, query: str, variables: dict[str, Any], member: Member | None) -> None:
-        """Of a subscription, whose member rates a film to have something happen; then the stream is left."""
+        """Of a subscription, whose member rates a movie to have something happen; then the stream is left."""
         response = self._post(query, variables, member, accept="text/event-stream")
         if "recommendationsChanged" in query:
             other = Client(f"http://{self.connection.host}:{self.connection.port}")

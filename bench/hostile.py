@@ -198,7 +198,7 @@ def page(refusals: list[Refusal], found: list[Figure]) -> str:
 def noticed(by_key: dict[str, Figure]) -> Iterator[str]:
     yield from ("", "## Others", "")
     yield from (
-        f"Another client asks for a page of 24 films, {1_000 * PAUSE:.0f} ms after the last answer, at first",
+        f"Another client asks for a page of 24 movies, {1_000 * PAUSE:.0f} ms after the last answer, first",
         f"alone, then while {ATTACKERS} clients send all requests from above in turn, each as fast as it is",
         f"answered and from a new address each time (so that no rate limits them), {SLOW} slow clients hold",
         f"connections and {SOCKETS} websockets are open. No query of the client fails.",

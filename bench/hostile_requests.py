@@ -81,7 +81,7 @@ def repetitions() -> Iterator[Hostile]:
     yield too_complex("600 of @skip", "MAX_TOKENS", "{ __typename " + "@skip(if: false) " * 600 + "}")
     declared = " ".join(f"$v{n}: Int" for n in range(240))
     yield bad("240 variables", f"query ({declared}) {{ __typename }}")
-    yield bad("900 unknown fields", "{" + " ".join(f"film{n}" for n in range(900)) + "}")
+    yield bad("900 unknown fields", "{" + " ".join(f"movie{n}" for n in range(900)) + "}")
     yield bad("300 arguments", "{ movies(" + "first: 1 " * 300 + f") {PAGE} }}")
     nested = "[" * 900
     yield bad("900 lists in one another", f"{{ nodes(ids: {nested}")

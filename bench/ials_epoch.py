@@ -2,9 +2,9 @@
 
     OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 python -m bench.epochs [--ratings N] [--json FILE]
 
-Ten million ratings of 70,000 users and 10,700 films with a long tail, 64 factors, one thread. implicit solves
-by three steps of conjugate gradients, as is its default, and exactly (`use_cg=False`); ours solves exactly.
-What is counted is what three iterations cost more than one, halved: not what is done only once.
+Ten million ratings of 70,000 users and 10,700 movies with a long tail, 64 factors, one thread. implicit
+solves by three steps of conjugate gradients, as is its default, and exactly (`use_cg=False`); ours solves
+exactly. What is counted is what three iterations cost more than one, halved: not what is done only once.
 """
 
 import argparse
@@ -19,7 +19,7 @@ from scipy import sparse
 from bench.figures import Figure, write
 from recommender.training import ials
 
-N_RATINGS, N_USERS, N_FILMS = 10_000_000, 70_000, 10_700
+N_RATINGS, N_USERS, N_MOVIES = 10_000_000, 70_000, 10_700
 FACTORS = 64
 TARGET = 0.95  # of implicit's time
 
@@ -38,12 +38,12 @@ def main() -> None:
 
 def drawn(n_ratings: int) -> sparse.csr_matrix:
     rng = np.random.default_rng(0)
-    share = 1 / (20 + np.arange(N_FILMS)) ** 0.9
-    films = np.searchsorted(np.cumsum(share / share.sum()), rng.random(n_ratings)).clip(0, N_FILMS - 1)
+    share = 1 / (20 + np.arange(N_MOVIES)) ** 0.9
+    movies = np.searchsorted(np.cumsum(share / share.sum()), rng.random(n_ratings)).clip(0, N_MOVIES - 1)
     activity = rng.lognormal(0, 1, N_USERS)
     users = np.searchsorted(np.cumsum(activity / activity.sum()), rng.random(n_ratings)).clip(0, N_USERS - 1)
     ones = np.ones(n_ratings, np.float32)
-    ratings = sparse.csr_matrix((ones, (users, films)), shape=(N_USERS, N_FILMS))
+    ratings = sparse.csr_matrix((ones, (users, movies)), shape=(N_USERS, N_MOVIES))
     ratings.data[:] = rng.random(ratings.nnz)
     return ratings
 

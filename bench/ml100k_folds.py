@@ -51,11 +51,11 @@ def measure(folder: Path) -> Iterator[Figure]:
 
 def rmse(test: Path, predicted: Path) -> float:
     """Of the predicted stars of all pairs of `test`, in any order."""
-    user, film, stars, _ = np.loadtxt(test, delimiter="\t", dtype=np.int64, unpack=True)
+    user, movie, stars, _ = np.loadtxt(test, delimiter="\t", dtype=np.int64, unpack=True)
     table = csv.read_csv(predicted)
     told = [table[name].to_numpy() for name in ("user_id", "movie_id", "stars")]
-    here, there = np.lexsort((film, user)), np.lexsort((told[1], told[0]))
-    if not np.array_equal(np.stack((user, film))[:, here], np.stack(told[:2])[:, there]):
+    here, there = np.lexsort((movie, user)), np.lexsort((told[1], told[0]))
+    if not np.array_equal(np.stack((user, movie))[:, here], np.stack(told[:2])[:, there]):
         raise ValueError(f"{predicted} is not of the pairs of {test}")
     return float(np.sqrt(np.mean((told[2][there] - stars[here]) ** 2)))
 

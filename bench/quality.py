@@ -106,7 +106,7 @@ def commands(data: Path, *, quick: bool) -> Iterator[list[str]]:
     if (data / "ml-latest-small").is_dir() and (data / "tmdb").is_dir() and not quick:
         yield [*small, "--protocol", "new-item", "--votes", "--no-peers"]
     if (data / "movietweetings").is_dir() and not quick:
-        for protocol in ("temporal", "rating"):  # others take long with so many films and say little new
+        for protocol in ("temporal", "rating"):  # others take long with so many movies and say little new
             yield ["--data", "DATA/movietweetings", "--protocol", protocol]
 
 
@@ -162,7 +162,7 @@ def page(data: Path, runs: list[Run], found: list[Figure], of_folds: list[Figure
         "Each table is of the command above it. Lists are of the whole catalogue, relevant is four stars",
         "or more, intervals are of 95 % over resampled users; the last column is ours minus the model of the",
         "row, paired by user. The others chose their settings on a validation part of what is learnt from;",
-        "ours ran with its defaults. What films' votes of today tell is left out unless --votes says so. The",
+        "ours ran with its defaults. What movies' votes of today tell is left out without --votes. The",
         "error that chance alone would give match percents that are right stands beside theirs.",
         "",
         "| data | ratings, SHA-256 |",
@@ -230,7 +230,7 @@ def _figure(key: str, value: float, unit: str = "") -> Figure:
 
 
 def _diversity_gained(ranking: dict[str, Any]) -> float | None:
-    """The most that a list's mean distance between films gains where NDCG@10 keeps KEPT of itself."""
+    """The most that a list's mean distance between movies gains where NDCG@10 keeps KEPT of itself."""
     plain = ranking[OURS]["figures"]
     spread = [report["figures"] for name, report in ranking.items() if name.startswith(f"{OURS}, diversity")]
     kept = [one for one in spread if one["ndcg@10"]["value"] >= KEPT * plain["ndcg@10"]["value"]]

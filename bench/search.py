@@ -25,7 +25,7 @@ from bench.search_queries import Query, judged, most_rated, sequels
 from seeds.files.archives import open_source
 from seeds.files.report import Report, quiet
 from seeds.movielens import read_movielens
-from seeds.movies import Credit, Film, FilmIndex
+from seeds.movies import Credit, Movie, MovieIndex
 from seeds.titles import fold
 from seeds.tmdb import complete, read_tmdb
 
@@ -40,27 +40,27 @@ DATA = "MovieLens latest-small with TMDB's facts"
 UNKNOWN = ("qwxzy vbnmq plokij zxwvut", "samurai defend a village", "sinking ship romance iceberg")
 
 
-def catalog(films: Sequence[Film], counts: Sequence[int]) -> Snapshot:
+def catalog(movies: Sequence[Movie], counts: Sequence[int]) -> Snapshot:
     """A snapshot of these movies, without a database."""
     genres: dict[str, GenreRow] = {}
     people: dict[int | str, PersonRow] = {}
     rows = []
-    for number, (film, count) in enumerate(zip(films, counts, strict=True), 1):
-        for name in film.genres:
+    for number, (movie, count) in enumerate(zip(movies, counts, strict=True), 1):
+        for name in movie.genres:
             genres.setdefault(name, GenreRow(len(genres) + 1, name, 0))
-        for credit in film.directors + film.cast:
+        for credit in movie.directors + movie.cast:
             people.setdefault(credit.tmdb_id or credit.name, PersonRow(len(people) + 1, credit.name))
-        facts = {name: getattr(film, name) for name in Film.__slots__}
+        facts = {name: getattr(movie, name) for name in Movie.__slots__}
         rows.append(
             SimpleNamespace(
                 **facts,
                 id=number,
-                genre_ids=[genres[name].id for name in film.genres],
-                director_ids=[people[credit.tmdb_id or credit.name].id for credit in film.directors],
-                cast_ids=[people[credit.tmdb_id or credit.name].id for credit in film.cast],
-                characters=[credit.character for credit in film.cast],
+                genre_ids=[genres[name].id for name in movie.genres],
+                director_ids=[people[credit.tmdb_id or credit.name].id for credit in movie.directors],
+                cast_ids=[people[credit.tmdb_id or credit.name].id for credit in movie.cast],
+                characters=[credit.character for credit in movie.cast],
                 alternative_titles=sorted(
-                    {title for title, _ in film.titles} - {film.title, film.original_title}
+                    {title for title, _ in movie.titles} - {movie.title, movie.original_title}
                 ),
                 rating_count=count,
                 half_stars_sum=7 * count,
@@ -75,25 +75,25 @@ def published(folder: Path) -> Snapshot:
     return catalog(*published_movies(folder))
 
 
-def published_movies(folder: Path) -> tuple[list[Film], list[int]]:
+def published_movies(folder: Path) -> tuple[list[Movie], list[int]]:
     """latest-small with TMDB's facts, as loading one after the other stores them, and numbers of ratings."""
     movielens = read_movielens(open_source(folder / "ml-latest-small"), Report(dataset="movielens"), quiet)
     ratings = Counter(movielens.ratings.item_ids.tolist())
-    index = FilmIndex()
+    index = MovieIndex()
     counts: Counter[int] = Counter()
-    for film, item in zip(movielens.films, movielens.item_ids.tolist(), strict=True):
-        counts[taken_in(index, film, authority=False)] += ratings[item]
-    films, additions = read_tmdb(open_source(folder / "tmdb"), Report(dataset="tmdb"), quiet)
-    for film in complete(films, additions, {}):
-        taken_in(index, film, authority=True)
-    return index.films, [counts[number] for number in range(len(index.films))]
+    for movie, item in zip(movielens.movies, movielens.item_ids.tolist(), strict=True):
+        counts[taken_in(index, movie, authority=False)] += ratings[item]
+    movies, additions = read_tmdb(open_source(folder / "tmdb"), Report(dataset="tmdb"), quiet)
+    for movie in complete(movies, additions, {}):
+        taken_in(index, movie, authority=True)
+    return index.movies, [counts[number] for number in range(len(index.movies))]
 
 
-def taken_in(index: FilmIndex, film: Film, *, authority: bool) -> int:
-    number = index.find(film)
+def taken_in(index: MovieIndex, movie: Movie, *, authority: bool) -> int:
+    number = index.find(movie)
     if number is None:
-        return index.add(film)
-    index.update(number, film, authority=authority)
+        return index.add(movie)
+    index.update(number, movie, authority=authority)
     return number
 
 
@@ -138,7 +138,7 @@ def cost(snapshot: Snapshot, query: str, repeats: int = 20) -> float:
     return 1000 * sorted(taken)[repeats // 2]
 
 
-def enlarged(films: Sequence[Film], n: int) -> list[Film]:
+def enlarged(movies: Sequence[Movie], n: int) -> list[Movie]:
     """As many made-up movies as are missing, with words of the given titles and made-up words and people."""
     rng = random.Random(7)  # noqa: S311 - not for secrets
     syllables = (
@@ -159,16 +159,16 @@ def enlarged(films: Sequence[Film], n: int) -> list[Film]:
         "wu",
     )
     made_up = ["".join(rng.choices(syllables, k=rng.randint(2, 4))).title() for _ in range(n)]
-    words = [word for film in films for word in film.title.split()] + made_up
+    words = [word for movie in movies for word in movie.title.split()] + made_up
     names = [" ".join(rng.choices(made_up, k=2)) for _ in range(2 * n)]
-    return [*films] + [
-        Film(
+    return [*movies] + [
+        Movie(
             " ".join(rng.choices(words, k=rng.randint(1, 5))),
             year=rng.randint(1920, 2025),
             directors=(Credit(rng.choice(names)),),
             cast=tuple(map(Credit, rng.choices(names, k=8))),
         )
-        for _ in range(n - len(films))
+        for _ in range(n - len(movies))
     ]
 
 
@@ -216,10 +216,10 @@ def main() -> None:
     parser.add_argument("--page", type=Path, help="where to write them to be read, in Markdown")
     parser.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data")
     options = parser.parse_args()
-    films, counts = published_movies(options.data)
-    large = enlarged(films, LARGE)
+    movies, counts = published_movies(options.data)
+    large = enlarged(movies, LARGE)
     more = [0] * (len(large) - len(counts))
-    found = figures(catalog(films, counts), catalog(large, [*counts, *more]))
+    found = figures(catalog(movies, counts), catalog(large, [*counts, *more]))
     for figure in found:
         print(f"{figure.key}: {figure.value:.1f} {figure.unit}")  # noqa: T201 - it is a command
     if options.json:

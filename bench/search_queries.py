@@ -40,7 +40,7 @@ def queries_of(card: Card, position: int, vocabulary: WordIndex, rng: random.Ran
     made: list[tuple[str, str]] = [
         ("title", title),
         ("title movie", f"{title} movie"),
-        ("film title", f"film {title}"),
+        ("movie title", f"movie {title}"),
         ("bare title", " ".join(word for word in fold(title).split())),
         ("unfinished", title[: max(3, -(-3 * len(title) // 4))].strip()),
     ]

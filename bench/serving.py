@@ -1,9 +1,9 @@
-"""How long one list takes among 60,000 films on one core: fold-in, scores, order, and with variety.
+"""How long one list takes among 60,000 movies on one core: fold-in, scores, order, and with variety.
 
     OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 python -m bench.serving [--json FILE]
 
-Ratings and films are drawn by chance with a long tail; what is in them does not change how long a list takes.
-The model is mapped from disk, as a service has it; histories are of 30 films, lists of 24.
+Ratings and movies are drawn by chance with a long tail; what is in them does not change how long a list
+takes. The model is mapped from disk, as a service has it; histories are of 30 movies, lists of 24.
 """
 
 import argparse
@@ -17,10 +17,10 @@ from pathlib import Path
 import numpy as np
 from pyarrow import parquet
 
-from bench.batch_lists import N_FILMS, draw
+from bench.batch_lists import N_MOVIES, draw
 from bench.figures import Figure, write
 from recommender.interactions import History, Interactions
-from recommender.item_features import Films
+from recommender.item_features import ItemFeatures
 from recommender.model.hybrid import Hybrid
 from recommender.training.config import Config
 from recommender.training.fit_blend import N_PARTS, USUAL
@@ -42,35 +42,35 @@ def main() -> None:
     for figure in figures:
         print(f"{figure.key}: {figure.value:.2f} {figure.unit}")  # noqa: T201 - it is a command
     if options.json:
-        write(options.json, f"{N_USERS} drawn users, {N_FILMS} films", figures)
+        write(options.json, f"{N_USERS} drawn users, {N_MOVIES} movies", figures)
 
 
 def fitted(folder: Path) -> Hybrid:
     rng = np.random.default_rng(0)
     draw(folder / "ratings.parquet", N_USERS, rng)
     columns = [column.to_numpy() for column in parquet.read_table(folder / "ratings.parquet").columns]
-    _, first = np.unique(columns[0] * N_FILMS + columns[1], return_index=True)
+    _, first = np.unique(columns[0] * N_MOVIES + columns[1], return_index=True)
     users, items, stars, times = (column[first] for column in columns)
-    interactions = Interactions.from_arrays(users, items, stars, times, catalogue=np.arange(N_FILMS))
-    model = train_hybrid(interactions, films(rng), Config(iterations=2))
+    interactions = Interactions.from_arrays(users, items, stars, times, catalogue=np.arange(N_MOVIES))
+    model = train_hybrid(interactions, movies(rng), Config(iterations=2))
     usual = np.array([USUAL[part] for part in range(N_PARTS)], np.float32).T  # all parts take part
     return replace(model, blend=replace(model.blend, weights=usual))
 
 
-def films(rng: np.random.Generator) -> Films:
+def movies(rng: np.random.Generator) -> ItemFeatures:
     """Of two genres, one director, three actors and four keywords each."""
 
     def names(kind: str, count: int, of: int) -> list[tuple[str, ...]]:
-        return [tuple(f"{kind} {n}" for n in row) for row in rng.integers(0, of, (N_FILMS, count)).tolist()]
+        return [tuple(f"{kind} {n}" for n in row) for row in rng.integers(0, of, (N_MOVIES, count)).tolist()]
 
-    blank = Films.blank(np.arange(N_FILMS))
+    blank = ItemFeatures.blank(np.arange(N_MOVIES))
     drawn = {
         "genres": names("genre", 2, 18),
         "directors": names("director", 1, 20_000),
         "cast": names("actor", 3, 60_000),
         "keywords": names("keyword", 4, 8_000),
     }
-    return Films(**{name: getattr(blank, name) for name in Films.__slots__} | drawn)
+    return ItemFeatures(**{name: getattr(blank, name) for name in ItemFeatures.__slots__} | drawn)
 
 
 def measure(model: Hybrid) -> list[Figure]:

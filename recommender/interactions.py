@@ -1,4 +1,4 @@
-"""Who rated what: the one place where ids of users and films become matrix indices, and back."""
+"""Who rated what: the one place where ids of users and items become matrix indices, and back."""
 
 from dataclasses import dataclass, field
 from typing import Any, Self
@@ -21,7 +21,7 @@ def positions(sorted_ids: npt.NDArray[np.int64], ids: npt.ArrayLike) -> npt.NDAr
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """One user's observations, in the model's item indices, each film at most once.
+    """One user's observations, in the model's item indices, each item at most once.
 
     item_idx: int32 (n,); stars: float32 (n,), 0.5 to 5; timestamps: int64 (n,), Unix seconds, 0 when unknown.
     derived: what a model made of it, by the model's identity. Raises ValueError when the three do not align.
@@ -42,16 +42,16 @@ class History:
     def __len__(self) -> int:
         return int(self.item_idx.size)
 
-    def without(self, film: int) -> "History":
+    def without(self, item: int) -> "History":
         """The rest of it."""
-        rest = self.item_idx != film
+        rest = self.item_idx != item
         return self if rest.all() else History(self.item_idx[rest], self.stars[rest], self.timestamps[rest])
 
     @classmethod
     def of(
         cls, item_idx: npt.ArrayLike, stars: npt.ArrayLike = 5.0, timestamps: npt.ArrayLike | None = None
     ) -> Self:
-        """History from anything array-like; one `stars` for all films stands for likes without ratings."""
+        """History from anything array-like; one `stars` for all items stands for likes without ratings."""
         idx = np.array(item_idx, dtype=np.int32, ndmin=1)
         times = np.zeros(idx.size) if timestamps is None else timestamps
         return cls(
@@ -65,7 +65,7 @@ class History:
 class Interactions:
     """All ratings of all users.
 
-    user_ids: int64 (n_users,) ascending. item_ids: int64 (n_items,) ascending, films nobody rated included.
+    user_ids: int64 (n_users,) ascending. item_ids: int64 (n_items,) ascending, items nobody rated included.
     user_items: csr float32 (n_users, n_items), stars 0.5 to 5, indices sorted within a row.
     timestamps: int64 (nnz,), Unix seconds aligned with user_items.data, 0 when unknown.
     """
@@ -98,7 +98,7 @@ class Interactions:
         *,
         catalogue: npt.ArrayLike | None = None,
     ) -> Self:
-        """Build from one row a rating; of several by one user for one film the newest counts, else the last.
+        """Build from one row a rating; of several by one user for one item the newest counts, else the last.
 
         `catalogue` names further item ids, rated or not. Raises ValueError when the columns differ in length
         or stars lie outside 0.5 to 5.
@@ -136,7 +136,7 @@ class Interactions:
         )
 
     def with_ratings(self, keep: npt.NDArray[Any]) -> Self:
-        """The same users and films with only the ratings that `keep`, bool (nnz,), marks."""
+        """The same users and items with only the ratings that `keep`, bool (nnz,), marks."""
         kept = np.asarray(keep, dtype=bool)
         before = np.concatenate((np.zeros(1, np.int64), np.cumsum(kept)))
         matrix = sparse.csr_matrix(

@@ -1,4 +1,4 @@
-"""What is known of films without a single rating, column by column."""
+"""What is known of items without a single rating, column by column."""
 
 from dataclasses import dataclass, fields, replace
 from typing import Any, Self
@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 
 
 @dataclass(frozen=True, slots=True)
-class Films:
-    """Metadata of n films, column by column, all columns of length n and aligned with `item_ids`.
+class ItemFeatures:
+    """Metadata of n items, column by column, all columns of length n and aligned with `item_ids`.
 
     Missing is normal: "" for text, () for names, 0 for a year, nan for a number.
     """
@@ -38,7 +38,7 @@ class Films:
 
     @classmethod
     def blank(cls, item_ids: NDArray[np.int64]) -> Self:
-        """Films of which nothing but the id is known."""
+        """Items of which nothing but the id is known."""
         n = len(item_ids)
         unknown = np.full(n, np.nan, np.float32)
         return cls(
@@ -58,15 +58,15 @@ class Films:
             collections=[""] * n,
         )
 
-    def without_votes(self) -> "Films":
+    def without_votes(self) -> "ItemFeatures":
         """As they stand when they come out: votes and popularity tell of ratings still to be given."""
         unknown = np.full(len(self), np.nan, np.float32)
         return replace(self, popularity=unknown, vote_average=unknown, vote_count=unknown)
 
-    def take(self, idx: NDArray[np.integer]) -> "Films":
-        """The films at positions `idx`, in that order."""
+    def take(self, idx: NDArray[np.integer]) -> "ItemFeatures":
+        """The items at positions `idx`, in that order."""
         columns: dict[str, Any] = {}
         for field in fields(self):
             column = getattr(self, field.name)
             columns[field.name] = column[idx] if isinstance(column, np.ndarray) else [column[i] for i in idx]
-        return Films(**columns)
+        return ItemFeatures(**columns)

@@ -1,7 +1,7 @@
 """How good lists, stars and probabilities are.
 
-Ranking metrics take `hits`, bool (n_users, depth): whether the film at each place of each user's list is
-relevant; and `n_relevant`, int (n_users,), at least 1: how many relevant films that user has in the whole
+Ranking metrics take `hits`, bool (n_users, depth): whether the item at each place of each user's list is
+relevant; and `n_relevant`, int (n_users,), at least 1: how many relevant items that user has in the whole
 catalogue. They give one float64 a user, so that intervals and paired differences can be drawn from them.
 """
 
@@ -15,12 +15,12 @@ PerUser = NDArray[np.float64]
 
 
 def precision(hits: Hits, k: int) -> PerUser:
-    """Relevant films among the first k, over k: a list shorter than k is not excused."""
+    """Relevant items among the first k, over k: a list shorter than k is not excused."""
     return np.asarray(hits[:, :k].sum(axis=1) / k)
 
 
 def recall(hits: Hits, n_relevant: NDArray[np.integer], k: int, *, capped: bool = False) -> PerUser:
-    """Relevant films among the first k, over all relevant ones; `capped`: over min(k, relevant).
+    """Relevant items among the first k, over all relevant ones; `capped`: over min(k, relevant).
 
     The capped form is that of Liang et al., WWW 2018: a perfect list then reaches 1 whatever k is.
     """
@@ -37,20 +37,20 @@ def ndcg(hits: Hits, n_relevant: NDArray[np.integer], k: int) -> PerUser:
 
 
 def reciprocal_rank(hits: Hits, k: int) -> PerUser:
-    """1 / rank of the first relevant film among the first k, 0 without one; its mean is MRR."""
+    """1 / rank of the first relevant item among the first k, 0 without one; its mean is MRR."""
     first = hits[:, :k].argmax(axis=1)
     return np.asarray(np.where(hits[:, :k].any(axis=1), 1 / (first + 1), 0.0))
 
 
 def average_precision(hits: Hits, n_relevant: NDArray[np.integer], k: int) -> PerUser:
-    """Mean of the precision at each relevant film of the first k, over min(k, relevant); its mean is MAP."""
+    """Mean of the precision at each relevant item of the first k, over min(k, relevant); its mean is MAP."""
     top = hits[:, :k]
     at = np.cumsum(top, axis=1) / np.arange(1, top.shape[1] + 1)
     return np.asarray((at * top).sum(axis=1) / np.minimum(n_relevant, k))
 
 
 def intra_list_diversity(item_idx: NDArray[np.integer], vectors: NDArray[np.float32]) -> float:
-    """Mean 1 - cosine over all pairs of a list; nan with fewer than two films.
+    """Mean 1 - cosine over all pairs of a list; nan with fewer than two items.
 
     vectors: (n_items, width), rows of length 1 or 0.
     """
@@ -66,18 +66,18 @@ def intra_list_diversity(item_idx: NDArray[np.integer], vectors: NDArray[np.floa
 def novelty(item_idx: NDArray[np.integer], item_share: NDArray[np.floating]) -> float:
     """Mean self-information -log2 p of a list, in bits (Zhou et al., PNAS 2010); nan for an empty list.
 
-    item_share: (n_items,), the share of users who rated each film, above 0.
+    item_share: (n_items,), the share of users who rated each item, above 0.
     """
     return float(-np.log2(item_share[item_idx]).mean()) if len(item_idx) else float("nan")
 
 
 def coverage(exposure: NDArray[np.integer]) -> float:
-    """Share of the catalogue that stands in at least one list; exposure: (n_items,) lists a film is in."""
+    """Share of the catalogue that stands in at least one list; exposure: (n_items,) lists an item is in."""
     return float((exposure > 0).mean())
 
 
 def gini(exposure: NDArray[np.integer]) -> float:
-    """Inequality of exposure over the catalogue: 0 when all films are shown alike, near 1 when one is."""
+    """Inequality of exposure over the catalogue: 0 when all items are shown alike, near 1 when one is."""
     ordered = np.sort(exposure).astype(np.float64)
     n, total = len(ordered), ordered.sum()
     return float((2 * np.arange(1, n + 1) - n - 1) @ ordered / (n * total)) if total else float("nan")
@@ -86,7 +86,7 @@ def gini(exposure: NDArray[np.integer]) -> float:
 def popularity_share(
     exposure: NDArray[np.integer], item_counts: NDArray[np.integer], head: float = 0.1
 ) -> float:
-    """Share of all places in lists that go to the `head` most rated films of the catalogue."""
+    """Share of all places in lists that go to the `head` most rated items of the catalogue."""
     n_head = max(1, round(head * len(item_counts)))
     most_rated = np.argsort(-item_counts, kind="stable")[:n_head]
     return float(exposure[most_rated].sum() / exposure.sum()) if exposure.sum() else float("nan")

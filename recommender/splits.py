@@ -11,7 +11,7 @@ from recommender.interactions import Interactions
 
 @dataclass(frozen=True, slots=True)
 class Split:
-    """Row u of `histories` and of `held_out` is the same user, and all three count films alike.
+    """Row u of `histories` and of `held_out` is the same user, and all three count items alike.
 
     train: what the model is fitted on; its users are others where the protocol holds users out whole.
     histories: what is known of each tested user when the list is asked for.

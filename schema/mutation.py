@@ -8,7 +8,7 @@ from schema.types.api_key import ApiKeyMutation
 from schema.types.feedback import FeedbackMutation
 from schema.types.import_ratings import ImportMutation
 from schema.types.model import ModelMutation
-from schema.types.movie_editing import FilmMutation
+from schema.types.movie_editing import MovieMutation
 from schema.types.password import PasswordMutation
 from schema.types.personal_data import PrivacyMutation
 from schema.types.rating import RatingMutation
@@ -27,7 +27,7 @@ class Mutation(
     ImportMutation,
     OperatorMutation,
     ApiKeyMutation,
-    FilmMutation,
+    MovieMutation,
     TrainingMutation,
     ModelMutation,
 ):

@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 
 from seeds.files.report import Progress, Report, SourceError, quiet
-from seeds.movies import Credit, Film, titles_from
+from seeds.movies import Credit, Movie, titles_from
 from seeds.simulator import DATASET_VERSION, simulate
 from seeds.store.bulk_copy import store_ratings
 from seeds.store.dataset import record_dataset, store_members, transaction
-from seeds.store.movies import store_films
+from seeds.store.movies import store_movies
 
 MOVIELENS_GENRES = frozenset({
     "Action", "Adventure", "Animation", "Children", "Comedy", "Crime", "Documentary", "Drama", "Fantasy",
@@ -30,24 +30,24 @@ _OPTIONAL = frozenset({"release_date", "tmdb_id", "imdb_id"})
 
 
 @dataclass(frozen=True, slots=True)
-class BundledFilm:
-    film: Film
+class BundledMovie:
+    movie: Movie
     renown: int  # 1 (connoisseurs) .. 5 (everybody), an estimate
 
 
 def load_bundled(conn_url: str, progress: Progress = quiet) -> Report:
-    """Load the bundled films and the simulated members with their ratings; a second time changes nothing."""
+    """Load the bundled movies and the simulated members with their ratings; a second time changes nothing."""
     report = Report(dataset=DATASET_VERSION)
     bundled = read_catalogue()
-    films = [entry.film for entry in bundled]
+    movies = [entry.movie for entry in bundled]
     progress("simulating members", 0.0)
-    simulated = simulate(films, np.array([entry.renown for entry in bundled]))
+    simulated = simulate(movies, np.array([entry.renown for entry in bundled]))
     with transaction(conn_url, progress) as connection:
-        stored = store_films(connection, films, authority=False, progress=progress)
+        stored = store_movies(connection, movies, authority=False, progress=progress)
         user_ids, report.members = store_members(
             connection, simulated.usernames, DATASET_VERSION, progress, simulated=True
         )
-        report.films = stored.count
+        report.movies = stored.count
         report.ratings = store_ratings(
             connection,
             user_ids=user_ids[simulated.user_idx],
@@ -56,34 +56,34 @@ def load_bundled(conn_url: str, progress: Progress = quiet) -> Report:
             timestamps=simulated.timestamps,
             progress=progress,
         )
-        counts = (len(films), len(user_ids), len(simulated.half_stars))
+        counts = (len(movies), len(user_ids), len(simulated.half_stars))
         record_dataset(connection, DATASET_VERSION, counts, simulated=True)
     return report
 
 
-def read_catalogue() -> list[BundledFilm]:
-    """The bundled films by year and title.
+def read_catalogue() -> list[BundledMovie]:
+    """The bundled movies by year and title.
 
     Raises:
-        SourceError: a film lacks a fact or has one out of form.
+        SourceError: a movie lacks a fact or has one out of form.
     """
     folder = files("seeds").joinpath("catalogue")
     names = sorted(file.name for file in folder.iterdir() if file.name.endswith(".jsonl"))
-    return [entry for name in names for entry in parse_films(folder.joinpath(name).read_text("utf-8"), name)]
+    return [entry for name in names for entry in parse_movies(folder.joinpath(name).read_text("utf-8"), name)]
 
 
-def parse_films(text: str, name: str) -> Iterator[BundledFilm]:
-    """The films of a file with one JSON object a line."""
+def parse_movies(text: str, name: str) -> Iterator[BundledMovie]:
+    """The movies of a file with one JSON object a line."""
     for line, row in enumerate(text.splitlines(), 1):
         values = json.loads(row)
         if problems := list(_problems(values)):
             raise SourceError(f"{name}, line {line}: {'; '.join(problems)}")
-        yield _film(values)
+        yield _movie(values)
 
 
-def _film(values: dict[str, Any]) -> BundledFilm:
+def _movie(values: dict[str, Any]) -> BundledMovie:
     released = values.get("release_date")
-    film = Film(
+    movie = Movie(
         title=values["title"],
         original_title=values["original_title"],
         year=values["year"],
@@ -100,7 +100,7 @@ def _film(values: dict[str, Any]) -> BundledFilm:
         imdb_id=values.get("imdb_id"),
         titles=titles_from("BUNDLED", values["title"], values["original_title"]),
     )
-    return BundledFilm(film, values["renown"])
+    return BundledMovie(movie, values["renown"])
 
 
 def _problems(values: dict[str, Any]) -> Iterator[str]:

@@ -21,7 +21,7 @@ from seeds.files.download import MOVIELENS, download_movielens
 from seeds.files.rating_rows import RatingFormat
 from seeds.files.ratings import read_ratings
 from seeds.files.report import Progress, Report, SourceError, quiet
-from seeds.movies import GENRE_NAMES, Film, titles_from
+from seeds.movies import GENRE_NAMES, Movie, titles_from
 from seeds.store.dataset import Dataset, store_dataset
 from seeds.titles import MAX_TITLE, parse_title, titles_in
 from seeds.tmdb import complete, read_tmdb
@@ -37,8 +37,8 @@ NOT_AN_ID = "the id is not a number"
 NO_TITLE = "no title"
 NOT_A_GENRE = "a genre that is no name is left out"
 LONG_TITLE = "a title that is too long"
-SAME_ID = "the id of an earlier film"
-LINK_WITHOUT_FILM = "a link of a film that is not among the films"
+SAME_ID = "the id of an earlier movie"
+LINK_WITHOUT_MOVIE = "a link of a movie that is not among the movies"
 
 MOVIES = ("movies.csv", "movie.csv")
 LINKS = ("links.csv", "link.csv", "links_small.csv")
@@ -48,7 +48,7 @@ KAGGLE_20M = "movie.csv"
 MAX_GENRES = 30
 _GENRE = re.compile(r"[^\W\d_][\w &'/.-]{0,49}")
 
-Films = dict[int, Film]
+Movies = dict[int, Movie]
 ParseId = Callable[[str], int]
 
 
@@ -79,49 +79,49 @@ def load_movielens(
 
 def read_movielens(source: Traversable, report: Report, progress: Progress) -> Dataset:
     """The data set; the one that Kaggle calls rating.csv, movie.csv and so on is ml-20m."""
-    if movies := find(source, *MOVIES):
-        films = dict(csv_films(movies, report))
+    if movies_file := find(source, *MOVIES):
+        movies = dict(csv_movies(movies_file, report))
         if links := find(source, *LINKS):
-            films = linked(films, links, report)
-        if movies.name.startswith(KAGGLE_20M):
+            movies = linked(movies, links, report)
+        if movies_file.name.startswith(KAGGLE_20M):
             report.dataset = "ml-20m"
         ratings, layout = find(source, *RATINGS), RatingFormat(header=True)
-    elif movies := find(source, "movies.dat"):
-        films = dict(dat_films(movies, report))
+    elif movies_file := find(source, "movies.dat"):
+        movies = dict(dat_movies(movies_file, report))
         ratings, layout = find(source, "ratings.dat"), RatingFormat(separator="::", header=False)
-    elif movies := find(source, "u.item"):
-        films = dict(item_films(movies, find(source, "u.genre"), report))
+    elif movies_file := find(source, "u.item"):
+        movies = dict(item_movies(movies_file, find(source, "u.genre"), report))
         ratings, layout = find(source, "u.data"), RatingFormat(separator="\t", header=False)
-    elif (movies := find(source, "movies_metadata.csv")) and (links := find(source, *LINKS)):
-        films = _of_tmdb(source, links, report, progress)
+    elif (movies_file := find(source, "movies_metadata.csv")) and (links := find(source, *LINKS)):
+        movies = _of_tmdb(source, links, report, progress)
         ratings, layout = find(source, *RATINGS), RatingFormat(header=True)
     else:
         raise SourceError(
             f"{source} has no movies.csv, movie.csv, movies.dat or u.item: it is no MovieLens data set"
         )
     if ratings is None:
-        raise SourceError(f"{source} has {movies.name} but no ratings beside it")
+        raise SourceError(f"{source} has {movies_file.name} but no ratings beside it")
     return Dataset(
         name=report.dataset,
         member_prefix="movielens-",
-        films=list(films.values()),
-        item_ids=np.fromiter(films, dtype=np.int64, count=len(films)),
+        movies=list(movies.values()),
+        item_ids=np.fromiter(movies, dtype=np.int64, count=len(movies)),
         ratings=read_ratings(ratings, layout, report, progress),
         ratings_file=ratings,
     )
 
 
-def _of_tmdb(source: Traversable, links: Traversable, report: Report, progress: Progress) -> Films:
-    """Films that TMDB's metadata names and MovieLens' links number."""
+def _of_tmdb(source: Traversable, links: Traversable, report: Report, progress: Progress) -> Movies:
+    """Movies that TMDB's metadata names and MovieLens' links number."""
     facts, additions = read_tmdb(source, report, progress)
-    whole = {film.tmdb_id: film for film in complete(facts, additions, {})}
-    by_imdb_id = {film.imdb_id: film for film in whole.values() if film.imdb_id is not None}
-    films: Films = {}
+    whole = {movie.tmdb_id: movie for movie in complete(facts, additions, {})}
+    by_imdb_id = {movie.imdb_id: movie for movie in whole.values() if movie.imdb_id is not None}
+    movies: Movies = {}
     for number, link in linked_only(links, report).items():
-        film = by_imdb_id.get(link.imdb_id or "") if link.tmdb_id is None else whole.get(link.tmdb_id)
-        if film is not None:
-            films[number] = replace(film, movielens_id=number, imdb_id=link.imdb_id or film.imdb_id)
-    return films
+        movie = by_imdb_id.get(link.imdb_id or "") if link.tmdb_id is None else whole.get(link.tmdb_id)
+        if movie is not None:
+            movies[number] = replace(movie, movielens_id=number, imdb_id=link.imdb_id or movie.imdb_id)
+    return movies
 
 
 def genres_of(text: str) -> tuple[str, ...]:
@@ -129,17 +129,17 @@ def genres_of(text: str) -> tuple[str, ...]:
     return tuple(GENRE_NAMES.get(name, name) for name in names if name not in NO_GENRES)
 
 
-class FilmRows:
-    """Checks what every list of films must have: a number of its own and a title."""
+class MovieRows:
+    """Checks what every list of movies must have: a number of its own and a title."""
 
     def __init__(self, file: Traversable, report: Report, number: ParseId = row_id) -> None:
         self._file, self._report, self._number = str(file), report, number
         self._seen: dict[int, str] = {}
 
-    def accept(self, line: int, film_id: str, title: str, row: str) -> int | None:
-        """The film's number, or None after the row has been reported."""
+    def accept(self, line: int, movie_id: str, title: str, row: str) -> int | None:
+        """The movie's number, or None after the row has been reported."""
         try:
-            number = self._number(film_id)
+            number = self._number(movie_id)
         except CellError:
             self._report.skip(NOT_AN_ID, self._file, line, row)
             return None
@@ -155,14 +155,14 @@ class FilmRows:
             return number
         return None
 
-    def film(self, line: int, title: str, genres: str, movielens_id: int | None) -> Film:
-        """The film; genres that are no names are left out with a note."""
+    def movie(self, line: int, title: str, genres: str, movielens_id: int | None) -> Movie:
+        """The movie; genres that are no names are left out with a note."""
         found = tuple(genre.replace("Children's", "Children") for genre in genres_of(genres))
         good = tuple(genre for genre in found if _GENRE.fullmatch(genre))
         if len(good) < len(found):
             self._report.put_aside(NOT_A_GENRE, self._file, line, genres)
         name, other, year = parse_title(one_line(title))
-        return Film(
+        return Movie(
             title=name,
             original_title=other,
             year=year,
@@ -172,26 +172,26 @@ class FilmRows:
         )
 
 
-def csv_films(file: Traversable, report: Report, parse_id: ParseId = row_id) -> Iterator[tuple[int, Film]]:
-    rows = FilmRows(file, report, parse_id)
+def csv_movies(file: Traversable, report: Report, parse_id: ParseId = row_id) -> Iterator[tuple[int, Movie]]:
+    rows = MovieRows(file, report, parse_id)
     for line, row in csv_rows(file, ("movieId", "title"), report):
         number = rows.accept(line, row["movieId"], row["title"], ",".join(row.values()))
         if number is not None:
-            yield number, rows.film(line, row["title"], row.get("genres", ""), number)
+            yield number, rows.movie(line, row["title"], row.get("genres", ""), number)
 
 
-def dat_films(file: Traversable, report: Report, parse_id: ParseId = row_id) -> Iterator[tuple[int, Film]]:
-    rows = FilmRows(file, report, parse_id)
+def dat_movies(file: Traversable, report: Report, parse_id: ParseId = row_id) -> Iterator[tuple[int, Movie]]:
+    rows = MovieRows(file, report, parse_id)
     for line, values in separated_rows(file, "::", 3, report):
         number = rows.accept(line, values[0], values[1], "::".join(values))
         if number is not None:
-            yield number, rows.film(line, values[1], values[2], number)
+            yield number, rows.movie(line, values[1], values[2], number)
 
 
-def item_films(
+def item_movies(
     file: Traversable, genre_file: Traversable | None, report: Report
-) -> Iterator[tuple[int, Film]]:
-    """100K numbers its films in its own way, so they are known by title and year."""
+) -> Iterator[tuple[int, Movie]]:
+    """100K numbers its movies in its own way, so they are known by title and year."""
     names = dict(enumerate(GENRES_100K))
     if genre_file is not None:
         for line, (name, at) in separated_rows(genre_file, "|", 2, report):
@@ -199,16 +199,16 @@ def item_films(
                 names[int(at)] = name
             else:
                 report.skip(NOT_AN_ID, str(genre_file), line, f"{name}|{at}")
-    rows = FilmRows(file, report)
+    rows = MovieRows(file, report)
     for line, values in separated_rows(file, "|", 5 + len(names), report):
         number = rows.accept(line, values[0], values[1], "|".join(values))
         if number is not None:
             genres = "|".join(names[at] for at, flag in enumerate(values[5:]) if flag == "1")
-            film = rows.film(line, values[1], genres, None)
+            movie = rows.movie(line, values[1], genres, None)
             released = _day(values[2])
             yield (
                 number,
-                replace(film, release_date=released if released and released.year == film.year else None),
+                replace(movie, release_date=released if released and released.year == movie.year else None),
             )
 
 
@@ -221,24 +221,24 @@ def _day(text: str) -> date | None:
     return None if (day.day, day.month) == (1, 1) else day
 
 
-def linked(films: Films, file: Traversable, report: Report, parse_id: ParseId = row_id) -> Films:
-    """The films with the ids of IMDb and TMDB that the links have for them."""
-    together: Films = dict(films)
+def linked(movies: Movies, file: Traversable, report: Report, parse_id: ParseId = row_id) -> Movies:
+    """The movies with the ids of IMDb and TMDB that the links have for them."""
+    together: Movies = dict(movies)
     for line, number, link, text in _links(file, report, parse_id):
-        if (film := together.get(number)) is None:
-            report.skip(LINK_WITHOUT_FILM, str(file), line, text)
+        if (movie := together.get(number)) is None:
+            report.skip(LINK_WITHOUT_MOVIE, str(file), line, text)
         else:
-            together[number] = replace(film, imdb_id=link.imdb_id, tmdb_id=link.tmdb_id)
+            together[number] = replace(movie, imdb_id=link.imdb_id, tmdb_id=link.tmdb_id)
     return together
 
 
-def linked_only(file: Traversable, report: Report, parse_id: ParseId = row_id) -> Films:
-    """Films without a list: those that have a link, of which nothing else is known yet."""
+def linked_only(file: Traversable, report: Report, parse_id: ParseId = row_id) -> Movies:
+    """Movies without a list: those that have a link, of which nothing else is known yet."""
     return {number: link for _, number, link, _ in _links(file, report, parse_id)}
 
 
-def _links(file: Traversable, report: Report, parse_id: ParseId) -> Iterator[tuple[int, int, Film, str]]:
-    """(line, number, film of the ids alone, text) of each row. An id that cannot be read is reported."""
+def _links(file: Traversable, report: Report, parse_id: ParseId) -> Iterator[tuple[int, int, Movie, str]]:
+    """(line, number, movie of the ids alone, text) of each row. An id that cannot be read is reported."""
     for line, row in csv_rows(file, ("movieId", "imdbId", "tmdbId"), report):
         text = ",".join(row.values())
         try:
@@ -254,4 +254,4 @@ def _links(file: Traversable, report: Report, parse_id: ParseId) -> Iterator[tup
                 ids[field] = parse(row[name])
             except CellError:
                 report.skip(NOT_AN_ID, str(file), line, text)
-        yield line, number, Film(title="", **ids), text
+        yield line, number, Movie(title="", **ids), text

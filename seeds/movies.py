@@ -1,4 +1,4 @@
-"""A film as the loaders know it, which films are the same one, and what two sources say of it together."""
+"""A movie as the loaders know it, which movies are the same one, and what two sources say of it together."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, fields, replace
@@ -34,7 +34,7 @@ class Credit:
 
 
 @dataclass(frozen=True, slots=True)
-class Film:
+class Movie:
     """None and () where a source says nothing."""
 
     title: str
@@ -60,79 +60,79 @@ class Film:
     titles: tuple[SourceTitle, ...] = ()  # each one that a source gave, `title` among them
 
 
-class FilmIndex:
-    """The films met so far, each under a number that stays; tells which of them a described film is."""
+class MovieIndex:
+    """The movies met so far, each under a number that stays; tells which of them a described movie is."""
 
-    def __init__(self, films: Iterable[Film] = ()) -> None:
-        self.films: list[Film] = []
+    def __init__(self, movies: Iterable[Movie] = ()) -> None:
+        self.movies: list[Movie] = []
         self._by_id: dict[tuple[str, int | str], int] = {}
         self._by_title: dict[tuple[str, int | None], list[int]] = {}
         self._by_other_title: dict[tuple[str, int | None], list[int]] = {}
-        for film in films:
-            self.add(film)
+        for movie in movies:
+            self.add(movie)
 
-    def find(self, film: Film) -> int | None:
+    def find(self, movie: Movie) -> int | None:
         """An id in common decides. Without one, title and year do, unless the ids of a kind differ.
 
-        A title that the known film goes by now decides before one that it has beside it.
+        A title that the known movie goes by now decides before one that it has beside it.
         """
         for kind in _IDS:
-            value = getattr(film, kind)
+            value = getattr(movie, kind)
             if value is not None and (number := self._by_id.get((kind, value))) is not None:
                 return number
-        main, others = _folded_titles(film)
+        main, others = _folded_titles(movie)
         for title in (*main, *others):
             for by_title in (self._by_title, self._by_other_title):
-                for number in by_title.get((title, film.year), ()):
-                    if not _ids_differ(film, self.films[number]):
+                for number in by_title.get((title, movie.year), ()):
+                    if not _ids_differ(movie, self.movies[number]):
                         return number
         return None
 
-    def add(self, film: Film) -> int:
-        self.films.append(film)
-        self._register(len(self.films) - 1)
-        return len(self.films) - 1
+    def add(self, movie: Movie) -> int:
+        self.movies.append(movie)
+        self._register(len(self.movies) - 1)
+        return len(self.movies) - 1
 
-    def update(self, number: int, film: Film, *, authority: bool) -> None:
-        """Let the film of this number say what both say together. See `merge`."""
-        known = self.films[number]
+    def update(self, number: int, movie: Movie, *, authority: bool) -> None:
+        """Let the movie of this number say what both say together. See `merge`."""
+        known = self.movies[number]
 
-        # An id that is another film's already stays there: it is unique.
+        # An id that is another movie's already stays there: it is unique.
         def own(kind: str) -> Any:
-            value = getattr(film, kind)
+            value = getattr(movie, kind)
             return value if self._by_id.get((kind, value), number) == number else None
 
         ids = {kind: own(kind) for kind in _IDS}
-        merged = merge(known, replace(film, **ids), authority=authority)
+        merged = merge(known, replace(movie, **ids), authority=authority)
         if merged != known:
-            self.films[number] = merged
+            self.movies[number] = merged
             self._register(number)
 
     def _register(self, number: int) -> None:
-        film = self.films[number]
+        movie = self.movies[number]
         for kind in _IDS:
-            value = getattr(film, kind)
+            value = getattr(movie, kind)
             if value is not None:
                 self._by_id.setdefault((kind, value), number)
         for titles, by_title in zip(
-            _folded_titles(film), (self._by_title, self._by_other_title), strict=True
+            _folded_titles(movie), (self._by_title, self._by_other_title), strict=True
         ):
             for title in titles:
-                numbers = by_title.setdefault((title, film.year), [])
+                numbers = by_title.setdefault((title, movie.year), [])
                 if number not in numbers:
                     numbers.append(number)
 
 
-def merge(known: Film, other: Film, *, authority: bool) -> Film:
-    """Both films as one. Without `authority`, `other` only fills in what is not known.
+def merge(known: Movie, other: Movie, *, authority: bool) -> Movie:
+    """Both movies as one. Without `authority`, `other` only fills in what is not known.
 
     With it, its facts stand; but genres and keywords are united, of two lists of credits the longer stays,
-    and what the film is found by is not lost: an id, the year, an original title that is not the title. The
+    and what the movie is found by is not lost: an id, the year, an original title that is not the title. The
     titles of both sources are kept either way.
     """
     first, second = (other, known) if authority else (known, other)
     merged = {}
-    for field in fields(Film):
+    for field in fields(Movie):
         value = getattr(first, field.name)
         merged[field.name] = getattr(second, field.name) if value in (None, ()) else value
     for name in (*_IDS, "year"):
@@ -146,7 +146,7 @@ def merge(known: Film, other: Film, *, authority: bool) -> Film:
         for name in ("directors", "cast"):
             merged[name] = max(getattr(other, name), getattr(known, name), key=_fullness)
     merged["titles"] = all_titles(known.titles + other.titles)
-    return Film(**merged)
+    return Movie(**merged)
 
 
 def all_titles(titles: Iterable[SourceTitle]) -> tuple[SourceTitle, ...]:
@@ -163,14 +163,14 @@ def _fullness(credits_: tuple[Credit, ...]) -> tuple[int, int]:
     return len(credits_), sum(credit.character is not None for credit in credits_)
 
 
-def _folded_titles(film: Film) -> tuple[list[str], list[str]]:
+def _folded_titles(movie: Movie) -> tuple[list[str], list[str]]:
     """The title and the original title; the other titles."""
-    main = dict.fromkeys(fold(title) or title for title in (film.title, film.original_title) if title)
-    others = dict.fromkeys(fold(title) or title for title, _ in film.titles)
+    main = dict.fromkeys(fold(title) or title for title in (movie.title, movie.original_title) if title)
+    others = dict.fromkeys(fold(title) or title for title, _ in movie.titles)
     return list(main), [title for title in others if title not in main]
 
 
-def _ids_differ(one: Film, other: Film) -> bool:
+def _ids_differ(one: Movie, other: Movie) -> bool:
     return any(
         (a := getattr(one, kind)) is not None and (b := getattr(other, kind)) is not None and a != b
         for kind in _IDS

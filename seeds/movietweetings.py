@@ -1,4 +1,4 @@
-"""MovieTweetings: ratings 0..10 from tweets, films by IMDb id.
+"""MovieTweetings: ratings 0..10 from tweets, movies by IMDb id.
 
 Members become users `movietweetings-<id>`; their Twitter ids in users.dat are not read.
 """
@@ -14,8 +14,8 @@ from seeds.files.cells import imdb_id
 from seeds.files.rating_rows import RatingFormat
 from seeds.files.ratings import read_ratings
 from seeds.files.report import Progress, Report, SourceError, quiet
-from seeds.movielens import FilmRows
-from seeds.movies import Film, titles_from
+from seeds.movielens import MovieRows
+from seeds.movies import Movie, titles_from
 from seeds.store.dataset import Dataset, store_dataset
 
 FORMAT = RatingFormat(separator="::", header=False, half_stars_per_unit=1)
@@ -39,26 +39,26 @@ def load_movietweetings(
 
 
 def read_movietweetings(source: Traversable, report: Report, progress: Progress) -> Dataset:
-    movies = find(source, "latest_movies.dat", "movies.dat")
+    movies_file = find(source, "latest_movies.dat", "movies.dat")
     ratings = find(source, "latest_ratings.dat", "ratings.dat")
-    if movies is None or ratings is None:
+    if movies_file is None or ratings is None:
         raise SourceError(f"{source} has no movies.dat and ratings.dat (or latest_*.dat)")
-    films: dict[int, Film] = {}
-    rows = FilmRows(movies, report)
-    for line, values in separated_rows(movies, "::", 3, report, optional=1):
+    movies: dict[int, Movie] = {}
+    rows = MovieRows(movies_file, report)
+    for line, values in separated_rows(movies_file, "::", 3, report, optional=1):
         number = rows.accept(line, values[0], values[1], "::".join(values))
         if number is not None:
-            film = rows.film(line, values[1], "".join(values[2:]), None)
-            films[number] = replace(
-                film,
+            movie = rows.movie(line, values[1], "".join(values[2:]), None)
+            movies[number] = replace(
+                movie,
                 imdb_id=imdb_id(values[0]),
-                titles=titles_from("MOVIETWEETINGS", *(each.title for each in film.titles)),
+                titles=titles_from("MOVIETWEETINGS", *(each.title for each in movie.titles)),
             )
     return Dataset(
         name=report.dataset,
         member_prefix="movietweetings-",
-        films=list(films.values()),
-        item_ids=np.fromiter(films, dtype=np.int64, count=len(films)),
+        movies=list(movies.values()),
+        item_ids=np.fromiter(movies, dtype=np.int64, count=len(movies)),
         ratings=read_ratings(ratings, FORMAT, report, progress),
         ratings_file=ratings,
     )

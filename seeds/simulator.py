@@ -1,23 +1,24 @@
-"""Simulated members and their ratings of given films: what a demonstration has instead of people.
+"""Simulated members and their ratings of given movies: what a demonstration has instead of people.
 
 How they are drawn, all of it from one seeded generator:
 
-1. Films get a taste vector of FACTORS numbers. Each genre, decade, country, person and keyword has a random
-   vector, nearly orthogonal to the others; a film's is the weighted sum of those it has (CONTENT_SHARE of the
-   variance), plus its own, which no metadata tells. So films of a kind are near each other, and the ratings
-   reward a recommender that reads content, and more so one that reads them.
-2. Members belong to a few of CIRCLES circles, each around a film, the better known the more likely; their
-   tastes are mixtures of those films and of one more, a favourite of their own. Affinity is the inner product
-   of member and film, standardised to N(0, 1).
-3. Which films are rated: popularity follows `renown` and falls with rank as a power law
+1. Movies get a taste vector of FACTORS numbers. Each genre, decade, country, person and keyword has a random
+   vector, nearly orthogonal to the others; a movie's is the weighted sum of those it has (CONTENT_SHARE of
+   the variance), plus its own, which no metadata tells. So movies of a kind are near each other, and the
+   ratings reward a recommender that reads content, and more so one that reads them.
+2. Members belong to a few of CIRCLES circles, each around a movie, the better known the more likely; their
+   tastes are mixtures of those movies and of one more, a favourite of their own. Affinity is the inner
+   product of member and movie, standardised to N(0, 1).
+3. Which movies are rated: popularity follows `renown` and falls with rank as a power law
    (POPULARITY_EXPONENT); its logarithm, the affinity and the distance from the member's favourite era are
-   added up, and films are drawn without replacement by the Gumbel trick (Kool et al. 2019,
+   added up, and movies are drawn without replacement by the Gumbel trick (Kool et al. 2019,
    https://arxiv.org/abs/1903.06059, section 2.3).
 4. How many: MIN_RATINGS and a log-normal number more.
-5. Stars: a member's and a film's bias, the affinity and noise, around a mean of MEAN_STARS, in halves or, for
+5. Stars: a member's and a movie's bias, the affinity and noise, around a mean of MEAN_STARS, in halves or,
+   for
    some members, whole stars only.
-6. When: in sessions, mostly in the evening, over ten years to the end of 2025; the best known films first,
-   and never before a film was released.
+6. When: in sessions, mostly in the evening, over ten years to the end of 2025; the best known movies first,
+   and never before a movie was released.
 """
 
 import math
@@ -28,7 +29,7 @@ from datetime import UTC, date, datetime
 import numpy as np
 from numpy.typing import NDArray
 
-from seeds.movies import Film
+from seeds.movies import Movie
 
 DATASET_VERSION = "marquee-simulated-2"  # a change of anything that is drawn is a new version
 SEED = 20_251_231
@@ -45,9 +46,9 @@ ERA_YEARS = 30.0
 EAGERNESS = 0.15  # of what is popular, to be rated early
 MIN_RATINGS = 20
 RATINGS_SPREAD = 1.0  # sigma of the log-normal
-MAX_SHARE = 0.6  # of the films, that one member rates
+MAX_SHARE = 0.6  # of the movies, that one member rates
 MEAN_STARS = 3.55
-MEMBER_BIAS, FILM_BIAS, TASTE_IN_STARS, NOISE = 0.44, 0.36, 0.72, 0.55  # standard deviations in stars
+MEMBER_BIAS, MOVIE_BIAS, TASTE_IN_STARS, NOISE = 0.44, 0.36, 0.72, 0.55  # standard deviations in stars
 WHOLE_STARS_SHARE = 0.4  # of the members
 SESSION_RATINGS = 11.0  # mean length of a session
 MEMBERSHIP_DAYS = 420.0  # mean
@@ -56,15 +57,15 @@ _DAY = 86_400
 _BEGIN = int(datetime(2016, 1, 1, tzinfo=UTC).timestamp())
 _END = int(datetime(2026, 1, 1, tzinfo=UTC).timestamp())
 
-_Values = Callable[[Film], Iterable[str]]
-# What a film has that tastes are about, and the weight of each kind.
+_Values = Callable[[Movie], Iterable[str]]
+# What a movie has that tastes are about, and the weight of each kind.
 _BLOCKS: tuple[tuple[float, _Values], ...] = (
-    (1.0, lambda film: film.genres),
-    (0.45, lambda film: [f"{(film.year or 0) // 10}0s"]),
-    (0.45, lambda film: film.countries),
-    (0.6, lambda film: [credit.name for credit in film.directors]),
-    (0.5, lambda film: [credit.name for credit in film.cast]),
-    (0.6, lambda film: film.keywords),
+    (1.0, lambda movie: movie.genres),
+    (0.45, lambda movie: [f"{(movie.year or 0) // 10}0s"]),
+    (0.45, lambda movie: movie.countries),
+    (0.6, lambda movie: [credit.name for credit in movie.directors]),
+    (0.5, lambda movie: [credit.name for credit in movie.cast]),
+    (0.6, lambda movie: movie.keywords),
 )
 
 Rng = np.random.Generator
@@ -73,32 +74,34 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class SimulatedRatings:
-    """n ratings, ordered by member and film."""
+    """n ratings, ordered by member and movie."""
 
     usernames: list[str]
     user_idx: NDArray[np.int64]  # (n,) into usernames
-    item_idx: NDArray[np.int64]  # (n,) into the films given
+    item_idx: NDArray[np.int64]  # (n,) into the movies given
     half_stars: NDArray[np.int16]  # (n,) 1..10
     timestamps: NDArray[np.int64]  # (n,) Unix seconds
 
 
 def simulate(
-    films: Sequence[Film], renown: NDArray[np.int_], *, members: int = MEMBERS, ratings: int = RATINGS
+    movies: Sequence[Movie], renown: NDArray[np.int_], *, members: int = MEMBERS, ratings: int = RATINGS
 ) -> SimulatedRatings:
-    """The same ratings for the same films, whenever and wherever it runs.
+    """The same ratings for the same movies, whenever and wherever it runs.
 
-    `renown` is (n_films,), 1 for what connoisseurs know to 5 for what everybody does.
+    `renown` is (n_movies,), 1 for what connoisseurs know to 5 for what everybody does.
     """
     rng = np.random.default_rng(SEED)
-    item_factors = film_factors(films, rng)  # (n_films, FACTORS)
+    item_factors = movie_factors(movies, rng)  # (n_movies, FACTORS)
     user_factors = member_factors(members, item_factors, renown, rng)  # (members, FACTORS)
-    affinity = user_factors @ item_factors.T  # (members, n_films)
+    affinity = user_factors @ item_factors.T  # (members, n_movies)
     affinity = (affinity - affinity.mean()) / affinity.std()
     appeal = log_popularity(renown, rng)
-    choice = appeal + TASTE_IN_CHOICE * affinity + _era(films, members, rng) + rng.gumbel(size=affinity.shape)
-    released = np.array([_released(film) for film in films])
+    choice = (
+        appeal + TASTE_IN_CHOICE * affinity + _era(movies, members, rng) + rng.gumbel(size=affinity.shape)
+    )
+    released = np.array([_released(movie) for movie in movies])
     drawn = []
-    for user, n in enumerate(ratings_of_members(members, ratings, len(films), rng)):
+    for user, n in enumerate(ratings_of_members(members, ratings, len(movies), rng)):
         times = session_times(n, rng)
         known = np.where(released < times[-1], choice[user], -np.inf)
         chosen = np.argsort(-known, kind="stable")[: min(n, int(np.isfinite(known).sum()))]
@@ -116,11 +119,11 @@ def simulate(
     )
 
 
-def film_factors(films: Sequence[Film], rng: Rng) -> Floats:
-    """Taste vectors of the films, (n_films, FACTORS), each column of mean 0 and variance 1."""
-    content = np.zeros((len(films), FACTORS))
+def movie_factors(movies: Sequence[Movie], rng: Rng) -> Floats:
+    """Taste vectors of the movies, (n_movies, FACTORS), each column of mean 0 and variance 1."""
+    content = np.zeros((len(movies), FACTORS))
     for weight, values_of in _BLOCKS:
-        values = [sorted(set(values_of(film))) for film in films]
+        values = [sorted(set(values_of(movie))) for movie in movies]
         vectors = {name: rng.standard_normal(FACTORS) for name in sorted({n for v in values for n in v})}
         for at, names in enumerate(values):
             if names:
@@ -141,18 +144,18 @@ def member_factors(members: int, item_factors: Floats, renown: NDArray[np.int_],
 
 
 def log_popularity(renown: NDArray[np.int_], rng: Rng) -> Floats:
-    """Log of the weight with which each film is chosen, (n_films,)."""
+    """Log of the weight with which each movie is chosen, (n_movies,)."""
     order = np.argsort(-(renown + 0.5 * rng.standard_normal(len(renown))), kind="stable")
     rank = np.empty(len(renown))
     rank[order] = np.arange(1, len(renown) + 1)
     return -POPULARITY_EXPONENT * np.log(rank)
 
 
-def ratings_of_members(members: int, ratings: int, n_films: int, rng: Rng) -> NDArray[np.int64]:
-    """How many films each member rates, (members,)."""
+def ratings_of_members(members: int, ratings: int, n_movies: int, rng: Rng) -> NDArray[np.int64]:
+    """How many movies each member rates, (members,)."""
     more = ratings / members - MIN_RATINGS
     drawn = rng.lognormal(np.log(more) - RATINGS_SPREAD**2 / 2, RATINGS_SPREAD, size=members)
-    return np.minimum(MIN_RATINGS + drawn, max(MIN_RATINGS, MAX_SHARE * n_films)).astype(np.int64)
+    return np.minimum(MIN_RATINGS + drawn, max(MIN_RATINGS, MAX_SHARE * n_movies)).astype(np.int64)
 
 
 def session_times(n: int, rng: Rng) -> NDArray[np.int64]:
@@ -177,9 +180,9 @@ def session_times(n: int, rng: Rng) -> NDArray[np.int64]:
 _HOURS = np.array([3, 1, 1, 1, 1, 1, 1, 2, 2, 3, 3, 4, 4, 4, 4, 4, 5, 6, 8, 10, 12, 12, 10, 6]) / 108
 
 
-def _era(films: Sequence[Film], members: int, rng: Rng) -> Floats:
-    """What the distance of a film's year from the member's favourite one takes away, (members, n_films)."""
-    years = np.array([film.year or 0 for film in films], dtype=np.float64)
+def _era(movies: Sequence[Movie], members: int, rng: Rng) -> Floats:
+    """What the distance of a movie's year from the member's favourite one takes away, (members, n_movies)."""
+    years = np.array([movie.year or 0 for movie in movies], dtype=np.float64)
     favorite = np.minimum(rng.normal(2000.0, 18.0, size=members), 2020.0)
     return np.asarray(-(((years - favorite[:, None]) / ERA_YEARS) ** 2) / 2)
 
@@ -187,7 +190,7 @@ def _era(films: Sequence[Film], members: int, rng: Rng) -> Floats:
 def _in_time(
     chosen: NDArray[np.int64], times: NDArray[np.int64], appeal: Floats, released: NDArray[np.int64], rng: Rng
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """The films and when each is rated, mostly the best known first; 0 where no time is left for a film."""
+    """The movies and when each is rated, mostly the best known first; 0 where no time is left for a movie."""
     eagerness = EAGERNESS * appeal[chosen] + rng.gumbel(size=len(chosen))
     waiting = list(chosen[np.argsort(-eagerness, kind="stable")])
     rated = []
@@ -207,12 +210,12 @@ def _half_stars(
     item_idx: NDArray[np.int64],
     rng: Rng,
 ) -> NDArray[np.int16]:
-    members, n_films = affinity.shape
+    members, n_movies = affinity.shape
     member_bias = np.asarray(rng.standard_normal(members))
-    film_bias = 0.6 * (renown - renown.mean()) / renown.std() + 0.8 * rng.standard_normal(n_films)
+    movie_bias = 0.6 * (renown - renown.mean()) / renown.std() + 0.8 * rng.standard_normal(n_movies)
     stars = (
         MEMBER_BIAS * member_bias[user_idx]
-        + FILM_BIAS * film_bias[item_idx]
+        + MOVIE_BIAS * movie_bias[item_idx]
         + TASTE_IN_STARS * affinity[user_idx, item_idx]
         + NOISE * rng.standard_normal(len(user_idx))
     )
@@ -222,6 +225,6 @@ def _half_stars(
     return np.asarray(half_stars.clip(np.where(whole, 2, 1), 10), dtype=np.int16)
 
 
-def _released(film: Film) -> int:
-    day = film.release_date or date(film.year or 1900, 12, 31)
+def _released(movie: Movie) -> int:
+    day = movie.release_date or date(movie.year or 1900, 12, 31)
     return int(datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp())

@@ -1,7 +1,7 @@
 """TMDB's facts from Kaggle's extracts: "The Movies Dataset", "TMDB 5000" and "TMDB Movies Dataset" (v11).
 
-Any of their files may be missing. Films are joined by TMDB or IMDb id, which MovieLens' links bring, else by
-title and year. TMDB's facts go before those stored; films not stored yet are added. Adult films stay out
+Any of their files may be missing. Movies are joined by TMDB or IMDb id, which MovieLens' links bring, else by
+title and year. TMDB's facts go before those stored; movies not stored yet are added. Adult movies stay out
 unless asked for.
 """
 
@@ -14,15 +14,15 @@ from typing import Any
 from seeds.files import cells
 from seeds.files.archives import csv_rows, find, open_source
 from seeds.files.report import Progress, Report, SourceError, quiet
-from seeds.movies import Film, merge
+from seeds.movies import Movie, merge
 from seeds.store.dataset import record_dataset, transaction
-from seeds.store.movies import store_films
-from seeds.tmdb_rows import FILES, Row, Source, film, is_adult
+from seeds.store.movies import store_movies
+from seeds.tmdb_rows import FILES, Row, Source, is_adult, movie
 
 NOT_AN_ID = "the id is not a number"
-SAME_ID = "more about an earlier film, in other words"
+SAME_ID = "more about an earlier movie, in other words"
 REPEATED = "the same row again"
-NO_SUCH_FILM = "{} of a film that is not known"
+NO_SUCH_MOVIE = "{} of a movie that is not known"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,31 +42,31 @@ def load_tmdb(
     adult: bool = False,
     progress: Progress = quiet,
 ) -> Report:
-    """Load the TMDB files of a folder or zip; a second time changes nothing. adult: with adult films.
+    """Load the TMDB files of a folder or zip; a second time changes nothing. adult: with adult movies.
 
     Raises:
         SourceError: none of the files is there.
         UnusableRowError: a row cannot be used and `strict` is on; nothing has been stored.
     """
     report = Report(dataset="tmdb", strict=strict)
-    films, additions = read_tmdb(open_source(source), report, progress, adult=adult)
+    movies, additions = read_tmdb(open_source(source), report, progress, adult=adult)
     with transaction(conn_url, progress) as connection:
         rows = connection.execute(
             "SELECT tmdb_id, title, year FROM movies WHERE tmdb_id IS NOT NULL"
         ).fetchall()
-        known = {tmdb_id: Film(title, year=year, tmdb_id=tmdb_id) for tmdb_id, title, year in rows}
-        whole = list(complete(films, additions, known))
-        stored = store_films(connection, whole, authority=True, progress=progress)
-        report.films = stored.count
+        known = {tmdb_id: Movie(title, year=year, tmdb_id=tmdb_id) for tmdb_id, title, year in rows}
+        whole = list(complete(movies, additions, known))
+        stored = store_movies(connection, whole, authority=True, progress=progress)
+        report.movies = stored.count
         record_dataset(connection, report.dataset, (len(set(stored.movie_ids)), 0, 0))
     return report
 
 
 def read_tmdb(
     source: Traversable, report: Report, progress: Progress, *, adult: bool = False
-) -> tuple[dict[int, Film], dict[int, list[Addition]]]:
-    """Films and what else is said of films, both by TMDB id."""
-    films: dict[int, Film] = {}
+) -> tuple[dict[int, Movie], dict[int, list[Addition]]]:
+    """Movies and what else is said of movies, both by TMDB id."""
+    movies: dict[int, Movie] = {}
     additions: dict[int, list[Addition]] = {}
     adults: set[int] = set()
     found = [(kind, file) for kind in FILES if (file := find(source, kind.name)) is not None]
@@ -79,12 +79,12 @@ def read_tmdb(
                 additions.setdefault(tmdb_id, []).append(Addition(kind.what, row, kind.read(row)))
             elif not adult and (tmdb_id in adults or is_adult(row)):
                 adults.add(tmdb_id)
-                films.pop(tmdb_id, None)
+                movies.pop(tmdb_id, None)
             else:
-                _take_film(films, tmdb_id, row)
+                _take_movie(movies, tmdb_id, row)
         progress(f"reading {file.name}", 1.0)
     report.notes.extend(f"{name} is not there" for name in _missing([kind for kind, _ in found]))
-    return films, additions
+    return movies, additions
 
 
 def _missing(found: list[Source]) -> list[str]:
@@ -113,20 +113,20 @@ def _rows(file: Traversable, id_column: str, report: Report) -> Iterator[tuple[i
             row.skip(SAME_ID)
 
 
-def _take_film(films: dict[int, Film], tmdb_id: int, row: Row) -> None:
-    if said := film(tmdb_id, row):
-        films[tmdb_id] = merge(films[tmdb_id], said, authority=False) if tmdb_id in films else said
+def _take_movie(movies: dict[int, Movie], tmdb_id: int, row: Row) -> None:
+    if said := movie(tmdb_id, row):
+        movies[tmdb_id] = merge(movies[tmdb_id], said, authority=False) if tmdb_id in movies else said
 
 
 def complete(
-    films: dict[int, Film], additions: dict[int, list[Addition]], known: dict[int, Film]
-) -> Iterator[Film]:
-    """The films with what else is said of them, then those of which nothing else is said."""
-    for tmdb_id in (*films, *(tmdb_id for tmdb_id in additions if tmdb_id not in films)):
-        whole = films.get(tmdb_id) or known.get(tmdb_id)
+    movies: dict[int, Movie], additions: dict[int, list[Addition]], known: dict[int, Movie]
+) -> Iterator[Movie]:
+    """The movies with what else is said of them, then those of which nothing else is said."""
+    for tmdb_id in (*movies, *(tmdb_id for tmdb_id in additions if tmdb_id not in movies)):
+        whole = movies.get(tmdb_id) or known.get(tmdb_id)
         for addition in additions.get(tmdb_id, ()):
             if whole is None:
-                addition.row.skip(NO_SUCH_FILM.format(addition.what))
+                addition.row.skip(NO_SUCH_MOVIE.format(addition.what))
             else:
                 whole = merge(whole, replace(whole, **addition.facts), authority=False)
         if whole is not None:

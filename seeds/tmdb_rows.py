@@ -9,7 +9,7 @@ from typing import Any
 from seeds.files import cells
 from seeds.files.nested_json import countries, names, nested
 from seeds.files.report import Report
-from seeds.movies import GENRE_NAMES, Credit, Film, titles_from
+from seeds.movies import GENRE_NAMES, Credit, Movie, titles_from
 
 LEADING_CAST = 15  # names taken from a cast, which may have hundreds
 MAX_DIRECTORS = 20
@@ -19,18 +19,18 @@ NO_OVERVIEW = {"no overview", "no overview found.", "no movie overview available
 MAX_TITLE = 500
 MAX_ADDRESS = 300
 
-TITLES = ("title", "original_title")  # a film may be called Null
+TITLES = ("title", "original_title")  # a movie may be called Null
 
 NO_TITLE = "no title"
-ADULT = "an adult film"
-ADULT_UNKNOWN = "whether it is an adult film cannot be read"
+ADULT = "an adult movie"
+ADULT_UNKNOWN = "whether it is an adult movie cannot be read"
 LEFT_EMPTY = "the {} cannot be read and is left empty"
 FILE_ORDER = "the order of the cast cannot be read: it is that of the file"
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A row about one film, and what it says of it."""
+    """A row about one movie, and what it says of it."""
 
     file: str
     line: int
@@ -88,7 +88,7 @@ def is_adult(row: Row) -> bool:
     return adult
 
 
-def film(tmdb_id: int, row: Row) -> Film | None:
+def movie(tmdb_id: int, row: Row) -> Movie | None:
     original = row.get("original_title", _title)
     title = row.get("title", _title) or original
     if not title:
@@ -97,7 +97,7 @@ def film(tmdb_id: int, row: Row) -> Film | None:
     released = row.get("release_date", cells.day)
     vote_count = row.get("vote_count", _count)
     said = tuple(GENRE_NAMES.get(name, name) for name in row.get("genres", names) or ())
-    return Film(
+    return Movie(
         title=title,
         original_title=original,
         year=released.year if released else row.get("release_year", _year),
@@ -217,7 +217,7 @@ def _minutes(text: str) -> int | None:
 
 def _year(text: str) -> int:
     year = cells.whole_number(text)
-    if not 1800 < year < 2200:  # noqa: PLR2004 - of films
+    if not 1800 < year < 2200:  # noqa: PLR2004 - of movies
         raise ValueError(text)
     return year
 

@@ -34,8 +34,8 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, quality.Run]:
     """A small evaluation by the command that the bench runs."""
     data = tmp_path_factory.mktemp("data")
     (data / "little").mkdir()
-    rows = [f"{user},{film},{4.5 if film % 2 == user % 2 else 2},{film + 1}" for user in range(60)
-            for film in range(user % 3, 40, 2 + user % 3)]  # fmt: skip
+    rows = [f"{user},{movie},{4.5 if movie % 2 == user % 2 else 2},{movie + 1}" for user in range(60)
+            for movie in range(user % 3, 40, 2 + user % 3)]  # fmt: skip
     (data / "little" / "ratings.csv").write_text("\n".join(["user_id,movie_id,rating,timestamp", *rows]))
     diversity = ["--diversity", "0.3", "--no-peers"]
     return data, quality.run(data, ["--data", "DATA/little", "--protocol", "temporal", *diversity])

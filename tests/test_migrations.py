@@ -136,7 +136,7 @@ def run_at_once(database_url: str, work: Callable[[psycopg.Connection, random.Ra
         list(pool.map(run, range(4)))
 
 
-def test_film_statistics_stay_exact_under_concurrent_writers(database_url: str) -> None:
+def test_movie_statistics_stay_exact_under_concurrent_writers(database_url: str) -> None:
     def write(connection: psycopg.Connection, rng: random.Random) -> None:
         for _ in range(150):
             user, movie, half_stars = rng.randint(1, 6), rng.randint(1, 4), rng.randint(1, 10)
@@ -151,7 +151,7 @@ def test_film_statistics_stay_exact_under_concurrent_writers(database_url: str) 
 
     with psycopg.connect(database_url) as connection:
         connection.execute("INSERT INTO users (username) SELECT 'user ' || n FROM generate_series(1, 8) n")
-        connection.execute("INSERT INTO movies (title) SELECT 'film ' || n FROM generate_series(1, 5) n")
+        connection.execute("INSERT INTO movies (title) SELECT 'movie ' || n FROM generate_series(1, 5) n")
         connection.execute(
             "INSERT INTO ratings SELECT u, m, 7 FROM generate_series(7, 8) u, generate_series(1, 5) m"
         )

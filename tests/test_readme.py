@@ -17,10 +17,10 @@ def test_operations_work_when_pasted(server: str) -> None:
         ask = asking(server, http, {})
         popular, find, sign_up, rate, recommended = OPERATIONS
         assert len(ask(popular)["data"]["recommendations"]["edges"]) == 5
-        (film, *_) = ask(find)["data"]["search"]["edges"]
-        assert film["node"]["title"] == "Alien"
+        (movie, *_) = ask(find)["data"]["search"]["edges"]
+        assert movie["node"]["title"] == "Alien"
         token = ask(sign_up)["data"]["signUp"]["accessToken"]
-        rated = ask(rate, token, movie=film["node"]["id"])["data"]["rateMovie"]
+        rated = ask(rate, token, movie=movie["node"]["id"])["data"]["rateMovie"]
         assert rated["rating"]["stars"] == 4.5
         page = ask(recommended, token)["data"]["recommendations"]
         assert page["strategy"] == "PERSONALIZED"

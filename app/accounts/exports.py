@@ -125,7 +125,7 @@ class Exports:
 
 
 async def export(sessions: Sessions, user_id: int, made: Export) -> None:
-    """Write what is held on a member, as of one moment: rows by table, films with titles.
+    """Write what is held on a member, as of one moment: rows by table, movies with titles.
 
     Left out are only secrets, which the database holds as hashes.
     """

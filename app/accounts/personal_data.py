@@ -17,7 +17,7 @@ FREE_TEXT = ("note", "name")  # fields of an operator's input that hold any text
 async def delete_member(sessions: Sessions, user_id: int) -> str | None:
     """Delete a member with all that belongs to them; gives the name they had, None where there is none.
 
-    The films' figures are right again with it, each process signs them out, and a model trained from then on
+    The movies' figures are right again with it, each process signs them out, and a model trained from then on
     is what it would be had they never been here. What operators did stays in the audit log, without the name
     of the member, and without their address and notes where they were the operator.
     """
@@ -26,7 +26,7 @@ async def delete_member(sessions: Sessions, user_id: int) -> str | None:
         username = await session.scalar(select(User.username).where(User.id == user_id).with_for_update())
         if username is None:
             return None
-        # In one order: two members who leave at once would wait for each other's films.
+        # In one order: two members who leave at once would wait for each other's movies.
         stats = select(MovieStats.movie_id).where(MovieStats.movie_id.in_(rated))
         await session.execute(stats.order_by(MovieStats.movie_id).with_for_update())
         await clear_traces(session, user_id, username)

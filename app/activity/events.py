@@ -1,4 +1,4 @@
-"""Feedback: what members do with films, as events, and what the recommender makes of them."""
+"""Feedback: what members do with movies, as events, and what the recommender makes of them."""
 
 import enum
 from collections.abc import Collection, Sequence
@@ -20,7 +20,7 @@ MAX_POSITION = 32_767
 EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
 CLOCK_SKEW = timedelta(minutes=5)
 LATEST_EVENTS = 2000  # of which lists seen in vain are told
-SHOWN_FOR = timedelta(days=60)  # then a film gets another chance
+SHOWN_FOR = timedelta(days=60)  # then a movie gets another chance
 
 
 class Kind(enum.StrEnum):
@@ -61,8 +61,8 @@ class Signals:
     """Events as graded observations.
 
     `movie_ids` int64 (n,) ascending, `stars` float32 (n,), `timestamps` int64 (n,) in seconds since 1970: of
-    films that the member has not rated. `hidden` int64 (m,): films turned down for good, rated or not.
-    `shown`, where it was read: ids int64 (s,) of films seen in lists of late and let be, and int32 (s,) in
+    movies that the member has not rated. `hidden` int64 (m,): movies turned down for good, rated or not.
+    `shown`, where it was read: ids int64 (s,) of movies seen in lists of late and let be, and int32 (s,) in
     how many.
     """
 
@@ -89,7 +89,7 @@ STORE = text(
 )
 
 # An opinion outweighs watching, and the latest opinion the ones before it. Of watching counts how far it ever
-# got: players report a film in pieces, and in any order.
+# got: players report a movie in pieces, and in any order.
 SIGNALS_OF = """
     WITH events AS (
         SELECT * FROM feedback
@@ -118,7 +118,7 @@ SIGNALS_OF = """
     FROM graded WHERE stars IS NOT NULL
 """
 # Of the latest events only, so that it costs the same however long somebody has been here. A list that is
-# scrolled up and down shows a film once.
+# scrolled up and down shows a movie once.
 SHOWN_IN_VAIN = """
     SELECT array_agg(movie_id), array_agg(times) FROM (
         SELECT movie_id,
@@ -158,13 +158,13 @@ async def record(sessions: Sessions, user_id: int, events: Sequence[Event]) -> i
     async with sessions.begin() as session:
         # One batch at a time for a member: two with the same keys in another order would wait for each other.
         await session.execute(select(User.id).where(User.id == user_id).with_for_update(key_share=True))
-        films = (
+        movies = (
             select(Movie.id).where(Movie.id.in_(set(movie_ids))).with_for_update(read=True, key_share=True)
         )
-        known = set((await session.scalars(films)).all())
+        known = set((await session.scalars(movies)).all())
         for index, movie_id in enumerate(movie_ids):
             if movie_id not in known:
-                raise InvalidFeedback("is not a film's.", index, "movieId")
+                raise InvalidFeedback("is not a movie's.", index, "movieId")
         await session.execute(
             STORE,
             {
@@ -196,8 +196,8 @@ async def signals(
     """What a member's events say, as of `until` (by the time that we heard of them).
 
     LIKE counts as 4.5 stars, DISLIKE 1.5, NOT_INTERESTED 2, WATCH 4 from nine tenths on and 2.5 up to one
-    tenth; impressions, clicks and the watchlist say nothing of how a film was liked. What was `shown` in vain
-    is read where it is asked for: impressions of which nothing else followed.
+    tenth; impressions, clicks and the watchlist say nothing of how a movie was liked. What was `shown` in
+    vain is read where it is asked for: impressions of which nothing else followed.
     """
     latest = LATEST_EVENTS if shown else 0
     told = {"user_id": user_id, "until": until, "latest": latest, "shown_for": SHOWN_FOR}

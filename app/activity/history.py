@@ -1,4 +1,4 @@
-"""A member's own events: what they did with films, and the films they mean to see."""
+"""A member's own events: what they did with movies, and the movies they mean to see."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -83,7 +83,7 @@ async def count_events(sessions: Sessions, user_id: int, kinds: Sequence[Kind] |
 
 
 async def watchlist(sessions: Sessions, user_id: int, count: int, key: Key | None) -> list[Wanted]:
-    """At most `count` films that the member means to see, the last added first, behind the one at `key`."""
+    """At most `count` movies that the member means to see, the last added first, behind the one at `key`."""
     behind = "" if key is None else "AND (added_at, movie_id) < (:added_at, :movie_id)"
     statement = f"{WATCHLIST} {behind} ORDER BY added_at DESC, movie_id DESC LIMIT :count"
     place = {} if key is None else {"added_at": key[0], "movie_id": key[1]}
@@ -101,7 +101,7 @@ async def count_watchlist(sessions: Sessions, user_id: int) -> int:
 async def watched_since(
     session: AsyncSession, user_id: int, since: datetime, movie_ids: Sequence[int]
 ) -> set[int]:
-    """Those of these films that the member watched, or began to, after `since`."""
+    """Those of these movies that the member watched, or began to, after `since`."""
     statement = select(Feedback.movie_id).where(
         Feedback.user_id == user_id,
         Feedback.kind == Kind.WATCH.value,

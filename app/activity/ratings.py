@@ -1,4 +1,4 @@
-"""Ratings: stars that members give to films, from 0.5 to 5, kept as half-stars 1 to 10."""
+"""Ratings: stars that members give to movies, from 0.5 to 5, kept as half-stars 1 to 10."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -49,7 +49,7 @@ class Rating:
 
 @dataclass(frozen=True, slots=True)
 class Stats:
-    """What all members together gave a film."""
+    """What all members together gave a movie."""
 
     rating_count: int
     half_stars_sum: int
@@ -98,13 +98,13 @@ NEWEST_HISTORIES = text(
     ) AS known) AS history (movie_ids, half_stars, rated_at)
     """  # noqa: S608 - all of it stands here
 )
-MOST_NEWEST = 2_000  # ratings that tell a member's taste to moving films
+MOST_NEWEST = 2_000  # ratings that tell a member's taste to moving movies
 
 History = tuple[NDArray[np.int64], NDArray[np.int16], NDArray[np.int64]]
 
 
 async def rate(sessions: Sessions, user_id: int, movie_id: int, stars: float) -> Rated:
-    """Give a film stars, or other stars than before; durable when this returns.
+    """Give a movie stars, or other stars than before; durable when this returns.
 
     Raises InvalidStars or MovieNotFound.
     """
@@ -121,7 +121,7 @@ async def rate(sessions: Sessions, user_id: int, movie_id: int, stars: float) ->
         if not isinstance(cause, psycopg.errors.ForeignKeyViolation):
             raise
         if cause.diag.constraint_name == "ratings_movie_id_fkey":
-            raise MovieNotFound("There is no such film.") from None
+            raise MovieNotFound("There is no such movie.") from None
         raise
 
 
@@ -131,7 +131,7 @@ async def remove(sessions: Sessions, user_id: int, movie_id: int) -> Stats:
     async with sessions.begin() as session:
         statement = delete(tables.Rating).where(mine).returning(tables.Rating.movie_id)
         if await session.scalar(statement) is None:
-            raise NotRated("You have not rated this film.")
+            raise NotRated("You have not rated this movie.")
         return await stats_of(session, movie_id)
 
 
@@ -167,8 +167,8 @@ def history_in(movie_ids: bytes | None, half_stars: bytes | None, rated_at: byte
 
 
 async def rated_since(sessions: Sessions, user_ids: Sequence[int], since: datetime) -> NDArray[np.int64]:
-    """Films that any of these members rated after `since`, int64 (n,): those that `history` until then leaves
-    out."""
+    """Movies that any of these members rated after `since`, int64 (n,): those that `history` until then
+    leaves out."""
     statement = select(tables.Rating.movie_id).where(
         tables.Rating.user_id == func.any(list(user_ids)), tables.Rating.rated_at > since
     )
@@ -197,7 +197,7 @@ async def count_ratings(sessions: Sessions, user_id: int) -> int:
 
 
 async def ratings_of(sessions: Sessions, user_id: int, movie_ids: Sequence[int]) -> dict[int, Rating]:
-    """What a member gave these films, by movie id; films not rated are not in it."""
+    """What a member gave these movies, by movie id; movies not rated are not in it."""
     statement = select(*COLUMNS).where(
         tables.Rating.user_id == user_id, tables.Rating.movie_id == func.any(list(movie_ids))
     )

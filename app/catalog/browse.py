@@ -1,6 +1,6 @@
-"""Pages of films in an order, and films like a film.
+"""Pages of movies in an order, and movies like a movie.
 
-Pages come from the snapshot: over 58,000 films that takes 0.2 ms where Postgres needs 17 to 29 ms for a page
+Pages come from the snapshot: over 58,000 movies that takes 0.2 ms where Postgres needs 17 to 29 ms for a page
 and as much again for its count, and the filter is the one that recommendations use.
 """
 
@@ -16,18 +16,18 @@ from sqlalchemy import text
 from app.db.engine import Sessions
 from app.serving.snapshot import MovieFilter, Snapshot
 
-Key = tuple[float | str | None, int]  # what a film is ordered by, and its id; None comes last either way
+Key = tuple[float | str | None, int]  # what a movie is ordered by, and its id; None comes last either way
 
 
 MIN_EF_SEARCH = 100  # more finds more of the truly nearest, for more time
 SIMILAR = """
-SELECT film.movie_id, near.movie_id AS similar_id, 1 - near.distance AS similarity
-FROM movie_vectors AS film CROSS JOIN LATERAL (
-    SELECT other.movie_id, other.embedding <=> film.embedding AS distance
-    FROM movie_vectors AS other WHERE other.movie_id <> film.movie_id
-    ORDER BY other.embedding <=> film.embedding LIMIT :k
+SELECT movie.movie_id, near.movie_id AS similar_id, 1 - near.distance AS similarity
+FROM movie_vectors AS movie CROSS JOIN LATERAL (
+    SELECT other.movie_id, other.embedding <=> movie.embedding AS distance
+    FROM movie_vectors AS other WHERE other.movie_id <> movie.movie_id
+    ORDER BY other.embedding <=> movie.embedding LIMIT :k
 ) AS near
-WHERE film.movie_id = ANY(:movie_ids) ORDER BY film.movie_id, near.distance, near.movie_id
+WHERE movie.movie_id = ANY(:movie_ids) ORDER BY movie.movie_id, near.distance, near.movie_id
 """
 
 
@@ -46,7 +46,7 @@ class Order:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Positions in the snapshot, int32 (m,), with each film's key, which holds while others come and go."""
+    """Positions in the snapshot, int32 (m,), with each movie's key, which holds while others come and go."""
 
     positions: NDArray[np.int32]
     keys: list[Key]
@@ -62,9 +62,9 @@ class Neighbor:
 
 
 def values(snapshot: Snapshot, field: OrderField) -> NDArray[np.float64]:
-    """float64 (n,), what the films are ordered by; nan where it is unknown.
+    """float64 (n,), what the movies are ordered by; nan where it is unknown.
 
-    The average is the plain mean, as it is shown; `min_rating_count` keeps films of few ratings away.
+    The average is the plain mean, as it is shown; `min_rating_count` keeps movies of few ratings away.
     """
     match field:
         case OrderField.POPULARITY:
@@ -78,7 +78,7 @@ def values(snapshot: Snapshot, field: OrderField) -> NDArray[np.float64]:
 
 
 def ranked(snapshot: Snapshot, order: Order) -> NDArray[np.int32]:
-    """Positions of all films in this order, int32 (n,); equal ones by id, unknown ones last."""
+    """Positions of all movies in this order, int32 (n,); equal ones by id, unknown ones last."""
     found = snapshot.derived.get(order)
     if found is None:
         by = values(snapshot, order.field)
@@ -100,7 +100,8 @@ def key_of(snapshot: Snapshot, order: Order) -> Callable[[int], Key]:
 
 
 def follows(key: Key, other: Key | None, order: Order) -> bool:
-    """Whether a film with `key` stands behind one with `other`; None is the end, and nothing is behind it."""
+    """Whether a movie with `key` stands behind one with `other`; None is the end, and nothing is behind
+    it."""
     if other is None:
         return False
     (value, movie_id), (other_value, other_id) = key, other
@@ -120,9 +121,10 @@ def page(
     *,
     backward: bool = False,
 ) -> Page:
-    """The `count` films that follow the one with `key`, or, `backward`, that come before it; None is the end.
+    """The `count` movies that follow the one with `key`, or, `backward`, that come before it; None is the
+    end.
 
-    Films that come or go between two pages move no other film across the key.
+    Movies that come or go between two pages move no other movie across the key.
     """
     in_order = ranked(snapshot, order)
     if wanted != MovieFilter():
@@ -145,13 +147,13 @@ def page(
 
 
 async def similar(sessions: Sessions, movie_ids: Sequence[int], k: int) -> dict[int, list[Neighbor]]:
-    """The `k` films nearest in content to each film, nearest first; `k` is at most 999.
+    """The `k` movies nearest in content to each movie, nearest first; `k` is at most 999.
 
-    A film without a vector is near to none.
+    A movie without a vector is near to none.
     """
     near: dict[int, list[Neighbor]] = {movie_id: [] for movie_id in movie_ids}
     async with sessions() as session:
-        # The index gives no more rows than this, the film itself among them.
+        # The index gives no more rows than this, the movie itself among them.
         ef_search = {"ef_search": str(max(k + 1, MIN_EF_SEARCH))}
         await session.execute(text("SELECT set_config('hnsw.ef_search', :ef_search, true)"), ef_search)
         rows = await session.execute(text(SIMILAR), {"movie_ids": list(movie_ids), "k": k})

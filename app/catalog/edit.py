@@ -1,7 +1,7 @@
-"""Films that curators add, change and take out, each in one transaction with the film's vector.
+"""Movies that curators add, change and take out, each in one transaction with the movie's vector.
 
-Each such transaction says in `catalog_changes` which film it was about, so that other processes take up just
-that film; the one that did it has taken it up when it answers.
+Each such transaction says in `catalog_changes` which movie it was about, so that other processes take up just
+that movie; the one that did it has taken it up when it answers.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
@@ -12,9 +12,9 @@ from sqlalchemy import delete, func, insert, select, text, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.catalog.validation import InvalidFilm, camel, checked
+from app.catalog.validation import InvalidMovie, camel, checked
 from app.db.engine import Sessions
-from app.db.movie_features import FILMS, films_of
+from app.db.movie_features import MOVIES, movies_of
 from app.db.tables import CatalogChange, CatalogRevision, Credit, Genre, Movie, MovieGenre, MovieStats
 from app.db.training_tables import ModelVersion
 from app.serving.live import Live
@@ -45,12 +45,12 @@ DELETE FROM catalog_changes WHERE changed_at < least(now() - interval '1 hour',
 """
 
 
-class FilmNotFound(Exception):
+class MovieNotFound(Exception):
     """An expected outcome; its message is for the caller."""
 
 
-class FilmExists(Exception):
-    """Another film has this id of another catalogue. An expected outcome; its message is for the caller."""
+class MovieExists(Exception):
+    """Another movie has this id of another catalogue. An expected outcome; its message is for the caller."""
 
 
 class ModelChanging(Exception):
@@ -58,9 +58,9 @@ class ModelChanging(Exception):
 
 
 async def add(sessions: Sessions, live: Live, given: Mapping[str, Any]) -> int:
-    """The id of a new film. `given`: see `film_facts.checked`.
+    """The id of a new movie. `given`: see `movie_facts.checked`.
 
-    Raises InvalidFilm, FilmExists or ModelChanging.
+    Raises InvalidMovie, MovieExists or ModelChanging.
     """
     facts = checked(given, complete=True)
 
@@ -78,7 +78,7 @@ async def add(sessions: Sessions, live: Live, given: Mapping[str, Any]) -> int:
 async def change(sessions: Sessions, live: Live, movie_id: int, given: Mapping[str, Any]) -> int:
     """Change what is given, and only that; None clears it.
 
-    Raises FilmNotFound, InvalidFilm, FilmExists or ModelChanging.
+    Raises MovieNotFound, InvalidMovie, MovieExists or ModelChanging.
     """
     facts = checked(given)
 
@@ -91,7 +91,7 @@ async def change(sessions: Sessions, live: Live, movie_id: int, given: Mapping[s
             .returning(Movie.id)
         )
         if found.one_or_none() is None:
-            raise FilmNotFound("There is no film of this id.")
+            raise MovieNotFound("There is no movie of this id.")
         await _set_lists(session, movie_id, facts)
         return movie_id
 
@@ -99,9 +99,9 @@ async def change(sessions: Sessions, live: Live, movie_id: int, given: Mapping[s
 
 
 async def remove(sessions: Sessions, live: Live, movie_id: int) -> int:
-    """Take the film out with all that refers to it; gives how many ratings went with it.
+    """Take the movie out with all that refers to it; gives how many ratings went with it.
 
-    Raises FilmNotFound or ModelChanging.
+    Raises MovieNotFound or ModelChanging.
     """
     n_ratings = 0
 
@@ -111,7 +111,7 @@ async def remove(sessions: Sessions, live: Live, movie_id: int) -> int:
         n_ratings = await session.scalar(counted) or 0
         gone = await session.scalar(delete(Movie).where(Movie.id == movie_id).returning(Movie.id))
         if gone is None:
-            raise FilmNotFound("There is no film of this id.")
+            raise MovieNotFound("There is no movie of this id.")
         return movie_id
 
     await _changed(sessions, live, act)
@@ -152,10 +152,10 @@ async def _served_model(session: AsyncSession, live: Live) -> Model | None:
 
 
 async def _embed(session: AsyncSession, model: Model, movie_id: int) -> None:
-    row = (await session.execute(text(FILMS + "WHERE id = :id"), {"id": movie_id})).one_or_none()
+    row = (await session.execute(text(MOVIES + "WHERE id = :id"), {"id": movie_id})).one_or_none()
     if row is None:
         return
-    (vector,) = vectors_of(model.hybrid.encoder.transform(films_of([tuple(row)])))
+    (vector,) = vectors_of(model.hybrid.encoder.transform(movies_of([tuple(row)])))
     if vector.any():
         embedding = str(vector.tolist())
         named = {"movie_id": movie_id, "embedding": embedding, "version": model.version}
@@ -173,7 +173,7 @@ async def _set_lists(session: AsyncSession, movie_id: int, facts: Mapping[str, A
 async def _set_genres(session: AsyncSession, movie_id: int, names: list[str]) -> None:
     known = {row.name: row.id for row in await session.execute(select(Genre.name, Genre.id))}
     if unknown := [name for name in names if name not in known]:
-        raise InvalidFilm(f"genres: there is no genre {unknown[0]!r}; there are {', '.join(sorted(known))}.")
+        raise InvalidMovie(f"genres: there is no genre {unknown[0]!r}; there are {', '.join(sorted(known))}.")
     await session.execute(delete(MovieGenre).where(MovieGenre.movie_id == movie_id))
     if names:
         rows = [{"movie_id": movie_id, "genre_id": known[name]} for name in names]
@@ -199,5 +199,5 @@ def _taken(error: IntegrityError) -> Exception:
     if isinstance(error.orig, psycopg.errors.UniqueViolation):
         column = EXTERNAL.get(error.orig.diag.constraint_name or "")
         if column is not None:
-            return FilmExists(f"{camel(column)}: another film has this id.")
+            return MovieExists(f"{camel(column)}: another movie has this id.")
     return error

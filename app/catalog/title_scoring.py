@@ -207,7 +207,7 @@ class Scoring:
         starts = np.where(known, self.people.starts[at], 0)
         sizes = np.where(known, self.people.starts[at + 1] - starts, 0)
         within = np.arange(sizes.sum()) - np.repeat(np.cumsum(sizes) - sizes, sizes)
-        return self.people.film_positions[np.repeat(starts, sizes) + within], sizes
+        return self.people.movie_positions[np.repeat(starts, sizes) + within], sizes
 
     def _years(self, movies: Ints) -> Floats:
         """float32 (n_words, n): 1 for a word that is the movie's year, less for a neighboring one."""

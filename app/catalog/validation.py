@@ -1,4 +1,4 @@
-"""What may be said of a film: each fact with its rule."""
+"""What may be said of a movie: each fact with its rule."""
 
 import math
 import re
@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime
 from typing import Any
 
-FIRST_YEAR = 1870  # before the first film there is
+FIRST_YEAR = 1870  # before the first movie there is
 YEARS_AHEAD = 10
 MAX_ID = 2**31 - 1
 MAX_DIGITS = 20  # of an id, with leading zeros
@@ -15,30 +15,30 @@ MAX_SPACED = 4  # times the limit that a text may have with its spaces
 Rule = Callable[[Any], Any]
 
 
-class InvalidFilm(Exception):
+class InvalidMovie(Exception):
     """An expected outcome; its message is for the caller and names the field and the rule."""
 
 
 def checked(given: Mapping[str, Any], *, complete: bool = False) -> dict[str, Any]:
     """The facts as they are kept: texts trimmed, names once each, the year of a release date.
 
-    given: any of RULES by name; None is a fact not known. complete: a film needs a title.
-    Raises InvalidFilm.
+    given: any of RULES by name; None is a fact not known. complete: a movie needs a title.
+    Raises InvalidMovie.
     """
     if complete and "title" not in given:
-        raise InvalidFilm("title: a film needs one.")
+        raise InvalidMovie("title: a movie needs one.")
     facts: dict[str, Any] = {}
     for name, value in given.items():
         if value is None and name == "title":
-            raise InvalidFilm("title: a film needs one.")
+            raise InvalidMovie("title: a movie needs one.")
         try:
             facts[name] = ([] if name in MANY else None) if value is None else RULES[name](value)
-        except InvalidFilm as error:
-            raise InvalidFilm(f"{camel(name)}: {error}") from None
+        except InvalidMovie as error:
+            raise InvalidMovie(f"{camel(name)}: {error}") from None
     released, year = facts.get("release_date"), facts.get("year")
     if released is not None:
         if year is not None and year != released.year:
-            raise InvalidFilm(f"year: {year} is not the year of the release date, {released.year}.")
+            raise InvalidMovie(f"year: {year} is not the year of the release date, {released.year}.")
         facts["year"] = released.year
     return facts
 
@@ -52,11 +52,11 @@ def a_text(most: int) -> Rule:
     def rule(value: str) -> str:
         text = " ".join(value.split()) if len(value) <= MAX_SPACED * most else value
         if not text:
-            raise InvalidFilm("it is empty.")
+            raise InvalidMovie("it is empty.")
         if len(text) > most:
-            raise InvalidFilm(f"it has {len(text):,} characters; the limit is {most:,}.")
+            raise InvalidMovie(f"it has {len(text):,} characters; the limit is {most:,}.")
         if not text.isprintable():  # Postgres keeps neither NUL nor half a character
-            raise InvalidFilm("it has characters that cannot be shown.")
+            raise InvalidMovie("it has characters that cannot be shown.")
         return text
 
     return rule
@@ -65,7 +65,7 @@ def a_text(most: int) -> Rule:
 def names(most: int, of: Rule) -> Rule:
     def rule(values: list[str]) -> list[str]:
         if len(values) > most:
-            raise InvalidFilm(f"there are {len(values):,}; the limit is {most}.")
+            raise InvalidMovie(f"there are {len(values):,}; the limit is {most}.")
         return list(dict.fromkeys(map(of, values)))
 
     return rule
@@ -74,7 +74,7 @@ def names(most: int, of: Rule) -> Rule:
 def matching(pattern: str, told: str) -> Rule:
     def rule(value: str) -> str:
         if re.fullmatch(pattern, value) is None:
-            raise InvalidFilm(f"it must be {told}.")
+            raise InvalidMovie(f"it must be {told}.")
         return value
 
     return rule
@@ -83,7 +83,7 @@ def matching(pattern: str, told: str) -> Rule:
 def a_number(low: float, high: float) -> Rule:
     def rule(value: float) -> float:
         if not math.isfinite(value) or not low <= value <= high:
-            raise InvalidFilm(f"it must be a number from {low:,} to {high:,}.")
+            raise InvalidMovie(f"it must be a number from {low:,} to {high:,}.")
         return value
 
     return rule
@@ -92,7 +92,7 @@ def a_number(low: float, high: float) -> Rule:
 def a_year(value: int) -> int:
     last = datetime.now(UTC).year + YEARS_AHEAD
     if not FIRST_YEAR <= value <= last:
-        raise InvalidFilm(f"it must be a year from {FIRST_YEAR} to {last}.")
+        raise InvalidMovie(f"it must be a year from {FIRST_YEAR} to {last}.")
     return value
 
 
@@ -103,7 +103,7 @@ def a_day(value: date) -> date:
 
 def an_id(value: str) -> int:
     if len(value) > MAX_DIGITS or not (value.isascii() and value.isdigit() and 0 < int(value) <= MAX_ID):
-        raise InvalidFilm(f"it must be a whole number from 1 to {MAX_ID}.")
+        raise InvalidMovie(f"it must be a whole number from 1 to {MAX_ID}.")
     return int(value)
 
 

@@ -29,7 +29,7 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
-seed_app = typer.Typer(help="Load films, members and ratings.", no_args_is_help=True)
+seed_app = typer.Typer(help="Load movies, members and ratings.", no_args_is_help=True)
 app.add_typer(seed_app, name="seed")
 app.add_typer(schema_commands.schema_app)
 app.add_typer(offline_commands.research)
@@ -172,7 +172,7 @@ def seed_tmdb(
     source: Source,
     strict: Strict = False,
     adult: Annotated[
-        bool, typer.Option("--adult", help="Adult films too; without it they stay out.")
+        bool, typer.Option("--adult", help="Adult movies too; without it they stay out.")
     ] = False,
     json: Json = False,
 ) -> None:
@@ -217,7 +217,7 @@ def seed(what: str, load: Callable[[Settings, str, Progress], Report], *, json: 
 
 
 def print_report(report: Report) -> None:
-    for what, count in (("films", report.films), ("members", report.members), ("ratings", report.ratings)):
+    for what, count in (("films", report.movies), ("members", report.members), ("ratings", report.ratings)):
         typer.echo(f"{what}: {count.added} added, {count.updated} updated, {count.unchanged} unchanged")
     for verdict, reasons in (("not usable", report.skipped), ("set aside", report.set_aside)):
         for reason, rows in reasons.items():
@@ -279,7 +279,7 @@ def evaluate(
     diversity: offline_commands.Diversities = None,
     max_users: Annotated[int, typer.Option(min=1, help="Tested at most, a random sample.")] = 5_000,
     votes: Annotated[
-        bool, typer.Option(help="Let votes of today be known of films, which tell of what is held out.")
+        bool, typer.Option(help="Let votes of today be known of movies, which tell of what is held out.")
     ] = False,
 ) -> None:
     """Measure the recommender beside others on the same splits of the ratings here, or of files by --data."""

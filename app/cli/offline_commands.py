@@ -19,7 +19,7 @@ from seeds.files.report import Report, SourceError
 if TYPE_CHECKING:
     from app.offline.rating_files import Reading
     from recommender.interactions import Interactions
-    from recommender.item_features import Films
+    from recommender.item_features import ItemFeatures
 
 SEED = 20_260_101
 TRIALS = 40
@@ -104,9 +104,9 @@ def recommend(
         typer.Option(help="Ratings of the users: user_id, movie_id, rating[, timestamp].", exists=True),
     ] = None,
     users: Annotated[Path | None, typer.Option(help="More users, without a history.", **FILE)] = None,
-    k: Annotated[int, typer.Option(min=1, help="Films in a list.")] = 100,
+    k: Annotated[int, typer.Option(min=1, help="Movies in a list.")] = 100,
     diversity: Annotated[float, typer.Option(min=0, max=1, help="0 orders by score alone.")] = 0.0,
-    candidates: Annotated[Path | None, typer.Option(help="Only these films: movie_id.", **FILE)] = None,
+    candidates: Annotated[Path | None, typer.Option(help="Only these movies: movie_id.", **FILE)] = None,
     columns: Columns = None,
     dates: Dates = None,
 ) -> None:
@@ -123,11 +123,11 @@ def recommend(
         reading = reading_of(columns, dates)
         loaded = batch.load(model)
         known = batch.read_histories(loaded, histories, users, progress, reading)
-        note(known.n_unknown, "ratings in the histories are of films that the model does not know")
+        note(known.n_unknown, "ratings in the histories are of movies that the model does not know")
         allowed = None
         if candidates is not None:
-            allowed, n_unknown = batch.allowed_films(loaded, candidates, progress, reading)
-            note(n_unknown, "candidates are films that the model does not know")
+            allowed, n_unknown = batch.allowed_movies(loaded, candidates, progress, reading)
+            note(n_unknown, "candidates are movies that the model does not know")
         tell_notes(reading.notes)
         n_rows = batch.recommend(
             loaded, known, out, k=k, diversity=diversity, allowed=allowed, progress=progress
@@ -155,7 +155,7 @@ def predict(
         reading = reading_of(columns, dates)
         loaded = batch.load(model)
         known = batch.read_histories(loaded, histories, None, progress, reading)
-        note(known.n_unknown, "ratings in the histories are of films that the model does not know")
+        note(known.n_unknown, "ratings in the histories are of movies that the model does not know")
         wanted = rating_files.read_pairs(pairs, progress, reading=reading)
         tell_notes(reading.notes)
         n_rows = batch.predict(loaded, wanted, known, out, progress)
@@ -270,22 +270,22 @@ def reading_of(columns: str | None, dates: str | None) -> "Reading":
 
 def read_data(
     data: Path, content: list[Path], progress: Progress, reading: "Reading"
-) -> "tuple[Interactions, Films]":
+) -> "tuple[Interactions, ItemFeatures]":
     from app.offline import train  # noqa: PLC0415 - brings the recommender
 
     data_set = train.read_data(data, content, progress, reading)
     tell(data_set.report)
-    return data_set.interactions, data_set.films
+    return data_set.interactions, data_set.movies
 
 
-def in_time(ratings: "tuple[Interactions, Films]") -> "tuple[Interactions, Films]":
+def in_time(ratings: "tuple[Interactions, ItemFeatures]") -> "tuple[Interactions, ItemFeatures]":
     """The same without the votes of today, which tell of what is held out."""
     return ratings[0], ratings[1].without_votes()
 
 
 def evaluate(
     protocol: str,
-    ratings: "tuple[Interactions, Films]",
+    ratings: "tuple[Interactions, ItemFeatures]",
     name: str,
     settings: Path | None,
     *,

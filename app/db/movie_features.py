@@ -5,9 +5,9 @@ from typing import Any
 
 import numpy as np
 
-from recommender.item_features import Films
+from recommender.item_features import ItemFeatures
 
-FILMS = """
+MOVIES = """
 SELECT id, title, coalesce(overview, ''), keywords, coalesce(original_language, ''), coalesce(year, 0),
     coalesce(runtime_minutes, 'nan'::real), coalesce(popularity, 'nan'::real),
     coalesce(vote_average, 'nan'::real), coalesce(vote_count, 'nan'::real), coalesce(collection, ''),
@@ -21,11 +21,11 @@ FROM movies
 """
 
 
-def films_of(rows: Sequence[tuple[Any, ...]]) -> Films:
-    """The columns of rows of FILMS, of which there is at least one."""
+def movies_of(rows: Sequence[tuple[Any, ...]]) -> ItemFeatures:
+    """The columns of rows of MOVIES, of which there is at least one."""
     (ids, titles, overviews, keywords, languages, years, runtimes, popularity, averages, counts, collections,
      genres, directors, cast) = zip(*rows, strict=True)  # fmt: skip
-    return Films(
+    return ItemFeatures(
         item_ids=np.array(ids, np.int64),
         titles=list(titles),
         overviews=list(overviews),

@@ -144,7 +144,7 @@ class MovieTitle(Base):
 
 
 class MovieStats(Base):
-    """Kept by a trigger on `ratings`; a film without a row has no rating."""
+    """Kept by a trigger on `ratings`; a movie without a row has no rating."""
 
     __tablename__ = "movie_stats"
     __table_args__ = (
@@ -162,7 +162,7 @@ class MovieStats(Base):
 
 
 class MovieVector(Base):
-    """The content vector of a film, of length 1, as the active model's encoder made it."""
+    """The content vector of a movie, of length 1, as the active model's encoder made it."""
 
     __tablename__ = "movie_vectors"
     __table_args__ = (
@@ -291,7 +291,7 @@ class EventCount(Base):
 
 
 class CatalogRevision(Base):
-    """One row, counted up by triggers whenever films, genres, people or credits change."""
+    """One row, counted up by triggers whenever movies, genres, people or credits change."""
 
     __tablename__ = "catalog_revision"
     __table_args__ = (CheckConstraint("id", name="one_row"),)
@@ -301,14 +301,14 @@ class CatalogRevision(Base):
 
 
 class CatalogChange(Base):
-    """One film's change, which counted the catalogue's revision up from `since` to `until`.
+    """One movie's change, which counted the catalogue's revision up from `since` to `until`.
 
-    Revisions that no row covers were changes of many films. Rows are kept for a while only.
+    Revisions that no row covers were changes of many movies. Rows are kept for a while only.
     """
 
     __tablename__ = "catalog_changes"
 
     until: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     since: Mapped[int]
-    movie_id: Mapped[int]  # refers to nothing: the film may be gone
+    movie_id: Mapped[int]  # refers to nothing: the movie may be gone
     changed_at: Mapped[datetime] = mapped_column(server_default=func.now())

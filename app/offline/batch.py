@@ -40,9 +40,9 @@ PREDICTIONS = pa.schema(
 )
 BLOCK_ROWS = 1 << 16  # of lists that are written at once, and of one user's pairs that are judged at once
 TOLD_EACH = 500  # users
-TYPICAL = 256  # films that together stand for one of which nothing is known
+TYPICAL = 256  # movies that together stand for one of which nothing is known
 
-Listed = tuple[Ranking, NDArray[np.float32]]  # a list, and what `_judge` says of its films
+Listed = tuple[Ranking, NDArray[np.float32]]  # a list, and what `_judge` says of its movies
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,7 @@ class Histories:
 
     user_ids: NDArray[np.int64]
     ratings: Interactions
-    n_unknown: int  # ratings of films that the model does not know
+    n_unknown: int  # ratings of movies that the model does not know
     texts: Mapping[int, str] = field(default_factory=dict)  # ids that are no numbers
 
     def rows(self, user_ids: NDArray[np.int64]) -> NDArray[np.int32]:
@@ -72,7 +72,7 @@ def load(folder: Path) -> Hybrid:
 
 
 def model_texts(model: Hybrid) -> dict[int, str]:
-    """The ids of the model's films that are no numbers, by the numbers that stand for them."""
+    """The ids of the model's movies that are no numbers, by the numbers that stand for them."""
     return {int(number): str(text) for number, text in model.manifest.get("item_texts", {}).items()}
 
 
@@ -146,10 +146,10 @@ def predict(model: Hybrid, pairs: RatingRows, histories: Histories, out: Path, p
     return rating_files.write_table(out, schema, [pa.record_batch(columns, schema=schema)])
 
 
-def allowed_films(
+def allowed_movies(
     model: Hybrid, candidates: Path, progress: Progress, reading: Reading | None = None
 ) -> tuple[NDArray[np.bool_], int]:
-    """bool (n_items,) of the films in the file, and how many of them the model does not know."""
+    """bool (n_items,) of the movies in the file, and how many of them the model does not know."""
     ids = rating_files.read_ids(candidates, MOVIE, progress, reading=reading or Reading())
     found = positions(model.item_ids, ids)
     allowed = np.zeros(model.n_items, bool)
@@ -233,7 +233,7 @@ def _by_history(rows: NDArray[np.int32]) -> list[tuple[int, NDArray[np.int64]]]:
 
 
 def _typical(model: Hybrid) -> NDArray[np.int32]:
-    """Films spread evenly over those of which something is known."""
+    """Movies spread evenly over those of which something is known."""
     everything = np.arange(model.n_items, dtype=np.int32)
     known = everything[np.isfinite(model.judge(History.of([]), everything).stars)]
     return known[np.linspace(0, len(known) - 1, min(TYPICAL, len(known))).astype(np.int64)]
@@ -242,9 +242,9 @@ def _typical(model: Hybrid) -> NDArray[np.int32]:
 def _judge(
     model: Hybrid, history: History, item_idx: NDArray[np.int32], typical: NDArray[np.int32]
 ) -> NDArray[np.float32]:
-    """float32 (4, n): stars, low, high, match; of a film of which nothing is known, what films get.
+    """float32 (4, n): stars, low, high, match; of a movie of which nothing is known, what movies get.
 
-    item_idx: -1 for a film that the model does not know. nan where the model knows nothing of any film.
+    item_idx: -1 for a movie that the model does not know. nan where the model knows nothing of any movie.
     """
     judgement = model.judge(history, np.maximum(item_idx, 0))
     judged = np.stack([judgement.stars, judgement.low, judgement.high, judgement.match_percent])

@@ -13,14 +13,14 @@ from rich.table import Table
 from threadpoolctl import threadpool_limits
 
 from app.console import Progress
-from app.training.data import read_films, read_interactions
+from app.training.data import read_interactions, read_movies
 from recommender.evaluation import compare, third_party
 from recommender.evaluation.baselines import damped_means
 from recommender.evaluation.compare import KS, OURS, Outcome
 from recommender.evaluation.predictions import Report
 from recommender.evaluation.protocols import Protocol
 from recommender.interactions import Interactions
-from recommender.item_features import Films
+from recommender.item_features import ItemFeatures
 from recommender.training.config import Config
 
 RANKING_FIGURES = ("precision", "recall", "ndcg", "mrr", "map", "coverage", "diversity", "novelty", "gini")
@@ -38,17 +38,17 @@ STARS_FIGURES = {
 }
 
 
-def read_database(database_url: str, progress: Progress) -> tuple[Interactions, Films]:
+def read_database(database_url: str, progress: Progress) -> tuple[Interactions, ItemFeatures]:
     with psycopg.connect(database_url) as connection:
         progress("reading", 0.0)
-        films = read_films(connection)
-        return read_interactions(connection, films.item_ids), films
+        movies = read_movies(connection)
+        return read_interactions(connection, movies.item_ids), movies
 
 
 def evaluate(
     protocol: Protocol,
     interactions: Interactions,
-    films: Films,
+    movies: ItemFeatures,
     *,
     config: Config,
     with_peers: bool,
@@ -66,7 +66,7 @@ def evaluate(
     outcomes = compare.compare(
         protocol,
         interactions,
-        films,
+        movies,
         config=config,
         contenders={**compare.BASELINES, **others},
         judges={"damped means": damped_means, **judges},
@@ -97,7 +97,7 @@ def print_tables(protocol: Protocol, outcomes: list[Outcome]) -> None:
     console = Console(width=None if Console().is_terminal else WIDTH)
     first = outcomes[0].evaluation
     console.print(
-        f"{protocol.value}: {first.n_users} users, {first.n_items} films, {first.n_train} ratings to learn "
+        f"{protocol.value}: {first.n_users} users, {first.n_items} movies, {first.n_train} ratings to learn "
         f"from, {first.n_held_out} held out; relevant is {first.relevant_stars:g} stars or more."
     )
     if len(outcomes) > 1:

@@ -1,4 +1,4 @@
-"""What files say of films: MovieLens' lists, links and tags, and TMDB's extracts; any may be missing."""
+"""What files say of movies: MovieLens' lists, links and tags, and TMDB's extracts; any may be missing."""
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -8,7 +8,7 @@ from importlib.resources.abc import Traversable
 import numpy as np
 from numpy.typing import NDArray
 
-from recommender.item_features import Films
+from recommender.item_features import ItemFeatures
 from seeds.files.archives import csv_rows, find, inside
 from seeds.files.cells import CellError, row_id
 from seeds.files.rating_cells import TextIds
@@ -18,66 +18,66 @@ from seeds.movielens import (
     MOVIES,
     TAGS,
     ParseId,
-    csv_films,
-    dat_films,
-    item_films,
+    csv_movies,
+    dat_movies,
+    item_movies,
     linked,
     linked_only,
 )
-from seeds.movies import Film, FilmIndex
+from seeds.movies import Movie, MovieIndex
 from seeds.tmdb import complete, read_tmdb
 from seeds.tmdb_rows import FILES
 
-FILM_LISTS = (*MOVIES, "movies.dat", "latest_movies.dat", "u.item")
+MOVIE_LISTS = (*MOVIES, "movies.dat", "latest_movies.dat", "u.item")
 NOT_AN_ID = "the id cannot be read"
 _IMDB_ID = re.compile(r"tt\d{5,10}")
 
 
-def read_films(
+def read_movies(
     beside: Traversable,
     folders: Sequence[Traversable],
     report: Report,
     progress: Progress,
     ids: TextIds | None = None,
-) -> dict[int, Film]:
-    """What is known of films, by the id that the ratings have for them.
+) -> dict[int, Movie]:
+    """What is known of movies, by the id that the ratings have for them.
 
     beside: the folder of the ratings, without those in it. folders: more places, and the folders in them.
-    Ids, links and tags are taken from one folder, the first that lists films, since another may number them
+    Ids, links and tags are taken from one folder, the first that lists movies, since another may number them
     otherwise; TMDB's files from all of them, joined by link, else by title and year. A folder of `folders`
     that is not used is a note in the report. ids: those of the ratings, where texts are ids.
     """
     parse_id = row_id if ids is None else ids.number
-    home, films = _film_list(beside, folders, report, parse_id)
+    home, movies = _movie_list(beside, folders, report, parse_id)
     if home is not None and (links := inside(home, *LINKS)):
-        films = linked(films, links, report, parse_id) if films else linked_only(links, report, parse_id)
+        movies = linked(movies, links, report, parse_id) if movies else linked_only(links, report, parse_id)
     if home is not None and (tags := inside(home, *TAGS)):
-        films = _tagged(films, tags, report, parse_id)
-    if not films and ids is not None:
-        films = _named_by_imdb(ids)
+        movies = _tagged(movies, tags, report, parse_id)
+    if not movies and ids is not None:
+        movies = _named_by_imdb(ids)
     for place in (beside, *folders):
         names = [kind.name for kind in FILES]
         used = place == home or (home is not None and _is_within(home, place))
         if file := find(place, *names) if place in folders else inside(place, *names):
-            if films:
-                films, n_described = _described(films, place, report, progress)
+            if movies:
+                movies, n_described = _described(movies, place, report, progress)
                 if not n_described:
-                    report.notes.append(f"{place} is not used: none of its films is listed or linked")
+                    report.notes.append(f"{place} is not used: none of its movies is listed or linked")
             else:
                 report.notes.append(
-                    f"{file} is not used: there is neither a list of films ({', '.join(FILM_LISTS)}) "
+                    f"{file} is not used: there is neither a list of movies ({', '.join(MOVIE_LISTS)}) "
                     f"nor links ({', '.join(LINKS)}) to join it to the ratings by"
                 )
         elif not used and place in folders:
             report.notes.append(_unused(place, home))
-    return films
+    return movies
 
 
 def _unused(place: Traversable, home: Traversable | None) -> str:
     """Why nothing of a folder was used."""
-    if home is not None and find(place, *FILM_LISTS, *LINKS, *TAGS):
-        return f"{place} is not used: {home} lists the films, and may number them otherwise"
-    known = (*FILM_LISTS, *LINKS, *(kind.name for kind in FILES))
+    if home is not None and find(place, *MOVIE_LISTS, *LINKS, *TAGS):
+        return f"{place} is not used: {home} lists the movies, and may number them otherwise"
+    known = (*MOVIE_LISTS, *LINKS, *(kind.name for kind in FILES))
     return f"{place} is not used: it has none of {', '.join(known)}"
 
 
@@ -85,21 +85,23 @@ def _is_within(folder: Traversable, place: Traversable) -> bool:
     return any(entry == folder or str(entry) == str(folder) for entry in place.iterdir() if entry.is_dir())
 
 
-def _named_by_imdb(ids: TextIds) -> dict[int, Film]:
-    """Films whose id in the ratings is that of IMDb."""
+def _named_by_imdb(ids: TextIds) -> dict[int, Movie]:
+    """Movies whose id in the ratings is that of IMDb."""
     return {
-        number: Film(title="", imdb_id=text) for number, text in ids.texts.items() if _IMDB_ID.fullmatch(text)
+        number: Movie(title="", imdb_id=text)
+        for number, text in ids.texts.items()
+        if _IMDB_ID.fullmatch(text)
     }
 
 
-def columns(item_ids: NDArray[np.int64], films: Mapping[int, Film]) -> Films:
-    """The films of `item_ids` as the recommender takes them; blank where nothing is known."""
-    rows = [films.get(int(item_id)) or Film(title="") for item_id in item_ids]
+def columns(item_ids: NDArray[np.int64], movies: Mapping[int, Movie]) -> ItemFeatures:
+    """The movies of `item_ids` as the recommender takes them; blank where nothing is known."""
+    rows = [movies.get(int(item_id)) or Movie(title="") for item_id in item_ids]
 
     def numbers(name: str) -> NDArray[np.float32]:
         return np.array([np.nan if (v := getattr(row, name)) is None else v for row in rows], np.float32)
 
-    return Films(
+    return ItemFeatures(
         item_ids=item_ids,
         titles=[row.title for row in rows],
         overviews=[row.overview or "" for row in rows],
@@ -117,25 +119,25 @@ def columns(item_ids: NDArray[np.int64], films: Mapping[int, Film]) -> Films:
     )
 
 
-def _film_list(
+def _movie_list(
     beside: Traversable, folders: Sequence[Traversable], report: Report, parse_id: ParseId
-) -> tuple[Traversable | None, dict[int, Film]]:
-    """The folder that lists films, or at least links them, and the list."""
-    found = [(place, inside(place, *FILM_LISTS)) for place in _places(beside, folders)]
+) -> tuple[Traversable | None, dict[int, Movie]]:
+    """The folder that lists movies, or at least links them, and the list."""
+    found = [(place, inside(place, *MOVIE_LISTS)) for place in _places(beside, folders)]
     for home, file in found:
         if file is not None:
-            return home, dict(_films(home, file, report, parse_id))
+            return home, dict(_movies(home, file, report, parse_id))
     return next((home for home, _ in found if inside(home, *LINKS)), None), {}
 
 
-def _films(
+def _movies(
     home: Traversable, file: Traversable, report: Report, parse_id: ParseId
-) -> Iterator[tuple[int, Film]]:
+) -> Iterator[tuple[int, Movie]]:
     if ".csv" in file.name:
-        return csv_films(file, report, parse_id)
+        return csv_movies(file, report, parse_id)
     if ".dat" in file.name:
-        return dat_films(file, report, parse_id)
-    return item_films(file, inside(home, "u.genre"), report)
+        return dat_movies(file, report, parse_id)
+    return item_movies(file, inside(home, "u.genre"), report)
 
 
 def _places(beside: Traversable, folders: Sequence[Traversable]) -> Iterator[Traversable]:
@@ -145,8 +147,10 @@ def _places(beside: Traversable, folders: Sequence[Traversable]) -> Iterator[Tra
         yield from sorted((entry for entry in folder.iterdir() if entry.is_dir()), key=lambda e: e.name)
 
 
-def _tagged(films: dict[int, Film], file: Traversable, report: Report, parse_id: ParseId) -> dict[int, Film]:
-    """Films with what members wrote on them among their keywords."""
+def _tagged(
+    movies: dict[int, Movie], file: Traversable, report: Report, parse_id: ParseId
+) -> dict[int, Movie]:
+    """Movies with what members wrote on them among their keywords."""
     tags: dict[int, dict[str, None]] = {}
     for line, row in csv_rows(file, ("movieId", "tag"), report):
         try:
@@ -156,22 +160,22 @@ def _tagged(films: dict[int, Film], file: Traversable, report: Report, parse_id:
             continue
         tags.setdefault(number, {})[" ".join(row["tag"].casefold().split())] = None
     return {
-        film_id: replace(film, keywords=tuple(dict.fromkeys((*film.keywords, *tags.get(film_id, ())))))
-        for film_id, film in films.items()
+        movie_id: replace(movie, keywords=tuple(dict.fromkeys((*movie.keywords, *tags.get(movie_id, ())))))
+        for movie_id, movie in movies.items()
     }
 
 
 def _described(
-    films: dict[int, Film], source: Traversable, report: Report, progress: Progress
-) -> tuple[dict[int, Film], int]:
-    """Films with what TMDB's files in `source` say of them, and how many films they know."""
+    movies: dict[int, Movie], source: Traversable, report: Report, progress: Progress
+) -> tuple[dict[int, Movie], int]:
+    """Movies with what TMDB's files in `source` say of them, and how many movies they know."""
     facts, additions = read_tmdb(source, report, progress)
-    index = FilmIndex(films.values())
-    known = {film.tmdb_id: film for film in films.values() if film.tmdb_id is not None}
+    index = MovieIndex(movies.values())
+    known = {movie.tmdb_id: movie for movie in movies.values() if movie.tmdb_id is not None}
     ours = {tmdb_id: rows for tmdb_id, rows in additions.items() if tmdb_id in facts or tmdb_id in known}
     described = set()
-    for film in complete(facts, ours, known):
-        if (number := index.find(film)) is not None:
-            index.update(number, film, authority=True)
+    for movie in complete(facts, ours, known):
+        if (number := index.find(movie)) is not None:
+            index.update(number, movie, authority=True)
             described.add(number)
-    return dict(zip(films, index.films, strict=True)), len(described)
+    return dict(zip(movies, index.movies, strict=True)), len(described)

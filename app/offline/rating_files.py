@@ -84,7 +84,7 @@ def read_ratings(
 
 
 def read_pairs(file: Traversable, progress: Progress, *, reading: Reading) -> RatingRows:
-    """Users and films, whatever else the file has. Raises SourceError as `read_ratings` does."""
+    """Users and movies, whatever else the file has. Raises SourceError as `read_ratings` does."""
     return _read_ids(file, (USER, MOVIE), progress, reading)
 
 
@@ -95,7 +95,7 @@ def read_ids(file: Traversable, role: str, progress: Progress, *, reading: Readi
 
 
 def interactions(rows: RatingRows, catalogue: NDArray[np.int64]) -> Interactions:
-    """The rows as the recommender takes them; `catalogue` names further films."""
+    """The rows as the recommender takes them; `catalogue` names further movies."""
     stars = rows.half_stars.astype(np.float32) / 2
     return Interactions.from_arrays(rows.user_ids, rows.item_ids, stars, rows.timestamps, catalogue=catalogue)
 

@@ -1,4 +1,4 @@
-"""Training on files: a data set is read, with what files beside it say of films, and a model written."""
+"""Training on files: a data set is read, with what files beside it say of movies, and a model written."""
 
 import dataclasses
 import shutil
@@ -15,7 +15,7 @@ from app.console import Progress
 from app.offline import movie_files, rating_files
 from app.offline.rating_files import Reading, Scale
 from recommender.interactions import Interactions
-from recommender.item_features import Films
+from recommender.item_features import ItemFeatures
 from recommender.model import artifact
 from recommender.model.hybrid import Hybrid
 from recommender.model.sentence_embeddings import SentenceModel, SentenceModelError
@@ -28,13 +28,13 @@ from seeds.files.report import Report, SourceError
 
 @dataclass(frozen=True, slots=True)
 class DataSet:
-    """Ratings and films of a data set; `report` has what its content files could not give.
+    """Ratings and movies of a data set; `report` has what its content files could not give.
 
-    texts: the ids of users and films that are no numbers, by the numbers that stand for them.
+    texts: the ids of users and movies that are no numbers, by the numbers that stand for them.
     """
 
     interactions: Interactions
-    films: Films
+    movies: ItemFeatures
     scale: Scale
     report: Report
     texts: Mapping[int, str] = field(default_factory=dict)
@@ -43,7 +43,7 @@ class DataSet:
 def read_data(
     path: Path, content: Sequence[Path], progress: Progress, reading: Reading | None = None
 ) -> DataSet:
-    """The ratings at `path` and what files beside them, and in the folders of `content`, say of films.
+    """The ratings at `path` and what files beside them, and in the folders of `content`, say of movies.
 
     Raises:
         SourceError: no ratings are there, or one cannot be used; the message has file, line and rule.
@@ -56,10 +56,10 @@ def read_data(
     report = Report(dataset=file.name, notes=reading.notes)
     folders = [open_source(folder) for folder in content]
     beside: Traversable = file.parent  # type: ignore[attr-defined] # of a path on disk or inside a zip
-    facts = movie_files.read_films(beside, folders, report, progress, reading.ids)
+    facts = movie_files.read_movies(beside, folders, report, progress, reading.ids)
     interactions = rating_files.interactions(rows, np.array(sorted(facts), np.int64))
-    films = movie_files.columns(interactions.item_ids, facts)
-    return DataSet(interactions, films, scale, report, reading.ids.texts)
+    movies = movie_files.columns(interactions.item_ids, facts)
+    return DataSet(interactions, movies, scale, report, reading.ids.texts)
 
 
 def read_sentence_model(folder: Path | None) -> SentenceModel | None:
@@ -82,7 +82,7 @@ def train(
     check_model_folder(out)
     checkpoint = Checkpoint(out.with_name(f".{out.name}.checkpoint"))
     try:
-        model = train_hybrid(data.interactions, data.films, config, progress, checkpoint, sentences)
+        model = train_hybrid(data.interactions, data.movies, config, progress, checkpoint, sentences)
     except np.linalg.LinAlgError as error:
         raise SourceError(f"nothing can be fitted with these settings: {error}") from None
     manifest = {**model.manifest, "scale": data.scale, "item_texts": item_texts(model.item_ids, data.texts)}
@@ -95,7 +95,7 @@ def train(
 
 
 def item_texts(item_ids: NDArray[np.int64], texts: Mapping[int, str]) -> dict[str, str]:
-    """The ids of films that are no numbers, by the numbers that stand for them in the model."""
+    """The ids of movies that are no numbers, by the numbers that stand for them in the model."""
     return {str(item_id): texts[item_id] for item_id in item_ids.tolist() if item_id in texts}
 
 

@@ -15,7 +15,7 @@ from recommender.evaluation import tuning
 from recommender.evaluation.protocols import Protocol
 from recommender.evaluation.tuning import SPACE, Task
 from recommender.interactions import Interactions
-from recommender.item_features import Films
+from recommender.item_features import ItemFeatures
 from recommender.training.config import Config
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ class TuningError(Exception):
 
 
 def tune(
-    data: Sequence[tuple[Interactions, Films]],
+    data: Sequence[tuple[Interactions, ItemFeatures]],
     protocol: Protocol,
     out: Path,
     *,
@@ -52,7 +52,7 @@ def tune(
     if study.user_attrs.setdefault("of", told) != told:
         raise TuningError(f"{storage} is of other data or another protocol; name another --storage")
     study.set_user_attr("of", told)
-    progress("reading films", 0.0)
+    progress("reading movies", 0.0)
     try:
         tasks = [tuning.task(protocol, *one, seed=seed) for one in data]
     except ValueError as error:
@@ -123,7 +123,7 @@ def _default(study: "optuna.Study", tasks: Sequence[Task], progress: Progress) -
     if not (finished := _finished(study)):
         reached = tuning.reached(tasks, Config(), progress)
         if not min(reached) > 0:
-            raise TuningError("there are too few liked films to tell settings apart")
+            raise TuningError("there are too few liked movies to tell settings apart")
         attributes = {GAIN: 1.0, "reached": reached, SETTINGS: {}}
         study.add_trial(optuna.trial.create_trial(value=1.0, user_attrs=attributes))
         return reached
@@ -157,7 +157,7 @@ def _finished(study: "optuna.Study") -> list[Any]:
     ]
 
 
-def _fingerprint(data: Sequence[tuple[Interactions, Films]]) -> list[str]:
+def _fingerprint(data: Sequence[tuple[Interactions, ItemFeatures]]) -> list[str]:
     prints = []
     for interactions, _ in data:
         digest = hashlib.sha256()

@@ -18,7 +18,7 @@ from recommender.model.group import together
 from recommender.model.hybrid import Ranking
 from recommender.model.nearest import top
 
-POOL = 500  # each member's best films, among which the group's are looked for
+POOL = 500  # each member's best movies, among which the group's are looked for
 
 MEMBERS = text(
     """
@@ -102,7 +102,8 @@ def recommend(
     after_rank: int = 0,
     rated_since: NDArray[np.int64] | None = None,
 ) -> GroupPicks:
-    """Ranks `after_rank` + 1 and on of the group's list: films that none of them has rated or turned down."""
+    """Ranks `after_rank` + 1 and on of the group's list: movies that none of them has rated or turned
+    down."""
     allowed = model.allowed(snapshot.mask(wanted))
     for member in group:
         never = model.item_idx(np.concatenate((member.taste.movie_ids, member.taste.hidden)))
@@ -116,8 +117,8 @@ def recommend(
     judged = [model.hybrid.judge(member.taste.history(model), item_idx) for member in group]
     percents = np.array([judgement.match_percent for judgement in judged]).T
     picks = [
-        GroupPick(int(model.hybrid.item_ids[film]), int(rank) + 1, float(suits[film]), rounded(theirs))
-        for film, rank, theirs in zip(item_idx, shown, percents, strict=True)
+        GroupPick(int(model.hybrid.item_ids[movie]), int(rank) + 1, float(suits[movie]), rounded(theirs))
+        for movie, rank, theirs in zip(item_idx, shown, percents, strict=True)
     ]
     return GroupPicks(picks, has_next=ranks.size > first)
 
@@ -125,8 +126,8 @@ def recommend(
 def ranked(
     model: Model, group: Sequence[Member], allowed: NDArray[np.bool_]
 ) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
-    """The films that are among the POOL best of any member, int32 (m,), best for the group first; and how
-    well each film suits the group, float32 (n_items,).
+    """The movies that are among the POOL best of any member, int32 (m,), best for the group first; and how
+    well each movie suits the group, float32 (n_items,).
 
     A list's scores are standardised for its member, and so comparable: `recommender.groups.together`.
     """

@@ -23,9 +23,9 @@ class Taste:
     """What is known of whoever asks, read from Postgres when they ask.
 
     `movie_ids` int64 (n,), `stars` float32 (n,), `timestamps` int64 (n,): ratings, and events as graded
-    observations, of which the first `rated` are the ratings. `hidden` int64: films never to be shown, those
-    rated and those turned down. `shown`, where it was read: ids int64 (s,) of films shown of late and let be,
-    and int32 (s,) how often.
+    observations, of which the first `rated` are the ratings. `hidden` int64: movies never to be shown, those
+    rated and those turned down. `shown`, where it was read: ids int64 (s,) of movies shown of late and let
+    be, and int32 (s,) how often.
     """
 
     movie_ids: NDArray[np.int64]
@@ -55,7 +55,7 @@ class Taste:
         return History(item_idx[known], self.stars[known], self.timestamps[known])
 
     def shown_in_vain(self, model: Model) -> NDArray[np.float32] | None:
-        """float32 (n_items,): how often each film was shown; None where that was not read, or none was."""
+        """float32 (n_items,): how often each movie was shown; None where that was not read, or none was."""
         if self.shown is None:
             return None
         movie_ids, times = self.shown

@@ -1,4 +1,4 @@
-"""The page a member lands on: what it is made from, and the films of a shelf, page by page."""
+"""The page a member lands on: what it is made from, and the movies of a shelf, page by page."""
 
 import asyncio
 from dataclasses import dataclass, replace
@@ -47,7 +47,8 @@ def trends_for(user_id: int | None, now: datetime) -> Select[int, float]:
 
 
 class Standing(NamedTuple):
-    """Behind which film of a shelf: how many were shown, its place in the shelf's own order, score and id."""
+    """Behind which movie of a shelf: how many were shown, its place in the shelf's own order, score and
+    id."""
 
     rank: int
     place: int
@@ -57,7 +58,7 @@ class Standing(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class ShelfPage:
-    """Films, and after each of them the standing from which the shelf goes on."""
+    """ItemFeatures, and after each of them the standing from which the shelf goes on."""
 
     picks: list[tuple[Pick, Standing]]
     has_next: bool
@@ -75,7 +76,7 @@ class Home:
         after: Standing | None = None,
         rated_since: frozenset[int] = frozenset(),
     ) -> ShelfPage:
-        """The next `first` films of the shelf; those rated since the page was first shown are left out."""
+        """The next `first` movies of the shelf; those rated since the page was first shown are left out."""
         ids = self.shelving.model.hybrid.item_ids[shelf.item_idx]
         places = [
             place
@@ -108,17 +109,17 @@ class Home:
                 subject = int(model.item_idx([shelf.subject])[0])
             return recommend.judged(model, self.shelving.history, item_idx, subject)
         history = self.shelving.history_without(shelf.item_idx)
-        reasons_of = {int(film): loved(self.shelving.taste, model, int(film)) for film in item_idx}
+        reasons_of = {int(movie): loved(self.shelving.taste, model, int(movie)) for movie in item_idx}
         matches = recommend.judged(model, history, item_idx)
         return [
-            replace(match, reasons=reasons) if (reasons := reasons_of[film]) else match
-            for film, match in zip(item_idx.tolist(), matches, strict=True)
+            replace(match, reasons=reasons) if (reasons := reasons_of[movie]) else match
+            for movie, match in zip(item_idx.tolist(), matches, strict=True)
         ]
 
 
-def loved(taste: Taste, model: Model, film: int) -> tuple[Reason, ...]:
-    """That the member gave the film its stars, and when; nothing for a film they have not rated."""
-    (places,) = np.nonzero(taste.movie_ids[: taste.rated] == model.hybrid.item_ids[film])
+def loved(taste: Taste, model: Model, movie: int) -> tuple[Reason, ...]:
+    """That the member gave the movie its stars, and when; nothing for a movie they have not rated."""
+    (places,) = np.nonzero(taste.movie_ids[: taste.rated] == model.hybrid.item_ids[movie])
     if not places.size:
         return ()
     year = datetime.fromtimestamp(int(taste.timestamps[places[0]]), UTC).year

@@ -1,4 +1,4 @@
-"""The films to show to someone who is new, whose ratings tell most."""
+"""The movies to show to someone who is new, whose ratings tell most."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,14 +17,14 @@ LONGEST = 500
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """Ids of films, and the place of each in the whole list, from 1."""
+    """Ids of movies, and the place of each in the whole list, from 1."""
 
     movie_ids: list[int]
     ranks: list[int]
     has_next: bool
 
 
-def films(
+def movies(
     snapshot: Snapshot,
     model: Model,
     genres: Sequence[GenreRow],
@@ -33,7 +33,7 @@ def films(
     first: int,
     after_rank: int = 0,
 ) -> Asked:
-    """Ranks `after_rank` + 1 and on of the list of LONGEST films, of any of `genres` where some are given.
+    """Ranks `after_rank` + 1 and on of the list of LONGEST movies, of any of `genres` where some are given.
 
     The order is the model's, so that it stands still while members rate; `hidden`, int64 (n,), leave gaps.
     """

@@ -12,7 +12,7 @@ from app.serving.model import Model
 from app.serving.snapshot import MovieFilter, Snapshot
 from recommender.interactions import History
 
-REASONS_PER_FILM = 2
+REASONS_PER_MOVIE = 2
 
 
 class Strategy(StrEnum):
@@ -32,7 +32,7 @@ class Reason:
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """What the model says of one film for one person. Stars are None where it knows nothing of the film."""
+    """What the model says of one movie for one person. Stars are None where it knows nothing of the movie."""
 
     match_percent: int | None
     stars: float | None
@@ -79,7 +79,7 @@ def recommend(
 ) -> Picks:
     """Ranks `after_rank` + 1 and on of the list for this taste.
 
-    Films rated since the list was first shown keep their rank, so that the others do not move, but are
+    Movies rated since the list was first shown keep their rank, so that the others do not move, but are
     left out.
     """
     history = taste.history(model)
@@ -121,7 +121,7 @@ def judged(
 ) -> list[Match]:
     """Predictions and reasons for m movies; where it is true, the first reason names item `subject`."""
     judgement = model.hybrid.judge(history, item_idx)
-    reasons = model.hybrid.reasons(history, item_idx, limit=REASONS_PER_FILM, subject=subject)
+    reasons = model.hybrid.reasons(history, item_idx, limit=REASONS_PER_MOVIE, subject=subject)
     ids = model.hybrid.item_ids
     return [
         Match(
@@ -131,10 +131,10 @@ def judged(
             high=known(high),
             reasons=tuple(
                 Reason(why.kind, why.detail, None if why.item_idx is None else int(ids[why.item_idx]))
-                for why in film_reasons
+                for why in movie_reasons
             ),
         )
-        for percent, stars, low, high, film_reasons in zip(
+        for percent, stars, low, high, movie_reasons in zip(
             judgement.match_percent, judgement.stars, judgement.low, judgement.high, reasons, strict=True
         )
     ]
@@ -145,7 +145,7 @@ def known(stars: np.float32) -> float | None:
 
 
 def matches(model: Model, taste: Taste, movie_ids: Sequence[int]) -> list[Match | None]:
-    """Each film for one taste, as if they had not rated it; None for a film the model does not know."""
+    """Each movie for one taste, as if they had not rated it; None for a movie the model does not know."""
     item_idx = model.item_idx(movie_ids)
     found: list[Match | None] = [None] * len(movie_ids)
     rated = np.isin(np.asarray(movie_ids, np.int64), taste.movie_ids)

@@ -19,17 +19,17 @@ from app.serving.model import Model
 from app.serving.snapshot import MovieFilter, Snapshot
 from recommender.interactions import History
 
-LONGEST = 500  # films that a shelf goes on to
+LONGEST = 500  # movies that a shelf goes on to
 SHORTEST = 4  # candidates without which a shelf is not put up
 NEIGHBORS = 100  # movies on the shelf of another one, of the MOST_LOOKED_AT nearest
 MOST_LOOKED_AT = 300
 PROMISED_PERCENT = 50  # the least match percent of a movie on a shelf that promises a liking
-TOO_CLOSE = 20  # a film among so many nearest ones of another has no shelf beside its
+TOO_CLOSE = 20  # a movie among so many nearest ones of another has no shelf beside its
 LIKED_STARS = 4.0
 LONG_AGO = timedelta(days=365)
-MOST_LOVED = 5  # films that "rediscover" looks for others like
+MOST_LOVED = 5  # movies that "rediscover" looks for others like
 NEW_DAYS = 730  # before the newest release: a catalogue that ends years ago has new releases too
-NEW_FILMS = 60  # that are new whatever their age
+NEW_MOVIES = 60  # that are new whatever their age
 
 
 class Kind(StrEnum):
@@ -46,8 +46,8 @@ class Kind(StrEnum):
 class Shelf:
     """`item_idx` int32 (n,), `scores` float64 (n,): the shelf's own order, the same for one taste and model.
 
-    `subject`: id of the film or genre that it is about, else None. `dealt`, ascending: the places of its own
-    order whose films are this shelf's and no other's.
+    `subject`: id of the movie or genre that it is about, else None. `dealt`, ascending: the places of its own
+    order whose movies are this shelf's and no other's.
     """
 
     kind: Kind
@@ -61,8 +61,8 @@ class Shelf:
 class Shelving:
     """What shelves are made from: the taste of one member, or of nobody, as of `now`.
 
-    `trends`: ids int64 (m,) of the films most rated of late, and their trends float64 (m,), descending.
-    `lately`: films of the taste that were watched within LONG_AGO.
+    `trends`: ids int64 (m,) of the movies most rated of late, and their trends float64 (m,), descending.
+    `lately`: movies of the taste that were watched within LONG_AGO.
     """
 
     snapshot: Snapshot
@@ -83,14 +83,14 @@ class Shelving:
 
     @cached_property
     def allowed(self) -> NDArray[np.bool_]:
-        """bool (n_items,): films that are in the catalogue, not known to the member and not turned down."""
+        """bool (n_items,): movies that are in the catalogue, not known to the member and not turned down."""
         allowed = self.model.allowed(np.ones(len(self.snapshot.cards), np.bool_))
         never = self.model.item_idx(np.concatenate((self.taste.movie_ids, self.taste.hidden)))
         allowed[never[never >= 0]] = False
         return allowed
 
     def shelves(self, count: int) -> list[Shelf]:
-        """The first `count` shelves that have films enough."""
+        """The first `count` shelves that have movies enough."""
         filled = (shelf for shelf in self._plan() if shelf.item_idx.size >= SHORTEST)
         return list(islice(filled, count))
 
@@ -128,7 +128,8 @@ class Shelving:
         return Shelf(kind, item_idx, scores, subject)
 
     def _because_liked(self) -> Iterator[Shelf]:
-        """For each film liked, the last first, the nearest others; not for films that are near each other."""
+        """For each movie liked, the last first, the nearest others; not for movies that are near each
+        other."""
         history = self.history
         ids = self.model.hybrid.item_ids[history.item_idx]
         latest = np.lexsort((ids, -history.stars, -history.timestamps))
@@ -168,16 +169,16 @@ class Shelving:
         return Shelf(Kind.TRENDING, item_idx[shown], trends[shown])
 
     def _new(self) -> NDArray[np.bool_]:
-        """bool (n,) over the snapshot: films released up to now, and not long before the newest of them."""
+        """bool (n,) over the snapshot: movies released up to now, and not long before the newest of them."""
         days = self.snapshot.facts.release_days
         released: NDArray[np.bool_] = days <= self.now.date().toordinal()  # False where the day is unknown
         if not released.any():
             return released
         newest = np.sort(days[released])[::-1]
-        return np.asarray(released & (days >= min(newest[0] - NEW_DAYS, newest[:NEW_FILMS][-1])))
+        return np.asarray(released & (days >= min(newest[0] - NEW_DAYS, newest[:NEW_MOVIES][-1])))
 
     def loved_long_ago(self) -> NDArray[np.intp]:
-        """Places in the taste of films rated LIKED_STARS or more a year or longer ago, most stars first."""
+        """Places in the taste of movies rated LIKED_STARS or more a year or longer ago, most stars first."""
         taste, rated = self.taste, self.taste.rated
         before = int((self.now - LONG_AGO).timestamp())
         here = self.model.item_idx(taste.movie_ids[:rated])
@@ -201,14 +202,14 @@ class Shelving:
             places = places[~np.isin(self.taste.movie_ids[places], list(self.lately))]
         loved = self.model.item_idx(self.taste.movie_ids[places])[:LONGEST]
         found: dict[int, float] = {}
-        for film in loved[:MOST_LOVED].tolist():
-            item_idx, cosines = self.model.hybrid.similar(film, k=TOO_CLOSE, allowed=self.allowed)
+        for movie in loved[:MOST_LOVED].tolist():
+            item_idx, cosines = self.model.hybrid.similar(movie, k=TOO_CLOSE, allowed=self.allowed)
             for other, cosine in zip(item_idx.tolist(), cosines.tolist(), strict=True):
                 found[other] = max(cosine, found.get(other, cosine))
-        like_them = sorted(found, key=lambda film: (-found[film], film))
+        like_them = sorted(found, key=lambda movie: (-found[movie], movie))
         stars = self.taste.stars[places[:LONGEST]].tolist()
         item_idx = np.concatenate((loved, np.array(like_them, np.int32)))
-        scores = np.array([*stars, *(found[film] for film in like_them)], np.float64)
+        scores = np.array([*stars, *(found[movie] for movie in like_them)], np.float64)
         kept = self.promised(self.history_without(item_idx), item_idx)
         return Shelf(Kind.REDISCOVER, item_idx[kept], scores[kept])
 
@@ -220,10 +221,10 @@ class Shelving:
 
 
 def dealt(shelves: Sequence[Shelf], per_shelf: int) -> list[list[int]]:
-    """For each shelf the places of its own order that it gets, so that no film is dealt to two.
+    """For each shelf the places of its own order that it gets, so that no movie is dealt to two.
 
-    In rounds: each shelf in turn takes its next `per_shelf` films that none has taken, until all orders are
-    at their end. So a shelf can be continued as far as anyone likes, and still no film stands on two.
+    In rounds: each shelf in turn takes its next `per_shelf` movies that none has taken, until all orders are
+    at their end. So a shelf can be continued as far as anyone likes, and still no movie stands on two.
     """
     taken: set[int] = set()
     orders = [enumerate(shelf.item_idx.tolist()) for shelf in shelves]
@@ -231,8 +232,8 @@ def dealt(shelves: Sequence[Shelf], per_shelf: int) -> list[list[int]]:
     while True:
         before = len(taken)
         for hand, order in zip(hands, orders, strict=True):
-            for place, film in islice(((at, film) for at, film in order if film not in taken), per_shelf):
-                taken.add(film)
+            for place, movie in islice(((at, movie) for at, movie in order if movie not in taken), per_shelf):
+                taken.add(movie)
                 hand.append(place)
         if len(taken) == before:
             return hands

@@ -12,7 +12,7 @@ from app.db.engine import Sessions
 from app.serving.snapshot import Snapshot
 
 # What one look costs at most, however many ratings there are: RATERS rows to find candidates in, and for each
-# of CANDIDATES at most COMPARED films to compare.
+# of CANDIDATES at most COMPARED movies to compare.
 RATERS = 10_000
 CANDIDATES = 200
 COMPARED = 500
@@ -56,11 +56,11 @@ class Neighbor:
 async def similar(sessions: Sessions, snapshot: Snapshot, user_id: int, k: int) -> list[Neighbor]:
     """The at most `k` members whose ratings agree best with a member's, of those who may be found.
 
-    Pearson's correlation over the n common films, times n / (n + SHRINKAGE), since few films in common agree
-    by chance (significance weighting: Herlocker et al., "An Algorithmic Framework for Performing
+    Pearson's correlation over the n common movies, times n / (n + SHRINKAGE), since few movies in common
+    agree by chance (significance weighting: Herlocker et al., "An Algorithmic Framework for Performing
     Collaborative Filtering", SIGIR 1999; the weight has Bell and Koren's form). Candidates are those who
-    share most of the member's least rated films, which tell people apart best and have the fewest raters; of
-    the member's films the COMPARED that were rated last count. So the work does not grow with the ratings.
+    share most of the member's least rated movies, which tell people apart best and have the fewest raters; of
+    the member's movies the COMPARED that were rated last count. So the work does not grow with the ratings.
     """
     async with sessions() as session:
         movie_ids, half_stars, rated_at = await ratings.history(session, user_id)
@@ -81,7 +81,7 @@ async def similar(sessions: Sessions, snapshot: Snapshot, user_id: int, k: int) 
 
 
 def probes(snapshot: Snapshot, movie_ids: NDArray[np.int64]) -> NDArray[np.int64]:
-    """The least rated of these films, at least one, with no more than RATERS ratings in all."""
+    """The least rated of these movies, at least one, with no more than RATERS ratings in all."""
     where = snapshot.positions(movie_ids)
     counts = np.where(where >= 0, snapshot.rating_count[where], 0)
     rarest = np.argsort(counts, kind="stable")

@@ -1,4 +1,4 @@
-"""Films as they are shown, read from Postgres."""
+"""Movies as they are shown, read from Postgres."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from app.db.engine import Sessions
 
 ROWS_AT_ONCE = 1000  # the event loop turns between them
 
-FILMS = """
+MOVIES = """
 SELECT movies.id, title, original_title, year, release_date, runtime_minutes, overview, original_language,
     countries, keywords, collection, poster_path, imdb_id, tmdb_id, movielens_id,
     ARRAY(SELECT genre_id FROM movie_genres WHERE movie_id = movies.id) AS genre_ids,
@@ -49,7 +49,7 @@ class PersonRow:
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """A film as it is shown; its counts, which change more often, stand in the snapshot's arrays."""
+    """A movie as it is shown; its counts, which change more often, stand in the snapshot's arrays."""
 
     id: int
     title: str
@@ -81,41 +81,42 @@ async def read(session: AsyncSession, statement: str, **parameters: object) -> l
     return rows
 
 
-async def read_films(sessions: Sessions, movie_ids: Sequence[int]) -> dict[int, tuple[Card, int, int]]:
-    """The films of these ids as they are now, each with its rating count and sum of half-stars."""
+async def read_movies(sessions: Sessions, movie_ids: Sequence[int]) -> dict[int, tuple[Card, int, int]]:
+    """The movies of these ids as they are now, each with its rating count and sum of half-stars."""
     async with sessions() as session:
-        films = await read(session, FILMS + "WHERE movies.id = ANY(:movie_ids)", movie_ids=list(movie_ids))
-        if not films:
+        movies = await read(session, MOVIES + "WHERE movies.id = ANY(:movie_ids)", movie_ids=list(movie_ids))
+        if not movies:
             return {}
         genres = {row.id: GenreRow(*row) for row in await session.execute(text(GENRES))}
-        wanted = [id_ for film in films for id_ in (*film.director_ids, *film.cast_ids)]
+        wanted = [id_ for movie in movies for id_ in (*movie.director_ids, *movie.cast_ids)]
         rows = await read(session, "SELECT id, name FROM people WHERE id = ANY(:wanted)", wanted=wanted)
     people = {row.id: PersonRow(*row) for row in rows}
     return {
-        film.id: (card_of(film, genres, people), film.rating_count, film.half_stars_sum) for film in films
+        movie.id: (card_of(movie, genres, people), movie.rating_count, movie.half_stars_sum)
+        for movie in movies
     }
 
 
-def card_of(film: Any, genres: Mapping[int, GenreRow], people: Mapping[int, PersonRow]) -> Card:
-    """The card of a row of FILMS."""
+def card_of(movie: Any, genres: Mapping[int, GenreRow], people: Mapping[int, PersonRow]) -> Card:
+    """The card of a row of MOVIES."""
     return Card(
-        id=film.id,
-        title=film.title,
-        original_title=film.original_title,
-        year=film.year,
-        release_date=film.release_date,
-        runtime_minutes=film.runtime_minutes,
-        overview=film.overview,
-        original_language=film.original_language,
-        countries=tuple(film.countries),
-        keywords=tuple(film.keywords),
-        collection=film.collection,
-        poster_path=film.poster_path,
-        imdb_id=film.imdb_id,
-        tmdb_id=film.tmdb_id,
-        movielens_id=film.movielens_id,
-        genres=tuple(sorted((genres[id_] for id_ in film.genre_ids), key=lambda genre: genre.name)),
-        directors=tuple(people[id_] for id_ in film.director_ids),
-        cast=tuple(zip((people[id_] for id_ in film.cast_ids), film.characters, strict=True)),
-        alternative_titles=tuple(film.alternative_titles),
+        id=movie.id,
+        title=movie.title,
+        original_title=movie.original_title,
+        year=movie.year,
+        release_date=movie.release_date,
+        runtime_minutes=movie.runtime_minutes,
+        overview=movie.overview,
+        original_language=movie.original_language,
+        countries=tuple(movie.countries),
+        keywords=tuple(movie.keywords),
+        collection=movie.collection,
+        poster_path=movie.poster_path,
+        imdb_id=movie.imdb_id,
+        tmdb_id=movie.tmdb_id,
+        movielens_id=movie.movielens_id,
+        genres=tuple(sorted((genres[id_] for id_ in movie.genre_ids), key=lambda genre: genre.name)),
+        directors=tuple(people[id_] for id_ in movie.director_ids),
+        cast=tuple(zip((people[id_] for id_ in movie.cast_ids), movie.characters, strict=True)),
+        alternative_titles=tuple(movie.alternative_titles),
     )

@@ -1,4 +1,4 @@
-"""What is known of all films, as arrays to filter and to sort by."""
+"""What is known of all movies, as arrays to filter and to sort by."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,8 +18,8 @@ UNKNOWN_YEAR = 0
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """Aligned with films: `titles` (folded), `title_ranks` float64 (equal titles share one), `years` int16 (0
-    unknown), `release_days` float64 (since the year 1, nan unknown), `language_idx` int16 (-1 unknown),
+    """Aligned with movies: `titles` (folded), `title_ranks` float64 (equal titles share one), `years` int16
+    (0 unknown), `release_days` float64 (since the year 1, nan unknown), `language_idx` int16 (-1 unknown),
     `has_genre` bool (n_genres, n).
     """
 
@@ -53,7 +53,7 @@ class Facts:
         )
 
     def with_rows(self, rows: Rows, cards: Sequence[Card], genres: Sequence[GenreRow]) -> Self:
-        """With other films' facts: those of `rows.fresh`. `genres` are the ones there were."""
+        """With other movies' facts: those of `rows.fresh`. `genres` are the ones there were."""
         fresh = type(self).of(cards, genres)
         titles = rows.spread_list(self.titles, fresh.titles)
         languages = self.languages | {
@@ -74,25 +74,25 @@ class Facts:
 
 @dataclass(frozen=True, slots=True)
 class People:
-    """Whose films are where: those of `ids[i]` are `film_positions[starts[i]:starts[i + 1]]`.
+    """Whose movies are where: those of `ids[i]` are `movie_positions[starts[i]:starts[i + 1]]`.
 
-    `ids` int64 (n_people,) ascending; `starts` int64 (n_people + 1,); `film_positions` int32 (n_credits,).
+    `ids` int64 (n_people,) ascending; `starts` int64 (n_people + 1,); `movie_positions` int32 (n_credits,).
     """
 
     rows: dict[int, PersonRow]
     ids_by_name: dict[str, tuple[int, ...]]  # names folded; people who share one stand together
     ids: NDArray[np.int64]
     starts: NDArray[np.int64]
-    film_positions: NDArray[np.int32]
+    movie_positions: NDArray[np.int32]
 
     @classmethod
     def of(cls, cards: Sequence[Card], rows: dict[int, PersonRow]) -> Self:
         person_ids: list[int] = []
-        film_positions: list[int] = []
+        movie_positions: list[int] = []
         for position, card in enumerate(cards):
             involved = {person.id for person in card.directors}.union(player.id for player, _ in card.cast)
             person_ids += involved
-            film_positions += [position] * len(involved)
+            movie_positions += [position] * len(involved)
         everyone = np.array(person_ids, np.int64)
         in_order = np.argsort(everyone, kind="stable")
         ids, starts = np.unique(everyone[in_order], return_index=True)
@@ -100,16 +100,16 @@ class People:
         for id_ in ids.tolist():
             name = fold_case(rows[id_].name)
             by_name[name] = (*by_name.get(name, ()), id_)
-        where = np.array(film_positions, np.int32)[in_order]
+        where = np.array(movie_positions, np.int32)[in_order]
         return cls(rows, by_name, ids, np.append(starts, everyone.size), where)
 
     def with_rows(self, rows: Rows, cards: Sequence[Card], people: dict[int, PersonRow]) -> Self:
-        """With other films' people: those of `rows.fresh`."""
+        """With other movies' people: those of `rows.fresh`."""
         fresh = type(self).of(cards, people)
         everyone = np.concatenate((
             np.repeat(self.ids, np.diff(self.starts)), np.repeat(fresh.ids, np.diff(fresh.starts)),
         ))  # fmt: skip
-        where = np.concatenate((rows.moved[self.film_positions], rows.fresh[fresh.film_positions]))
+        where = np.concatenate((rows.moved[self.movie_positions], rows.fresh[fresh.movie_positions]))
         everyone, where = everyone[where >= 0], where[where >= 0]
         in_order = np.argsort(everyone, kind="stable")
         ids, starts = np.unique(everyone[in_order], return_index=True)
@@ -119,15 +119,15 @@ class People:
         starts = np.append(starts, everyone.size)
         return type(self)(self.rows | people, by_name, ids, starts, where[in_order].astype(np.int32))
 
-    def films_of(self, name: str) -> NDArray[np.int32]:
-        """Positions of the films that anyone of this name directed or played in."""
+    def movies_of(self, name: str) -> NDArray[np.int32]:
+        """Positions of the movies that anyone of this name directed or played in."""
         found = positions(self.ids, self.ids_by_name.get(fold_case(name), ()))
-        parts = [self.film_positions[self.starts[i] : self.starts[i + 1]] for i in found[found >= 0]]
+        parts = [self.movie_positions[self.starts[i] : self.starts[i + 1]] for i in found[found >= 0]]
         return np.concatenate(parts) if parts else np.empty(0, np.int32)
 
 
 def release_day(card: Card) -> float:
-    """A film of which only the year is known stands at the year's beginning."""
+    """A movie of which only the year is known stands at the year's beginning."""
     if card.release_date is not None:
         return card.release_date.toordinal()
     return date(card.year, 1, 1).toordinal() if card.year else np.nan

@@ -11,7 +11,7 @@ import numpy as np
 from sqlalchemy import Row, func, select, text
 
 from app.db.engine import Sessions
-from app.db.movie_features import FILMS, films_of
+from app.db.movie_features import MOVIES, movies_of
 from app.db.training_tables import ModelVersion
 from app.serving import snapshot as catalogue
 from app.serving.model import Model
@@ -22,8 +22,8 @@ from recommender.model.artifact import ArtifactError
 
 RETRY_SECONDS = 30.0  # until the files of a model that could not be read are looked at again
 KEPT_STATES = 4  # of the active model, each with factors of its own
-MAX_NEW_FILMS = 2_000
-NEW_FILMS = """
+MAX_NEW_MOVIES = 2_000
+NEW_MOVIES = """
 WHERE id = ANY(:missing) OR id IN (SELECT movie_id FROM catalog_changes WHERE changed_at >= :since)
 ORDER BY id
 """
@@ -85,7 +85,7 @@ async def refreshed(served: Served, sessions: Sessions, models: Path) -> Served:
             model, former, earlier = loaded, model, ()
             log.info("serving model %s", active.version)
     if model is not None and (model is not served.model or snapshot.revision != served.snapshot.revision):
-        model = (await with_new_films(model, sessions, snapshot)).aligned(snapshot)
+        model = (await with_new_movies(model, sessions, snapshot)).aligned(snapshot)
         await asyncio.to_thread(model.hybrid.warm)
         former = former and former.aligned(snapshot)
         earlier = tuple(state.aligned(snapshot) for state in earlier)
@@ -122,23 +122,23 @@ async def active_version(sessions: Sessions) -> Row[str, datetime] | None:
         return (await session.execute(query)).one_or_none()
 
 
-async def with_new_films(model: Model, sessions: Sessions, snapshot: Snapshot) -> Model:
-    """The model with the films that came or were changed one by one since it learnt them.
+async def with_new_movies(model: Model, sessions: Sessions, snapshot: Snapshot) -> Model:
+    """The model with the movies that came or were changed one by one since it learnt them.
 
-    More than MAX_NEW_FILMS are a load of data, which a training should follow.
+    More than MAX_NEW_MOVIES are a load of data, which a training should follow.
     """
     missing = np.setdiff1d(snapshot.movie_ids, model.hybrid.item_ids)
-    if missing.size > MAX_NEW_FILMS:
-        log.warning("%d films are not in model %s: train one that knows them", missing.size, model.version)
+    if missing.size > MAX_NEW_MOVIES:
+        log.warning("%d movies are not in model %s: train one that knows them", missing.size, model.version)
         missing = missing[:0]
     async with sessions() as session:
         asked = {"missing": missing.tolist(), "since": model.learnt_at - LONGEST_EDIT}
         now = await session.scalar(select(func.now()))
-        rows = (await session.execute(text(FILMS + NEW_FILMS), asked)).all()
+        rows = (await session.execute(text(MOVIES + NEW_MOVIES), asked)).all()
     assert now is not None
     if not rows:
         return replace(model, learnt_at=now)
-    return await asyncio.to_thread(model.with_new_films, films_of([tuple(row) for row in rows]), now)
+    return await asyncio.to_thread(model.with_new_movies, movies_of([tuple(row) for row in rows]), now)
 
 
 @dataclass(slots=True)
@@ -165,7 +165,7 @@ class Live:
                 log.exception("cannot read the catalogue's changes; serving what was read before")
 
     async def _learn(self, rest: timedelta) -> None:
-        """Let films move with the ratings that have arrived, with a rest between."""
+        """Let movies move with the ratings that have arrived, with a rest between."""
         if self.served.model is None:
             return
         await self.arrivals.follow(self.sessions, self.served.model, self.served.snapshot)

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from app.serving.snapshot import Snapshot
 from recommender.interactions import positions
-from recommender.item_features import Films
+from recommender.item_features import ItemFeatures
 from recommender.model.hybrid import Hybrid
-from recommender.model.new_items import with_films
+from recommender.model.new_items import with_items
 
 BEFORE = datetime.min.replace(tzinfo=UTC)
 
@@ -22,8 +22,8 @@ BEFORE = datetime.min.replace(tzinfo=UTC)
 class Model:
     """A trained model, aligned with one snapshot of the catalogue.
 
-    `snapshot_idx` int32 (n_items,): where each of the model's films stands in the snapshot; -1 for one that
-    has been deleted since. `learnt_at`: films are known as they were then. `since`: when this process began
+    `snapshot_idx` int32 (n_items,): where each of the model's movies stands in the snapshot; -1 for one that
+    has been deleted since. `learnt_at`: movies are known as they were then. `since`: when this process began
     to make lists with it as it is here.
     """
 
@@ -37,16 +37,16 @@ class Model:
     def load(cls, folder: Path, learnt_at: datetime) -> Self:
         return cls(folder.name, Hybrid.load(folder), learnt_at, np.empty(0, np.int32))
 
-    def with_new_films(self, films: Films, learnt_at: datetime) -> Self:
-        return replace(self, hybrid=with_films(self.hybrid, films), learnt_at=learnt_at)
+    def with_new_movies(self, movies: ItemFeatures, learnt_at: datetime) -> Self:
+        return replace(self, hybrid=with_items(self.hybrid, movies), learnt_at=learnt_at)
 
     def aligned(self, snapshot: Snapshot) -> Self:
         return replace(self, snapshot_idx=positions(snapshot.movie_ids, self.hybrid.item_ids))
 
     def item_idx(self, movie_ids: NDArray[np.int64] | Sequence[int]) -> NDArray[np.int32]:
-        """Indices of films in the model; -1 for one it does not know."""
+        """Indices of movies in the model; -1 for one it does not know."""
         return positions(self.hybrid.item_ids, np.asarray(movie_ids, np.int64))
 
     def allowed(self, snapshot_mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
-        """A mask over the snapshot's films as one over the model's."""
+        """A mask over the snapshot's movies as one over the model's."""
         return (self.snapshot_idx >= 0) & snapshot_mask[self.snapshot_idx]

@@ -1,4 +1,4 @@
-"""Films that are rated while this process serves move with their ratings, long before the next training."""
+"""Movies that are rated while this process serves move with their ratings, long before the next training."""
 
 import asyncio
 import logging
@@ -16,17 +16,17 @@ from app.db.engine import Sessions
 from app.serving.model import BEFORE, Model
 from app.serving.snapshot import Snapshot
 from recommender.interactions import History, positions
-from recommender.model.item_step import FilmStep
-from recommender.model.online_update import film_moved
+from recommender.model.item_step import ItemStep
+from recommender.model.online_update import item_moved
 
 MOST_SEEN = 200  # ratings in training, after which a further one tells little: the next training hears of it
-MOST_NEW = 100  # the newest ratings that a film moves by
-ENOUGH_NEW = 1000  # ratings since training, after which the next training is what a film waits for
-FILMS_AT_ONCE, RATERS_AT_ONCE = 32, 200
+MOST_NEW = 100  # the newest ratings that a movie moves by
+ENOUGH_NEW = 1000  # ratings since training, after which the next training is what a movie waits for
+MOVIES_AT_ONCE, RATERS_AT_ONCE = 32, 200
 HISTORIES_AT_ONCE = 20  # that one statement reads
-STEP = 8  # a film moves again when it has an eighth more new ratings
+STEP = 8  # a movie moves again when it has an eighth more new ratings
 TRAINING_TAKES = timedelta(hours=1)  # at most; ratings given meanwhile are not in the model
-MOST_TRIES = 3  # of a film whose ratings cannot be read
+MOST_TRIES = 3  # of a movie whose ratings cannot be read
 FIRST_REST, LONGEST_REST = timedelta(seconds=5), timedelta(minutes=5)  # after a failure, and after many
 
 CHANGED = text(
@@ -35,22 +35,22 @@ CHANGED = text(
         SELECT trained_at - CAST(:margin AS interval) FROM model_versions WHERE version = :version)
     """
 )
-# As many of a film's newest ratings as it has more than in training, where simulated ones have no part once
+# As many of a movie's newest ratings as it has more than in training, where simulated ones have no part once
 # there are real ones.
 NEWEST = text(
     """
-    SELECT film.id, array_agg(user_id ORDER BY place) AS user_ids,
+    SELECT movie.id, array_agg(user_id ORDER BY place) AS user_ids,
         array_agg(half_stars ORDER BY place) AS half_stars
-    FROM unnest(CAST(:movie_ids AS bigint[]), CAST(:seen AS integer[])) AS film (id, seen)
+    FROM unnest(CAST(:movie_ids AS bigint[]), CAST(:seen AS integer[])) AS movie (id, seen)
     CROSS JOIN LATERAL (
-        SELECT user_id, half_stars, count(*) OVER () - film.seen AS count,
+        SELECT user_id, half_stars, count(*) OVER () - movie.seen AS count,
             row_number() OVER (ORDER BY rated_at DESC, user_id) AS place
         FROM ratings JOIN users ON users.id = user_id
-        WHERE movie_id = film.id AND NOT (simulated AND EXISTS (
+        WHERE movie_id = movie.id AND NOT (simulated AND EXISTS (
             SELECT FROM dataset_versions WHERE NOT dataset_versions.simulated AND rating_count > 0))
     ) AS newest
     WHERE place <= least(count, :most)
-    GROUP BY film.id
+    GROUP BY movie.id
     """
 )
 
@@ -61,11 +61,12 @@ log = logging.getLogger("marquee.arrivals")
 
 @dataclass(slots=True)
 class Arrivals:
-    """What has become of the films of a model since it was trained, in this process.
+    """What has become of the movies of a model since it was trained, in this process.
 
     item_ids: int64 (n_items,), the model's; looked: int32 (n_items,), the counts of ratings that were looked
-    at. due: films to look at, the first first, and how often that failed. fitted: factors of films that have
-    moved, float32 (factors,), as training left them; rows: as they are now. failures: of the last batches.
+    at. due: movies to look at, the first first, and how often that failed. fitted: factors of movies that
+    have moved, float32 (factors,), as training left them; rows: as they are now. failures: of the last
+    batches.
     """
 
     version: str = ""
@@ -79,18 +80,18 @@ class Arrivals:
     resting_until: datetime = BEFORE
 
     async def follow(self, sessions: Sessions, model: Model, snapshot: Snapshot) -> None:
-        """Work out where films stand that have been rated since: a bounded number of them at a time.
+        """Work out where movies stand that have been rated since: a bounded number of them at a time.
 
         No statement where nothing was rated. A batch that fails is tried again after a rest, behind the
         others, and given up after MOST_TRIES: the next training has its ratings.
         """
-        step = model.hybrid.film_step
+        step = model.hybrid.item_step
         if step is None:
             return
         await self._look(sessions, model, snapshot, step)
         if not self.due or datetime.now(UTC) < self.resting_until:
             return
-        movie_ids = list(self.due)[:FILMS_AT_ONCE]
+        movie_ids = list(self.due)[:MOVIES_AT_ONCE]
         try:
             done = await self._follow(sessions, model, step, movie_ids)
         except Exception:
@@ -101,9 +102,9 @@ class Arrivals:
             del self.due[movie_id]
 
     async def _follow(
-        self, sessions: Sessions, model: Model, step: FilmStep, movie_ids: Sequence[int]
+        self, sessions: Sessions, model: Model, step: ItemStep, movie_ids: Sequence[int]
     ) -> Sequence[int]:
-        """Move the first of these films, as many as RATERS_AT_ONCE allow; gives which."""
+        """Move the first of these movies, as many as RATERS_AT_ONCE allow; gives which."""
         seen = step.seen(model.item_idx(movie_ids))
         asked = {"movie_ids": movie_ids, "seen": seen.tolist(), "most": MOST_NEW}
         known: dict[int, ratings.History] = {}
@@ -117,7 +118,7 @@ class Arrivals:
         return taken
 
     def _put_off(self, movie_ids: Sequence[int]) -> None:
-        """Films whose batch failed go to the end of the queue, or out of it."""
+        """Movies whose batch failed go to the end of the queue, or out of it."""
         self.failures += 1
         rest = min(FIRST_REST * 2 ** min(self.failures - 1, 16), LONGEST_REST)
         self.resting_until = datetime.now(UTC) + rest
@@ -125,20 +126,20 @@ class Arrivals:
         self.due |= {movie_id: count for movie_id, count in tries.items() if count < MOST_TRIES}
         if given_up := [movie_id for movie_id, count in tries.items() if count >= MOST_TRIES]:
             log.warning(
-                "the ratings of %d films cannot be read: they move at the next training", len(given_up)
+                "the ratings of %d movies cannot be read: they move at the next training", len(given_up)
             )
 
     def applied(self, model: Model) -> Model:
-        """The model with its films where they stand now."""
+        """The model with its movies where they stand now."""
         self.unsaid = False
         item_idx = model.item_idx(list(self.rows))
         rows = {
             int(idx): row for idx, row in zip(item_idx.tolist(), self.rows.values(), strict=True) if idx >= 0
         }
-        return replace(model, hybrid=model.hybrid.with_films(rows))
+        return replace(model, hybrid=model.hybrid.with_items(rows))
 
-    async def _look(self, sessions: Sessions, model: Model, snapshot: Snapshot, step: FilmStep) -> None:
-        """Which films have been rated since they were last looked at."""
+    async def _look(self, sessions: Sessions, model: Model, snapshot: Snapshot, step: ItemStep) -> None:
+        """Which movies have been rated since they were last looked at."""
         item_ids = model.hybrid.item_ids
         here = model.snapshot_idx >= 0
         counts = np.where(here, snapshot.rating_count[model.snapshot_idx], 0)
@@ -157,12 +158,12 @@ class Arrivals:
         self._queue(model, step, counts, here)
 
     def _queue(
-        self, model: Model, step: FilmStep, counts: NDArray[np.int32], here: NDArray[np.bool_]
+        self, model: Model, step: ItemStep, counts: NDArray[np.int32], here: NDArray[np.bool_]
     ) -> None:
-        """Add the films to `due` that their counts of ratings call for.
+        """Add the movies to `due` that their counts of ratings call for.
 
-        Where ratings were taken back, only a film that had moved by them stands elsewhere now. A film beyond
-        the bounds leaves the queue: reading its ratings would take long, and it has enough of them.
+        Where ratings were taken back, only a movie that had moved by them stands elsewhere now. A movie
+        beyond the bounds leaves the queue: reading its ratings would take long, and it has enough of them.
         """
         seen = step.seen(np.arange(self.item_ids.size))
         enough = np.maximum((self.looked - seen) // STEP, 1)
@@ -190,12 +191,14 @@ class Arrivals:
     ) -> None:
         histories = {user_id: history_in(model, theirs) for user_id, theirs in known.items()}
         for movie_id, given in newest.items():
-            film = int(model.item_idx([movie_id])[0])
+            movie = int(model.item_idx([movie_id])[0])
             if given is not None:
-                fitted = self.fitted.setdefault(movie_id, model.hybrid.factor_model.item_factors[film].copy())
+                fitted = self.fitted.setdefault(
+                    movie_id, model.hybrid.factor_model.item_factors[movie].copy()
+                )
                 stars = (np.array(given[1]) / 2).astype(np.float32)
                 of_raters = [histories[user_id] for user_id in given[0]]
-                self.rows[movie_id] = film_moved(model.hybrid, film, fitted, of_raters, stars)
+                self.rows[movie_id] = item_moved(model.hybrid, movie, fitted, of_raters, stars)
                 self.unsaid = True
             elif movie_id in self.rows:  # its ratings were taken back
                 self.rows[movie_id] = self.fitted[movie_id]
@@ -203,7 +206,7 @@ class Arrivals:
 
 
 def within_reach(movie_ids: Sequence[int], newest: Mapping[int, tuple[Sequence[int], Any]]) -> list[int]:
-    """The first of these films whose raters together are RATERS_AT_ONCE at most; one film at least."""
+    """The first of these movies whose raters together are RATERS_AT_ONCE at most; one movie at least."""
     raters: set[int] = set()
     for place, movie_id in enumerate(movie_ids):
         raters.update(newest.get(movie_id, ((), ()))[0])

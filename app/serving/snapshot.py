@@ -1,6 +1,6 @@
-"""The catalogue in this process: every film ready to serve, filters as masks over arrays.
+"""The catalogue in this process: every movie ready to serve, filters as masks over arrays.
 
-Scoring runs over all films at once, so that a filter as a boolean array is exact and costs microseconds, and
+Scoring runs over all movies at once, so that a filter as a boolean array is exact and costs microseconds, and
 a page of cards needs no statement. Ratings made meanwhile change the counts of the next refresh.
 """
 
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from sqlalchemy import text
 
 from app.db.engine import Sessions
-from app.serving.cards import FILMS, GENRES, Card, GenreRow, PersonRow, card_of, read
+from app.serving.cards import GENRES, MOVIES, Card, GenreRow, PersonRow, card_of, read
 from app.serving.columns import UNKNOWN_YEAR, Facts, People
 from app.serving.title_index import TitleIndex
 from recommender.interactions import positions
@@ -34,8 +34,8 @@ FROM catalog_revision CROSS JOIN LATERAL (
 ) AS changed
 """
 
-# Of one film each; what else counted the revision up is not among them.
-CHANGED_FILMS = """
+# Of one movie each; what else counted the revision up is not among them.
+CHANGED_MOVIES = """
 SELECT revision, coalesce(movie_ids, '{}') AS movie_ids,
     coalesce(steps, 0) = revision - :revision AND cardinality(movie_ids) < 1000 AS all_told
 FROM catalog_revision CROSS JOIN LATERAL (
@@ -50,7 +50,7 @@ SELECT id, name FROM people WHERE id IN (SELECT person_id FROM credits WHERE mov
 
 @dataclass(frozen=True, slots=True)
 class MovieFilter:
-    """Which films are wanted. A film that lacks a fact fails every condition on it.
+    """Which movies are wanted. A movie that lacks a fact fails every condition on it.
 
     `genres`, `people`: all of them; names of genres as in the catalogue, of people in any case, as director
     or cast. `languages`: any of them. `year_from`, `year_to`: both ends are within. `min_rating`: mean stars.
@@ -70,7 +70,7 @@ class MovieFilter:
 class Snapshot:
     """The catalogue as of one moment; a refresh makes another that shares what has not changed.
 
-    `movie_ids` int64 (n,) ascending, the same object while no film comes or goes; aligned with it: `cards`,
+    `movie_ids` int64 (n,) ascending, the same object while no movie comes or goes; aligned with it: `cards`,
     `rating_count` int32, `half_stars_sum` int64, and the arrays of `facts`. `genres` are sorted by name.
     """
 
@@ -91,19 +91,19 @@ class Snapshot:
         return self.position_of.get(movie_id)
 
     def positions(self, movie_ids: NDArray[np.int64] | Sequence[int]) -> NDArray[np.int32]:
-        """Positions of films, -1 for one that is not here."""
+        """Positions of movies, -1 for one that is not here."""
         return positions(self.movie_ids, movie_ids)
 
     def genre(self, genre_id: int) -> GenreRow | None:
         return next((genre for genre in self.genres if genre.id == genre_id), None)
 
     def mean_stars(self) -> NDArray[np.float64]:
-        """float64 (n,), nan for a film nobody rated."""
+        """float64 (n,), nan for a movie nobody rated."""
         with np.errstate(invalid="ignore"):
             return self.half_stars_sum / 2 / self.rating_count
 
     def mask(self, wanted: MovieFilter) -> NDArray[np.bool_]:
-        """bool (n,), the caller's own: the films that pass the filter."""
+        """bool (n,), the caller's own: the movies that pass the filter."""
         keep = np.ones(len(self.cards), np.bool_)
         for condition in (*self._of_genres(wanted), *self._of_facts(wanted), *self._of_counts(wanted)):
             keep &= condition
@@ -127,7 +127,7 @@ class Snapshot:
             yield np.logical_or.reduce([facts.language_idx == code for code in codes]) if codes else False
         for name in wanted.people:
             theirs = np.zeros(len(self.cards), np.bool_)
-            theirs[self.people.films_of(name)] = True
+            theirs[self.people.movies_of(name)] = True
             yield theirs
 
     def _of_counts(self, wanted: MovieFilter) -> Iterator[NDArray[np.bool_]]:
@@ -144,24 +144,24 @@ async def load(sessions: Sessions) -> Snapshot:
         revision, now = (await session.execute(text("SELECT revision, now() FROM catalog_revision"))).one()
         genres = {row.id: GenreRow(*row) for row in await session.execute(text(GENRES))}
         people = {row.id: PersonRow(*row) for row in await read(session, "SELECT id, name FROM people")}
-        films = await read(session, FILMS + "ORDER BY movies.id")
-    return await asyncio.to_thread(built, revision, now - LONGEST_RATING, genres, people, films)
+        movies = await read(session, MOVIES + "ORDER BY movies.id")
+    return await asyncio.to_thread(built, revision, now - LONGEST_RATING, genres, people, movies)
 
 
 async def with_changes(sessions: Sessions, snapshot: Snapshot) -> Snapshot | None:
-    """The catalogue with the films read again that changed; None where that is not all that has changed."""
+    """The catalogue with the movies read again that changed; None where that is not all that has changed."""
     async with sessions() as session:
         await session.execute(text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY"))
-        change = (await session.execute(text(CHANGED_FILMS), {"revision": snapshot.revision})).one()
+        change = (await session.execute(text(CHANGED_MOVIES), {"revision": snapshot.revision})).one()
         if not change.all_told:
             return None
         genres = {row.id: GenreRow(*row) for row in await session.execute(text(GENRES))}
         wanted = {"wanted": change.movie_ids}
-        films = await read(session, FILMS + "WHERE movies.id = ANY(:wanted) ORDER BY movies.id", **wanted)
+        movies = await read(session, MOVIES + "WHERE movies.id = ANY(:wanted) ORDER BY movies.id", **wanted)
         rows = await read(session, PEOPLE_OF, **wanted)
     people = {row.id: PersonRow(*row) for row in rows}
     return await asyncio.to_thread(
-        changed, snapshot, change.revision, change.movie_ids, genres, people, films
+        changed, snapshot, change.revision, change.movie_ids, genres, people, movies
     )
 
 
@@ -195,9 +195,9 @@ def built(
     since: datetime,
     genres: dict[int, GenreRow],
     people: dict[int, PersonRow],
-    films: list[Any],
+    movies: list[Any],
 ) -> Snapshot:
-    cards = [card_of(film, genres, people) for film in films]
+    cards = [card_of(movie, genres, people) for movie in movies]
     in_order = tuple(sorted(genres.values(), key=lambda genre: genre.name))
     facts = Facts.of(cards, in_order)
     return Snapshot(
@@ -205,8 +205,8 @@ def built(
         since=since,
         movie_ids=np.array([card.id for card in cards], np.int64),
         cards=cards,
-        rating_count=np.array([film.rating_count for film in films], np.int32),
-        half_stars_sum=np.array([film.half_stars_sum for film in films], np.int64),
+        rating_count=np.array([movie.rating_count for movie in movies], np.int32),
+        half_stars_sum=np.array([movie.half_stars_sum for movie in movies], np.int64),
         genres=in_order,
         facts=facts,
         titles=TitleIndex.of(cards, credited(cards)),
@@ -221,13 +221,13 @@ def changed(
     movie_ids: Sequence[int],
     genres: dict[int, GenreRow],
     people: dict[int, PersonRow],
-    films: list[Any],
+    movies: list[Any],
 ) -> Snapshot:
-    """`before` with `films` for those of `movie_ids`; the rest of them are gone.
+    """`before` with `movies` for those of `movie_ids`; the rest of them are gone.
 
-    With 60,000 films it takes 60 ms, where building takes 2.6 s after all of them were read.
+    With 60,000 movies it takes 60 ms, where building takes 2.6 s after all of them were read.
     """
-    cards = [card_of(film, genres, people) for film in films]
+    cards = [card_of(movie, genres, people) for movie in movies]
     fresh_ids = np.array([card.id for card in cards], np.int64)
     rows = Rows.of(before.movie_ids, np.array(movie_ids, np.int64), fresh_ids)
     in_order = tuple(sorted(genres.values(), key=lambda genre: genre.name))
@@ -237,8 +237,8 @@ def changed(
         since=before.since,
         movie_ids=rows.ids,
         cards=all_cards,
-        rating_count=rows.spread(before.rating_count, [film.rating_count for film in films]),
-        half_stars_sum=rows.spread(before.half_stars_sum, [film.half_stars_sum for film in films]),
+        rating_count=rows.spread(before.rating_count, [movie.rating_count for movie in movies]),
+        half_stars_sum=rows.spread(before.half_stars_sum, [movie.half_stars_sum for movie in movies]),
         genres=in_order,
         facts=before.facts.with_rows(rows, cards, in_order),
         titles=before.titles.with_rows(rows, cards, credited(cards), all_cards),

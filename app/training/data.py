@@ -1,12 +1,12 @@
-"""What is learnt from, read in bulk: films as columns, ratings by binary COPY."""
+"""What is learnt from, read in bulk: movies as columns, ratings by binary COPY."""
 
 import numpy as np
 import psycopg
 from numpy.typing import NDArray
 
-from app.db.movie_features import FILMS, films_of
+from app.db.movie_features import MOVIES, movies_of
 from recommender.interactions import Interactions
-from recommender.item_features import Films
+from recommender.item_features import ItemFeatures
 
 ORDER = "ORDER BY id"
 
@@ -41,15 +41,17 @@ COPY_HEADER, COPY_TRAILER = 19, 2
 
 
 class NothingToTrainOn(Exception):
-    """The database has no films."""
+    """The database has no movies."""
 
 
-def read_films(connection: psycopg.Connection) -> Films:
-    """All films. Raises NothingToTrainOn where there are none."""
-    rows = connection.execute(FILMS + ORDER).fetchall()
+def read_movies(connection: psycopg.Connection) -> ItemFeatures:
+    """All movies. Raises NothingToTrainOn where there are none."""
+    rows = connection.execute(MOVIES + ORDER).fetchall()
     if not rows:
-        raise NothingToTrainOn("There are no films in the database: load some first (`marquee seed --help`).")
-    return films_of(rows)
+        raise NothingToTrainOn(
+            "There are no movies in the database: load some first (`marquee seed --help`)."
+        )
+    return movies_of(rows)
 
 
 def read_interactions(connection: psycopg.Connection, catalogue: NDArray[np.int64]) -> Interactions:

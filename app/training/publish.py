@@ -1,4 +1,4 @@
-"""A trained model becomes the active one, with its films' vectors; retired ones make room."""
+"""A trained model becomes the active one, with its movies' vectors; retired ones make room."""
 
 import shutil
 from collections.abc import Callable
@@ -36,7 +36,7 @@ def publish(
 ) -> None:
     """Make a saved model the active one, in one transaction of which `conclude` is the last part.
 
-    learnt_at: when its films and ratings were read.
+    learnt_at: when its movies and ratings were read.
     """
     with connection.transaction():
         connection.execute(LOCK)

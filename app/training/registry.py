@@ -102,7 +102,7 @@ async def count(sessions: Sessions) -> int:
 
 
 async def activate(sessions: Sessions, models: Path, version: str) -> Trained:
-    """Make a trained model the active one, with its films' vectors in the same transaction.
+    """Make a trained model the active one, with its movies' vectors in the same transaction.
 
     Stopped on the way it changes nothing. Raises ModelNotFound or ModelUnreadable.
     """

@@ -15,7 +15,7 @@ import psycopg
 from app.console import Progress
 from app.db.engine import lock
 from app.training import publish
-from app.training.data import NothingToTrainOn, dataset_version, read_films, read_interactions
+from app.training.data import NothingToTrainOn, dataset_version, read_interactions, read_movies
 from recommender.model.artifact import ArtifactError
 from recommender.model.hybrid import Hybrid
 from recommender.model.sentence_embeddings import SentenceModel
@@ -107,10 +107,10 @@ def fit(
     with connection.transaction():
         connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
         learnt_at = connection.execute("SELECT now()").fetchall()[0][0]
-        films = read_films(connection)
-        interactions = read_interactions(connection, films.item_ids)
+        movies = read_movies(connection)
+        interactions = read_interactions(connection, movies.item_ids)
         dataset = dataset_version(connection, interactions)
-    model = train_hybrid(interactions, films, config, progress, checkpoint, sentences)
+    model = train_hybrid(interactions, movies, config, progress, checkpoint, sentences)
     figures = model.manifest["metrics"].items()
     model.manifest["metrics"] = {name: figure for name, figure in figures if is_known(figure)}
     return model, About(dataset=dataset, learnt_at=learnt_at)

@@ -6,18 +6,18 @@ import numpy as np
 import psycopg
 from numpy.typing import NDArray
 
-from app.db.movie_features import FILMS, films_of
+from app.db.movie_features import MOVIES, movies_of
 from recommender.model.content import vectors_of
 from recommender.model.hybrid import Hybrid
 
-# An edit may have begun before the films were read and have ended after.
+# An edit may have begun before the movies were read and have ended after.
 LONGEST_EDIT = timedelta(minutes=1)
 COPY_HEADER, COPY_TRAILER = b"PGCOPY\n\xff\r\n\0" + bytes(8), b"\xff\xff"
 RETIRE = """
 UPDATE model_versions SET status = 'RETIRED', retired_at = now() WHERE status = 'ACTIVE' AND version <> %s
 """
 ACTIVATE = "UPDATE model_versions SET status = 'ACTIVE', retired_at = NULL WHERE version = %s"
-# A film deleted meanwhile has no row to belong to; one that is being deleted is waited for.
+# A movie deleted meanwhile has no row to belong to; one that is being deleted is waited for.
 WRITE_VECTORS = """
 INSERT INTO movie_vectors (movie_id, embedding, model_version)
 SELECT movie_id, embedding, %s FROM fresh JOIN movies ON movies.id = movie_id
@@ -28,27 +28,27 @@ SET embedding = excluded.embedding, model_version = excluded.model_version
 
 
 def make_active(connection: psycopg.Connection, model: Hybrid, learnt_at: datetime) -> None:
-    """Part of a transaction that holds LOCK: the model becomes the active one, all film vectors its own.
+    """Part of a transaction that holds LOCK: the model becomes the active one, all movie vectors its own.
 
-    Films that were added or changed since it learnt are embedded by its encoder as they are now.
+    Movies that were added or changed since it learnt are embedded by its encoder as they are now.
     """
     connection.execute(RETIRE, (model.version,))
     connection.execute(ACTIVATE, (model.version,))
     connection.execute("CREATE TEMP TABLE fresh (movie_id bigint, embedding vector) ON COMMIT DROP")
-    changed = changed_films(connection, model, learnt_at)
+    changed = changed_movies(connection, model, learnt_at)
     as_learnt = ~np.isin(model.item_ids, changed)
     copy_vectors(connection, model.item_ids[as_learnt], model.content_vectors[as_learnt])
     if changed.size:
-        films = films_of(
-            connection.execute(FILMS + "WHERE id = ANY(%s) ORDER BY id", (changed.tolist(),)).fetchall()
+        movies = movies_of(
+            connection.execute(MOVIES + "WHERE id = ANY(%s) ORDER BY id", (changed.tolist(),)).fetchall()
         )
-        copy_vectors(connection, films.item_ids, vectors_of(model.encoder.transform(films)))
+        copy_vectors(connection, movies.item_ids, vectors_of(model.encoder.transform(movies)))
     connection.execute(WRITE_VECTORS, (model.version,))
     connection.execute("DELETE FROM movie_vectors WHERE model_version <> %s", (model.version,))
 
 
-def changed_films(connection: psycopg.Connection, model: Hybrid, learnt_at: datetime) -> NDArray[np.int64]:
-    """int64, ascending: films that are there and not, or not as they are now, in what the model learnt."""
+def changed_movies(connection: psycopg.Connection, model: Hybrid, learnt_at: datetime) -> NDArray[np.int64]:
+    """int64, ascending: movies that are there and not, or not as they are now, in what the model learnt."""
     rows = connection.execute(
         "SELECT id, updated_at >= %s FROM movies ORDER BY id", (learnt_at - LONGEST_EDIT,)
     ).fetchall()
@@ -60,7 +60,7 @@ def changed_films(connection: psycopg.Connection, model: Hybrid, learnt_at: date
 def copy_vectors(
     connection: psycopg.Connection, movie_ids: NDArray[np.int64], vectors: NDArray[np.float32]
 ) -> None:
-    """vectors: float32 (n, width); a row of zeros, of a film of which nothing is known, has no direction."""
+    """vectors: float32 (n, width); a row of zeros, of a movie of which nothing is known, has no direction."""
     known = vectors.any(axis=1)
     n_known, width = int(known.sum()), vectors.shape[1]
     row = np.dtype(

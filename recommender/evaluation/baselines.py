@@ -1,6 +1,6 @@
-"""What others publish and what ours is measured beside: small, from the papers, on liked films as ones.
+"""What others publish and what ours is measured beside: small, from the papers, on liked items as ones.
 
-Each function fits on ratings and gives `Scores`: float32 (n_items,) for a history, of which the films with
+Each function fits on ratings and gives `Scores`: float32 (n_items,) for a history, of which the items with
 RELEVANT_STARS or more count. `scorer` turns that into lists.
 """
 
@@ -23,9 +23,9 @@ from recommender.model.star_ratings import NORMAL_80
 Floats = NDArray[np.float32]
 Scores = Callable[[History], Floats]
 
-BLOCK = 2048  # films whose similarities are dense at once
-MAX_BYTES = 256 << 20  # of a dense matrix of films by films: the 8,192 most liked
-SHRINKAGE = 25.0  # Koren's for the damped means of users and films: Netflix Prize report, 2009
+BLOCK = 2048  # items whose similarities are dense at once
+MAX_BYTES = 256 << 20  # of a dense matrix of items by items: the 8,192 most liked
+SHRINKAGE = 25.0  # Koren's for the damped means of users and items: Netflix Prize report, 2009
 
 
 def likes(train: Interactions) -> csr_matrix:
@@ -36,12 +36,12 @@ def likes(train: Interactions) -> csr_matrix:
 
 
 def liked(history: History) -> NDArray[np.int32]:
-    """The films of a history that count."""
+    """The items of a history that count."""
     return history.item_idx[history.stars >= RELEVANT_STARS]
 
 
 def scorer(train: Interactions, scores: Scores, allowed: NDArray[np.bool_] | None = None) -> Scorer:
-    """Lists by `scores`; where no film of a history is liked, by popularity."""
+    """Lists by `scores`; where no item of a history is liked, by popularity."""
     counts = np.bincount(train.user_items.indices, minlength=train.n_items).astype(np.float32)
 
     def ranked(history: History, k: int) -> NDArray[np.int32]:
@@ -55,7 +55,7 @@ def scorer(train: Interactions, scores: Scores, allowed: NDArray[np.bool_] | Non
 
 
 def item_knn(train: Interactions, *, neighbours: int) -> Scores:
-    """Cosine of films' users, the most similar `neighbours` of each film kept.
+    """Cosine of items' users, the most similar `neighbours` of each item kept.
 
     Deshpande and Karypis, "Item-Based Top-N Recommendation Algorithms", TOIS 2004, section 4.
     """
@@ -80,14 +80,14 @@ def pure_svd(train: Interactions, *, factors: int) -> Scores:
         return lambda _history: np.zeros(train.n_items, np.float32)
     with threadpool_limits(limits=1, user_api="blas"):
         _, _, rows = svds(ones, k=k, v0=np.ones(min(ones.shape)))
-    films = np.ascontiguousarray(rows.T, np.float32)  # (n_items, factors)
-    return lambda history: films @ films[liked(history)].sum(axis=0)
+    items = np.ascontiguousarray(rows.T, np.float32)  # (n_items, factors)
+    return lambda history: items @ items[liked(history)].sum(axis=0)
 
 
 def ease(train: Interactions, *, regularization: float) -> Scores:
     """Steck, "Embarrassingly Shallow Autoencoders for Sparse Data", WWW 2019, equation 8.
 
-    Over as many films, the most liked, as MAX_BYTES have room for.
+    Over as many items, the most liked, as MAX_BYTES have room for.
     """
     ones = likes(train)
     counts = np.bincount(ones.indices, minlength=train.n_items)
@@ -124,7 +124,7 @@ def ials(
     """
     from recommender.training import ials as solver  # noqa: PLC0415 - numba
 
-    _, films = solver.fit(
+    _, items = solver.fit(
         likes(train),
         factors=min(factors, train.n_users, train.n_items),
         regularization=regularization,
@@ -136,14 +136,14 @@ def ials(
     def scores(history: History) -> Floats:
         idx = np.sort(liked(history))
         row = csr_matrix((np.ones(len(idx), np.float32), idx, [0, len(idx)]), shape=(1, train.n_items))
-        solved = solver.half_step(row, films, regularization=regularization, alpha0=alpha0)
-        return np.asarray(films @ solved[0], np.float32)
+        solved = solver.half_step(row, items, regularization=regularization, alpha0=alpha0)
+        return np.asarray(items @ solved[0], np.float32)
 
     return scores
 
 
 def damped_means(train: Interactions) -> Judge:
-    """Stars as the mean, the film's and the user's deviations from it, each drawn to 0 by SHRINKAGE ratings.
+    """Stars as the mean, the item's and the user's deviations from it, each drawn to 0 by SHRINKAGE ratings.
 
     Koren, "The BellKor Solution to the Netflix Grand Prize", 2009, section 3; no match percent.
     """
@@ -151,13 +151,13 @@ def damped_means(train: Interactions) -> Judge:
     mean = float(ratings.data.mean(dtype=np.float64))
     apart = ratings.data.astype(np.float64) - mean
     counts = np.bincount(ratings.indices, minlength=train.n_items)
-    of_film = np.bincount(ratings.indices, weights=apart, minlength=train.n_items) / (counts + SHRINKAGE)
-    reach = NORMAL_80 * float((apart - of_film[ratings.indices]).std())
+    of_item = np.bincount(ratings.indices, weights=apart, minlength=train.n_items) / (counts + SHRINKAGE)
+    reach = NORMAL_80 * float((apart - of_item[ratings.indices]).std())
 
     def judge(history: History, item_idx: NDArray[np.int32]) -> Judgement:
-        left = history.stars - mean - of_film[history.item_idx]
+        left = history.stars - mean - of_item[history.item_idx]
         of_user = left.sum() / (len(history) + SHRINKAGE)
-        stars = np.clip(mean + of_user + of_film[item_idx], MIN_STARS, MAX_STARS).astype(np.float32)
+        stars = np.clip(mean + of_user + of_item[item_idx], MIN_STARS, MAX_STARS).astype(np.float32)
         low, high = np.maximum(stars - reach, MIN_STARS), np.minimum(stars + reach, MAX_STARS)
         return Judgement(stars, low, high, np.full(len(stars), np.nan, np.float32))
 
@@ -180,7 +180,7 @@ def _inverse_gram(rows: csr_matrix, regularization: np.float32) -> Floats:
 
 
 def _largest(similar: Floats, start: int, kept: int) -> csr_matrix:
-    """The `kept` largest above 0 of each row, without the film itself, which is row + start."""
+    """The `kept` largest above 0 of each row, without the item itself, which is row + start."""
     rows = np.arange(len(similar))
     similar[rows, rows + start] = 0
     kept = min(kept, similar.shape[1])

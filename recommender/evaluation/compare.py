@@ -1,4 +1,4 @@
-"""Our model and others on the splits of a protocol: the same users, the same films, each at its best.
+"""Our model and others on the splits of a protocol: the same users, the same items, each at its best.
 
 Ours runs with the settings it is given. The others choose from a small grid on a validation split of what is
 learnt from, never on what is foretold, and are then fitted again on all of it.
@@ -20,7 +20,7 @@ from recommender.evaluation.predictions import Judge, users_with
 from recommender.evaluation.protocols import Protocol, Trial
 from recommender.evaluation.ranking import Evaluation, Scorer, evaluate, rank_all
 from recommender.interactions import History, Interactions
-from recommender.item_features import Films
+from recommender.item_features import ItemFeatures
 from recommender.metrics import RELEVANT_STARS
 from recommender.model.hybrid import Hybrid
 from recommender.splits import Split
@@ -78,7 +78,7 @@ class _Fitted:
 def compare(
     protocol: Protocol,
     interactions: Interactions,
-    films: Films,
+    items: ItemFeatures,
     *,
     config: Config,
     contenders: Mapping[str, Contender] = BASELINES,
@@ -90,7 +90,7 @@ def compare(
 ) -> Iterator[Outcome]:
     """Each trial of the protocol as it is done.
 
-    films describes interactions.item_ids one by one. diversities: ours runs with these too. judges: who
+    items describes interactions.item_ids one by one. diversities: ours runs with these too. judges: who
     foretells stars beside ours, fitted on ratings. The others' settings are those chosen for the first trial.
     Raises ValueError where there are too few ratings for the
     protocol.
@@ -104,7 +104,7 @@ def compare(
             if not fitted:
                 inner = protocols.validation(protocol, train, np.random.default_rng(seed + 1))
                 settings = _settings(chosen, inner, progress)
-            fitted = train, _fit(train, films, config, chosen, settings, progress)
+            fitted = train, _fit(train, items, config, chosen, settings, progress)
         models = fitted[1]
         yield Outcome(
             trial.label,
@@ -139,7 +139,7 @@ def chosen(
 
 
 def mean_ndcg(split: Split, scorer: Scorer, k: int = CHOSEN_BY) -> float:
-    """NDCG@k over at most MAX_CHOOSING users with a liked film held out; nan where there are none."""
+    """NDCG@k over at most MAX_CHOOSING users with a liked item held out; nan where there are none."""
     users = users_with(split.held_out, RELEVANT_STARS, MAX_CHOOSING, np.random.default_rng(0))
     lists = rank_all(split, scorer, users, k)
     hits, n_relevant = np.zeros(lists.shape, bool), np.zeros(len(users), np.int64)
@@ -160,14 +160,14 @@ def _settings(
 
 def _fit(
     train: Interactions,
-    films: Films,
+    items: ItemFeatures,
     config: Config,
     contenders: Mapping[str, Contender],
     settings: Mapping[str, Settings],
     progress: Progress,
 ) -> _Fitted:
     started = time.perf_counter()
-    fitted = _Fitted(train_hybrid(train, films, config, progress))
+    fitted = _Fitted(train_hybrid(train, items, config, progress))
     fitted.seconds[OURS] = time.perf_counter() - started
     for name, contender in contenders.items():
         progress(f"fitting {name}", 0.0)
@@ -199,7 +199,7 @@ def _scorers(
 
 
 def _profile(vectors: NDArray[np.float32]) -> Scores:
-    """Cosine of a film's content to the mean of the liked films'."""
+    """Cosine of an item's content to the mean of the liked items'."""
 
     def scores(history: History) -> NDArray[np.float32]:
         return np.asarray(vectors @ vectors[baselines.liked(history)].sum(axis=0), np.float32)

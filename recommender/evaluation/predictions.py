@@ -17,7 +17,7 @@ CHANCE_DRAWS = 20
 
 
 class Judged(Protocol):
-    """Predictions for some films, float32 arrays of one length; stars are nan where nothing is known."""
+    """Predictions for some items, float32 arrays of one length; stars are nan where nothing is known."""
 
     @property
     def stars(self) -> NDArray[np.float32]: ...

@@ -4,7 +4,7 @@ strong    users held out whole, four fifths of each shown (Liang et al., WWW 201
 temporal  the newest fifth of each user's ratings
 global    the newest fifth of all ratings: one cut in time
 new-user  users held out whole, of whom k ratings drawn by chance are shown
-new-item  a fifth of the films with many ratings held out, ranked among themselves, k ratings of each known
+new-item  a fifth of the items with many ratings held out, ranked among themselves, k ratings of each known
 rating    a random tenth of all ratings: stars only
 """
 
@@ -21,8 +21,8 @@ from recommender.splits import Split
 
 TEST_SHARE, MAX_TEST_USERS = 0.2, 10_000
 SHOWN = (0, 1, 3, 5, 10, 20)  # ratings of a new user
-GIVEN = (0, 1, 5, 10, 30)  # ratings of a new film
-MORE = 10  # ratings of a new film that there must be to foretell
+GIVEN = (0, 1, 5, 10, 30)  # ratings of a new item
+MORE = 10  # ratings of a new item that there must be to foretell
 VALIDATION_SHARE, MAX_VALIDATION_USERS = 0.1, 1_000
 
 
@@ -41,7 +41,7 @@ class Protocol(enum.StrEnum):
 class Trial:
     """One split. label: what the trials of a protocol differ in, such as "5 ratings"; "" for the only one.
 
-    allowed: bool (n_items,), the films that lists are made of; None for all.
+    allowed: bool (n_items,), the items that lists are made of; None for all.
     """
 
     label: str
@@ -56,7 +56,7 @@ def trials(protocol: Protocol, interactions: Interactions, rng: np.random.Genera
     """
     n_rated = len(np.unique(interactions.user_items.indices))
     if min(interactions.n_users, n_rated) < 2:  # noqa: PLR2004 - one to learn from, one to test
-        raise ValueError("an evaluation needs the ratings of at least two users, and of two films")
+        raise ValueError("an evaluation needs the ratings of at least two users, and of two items")
     match protocol:
         case Protocol.STRONG:
             yield Trial("", _strong(interactions, rng))
@@ -109,11 +109,11 @@ def _new_users(interactions: Interactions, rng: np.random.Generator) -> Iterator
 
 
 def _new_items(interactions: Interactions, rng: np.random.Generator) -> Iterator[Trial]:
-    """The same films and ratings to foretell for every k; the k ratings are among those learnt from."""
+    """The same items and ratings to foretell for every k; the k ratings are among those learnt from."""
     counts = np.bincount(interactions.user_items.indices, minlength=interactions.n_items)
     many = np.flatnonzero(counts >= GIVEN[-1] + MORE)
     if len(many) < 2 / TEST_SHARE:
-        raise ValueError(f"too few films have {GIVEN[-1] + MORE} ratings to hold films out")
+        raise ValueError(f"too few items have {GIVEN[-1] + MORE} ratings to hold items out")
     new = np.zeros(interactions.n_items, bool)
     new[rng.permutation(many)[: round(TEST_SHARE * len(many))]] = True
     rank = _rank_in_item(interactions, rng)
@@ -125,7 +125,7 @@ def _new_items(interactions: Interactions, rng: np.random.Generator) -> Iterator
 
 
 def _rank_in_item(interactions: Interactions, rng: np.random.Generator) -> NDArray[np.int64]:
-    """A random rank of each rating among those of its film, int64 (nnz,)."""
+    """A random rank of each rating among those of its item, int64 (nnz,)."""
     items = interactions.user_items.indices
     order = np.lexsort((rng.random(interactions.nnz), items))
     sizes = np.bincount(items, minlength=interactions.n_items)

@@ -1,4 +1,4 @@
-"""A model against its baselines on one split: the same users, the whole catalogue, never a sample of films.
+"""A model against its baselines on one split: the same users, the whole catalogue, never a sample of items.
 
 Sampled candidates change which model wins (Krichene and Rendle, KDD 2020), so there is no option for them.
 """
@@ -19,7 +19,7 @@ from recommender.splits import Split
 
 KS = (10, 20, 50)
 
-# The best films first, at most k, each once, none of the history.
+# The best items first, at most k, each once, none of the history.
 Scorer = Callable[[History, int], NDArray[np.int32]]
 Progress = Callable[[str, float], None]
 
@@ -52,15 +52,15 @@ def evaluate(
     """Rank and judge for every user with something held out, popularity and random always beside.
 
     vectors: float32 (n_items, width), rows of length 1, for the diversity of lists. allowed: bool (n_items,),
-    the films that lists are made of, where the protocol asks for some only; the scorers see to it themselves.
+    the items that lists are made of, where the protocol asks for some only; the scorers see to it themselves.
     max_users: a random sample of this many users where there are more.
-    Raises ValueError when nobody has a liked film to foretell, and when a scorer names a film twice or one of
-    the history.
+    Raises ValueError when nobody has a liked item to foretell, and when a scorer names an item twice or one
+    of the history.
     """
     seed = int(rng.integers(2**63))
     user_idx = predictions.users_with(split.held_out, RELEVANT_STARS, max_users, rng)
     if scorers and not len(user_idx):
-        raise ValueError(f"nobody has a film of {RELEVANT_STARS:g} stars or more to foretell")
+        raise ValueError(f"nobody has an item of {RELEVANT_STARS:g} stars or more to foretell")
     baselines = {
         "popularity": popularity_scorer(split.train, allowed),
         "random": random_scorer(split.train.n_items, rng, allowed),
@@ -84,7 +84,7 @@ def evaluate(
 
 
 def popularity_scorer(train: Interactions, allowed: NDArray[np.bool_] | None = None) -> Scorer:
-    """The films with the most ratings; ties go to the lower item id."""
+    """The items with the most ratings; ties go to the lower item id."""
     counts = np.bincount(train.user_items.indices, minlength=train.n_items)
     order = np.argsort(-counts, kind="stable").astype(np.int32)
     if allowed is not None:
@@ -98,13 +98,13 @@ def popularity_scorer(train: Interactions, allowed: NDArray[np.bool_] | None = N
 
 
 def random_scorer(n_items: int, rng: np.random.Generator, allowed: NDArray[np.bool_] | None = None) -> Scorer:
-    """Films by lot."""
-    films = (
+    """Items by lot."""
+    items = (
         np.arange(n_items, dtype=np.int32) if allowed is None else np.flatnonzero(allowed).astype(np.int32)
     )
 
     def score(history: History, k: int) -> NDArray[np.int32]:
-        drawn = rng.permutation(films)
+        drawn = rng.permutation(items)
         return np.asarray(drawn[~np.isin(drawn, history.item_idx)][:k])
 
     return score
@@ -123,7 +123,7 @@ def rank_all(
         history = split.histories.history(int(user))
         ranked = scorer(history, depth)[:depth]
         if len(np.unique(ranked)) < len(ranked) or np.isin(ranked, history.item_idx).any():
-            raise ValueError("a list names a film twice, or one that the user has rated")
+            raise ValueError("a list names an item twice, or one that the user has rated")
         lists[row, : len(ranked)] = ranked
         progress((row + 1) / len(user_idx))
     return lists
@@ -143,7 +143,7 @@ def _ranking_figures(
         relevant = held.item_idx[held.stars >= RELEVANT_STARS]
         hits[row] = np.isin(lists[row], relevant)
         n_relevant[row] = len(relevant)
-    # One rater more for each film: what nobody rated is very novel, not infinitely so.
+    # One rater more for each item: what nobody rated is very novel, not infinitely so.
     share = (_counts(split.train) + 1) / (split.train.n_users + 1)
     figures: dict[str, NDArray[np.float64]] = {}
     for k in ks:

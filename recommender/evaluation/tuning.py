@@ -10,7 +10,7 @@ from recommender.evaluation import compare, protocols
 from recommender.evaluation.protocols import Protocol
 from recommender.evaluation.ranking import Scorer
 from recommender.interactions import History, Interactions
-from recommender.item_features import Films
+from recommender.item_features import ItemFeatures
 from recommender.model.blend import Blend
 from recommender.model.content import ContentEncoder
 from recommender.model.nearest import top
@@ -55,7 +55,7 @@ class Task:
     popularity: NDArray[np.float32]
 
 
-def task(protocol: Protocol, interactions: Interactions, films: Films, *, seed: int) -> Task:
+def task(protocol: Protocol, interactions: Interactions, items: ItemFeatures, *, seed: int) -> Task:
     """The validation split within what `contest.compare` with the same seed learns from in its first trial.
 
     Raises ValueError where there are too few ratings for the protocol.
@@ -63,8 +63,8 @@ def task(protocol: Protocol, interactions: Interactions, films: Films, *, seed: 
     trial = next(iter(protocols.trials(protocol, interactions, np.random.default_rng(seed))))
     split = protocols.validation(protocol, trial.split.train, np.random.default_rng(seed + 1))
     rng = np.random.default_rng(seed)
-    content = ContentEncoder.fit(films, rng=rng).transform(films)
-    return Task(split, content, popularity(split.train, films.vote_count))
+    content = ContentEncoder.fit(items, rng=rng).transform(items)
+    return Task(split, content, popularity(split.train, items.vote_count))
 
 
 def reached(

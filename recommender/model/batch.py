@@ -22,7 +22,7 @@ def recommend_all(
     allowed: npt.NDArray[np.bool_] | None = None,
     diversity: float = 0.0,
 ) -> Iterator[Ranking]:
-    """For each history the list that `model.recommend` gives, but for films of the same score to rounding.
+    """For each history the list that `model.recommend` gives, but for items of the same score to rounding.
 
     allowed: bool (n_items,). Raises what `Hybrid.recommend` does.
     """

@@ -1,4 +1,4 @@
-"""One order of films from several parts, weighed by how much is known of the user."""
+"""One order of items from several parts, weighed by how much is known of the user."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ KNOTS = (1.0, 2.5, 5.5, 11.5, 23.5, 47.5, 96.0)  # lengths of history: 1, 2-3, 4
 
 @dataclass(frozen=True, slots=True)
 class Blend:
-    """Factors, item-to-item weights, succession and popularity, each in deviations over films with ratings.
+    """Factors, item-to-item weights, succession and popularity, each in deviations over items with ratings.
 
     popularity: float32 (n_items,), standardised. weights: float32 (n_knots, 4), of the parts in the order
     above at each length of KNOTS; between them they run straight over the logarithm of the length.
@@ -33,7 +33,7 @@ class Blend:
     weights: Floats
 
     def at(self, n_history: int) -> Floats:
-        """float32 (4,): the weights of the parts for a history of at least one film."""
+        """float32 (4,): the weights of the parts for a history of at least one item."""
         length = np.log(n_history)
         return np.array([np.interp(length, np.log(KNOTS), column) for column in self.weights.T], np.float32)
 
@@ -76,7 +76,7 @@ class Blend:
         scores += scale * (raw - np.float32(mean))
 
     def effects(self, history: History, item_idx: npt.NDArray[np.int32]) -> Floats:
-        """float32 (n, m): by how much the score of each of m films falls without one film of the history.
+        """float32 (n, m): by how much the score of each of m items falls without one item of the history.
 
         The parts are linear in the targets, so that it is exact, but for how the length of a history weighs.
         """

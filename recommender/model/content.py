@@ -1,4 +1,4 @@
-"""Films as vectors, from what is known about them without a single rating."""
+"""Items as vectors, from what is known about them without a single rating."""
 
 import re
 from collections import Counter
@@ -10,18 +10,19 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 from scipy.sparse import hstack as sparse_hstack
 
-from recommender.item_features import Films
+from recommender.item_features import ItemFeatures
 from recommender.model.pca import principal_components
 from recommender.model.sentence_embeddings import SentenceModel
 
 WIDTH = 512  # of what is learnt from: names of directors, actors and keywords stand far down the spectrum
-VECTOR_WIDTH = 128  # of what films are compared by, in pgvector too
+VECTOR_WIDTH = 128  # of what items are compared by, in pgvector too
 N_NUMBERS = 5  # year, runtime, popularity, vote average, vote count
-# Beside the components, which have length 1: how well known a film is shows in how long its factors are.
+# Beside the components, which have length 1: how well known an item is shows in how long its factors are.
 BESIDE, OUTLYING = 0.6, 2.5  # of a deviation, and deviations; chosen on validation: docs/recommender.md
-# What a block contributes to the squared length of a film's feature row; a missing block contributes nothing.
-# Chosen on held-out films of MovieLens latest-small, where sets of weights from half to twice these moved the
-# NDCG@10 of films placed by content by .013 at most. Weight on numbers finds films as popular, not alike.
+# What a block contributes to the squared length of an item's feature row; a missing block contributes
+# nothing. Chosen on held-out items of MovieLens latest-small, where sets of weights from half to twice these
+# moved the NDCG@10 of items placed by content by .013 at most. Weight on numbers finds items as popular, not
+# alike.
 BLOCK_WEIGHTS = {
     "title": 0.1,
     "overview": 0.5,
@@ -34,19 +35,19 @@ BLOCK_WEIGHTS = {
     "decade": 0.6,
 }
 NUMBERS_WEIGHT = 0.6  # within the components
-SENTENCES_WEIGHT = 1.0  # as much as what is said of a film in other words than its keywords and genres
+SENTENCES_WEIGHT = 1.0  # as much as what is said of an item in other words than its keywords and genres
 ONE_HOT = frozenset({"genre", "language", "decade"})
-MIN_FILMS = 2  # a token of one film tells nothing about another
-MAX_SHARE = 0.2  # a word in more films than this is a stop word, whatever the language
+MIN_ITEMS = 2  # a token of one item tells nothing about another
+MAX_SHARE = 0.2  # a word in more items than this is a stop word, whatever the language
 MAX_TOKENS = 40_000
 _BLOCKS = tuple(BLOCK_WEIGHTS)
 _WORD = re.compile(r"\w\w+")
 
 
 class ContentEncoder:
-    """TF-IDF and one-hot blocks and standardised numbers, reduced by PCA to a fixed width: a film's content.
+    """TF-IDF and one-hot blocks and standardised numbers, reduced by PCA to a fixed width: an item's content.
 
-    Every block of a film's row is scaled to its weight in `BLOCK_WEIGHTS` before the reduction, so that
+    Every block of an item's row is scaled to its weight in `BLOCK_WEIGHTS` before the reduction, so that
     a long overview does not drown the genres. The state is arrays only.
     """
 
@@ -76,7 +77,7 @@ class ContentEncoder:
     @classmethod
     def fit(
         cls,
-        films: Films,
+        items: ItemFeatures,
         *,
         width: int = WIDTH,
         rng: np.random.Generator,
@@ -84,15 +85,15 @@ class ContentEncoder:
     ) -> Self:
         """Learn vocabulary, scales and projection; what spans less than `width` is padded with 0.
 
-        sentences: a model whose vectors of the films' texts take part.
+        sentences: a model whose vectors of the items' texts take part.
         """
-        numbers = _numbers(films)
+        numbers = _numbers(items)
         present = np.isfinite(numbers)
         count = np.maximum(present.sum(axis=0), 1)
         filled = np.where(present, numbers, 0)
         mean = filled.sum(axis=0) / count
         scale = np.sqrt((np.where(present, numbers - mean, 0) ** 2).sum(axis=0) / count)
-        vocabulary, idf = _vocabulary(films)
+        vocabulary, idf = _vocabulary(items)
         n_features = len(vocabulary) + numbers.shape[1] + (sentences.width if sentences else 0)
         encoder = cls(
             vocabulary=vocabulary,
@@ -103,46 +104,46 @@ class ContentEncoder:
             offset=np.zeros(width, np.float32),
             sentences=sentences,
         )
-        encoder.components, encoder.offset = principal_components(encoder.features(films), width, rng)
+        encoder.components, encoder.offset = principal_components(encoder.features(items), width, rng)
         return encoder
 
-    def transform(self, films: Films) -> NDArray[np.float32]:
-        """The films' content, float32 (n, width + N_NUMBERS): components at length 1, then numbers.
+    def transform(self, items: ItemFeatures) -> NDArray[np.float32]:
+        """The items' content, float32 (n, width + N_NUMBERS): components at length 1, then numbers.
 
-        The numbers are deviations from the mean film, BESIDE of each, 0 where they are not known. A film of
-        which nothing is known is a row of 0. A film's content does not depend on the other films of the
+        The numbers are deviations from the mean item, BESIDE of each, 0 where they are not known. An item of
+        which nothing is known is a row of 0. An item's content does not depend on the other items of the
         call, nor on whether it was there in `fit`.
         """
-        features = self.features(films)
+        features = self.features(items)
         projected = features @ self.components - self.offset  # (n, n_features) @ (n_features, width)
         projected[np.diff(features.indptr) == 0] = 0
-        beside = np.nan_to_num(self._standing(films)).clip(-OUTLYING, OUTLYING) * BESIDE
+        beside = np.nan_to_num(self._standing(items)).clip(-OUTLYING, OUTLYING) * BESIDE
         return np.concatenate([unit(projected), beside.astype(np.float32)], axis=1)
 
-    def features(self, films: Films) -> csr_matrix:
+    def features(self, items: ItemFeatures) -> csr_matrix:
         """The rows before the reduction: float32 (n, n_features), words, then numbers, then sentences."""
-        row, column, count = self._counts(films)
+        row, column, count = self._counts(items)
         value = (1 + np.log(count)) * self.idf[column]
         block = row * len(_BLOCKS) + self._block[column]
-        energy = np.bincount(block, weights=value**2, minlength=len(films) * len(_BLOCKS))
+        energy = np.bincount(block, weights=value**2, minlength=len(items) * len(_BLOCKS))
         weight = np.array([BLOCK_WEIGHTS[name] for name in _BLOCKS])
         value *= np.sqrt(weight[self._block[column]] / energy[block])
-        numbers = self._standing(films) * np.sqrt(NUMBERS_WEIGHT / N_NUMBERS)
+        numbers = self._standing(items) * np.sqrt(NUMBERS_WEIGHT / N_NUMBERS)
         known_row, known_column = np.nonzero(np.isfinite(numbers))
-        shape = (len(films), len(self.vocabulary) + numbers.shape[1])
+        shape = (len(items), len(self.vocabulary) + numbers.shape[1])
         values = np.concatenate([value, numbers[known_row, known_column]]).astype(np.float32)
         rows = np.concatenate([row, known_row])
         columns = np.concatenate([column, known_column + len(self.vocabulary)])
         features = csr_matrix((values, (rows, columns)), shape=shape)
         if self.sentences is not None:
-            vectors = np.float32(SENTENCES_WEIGHT**0.5) * self.sentences.vectors(_texts(films))
+            vectors = np.float32(SENTENCES_WEIGHT**0.5) * self.sentences.vectors(_texts(items))
             features = sparse_hstack([features, csr_matrix(vectors)], format="csr")
-        features.sort_indices()  # one order of summation for a film, whatever stands around it
+        features.sort_indices()  # one order of summation for an item, whatever stands around it
         return features
 
-    def _standing(self, films: Films) -> NDArray[np.float64]:
-        """(n, N_NUMBERS), deviations from the mean film; nan where not known."""
-        return np.asarray((_numbers(films) - self.number_mean) / self.number_scale, np.float64)
+    def _standing(self, items: ItemFeatures) -> NDArray[np.float64]:
+        """(n, N_NUMBERS), deviations from the mean item; nan where not known."""
+        return np.asarray((_numbers(items) - self.number_mean) / self.number_scale, np.float64)
 
     def arrays(self) -> dict[str, NDArray[np.generic]]:
         """The whole state; the vocabulary as UTF-8 lines in a uint8 array."""
@@ -164,12 +165,14 @@ class ContentEncoder:
         rest = {name: np.asarray(arrays[name], np.float32) for name in numbers}
         return cls(vocabulary=lines.split("\n") if lines else [], sentences=sentences, **rest)
 
-    def _counts(self, films: Films) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
+    def _counts(
+        self, items: ItemFeatures
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
         rows: list[int] = []
         columns: list[int] = []
         counts: list[int] = []
-        for row in range(len(films)):
-            for token, count in Counter(_tokens(films, row)).items():
+        for row in range(len(items)):
+            for token, count in Counter(_tokens(items, row)).items():
                 if (column := self._columns.get(token)) is not None:
                     rows.append(row)
                     columns.append(column)
@@ -194,53 +197,53 @@ def unit(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
     return scaled
 
 
-def _tokens(films: Films, row: int) -> Iterator[str]:
-    for word in _WORD.findall(films.titles[row].casefold()):
+def _tokens(items: ItemFeatures, row: int) -> Iterator[str]:
+    for word in _WORD.findall(items.titles[row].casefold()):
         yield f"title:{word}"
-    for word in _WORD.findall(films.overviews[row].casefold()):
+    for word in _WORD.findall(items.overviews[row].casefold()):
         yield f"overview:{word}"
     for block, names in (
-        ("keyword", films.keywords[row]),
-        ("director", films.directors[row]),
-        ("cast", films.cast[row]),
-        ("genre", films.genres[row]),
-        ("collection", (films.collections[row],)),
-        ("language", (films.languages[row],)),
-        ("decade", (str(films.years[row] // 10 * 10 or ""),)),
+        ("keyword", items.keywords[row]),
+        ("director", items.directors[row]),
+        ("cast", items.cast[row]),
+        ("genre", items.genres[row]),
+        ("collection", (items.collections[row],)),
+        ("language", (items.languages[row],)),
+        ("decade", (str(items.years[row] // 10 * 10 or ""),)),
     ):
         for name in names:
             if name.strip():
                 yield f"{block}:{' '.join(name.casefold().split())}"
 
 
-def _texts(films: Films) -> list[str]:
-    columns = zip(films.titles, films.overviews, map(", ".join, films.keywords), strict=True)
+def _texts(items: ItemFeatures) -> list[str]:
+    columns = zip(items.titles, items.overviews, map(", ".join, items.keywords), strict=True)
     return [". ".join(filter(None, parts)) for parts in columns]
 
 
-def _vocabulary(films: Films) -> tuple[list[str], NDArray[np.float32]]:
-    n_films = len(films)
+def _vocabulary(items: ItemFeatures) -> tuple[list[str], NDArray[np.float32]]:
+    n_items = len(items)
     frequency: Counter[str] = Counter()
-    for row in range(n_films):
-        frequency.update(set(_tokens(films, row)))
+    for row in range(n_items):
+        frequency.update(set(_tokens(items, row)))
     kept = [
         (token, count)
         for token, count in frequency.items()
-        if token.split(":", 1)[0] in ONE_HOT or MIN_FILMS <= count <= max(MIN_FILMS, MAX_SHARE * n_films)
+        if token.split(":", 1)[0] in ONE_HOT or MIN_ITEMS <= count <= max(MIN_ITEMS, MAX_SHARE * n_items)
     ]
     # Frequent first, so that the cap drops the rarest; the name settles ties, so that a fit can be repeated.
     kept = sorted(kept, key=lambda pair: (-pair[1], pair[0]))[:MAX_TOKENS]
     kept.sort()
     idf = [
-        1.0 if token.split(":", 1)[0] in ONE_HOT else float(np.log((1 + n_films) / (1 + count)) + 1)
+        1.0 if token.split(":", 1)[0] in ONE_HOT else float(np.log((1 + n_items) / (1 + count)) + 1)
         for token, count in kept
     ]
     return [token for token, _ in kept], np.array(idf, np.float32)
 
 
-def _numbers(films: Films) -> NDArray[np.float64]:
+def _numbers(items: ItemFeatures) -> NDArray[np.float64]:
     """(n, N_NUMBERS) float64 with nan where unknown."""
-    columns = [films.years, films.runtimes, films.popularity, films.vote_average, films.vote_count]
+    columns = [items.years, items.runtimes, items.popularity, items.vote_average, items.vote_count]
     numbers = np.stack([np.asarray(column, np.float64) for column in columns], axis=1)
     numbers[(numbers <= 0) | ~np.isfinite(numbers)] = np.nan
     # These three spread over decades: a long tail would set the scale.

@@ -1,4 +1,4 @@
-"""Where a film stands among the factors before anyone has rated it."""
+"""Where an item stands among the factors before anyone has rated it."""
 
 from dataclasses import dataclass
 from typing import Self
@@ -9,8 +9,8 @@ import numpy.typing as npt
 Floats = npt.NDArray[np.float32]
 
 MAX_LANDMARKS = 1024
-BLOCK = 4096  # films whose kernel rows are held at once
-# Chosen on held-out films of a validation split: the optimum is flat, and far above profile cosine.
+BLOCK = 4096  # items whose kernel rows are held at once
+# Chosen on held-out items of a validation split: the optimum is flat, and far above profile cosine.
 WIDTH = 0.5
 SHRINKAGE = 3.0
 
@@ -19,8 +19,8 @@ SHRINKAGE = 3.0
 class Placement:
     """Kernel ridge regression from content vectors to item factors.
 
-    With k(a, b) = exp(WIDTH (a.b - 1)) and the most-rated films as landmarks L, f(a) = k(a, L) A minimises
-    sum_i w_i |y_i - f(a_i)|^2 + SHRINKAGE tr(A^T K_LL A), w_i a film's count of ratings over the mean count
+    With k(a, b) = exp(WIDTH (a.b - 1)) and the most-rated items as landmarks L, f(a) = k(a, L) A minimises
+    sum_i w_i |y_i - f(a_i)|^2 + SHRINKAGE tr(A^T K_LL A), w_i an item's count of ratings over the mean count
     (subset of regressors: Rasmussen and Williams 2006, eq. 8.14).
 
     landmarks: float32 (n_landmarks, width); coefficients: float32 (n_landmarks, factors).
@@ -43,7 +43,7 @@ class Placement:
             weighted = rows * weights[block, None]
             gram += weighted.T @ rows
             moment += weighted.T @ item_factors[block]
-        gram[np.diag_indices(len(chosen))] += 1e-6 * len(content)  # equal films make the kernel singular
+        gram[np.diag_indices(len(chosen))] += 1e-6 * len(content)  # equal items make the kernel singular
         return cls(landmarks, np.linalg.solve(gram, moment).astype(np.float32))
 
     def factors(self, content: Floats) -> Floats:

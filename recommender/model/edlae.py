@@ -1,9 +1,9 @@
-"""Item-to-item weights in closed form over the most-rated films, learnt from graded ratings and content.
+"""Item-to-item weights in closed form over the most-rated items, learnt from graded ratings and content.
 
     min_B |X - X B|^2 + |Lambda^1/2 B|^2  with diag(B) = 0,  Lambda = dropout / (1 - dropout) diag(G)
         + ridge I
 
-X holds the graded ratings, users by films, and below them as further rows the content features and S, users
+X holds the graded ratings, users by items, and below them as further rows the content features and S, users
 by the sitting (`sittings`), so that G = X^T X + weight F F^T + sitting weight S^T S. With P = (G + Lambda)^-1
 the minimum is B = I - P / diag(P), each column over its own diagonal element (Steck, "Autoencoders that don't
 overfit towards the Identity", NeurIPS 2020, section 3; EASE, "Embarrassingly Shallow Autoencoders for Sparse
@@ -24,21 +24,21 @@ from recommender.model.fold_in import graded
 
 Floats = npt.NDArray[np.float32]
 
-# A film of the past keeps RECENCY_FLOOR of its weight, so that an old taste still counts; what was rated last
-# counts whole.
+# An item of the past keeps RECENCY_FLOOR of its weight, so that an old taste still counts; what was rated
+# last counts whole.
 HALF_LIFE = 10.0  # events
 RECENCY_FLOOR = 0.5
-MIN_RATINGS = 11  # of a film: fewer tell less of it than its content does, and that is in the factors
-DENSE = 4  # times as many films as a history has: then all rows are read faster than its own are copied
-MEASURED = 100  # films of a history whose part in a score is measured
+MIN_RATINGS = 11  # of an item: fewer tell less of it than its content does, and that is in the factors
+DENSE = 4  # times as many items as a history has: then all rows are read faster than its own are copied
+MEASURED = 100  # items of a history whose part in a score is measured
 BLOCK = 2048  # columns of the Gram matrix that are made dense at once
 
 
 @dataclass(frozen=True, slots=True)
 class ItemWeights:
-    """item_idx: int32 (n_head,) ascending, the films that take part. position: int32 (n_items,), a film's
-    place in item_idx, -1 for one that takes no part. weights: float32 (n_head, n_head), row j is what film j
-    of a history gives to each film, per unit of its target.
+    """item_idx: int32 (n_head,) ascending, the items that take part. position: int32 (n_items,), an item's
+    place in item_idx, -1 for one that takes no part. weights: float32 (n_head, n_head), row j is what item j
+    of a history gives to each item, per unit of its target.
     """
 
     item_idx: npt.NDArray[np.int32]
@@ -61,7 +61,7 @@ class ItemWeights:
         """From graded targets, csr float32 (n_users, n_items), content vectors float32 (n_items, width), and
         sittings, csr float32 (n_sittings, n_items).
 
-        Only films of MIN_RATINGS, and of them as many, the most rated, as weights of `max_bytes` have room
+        Only items of MIN_RATINGS, and of them as many, the most rated, as weights of `max_bytes` have room
         for. Deterministic.
         """
         counts = np.bincount(targets.indices, minlength=targets.shape[1])
@@ -69,9 +69,9 @@ class ItemWeights:
         item_idx = np.sort(np.argsort(-counts, kind="stable")[:n_head]).astype(np.int32)
         position = np.full(targets.shape[1], -1, np.int32)
         position[item_idx] = np.arange(n_head, dtype=np.int32)
-        films = content[item_idx]
+        items = content[item_idx]
         with threadpool_limits(limits=1, user_api="blas"):  # two threads would add in another order
-            gram = np.float32(content_weight) * (films @ films.T)  # (n_head, width) @ (width, n_head)
+            gram = np.float32(content_weight) * (items @ items.T)  # (n_head, width) @ (width, n_head)
             _add_gram(gram, targets[:, item_idx].tocsc())
             if sittings is not None and sitting_weight:
                 _add_gram(gram, (sittings[:, item_idx] * np.float32(sitting_weight**0.5)).tocsc())
@@ -96,16 +96,16 @@ class ItemWeights:
         return np.asarray(whole @ self.weights)  # (n_head,) @ (n_head, n_head), without a copy of rows
 
     def standardise(self, scores: Floats, n_rated: int) -> tuple[float, float]:
-        """Mean and standard deviation over `n_rated` films; those that take no part have 0."""
+        """Mean and standard deviation over `n_rated` items; those that take no part have 0."""
         n = max(n_rated, 1)
         mean = float(scores.sum()) / n
         return mean, max(float(scores @ scores) / n - mean * mean, 0.0) ** 0.5
 
     def effects(self, history: History, item_idx: npt.NDArray[np.int32], n_rated: int) -> Floats:
-        """float32 (n, m): by how much the standardised score of each of m films falls without one film.
+        """float32 (n, m): by how much the standardised score of each of m items falls without one item.
 
-        The score is a sum with a term for each film of the history; mean and deviation over `n_rated` films
-        move with it. 0 for films that take no part, and for those of the history beyond the MEASURED ones
+        The score is a sum with a term for each item of the history; mean and deviation over `n_rated` items
+        move with it. 0 for items that take no part, and for those of the history beyond the MEASURED ones
         that weigh most.
         """
         effects = np.zeros((len(history), len(item_idx)), np.float32)

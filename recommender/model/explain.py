@@ -10,7 +10,7 @@ import numpy.typing as npt
 from scipy import sparse
 
 from recommender.interactions import History
-from recommender.item_features import Films
+from recommender.item_features import ItemFeatures
 from recommender.row_mapping import Rows
 
 Floats = npt.NDArray[np.float32]
@@ -26,10 +26,10 @@ LIKED_STARS = 3.5  # below, "because you liked" would be no kind thing to say
 
 @dataclass(frozen=True, slots=True)
 class Reason:
-    """One reason for one film.
+    """One reason for one item.
 
-    item_idx: the film of the history it speaks of; None for POPULAR. detail: the name that both films share,
-    for SHARED_ kinds, else "". weight: the share, 0 to 1, of what the user's liked films add to the score.
+    item_idx: the item of the history it speaks of; None for POPULAR. detail: the name that both items share,
+    for SHARED_ kinds, else "". weight: the share, 0 to 1, of what the user's liked items add to the score.
     """
 
     kind: str
@@ -39,7 +39,7 @@ class Reason:
 
 
 class Traits:
-    """What films have in common by one kind of name, such as people: csr of ones (n_items, n_names)."""
+    """What items have in common by one kind of name, such as people: csr of ones (n_items, n_names)."""
 
     def __init__(self, lines: npt.NDArray[np.uint8], matrix: sparse.csr_matrix) -> None:
         self.lines = lines
@@ -53,18 +53,18 @@ class Traits:
 
     @cached_property
     def rarity(self) -> Floats:
-        """float32 (n_names,), 1 for a name of one film falling to 0 for a name that all films bear."""
+        """float32 (n_names,), 1 for a name of one item falling to 0 for a name that all items bear."""
         n_items = max(self.matrix.shape[0], 2)
         counts = np.bincount(self.matrix.indices, minlength=self.matrix.shape[1])
         return np.asarray(1 - np.log(np.maximum(counts, 1)) / np.log(n_items), np.float32)
 
     @classmethod
     def of(cls, names: list[tuple[str, ...]]) -> Self:
-        """From each film's names."""
+        """From each item's names."""
         columns: dict[str, int] = {}
         rows: list[list[int]] = []
-        for of_film in names:
-            clean = dict.fromkeys(" ".join(name.split()) for name in of_film)
+        for of_item in names:
+            clean = dict.fromkeys(" ".join(name.split()) for name in of_item)
             rows.append([columns.setdefault(name, len(columns)) for name in clean if name])
         indptr = np.concatenate(([0], np.cumsum([len(row) for row in rows], dtype=np.int64)))
         indices = np.array([column for row in rows for column in row], np.int32)
@@ -74,7 +74,7 @@ class Traits:
         return cls(np.frombuffer("\n".join(columns).encode(), np.uint8), matrix)
 
     def with_rows(self, rows: Rows, names: list[tuple[str, ...]]) -> "Traits":
-        """With other films' names, or others for the same films: those of `rows.fresh`."""
+        """With other items' names, or others for the same items: those of `rows.fresh`."""
         fresh = Traits.of(names)
         columns = {name: column for column, name in enumerate(self.names)}
         place = np.array([columns.setdefault(name, len(columns)) for name in fresh.names], np.int32)
@@ -86,8 +86,8 @@ class Traits:
         matrix = sparse.csr_matrix((np.ones(len(row_idx), np.float32), (row_idx, column_idx)), shape=shape)
         return Traits(np.frombuffer("\n".join(columns).encode(), np.uint8), matrix)
 
-    def of_film(self, item_idx: int) -> npt.NDArray[np.int32]:
-        """The columns of one film's names."""
+    def of_item(self, item_idx: int) -> npt.NDArray[np.int32]:
+        """The columns of one item's names."""
         indptr = self.matrix.indptr
         columns: npt.NDArray[np.int32] = self.matrix.indices[indptr[item_idx] : indptr[item_idx + 1]]
         return columns
@@ -111,25 +111,25 @@ class Traits:
         return cls(arrays["lines"], sparse.csr_matrix((ones, indices, arrays["indptr"]), shape=shape))
 
 
-def trait_names(films: Films) -> dict[str, list[tuple[str, ...]]]:
-    """Each film's names, by the kind of reason that they give."""
-    people = [(*directors, *cast) for directors, cast in zip(films.directors, films.cast, strict=True)]
-    return {SHARED_PEOPLE: people, SHARED_KEYWORDS: films.keywords, SHARED_GENRES: films.genres}
+def trait_names(items: ItemFeatures) -> dict[str, list[tuple[str, ...]]]:
+    """Each item's names, by the kind of reason that they give."""
+    people = [(*directors, *cast) for directors, cast in zip(items.directors, items.cast, strict=True)]
+    return {SHARED_PEOPLE: people, SHARED_KEYWORDS: items.keywords, SHARED_GENRES: items.genres}
 
 
-def traits_of(films: Films) -> dict[str, Traits]:
+def traits_of(items: ItemFeatures) -> dict[str, Traits]:
     """By the kind of reason that each gives."""
-    return {kind: Traits.of(names) for kind, names in trait_names(films).items()}
+    return {kind: Traits.of(names) for kind, names in trait_names(items).items()}
 
 
-def maker_names(films: Films) -> list[tuple[str, ...]]:
-    """Each film's directors and franchise: those of whom one list should not hold too many films."""
-    rows = zip(films.directors, films.collections, strict=True)
+def maker_names(items: ItemFeatures) -> list[tuple[str, ...]]:
+    """Each item's directors and franchise: those of whom one list should not hold too many items."""
+    rows = zip(items.directors, items.collections, strict=True)
     return [(*directors, f"{name} (franchise)" if name else "") for directors, name in rows]
 
 
-def makers_of(films: Films) -> Traits:
-    return Traits.of(maker_names(films))
+def makers_of(items: ItemFeatures) -> Traits:
+    return Traits.of(maker_names(items))
 
 
 def explain(
@@ -155,12 +155,12 @@ def explain(
     shares: Floats = (gains / np.where(totals > 0, totals, 1)).astype(np.float32)
     common = [_Common(kind, of_kind, liked_idx, item_idx, shares) for kind, of_kind in traits.items()]
     reasons: list[list[Reason]] = []
-    for column, film in enumerate(item_idx.tolist()):
+    for column, item in enumerate(item_idx.tolist()):
         told: list[Reason] = []
         if totals[column] > 0:
             first = _named_first(liked_idx, shares[:, column], subject)
             told.append(Reason(BECAUSE_YOU_LIKED, int(liked_idx[first]), "", float(shares[first, column])))
-            best = [pair for of_kind in common if (pair := of_kind.best(film, column)) is not None]
+            best = [pair for of_kind in common if (pair := of_kind.best(item, column)) is not None]
             told += [reason for _, reason in sorted(best, key=lambda pair: -pair[0])]
         reasons.append(told[:limit])
     return reasons
@@ -173,7 +173,7 @@ def _named_first(liked_idx: npt.NDArray[np.int32], shares: Floats, subject: int 
 
 
 class _Common:
-    """The names of one kind that liked films share with the films of a list, weighed for each of these."""
+    """The names of one kind that liked items share with the items of a list, weighed for each of these."""
 
     def __init__(
         self,
@@ -183,7 +183,7 @@ class _Common:
         item_idx: npt.NDArray[np.int32],
         shares: Floats,
     ) -> None:
-        """shares: float32 (n_liked, m), what each liked film adds to each film's score.
+        """shares: float32 (n_liked, m), what each liked item adds to each item's score.
 
         Only names that the list bears are looked at, so that a long history does not make it long.
         """
@@ -195,11 +195,11 @@ class _Common:
         self._weights = np.asarray(borne.T @ shares)  # (n_names, n_liked) @ (n_liked, m)
         self._telling = self._weights * traits.rarity[names][:, None]
 
-    def best(self, film: int, column: int) -> tuple[float, Reason] | None:
-        """The most telling name that the film shares with liked ones, and how telling (rare names are)."""
+    def best(self, item: int, column: int) -> tuple[float, Reason] | None:
+        """The most telling name that the item shares with liked ones, and how telling (rare names are)."""
         wanted = [
             (float(self._telling[self._rows[name], column]), self._rows[name], name)
-            for name in self._traits.of_film(film).tolist()
+            for name in self._traits.of_item(item).tolist()
         ]
         telling, row, name = max(wanted, default=(0.0, -1, -1))
         if telling <= 0:

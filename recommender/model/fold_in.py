@@ -1,7 +1,7 @@
 """A user's factors from the history as it is now, solved at request time.
 
 Tastes are spread around the average one: over the users of the fit, factors have mean m and covariance S. The
-factors of a user with rows H (n, factors) of rated films and their targets p minimise
+factors of a user with rows H (n, factors) of rated items and their targets p minimise
 
     |p - H x|^2 + a alpha0 |Y x|^2 + NOISE (x - m)^T S^-1 (x - m),   a = n / (n + PATIENCE).
 
@@ -29,13 +29,13 @@ from recommender.interactions import History
 Floats = npt.NDArray[np.float32]
 
 # What a rating says about liking, straight lines between. Three stars were still chosen, so they stand above
-# the 0 of a film never seen; one star is a 0 that is known, and weighs more than a guessed one.
+# the 0 of an item never seen; one star is a 0 that is known, and weighs more than a guessed one.
 GRADE_STARS = (0.0, 1.0, 2.0, 3.0, 4.0, 5.0)
 GRADES = (0.0, 0.0, 0.1, 0.4, 0.95, 1.2)
 # Chosen on validation splits of dense and of sparse ratings, flat around: docs/recommender.md.
 NOISE = 0.05
 PATIENCE = 30.0
-PRIOR_RATINGS = 20.0  # of a film: then its ratings count as much as its content
+PRIOR_RATINGS = 20.0  # of an item: then its ratings count as much as its content
 TELLING = (
     20.0  # a user of so many ratings counts half in the spread of tastes: few ratings tell little of taste
 )
@@ -52,7 +52,7 @@ def frequency_scaled(counts: npt.NDArray[Any], n_others: int, regularization: fl
 
 
 def content_share(n_ratings: npt.NDArray[Any] | int) -> Any:
-    """How much of what a film's content foretells is still expected of it after so many ratings."""
+    """How much of what an item's content foretells is still expected of it after so many ratings."""
     return np.float32(PRIOR_RATINGS) / (n_ratings + np.float32(PRIOR_RATINGS))
 
 
@@ -66,7 +66,7 @@ class Basis(NamedTuple):
 
 
 def basis_of(item_factors: Floats, user_factors: Floats, counts: npt.NDArray[np.int64]) -> Basis:
-    """Of the fit's films, float32 (n_rated, d), and its users, float32 (n_users, d), of `counts` ratings."""
+    """Of the fit's items, float32 (n_rated, d), and its users, float32 (n_users, d), of `counts` ratings."""
     average, spread = _spread(user_factors.astype(np.float64), counts)
     lower = np.linalg.cholesky(spread)
     fitted = item_factors.astype(np.float64) @ lower  # (n_rated, d) @ (d, d)
@@ -80,7 +80,7 @@ class FactorModel:
     """Item factors ready for folding users in.
 
     item_factors: float32 (n_items, factors), in the basis above. energy: float32 (factors,), the diagonal of
-    Y^T Y over the n_rated films that took part in the fit, descending; centre: float32 (factors,), their
+    Y^T Y over the n_rated items that took part in the fit, descending; centre: float32 (factors,), their
     mean row. average: float32 (factors,), the average taste m.
     """
 
@@ -101,7 +101,7 @@ class FactorModel:
         counts: npt.NDArray[np.int64],
         alpha0: float,
     ) -> Self:
-        """Change of basis; `rated`, bool (n_items,), marks the films that took part.
+        """Change of basis; `rated`, bool (n_items,), marks the items that took part.
 
         user_factors: float32 (n_users, factors) of the fit; counts: int64 (n_users,) of their ratings.
         Without users tastes are spread alike in all directions around 0.
@@ -120,9 +120,9 @@ class FactorModel:
 
     @cached_property
     def by_factor(self) -> Floats:
-        """float32 (factors, n_items): the item factors again, as one pass over all films reads them fastest.
+        """float32 (factors, n_items): the item factors again, as one pass over all items reads them fastest.
 
-        Rows of films are read from the other order; together they take twice the memory of one.
+        Rows of items are read from the other order; together they take twice the memory of one.
         """
         return np.ascontiguousarray(self.item_factors.T)
 
@@ -141,7 +141,7 @@ class FactorModel:
         return np.asarray(start + moved, np.float32)
 
     def standardise(self, user_factors: npt.NDArray[Any]) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
-        """Mean and standard deviation of users' scores over the films that took part in the fit.
+        """Mean and standard deviation of users' scores over the items that took part in the fit.
 
         user_factors: (factors,) or (factors, n_users); what comes back is () or (n_users,).
         """
@@ -150,7 +150,7 @@ class FactorModel:
         return mean, np.sqrt(np.maximum(square - mean * mean, 0))
 
     def effects(self, history: History, item_idx: npt.NDArray[np.int32]) -> Floats:
-        """float32 (n, m): by how much the standardised score of each of m films falls without one film.
+        """float32 (n, m): by how much the standardised score of each of m items falls without one item.
 
         With A = H^T H + D, without row h of target p the factors are x + A^-1 h (h.x - p) / (1 - h.A^-1 h)
         (the inverse of a matrix changed by one row, D held). The user's mean and deviation move too, and are
@@ -163,7 +163,7 @@ class FactorModel:
         return effects
 
     def _without_each(self, history: History) -> "WithoutEach":
-        """Made once for a history: it takes the square of the factors for each of its films."""
+        """Made once for a history: it takes the square of the factors for each of its items."""
         found = history.derived.get(id(self))
         if isinstance(found, WithoutEach) and found.model is self:
             return found
@@ -174,7 +174,7 @@ class FactorModel:
         user = inverse @ (rows.T @ targets + NOISE * self.average)
         moved = inverse @ rows.T  # (d, d) @ (d, n)
         leverage = np.einsum("nd,dn->n", rows, moved)
-        without = user[:, None] + moved * ((rows @ user - targets) / (1 - leverage))  # column j: no film j
+        without = user[:, None] + moved * ((rows @ user - targets) / (1 - leverage))  # column j: no item j
         users = np.concatenate((user[:, None], without), axis=1)  # (d, 1 + n)
         made = history.derived[id(self)] = WithoutEach(self, users, *self.standardise(users))
         return made
@@ -203,7 +203,7 @@ class FactorModel:
 
 @dataclass(frozen=True, slots=True)
 class WithoutEach:
-    """Factors of a user, float64 (d, 1 + n): with all films of a history, then without each of them; and the
+    """Factors of a user, float64 (d, 1 + n): with all items of a history, then without each of them; and the
     mean and deviation of their scores, float64 (1 + n,)."""
 
     model: FactorModel

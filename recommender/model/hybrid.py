@@ -17,7 +17,7 @@ from recommender.model.content import ContentEncoder, unit
 from recommender.model.content_prior import Placement
 from recommender.model.explain import Reason, Traits
 from recommender.model.fold_in import FactorModel
-from recommender.model.item_step import FilmStep
+from recommender.model.item_step import ItemStep
 from recommender.model.match import Judgement, MatchModel
 from recommender.model.nearest import Neighbours, top
 from recommender.model.rerank import WINDOW, mmr
@@ -28,7 +28,7 @@ ItemIdx = npt.NDArray[np.int32]
 
 GENRES = 2.0  # standard deviations of popularity that a favourite genre is worth while there is no history
 GENRES_FADE = 5.0  # ratings after which it is worth half
-FATIGUE = 0.3  # deviations of score that a film loses when it is shown for the e - 1st time in vain
+FATIGUE = 0.3  # deviations of score that an item loses when it is shown for the e - 1st time in vain
 BLENDED = ("factors", "items", "succession", "blend")
 TRAITS = (explain.SHARED_PEOPLE, explain.SHARED_KEYWORDS, explain.SHARED_GENRES)
 POPULAR_SHARE = 0.1  # of the catalogue: what may be called popular
@@ -36,7 +36,7 @@ POPULAR_SHARE = 0.1  # of the catalogue: what may be called popular
 
 @dataclass(frozen=True, slots=True)
 class Ranking:
-    """Films best first, int32 (m,), and their scores, float32 (m,): deviations above the user's mean."""
+    """Items best first, int32 (m,), and their scores, float32 (m,): deviations above the user's mean."""
 
     item_idx: ItemIdx
     scores: Floats
@@ -47,7 +47,7 @@ class Hybrid:
     """Graded iALS, graded EDLAE, succession and popularity blended, placement, stars and calibrated match.
 
     item_ids: int64 (n_items,) ascending. content_vectors: float32 (n_items, 128), rows of length 1 or 0.
-    stars, match and film_step are None in a model of no ratings.
+    stars, match and item_step are None in a model of no ratings.
     Nothing about a single user is kept. Unchanged after it is made, so that threads may share it.
     """
 
@@ -61,7 +61,7 @@ class Hybrid:
     makers: Traits
     stars: StarsModel | None
     match: MatchModel | None
-    film_step: FilmStep | None = None
+    item_step: ItemStep | None = None
 
     @property
     def version(self) -> str:
@@ -74,7 +74,7 @@ class Hybrid:
 
     @property
     def popularity(self) -> Floats:
-        """float32 (n_items,), standardised over the films with ratings."""
+        """float32 (n_items,), standardised over the items with ratings."""
         return self.blend.popularity
 
     @property
@@ -96,8 +96,8 @@ class Hybrid:
         }
         if self.stars is not None and self.match is not None:
             parts |= {"stars": dict(self.stars.arrays()), "match": dict(self.match.arrays())}
-        if self.film_step is not None:
-            parts["film_step"] = self.film_step.arrays()
+        if self.item_step is not None:
+            parts["film_step"] = self.item_step.arrays()
         arrays = {f"{part}.{name}": array for part, named in parts.items() for name, array in named.items()}
         artifact.write(folder, arrays, {**self.manifest, "version": folder.name})
 
@@ -134,7 +134,7 @@ class Hybrid:
             makers=Traits.from_arrays(parts["makers"]),
             stars=StarsModel.from_arrays(parts["stars"]) if "stars" in parts else None,
             match=MatchModel.from_arrays(parts["match"]) if "match" in parts else None,
-            film_step=FilmStep.from_arrays(parts["film_step"]) if "film_step" in parts else None,
+            item_step=ItemStep.from_arrays(parts["film_step"]) if "film_step" in parts else None,
         )
 
     def check(self) -> None:
@@ -157,8 +157,8 @@ class Hybrid:
         self.reasons(history, ranking.item_idx)
         self.similar(self.n_items - 1, k=2)
 
-    def with_films(self, rows: Mapping[int, Floats]) -> Self:
-        """With other factors, float32 (factors,), for some films; what is `similar` stays."""
+    def with_items(self, rows: Mapping[int, Floats]) -> Self:
+        """With other factors, float32 (factors,), for some items; what is `similar` stays."""
         model = self.factor_model
         item_factors = np.array(model.item_factors)
         item_factors[list(rows)] = list(rows.values())
@@ -177,7 +177,7 @@ class Hybrid:
             self.similar(0, k=1)
 
     def scores(self, history: History, favorite_genres: Sequence[str] = ()) -> Floats:
-        """float32 (n_items,): the blend that orders a list, for all films, those of the history too."""
+        """float32 (n_items,): the blend that orders a list, for all items, those of the history too."""
         scores = self.blend.scores(history)
         if favorite_genres:
             weight = GENRES / (1 + len(history) / GENRES_FADE)
@@ -195,12 +195,12 @@ class Hybrid:
         shown: Floats | None = None,
         novelty: float = 0.0,
     ) -> Ranking:
-        """The best k films, never one of the history; all that are allowed where they are fewer.
+        """The best k items, never one of the history; all that are allowed where they are fewer.
 
         allowed: bool (n_items,). diversity: 0 to 1, see `rerank.mmr`. The first j of a k-list are the j-list.
         An empty history gives the list by popularity and favourite genres. ValueError for a bad diversity.
-        shown: float32 (n_items,), how often the user was shown each film and let it be; such films sink.
-        novelty: 0 to 1, by how many deviations of popularity the well-known films sink. At diversity 0 the
+        shown: float32 (n_items,), how often the user was shown each item and let it be; such items sink.
+        novelty: 0 to 1, by how many deviations of popularity the well-known items sink. At diversity 0 the
         order is that of the scores, whatever the rest says.
         """
         scores = self.scores(history, favorite_genres)
@@ -233,7 +233,7 @@ class Hybrid:
         return Ranking(candidates[order], scores[candidates[order]])
 
     def judge(self, history: History, item_idx: ItemIdx) -> Judgement:
-        """Stars with their 80 % interval, and match percent, for m films; nan where nothing is known."""
+        """Stars with their 80 % interval, and match percent, for m items; nan where nothing is known."""
         if self.stars is None or self.match is None:
             unknown = np.full(len(item_idx), np.nan, np.float32)
             return Judgement(unknown, unknown, unknown, unknown)
@@ -248,8 +248,8 @@ class Hybrid:
         """
         effects = self.blend.effects(history, item_idx)
         reasons = explain.explain(history, item_idx, effects, self.traits, limit, subject)
-        for told, film in zip(reasons, item_idx.tolist(), strict=True):
-            if not told and limit > 0 and self.popularity[film] >= self._popular:
+        for told, item in zip(reasons, item_idx.tolist(), strict=True):
+            if not told and limit > 0 and self.popularity[item] >= self._popular:
                 told.append(Reason(explain.POPULAR, None, "", 1.0))
         return reasons
 
@@ -261,7 +261,7 @@ class Hybrid:
     def similar(
         self, item_idx: int, *, k: int, allowed: npt.NDArray[np.bool_] | None = None
     ) -> tuple[ItemIdx, Floats]:
-        """The k nearest other films int32 (m,) by content and taste, with their cosines float32 (m,)."""
+        """The k nearest other items int32 (m,) by content and taste, with their cosines float32 (m,)."""
         return self._neighbours.similar(item_idx, k=k, allowed=allowed)
 
     @cached_property
@@ -273,7 +273,7 @@ class Hybrid:
         return float(np.quantile(self.popularity, 1 - POPULAR_SHARE)) if self.n_items else 0.0
 
     def _bears(self, genres: Sequence[str]) -> Floats:
-        """float32 (n_items,): 1 for films of any of these genres."""
+        """float32 (n_items,): 1 for items of any of these genres."""
         genre_traits = self.traits[explain.SHARED_GENRES]
         wanted = np.isin(genre_traits.names, list(genres)).astype(np.float32)
         return np.asarray(np.minimum(genre_traits.matrix @ wanted, 1), np.float32)

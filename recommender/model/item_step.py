@@ -13,12 +13,12 @@ Floats = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)
-class FilmStep:
-    """What a film's half-step needs of the fit.
+class ItemStep:
+    """What an item's half-step needs of the fit.
 
-    unrated: float32 (d, d), the quadratic term of a film without a rating. per_rating: float32 (d, d), what
+    unrated: float32 (d, d), the quadratic term of an item without a rating. per_rating: float32 (d, d), what
     regularization adds for each rating. average: float32 (d,), the average taste. counts: int32 (n_items,),
-    ratings of each film in the fit. placed: float32 (n_items, d), where its content alone puts each film.
+    ratings of each item in the fit. placed: float32 (n_items, d), where its content alone puts each item.
     """
 
     unrated: Floats
@@ -54,17 +54,17 @@ class FilmStep:
         )
 
     def seen(self, item_idx: npt.NDArray[Any]) -> npt.NDArray[np.int32]:
-        """int32 (m,): ratings in the fit; none of films that have come behind its last one since."""
+        """int32 (m,): ratings in the fit; none of items that have come behind its last one since."""
         there = item_idx < len(self.counts)
         return np.where(there, self.counts[np.where(there, item_idx, 0)], 0).astype(np.int32)
 
-    def moved(self, film: int, row: Floats, user_factors: Floats, stars: Floats) -> Floats:
-        """float32 (d,): where ratings of n users put a film that the fit left at `row`.
+    def moved(self, item: int, row: Floats, user_factors: Floats, stars: Floats) -> Floats:
+        """float32 (d,): where ratings of n users put an item that the fit left at `row`.
 
         user_factors: float32 (n, d); stars: (n,).
         """
-        seen, n = int(self.seen(np.array([film]))[0]), len(stars)
-        expected = row - (content_share(seen) - content_share(seen + n)) * self.placed[film]
+        seen, n = int(self.seen(np.array([item]))[0]), len(stars)
+        expected = row - (content_share(seen) - content_share(seen + n)) * self.placed[item]
         system = self.unrated + np.float32(seen + n) * self.per_rating + user_factors.T @ user_factors
         system += np.float32(seen) * (np.eye(len(row)) + np.outer(self.average, self.average))
         surprise = graded(stars) - user_factors @ expected

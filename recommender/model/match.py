@@ -1,4 +1,4 @@
-"""Match percent: the calibrated probability that a user gives a film at least four stars."""
+"""Match percent: the calibrated probability that a user gives an item at least four stars."""
 
 from dataclasses import dataclass
 from typing import Any, Self
@@ -12,7 +12,7 @@ from recommender.model.star_ratings import Floats, StarsModel
 
 LIKED_STARS = 4.0
 BOUNDARY = 3.75  # halfway to the next half-star below: where a continuous prediction becomes a like
-PRIOR_COUNT = 5.0  # ratings of the average user or film that a user or film begins with
+PRIOR_COUNT = 5.0  # ratings of the average user or item that a user or item begins with
 N_FEATURES = 8
 OUTLYING = 4.0  # deviations
 BENT = 3.0  # deviations of the distance within which the logistic may bend; straight beyond
@@ -21,7 +21,7 @@ POWERS = (2, 3)  # of the distance: tails are not a normal's, and stars are whol
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """What is foretold of some films for one user, float32 arrays of one length.
+    """What is foretold of some items for one user, float32 arrays of one length.
 
     stars, and low and high that hold the rating in 80 % of cases: 0.5 to 5; nan where nothing is known.
     match_percent: 0 to 100, nan likewise.
@@ -35,7 +35,7 @@ class Judgement:
 
 @dataclass(frozen=True, slots=True)
 class MatchModel:
-    """Logistic regression on the predicted stars and on how user and film have rated and been rated."""
+    """Logistic regression on the predicted stars and on how user and item have rated and been rated."""
 
     weights: Floats  # (N_FEATURES + 2,), of `standardized`
     centre: Floats  # (N_FEATURES,), taken off the features

@@ -1,4 +1,4 @@
-"""What a few words mean, as a direction among the films' content vectors."""
+"""What a few words mean, as a direction among the items' content vectors."""
 
 import re
 from collections.abc import Sequence
@@ -7,7 +7,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from recommender.item_features import Films
+from recommender.item_features import ItemFeatures
 from recommender.model.content import VECTOR_WIDTH, ContentEncoder
 
 _WORD = re.compile(r"\w[\w-]*")
@@ -17,16 +17,16 @@ def meaning(encoder: ContentEncoder, words: str, genres: Sequence[str]) -> NDArr
     """float32 (VECTOR_WIDTH,) of length 1; zeros where the encoder knows none of the words.
 
     The words are taken for an overview, and each one, two neighbours, and what may be its singular or plural
-    for keywords; `genres` are names that are taken for genres where they stand among the words. The mean film
+    for keywords; `genres` are names that are taken for genres where they stand among the words. The mean item
     is not taken off: words say what is there, and nothing by what they leave out.
     """
     asked = _WORD.findall(words.casefold())
-    film = Films.blank(np.zeros(1, np.int64))
-    film.overviews[0] = words
+    item = ItemFeatures.blank(np.zeros(1, np.int64))
+    item.overviews[0] = words
     numbers = (form for word in asked for form in (f"{word}s", word.removesuffix("s")))
-    film.keywords[0] = tuple(dict.fromkeys([*asked, *map(" ".join, pairwise(asked)), *numbers]))
-    film.genres[0] = tuple(genre for genre in genres if genre.casefold() in asked)
-    row = encoder.features(film)
+    item.keywords[0] = tuple(dict.fromkeys([*asked, *map(" ".join, pairwise(asked)), *numbers]))
+    item.genres[0] = tuple(genre for genre in genres if genre.casefold() in asked)
+    row = encoder.features(item)
     # Only the rows of the words: the whole product would copy all components.
     leading = encoder.components[row.indices, :VECTOR_WIDTH]
     direction: NDArray[np.float32] = np.asarray(row.data @ leading, np.float32)

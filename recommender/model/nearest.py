@@ -1,4 +1,4 @@
-"""The best of all films: exact scan for lists, FAISS for neighbours."""
+"""The best of all items: exact scan for lists, FAISS for neighbours."""
 
 from functools import cached_property
 
@@ -14,7 +14,7 @@ Floats = npt.NDArray[np.float32]
 def top(scores: Floats, m: int) -> npt.NDArray[np.int32]:
     """The at most m best of float32 (n,) scores, best first, ties to the lower index; -inf is never listed.
 
-    An exact order over all films, so that a shorter list is always the beginning of a longer one.
+    An exact order over all items, so that a shorter list is always the beginning of a longer one.
     """
     if m <= 0:
         return np.empty(0, np.int32)
@@ -28,7 +28,7 @@ def top(scores: Floats, m: int) -> npt.NDArray[np.int32]:
 
 
 class Neighbours:
-    """Films by the cosine of their concatenated unit vectors; each part counts equally where it is known."""
+    """Items by the cosine of their concatenated unit vectors; each part counts equally where it is known."""
 
     def __init__(self, *parts: Floats) -> None:
         """parts: float32 (n_items, width) each; a row of zeros is unknown in that part."""
@@ -40,7 +40,7 @@ class Neighbours:
 
     @cached_property
     def _index(self) -> faiss.Index:
-        # Half precision: half the memory to read, and no film changes places by more than rounding.
+        # Half precision: half the memory to read, and no item changes places by more than rounding.
         width = self._vectors.shape[1]
         index = faiss.IndexScalarQuantizer(width, faiss.ScalarQuantizer.QT_fp16, faiss.METRIC_INNER_PRODUCT)
         index.train(self._vectors[:1])
@@ -50,7 +50,7 @@ class Neighbours:
     def similar(
         self, item_idx: int, *, k: int, allowed: npt.NDArray[np.bool_] | None = None
     ) -> tuple[npt.NDArray[np.int32], Floats]:
-        """int32 (m,) films and their cosines float32 (m,), nearest first, m = min(k, other allowed films)."""
+        """int32 (m,) items and their cosines float32 (m,), nearest first, m = min(k, other allowed items)."""
         mask = np.ones(len(self._vectors), bool) if allowed is None else allowed.copy()
         mask[item_idx] = False
         m = min(k, int(mask.sum()))

@@ -1,4 +1,4 @@
-"""Films that come or change after a model was trained are in it at once, by their content."""
+"""Items that come or change after a model was trained are in it at once, by their content."""
 
 from dataclasses import replace
 
@@ -7,55 +7,55 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from recommender.interactions import positions
-from recommender.item_features import Films
+from recommender.item_features import ItemFeatures
 from recommender.model.blend import Blend
 from recommender.model.content import vectors_of
 from recommender.model.explain import maker_names, trait_names
 from recommender.model.hybrid import Hybrid
-from recommender.model.item_step import FilmStep
+from recommender.model.item_step import ItemStep
 from recommender.model.match import MatchModel
 from recommender.model.star_ratings import StarsModel
 from recommender.model.transitions import Succession
 from recommender.row_mapping import Rows
 
 
-def with_films(model: Hybrid, films: Films) -> Hybrid:
-    """The model with these films, whose ids ascend, as if they had been there when it was trained.
+def with_items(model: Hybrid, items: ItemFeatures) -> Hybrid:
+    """The model with these items, whose ids ascend, as if they had been there when it was trained.
 
-    A film without a rating stands among the factors where its content puts it (`Placement`), as in training;
-    its stars are those of its content; it is as popular as the least popular film. Of a film that has been
+    An item without a rating stands among the factors where its content puts it (`Placement`), as in training;
+    its stars are those of its content; it is as popular as the least popular item. Of an item that has been
     rated, what its ratings taught stays; its vector and its names are the new ones. The former model is
-    unchanged; what is not about single films is shared. Costs a copy of the arrays of films.
+    unchanged; what is not about single items is shared. Costs a copy of the arrays of items.
     """
-    content = model.encoder.transform(films)
-    rows = Rows.of(model.item_ids, np.empty(0, np.int64), films.item_ids)
-    taught = _rows_taught(model, films)  # of the former arrays; -1 for a film without a rating
+    content = model.encoder.transform(items)
+    rows = Rows.of(model.item_ids, np.empty(0, np.int64), items.item_ids)
+    taught = _rows_taught(model, items)  # of the former arrays; -1 for an item without a rating
     placed = model.placement.factors(content)
     factors = placed.copy()
     factors[taught >= 0] = model.factor_model.item_factors[taught[taught >= 0]]
-    names = trait_names(films)
+    names = trait_names(items)
     return replace(
         model,
         item_ids=rows.ids,
         content_vectors=rows.spread(model.content_vectors, vectors_of(content)),
         blend=_blend(model, rows, taught, factors),
         traits={kind: traits.with_rows(rows, names[kind]) for kind, traits in model.traits.items()},
-        makers=model.makers.with_rows(rows, maker_names(films)),
+        makers=model.makers.with_rows(rows, maker_names(items)),
         stars=model.stars and _stars(model.stars, rows, taught, content),
         match=model.match and _match(model.match, rows, taught),
-        film_step=model.film_step and _film_step(model.film_step, rows, taught, placed),
+        item_step=model.item_step and _item_step(model.item_step, rows, taught, placed),
     )
 
 
-def _rows_taught(model: Hybrid, films: Films) -> NDArray[np.int64]:
-    if model.film_step is None:
-        return np.full(len(films), -1, np.int64)
-    found = positions(model.item_ids, films.item_ids).astype(np.int64)
-    return np.where((found >= 0) & (model.film_step.counts[found] > 0), found, -1)
+def _rows_taught(model: Hybrid, items: ItemFeatures) -> NDArray[np.int64]:
+    if model.item_step is None:
+        return np.full(len(items), -1, np.int64)
+    found = positions(model.item_ids, items.item_ids).astype(np.int64)
+    return np.where((found >= 0) & (model.item_step.counts[found] > 0), found, -1)
 
 
 def _blend(model: Hybrid, rows: Rows, taught: NDArray[np.int64], factors: NDArray[np.float32]) -> Blend:
-    blend, place = model.blend, np.searchsorted(rows.ids, model.item_ids)  # where each former film stands
+    blend, place = model.blend, np.searchsorted(rows.ids, model.item_ids)  # where each former item stands
     popularity = np.full(len(taught), blend.popularity.min(initial=0), np.float32)
     popularity[taught >= 0] = blend.popularity[taught[taught >= 0]]
     item_idx = place[blend.item_weights.item_idx].astype(np.int32)
@@ -72,7 +72,7 @@ def _blend(model: Hybrid, rows: Rows, taught: NDArray[np.int64], factors: NDArra
 
 
 def _succession(succession: Succession, place: NDArray[np.int64], n_items: int) -> Succession:
-    """Nothing follows a film that nobody has rated, nor does it follow any."""
+    """Nothing follows an item that nobody has rated, nor does it follow any."""
     before = succession.following
     sizes = np.zeros(n_items, np.int64)
     sizes[place] = np.diff(before.indptr)
@@ -81,9 +81,9 @@ def _succession(succession: Succession, place: NDArray[np.int64], n_items: int) 
     return Succession(sparse.csr_matrix(parts, shape=(n_items, n_items)))
 
 
-def _film_step(
-    step: FilmStep, rows: Rows, taught: NDArray[np.int64], placed: NDArray[np.float32]
-) -> FilmStep:
+def _item_step(
+    step: ItemStep, rows: Rows, taught: NDArray[np.int64], placed: NDArray[np.float32]
+) -> ItemStep:
     counts = np.where(taught >= 0, step.counts[taught], 0)
     return replace(step, counts=rows.spread(step.counts, counts), placed=rows.spread(step.placed, placed))
 

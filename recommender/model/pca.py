@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
-SOLVED_WHOLE = 512  # films or features
+SOLVED_WHOLE = 512  # items or features
 POWER_ITERATIONS = 4
 NOTHING = 1e-6  # of the largest variance: a component of less is rounding
 
@@ -15,7 +15,7 @@ def principal_components(
     """(n_features, width) float32 and the projected mean (width,): PCA, the matrix left sparse.
 
     Components in descending order of variance, 0 beyond what the features span. Those of more than
-    SOLVED_WHOLE films and features are found by random projection: Halko, Martinsson and Tropp, "Finding
+    SOLVED_WHOLE items and features are found by random projection: Halko, Martinsson and Tropp, "Finding
     Structure with Randomness", SIAM Review 2011, algorithm 4.4.
     """
     from threadpoolctl import threadpool_limits  # noqa: PLC0415 - serving transforms without scikit-learn

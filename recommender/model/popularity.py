@@ -1,4 +1,4 @@
-"""How much a film is watched, whoever asks."""
+"""How much an item is watched, whoever asks."""
 
 import numpy as np
 import numpy.typing as npt
@@ -14,11 +14,12 @@ FLOOR = 0.1  # what it never falls below, so that a classic stays one
 
 
 def popularity(interactions: Interactions, vote_counts: npt.NDArray[np.float32]) -> Floats:
-    """float32 (n_items,), the logarithm of a film's graded ratings, standardised over the films rated at all.
+    """float32 (n_items,), the logarithm of an item's graded ratings, standardised over the items rated at
+    all.
 
     Old ratings count less than those of the newest second of all. `vote_counts`, float32 (n_items,), nan
     where unknown, are counts from elsewhere: together they weigh at most as one rating, so that they order
-    the films nobody here has rated and settle ties, and no more.
+    the items nobody here has rated and settle ties, and no more.
     """
     counts = np.bincount(
         interactions.user_items.indices,

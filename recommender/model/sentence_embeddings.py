@@ -1,4 +1,4 @@
-"""What a sentence-embedding model from disk says of a film's text; an optional part of its content."""
+"""What a sentence-embedding model from disk says of an item's text; an optional part of its content."""
 
 import hashlib
 import json
@@ -79,7 +79,7 @@ class SentenceModel:
             reason = "holds another model now"
         except SentenceModelError as error:
             reason = str(error)
-        log.warning("%s: %s; films are described without it until the next training", self.folder, reason)
+        log.warning("%s: %s; items are described without it until the next training", self.folder, reason)
         return None
 
 

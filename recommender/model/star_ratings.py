@@ -1,4 +1,4 @@
-"""Stars: how many of five a user would give a film, and how sure that is."""
+"""Stars: how many of five a user would give an item, and how sure that is."""
 
 from dataclasses import dataclass
 from typing import Any, Self
@@ -24,18 +24,18 @@ class Taste:
 
 @dataclass(frozen=True, slots=True)
 class StarsModel:
-    """Biased matrix factorisation with Gaussian posteriors over users and films.
+    """Biased matrix factorisation with Gaussian posteriors over users and items.
 
         stars(u, i) = mean + b_u + b_i + p_u . q_i + noise_u,
         (b_u, p_u) ~ N([habit_u, 1] habit_map, 1 / user_precision),
         (b_i, q_i) ~ N([content_i, 1, habit_i] content_map, 1 / item_precision)
 
-    habit_u says what a user rated whatever the stars, the sum of `habits` over the films of the history over
-    the root of their number, and habit_i who rated a film: truncated singular vectors of the matrix of ones,
+    habit_u says what a user rated whatever the stars, the sum of `habits` over the items of the history over
+    the root of their number, and habit_i who rated an item: truncated singular vectors of the matrix of ones,
     its entries over the roots of both counts. SVD++ learns from the same (Koren, KDD 2008).
     Fitted by mean-field variational Bayes, which minimises the free energy (Lim and Teh, "Variational
     Bayesian Approach to Movie Rating Prediction", KDD Cup 2007); the priors are regressed on content and
-    habits as in Agarwal and Chen, "Regression-based Latent Factor Models", KDD 2009. Films are learnt with
+    habits as in Agarwal and Chen, "Regression-based Latent Factor Models", KDD 2009. Items are learnt with
     each user's own noise (Lakshminarayanan et al., "Robust Bayesian Matrix Factorisation", AISTATS 2011), a
     user with everyone's, `noise`, in the fit as in `fold_in`. The precisions are learnt too, so that no
     strength of regularization has to be chosen for a data set.
@@ -54,37 +54,37 @@ class StarsModel:
     known: NDArray[np.bool_]  # (n_items,), rated in training or with content
 
     def fold_in(self, history: History) -> Taste:
-        """The user's posterior given the films' means and variances; the prior with an empty history."""
+        """The user's posterior given the items' means and variances; the prior with an empty history."""
         observed = self.known[history.item_idx]
         idx = history.item_idx[observed]
-        films = self.items[idx].astype(np.float64)
-        target = history.stars[observed] - self.mean - films[:, 0]
-        films[:, 0] = 1
+        items = self.items[idx].astype(np.float64)
+        target = history.stars[observed] - self.mean - items[:, 0]
+        items[:, 0] = 1
         spread = self.item_variance[idx].sum(axis=0, dtype=np.float64)
         spread[0] = 0
-        precision = films.T @ films / self.noise  # (d + 1, n) @ (n, d + 1)
+        precision = items.T @ items / self.noise  # (d + 1, n) @ (n, d + 1)
         precision[np.diag_indices_from(precision)] += spread / self.noise + self.user_precision
         covariance = np.linalg.inv(precision).astype(np.float64, copy=False)
         prior = with_one(habit(self.habits[idx]))[0] @ self.habit_map
-        mean = covariance @ (films.T @ target / self.noise + self.user_precision * prior)
-        squares = float(((target - films @ mean) ** 2).sum())
+        mean = covariance @ (items.T @ target / self.noise + self.user_precision * prior)
+        squares = float(((target - items @ mean) ** 2).sum())
         return Taste(mean, covariance, (PRIOR_RATINGS * self.noise + squares) / (PRIOR_RATINGS + len(idx)))
 
     def predict(self, taste: Taste, item_idx: NDArray[np.integer]) -> tuple[Floats, Floats]:
         """Mean, not yet clipped to the scale, and standard deviation, both in stars and float64 (n,).
 
-        The mean is nan for films with neither ratings nor content.
+        The mean is nan for items with neither ratings nor content.
         """
-        films = self.items[item_idx].astype(np.float64)
+        items = self.items[item_idx].astype(np.float64)
         spread = self.item_variance[item_idx].astype(np.float64)
-        bias = films[:, 0].copy()
-        films[:, 0] = 1
-        stars = self.mean + bias + films @ taste.mean
+        bias = items[:, 0].copy()
+        items[:, 0] = 1
+        stars = self.mean + bias + items @ taste.mean
         stars[~self.known[item_idx]] = np.nan
         second_moment = taste.mean**2 + np.diag(taste.covariance)
-        second_moment[0] = 1  # the film's own bias stands alone
+        second_moment[0] = 1  # the item's own bias stands alone
         variance = taste.noise + spread @ second_moment
-        variance += np.einsum("nd,de,ne->n", films, taste.covariance, films)
+        variance += np.einsum("nd,de,ne->n", items, taste.covariance, items)
         return stars, np.sqrt(variance)
 
     def interval(self, stars: Floats, deviation: Floats) -> tuple[Floats, Floats]:
@@ -93,7 +93,7 @@ class StarsModel:
         return np.maximum(centre - reach, MIN_STARS), np.minimum(centre + reach, MAX_STARS)
 
     def prior(self, content: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Rows of `items` and `item_variance` for films that nobody has rated, from content (n, width)."""
+        """Rows of `items` and `item_variance` for items that nobody has rated, from content (n, width)."""
         rows = (with_one(content) @ self.content_map).astype(np.float32)
         return rows, np.broadcast_to(1 / self.item_precision, rows.shape).astype(np.float32)
 

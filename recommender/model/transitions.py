@@ -1,11 +1,11 @@
-"""What is watched after what: the films that soon followed those a user rated last.
+"""What is watched after what: the items that soon followed those a user rated last.
 
     T[j, i] = sum over users who rated i in the d-th place after j, d <= WINDOW, of DECAY^(d - 1) p_j p_i
     S[j, i] = max(0, T[j, i] - t_j b_i) / (t_j + PRIOR)
-    score_i = sum over the RECENT newest films j of a history of FADING^a_j p_j S[j, i]
+    score_i = sum over the RECENT newest items j of a history of FADING^a_j p_j S[j, i]
 
 p is the graded target of a rating, a_j the number of newer events, t_j the sum of a row and b_i the share of
-a column in all: t_j b_i is what would have followed any film. A Markov chain that looks past the next step,
+a column in all: t_j b_i is what would have followed any item. A Markov chain that looks past the next step,
 its decay over places that of Garg et al., "Sequence and Time Aware Neighborhood for Session-based
 Recommendations", SIGIR 2019. Without times there is no order, and every score is 0.
 """
@@ -27,13 +27,13 @@ Floats = npt.NDArray[np.float32]
 WINDOW, DECAY = 20, 0.9
 RECENT, FADING = 10, 0.8
 PRIOR = 20.0
-KEPT = 200  # successors of a film, the most frequent
+KEPT = 200  # successors of an item, the most frequent
 BLOCK = 1 << 20  # ratings whose successors are held at once
 
 
 @dataclass(frozen=True, slots=True)
 class Succession:
-    """following: csr float32 (n_items, n_items), row j is what film j of a history gives to each film."""
+    """following: csr float32 (n_items, n_items), row j is what item j of a history gives to each item."""
 
     following: sparse.csr_matrix
 
@@ -56,15 +56,15 @@ class Succession:
         scores = np.zeros(self.following.shape[0], np.float32)
         indptr, columns, values = self.following.indptr, self.following.indices, self.following.data
         newest = _newest(history, RECENT)
-        for film, amount in zip(history.item_idx[newest], _amounts(history, newest), strict=True):
-            row = slice(indptr[film], indptr[film + 1])
+        for item, amount in zip(history.item_idx[newest], _amounts(history, newest), strict=True):
+            row = slice(indptr[item], indptr[item + 1])
             scores[columns[row]] += amount * values[row]
         return scores
 
     def effects(self, history: History, item_idx: npt.NDArray[np.int32], n_rated: int) -> Floats:
-        """float32 (n, m): by how much the standardised score of each of m films falls without one film.
+        """float32 (n, m): by how much the standardised score of each of m items falls without one item.
 
-        Exact: where a film is taken out, those before it move up.
+        Exact: where an item is taken out, those before it move up.
         """
         effects = np.zeros((len(history), len(item_idx)), np.float32)
         newest = _newest(history, RECENT + 1)
@@ -94,7 +94,7 @@ class Succession:
 
 
 def standardise(scores: Floats, n_rated: int) -> tuple[float, float]:
-    """Mean and standard deviation of float32 (n_items,) `scores` over `n_rated` films; the others have 0."""
+    """Mean and standard deviation of float32 (n_items,) `scores` over `n_rated` items; the others have 0."""
     n = max(n_rated, 1)
     mean = float(scores.sum()) / n
     return mean, max(float(scores @ scores) / n - mean * mean, 0.0) ** 0.5
@@ -108,56 +108,56 @@ def _spread(scores: sparse.csr_matrix, n_rated: int) -> tuple[Floats, Floats]:
 
 
 def _newest(history: History, k: int) -> npt.NDArray[np.intp]:
-    """Places in the history of its k newest films of known time, newest first."""
+    """Places in the history of its k newest items of known time, newest first."""
     known = np.flatnonzero(history.timestamps > 0)
     return known[np.argsort(-history.timestamps[known], kind="stable")[:k]]
 
 
 def _amounts(history: History, newest: npt.NDArray[np.intp]) -> Floats:
-    """What each of these films gives: events of one second are equally old."""
+    """What each of these items gives: events of one second are equally old."""
     age = np.searchsorted(-history.timestamps[newest], -history.timestamps[newest], side="left")
     return (np.float32(FADING) ** age * graded(history.stars[newest])).astype(np.float32)
 
 
 @dataclass(frozen=True, slots=True)
 class _Events:
-    """Ratings of known time, user by user in order: whose, of which film, and their targets, each (n,).
+    """Ratings of known time, user by user in order: whose, of which item, and their targets, each (n,).
 
-    by_film: the places of each film's events, film by film; those of film j begin at starts[j].
+    by_item: the places of each item's events, item by item; those of item j begin at starts[j].
     starts: (n_items + 1,).
     """
 
     user: npt.NDArray[np.int32]
-    film: npt.NDArray[np.int32]
+    item: npt.NDArray[np.int32]
     target: Floats
-    by_film: npt.NDArray[np.int64]
+    by_item: npt.NDArray[np.int64]
     starts: npt.NDArray[np.int64]
 
     @classmethod
     def of(cls, known: Interactions, rng: np.random.Generator) -> Self:
         user = np.repeat(np.arange(known.n_users, dtype=np.int32), np.diff(known.user_items.indptr))
         order = np.lexsort((rng.random(known.nnz), known.timestamps, user))
-        film = known.user_items.indices[order]
-        starts = np.concatenate(([0], np.cumsum(np.bincount(film, minlength=known.n_items))))
+        item = known.user_items.indices[order]
+        starts = np.concatenate(([0], np.cumsum(np.bincount(item, minlength=known.n_items))))
         target = graded(known.user_items.data[order])
-        return cls(user, film, target, np.argsort(film, kind="stable"), starts)
+        return cls(user, item, target, np.argsort(item, kind="stable"), starts)
 
     def usual(self) -> Floats:
         """b: float32 (n_items,)."""
         sums = np.zeros(len(self.starts) - 1)
         for d in range(1, WINDOW + 1):
             place = np.flatnonzero(self.user[:-d] == self.user[d:])
-            sums += np.bincount(self.film[place + d], self._weights(place, d), len(sums))
+            sums += np.bincount(self.item[place + d], self._weights(place, d), len(sums))
         return np.asarray(sums / max(sums.sum(), 1), np.float32)
 
     def followed(self, first: int, last: int) -> sparse.csr_matrix:
-        """The rows of T from film `first` up to `last`."""
-        of_films = self.by_film[self.starts[first] : self.starts[last]]
+        """The rows of T from item `first` up to `last`."""
+        of_items = self.by_item[self.starts[first] : self.starts[last]]
         pairs: list[tuple[Floats, npt.NDArray[np.int32], npt.NDArray[np.int32]]] = []
         for d in range(1, WINDOW + 1):
-            place = of_films[of_films + d < len(self.user)]
+            place = of_items[of_items + d < len(self.user)]
             place = place[self.user[place] == self.user[place + d]]
-            pairs.append((self._weights(place, d), self.film[place] - first, self.film[place + d]))
+            pairs.append((self._weights(place, d), self.item[place] - first, self.item[place + d]))
         values, rows, columns = (np.concatenate(parts) for parts in zip(*pairs, strict=True))
         shape = (last - first, len(self.starts) - 1)
         return sparse.csr_matrix((values, (rows, columns)), shape=shape, dtype=np.float32)

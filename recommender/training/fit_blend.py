@@ -1,4 +1,4 @@
-"""Training of what orders films: the parts, and how much each counts, measured on users held out."""
+"""Training of what orders items: the parts, and how much each counts, measured on users held out."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -16,7 +16,7 @@ from recommender.model.content import components_of, vectors_of
 from recommender.model.content_prior import Placement
 from recommender.model.edlae import ItemWeights
 from recommender.model.fold_in import FactorModel, graded
-from recommender.model.item_step import FilmStep
+from recommender.model.item_step import ItemStep
 from recommender.model.transitions import Succession
 from recommender.splits import users_of
 from recommender.training import ials
@@ -38,7 +38,7 @@ PART_NAMES = ("factors", "items", "succession", "popularity")
 N_PARTS = len(PART_NAMES)
 ITEM_WEIGHTS = (0.0, 0.1, 0.2, 0.4, 0.7, 1.0, 1.5, 2.0, 3.0)
 POPULARITY_WEIGHTS = (0.0, 0.3, 1.0, 3.0)
-LEAST = 0.01  # of the factors: only they have an order for films that hardly anybody has rated
+LEAST = 0.01  # of the factors: only they have an order for items that hardly anybody has rated
 # Each part alone, then all mixtures of those that look at no order.
 MIXTURES = [
     *np.maximum(np.eye(N_PARTS), LEAST * np.eye(N_PARTS)[FACTORS]),
@@ -50,15 +50,15 @@ MAX_SHARE = 0.2  # of the users are held out, at most MAX_USERS
 MAX_USERS = 250
 MIN_USERS = 30  # fewer say nothing: the usual weights stay
 MIN_EXAMPLES = 60
-# A newcomer may become anyone; whoever has rated 50 films is not like those who will rate 500.
+# A newcomer may become anyone; whoever has rated 50 items is not like those who will rate 500.
 NEWCOMER, LONGEST = 16, 2.5
 DEPTH = 20  # of the lists that are compared
-POOL = 200  # best films of each part among which the blended list is sought
+POOL = 200  # best items of each part among which the blended list is sought
 
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """A history and what was to be found: the parts' scores of the films that may come into the list.
+    """A history and what was to be found: the parts' scores of the items that may come into the list.
 
     parts: float32 (N_PARTS, n_pool), standardised; hits: bool (n_pool,). n_relevant: in the whole catalogue.
     """
@@ -76,27 +76,27 @@ def fit(
     rng: np.random.Generator,
     progress: Progress,
     checkpoint: Checkpoint = NOTHING_KEPT,
-) -> tuple[Blend, Placement, FilmStep | None, dict[str, Estimate]]:
+) -> tuple[Blend, Placement, ItemStep | None, dict[str, Estimate]]:
     """The blend of all ratings, and what each part and the blend reached on held-out users, as NDCG@20.
 
     The figures are a little below the model's, which learns from more users and for longer.
     """
     weights, figures = _weights(interactions, content, popularity, config, rng, progress, checkpoint)
-    factor_model, placement, film_step = fit_factors(
+    factor_model, placement, item_step = fit_factors(
         interactions, content, config, rng, lambda done: progress("factors", done), checkpoint
     )
     progress("item weights", 0.0)
     items = fit_items(interactions, content, config, rng)
     succession = Succession.fit(interactions, rng=rng)
-    return Blend(factor_model, items, succession, popularity, weights), placement, film_step, figures
+    return Blend(factor_model, items, succession, popularity, weights), placement, item_step, figures
 
 
 class Fitted(NamedTuple):
-    """film_step is None where nothing is rated."""
+    """item_step is None where nothing is rated."""
 
     model: FactorModel
     placement: Placement
-    film_step: FilmStep | None
+    item_step: ItemStep | None
 
 
 def fit_factors(
@@ -107,7 +107,7 @@ def fit_factors(
     progress: Callable[[float], None],
     checkpoint: Checkpoint = NOTHING_KEPT,
 ) -> Fitted:
-    """iALS over the films that have ratings, then each film drawn to where its content puts it."""
+    """iALS over the items that have ratings, then each item drawn to where its content puts it."""
     counts = np.bincount(interactions.user_items.indices, minlength=interactions.n_items)
     rated = counts > 0
     if not rated.any():  # without a single rating, taste is taken to lie along the content
@@ -132,11 +132,11 @@ def fit_factors(
     of_users = {"user_factors": user_factors, "counts": np.diff(targets.indptr), "alpha0": config.alpha0}
     model = FactorModel.of(item_factors, rated, **of_users)
     placement = Placement.fit(content[rated], model.item_factors[rated], counts[rated])
-    # Films without a rating are where their content put them before the last half-step, and must not jump
+    # Items without a rating are where their content put them before the last half-step, and must not jump
     # by the difference when the first rating comes.
     placed = np.where(rated[:, None], placement.factors(content), model.item_factors)
-    film_step = FilmStep.of(item_factors, counts, placed, regularization=regularization, **of_users)
-    return Fitted(model, placement, film_step)
+    item_step = ItemStep.of(item_factors, counts, placed, regularization=regularization, **of_users)
+    return Fitted(model, placement, item_step)
 
 
 def fit_items(
@@ -144,7 +144,7 @@ def fit_items(
 ) -> ItemWeights:
     return ItemWeights.fit(
         _targets(interactions),
-        components_of(content),  # likeness: that two films are well known makes them no more alike
+        components_of(content),  # likeness: that two items are well known makes them no more alike
         sittings(interactions, rng=rng),
         max_bytes=config.item_weight_bytes,
         ridge=config.item_ridge,
@@ -236,10 +236,10 @@ def _name(part: str, knot: int) -> str:
 def _examples(
     interactions: Interactions, users: npt.NDArray[np.int64], length: int, rng: np.random.Generator
 ) -> Iterator[tuple[History, npt.NDArray[np.int32]]]:
-    """Histories of `length` films and the liked films to find.
+    """Histories of `length` items and the liked items to find.
 
-    Three of each user who has rated enough: films drawn by chance and all the others; the earliest films and
-    those that came next; the films before the latest, and the latest.
+    Three of each user who has rated enough: items drawn by chance and all the others; the earliest items and
+    those that came next; the items before the latest, and the latest.
     """
     for user in users.tolist():
         whole = interactions.history(user)

@@ -109,7 +109,7 @@ def uncalibrated(interactions: Interactions) -> MatchModel:
 def fit_match(base: MatchModel, features: Floats, liked: NDArray[np.bool_]) -> MatchModel:
     """`base` with weights fitted on held-out ratings; as it is where they are too few.
 
-    Straight where it would bend so far that a film of more predicted stars matched less.
+    Straight where it would bend so far that an item of more predicted stars matched less.
     """
 
     if min(liked.sum(), (~liked).sum()) < MIN_OF_A_KIND:

@@ -15,11 +15,11 @@ from threadpoolctl import threadpool_limits
 from recommender.interactions import Interactions
 from recommender.model.star_ratings import NORMAL_80, Floats, StarsModel, with_one
 
-RIDGE = 1.0  # one film's worth: content rows have length 1, and habits about as much
+RIDGE = 1.0  # one item's worth: content rows have length 1, and habits about as much
 HABIT_RIDGE = 10.0  # the same for users
 HABITS = 32  # singular vectors
 NOISE_FLOOR = 0.5**2 / 12  # stars^2: what rounding to half-stars alone leaves
-# Weight of everyone's noise in one user's. Films are learnt the less from a user the worse they tell that
+# Weight of everyone's noise in one user's. Items are learnt the less from a user the worse they tell that
 # user's stars. Chosen on validation splits of four sets: docs/recommender.md.
 NOISE_RATINGS = 60.0
 FIRST_SPREAD = 0.1  # of factors before the first step
@@ -28,7 +28,7 @@ FIRST_PRECISION = 1.0  # loose: a tight prior holds factors at 0, and learns fro
 
 @dataclass(slots=True)
 class Posterior:
-    """Gaussians over the rows of one side, users or films: bias first, then factors."""
+    """Gaussians over the rows of one side, users or items: bias first, then factors."""
 
     mean: Floats  # (n, d + 1)
     variance: Floats  # (n, d + 1)
@@ -151,7 +151,7 @@ def _single(users: Posterior, items: Posterior) -> dict[str, NDArray[np.float32]
 
 
 def _habits(ratings: csr_matrix) -> tuple[Floats, Floats, Floats]:
-    """Who rated what, whatever the stars: of users with a constant, of films, and films' part in a user's.
+    """Who rated what, whatever the stars: of users with a constant, of items, and items' part in a user's.
 
     (n_users, width + 1), (n_items, width), (n_items, width). The width is 0 where there is too little.
     """

@@ -132,11 +132,11 @@ def toward(
     regularization: float,
     alpha0: float,
 ) -> Floats:
-    """The item half-step with `prior`, float32 (n_items, factors), as what is expected of a film.
+    """The item half-step with `prior`, float32 (n_items, factors), as what is expected of an item.
 
-    A film of n ratings is expected at `content_share(n)` of its prior: who has not rated it
+    An item of n ratings is expected at `content_share(n)` of its prior: who has not rated it
     yet counts as that much of what the prior foretells of them, no longer as 0 (the mean of a Gaussian prior
-    over factors, as in Agarwal and Chen, KDD 2009). Without ratings a film stands where its prior says.
+    over factors, as in Agarwal and Chen, KDD 2009). Without ratings an item stands where its prior says.
     """
     counts = np.diff(item_users.indptr)
     expected = content_share(counts).astype(np.float32)[:, None] * prior

@@ -1,4 +1,4 @@
-"""Films that were rated in one sitting: users by the piece."""
+"""Items that were rated in one sitting: users by the piece."""
 
 import numpy as np
 import numpy.typing as npt

@@ -8,7 +8,7 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from recommender.interactions import Interactions
-from recommender.item_features import Films
+from recommender.item_features import ItemFeatures
 from recommender.model import explain
 from recommender.model.content import ContentEncoder, vectors_of
 from recommender.model.hybrid import Hybrid
@@ -24,28 +24,28 @@ DEFAULTS = Config()
 
 def train_hybrid(
     interactions: Interactions,
-    films: Films,
+    items: ItemFeatures,
     config: Config = DEFAULTS,
     progress: Progress = lambda _stage, _fraction: None,
     checkpoint: Checkpoint = NOTHING_KEPT,
     sentences: SentenceModel | None = None,
 ) -> Hybrid:
-    """Train on all ratings; `films` describes interactions.item_ids one by one (else ValueError).
+    """Train on all ratings; `items` describes interactions.item_ids one by one (else ValueError).
 
-    sentences: a model of texts that takes part in the films' content.
+    sentences: a model of texts that takes part in the items' content.
     The same input and config give the same model, whatever the number of threads, and whether it was
     fitted in one go or went on from `checkpoint`.
     """
-    if not np.array_equal(interactions.item_ids, films.item_ids):
-        raise ValueError("films must describe the films of the interactions, one by one")
+    if not np.array_equal(interactions.item_ids, items.item_ids):
+        raise ValueError("items must describe the items of the interactions, one by one")
     rng = np.random.default_rng(config.seed)
     progress("content", 0.0)
-    encoder = ContentEncoder.fit(films, rng=rng, sentences=sentences)
-    content = encoder.transform(films)
-    popular = popularity(interactions, films.vote_count)
+    encoder = ContentEncoder.fit(items, rng=rng, sentences=sentences)
+    content = encoder.transform(items)
+    popular = popularity(interactions, items.vote_count)
     stars, match = None, None
     with threadpool_limits(limits=1, user_api="blas"):  # two threads would add in another order
-        blend, placement, film_step, reached = fit_blend.fit(
+        blend, placement, item_step, reached = fit_blend.fit(
             interactions, content, popular, config, rng, progress, checkpoint
         )
         figures: dict[str, Any] = {name: asdict(estimate) for name, estimate in reached.items()}
@@ -67,9 +67,9 @@ def train_hybrid(
         encoder=encoder,
         blend=blend,
         placement=placement,
-        traits=explain.traits_of(films),
-        makers=explain.makers_of(films),
+        traits=explain.traits_of(items),
+        makers=explain.makers_of(items),
         stars=stars,
         match=match,
-        film_step=film_step,
+        item_step=item_step,
     )

@@ -135,7 +135,7 @@ class Context:
         return await taste_of(self.sessions, viewer.id)
 
     async def match(self, movie_id: int) -> Match | None:
-        """How well a film fits the viewer; all films of a page are judged at once, in a thread."""
+        """How well a movie fits the viewer; all movies of a page are judged at once, in a thread."""
         return await self._matches.load(movie_id)
 
     async def _match(self, movie_ids: list[int]) -> list[Match | None]:

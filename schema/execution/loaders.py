@@ -18,12 +18,12 @@ class Loaders:
 
     @cached_property
     def ratings(self) -> DataLoader[tuple[int, int], Rating | None]:
-        """By user and film. Not kept: a later mutation of the request may change it."""
+        """By user and movie. Not kept: a later mutation of the request may change it."""
         return DataLoader(self._ratings, cache=False)
 
     @cached_property
     def similar(self) -> DataLoader[tuple[int, int], list[Neighbor]]:
-        """By film and how many are wanted; as many as are wanted most may come."""
+        """By movie and how many are wanted; as many as are wanted most may come."""
         return DataLoader(self._similar)
 
     async def _ratings(self, keys: list[tuple[int, int]]) -> list[Rating | None]:

@@ -22,14 +22,14 @@ from schema.types.movie import Movie, movie_of
 HISTORY, WATCHLIST = "history", "watchlist"
 
 
-@strawberry.type(description="Something that the viewer did with a film.")
+@strawberry.type(description="Something that the viewer did with a movie.")
 class FeedbackEvent:
     kind: FeedbackKind = strawberry.field(description="What they did.")
     occurred_at: datetime = strawberry.field(description="When.")
     watched_fraction: float | None = strawberry.field(
-        description="How much of the film was watched, 0 to 1, for `WATCH`."
+        description="How much of the movie was watched, 0 to 1, for `WATCH`."
     )
-    movie: Movie = strawberry.field(description="The film.")
+    movie: Movie = strawberry.field(description="The movie.")
 
 
 @strawberry.type(description="An event in a list of them.")
@@ -62,13 +62,13 @@ class HistoryConnection:
         )
 
 
-@strawberry.type(description="A page of the films that the viewer means to see.")
+@strawberry.type(description="A page of the movies that the viewer means to see.")
 class WatchlistConnection:
     user_id: strawberry.Private[int]
-    edges: list[MovieEdge] = strawberry.field(description="The films, the last added first.")
+    edges: list[MovieEdge] = strawberry.field(description="The movies, the last added first.")
     page_info: relay.PageInfo = strawberry.field(description="Where the page ends and whether more follow.")
 
-    @strawberry.field(directives=[Cost(weight=70)], description="How many films there are on all pages.")
+    @strawberry.field(directives=[Cost(weight=70)], description="How many movies there are on all pages.")
     async def total_count(self, info: Info) -> int:
         return await history.count_watchlist(info.context.sessions, self.user_id)
 
@@ -103,5 +103,5 @@ async def history_edge(info: Info, cursors: Cursors, entry: Entry) -> HistoryEdg
 async def known_movie(info: Info, movie_id: int) -> Movie:
     movie = await movie_of(info.context, movie_id)
     if movie is None:
-        raise CallerError("A film was deleted meanwhile.")
+        raise CallerError("A movie was deleted meanwhile.")
     return movie

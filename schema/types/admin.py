@@ -28,7 +28,7 @@ enum_of(
     "What a member may do. Each role may do all that those before it may.",
     {
         Role.USER: "What concerns themselves.",
-        Role.CURATOR: "Add, change and delete films.",
+        Role.CURATOR: "Add, change and delete movies.",
         Role.ADMIN: "Operate the service.",
     },
 )
@@ -156,7 +156,7 @@ class OperatorMutation:
 
     @strawberry.mutation(
         directives=[Cost(weight=700)],
-        description="Delete a member with their ratings and all else: films' figures are right at once, and "
+        description="Delete a member with their ratings and all else: movies' figures are right at once, and "
         "the next model has forgotten them.",
         extensions=requires(Role.ADMIN),
     )

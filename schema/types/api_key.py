@@ -29,7 +29,7 @@ enum_of(
     "What a service may do with its key.",
     {
         Scope.READ: "Look up what operators may look up.",
-        Scope.WRITE: "Add, change and delete films, as a curator may.",
+        Scope.WRITE: "Add, change and delete movies, as a curator may.",
         Scope.ADMIN: "Operate the service, but for giving out roles and keys.",
     },
 )

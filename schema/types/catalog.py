@@ -1,4 +1,4 @@
-"""Asking for films: one, a page of them, a search; and for any node by its id."""
+"""Asking for movies: one, a page of them, a search; and for any node by its id."""
 
 import asyncio
 from collections.abc import Mapping
@@ -41,20 +41,20 @@ from schema.types.person import Genre
 MOVIES, SEARCH = "movies", "search"
 MAX_QUERY = 200  # characters
 
-Filter = Annotated[MovieFilterInput | None, strawberry.argument(description="Only films of this kind.")]
+Filter = Annotated[MovieFilterInput | None, strawberry.argument(description="Only movies of this kind.")]
 
 
-@strawberry.type(description="A film in a page of them.")
+@strawberry.type(description="A movie in a page of them.")
 class MovieEdge:
-    cursor: str = strawberry.field(description="Give it as `after` or `before` to continue from this film.")
-    node: Movie = strawberry.field(description="The film.")
+    cursor: str = strawberry.field(description="Give it as `after` or `before` to continue from this movie.")
+    node: Movie = strawberry.field(description="The movie.")
 
 
-@strawberry.type(description="A page of films.")
+@strawberry.type(description="A page of movies.")
 class MovieConnection:
-    edges: list[MovieEdge] = strawberry.field(description="The films, in the order asked for.")
+    edges: list[MovieEdge] = strawberry.field(description="The movies, in the order asked for.")
     page_info: relay.PageInfo = strawberry.field(description="Where the page ends and whether more follow.")
-    total_count: int = strawberry.field(description="How many films there are on all pages.")
+    total_count: int = strawberry.field(description="How many movies there are on all pages.")
 
 
 enum_of(
@@ -70,26 +70,28 @@ enum_of(
 )
 
 
-@strawberry.type(description="A film that a search found.")
+@strawberry.type(description="A movie that a search found.")
 class SearchEdge:
-    cursor: str = strawberry.field(description="Give it as `after` to continue behind this film.")
+    cursor: str = strawberry.field(description="Give it as `after` to continue behind this movie.")
     score: float = strawberry.field(
         description="How well it answers, from 0 to 1, descending: from 0.6 on by a title or a person that "
         "is named, from 0.3 on by words of titles and overviews, below by meaning or by a part of a title."
     )
     matched_by: SearchMatch = strawberry.field(description="By what it was found.")
-    node: Movie = strawberry.field(description="The film.")
+    node: Movie = strawberry.field(description="The movie.")
 
 
 @strawberry.type(description="A page of what a search found.")
 class SearchConnection:
-    edges: list[SearchEdge] = strawberry.field(description="The films, best first.")
+    edges: list[SearchEdge] = strawberry.field(description="The movies, best first.")
     page_info: relay.PageInfo = strawberry.field(description="Where the page ends and whether more follow.")
 
 
 @strawberry.type
 class CatalogQuery:
-    @strawberry.field(directives=[Cost(weight=80)], description="A film by its id; null where there is none.")
+    @strawberry.field(
+        directives=[Cost(weight=80)], description="A movie by its id; null where there is none."
+    )
     async def movie(
         self,
         info: Info,
@@ -101,7 +103,7 @@ class CatalogQuery:
         return movie and await up_to_date(info.context, movie)
 
     @strawberry.field(
-        directives=[Cost(weight=10)], description="Films in an order, by default the most rated first."
+        directives=[Cost(weight=10)], description="Movies in an order, by default the most rated first."
     )
     async def movies(
         self,
@@ -221,7 +223,7 @@ class CatalogQuery:
 
 
 async def up_to_date(context: Context, movie: Movie) -> Movie:
-    """The film with its ratings as they are now, so that whoever has just rated it sees that."""
+    """The movie with its ratings as they are now, so that whoever has just rated it sees that."""
     async with context.sessions() as session:
         stats = await ratings.stats_of(session, movie.id)
     return replace(movie, rating_count=stats.rating_count, half_stars_sum=stats.half_stars_sum)

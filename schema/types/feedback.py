@@ -25,10 +25,10 @@ FeedbackKind = Kind  # others take it from here, where it is given its descripti
 enum_of(
     FeedbackKind,
     "FeedbackKind",
-    "What a viewer did with a film.",
+    "What a viewer did with a movie.",
     {
-        Kind.IMPRESSION: "The film was shown.",
-        Kind.CLICK: "The viewer opened the film.",
+        Kind.IMPRESSION: "The movie was shown.",
+        Kind.CLICK: "The viewer opened the movie.",
         Kind.WATCH: "The viewer watched it, as far as `watchedFraction`.",
         Kind.LIKE: "The viewer likes it.",
         Kind.DISLIKE: "The viewer dislikes it.",
@@ -38,7 +38,7 @@ enum_of(
 )
 
 
-@strawberry.input(description="Something that the viewer did with a film.")
+@strawberry.input(description="Something that the viewer did with a movie.")
 class FeedbackInput:
     movie_id: strawberry.ID = strawberry.field(directives=[GLOBAL_ID], description="The movie.")
     kind: FeedbackKind = strawberry.field(description="What the viewer did.")
@@ -140,7 +140,7 @@ RecordFeedbackResult = Annotated[
 class FeedbackMutation:
     @strawberry.mutation(
         directives=[Cost(weight=220)],
-        description="Tell what the viewer did with films: all of the batch is stored, or nothing.",
+        description="Tell what the viewer did with movies: all of the batch is stored, or nothing.",
         extensions=requires(Role.USER),
     )
     async def record_feedback(

@@ -1,4 +1,4 @@
-"""A film for the evening: one list for several members."""
+"""A movie for the evening: one list for several members."""
 
 import asyncio
 from typing import Annotated
@@ -20,30 +20,30 @@ from schema.core.pagination import After, First, page_info, page_size
 from schema.execution.context import Context, Info
 from schema.execution.permissions import requires
 from schema.types.list_cursor import ListPage
-from schema.types.movie import Movie, film
+from schema.types.movie import Movie, served_movie
 from schema.types.movie_filter import MovieFilterInput, wanted
 
 FIELD = "groupRecommendations"
 MAX_MEMBERS = 10
 
 
-@strawberry.type(description="A member of the group and a film of the list.")
+@strawberry.type(description="A member of the group and a movie of the list.")
 class GroupMember:
     username: str = strawberry.field(description="The member's name.")
     match_percent: int | None = strawberry.field(
-        description="Probability in percent that they would rate the film 4 or more, calibrated."
+        description="Probability in percent that they would rate the movie 4 or more, calibrated."
     )
 
 
-@strawberry.type(description="A film in a group's list.")
+@strawberry.type(description="A movie in a group's list.")
 class GroupRecommendationEdge:
-    cursor: str = strawberry.field(description="Give it as `after` to continue behind this film.")
+    cursor: str = strawberry.field(description="Give it as `after` to continue behind this movie.")
     rank: int = strawberry.field(description="Place in the list, from 1.")
     score: float = strawberry.field(description="What orders the list; comparable only within it.")
     members: list[GroupMember] = strawberry.field(
         directives=[ListSize(assumed_size=10)], description="The members, in the order of `usernames`."
     )
-    node: Movie = strawberry.field(description="The film.")
+    node: Movie = strawberry.field(description="The movie.")
 
 
 @strawberry.type(description="A page of a group's list.")
@@ -52,7 +52,7 @@ class GroupRecommendationConnection:
         description="Names the list, on each of its pages; give it to `recordFeedback`."
     )
     model_version: str = strawberry.field(description="The model that made the list.")
-    edges: list[GroupRecommendationEdge] = strawberry.field(description="The films, best first.")
+    edges: list[GroupRecommendationEdge] = strawberry.field(description="The movies, best first.")
     page_info: relay.PageInfo = strawberry.field(description="Where the page ends and whether more follow.")
 
 
@@ -60,8 +60,8 @@ class GroupRecommendationConnection:
 class GroupQuery:
     @strawberry.field(
         directives=[Cost(weight=135)],
-        description="Films for several members at once, none of which any of them has rated or turned down. "
-        "Half of a film's score is the members' average and half that of the least happy of them, so that "
+        description="Movies for several members at once, none of which any of them has rated or turned down. "
+        "Half of a movie's score is the members' average and half that of the least happy of them, so that "
         "nobody is left out. The viewer need not be among them.",
         extensions=requires(Role.USER),
     )
@@ -81,7 +81,7 @@ class GroupQuery:
         first: First,
         after: After = None,
         filter: Annotated[  # noqa: A002 - as in `recommendations`
-            MovieFilterInput | None, strawberry.argument(description="Only films of this kind.")
+            MovieFilterInput | None, strawberry.argument(description="Only movies of this kind.")
         ] = None,
     ) -> GroupRecommendationConnection:
         context = info.context
@@ -128,7 +128,7 @@ def connection(
             node=movie,
         )
         for pick in picks.picks
-        if (movie := film(context, pick.movie_id)) is not None
+        if (movie := served_movie(context, pick.movie_id)) is not None
     ]
     return GroupRecommendationConnection(
         request_id=strawberry.ID(str(page.request_id)),

@@ -24,7 +24,7 @@ from schema.core.global_ids import InvalidKey
 from schema.core.pagination import First, moment, of_moment, page_info, page_size
 from schema.execution.context import Context, Info
 from schema.types.list_cursor import require_model
-from schema.types.movie import Movie, film
+from schema.types.movie import Movie, served_movie
 from schema.types.person import Genre
 from schema.types.recommendation import RecommendationEdge, edge
 
@@ -45,11 +45,11 @@ enum_of(
     {
         shelves.Kind.TOP_PICKS: "The best for the member.",
         shelves.Kind.POPULAR: "The best for someone of whom nothing is known.",
-        shelves.Kind.BECAUSE_YOU_LIKED: "The films nearest to one that the member liked.",
+        shelves.Kind.BECAUSE_YOU_LIKED: "The movies nearest to one that the member liked.",
         shelves.Kind.GENRE: "The best for the member in a genre that they chose or like.",
         shelves.Kind.NEW_RELEASES: "The best among the newest.",
         shelves.Kind.TRENDING: "The most rated of late; a rating weighs half for each 14 days of age.",
-        shelves.Kind.REDISCOVER: "Films that the member loved long ago and has not watched since, and films "
+        shelves.Kind.REDISCOVER: "Movies that the member loved long ago and has not seen since, and movies "
         "most like them.",
     },
 )
@@ -57,7 +57,7 @@ enum_of(
 
 @strawberry.type(description="A page of a shelf.")
 class ShelfConnection:
-    edges: list[RecommendationEdge] = strawberry.field(description="The films, in the shelf's order.")
+    edges: list[RecommendationEdge] = strawberry.field(description="The movies, in the shelf's order.")
     page_info: relay.PageInfo = strawberry.field(description="Where the page ends and whether more follow.")
 
 
@@ -102,13 +102,13 @@ class HomeList:
 
 
 @strawberry.type(
-    description="Films under a title. No film stands on two shelves of a home page, however far they go on."
+    description="Movies under a title. No movie stands on two shelves of a home page, however far they go on."
 )
 class Shelf(relay.Node):
     id: relay.NodeID[str]
     title: str = strawberry.field(description="The title to show.")
     kind: shelves.Kind = strawberry.field(description="What it is made from.")
-    movie: Movie | None = strawberry.field(description="The liked film that it is about, if it is.")
+    movie: Movie | None = strawberry.field(description="The liked movie that it is about, if it is.")
     genre: Genre | None = strawberry.field(description="The genre that it is about, if it is.")
     home: strawberry.Private[landing.Home]
     shelf: strawberry.Private[shelves.Shelf]
@@ -126,7 +126,7 @@ class Shelf(relay.Node):
         movie = genre = None
         title = TITLES.get(shelf.kind, "")
         if shelf.kind is shelves.Kind.BECAUSE_YOU_LIKED and shelf.subject is not None:
-            movie = film(context, shelf.subject)
+            movie = served_movie(context, shelf.subject)
             title = f"Because you liked {movie.title}" if movie else ""
         if shelf.kind is shelves.Kind.GENRE and shelf.subject is not None:
             row = context.snapshot.genre(shelf.subject)
@@ -164,7 +164,7 @@ class Shelf(relay.Node):
                 found[made.id] = made
         return [found.get(node_id) for node_id in node_ids]
 
-    @strawberry.field(directives=[Cost(weight=40, viewer=130)], description="Its films.")
+    @strawberry.field(directives=[Cost(weight=40, viewer=130)], description="Its movies.")
     async def movies(
         self,
         info: Info,
@@ -185,7 +185,7 @@ class Shelf(relay.Node):
         edges = [
             edge(info.context, cursors.encode(*behind), pick, movie)
             for pick, behind in page.picks
-            if (movie := film(info.context, pick.movie_id)) is not None
+            if (movie := served_movie(info.context, pick.movie_id)) is not None
         ]
         return ShelfConnection(
             edges=edges,
@@ -203,12 +203,12 @@ def standing_of(cursors: Cursors, after: str | None) -> Standing | None:
     raise strange_cursor(wanted="this shelf: ask `node` for the shelf by its id")
 
 
-@strawberry.type(description="The page a member lands on: shelves of films, and no film on two of them.")
+@strawberry.type(description="The page a member lands on: shelves of movies, and no movie on two of them.")
 class Home:
     request_id: strawberry.ID = strawberry.field(
         description="Names the page, on each of its shelves; give it to `recordFeedback`."
     )
-    model_version: str = strawberry.field(description="The model that ranked the films.")
+    model_version: str = strawberry.field(description="The model that ranked the movies.")
     shelves: list[Shelf] = strawberry.field(description="The shelves, in their order on the page.")
 
 
@@ -220,7 +220,7 @@ class HomeQuery:
             ListSize(slicing_arguments=["shelves"], sized_fields=["shelves"]),
         ],
         description="All shelves of the viewer's home page, or of a page for someone signed out. Shelves for "
-        "which there are too few films are left out, and the next ones move up.",
+        "which there are too few movies are left out, and the next ones move up.",
     )
     async def home(
         self,
@@ -235,7 +235,7 @@ class HomeQuery:
         per_shelf: Annotated[
             int,
             strawberry.argument(
-                description="How many films of each the page shows, 1 to 100: the best that others leave it."
+                description="How many movies of each the page shows, 1 to 100: the best that others leave it."
             ),
         ],
     ) -> Home:

@@ -168,8 +168,17 @@ class ImportRatingsInput:
 class SkippedRow:
     line: int = strawberry.field(description=LINE)
     file: str | None = strawberry.field(description=FILE)
-    film: str = strawberry.field(description="The movie as the row names it, or the row.")
-    reason: str = strawberry.field(description="Why nothing of it is stored, for a person to read.")
+    named: str = strawberry.field(description="The movie as the row names it, or the row.")
+    reason: str = strawberry.field(description="Why the row was skipped.")
+
+    @strawberry.field(
+        name="film",
+        description="The movie as the row names it, or the row.",
+        deprecation_reason="Use `SkippedRow.named`. "
+        "Deprecated on 2026-11-29, works until 2027-05-28 at least.",
+    )
+    def deprecated_name(self) -> str:
+        return self.named
 
 
 @strawberry.type(description="A row of a file whose movie was found.")
@@ -245,7 +254,7 @@ class ImportRatingsPayload:
     )
     def skipped(self, first: ShownRows = MAX_ROWS_SHOWN) -> list[SkippedRow]:
         return [
-            SkippedRow(line=row.line, file=row.file, film=row.shown, reason=row.reason)
+            SkippedRow(line=row.line, file=row.file, named=row.shown, reason=row.reason)
             for row in self.not_stored[: rows_shown(first)]
         ]
 

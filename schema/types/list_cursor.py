@@ -1,4 +1,4 @@
-"""Where a page of recommended films stands, and in which list."""
+"""Where a page of recommended movies stands, and in which list."""
 
 from dataclasses import dataclass
 from datetime import datetime

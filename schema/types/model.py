@@ -36,7 +36,7 @@ class ModelStatus(enum.Enum):
 @strawberry.type(description="What training measured on ratings that the model had not seen.")
 class Metric:
     name: str = strawberry.field(description="What was measured, such as `ndcg` or `rmse`.")
-    k: int | None = strawberry.field(description="For lists of how many films; null for what is of no list.")
+    k: int | None = strawberry.field(description="For lists of how many movies; null for what is of no list.")
     value: float = strawberry.field(description="The figure.")
     low: float | None = strawberry.field(
         description="Where its 95 % interval begins; null where it was not measured over members."

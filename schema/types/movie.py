@@ -1,4 +1,4 @@
-"""Films and what hangs on them: genres, people, similar films."""
+"""Movies and what hangs on them: genres, people, similar movies."""
 
 from collections.abc import Iterable
 from dataclasses import replace
@@ -23,23 +23,23 @@ from schema.types.person import CastMember, Genre, Person
 
 POSTERS = "https://image.tmdb.org/t/p/w500"
 SIMILAR = "similar"
-MOST_SIMILAR = 300  # films that a list of similar ones goes on to
+MOST_SIMILAR = 300  # movies that a list of similar ones goes on to
 
 
-@strawberry.type(description="A film like another one.")
+@strawberry.type(description="A movie like another one.")
 class SimilarMovieEdge:
-    cursor: str = strawberry.field(description="Give it as `after` to continue behind this film.")
-    similarity: float = strawberry.field(description="Cosine of the two films' content, at most 1.")
-    node: "Movie" = strawberry.field(description="The film.")
+    cursor: str = strawberry.field(description="Give it as `after` to continue behind this movie.")
+    similarity: float = strawberry.field(description="Cosine of the two movies' content, at most 1.")
+    node: "Movie" = strawberry.field(description="The movie.")
 
 
-@strawberry.type(description="A page of films like another one.")
+@strawberry.type(description="A page of movies like another one.")
 class SimilarMovieConnection:
-    edges: list[SimilarMovieEdge] = strawberry.field(description="The films, most similar first.")
+    edges: list[SimilarMovieEdge] = strawberry.field(description="The movies, most similar first.")
     page_info: relay.PageInfo = strawberry.field(description="Where the page ends and whether more follow.")
 
 
-@strawberry.type(description="A film.")
+@strawberry.type(description="A movie.")
 class Movie(relay.Node):
     id: relay.NodeID[int]
     title: str = strawberry.field(description="The title, in English where there is one.")
@@ -100,7 +100,7 @@ class Movie(relay.Node):
 
     @classmethod
     def at(cls, snapshot: Snapshot, position: int) -> "Movie":
-        """The film at a position of the snapshot; one object for all requests that ask for it there."""
+        """The movie at a position of the snapshot; one object for all requests that ask for it there."""
         movie: Movie | None = snapshot.derived.get(position)
         if movie is None:
             count, half_stars_sum = snapshot.rating_count[position], snapshot.half_stars_sum[position]
@@ -117,9 +117,9 @@ class Movie(relay.Node):
         snapshot = info.context.snapshot
         places = {id_: place for id_ in ids if (place := snapshot.position(id_)) is not None}
         newer = [id_ for id_ in ids if id_ not in places]
-        read = await cards.read_films(info.context.sessions, newer) if newer else {}
+        read = await cards.read_movies(info.context.sessions, newer) if newer else {}
         found = {id_: cls.at(snapshot, place) for id_, place in places.items()}
-        found |= {id_: cls.of(*film) for id_, film in read.items()}
+        found |= {id_: cls.of(*movie) for id_, movie in read.items()}
         return [found.get(id_) for id_ in ids]
 
     @strawberry.field(description="Who plays in it, leading parts first.")
@@ -153,7 +153,7 @@ class Movie(relay.Node):
 
     @strawberry.field(
         directives=[Cost(weight=12)],
-        description="The films nearest to it by genres, people, words and language.",
+        description="The movies nearest to it by genres, people, words and language.",
     )
     async def similar(
         self,
@@ -184,11 +184,11 @@ class Movie(relay.Node):
 
 
 async def movie_of(context: Context, movie_id: int) -> Movie | None:
-    """The film from memory, or, when it has just come, from Postgres."""
+    """The movie from memory, or, when it has just come, from Postgres."""
     position = context.snapshot.position(movie_id)
     if position is not None:
         return Movie.at(context.snapshot, position)
-    found = await cards.read_films(context.sessions, [movie_id])
+    found = await cards.read_movies(context.sessions, [movie_id])
     return Movie.of(*found[movie_id]) if found else None
 
 
@@ -206,17 +206,17 @@ def rank_of(cursors: Cursors, after: str | None) -> int:
     raise strange_cursor()
 
 
-@strawberry.type(description="The stars that the viewer gave a film.")
+@strawberry.type(description="The stars that the viewer gave a movie.")
 class Rating(relay.Node):
     id: relay.NodeID[str]
     stars: float = strawberry.field(description="0.5 to 5 in halves.")
-    rated_at: datetime = strawberry.field(description="When the film was last rated.")
+    rated_at: datetime = strawberry.field(description="When the movie was last rated.")
     movie_id: strawberry.Private[int]
     stats: strawberry.Private[ratings.Stats | None] = None
 
     @classmethod
     def of(cls, rating: ratings.Rating, stats: ratings.Stats | None = None) -> Self:
-        """With `stats` its film shows these, which may be newer than the catalogue in memory."""
+        """With `stats` its movie shows these, which may be newer than the catalogue in memory."""
         return cls(
             id=f"{rating.user_id}.{rating.movie_id}",
             stars=rating.stars,
@@ -241,7 +241,7 @@ class Rating(relay.Node):
             for user_id, movie_id in keys
         ]
 
-    @strawberry.field(directives=[Cost(weight=2)], description="The film.")
+    @strawberry.field(directives=[Cost(weight=2)], description="The movie.")
     async def movie(self, info: Info) -> Movie:
         return await rated_movie(info.context, self.movie_id, self.stats)
 
@@ -249,14 +249,14 @@ class Rating(relay.Node):
 async def rated_movie(context: Context, movie_id: int, stats: ratings.Stats | None) -> Movie:
     movie = await movie_of(context, movie_id)
     if movie is None:
-        raise CallerError("The film was deleted meanwhile.")
+        raise CallerError("The movie was deleted meanwhile.")
     if stats is not None:
         movie = replace(movie, rating_count=stats.rating_count, half_stars_sum=stats.half_stars_sum)
     return movie
 
 
 def key_of(node_id: str) -> tuple[int, int]:
-    """User and film of a rating. Raises InvalidKey."""
+    """User and movie of a rating. Raises InvalidKey."""
     user_id, _, movie_id = node_id.partition(".")
     try:
         return whole_number(user_id), whole_number(movie_id)
@@ -271,17 +271,17 @@ class PredictedRating:
     high: float = strawberry.field(description="Upper end of the interval.")
 
 
-@strawberry.type(description="Why a film stands in a list; a named film truly moved the score.")
+@strawberry.type(description="Why a movie stands in a list; a named movie truly moved the score.")
 class RecommendationReason:
     kind: str = strawberry.field(
         description="`BECAUSE_YOU_LIKED`, `SHARED_PEOPLE`, `SHARED_GENRES`, `SHARED_KEYWORDS`, `POPULAR`, or "
-        "`YOU_LOVED_IT` for a film to rediscover."
+        "`YOU_LOVED_IT` for a movie to rediscover."
     )
     text: str = strawberry.field(description="The reason as a sentence to show.")
-    movie: Movie | None = strawberry.field(description="The film of the viewer's history that it refers to.")
+    movie: Movie | None = strawberry.field(description="The movie of the viewer's history that it refers to.")
 
 
-@strawberry.type(description="How well a film fits a viewer.")
+@strawberry.type(description="How well a movie fits a viewer.")
 class ViewerMatch:
     match_percent: int | None = strawberry.field(
         description="Probability in percent of a rating of 4 or more."
@@ -292,8 +292,8 @@ class ViewerMatch:
     )
 
 
-def film(context: Context, movie_id: int) -> Movie | None:
-    """A film the model names; None for one deleted since."""
+def served_movie(context: Context, movie_id: int) -> Movie | None:
+    """A movie the model names; None for one deleted since."""
     position = context.snapshot.position(movie_id)
     return None if position is None else Movie.at(context.snapshot, position)
 
@@ -305,7 +305,7 @@ def predicted_rating(match: Match) -> PredictedRating | None:
 
 
 def reason(context: Context, why: Reason) -> RecommendationReason:
-    movie = None if why.movie_id is None else film(context, why.movie_id)
+    movie = None if why.movie_id is None else served_movie(context, why.movie_id)
     return RecommendationReason(kind=why.kind, text=sentence(why, movie), movie=movie)
 
 
@@ -324,7 +324,7 @@ def sentence(why: Reason, movie: Movie | None) -> str:
 
 
 async def viewer_match(movie: Movie, info: Info) -> ViewerMatch | None:
-    """How well the film fits the viewer; None when signed out, or the model does not know the film."""
+    """How well the movie fits the viewer; None when signed out, or the model does not know the movie."""
     context = info.context
     if await context.viewer() is None or context.model is None:
         return None

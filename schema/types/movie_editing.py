@@ -1,4 +1,4 @@
-"""Curators add films, change them and take them out; everyone finds them as they are at once."""
+"""Curators add movies, change them and take them out; everyone finds them as they are at once."""
 
 from collections.abc import Mapping
 from datetime import date
@@ -8,8 +8,7 @@ import strawberry
 from strawberry import UNSET, relay
 
 from app.accounts.viewer import Role
-from app.catalog import edit
-from app.catalog.validation import InvalidFilm
+from app.catalog import edit, validation
 from app.serving.live import Live
 from schema.core.constraints import DECOMPOSED, GLOBAL_ID, Constraint
 from schema.core.directives import Cost
@@ -25,13 +24,13 @@ EXTERNAL_ID = Constraint(max_length=50)
 
 
 def at_most(length: int, *, items: int | None = None) -> list[object]:
-    """A limit above the one in `app.film_facts`, which has an outcome of the mutation."""
+    """A limit above the one in `app.movie_facts`, which has an outcome of the mutation."""
     if items is None:
         return [Constraint(max_length=DECOMPOSED * length)]
     return [Constraint(max_length=DECOMPOSED * length, max_items=DECOMPOSED * items), Cost(weight=10)]
 
 
-@strawberry.input(description="A film to add. All but the title may be left out.")
+@strawberry.input(description="A movie to add. All but the title may be left out.")
 class AddMovieInput:
     title: str = strawberry.field(directives=at_most(300), description="The title, at most 300 characters.")
     original_title: str | None = strawberry.field(
@@ -102,7 +101,7 @@ class AddMovieInput:
 
 
 @strawberry.input(
-    description="What to change of a film, by the rules of `AddMovieInput`; what is null is cleared."
+    description="What to change of a movie, by the rules of `AddMovieInput`; what is null is cleared."
 )
 class UpdateMovieInput(AddMovieInput):
     title: str | None = strawberry.field(  # type: ignore[assignment] # only here may it be left out
@@ -110,27 +109,27 @@ class UpdateMovieInput(AddMovieInput):
         default=UNSET,
         description="The title, at most 300 characters; it cannot be cleared.",
     )
-    movie_id: strawberry.ID = strawberry.field(directives=[GLOBAL_ID], description="The film.")
+    movie_id: strawberry.ID = strawberry.field(directives=[GLOBAL_ID], description="The movie.")
 
 
-@strawberry.input(description="The film to take out.")
+@strawberry.input(description="The movie to take out.")
 class DeleteMovieInput:
-    movie_id: strawberry.ID = strawberry.field(directives=[GLOBAL_ID], description="The film.")
+    movie_id: strawberry.ID = strawberry.field(directives=[GLOBAL_ID], description="The movie.")
 
 
-@strawberry.type(description="The film is there, for everyone within a second.")
+@strawberry.type(description="The movie is there, for everyone within a second.")
 class AddMoviePayload:
-    movie: MovieNode = strawberry.field(description="The film.")
+    movie: MovieNode = strawberry.field(description="The movie.")
 
 
-@strawberry.type(description="The film is as it was asked for, for everyone within a second.")
+@strawberry.type(description="The movie is as it was asked for, for everyone within a second.")
 class UpdateMoviePayload:
-    movie: MovieNode = strawberry.field(description="The film.")
+    movie: MovieNode = strawberry.field(description="The movie.")
 
 
-@strawberry.type(description="The film is gone, with all ratings of it and all events about it.")
+@strawberry.type(description="The movie is gone, with all ratings of it and all events about it.")
 class DeleteMoviePayload:
-    deleted_movie_id: strawberry.ID = strawberry.field(description="The id that the film had.")
+    deleted_movie_id: strawberry.ID = strawberry.field(description="The id that the movie had.")
     deleted_rating_count: int = strawberry.field(description="How many ratings went with it.")
 
 
@@ -139,12 +138,12 @@ class InvalidMovie(Error):
     pass
 
 
-@strawberry.type(description="Another film has this id of IMDb, TMDB or MovieLens; nothing was changed.")
+@strawberry.type(description="Another movie has this id of IMDb, TMDB or MovieLens; nothing was changed.")
 class MovieExists(Error):
     pass
 
 
-@strawberry.type(description="There is no film of this id.")
+@strawberry.type(description="There is no movie of this id.")
 class MovieUnknown(Error):
     pass
 
@@ -175,7 +174,7 @@ def live_of(context: Context) -> Live:
 
 
 async def written(context: Context, movie_id: int) -> MovieNode:
-    """The film as it is served from now on."""
+    """The movie as it is served from now on."""
     context.renew()
     movie = await movie_of(context, movie_id)
     assert movie is not None, "it has just been written"
@@ -187,24 +186,24 @@ def busy(error: edit.ModelChanging) -> CallerError:
 
 
 @strawberry.type
-class FilmMutation:
+class MovieMutation:
     @strawberry.mutation(
         directives=[Cost(weight=1100)],
-        description="Add a film. It is found by search, among similar films and in recommendations at once: "
+        description="Add a movie. It is found by search, among similar ones and in recommendations at once: "
         "until the next training it stands among the others by its content.",
         extensions=requires(Role.CURATOR),
     )
     async def add_movie(
         self,
         info: Info,
-        input: Annotated[AddMovieInput, strawberry.argument(description="The film.")],  # noqa: A002
+        input: Annotated[AddMovieInput, strawberry.argument(description="The movie.")],  # noqa: A002
     ) -> AddMovieResult:
         context = info.context
         try:
             movie_id = await edit.add(context.sessions, live_of(context), given(input))
-        except InvalidFilm as error:
+        except validation.InvalidMovie as error:
             return InvalidMovie(message=str(error))
-        except edit.FilmExists as error:
+        except edit.MovieExists as error:
             return MovieExists(message=str(error))
         except edit.ModelChanging as error:
             raise busy(error) from error
@@ -212,7 +211,7 @@ class FilmMutation:
 
     @strawberry.mutation(
         directives=[Cost(weight=1000)],
-        description="Change what is known of a film. What its ratings taught stays.",
+        description="Change what is known of a movie. What its ratings taught stays.",
         extensions=requires(Role.CURATOR),
     )
     async def update_movie(
@@ -224,11 +223,11 @@ class FilmMutation:
         movie_id = local_id(input.movie_id, "Movie", "input.movieId")
         try:
             await edit.change(context.sessions, live_of(context), movie_id, given(input))
-        except InvalidFilm as error:
+        except validation.InvalidMovie as error:
             return InvalidMovie(message=str(error))
-        except edit.FilmExists as error:
+        except edit.MovieExists as error:
             return MovieExists(message=str(error))
-        except edit.FilmNotFound as error:
+        except edit.MovieNotFound as error:
             return MovieUnknown(message=str(error))
         except edit.ModelChanging as error:
             raise busy(error) from error
@@ -236,19 +235,19 @@ class FilmMutation:
 
     @strawberry.mutation(
         directives=[Cost(weight=1000)],
-        description="Take a film out, with all ratings of it and all events about it. There is no way back.",
+        description="Take a movie out, with all ratings of it and all events about it. There is no way back.",
         extensions=requires(Role.CURATOR),
     )
     async def delete_movie(
         self,
         info: Info,
-        input: Annotated[DeleteMovieInput, strawberry.argument(description="The film.")],  # noqa: A002
+        input: Annotated[DeleteMovieInput, strawberry.argument(description="The movie.")],  # noqa: A002
     ) -> DeleteMovieResult:
         context = info.context
         movie_id = local_id(input.movie_id, "Movie", "input.movieId")
         try:
             count = await edit.remove(context.sessions, live_of(context), movie_id)
-        except edit.FilmNotFound as error:
+        except edit.MovieNotFound as error:
             return MovieUnknown(message=str(error))
         except edit.ModelChanging as error:
             raise busy(error) from error

@@ -1,4 +1,4 @@
-"""Which films are wanted, and in which order."""
+"""Which movies are wanted, and in which order."""
 
 import enum
 from collections.abc import Iterable
@@ -23,7 +23,7 @@ MAX_STARS = 5
 enum_of(
     OrderField,
     "MovieOrderField",
-    "What films are ordered by. Those that lack it come last.",
+    "What movies are ordered by. Those that lack it come last.",
     {
         OrderField.POPULARITY: "How many members have rated it.",
         OrderField.AVERAGE_RATING: "The mean of members' stars.",
@@ -40,7 +40,7 @@ class OrderDirection(enum.Enum):
 
 
 @strawberry.input(
-    name="MovieOrder", description="An order of films; equal ones are ordered by age in the catalogue."
+    name="MovieOrder", description="An order of movies; equal ones are ordered by age in the catalogue."
 )
 class MovieOrderInput:
     field: OrderField = strawberry.field(description="What they are ordered by.")
@@ -56,7 +56,7 @@ class MovieOrderInput:
 
 @strawberry.input(
     name="MovieFilter",
-    description="Which films are wanted: those that meet every condition given. A film fails a condition on "
+    description="Which movies are wanted: those that meet each condition given. A movie fails a condition on "
     "what is not known of it.",
 )
 class MovieFilterInput:
@@ -78,7 +78,7 @@ class MovieFilterInput:
         description="ISO 639-1 codes, as `en`; the original language is one of them.",
     )
     min_rating: float | None = strawberry.field(
-        default=None, description="Lowest mean of members' stars, 0 to 5; a film nobody has rated has none."
+        default=None, description="Lowest mean of members' stars, 0 to 5; a movie nobody has rated has none."
     )
     min_rating_count: int | None = strawberry.field(
         default=None, description="How many members have rated it at least."

@@ -1,4 +1,4 @@
-"""The films to ask a newcomer about."""
+"""The movies to ask a newcomer about."""
 
 import asyncio
 from typing import Annotated
@@ -19,15 +19,15 @@ from schema.core.pagination import After, First, page_info, page_size
 from schema.execution.context import Context, Info
 from schema.types.catalog import MovieEdge
 from schema.types.list_cursor import require_model
-from schema.types.movie import film
+from schema.types.movie import served_movie
 
 FIELD = "onboarding"
 GENRE_IDS = Constraint(max_items=50, max_length=MAX_ID_LENGTH)
 
 
-@strawberry.type(description="A page of films to ask a newcomer about.")
+@strawberry.type(description="A page of movies to ask a newcomer about.")
 class OnboardingConnection:
-    edges: list[MovieEdge] = strawberry.field(description="The films, those whose rating tells most first.")
+    edges: list[MovieEdge] = strawberry.field(description="The movies, those whose rating tells most first.")
     page_info: relay.PageInfo = strawberry.field(description="Where the page ends and whether more follow.")
 
 
@@ -35,7 +35,7 @@ class OnboardingConnection:
 class OnboardingQuery:
     @strawberry.field(
         directives=[Cost(weight=65, viewer=270)],
-        description="The films whose rating tells most of someone's taste: those that many know and on which "
+        description="The movies whose rating says most of someone's taste: those that many know and on which "
         "they differ, spread over the genres; at most 500, without those that the viewer has rated. Five "
         "favourite genres or more, and then five ratings, make a good beginning.",
     )
@@ -60,12 +60,12 @@ class OnboardingQuery:
         signed_in = await context.viewer() is not None
         hidden = (await context.taste()).hidden if signed_in else NOBODYS.hidden
         asked = await asyncio.to_thread(
-            onboarding.films, context.snapshot, model, chosen, hidden, first=size, after_rank=rank
+            onboarding.movies, context.snapshot, model, chosen, hidden, first=size, after_rank=rank
         )
         edges = [
             MovieEdge(cursor=cursors.encode(model.version, place), node=movie)
             for movie_id, place in zip(asked.movie_ids, asked.ranks, strict=True)
-            if (movie := film(context, movie_id)) is not None
+            if (movie := served_movie(context, movie_id)) is not None
         ]
         return OnboardingConnection(
             edges=edges,

@@ -11,7 +11,7 @@ from schema.core.global_ids import whole_number
 from schema.execution.context import Info
 
 
-@strawberry.type(description="A genre of films.")
+@strawberry.type(description="A genre of movies.")
 class Genre(relay.Node):
     id: relay.NodeID[int]
     name: str = strawberry.field(description="Its name, as filters take it.")
@@ -20,7 +20,7 @@ class Genre(relay.Node):
     def of(cls, row: GenreRow) -> Self:
         return cls(id=row.id, name=row.name)
 
-    @strawberry.field(description="How many films are of it.")
+    @strawberry.field(description="How many movies are of it.")
     def movie_count(self, info: Info) -> int:
         genre = info.context.snapshot.genre(self.id)
         return 0 if genre is None else genre.movie_count
@@ -33,10 +33,10 @@ class Genre(relay.Node):
         return [None if row is None else cls.of(row) for row in rows]
 
 
-@strawberry.type(description="Someone who directs films or plays in them.")
+@strawberry.type(description="Someone who directs movies or plays in them.")
 class Person(relay.Node):
     id: relay.NodeID[int]
-    name: str = strawberry.field(description="The name, as films credit it.")
+    name: str = strawberry.field(description="The name, as movies credit it.")
 
     @classmethod
     def of(cls, row: PersonRow) -> Self:
@@ -51,7 +51,7 @@ class Person(relay.Node):
         return [None if row is None else cls.of(row) for row in rows]
 
 
-@strawberry.type(description="Someone in a film's cast.")
+@strawberry.type(description="Someone in a movie's cast.")
 class CastMember:
     person: Person = strawberry.field(description="Who plays.")
     character: str | None = strawberry.field(description="Whom they play, where it is known.")

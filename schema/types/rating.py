@@ -15,7 +15,7 @@ from schema.execution.permissions import requires
 from schema.types.movie import Movie, Rating, rated_movie
 
 
-@strawberry.input(description="Stars for a film.")
+@strawberry.input(description="Stars for a movie.")
 class RateMovieInput:
     movie_id: strawberry.ID = strawberry.field(directives=[GLOBAL_ID], description="The movie.")
     stars: float = strawberry.field(description="0.5 to 5 in halves.")
@@ -28,15 +28,15 @@ class RemoveRatingInput:
 
 @strawberry.type(description="The rating is stored, and counts from the next list on.")
 class RateMoviePayload:
-    rating: Rating = strawberry.field(description="The rating; its film has the figures with it.")
+    rating: Rating = strawberry.field(description="The rating; its movie has the figures with it.")
 
 
 @strawberry.type(description="The rating is gone, and counts no more from the next list on.")
 class RemoveRatingPayload:
-    movie: Movie = strawberry.field(description="The film, with the figures without the rating.")
+    movie: Movie = strawberry.field(description="The movie, with the figures without the rating.")
 
 
-@strawberry.type(description="There is no such film.")
+@strawberry.type(description="There is no such movie.")
 class MovieNotFound(Error):
     pass
 
@@ -46,7 +46,7 @@ class InvalidStars(Error):
     pass
 
 
-@strawberry.type(description="The viewer has not rated the film.")
+@strawberry.type(description="The viewer has not rated the movie.")
 class NotRated(Error):
     pass
 
@@ -65,7 +65,7 @@ RemoveRatingResult = Annotated[
 class RatingMutation:
     @strawberry.mutation(
         directives=[Cost(weight=240)],
-        description="Give a film stars, in place of those the viewer gave it before.",
+        description="Give a movie stars, in place of those the viewer gave it before.",
         extensions=requires(Role.USER),
     )
     async def rate_movie(
@@ -85,13 +85,13 @@ class RatingMutation:
 
     @strawberry.mutation(
         directives=[Cost(weight=220)],
-        description="Take back the viewer's rating of a film.",
+        description="Take back the viewer's rating of a movie.",
         extensions=requires(Role.USER),
     )
     async def remove_rating(
         self,
         info: Info,
-        input: Annotated[RemoveRatingInput, strawberry.argument(description="The film.")],  # noqa: A002
+        input: Annotated[RemoveRatingInput, strawberry.argument(description="The movie.")],  # noqa: A002
     ) -> RemoveRatingResult:
         viewer = await info.context.require_viewer()
         movie_id = local_id(input.movie_id, "Movie", "input.movieId")

@@ -1,4 +1,4 @@
-"""Recommended films: lists for the viewer, for a visitor's likes, or for nobody in particular."""
+"""Recommended movies: lists for the viewer, for a visitor's likes, or for nobody in particular."""
 
 import asyncio
 import math
@@ -21,7 +21,14 @@ from schema.core.global_ids import local_id
 from schema.core.pagination import After, First, page_info, page_size
 from schema.execution.context import Context, Info
 from schema.types.list_cursor import ListPage
-from schema.types.movie import Movie, PredictedRating, RecommendationReason, film, predicted_rating, reason
+from schema.types.movie import (
+    Movie,
+    PredictedRating,
+    RecommendationReason,
+    predicted_rating,
+    reason,
+    served_movie,
+)
 from schema.types.movie_filter import MovieFilterInput, wanted
 
 FIELD = "recommendations"
@@ -39,19 +46,19 @@ enum_of(
 )
 
 
-@strawberry.type(description="A film in a list of recommendations.")
+@strawberry.type(description="A movie in a list of recommendations.")
 class RecommendationEdge:
-    cursor: str = strawberry.field(description="Give it as `after` to continue behind this film.")
+    cursor: str = strawberry.field(description="Give it as `after` to continue behind this movie.")
     rank: int = strawberry.field(description="Place in the list, from 1.")
     score: float = strawberry.field(description="What orders the list; comparable only within it.")
     match_percent: int | None = strawberry.field(
-        description="Probability in percent that the viewer would rate the film 4 or more, calibrated."
+        description="Probability in percent that the viewer would rate the movie 4 or more, calibrated."
     )
     predicted_rating: PredictedRating | None = strawberry.field(description="Null where nothing is known.")
     reasons: list[RecommendationReason] = strawberry.field(
         directives=[ListSize(assumed_size=2)], description="The strongest reasons, best first."
     )
-    node: Movie = strawberry.field(description="The film.")
+    node: Movie = strawberry.field(description="The movie.")
 
 
 @strawberry.type(description="A page of a list of recommendations.")
@@ -61,7 +68,7 @@ class RecommendationConnection:
     )
     model_version: str = strawberry.field(description="The model that made the list.")
     strategy: Strategy = strawberry.field(description="What the list was made from.")
-    edges: list[RecommendationEdge] = strawberry.field(description="The films, best first.")
+    edges: list[RecommendationEdge] = strawberry.field(description="The movies, best first.")
     page_info: PageInfo = strawberry.field(description="Where the page ends and whether more follow.")
 
 
@@ -69,8 +76,8 @@ class RecommendationConnection:
 class RecommendationQuery:
     @strawberry.field(
         directives=[Cost(weight=80, viewer=460)],
-        description="Films for the viewer; signed out, for `likes`; with neither, the popular ones. Never a "
-        "film that the viewer has rated, and full while films remain.",
+        description="Movies for the viewer; signed out, for `likes`; with neither, the popular ones. Never a "
+        "movie that the viewer has rated, and full while movies remain.",
     )
     async def recommendations(
         self,
@@ -78,19 +85,19 @@ class RecommendationQuery:
         first: First,
         after: After = None,
         filter: Annotated[  # noqa: A002 - the contract's name
-            MovieFilterInput | None, strawberry.argument(description="Only films of this kind.")
+            MovieFilterInput | None, strawberry.argument(description="Only movies of this kind.")
         ] = None,
         diversity: Annotated[
             float | None,
             strawberry.argument(
                 description="0 (best match first) to 1 (most varied). Above 0 no franchise or director fills "
-                "the list, and films shown often and never touched sink; at 0 it is by `score` alone."
+                "the list, and movies shown often and never touched sink; at 0 it is by `score` alone."
             ),
         ] = None,
         novelty: Annotated[
             float | None,
             strawberry.argument(
-                description="0 to 1 (well-known films sink); without effect where `diversity` is 0."
+                description="0 to 1 (well-known movies sink); without effect where `diversity` is 0."
             ),
         ] = None,
         likes: Annotated[
@@ -157,7 +164,7 @@ def known_movie_ids(context: Context, argument: str, ids: list[strawberry.ID] | 
     found = movie_ids(argument, ids)
     for place, movie_id in enumerate(found):
         if context.snapshot.position(movie_id) is None:
-            raise BadArgument(f"{argument}[{place}]", "is the id of no film.")
+            raise BadArgument(f"{argument}[{place}]", "is the id of no movie.")
     return found
 
 
@@ -165,7 +172,7 @@ def connection(context: Context, model: Model, page: ListPage, picks: Picks) -> 
     edges = [
         edge(context, page.cursor(model, pick.rank), pick, movie)
         for pick in picks.picks
-        if (movie := film(context, pick.movie_id)) is not None
+        if (movie := served_movie(context, pick.movie_id)) is not None
     ]
     return RecommendationConnection(
         request_id=strawberry.ID(str(page.request_id)),

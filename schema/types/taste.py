@@ -11,10 +11,10 @@ from schema.core.pagination import First, page_size
 from schema.types.person import Genre, Person
 
 AFFINITY = (
-    "By how many stars the member puts these films above their average one, or below; drawn to 0 where they "
+    "By how many stars the member puts these movies above their average one, or below; drawn to 0 where they "
     "know few."
 )
-RATED = "How many of these films they have rated."
+RATED = "How many of these movies they have rated."
 
 
 @strawberry.type(description="How a member likes a genre.")
@@ -25,14 +25,14 @@ class GenreTaste:
     mean_stars: float | None = strawberry.field(description="The mean of these ratings; null without one.")
 
 
-@strawberry.type(description="How a member likes the films of a decade.")
+@strawberry.type(description="How a member likes the movies of a decade.")
 class DecadeTaste:
     decade: int = strawberry.field(description="Its first year, as 1990.")
     affinity: float = strawberry.field(description=AFFINITY)
     rating_count: int = strawberry.field(description=RATED)
 
 
-@strawberry.type(description="How a member likes the films that someone directs or plays in.")
+@strawberry.type(description="How a member likes the movies that someone directs or plays in.")
 class PersonTaste:
     person: Person = strawberry.field(description="Who directs or plays.")
     affinity: float = strawberry.field(description=AFFINITY)
@@ -44,10 +44,10 @@ class PersonTaste:
 )
 class Taste:
     genres: list[GenreTaste] = strawberry.field(
-        directives=[ListSize(assumed_size=25)], description="The genres of their films, the dearest first."
+        directives=[ListSize(assumed_size=25)], description="The genres of their movies, the dearest first."
     )
     decades: list[DecadeTaste] = strawberry.field(
-        directives=[ListSize(assumed_size=12)], description="The decades of their films, the dearest first."
+        directives=[ListSize(assumed_size=12)], description="The decades of their movies, the dearest first."
     )
     likings: strawberry.Private[list[Liking[PersonRow]]]
 
@@ -72,7 +72,7 @@ class Taste:
             likings=opinions.people(),
         )
 
-    @strawberry.field(description="Directors and cast of two or more of their films, the dearest first.")
+    @strawberry.field(description="Directors and cast of two or more of their movies, the dearest first.")
     def people(self, first: First = 20) -> list[PersonTaste]:
         return [
             PersonTaste(

@@ -63,9 +63,9 @@ class RatingConnection:
 @strawberry.type(description="A member of like taste.")
 class SimilarUser:
     similarity: float = strawberry.field(
-        description="Correlation of the stars that both gave, 0 to 1; drawn to 0 where both know few films."
+        description="Correlation of the stars that both gave, 0 to 1; drawn to 0 where both know few movies."
     )
-    common_movies: int = strawberry.field(description="How many films both have rated.")
+    common_movies: int = strawberry.field(description="How many movies both have rated.")
     user: "User" = strawberry.field(description="The member.")
 
 
@@ -85,7 +85,7 @@ class OwnPages(relay.Node):
         await self.require_own(info)
         return await asyncio.to_thread(taste_in, info.context.snapshot, await info.context.taste())
 
-    @strawberry.field(directives=[Cost(weight=70)], description="What they did with films, newest first.")
+    @strawberry.field(directives=[Cost(weight=70)], description="What they did with movies, newest first.")
     async def history(
         self,
         info: Info,
@@ -105,7 +105,7 @@ class OwnPages(relay.Node):
 
     @strawberry.field(
         directives=[Cost(weight=130)],
-        description="Films put on the watchlist and not rated, watched to the end or turned down since; the "
+        description="Movies put on the watchlist and not rated, watched to the end or turned down since; the "
         "last added first.",
     )
     async def watchlist(self, info: Info, first: First, after: After = None) -> WatchlistConnection:

@@ -19,7 +19,7 @@ FIELD_COUNT = "not the number of fields that the file has"
 OPEN_QUOTE = "a quote that is not closed"
 
 PACKED = ("", ".gz", ".bz2", ".xz", ".zst", ".zip")  # what may stand behind a name
-MAX_FIELD_CHARACTERS = 16 << 20  # the cast of one film can pass csv's default of 128 KiB
+MAX_FIELD_CHARACTERS = 16 << 20  # the cast of one movie can pass csv's default of 128 KiB
 MAX_ROW_LINES = 1_000
 MAX_SMALL_FILE = 256 << 20  # bytes of a list without header
 MAX_OPEN_QUOTES = 100  # in a file: then quotes do not span lines

@@ -216,7 +216,7 @@ def in_seconds(rows: ReadRows, format_: RatingFormat, file: Traversable, report:
     off = ~unknown & ~((times > 0) & (times < LAST_SECOND))
     rule = COLUMN.format(shown(rows.layout.name(TIME), 60), OFF_TIME.format(unit))
     for i in np.flatnonzero(off):
-        text = f"{rows.times[i]:.15g} of user {rows.user_ids[i]}, film {rows.item_ids[i]}"
+        text = f"{rows.times[i]:.15g} of user {rows.user_ids[i]}, movie {rows.item_ids[i]}"
         report.skip(rule, str(file), int(rows.lines[i]), text)
     if 0 < times.max() < FIRST_CERTAIN_SECOND and not rows.dated.any():
         _doubt(times.max(), rows.layout.name(TIME), file, report)

@@ -45,7 +45,9 @@ class RatingRows:
 
     def text(self, i: int | np.integer[Any]) -> str:
         stars = self.half_stars[i] / 2
-        return f"user {self.user_ids[i]}, film {self.item_ids[i]}, {stars:g} stars, time {self.timestamps[i]}"
+        return (
+            f"user {self.user_ids[i]}, movie {self.item_ids[i]}, {stars:g} stars, time {self.timestamps[i]}"
+        )
 
     def columns(self) -> tuple[NDArray[Any], ...]:
         return self.user_ids, self.item_ids, self.half_stars, self.timestamps, self.lines

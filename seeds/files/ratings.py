@@ -36,7 +36,7 @@ MAX_UNCLOSED = 20  # quotes in a block; then they are no quotes, but inches and 
 FIELD_COUNT = "not the number of fields that the file has"
 NOT_UTF8 = "not UTF-8"
 OFF_SCALE = "not a rating of the scale: 0.5 to 5 in halves, or 0 to 10 in whole numbers"
-RATED_TWICE = "the member rated the film again later"
+RATED_TWICE = "the member rated the movie again later"
 REPEATED = "the same row again"
 
 
@@ -53,7 +53,7 @@ class _Table:
 
 
 def read_ratings(file: Traversable, layout: RatingFormat, report: Report, progress: Progress) -> RatingRows:
-    """All ratings of the file that can be used; of a film rated twice by one member the latest counts.
+    """All ratings of the file that can be used; of a movie rated twice by one member the latest counts.
 
     Raises:
         SourceError: a column is missing or not understood.
@@ -61,7 +61,7 @@ def read_ratings(file: Traversable, layout: RatingFormat, report: Report, progre
     rows = rating_columns.in_seconds(read_rows(file, layout, report, progress), layout, file, report)
     half_stars, off = on_scale(rows.ratings, layout)
     for i in np.flatnonzero(off):
-        text = f"{rows.ratings[i]:g} by user {rows.user_ids[i]}, film {rows.item_ids[i]}"
+        text = f"{rows.ratings[i]:g} by user {rows.user_ids[i]}, movie {rows.item_ids[i]}"
         report.skip(OFF_SCALE, str(file), int(rows.lines[i]), text)
     usable = as_stars(rows, half_stars)
     return latest(usable.take(~off) if off.any() else usable, file, report)
@@ -351,7 +351,7 @@ def on_scale(ratings: NDArray[Any], layout: RatingFormat) -> tuple[NDArray[np.in
 
 
 def latest(rows: RatingRows, file: Traversable, report: Report) -> RatingRows:
-    """The rows by member and film; of those that rate a film once more the latest."""
+    """The rows by member and movie; of those that rate a movie once more the latest."""
     users, items = rows.user_ids, rows.item_ids
     if ((users[1:] > users[:-1]) | ((users[1:] == users[:-1]) & (items[1:] > items[:-1]))).all():
         return rows

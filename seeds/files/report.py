@@ -56,7 +56,7 @@ class Report:
 
     dataset: str
     strict: bool = False
-    films: Count = field(default_factory=Count)
+    movies: Count = field(default_factory=Count)
     members: Count = field(default_factory=Count)
     ratings: Count = field(default_factory=Count)
     skipped: dict[str, Skipped] = field(default_factory=dict)
@@ -92,7 +92,7 @@ class Report:
 
         return {
             "dataset": self.dataset,
-            "films": count(self.films),
+            "films": count(self.movies),
             "members": count(self.members),
             "ratings": count(self.ratings),
             "skipped": rows(self.skipped),

@@ -40,7 +40,7 @@ SELECT incoming.*, known.user_id IS NOT NULL AS known
 FROM incoming_ratings AS incoming LEFT JOIN ratings AS known USING (user_id, movie_id)
 WHERE known.user_id IS NULL OR incoming.rated_at > known.rated_at
 """
-# The change of each film's figures is counted from what stood in the rows when they were replaced, whatever
+# The change of each movie's figures is counted from what stood in the rows when they were replaced, whatever
 # members wrote before. Rows are locked in one order.
 _REPLACE = """
 CREATE TEMPORARY TABLE change_of_stats ON COMMIT DROP AS
@@ -68,7 +68,7 @@ WITH added AS (
 INSERT INTO change_of_stats
 SELECT movie_id, count(*), sum(half_stars), sum(trend_weight(rated_at)), count(*) FROM added GROUP BY movie_id
 """
-# The last statement of the load, so that who rates one of these films waits for the commit only.
+# The last statement of the load, so that who rates one of these movies waits for the commit only.
 _CHANGE_STATS = """
 INSERT INTO movie_stats AS stats (movie_id, rating_count, half_stars_sum, trend)
 SELECT movie_id, sum(rating_count), sum(half_stars_sum), sum(trend) FROM change_of_stats
@@ -107,10 +107,10 @@ def store_ratings(
 ) -> Count:
     """Store n ratings in the open transaction and bring `movie_stats` up to date.
 
-    Arrays are (n,), ids the database's, timestamps Unix seconds, and no (user, film) occurs twice. Into an
+    Arrays are (n,), ids the database's, timestamps Unix seconds, and no (user, movie) occurs twice. Into an
     empty table the rows go without indexes and constraints, which are made again, from their own definitions,
     when all rows are there. Otherwise they are merged: of two ratings the later one stands, and only what
-    differs is written. The figures of films are the last that is written: commit soon.
+    differs is written. The figures of movies are the last that is written: commit soon.
     """
     assert len(user_ids) == len(movie_ids) == len(half_stars) == len(timestamps)
     buffers = _rating_buffers((user_ids, movie_ids, half_stars, timestamps), progress)
@@ -148,10 +148,10 @@ def _fill(cursor: Cursor, buffers: Iterator[bytes], n: int, progress: Progress) 
     for done, statement in enumerate(remaking):
         progress("indexing ratings", done / len(remaking))
         cursor.execute(statement.encode())
-    progress("counting ratings of each film", 0.0)
+    progress("counting ratings of each movie", 0.0)
     cursor.execute(_COUNT_STATS)
     cursor.execute(_WRITE_STATS)
-    progress("counting ratings of each film", 1.0)
+    progress("counting ratings of each movie", 1.0)
     return Count(added=n)
 
 

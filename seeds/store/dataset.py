@@ -1,4 +1,4 @@
-"""A data set of films, members and ratings into the database, all of it in one transaction."""
+"""A data set of movies, members and ratings into the database, all of it in one transaction."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -13,21 +13,21 @@ from app.db.engine import lock, psycopg_url
 from seeds.files.rating_rows import RatingRows
 from seeds.files.ratings import latest
 from seeds.files.report import Count, Progress, Report, SourceError, quiet
-from seeds.movies import Film
+from seeds.movies import Movie
 from seeds.store.bulk_copy import Connection, store_ratings
-from seeds.store.movies import store_films
+from seeds.store.movies import store_movies
 
 # Any number that nothing else locks: data sets are loaded one after the other.
 _LOAD_LOCK = 7_312_056
-UNKNOWN_FILM = "a rating of a film that is not among the films"
+UNKNOWN_MOVIE = "a rating of a movie that is not among the movies"
 
 
 @dataclass(frozen=True, slots=True)
 class Dataset:
     name: str  # also the `source` of its members
     member_prefix: str  # member 7 of the file is the user `<prefix>7`
-    films: Sequence[Film]
-    item_ids: NDArray[np.int64]  # (n_films,) the file's ids of the films
+    movies: Sequence[Movie]
+    item_ids: NDArray[np.int64]  # (n_movies,) the file's ids of the movies
     ratings: RatingRows
     ratings_file: Traversable
 
@@ -52,12 +52,12 @@ def store_dataset(conn_url: str, dataset: Dataset, report: Report, progress: Pro
         SourceError: members of another data set have the names that this one's would get.
         UnusableRowError: under `report.strict`.
     """
-    rows = _of_known_films(dataset, report)
+    rows = _of_known_movies(dataset, report)
     with transaction(conn_url, progress) as connection:
-        stored = store_films(connection, dataset.films, authority=False, progress=progress)
-        report.films = stored.count
+        stored = store_movies(connection, dataset.movies, authority=False, progress=progress)
+        report.movies = stored.count
         movie_ids = np.array(stored.movie_ids, dtype=np.int64)
-        rows = _one_rating_a_film(rows, dataset, movie_ids, report)
+        rows = _one_rating_a_movie(rows, dataset, movie_ids, report)
         users, user_at = np.unique(rows.user_ids, return_inverse=True)
         user_ids, report.members = store_members(
             connection, [f"{dataset.member_prefix}{user}" for user in users], dataset.name, progress
@@ -119,7 +119,7 @@ def store_members(
 def record_dataset(
     connection: Connection, version: str, counts: tuple[int, int, int], *, simulated: bool = False
 ) -> None:
-    """Note in `dataset_versions` that films, members and ratings in these numbers are here."""
+    """Note in `dataset_versions` that movies, members and ratings in these numbers are here."""
     connection.execute(
         "INSERT INTO dataset_versions AS known (version, simulated, movie_count, member_count, rating_count) "
         "VALUES (%s, %s, %s, %s, %s) ON CONFLICT (version) DO UPDATE SET movie_count = excluded.movie_count, "
@@ -130,18 +130,18 @@ def record_dataset(
     )
 
 
-def _of_known_films(dataset: Dataset, report: Report) -> RatingRows:
+def _of_known_movies(dataset: Dataset, report: Report) -> RatingRows:
     rows = dataset.ratings
     known = np.isin(rows.item_ids, dataset.item_ids)
     for i in np.flatnonzero(~known):
-        report.skip(UNKNOWN_FILM, str(dataset.ratings_file), int(rows.lines[i]), rows.text(i))
+        report.skip(UNKNOWN_MOVIE, str(dataset.ratings_file), int(rows.lines[i]), rows.text(i))
     return rows if known.all() else rows.take(known)
 
 
-def _one_rating_a_film(
+def _one_rating_a_movie(
     rows: RatingRows, dataset: Dataset, movie_ids: NDArray[np.int64], report: Report
 ) -> RatingRows:
-    """Where the file has a film under two ids, its ratings are all moved to the first of them."""
+    """Where the file has a movie under two ids, its ratings are all moved to the first of them."""
     _, first, at = np.unique(movie_ids, return_index=True, return_inverse=True)
     item_ids = dataset.item_ids[first][at]
     for i in np.flatnonzero(item_ids != dataset.item_ids):

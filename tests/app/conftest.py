@@ -36,19 +36,19 @@ async def sessions(database_url: str, settings: Settings) -> AsyncIterator[Sessi
 
 @pytest.fixture
 async def catalogue(sessions: Sessions) -> Sessions:
-    """300 made-up films with ratings, of which any fact may be missing; the same each time."""
+    """300 made-up movies with ratings, of which any fact may be missing; the same each time."""
     rng = random.Random(7)  # noqa: S311 - not for secrets
     people = [
         {"id": id_, "tmdb_id": id_, "name": f"Person {id_ % 25}"} for id_ in range(1, 31)
     ]  # five share a name with another
     genres = [{"id": id_, "name": name} for id_, name in enumerate(GENRES, 1)]
-    films, of_genres, played, stats = [], [], [], []
+    movies, of_genres, played, stats = [], [], [], []
     for id_ in range(1, 301):
         year = rng.choice([None, *range(1990, 2000)])
         released = None if year is None else rng.choice([None, date(year, rng.randint(1, 12), 5)])
         language = rng.choice([None, "en", "fr", "ja"])
         title = f"{rng.choice(['The', 'An', 'Élan', 'alpha'])} {rng.choice(['Été', 'night', 'Zoo'])}"
-        films.append(
+        movies.append(
             {"id": id_, "title": title, "year": year, "release_date": released, "original_language": language}
         )
         of_genres += [
@@ -70,7 +70,7 @@ async def catalogue(sessions: Sessions) -> Sessions:
     async with sessions.begin() as session:
         await session.execute(insert(tables.Person), people)
         await session.execute(insert(tables.Genre), genres)
-        await session.execute(insert(tables.Movie), films)
+        await session.execute(insert(tables.Movie), movies)
         await session.execute(insert(tables.MovieGenre), of_genres)
         await session.execute(insert(tables.Credit), played)
         await session.execute(insert(tables.MovieStats), stats)

@@ -40,7 +40,7 @@ def test_an_empty_value_is_no_value(monkeypatch: pytest.MonkeyPatch) -> None:
         ({"host": "::1"}, True, True),
         ({"host": "localhost"}, True, True),
         ({"host": "0.0.0.0"}, True, False),  # noqa: S104 - the case in question
-        ({"host": "films.example.com"}, True, False),
+        ({"host": "movies.example.com"}, True, False),
         ({"production": True}, False, False),
         ({"production": True, "graphiql": True}, True, False),
         ({"graphiql": False}, False, True),

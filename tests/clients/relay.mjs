@@ -8,32 +8,32 @@ const [schema, folder] = process.argv.slice(2);
 const source = join(folder, "source");
 mkdirSync(source, { recursive: true });
 writeFileSync(
-  join(source, "films.js"),
+  join(source, "movies.js"),
   `import { graphql } from "relay-runtime";
-graphql\`query filmsQuery($id: ID!, $ids: [ID!]!) {
-  node(id: $id) { ...films_film @alias(as: "film") }
+graphql\`query moviesQuery($id: ID!, $ids: [ID!]!) {
+  node(id: $id) { ...movies_movie @alias(as: "movie") }
   nodes(ids: $ids) { id ... on Movie { title } }
-  ...films_list
+  ...movies_list
 }\`;
-graphql\`fragment films_film on Movie @refetchable(queryName: "filmsFilmRefetchQuery") {
+graphql\`fragment movies_movie on Movie @refetchable(queryName: "moviesMovieRefetchQuery") {
   id title
   similar(first: 5) { edges { similarity node { id } } }
 }\`;
-graphql\`fragment films_list on Query
+graphql\`fragment movies_list on Query
   @argumentDefinitions(first: { type: "Int", defaultValue: 10 }, after: { type: "String" })
-  @refetchable(queryName: "filmsListPaginationQuery") {
-  movies(first: $first, after: $after) @connection(key: "films_movies") {
+  @refetchable(queryName: "moviesListPaginationQuery") {
+  movies(first: $first, after: $after) @connection(key: "movies_movies") {
     totalCount
-    edges { node { id ...films_film @defer(label: "film") } }
+    edges { node { id ...movies_movie @defer(label: "movie") } }
   }
 }\`;
-graphql\`mutation filmsRateMutation($input: RateMovieInput!) {
+graphql\`mutation moviesRateMutation($input: RateMovieInput!) {
   rateMovie(input: $input) {
     ... on RateMoviePayload { rating { id stars movie { id averageRating } } }
     ... on Error { message }
   }
 }\`;
-graphql\`subscription filmsChangedSubscription {
+graphql\`subscription moviesChangedSubscription {
   recommendationsChanged { recommendations(first: 10) { edges { node { id } } } }
 }\`;
 `,
@@ -44,11 +44,11 @@ const compiler = join(import.meta.dirname, "node_modules", "relay-compiler", "cl
 execFileSync(process.execPath, [compiler, config], { stdio: "inherit", cwd: folder });
 const made = readdirSync(join(source, "__generated__")).sort();
 assert.deepEqual(made, [
-  "filmsChangedSubscription.graphql.js",
-  "filmsFilmRefetchQuery.graphql.js",
-  "filmsListPaginationQuery.graphql.js",
-  "filmsQuery.graphql.js",
-  "filmsRateMutation.graphql.js",
-  "films_film.graphql.js",
-  "films_list.graphql.js",
+  "moviesChangedSubscription.graphql.js",
+  "moviesMovieRefetchQuery.graphql.js",
+  "moviesListPaginationQuery.graphql.js",
+  "moviesQuery.graphql.js",
+  "moviesRateMutation.graphql.js",
+  "movies_movie.graphql.js",
+  "movies_list.graphql.js",
 ]);

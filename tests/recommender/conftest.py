@@ -1,4 +1,4 @@
-"""MovieLens latest-small with what TMDB knows of its films, where they lie beside the checkout."""
+"""MovieLens latest-small with what TMDB knows of its items, where they lie beside the checkout."""
 
 import ast
 import csv
@@ -12,7 +12,7 @@ import pytest
 from numpy.typing import NDArray
 
 from recommender.interactions import Interactions
-from recommender.item_features import Films
+from recommender.item_features import ItemFeatures
 from recommender.model.content import ContentEncoder
 
 DATA = Path(__file__).parents[3] / "shared" / "data"
@@ -55,7 +55,7 @@ def _tmdb(folder: Path) -> dict[str, dict[str, Any]]:
     return known
 
 
-def _films() -> Films:
+def _items() -> ItemFeatures:
     tmdb = _tmdb(DATA / "tmdb")
     of = {row["movieId"]: tmdb.get(row["tmdbId"], {}) for row in _rows(DATA / "ml-latest-small/links.csv")}
     movies = sorted(_rows(DATA / "ml-latest-small/movies.csv"), key=lambda row: int(row["movieId"]))
@@ -65,7 +65,7 @@ def _films() -> Films:
     def numbers(name: str) -> NDArray[np.float32]:
         return np.array([_number(fact.get(name, "")) for fact in facts], np.float32)
 
-    return Films(
+    return ItemFeatures(
         item_ids=np.array([int(row["movieId"]) for row in movies], np.int64),
         titles=[re.sub(r"\s*\(\d{4}\)\s*$", "", row["title"]) for row in movies],
         overviews=[fact.get("overview", "") for fact in facts],
@@ -84,20 +84,20 @@ def _films() -> Films:
 
 
 @pytest.fixture(scope="session")
-def latest_small() -> tuple[Interactions, Films]:
-    """The ratings of MovieLens latest-small, and its films."""
+def latest_small() -> tuple[Interactions, ItemFeatures]:
+    """The ratings of MovieLens latest-small, and its items."""
     if not (DATA / "ml-latest-small").exists() or not (DATA / "tmdb").exists():
         pytest.skip(f"MovieLens latest-small and TMDB are not at {DATA}")
     table = np.loadtxt(DATA / "ml-latest-small/ratings.csv", delimiter=",", skiprows=1)
-    films = _films()
+    items = _items()
     user_ids, item_ids, timestamps = (table[:, column].astype(np.int64) for column in (0, 1, 3))
     stars = table[:, 2].astype(np.float32)
-    interactions = Interactions.from_arrays(user_ids, item_ids, stars, timestamps, catalogue=films.item_ids)
-    return interactions, films
+    interactions = Interactions.from_arrays(user_ids, item_ids, stars, timestamps, catalogue=items.item_ids)
+    return interactions, items
 
 
 @pytest.fixture(scope="session")
-def latest_small_content(latest_small: tuple[Interactions, Films]) -> NDArray[np.float32]:
-    """Content vectors of those films, narrower than a model's to keep the suite quick."""
-    films = latest_small[1]
-    return ContentEncoder.fit(films, width=48, rng=np.random.default_rng(0)).transform(films)
+def latest_small_content(latest_small: tuple[Interactions, ItemFeatures]) -> NDArray[np.float32]:
+    """Content vectors of those items, narrower than a model's to keep the suite quick."""
+    items = latest_small[1]
+    return ContentEncoder.fit(items, width=48, rng=np.random.default_rng(0)).transform(items)

@@ -4,7 +4,7 @@ import pytest
 from recommender.interactions import History, Interactions, positions
 
 
-def test_the_newest_of_several_ratings_of_one_film_counts() -> None:
+def test_the_newest_of_several_ratings_of_one_item_counts() -> None:
     interactions = Interactions.from_arrays([7, 7, 7], [1, 1, 2], [2, 5, 3], [20, 10, 0])
     assert interactions.history(0).stars.tolist() == [2, 3]
     assert interactions.history(0).timestamps.tolist() == [20, 0]
@@ -15,7 +15,7 @@ def test_without_times_the_last_row_counts() -> None:
     assert interactions.user_items.toarray().tolist() == [[5]]
 
 
-def test_ids_become_indices_in_ascending_order_and_films_without_ratings_keep_a_place() -> None:
+def test_ids_become_indices_in_ascending_order_and_items_without_ratings_keep_a_place() -> None:
     interactions = Interactions.from_arrays([9, 3, 9], [30, 10, 10], [1, 2, 3], catalogue=[20, 40])
     assert interactions.user_ids.tolist() == [3, 9]
     assert interactions.item_ids.tolist() == [10, 20, 30, 40]
@@ -27,7 +27,7 @@ def test_unknown_ids_have_no_position() -> None:
     assert positions(np.array([], np.int64), [1]).tolist() == [-1]
 
 
-def test_kept_ratings_keep_their_users_films_and_times() -> None:
+def test_kept_ratings_keep_their_users_items_and_times() -> None:
     interactions = Interactions.from_arrays([1, 1, 2], [10, 20, 20], [1, 4, 5], [100, 200, 300])
     kept = interactions.with_ratings(interactions.user_items.data >= 4)
     assert kept.user_items.toarray().tolist() == [[0, 4], [0, 5]]

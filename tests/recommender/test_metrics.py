@@ -6,7 +6,7 @@ from sklearn.metrics import ndcg_score, roc_auc_score
 
 from recommender import metrics
 
-# Two lists of five: the first hits at ranks 1 and 3 of three relevant films, the second at rank 4 of one.
+# Two lists of five: the first hits at ranks 1 and 3 of three relevant items, the second at rank 4 of one.
 HITS = np.array([[True, False, True, False, False], [False, False, False, True, False]])
 N_RELEVANT = np.array([3, 1])
 
@@ -20,7 +20,7 @@ def test_precision_does_not_excuse_a_short_list() -> None:
     assert metrics.precision(HITS[:, :1], 5).tolist() == [1 / 5, 0]
 
 
-def test_recall_is_over_all_relevant_films_unless_capped() -> None:
+def test_recall_is_over_all_relevant_items_unless_capped() -> None:
     assert metrics.recall(HITS, N_RELEVANT, 5).tolist() == [2 / 3, 1]
     assert metrics.recall(HITS, N_RELEVANT, 2).tolist() == [1 / 3, 0]
     assert metrics.recall(HITS, N_RELEVANT, 2, capped=True).tolist() == [1 / 2, 0]
@@ -29,7 +29,7 @@ def test_recall_is_over_all_relevant_films_unless_capped() -> None:
 def test_ndcg_by_hand() -> None:
     # 1/log2(2) + 1/log2(4) = 1.5 gained of 1 + 1/log2(3) + 1/2 = 2.130930; 1/log2(5) = .430677 of 1.
     assert metrics.ndcg(HITS, N_RELEVANT, 5) == pytest.approx([1.5 / 2.1309297536, 0.4306765581])
-    # Among the first two, three relevant films could only fill both places: 1 of 1.630930.
+    # Among the first two, three relevant items could only fill both places: 1 of 1.630930.
     assert metrics.ndcg(HITS, N_RELEVANT, 2) == pytest.approx([1 / 1.6309297536, 0])
 
 
@@ -51,7 +51,7 @@ def test_ndcg_agrees_with_scikit_learn() -> None:
 def test_reciprocal_rank_and_average_precision_by_hand() -> None:
     assert metrics.reciprocal_rank(HITS, 5).tolist() == [1, 1 / 4]
     assert metrics.reciprocal_rank(HITS, 3).tolist() == [1, 0]
-    # Precision 1 at rank 1 and 2/3 at rank 3, over three relevant films.
+    # Precision 1 at rank 1 and 2/3 at rank 3, over three relevant items.
     assert metrics.average_precision(HITS, N_RELEVANT, 5) == pytest.approx([(1 + 2 / 3) / 3, 1 / 4])
 
 

@@ -32,7 +32,7 @@ def test_each_users_figures_are_those_of_trec_eval() -> None:
         np.testing.assert_allclose(metrics.recall(hits, n_relevant, k), of(f"recall_{k}"))
         np.testing.assert_allclose(metrics.ndcg(hits, n_relevant, k), of(f"ndcg_cut_{k}"))
     np.testing.assert_allclose(metrics.reciprocal_rank(hits, DEPTH), of("recip_rank"))
-    # trec_eval divides by all relevant films, ours by as many as a list of k can hold.
+    # trec_eval divides by all relevant items, ours by as many as a list of k can hold.
     for k in KS:
         capped = np.minimum(n_relevant, k)
         ours = metrics.average_precision(hits, n_relevant, k)

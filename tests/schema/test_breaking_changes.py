@@ -13,11 +13,11 @@ from schema.breaking_changes import Changes, deprecation_faults
 
 TODAY = date(2027, 3, 1)
 RELEASED = """
-type Query { film(id: ID!, year: Int = 1999): Film, films(first: Int!): [Film!]! }
-type Film implements Named { name: String!, year: Int, stars: Float, mean: Float }
+type Query { movie(id: ID!, year: Int = 1999): Movie, movies(first: Int!): [Movie!]! }
+type Movie implements Named { name: String!, year: Int, stars: Float, mean: Float }
 interface Named { name: String! }
 type Show { name: String! }
-union Found = Film | Show
+union Found = Movie | Show
 input Wish { genre: String }
 enum Order { NAME YEAR }
 directive @cost(weight: Int) on FIELD_DEFINITION
@@ -32,16 +32,20 @@ def changed(was: str, becomes: str) -> Changes:
 @pytest.mark.parametrize(
     ("was", "becomes", "told"),
     [
-        (" stars: Float,", "", "Field Film.stars was removed."),
-        ("name: String!, year", "name: String, year", "Field Film.name changed type from String! to String."),
-        ("year: Int, stars", "year: String, stars", "Field Film.year changed type from Int to String."),
-        ("(id: ID!,", "(id: ID!, in: ID!,", "A required argument Query.film(in:) was added."),
-        (", year: Int = 1999", "", "Argument Query.film(year:) was removed."),
+        (" stars: Float,", "", "Field Movie.stars was removed."),
+        (
+            "name: String!, year",
+            "name: String, year",
+            "Field Movie.name changed type from String! to String.",
+        ),
+        ("year: Int, stars", "year: String, stars", "Field Movie.year changed type from Int to String."),
+        ("(id: ID!,", "(id: ID!, in: ID!,", "A required argument Query.movie(in:) was added."),
+        (", year: Int = 1999", "", "Argument Query.movie(year:) was removed."),
         ("genre: String", "genre: String!", "Field Wish.genre changed type from String to String!."),
         ("genre: String", "genre: String, year: Int!", "A required field Wish.year was added."),
         ("NAME YEAR", "NAME", "Enum value Order.YEAR was removed."),
-        ("Film | Show", "Film", "Show was removed from union type Found."),
-        (" implements Named", "", "Film no longer implements interface Named."),
+        ("Movie | Show", "Movie", "Show was removed from union type Found."),
+        (" implements Named", "", "Movie no longer implements interface Named."),
         ("(weight: Int)", "", "Argument @cost(weight:) was removed."),
     ],
 )
@@ -57,31 +61,31 @@ def test_what_breaks_clients_is_refused_until_the_changelog_names_it(
 
 def test_additions_are_free_and_what_may_surprise_is_told() -> None:
     more = changed("year: Int,", "year: Int, cast(first: Int! = 10): [String!]!,")
-    assert more == Changes([], [], ["Film.cast", "Film.cast(first:)"], [])
+    assert more == Changes([], [], ["Movie.cast", "Movie.cast(first:)"], [])
     assert more.unnamed("") == []
     assert changed("NAME YEAR", "NAME YEAR STARS").dangerous == ["Enum value Order.STARS was added."]
     (told,) = changed("1999", "2000").dangerous
-    assert told == "Query.film(year:) has changed defaultValue from 1999 to 2000."
+    assert told == "Query.movie(year:) has changed defaultValue from 1999 to 2000."
 
 
 def test_a_deprecated_field_stays_for_as_long_as_was_promised() -> None:
-    reason = "Use `Film.name`. Deprecated on 2026-09-01, works until {} at least."
+    reason = "Use `Movie.name`. Deprecated on 2026-09-01, works until {} at least."
     for until, kept in (("2027-03-02", True), ("2027-03-01", False)):
         old = RELEASED.replace("year: Int,", f'year: Int @deprecated(reason: "{reason.format(until)}"),')
         changes = Changes.between(old, RELEASED.replace(" year: Int,", ""), TODAY)
-        assert changes.breaking == ["Field Film.year was removed."]
-        promise = f"Film.year works until {until} at least, as was promised."
+        assert changes.breaking == ["Field Movie.year was removed."]
+        promise = f"Movie.year works until {until} at least, as was promised."
         assert changes.broken_promises == ([promise] if kept else [])
 
 
 @pytest.mark.parametrize(
     ("reason", "fault"),
     [
-        ("Use `Film.name`. Deprecated on 2026-09-01, works until 2027-02-28 at least.", None),
+        ("Use `Movie.name`. Deprecated on 2026-09-01, works until 2027-02-28 at least.", None),
         ("Nothing replaces it. Deprecated on 2026-09-01, works until 2027-02-28 at least.", None),
-        ("Use `Film.name`. Deprecated on 2026-09-01, works until 2027-02-27 at least.", "180 days"),
-        ("Use `Film.rating`. Deprecated on 2026-09-01, works until 2027-02-28 at least.", "no Film.rating"),
-        ("Use `Film.name`.", "must read"),
+        ("Use `Movie.name`. Deprecated on 2026-09-01, works until 2027-02-27 at least.", "180 days"),
+        ("Use `Movie.rating`. Deprecated on 2026-09-01, works until 2027-02-28 at least.", "no Movie.rating"),
+        ("Use `Movie.name`.", "must read"),
         ("No longer supported", "must read"),
     ],
 )

@@ -57,15 +57,15 @@ def test_a_change_of_the_schema_is_a_change_of_the_page() -> None:
     small = """
     "All."
     type Query {
-      "A | film."
-      film("Which." id: ID! = "1"): Film @deprecated(reason: "Use `node`.")
+      "A | movie."
+      movie("Which." id: ID! = "1"): Movie @deprecated(reason: "Use `node`.")
     }
-    "A film, as it was shown."
-    type Film { "Its name." name: String! }
+    "A movie, as it was shown."
+    type Movie { "Its name." name: String! }
     """
     page = reference(small)
-    assert r"A \| film. **Deprecated:** Use `node`." in page
+    assert r"A \| movie. **Deprecated:** Use `node`." in page
     assert '| `id` | `ID!` | Which. Default `"1"`. |' in page
-    assert "Returns [`Film`](#type-film)." in page
+    assert "Returns [`Movie`](#type-movie)." in page
     assert "## Mutations" not in page
     assert reference(small.replace("Its name.", "Its title.")) != page

@@ -1,4 +1,4 @@
-"""The bundled films: their form, their facts, and how they come into a database."""
+"""The bundled movies: their form, their facts, and how they come into a database."""
 
 import ast
 import csv
@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from seeds.bundled import MOVIELENS_GENRES, BundledFilm, load_bundled, parse_films, read_catalogue
+from seeds.bundled import MOVIELENS_GENRES, BundledMovie, load_bundled, parse_movies, read_catalogue
 from seeds.files.report import Count, SourceError
-from seeds.movies import Film
+from seeds.movies import Movie
 from seeds.titles import fold
 from tests.seeds.conftest import content, query
 
@@ -20,47 +20,47 @@ FOLDER = Path(__file__).parents[2] / "seeds" / "catalogue"
 
 
 @pytest.fixture(scope="module")
-def bundled() -> list[BundledFilm]:
+def bundled() -> list[BundledMovie]:
     return read_catalogue()
 
 
-def test_the_catalogue_is_wide(bundled: list[BundledFilm]) -> None:
-    films = [entry.film for entry in bundled]
-    assert len(films) >= 600
-    assert {(film.year or 0) // 10 * 10 for film in films} == set(range(1920, 2030, 10))
-    assert {genre for film in films for genre in film.genres} == MOVIELENS_GENRES
-    assert len({country for film in films for country in film.countries}) >= 20
-    assert sum(film.original_language != "en" for film in films) > len(films) / 3
+def test_the_catalogue_is_wide(bundled: list[BundledMovie]) -> None:
+    movies = [entry.movie for entry in bundled]
+    assert len(movies) >= 600
+    assert {(movie.year or 0) // 10 * 10 for movie in movies} == set(range(1920, 2030, 10))
+    assert {genre for movie in movies for genre in movie.genres} == MOVIELENS_GENRES
+    assert len({country for movie in movies for country in movie.countries}) >= 20
+    assert sum(movie.original_language != "en" for movie in movies) > len(movies) / 3
     assert sum(path.stat().st_size for path in FOLDER.iterdir()) < 1_500_000
 
 
-def test_no_film_is_there_twice(bundled: list[BundledFilm]) -> None:
-    films = [entry.film for entry in bundled]
+def test_no_movie_is_there_twice(bundled: list[BundledMovie]) -> None:
+    movies = [entry.movie for entry in bundled]
     for keys in (
-        [(fold(film.title), film.year) for film in films],
-        [film.tmdb_id for film in films if film.tmdb_id],
-        [film.imdb_id for film in films if film.imdb_id],
-        [film.overview for film in films],
+        [(fold(movie.title), movie.year) for movie in movies],
+        [movie.tmdb_id for movie in movies if movie.tmdb_id],
+        [movie.imdb_id for movie in movies if movie.imdb_id],
+        [movie.overview for movie in movies],
     ):
         assert [key for key, n in Counter(keys).items() if n > 1] == []
 
 
-def test_every_film_is_told_about(bundled: list[BundledFilm]) -> None:
-    for film in (entry.film for entry in bundled):
-        assert film.directors, film.title
-        assert 40 <= len(film.overview or "") <= 260, film.title
-        assert 1 <= len(film.genres) <= 5, film.title
-        assert 3 <= len(film.keywords) <= 6, film.title
-        assert len(film.cast) <= 5, film.title
-        assert film.release_date is None or film.release_date.year == film.year, film.title
-        assert 0 < (film.runtime_minutes or 0) < 900, film.title
+def test_every_movie_is_told_about(bundled: list[BundledMovie]) -> None:
+    for movie in (entry.movie for entry in bundled):
+        assert movie.directors, movie.title
+        assert 40 <= len(movie.overview or "") <= 260, movie.title
+        assert 1 <= len(movie.genres) <= 5, movie.title
+        assert 3 <= len(movie.keywords) <= 6, movie.title
+        assert len(movie.cast) <= 5, movie.title
+        assert movie.release_date is None or movie.release_date.year == movie.year, movie.title
+        assert 0 < (movie.runtime_minutes or 0) < 900, movie.title
 
 
 def test_files_hold_their_decade_in_order() -> None:
     for path in FOLDER.iterdir():
-        films = [json.loads(row) for row in path.read_text("utf-8").splitlines()]
-        assert {film["year"] // 10 for film in films} == {int(path.name[:3])}
-        assert films == sorted(films, key=lambda film: (film["year"], film["title"]))
+        movies = [json.loads(row) for row in path.read_text("utf-8").splitlines()]
+        assert {movie["year"] // 10 for movie in movies} == {int(path.name[:3])}
+        assert movies == sorted(movies, key=lambda movie: (movie["year"], movie["title"]))
 
 
 WHOLE = {
@@ -71,8 +71,8 @@ WHOLE = {
 }  # fmt: skip
 
 
-def test_a_film_that_is_not_in_form_is_named() -> None:
-    assert next(parse_films(json.dumps(WHOLE), "2000s.jsonl")).film.title == "T"
+def test_a_movie_that_is_not_in_form_is_named() -> None:
+    assert next(parse_movies(json.dumps(WHOLE), "2000s.jsonl")).movie.title == "T"
     for change, problem in (
         ({"genres": ["Sci Fi"]}, "genres"), ({"renown": 6}, "renown"), ({"language": "eng"}, "language"),
         ({"release_date": "2001-01-01"}, "release_date"), ({"imdb_id": "123"}, "imdb_id"),
@@ -80,14 +80,14 @@ def test_a_film_that_is_not_in_form_is_named() -> None:
         ({"cast": [["A", "B", "C"]]}, "cast"),
     ):  # fmt: skip
         with pytest.raises(SourceError, match=rf"2000s\.jsonl, line 2: .*{problem}"):
-            list(parse_films(f"{json.dumps(WHOLE)}\n{json.dumps(WHOLE | change)}\n", "2000s.jsonl"))
+            list(parse_movies(f"{json.dumps(WHOLE)}\n{json.dumps(WHOLE | change)}\n", "2000s.jsonl"))
     with pytest.raises(SourceError, match="no overview, year"):
-        list(parse_films(json.dumps({k: v for k, v in WHOLE.items() if k not in ("year", "overview")}), "x"))
+        list(parse_movies(json.dumps({k: v for k, v in WHOLE.items() if k not in ("year", "overview")}), "x"))
 
 
 def test_the_bundle_loads_once_and_says_what_it_is(database_url: str) -> None:
     report = load_bundled(database_url)
-    assert report.films == Count(added=len(read_catalogue()))
+    assert report.movies == Count(added=len(read_catalogue()))
     assert report.members == Count(added=2000)
     assert 130_000 < report.ratings.added < 170_000
     assert query(
@@ -107,7 +107,7 @@ def test_the_bundle_loads_once_and_says_what_it_is(database_url: str) -> None:
     )]  # fmt: skip
     before = content(database_url)
     again = load_bundled(database_url)
-    assert (again.films.unchanged, again.ratings.unchanged) == (report.films.added, report.ratings.added)
+    assert (again.movies.unchanged, again.ratings.unchanged) == (report.movies.added, report.ratings.added)
     assert content(database_url) == before
 
 
@@ -118,15 +118,15 @@ def six_words(text: str) -> set[tuple[str, ...]]:
 
 def known_to_tmdb(folder: Path) -> dict[int, dict[str, str]]:
     csv.field_size_limit(1 << 30)
-    films: dict[int, dict[str, str]] = {}
+    movies: dict[int, dict[str, str]] = {}
     for name in ("tmdb_5000_movies.csv", "movies_metadata.csv"):
         with (folder / name).open(encoding="utf-8", newline="") as file:
-            films |= {int(row["id"]): row for row in csv.DictReader(file)}
+            movies |= {int(row["id"]): row for row in csv.DictReader(file)}
     with (folder / "credits.csv").open(encoding="utf-8", newline="") as file:
         for row in csv.DictReader(file):
-            if int(row["id"]) in films:
-                films[int(row["id"])]["crew"] = row["crew"]
-    return films
+            if int(row["id"]) in movies:
+                movies[int(row["id"])]["crew"] = row["crew"]
+    return movies
 
 
 def same_person(name: str, other: str) -> bool:
@@ -138,35 +138,35 @@ def same_person(name: str, other: str) -> bool:
 
 
 def test_facts_agree_with_tmdb_and_no_overview_is_copied(
-    bundled: list[BundledFilm], shared_data: Path
+    bundled: list[BundledMovie], shared_data: Path
 ) -> None:
     known = known_to_tmdb(shared_data / "tmdb")
     agreed: Counter[str] = Counter()
     checked: Counter[str] = Counter()
-    for film in (entry.film for entry in bundled):
-        row = known.get(film.tmdb_id or 0)
+    for movie in (entry.movie for entry in bundled):
+        row = known.get(movie.tmdb_id or 0)
         if row is None:
             continue
-        for fact, holds in compare(film, row).items():
+        for fact, holds in compare(movie, row).items():
             checked[fact] += 1
             agreed[fact] += holds
-        assert not six_words(film.overview or "") & six_words(row["overview"]), film.title
+        assert not six_words(movie.overview or "") & six_words(row["overview"]), movie.title
     assert checked["year"] > 500
     assert checked["director"] > 200
     for fact, n in checked.items():
         assert agreed[fact] >= 0.97 * n, f"{fact}: {agreed[fact]} of {n}"
 
 
-def compare(film: Film, row: dict[str, str]) -> dict[str, bool]:
+def compare(movie: Movie, row: dict[str, str]) -> dict[str, bool]:
     """Whether each fact that TMDB tells is the same here."""
-    facts = {"title": bool({fold(film.title), fold(film.original_title or "")} & titles(row))}
-    if row.get("imdb_id") and film.imdb_id:
-        facts["imdb_id"] = row["imdb_id"] == film.imdb_id
+    facts = {"title": bool({fold(movie.title), fold(movie.original_title or "")} & titles(row))}
+    if row.get("imdb_id") and movie.imdb_id:
+        facts["imdb_id"] = row["imdb_id"] == movie.imdb_id
     if row["release_date"]:
-        facts["year"] = abs(date.fromisoformat(row["release_date"]).year - (film.year or 0)) <= 1
+        facts["year"] = abs(date.fromisoformat(row["release_date"]).year - (movie.year or 0)) <= 1
     directors = [p["name"] for p in ast.literal_eval(row.get("crew", "[]")) if p["job"] == "Director"]
     if directors:
-        facts["director"] = any(same_person(d, credit.name) for d in directors for credit in film.directors)
+        facts["director"] = any(same_person(d, credit.name) for d in directors for credit in movie.directors)
     return facts
 
 

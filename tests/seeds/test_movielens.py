@@ -10,8 +10,8 @@ import pytest
 from seeds.files.archives import FIELD_COUNT, NOT_UTF8, NUL
 from seeds.files.ratings import OFF_SCALE
 from seeds.files.report import Count, SourceError, UnusableRowError
-from seeds.movielens import LINK_WITHOUT_FILM, NO_TITLE, NOT_AN_ID, SAME_ID, load_movielens
-from seeds.store.dataset import UNKNOWN_FILM
+from seeds.movielens import LINK_WITHOUT_MOVIE, NO_TITLE, NOT_AN_ID, SAME_ID, load_movielens
+from seeds.store.dataset import UNKNOWN_MOVIE
 from tests.seeds.conftest import content, query
 
 RATED = [(1, 1, "4.5", 9001), (1, 2, "0.5", 9002), (2, 2, "3.0", 9003), (2, 3, "5.0", 9004)]
@@ -73,7 +73,7 @@ def test_each_layout_loads_and_a_second_time_changes_nothing(
                 archive.write(file, f"ml-inner/{file.name}")
         source = tmp_path / "ml-test.zip"
     report = load_movielens(database_url, source, strict=True)
-    assert (report.dataset, report.films, report.members, report.ratings) == (
+    assert (report.dataset, report.movies, report.members, report.ratings) == (
         "ml-test", Count(3), Count(2), Count(4)
     )  # fmt: skip
     assert query(database_url, "SELECT title, original_title, year FROM movies ORDER BY id") == [
@@ -95,7 +95,7 @@ def test_each_layout_loads_and_a_second_time_changes_nothing(
     assert query(database_url, "SELECT rating_count FROM movie_stats ORDER BY movie_id") == [(1,), (2,), (1,)]
     before = content(database_url)
     again = load_movielens(database_url, source, strict=True)
-    assert (again.films, again.members, again.ratings) == (Count(0, 0, 3), Count(0, 0, 2), Count(0, 0, 4))
+    assert (again.movies, again.members, again.ratings) == (Count(0, 0, 3), Count(0, 0, 2), Count(0, 0, 4))
     assert content(database_url) == before
 
 
@@ -106,7 +106,7 @@ def test_links_genres_and_release_days(database_url: str, tmp_path: Path) -> Non
     csv_layout(tmp_path)
     (tmp_path / "ratings.csv").write_bytes(b"userId,movieId,rating,timestamp\n")
     report = load_movielens(database_url, tmp_path)
-    assert report.films == Count(updated=3), "the same films, now with their numbers"
+    assert report.movies == Count(updated=3), "the same movies, now with their numbers"
     assert query(
         database_url,
         "SELECT movielens_id, tmdb_id, imdb_id, release_date::text, "
@@ -136,7 +136,7 @@ def damaged(tmp_path: Path) -> Path:
 
 def test_nothing_is_dropped_without_being_counted(database_url: str, damaged: Path) -> None:
     report = load_movielens(database_url, damaged)
-    assert report.films == Count(4)
+    assert report.movies == Count(4)
     assert report.ratings == Count(len(RATED) + 1)
     found = {(reason, Path(s.file).name, s.line) for reason, e in report.skipped.items() for s in e.samples}
     assert found == {
@@ -146,10 +146,10 @@ def test_nothing_is_dropped_without_being_counted(database_url: str, damaged: Pa
         (FIELD_COUNT, "movies.csv", 10),
         (NOT_UTF8, "movies.csv", 11),
         (NUL, "movies.csv", 12),
-        (LINK_WITHOUT_FILM, "links.csv", 5),
+        (LINK_WITHOUT_MOVIE, "links.csv", 5),
         (NOT_AN_ID, "links.csv", 6),
         (OFF_SCALE, "ratings.csv", 6),
-        (UNKNOWN_FILM, "ratings.csv", 7),
+        (UNKNOWN_MOVIE, "ratings.csv", 7),
     }
     assert report.skipped_count == len(found)
 
@@ -186,7 +186,7 @@ def test_ratings_and_links_beside_tmdb_are_a_data_set(database_url: str, tmp_pat
         "userId,movieId,rating,timestamp\n1,6,4.5,964982703\n1,7,1,964982703\n"
     )
     report = load_movielens(database_url, tmp_path)
-    assert report.skipped[UNKNOWN_FILM].count == 1
+    assert report.skipped[UNKNOWN_MOVIE].count == 1
     assert query(database_url, "SELECT title, year, movielens_id, tmdb_id, imdb_id FROM movies") == [
         ("Heat", 1995, 6, 949, "tt0113277")
     ]
@@ -224,11 +224,11 @@ def test_members_of_two_data_sets_are_not_taken_for_each_other(database_url: str
         load_movielens(database_url, tmp_path / "ml-two")
 
 
-def test_two_numbers_of_one_film_become_one_film(database_url: str, tmp_path: Path) -> None:
+def test_two_numbers_of_one_movie_become_one_movie(database_url: str, tmp_path: Path) -> None:
     csv_layout(tmp_path)
     (tmp_path / "links.csv").write_bytes(b"movieId,imdbId,tmdbId\n1,0133093,603\n2,0211915,603\n")
     report = load_movielens(database_url, tmp_path)
-    assert (report.films, report.ratings) == (Count(2), Count(3))
+    assert (report.movies, report.ratings) == (Count(2), Count(3))
     assert [(e.count, e.samples[0].line) for e in report.set_aside.values()] == [(1, 2)]
     assert query(database_url, "SELECT rating_count, half_stars_sum FROM movie_stats ORDER BY movie_id") == [
         (2, 7), (1, 10)
@@ -266,7 +266,7 @@ def test_what_is_no_data_set_is_said_to_be_none(database_url: str, tmp_path: Pat
 
 def test_movielens_as_it_is_published(database_url: str, shared_data: Path) -> None:
     report = load_movielens(database_url, shared_data / "ml-latest-small", strict=True)
-    assert (report.films.added, report.members.added, report.ratings.added) == (9741, 610, 100_835)
-    # One film stands there under two numbers.
+    assert (report.movies.added, report.members.added, report.ratings.added) == (9741, 610, 100_835)
+    # One movie stands there under two numbers.
     assert sum(entry.count for entry in report.set_aside.values()) == 1
     assert query(database_url, "SELECT sum(rating_count), count(*) FROM movie_stats") == [(100_835, 9723)]

@@ -1,12 +1,12 @@
-"""Titles as data sets write them, and which films are the same."""
+"""Titles as data sets write them, and which movies are the same."""
 
 from datetime import date
 
 import psycopg
 import pytest
 
-from seeds.movies import Credit, Film, FilmIndex, SourceTitle, merge, titles_from
-from seeds.store.movies import store_films
+from seeds.movies import Credit, Movie, MovieIndex, SourceTitle, merge, titles_from
+from seeds.store.movies import store_movies
 from seeds.titles import MAX_TITLE, fold, fold_case, parse_title, titles_in
 
 
@@ -104,38 +104,40 @@ def test_only_the_beginning_of_a_long_text_is_looked_at(unit: str) -> None:
     assert parse_title(longest + "x" + unit * 1_000_000)[1:] == (None, None)
 
 
-def test_films_are_the_same_by_id_before_title() -> None:
-    index = FilmIndex(
-        [Film("Emma", year=1996, movielens_id=838), Film("Heat", year=1995, imdb_id="tt0113277")]
+def test_movies_are_the_same_by_id_before_title() -> None:
+    index = MovieIndex(
+        [Movie("Emma", year=1996, movielens_id=838), Movie("Heat", year=1995, imdb_id="tt0113277")]
     )
-    assert index.find(Film("Anything", movielens_id=838)) == 0
-    assert index.find(Film("heat", year=1995, tmdb_id=949)) == 1
-    assert index.find(Film("Heat", year=1996)) is None
-    assert index.find(Film("Emma", year=1996, movielens_id=26958)) is None, "two films of one title and year"
+    assert index.find(Movie("Anything", movielens_id=838)) == 0
+    assert index.find(Movie("heat", year=1995, tmdb_id=949)) == 1
+    assert index.find(Movie("Heat", year=1996)) is None
+    assert index.find(Movie("Emma", year=1996, movielens_id=26958)) is None, (
+        "two movies of one title and year"
+    )
 
 
-def test_an_id_that_another_film_has_is_not_given_away() -> None:
-    index = FilmIndex([Film("One", year=2000, tmdb_id=1), Film("Two", year=2001, movielens_id=2)])
-    index.update(1, Film("Two", year=2001, movielens_id=2, tmdb_id=1, imdb_id="tt0000002"), authority=True)
-    assert index.films[1] == Film("Two", year=2001, movielens_id=2, imdb_id="tt0000002")
-    assert index.find(Film("?", imdb_id="tt0000002")) == 1
+def test_an_id_that_another_movie_has_is_not_given_away() -> None:
+    index = MovieIndex([Movie("One", year=2000, tmdb_id=1), Movie("Two", year=2001, movielens_id=2)])
+    index.update(1, Movie("Two", year=2001, movielens_id=2, tmdb_id=1, imdb_id="tt0000002"), authority=True)
+    assert index.movies[1] == Movie("Two", year=2001, movielens_id=2, imdb_id="tt0000002")
+    assert index.find(Movie("?", imdb_id="tt0000002")) == 1
 
 
-def test_another_title_of_a_film_finds_it_and_the_one_it_goes_by_decides() -> None:
-    index = FilmIndex([
-        Film("Cache", year=2005, titles=titles_from("TMDB", "Hidden")),
-        Film("Hidden", year=2005),
-        Film("Se7en", year=1995, titles=titles_from("MOVIELENS", "Seven")),
+def test_another_title_of_a_movie_finds_it_and_the_one_it_goes_by_decides() -> None:
+    index = MovieIndex([
+        Movie("Cache", year=2005, titles=titles_from("TMDB", "Hidden")),
+        Movie("Hidden", year=2005),
+        Movie("Se7en", year=1995, titles=titles_from("MOVIELENS", "Seven")),
     ])  # fmt: skip
-    assert index.find(Film("Hidden", year=2005)) == 1
-    assert index.find(Film("Seven", year=1995)) == 2
-    assert index.find(Film("Seven", year=1996)) is None
-    assert index.find(Film("Sieben", year=1995, titles=titles_from("X", "SEVEN"))) == 2
+    assert index.find(Movie("Hidden", year=2005)) == 1
+    assert index.find(Movie("Seven", year=1995)) == 2
+    assert index.find(Movie("Seven", year=1996)) is None
+    assert index.find(Movie("Sieben", year=1995, titles=titles_from("X", "SEVEN"))) == 2
 
 
 def test_the_order_of_two_sources_does_not_change_the_titles() -> None:
-    movielens = Film("Seven", year=1995, titles=titles_from("MOVIELENS", "Seven", "Se7en"))
-    tmdb = Film("Se7en", year=1995, titles=titles_from("TMDB", "Se7en", "Se7en"))
+    movielens = Movie("Seven", year=1995, titles=titles_from("MOVIELENS", "Seven", "Se7en"))
+    tmdb = Movie("Se7en", year=1995, titles=titles_from("TMDB", "Se7en", "Se7en"))
     one, other = merge(movielens, tmdb, authority=True), merge(tmdb, movielens, authority=False)
     assert one == other
     assert one.title == "Se7en"
@@ -150,11 +152,11 @@ def test_what_is_too_long_for_a_title_is_none() -> None:
     assert len(titles_from("TMDB", *map(str, range(1000)))) == 100
 
 
-KNOWN = Film(
+KNOWN = Movie(
     "Seven", year=1995, genres=("Crime",), keywords=("rain",), movielens_id=47,
     cast=(Credit("A", "X"), Credit("B"), Credit("C")), directors=(Credit("D"),),
 )  # fmt: skip
-OTHER = Film(
+OTHER = Movie(
     "Se7en", year=1996, genres=("Crime", "Thriller"), keywords=("sins",), tmdb_id=807, movielens_id=1,
     cast=(Credit("A"),), directors=(Credit("D", tmdb_id=7),), release_date=date(1995, 9, 22),
 )  # fmt: skip
@@ -162,7 +164,7 @@ OTHER = Film(
 
 def test_a_source_without_authority_only_completes() -> None:
     both = merge(KNOWN, OTHER, authority=False)
-    assert both == Film(
+    assert both == Movie(
         "Seven", year=1995, genres=("Crime",), keywords=("rain",), movielens_id=47, tmdb_id=807,
         cast=KNOWN.cast, directors=KNOWN.directors, release_date=OTHER.release_date,
     )  # fmt: skip
@@ -170,7 +172,7 @@ def test_a_source_without_authority_only_completes() -> None:
 
 def test_a_source_with_authority_corrects_and_loses_nothing() -> None:
     both = merge(KNOWN, OTHER, authority=True)
-    assert both == Film(
+    assert both == Movie(
         "Se7en", year=1995, genres=("Crime", "Thriller"), keywords=("rain", "sins"),
         movielens_id=47, tmdb_id=807,
         cast=KNOWN.cast, directors=OTHER.directors, release_date=OTHER.release_date,
@@ -180,8 +182,8 @@ def test_a_source_with_authority_corrects_and_loses_nothing() -> None:
 
 def test_formats_and_fillers_are_no_genres(database_url: str) -> None:
     names = ("IMAX", "Drama", "(no genres listed)", "TV Movie", " imax ", "\\N", "Foreign", "Western")
-    heat = Film("Heat", year=1995, genres=names)
+    heat = Movie("Heat", year=1995, genres=names)
     with psycopg.connect(database_url) as connection:
-        store_films(connection, [heat], authority=False, progress=lambda _stage, _fraction: None)
+        store_movies(connection, [heat], authority=False, progress=lambda _stage, _fraction: None)
         stored = connection.execute("SELECT name FROM genres ORDER BY name").fetchall()
     assert stored == [("Drama",), ("Western",)]

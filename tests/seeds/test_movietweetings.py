@@ -11,7 +11,7 @@ from tests.seeds.conftest import content, query
 MOVIES = """0133093::The Matrix (1999)::Action|Sci-Fi
 1675434::The Intouchables (2011)::
 0002844::Fantômas - À l'ombre de la guillotine (1913)
-10872600::Family Film (2021)::Family|Music
+10872600::Family Movie (2021)::Family|Music
 broken
 """
 RATINGS = "1::0133093::9::1379466669\n1::10872600::0::1379466669\n2::0002844::10::1379466670\n"
@@ -22,7 +22,7 @@ def test_ratings_of_ten_become_half_stars(database_url: str, tmp_path: Path) -> 
     (tmp_path / "ratings.dat").write_text(RATINGS, encoding="utf-8")
     (tmp_path / "users.dat").write_text("1::177651718\n2::32877227\n", encoding="utf-8")
     report = load_movietweetings(database_url, tmp_path)
-    assert (report.films, report.members, report.ratings) == (Count(4), Count(2), Count(2))
+    assert (report.movies, report.members, report.ratings) == (Count(4), Count(2), Count(2))
     assert {reason: [s.line for s in e.samples] for reason, e in report.skipped.items()} == {
         FIELD_COUNT: [5], OFF_SCALE: [2]
     }  # fmt: skip
@@ -45,6 +45,6 @@ def test_ratings_of_ten_become_half_stars(database_url: str, tmp_path: Path) -> 
 
 def test_movietweetings_as_it_is_published(database_url: str, shared_data: Path) -> None:
     report = load_movietweetings(database_url, shared_data / "movietweetings")
-    assert (report.films.added, report.members.added, report.ratings.added) == (12_611, 21_081, 141_678)
+    assert (report.movies.added, report.members.added, report.ratings.added) == (12_611, 21_081, 141_678)
     assert {reason: entry.count for reason, entry in report.skipped.items()} == {OFF_SCALE: 17}
     assert query(database_url, "SELECT sum(rating_count) FROM movie_stats") == [(141_678,)]

@@ -11,7 +11,7 @@ import pytest
 from numpy.typing import NDArray
 
 from seeds.bundled import read_catalogue
-from seeds.movies import Film
+from seeds.movies import Movie
 from seeds.simulator import MEMBERS, SimulatedRatings, simulate
 
 ANOTHER_RUN = """
@@ -20,21 +20,21 @@ import numpy as np
 from seeds.bundled import read_catalogue
 from seeds.simulator import simulate
 bundled = read_catalogue()
-s = simulate([entry.film for entry in bundled], np.array([entry.renown for entry in bundled]))
+s = simulate([entry.movie for entry in bundled], np.array([entry.renown for entry in bundled]))
 columns = (s.user_idx, s.item_idx, s.half_stars, s.timestamps)
 print(hashlib.sha256(b"".join(column.tobytes() for column in columns)).hexdigest())
 """
 
 
 @pytest.fixture(scope="module")
-def films() -> list[Film]:
-    return [entry.film for entry in read_catalogue()]
+def movies() -> list[Movie]:
+    return [entry.movie for entry in read_catalogue()]
 
 
 @pytest.fixture(scope="module")
 def simulated() -> SimulatedRatings:
     bundled = read_catalogue()
-    return simulate([entry.film for entry in bundled], np.array([entry.renown for entry in bundled]))
+    return simulate([entry.movie for entry in bundled], np.array([entry.renown for entry in bundled]))
 
 
 def test_every_run_draws_the_same(simulated: SimulatedRatings) -> None:
@@ -48,34 +48,36 @@ def test_every_run_draws_the_same(simulated: SimulatedRatings) -> None:
     assert run.stdout.strip() == hashlib.sha256(b"".join(c.tobytes() for c in columns)).hexdigest()
 
 
-def test_the_order_is_that_of_a_primary_key(simulated: SimulatedRatings, films: list[Film]) -> None:
-    keys = simulated.user_idx * len(films) + simulated.item_idx
+def test_the_order_is_that_of_a_primary_key(simulated: SimulatedRatings, movies: list[Movie]) -> None:
+    keys = simulated.user_idx * len(movies) + simulated.item_idx
     assert (np.diff(keys) > 0).all()
     assert simulated.usernames[0] == "simulated-0001"
     assert len(set(simulated.usernames)) == MEMBERS
 
 
-def test_members_and_films_are_rated_as_people_rate(simulated: SimulatedRatings, films: list[Film]) -> None:
+def test_members_and_movies_are_rated_as_people_rate(
+    simulated: SimulatedRatings, movies: list[Movie]
+) -> None:
     of_members = np.bincount(simulated.user_idx, minlength=MEMBERS)
-    of_films = np.sort(np.bincount(simulated.item_idx, minlength=len(films)))[::-1]
+    of_items = np.sort(np.bincount(simulated.item_idx, minlength=len(movies)))[::-1]
     assert 130_000 < len(simulated.half_stars) < 170_000
     assert of_members.min() >= 20
     assert of_members.mean() > 1.2 * np.median(of_members), "a few rate very much"
-    assert of_films.min() > 0
-    assert of_films[: len(films) // 10].sum() > 0.25 * of_films.sum(), "a few are rated by most"
+    assert of_items.min() > 0
+    assert of_items[: len(movies) // 10].sum() > 0.25 * of_items.sum(), "a few are rated by most"
     stars = simulated.half_stars / 2
     assert stars.mean() == pytest.approx(3.5, abs=0.1)
     assert 0.85 < stars.std() < 1.15
     assert set(simulated.half_stars.tolist()) == set(range(1, 11))
 
 
-def test_nobody_rates_a_film_before_its_release(simulated: SimulatedRatings, films: list[Film]) -> None:
-    years = np.array([film.year for film in films])
+def test_nobody_rates_a_movie_before_its_release(simulated: SimulatedRatings, movies: list[Movie]) -> None:
+    years = np.array([movie.year for movie in movies])
     rated = (simulated.timestamps.astype("datetime64[s]").astype("datetime64[Y]").astype(int)) + 1970
     assert (rated >= years[simulated.item_idx]).all()
     days = simulated.timestamps.astype("datetime64[s]").astype("datetime64[D]")
     released = np.array(
-        [str(film.release_date or f"{film.year}-01-01") for film in films], dtype="datetime64[D]"
+        [str(movie.release_date or f"{movie.year}-01-01") for movie in movies], dtype="datetime64[D]"
     )
     assert (days >= released[simulated.item_idx]).all()
     assert {int(rated.min()), int(rated.max())} == {2016, 2025}
@@ -91,8 +93,8 @@ def test_a_member_comes_in_sessions(simulated: SimulatedRatings) -> None:
     assert np.median(pauses) < 120
 
 
-def test_tastes_can_be_found(simulated: SimulatedRatings, films: list[Film]) -> None:
-    """On everybody's latest fifth, sixteen factors order the films twice as well as popularity does."""
+def test_tastes_can_be_found(simulated: SimulatedRatings, movies: list[Movie]) -> None:
+    """On everybody's latest fifth, sixteen factors order the movies twice as well as popularity does."""
     order = np.lexsort((simulated.timestamps, simulated.user_idx))
     users, items = simulated.user_idx[order], simulated.item_idx[order]
     counts = np.bincount(users, minlength=MEMBERS)
@@ -101,13 +103,13 @@ def test_tastes_can_be_found(simulated: SimulatedRatings, films: list[Film]) -> 
     liked = simulated.half_stars[order] >= 8
 
     def matrix(chosen: NDArray[np.bool_], values: NDArray[np.float64]) -> NDArray[np.float64]:
-        dense = np.zeros((MEMBERS, len(films)))
+        dense = np.zeros((MEMBERS, len(movies)))
         dense[users[chosen], items[chosen]] = values[chosen]
         return dense
 
     early = matrix(~late, np.where(liked, 1.0, 0.2))
     hidden = matrix(late & liked, np.ones(len(users)))
-    _, axes = np.linalg.eigh(early.T @ early)  # PureSVD: the films' factors are the last eigenvectors
+    _, axes = np.linalg.eigh(early.T @ early)  # PureSVD: the movies' factors are the last eigenvectors
     found = ndcg_at_10(early @ axes[:, -16:] @ axes[:, -16:].T, early > 0, hidden)
     popular = ndcg_at_10(np.tile(early.sum(axis=0), (MEMBERS, 1)), early > 0, hidden)
     assert popular > 0.07

@@ -1,4 +1,4 @@
-"""TMDB's extracts: whole, in part, damaged, joined to films that are there."""
+"""TMDB's extracts: whole, in part, damaged, joined to movies that are there."""
 
 import csv
 import gzip
@@ -51,7 +51,7 @@ def write(path: Path, *rows: dict[str, Any]) -> None:
         writer.writerows(rows)
 
 
-def film(database_url: str, columns: str, tmdb_id: int = 603) -> tuple[Any, ...]:
+def movie(database_url: str, columns: str, tmdb_id: int = 603) -> tuple[Any, ...]:
     [row] = query(database_url, f"SELECT {columns} FROM movies WHERE tmdb_id = {tmdb_id}")  # noqa: S608
     return row
 
@@ -72,8 +72,8 @@ def test_the_movies_dataset_completes_what_movielens_brought(database_url: str, 
     write(tmp_path / "credits.csv", {"cast": CAST, "crew": CREW, "id": "603"})
     write(tmp_path / "keywords.csv", {"id": "603", "keywords": "[{'id': 1, 'name': 'saving the world'}]"})
     report = load_tmdb(database_url, tmp_path, strict=True)
-    assert report.films == Count(added=1, updated=1)
-    assert film(
+    assert report.movies == Count(added=1, updated=1)
+    assert movie(
         database_url,
         "movielens_id, imdb_id, year, release_date::text, runtime_minutes, original_language, countries, "
         "overview, keywords, collection, poster_path, popularity, vote_average, vote_count",
@@ -90,7 +90,7 @@ def test_the_movies_dataset_completes_what_movielens_brought(database_url: str, 
         ("Hugo Weaving", "Agent 'Smith'", 1331),
     ]  # fmt: skip
     before = content(database_url)
-    assert load_tmdb(database_url, tmp_path).films == Count(unchanged=2)
+    assert load_tmdb(database_url, tmp_path).movies == Count(unchanged=2)
     assert content(database_url) == before
 
 
@@ -111,7 +111,7 @@ def test_every_title_of_both_sources_stays_in_either_order(
         load_movielens(database_url, tmp_path)
         if not tmdb_first:
             load_tmdb(database_url, tmp_path)
-    assert film(database_url, "title, original_title") == ("Matrix I", "マトリックス")
+    assert movie(database_url, "title, original_title") == ("Matrix I", "マトリックス")
     titles = query(database_url, 'SELECT title, source FROM movie_titles ORDER BY source, title COLLATE "C"')
     assert titles == [
         ("Matorikkusu", "MOVIELENS"), ("Matrix One", "MOVIELENS"), ("The Matrix", "MOVIELENS"),
@@ -129,15 +129,15 @@ def test_tmdb_5000_needs_no_other_file(database_url: str, tmp_path: Path) -> Non
          "crew": CREW.replace("'", '"')},
     )  # fmt: skip
     report = load_tmdb(database_url, tmp_path, strict=True)
-    assert report.films == Count(added=1)
-    assert film(database_url, "keywords, runtime_minutes") == (["it's real"], 136)
+    assert report.movies == Count(added=1)
+    assert movie(database_url, "keywords, runtime_minutes") == (["it's real"], 136)
     assert [name for name, *_ in credited(database_url, "CAST")] == ["Keanu Reeves"]
     assert report.notes == []
     (tmp_path / "tmdb_5000_credits.csv").unlink()
     assert load_tmdb(database_url, tmp_path).notes == ["tmdb_5000_credits.csv is not there"]
 
 
-def test_credits_alone_complete_stored_films(database_url: str, tmp_path: Path) -> None:
+def test_credits_alone_complete_stored_movies(database_url: str, tmp_path: Path) -> None:
     csv_layout(tmp_path)
     load_movielens(database_url, tmp_path)
     write(
@@ -146,9 +146,9 @@ def test_credits_alone_complete_stored_films(database_url: str, tmp_path: Path) 
         {"cast": CAST, "crew": "[]", "id": "42"},
     )
     report = load_tmdb(database_url, tmp_path)
-    assert report.films == Count(updated=1)
+    assert report.movies == Count(updated=1)
     assert {reason: [s.line for s in e.samples] for reason, e in report.skipped.items()} == {
-        tmdb.NO_SUCH_FILM.format("credits"): [3]
+        tmdb.NO_SUCH_MOVIE.format("credits"): [3]
     }
     assert len(credited(database_url, "CAST")) == 3
 
@@ -167,7 +167,7 @@ def test_unusable_rows_and_fields_are_counted(database_url: str, tmp_path: Path)
                   "overview": "No overview found.", "original_language": "cn", "original_title": "黑客"},
     )  # fmt: skip
     report = load_tmdb(database_url, tmp_path)
-    assert report.films == Count(added=3)
+    assert report.movies == Count(added=3)
     # Every row has a line break in its overview.
     assert {reason: [s.line for s in e.samples] for reason, e in report.skipped.items()} == {
         tmdb.NOT_AN_ID: [4], tmdb.SAME_ID: [8], tmdb_rows.NO_TITLE: [10]
@@ -180,17 +180,17 @@ def test_unusable_rows_and_fields_are_counted(database_url: str, tmp_path: Path)
         tmdb.REPEATED: [6], tmdb_rows.ADULT: [12], **left_empty
     }  # fmt: skip
     columns = "vote_count, vote_average, runtime_minutes, overview, original_language, original_title"
-    assert film(database_url, columns, 10) == (0, None, None, None, "zh", "黑客")
+    assert movie(database_url, columns, 10) == (0, None, None, None, "zh", "黑客")
     before = content(database_url)
     with pytest.raises(UnusableRowError, match=r"movies_metadata\.csv, line 4"):
         load_tmdb(database_url, tmp_path, strict=True)
     assert content(database_url) == before
 
 
-def test_adult_films_stay_out_unless_asked_for(database_url: str, tmp_path: Path) -> None:
+def test_adult_movies_stay_out_unless_asked_for(database_url: str, tmp_path: Path) -> None:
     said = ["False", "true", "TRUE", "1", "yes", "1.0", "0", "no", "", "perhaps"]
     rows = [
-        MATRIX | {"id": str(n), "imdb_id": "", "title": f"Film {n}", "original_title": "", "adult": adult}
+        MATRIX | {"id": str(n), "imdb_id": "", "title": f"Movie {n}", "original_title": "", "adult": adult}
         for n, adult in enumerate(said, 1)
     ]
     write(tmp_path / "movies_metadata.csv", *rows)
@@ -200,7 +200,7 @@ def test_adult_films_stay_out_unless_asked_for(database_url: str, tmp_path: Path
         tmdb_rows.ADULT: 5, tmdb_rows.ADULT_UNKNOWN: 1
     }  # fmt: skip
     assert query(database_url, "SELECT tmdb_id FROM movies ORDER BY 1") == [(1,), (7,), (8,), (9,)]
-    assert load_tmdb(database_url, tmp_path, adult=True).films.added == 6
+    assert load_tmdb(database_url, tmp_path, adult=True).movies.added == 6
 
 
 @pytest.mark.parametrize(
@@ -220,8 +220,8 @@ def test_lists_by_commas_are_lists(database_url: str, tmp_path: Path, name: str)
     (tmp_path / "plain.csv").unlink()
     (tmp_path / name).write_bytes(gzip.compress(content_) if name.endswith("gz") else content_)
     report = load_tmdb(database_url, tmp_path)
-    assert report.films == Count(added=2)
-    assert film(database_url, "keywords, vote_count, countries") == (["rescue", "dream"], 9079, ["GB", "US"])
+    assert report.movies == Count(added=2)
+    assert movie(database_url, "keywords, vote_count, countries") == (["rescue", "dream"], 9079, ["GB", "US"])
     unknown = report.set_aside[tmdb_rows.LEFT_EMPTY.format("production_countries")]
     assert [sample.text for sample in unknown.samples] == ["Utopia"]
     genres = "SELECT name FROM genres JOIN movie_genres ON genre_id = id JOIN movies ON movie_id = movies.id "
@@ -291,11 +291,11 @@ def test_names_come_once() -> None:
 def test_tmdb_as_it_is_published(database_url: str, shared_data: Path) -> None:
     load_movielens(database_url, shared_data / "ml-latest-small")
     report: Report = load_tmdb(database_url, shared_data / "tmdb")
-    assert report.films == Count(added=2519, updated=9166, unchanged=459)
+    assert report.movies == Count(added=2519, updated=9166, unchanged=459)
     assert {reason: entry.count for reason, entry in report.skipped.items()} == {
         tmdb.SAME_ID: 6,
-        tmdb.NO_SUCH_FILM.format("credits"): 606,
-        tmdb.NO_SUCH_FILM.format("keywords"): 33_578,
+        tmdb.NO_SUCH_MOVIE.format("credits"): 606,
+        tmdb.NO_SUCH_MOVIE.format("keywords"): 33_578,
     }
     assert (
         query(

@@ -96,7 +96,7 @@ def _examples(_: Request) -> JSONResponse:
 
 
 def examples() -> list[dict[str, str]]:
-    """The operations that open as tabs, in order. The page fills in `FILM_n` and `NEW_USER`."""
+    """The operations that open as tabs, in order. The page fills in `MOVIE_n` and `NEW_USER`."""
     return [
         {
             "query": path.read_text(),

@@ -21,7 +21,7 @@ EVENTS = 12_345
 LONGEST_LINE = 600  # characters of JSON of an event below
 MEMBERS = """
 INSERT INTO users (id, username) SELECT n, 'member ' || n FROM generate_series(1, 5) AS n;
-INSERT INTO movies (id, title) SELECT n, 'Film ' || n FROM generate_series(1, 30) AS n;
+INSERT INTO movies (id, title) SELECT n, 'Movie ' || n FROM generate_series(1, 30) AS n;
 """
 HISTORY = """
 INSERT INTO feedback (user_id, movie_id, kind, occurred_at, idempotency_key, position)
@@ -67,7 +67,7 @@ async def test_a_long_history_arrives_whole_in_bounded_pieces(filled: Sessions, 
     held = json.loads(b"".join(parts))
     assert [event["position"] for event in held["feedback"]] == list(range(1, EVENTS + 1))
     assert held["feedback"][-1]["idempotencyKey"] == f'é"\\{EVENTS}'
-    assert {event["title"] for event in held["feedback"]} == {f"Film {n}" for n in range(1, 31)}
+    assert {event["title"] for event in held["feedback"]} == {f"Movie {n}" for n in range(1, 31)}
     assert sum(pieces) == made.size > SMALL
     assert max(pieces) <= ROWS_AT_ONCE * LONGEST_LINE
     assert max(map(len, parts)) == BYTES_AT_ONCE

@@ -39,7 +39,7 @@ INSERT INTO audit_log (user_id, act, arguments, address)
     SELECT id, 'setRole', '{"input": {"username": "ADA", "role": "USER"}}', '192.0.2.1' FROM users;
 INSERT INTO training_jobs (requested_by, status) SELECT id, 'FAILED' FROM users;
 """
-PEOPLE, FILMS = 40, 30
+PEOPLE, MOVIES = 40, 30
 
 
 async def held_on(sessions: Sessions, user_id: int) -> dict[str, list[dict[str, Any]]]:
@@ -183,7 +183,7 @@ async def test_members_who_leave_at_once_do_not_wait_for_each_other(
     async with sessions() as session:
         counts = (await session.scalars(text("SELECT rating_count FROM movie_stats"))).all()
     await engine.dispose()
-    assert len(counts) == FILMS
+    assert len(counts) == MOVIES
     assert set(counts) == {0}
 
 
@@ -191,19 +191,19 @@ def fill(database_url: str, people: int) -> None:
     """Members 1 to `people`, each with some ratings; the last one likes what nobody else has seen."""
     rng = np.random.default_rng(3)
     with psycopg.connect(database_url) as connection:
-        for film in range(1, FILMS + 1):
-            connection.execute("INSERT INTO movies (id, title) VALUES (%s, %s)", (film, f"Film {film}"))
+        for movie in range(1, MOVIES + 1):
+            connection.execute("INSERT INTO movies (id, title) VALUES (%s, %s)", (movie, f"Movie {movie}"))
         for member in range(1, PEOPLE + 1):
-            films = rng.choice(FILMS, 12, replace=False) + 1
+            movies = rng.choice(MOVIES, 12, replace=False) + 1
             half_stars = rng.integers(1, 11, 12)
             if member > people:
                 continue
             connection.execute(
                 "INSERT INTO users (id, username) VALUES (%s, %s)", (member, f"member {member}")
             )
-            for film, given in zip(films.tolist(), half_stars.tolist(), strict=True):
+            for movie, given in zip(movies.tolist(), half_stars.tolist(), strict=True):
                 connection.execute(
-                    "INSERT INTO ratings VALUES (%s, %s, %s, '2020-01-01')", (member, film, given)
+                    "INSERT INTO ratings VALUES (%s, %s, %s, '2020-01-01')", (member, movie, given)
                 )
 
 

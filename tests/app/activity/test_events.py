@@ -30,8 +30,8 @@ async def member(sessions: Sessions) -> int:
 
 
 @pytest.fixture
-async def films(sessions: Sessions) -> list[int]:
-    titles = [{"title": f"Film {number}"} for number in range(12)]
+async def movies(sessions: Sessions) -> list[int]:
+    titles = [{"title": f"Movie {number}"} for number in range(12)]
     async with sessions.begin() as session:
         return list(
             (await session.scalars(insert(tables.Movie).values(titles).returning(tables.Movie.id))).all()
@@ -54,17 +54,17 @@ async def hidden(sessions: Sessions, user_id: int) -> list[int]:
         return sorted((await events.signals(session, user_id)).hidden.tolist())
 
 
-async def test_an_event_is_kept_as_it_was_sent(sessions: Sessions, member: int, films: list[int]) -> None:
+async def test_an_event_is_kept_as_it_was_sent(sessions: Sessions, member: int, movies: list[int]) -> None:
     moment = datetime(2024, 2, 29, 23, 59, 59, 999999, tzinfo=UTC)
-    event = Event(films[0], Kind.WATCH, uuid4(), 3, 0.5, moment, "once")
-    assert await events.record(sessions, member, [event, Event(films[1], Kind.CLICK)]) == 2
+    event = Event(movies[0], Kind.WATCH, uuid4(), 3, 0.5, moment, "once")
+    assert await events.record(sessions, member, [event, Event(movies[1], Kind.CLICK)]) == 2
     async with sessions() as session:
         first, second = (await session.scalars(select(tables.Feedback).order_by(tables.Feedback.id))).all()
     sent = (event.movie_id, "WATCH", event.request_id, 3, 0.5, moment, "once")
     kept = (first.movie_id, first.kind, first.request_id, first.position, first.watched_fraction)
     assert (*kept, first.occurred_at, first.idempotency_key) == sent
     assert (second.movie_id, second.kind, second.request_id, second.idempotency_key) == (
-        films[1],
+        movies[1],
         "CLICK",
         None,
         None,
@@ -73,9 +73,9 @@ async def test_an_event_is_kept_as_it_was_sent(sessions: Sessions, member: int, 
 
 
 async def test_a_batch_sent_again_is_accepted_but_kept_once(
-    sessions: Sessions, member: int, films: list[int]
+    sessions: Sessions, member: int, movies: list[int]
 ) -> None:
-    batch = [Event(film, Kind.IMPRESSION, idempotency_key=f"key {film}") for film in films]
+    batch = [Event(movie, Kind.IMPRESSION, idempotency_key=f"key {movie}") for movie in movies]
     batch.append(batch[0])
     assert await events.record(sessions, member, batch) == 13
     # A client that heard nothing tries again, from two places and in another order.
@@ -105,83 +105,85 @@ async def test_a_batch_sent_again_is_accepted_but_kept_once(
     ],
 )
 async def test_one_wrong_event_refuses_the_batch(
-    sessions: Sessions, member: int, films: list[int], field: str, wrong: dict[str, Any]
+    sessions: Sessions, member: int, movies: list[int], field: str, wrong: dict[str, Any]
 ) -> None:
-    batch = [Event(films[0], Kind.LIKE), Event(**{"movie_id": films[1], "kind": Kind.WATCH, **wrong})]
+    batch = [Event(movies[0], Kind.LIKE), Event(**{"movie_id": movies[1], "kind": Kind.WATCH, **wrong})]
     with pytest.raises(InvalidFeedback, match=rf"^events\[1\]\.{field} ") as refused:
         await events.record(sessions, member, batch)
     assert (refused.value.index, refused.value.field) == (1, field)
     assert await stored(sessions) == 0
 
 
-async def test_a_batch_has_at_most_500_events(sessions: Sessions, member: int, films: list[int]) -> None:
+async def test_a_batch_has_at_most_500_events(sessions: Sessions, member: int, movies: list[int]) -> None:
     with pytest.raises(InvalidFeedback, match="500"):
-        await events.record(sessions, member, [Event(films[0], Kind.CLICK)] * 501)
+        await events.record(sessions, member, [Event(movies[0], Kind.CLICK)] * 501)
     assert await stored(sessions) == 0
-    assert await events.record(sessions, member, [Event(films[0], Kind.CLICK)] * 500) == 500
+    assert await events.record(sessions, member, [Event(movies[0], Kind.CLICK)] * 500) == 500
     assert await events.record(sessions, member, []) == 0
     assert await stored(sessions) == 500
 
 
-async def test_events_become_graded_observations(sessions: Sessions, member: int, films: list[int]) -> None:
+async def test_events_become_graded_observations(sessions: Sessions, member: int, movies: list[int]) -> None:
     batch = [
-        Event(films[0], Kind.LIKE),
-        Event(films[1], Kind.DISLIKE),
-        Event(films[2], Kind.NOT_INTERESTED),
-        Event(films[3], Kind.WATCH, watched_fraction=0.9),
-        Event(films[4], Kind.WATCH, watched_fraction=0.1),
-        Event(films[5], Kind.WATCH, watched_fraction=0.5),
-        Event(films[6], Kind.WATCH),
-        Event(films[7], Kind.WATCHLIST),
-        Event(films[8], Kind.CLICK),
-        Event(films[9], Kind.IMPRESSION),
+        Event(movies[0], Kind.LIKE),
+        Event(movies[1], Kind.DISLIKE),
+        Event(movies[2], Kind.NOT_INTERESTED),
+        Event(movies[3], Kind.WATCH, watched_fraction=0.9),
+        Event(movies[4], Kind.WATCH, watched_fraction=0.1),
+        Event(movies[5], Kind.WATCH, watched_fraction=0.5),
+        Event(movies[6], Kind.WATCH),
+        Event(movies[7], Kind.WATCHLIST),
+        Event(movies[8], Kind.CLICK),
+        Event(movies[9], Kind.IMPRESSION),
     ]
     assert await graded(sessions, member) == {}
     await events.record(sessions, member, batch)
-    expected = {films[0]: 4.5, films[1]: 1.5, films[2]: 2.0, films[3]: 4.0, films[4]: 2.5}
+    expected = {movies[0]: 4.5, movies[1]: 1.5, movies[2]: 2.0, movies[3]: 4.0, movies[4]: 2.5}
     assert await graded(sessions, member) == expected
-    assert await hidden(sessions, member) == [films[2]]
+    assert await hidden(sessions, member) == [movies[2]]
 
 
 async def test_the_latest_opinion_counts_and_outweighs_watching(
-    sessions: Sessions, member: int, films: list[int]
+    sessions: Sessions, member: int, movies: list[int]
 ) -> None:
     earlier, later = NOW - timedelta(days=2), NOW - timedelta(days=1)
-    changed, late, film, pieces = films[:4]
+    changed, late, movie, pieces = movies[:4]
     batch = [
         Event(changed, Kind.LIKE),
         Event(changed, Kind.DISLIKE),
         Event(late, Kind.LIKE, occurred_at=later),
         Event(late, Kind.DISLIKE, occurred_at=earlier),
-        Event(film, Kind.DISLIKE, occurred_at=earlier),
-        Event(film, Kind.WATCH, watched_fraction=1.0, occurred_at=later),
+        Event(movie, Kind.DISLIKE, occurred_at=earlier),
+        Event(movie, Kind.WATCH, watched_fraction=1.0, occurred_at=later),
         Event(pieces, Kind.WATCH, watched_fraction=0.95, occurred_at=earlier),
         Event(pieces, Kind.WATCH, watched_fraction=0.05, occurred_at=later),
     ]
     await events.record(sessions, member, batch)
-    assert await graded(sessions, member) == {changed: 1.5, late: 4.5, film: 1.5, pieces: 4.0}
+    assert await graded(sessions, member) == {changed: 1.5, late: 4.5, movie: 1.5, pieces: 4.0}
     async with sessions() as session:
         signals = await events.signals(session, member)
     times = dict(zip(signals.movie_ids.tolist(), signals.timestamps.tolist(), strict=True))
     assert abs(times[late] - later.timestamp()) <= 0.5
 
 
-async def test_a_rating_takes_the_place_of_events(sessions: Sessions, member: int, films: list[int]) -> None:
-    await events.record(sessions, member, [Event(films[0], Kind.LIKE), Event(films[1], Kind.NOT_INTERESTED)])
+async def test_a_rating_takes_the_place_of_events(sessions: Sessions, member: int, movies: list[int]) -> None:
+    await events.record(
+        sessions, member, [Event(movies[0], Kind.LIKE), Event(movies[1], Kind.NOT_INTERESTED)]
+    )
     between = datetime.now(UTC)
-    await ratings.rate(sessions, member, films[0], 1)
-    await ratings.rate(sessions, member, films[1], 5)
+    await ratings.rate(sessions, member, movies[0], 1)
+    await ratings.rate(sessions, member, movies[1], 5)
     assert await graded(sessions, member) == {}
-    assert await hidden(sessions, member) == [films[1]]
-    assert await graded(sessions, member, between) == {films[0]: 4.5, films[1]: 2.0}
+    assert await hidden(sessions, member) == [movies[1]]
+    assert await graded(sessions, member, between) == {movies[0]: 4.5, movies[1]: 2.0}
 
 
 async def test_signals_are_as_of_when_we_heard_of_them(
-    sessions: Sessions, member: int, films: list[int]
+    sessions: Sessions, member: int, movies: list[int]
 ) -> None:
-    await events.record(sessions, member, [Event(films[0], Kind.LIKE)])
+    await events.record(sessions, member, [Event(movies[0], Kind.LIKE)])
     between = datetime.now(UTC)
-    await events.record(sessions, member, [Event(films[1], Kind.LIKE, occurred_at=NOW - timedelta(days=9))])
-    assert await graded(sessions, member, between) == {films[0]: 4.5}
-    assert await graded(sessions, member) == {films[0]: 4.5, films[1]: 4.5}
+    await events.record(sessions, member, [Event(movies[1], Kind.LIKE, occurred_at=NOW - timedelta(days=9))])
+    assert await graded(sessions, member, between) == {movies[0]: 4.5}
+    assert await graded(sessions, member) == {movies[0]: 4.5, movies[1]: 4.5}
     assert await graded(sessions, await add_member(sessions, "bob")) == {}

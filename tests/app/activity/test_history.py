@@ -9,12 +9,12 @@ import pytest
 from app.activity.history import WATCHLIST
 
 EVENTS = 6_000
-FILMS = 500
+MOVIES = 500
 FILL = """
-    INSERT INTO movies (title) SELECT 'Film ' || n FROM generate_series(1, %(films)s) AS n;
+    INSERT INTO movies (title) SELECT 'Movie ' || n FROM generate_series(1, %(movies)s) AS n;
     INSERT INTO users (username) VALUES ('ada');
     INSERT INTO feedback (user_id, movie_id, kind, watched_fraction, occurred_at)
-    SELECT users.id, (SELECT min(id) FROM movies) + n * 7 %% %(films)s, kind,
+    SELECT users.id, (SELECT min(id) FROM movies) + n * 7 %% %(movies)s, kind,
         CASE kind WHEN 'WATCH' THEN 0.95 END, now() - n * interval '1 minute'
     FROM users, generate_series(1, %(events)s) AS n,
         LATERAL (
@@ -33,7 +33,7 @@ def scans(plan: dict[str, Any]) -> list[dict[str, Any]]:
 def test_the_watchlist_reads_each_event_once_at_most(database_url: str, behind: str) -> None:
     statement = WATCHLIST.replace(":user_id", "(SELECT id FROM users)")
     with psycopg.connect(database_url, autocommit=True, cursor_factory=psycopg.ClientCursor) as connection:
-        connection.execute(FILL, {"films": FILMS, "events": EVENTS})
+        connection.execute(FILL, {"movies": MOVIES, "events": EVENTS})
         connection.execute("VACUUM ANALYZE")
         query = f"EXPLAIN (ANALYZE, FORMAT JSON) {statement} {behind} ORDER BY added_at DESC LIMIT 25"
         row = connection.execute(query).fetchone()

@@ -25,111 +25,111 @@ async def add_users(sessions: Sessions, n_users: int) -> list[int]:
 
 
 async def add_movies(sessions: Sessions, n_movies: int) -> list[int]:
-    titles = [{"title": f"Film {number}"} for number in range(n_movies)]
+    titles = [{"title": f"Movie {number}"} for number in range(n_movies)]
     async with sessions.begin() as session:
         return list(
             (await session.scalars(insert(tables.Movie).values(titles).returning(tables.Movie.id))).all()
         )
 
 
-async def test_a_rating_comes_back_with_the_films_fresh_figures(sessions: Sessions) -> None:
+async def test_a_rating_comes_back_with_the_movies_fresh_figures(sessions: Sessions) -> None:
     ada, bob = await add_users(sessions, 2)
-    (film,) = await add_movies(sessions, 1)
-    first = await ratings.rate(sessions, ada, film, 4.5)
-    assert (first.rating.user_id, first.rating.movie_id, first.rating.stars) == (ada, film, 4.5)
+    (movie,) = await add_movies(sessions, 1)
+    first = await ratings.rate(sessions, ada, movie, 4.5)
+    assert (first.rating.user_id, first.rating.movie_id, first.rating.stars) == (ada, movie, 4.5)
     assert first.stats == Stats(1, 9)
-    assert (await ratings.rate(sessions, bob, film, 0.5)).stats == Stats(2, 10)
-    again = await ratings.rate(sessions, ada, film, 2)
+    assert (await ratings.rate(sessions, bob, movie, 0.5)).stats == Stats(2, 10)
+    again = await ratings.rate(sessions, ada, movie, 2)
     assert again.stats == Stats(2, 5)
     assert again.rating.rated_at > first.rating.rated_at
-    assert await ratings.remove(sessions, bob, film) == Stats(1, 4)
-    assert await ratings.remove(sessions, ada, film) == Stats(0, 0)
+    assert await ratings.remove(sessions, bob, movie) == Stats(1, 4)
+    assert await ratings.remove(sessions, ada, movie) == Stats(0, 0)
 
 
 @pytest.mark.parametrize(
     "stars", [0, 0.3, 0.25, 5.5, 6, -1, float("nan"), float("inf"), -float("inf"), 1e308]
 )
 async def test_stars_run_from_a_half_to_five_in_halves(sessions: Sessions, stars: float) -> None:
-    (ada,), (film,) = await add_users(sessions, 1), await add_movies(sessions, 1)
+    (ada,), (movie,) = await add_users(sessions, 1), await add_movies(sessions, 1)
     with pytest.raises(ratings.InvalidStars):
-        await ratings.rate(sessions, ada, film, stars)
+        await ratings.rate(sessions, ada, movie, stars)
     assert await ratings.count_ratings(sessions, ada) == 0
 
 
 async def test_every_step_of_half_a_star_is_kept_exactly(sessions: Sessions) -> None:
-    (ada,), (film,) = await add_users(sessions, 1), await add_movies(sessions, 1)
+    (ada,), (movie,) = await add_users(sessions, 1), await add_movies(sessions, 1)
     for half_stars in range(1, 11):
-        assert (await ratings.rate(sessions, ada, film, half_stars / 2)).rating.stars == half_stars / 2
+        assert (await ratings.rate(sessions, ada, movie, half_stars / 2)).rating.stars == half_stars / 2
 
 
 async def test_what_is_not_there_cannot_be_rated_or_removed(sessions: Sessions) -> None:
-    (ada,), (film,) = await add_users(sessions, 1), await add_movies(sessions, 1)
+    (ada,), (movie,) = await add_users(sessions, 1), await add_movies(sessions, 1)
     with pytest.raises(ratings.MovieNotFound):
-        await ratings.rate(sessions, ada, film + 1, 4)
+        await ratings.rate(sessions, ada, movie + 1, 4)
     with pytest.raises(ratings.NotRated):
-        await ratings.remove(sessions, ada, film)
+        await ratings.remove(sessions, ada, movie)
 
 
 async def test_figures_are_exact_after_many_members_at_once(sessions: Sessions) -> None:
-    users, films = await add_users(sessions, 8), await add_movies(sessions, 3)
+    users, movies = await add_users(sessions, 8), await add_movies(sessions, 3)
 
     async def act(user_id: int, seed: int) -> None:
         rng = random.Random(seed)  # noqa: S311 - not for secrets
         for _ in range(12):
-            film = rng.choice(films)
+            movie = rng.choice(movies)
             if rng.random() < 0.7:
-                await ratings.rate(sessions, user_id, film, rng.randint(1, 10) / 2)
+                await ratings.rate(sessions, user_id, movie, rng.randint(1, 10) / 2)
             else:
                 with suppress(ratings.NotRated):
-                    await ratings.remove(sessions, user_id, film)
+                    await ratings.remove(sessions, user_id, movie)
 
     # Two devices of each member, so that the same rating is written at once too.
     await asyncio.gather(*(act(user_id, seed) for seed, user_id in enumerate(users * 2)))
     async with sessions() as session:
-        for film in films:
-            mine = tables.Rating.movie_id == film
+        for movie in movies:
+            mine = tables.Rating.movie_id == movie
             total = func.coalesce(func.sum(tables.Rating.half_stars), 0)
             count, half_stars = (await session.execute(select(func.count(), total).where(mine))).one()
-            assert await ratings.stats_of(session, film) == Stats(count, half_stars)
+            assert await ratings.stats_of(session, movie) == Stats(count, half_stars)
             assert count > 0
 
 
 async def test_a_history_is_complete_and_as_of_a_moment(sessions: Sessions) -> None:
-    (ada, bob), films = await add_users(sessions, 2), await add_movies(sessions, 4)
+    (ada, bob), movies = await add_users(sessions, 2), await add_movies(sessions, 4)
     async with sessions() as session:
         nothing = await ratings.history(session, ada)
     assert [column.dtype.name for column in nothing] == ["int64", "int16", "int64"]
     assert [column.size for column in nothing] == [0, 0, 0]
-    for film, stars in zip(films[::-1], (1, 2, 3, 4), strict=True):
-        rated = await ratings.rate(sessions, ada, film, stars)
-    await ratings.rate(sessions, bob, films[0], 5)
+    for movie, stars in zip(movies[::-1], (1, 2, 3, 4), strict=True):
+        rated = await ratings.rate(sessions, ada, movie, stars)
+    await ratings.rate(sessions, bob, movies[0], 5)
     last = rated.rating.rated_at
     async with sessions() as session:
         movie_ids, half_stars, rated_at = await ratings.history(session, ada, last)
-        assert movie_ids.tolist() == films
+        assert movie_ids.tolist() == movies
         assert half_stars.tolist() == [8, 6, 4, 2]
         assert abs(rated_at[0] - last.timestamp()) <= 0.5
         before, _, _ = await ratings.history(session, ada, last - timedelta(microseconds=1))
         everything, _, _ = await ratings.history(session, ada)
-    assert before.tolist() == films[1:]
-    assert everything.tolist() == films
+    assert before.tolist() == movies[1:]
+    assert everything.tolist() == movies
     assert (await ratings.rated_since(sessions, [ada], last)).tolist() == []
     assert (await ratings.rated_since(sessions, [ada], last - timedelta(microseconds=1))).tolist() == [
-        films[0]
+        movies[0]
     ]
 
 
 async def test_pages_of_ratings_neither_repeat_nor_skip(sessions: Sessions) -> None:
-    (ada, bob), films = await add_users(sessions, 2), await add_movies(sessions, 25)
-    for film in films:
-        await ratings.rate(sessions, ada, film, 3)
-        await ratings.rate(sessions, bob, film, 3)
+    (ada, bob), movies = await add_users(sessions, 2), await add_movies(sessions, 25)
+    for movie in movies:
+        await ratings.rate(sessions, ada, movie, 3)
+        await ratings.rate(sessions, bob, movie, 3)
     # An import gives many ratings one time: the movie's id then decides.
     moment = datetime(2020, 5, 17, 12, 30, 15, 123457, tzinfo=UTC)
     async with sessions.begin() as session:
-        imported = tables.Rating.movie_id.in_(films[5:15])
+        imported = tables.Rating.movie_id.in_(movies[5:15])
         await session.execute(update(tables.Rating).where(imported).values(rated_at=moment))
-    expected = [*films[:14:-1], *films[4::-1], *films[14:4:-1]]
+    expected = [*movies[:14:-1], *movies[4::-1], *movies[14:4:-1]]
     for backward in (False, True):
         seen: list[int] = []
         key = None
@@ -144,11 +144,11 @@ async def test_pages_of_ratings_neither_repeat_nor_skip(sessions: Sessions) -> N
     assert await ratings.count_ratings(sessions, ada) == 25
 
 
-async def test_ratings_of_many_films_are_read_together(sessions: Sessions) -> None:
-    (ada, bob), films = await add_users(sessions, 2), await add_movies(sessions, 3)
-    await ratings.rate(sessions, ada, films[0], 2)
-    await ratings.rate(sessions, ada, films[2], 3)
-    await ratings.rate(sessions, bob, films[1], 4)
-    found = await ratings.ratings_of(sessions, ada, films)
-    assert {movie_id: rating.stars for movie_id, rating in found.items()} == {films[0]: 2, films[2]: 3}
+async def test_ratings_of_many_movies_are_read_together(sessions: Sessions) -> None:
+    (ada, bob), movies = await add_users(sessions, 2), await add_movies(sessions, 3)
+    await ratings.rate(sessions, ada, movies[0], 2)
+    await ratings.rate(sessions, ada, movies[2], 3)
+    await ratings.rate(sessions, bob, movies[1], 4)
+    found = await ratings.ratings_of(sessions, ada, movies)
+    assert {movie_id: rating.stars for movie_id, rating in found.items()} == {movies[0]: 2, movies[2]: 3}
     assert await ratings.ratings_of(sessions, ada, []) == {}

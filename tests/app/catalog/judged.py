@@ -2,15 +2,15 @@
 
 from pathlib import Path
 
-from seeds.movies import Credit, Film, titles_from
+from seeds.movies import Credit, Movie, titles_from
 
 _LINES = Path(__file__).with_name("judged_movies.txt").read_text("utf-8").splitlines()[1:]
 
 
-def _movie(line: str) -> tuple[Film, int]:
+def _movie(line: str) -> tuple[Movie, int]:
     """The movie of a line of the table, and its number of ratings."""
     title, year, director, actors, original, other, ratings, collection = line.split(" | ")
-    film = Film(
+    movie = Movie(
         title,
         original_title=original or None,
         year=int(year),
@@ -19,7 +19,7 @@ def _movie(line: str) -> tuple[Film, int]:
         collection=collection or None,
         titles=titles_from("MOVIELENS", other),
     )
-    return film, int(ratings)
+    return movie, int(ratings)
 
 
 MOVIES = [_movie(line) for line in _LINES]
@@ -86,13 +86,13 @@ the silence of the lambs jodie foster = The Silence of the Lambs 1991
 oldboy park chan-wook = Oldboy 2003
 schwarzenegger terminator = The Terminator 1984
 matrix movie = The Matrix 1999
-the matrix film = The Matrix 1999
+the matrix movie = The Matrix 1999
 inception movie = Inception 2010
 pulp fiction full movie = Pulp Fiction 1994
 watch fight club online free hd = Fight Club 1999
-film amelie = Amélie 2001
+movie amelie = Amélie 2001
 movie heat 1995 = Heat 1995
-the godfather film 1972 = The Godfather 1972
+the godfather movie 1972 = The Godfather 1972
 up movie = Up 2009
 se7en trailer = Se7en 1995
 matrix blah = The Matrix 1999
@@ -305,7 +305,7 @@ tom hanks = Forrest Gump, Apollo 13, Toy Story, Toy Story 2, Toy Story 3
 movies with tom hanks = Forrest Gump, Apollo 13, Toy Story, Toy Story 2, Toy Story 3
 nolan = The Dark Knight, Inception, The Dark Knight Rises
 uma thurman = Pulp Fiction, Kill Bill: Vol. 1, Kill Bill: Vol. 2
-films by fincher = Fight Club, Se7en, Alien³
+movies by fincher = Fight Club, Se7en, Alien³
 hayao miyazaki = Spirited Away
 bogart = Casablanca, The Maltese Falcon
 timothee chalamet = Dune

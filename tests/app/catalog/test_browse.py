@@ -1,4 +1,4 @@
-"""Pages hold together in every order, both ways, while films come and go; similar films are the nearest."""
+"""Pages hold together in every order, both ways, while movies come and go; similar movies are the nearest."""
 
 import numpy as np
 import pytest
@@ -16,7 +16,7 @@ pytestmark = pytest.mark.anyio
 
 EVERYTHING = MovieFilter()
 ORDERS = [Order(field, descending) for field in OrderField for descending in (True, False)]
-# `unaccent` is no part of every Postgres; the titles of the films have only these two letters.
+# `unaccent` is no part of every Postgres; the titles of the movies have only these two letters.
 IN_SQL = {
     OrderField.POPULARITY: "coalesce(rating_count, 0)",
     OrderField.AVERAGE_RATING: "half_stars_sum::float8 / nullif(rating_count, 0)",
@@ -25,15 +25,15 @@ IN_SQL = {
 }
 
 
-def walk(films: Snapshot, wanted: MovieFilter, order: Order, count: int, *, backward: bool) -> list[int]:
+def walk(movies: Snapshot, wanted: MovieFilter, order: Order, count: int, *, backward: bool) -> list[int]:
     """Ids on all pages, in order."""
     seen: list[int] = []
     key = None
     while True:
-        page = browse.page(films, wanted, order, count, key, backward=backward)
+        page = browse.page(movies, wanted, order, count, key, backward=backward)
         assert 0 < len(page.positions) <= count
         assert (page.has_previous if backward else page.has_next) or len(seen) + len(page.keys) == page.total
-        ids = films.movie_ids[page.positions].tolist()
+        ids = movies.movie_ids[page.positions].tolist()
         seen = ids + seen if backward else seen + ids
         if not (page.has_previous if backward else page.has_next):
             return seen
@@ -42,7 +42,7 @@ def walk(films: Snapshot, wanted: MovieFilter, order: Order, count: int, *, back
 
 @pytest.mark.parametrize("order", ORDERS, ids=lambda order: f"{order.field}-{order.descending}")
 async def test_pages_both_ways_are_the_whole_list_as_sql_orders_it(catalogue: Sessions, order: Order) -> None:
-    films = await snapshot.load(catalogue)
+    movies = await snapshot.load(catalogue)
     direction = "DESC" if order.descending else "ASC"
     async with catalogue() as session:
         expected = await session.scalars(
@@ -51,58 +51,58 @@ async def test_pages_both_ways_are_the_whole_list_as_sql_orders_it(catalogue: Se
                 f"ORDER BY {IN_SQL[order.field]} {direction} NULLS LAST, movies.id"
             )
         )
-    forward = walk(films, EVERYTHING, order, 37, backward=False)
+    forward = walk(movies, EVERYTHING, order, 37, backward=False)
     assert forward == list(expected)
-    assert walk(films, EVERYTHING, order, 41, backward=True) == forward
+    assert walk(movies, EVERYTHING, order, 41, backward=True) == forward
     wanted = MovieFilter(genres=("Comedy",), year_from=1992)
-    kept = set(films.movie_ids[films.mask(wanted)].tolist())
+    kept = set(movies.movie_ids[movies.mask(wanted)].tolist())
     assert 10 < len(kept) < 100
-    assert walk(films, wanted, order, 7, backward=False) == [id_ for id_ in forward if id_ in kept]
-    assert walk(films, wanted, order, 9, backward=True) == [id_ for id_ in forward if id_ in kept]
+    assert walk(movies, wanted, order, 7, backward=False) == [id_ for id_ in forward if id_ in kept]
+    assert walk(movies, wanted, order, 9, backward=True) == [id_ for id_ in forward if id_ in kept]
 
 
 @pytest.mark.parametrize("order", ORDERS, ids=lambda order: f"{order.field}-{order.descending}")
-async def test_no_film_is_repeated_or_skipped_while_others_come_and_go(
+async def test_no_movie_is_repeated_or_skipped_while_others_come_and_go(
     catalogue: Sessions, order: Order
 ) -> None:
-    films = await snapshot.load(catalogue)
-    lasting = {id_ for id_ in films.movie_ids.tolist() if id_ % 3}
+    movies = await snapshot.load(catalogue)
+    lasting = {id_ for id_ in movies.movie_ids.tolist() if id_ % 3}
     seen: list[int] = []
     brought: list[int] = []
-    page = browse.page(films, EVERYTHING, order, 12)
+    page = browse.page(movies, EVERYTHING, order, 12)
     turn = moved = 0
     while True:
-        seen += films.movie_ids[page.positions].tolist()
+        seen += movies.movie_ids[page.positions].tolist()
         if not page.has_next:
             break
         turn += 1
         if moved < 1_000:  # and no more, or new ones might stand behind each page for ever
             async with catalogue.begin() as session:
                 # The page's end is among those that leave.
-                leaving = {int(films.movie_ids[page.positions[-1]]), 3 * turn, *brought} - lasting
+                leaving = {int(movies.movie_ids[page.positions[-1]]), 3 * turn, *brought} - lasting
                 await session.execute(delete(tables.Movie).where(tables.Movie.id.in_(leaving)))
                 coming = [
                     {"title": f"{'anz'[number % 3]} {turn}", "year": 1990 + turn % 10} for number in range(25)
                 ]
                 brought = list(await session.scalars(insert(tables.Movie).returning(tables.Movie.id), coming))
             moved += len(leaving) + len(coming)
-        films = await snapshot.refreshed(catalogue, films)
-        page = browse.page(films, EVERYTHING, order, 12, page.keys[-1])
+        movies = await snapshot.refreshed(catalogue, movies)
+        page = browse.page(movies, EVERYTHING, order, 12, page.keys[-1])
     assert moved >= 1_000
     assert len(seen) == len(set(seen))
     assert lasting <= set(seen)
 
 
 async def test_a_page_says_what_lies_around_it(catalogue: Sessions) -> None:
-    films = await snapshot.load(catalogue)
+    movies = await snapshot.load(catalogue)
     order = Order()
-    first = browse.page(films, EVERYTHING, order, 100)
+    first = browse.page(movies, EVERYTHING, order, 100)
     assert (first.has_previous, first.has_next, first.total) == (False, True, 300)
-    last = browse.page(films, EVERYTHING, order, 100, backward=True)
+    last = browse.page(movies, EVERYTHING, order, 100, backward=True)
     assert (last.has_previous, last.has_next, last.total) == (True, False, 300)
-    middle = browse.page(films, EVERYTHING, order, 100, first.keys[-1])
+    middle = browse.page(movies, EVERYTHING, order, 100, first.keys[-1])
     assert (middle.has_previous, middle.has_next) == (True, True)
-    nothing = browse.page(films, MovieFilter(people=("nobody",)), order, 100)
+    nothing = browse.page(movies, MovieFilter(people=("nobody",)), order, 100)
     assert (len(nothing.positions), nothing.has_previous, nothing.has_next, nothing.total) == (
         0,
         False,
@@ -111,7 +111,7 @@ async def test_a_page_says_what_lies_around_it(catalogue: Sessions) -> None:
     )
 
 
-async def test_similar_films_are_the_nearest_and_as_many_as_asked_for(
+async def test_similar_movies_are_the_nearest_and_as_many_as_asked_for(
     catalogue: Sessions, statements: list[str]
 ) -> None:
     ids, vectors = await embedded(catalogue)
@@ -134,7 +134,7 @@ async def test_similar_films_are_the_nearest_and_as_many_as_asked_for(
 
 
 async def embedded(sessions: Sessions) -> tuple[list[int], np.ndarray]:
-    """Vectors for all films but those whose id ends in 0."""
+    """Vectors for all movies but those whose id ends in 0."""
     ids = [id_ for id_ in range(1, 301) if id_ % 10]
     vectors = np.random.default_rng(0).normal(size=(len(ids), VECTOR_WIDTH))
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)

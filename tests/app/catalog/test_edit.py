@@ -1,4 +1,4 @@
-"""The catalogue in memory after films came, changed and went is the one that a new process reads."""
+"""The catalogue in memory after movies came, changed and went is the one that a new process reads."""
 
 import random
 from dataclasses import replace
@@ -11,7 +11,7 @@ from sqlalchemy import func, select, text, update
 
 from app.catalog import edit
 from app.catalog.title_match import matches
-from app.catalog.validation import InvalidFilm
+from app.catalog.validation import InvalidMovie
 from app.db.engine import Sessions
 from app.db.tables import CatalogChange, Movie
 from app.serving import snapshot
@@ -53,7 +53,7 @@ def assert_same(mine: Snapshot, fresh: Snapshot) -> None:
         assert np.array_equal(one.positions, other.positions), word
         assert np.allclose(one.relevance, other.relevance, atol=1e-4), word
     for name in ("person 1", "PERSON 3", "new one", "ada", "nobody", "never heard of"):
-        assert sorted(mine.people.films_of(name)) == sorted(fresh.people.films_of(name)), name
+        assert sorted(mine.people.movies_of(name)) == sorted(fresh.people.movies_of(name)), name
     for wanted in (
         MovieFilter(genres=("Drama",)),
         MovieFilter(languages=("xx", "fr")),
@@ -87,13 +87,13 @@ async def test_any_sequence_of_changes_leaves_what_a_new_process_reads(
             await other.refresh()
     await other.refresh()
     whole = [sent for sent in statements if "FROM movies LEFT JOIN movie_stats" in sent and "ANY" not in sent]
-    assert whole == []  # only the films that changed were read
+    assert whole == []  # only the movies that changed were read
     fresh = await snapshot.load(catalogue)
     assert_same(live.served.snapshot, fresh)
     assert_same(other.served.snapshot, fresh)
 
 
-async def test_a_change_by_other_hands_is_read_whole_and_those_of_one_film_go_on(
+async def test_a_change_by_other_hands_is_read_whole_and_those_of_one_movie_go_on(
     catalogue: Sessions, tmp_path: Path
 ) -> None:
     live = Live(catalogue, tmp_path, Served(await snapshot.load(catalogue)))
@@ -110,12 +110,12 @@ async def test_a_change_by_other_hands_is_read_whole_and_those_of_one_film_go_on
 async def test_what_is_refused_leaves_no_trace(catalogue: Sessions, tmp_path: Path) -> None:
     live = Live(catalogue, tmp_path, Served(await snapshot.load(catalogue)))
     before = live.served.snapshot.revision
-    with pytest.raises(InvalidFilm, match="genres: there is no genre 'Nonsense'"):
+    with pytest.raises(InvalidMovie, match="genres: there is no genre 'Nonsense'"):
         await edit.add(catalogue, live, {"title": "One", "genres": ["Nonsense"], "cast": ["Never Seen"]})
     await edit.add(catalogue, live, {"title": "One", "imdb_id": "tt7777777"})
-    with pytest.raises(edit.FilmExists, match="imdbId"):
+    with pytest.raises(edit.MovieExists, match="imdbId"):
         await edit.add(catalogue, live, {"title": "Two", "imdb_id": "tt7777777"})
-    with pytest.raises(edit.FilmNotFound):
+    with pytest.raises(edit.MovieNotFound):
         await edit.change(catalogue, live, 10**9, {"title": "Two"})
     async with catalogue() as session:
         assert await session.scalar(select(func.count()).select_from(CatalogChange)) == 1

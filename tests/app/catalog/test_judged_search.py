@@ -24,7 +24,7 @@ def movies() -> Snapshot:
 @pytest.fixture(scope="module")
 def bundled() -> Snapshot:
     entries = read_catalogue()
-    return bench.catalog([entry.film for entry in entries], [4**entry.renown for entry in entries])
+    return bench.catalog([entry.movie for entry in entries], [4**entry.renown for entry in entries])
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-"""Search finds what a person means, best first, and every film that it finds can be paged to."""
+"""Search finds what a person means, best first, and every movie that it finds can be paged to."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ from app.serving.snapshot import MovieFilter, Snapshot
 
 pytestmark = pytest.mark.anyio
 
-FILMS: dict[str, dict[str, Any]] = {
+MOVIES: dict[str, dict[str, Any]] = {
     "Alien": {"overview": "A crew wakes a stranger.", "ratings": 300},
     "Aliens": {"overview": "Marines go where nobody answers.", "ratings": 200},
     "Resident Alien": {"overview": "A writer walks through New York.", "ratings": 2},
@@ -31,10 +31,10 @@ FILMS: dict[str, dict[str, Any]] = {
 
 
 @pytest.fixture
-async def films(sessions: Sessions) -> Snapshot:
+async def movies(sessions: Sessions) -> Snapshot:
     async with sessions.begin() as session:
         await session.execute(insert(tables.Person).values(id=1, name="Yasujirō Ozu"))
-        for id_, (title, facts) in enumerate(FILMS.items(), 1):
+        for id_, (title, facts) in enumerate(MOVIES.items(), 1):
             row: dict[str, Any] = {
                 "id": id_,
                 "title": title,
@@ -52,10 +52,10 @@ async def films(sessions: Sessions) -> Snapshot:
     return await snapshot.load(sessions)
 
 
-async def titles(sessions: Sessions, films: Snapshot, words: str, **facts: Any) -> list[str]:
-    hits = await search(sessions, films, None, words, MovieFilter(**facts), count=20)
+async def titles(sessions: Sessions, movies: Snapshot, words: str, **facts: Any) -> list[str]:
+    hits = await search(sessions, movies, None, words, MovieFilter(**facts), count=20)
     assert sorted(hits.scores.tolist(), reverse=True) == hits.scores.tolist()
-    return [films.cards[position].title for position in hits.positions]
+    return [movies.cards[position].title for position in hits.positions]
 
 
 @pytest.mark.parametrize(
@@ -81,57 +81,59 @@ async def titles(sessions: Sessions, films: Snapshot, words: str, **facts: Any) 
         ('"family business"', "The Godfather"),
     ],
 )
-async def test_what_is_meant_comes_first(sessions: Sessions, films: Snapshot, words: str, first: str) -> None:
-    assert (await titles(sessions, films, words))[0] == first
+async def test_what_is_meant_comes_first(
+    sessions: Sessions, movies: Snapshot, words: str, first: str
+) -> None:
+    assert (await titles(sessions, movies, words))[0] == first
 
 
-async def test_a_title_comes_before_an_overview_however_popular(sessions: Sessions, films: Snapshot) -> None:
-    assert await titles(sessions, films, "alien") == ["Alien", "Aliens", "Resident Alien", "The Visitor"]
+async def test_a_title_comes_before_an_overview_however_popular(sessions: Sessions, movies: Snapshot) -> None:
+    assert await titles(sessions, movies, "alien") == ["Alien", "Aliens", "Resident Alien", "The Visitor"]
 
 
-async def test_operators_mean_what_they_say(sessions: Sessions, films: Snapshot) -> None:
-    assert await titles(sessions, films, "matrix -reloaded") == ["The Matrix"]
-    assert await titles(sessions, films, 'matrix -"the matrix reloaded"') == ["The Matrix"]
-    assert await titles(sessions, films, '"wars star"') == []
-    assert set(await titles(sessions, films, "godfather or wars")) == {"The Godfather", "Star Wars"}
+async def test_operators_mean_what_they_say(sessions: Sessions, movies: Snapshot) -> None:
+    assert await titles(sessions, movies, "matrix -reloaded") == ["The Matrix"]
+    assert await titles(sessions, movies, 'matrix -"the matrix reloaded"') == ["The Matrix"]
+    assert await titles(sessions, movies, '"wars star"') == []
+    assert set(await titles(sessions, movies, "godfather or wars")) == {"The Godfather", "Star Wars"}
 
 
-async def test_a_person_finds_their_films(sessions: Sessions, films: Snapshot) -> None:
-    assert set(await titles(sessions, films, "yasujiro ozu")) == {"Tokyo Story", "Late Spring"}
+async def test_a_person_finds_their_movies(sessions: Sessions, movies: Snapshot) -> None:
+    assert set(await titles(sessions, movies, "yasujiro ozu")) == {"Tokyo Story", "Late Spring"}
 
 
-async def test_the_filter_holds_within_a_search(sessions: Sessions, films: Snapshot) -> None:
-    assert await titles(sessions, films, "alien", year_from=1952) == [
+async def test_the_filter_holds_within_a_search(sessions: Sessions, movies: Snapshot) -> None:
+    assert await titles(sessions, movies, "alien", year_from=1952) == [
         "Aliens",
         "Resident Alien",
         "The Visitor",
     ]
-    assert await titles(sessions, films, "godfahter", year_to=1950) == []
+    assert await titles(sessions, movies, "godfahter", year_to=1950) == []
 
 
 @pytest.mark.parametrize(
     "words", ["", "   ", "🎬", "xyzzyx", "the", "'; DROP TABLE movies", "a & | ! b:*", "\\", "%"]
 )
-async def test_anything_may_be_typed(sessions: Sessions, films: Snapshot, words: str) -> None:
-    found = await titles(sessions, films, words)
-    assert len(found) == len(set(found)) < len(FILMS)
+async def test_anything_may_be_typed(sessions: Sessions, movies: Snapshot, words: str) -> None:
+    found = await titles(sessions, movies, words)
+    assert len(found) == len(set(found)) < len(MOVIES)
 
 
-async def test_pages_of_a_search_are_the_whole_of_it(sessions: Sessions, films: Snapshot) -> None:
-    whole = await search(sessions, films, None, "alien", MovieFilter(), count=20)
+async def test_pages_of_a_search_are_the_whole_of_it(sessions: Sessions, movies: Snapshot) -> None:
+    whole = await search(sessions, movies, None, "alien", MovieFilter(), count=20)
     assert (whole.has_previous, whole.has_next) == (False, False)
     seen: list[int] = []
     key = None
     while True:
-        page = await search(sessions, films, None, "alien", MovieFilter(), count=1, key=key)
+        page = await search(sessions, movies, None, "alien", MovieFilter(), count=1, key=key)
         assert page.has_previous == bool(seen)
         seen += page.positions.tolist()
         if not page.has_next:
             break
-        key = (float(page.scores[-1]), int(films.movie_ids[page.positions[-1]]))
+        key = (float(page.scores[-1]), int(movies.movie_ids[page.positions[-1]]))
     assert seen == whole.positions.tolist()
 
 
-async def test_a_search_is_one_statement(sessions: Sessions, films: Snapshot, statements: list[str]) -> None:
-    await titles(sessions, films, "godfahter")
+async def test_a_search_is_one_statement(sessions: Sessions, movies: Snapshot, statements: list[str]) -> None:
+    await titles(sessions, movies, "godfahter")
     assert len(statements) == 1

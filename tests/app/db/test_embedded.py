@@ -84,11 +84,11 @@ def test_keeps_what_was_written_and_leaves_nothing_running(data_dir: Path) -> No
     with embedded_postgres(data_dir) as url:
         with psycopg.connect(url) as connection:
             connection.execute("CREATE EXTENSION vector")
-            connection.execute("CREATE TABLE films AS SELECT '[1,2]'::vector AS embedding")
+            connection.execute("CREATE TABLE movies AS SELECT '[1,2]'::vector AS embedding")
         assert len(servers_of(data_dir)) == 1
     assert servers_of(data_dir) == []
     with embedded_postgres(data_dir) as url:
-        assert value(url, "SELECT embedding::text FROM films") == "[1,2]"
+        assert value(url, "SELECT embedding::text FROM movies") == "[1,2]"
     assert servers_of(data_dir) == []
 
 

@@ -1,4 +1,4 @@
-"""Histories from elsewhere: which film a row means, and what is stored of it."""
+"""Histories from elsewhere: which movie a row means, and what is stored of it."""
 
 import asyncio
 import io
@@ -20,7 +20,7 @@ from app.serving import snapshot
 
 pytestmark = pytest.mark.anyio
 
-FILMS: Sequence[dict[str, Any]] = [
+MOVIES: Sequence[dict[str, Any]] = [
     {"id": 1, "title": "Alien", "year": 1979, "imdb_id": "tt0078748", "tmdb_id": 348, "movielens_id": 1214},
     {"id": 2, "title": "Amélie", "original_title": "Le Fabuleux Destin d'Amélie Poulain", "year": 2001},
     {"id": 3, "title": "The Matrix", "year": 1999, "imdb_id": "tt0133093"},
@@ -34,10 +34,10 @@ LETTERBOXD = "Date,Name,Year,Letterboxd URI,Rating\n"
 
 
 @pytest.fixture
-async def films(sessions: Sessions) -> Sessions:
+async def movies(sessions: Sessions) -> Sessions:
     async with sessions.begin() as session:
-        for film in FILMS:
-            await session.execute(insert(Movie).values(film))
+        for movie in MOVIES:
+            await session.execute(insert(Movie).values(movie))
         await session.execute(insert(User), [{"id": id_, "username": f"user {id_}"} for id_ in (1, 2)])
     return sessions
 
@@ -54,7 +54,7 @@ async def half_stars(sessions: Sessions, user_id: int = 1) -> dict[int, int]:
 
 
 @pytest.mark.parametrize(
-    ("title", "year", "film"),
+    ("title", "year", "movie"),
     [
         ("Alien", "1979", 1),
         ("ALIEN!", "1979", 1),
@@ -76,18 +76,18 @@ async def half_stars(sessions: Sessions, user_id: int = 1) -> dict[int, int]:
         ("Unheard Of", "1999", None),
     ],
 )
-async def test_films_are_known_by_title_and_year(
-    films: Sessions, title: str, year: str, film: int | None
+async def test_movies_are_known_by_title_and_year(
+    movies: Sessions, title: str, year: str, movie: int | None
 ) -> None:
-    done = await bring(films, f"{LETTERBOXD}2024-03-01,{title},{year},https://x,4\n")
-    assert await half_stars(films) == ({} if film is None else {film: 8})
+    done = await bring(movies, f"{LETTERBOXD}2024-03-01,{title},{year},https://x,4\n")
+    assert await half_stars(movies) == ({} if movie is None else {movie: 8})
     assert [(each.line, each.shown.startswith(title.strip('"'))) for each in done.skipped] == (
-        [(2, True)] if film is None else []
+        [(2, True)] if movie is None else []
     )
 
 
 @pytest.mark.parametrize(
-    ("row", "film"),
+    ("row", "movie"),
     [
         ("1214,,,5,x", 1),
         ("9999,0078748,,5,x", 1),
@@ -98,12 +98,12 @@ async def test_films_are_known_by_title_and_year(
         ("9999,0115964,,5,Crash (2004)", None),  # IMDb knows that one by another id
     ],
 )
-async def test_an_id_decides(films: Sessions, row: str, film: int | None) -> None:
-    await bring(films, f"movie_id,imdb_id,tmdb_id,rating,title\n{row}\n")
-    assert await half_stars(films) == ({} if film is None else {film: 10})
+async def test_an_id_decides(movies: Sessions, row: str, movie: int | None) -> None:
+    await bring(movies, f"movie_id,imdb_id,tmdb_id,rating,title\n{row}\n")
+    assert await half_stars(movies) == ({} if movie is None else {movie: 10})
 
 
-async def test_each_row_is_accounted_for(films: Sessions) -> None:
+async def test_each_row_is_accounted_for(movies: Sessions) -> None:
     rows = [
         "2024-03-01,Alien,1979,x,4",
         ",Twins,2010,x,3",
@@ -111,7 +111,7 @@ async def test_each_row_is_accounted_for(films: Sessions) -> None:
         ",Solaris,1972,x,",
         ",No,1901,x,1",
     ]
-    done = await bring(films, LETTERBOXD + "\n".join(rows))
+    done = await bring(movies, LETTERBOXD + "\n".join(rows))
     assert (done.rated, done.unrated[Contents.WATCHED], done.changed) == (1, 1, 2)
     assert [(each.line, each.shown) for each in done.skipped] == [
         (3, "Twins (2010)"),
@@ -125,25 +125,25 @@ async def test_each_row_is_accounted_for(films: Sessions) -> None:
     ]
 
 
-async def test_the_last_rating_of_a_film_counts(films: Sessions) -> None:
+async def test_the_last_rating_of_a_movie_counts(movies: Sessions) -> None:
     rows = ["2024-03-01,Alien,1979,x,4", "2023-03-01,Alien,1979,x,2", "2024-03-02,Alien,1979,x,"]
     for order in (rows, rows[::-1]):
-        await bring(films, LETTERBOXD + "\n".join(order))
-        assert await half_stars(films) == {1: 8}
+        await bring(movies, LETTERBOXD + "\n".join(order))
+        assert await half_stars(movies) == {1: 8}
 
 
-async def test_a_second_time_changes_nothing(films: Sessions) -> None:
+async def test_a_second_time_changes_nothing(movies: Sessions) -> None:
     file = LETTERBOXD + "2024-03-01,Alien,1979,x,4\n2024-03-01,Solaris,1972,x,\n"
-    assert (await bring(films, file)).changed == 2
-    assert (await bring(films, file)).changed == 0
+    assert (await bring(movies, file)).changed == 2
+    assert (await bring(movies, file)).changed == 0
     undated = "movieId,rating\n1214,4.0\n"
-    assert (await bring(films, undated)).changed == 0
+    assert (await bring(movies, undated)).changed == 0
 
 
-async def test_what_was_said_here_later_stands(films: Sessions) -> None:
-    await ratings.rate(films, 1, 1, 1.5)
-    assert (await bring(films, LETTERBOXD + "2024-03-01,Alien,1979,x,4\n")).changed == 0
-    assert await half_stars(films) == {1: 3}
+async def test_what_was_said_here_later_stands(movies: Sessions) -> None:
+    await ratings.rate(movies, 1, 1, 1.5)
+    assert (await bring(movies, LETTERBOXD + "2024-03-01,Alien,1979,x,4\n")).changed == 0
+    assert await half_stars(movies) == {1: 3}
 
 
 @pytest.mark.parametrize(
@@ -155,46 +155,46 @@ async def test_what_was_said_here_later_stands(films: Sessions) -> None:
     ],
 )
 async def test_what_was_not_rated_is_an_event(
-    films: Sessions, contents: Contents, kind: str, fraction: float | None
+    movies: Sessions, contents: Contents, kind: str, fraction: float | None
 ) -> None:
     file = "Date,Name,Year,Letterboxd URI\n2021-02-01,Alien,1979,x\n"
-    assert [(await bring(films, file, contents=contents)).changed for _ in range(2)] == [1, 0]
-    async with films() as session:
+    assert [(await bring(movies, file, contents=contents)).changed for _ in range(2)] == [1, 0]
+    async with movies() as session:
         (event,) = (await session.scalars(select(Feedback))).all()
     assert (event.movie_id, event.kind, event.watched_fraction) == (1, kind, fraction)
     assert event.occurred_at.isoformat() == "2021-02-01T00:00:00+00:00"
-    assert await half_stars(films) == {}
+    assert await half_stars(movies) == {}
 
 
-async def test_the_films_figures_are_right_with_it(films: Sessions) -> None:
+async def test_the_movies_figures_are_right_with_it(movies: Sessions) -> None:
     """Also when several members bring files at once."""
-    rows = [f"2024-03-01,{film['title']},{film['year']},x,3" for film in FILMS[:6]]
+    rows = [f"2024-03-01,{movie['title']},{movie['year']},x,3" for movie in MOVIES[:6]]
     await asyncio.gather(
         *(
-            bring(films, LETTERBOXD + "\n".join(order), user_id)
+            bring(movies, LETTERBOXD + "\n".join(order), user_id)
             for user_id, order in ((1, rows), (2, rows[::-1]), (1, rows), (2, rows))
         )
     )
-    async with films() as session:
+    async with movies() as session:
         query = text("SELECT movie_id, rating_count, half_stars_sum FROM movie_stats ORDER BY movie_id")
         assert [tuple(row) for row in await session.execute(query)] == [(id_, 2, 12) for id_ in range(1, 7)]
 
 
-async def test_a_film_that_went_meanwhile(films: Sessions) -> None:
-    before = await snapshot.load(films)
-    async with films.begin() as session:
+async def test_a_movie_that_went_meanwhile(movies: Sessions) -> None:
+    before = await snapshot.load(movies)
+    async with movies.begin() as session:
         await session.execute(delete(Movie).where(Movie.id == 1))
     rows = LETTERBOXD + "2024-03-01,Alien,1979,x,4\n2024-03-01,The Matrix,1999,x,4\n"
-    done = await import_history.import_history(films, before, 1, rows, Order())
-    assert await half_stars(films) == {3: 8}
+    done = await import_history.import_history(movies, before, 1, rows, Order())
+    assert await half_stars(movies) == {3: 8}
     assert [(each.line, each.reason) for each in done.skipped] == [(2, import_history.DELETED)]
 
 
-async def test_ratings_are_stored_in_few_statements(films: Sessions, statements: list[str]) -> None:
-    known = await snapshot.load(films)
+async def test_ratings_are_stored_in_few_statements(movies: Sessions, statements: list[str]) -> None:
+    known = await snapshot.load(movies)
     statements.clear()
-    rows = [f"2024-03-01,{film['title']},{film['year']},x,3" for film in FILMS[:6]]
-    await import_history.import_history(films, known, 1, LETTERBOXD + "\n".join(rows * 50), Order())
+    rows = [f"2024-03-01,{movie['title']},{movie['year']},x,3" for movie in MOVIES[:6]]
+    await import_history.import_history(movies, known, 1, LETTERBOXD + "\n".join(rows * 50), Order())
     assert len(statements) == 3
 
 
@@ -202,20 +202,20 @@ async def test_ratings_are_stored_in_few_statements(films: Sessions, statements:
     "day",
     ["", "soon", "0000-00-00", "31.02.2014", "2199-01-01", "03/04/2014", "99999999999999999999", "41654"],
 )
-async def test_a_rating_without_a_day_replaces_none(films: Sessions, day: str) -> None:
-    await ratings.rate(films, 1, 1, 5)
+async def test_a_rating_without_a_day_replaces_none(movies: Sessions, day: str) -> None:
+    await ratings.rate(movies, 1, 1, 5)
     row = f"{day},Alien,1979,x,1\n"
-    done = await bring(films, LETTERBOXD + row)
+    done = await bring(movies, LETTERBOXD + row)
     assert (done.rated, done.changed, len(done.matches)) == (0, 0, 0)
     ((line, reason),) = [(each.line, each.reason) for each in done.skipped]
     assert line == 2
     assert day in reason
-    assert await half_stars(films) == {1: 10}
+    assert await half_stars(movies) == {1: 10}
     for rows in (row + "2020-01-01,Alien,1979,x,4\n", "2020-01-01,Alien,1979,x,4\n" + row):
-        await bring(films, LETTERBOXD + rows, user_id=2)
-        assert await half_stars(films, 2) == {1: 8}, "a dated row of the file stands"
-    assert (await bring(films, LETTERBOXD + f"{day},Alien,1979,x,5\n")).skipped == [], "it says the same"
-    assert (await bring(films, LETTERBOXD + f"{day},Solaris,1972,x,1\n")).changed == 1
+        await bring(movies, LETTERBOXD + rows, user_id=2)
+        assert await half_stars(movies, 2) == {1: 8}, "a dated row of the file stands"
+    assert (await bring(movies, LETTERBOXD + f"{day},Alien,1979,x,5\n")).skipped == [], "it says the same"
+    assert (await bring(movies, LETTERBOXD + f"{day},Solaris,1972,x,1\n")).changed == 1
 
 
 @pytest.mark.parametrize(
@@ -237,42 +237,42 @@ async def test_a_rating_without_a_day_replaces_none(films: Sessions, day: str) -
     ],
 )
 async def test_days_are_read_as_sites_and_spreadsheets_write_them(
-    films: Sessions, day: str, rated_at: str
+    movies: Sessions, day: str, rated_at: str
 ) -> None:
-    done = await bring(films, f"{LETTERBOXD}{day},Alien,1979,x,4\n")
+    done = await bring(movies, f"{LETTERBOXD}{day},Alien,1979,x,4\n")
     assert [str(match.row.at)[:10] for match in done.matches] == [rated_at]
-    await ratings.rate(films, 2, 1, 5)
-    assert (await bring(films, f"{LETTERBOXD}{day},Alien,1979,x,4\n", user_id=2)).changed == 0
+    await ratings.rate(movies, 2, 1, 5)
+    assert (await bring(movies, f"{LETTERBOXD}{day},Alien,1979,x,4\n", user_id=2)).changed == 0
 
 
-async def test_an_event_without_a_day_comes_before_all_others(films: Sessions) -> None:
+async def test_an_event_without_a_day_comes_before_all_others(movies: Sessions) -> None:
     event = events.Event(1, events.Kind.DISLIKE)
-    await events.record(films, 1, [event])
-    await bring(films, "Date,Name,Year,Letterboxd URI\n,Alien,1979,x\n", contents=Contents.LIKED)
-    async with films() as session:
+    await events.record(movies, 1, [event])
+    await bring(movies, "Date,Name,Year,Letterboxd URI\n,Alien,1979,x\n", contents=Contents.LIKED)
+    async with movies() as session:
         order = select(Feedback.kind).where(Feedback.user_id == 1).order_by(Feedback.occurred_at)
         assert (await session.scalars(order)).all() == ["LIKE", "DISLIKE"]
 
 
-async def test_a_diary_tells_when_a_movie_was_watched_and_when_it_was_rated(films: Sessions) -> None:
+async def test_a_diary_tells_when_a_movie_was_watched_and_when_it_was_rated(movies: Sessions) -> None:
     diary = (
         "Date,Name,Year,Letterboxd URI,Rating,Rewatch,Tags,Watched Date\n"
         "2023-04-11,Alien,1979,x,,,,2009-05-01\n2023-04-12,Solaris,1972,x,4,,,2009-05-02\n"
         "2023-04-13,Alien,1979,x,,Yes,,2012-05-01\n2023-04-14,Alien,1979,x,,Yes,,\n"
     )
-    done = await bring(films, diary)
+    done = await bring(movies, diary)
     assert (done.rated, done.unrated[Contents.WATCHED], done.skipped) == (1, 1, [])
     assert [str(match.row.at)[:10] for match in done.matches] == [
         "2009-05-01", "2023-04-12", "2012-05-01", "2023-04-14",
     ]  # fmt: skip
-    async with films() as session:
+    async with movies() as session:
         (event,) = (await session.scalars(select(Feedback))).all()
         (rating,) = (await session.scalars(select(Rating))).all()
     assert (event.movie_id, str(event.occurred_at)[:10]) == (1, "2023-04-14")
     assert (rating.movie_id, str(rating.rated_at)[:10]) == (4, "2023-04-12")
 
 
-async def test_an_archive_is_imported_as_a_whole(films: Sessions) -> None:
+async def test_an_archive_is_imported_as_a_whole(movies: Sessions) -> None:
     """A rated movie is rated once, by the file that has the rating that stands."""
     header = "Date,Name,Year,Letterboxd URI"
     files = {
@@ -286,12 +286,12 @@ async def test_an_archive_is_imported_as_a_whole(films: Sessions) -> None:
     with zipfile.ZipFile(buffer, "w") as archive:
         for name, text_ in files.items():
             archive.writestr(name, text_)
-    known = await snapshot.load(films)
+    known = await snapshot.load(movies)
     file = b64encode(buffer.getvalue()).decode()
-    done = await import_history.import_history(films, known, 1, None, Order(), file=file)
+    done = await import_history.import_history(movies, known, 1, None, Order(), file=file)
     assert (done.rated, done.changed) == (1, 4)
     assert done.unrated == {Contents.WATCHED: 1, Contents.WATCHLIST: 1, Contents.LIKED: 1}
     assert [(row.file, row.line, row.reason) for row in done.skipped] == [
         ("ratings.csv", 3, matching.SEVERAL)
     ]
-    assert await half_stars(films) == {1: 9}
+    assert await half_stars(movies) == {1: 9}

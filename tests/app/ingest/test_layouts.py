@@ -237,7 +237,7 @@ LAYOUTS = [
         Source.IMDB,
         (
             "position,const,created,modified,description,Title,Title type,Directors,You rated,Year\n"
-            "1,tt0078748,Wed Jan 1 00:00:00 2020,,,Alien,Feature Film,,9,1979\n"
+            "1,tt0078748,Wed Jan 1 00:00:00 2020,,,Alien,Feature Movie,,9,1979\n"
         ),
     ),
 ]

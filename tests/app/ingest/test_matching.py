@@ -113,7 +113,7 @@ def test_a_title_needs_its_year(rows: list[str], expected: dict[int, tuple[int, 
         (["tt1665071,9,,x,,tvEpisode,1901"], {2: (6, ID)}),
         (["tt0795176,8,,Planet Earth,,TV Mini Series,2006"], {2: (18, ID)}),
         (["tt0133093,7,,Matrix,,Película,1999"], {2: (7, ID)}),
-        (["tt0105236,7,,Reservoir Dogs,,Feature Film,1992", "tt0999999,2,,Reservoir Dogs,,Short,1991"],
+        (["tt0105236,7,,Reservoir Dogs,,Feature Movie,1992", "tt0999999,2,,Reservoir Dogs,,Short,1991"],
          {2: (1, ID)}),
         (["tt0000009,7,,The Matrix,,Movie,1999"], {}),
         # A kind that is not one of movies keeps a row from its title.

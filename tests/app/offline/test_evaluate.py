@@ -16,14 +16,14 @@ MODELS = ["marquee", "item-knn", "pure-svd", "ease", "ials", "popularity", "rand
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """120 users of two kinds, who rate 40 of 60 films; settings that fit in a moment."""
+    """120 users of two kinds, who rate 40 of 60 movies; settings that fit in a moment."""
     folder = tmp_path_factory.mktemp("data")
     rng = np.random.default_rng(1)
     rows = ["user_id,movie_id,rating,timestamp"]
     for user in range(120):
-        for film in rng.permutation(60)[:40]:
-            stars = (4.5 if film % 2 == user % 2 else 2.0) + rng.integers(-1, 2) / 2
-            rows.append(f"{user},{film},{stars},{rng.integers(1, 10**9)}")
+        for movie in rng.permutation(60)[:40]:
+            stars = (4.5 if movie % 2 == user % 2 else 2.0) + rng.integers(-1, 2) / 2
+            rows.append(f"{user},{movie},{stars},{rng.integers(1, 10**9)}")
     (folder / "ratings.csv").write_text("\n".join(rows))
     (folder / "settings.json").write_text('{"factors": 8, "iterations": 3}')
     return folder
@@ -101,10 +101,10 @@ def test_what_cannot_be_measured_is_said_in_a_line(data: Path, tmp_path: Path) -
 @pytest.mark.parametrize(
     ("rows", "protocol", "message"),
     [
-        ("1,1,4 1,2,3 1,3,5", "strong", "at least two users, and of two films"),
-        ("1,1,4 2,1,3 3,1,5", "rating", "at least two users, and of two films"),
-        ("1,1,4 1,2,3 2,2,4 2,3,2.5 3,1,4 3,2,4", "new-user", "nobody has a film of 4 stars"),
-        ("1,1,2 1,2,2 2,2,2 2,1,2 3,1,2 3,2,2", "temporal", "nobody has a film of 4 stars"),
+        ("1,1,4 1,2,3 1,3,5", "strong", "at least two users, and of two movies"),
+        ("1,1,4 2,1,3 3,1,5", "rating", "at least two users, and of two movies"),
+        ("1,1,4 1,2,3 2,2,4 2,3,2.5 3,1,4 3,2,4", "new-user", "nobody has a movie of 4 stars"),
+        ("1,1,2 1,2,2 2,2,2 2,1,2 3,1,2 3,2,2", "temporal", "nobody has a movie of 4 stars"),
     ],
 )
 def test_too_few_ratings_for_a_protocol_are_said_to_be(

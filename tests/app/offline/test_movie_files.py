@@ -1,11 +1,11 @@
-"""What files beside the ratings, and elsewhere, say of films."""
+"""What files beside the ratings, and elsewhere, say of movies."""
 
 from pathlib import Path
 
 import numpy as np
 
 from app.offline import movie_files
-from recommender.item_features import Films
+from recommender.item_features import ItemFeatures
 from seeds.files.rating_cells import TextIds
 from seeds.files.report import Report, quiet
 
@@ -27,13 +27,13 @@ def write(folder: Path, **files: str) -> Path:
     return folder
 
 
-def films(beside: Path, *folders: Path, ids: tuple[int, ...] = (1, 7, 50)) -> tuple[Films, Report]:
+def movies(beside: Path, *folders: Path, ids: tuple[int, ...] = (1, 7, 50)) -> tuple[ItemFeatures, Report]:
     report = Report("test")
-    known = movie_files.read_films(beside, folders, report, quiet)
+    known = movie_files.read_movies(beside, folders, report, quiet)
     return movie_files.columns(np.array(ids, np.int64), known), report
 
 
-def test_a_list_links_tags_and_tmdb_say_together_what_a_film_is(tmp_path: Path) -> None:
+def test_a_list_links_tags_and_tmdb_say_together_what_a_movie_is(tmp_path: Path) -> None:
     home = write(
         tmp_path / "ml",
         movies__csv=MOVIES,
@@ -41,7 +41,7 @@ def test_a_list_links_tags_and_tmdb_say_together_what_a_film_is(tmp_path: Path) 
         tags__csv="userId,movieId,tag,timestamp\n3,1,Pixar ,1\n4,1,pixar,2\n4,99,x,2\n",
     )
     tmdb = write(tmp_path / "tmdb", movies_metadata__csv=METADATA, keywords__csv=KEYWORDS)
-    told, report = films(home, tmdb)
+    told, report = movies(home, tmdb)
     assert told.titles == ["Toy Story", "The City", ""]
     assert told.genres == [("Animation", "Comedy", "Children"), (), ()]
     assert told.keywords == [("pixar", "toy"), (), ()]
@@ -54,10 +54,10 @@ def test_a_list_links_tags_and_tmdb_say_together_what_a_film_is(tmp_path: Path) 
 def test_the_older_layouts_are_read_in_latin_1(tmp_path: Path) -> None:
     item = "1|Cité, La (1994)|14-Jul-1994||http://x|" + "|".join("1" if i == 8 else "0" for i in range(19))
     (tmp_path / "u.item").write_bytes(f"{item}\n".encode("latin-1"))
-    told, _ = films(tmp_path, ids=(1, 2))
+    told, _ = movies(tmp_path, ids=(1, 2))
     assert (told.titles, told.genres, told.years.tolist()) == (["La Cité", ""], [("Drama",), ()], [1994, 0])
     (tmp_path / "movies.dat").write_bytes("2::Amélie (2001)::Comedy|Romance\n".encode("latin-1"))
-    told, _ = films(tmp_path, ids=(1, 2))
+    told, _ = movies(tmp_path, ids=(1, 2))
     assert (told.titles, told.genres) == (["", "Amélie"], [(), ("Comedy", "Romance")])
 
 
@@ -68,7 +68,7 @@ def test_links_without_a_list_are_enough_for_tmdb(tmp_path: Path) -> None:
         movies_metadata__csv=METADATA,
         keywords__csv=KEYWORDS,
     )
-    told, _ = films(tmp_path)
+    told, _ = movies(tmp_path)
     assert told.titles == ["Toy Story", "", ""]
     assert told.keywords[0] == ("toy",)
 
@@ -76,37 +76,37 @@ def test_links_without_a_list_are_enough_for_tmdb(tmp_path: Path) -> None:
 def test_ids_of_another_folder_are_not_mixed_in(tmp_path: Path) -> None:
     home = write(tmp_path / "mine", movies__csv=MOVIES)
     write(home / "other", links__csv="movieId,imdbId,tmdbId\n1,1,901\n", movies_metadata__csv=METADATA)
-    beside, _ = films(home)
+    beside, _ = movies(home)
     assert beside.overviews == ["", "", ""]
-    told, _ = films(
+    told, _ = movies(
         home, write(tmp_path / "more", links__csv="movieId,imdbId,tmdbId\n1,1,901\n"), home / "other"
     )
     assert told.overviews == ["Toys live.", "A town.", ""]
 
 
-def test_nothing_known_of_films_is_normal(tmp_path: Path) -> None:
-    told, report = films(tmp_path)
+def test_nothing_known_of_movies_is_normal(tmp_path: Path) -> None:
+    told, report = movies(tmp_path)
     assert told.titles == ["", "", ""]
     assert (report.skipped, report.notes) == ({}, [])
 
 
 def test_content_that_is_not_used_is_said_with_the_reason(tmp_path: Path) -> None:
     tmdb = write(tmp_path / "tmdb", TMDB_movie_dataset_v11__csv=METADATA)
-    _, report = films(write(tmp_path / "ml"), tmdb)
+    _, report = movies(write(tmp_path / "ml"), tmdb)
     (note,) = report.notes
-    assert "TMDB_movie_dataset_v11.csv is not used: there is neither a list of films" in note
-    _, report = films(tmp_path / "ml", write(tmp_path / "other", films__csv="x\n1\n"))
+    assert "TMDB_movie_dataset_v11.csv is not used: there is neither a list of movies" in note
+    _, report = movies(tmp_path / "ml", write(tmp_path / "other", movies__csv="x\n1\n"))
     (note,) = report.notes
     assert "other is not used: it has none of movies.csv, movie.csv" in note
     home = write(tmp_path / "home", movies__csv=MOVIES)
-    _, report = films(home, write(tmp_path / "second", movies__csv=MOVIES))
+    _, report = movies(home, write(tmp_path / "second", movies__csv=MOVIES))
     (note,) = report.notes
     assert "second is not used" in note
-    assert "home lists the films" in note
+    assert "home lists the movies" in note
     strange = METADATA.replace("Toy Story", "Something").replace("The City", "Else")
-    _, report = films(home, write(tmp_path / "strange", movies_metadata__csv=strange))
-    assert any("strange is not used: none of its films is listed or linked" in note for note in report.notes)
-    _, report = films(home, tmdb)
+    _, report = movies(home, write(tmp_path / "strange", movies_metadata__csv=strange))
+    assert any("strange is not used: none of its movies is listed or linked" in note for note in report.notes)
+    _, report = movies(home, tmdb)
     assert report.notes == []
 
 
@@ -118,19 +118,19 @@ def test_kaggle_names_of_lists_links_and_tags(tmp_path: Path) -> None:
         tag__csv="userId,movieId,tag,timestamp\n3,1.0,Pixar,1\n",
         movies_metadata__csv=METADATA,
     )
-    told, _ = films(home)
+    told, _ = movies(home)
     assert told.keywords[0] == ("pixar",)
     assert told.overviews[0] == "Toys live."
 
 
-def test_films_whose_ids_are_texts_are_joined(tmp_path: Path) -> None:
+def test_movies_whose_ids_are_texts_are_joined(tmp_path: Path) -> None:
     ids = TextIds()
     numbers = np.array([ids.number("tt0114709"), ids.number("tt9")], np.int64)
     metadata = METADATA.replace("id,title", "imdb_id,id,title").replace("862,Toy", "tt0114709,862,Toy")
     metadata = metadata.replace("\n900,", "\n,900,").replace("\n901,", "\n,901,")
     tmdb = write(tmp_path / "tmdb", movies_metadata__csv=metadata)
-    known = movie_files.read_films(write(tmp_path / "r"), [tmdb], Report("test"), quiet, ids)
+    known = movie_files.read_movies(write(tmp_path / "r"), [tmdb], Report("test"), quiet, ids)
     assert known[int(numbers[0])].overview == "Toys live."
     home = write(tmp_path / "ml", movies__csv="movie_id,title\ntt9,Heat (1995)\n")
-    known = movie_files.read_films(home, [], Report("test"), quiet, ids)
-    assert {number: film.title for number, film in known.items()} == {int(numbers[1]): "Heat"}
+    known = movie_files.read_movies(home, [], Report("test"), quiet, ids)
+    assert {number: movie.title for number, movie in known.items()} == {int(numbers[1]): "Heat"}

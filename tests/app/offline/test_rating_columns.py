@@ -50,7 +50,7 @@ def given(text: str) -> Reading:
         ("User_ID,Movie_Id,Rating,Date", "7,31,4.5,2014-01-15"),
         ("user,movie,grade,Date Rated", "7,31,4.5,15.01.2014"),
         ("profileId,item,preference,datetime", "7,31,4.5,2014-01-15T00:00:00Z"),
-        ("customer_id,film,user_rating,rated_at", "7,31,4.5,2014-01-15 00:00:00+00:00"),
+        ("customer_id,movie,user_rating,rated_at", "7,31,4.5,2014-01-15 00:00:00+00:00"),
         ("Your Rating,member,Const,created", "4.5,7,31,Wed Jan 15 00:00:00 2014"),
         ("Unnamed: 0,user,isbn,Book-Rating,time", "5,7.0,31.0,4.5,1389744000.0"),
         ("_id,movie_id,rating_val,user_id,when", "5ab,31,4.5,7,20140115"),
@@ -137,7 +137,7 @@ def test_zeros_of_a_scale_of_ten_and_files_without_header_are_noted(tmp_path: Pa
     "words", [("True", "False"), ("yes", "no"), ("like", "dislike"), ("1", "0"), ("1", "-1")]
 )
 def test_yes_and_no_are_likes_and_dislikes(tmp_path: Path, words: tuple[str, str]) -> None:
-    lines = "".join(f"1,{film},{words[film % 2]}\n" for film in range(4))
+    lines = "".join(f"1,{movie},{words[movie % 2]}\n" for movie in range(4))
     reading = Reading()
     rows, scale = read(written(tmp_path, "user_id,movie_id,liked\n" + lines), reading)
     assert (rows.half_stars.tolist(), scale) == ([10, 2, 10, 2], Scale.LIKES)
@@ -351,7 +351,7 @@ def test_a_file_without_header_in_another_order_is_asked_for(
 
 
 @pytest.mark.parametrize(
-    "text", ["user", "user=a,user=b", "film=a,movie=b", "user=", "user=a,movie=a", "x=1"]
+    "text", ["user", "user=a,user=b", "movie=a,movie=b", "user=", "user=a,movie=a", "x=1"]
 )
 def test_columns_that_make_no_sense_are_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r".+"):

@@ -122,7 +122,7 @@ def test_times_and_ratings_may_be_missing(tmp_path: Path) -> None:
 
 
 def test_a_column_of_ones_is_one_of_likes_when_it_is_long(tmp_path: Path) -> None:
-    rows = "".join(f"1,{film},1\n" for film in range(20))
+    rows = "".join(f"1,{movie},1\n" for movie in range(20))
     (tmp_path / "likes.csv").write_text(f"user_id,movie_id,rating\n{rows}")
     liked, scale = read(tmp_path / "likes.csv")
     assert scale is Scale.LIKES
@@ -133,7 +133,7 @@ def test_a_column_of_ones_is_one_of_likes_when_it_is_long(tmp_path: Path) -> Non
 
 
 def test_a_scale_of_ten_is_told_by_its_ratings_or_by_the_model(tmp_path: Path) -> None:
-    (tmp_path / "r.dat").write_text("".join(f"1::{film}::{film}::964982703\n" for film in range(11)))
+    (tmp_path / "r.dat").write_text("".join(f"1::{movie}::{movie}::964982703\n" for movie in range(11)))
     rows, scale = read(tmp_path / "r.dat")
     assert scale is Scale.TEN
     assert rows.half_stars.tolist() == [1, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10]
@@ -143,7 +143,7 @@ def test_a_scale_of_ten_is_told_by_its_ratings_or_by_the_model(tmp_path: Path) -
         read(tmp_path / "r.dat", Scale.STARS)
 
 
-GOOD = "".join(f"{user},{film},3.5,964982703\n" for user in range(5) for film in range(8))
+GOOD = "".join(f"{user},{movie},3.5,964982703\n" for user in range(5) for movie in range(8))
 
 
 @pytest.mark.parametrize(
@@ -166,7 +166,7 @@ GOOD = "".join(f"{user},{film},3.5,964982703\n" for user in range(5) for film in
         ("1,1,-1,964982703", f"{OFF_SCALE}: -1 in column rating"),
         (
             "1,1,3,964982703000",
-            "column timestamp: not a time between 1970 and 2100 in seconds: 964982703000 of user 1, film 1",
+            "column timestamp: not a time between 1970 and 2100 in seconds: 964982703000 of user 1, movie 1",
         ),
     ],
 )

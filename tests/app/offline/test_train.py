@@ -18,7 +18,7 @@ from typer.testing import CliRunner, Result
 
 from app.cli.commands import app
 
-N_USERS, N_FILMS = 90, 50
+N_USERS, N_MOVIES = 90, 50
 
 
 def marquee(*arguments: object) -> Result:
@@ -38,19 +38,20 @@ def rows(path: Path) -> list[dict[str, Any]]:
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two kinds of users, who like films of odd and of even id; the films 48 and 49 have no ratings."""
+    """Two kinds of users, who like movies of odd and of even id; the movies 48 and 49 have no ratings."""
     folder = tmp_path_factory.mktemp("data")
     rng = np.random.default_rng(5)
     lines = ["userId,movieId,rating,timestamp"]
     for user in range(1, N_USERS + 1):
-        for film in sorted(rng.permutation(47)[:18] + 1):
-            kind = 4.5 if film % 2 == user % 2 else 2.0
-            lines.append(f"{user},{film},{kind + rng.choice([-0.5, 0, 0.5])},{964982703 + film}")
+        for movie in sorted(rng.permutation(47)[:18] + 1):
+            kind = 4.5 if movie % 2 == user % 2 else 2.0
+            lines.append(f"{user},{movie},{kind + rng.choice([-0.5, 0, 0.5])},{964982703 + movie}")
     (folder / "ratings.csv").write_text("\n".join(lines))
-    films = [
-        f'{film},"Film {film} (19{film + 40})",{"Drama" if film % 2 else "Comedy"}' for film in range(1, 50)
+    movies = [
+        f'{movie},"Movie {movie} (19{movie + 40})",{"Drama" if movie % 2 else "Comedy"}'
+        for movie in range(1, 50)
     ]
-    (folder / "movies.csv").write_text("\n".join(["movieId,title,genres", *films]))
+    (folder / "movies.csv").write_text("\n".join(["movieId,title,genres", *movies]))
     with zipfile.ZipFile(folder / "damaged.zip", "w") as archive:
         archive.write(folder / "ratings.csv", "ratings.csv")
     damaged = bytearray((folder / "damaged.zip").read_bytes())
@@ -68,10 +69,10 @@ def model(data: Path) -> Path:
 
 @pytest.fixture
 def histories(tmp_path: Path) -> Path:
-    """Users whom training has not seen: 1001 likes odd films, 1002 even ones; 1003 rated an unknown one."""
+    """Users whom training has not seen: 1001 likes odd movies, 1002 even ones; 1003 rated an unknown one."""
     file = tmp_path / "histories.csv"
-    odd = [f"1001,{film},5.0" for film in range(1, 17, 2)] + ["1001,2,1.0"]
-    even = [f"1002,{film},5.0" for film in range(2, 18, 2)] + ["1002,1,1.0"]
+    odd = [f"1001,{movie},5.0" for movie in range(1, 17, 2)] + ["1001,2,1.0"]
+    even = [f"1002,{movie},5.0" for movie in range(2, 18, 2)] + ["1002,1,1.0"]
     file.write_text("\n".join(["user_id,movie_id,rating", *odd, *even, "1003,9999,4.0"]))
     return file
 
@@ -109,7 +110,7 @@ def test_lists_are_full_ordered_fresh_and_to_the_users_taste(
         "recommend", "--model", model, "--histories", histories, "--users", tmp_path / "users.csv",
         "--k", 12, "--out", out,
     )  # fmt: skip
-    assert "1 ratings in the histories are of films that the model does not know" in result.output
+    assert "1 ratings in the histories are of movies that the model does not know" in result.output
     lists = rows(out)
     of = {user: [row for row in lists if row["user_id"] == user] for user in (1001, 1002, 1003, 2001, 2002)}
     assert len(lists) == 5 * 12
@@ -138,7 +139,7 @@ def test_a_list_longer_than_the_catalogue_ends_with_it_and_candidates_limit_it(
         "recommend", "--model", model, "--histories", histories, "--candidates", tmp_path / "candidates.csv",
         "--diversity", 0.5, "--out", out,
     )  # fmt: skip
-    assert "1 candidates are films that the model does not know" in result.output
+    assert "1 candidates are movies that the model does not know" in result.output
     assert {row["user_id"]: set() for row in rows(out)}.keys() == {1001, 1002, 1003}
     assert {row["movie_id"] for row in rows(out) if row["user_id"] == 1001} == {20, 48}
 
@@ -147,7 +148,7 @@ def test_predictions_follow_the_pairs_and_know_what_they_can(
     model: Path, histories: Path, tmp_path: Path
 ) -> None:
     pairs = [(1002, 31), (1001, 31), (5, 31), (1001, 9999), (5, 9999), (1001, 31), (1001, 48)]
-    text = "\n".join(["user_id,movie_id", *(f"{user},{film}" for user, film in pairs)])
+    text = "\n".join(["user_id,movie_id", *(f"{user},{movie}" for user, movie in pairs)])
     (tmp_path / "pairs.csv").write_text(text)
     out = tmp_path / "predictions.csv"
     succeed(
@@ -169,9 +170,9 @@ def test_predictions_follow_the_pairs_and_know_what_they_can(
 def test_ids_that_are_texts_come_back_as_they_were(tmp_path: Path) -> None:
     rng = np.random.default_rng(3)
     ratings = [
-        f"user-{user},tt{film:07d},{rng.integers(1, 11) / 2},{964982703 + film}"
+        f"user-{user},tt{movie:07d},{rng.integers(1, 11) / 2},{964982703 + movie}"
         for user in range(30)
-        for film in rng.permutation(25)[:14]
+        for movie in rng.permutation(25)[:14]
     ]
     (tmp_path / "r.csv").write_text("\n".join(["userId,movieId,rating,timestamp", *ratings]))
     (tmp_path / "settings.toml").write_text("factors = 4\niterations = 2\n")
@@ -183,9 +184,9 @@ def test_ids_that_are_texts_come_back_as_they_were(tmp_path: Path) -> None:
         "recommend", "--model", model, "--histories", tmp_path / "h.csv", "--columns", "user=who",
         "--out", out, "--candidates", tmp_path / "candidates.csv",
     )  # fmt: skip
-    assert "1 candidates are films that the model does not know" in result.output
+    assert "1 candidates are movies that the model does not know" in result.output
     assert {(row["user_id"], row["movie_id"]) for row in rows(out)} == {
-        (user, film) for user in ("ann", "17") for film in ("tt0000003", "tt0000004")
+        (user, movie) for user in ("ann", "17") for movie in ("tt0000003", "tt0000004")
     }
     assert [row["user_id"] for row in rows(out)] == ["17", "17", "ann", "ann"]
     (tmp_path / "p.csv").write_text("user_id,movie_id\nbea,tt0000005\nbea,unknown\n")

@@ -26,9 +26,9 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     rng = np.random.default_rng(1)
     rows = ["user_id,movie_id,rating,timestamp"]
     for user in range(80):
-        for film in rng.permutation(40)[:20]:
-            stars = (4.5 if film % 2 == user % 2 else 2.0) + rng.integers(-1, 2) / 2
-            rows.append(f"{user},{film},{stars},{rng.integers(1, 10**9)}")
+        for movie in rng.permutation(40)[:20]:
+            stars = (4.5 if movie % 2 == user % 2 else 2.0) + rng.integers(-1, 2) / 2
+            rows.append(f"{user},{movie},{stars},{rng.integers(1, 10**9)}")
     file.write_text("\n".join(rows))
     return file
 
@@ -88,7 +88,7 @@ def pairs(part: Interactions) -> set[tuple[int, int]]:
 def test_nothing_that_evaluate_tests_on_is_seen(data: Path, protocol: Protocol) -> None:
     read = train.read_data(data, [], quiet)
     first = next(iter(protocols.trials(protocol, read.interactions, np.random.default_rng(7))))
-    split: Split = task(protocol, read.interactions, read.films, seed=7).split
+    split: Split = task(protocol, read.interactions, read.movies, seed=7).split
     seen = pairs(split.train) | pairs(split.histories) | pairs(split.held_out)
     assert not seen & pairs(first.split.held_out)
     assert seen <= pairs(first.split.train)

@@ -1,4 +1,4 @@
-"""Shelves hold what their titles say, of one order each, and no film is dealt to two."""
+"""Shelves hold what their titles say, of one order each, and no movie is dealt to two."""
 
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
@@ -50,7 +50,7 @@ def model(served: Served) -> Model:
 
 
 async def add_member(sessions: Sessions, stars: dict[int, float], age: timedelta = timedelta()) -> int:
-    """A member who gave films, by their ids, stars so long ago."""
+    """A member who gave movies, by their ids, stars so long ago."""
     added = insert(tables.User).values(username=f"ada{len(stars)}-{age.days}").returning(tables.User.id)
     async with sessions.begin() as session:
         user_id = (await session.scalars(added)).one()
@@ -63,8 +63,8 @@ async def add_member(sessions: Sessions, stars: dict[int, float], age: timedelta
     return user_id
 
 
-async def known_films(sessions: Sessions, n: int) -> list[int]:
-    """The most rated films."""
+async def known_movies(sessions: Sessions, n: int) -> list[int]:
+    """The most rated movies."""
     most = select(tables.MovieStats.movie_id).order_by(tables.MovieStats.rating_count.desc()).limit(n)
     async with sessions() as session:
         return list((await session.scalars(most)).all())
@@ -82,14 +82,14 @@ def of_kind(page: home.Home, kind: Kind) -> Shelf:
     return next(shelf for shelf in page.shelves if shelf.kind is kind)
 
 
-def films(page: home.Home, shelf: Shelf, first: int = 24) -> list[int]:
+def movies(page: home.Home, shelf: Shelf, first: int = 24) -> list[int]:
     return [pick.movie_id for pick, _ in page.page(shelf, first).picks]
 
 
-async def test_eight_full_shelves_without_a_film_twice(
+async def test_eight_full_shelves_without_a_movie_twice(
     sessions: Sessions, served: Served, model: Model
 ) -> None:
-    rated = await known_films(sessions, 12)
+    rated = await known_movies(sessions, 12)
     member = await add_member(sessions, dict.fromkeys(rated, 4.5))
     page = await shown(sessions, served, model, member)
     assert [shelf.kind for shelf in page.shelves][:5] == [
@@ -99,7 +99,7 @@ async def test_eight_full_shelves_without_a_film_twice(
         Kind.TRENDING,
         Kind.NEW_RELEASES,
     ]
-    on_shelves = [films(page, shelf) for shelf in page.shelves]
+    on_shelves = [movies(page, shelf) for shelf in page.shelves]
     assert [len(each) for each in on_shelves] == [24] * 8
     everything = list(chain.from_iterable(on_shelves))
     assert len(set(everything)) == 192
@@ -133,7 +133,7 @@ async def test_shelves_stay_apart_however_far_they_are_continued(
     assert len(set(seen)) == len(seen) > 300
 
 
-def test_films_are_dealt_in_rounds() -> None:
+def test_movies_are_dealt_in_rounds() -> None:
     def shelf(*item_idx: int) -> Shelf:
         return Shelf(Kind.GENRE, np.array(item_idx, np.int32), np.zeros(len(item_idx)))
 
@@ -142,10 +142,10 @@ def test_films_are_dealt_in_rounds() -> None:
     assert hands == [[0, 1, 2, 3, 5], [2, 3, 5, 6], []]
 
 
-async def test_because_you_liked_shows_the_films_own_neighbours(
+async def test_because_you_liked_shows_the_movies_own_neighbours(
     sessions: Sessions, served: Served, model: Model
 ) -> None:
-    first, second, loathed = await known_films(sessions, 3)
+    first, second, loathed = await known_movies(sessions, 3)
     member = await add_member(sessions, {first: 4.5, second: 4.0, loathed: 1.0})
     async with sessions.begin() as session:  # the last liked one comes first
         await session.execute(
@@ -155,11 +155,11 @@ async def test_because_you_liked_shows_the_films_own_neighbours(
         )
     page = await shown(sessions, served, model, member, count=20)
     about = [shelf for shelf in page.shelves if shelf.kind is Kind.BECAUSE_YOU_LIKED]
-    assert [shelf.subject for shelf in about] in ([second, first], [second])  # one shelf for two films alike
+    assert [shelf.subject for shelf in about] in ([second, first], [second])  # one shelf for two movies alike
     nearest, _ = model.hybrid.similar(int(model.item_idx([second])[0]), k=303)
-    apart = [film for film in nearest.tolist() if model.hybrid.item_ids[film] not in (first, loathed)]
+    apart = [movie for movie in nearest.tolist() if model.hybrid.item_ids[movie] not in (first, loathed)]
     on_shelf = about[0].item_idx.tolist()
-    assert on_shelf == [film for film in apart if film in set(on_shelf)]  # the nearest first
+    assert on_shelf == [movie for movie in apart if movie in set(on_shelf)]  # the nearest first
     assert {pick.match.reasons[0].movie_id for pick, _ in page.page(about[0], 100).picks} == {second}
 
 
@@ -167,7 +167,7 @@ async def test_because_you_liked_shows_the_films_own_neighbours(
 async def test_shelves_promise_only_what_the_prediction_promises(
     sessions: Sessions, served: Served, model: Model, stars: tuple[float, ...]
 ) -> None:
-    rated = await known_films(sessions, 60)
+    rated = await known_movies(sessions, 60)
     given = {id_: stars[place % len(stars)] for place, id_ in enumerate(rated)}
     member = await add_member(sessions, given, timedelta(days=500))
     page = await shown(sessions, served, model, member, count=20)
@@ -184,12 +184,12 @@ async def test_shelves_promise_only_what_the_prediction_promises(
 async def test_trending_follows_ratings_and_their_age(
     sessions: Sessions, served: Served, model: Model
 ) -> None:
-    *_, lately, long_ago = await known_films(sessions, 500)
+    *_, lately, long_ago = await known_movies(sessions, 500)
     crowd = [await add_member(sessions, {}, timedelta(days=n)) for n in range(12)]
 
     async def trending() -> list[int]:
         page = await shown(sessions, served, model, None, count=4, per_shelf=4)
-        return films(page, of_kind(page, Kind.TRENDING), 5)
+        return movies(page, of_kind(page, Kind.TRENDING), 5)
 
     async def rate(movie_id: int, members: list[int], age: timedelta) -> None:
         async with sessions.begin() as session:
@@ -211,13 +211,13 @@ async def test_trending_follows_ratings_and_their_age(
 
 
 async def test_trends_are_the_same_kept_or_counted(sessions: Sessions) -> None:
-    film, *_ = await known_films(sessions, 1)
+    movie, *_ = await known_movies(sessions, 1)
     for n in range(5):
-        await add_member(sessions, {film: 3.0}, timedelta(days=n * 7))
+        await add_member(sessions, {movie: 3.0}, timedelta(days=n * 7))
     async with sessions.begin() as session:
-        await session.execute(text("UPDATE ratings SET half_stars = 4 WHERE movie_id = :id"), {"id": film})
+        await session.execute(text("UPDATE ratings SET half_stars = 4 WHERE movie_id = :id"), {"id": movie})
         await session.execute(
-            text("DELETE FROM ratings WHERE movie_id = :id AND user_id % 3 = 0"), {"id": film}
+            text("DELETE FROM ratings WHERE movie_id = :id AND user_id % 3 = 0"), {"id": movie}
         )
         kept, counted = (
             await session.execute(
@@ -225,7 +225,7 @@ async def test_trends_are_the_same_kept_or_counted(sessions: Sessions) -> None:
                     "SELECT trend, (SELECT sum(trend_weight(rated_at)) FROM ratings WHERE movie_id = :id) "
                     "FROM movie_stats WHERE movie_id = :id"
                 ),
-                {"id": film},
+                {"id": movie},
             )
         ).one()
     assert kept == pytest.approx(counted, rel=1e-9)
@@ -236,7 +236,7 @@ async def test_new_releases_are_new(sessions: Sessions, served: Served, model: M
     days = served.snapshot.facts.release_days
     today = datetime.now(UTC).date().toordinal()
     released = days[days <= today]
-    of_shelf = days[served.snapshot.positions(films(page, of_kind(page, Kind.NEW_RELEASES)))]
+    of_shelf = days[served.snapshot.positions(movies(page, of_kind(page, Kind.NEW_RELEASES)))]
     assert of_shelf.max() <= today
     assert of_shelf.min() >= min(released.max() - 730, np.sort(released)[-60])
 
@@ -244,7 +244,7 @@ async def test_new_releases_are_new(sessions: Sessions, served: Served, model: M
 async def test_rediscover_brings_back_what_was_loved_long_ago(
     sessions: Sessions, served: Served, model: Model
 ) -> None:
-    loved, watched, turned_down, liked, disliked, *_ = await known_films(sessions, 6)
+    loved, watched, turned_down, liked, disliked, *_ = await known_movies(sessions, 6)
     member = await add_member(
         sessions,
         {loved: 5.0, watched: 5.0, turned_down: 5.0, liked: 4.0, disliked: 2.0},
@@ -265,16 +265,16 @@ async def test_rediscover_brings_back_what_was_loved_long_ago(
     year = (NOW - timedelta(days=800)).year
     assert picks[0].match.reasons[0].kind == "YOU_LOVED_IT"
     assert picks[0].match.reasons[0].detail == f"5 stars in {year}"
-    assert not {watched, turned_down, disliked} & set(films(page, shelf, 100))
-    # As if it had not been rated: the model is not told what the member gave the film.
+    assert not {watched, turned_down, disliked} & set(movies(page, shelf, 100))
+    # As if it had not been rated: the model is not told what the member gave the movie.
     taste = await taste_of(sessions, member)
     (without,) = recommend.matches(model, taste, [loved])
     assert without is not None
     assert picks[0].match.match_percent is not None
     assert without.match_percent is not None
     assert abs(picks[0].match.match_percent - without.match_percent) <= 10
-    # The others are films that the member does not know, near those loved.
-    near = {film for dear in (loved, liked) for film in neighbours(model, dear)}
+    # The others are movies that the member does not know, near those loved.
+    near = {movie for dear in (loved, liked) for movie in neighbours(model, dear)}
     assert {pick.movie_id for pick in picks[2:]} <= near
 
 
@@ -287,7 +287,7 @@ def neighbours(model: Model, movie_id: int) -> list[int]:
 async def test_what_was_loved_lately_needs_no_rediscovery(
     sessions: Sessions, served: Served, model: Model
 ) -> None:
-    rated = await known_films(sessions, 6)
+    rated = await known_movies(sessions, 6)
     member = await add_member(sessions, dict.fromkeys(rated, 5.0), timedelta(days=300))
     page = await shown(sessions, served, model, member, count=20)
     assert Kind.REDISCOVER not in {shelf.kind for shelf in page.shelves}
@@ -296,7 +296,7 @@ async def test_what_was_loved_lately_needs_no_rediscovery(
 async def test_favourite_genres_come_before_liked_ones(
     sessions: Sessions, served: Served, model: Model
 ) -> None:
-    rated = await known_films(sessions, 10)
+    rated = await known_movies(sessions, 10)
     member = await add_member(sessions, dict.fromkeys(rated, 4.5))
     western = next(genre for genre in served.snapshot.genres if genre.name == "Western")
     async with sessions.begin() as session:
@@ -307,4 +307,4 @@ async def test_favourite_genres_come_before_liked_ones(
     shelf = of_kind(page, Kind.GENRE)
     assert shelf.subject == western.id
     row = served.snapshot.genres.index(western)
-    assert served.snapshot.facts.has_genre[row, served.snapshot.positions(films(page, shelf))].all()
+    assert served.snapshot.facts.has_genre[row, served.snapshot.positions(movies(page, shelf))].all()

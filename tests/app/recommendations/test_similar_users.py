@@ -14,23 +14,23 @@ from app.serving import snapshot
 
 pytestmark = pytest.mark.anyio
 
-N_MEMBERS, N_FILMS = 60, 40
+N_MEMBERS, N_MOVIES = 60, 40
 
 
 @pytest.fixture
 async def stars(sessions: Sessions) -> NDArray[np.int64]:
-    """Half-stars (N_MEMBERS, N_FILMS) as they are stored, 0 where not rated: tastes along one line."""
+    """Half-stars (N_MEMBERS, N_MOVIES) as they are stored, 0 where not rated: tastes along one line."""
     rng = np.random.default_rng(5)
-    leaning = np.outer(rng.normal(size=N_MEMBERS), rng.normal(size=N_FILMS))
+    leaning = np.outer(rng.normal(size=N_MEMBERS), rng.normal(size=N_MOVIES))
     given = np.clip(np.round(6 + 1.5 * leaning + rng.normal(size=leaning.shape)), 1, 10).astype(np.int64)
-    given[rng.random(given.shape) < rng.random(N_FILMS) * 0.8] = 0  # films are known to some or to many
+    given[rng.random(given.shape) < rng.random(N_MOVIES) * 0.8] = 0  # movies are known to some or to many
     given[0, :12] = np.arange(12) % 9 + 1  # the member who asks knows some of them
     now = datetime.now(UTC)
     async with sessions.begin() as session:
         members = [{"id": n + 1, "username": f"member {n}", "discoverable": True} for n in range(N_MEMBERS)]
         await session.execute(insert(tables.User), members)
-        films = [{"id": n + 1, "title": f"Film {n}"} for n in range(N_FILMS)]
-        await session.execute(insert(tables.Movie), films)
+        movies = [{"id": n + 1, "title": f"Movie {n}"} for n in range(N_MOVIES)]
+        await session.execute(insert(tables.Movie), movies)
         rows = [
             {"user_id": int(u) + 1, "movie_id": int(i) + 1, "half_stars": int(given[u, i]), "rated_at": now}
             for u, i in np.argwhere(given)
@@ -54,21 +54,21 @@ def by_hand(given: NDArray[np.int64], hidden: frozenset[int] = frozenset()) -> l
 
 
 async def test_the_same_as_by_hand(sessions: Sessions, stars: NDArray[np.int64]) -> None:
-    films = await snapshot.load(sessions)
-    found = await similar_users.similar(sessions, films, 1, 100)
+    movies = await snapshot.load(sessions)
+    found = await similar_users.similar(sessions, movies, 1, 100)
     expected = by_hand(stars)
     assert len(expected) > 10
     assert [(each.user_id, each.common_movies) for each in found] == [each[:2] for each in expected]
     assert [each.similarity for each in found] == pytest.approx([each[2] for each in expected])
-    assert len(await similar_users.similar(sessions, films, 1, 3)) == 3
+    assert len(await similar_users.similar(sessions, movies, 1, 3)) == 3
 
 
 async def test_those_who_hide_are_not_shown(sessions: Sessions, stars: NDArray[np.int64]) -> None:
-    films = await snapshot.load(sessions)
-    nearest = (await similar_users.similar(sessions, films, 1, 1))[0].user_id
+    movies = await snapshot.load(sessions)
+    nearest = (await similar_users.similar(sessions, movies, 1, 1))[0].user_id
     async with sessions.begin() as session:
         await session.execute(update(tables.User).where(tables.User.id == nearest).values(discoverable=False))
-    found = await similar_users.similar(sessions, films, 1, 100)
+    found = await similar_users.similar(sessions, movies, 1, 100)
     hidden = frozenset({nearest - 1})
     assert [each.user_id for each in found] == [each[0] for each in by_hand(stars, hidden)]
 
@@ -80,21 +80,21 @@ async def test_someone_new_is_like_nobody(sessions: Sessions) -> None:
     assert await similar_users.similar(sessions, await snapshot.load(sessions), user_id, 10) == []
 
 
-async def test_the_least_rated_films_are_asked_for_up_to_a_budget(
+async def test_the_least_rated_movies_are_asked_for_up_to_a_budget(
     sessions: Sessions,
     stars: NDArray[np.int64],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     assert (stars[0] > 0).sum() >= 12
-    films = await snapshot.load(sessions)
+    movies = await snapshot.load(sessions)
     known = np.arange(1, 13)
-    in_order = known[np.argsort(films.rating_count[:12], kind="stable")].tolist()
-    assert similar_users.probes(films, known).tolist() == in_order
-    budget = int(np.sort(films.rating_count[:12])[:5].sum())
+    in_order = known[np.argsort(movies.rating_count[:12], kind="stable")].tolist()
+    assert similar_users.probes(movies, known).tolist() == in_order
+    budget = int(np.sort(movies.rating_count[:12])[:5].sum())
     monkeypatch.setattr(similar_users, "RATERS", budget)
-    assert similar_users.probes(films, known).tolist() == in_order[:5]
+    assert similar_users.probes(movies, known).tolist() == in_order[:5]
     monkeypatch.setattr(similar_users, "RATERS", 1)
-    assert similar_users.probes(films, known).tolist() == in_order[:1]
+    assert similar_users.probes(movies, known).tolist() == in_order[:1]
     # And then no more than the budget is read of it.
     monkeypatch.setattr(similar_users, "RATERS", 7)
-    assert len(await similar_users.similar(sessions, films, 1, 100)) <= 7
+    assert len(await similar_users.similar(sessions, movies, 1, 100)) <= 7

@@ -1,4 +1,4 @@
-"""What is read for films that move is bounded, whatever is rated, taken back or cannot be read."""
+"""What is read for movies that move is bounded, whatever is rated, taken back or cannot be read."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -13,13 +13,13 @@ from sqlalchemy.exc import OperationalError
 
 from app.db.engine import Sessions
 from app.serving import online_updates
-from app.serving.online_updates import ENOUGH_NEW, FILMS_AT_ONCE, MOST_SEEN, MOST_TRIES, Arrivals
+from app.serving.online_updates import ENOUGH_NEW, MOST_SEEN, MOST_TRIES, MOVIES_AT_ONCE, Arrivals
 from recommender.interactions import positions
 
 pytestmark = pytest.mark.anyio
 
-N_FILMS = 400
-FILMS_AND_MODEL = (
+N_MOVIES = 400
+MOVIES_AND_MODEL = (
     "INSERT INTO movies (id, title) SELECT n, n FROM generate_series(1, 400) AS n",
     "INSERT INTO movie_stats (movie_id, rating_count, half_stars_sum) SELECT id, 99, 99 FROM movies",
     "INSERT INTO model_versions (version, status, dataset_version, metrics) VALUES ('1', 'ACTIVE', '', '{}')",
@@ -27,7 +27,7 @@ FILMS_AND_MODEL = (
 
 
 class Step:
-    """Of films that training has seen `counts` ratings of."""
+    """Of movies that training has seen `counts` ratings of."""
 
     def __init__(self, counts: NDArray[np.int32]) -> None:
         self.counts = counts
@@ -49,7 +49,7 @@ class Model:
 
 def model_of(counts: NDArray[np.int32]) -> Any:
     item_ids = np.arange(1, counts.size + 1)
-    hybrid = SimpleNamespace(item_ids=item_ids, film_step=Step(counts))
+    hybrid = SimpleNamespace(item_ids=item_ids, item_step=Step(counts))
     return Model("1", hybrid, np.arange(counts.size, dtype=np.int32))
 
 
@@ -58,48 +58,48 @@ def snapshot_of(counts: NDArray[Any]) -> Any:
 
 
 async def settled(sessions: Sessions, model: Any, counts: NDArray[Any]) -> Arrivals:
-    """That has looked at films of these counts, and has none to do."""
+    """That has looked at movies of these counts, and has none to do."""
     known = Arrivals()
-    await known._look(sessions, model, snapshot_of(counts), model.hybrid.film_step)
+    await known._look(sessions, model, snapshot_of(counts), model.hybrid.item_step)
     assert known.due == {}
     return known
 
 
-async def test_ratings_that_are_taken_back_queue_only_films_that_had_moved(sessions: Sessions) -> None:
-    """As the deletion of an account with a rating of every film does, in every process."""
-    counts = np.linspace(10, 50_000, N_FILMS).astype(np.int32)
+async def test_ratings_that_are_taken_back_queue_only_movies_that_had_moved(sessions: Sessions) -> None:
+    """As the deletion of an account with a rating of every movie does, in every process."""
+    counts = np.linspace(10, 50_000, N_MOVIES).astype(np.int32)
     model = model_of(counts)
     known = await settled(sessions, model, counts)
-    known.rows = {1: np.zeros(2, np.float32), N_FILMS: np.zeros(2, np.float32)}
-    await known._look(sessions, model, snapshot_of(counts - 1), model.hybrid.film_step)
-    assert list(known.due) == [1], "the most rated film is beyond the bounds"
-    await known._look(sessions, model, snapshot_of(counts - 1), model.hybrid.film_step)
+    known.rows = {1: np.zeros(2, np.float32), N_MOVIES: np.zeros(2, np.float32)}
+    await known._look(sessions, model, snapshot_of(counts - 1), model.hybrid.item_step)
+    assert list(known.due) == [1], "the most rated movie is beyond the bounds"
+    await known._look(sessions, model, snapshot_of(counts - 1), model.hybrid.item_step)
     assert list(known.due) == [1]
 
 
-async def test_a_new_process_queues_no_film_for_ratings_that_are_gone(sessions: Sessions) -> None:
-    counts = np.full(N_FILMS, 100, np.int32)
+async def test_a_new_process_queues_no_movie_for_ratings_that_are_gone(sessions: Sessions) -> None:
+    counts = np.full(N_MOVIES, 100, np.int32)
     model = model_of(counts)
     async with sessions.begin() as session:
-        for statement in FILMS_AND_MODEL:
+        for statement in MOVIES_AND_MODEL:
             await session.execute(text(statement))
     await settled(sessions, model, counts - 1)
 
 
-async def test_films_beyond_the_bounds_leave_the_queue(sessions: Sessions) -> None:
-    counts = np.full(N_FILMS, MOST_SEEN, np.int32)
+async def test_movies_beyond_the_bounds_leave_the_queue(sessions: Sessions) -> None:
+    counts = np.full(N_MOVIES, MOST_SEEN, np.int32)
     model = model_of(counts)
     known = await settled(sessions, model, counts)
-    await known._look(sessions, model, snapshot_of(counts + 500), model.hybrid.film_step)
-    assert len(known.due) == N_FILMS
+    await known._look(sessions, model, snapshot_of(counts + 500), model.hybrid.item_step)
+    assert len(known.due) == N_MOVIES
     crowd = counts + 500
     crowd[:300] += ENOUGH_NEW
-    await known._look(sessions, model, snapshot_of(crowd), model.hybrid.film_step)
-    assert list(known.due) == list(range(301, N_FILMS + 1))
+    await known._look(sessions, model, snapshot_of(crowd), model.hybrid.item_step)
+    assert list(known.due) == list(range(301, N_MOVIES + 1))
 
 
 async def test_a_batch_that_fails_is_given_up(sessions: Sessions) -> None:
-    counts = np.full(N_FILMS, 10, np.int32)
+    counts = np.full(N_MOVIES, 10, np.int32)
     model = model_of(counts)
     known = await settled(sessions, model, counts)
     read: list[list[int]] = []
@@ -113,7 +113,7 @@ async def test_a_batch_that_fails_is_given_up(sessions: Sessions) -> None:
     more = snapshot_of(counts + 10)
     with pytest.raises(OperationalError):
         await known.follow(sessions, model, more)
-    assert len(read[0]) == FILMS_AT_ONCE
+    assert len(read[0]) == MOVIES_AT_ONCE
     await known.follow(sessions, model, more)
     assert len(read) == 1, "it rests"
     assert known.resting_until > datetime.now(UTC)
@@ -125,6 +125,6 @@ async def test_a_batch_that_fails_is_given_up(sessions: Sessions) -> None:
         rests.append(known.resting_until - datetime.now(UTC))
     assert rests[1] > rests[0]
     assert max(rests) <= online_updates.LONGEST_REST
-    films = [movie_id for batch in read for movie_id in batch]
-    assert all(films.count(movie_id) == MOST_TRIES for movie_id in range(1, N_FILMS + 1))
-    assert films[:N_FILMS] == list(range(1, N_FILMS + 1)), "others come before it is tried again"
+    movies = [movie_id for batch in read for movie_id in batch]
+    assert all(movies.count(movie_id) == MOST_TRIES for movie_id in range(1, N_MOVIES + 1))
+    assert movies[:N_MOVIES] == list(range(1, N_MOVIES + 1)), "others come before it is tried again"

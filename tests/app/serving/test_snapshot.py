@@ -60,7 +60,7 @@ def random_filter(rng: random.Random) -> MovieFilter:
 
 
 async def test_any_filter_lets_through_what_the_same_question_in_sql_does(catalogue: Sessions) -> None:
-    films = await snapshot.load(catalogue)
+    movies = await snapshot.load(catalogue)
     rng = random.Random(1)  # noqa: S311 - not for secrets
     kept = []
     async with catalogue() as session:
@@ -72,20 +72,20 @@ async def test_any_filter_lets_through_what_the_same_question_in_sql_does(catalo
             }
             named["people"] = [name.lower() for name in wanted.people]
             expected = (await session.scalars(FILTERED, named)).all()
-            assert films.movie_ids[films.mask(wanted)].tolist() == expected, wanted
+            assert movies.movie_ids[movies.mask(wanted)].tolist() == expected, wanted
             kept.append(len(expected))
-    assert sum(0 < count < len(films.cards) for count in kept) > 100  # the question was a real one
+    assert sum(0 < count < len(movies.cards) for count in kept) > 100  # the question was a real one
 
 
 async def test_a_mask_is_the_callers_own(catalogue: Sessions) -> None:
-    films = await snapshot.load(catalogue)
-    films.mask(MovieFilter(genres=("Comedy",)))[:] = True
-    films.mask(MovieFilter())[:] = False
-    assert films.mask(MovieFilter()).all()
-    assert not films.mask(MovieFilter(genres=("Comedy",))).all()
+    movies = await snapshot.load(catalogue)
+    movies.mask(MovieFilter(genres=("Comedy",)))[:] = True
+    movies.mask(MovieFilter())[:] = False
+    assert movies.mask(MovieFilter()).all()
+    assert not movies.mask(MovieFilter(genres=("Comedy",))).all()
 
 
-async def test_cards_hold_all_of_a_film(sessions: Sessions) -> None:
+async def test_cards_hold_all_of_a_movie(sessions: Sessions) -> None:
     async with sessions.begin() as session:
         await session.execute(insert(tables.Genre), [{"id": 1, "name": "War"}, {"id": 2, "name": "Drama"}])
         await session.execute(insert(tables.Person), [{"id": 1, "name": "Ada"}, {"id": 2, "name": "Bob"}])
@@ -103,8 +103,8 @@ async def test_cards_hold_all_of_a_film(sessions: Sessions) -> None:
                 for kind, place, who, character in credited
             ],
         )
-    films = await snapshot.load(sessions)
-    (card,) = films.cards
+    movies = await snapshot.load(sessions)
+    (card,) = movies.cards
     assert (card.id, card.title, card.original_title, card.countries) == (5, "Ran", "乱", ("JP", "FR"))
     assert [(genre.name, genre.movie_count) for genre in card.genres] == [("Drama", 1), ("War", 1)]
     assert [person.name for person in card.directors] == ["Bob"]
@@ -112,31 +112,31 @@ async def test_cards_hold_all_of_a_film(sessions: Sessions) -> None:
         ("Bob", "Hidetora"),
         ("Ada", None),
     ]
-    assert films.people.films_of("bob").tolist() == [0]
+    assert movies.people.movies_of("bob").tolist() == [0]
 
 
 async def test_nothing_new_is_one_statement_and_the_same_object(
     catalogue: Sessions, statements: list[str]
 ) -> None:
-    films = await snapshot.load(catalogue)
+    movies = await snapshot.load(catalogue)
     statements.clear()
-    assert await snapshot.refreshed(catalogue, films) is films
+    assert await snapshot.refreshed(catalogue, movies) is movies
     assert len(statements) == 1
 
 
 async def test_a_rating_changes_the_counts_and_nothing_else(catalogue: Sessions) -> None:
-    films = await snapshot.load(catalogue)
+    movies = await snapshot.load(catalogue)
     user_id = await a_member(catalogue)
-    count, total = films.rating_count.copy(), films.half_stars_sum.copy()
+    count, total = movies.rating_count.copy(), movies.half_stars_sum.copy()
     await ratings.rate(catalogue, user_id, 42, 4.5)
-    fresh = await snapshot.refreshed(catalogue, films)
-    assert fresh.movie_ids is films.movie_ids
-    assert fresh.cards is films.cards
+    fresh = await snapshot.refreshed(catalogue, movies)
+    assert fresh.movie_ids is movies.movie_ids
+    assert fresh.cards is movies.cards
     position = fresh.position(42)
     assert position is not None
     assert fresh.rating_count[position] == count[position] + 1
     assert fresh.half_stars_sum[position] == total[position] + 9
-    assert np.array_equal(films.rating_count, count)  # whoever holds the former one still reads one moment
+    assert np.array_equal(movies.rating_count, count)  # whoever holds the former one still reads one moment
     others = np.arange(len(count)) != position
     assert np.array_equal(fresh.rating_count[others], count[others])
     await ratings.remove(catalogue, user_id, 42)
@@ -146,59 +146,59 @@ async def test_a_rating_changes_the_counts_and_nothing_else(catalogue: Sessions)
 
 
 async def test_a_rating_that_is_committed_late_is_counted_too(catalogue: Sessions) -> None:
-    films = await snapshot.load(catalogue)
+    movies = await snapshot.load(catalogue)
     ada, bob = await a_member(catalogue), await a_member(catalogue)
-    position = films.position(7)
+    position = movies.position(7)
     assert position is not None
-    before = films.rating_count[position]
+    before = movies.rating_count[position]
     async with catalogue.begin() as slow:
         await slow.execute(insert(tables.Rating).values(user_id=ada, movie_id=7, half_stars=3))
         await ratings.rate(catalogue, bob, 8, 4)
-        films = await snapshot.refreshed(catalogue, films)
-        assert films.rating_count[position] == before
-    films = await snapshot.refreshed(catalogue, films)
-    assert films.rating_count[position] == before + 1
+        movies = await snapshot.refreshed(catalogue, movies)
+        assert movies.rating_count[position] == before
+    movies = await snapshot.refreshed(catalogue, movies)
+    assert movies.rating_count[position] == before + 1
 
 
 async def test_rows_read_once_are_not_read_for_ever(catalogue: Sessions) -> None:
-    films = await snapshot.load(catalogue)
+    movies = await snapshot.load(catalogue)
     await ratings.rate(catalogue, await a_member(catalogue), 7, 3)
-    films = await snapshot.refreshed(catalogue, films)
-    aged = replace(films, since=films.since - 3 * snapshot.LONGEST_RATING)
+    movies = await snapshot.refreshed(catalogue, movies)
+    aged = replace(movies, since=movies.since - 3 * snapshot.LONGEST_RATING)
     moved_on = await snapshot.refreshed(catalogue, aged)
     assert moved_on.since > aged.since
     assert await snapshot.refreshed(catalogue, moved_on) is moved_on
 
 
-async def test_a_new_title_keeps_the_films_in_their_places(catalogue: Sessions) -> None:
-    films = await snapshot.load(catalogue)
+async def test_a_new_title_keeps_the_movies_in_their_places(catalogue: Sessions) -> None:
+    movies = await snapshot.load(catalogue)
     async with catalogue.begin() as session:
         await session.execute(update(tables.Movie).where(tables.Movie.id == 5).values(title="Another Title"))
-    fresh = await snapshot.refreshed(catalogue, films)
-    assert fresh.movie_ids is films.movie_ids
+    fresh = await snapshot.refreshed(catalogue, movies)
+    assert fresh.movie_ids is movies.movie_ids
     position = fresh.position(5)
     assert position is not None
     assert fresh.cards[position].title == "Another Title"
-    assert films.cards[position].title != "Another Title"
+    assert movies.cards[position].title != "Another Title"
 
 
-async def test_films_come_and_go(catalogue: Sessions) -> None:
-    films = await snapshot.load(catalogue)
+async def test_movies_come_and_go(catalogue: Sessions) -> None:
+    movies = await snapshot.load(catalogue)
     async with catalogue.begin() as session:
         await session.execute(insert(tables.Movie).values(id=2000, title="New"))
         await session.execute(delete(tables.Movie).where(tables.Movie.id == 5))
-    fresh = await snapshot.refreshed(catalogue, films)
+    fresh = await snapshot.refreshed(catalogue, movies)
     assert fresh.position(5) is None
     assert fresh.position(2000) == len(fresh.cards) - 1
-    assert fresh.positions([5, 2000, 4]).tolist() == [-1, len(fresh.cards) - 1, films.position(4)]
+    assert fresh.positions([5, 2000, 4]).tolist() == [-1, len(fresh.cards) - 1, movies.position(4)]
     assert fresh.movie_ids.tolist() == [card.id for card in fresh.cards]
 
 
 async def test_an_empty_catalogue_is_one(sessions: Sessions) -> None:
-    films = await snapshot.load(sessions)
-    assert films.mask(MovieFilter(genres=("Comedy",), people=("Ada",), languages=("en",))).tolist() == []
-    assert films.positions([1]).tolist() == [-1]
-    assert isinstance(films.since, datetime)
+    movies = await snapshot.load(sessions)
+    assert movies.mask(MovieFilter(genres=("Comedy",), people=("Ada",), languages=("en",))).tolist() == []
+    assert movies.positions([1]).tolist() == [-1]
+    assert isinstance(movies.since, datetime)
 
 
 async def a_member(sessions: Sessions) -> int:

@@ -78,7 +78,7 @@ def test_a_killed_training_leaves_the_former_model_and_the_next_one_goes_on(
 
 def test_settings_of_a_search_are_what_training_uses(database_url: str, tmp_path: Path) -> None:
     with psycopg.connect(database_url) as connection:
-        connection.execute("INSERT INTO movies (title) SELECT 'Film ' || n FROM generate_series(1, 9) AS n")
+        connection.execute("INSERT INTO movies (title) SELECT 'Movie ' || n FROM generate_series(1, 9) AS n")
         connection.execute("INSERT INTO users (username) SELECT 'u' || n FROM generate_series(1, 9) AS n")
         connection.execute(
             "INSERT INTO ratings (user_id, movie_id, half_stars) SELECT users.id, movies.id, 1 + "
@@ -106,7 +106,7 @@ def test_settings_of_a_search_are_what_training_uses(database_url: str, tmp_path
 
 def test_a_training_that_is_refused_at_the_end_leaves_nothing(database_url: str, tmp_path: Path) -> None:
     with psycopg.connect(database_url) as connection:
-        connection.execute("INSERT INTO movies (title) SELECT 'Film ' || n FROM generate_series(1, 9) AS n")
+        connection.execute("INSERT INTO movies (title) SELECT 'Movie ' || n FROM generate_series(1, 9) AS n")
 
     def refuse(_connection: psycopg.Connection, _version: str) -> None:
         raise jobs.ClaimLost("Another process has taken it over.")
@@ -123,11 +123,11 @@ def test_nothing_to_train_on_is_said(database_url: str, tmp_path: Path) -> None:
     assert versions(database_url) == []
 
 
-def test_films_without_ratings_train_all_the_same(database_url: str, tmp_path: Path) -> None:
-    """A new catalogue has no ratings yet; its films have content."""
+def test_movies_without_ratings_train_all_the_same(database_url: str, tmp_path: Path) -> None:
+    """A new catalogue has no ratings yet; its movies have content."""
     with psycopg.connect(database_url) as connection:
         connection.execute(
-            "INSERT INTO movies (title, year, overview) SELECT 'Film ' || n, 1950 + n, 'A story of ' || n "
+            "INSERT INTO movies (title, year, overview) SELECT 'Movie ' || n, 1950 + n, 'A story of ' || n "
             "FROM generate_series(1, 40) AS n"
         )
     assert not train.has_active_model(database_url, tmp_path)
@@ -142,13 +142,13 @@ def test_films_without_ratings_train_all_the_same(database_url: str, tmp_path: P
 
 def test_simulated_members_teach_only_until_real_ones_are_there(database_url: str) -> None:
     with psycopg.connect(database_url) as connection:
-        connection.execute("INSERT INTO movies (title) SELECT 'Film ' || n FROM generate_series(1, 3) AS n")
+        connection.execute("INSERT INTO movies (title) SELECT 'Movie ' || n FROM generate_series(1, 3) AS n")
         connection.execute("INSERT INTO users (username, simulated) VALUES ('a', true), ('b', false)")
         connection.execute(
             "INSERT INTO ratings (user_id, movie_id, half_stars) "
             "SELECT users.id, movies.id, 8 FROM users, movies"
         )
-        films = data.read_films(connection)
+        movies = data.read_movies(connection)
 
         def learnt(simulated: bool, name: str) -> tuple[int, str]:
             connection.execute(
@@ -156,7 +156,7 @@ def test_simulated_members_teach_only_until_real_ones_are_there(database_url: st
                 "VALUES (%s, %s, 3, 1, 3)",
                 (name, simulated),
             )
-            interactions = data.read_interactions(connection, films.item_ids)
+            interactions = data.read_interactions(connection, movies.item_ids)
             return interactions.nnz, data.dataset_version(connection, interactions)
 
         assert learnt(True, "simulated-1") == (6, "simulated-1@6")

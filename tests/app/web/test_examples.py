@@ -57,10 +57,10 @@ class Page:
         self.url = f"{url}/graphql"
         popular = self.ask("{ recommendations(first: 3) { edges { node { id } } } }")
         self.names = {
-            f"FILM_{place}": edge["node"]["id"]
+            f"MOVIE_{place}": edge["node"]["id"]
             for place, edge in enumerate(popular["recommendations"]["edges"], 1)
         }
-        self.names["NEW_USER"] = "film-fan"
+        self.names["NEW_USER"] = "movie-fan"
         self.tokens = {name: self.signed_up(name, "a-long-password") for name in ROLES}
         self.signed_up("demo", "marquee-demo")  # as `marquee serve --prepare` makes it
         with psycopg.connect(database_url) as connection:
@@ -93,7 +93,7 @@ class Page:
                     yield json.loads(line.removeprefix("data: "))
 
     def filled_in(self, example: dict[str, str]) -> Any:
-        variables = re.sub(r"FILM_\d|NEW_USER", lambda found: self.names[found[0]], example["variables"])
+        variables = re.sub(r"MOVIE_\d|NEW_USER", lambda found: self.names[found[0]], example["variables"])
         return json.loads(variables or "{}")
 
 
@@ -130,13 +130,13 @@ def test_each_works_for_whom_it_is_meant(page: Page) -> None:
 
 def told_of_a_rating(page: Page, subscription: str, who: str) -> Any:
     """The first event; ratings are given until it comes, as the first may come before the watch begins."""
-    rate = """mutation ($film: ID!, $stars: Float!) {
-        rateMovie(input: { movieId: $film, stars: $stars }) { __typename } }"""
+    rate = """mutation ($movie: ID!, $stars: Float!) {
+        rateMovie(input: { movieId: $movie, stars: $stars }) { __typename } }"""
     with ThreadPoolExecutor(1) as pool:
         event = pool.submit(next, page.events(subscription, {}, who))
         for stars in range(100):
             if event.done():
                 break
-            page.ask(rate, {"film": page.names["FILM_1"], "stars": 1 + stars % 5}, who)
+            page.ask(rate, {"movie": page.names["MOVIE_1"], "stars": 1 + stars % 5}, who)
             time.sleep(0.2)
     return event.result()["data"]

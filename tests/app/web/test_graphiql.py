@@ -145,10 +145,10 @@ def test_shows_what_a_subscription_tells_until_it_is_stopped(page: Page, server:
             f"{server}/graphql", json={"query": query}, headers={"Authorization": f"Bearer {token}"}
         )
 
-    (film,) = re.findall(r'"id": ?"([^"]+)"', ask("{ movies(first: 1) { edges { node { id } } } }").text)
+    (movie,) = re.findall(r'"id": ?"([^"]+)"', ask("{ movies(first: 1) { edges { node { id } } } }").text)
     results = page.locator(".result-window")
     for stars in (5, 4, 3):  # the first may come before the subscription watches
-        ask(f'mutation {{ rateMovie(input: {{ movieId: "{film}", stars: {stars} }}) {{ __typename }} }}')
+        ask(f'mutation {{ rateMovie(input: {{ movieId: "{movie}", stars: {stars} }}) {{ __typename }} }}')
         page.wait_for_timeout(500)
     expect(results).to_contain_text('"recommendationsChanged"', timeout=20_000)
     page.get_by_role("button", name="Stop query").click()

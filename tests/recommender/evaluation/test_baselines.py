@@ -11,21 +11,21 @@ from recommender.evaluation import baselines, compare, protocols
 from recommender.evaluation.baselines import Scores
 from recommender.evaluation.protocols import Protocol
 from recommender.interactions import History, Interactions
-from recommender.item_features import Films
+from recommender.item_features import ItemFeatures
 from recommender.training.config import Config
 
-N_FILMS, N_USERS = 60, 120
+N_ITEMS, N_USERS = 60, 120
 
 
 @pytest.fixture(scope="module")
 def ratings() -> Interactions:
-    """Three kinds of users, each liking every third film; the last film has no ratings."""
+    """Three kinds of users, each liking every third item; the last item has no ratings."""
     rng = np.random.default_rng(2)
     users = np.repeat(np.arange(N_USERS), 24)
-    films = np.concatenate([rng.permutation(N_FILMS - 1)[:24] for _ in range(N_USERS)])
-    stars = np.where(users % 3 == films % 3, 5.0, 2.0)
+    items = np.concatenate([rng.permutation(N_ITEMS - 1)[:24] for _ in range(N_USERS)])
+    stars = np.where(users % 3 == items % 3, 5.0, 2.0)
     return Interactions.from_arrays(
-        users, films, stars, rng.integers(1, 10**6, users.size), catalogue=np.arange(N_FILMS)
+        users, items, stars, rng.integers(1, 10**6, users.size), catalogue=np.arange(N_ITEMS)
     )
 
 
@@ -47,46 +47,46 @@ def test_a_liking_leads_to_its_kind(ratings: Interactions, name: str) -> None:
         assert not np.isin(found, history.item_idx).any()
 
 
-def test_without_a_liking_films_come_by_popularity_and_only_those_allowed(ratings: Interactions) -> None:
-    allowed = np.arange(N_FILMS) % 2 == 0
+def test_without_a_liking_items_come_by_popularity_and_only_those_allowed(ratings: Interactions) -> None:
+    allowed = np.arange(N_ITEMS) % 2 == 0
     ranked = baselines.scorer(ratings, MODELS["ease"](ratings), allowed)
-    counts = np.bincount(ratings.user_items.indices, minlength=N_FILMS)
+    counts = np.bincount(ratings.user_items.indices, minlength=N_ITEMS)
     found = ranked(History.of([0], [1.0]), 100)
-    assert found.tolist() == sorted(range(2, N_FILMS, 2), key=lambda film: (-counts[film], film))
+    assert found.tolist() == sorted(range(2, N_ITEMS, 2), key=lambda item: (-counts[item], item))
 
 
 def test_ease_solves_its_equation(ratings: Interactions) -> None:
     """Its weights are the constrained minimum: no other column of zero diagonal does better."""
     ones = baselines.likes(ratings).toarray().astype(np.float64)
     scores = baselines.ease(ratings, regularization=10.0)
-    weights = np.stack([scores(History.of([film])) for film in range(N_FILMS)]).astype(np.float64)
+    weights = np.stack([scores(History.of([item])) for item in range(N_ITEMS)]).astype(np.float64)
     assert (np.diag(weights) == 0).all()
     rng = np.random.default_rng(0)
-    for column in range(0, N_FILMS - 1, 7):
+    for column in range(0, N_ITEMS - 1, 7):
 
         def loss(b: np.ndarray, column: int = column) -> float:
             return float(((ones[:, column] - ones @ b) ** 2).sum() + 10 * b @ b)
 
         for _ in range(20):
-            other = weights[:, column] + 0.02 * rng.normal(size=N_FILMS)
+            other = weights[:, column] + 0.02 * rng.normal(size=N_ITEMS)
             other[column] = 0
             assert loss(weights[:, column]) <= loss(other)
 
 
 def test_knn_is_the_cosine_of_users(ratings: Interactions) -> None:
     ones = baselines.likes(ratings).toarray()
-    scores = baselines.item_knn(ratings, neighbours=N_FILMS)(History.of([4]))
+    scores = baselines.item_knn(ratings, neighbours=N_ITEMS)(History.of([4]))
     norms = np.linalg.norm(ones, axis=0)
     cosine = ones.T @ ones[:, 4] / np.maximum(norms * norms[4], 1e-9)
     cosine[4] = 0
     np.testing.assert_allclose(scores, cosine, atol=1e-6)
 
 
-def test_damped_means_follow_film_and_user(ratings: Interactions) -> None:
+def test_damped_means_follow_item_and_user(ratings: Interactions) -> None:
     judge = baselines.damped_means(ratings)
     kind, harsh = judge(History.of([0], [5.0]), np.array([1])), judge(History.of([0], [0.5]), np.array([1]))
     assert harsh.stars[0] < kind.stars[0]
-    judgement = judge(History.of([]), np.arange(N_FILMS, dtype=np.int32))
+    judgement = judge(History.of([]), np.arange(N_ITEMS, dtype=np.int32))
     assert (judgement.low <= judgement.stars).all()
     assert judgement.stars[-1] == pytest.approx(float(ratings.user_items.data.mean()), abs=1e-5)
 
@@ -109,24 +109,24 @@ def test_no_trial_teaches_what_it_asks(
         if protocol in (Protocol.STRONG, Protocol.NEW_USER):
             assert not {user for user, _ in pairs[0]} & {user for user, _ in pairs[2]}
         if trial.allowed is not None:
-            assert trial.allowed[[film for _, film in pairs[2]]].all()
+            assert trial.allowed[[item for _, item in pairs[2]]].all()
     inner = protocols.validation(protocol, trials[0].split.train, np.random.default_rng(1))
     assert inner.held_out.nnz > 0
 
 
-def test_new_users_and_films_show_k_ratings(ratings: Interactions, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_new_users_and_items_show_k_ratings(ratings: Interactions, monkeypatch: pytest.MonkeyPatch) -> None:
     users = list(protocols.trials(Protocol.NEW_USER, ratings, np.random.default_rng(0)))
     for trial, k in zip(users, protocols.SHOWN, strict=True):
         shown = np.diff(trial.split.histories.user_items.indptr)
         assert set(shown.tolist()) <= {0, k}
         assert trial.split.train is users[0].split.train
     monkeypatch.setattr(protocols, "GIVEN", (0, 1, 5))
-    films = list(protocols.trials(Protocol.NEW_ITEM, ratings, np.random.default_rng(0)))
-    for trial, k in zip(films, (0, 1, 5), strict=True):
-        counts = np.bincount(trial.split.train.user_items.indices, minlength=N_FILMS)
+    items = list(protocols.trials(Protocol.NEW_ITEM, ratings, np.random.default_rng(0)))
+    for trial, k in zip(items, (0, 1, 5), strict=True):
+        counts = np.bincount(trial.split.train.user_items.indices, minlength=N_ITEMS)
         assert trial.allowed is not None
         assert (counts[trial.allowed] == k).all()
-        assert (trial.split.held_out.user_items != films[0].split.held_out.user_items).nnz == 0
+        assert (trial.split.held_out.user_items != items[0].split.held_out.user_items).nnz == 0
 
 
 @pytest.mark.parametrize("protocol", [Protocol.NEW_ITEM, Protocol.STRONG])
@@ -147,10 +147,10 @@ def test_settings_are_chosen_on_validation(ratings: Interactions) -> None:
 
 
 def test_all_meet_on_the_same_users(ratings: Interactions) -> None:
-    films = Films.blank(ratings.item_ids)
+    items = ItemFeatures.blank(ratings.item_ids)
     contenders = {"ease": compare.BASELINES["ease"]}
     (outcome,) = compare.compare(
-        Protocol.STRONG, ratings, films, config=Config(factors=6, iterations=3), contenders=contenders
+        Protocol.STRONG, ratings, items, config=Config(factors=6, iterations=3), contenders=contenders
     )
     ranking = outcome.evaluation.ranking
     assert list(ranking) == ["marquee", "ease", "popularity", "random"]

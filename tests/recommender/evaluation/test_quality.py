@@ -6,7 +6,7 @@ import pytest
 from recommender import metrics, splits
 from recommender.evaluation.ranking import popularity_scorer
 from recommender.interactions import History, Interactions
-from recommender.item_features import Films
+from recommender.item_features import ItemFeatures
 from recommender.model.content_prior import Placement
 from recommender.model.fold_in import graded
 from recommender.model.hybrid import Hybrid
@@ -18,10 +18,10 @@ World = tuple[Split, Hybrid]
 
 
 @pytest.fixture(scope="module")
-def world(latest_small: tuple[Interactions, Films]) -> World:
-    interactions, films = latest_small
+def world(latest_small: tuple[Interactions, ItemFeatures]) -> World:
+    interactions, items = latest_small
     split = splits.temporal_per_user(interactions, rng=np.random.default_rng(0))
-    return split, train_hybrid(split.train, films, Config(factors=48, iterations=6))
+    return split, train_hybrid(split.train, items, Config(factors=48, iterations=6))
 
 
 def _ndcg(world: World, diversity: float | None) -> np.ndarray:
@@ -53,7 +53,7 @@ def test_a_little_diversity_costs_little(world: World) -> None:
     assert _ndcg(world, 0.2).mean() > 0.97 * _ndcg(world, 0.0).mean()
 
 
-def test_the_film_that_a_reason_names_moved_the_score(world: World) -> None:
+def test_the_item_that_a_reason_names_moved_the_score(world: World) -> None:
     split, model = world
     rng = np.random.default_rng(6)
     more = []
@@ -65,7 +65,7 @@ def test_the_film_that_a_reason_names_moved_the_score(world: World) -> None:
             if not told or told[0].item_idx is None:
                 continue
             other = rng.choice(history.item_idx[history.item_idx != told[0].item_idx])
-            rest = [history.item_idx != film for film in (told[0].item_idx, other)]
+            rest = [history.item_idx != item for item in (told[0].item_idx, other)]
             named, random = (
                 whole[place]
                 - model.scores(
@@ -78,10 +78,10 @@ def test_the_film_that_a_reason_names_moved_the_score(world: World) -> None:
     assert np.mean(more) >= 0.95
 
 
-def test_new_films_are_placed_better_than_by_popularity_of_their_genre(
-    latest_small: tuple[Interactions, Films], world: World
+def test_new_items_are_placed_better_than_by_popularity_of_their_genre(
+    latest_small: tuple[Interactions, ItemFeatures], world: World
 ) -> None:
-    """Films whose ratings are hidden are ranked among themselves: placed by content against by chance."""
+    """Items whose ratings are hidden are ranked among themselves: placed by content against by chance."""
     model = world[1]
     interactions = latest_small[0]
     counts = np.bincount(interactions.user_items.indices, minlength=interactions.n_items)

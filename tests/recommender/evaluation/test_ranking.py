@@ -18,7 +18,7 @@ N_ITEMS = 60
 
 @pytest.fixture(scope="module")
 def split() -> Split:
-    """Members like every third film, and see films of low number more often."""
+    """Members like every third item, and see items of low number more often."""
     rng = np.random.default_rng(0)
     seen = rng.random((80, N_ITEMS)) < np.linspace(0.9, 0.2, N_ITEMS)
     user_ids, item_ids = np.nonzero(seen)
@@ -85,7 +85,7 @@ def test_figures_of_all_lists(evaluation: Evaluation) -> None:
     assert popular["coverage@10"] < 1
     assert popular["gini@10"] > chance["gini@10"]
     assert popular["popularity_share@10"] > chance["popularity_share@10"]
-    # Unit vectors of all films are at right angles: every list is as diverse as can be.
+    # Unit vectors of all items are at right angles: every list is as diverse as can be.
     assert evaluation.ranking["popularity"].figures["diversity@10"].value == pytest.approx(1)
 
 
@@ -120,7 +120,7 @@ def test_users_can_be_sampled_and_the_run_repeated(split: Split) -> None:
     assert runs[0] == runs[1]
 
 
-def test_popularity_never_shows_a_film_of_the_history(split: Split) -> None:
+def test_popularity_never_shows_a_item_of_the_history(split: Split) -> None:
     scorer = popularity_scorer(split.train)
     history = split.histories.history(0)
     ranked = scorer(history, N_ITEMS)

@@ -13,9 +13,9 @@ FOUND = {name: (contender.fit, contender.grid[0]) for name, contender in third_p
 def ratings() -> Interactions:
     rng = np.random.default_rng(2)
     users = np.repeat(np.arange(90), 20)
-    films = np.concatenate([rng.permutation(45)[:20] for _ in range(90)])
-    stars = np.where(users % 3 == films % 3, 5.0, 2.0)
-    return Interactions.from_arrays(users, films, stars, catalogue=np.arange(48))
+    items = np.concatenate([rng.permutation(45)[:20] for _ in range(90)])
+    stars = np.where(users % 3 == items % 3, 5.0, 2.0)
+    return Interactions.from_arrays(users, items, stars, catalogue=np.arange(48))
 
 
 @pytest.mark.parametrize("name", ["implicit ALS", "implicit cosine", "LensKit ALS", "LensKit item-kNN"])
@@ -27,7 +27,7 @@ def test_a_liking_leads_to_its_kind(ratings: Interactions, name: str) -> None:
     history = History.of([0, 3, 6, 1], [5, 4, 5, 1])
     found = ranked(history, 44)
     assert (found[:8] % 3 == 0).mean() > 0.7
-    assert sorted(found.tolist()) == [film for film in range(48) if film not in (0, 1, 3, 6)]
+    assert sorted(found.tolist()) == [item for item in range(48) if item not in (0, 1, 3, 6)]
 
 
 def test_stars_follow_the_history(ratings: Interactions) -> None:

@@ -4,27 +4,27 @@ import numpy as np
 import pytest
 
 from recommender.interactions import History, Interactions
-from recommender.item_features import Films
+from recommender.item_features import ItemFeatures
 from recommender.model import batch
 from recommender.model.blend import FACTORS, ITEMS, KNOTS, POPULARITY, SUCCESSION
 from recommender.model.hybrid import Hybrid, Ranking
 from recommender.training.config import Config
 from recommender.training.train import train_hybrid
 
-N_USERS, N_RATED, N_FILMS = 150, 110, 130
+N_USERS, N_RATED, N_ITEMS = 150, 110, 130
 
 
 @pytest.fixture(scope="module")
 def model() -> Hybrid:
     rng = np.random.default_rng(3)
     users = np.repeat(np.arange(N_USERS), 20)
-    films = np.concatenate([rng.permutation(N_RATED)[:20] for _ in range(N_USERS)])
-    liked = (users + films) % 3 == 0
+    items = np.concatenate([rng.permutation(N_RATED)[:20] for _ in range(N_USERS)])
+    liked = (users + items) % 3 == 0
     stars = np.where(liked, 4.5, 2.5) + rng.integers(-1, 2, users.size) / 2
-    described = Films.blank(np.arange(N_FILMS))
-    described.genres[:] = [(f"genre {film % 5}",) for film in range(N_FILMS)]
+    described = ItemFeatures.blank(np.arange(N_ITEMS))
+    described.genres[:] = [(f"genre {item % 5}",) for item in range(N_ITEMS)]
     interactions = Interactions.from_arrays(
-        users, films, stars, rng.integers(1, 10**9, users.size), catalogue=described.item_ids
+        users, items, stars, rng.integers(1, 10**9, users.size), catalogue=described.item_ids
     )
     fitted = train_hybrid(interactions, described, Config(factors=12))
     # Each part must count, so that none can be forgotten.
@@ -38,7 +38,7 @@ def histories() -> list[History]:
     rng = np.random.default_rng(4)
     lengths = [0, 1, 2, 3, 5, 0, 12, 40, int(KNOTS[-1])] * 4
     return [
-        History.of(rng.permutation(N_FILMS)[:n], rng.integers(1, 11, n) / 2, rng.integers(0, 10**9, n))
+        History.of(rng.permutation(N_ITEMS)[:n], rng.integers(1, 11, n) / 2, rng.integers(0, 10**9, n))
         for n in lengths
     ]
 
@@ -46,18 +46,18 @@ def histories() -> list[History]:
 def same(one: Ranking, other: Ranking) -> None:
     np.testing.assert_allclose(one.scores, other.scores, rtol=1e-4, atol=1e-4)
     apart = one.item_idx != other.item_idx
-    # Only films of equal score may stand in each other's place.
+    # Only items of equal score may stand in each other's place.
     np.testing.assert_allclose(one.scores[apart], other.scores[apart], rtol=1e-5, atol=1e-5)
     assert apart.sum() <= 0.2 * apart.size
 
 
-@pytest.mark.parametrize("block_bytes", [1, 7 * 4 * N_FILMS, 1 << 20])
+@pytest.mark.parametrize("block_bytes", [1, 7 * 4 * N_ITEMS, 1 << 20])
 @pytest.mark.parametrize("diversity", [0.0, 0.4])
 def test_a_batch_gives_what_each_user_would_get(
     model: Hybrid, monkeypatch: pytest.MonkeyPatch, block_bytes: int, diversity: float
 ) -> None:
     monkeypatch.setattr(batch, "BLOCK_BYTES", block_bytes)
-    allowed = np.arange(N_FILMS) % 7 > 0
+    allowed = np.arange(N_ITEMS) % 7 > 0
     for mask in (None, allowed):
         lists = batch.recommend_all(model, histories(), k=30, allowed=mask, diversity=diversity)
         for history, found in zip(histories(), lists, strict=True):

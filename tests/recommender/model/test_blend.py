@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from recommender.interactions import History, Interactions
-from recommender.item_features import Films
+from recommender.item_features import ItemFeatures
 from recommender.metrics import Estimate
 from recommender.model.blend import FACTORS, ITEMS, KNOTS, POPULARITY, SUCCESSION
 from recommender.model.popularity import FLOOR, HALF_LIFE, freshness, popularity
@@ -18,7 +18,7 @@ AT = 3  # the length that is looked at
 
 
 def _example(rng: np.random.Generator, telling: int) -> Example:
-    """Forty films of which ten are relevant, which one part tells and the others do not."""
+    """Forty items of which ten are relevant, which one part tells and the others do not."""
     parts = rng.standard_normal((N_PARTS, 40)).astype(np.float32)
     hits = np.arange(40) < 10
     parts[telling] += 1.5 * hits
@@ -59,7 +59,7 @@ def test_a_part_that_is_better_alone_is_never_lost_to_the_blend(part: int) -> No
     assert reached.value >= 0.98 * best_part
     assert reached.low < reached.value < reached.high
     assert weights[part] >= 0.7
-    assert weights[FACTORS] > 0  # or films that nobody has rated would stand in no order
+    assert weights[FACTORS] > 0  # or items that nobody has rated would stand in no order
 
 
 def test_what_comes_next_counts_as_much_as_it_tells() -> None:
@@ -69,11 +69,12 @@ def test_what_comes_next_counts_as_much_as_it_tells() -> None:
 
 
 def test_few_users_leave_the_usual_weights_and_lengths_between_knots_get_weights_between() -> None:
-    films = Films.blank(np.arange(30))
+    features = ItemFeatures.blank(np.arange(30))
     rng = np.random.default_rng(0)
     users, items = np.nonzero(rng.random((25, 30)) < 0.5)
-    interactions = Interactions.from_arrays(users, items, np.full(len(users), 4.0), catalogue=films.item_ids)
-    blend = train_hybrid(interactions, films, Config(factors=8, iterations=3)).blend
+    catalogue = features.item_ids
+    interactions = Interactions.from_arrays(users, items, np.full(len(users), 4.0), catalogue=catalogue)
+    blend = train_hybrid(interactions, features, Config(factors=8, iterations=3)).blend
     assert blend.at(1).tolist() == np.array([USUAL[part][0] for part in range(N_PARTS)], np.float32).tolist()
     assert blend.at(10_000)[ITEMS] == np.float32(USUAL[ITEMS][-1])
     between = [float(blend.at(n)[ITEMS]) for n in (24, 30, 40, 47)]

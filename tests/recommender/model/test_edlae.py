@@ -27,21 +27,21 @@ def model(targets: sparse.csr_matrix, content: np.ndarray) -> ItemWeights:
     return ItemWeights.fit(targets, content, max_bytes=4 * N_ITEMS**2, **SETTINGS)
 
 
-def test_each_column_is_the_ridge_regression_of_a_film_on_the_others(
+def test_each_column_is_the_ridge_regression_of_a_item_on_the_others(
     model: ItemWeights, targets: sparse.csr_matrix, content: np.ndarray
 ) -> None:
     rows = np.vstack([targets.toarray(), np.sqrt(2.0) * content.T]).astype(np.float64)
     gram = rows.T @ rows
     penalty = 0.25 / 0.75 * gram.diagonal() + 3.0
-    for film in range(N_ITEMS):
-        others = np.arange(N_ITEMS) != film
+    for item in range(N_ITEMS):
+        others = np.arange(N_ITEMS) != item
         a = gram[np.ix_(others, others)] + np.diag(penalty[others])
-        expected = np.linalg.solve(a, gram[others, film])
-        np.testing.assert_allclose(model.weights[others, film], expected, rtol=1e-3, atol=1e-5)
+        expected = np.linalg.solve(a, gram[others, item])
+        np.testing.assert_allclose(model.weights[others, item], expected, rtol=1e-3, atol=1e-5)
     assert not model.weights.diagonal().any()
 
 
-def test_only_the_most_rated_films_take_part_within_the_memory_bound(
+def test_only_the_most_rated_items_take_part_within_the_memory_bound(
     targets: sparse.csr_matrix, content: np.ndarray
 ) -> None:
     counts = np.bincount(targets.indices, minlength=N_ITEMS)
@@ -51,11 +51,11 @@ def test_only_the_most_rated_films_take_part_within_the_memory_bound(
     assert counts[model.item_idx].min() >= np.sort(counts)[-7]
     outside = int(np.flatnonzero(model.position < 0)[0])
     assert not model.scores(History.of([outside])).any()
-    films = model.item_idx[:2]
-    assert not model.effects(History.of([outside]), films, 12).any()
+    items = model.item_idx[:2]
+    assert not model.effects(History.of([outside]), items, 12).any()
 
 
-def test_films_of_few_ratings_take_no_part(targets: sparse.csr_matrix, content: np.ndarray) -> None:
+def test_items_of_few_ratings_take_no_part(targets: sparse.csr_matrix, content: np.ndarray) -> None:
     thin = targets.tolil()
     thin[edlae.MIN_RATINGS - 1 :, 4] = 0
     thin[: edlae.MIN_RATINGS, 5] = 1
@@ -86,15 +86,15 @@ def test_what_was_rated_last_counts_most_and_nothing_falls_below_the_floor() -> 
     assert (edlae.recency(np.zeros(5, np.int64)) == 1).all()
 
 
-def test_effects_are_what_leaving_a_film_out_does_to_the_standardised_scores(model: ItemWeights) -> None:
+def test_effects_are_what_leaving_a_item_out_does_to_the_standardised_scores(model: ItemWeights) -> None:
     history = History.of([1, 4, 6, 9], [5, 1, 3.5, 4])
-    films = np.array([0, 2, 11], np.int32)
-    effects = model.effects(history, films, 20)
+    items = np.array([0, 2, 11], np.int32)
+    effects = model.effects(history, items, 20)
 
     def standard(keep: np.ndarray) -> np.ndarray:
         scores = model.scores(History.of(history.item_idx[keep], history.stars[keep]))
         everything = np.concatenate((scores, np.zeros(8)))
-        return np.asarray((scores[films] - everything.mean()) / everything.std())
+        return np.asarray((scores[items] - everything.mean()) / everything.std())
 
     for left_out in range(4):
         fall = standard(np.arange(4)) - standard(np.delete(np.arange(4), left_out))

@@ -1,4 +1,4 @@
-"""Films to ask about tell much and are of every genre; a group's list leaves nobody out."""
+"""Items to ask about tell much and are of every genre; a group's list leaves nobody out."""
 
 import numpy as np
 import pytest
@@ -18,7 +18,7 @@ def test_what_divides_many_tells_most() -> None:
 
 
 def test_genres_get_places_by_the_highest_averages() -> None:
-    """Two genres whose films tell 6 and 3 a piece: places go to 6, then 6/2 and 3 alike, then 6/3 ..."""
+    """Two genres whose items tell 6 and 3 a piece: places go to 6, then 6/2 and 3 alike, then 6/3 ..."""
     worth = np.array([6.0, 6, 6, 6, 3, 3])
     genres = np.array([[1, 0]] * 4 + [[0, 1]] * 2, np.bool_)
     order = interview(worth, genres, 6).tolist()
@@ -28,14 +28,14 @@ def test_genres_get_places_by_the_highest_averages() -> None:
     assert set(order[:4]) == {0, 1, 2, 4}
 
 
-def test_a_film_of_two_genres_takes_half_a_place_in_each() -> None:
+def test_a_item_of_two_genres_takes_half_a_place_in_each() -> None:
     worth = np.array([9.0, 4.0, 5.0])
     genres = np.array([[1, 1, 0], [1, 0, 0], [0, 0, 1]], np.bool_)
-    # After the first, a film of the first genre is worth 4 / 1.5.
+    # After the first, an item of the first genre is worth 4 / 1.5.
     assert interview(worth, genres, 3).tolist() == [0, 2, 1]
 
 
-def test_a_shorter_list_begins_a_longer_one_and_films_of_no_genre_count() -> None:
+def test_a_shorter_list_begins_a_longer_one_and_items_of_no_genre_count() -> None:
     rng = np.random.default_rng(3)
     worth = rng.random(60)
     genres = rng.random((60, 5)) < 0.2

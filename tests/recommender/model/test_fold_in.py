@@ -34,7 +34,7 @@ def _tastes(fitted: tuple[np.ndarray, np.ndarray, np.ndarray]) -> tuple[np.ndarr
 def _posterior(
     fitted: tuple[np.ndarray, np.ndarray, np.ndarray], rows: np.ndarray, targets: np.ndarray, n: int
 ) -> np.ndarray:
-    """The minimum of the docstring's function for n films, in the basis of the fit, float64."""
+    """The minimum of the docstring's function for n items, in the basis of the fit, float64."""
     items = fitted[0][:N_RATED].astype(np.float64)
     average, spread = _tastes(fitted)
     pull = fold_in.NOISE * np.linalg.inv(spread)
@@ -55,8 +55,8 @@ def test_scores_are_those_of_the_function_that_is_minimised(
     np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-3)
 
 
-def test_standardising_is_over_the_films_that_took_part(model: FactorModel) -> None:
-    users = np.stack([model.user_factors(History.of(films)) for films in ([1, 5, 9], [2])], axis=1)
+def test_standardising_is_over_the_items_that_took_part(model: FactorModel) -> None:
+    users = np.stack([model.user_factors(History.of(items)) for items in ([1, 5, 9], [2])], axis=1)
     scores = model.item_factors[:N_RATED] @ users
     mean, deviation = model.standardise(users)
     np.testing.assert_allclose(mean, scores.mean(axis=0), rtol=1e-3, atol=1e-5)
@@ -64,18 +64,18 @@ def test_standardising_is_over_the_films_that_took_part(model: FactorModel) -> N
 
 
 @pytest.mark.parametrize("length", [1, 4])
-def test_effects_are_what_leaving_a_film_out_does_to_the_scores(
+def test_effects_are_what_leaving_a_item_out_does_to_the_scores(
     fitted: tuple[np.ndarray, np.ndarray, np.ndarray], model: FactorModel, length: int
 ) -> None:
     history = History.of([1, 5, 9, 30][:length], [5, 0.5, 4, 3][:length])
-    films = np.array([2, 17, 33], np.int32)
-    effects = model.effects(history, films)
+    chosen = np.array([2, 17, 33], np.int32)
+    effects = model.effects(history, chosen)
     items = fitted[0].astype(np.float64)
     rows, targets = items[history.item_idx], graded(history.stars)
 
     def scores(keep: np.ndarray) -> np.ndarray:
         everything = items[:N_RATED] @ _posterior(fitted, rows[keep], targets[keep], length)
-        return np.asarray((everything[films] - everything.mean()) / everything.std())
+        return np.asarray((everything[chosen] - everything.mean()) / everything.std())
 
     whole = scores(np.arange(length))
     for left_out in range(length):

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from recommender.interactions import History, Interactions
-from recommender.item_features import Films
+from recommender.item_features import ItemFeatures
 from recommender.model import artifact, explain
 from recommender.model.artifact import ArtifactError
 from recommender.model.hybrid import Hybrid
@@ -19,35 +19,35 @@ GENRES = ("Comedy", "Drama", "Horror", "Western")
 N_RATED, N_NEW, N_USERS = 160, 24, 240
 
 
-def _world() -> tuple[Interactions, Films]:
-    """Users who mostly rate, and like, one genre of four; the last films nobody has rated."""
+def _world() -> tuple[Interactions, ItemFeatures]:
+    """Users who mostly rate, and like, one genre of four; the last features nobody has rated."""
     rng = np.random.default_rng(0)
     n = N_RATED + N_NEW
-    of_film = np.arange(n) % 4
+    of_item = np.arange(n) % 4
     appeal = 1 / (6 + np.arange(n) // 4)
     appeal[N_RATED:] = 0
     users, items, stars = [], [], []
     for user in range(N_USERS):
-        odds = appeal * np.where(of_film == user % 4, 40.0, 1.0)
+        odds = appeal * np.where(of_item == user % 4, 40.0, 1.0)
         chosen = rng.choice(n, 25, replace=False, p=odds / odds.sum())
-        liked = np.where(of_film[chosen] == user % 4, 4.5, 2.5)
+        liked = np.where(of_item[chosen] == user % 4, 4.5, 2.5)
         users += [user] * 25
         items += (1000 + chosen).tolist()
         stars += (np.rint(2 * liked + rng.normal(size=25)) / 2).clip(0.5, 5).tolist()
-    films = Films.blank(np.arange(1000, 1000 + n))
-    films.genres[:] = [(GENRES[genre],) for genre in of_film]
-    films.directors[:] = [(f"Director {genre} {film % 3}",) for film, genre in enumerate(of_film)]
-    films.years[:] = 1990 + np.arange(n) % 30
-    return Interactions.from_arrays(users, items, stars, catalogue=films.item_ids), films
+    features = ItemFeatures.blank(np.arange(1000, 1000 + n))
+    features.genres[:] = [(GENRES[genre],) for genre in of_item]
+    features.directors[:] = [(f"Director {genre} {item % 3}",) for item, genre in enumerate(of_item)]
+    features.years[:] = 1990 + np.arange(n) % 30
+    return Interactions.from_arrays(users, items, stars, catalogue=features.item_ids), features
 
 
 @pytest.fixture(scope="module")
-def world() -> tuple[Interactions, Films]:
+def world() -> tuple[Interactions, ItemFeatures]:
     return _world()
 
 
 @pytest.fixture(scope="module")
-def model(world: tuple[Interactions, Films]) -> Hybrid:
+def model(world: tuple[Interactions, ItemFeatures]) -> Hybrid:
     return train_hybrid(*world, Config(factors=16))
 
 
@@ -70,7 +70,7 @@ def test_one_rating_changes_the_very_next_list(model: Hybrid) -> None:
     longer = History.of([*WESTERNS.item_idx, 2], [*WESTERNS.stars, 5])
     after = model.recommend(longer, k=20)
     assert before.item_idx.tolist() != after.item_idx.tolist()
-    # A second horror film gains from the first one liked.
+    # A second horror item gains from the first one liked.
     assert model.scores(longer)[6] > model.scores(WESTERNS)[6]
 
 
@@ -103,13 +103,15 @@ def test_without_diversity_scores_descend(model: Hybrid) -> None:
     assert (np.diff(model.recommend(WESTERNS, k=50).scores) <= 0).all()
 
 
-def test_films_nobody_has_rated_are_placed_by_their_content(model: Hybrid) -> None:
+def test_items_nobody_has_rated_are_placed_by_their_content(model: Hybrid) -> None:
     fresh = np.arange(model.n_items) >= N_RATED
     found = model.recommend(WESTERNS, k=N_NEW // 4, allowed=fresh).item_idx
     assert (_genre(found) == 3).all()
 
 
-def test_without_history_the_most_rated_films_lead(model: Hybrid, world: tuple[Interactions, Films]) -> None:
+def test_without_history_the_most_rated_items_lead(
+    model: Hybrid, world: tuple[Interactions, ItemFeatures]
+) -> None:
     counts = np.bincount(world[0].user_items.indices, minlength=model.n_items)
     found = model.recommend(History.of([]), k=20).item_idx
     assert counts[found].min() >= np.sort(counts)[-30]
@@ -123,7 +125,7 @@ def test_favourite_genres_lead_the_list_of_a_newcomer(model: Hybrid) -> None:
     assert (_genre(model.recommend(WESTERNS, k=5, favorite_genres=["Horror", "No such"]).item_idx) == 3).any()
 
 
-def test_films_shown_in_vain_sink_but_not_at_diversity_0(model: Hybrid) -> None:
+def test_items_shown_in_vain_sink_but_not_at_diversity_0(model: Hybrid) -> None:
     first = model.recommend(WESTERNS, k=10, diversity=0.1).item_idx
     shown = np.zeros(model.n_items, np.float32)
     shown[first[:3]] = 50
@@ -133,7 +135,7 @@ def test_films_shown_in_vain_sink_but_not_at_diversity_0(model: Hybrid) -> None:
     assert plain[0] == plain[1]
 
 
-def test_novelty_lists_films_that_fewer_know(model: Hybrid) -> None:
+def test_novelty_lists_items_that_fewer_know(model: Hybrid) -> None:
     def known(diversity: float, novelty: float) -> float:
         found = model.recommend(WESTERNS, k=10, diversity=diversity, novelty=novelty).item_idx
         return float(model.popularity[found].mean())
@@ -150,8 +152,8 @@ def test_neighbours_share_taste_and_content(model: Hybrid) -> None:
     assert (_genre(new_idx) == 3).all()
 
 
-def test_taking_the_named_film_out_costs_more_than_taking_out_another(
-    model: Hybrid, world: tuple[Interactions, Films]
+def test_taking_the_named_item_out_costs_more_than_taking_out_another(
+    model: Hybrid, world: tuple[Interactions, ItemFeatures]
 ) -> None:
     rng = np.random.default_rng(5)
     more = []
@@ -159,12 +161,12 @@ def test_taking_the_named_film_out_costs_more_than_taking_out_another(
         history = world[0].history(user)
         shown = model.recommend(history, k=5).item_idx
         whole = model.scores(history)
-        for film, told in zip(shown.tolist(), model.reasons(history, shown, limit=1), strict=True):
+        for item, told in zip(shown.tolist(), model.reasons(history, shown, limit=1), strict=True):
             assert told[0].kind == explain.BECAUSE_YOU_LIKED
             named = np.flatnonzero(history.item_idx == told[0].item_idx)[0]
             assert history.stars[named] >= explain.LIKED_STARS
             other = rng.choice(np.delete(np.arange(len(history)), named))
-            fall = [whole[film] - model.scores(_without(history, out))[film] for out in (named, other)]
+            fall = [whole[item] - model.scores(_without(history, out))[item] for out in (named, other)]
             more.append(fall[0] > fall[1])
     assert np.mean(more) >= 0.95
 
@@ -174,20 +176,20 @@ def _without(history: History, position: int) -> History:
     return History(history.item_idx[keep], history.stars[keep], history.timestamps[keep])
 
 
-def test_shared_names_are_names_that_both_films_bear(
-    model: Hybrid, world: tuple[Interactions, Films]
+def test_shared_names_are_names_that_both_items_bear(
+    model: Hybrid, world: tuple[Interactions, ItemFeatures]
 ) -> None:
-    films = world[1]
+    items = world[1]
     shown = model.recommend(WESTERNS, k=10).item_idx
     told = model.reasons(WESTERNS, shown, limit=3)
     kinds = set()
-    for film, reasons in zip(shown.tolist(), told, strict=True):
+    for item, reasons in zip(shown.tolist(), told, strict=True):
         assert len(reasons) <= 3
         for reason in reasons[1:]:
             kinds.add(reason.kind)
-            names = films.genres if reason.kind == explain.SHARED_GENRES else films.directors
+            names = items.genres if reason.kind == explain.SHARED_GENRES else items.directors
             assert reason.item_idx in WESTERNS.item_idx
-            assert reason.detail in names[film]
+            assert reason.detail in names[item]
             assert reason.detail in names[reason.item_idx or 0]
     assert kinds == {explain.SHARED_GENRES, explain.SHARED_PEOPLE}
     assert sum(map(bool, told)) >= 8
@@ -213,25 +215,25 @@ def test_a_liked_genre_is_judged_higher_than_another(model: Hybrid) -> None:
     assert (judged.stars < judged.high).all()
 
 
-def test_a_model_of_no_ratings_lists_by_content(world: tuple[Interactions, Films]) -> None:
-    films = world[1]
-    films.vote_count[:] = 1000 + np.arange(len(films))
-    empty = Interactions.from_arrays([], [], [], catalogue=films.item_ids)
-    model = train_hybrid(empty, films)
+def test_a_model_of_no_ratings_lists_by_content(world: tuple[Interactions, ItemFeatures]) -> None:
+    items = world[1]
+    items.vote_count[:] = 1000 + np.arange(len(items))
+    empty = Interactions.from_arrays([], [], [], catalogue=items.item_ids)
+    model = train_hybrid(empty, items)
     assert (_genre(model.recommend(History.of([3, 7]), k=5).item_idx) == 3).mean() > 0.5
-    assert model.recommend(History.of([]), k=2).item_idx.tolist() == [len(films) - 1, len(films) - 2]
+    assert model.recommend(History.of([]), k=2).item_idx.tolist() == [len(items) - 1, len(items) - 2]
     assert np.isnan(model.judge(History.of([3]), np.array([1], np.int32)).stars).all()
 
 
-def test_two_users_and_two_films_make_a_model() -> None:
-    films = Films.blank(np.array([1, 2, 3]))
-    model = train_hybrid(Interactions.from_arrays([1, 1, 2], [1, 2, 2], [4, 5, 3], catalogue=[3]), films)
+def test_two_users_and_two_items_make_a_model() -> None:
+    items = ItemFeatures.blank(np.array([1, 2, 3]))
+    model = train_hybrid(Interactions.from_arrays([1, 1, 2], [1, 2, 2], [4, 5, 3], catalogue=[3]), items)
     assert model.recommend(History.of([0]), k=5).item_idx.tolist() == [1, 2]
 
 
-def test_films_and_ratings_must_speak_of_the_same_films(world: tuple[Interactions, Films]) -> None:
+def test_items_and_ratings_must_speak_of_the_same_items(world: tuple[Interactions, ItemFeatures]) -> None:
     with pytest.raises(ValueError, match="one by one"):
-        train_hybrid(world[0], Films.blank(np.array([1])))
+        train_hybrid(world[0], ItemFeatures.blank(np.array([1])))
 
 
 def test_the_same_ratings_give_the_same_model_and_it_survives_the_disk(model: Hybrid, tmp_path: Path) -> None:
@@ -294,10 +296,10 @@ def test_parts_that_do_not_fit_together_are_no_model(
 @pytest.mark.parametrize("stars", [0.5, 5.0])
 def test_ratings_that_are_all_alike_train_a_model_of_full_lists(stars: float) -> None:
     rng = np.random.default_rng(0)
-    films = np.concatenate([rng.permutation(30)[:12] for _ in range(40)])
-    times = rng.integers(1, 1000, len(films))
-    ratings = Interactions.from_arrays(np.repeat(np.arange(40), 12), films, np.full(480, stars), times)
-    model = train_hybrid(ratings, Films.blank(ratings.item_ids), Config(factors=8, iterations=2))
+    items = np.concatenate([rng.permutation(30)[:12] for _ in range(40)])
+    times = rng.integers(1, 1000, len(items))
+    ratings = Interactions.from_arrays(np.repeat(np.arange(40), 12), items, np.full(480, stars), times)
+    model = train_hybrid(ratings, ItemFeatures.blank(ratings.item_ids), Config(factors=8, iterations=2))
     ranking = model.recommend(ratings.history(0), k=30)
     assert len(set(ranking.item_idx.tolist())) == ratings.n_items - 12
     assert np.isfinite(ranking.scores).all()

@@ -1,4 +1,4 @@
-"""A film that comes after the training stands where one stands that was there and had no rating."""
+"""An item that comes after the training stands where one stands that was there and had no rating."""
 
 from dataclasses import replace
 
@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from recommender.interactions import History
-from recommender.item_features import Films
+from recommender.item_features import ItemFeatures
 from recommender.model.hybrid import Hybrid
-from recommender.model.new_items import with_films
+from recommender.model.new_items import with_items
 from recommender.training.config import Config
 from recommender.training.train import train_hybrid
 from tests.recommender.model.test_hybrid import GENRES, WESTERNS, _world
@@ -20,9 +20,9 @@ def _genre_of(id_: int) -> int:
     return (int(id_) // 2 - 1000) % 4
 
 
-def described(*films: tuple[int, str, str]) -> Films:
-    found = Films.blank(np.array([film for film, _, _ in films]))
-    for row, (_, genre, director) in enumerate(films):
+def described(*items: tuple[int, str, str]) -> ItemFeatures:
+    found = ItemFeatures.blank(np.array([item for item, _, _ in items]))
+    for row, (_, genre, director) in enumerate(items):
         found.genres[row] = (genre,)
         found.directors[row] = (director,)
         found.years[row] = 2000
@@ -31,17 +31,17 @@ def described(*films: tuple[int, str, str]) -> Films:
 
 @pytest.fixture(scope="module")
 def model() -> Hybrid:
-    """Of films with even ids."""
-    interactions, films = _world()
-    even = 2 * films.item_ids
+    """Of items with even ids."""
+    interactions, items = _world()
+    even = 2 * items.item_ids
     return train_hybrid(
-        replace(interactions, item_ids=even), replace(films, item_ids=even), Config(factors=16)
+        replace(interactions, item_ids=even), replace(items, item_ids=even), Config(factors=16)
     )
 
 
-def test_a_new_film_is_listed_for_who_likes_its_like_and_for_nobody_else(model: Hybrid) -> None:
+def test_a_new_item_is_listed_for_who_likes_its_like_and_for_nobody_else(model: Hybrid) -> None:
     new = described((BETWEEN, "Western", "Director 3 1"), (9000, "Horror", "Director 2 1"))
-    more = with_films(model, new)
+    more = with_items(model, new)
     assert more.n_items == model.n_items + 2
     assert np.array_equal(np.setdiff1d(more.item_ids, model.item_ids), [BETWEEN, 9000])
     place = {int(id_): row for row, id_ in enumerate(more.item_ids)}
@@ -52,7 +52,7 @@ def test_a_new_film_is_listed_for_who_likes_its_like_and_for_nobody_else(model: 
     assert np.allclose(after[moved], before, atol=1e-4)  # others are scored as they were
     never = model.match is not None and model.match.item_statistics[:, 0] == 0
     assert after[place[BETWEEN]] > after[place[9000]]
-    # Among films without a rating it is one of the first.
+    # Among items without a rating it is one of the first.
     unrated = after[np.array(moved)[never]]
     assert (unrated > after[place[BETWEEN]]).mean() < 0.3
     told = more.reasons(history, np.array([place[BETWEEN]], np.int32))[0]
@@ -63,16 +63,16 @@ def test_a_new_film_is_listed_for_who_likes_its_like_and_for_nobody_else(model: 
 
 
 def test_it_is_as_if_it_had_been_there_without_a_rating(model: Hybrid) -> None:
-    """The last films of the world have no rating: taken for new they keep their vectors, names and order."""
-    _, films = _world()
-    unrated = 2 * films.item_ids[-24:]
+    """The last items of the world have no rating: taken for new they keep their vectors, names and order."""
+    _, items = _world()
+    unrated = 2 * items.item_ids[-24:]
     known = described(*((int(id_), GENRES[_genre_of(id_)], "") for id_ in unrated))
-    known.directors[:], known.years[:] = films.directors[-24:], films.years[-24:]
-    again = with_films(model, known)
+    known.directors[:], known.years[:] = items.directors[-24:], items.years[-24:]
+    again = with_items(model, known)
     assert np.array_equal(again.item_ids, model.item_ids)
     assert np.allclose(again.content_vectors, model.content_vectors, atol=1e-6)
     genres = again.traits["SHARED_GENRES"]
-    assert [[genres.names[column] for column in genres.of_film(row)] for row in range(model.n_items)] == [
+    assert [[genres.names[column] for column in genres.of_item(row)] for row in range(model.n_items)] == [
         [GENRES[_genre_of(id_)]] for id_ in model.item_ids
     ]
     before, after = model.scores(WESTERNS)[-24:], again.scores(WESTERNS)[-24:]
@@ -81,11 +81,11 @@ def test_it_is_as_if_it_had_been_there_without_a_rating(model: Hybrid) -> None:
 
 def test_what_ratings_taught_outlives_a_new_description(model: Hybrid) -> None:
     first = int(model.item_ids[3])
-    changed = with_films(model, described((first, "Comedy", "Somebody else")))
+    changed = with_items(model, described((first, "Comedy", "Somebody else")))
     assert np.array_equal(changed.factor_model.item_factors, model.factor_model.item_factors)
     assert np.array_equal(changed.blend.item_weights.item_idx, model.blend.item_weights.item_idx)
     assert not np.allclose(changed.content_vectors[3], model.content_vectors[3])
-    assert changed.traits["SHARED_GENRES"].names[changed.traits["SHARED_GENRES"].of_film(3)[0]] == "Comedy"
+    assert changed.traits["SHARED_GENRES"].names[changed.traits["SHARED_GENRES"].of_item(3)[0]] == "Comedy"
     assert changed.stars is not None
     assert model.stars is not None
     assert np.array_equal(changed.stars.items, model.stars.items)

@@ -43,12 +43,12 @@ def test_each_pick_maximises_relevance_less_likeness() -> None:
     scores = np.arange(n, 0, -1).astype(np.float32)
     vectors = unit(np.random.default_rng(5).standard_normal((n, 3)).astype(np.float32))
     picked = mmr(scores, vectors, sparse.csr_matrix((n, 0)), diversity=0.4, k=n).tolist()
-    for place, film in enumerate(picked):
+    for place, item in enumerate(picked):
         left = np.setdiff1d(np.arange(n), picked[:place])
         likeness = (vectors[left] @ vectors[picked[max(0, place - MEMORY) : place]].T).sum(axis=1)
         share = 0.4 * min(1, place / PROTECTED) / max(min(place, MEMORY), 1)
         worth = -0.6 * np.sqrt(left) / STEEPNESS - share * likeness
-        assert worth[left == film][0] == pytest.approx(worth.max(), abs=1e-5)
+        assert worth[left == item][0] == pytest.approx(worth.max(), abs=1e-5)
 
 
 def test_no_maker_has_more_than_its_cap_in_a_row_while_there_are_others(candidates: Candidates) -> None:
@@ -88,10 +88,10 @@ def test_neighbours_are_those_of_an_exact_scan() -> None:
     factors[3] = 0
     joint = unit(np.concatenate([unit(content), unit(factors)], axis=1))
     allowed = rng.random(80) < 0.5
-    for film in (0, 3):
-        item_idx, similarity = Neighbours(content, factors).similar(film, k=10, allowed=allowed)
-        cosine = np.where(allowed, joint @ joint[film], -2)
-        cosine[film] = -2
+    for item in (0, 3):
+        item_idx, similarity = Neighbours(content, factors).similar(item, k=10, allowed=allowed)
+        cosine = np.where(allowed, joint @ joint[item], -2)
+        cosine[item] = -2
         np.testing.assert_allclose(similarity, np.sort(cosine)[::-1][:10], atol=2e-3)
         np.testing.assert_allclose(cosine[item_idx], similarity, atol=2e-3)
 

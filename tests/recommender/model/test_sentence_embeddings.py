@@ -1,4 +1,4 @@
-"""A sentence-embedding model on disk adds what it knows to the content of films."""
+"""A sentence-embedding model on disk adds what it knows to the content of items."""
 
 import shutil
 from pathlib import Path
@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from recommender.interactions import Interactions
-from recommender.item_features import Films
+from recommender.item_features import ItemFeatures
 from recommender.model.content import ContentEncoder, vectors_of
 from recommender.model.hybrid import Hybrid
 from recommender.model.sentence_embeddings import SentenceModel, SentenceModelError
@@ -33,20 +33,22 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path / "moods"
 
 
-def films() -> Films:
-    """Six films that share no word; the last one has no text."""
-    blank = Films.blank(np.arange(7))
+def items() -> ItemFeatures:
+    """Six items that share no word; the last one has no text."""
+    blank = ItemFeatures.blank(np.arange(7))
     overviews = [*SAD, *MERRY, ""]
-    return Films(**{name: getattr(blank, name) for name in Films.__slots__} | {"overviews": overviews})
+    return ItemFeatures(
+        **{name: getattr(blank, name) for name in ItemFeatures.__slots__} | {"overviews": overviews}
+    )
 
 
 def encoder(sentences: SentenceModel | None) -> ContentEncoder:
-    return ContentEncoder.fit(films(), width=4, rng=np.random.default_rng(0), sentences=sentences)
+    return ContentEncoder.fit(items(), width=4, rng=np.random.default_rng(0), sentences=sentences)
 
 
-def test_films_of_one_meaning_are_near_each_other_though_they_share_no_word(folder: Path) -> None:
-    assert not encoder(None).transform(films()).any()
-    vectors = encoder(SentenceModel.open(folder)).transform(films())
+def test_items_of_one_meaning_are_near_each_other_though_they_share_no_word(folder: Path) -> None:
+    assert not encoder(None).transform(items()).any()
+    vectors = encoder(SentenceModel.open(folder)).transform(items())
     nearness = vectors @ vectors.T
     assert nearness[:3, :3].min() > nearness[:3, 3:6].max()
     assert not vectors[6].any()
@@ -55,19 +57,19 @@ def test_films_of_one_meaning_are_near_each_other_though_they_share_no_word(fold
 def test_a_restored_encoder_finds_the_model_again_or_does_without(folder: Path, tmp_path: Path) -> None:
     fitted = encoder(SentenceModel.open(folder))
     restored = ContentEncoder.from_arrays(fitted.arrays())
-    assert np.array_equal(restored.transform(films()), fitted.transform(films()))
+    assert np.array_equal(restored.transform(items()), fitted.transform(items()))
     shutil.move(folder, tmp_path / "elsewhere")
-    assert not ContentEncoder.from_arrays(fitted.arrays()).transform(films()).any()
+    assert not ContentEncoder.from_arrays(fitted.arrays()).transform(items()).any()
 
 
-def test_a_trained_model_tells_what_described_its_films(folder: Path, tmp_path: Path) -> None:
+def test_a_trained_model_tells_what_described_its_items(folder: Path, tmp_path: Path) -> None:
     ratings = Interactions.from_arrays([1, 1, 2, 2], [0, 1, 1, 3], [4, 5, 3, 5], catalogue=range(7))
-    model = train_hybrid(ratings, films(), Config(factors=2), sentences=SentenceModel.open(folder))
+    model = train_hybrid(ratings, items(), Config(factors=2), sentences=SentenceModel.open(folder))
     model.save(tmp_path / "v1")
     loaded = Hybrid.load(tmp_path / "v1")
     assert loaded.manifest["sentences"]["name"] == "moods"
     assert loaded.manifest["sentences"]["width"] == 6
-    assert np.array_equal(vectors_of(loaded.encoder.transform(films())), model.content_vectors)
+    assert np.array_equal(vectors_of(loaded.encoder.transform(items())), model.content_vectors)
 
 
 def test_what_is_no_model_is_refused(tmp_path: Path) -> None:

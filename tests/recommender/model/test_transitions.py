@@ -14,17 +14,17 @@ N_ITEMS = 40
 
 @pytest.fixture(scope="module")
 def interactions() -> Interactions:
-    """After film 2 n comes film 2 n + 1, never the other way round; the pairs come in any order."""
+    """After item 2 n comes item 2 n + 1, never the other way round; the pairs come in any order."""
     rng = np.random.default_rng(0)
-    users, films, times = [], [], []
+    users, items, times = [], [], []
     for user in range(200):
         pairs = rng.permutation(N_ITEMS // 2)[:6]
         order = np.stack([2 * pairs, 2 * pairs + 1], axis=1).ravel()
         users += [user] * len(order)
-        films += order.tolist()
+        items += order.tolist()
         times += list(range(1, len(order) + 1))
     stars = np.full(len(users), 4.0)
-    return Interactions.from_arrays(users, films, stars, times, catalogue=np.arange(N_ITEMS))
+    return Interactions.from_arrays(users, items, stars, times, catalogue=np.arange(N_ITEMS))
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +32,7 @@ def model(interactions: Interactions) -> Succession:
     return Succession.fit(interactions, rng=np.random.default_rng(0))
 
 
-def test_what_followed_the_newest_film_comes_first(model: Succession) -> None:
+def test_what_followed_the_newest_item_comes_first(model: Succession) -> None:
     scores = model.scores(History.of([10, 4], 5, [100, 200]))
     assert np.argsort(-scores)[:2].tolist() == [5, 11]
     assert scores[11] / scores[5] == pytest.approx(transitions.FADING, rel=0.3)
@@ -67,19 +67,19 @@ def test_blocks_make_no_difference_and_rows_are_bounded(
     )
 
 
-def test_effects_are_what_leaving_a_film_out_does_to_the_standardised_scores(model: Succession) -> None:
+def test_effects_are_what_leaving_a_item_out_does_to_the_standardised_scores(model: Succession) -> None:
     rng = np.random.default_rng(3)
     idx = rng.permutation(N_ITEMS)[:14]
     history = History.of(idx, rng.integers(1, 11, 14) / 2, rng.permutation(14) // 2 * 10 + 5)
-    films = np.setdiff1d(np.arange(N_ITEMS), idx).astype(np.int32)
-    effects = model.effects(history, films, N_ITEMS)
+    items = np.setdiff1d(np.arange(N_ITEMS), idx).astype(np.int32)
+    effects = model.effects(history, items, N_ITEMS)
 
     def standard(keep: np.ndarray) -> np.ndarray:
         rest = History(history.item_idx[keep], history.stars[keep], history.timestamps[keep])
         scores = model.scores(rest)
         mean, deviation = standardise(scores, N_ITEMS)
         assert (mean, deviation) == pytest.approx((scores.mean(), scores.std()), rel=1e-4)
-        return np.asarray((scores[films] - mean) / deviation)
+        return np.asarray((scores[items] - mean) / deviation)
 
     everything = np.arange(14)
     for place in everything:
@@ -97,7 +97,7 @@ def test_a_sitting_is_a_run_of_events_of_one_user() -> None:
     assert len(rows) == 5  # 0-9, 5-14, 10-19 and 15-22; a single rating is no sitting, an empty row
     in_time = np.argsort(times)
     for start, row in zip((0, 5, 10, 15), rows, strict=False):
-        films = in_time[start : start + LENGTH]
-        assert sorted(np.flatnonzero(row)) == sorted(films)
-        np.testing.assert_allclose(row[films], graded(stars[films]))
+        items = in_time[start : start + LENGTH]
+        assert sorted(np.flatnonzero(row)) == sorted(items)
+        np.testing.assert_allclose(row[items], graded(stars[items]))
     assert not rows[4].any()

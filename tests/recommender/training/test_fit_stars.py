@@ -11,7 +11,7 @@ from scipy.special import expit
 
 from recommender import metrics, splits
 from recommender.interactions import History, Interactions
-from recommender.item_features import Films
+from recommender.item_features import ItemFeatures
 from recommender.model import match as calibration
 from recommender.model.match import MatchModel, judge
 from recommender.model.star_ratings import StarsModel
@@ -25,7 +25,7 @@ NOISE = 0.4
 
 @dataclass(frozen=True)
 class World:
-    """Members whose mean stars for every film are known; film 78 has content only, 79 nothing at all."""
+    """Members whose mean stars for every item are known; item 78 has content only, 79 nothing at all."""
 
     truth: NDArray[np.float64]  # (N_USERS, N_ITEMS), stars
     interactions: Interactions
@@ -37,9 +37,9 @@ def world() -> World:
     rng = np.random.default_rng(0)
     content = rng.standard_normal((N_ITEMS, 6))
     content /= np.linalg.norm(content, axis=1, keepdims=True)
-    films = np.concatenate([content @ rng.standard_normal((6, 3)), np.ones((N_ITEMS, 1))], axis=1)
+    items = np.concatenate([content @ rng.standard_normal((6, 3)), np.ones((N_ITEMS, 1))], axis=1)
     users = rng.standard_normal((N_USERS, 4)) * [0.4, 0.4, 0.4, 0.5]
-    truth = 3.3 + 0.5 * films[:, 0] + users @ films.T
+    truth = 3.3 + 0.5 * items[:, 0] + users @ items.T
     content[BLANK] = 0
     user_idx, item_idx = np.nonzero(rng.random(truth.shape) < 0.4)
     seen = item_idx < UNRATED
@@ -55,12 +55,12 @@ def fitted(world: World) -> tuple[StarsModel, MatchModel, dict[str, float]]:
     return fit_judge(world.interactions, world.content, rng=np.random.default_rng(1), factors=4)
 
 
-def _judged_error(world: World, model: StarsModel, films: slice) -> float:
-    item_idx = np.arange(N_ITEMS)[films]
+def _judged_error(world: World, model: StarsModel, items: slice) -> float:
+    item_idx = np.arange(N_ITEMS)[items]
     errors = []
     for user in range(N_USERS):
         stars, _ = model.predict(model.fold_in(world.interactions.history(user)), item_idx)
-        errors.append(stars - world.truth[user, films])
+        errors.append(stars - world.truth[user, items])
     return float(np.sqrt(np.mean(np.square(errors))))
 
 
@@ -69,22 +69,22 @@ def test_stars_find_the_tastes_behind_noisy_ratings(world: World) -> None:
     assert _judged_error(world, model, slice(0, UNRATED)) < 0.25  # the ratings' own noise is above .4
 
 
-def test_films_are_learnt_from_who_does_not_rate_by_dice(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_items_are_learnt_from_who_does_not_rate_by_dice(monkeypatch: pytest.MonkeyPatch) -> None:
     rng = np.random.default_rng(2)
-    known, n_films = 100, 300
-    users, films = np.nonzero(rng.random((2 * known, n_films)) < 0.5)
-    truth = 3.3 + 0.4 * rng.standard_normal(n_films)
-    drawn = truth[films] + NOISE * rng.standard_normal(len(films))
-    stars = np.where(users < known, np.round(2 * drawn) / 2, rng.integers(1, 11, len(films)) / 2)
+    known, n_items = 100, 300
+    users, items = np.nonzero(rng.random((2 * known, n_items)) < 0.5)
+    truth = 3.3 + 0.4 * rng.standard_normal(n_items)
+    drawn = truth[items] + NOISE * rng.standard_normal(len(items))
+    stars = np.where(users < known, np.round(2 * drawn) / 2, rng.integers(1, 11, len(items)) / 2)
     half_of_dice = Interactions.from_arrays(
-        users, films, np.clip(stars, 0.5, 5), catalogue=np.arange(n_films)
+        users, items, np.clip(stars, 0.5, 5), catalogue=np.arange(n_items)
     )
 
     def error() -> float:
-        blank = np.zeros((n_films, 1), np.float32)
+        blank = np.zeros((n_items, 1), np.float32)
         model = fit_stars(half_of_dice, blank, factors=2, iterations=10, rng=np.random.default_rng(1))
         foretold = [
-            model.predict(model.fold_in(half_of_dice.history(user)), np.arange(n_films))[0]
+            model.predict(model.fold_in(half_of_dice.history(user)), np.arange(n_items))[0]
             for user in range(known)
         ]
         return float(np.sqrt(np.mean((np.array(foretold) - truth) ** 2)))
@@ -106,7 +106,7 @@ def test_match_percent_rises_with_the_predicted_stars_however_it_bends(world: Wo
     assert (np.diff(match.probability(grid)) > 0).all()
 
 
-def test_a_film_nobody_has_rated_is_judged_by_its_content(world: World) -> None:
+def test_a_item_nobody_has_rated_is_judged_by_its_content(world: World) -> None:
     model = fit_stars(world.interactions, world.content, factors=4, rng=np.random.default_rng(1))
     spread = world.truth[:, UNRATED].std()
     assert _judged_error(world, model, slice(UNRATED, UNRATED + 1)) < 0.6 * spread
@@ -115,7 +115,7 @@ def test_a_film_nobody_has_rated_is_judged_by_its_content(world: World) -> None:
     assert variance[0] == pytest.approx(model.item_variance[UNRATED], rel=1e-5)
 
 
-def test_a_film_of_which_nothing_is_known_has_no_stars(
+def test_a_item_of_which_nothing_is_known_has_no_stars(
     world: World, fitted: tuple[StarsModel, MatchModel, dict[str, float]]
 ) -> None:
     judgement = judge(*fitted[:2], world.interactions.history(0), np.array([0, BLANK]))
@@ -168,10 +168,10 @@ def test_the_width_is_the_quantile_of_what_was_held_out() -> None:
 @pytest.mark.parametrize("n_rated", [1, 30])
 def test_who_has_rated_more_or_less_than_all_others_gets_no_certainty_for_it(n_rated: int) -> None:
     rng = np.random.default_rng(3)
-    films = np.concatenate([rng.permutation(40)[:12] for _ in range(200)])
-    stars = rng.normal(3.3, 0.6, 40)[films] + rng.normal(0, 0.7, films.size)
+    items = np.concatenate([rng.permutation(40)[:12] for _ in range(200)])
+    stars = rng.normal(3.3, 0.6, 40)[items] + rng.normal(0, 0.7, items.size)
     stars = (np.rint(2 * stars) / 2).clip(0.5, 5).astype(np.float32)
-    ratings = Interactions.from_arrays(np.repeat(np.arange(200), 12), films, stars)
+    ratings = Interactions.from_arrays(np.repeat(np.arange(200), 12), items, stars)
     models = fit_judge(ratings, np.zeros((40, 8), np.float32), rng=np.random.default_rng(0))[:2]
     history = History.of(np.arange(n_rated), 3.0)
     match = judge(*models, history, np.arange(30, 40)).match_percent
@@ -216,7 +216,7 @@ def test_serving_loads_neither_numba_nor_scikit_learn() -> None:
 
 
 def test_floors_on_movielens(
-    latest_small: tuple[Interactions, Films], latest_small_content: NDArray[np.float32]
+    latest_small: tuple[Interactions, ItemFeatures], latest_small_content: NDArray[np.float32]
 ) -> None:
     interactions, content = latest_small[0], latest_small_content
     split = splits.random_ratings(interactions, rng=np.random.default_rng(1))

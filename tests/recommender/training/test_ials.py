@@ -152,7 +152,7 @@ def test_the_prior_holds_where_there_are_no_ratings_and_gives_way_where_there_ar
     rated = [np.arange(0), np.arange(8), np.arange(400)]
     indptr = np.cumsum([0, *(len(row) for row in rated)])
     indices = np.concatenate(rated)
-    targets = np.concatenate([users[row] @ film for row, film in zip(rated, true, strict=True)])
+    targets = np.concatenate([users[row] @ item for row, item in zip(rated, true, strict=True)])
     item_users = sparse.csr_matrix((targets.astype(np.float32), indices, indptr), shape=(3, 400))
     placed = ials.toward(prior, item_users, users, regularization=1e-4, alpha0=1e-3)
     np.testing.assert_allclose(placed[0], prior[0], rtol=1e-5)

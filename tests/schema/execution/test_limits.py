@@ -117,7 +117,7 @@ def test_what_is_no_document_is_told_so(query: str) -> None:
 
 
 def test_few_faults_are_told_of_many() -> None:
-    query = "{" + " ".join(f"film{n}" for n in range(500)) + "}"
+    query = "{" + " ".join(f"movie{n}" for n in range(500)) + "}"
     assert len(reader().read(query).faults) <= 11
 
 

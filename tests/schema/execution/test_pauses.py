@@ -187,7 +187,7 @@ async def test_others_come_in_while_a_long_list_is_completed(
 
 
 async def test_reasons_of_a_long_history_cost_what_the_list_bears(process: Process) -> None:
-    """Names that no film of the list bears are not weighed, however many films the member has rated."""
+    """Names that no movie of the list bears are not weighed, however many movies the member has rated."""
     model = process.served.model
     assert model is not None
     taste = await taste_of(process.sessions, process.viewer.id)

@@ -148,7 +148,7 @@ async def world(database_url: str) -> AsyncIterator[World]:
         users = [{"id": 100 + rank, "username": role, "role": role} for rank, role in enumerate(Role)]
         users.append({"id": 1, "username": "other", "role": "USER"})
         await session.execute(insert(tables.User), users)
-        await session.execute(insert(tables.Movie), [{"id": id_, "title": f"Film {id_}"} for id_ in (1, 2)])
+        await session.execute(insert(tables.Movie), [{"id": id_, "title": f"Movie {id_}"} for id_ in (1, 2)])
         await session.execute(insert(tables.Genre).values(id=1, name="Drama"))
         await session.execute(insert(tables.MovieGenre).values(movie_id=1, genre_id=1))
         await session.execute(insert(tables.Person).values(id=1, name="Ada"))

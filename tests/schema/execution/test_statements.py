@@ -19,7 +19,7 @@ from schema.execution.context import Context
 
 pytestmark = pytest.mark.anyio
 
-N_FILMS = 60
+N_MOVIES = 60
 
 
 class Counted:
@@ -52,19 +52,19 @@ async def counted(database_url: str) -> AsyncIterator[Counted]:
     )
     engine = create_engine(database_url, settings)
     sessions = sessionmaker(engine)
-    vectors = np.random.default_rng(0).normal(size=(N_FILMS, VECTOR_WIDTH))
+    vectors = np.random.default_rng(0).normal(size=(N_MOVIES, VECTOR_WIDTH))
     async with sessions.begin() as session:
         await session.execute(insert(tables.Genre).values(id=1, name="Drama"))
-        films = [{"id": id_, "title": f"Film {id_}"} for id_ in range(1, N_FILMS + 1)]
-        await session.execute(insert(tables.Movie), films)
+        movies = [{"id": id_, "title": f"Movie {id_}"} for id_ in range(1, N_MOVIES + 1)]
+        await session.execute(insert(tables.Movie), movies)
         await session.execute(
-            insert(tables.MovieGenre), [{"movie_id": film["id"], "genre_id": 1} for film in films]
+            insert(tables.MovieGenre), [{"movie_id": movie["id"], "genre_id": 1} for movie in movies]
         )
         await session.execute(
             insert(tables.MovieVector),
             [
-                {"movie_id": film["id"], "embedding": vector, "model_version": "1"}
-                for film, vector in zip(films, vectors.tolist(), strict=True)
+                {"movie_id": movie["id"], "embedding": vector, "model_version": "1"}
+                for movie, vector in zip(movies, vectors.tolist(), strict=True)
             ],
         )
     served = Served(await snapshot.load(sessions))
@@ -80,11 +80,11 @@ async def test_a_page_of_cards_with_its_count_needs_none(counted: Counted) -> No
         f"{{ movies(first: 24) {{ totalCount edges {{ cursor node {CARDS} }} }} genres {{ name }} }}"
     )
     assert len(data["movies"]["edges"]) == 24
-    assert data["movies"]["totalCount"] == N_FILMS
+    assert data["movies"]["totalCount"] == N_MOVIES
     assert counted.sent == []
 
 
-async def test_films_similar_to_each_of_a_page_are_read_together(counted: Counted) -> None:
+async def test_movies_similar_to_each_of_a_page_are_read_together(counted: Counted) -> None:
     data = await counted(
         "{ movies(first: 24) { edges { node { "
         f"similar(first: 5) {{ edges {{ node {CARDS} }} }} }} }} }} }}"
@@ -107,14 +107,14 @@ async def test_nodes_in_memory_need_none(counted: Counted) -> None:
     assert counted.sent == []
 
 
-async def test_films_that_memory_does_not_have_are_read_together(counted: Counted) -> None:
+async def test_movies_that_memory_does_not_have_are_read_together(counted: Counted) -> None:
     ids = [relay.to_base64("Movie", 10**6 + number) for number in range(100)]
     data = await counted("query ($ids: [ID!]!) { nodes(ids: $ids) { id } }", ids=ids)
     assert data["nodes"] == [None] * 100
     assert len(counted.sent) == 1
 
 
-async def test_a_film_newer_than_memory_is_read(counted: Counted) -> None:
+async def test_a_movie_newer_than_memory_is_read(counted: Counted) -> None:
     async with counted.context.sessions.begin() as session:
         await session.execute(insert(tables.Movie).values(id=500, title="Just Added", poster_path="/a.jpg"))
         await session.execute(insert(tables.MovieGenre).values(movie_id=500, genre_id=1))

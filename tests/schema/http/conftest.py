@@ -19,7 +19,7 @@ from tests.conftest import cloned, running
 PROTOCOL = Subprotocol("graphql-transport-ws")
 PAGE = "{ movies(first: 10) { edges { node { title } } } }"
 GRAPHQL = "application/graphql-response+json"
-FRIEND = "https://films.example"  # an origin that is allowed
+FRIEND = "https://movies.example"  # an origin that is allowed
 GUARDED = {
     "ALLOWED_ORIGINS": f"{FRIEND}, https://other.example",
     "EXECUTION_SECONDS": "1",
@@ -88,7 +88,7 @@ def sign_up(url: str, address: str = "127.0.0.1") -> Member:
     return Member(url, payload["viewer"]["id"], payload["accessToken"])
 
 
-def film_ids(url: str) -> list[str]:
+def movie_ids(url: str) -> list[str]:
     body = httpx.post(url, json={"query": "{ movies(first: 20) { edges { node { id } } } }"}).json()
     return [edge["node"]["id"] for edge in body["data"]["movies"]["edges"]]
 
@@ -115,8 +115,8 @@ def member(graphql: str) -> Member:
 
 
 @pytest.fixture(scope="session")
-def films(graphql: str) -> list[str]:
-    return film_ids(graphql)
+def movies(graphql: str) -> list[str]:
+    return movie_ids(graphql)
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,7 +41,7 @@ NAMES = sorted(
 NUMBERS = st.integers() | st.integers(-5, 120) | st.floats(allow_nan=False, allow_infinity=False)
 IDS = st.builds(
     lambda kind, key: b64encode(f"{kind}:{key}".encode()).decode(),
-    st.sampled_from(["Movie", "Genre", "Person", "User", "Shelf", "Session", "Rating", "Film"]),
+    st.sampled_from(["Movie", "Genre", "Person", "User", "Shelf", "Session", "Rating", "Movie"]),
     st.integers(-2, 200) | st.integers() | st.text(max_size=5),
 )
 TEXTS = st.text(st.characters(codec="utf-8"), max_size=40) | IDS

@@ -145,8 +145,8 @@ def test_a_document_that_is_not_valid_is_not_remembered(graphql: str) -> None:
 
 
 def test_signed_out_answers_of_the_catalogue_may_be_kept_by_anyone(graphql: str) -> None:
-    films = "fragment Films on Query { movies(first: $n) { edges { node { title } } } }"
-    query = f"query ($n: Int!) {{ ...Films }} {films}"
+    movies = "fragment Movies on Query { movies(first: $n) { edges { node { title } } } }"
+    query = f"query ($n: Int!) {{ ...Movies }} {movies}"
     params = {"query": query, "variables": '{"n": 3}'}
     answer = httpx.get(graphql, params=params)
     assert answer.headers["cache-control"] == "public, max-age=60"

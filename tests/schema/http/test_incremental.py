@@ -43,7 +43,7 @@ def pieces(answer: httpx.Response) -> list[Any]:
     return [json.loads(body.removesuffix("-----\r\n")) for body in bodies]
 
 
-def test_home_comes_first_and_the_films_of_its_shelves_after_it(graphql: str, member: Member) -> None:
+def test_home_comes_first_and_the_movies_of_its_shelves_after_it(graphql: str, member: Member) -> None:
     answer = httpx.post(graphql, json={"query": HOME}, headers={**member.headers, "Accept": NOW}, timeout=30)
     first, *rest = pieces(answer)
     shelves = first["data"]["home"]["shelves"]

@@ -12,7 +12,7 @@ CHAIN = "".join(f"fragment F{place} on Query {{ ...F{place + 1} }} " for place i
 @pytest.mark.parametrize(
     ("query", "public"),
     [
-        ("{ genres { name } films: movies(first: 1) { edges { node { id } } } __typename }", True),
+        ("{ genres { name } movies: movies(first: 1) { edges { node { id } } } __typename }", True),
         ("{ ... { ... on Query { genres { name } } } }", True),
         ("{ ...A } fragment A on Query { ...B } fragment B on Query { ...A genres { name } }", True),
         (f"{{ ...F0 }} {CHAIN} fragment F3000 on Query {{ genres {{ name }} }}", True),

@@ -12,7 +12,7 @@ import psycopg
 from psycopg import sql
 
 from tests.conftest import StartServer, in_database
-from tests.schema.http.conftest import GRAPHQL, error_in, film_ids, post, sign_up
+from tests.schema.http.conftest import GRAPHQL, error_in, movie_ids, post, sign_up
 
 
 def test_before_the_first_training_lists_are_not_there_and_all_else_is(
@@ -159,7 +159,7 @@ def test_a_full_disk_is_named(start_server: StartServer, seeded_database_url: st
     service = start_server(seeded_database_url)
     url = f"{service.url}/graphql"
     member = sign_up(url)
-    (movie, *_) = film_ids(url)
+    (movie, *_) = movie_ids(url)
     with psycopg.connect(seeded_database_url) as connection:
         connection.execute(
             "CREATE FUNCTION full_disk() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
@@ -184,7 +184,7 @@ def test_health_does_not_wait_for_the_connections_of_requests(
     service = start_server(seeded_database_url, DATABASE_POOL_SIZE="1")
     url = f"{service.url}/graphql"
     member = sign_up(url)
-    (movie, *_) = film_ids(url)
+    (movie, *_) = movie_ids(url)
     query = f'mutation {{ rateMovie(input: {{ movieId: "{movie}", stars: 4 }}) {{ __typename }} }}'
 
     def rate() -> httpx.Response:

@@ -22,16 +22,16 @@ from tests.conftest import StartServer
 from tests.schema.http.conftest import open_socket
 
 GENRES = "query Genres { genres { name } }"
-FILMS = "query Films($n: Int!) { movies(first: $n) { edges { node { title } } } }"
+MOVIES = "query Movies($n: Int!) { movies(first: $n) { edges { node { title } } } }"
 FORMATS: dict[str, Any] = {
-    "by id": {"genres-1": GENRES, "films-1": FILMS},
-    "by hash": {f"sha256:{hashlib.sha256(text.encode()).hexdigest()}": text for text in (GENRES, FILMS)},
+    "by id": {"genres-1": GENRES, "movies-1": MOVIES},
+    "by hash": {f"sha256:{hashlib.sha256(text.encode()).hexdigest()}": text for text in (GENRES, MOVIES)},
     "Apollo's manifest": {
         "format": "apollo-persisted-query-manifest",
         "version": 1,
         "operations": [
             {"id": "genres-1", "body": GENRES, "name": "Genres", "type": "query"},
-            {"id": "films-1", "body": FILMS, "name": "Films", "type": "query"},
+            {"id": "movies-1", "body": MOVIES, "name": "Movies", "type": "query"},
         ],
     },
 }
@@ -76,8 +76,8 @@ def test_trusted_documents_come_as_compilers_write_them(content: Any, tmp_path: 
     file = tmp_path / "documents.json"
     file.write_text(json.dumps(content))
     documents = trusted_documents(file, schema._schema)
-    ids = list(content) if "operations" not in content else ["genres-1", "films-1"]
-    assert [documents.text(GraphQLRequest.of({"documentId": id_})) for id_ in ids] == [GENRES, FILMS]
+    ids = list(content) if "operations" not in content else ["genres-1", "movies-1"]
+    assert [documents.text(GraphQLRequest.of({"documentId": id_})) for id_ in ids] == [GENRES, MOVIES]
 
 
 @pytest.mark.parametrize(
@@ -88,8 +88,8 @@ def test_trusted_documents_come_as_compilers_write_them(content: Any, tmp_path: 
         ("[]", "must be an object from ids to texts"),
         ('{"a": 1}', "must be an object from ids to texts"),
         ('{"format": "apollo-persisted-query-manifest", "operations": 1}', "must be a list"),
-        ('{"films": "query {"}', "document films: Syntax Error"),
-        ('{"films": "{ nope }"}', "document films: Cannot query field 'nope'"),
+        ('{"movies": "query {"}', "document movies: Syntax Error"),
+        ('{"movies": "{ nope }"}', "document movies: Cannot query field 'nope'"),
     ],
 )
 def test_a_file_that_cannot_be_used_says_why(content: str | None, message: str, tmp_path: Path) -> None:
@@ -110,9 +110,9 @@ def test_a_service_with_trusted_documents_answers_no_others(
     by_hash = {"persistedQuery": {"version": 1, "sha256Hash": hashlib.sha256(other.encode()).hexdigest()}}
     variables = json.dumps({"n": 2})
     for answer in (
-        httpx.get(url, params={"documentId": "films-1", "variables": variables}),
-        httpx.post(url, json={"documentId": "films-1", "variables": {"n": 2}}),
-        httpx.post(url, json={"query": FILMS, "variables": {"n": 2}}),
+        httpx.get(url, params={"documentId": "movies-1", "variables": variables}),
+        httpx.post(url, json={"documentId": "movies-1", "variables": {"n": 2}}),
+        httpx.post(url, json={"query": MOVIES, "variables": {"n": 2}}),
     ):
         assert len(answer.json()["data"]["movies"]["edges"]) == 2
     for body in (

@@ -160,7 +160,7 @@ def test_a_service_in_production_that_is_asked_without_a_proxy(
     settings = {
         "PRODUCTION": "true",
         "TRUSTED_PROXIES": "192.0.2.1",
-        "ALLOWED_HOSTS": "127.0.0.1, films.example",
+        "ALLOWED_HOSTS": "127.0.0.1, movies.example",
     }
     service = start_server(
         seeded_database_url, **settings, MAX_CONNECTIONS_PER_ADDRESS="3", REQUESTS_PER_MINUTE="10"
@@ -172,7 +172,7 @@ def test_a_service_in_production_that_is_asked_without_a_proxy(
         (error,) = post(client, url, "{ genre { name } }").json()["errors"]
         assert "genres" not in error["message"]
         assert post(client, url, Host="strangers.example").status_code == 400
-        assert post(client, url, Host="films.example").status_code == 200
+        assert post(client, url, Host="movies.example").status_code == 200
         for number in range(7):  # what a client says of its address is not believed
             assert post(client, url, **{"X-Forwarded-For": f"192.0.2.{number}"}).status_code == 200
         assert error_in(post(client, url, **{"X-Forwarded-For": "192.0.2.99"}))["code"] == "RATE_LIMITED"
@@ -186,5 +186,5 @@ def test_a_service_in_production_that_is_asked_without_a_proxy(
 
 def healthz(url: str) -> bytes:
     with slow(url) as client:
-        client.sendall(b"GET /healthz HTTP/1.1\r\nHost: films.example\r\n\r\n")
+        client.sendall(b"GET /healthz HTTP/1.1\r\nHost: movies.example\r\n\r\n")
         return client.recv(1_000)

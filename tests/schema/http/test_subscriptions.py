@@ -17,7 +17,7 @@ from websockets.sync.client import connect
 from websockets.typing import Origin
 
 from tests.conftest import StartServer
-from tests.schema.http.conftest import PROTOCOL, Member, Socket, film_ids, open_socket, sign_up
+from tests.schema.http.conftest import PROTOCOL, Member, Socket, movie_ids, open_socket, sign_up
 
 SECRET = "a secret of the tests, long enough"
 CHANGED = {"query": "subscription { recommendationsChanged { changedAt } }"}
@@ -44,11 +44,11 @@ def again_and_again(act: Callable[[], object]) -> Iterator[None]:
 
 
 @contextmanager
-def subscribed(member: Member, films: list[str], url: str | None = None) -> Iterator[Socket]:
+def subscribed(member: Member, movies: list[str], url: str | None = None) -> Iterator[Socket]:
     """A websocket on which the member's subscription stands and is quiet."""
     with open_socket(url or member.url, {"Authorization": f"Bearer {member.token}"}) as socket:
         socket.send("subscribe", "1", CHANGED)
-        with again_and_again(lambda: member.rate(films[0])):
+        with again_and_again(lambda: member.rate(movies[0])):
             assert "errors" not in socket.receive()["payload"]
         settle(socket)
         yield socket
@@ -83,25 +83,25 @@ def events(response: httpx.Response) -> Iterator[tuple[str, Any]]:
             yield name, json.loads(line.removeprefix("data: ") or "null")
 
 
-def test_tells_of_each_kind_of_change_that_counts(member: Member, films: list[str]) -> None:
+def test_tells_of_each_kind_of_change_that_counts(member: Member, movies: list[str]) -> None:
     feedback = (
         "mutation ($events: [FeedbackInput!]!) { recordFeedback(input: { events: $events }) { __typename } }"
     )
     genre = member.ask("{ genres { id } }")["genres"][0]["id"]
     remove = "mutation ($id: ID!) { removeRating(input: { movieId: $id }) { __typename } }"
     favorites = "mutation ($ids: [ID!]!) { setFavoriteGenres(input: { genreIds: $ids }) { __typename } }"
-    with subscribed(member, films) as socket:
+    with subscribed(member, movies) as socket:
         for change in (
-            lambda: member.ask(remove, id=films[0]),
+            lambda: member.ask(remove, id=movies[0]),
             lambda: member.ask(favorites, ids=[genre]),
-            lambda: member.ask(feedback, events=[{"movieId": films[1], "kind": "LIKE"}]),
-            lambda: member.rate(films[2]),
+            lambda: member.ask(feedback, events=[{"movieId": movies[1], "kind": "LIKE"}]),
+            lambda: member.rate(movies[2]),
         ):
             change()
             assert_told(socket)
             settle(socket)
-        member.ask(feedback, events=[{"movieId": films[3], "kind": "IMPRESSION"}])
-        sign_up(member.url).rate(films[4])
+        member.ask(feedback, events=[{"movieId": movies[3], "kind": "IMPRESSION"}])
+        sign_up(member.url).rate(movies[4])
         assert_quiet(socket)
 
 
@@ -116,12 +116,12 @@ def test_the_list_told_with_a_change_is_the_new_one(member: Member) -> None:
         assert rated not in [edge["node"]["id"] for edge in told["edges"]]
 
 
-def test_events_carry_it_too(member: Member, films: list[str]) -> None:
+def test_events_carry_it_too(member: Member, movies: list[str]) -> None:
     headers = {**member.headers, "Accept": "text/event-stream"}
     with httpx.stream("POST", member.url, json=CHANGED, headers=headers, timeout=30) as response:
         assert response.headers["content-type"].startswith("text/event-stream")
         stream = events(response)
-        with again_and_again(lambda: member.rate(films[0])):
+        with again_and_again(lambda: member.rate(movies[0])):
             name, body = next(stream)
         assert name == "next"
         assert body["data"]["recommendationsChanged"]["changedAt"]
@@ -143,9 +143,9 @@ def test_a_stream_by_get_is_for_subscriptions_and_queries_only(graphql: str) -> 
 
 
 def test_signing_out_ends_a_subscription_and_the_next_one_needs_a_new_token(
-    member: Member, films: list[str]
+    member: Member, movies: list[str]
 ) -> None:
-    with subscribed(member, films) as socket:
+    with subscribed(member, movies) as socket:
         member.ask("mutation { logOut { __typename } }")
         ended = socket.receive()
         assert ended["payload"]["errors"][0]["extensions"]["code"] == "UNAUTHENTICATED"
@@ -174,8 +174,8 @@ def test_a_service_hears_of_others_also_after_its_connection_was_lost_and_stops_
 ) -> None:
     service = start_server(seeded_database_url)
     member = sign_up(f"{service.url}/graphql")
-    films = film_ids(member.url)
-    with subscribed(member, films) as socket, psycopg.connect(seeded_database_url, autocommit=True) as other:
+    movies = movie_ids(member.url)
+    with subscribed(member, movies) as socket, psycopg.connect(seeded_database_url, autocommit=True) as other:
         user_id = int(b64decode(member.id).decode().partition(":")[2])
         rate = "INSERT INTO ratings (user_id, movie_id, half_stars) SELECT %s, max(id) - %s, 9 FROM movies"
         other.execute(rate, (user_id, 0))
@@ -189,7 +189,7 @@ def test_a_service_hears_of_others_also_after_its_connection_was_lost_and_stops_
     headers = {**member.headers, "Accept": "text/event-stream"}
     with httpx.stream("POST", member.url, json=CHANGED, headers=headers, timeout=30) as response:
         stream = events(response)
-        with again_and_again(lambda: member.rate(films[0])):
+        with again_and_again(lambda: member.rate(movies[0])):
             next(stream)
         service.process.terminate()
         # The stream breaks off and is not complete, so that the client comes again.

@@ -14,13 +14,13 @@ def global_id(name: str) -> str:
     return b64encode(name.encode()).decode()
 
 
-def films(ask: Ask, first: int = 24, **variables: Any) -> list[dict[str, Any]]:
+def movies(ask: Ask, first: int = 24, **variables: Any) -> list[dict[str, Any]]:
     edges = ask("Movies", first=first, **variables)["data"]["movies"]["edges"]
     return [edge["node"] for edge in edges]
 
 
-def test_a_film_has_all_that_a_page_about_it_shows(ask: Ask) -> None:
-    card = films(ask, first=1)[0]
+def test_a_movie_has_all_that_a_page_about_it_shows(ask: Ask) -> None:
+    card = movies(ask, first=1)[0]
     movie = ask("Movie", id=card["id"])["data"]["movie"]
     assert {name: movie[name] for name in card} == card
     assert movie["overview"]
@@ -38,11 +38,11 @@ def test_a_film_has_all_that_a_page_about_it_shows(ask: Ask) -> None:
     assert set(near[0]["node"]) == set(card)
 
 
-def test_similar_films_go_on_where_a_page_ended(ask: Ask) -> None:
+def test_similar_movies_go_on_where_a_page_ended(ask: Ask) -> None:
     query = """query ($id: ID!, $first: Int!, $after: String) { movie(id: $id) {
         similar(first: $first, after: $after) {
             edges { cursor node { id } } pageInfo { hasNextPage hasPreviousPage endCursor } } } }"""
-    movie_id = films(ask, first=1)[0]["id"]
+    movie_id = movies(ask, first=1)[0]["id"]
     whole = ask(query, id=movie_id, first=20)["data"]["movie"]["similar"]
     first = ask(query, id=movie_id, first=8)["data"]["movie"]["similar"]
     then = ask(query, id=movie_id, first=12, after=first["pageInfo"]["endCursor"])["data"]["movie"]["similar"]
@@ -51,8 +51,8 @@ def test_similar_films_go_on_where_a_page_ended(ask: Ask) -> None:
     assert (first["pageInfo"]["hasNextPage"], then["pageInfo"]["hasPreviousPage"]) == (True, True)
 
 
-def test_a_rating_shows_at_once_on_the_film(ask: Ask, member: Member) -> None:
-    movie_id = films(ask, first=100)[-1]["id"]
+def test_a_rating_shows_at_once_on_the_movie(ask: Ask, member: Member) -> None:
+    movie_id = movies(ask, first=100)[-1]["id"]
     before = ask("Movie", token=member.token, id=movie_id)["data"]["movie"]
     assert before["viewerRating"] is None
     assert before["viewerMatch"] is not None
@@ -93,21 +93,22 @@ def test_pages_follow_each_other_both_ways(ask: Ask) -> None:
 def test_an_order_is_the_order_of_what_is_shown(ask: Ask, field: str, direction: str, shown: str) -> None:
     wanted = {"minRatingCount": 1, "yearFrom": 1900}
     order = {"field": field, "direction": direction}
-    values = [film[shown] for film in films(ask, first=100, filter=wanted, orderBy=order)]
+    values = [movie[shown] for movie in movies(ask, first=100, filter=wanted, orderBy=order)]
     assert values == sorted(values, reverse=direction == "DESC")
     assert len(set(values)) > 1
 
 
 def test_titles_ascend_unless_asked_otherwise(ask: Ask) -> None:
     titles = [
-        film["title"].lower() for film in films(ask, orderBy={"field": "TITLE"}, filter={"languages": ["en"]})
+        movie["title"].lower()
+        for movie in movies(ask, orderBy={"field": "TITLE"}, filter={"languages": ["en"]})
     ]
     assert titles == sorted(titles)
-    last = films(ask, first=1, orderBy={"field": "TITLE", "direction": "DESC"})
+    last = movies(ask, first=1, orderBy={"field": "TITLE", "direction": "DESC"})
     assert last[0]["title"].lower() > titles[-1]
 
 
-def test_a_filter_holds_for_every_film_and_a_page_is_full(ask: Ask) -> None:
+def test_a_filter_holds_for_every_movie_and_a_page_is_full(ask: Ask) -> None:
     wanted = {
         "genres": ["comedy"],
         "excludeGenres": ["Horror"],
@@ -119,30 +120,30 @@ def test_a_filter_holds_for_every_film_and_a_page_is_full(ask: Ask) -> None:
     assert len(page["edges"]) == min(10, page["totalCount"])
     assert page["edges"]
     for edge in page["edges"]:
-        film = edge["node"]
-        genres = {genre["name"] for genre in film["genres"]}
+        movie = edge["node"]
+        genres = {genre["name"] for genre in movie["genres"]}
         assert "Comedy" in genres
         assert "Horror" not in genres
-        assert 1990 <= film["year"] <= 1999
-        assert film["averageRating"] >= 2.5
-        assert film["ratingCount"] >= 5
+        assert 1990 <= movie["year"] <= 1999
+        assert movie["averageRating"] >= 2.5
+        assert movie["ratingCount"] >= 5
 
 
 def test_people_are_found_in_any_case(ask: Ask) -> None:
-    (director, *_) = films(ask, first=1)[0]["directors"]
-    found = films(ask, filter={"people": [director["name"].upper()]})
-    assert films(ask, first=1)[0]["id"] in [film["id"] for film in found]
-    assert films(ask, filter={"people": [director["name"], "Nobody At All"]}) == []
+    (director, *_) = movies(ask, first=1)[0]["directors"]
+    found = movies(ask, filter={"people": [director["name"].upper()]})
+    assert movies(ask, first=1)[0]["id"] in [movie["id"] for movie in found]
+    assert movies(ask, filter={"people": [director["name"], "Nobody At All"]}) == []
 
 
-def test_search_finds_a_film_by_its_title_also_misspelt(ask: Ask) -> None:
-    for film in films(ask, first=12):
-        title = film["title"]
+def test_search_finds_a_movie_by_its_title_also_misspelt(ask: Ask) -> None:
+    for movie in movies(ask, first=12):
+        title = movie["title"]
         word = max(re.findall(r"\w+", title), key=len)
         misspelt = [title.replace(word, word[:2] + word[3] + word[2] + word[4:])] if len(word) > 4 else []
         for words in [title, title.lower(), *misspelt]:
             hits = ask("Search", query=words, first=5)["data"]["search"]["edges"]
-            assert film["id"] in [hit["node"]["id"] for hit in hits], words
+            assert movie["id"] in [hit["node"]["id"] for hit in hits], words
             scores = [hit["score"] for hit in hits]
             assert scores == sorted(scores, reverse=True)
 
@@ -181,13 +182,13 @@ def test_genres_are_counted(ask: Ask) -> None:
 
 
 def test_nodes_are_found_by_their_ids(ask: Ask) -> None:
-    film = films(ask, first=1)[0]
-    found = ask("Node", id=film["id"])["data"]["node"]
-    assert found == {"__typename": "Movie", "id": film["id"], "title": film["title"]}
-    genre, person = film["genres"][0], film["directors"][0]
+    movie = movies(ask, first=1)[0]
+    found = ask("Node", id=movie["id"])["data"]["node"]
+    assert found == {"__typename": "Movie", "id": movie["id"], "title": movie["title"]}
+    genre, person = movie["genres"][0], movie["directors"][0]
     assert ask("Node", id=genre["id"])["data"]["node"] == {"__typename": "Genre", **genre}
     assert ask("Node", id=person["id"])["data"]["node"] == {"__typename": "Person", "id": person["id"]}
-    ids = [person["id"], global_id("Movie:999999999"), film["id"], genre["id"], film["id"]]
+    ids = [person["id"], global_id("Movie:999999999"), movie["id"], genre["id"], movie["id"]]
     nodes = ask("query ($ids: [ID!]!) { nodes(ids: $ids) { id } }", ids=ids)["data"]["nodes"]
     assert [node and node["id"] for node in nodes] == [ids[0], None, *ids[2:]]
 
@@ -200,7 +201,7 @@ def test_what_is_not_there_or_not_ones_own_is_null(ask: Ask, id_: str) -> None:
     assert body == {"data": {"node": None}}
 
 
-def test_a_film_that_is_not_there_is_null(ask: Ask) -> None:
+def test_a_movie_that_is_not_there_is_null(ask: Ask) -> None:
     assert ask("Movie", id=global_id("Movie:999999999")) == {"data": {"movie": None}}
 
 

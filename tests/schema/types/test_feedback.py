@@ -10,31 +10,31 @@ from tests.schema.conftest import Ask, Member, code, sign_up
 
 
 @pytest.fixture(scope="session")
-def films(ask: Ask) -> list[str]:
+def movies(ask: Ask) -> list[str]:
     page = ask("{ movies(first: 7) { edges { node { id } } } }")
     return [edge["node"]["id"] for edge in page["data"]["movies"]["edges"]]
 
 
-def test_every_kind_of_event_is_accepted(ask: Ask, member: Member, films: list[str]) -> None:
+def test_every_kind_of_event_is_accepted(ask: Ask, member: Member, movies: list[str]) -> None:
     kinds = ["IMPRESSION", "CLICK", "WATCH", "LIKE", "DISLIKE", "NOT_INTERESTED", "WATCHLIST"]
     events = [
         {
-            "movieId": film,
+            "movieId": movie,
             "kind": kind,
             "requestId": str(uuid4()),
             "position": place,
             "watchedFraction": 0.75 if kind == "WATCH" else None,
             "occurredAt": datetime.now(UTC).isoformat(),
-            "idempotencyKey": f"{film} {kind}",
+            "idempotencyKey": f"{movie} {kind}",
         }
-        for place, (film, kind) in enumerate(zip(films, kinds, strict=True))
+        for place, (movie, kind) in enumerate(zip(movies, kinds, strict=True))
     ]
     for _ in range(2):
         payload = ask("RecordFeedback", member.token, events=events)["data"]["recordFeedback"]
         assert payload == {"__typename": "RecordFeedbackPayload", "accepted": 7}
 
 
-def test_feedback_is_on_the_viewers_own_lists(ask: Ask, member: Member, films: list[str]) -> None:
+def test_feedback_is_on_the_viewers_own_lists(ask: Ask, member: Member, movies: list[str]) -> None:
     """On a list of another member, or of nobody, an event counts without the list."""
     mutation = """
     mutation ($events: [FeedbackInput!]!) { recordFeedback(input: { events: $events }) {
@@ -46,7 +46,7 @@ def test_feedback_is_on_the_viewers_own_lists(ask: Ask, member: Member, films: l
         for token in (member.token, sign_up(ask).token, None)
     )
     for ids, ignored in ((own, 0), (visitors, 0), (others, 2), ([str(uuid4())], 1)):
-        events = [{"movieId": films[0], "kind": "CLICK", "requestId": each} for each in ids]
+        events = [{"movieId": movies[0], "kind": "CLICK", "requestId": each} for each in ids]
         told = ask(mutation, member.token, events=events)["data"]["recordFeedback"]
         assert told == {"accepted": len(ids), "ignoredRequestIds": ignored}
     held = ask("ExportMyData", member.token)["data"]["exportMyData"]["feedback"]
@@ -68,13 +68,13 @@ def test_feedback_is_on_the_viewers_own_lists(ask: Ask, member: Member, films: l
     ],
 )
 def test_a_refused_event_is_named(
-    ask: Ask, member: Member, films: list[str], field: str, value: object
+    ask: Ask, member: Member, movies: list[str], field: str, value: object
 ) -> None:
     query = """
     mutation ($events: [FeedbackInput!]!) { recordFeedback(input: { events: $events }) {
       __typename ... on InvalidFeedback { index field message } } }
     """
-    events = [{"movieId": films[0], "kind": "LIKE"}, {"movieId": films[1], "kind": "WATCH", field: value}]
+    events = [{"movieId": movies[0], "kind": "LIKE"}, {"movieId": movies[1], "kind": "WATCH", field: value}]
     refused = ask(query, member.token, events=events)["data"]["recordFeedback"]
     assert (refused["__typename"], refused["index"], refused["field"]) == ("InvalidFeedback", 1, field)
     assert refused["message"].startswith(f"events[1].{field} ")
@@ -93,17 +93,19 @@ def test_a_refused_event_is_named(
         {"colour": "red"},
     ],
 )
-def test_events_that_are_malformed(ask: Ask, member: Member, films: list[str], wrong: dict[str, Any]) -> None:
-    event = {"movieId": films[0], "kind": "CLICK", **wrong}
+def test_events_that_are_malformed(
+    ask: Ask, member: Member, movies: list[str], wrong: dict[str, Any]
+) -> None:
+    event = {"movieId": movies[0], "kind": "CLICK", **wrong}
     assert code(ask("RecordFeedback", member.token, events=[event])) == "BAD_USER_INPUT"
 
 
-def test_a_batch_that_is_too_large(ask: Ask, member: Member, films: list[str]) -> None:
-    events = [{"movieId": films[0], "kind": "CLICK"}] * 501
+def test_a_batch_that_is_too_large(ask: Ask, member: Member, movies: list[str]) -> None:
+    events = [{"movieId": movies[0], "kind": "CLICK"}] * 501
     refused = ask("RecordFeedback", member.token, events=events)["data"]["recordFeedback"]
     assert refused["__typename"] == "InvalidFeedback"
     assert "500" in refused["message"]
 
 
-def test_events_have_a_sender(ask: Ask, films: list[str]) -> None:
-    assert code(ask("RecordFeedback", events=[{"movieId": films[0], "kind": "LIKE"}])) == "UNAUTHENTICATED"
+def test_events_have_a_sender(ask: Ask, movies: list[str]) -> None:
+    assert code(ask("RecordFeedback", events=[{"movieId": movies[0], "kind": "LIKE"}])) == "UNAUTHENTICATED"

@@ -1,4 +1,4 @@
-"""A film for several: nobody is left out, nothing is told of those who do not want it; and refusals."""
+"""A movie for several: nobody is left out, nothing is told of those who do not want it; and refusals."""
 
 from typing import Any
 
@@ -23,7 +23,7 @@ query ($usernames: [String!]!, $first: Int!, $after: String, $filter: MovieFilte
 
 
 def best_of(ask: Ask, genre: str, count: int) -> list[str]:
-    """The most rated films of a genre."""
+    """The most rated movies of a genre."""
     body = ask(
         "Movies",
         first=count,
@@ -36,11 +36,11 @@ def best_of(ask: Ask, genre: str, count: int) -> list[str]:
 def with_taste(ask: Ask, *, loves: str, loathes: str) -> Member:
     member = findable(ask, sign_up(ask))
     loved = best_of(ask, loves, 12)
-    for film in loved:
-        ask("RateMovie", member.token, movie=film, stars=5.0)
-    for film in best_of(ask, loathes, 12):
-        if film not in loved:
-            ask("RateMovie", member.token, movie=film, stars=1.0)
+    for movie in loved:
+        ask("RateMovie", member.token, movie=movie, stars=5.0)
+    for movie in best_of(ask, loathes, 12):
+        if movie not in loved:
+            ask("RateMovie", member.token, movie=movie, stars=1.0)
     return member
 
 
@@ -70,8 +70,8 @@ def test_a_list_for_two_of_unlike_taste(ask: Ask) -> None:
         assert group > sum(theirs) / 20
 
 
-def viewer_match(ask: Ask, member: Member, film: str) -> int:
-    match = ask("Movie", member.token, id=film)["data"]["movie"]["viewerMatch"]
+def viewer_match(ask: Ask, member: Member, movie: str) -> int:
+    match = ask("Movie", member.token, id=movie)["data"]["movie"]["viewerMatch"]
     percent: int = match["matchPercent"]
     return percent
 
@@ -103,7 +103,7 @@ def test_pages_continue_the_list_that_was_shown(ask: Ask, member: Member) -> Non
     after = begun["data"]["groupRecommendations"]["pageInfo"]["endCursor"]
     later = ask(PAGES, member.token, first=19, after=after, **asked)
     shown = [edge["node"]["id"] for edge in [*edges(begun), *edges(later)]]
-    assert shown == [film for film in whole if film != whole[15]]
+    assert shown == [movie for movie in whole if movie != whole[15]]
     ids = {body["data"]["groupRecommendations"]["requestId"] for body in (begun, later)}
     assert len(ids) == 1
 

@@ -37,23 +37,23 @@ def anyio_backend() -> str:
 
 
 @pytest.fixture
-def films(ask: Ask) -> list[str]:
-    """Ids of films, the best known first."""
+def movies(ask: Ask) -> list[str]:
+    """Ids of movies, the best known first."""
     body = ask("Movies", first=20, orderBy={"field": "POPULARITY", "direction": "DESC"})
     return [edge["node"]["id"] for edge in body["data"]["movies"]["edges"]]
 
 
-def rate(ask: Ask, member: Member, films: list[str], stars: float) -> None:
-    for film in films:
-        assert ask("RateMovie", member.token, movie=film, stars=stars)["data"]["rateMovie"]["rating"]
+def rate(ask: Ask, member: Member, movies: list[str], stars: float) -> None:
+    for movie in movies:
+        assert ask("RateMovie", member.token, movie=movie, stars=stars)["data"]["rateMovie"]["rating"]
 
 
 def shown(shelf: dict[str, Any]) -> list[str]:
     return [edge["node"]["id"] for edge in shelf["movies"]["edges"]]
 
 
-def test_a_members_page_of_eight_shelves(ask: Ask, member: Member, films: list[str]) -> None:
-    rate(ask, member, films[:10], 4.5)
+def test_a_members_page_of_eight_shelves(ask: Ask, member: Member, movies: list[str]) -> None:
+    rate(ask, member, movies[:10], 4.5)
     page = ask("Home", member.token, shelves=8, perShelf=24)["data"]["home"]
     assert page["requestId"]
     assert page["modelVersion"]
@@ -62,9 +62,9 @@ def test_a_members_page_of_eight_shelves(ask: Ask, member: Member, films: list[s
     assert titles[0] == "Top picks"
     assert titles[1].startswith("Because you liked ")
     assert {"Trending", "New releases"} <= set(titles)
-    everything = [film for shelf in page["shelves"] for film in shown(shelf)]
+    everything = [movie for shelf in page["shelves"] for movie in shown(shelf)]
     assert len(everything) == len(set(everything)) == 8 * 24
-    assert not set(everything) & set(films[:10])
+    assert not set(everything) & set(movies[:10])
     for shelf in page["shelves"]:
         assert [edge["rank"] for edge in shelf["movies"]["edges"]] == list(range(1, 25))
         assert all(0 <= edge["matchPercent"] <= 100 for edge in shelf["movies"]["edges"])
@@ -79,26 +79,26 @@ def test_a_page_for_someone_signed_out(ask: Ask) -> None:
         "TRENDING",
         "NEW_RELEASES",
     ]
-    everything = [film for shelf in page["shelves"] for film in shown(shelf)]
+    everything = [movie for shelf in page["shelves"] for movie in shown(shelf)]
     assert len(everything) == len(set(everything)) == 8 * 12
 
 
-def test_a_rating_changes_the_very_next_page(ask: Ask, member: Member, films: list[str]) -> None:
-    rate(ask, member, films[:3], 5.0)
+def test_a_rating_changes_the_very_next_page(ask: Ask, member: Member, movies: list[str]) -> None:
+    rate(ask, member, movies[:3], 5.0)
     before = ask("Home", member.token, shelves=4, perShelf=12)["data"]["home"]
-    rate(ask, member, films[3:4], 5.0)
+    rate(ask, member, movies[3:4], 5.0)
     after = ask("Home", member.token, shelves=4, perShelf=12)["data"]["home"]
-    assert films[3] not in [film for shelf in after["shelves"] for film in shown(shelf)]
+    assert movies[3] not in [movie for shelf in after["shelves"] for movie in shown(shelf)]
     assert [shown(shelf) for shelf in after["shelves"]] != [shown(shelf) for shelf in before["shelves"]]
 
 
-def test_each_shelf_is_continued_from_where_it_was(ask: Ask, member: Member, films: list[str]) -> None:
-    rate(ask, member, films[:8], 4.5)
+def test_each_shelf_is_continued_from_where_it_was(ask: Ask, member: Member, movies: list[str]) -> None:
+    rate(ask, member, movies[:8], 4.5)
     page = ask("Home", member.token, shelves=6, perShelf=10)["data"]["home"]
     rated = ask(CONTINUE, member.token, id=page["shelves"][0]["id"], first=15)["data"]["node"]
     gone = shown(rated)[13]
-    rate(ask, member, [gone], 1.0)  # what the member does meanwhile moves no other film
-    seen = [film for shelf in page["shelves"] for film in shown(shelf)]
+    rate(ask, member, [gone], 1.0)  # what the member does meanwhile moves no other movie
+    seen = [movie for shelf in page["shelves"] for movie in shown(shelf)]
     for shelf in page["shelves"]:
         after, ranks = shelf["movies"]["pageInfo"]["endCursor"], list(range(1, 11))
         for _ in range(2):

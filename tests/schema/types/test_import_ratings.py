@@ -14,7 +14,7 @@ mutation ($csv: String!, $source: ImportSource, $contents: ImportContents) {
     importRatings(input: { csv: $csv, source: $source, contents: $contents }) {
         __typename
         ... on ImportRatingsPayload {
-            source rated watched watchlisted liked changed skippedCount skipped { line film reason }
+            source rated watched watchlisted liked changed skippedCount skipped { line movie reason }
             rows(first: 1000) { line named matchedBy stars saidAt movie { id } }
             viewer { ratings(first: 1) { totalCount } }
         }
@@ -22,30 +22,30 @@ mutation ($csv: String!, $source: ImportSource, $contents: ImportContents) {
     }
 }
 """
-FILMS = "{ movies(first: 6) { edges { node { id title year } } } }"
+MOVIES = "{ movies(first: 6) { edges { node { id title year } } } }"
 
 
 @pytest.fixture(scope="session")
-def films(ask: Ask) -> list[dict[str, Any]]:
-    return [edge["node"] for edge in ask(FILMS)["data"]["movies"]["edges"]]
+def movies(ask: Ask) -> list[dict[str, Any]]:
+    return [edge["node"] for edge in ask(MOVIES)["data"]["movies"]["edges"]]
 
 
-def letterboxd(films: list[dict[str, Any]]) -> str:
-    rows = [f'2020-01-01,"{film["title"]}",{film["year"]},https://boxd.it/x,4.5' for film in films]
+def letterboxd(movies: list[dict[str, Any]]) -> str:
+    rows = [f'2020-01-01,"{movie["title"]}",{movie["year"]},https://boxd.it/x,4.5' for movie in movies]
     return "\n".join(["Date,Name,Year,Letterboxd URI,Rating", *rows, "2020-01-01,Unheard Of,1901,x,3"])
 
 
-def test_a_history_is_brought_and_counts(ask: Ask, member: Member, films: list[dict[str, Any]]) -> None:
-    done = outcome(ask(IMPORT, member.token, csv=letterboxd(films)), "importRatings")
+def test_a_history_is_brought_and_counts(ask: Ask, member: Member, movies: list[dict[str, Any]]) -> None:
+    done = outcome(ask(IMPORT, member.token, csv=letterboxd(movies)), "importRatings")
     rows = done.pop("rows")
-    assert [row["movie"]["id"] for row in rows] == [film["id"] for film in films]
+    assert [row["movie"]["id"] for row in rows] == [movie["id"] for movie in movies]
     assert rows[0] == {
         "line": 2,
-        "named": f"{films[0]['title']} ({films[0]['year']})",
+        "named": f"{movies[0]['title']} ({movies[0]['year']})",
         "matchedBy": "TITLE_AND_YEAR",
         "stars": 4.5,
         "saidAt": "2020-01-01T00:00:00+00:00",
-        "movie": {"id": films[0]["id"]},
+        "movie": {"id": movies[0]["id"]},
     }
     assert done == {
         "__typename": "ImportRatingsPayload",
@@ -68,7 +68,7 @@ def test_a_history_is_brought_and_counts(ask: Ask, member: Member, films: list[d
     picked = ask("Recommendations", member.token, first=24)["data"]["recommendations"]
     assert picked["strategy"] == "PERSONALIZED"
     assert len(picked["edges"]) == 24
-    assert not {edge["node"]["id"] for edge in picked["edges"]} & {film["id"] for film in films}
+    assert not {edge["node"]["id"] for edge in picked["edges"]} & {movie["id"] for movie in movies}
     mine = ask("Viewer", member.token)["data"]["viewer"]["ratings"]["edges"]
     assert {(edge["node"]["stars"], edge["node"]["ratedAt"][:10]) for edge in mine} == {(4.5, "2020-01-01")}
 
@@ -77,10 +77,10 @@ def test_a_history_is_brought_and_counts(ask: Ask, member: Member, films: list[d
     ("contents", "kind"), [("WATCHED", "WATCH"), ("WATCHLIST", "WATCHLIST"), ("LIKED", "LIKE")]
 )
 def test_a_list_is_taken_for_what_it_is_said_to_be(
-    ask: Ask, member: Member, films: list[dict[str, Any]], contents: str, kind: str
+    ask: Ask, member: Member, movies: list[dict[str, Any]], contents: str, kind: str
 ) -> None:
     """Letterboxd's watched.csv, watchlist.csv and likes/films.csv, which nothing in them tells apart."""
-    rows = [f'2020-01-01,"{film["title"]}",{film["year"]},https://boxd.it/x' for film in films]
+    rows = [f'2020-01-01,"{movie["title"]}",{movie["year"]},https://boxd.it/x' for movie in movies]
     csv = "\n".join(["Date,Name,Year,Letterboxd URI", *rows])
     refused = outcome(ask(IMPORT, member.token, csv=csv), "importRatings")
     assert refused["__typename"] == "InvalidImport"
@@ -90,21 +90,21 @@ def test_a_list_is_taken_for_what_it_is_said_to_be(
     assert counts == {each: 6 if each == contents else 0 for each in counts}
     viewer = ask("Taste", member.token)["data"]["viewer"]
     told = {(edge["node"]["kind"], edge["node"]["movie"]["id"]) for edge in viewer["history"]["edges"]}
-    assert told == {(kind, film["id"]) for film in films}
+    assert told == {(kind, movie["id"]) for movie in movies}
     assert len(viewer["watchlist"]["edges"]) == (6 if contents == "WATCHLIST" else 0)
 
 
-def test_files_that_are_refused(ask: Ask, member: Member, films: list[dict[str, Any]]) -> None:
-    for given in ({"csv": "a,b\n1,2"}, {"csv": ""}, {"csv": letterboxd(films), "source": "IMDB"}):
+def test_files_that_are_refused(ask: Ask, member: Member, movies: list[dict[str, Any]]) -> None:
+    for given in ({"csv": "a,b\n1,2"}, {"csv": ""}, {"csv": letterboxd(movies), "source": "IMDB"}):
         refused = outcome(ask(IMPORT, member.token, **given), "importRatings")
         assert refused["__typename"] == "InvalidImport"
     assert ask("Viewer", member.token)["data"]["viewer"]["ratings"]["totalCount"] == 0
-    assert code(ask(IMPORT, csv=letterboxd(films))) == "UNAUTHENTICATED"
+    assert code(ask(IMPORT, csv=letterboxd(movies))) == "UNAUTHENTICATED"
 
 
-def test_doubtful_rows_are_shown_first(ask: Ask, member: Member, films: list[dict[str, Any]]) -> None:
-    csv = letterboxd(films).replace(f'"{films[5]["title"]}",{films[5]["year"]}', f'"{films[5]["title"]}",'
-                                    f"{films[5]['year'] - 1}")  # fmt: skip
+def test_doubtful_rows_are_shown_first(ask: Ask, member: Member, movies: list[dict[str, Any]]) -> None:
+    csv = letterboxd(movies).replace(f'"{movies[5]["title"]}",{movies[5]["year"]}', f'"{movies[5]["title"]}",'
+                                    f"{movies[5]['year'] - 1}")  # fmt: skip
     query = """mutation ($csv: String!) { importRatings(input: { csv: $csv }) { ... on ImportRatingsPayload {
         rows(first: 2) { line matchedBy }
         near: rows(matchedBy: [TITLE_AND_NEAR_YEAR]) { line }
@@ -123,7 +123,7 @@ def test_doubtful_rows_are_shown_first(ask: Ask, member: Member, films: list[dic
         assert "rows.first must be from 1 to 1000" in str(answer["errors"])
 
 
-def test_an_archive_and_named_columns(ask: Ask, member: Member, films: list[dict[str, Any]]) -> None:
+def test_an_archive_and_named_columns(ask: Ask, member: Member, movies: list[dict[str, Any]]) -> None:
     query = """mutation ($input: ImportRatingsInput!) { importRatings(input: $input) { __typename
         ... on ImportRatingsPayload { source rated watched rows { file line } }
         ... on Error { message } } }"""
@@ -133,7 +133,7 @@ def test_an_archive_and_named_columns(ask: Ask, member: Member, films: list[dict
 
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
-        archive.writestr("ratings.csv", letterboxd(films[:1]))
+        archive.writestr("ratings.csv", letterboxd(movies[:1]))
     assert bring(file=b64encode(buffer.getvalue()).decode()) == {
         "__typename": "ImportRatingsPayload",
         "source": "LETTERBOXD",
@@ -141,7 +141,7 @@ def test_an_archive_and_named_columns(ask: Ask, member: Member, films: list[dict
         "watched": 0,
         "rows": [{"file": "ratings.csv", "line": 2}],
     }
-    csv = f'What;When;Score\n"{films[1]["title"]}";{films[1]["year"]};80\n'
+    csv = f'What;When;Score\n"{movies[1]["title"]}";{movies[1]["year"]};80\n'
     columns = {"title": "what", "year": "When", "rating": "Score"}
     done = bring(csv=csv, columns=columns, ratingScale=100)
     assert (done["source"], done["rated"], done["rows"]) == ("OTHER", 1, [{"file": None, "line": 2}])

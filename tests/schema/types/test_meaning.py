@@ -1,10 +1,10 @@
-"""Search finds films by what the words mean, and those that are named still come first."""
+"""Search finds movies by what the words mean, and those that are named still come first."""
 
 import pytest
 
 from tests.schema.conftest import Ask
 
-# What someone would ask for, and the film they have in mind: words of few titles, and of few overviews.
+# What someone would ask for, and the movie they have in mind: words of few titles, and of few overviews.
 MEANT = {
     "monster hunting the crew of a spaceship": "Alien",
     "android hunter in a rainy future city": "Blade Runner",
@@ -47,7 +47,7 @@ def test_what_is_meant_is_found_among_the_first_ten(ask: Ask) -> None:
         ("psyc", "Psycho"),
     ],
 )
-def test_a_film_that_is_named_comes_first(ask: Ask, words: str, title: str) -> None:
+def test_a_movie_that_is_named_comes_first(ask: Ask, words: str, title: str) -> None:
     assert titles(ask, words)[0] == title
 
 

@@ -32,10 +32,10 @@ ENDED = ("SUCCEEDED", "FAILED")
 
 @pytest.fixture
 def small_database_url(database_url: str) -> str:
-    """A database with enough films and ratings for a training of a second."""
+    """A database with enough movies and ratings for a training of a second."""
     with psycopg.connect(database_url) as connection:
         connection.execute(
-            "INSERT INTO movies (title, year, overview) SELECT 'Film ' || n, 1950 + n, 'A story of ' || n "
+            "INSERT INTO movies (title, year, overview) SELECT 'Movie ' || n, 1950 + n, 'A story of ' || n "
             "FROM generate_series(1, 60) AS n"
         )
         connection.execute(
@@ -194,7 +194,7 @@ def test_a_training_that_dies_each_time_is_given_up_and_one_of_nothing_at_once(
         connection.execute("DELETE FROM movies")
     end = ended(ask, operator, train(ask, operator))
     assert end["status"] == "FAILED"
-    assert "no films" in end["message"]
+    assert "no movies" in end["message"]
     assert ask("Models", operator.token)["data"]["activeModel"] is None
 
 
@@ -278,12 +278,12 @@ def test_figures_tell_what_was_measured(
 
 def test_a_deleted_member_is_gone_with_their_ratings(ask: Ask, operator: Member, member: Member) -> None:
     movies = ask("{ movies(first: 1) { edges { node { id ratingCount } } } }")["data"]["movies"]
-    film = movies["edges"][0]["node"]
-    outcome(ask("RateMovie", member.token, movie=film["id"], stars=5), "rateMovie")
+    movie = movies["edges"][0]["node"]
+    outcome(ask("RateMovie", member.token, movie=movie["id"], stars=5), "rateMovie")
     gone = outcome(ask("DeleteUser", operator.token, username=member.username.upper()), "deleteUser")
     assert gone == {"__typename": "DeleteUserPayload", "deletedUserId": member.id}
-    after = ask("query ($id: ID!) { movie(id: $id) { id ratingCount } }", id=film["id"])
-    assert after["data"]["movie"] == film
+    after = ask("query ($id: ID!) { movie(id: $id) { id ratingCount } }", id=movie["id"])
+    assert after["data"]["movie"] == movie
     assert code(ask("{ viewer { id } }", member.token)) == "UNAUTHENTICATED"
     again = outcome(ask("DeleteUser", operator.token, username=member.username), "deleteUser")
     assert again["__typename"] == "UserNotFound"

@@ -1,4 +1,4 @@
-"""Films that curators add, change and take out are so for everyone at once, in every process."""
+"""Movies that curators add, change and take out are so for everyone at once, in every process."""
 
 import time
 from collections.abc import Callable
@@ -32,7 +32,7 @@ mutation ($input: UpdateMovieInput!) { updateMovie(input: $input) {
 } }
 """
 FOUND = "query ($words: String!) { search(query: $words, first: 5) { edges { node { id title } } } }"
-FILM = "query ($id: ID!) { movie(id: $id) { title year ratingCount cast(first: 5) { person { name } } } }"
+MOVIE = "query ($id: ID!) { movie(id: $id) { title year ratingCount cast(first: 5) { person { name } } } }"
 LIST = """
 query ($filter: MovieFilter) { recommendations(first: 100, filter: $filter) { edges {
     rank matchPercent predictedRating { stars } reasons { kind text } node { id title }
@@ -63,26 +63,26 @@ def titles(ask: Ask, words: str) -> list[str]:
     return [edge["node"]["title"] for edge in ask(FOUND, words=words)["data"]["search"]["edges"]]
 
 
-def place(ask: Ask, token: str, film: str) -> int:
-    """Of the film in the member's list of all films."""
+def place(ask: Ask, token: str, movie: str) -> int:
+    """Of the movie in the member's list of all movies."""
     listed: list[str] = []
     after = None
-    while film not in listed:
+    while movie not in listed:
         page = ask(PAGE, token, after=after)["data"]["recommendations"]
         assert page["edges"], "it is not in the list"
         listed += [edge["node"]["id"] for edge in page["edges"]]
         after = page["pageInfo"]["endCursor"]
-    return listed.index(film)
+    return listed.index(movie)
 
 
 def of_genres(ask: Ask, genres: list[str]) -> set[str]:
-    films = "movies(filter: { genres: [$genre] }, first: 100) { edges { node { title } } }"
-    query = f"query ($genre: String!) {{ {films} }}"
+    movies = "movies(filter: { genres: [$genre] }, first: 100) { edges { node { title } } }"
+    query = f"query ($genre: String!) {{ {movies} }}"
     pages = [ask(query, genre=genre)["data"]["movies"] for genre in genres]
     return {edge["node"]["title"] for page in pages for edge in page["edges"]}
 
 
-def film_id(ask: Ask, title: str) -> str:
+def movie_id(ask: Ask, title: str) -> str:
     edges = ask(FOUND, words=title)["data"]["search"]["edges"]
     id_: str = next(edge["node"]["id"] for edge in edges if edge["node"]["title"] == title)
     return id_
@@ -95,7 +95,7 @@ def refused(ask: Ask, curator: Member, **facts: Any) -> str:
     return message
 
 
-def test_a_film_is_found_everywhere_at_once_and_gone_as_quickly(
+def test_a_movie_is_found_everywhere_at_once_and_gone_as_quickly(
     seeded_database_url: str, start_server: StartServer, http: httpx.Client, operations: dict[str, str]
 ) -> None:
     here = start_server(seeded_database_url, POLL_SECONDS="0.1")
@@ -103,16 +103,16 @@ def test_a_film_is_found_everywhere_at_once_and_gone_as_quickly(
     ask, elsewhere = (asking(service.url, http, operations) for service in (here, there))
     member = sign_up(elsewhere)
     for title in ("Alien", "Aliens", "The Thing", "Blade Runner"):
-        rated = elsewhere("RateMovie", member.token, movie=film_id(elsewhere, title), stars=5)
+        rated = elsewhere("RateMovie", member.token, movie=movie_id(elsewhere, title), stars=5)
         outcome(rated, "rateMovie")
     curator = promoted(sign_up(ask), seeded_database_url, "CURATOR")
 
     added = outcome(ask("AddMovie", curator.token, input=ALIEN_LIKE), "addMovie")
     assert added["__typename"] == "AddMoviePayload", added
-    film = added["movie"]
-    assert film["year"] == 2026
-    assert [genre["name"] for genre in film["genres"]] == ["Horror", "Sci-Fi"]
-    similar = {edge["node"]["title"] for edge in film["similar"]["edges"]}
+    movie = added["movie"]
+    assert movie["year"] == 2026
+    assert [genre["name"] for genre in movie["genres"]] == ["Horror", "Sci-Fi"]
+    similar = {edge["node"]["title"] for edge in movie["similar"]["edges"]}
     assert len(similar) == 5
     assert similar <= of_genres(ask, ["Horror", "Sci-Fi"])
     assert titles(ask, "nostromo returns")[0] == TITLE  # here when the answer comes
@@ -121,31 +121,31 @@ def test_a_film_is_found_everywhere_at_once_and_gone_as_quickly(
 
     def listed() -> list[Any]:
         edges = elsewhere(LIST, member.token, filter=NEW)["data"]["recommendations"]["edges"]
-        return [edge for edge in edges if edge["node"]["id"] == film["id"]]
+        return [edge for edge in edges if edge["node"]["id"] == movie["id"]]
 
     (edge,) = until(listed, "it is not recommended")
     assert edge["predictedRating"]["stars"] > 3
     assert edge["reasons"]
-    # Among all films it stands higher for who loves its like.
+    # Among all movies it stands higher for who loves its like.
     stranger = sign_up(elsewhere)
     for title in ("Amélie", "When Harry Met Sally...", "Annie Hall"):
-        rated = elsewhere("RateMovie", stranger.token, movie=film_id(elsewhere, title), stars=5)
+        rated = elsewhere("RateMovie", stranger.token, movie=movie_id(elsewhere, title), stars=5)
         outcome(rated, "rateMovie")
-    assert place(elsewhere, member.token, film["id"]) + 100 < place(elsewhere, stranger.token, film["id"])
-    assert outcome(elsewhere("RateMovie", member.token, movie=film["id"], stars=4), "rateMovie")
+    assert place(elsewhere, member.token, movie["id"]) + 100 < place(elsewhere, stranger.token, movie["id"])
+    assert outcome(elsewhere("RateMovie", member.token, movie=movie["id"], stars=4), "rateMovie")
 
     # A process that starts before the next training knows it as well.
     third = asking(start_server(seeded_database_url).url, http, operations)
     other = sign_up(third)
     edges = third(LIST, other.token, filter=NEW)["data"]["recommendations"]["edges"]
-    assert film["id"] in [edge["node"]["id"] for edge in edges]
+    assert movie["id"] in [edge["node"]["id"] for edge in edges]
 
-    gone = outcome(ask("DeleteMovie", curator.token, id=film["id"]), "deleteMovie")
-    assert gone == {"__typename": "DeleteMoviePayload", "deletedMovieId": film["id"]}
-    assert ask(FILM, id=film["id"])["data"]["movie"] is None
+    gone = outcome(ask("DeleteMovie", curator.token, id=movie["id"]), "deleteMovie")
+    assert gone == {"__typename": "DeleteMoviePayload", "deletedMovieId": movie["id"]}
+    assert ask(MOVIE, id=movie["id"])["data"]["movie"] is None
     until(lambda: TITLE not in titles(elsewhere, "nostromo returns"), "the other process still finds it")
     assert not listed()
-    again = outcome(ask("DeleteMovie", curator.token, id=film["id"]), "deleteMovie")
+    again = outcome(ask("DeleteMovie", curator.token, id=movie["id"]), "deleteMovie")
     assert again["__typename"] == "MovieUnknown"
     with psycopg.connect(seeded_database_url) as connection:
         (left,) = connection.execute("SELECT count(*) FROM ratings WHERE user_id = "
@@ -154,10 +154,10 @@ def test_a_film_is_found_everywhere_at_once_and_gone_as_quickly(
 
 
 def test_a_change_changes_what_is_given_and_nothing_else(ask: Ask, curator: Member) -> None:
-    film = outcome(ask("AddMovie", curator.token, input={**ALIEN_LIKE, "imdbId": None}), "addMovie")["movie"]
+    added = outcome(ask("AddMovie", curator.token, input={**ALIEN_LIKE, "imdbId": None}), "addMovie")["movie"]
 
     def changed(**facts: Any) -> Any:
-        answer = outcome(ask(UPDATE, curator.token, input={"movieId": film["id"], **facts}), "updateMovie")
+        answer = outcome(ask(UPDATE, curator.token, input={"movieId": added["id"], **facts}), "updateMovie")
         assert answer["__typename"] == "UpdateMoviePayload", answer
         return answer["movie"]
 
@@ -169,21 +169,21 @@ def test_a_change_changes_what_is_given_and_nothing_else(ask: Ask, curator: Memb
     assert movie["genres"] == [{"name": "Drama", "movieCount": counts["Drama"] + 1}]
     assert titles(ask, "nostromo returns")[0] == "The Quiet Vessel"
     other = "query ($id: ID!) { movie(id: $id) { alternativeTitles(first: 5) } }"
-    assert ask(other, id=film["id"])["data"]["movie"] == {"alternativeTitles": [TITLE]}
+    assert ask(other, id=added["id"])["data"]["movie"] == {"alternativeTitles": [TITLE]}
     assert titles(ask, "quiet vessel")[0] == "The Quiet Vessel"
-    assert [player["person"]["name"] for player in ask(FILM, id=film["id"])["data"]["movie"]["cast"]] == (
+    assert [player["person"]["name"] for player in ask(MOVIE, id=added["id"])["data"]["movie"]["cast"]] == (
         ALIEN_LIKE["cast"]
     )
     movie = changed(overview=None, releaseDate="1999-12-31", cast=[])
     assert (movie["overview"], movie["year"]) == (None, 1999)
-    assert ask(FILM, id=film["id"])["data"]["movie"]["cast"] == []
+    assert ask(MOVIE, id=added["id"])["data"]["movie"]["cast"] == []
     unknown = ask(UPDATE, curator.token, input={"movieId": "TW92aWU6OTk5OTk5", "title": "x"})
     assert outcome(unknown, "updateMovie")["__typename"] == "MovieUnknown"
-    cleared = ask(UPDATE, curator.token, input={"movieId": film["id"], "title": None})
-    assert outcome(cleared, "updateMovie")["message"] == "title: a film needs one."
+    cleared = ask(UPDATE, curator.token, input={"movieId": added["id"], "title": None})
+    assert outcome(cleared, "updateMovie")["message"] == "title: a movie needs one."
     assert code(ask(UPDATE, curator.token, input={"movieId": "no id", "title": "x"})) == "BAD_USER_INPUT"
-    outcome(ask("RateMovie", curator.token, movie=film["id"], stars=3), "rateMovie")
-    assert outcome(ask(DELETE, curator.token, id=film["id"]), "deleteMovie") == {"deletedRatingCount": 1}
+    outcome(ask("RateMovie", curator.token, movie=added["id"], stars=3), "rateMovie")
+    assert outcome(ask(DELETE, curator.token, id=added["id"]), "deleteMovie") == {"deletedRatingCount": 1}
 
 
 @pytest.mark.parametrize(
@@ -206,7 +206,7 @@ def test_a_change_changes_what_is_given_and_nothing_else(ask: Ask, curator: Memb
         ({"voteAverage": 11}, "voteAverage: it must be a number from 0 to 10."),
         ({"posterPath": "http://example.org/x.jpg"}, "posterPath: it must be a path of TMDB's"),
         ({"imdbId": "0078748"}, "imdbId: it must be an IMDb id, as `tt0133093`."),
-        ({"imdbId": "tt0078748"}, "imdbId: another film has this id."),
+        ({"imdbId": "tt0078748"}, "imdbId: another movie has this id."),
         ({"tmdbId": "9" * 30}, "tmdbId: it must be a whole number from 1 to"),
     ],
 )

@@ -1,4 +1,4 @@
-"""The films to ask a newcomer about: known, dividing, of every genre; page by page, and refusals."""
+"""The movies to ask a newcomer about: known, dividing, of every genre; page by page, and refusals."""
 
 from collections import Counter
 from typing import Any
@@ -21,26 +21,26 @@ def ids(body: dict[str, Any]) -> list[str]:
     return [node["id"] for node in nodes(body)]
 
 
-def test_the_films_are_known_and_of_many_genres(ask: Ask, genres: dict[str, str]) -> None:
+def test_the_movies_are_known_and_of_many_genres(ask: Ask, genres: dict[str, str]) -> None:
     asked = nodes(ask("Onboarding", first=24))
-    assert len({film["id"] for film in asked}) == 24
+    assert len({movie["id"] for movie in asked}) == 24
     counts = sorted(
         (edge["node"]["ratingCount"] for page in walk(ask, "Movies", "movies") for edge in page["edges"]),
         reverse=True,
     )
-    assert min(film["ratingCount"] for film in asked) >= counts[len(counts) // 2]
-    covered = Counter(genre["name"] for film in asked for genre in film["genres"])
+    assert min(movie["ratingCount"] for movie in asked) >= counts[len(counts) // 2]
+    covered = Counter(genre["name"] for movie in asked for genre in movie["genres"])
     assert len(covered) >= len(genres) * 0.8
     assert covered.most_common(1)[0][1] <= 14
 
 
-def test_the_films_divide_those_who_know_them(ask: Ask) -> None:
-    """Films that all love come first by popularity, and tell little."""
+def test_the_movies_divide_those_who_know_them(ask: Ask) -> None:
+    """Movies that all love come first by popularity, and tell little."""
     asked = nodes(ask("Onboarding", first=50))
     popular = ask("Movies", first=50, orderBy={"field": "POPULARITY", "direction": "DESC"})
     loved = [edge["node"]["averageRating"] for edge in popular["data"]["movies"]["edges"]]
     middle = 3.75  # a rating of 4 or more is a like
-    apart = [abs(film["averageRating"] - middle) for film in asked]
+    apart = [abs(movie["averageRating"] - middle) for movie in asked]
     assert sum(apart) / len(apart) < sum(abs(mean - middle) for mean in loved) / len(loved)
 
 
@@ -70,11 +70,11 @@ def test_pages_follow_each_other_while_the_member_rates(ask: Ask, member: Member
     assert not rated & set(ids(ask("Onboarding", member.token, first=100)))
 
 
-def test_only_films_of_the_genres_chosen(ask: Ask, genres: dict[str, str]) -> None:
+def test_only_movies_of_the_genres_chosen(ask: Ask, genres: dict[str, str]) -> None:
     chosen = [genres["Western"], genres["Musical"]]
     pages = walk(ask, "Onboarding", "onboarding", genres=chosen)
-    films = [edge["node"] for page in pages for edge in page["edges"]]
-    names = [{genre["name"] for genre in film["genres"]} & {"Western", "Musical"} for film in films]
+    movies = [edge["node"] for page in pages for edge in page["edges"]]
+    names = [{genre["name"] for genre in movie["genres"]} & {"Western", "Musical"} for movie in movies]
     assert all(names)
     assert {name for found in names[:4] for name in found} == {"Western", "Musical"}
     either = {
@@ -83,12 +83,12 @@ def test_only_films_of_the_genres_chosen(ask: Ask, genres: dict[str, str]) -> No
         for page in walk(ask, "Movies", "movies", filter={"genres": [name]})
         for edge in page["edges"]
     }
-    assert {film["id"] for film in films} == either
+    assert {movie["id"] for movie in movies} == either
 
 
 def test_five_ratings_make_the_next_list_personal(ask: Ask, member: Member) -> None:
-    for film in ids(ask("Onboarding", member.token, first=5)):
-        ask("RateMovie", member.token, movie=film, stars=4.5)
+    for movie in ids(ask("Onboarding", member.token, first=5)):
+        ask("RateMovie", member.token, movie=movie, stars=4.5)
     body = ask("Recommendations", member.token, first=10)
     assert body["data"]["recommendations"]["strategy"] == "PERSONALIZED"
 

@@ -1,4 +1,4 @@
-"""What members rate moves films in the lists of others, without a training."""
+"""What members rate moves movies in the lists of others, without a training."""
 
 import time
 from base64 import b64encode
@@ -26,51 +26,53 @@ def ask(
     return asking(service.url, http, operations)
 
 
-def known_films(ask: Ask, genre: str) -> list[str]:
+def known_movies(ask: Ask, genre: str) -> list[str]:
     order = {"field": "POPULARITY", "direction": "DESC"}
     body = ask("Movies", first=8, filter={"genres": [genre]}, orderBy=order)
     return [edge["node"]["id"] for edge in body["data"]["movies"]["edges"]]
 
 
-def member_who_likes(ask: Ask, films: list[str], *, but_not: list[str]) -> Member:
+def member_who_likes(ask: Ask, movies: list[str], *, but_not: list[str]) -> Member:
     member = sign_up(ask)
-    for movie, stars in [*((film, 5.0) for film in films), *((film, 1.0) for film in but_not)]:
+    for movie, stars in [*((each, 5.0) for each in movies), *((each, 1.0) for each in but_not)]:
         assert ask("RateMovie", member.token, movie=movie, stars=stars)["data"]["rateMovie"]["rating"]
     return member
 
 
-def rank(ask: Ask, member: Member, film: str) -> int:
+def rank(ask: Ask, member: Member, movie: str) -> int:
     page: dict[str, Any] = {"endCursor": None, "hasNextPage": True}
     while page["hasNextPage"]:
         body = ask("Recommendations", member.token, first=100, after=page["endCursor"])
         page = body["data"]["recommendations"]["pageInfo"]
         for edge in body["data"]["recommendations"]["edges"]:
-            if edge["node"]["id"] == film:
+            if edge["node"]["id"] == movie:
                 return int(edge["rank"])
-    raise AssertionError("the film is in no list")
+    raise AssertionError("the movie is in no list")
 
 
-def test_a_film_that_some_of_one_taste_like_comes_to_others_of_it(ask: Ask, seeded_database_url: str) -> None:
+def test_a_movie_that_some_of_one_taste_like_comes_to_others_of_it(
+    ask: Ask, seeded_database_url: str
+) -> None:
     with psycopg.connect(seeded_database_url) as connection:
         (movie_id,) = connection.execute(LEAST_KNOWN).fetchone() or (0,)
-    film = b64encode(f"Movie:{movie_id}".encode()).decode()
-    scares, songs = known_films(ask, "Horror"), known_films(ask, "Romance")
+    movie = b64encode(f"Movie:{movie_id}".encode()).decode()
+    scares, songs = known_movies(ask, "Horror"), known_movies(ask, "Romance")
     friend = member_who_likes(ask, scares[:6], but_not=songs[:3])
     other = member_who_likes(ask, songs[:6], but_not=scares[:3])
     began = ask("Recommendations", friend.token, first=20)["data"]["recommendations"]
-    before = rank(ask, friend, film), rank(ask, other, film)
-    raters = [member_who_likes(ask, [*scares, film], but_not=songs[:3]) for _ in range(RATERS)]
+    before = rank(ask, friend, movie), rank(ask, other, movie)
+    raters = [member_who_likes(ask, [*scares, movie], but_not=songs[:3]) for _ in range(RATERS)]
     deadline = time.monotonic() + 60
-    while (now := rank(ask, friend, film)) > 24 and time.monotonic() < deadline:
+    while (now := rank(ask, friend, movie)) > 24 and time.monotonic() < deadline:
         time.sleep(0.2)
     assert now <= 24 < before[0]
-    assert rank(ask, other, film) > 4 * now
+    assert rank(ask, other, movie) > 4 * now
     # Whoever goes on with a list that was begun before goes on with that one.
     again = ask("Recommendations", friend.token, first=19, after=began["edges"][0]["cursor"])
     began_with = [edge["node"]["id"] for edge in began["edges"]]
     assert [edge["node"]["id"] for edge in again["data"]["recommendations"]["edges"]] == began_with[1:]
     for rater in raters:
-        assert "errors" not in ask("RemoveRating", rater.token, movie=film)
-    while rank(ask, friend, film) < before[0] // 2 and time.monotonic() < deadline:
+        assert "errors" not in ask("RemoveRating", rater.token, movie=movie)
+    while rank(ask, friend, movie) < before[0] // 2 and time.monotonic() < deadline:
         time.sleep(0.2)
-    assert rank(ask, friend, film) > before[0] // 2
+    assert rank(ask, friend, movie) > before[0] // 2

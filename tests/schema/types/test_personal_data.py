@@ -9,7 +9,7 @@ from tests.schema.conftest import Ask, Member, code, outcome, sign_up
 SET_ROLE = (
     "mutation ($username: String!) { setRole(input: { username: $username, role: CURATOR }) { __typename } }"
 )
-FILM = "{ movies(first: 1) { edges { node { id title } } } }"
+MOVIE = "{ movies(first: 1) { edges { node { id title } } } }"
 DISCOVERABLE = """
 mutation ($yes: Boolean!) { setDiscoverable(input: { discoverable: $yes }) {
     ... on SetDiscoverablePayload { viewer { id discoverable } }
@@ -18,11 +18,11 @@ mutation ($yes: Boolean!) { setDiscoverable(input: { discoverable: $yes }) {
 
 
 def test_the_export_has_all_that_a_member_did(ask: Ask, member: Member) -> None:
-    film = ask(FILM)["data"]["movies"]["edges"][0]["node"]
+    movie = ask(MOVIE)["data"]["movies"]["edges"][0]["node"]
     genre = ask("{ genres { id name } }")["data"]["genres"][0]
-    outcome(ask("RateMovie", member.token, movie=film["id"], stars=4.5), "rateMovie")
+    outcome(ask("RateMovie", member.token, movie=movie["id"], stars=4.5), "rateMovie")
     outcome(ask("SetFavoriteGenres", member.token, genres=[genre["id"]]), "setFavoriteGenres")
-    event = {"movieId": film["id"], "kind": "WATCH", "watchedFraction": 0.5, "idempotencyKey": "one"}
+    event = {"movieId": movie["id"], "kind": "WATCH", "watchedFraction": 0.5, "idempotencyKey": "one"}
     outcome(ask("RecordFeedback", member.token, events=[event]), "recordFeedback")
 
     body = ask("ExportMyData", member.token)
@@ -31,9 +31,9 @@ def test_the_export_has_all_that_a_member_did(ask: Ask, member: Member) -> None:
     (account,) = held["users"]
     assert (account["username"], account["role"]) == (member.username, "USER")
     (rating,) = held["ratings"]
-    assert (rating["stars"], rating["title"]) == (4.5, film["title"])
+    assert (rating["stars"], rating["title"]) == (4.5, movie["title"])
     (watched,) = held["feedback"]
-    assert (watched["kind"], watched["watchedFraction"], watched["title"]) == ("WATCH", 0.5, film["title"])
+    assert (watched["kind"], watched["watchedFraction"], watched["title"]) == ("WATCH", 0.5, movie["title"])
     assert [held["favoriteGenres"][0]["position"], len(held["refreshTokens"])] == [0, 1]
     assert [session["address"] for session in held["sessions"]] == ["127.0.0.1"]
     assert [known["network"] for known in held["knownNetworks"]] == ["127.0.0.1"]
@@ -48,8 +48,8 @@ def test_the_export_is_of_the_viewer_alone(ask: Ask, member: Member) -> None:
 
 
 def test_deleting_the_account(ask: Ask, member: Member, server_database_url: str) -> None:
-    film = ask(FILM)["data"]["movies"]["edges"][0]["node"]["id"]
-    outcome(ask("RateMovie", member.token, movie=film, stars=0.5), "rateMovie")
+    movie = ask(MOVIE)["data"]["movies"]["edges"][0]["node"]["id"]
+    outcome(ask("RateMovie", member.token, movie=movie, stars=0.5), "rateMovie")
     refused = outcome(ask("DeleteAccount", member.token, password="not the password"), "deleteAccount")
     assert refused["__typename"] == "InvalidCredentials"
     assert ask("Viewer", member.token)["data"]["viewer"]["id"] == member.id

@@ -18,17 +18,17 @@ query ($first: Int, $after: String, $last: Int, $before: String) {
   }
 }
 """
-FILM = "query ($id: ID!) { movie(id: $id) { averageRating ratingCount viewerRating { id stars ratedAt } } }"
+MOVIE = "query ($id: ID!) { movie(id: $id) { averageRating ratingCount viewerRating { id stars ratedAt } } }"
 
 
 @pytest.fixture(scope="session")
-def films(ask: Ask) -> list[str]:
+def movies(ask: Ask) -> list[str]:
     page = ask("{ movies(first: 30) { edges { node { id } } } }")
     return [edge["node"]["id"] for edge in page["data"]["movies"]["edges"]]
 
 
-def rate(ask: Ask, member: Member, film: str, stars: float) -> dict[str, Any]:
-    body = ask("RateMovie", member.token, movie=film, stars=stars)
+def rate(ask: Ask, member: Member, movie: str, stars: float) -> dict[str, Any]:
+    body = ask("RateMovie", member.token, movie=movie, stars=stars)
     payload: dict[str, Any] = body["data"]["rateMovie"]
     return payload
 
@@ -37,68 +37,68 @@ def global_id(type_name: str, key: object) -> str:
     return b64encode(f"{type_name}:{key}".encode()).decode()
 
 
-def test_a_rating_shows_the_films_new_figures_at_once(ask: Ask, member: Member) -> None:
+def test_a_rating_shows_the_movies_new_figures_at_once(ask: Ask, member: Member) -> None:
     rarest = ask(
         "{ movies(first: 1, orderBy: { field: POPULARITY, direction: ASC }) { edges { node { id } } } }"
     )
-    film = rarest["data"]["movies"]["edges"][0]["node"]["id"]
+    movie = rarest["data"]["movies"]["edges"][0]["node"]["id"]
     others = [sign_up(ask) for _ in range(2)]
-    before = rate(ask, others[0], film, 3)["rating"]["movie"]
-    payload = rate(ask, member, film, 0.5)
+    before = rate(ask, others[0], movie, 3)["rating"]["movie"]
+    payload = rate(ask, member, movie, 0.5)
     assert payload["__typename"] == "RateMoviePayload"
     assert payload["rating"]["stars"] == 0.5
     shown = payload["rating"]["movie"]
-    assert shown["id"] == film
+    assert shown["id"] == movie
     assert shown["ratingCount"] == before["ratingCount"] + 1
     assert shown["averageRating"] < before["averageRating"]
-    raised = rate(ask, member, film, 5)["rating"]["movie"]
+    raised = rate(ask, member, movie, 5)["rating"]["movie"]
     assert raised["ratingCount"] == shown["ratingCount"]
     assert raised["averageRating"] > before["averageRating"]
-    assert rate(ask, others[1], film, 5)["rating"]["movie"]["ratingCount"] == shown["ratingCount"] + 1
+    assert rate(ask, others[1], movie, 5)["rating"]["movie"]["ratingCount"] == shown["ratingCount"] + 1
 
 
-def test_the_film_shows_the_viewers_rating(ask: Ask, member: Member, films: list[str]) -> None:
-    assert ask(FILM, member.token, id=films[0])["data"]["movie"]["viewerRating"] is None
-    rating = rate(ask, member, films[0], 4.5)["rating"]
-    shown = ask(FILM, member.token, id=films[0])["data"]["movie"]["viewerRating"]
+def test_the_movie_shows_the_viewers_rating(ask: Ask, member: Member, movies: list[str]) -> None:
+    assert ask(MOVIE, member.token, id=movies[0])["data"]["movie"]["viewerRating"] is None
+    rating = rate(ask, member, movies[0], 4.5)["rating"]
+    shown = ask(MOVIE, member.token, id=movies[0])["data"]["movie"]["viewerRating"]
     assert shown == {name: rating[name] for name in ("id", "stars", "ratedAt")}
-    assert ask(FILM, id=films[0])["data"]["movie"]["viewerRating"] is None
+    assert ask(MOVIE, id=movies[0])["data"]["movie"]["viewerRating"] is None
 
 
-def test_taking_a_rating_back(ask: Ask, member: Member, films: list[str]) -> None:
+def test_taking_a_rating_back(ask: Ask, member: Member, movies: list[str]) -> None:
     removal = """
     mutation ($movie: ID!) { removeRating(input: { movieId: $movie }) {
       ... on RemoveRatingPayload { movie { ratingCount averageRating viewerRating { stars } } } } }
     """
     other = sign_up(ask)
-    before = rate(ask, other, films[1], 3)["rating"]["movie"]
-    rate(ask, member, films[1], 5)
-    shown = ask(removal, member.token, movie=films[1])["data"]["removeRating"]["movie"]
+    before = rate(ask, other, movies[1], 3)["rating"]["movie"]
+    rate(ask, member, movies[1], 5)
+    shown = ask(removal, member.token, movie=movies[1])["data"]["removeRating"]["movie"]
     assert shown == {
         "ratingCount": before["ratingCount"],
         "averageRating": before["averageRating"],
         "viewerRating": None,
     }
-    rate(ask, member, films[1], 5)
-    removed = ask("RemoveRating", member.token, movie=films[1])["data"]["removeRating"]
-    assert removed == {"__typename": "RemoveRatingPayload", "movie": {"id": films[1]}}
-    again = ask("RemoveRating", member.token, movie=films[1])["data"]["removeRating"]
+    rate(ask, member, movies[1], 5)
+    removed = ask("RemoveRating", member.token, movie=movies[1])["data"]["removeRating"]
+    assert removed == {"__typename": "RemoveRatingPayload", "movie": {"id": movies[1]}}
+    again = ask("RemoveRating", member.token, movie=movies[1])["data"]["removeRating"]
     assert again["__typename"] == "NotRated"
 
 
 @pytest.mark.parametrize("stars", [0, 0.3, 5.5, -1, 1e308, 6])
-def test_stars_that_are_refused(ask: Ask, member: Member, films: list[str], stars: float) -> None:
-    refused = rate(ask, member, films[0], stars)
+def test_stars_that_are_refused(ask: Ask, member: Member, movies: list[str], stars: float) -> None:
+    refused = rate(ask, member, movies[0], stars)
     assert refused["__typename"] == "InvalidStars"
     assert "halves" in refused["message"]
 
 
 @pytest.mark.parametrize("stars", ["NaN", "Infinity", "4", None, True])
-def test_stars_that_are_no_number(ask: Ask, member: Member, films: list[str], stars: object) -> None:
-    assert code(ask("RateMovie", member.token, movie=films[0], stars=stars)) == "BAD_USER_INPUT"
+def test_stars_that_are_no_number(ask: Ask, member: Member, movies: list[str], stars: object) -> None:
+    assert code(ask("RateMovie", member.token, movie=movies[0], stars=stars)) == "BAD_USER_INPUT"
 
 
-def test_films_that_cannot_be_rated(ask: Ask, member: Member, films: list[str]) -> None:
+def test_movies_that_cannot_be_rated(ask: Ask, member: Member, movies: list[str]) -> None:
     unknown = global_id("Movie", 2**63 - 1)
     assert rate(ask, member, unknown, 4)["__typename"] == "MovieNotFound"
     removed = ask("RemoveRating", member.token, movie=unknown)
@@ -108,22 +108,22 @@ def test_films_that_cannot_be_rated(ask: Ask, member: Member, films: list[str]) 
             refused = ask(operation, member.token, movie=wrong, stars=4)
             assert code(refused) == "BAD_USER_INPUT"
     for operation in ("RateMovie", "RemoveRating"):
-        assert code(ask(operation, movie=films[0], stars=4)) == "UNAUTHENTICATED"
+        assert code(ask(operation, movie=movies[0], stars=4)) == "UNAUTHENTICATED"
 
 
-def test_the_viewer_reads_their_ratings_newest_first(ask: Ask, member: Member, films: list[str]) -> None:
-    for film in films[:3]:
-        rate(ask, member, film, 4)
+def test_the_viewer_reads_their_ratings_newest_first(ask: Ask, member: Member, movies: list[str]) -> None:
+    for movie in movies[:3]:
+        rate(ask, member, movie, 4)
     ratings = ask("Viewer", member.token)["data"]["viewer"]["ratings"]
     assert ratings["totalCount"] == 3
-    assert [edge["node"]["movie"]["id"] for edge in ratings["edges"]] == films[2::-1]
+    assert [edge["node"]["movie"]["id"] for edge in ratings["edges"]] == movies[2::-1]
     assert all(edge["node"]["movie"]["title"] for edge in ratings["edges"])
     assert ratings["pageInfo"] == {"hasNextPage": False, "endCursor": ratings["edges"][-1]["cursor"]}
 
 
-def test_pages_hold_both_ways_while_ratings_come_and_go(ask: Ask, member: Member, films: list[str]) -> None:
-    for film in films[:7]:
-        rate(ask, member, film, 4)
+def test_pages_hold_both_ways_while_ratings_come_and_go(ask: Ask, member: Member, movies: list[str]) -> None:
+    for movie in movies[:7]:
+        rate(ask, member, movie, 4)
     seen, after = [], None
     while True:
         page = ask(PAGE, member.token, first=3, after=after)["data"]["viewer"]["ratings"]
@@ -133,11 +133,11 @@ def test_pages_hold_both_ways_while_ratings_come_and_go(ask: Ask, member: Member
         if not page["pageInfo"]["hasNextPage"]:
             break
         # A new one stands before the page, and one that was shown goes.
-        rate(ask, member, films[10 + len(seen)], 2)
+        rate(ask, member, movies[10 + len(seen)], 2)
         ask("RemoveRating", member.token, movie=seen[-1])
-    assert seen == films[6::-1]
+    assert seen == movies[6::-1]
     back = ask(PAGE, member.token, last=2, before=after)["data"]["viewer"]["ratings"]
-    assert [edge["node"]["movie"]["id"] for edge in back["edges"]] == [films[3], films[2]]
+    assert [edge["node"]["movie"]["id"] for edge in back["edges"]] == [movies[3], movies[2]]
     assert back["pageInfo"]["hasPreviousPage"]
     assert back["pageInfo"]["hasNextPage"]
 
@@ -159,8 +159,8 @@ def test_a_thousand_ratings_come_and_go_and_no_page_repeats_or_skips(
         start, moved, turn = None, 0, 0
         while True:
             page = ask(PAGE, member.token, **{size: 37, from_: start})["data"]["viewer"]["ratings"]
-            films = [edge["node"]["movie"]["id"] for edge in page["edges"]]
-            seen = seen + films if size == "first" else films + seen
+            movies = [edge["node"]["movie"]["id"] for edge in page["edges"]]
+            seen = seen + movies if size == "first" else movies + seen
             start = page["pageInfo"]["endCursor" if size == "first" else "startCursor"]
             if not page["pageInfo"]["hasNextPage" if size == "first" else "hasPreviousPage"]:
                 break
@@ -198,13 +198,13 @@ def test_pages_that_cannot_be(ask: Ask, member: Member, arguments: dict[str, Any
     assert code(ask(PAGE, member.token, **arguments)) == "BAD_USER_INPUT"
 
 
-def test_a_rating_is_a_node_only_to_its_owner(ask: Ask, member: Member, films: list[str]) -> None:
+def test_a_rating_is_a_node_only_to_its_owner(ask: Ask, member: Member, movies: list[str]) -> None:
     query = "query ($id: ID!) { node(id: $id) { id ... on Rating { stars movie { id } } } }"
-    id_ = rate(ask, member, films[4], 2.5)["rating"]["id"]
+    id_ = rate(ask, member, movies[4], 2.5)["rating"]["id"]
     assert ask(query, member.token, id=id_)["data"]["node"] == {
         "id": id_,
         "stars": 2.5,
-        "movie": {"id": films[4]},
+        "movie": {"id": movies[4]},
     }
     assert ask(query, sign_up(ask).token, id=id_)["data"]["node"] is None
     assert ask(query, id=id_)["data"]["node"] is None

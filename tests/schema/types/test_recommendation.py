@@ -9,8 +9,8 @@ from tests.schema.conftest import Ask, Member, code
 
 
 @pytest.fixture
-def films(ask: Ask) -> list[str]:
-    """Ids of ten films, the best known first."""
+def movies(ask: Ask) -> list[str]:
+    """Ids of ten movies, the best known first."""
     body = ask("Movies", first=10, orderBy={"field": "POPULARITY", "direction": "DESC"})
     return [edge["node"]["id"] for edge in body["data"]["movies"]["edges"]]
 
@@ -19,9 +19,9 @@ def listed(body: dict[str, Any]) -> list[str]:
     return [edge["node"]["id"] for edge in body["data"]["recommendations"]["edges"]]
 
 
-def rate(ask: Ask, member: Member, films: list[str], stars: float = 5.0) -> None:
-    for film in films:
-        assert ask("RateMovie", member.token, movie=film, stars=stars)["data"]["rateMovie"]["rating"]
+def rate(ask: Ask, member: Member, movies: list[str], stars: float = 5.0) -> None:
+    for movie in movies:
+        assert ask("RateMovie", member.token, movie=movie, stars=stars)["data"]["rateMovie"]["rating"]
 
 
 def test_nobody_gets_the_popular_list(ask: Ask) -> None:
@@ -33,8 +33,8 @@ def test_nobody_gets_the_popular_list(ask: Ask) -> None:
     assert page["modelVersion"]
 
 
-def test_a_visitors_likes_make_the_list(ask: Ask, films: list[str]) -> None:
-    liked = films[:3]
+def test_a_visitors_likes_make_the_list(ask: Ask, movies: list[str]) -> None:
+    liked = movies[:3]
     page = ask("Recommendations", first=24, likes=liked)["data"]["recommendations"]
     assert page["strategy"] == "SESSION"
     shown = [edge["node"]["id"] for edge in page["edges"]]
@@ -46,19 +46,19 @@ def test_a_visitors_likes_make_the_list(ask: Ask, films: list[str]) -> None:
     assert named <= set(liked)
 
 
-def test_a_rating_changes_the_very_next_list(ask: Ask, member: Member, films: list[str]) -> None:
+def test_a_rating_changes_the_very_next_list(ask: Ask, member: Member, movies: list[str]) -> None:
     lists = [listed(ask("Recommendations", member.token, first=24))]
-    for film in films[:6]:
-        rate(ask, member, [film])
+    for movie in movies[:6]:
+        rate(ask, member, [movie])
         page = ask("Recommendations", member.token, first=24)
         lists.append(listed(page))
         assert page["data"]["recommendations"]["strategy"] == "PERSONALIZED"
-        assert film not in lists[-1]
+        assert movie not in lists[-1]
         assert lists[-1] != lists[-2]
 
 
-def test_each_film_comes_with_match_stars_and_reason(ask: Ask, member: Member, films: list[str]) -> None:
-    rate(ask, member, films[:5])
+def test_each_movie_comes_with_match_stars_and_reason(ask: Ask, member: Member, movies: list[str]) -> None:
+    rate(ask, member, movies[:5])
     for edge in ask("Recommendations", member.token, first=24)["data"]["recommendations"]["edges"]:
         assert 0 <= edge["matchPercent"] <= 100
         stars = edge["predictedRating"]
@@ -67,8 +67,8 @@ def test_each_film_comes_with_match_stars_and_reason(ask: Ask, member: Member, f
         assert all(reason["text"] for reason in edge["reasons"])
 
 
-def test_never_a_film_rated_excluded_or_turned_down(ask: Ask, member: Member, films: list[str]) -> None:
-    rate(ask, member, films[:4])
+def test_never_a_movie_rated_excluded_or_turned_down(ask: Ask, member: Member, movies: list[str]) -> None:
+    rate(ask, member, movies[:4])
     turned_down = listed(ask("Recommendations", member.token, first=1))[0]
     event = {"movieId": turned_down, "kind": "NOT_INTERESTED"}
     assert ask("RecordFeedback", member.token, events=[event])["data"]["recordFeedback"]["accepted"] == 1
@@ -76,19 +76,23 @@ def test_never_a_film_rated_excluded_or_turned_down(ask: Ask, member: Member, fi
     seen: list[str] = []
     while page["hasNextPage"]:
         body = ask(
-            "Recommendations", member.token, first=100, after=page["endCursor"], exclude=[films[4], films[5]]
+            "Recommendations",
+            member.token,
+            first=100,
+            after=page["endCursor"],
+            exclude=[movies[4], movies[5]],
         )
         seen += listed(body)
         page = body["data"]["recommendations"]["pageInfo"]
     assert len(seen) == len(set(seen))
     total = ask("Movies", first=1)["data"]["movies"]["totalCount"]
-    hidden = {*films[:6], turned_down}
+    hidden = {*movies[:6], turned_down}
     assert len(seen) == total - len(hidden)
     assert not set(seen) & hidden
 
 
-def test_pages_continue_the_list_that_was_shown(ask: Ask, member: Member, films: list[str]) -> None:
-    rate(ask, member, films[:3])
+def test_pages_continue_the_list_that_was_shown(ask: Ask, member: Member, movies: list[str]) -> None:
+    rate(ask, member, movies[:3])
     whole = ask("Recommendations", member.token, first=30, diversity=0.5)["data"]["recommendations"]
     begun = ask("Recommendations", member.token, first=10, diversity=0.5)["data"]["recommendations"]
     shown = [edge["node"]["id"] for edge in begun["edges"]]
@@ -99,15 +103,15 @@ def test_pages_continue_the_list_that_was_shown(ask: Ask, member: Member, films:
     )["data"]["recommendations"]
     shown += [edge["node"]["id"] for edge in later["edges"]]
     expected = [edge["node"]["id"] for edge in whole["edges"]]
-    assert shown == [film for film in expected if film != rated]
+    assert shown == [movie for movie in expected if movie != rated]
     assert later["requestId"] == begun["requestId"]
 
 
-def test_filters_are_exact_and_pages_full(ask: Ask, films: list[str]) -> None:
+def test_filters_are_exact_and_pages_full(ask: Ask, movies: list[str]) -> None:
     chosen = {"genres": ["Comedy"], "excludeGenres": ["Romance"], "yearFrom": 1960, "yearTo": 2010}
     matching = ask("Movies", first=1, filter=chosen)["data"]["movies"]["totalCount"]
     assert matching > 24
-    page = ask("Recommendations", first=24, filter=chosen, likes=films[:2])["data"]["recommendations"]
+    page = ask("Recommendations", first=24, filter=chosen, likes=movies[:2])["data"]["recommendations"]
     assert len(page["edges"]) == 24
     for edge in page["edges"]:
         names = {genre["name"] for genre in edge["node"]["genres"]}
@@ -116,28 +120,30 @@ def test_filters_are_exact_and_pages_full(ask: Ask, films: list[str]) -> None:
         assert 1960 <= edge["node"]["year"] <= 2010
 
 
-def test_diversity_spreads_the_genres(ask: Ask, films: list[str]) -> None:
+def test_diversity_spreads_the_genres(ask: Ask, movies: list[str]) -> None:
     def genres(diversity: float) -> int:
-        page = ask("Recommendations", first=20, likes=films[:1], diversity=diversity)
+        page = ask("Recommendations", first=20, likes=movies[:1], diversity=diversity)
         edges = page["data"]["recommendations"]["edges"]
         return len({genre["name"] for edge in edges for genre in edge["node"]["genres"]})
 
     assert genres(1.0) > genres(0.0)
 
 
-def test_films_shown_often_and_never_touched_sink(ask: Ask, member: Member, films: list[str]) -> None:
+def test_movies_shown_often_and_never_touched_sink(ask: Ask, member: Member, movies: list[str]) -> None:
     def page(**variables: Any) -> dict[str, Any]:
         found: dict[str, Any] = ask("Recommendations", member.token, first=10, **variables)["data"]
         page: dict[str, Any] = found["recommendations"]
         return page
 
-    def shown(films: list[str], kind: str = "IMPRESSION", times: int = 60) -> None:
+    def shown(movies: list[str], kind: str = "IMPRESSION", times: int = 60) -> None:
         events = [
-            {"movieId": film, "kind": kind, "requestId": str(uuid4())} for film in films for _ in range(times)
+            {"movieId": movie, "kind": kind, "requestId": str(uuid4())}
+            for movie in movies
+            for _ in range(times)
         ]
         assert "errors" not in ask("RecordFeedback", member.token, events=events)
 
-    rate(ask, member, films[:3])
+    rate(ask, member, movies[:3])
     varied, plain = page(diversity=0.1), page()
     first = [edge["node"]["id"] for edge in varied["edges"]]
     shown(first[:4])
@@ -151,8 +157,8 @@ def test_films_shown_often_and_never_touched_sink(ask: Ask, member: Member, film
     assert [edge["score"] for edge in page()["edges"]] == [edge["score"] for edge in plain["edges"]]
 
 
-def test_a_list_seen_twice_shows_its_films_once(ask: Ask, member: Member, films: list[str]) -> None:
-    rate(ask, member, films[:3])
+def test_a_list_seen_twice_shows_its_movies_once(ask: Ask, member: Member, movies: list[str]) -> None:
+    rate(ask, member, movies[:3])
     body = ask("Recommendations", member.token, first=10, diversity=0.1)
     page = body["data"]["recommendations"]
     top = listed(body)[0]
@@ -171,23 +177,23 @@ def test_a_list_seen_twice_shows_its_films_once(ask: Ask, member: Member, films:
     assert score() == once
 
 
-def test_novelty_brings_films_that_fewer_have_rated(ask: Ask, films: list[str]) -> None:
+def test_novelty_brings_movies_that_fewer_have_rated(ask: Ask, movies: list[str]) -> None:
     query = """query ($likes: [ID!], $diversity: Float, $novelty: Float) {
       recommendations(first: 20, likes: $likes, diversity: $diversity, novelty: $novelty) {
         edges { node { ratingCount } } } }"""
 
     def ratings(**variables: float) -> int:
-        edges = ask(query, None, likes=films[:2], **variables)["data"]["recommendations"]["edges"]
+        edges = ask(query, None, likes=movies[:2], **variables)["data"]["recommendations"]["edges"]
         return sum(edge["node"]["ratingCount"] for edge in edges)
 
     assert ratings(diversity=0.1, novelty=0.8) < ratings(diversity=0.1)
     assert ratings(diversity=0, novelty=0.8) == ratings()
 
 
-def test_a_film_tells_how_well_it_fits_the_viewer(ask: Ask, member: Member, films: list[str]) -> None:
-    assert ask("Movie", id=films[0])["data"]["movie"]["viewerMatch"] is None
-    rate(ask, member, films[1:4])
-    match = ask("Movie", member.token, id=films[0])["data"]["movie"]["viewerMatch"]
+def test_a_movie_tells_how_well_it_fits_the_viewer(ask: Ask, member: Member, movies: list[str]) -> None:
+    assert ask("Movie", id=movies[0])["data"]["movie"]["viewerMatch"] is None
+    rate(ask, member, movies[1:4])
+    match = ask("Movie", member.token, id=movies[0])["data"]["movie"]["viewerMatch"]
     assert 0 <= match["matchPercent"] <= 100
     assert match["predictedRating"]["stars"]
 

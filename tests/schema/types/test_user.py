@@ -30,14 +30,14 @@ SIMILAR = "query ($first: Int!) { viewer { similarUsers(first: $first) { user { 
 
 
 @pytest.fixture
-def films(ask: Ask) -> list[str]:
+def movies(ask: Ask) -> list[str]:
     body = ask("Movies", first=40, orderBy={"field": "POPULARITY", "direction": "ASC"})
     return [edge["node"]["id"] for edge in body["data"]["movies"]["edges"]]
 
 
 def rate(ask: Ask, member: Member, stars: dict[str, float]) -> None:
-    for film, given in stars.items():
-        assert ask("RateMovie", member.token, movie=film, stars=given)["data"]["rateMovie"]["rating"]
+    for movie, given in stars.items():
+        assert ask("RateMovie", member.token, movie=movie, stars=given)["data"]["rateMovie"]["rating"]
 
 
 def record(ask: Ask, member: Member, *events: dict[str, Any]) -> None:
@@ -68,8 +68,8 @@ def test_taste_is_what_was_rated_above_the_members_mean(ask: Ask, member: Member
     assert len(taste["people"]) <= 20
 
 
-def test_a_like_tells_taste_but_is_no_rating(ask: Ask, member: Member, films: list[str]) -> None:
-    record(ask, member, {"movieId": films[0], "kind": "LIKE"})
+def test_a_like_tells_taste_but_is_no_rating(ask: Ask, member: Member, movies: list[str]) -> None:
+    record(ask, member, {"movieId": movies[0], "kind": "LIKE"})
     (liking, *_) = ask("Taste", member.token)["data"]["viewer"]["taste"]["genres"]
     assert liking["affinity"] > 0
     assert (liking["ratingCount"], liking["meanStars"]) == (0, None)
@@ -85,14 +85,14 @@ def test_someone_new_has_no_taste_yet(ask: Ask, member: Member) -> None:
 
 
 def test_history_is_newest_first_and_pages_hold_while_events_come(
-    ask: Ask, member: Member, films: list[str]
+    ask: Ask, member: Member, movies: list[str]
 ) -> None:
     kinds = ["IMPRESSION", "CLICK", "LIKE", "WATCHLIST"]
     sent = [
-        {"movieId": films[n], "kind": kinds[n % 4], "occurredAt": ago(n // 2 * 2)} for n in range(23)
+        {"movieId": movies[n], "kind": kinds[n % 4], "occurredAt": ago(n // 2 * 2)} for n in range(23)
     ]  # two at a time
     record(ask, member, *sent)
-    watched = {"movieId": films[30], "kind": "WATCH", "watchedFraction": 0.4, "occurredAt": ago(100)}
+    watched = {"movieId": movies[30], "kind": "WATCH", "watchedFraction": 0.4, "occurredAt": ago(100)}
     record(ask, member, watched)
     seen: list[str] = []
     info: dict[str, Any] = {"hasNextPage": True, "endCursor": None}
@@ -100,31 +100,31 @@ def test_history_is_newest_first_and_pages_hold_while_events_come(
         page = ask(HISTORY, member.token, first=5, after=info["endCursor"])["data"]["viewer"]["history"]
         seen += [edge["node"]["movie"]["id"] for edge in page["edges"]]
         info = page["pageInfo"]
-        record(ask, member, {"movieId": films[39], "kind": "CLICK"})  # newer than all that is to come
+        record(ask, member, {"movieId": movies[39], "kind": "CLICK"})  # newer than all that is to come
     assert len(seen) == len(set(seen)) == 24
-    assert set(seen) == {*films[:23], films[30]}
-    assert seen[-1] == films[30]
+    assert set(seen) == {*movies[:23], movies[30]}
+    assert seen[-1] == movies[30]
     newest = ask("Taste", member.token)["data"]["viewer"]["history"]["edges"][0]["node"]
-    assert (newest["kind"], newest["movie"]["id"]) == ("CLICK", films[39])
+    assert (newest["kind"], newest["movie"]["id"]) == ("CLICK", movies[39])
     only = ask(HISTORY, member.token, first=50, kinds=["WATCH", "LIKE"])["data"]["viewer"]["history"]
     assert {edge["node"]["kind"] for edge in only["edges"]} == {"WATCH", "LIKE"}
     assert only["totalCount"] == len(only["edges"]) == 7
 
 
-def test_a_watch_is_shown_with_how_far_it_went(ask: Ask, member: Member, films: list[str]) -> None:
+def test_a_watch_is_shown_with_how_far_it_went(ask: Ask, member: Member, movies: list[str]) -> None:
     when = "2024-02-29T20:15:00+00:00"
-    record(ask, member, {"movieId": films[0], "kind": "WATCH", "watchedFraction": 0.35, "occurredAt": when})
+    record(ask, member, {"movieId": movies[0], "kind": "WATCH", "watchedFraction": 0.35, "occurredAt": when})
     (edge,) = ask("Taste", member.token)["data"]["viewer"]["history"]["edges"]
     assert edge["node"]["watchedFraction"] == 0.35
     assert edge["node"]["occurredAt"] == when
 
 
-def test_the_watchlist_is_what_is_still_to_be_seen(ask: Ask, member: Member, films: list[str]) -> None:
-    wanted, seen, begun, rated, disliked, again, *_ = films
+def test_the_watchlist_is_what_is_still_to_be_seen(ask: Ask, member: Member, movies: list[str]) -> None:
+    wanted, seen, begun, rated, disliked, again, *_ = movies
     record(ask, member, {"movieId": again, "kind": "WATCH", "watchedFraction": 1.0, "occurredAt": ago(90)})
     record(ask, member, {"movieId": again, "kind": "WATCHLIST", "occurredAt": ago(80)})
-    for minutes, film in zip((70, 60, 50, 40, 30), (wanted, seen, begun, rated, disliked), strict=True):
-        record(ask, member, {"movieId": film, "kind": "WATCHLIST", "occurredAt": ago(minutes)})
+    for minutes, movie in zip((70, 60, 50, 40, 30), (wanted, seen, begun, rated, disliked), strict=True):
+        record(ask, member, {"movieId": movie, "kind": "WATCHLIST", "occurredAt": ago(minutes)})
     record(
         ask,
         member,
@@ -144,12 +144,12 @@ def test_the_watchlist_is_what_is_still_to_be_seen(ask: Ask, member: Member, fil
     assert not rest["pageInfo"]["hasNextPage"]
 
 
-def test_members_alike_find_each_other_and_may_hide(ask: Ask, member: Member, films: list[str]) -> None:
-    stars = {film: 1.0 + (n % 5) for n, film in enumerate(films[:15])}
+def test_members_alike_find_each_other_and_may_hide(ask: Ask, member: Member, movies: list[str]) -> None:
+    stars = {movie: 1.0 + (n % 5) for n, movie in enumerate(movies[:15])}
     twin, opposite = sign_up(ask), sign_up(ask)
     rate(ask, member, stars)
     rate(ask, twin, stars)
-    rate(ask, opposite, {film: 6 - given for film, given in stars.items()})
+    rate(ask, opposite, {movie: 6 - given for movie, given in stars.items()})
     found = ask("SimilarUsers", member.token)["data"]["viewer"]["similarUsers"]
     assert twin.username not in {each["user"]["username"] for each in found}  # a new member is not found
     for each in (twin, opposite):
@@ -172,7 +172,7 @@ def test_members_alike_find_each_other_and_may_hide(ask: Ask, member: Member, fi
 def test_simulated_members_are_marked(ask: Ask, member: Member) -> None:
     known = ask("Movies", first=30, orderBy={"field": "POPULARITY", "direction": "DESC"})
     ids = [edge["node"]["id"] for edge in known["data"]["movies"]["edges"]]
-    rate(ask, member, {film: 1.0 + (n * 7 % 9) / 2 for n, film in enumerate(ids)})
+    rate(ask, member, {movie: 1.0 + (n * 7 % 9) / 2 for n, movie in enumerate(ids)})
     found = ask(SIMILAR, member.token, first=100)["data"]["viewer"]["similarUsers"]
     assert found
     for each in found:
@@ -180,8 +180,8 @@ def test_simulated_members_are_marked(ask: Ask, member: Member) -> None:
     assert ask("{ viewer { simulated } }", member.token)["data"]["viewer"]["simulated"] is False
 
 
-def test_nobody_sees_the_pages_of_another(ask: Ask, member: Member, films: list[str]) -> None:
-    stars = {film: 1.0 + (n % 5) for n, film in enumerate(films[:12])}
+def test_nobody_sees_the_pages_of_another(ask: Ask, member: Member, movies: list[str]) -> None:
+    stars = {movie: 1.0 + (n % 5) for n, movie in enumerate(movies[:12])}
     twin = sign_up(ask)
     for each in (member, twin):
         rate(ask, each, stars)

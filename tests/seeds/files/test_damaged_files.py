@@ -53,7 +53,7 @@ def test_no_cell_of_tmdb_breaks_a_load(database_url: str, tmp_path: Path) -> Non
     valid = {**MATRIX, "keywords": "[{'id': 1, 'name': 'hacker'}]", "director": "", "release_year": "1999"}
     rows = [list(valid.values())]
     for number, (column, junk) in enumerate((c, j) for c in header for j in JUNK.values()):
-        damaged = {**valid, "id": str(10_000 + number), "imdb_id": "", "title": f"Film {number}"}
+        damaged = {**valid, "id": str(10_000 + number), "imdb_id": "", "title": f"Movie {number}"}
         rows.append(list({**damaged, column: junk}.values()))
     write(tmp_path / "movies_metadata.csv", header, rows)
     casts = [[junk, CREW, str(10_000 + number)] for number, junk in enumerate(JUNK.values())]
@@ -65,7 +65,7 @@ def test_no_cell_of_tmdb_breaks_a_load(database_url: str, tmp_path: Path) -> Non
     )
     report = load_tmdb(database_url, tmp_path)
     assert is_printable(report)
-    assert report.films.added > len(rows) / 2
+    assert report.movies.added > len(rows) / 2
     assert query(database_url, "SELECT title, year, runtime_minutes FROM movies WHERE tmdb_id = 603") == [
         ("The Matrix", 1999, 136)
     ]
@@ -76,9 +76,9 @@ def test_no_cell_of_movielens_breaks_a_load(database_url: str, tmp_path: Path) -
     movies, links = [["1", "Heat (1995)", "Crime"]], [["1", "0113277", "949"]]
     ratings = [["1", "1", "4.5", "964982703"]]
     for number, (at, junk) in enumerate((at, junk) for at in range(4) for junk in JUNK.values()):
-        film, user = str(100 + number), str(2 + number)
-        movie = [film, f"Film {number} (1990)", "Drama"]
-        link = [film, str(5_000_000 + number), str(70_000 + number)]
+        movie_id, user = str(100 + number), str(2 + number)
+        movie = [movie_id, f"Movie {number} (1990)", "Drama"]
+        link = [movie_id, str(5_000_000 + number), str(70_000 + number)]
         rating = [user, "1", "3.0", "964982703"]
         for row in (movie, link, rating):
             row[at : at + 1] = [junk][: len(row[at : at + 1])]
@@ -90,7 +90,7 @@ def test_no_cell_of_movielens_breaks_a_load(database_url: str, tmp_path: Path) -
     write(tmp_path / "ratings.csv", ["userId", "movieId", "rating", "timestamp"], ratings)
     report = load_movielens(database_url, tmp_path)
     assert is_printable(report)
-    assert report.films.added >= len(JUNK)
+    assert report.movies.added >= len(JUNK)
     heat = (
         "SELECT half_stars FROM ratings JOIN movies ON movies.id = movie_id JOIN users ON users.id = user_id "
     )

@@ -83,7 +83,7 @@ def test_every_unusable_row_is_counted_and_shown_with_its_line(
         "column timestamp: not a time between 1970 and 2100 in seconds": [8, 9],
     }
     assert report.skipped_count == len(BROKEN.splitlines()) - 1 - len(good) - 1
-    assert report.skipped[ratings.OFF_SCALE].samples[0].text == "4.3 by user 1, film 2"
+    assert report.skipped[ratings.OFF_SCALE].samples[0].text == "4.3 by user 1, movie 2"
 
 
 def test_strict_stops_at_the_first_unusable_row_and_names_it(tmp_path: Path) -> None:
@@ -91,7 +91,7 @@ def test_strict_stops_at_the_first_unusable_row_and_names_it(tmp_path: Path) -> 
         read(tmp_path / "ratings.csv", BROKEN, CSV)
 
 
-def test_of_a_film_rated_twice_the_latest_rating_counts(tmp_path: Path) -> None:
+def test_of_a_movie_rated_twice_the_latest_rating_counts(tmp_path: Path) -> None:
     report = Report("test", strict=True)
     content = b"2::9::1.0::50\n1::5::2.0::900\n1::5::3.0::100\n1::5::2.0::900\n2::1::4.0::60\n"
     assert rows(read(tmp_path / "r.dat", content, DAT, report)) == [

@@ -23,7 +23,7 @@ ORDER BY 1, 2
 """
 STATS = "SELECT movie_id, rating_count, half_stars_sum FROM movie_stats WHERE rating_count > 0 ORDER BY 1"
 COUNTED = "SELECT movie_id, count(*), sum(half_stars)::bigint FROM ratings GROUP BY movie_id ORDER BY 1"
-MEMBERS, FILMS = 40, 30
+MEMBERS, MOVIES = 40, 30
 
 
 @pytest.fixture
@@ -41,8 +41,8 @@ def store(database_url: str, pairs: np.ndarray, half_stars: int, time: int) -> C
     with transaction(database_url) as connection:
         return store_ratings(
             connection,
-            user_ids=1 + pairs // FILMS,
-            movie_ids=1 + pairs % FILMS,
+            user_ids=1 + pairs // MOVIES,
+            movie_ids=1 + pairs % MOVIES,
             half_stars=np.full(n, half_stars, dtype=np.int16),
             timestamps=np.full(n, time, dtype=np.int64),
             progress=quiet,
@@ -51,7 +51,7 @@ def store(database_url: str, pairs: np.ndarray, half_stars: int, time: int) -> C
 
 def test_keys_indexes_and_triggers_are_as_before(filled: str) -> None:
     before = query(filled, DEFINITIONS)
-    pairs = np.arange(0, MEMBERS * FILMS, 2)
+    pairs = np.arange(0, MEMBERS * MOVIES, 2)
     assert store(filled, pairs, 7, 1_000_000_000) == Count(added=len(pairs))
     assert query(filled, DEFINITIONS) == before
     assert query(filled, STATS) == query(filled, COUNTED)
@@ -77,7 +77,7 @@ def test_merging_keeps_the_later_rating_and_exact_counts(filled: str) -> None:
 def test_a_row_that_breaks_a_key_takes_the_whole_load_back(filled: str) -> None:
     before = query(filled, DEFINITIONS)
     with pytest.raises(psycopg.errors.ForeignKeyViolation):
-        store(filled, np.array([1, 2, MEMBERS * FILMS + 1]), 4, 1_000)
+        store(filled, np.array([1, 2, MEMBERS * MOVIES + 1]), 4, 1_000)
     with pytest.raises(psycopg.errors.UniqueViolation):
         store(filled, np.array([1, 1]), 4, 1_000)
     assert query(filled, "SELECT count(*) FROM ratings") == [(0,)]
@@ -127,7 +127,7 @@ def versions(database_url: str) -> list[tuple[object, ...]]:
 
 
 def test_a_second_load_writes_and_locks_nothing(filled: str) -> None:
-    pairs = np.arange(0, MEMBERS * FILMS, 2)
+    pairs = np.arange(0, MEMBERS * MOVIES, 2)
     store(filled, pairs, 7, 1_000)
     before = versions(filled), query(filled, "SELECT xmin::text, * FROM movie_stats ORDER BY movie_id")
     assert store(filled, pairs, 7, 1_000) == Count(unchanged=len(pairs))
@@ -144,15 +144,15 @@ def test_only_what_differs_is_written(filled: str) -> None:
     with transaction(filled) as connection:
         count = store_ratings(
             connection,
-            user_ids=1 + pairs // FILMS,
-            movie_ids=1 + pairs % FILMS,
+            user_ids=1 + pairs // MOVIES,
+            movie_ids=1 + pairs % MOVIES,
             half_stars=np.full(100, 3, dtype=np.int16),
             timestamps=times,
             progress=quiet,
         )
     assert count == Count(updated=10, unchanged=90)
     changed = {row[3:5] for row in versions(filled) if row != before[row[3:5]]}
-    assert changed == {(1 + pair // FILMS, 1 + pair % FILMS) for pair in range(0, 100, 10)}
+    assert changed == {(1 + pair // MOVIES, 1 + pair % MOVIES) for pair in range(0, 100, 10)}
     assert query(filled, STATS) == query(filled, COUNTED)
 
 
@@ -162,8 +162,8 @@ def test_a_member_rates_while_a_load_that_changes_nothing_for_them_is_open(fille
     with transaction(filled) as connection:
         store_ratings(
             connection,
-            user_ids=1 + pairs // FILMS,
-            movie_ids=1 + pairs % FILMS,
+            user_ids=1 + pairs // MOVIES,
+            movie_ids=1 + pairs % MOVIES,
             half_stars=np.full(300, 7, dtype=np.int16),
             timestamps=np.full(300, 1_000, dtype=np.int64),
             progress=quiet,

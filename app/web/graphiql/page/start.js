@@ -113,15 +113,15 @@ function fetcherOf(requests) {
   return (params, options) => (subscribes(params, options) ? events : requests)(params, options);
 }
 
-// The examples name films and a new user; here they become ids of this catalogue and a name not yet taken.
+// The examples name movies and a new user; here they become ids of this catalogue and a name not yet taken.
 async function tabs() {
   const examples = await (await fetch("/graphiql/examples.json")).json();
   const popular = await graphql("{ recommendations(first: 3) { edges { node { id } } } }").catch(() => null);
-  const films = popular?.recommendations.edges.map(({ node }) => node.id) ?? [];
-  const name = `film-fan-${Math.floor(1000 + Math.random() * 9000)}`;
+  const movies = popular?.recommendations.edges.map(({ node }) => node.id) ?? [];
+  const name = `movie-fan-${Math.floor(1000 + Math.random() * 9000)}`;
   return examples.map(({ query, variables }) => ({
     query,
-    variables: variables.replace(/FILM_(\d)/g, (_, n) => films[n - 1] ?? "").replace("NEW_USER", name),
+    variables: variables.replace(/MOVIE_(\d)/g, (_, n) => movies[n - 1] ?? "").replace("NEW_USER", name),
     headers: "",
   }));
 }
