@@ -77,7 +77,7 @@ def slow(cls, name, dryrun, load=handlers.SubclassBackendMixin._set_backend.__fu
     load(cls, name, dryrun)
 
 handlers.SubclassBackendMixin._set_backend = classmethod(slow)
-from app import passwords
+from app.accounts import passwords
 
 start, failures = threading.Barrier(16), []
 

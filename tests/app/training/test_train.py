@@ -57,8 +57,8 @@ def test_a_killed_training_leaves_the_former_model_and_the_next_one_goes_on(
         shutil.copytree(model_dir / version, models / version)
     kept = {path.name for path in models.iterdir()}
     script = (
-        "import os, signal, sys; from pathlib import Path; from app import training\n"
-        "training.train(sys.argv[1], Path(sys.argv[2]), lambda *_: None, kept_models=3,\n"
+        "import os, signal, sys; from pathlib import Path; from app.training import train\n"
+        "train.train(sys.argv[1], Path(sys.argv[2]), lambda *_: None, kept_models=3,\n"
         "    conclude=lambda *_: os.kill(os.getpid(), signal.SIGKILL))\n"
     )
     command = [sys.executable, "-c", script, seeded_database_url, str(models)]
@@ -93,7 +93,7 @@ def test_settings_of_a_search_are_what_training_uses(database_url: str, tmp_path
     settings.write_text("iterations = 0\n")
     order = {"database_url": database_url, "models": str(tmp_path), "kept_models": 3, "sentences": None}
     order |= {"settings": str(settings), "job_id": 1, "claim": ""}
-    command = [sys.executable, "-m", "app.training.__main__"]
+    command = [sys.executable, "-m", "app.training"]
     with subprocess.Popen(command, stdin=PIPE, stdout=PIPE, text=True, cwd=ROOT) as process:
         assert process.stdin is not None
         assert process.stdout is not None

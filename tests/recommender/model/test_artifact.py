@@ -15,7 +15,7 @@ KILLED_WHILE_WRITING = """
 import os, signal, sys
 from pathlib import Path
 import numpy as np
-from recommender import artifact
+from recommender.model import artifact
 
 save, saved = np.save, []
 

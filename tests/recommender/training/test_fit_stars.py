@@ -209,7 +209,7 @@ def test_a_single_rating_is_enough_to_fit_and_none_is_refused(world: World) -> N
 
 def test_serving_loads_neither_numba_nor_scikit_learn() -> None:
     code = (
-        "import sys, recommender.calibration, recommender.content, recommender.evaluate; "
+        "import sys, recommender.model.match, recommender.model.content, recommender.evaluation.ranking; "
         "sys.exit(bool({'numba', 'sklearn'} & set(sys.modules)))"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

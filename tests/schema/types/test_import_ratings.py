@@ -14,7 +14,7 @@ mutation ($csv: String!, $source: ImportSource, $contents: ImportContents) {
     importRatings(input: { csv: $csv, source: $source, contents: $contents }) {
         __typename
         ... on ImportRatingsPayload {
-            source rated watched watchlisted liked changed skippedCount skipped { line movie reason }
+            source rated watched watchlisted liked changed skippedCount skipped { line named film reason }
             rows(first: 1000) { line named matchedBy stars saidAt movie { id } }
             viewer { ratings(first: 1) { totalCount } }
         }
@@ -59,6 +59,7 @@ def test_a_history_is_brought_and_counts(ask: Ask, member: Member, movies: list[
         "skipped": [
             {
                 "line": 8,
+                "named": "Unheard Of (1901)",
                 "film": "Unheard Of (1901)",
                 "reason": "No movie here has its id, or its title and year.",
             }
