@@ -7,22 +7,22 @@ from typing import Annotated
 import typer
 
 from app import console
+from schema import schema
+from schema.breaking_changes import Changes, deprecation_faults
+from schema.reference import reference
 
 RELEASED = Path("schema/released.graphql")
 CHANGELOG = Path("CHANGELOG.md")
-schema_app = typer.Typer()
+app = typer.Typer()
 
 
-@schema_app.command()
+@app.command()
 def export_schema(
-    check: Annotated[bool, typer.Option(help="Only tell whether the files are as the code says.")] = False,
+    check: Annotated[bool, typer.Option(help="Only check that the files match the code.")] = False,
     path: Annotated[Path, typer.Option(help="The file for the SDL.")] = Path("schema/schema.graphql"),
     docs: Annotated[Path, typer.Option(help="The file for people to read.")] = Path("docs/api.md"),
 ) -> None:
     """Write the schema as SDL, and as a page of documentation."""
-    from schema import schema  # noqa: PLC0415 - brings GraphQL
-    from schema.reference import reference  # noqa: PLC0415 - likewise
-
     sdl = schema.as_str() + "\n"
     for file, text in ((path, sdl), (docs, reference(sdl))):
         if not file.parent.is_dir():
@@ -30,21 +30,18 @@ def export_schema(
         if not check:
             file.write_text(text)
         elif not file.exists() or file.read_text() != text:
-            raise console.fail(f"{file} is not what the code says: run `marquee export-schema`.")
+            raise console.fail(f"{file} does not match the code: run `marquee export-schema`.")
 
 
-@schema_app.command()
+@app.command()
 def diff_schema(
     released: Annotated[Path, typer.Option(help="The SDL that clients were written for.")] = RELEASED,
     changelog: Annotated[Path, typer.Option(help="Names what breaks, under Unreleased.")] = CHANGELOG,
 ) -> None:
-    """Tell what changed since the released schema; fail where that breaks clients without being named."""
+    """List what changed since the released schema; fail where that breaks clients without being named."""
     for file in (released, changelog):
         if not file.is_file():
             raise console.fail(f"There is no {file} here: say --released and --changelog.")
-    from schema import schema  # noqa: PLC0415 - brings GraphQL
-    from schema.breaking_changes import Changes, deprecation_faults  # noqa: PLC0415 - likewise
-
     sdl = schema.as_str()
     changes = Changes.between(released.read_text(), sdl, datetime.now(UTC).date())
     for title, found in (

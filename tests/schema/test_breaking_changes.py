@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from app.cli.schema_commands import schema_app
+from app.cli.schema_commands import app
 from schema import schema
 from schema.breaking_changes import Changes, deprecation_faults
 
@@ -106,7 +106,7 @@ def test_the_command_refuses_what_is_not_named(tmp_path: Path) -> None:
 
     def run() -> Any:
         files = ["--released", str(released), "--changelog", str(changelog)]
-        return CliRunner().invoke(schema_app, ["diff-schema", *files], env={"COLUMNS": "200"})
+        return CliRunner().invoke(app, ["diff-schema", *files], env={"COLUMNS": "200"})
 
     changelog.write_text("## Unreleased\n")
     refused = run()

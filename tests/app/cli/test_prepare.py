@@ -8,7 +8,7 @@ from pathlib import Path
 import psycopg
 
 from app.accounts import passwords
-from app.cli import prepare
+from app.cli import demo_account
 
 ROOT = Path(__file__).parents[3]
 
@@ -20,24 +20,24 @@ def password_hash(database_url: str) -> str:
 
 
 def test_closing_the_demo_account_ends_its_sessions_and_its_published_password(database_url: str) -> None:
-    prepare.make_demo_account(database_url)
+    demo_account.open_account(database_url)
     with psycopg.connect(database_url) as connection:
         connection.execute(
             "INSERT INTO sessions (id, user_id, expires_at) "
             "SELECT gen_random_uuid(), id, 'infinity' FROM users"
         )
-    prepare.close_demo_account(database_url)
-    assert not passwords.HASHER.verify(prepare.DEMO_PASSWORD, password_hash(database_url))
+    demo_account.close(database_url)
+    assert not passwords.HASHER.verify(demo_account.DEMO_PASSWORD, password_hash(database_url))
     with psycopg.connect(database_url) as connection:
         assert connection.execute("SELECT count(*) FROM sessions").fetchone() == (0,)
 
 
 def test_a_demo_account_whose_owner_changed_the_password_is_left_alone(database_url: str) -> None:
-    prepare.make_demo_account(database_url)
+    demo_account.open_account(database_url)
     own = passwords.HASHER.hash("a password of my own")
     with psycopg.connect(database_url) as connection:
         connection.execute("UPDATE users SET password_hash = %s", (own,))
-    prepare.close_demo_account(database_url)
+    demo_account.close(database_url)
     assert password_hash(database_url) == own
 
 

@@ -95,7 +95,7 @@ def test_content_that_is_not_used_is_said_with_the_reason(tmp_path: Path) -> Non
     _, report = movies(write(tmp_path / "ml"), tmdb)
     (note,) = report.notes
     assert "TMDB_movie_dataset_v11.csv is not used: there is neither a list of movies" in note
-    _, report = movies(tmp_path / "ml", write(tmp_path / "other", movies__csv="x\n1\n"))
+    _, report = movies(tmp_path / "ml", write(tmp_path / "other", pictures__csv="x\n1\n"))
     (note,) = report.notes
     assert "other is not used: it has none of movies.csv, movie.csv" in note
     home = write(tmp_path / "home", movies__csv=MOVIES)

@@ -1,0 +1,112 @@
+"""Measure the recommender beside others: `marquee evaluate`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import orjson
+import typer
+
+from app import console
+from app.cli.database import database
+from app.cli.options import (
+    SEED,
+    Columns,
+    Content,
+    Data,
+    Dates,
+    Diversities,
+    JsonFile,
+    JsonTo,
+    PlotFile,
+    ProtocolName,
+    SettingsFile,
+)
+from app.cli.reading import in_time, read_data, reading_of, refusals
+from app.console import Progress
+from app.offline import evaluate as evaluation
+from recommender.evaluation.protocols import Protocol
+from recommender.interactions import Interactions
+from recommender.item_features import ItemFeatures
+from recommender.training.config import Config
+from seeds.files.report import SourceError
+
+app = typer.Typer()
+
+
+@app.command(cls=JsonTo)
+def evaluate(
+    protocol: ProtocolName = "temporal",
+    data: Data = None,
+    content: Content = None,
+    settings_file: SettingsFile = None,
+    columns: Columns = None,
+    dates: Dates = None,
+    json: JsonFile = None,
+    plot: PlotFile = None,
+    peers: Annotated[bool, typer.Option(help="Other libraries beside ours, where installed.")] = True,
+    diversity: Diversities = None,
+    max_users: Annotated[
+        int, typer.Option(min=1, help="Most users to test; a random sample of them.")
+    ] = 5_000,
+    votes: Annotated[
+        bool,
+        typer.Option(help="Use current vote counts as features (leaks information from the test period)."),
+    ] = False,
+) -> None:
+    """Measure the recommender beside others on the same splits of the ratings here, or of --data."""
+
+    with refusals(), console.progress("Evaluating") as progress:
+        if data is None:
+            with database() as (_, url):
+                ratings, name = evaluation.read_database(url, progress), "database"
+        else:
+            reading = reading_of(columns, dates)
+            ratings, name = read_data(data, content or [], progress, reading), data.name
+        if not votes:
+            ratings = in_time(ratings)
+        compare(
+            protocol, ratings, name, settings_file, peers=peers, diversities=diversity or [],
+            max_users=max_users, json=json, plot=plot, progress=progress,
+        )  # fmt: skip
+
+
+def compare(
+    protocol: str,
+    ratings: "tuple[Interactions, ItemFeatures]",
+    name: str,
+    settings: Path | None,
+    *,
+    peers: bool,
+    diversities: list[float],
+    max_users: int,
+    json: str | None,
+    plot: Path | None,
+    progress: Progress,
+) -> None:
+    """`marquee evaluate` on ratings that have been read; `name` is what they are called."""
+
+    chosen = Protocol(protocol)
+    file = None if json in (None, "-") else Path(str(json))
+    try:
+        evaluation.check_outputs(file, plot)
+        outcomes = evaluation.evaluate(
+            chosen,
+            *ratings,
+            config=Config.read(settings) if settings else Config(),
+            with_peers=peers,
+            diversities=diversities,
+            max_users=max_users,
+            seed=SEED,
+            progress=progress,
+        )
+    except ValueError as error:
+        raise SourceError(str(error)) from None
+    figures = orjson.dumps(evaluation.as_dict(chosen, name, outcomes), option=orjson.OPT_INDENT_2)
+    if file is not None:
+        file.write_bytes(figures)
+    if plot is not None:
+        evaluation.draw(chosen, name, outcomes, plot)
+    if json == "-":
+        typer.echo(figures.decode())
+    else:
+        evaluation.print_tables(chosen, outcomes)

@@ -1,0 +1,98 @@
+"""Options that several commands share, and how a command prints its result."""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import orjson
+import typer
+from typer.core import TyperCommand
+
+SEED = 20_260_101
+FILE = {"exists": True, "dir_okay": False}
+
+Data = Annotated[
+    Path | None,
+    typer.Option(
+        help="A file of ratings (user_id, movie_id, rating[, timestamp], or the names of other data sets; "
+        "csv, Parquet, JSON lines, ratings.dat, u.data; also gz, bz2, xz, zst), "
+        "or the folder or zip it is in.",
+        exists=True,
+    ),
+]
+Columns = Annotated[
+    str | None,
+    typer.Option(
+        "--columns",
+        help="Which columns the files have, where their names are not known: "
+        "user=..,movie=..,rating=..,time=..; names, or positions from 1; "
+        "rating= or time= without a name means that the files have none.",
+    ),
+]
+Dates = Annotated[
+    Literal["DMY", "MDY"] | None,
+    typer.Option(
+        "--dates", help="Day or month first in dates such as 01/02/2014, where no date of a file shows it."
+    ),
+]
+ModelOut = Annotated[Path | None, typer.Option("--out", help="With --data: the folder for the model.")]
+Content = Annotated[
+    list[Path] | None,
+    typer.Option(
+        help="With --data: folders with movies.csv, movies.dat or u.item, links.csv, tags.csv, TMDB's files; "
+        "those beside the ratings are always read.",
+        exists=True,
+    ),
+]
+SettingsFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--settings",
+        help="Settings of `marquee tune`: TOML or JSON; default `TRAINING_SETTINGS`.",
+        envvar="TRAINING_SETTINGS",
+        **FILE,
+    ),
+]
+Sentences = Annotated[
+    Path | None,
+    typer.Option(
+        help="Folder of a Model2Vec sentence-embedding model; default `SENTENCE_MODEL`.",
+        envvar="SENTENCE_MODEL",
+        exists=True,
+        file_okay=False,
+    ),
+]
+ProtocolName = Annotated[
+    Literal["strong", "temporal", "global", "new-user", "new-item", "rating"],
+    typer.Option(help="How ratings are split into training and test."),
+]
+JsonFile = Annotated[
+    str | None, typer.Option("--json", help="Write all figures to this file; without a name, print them.")
+]
+PlotFile = Annotated[
+    Path | None,
+    typer.Option(help="Draw the figures with their intervals: .svg, .png or .pdf.", dir_okay=False),
+]
+Diversities = Annotated[
+    list[float] | None, typer.Option(min=0, max=1, help="Also evaluate our lists with this diversity.")
+]
+Model = Annotated[Path, typer.Option(help="Folder of a model made by `marquee train --data`.")]
+Out = Annotated[Path, typer.Option(help="The output file: .csv or .parquet.", dir_okay=False)]
+Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+
+
+class JsonTo(TyperCommand):
+    """A command whose `--json` may stand alone, which is `--json -`."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        for place, argument in enumerate(args):
+            if argument == "--json" and (place + 1 == len(args) or args[place + 1].startswith("--")):
+                args.insert(place + 1, "-")
+        return super().parse_args(ctx, args)
+
+
+def show(result: object, *, json: bool) -> None:
+    typer.echo(
+        orjson.dumps(result, option=orjson.OPT_INDENT_2 | orjson.OPT_SERIALIZE_NUMPY).decode()
+        if json
+        else result
+    )

@@ -1,0 +1,72 @@
+"""Read ratings for commands on files; a file that cannot be used ends the command with one line."""
+
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from zipfile import BadZipFile
+
+import typer
+
+from app import console
+from app.console import Progress
+from app.offline import train
+from app.offline.rating_files import Reading
+from recommender.interactions import Interactions
+from recommender.item_features import ItemFeatures
+from recommender.training.config import InvalidSettings
+from seeds.files.column_roles import ColumnNames
+from seeds.files.rating_cells import DayOrder
+from seeds.files.report import Report, SourceError
+
+
+def reading_of(columns: str | None, dates: str | None) -> "Reading":
+    """Parse `--columns` and `--dates`. Raises typer.BadParameter."""
+
+    try:
+        names = ColumnNames() if columns is None else ColumnNames.parse(columns)
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--columns") from None
+    return Reading(columns=names, day_order=DayOrder(dates) if dates else None)
+
+
+def read_data(
+    data: Path, content: list[Path], progress: Progress, reading: "Reading"
+) -> "tuple[Interactions, ItemFeatures]":
+
+    data_set = train.read_data(data, content, progress, reading)
+    print_report(data_set.report)
+    return data_set.interactions, data_set.movies
+
+
+def in_time(ratings: "tuple[Interactions, ItemFeatures]") -> "tuple[Interactions, ItemFeatures]":
+    """Remove the current vote counts, which leak the test period."""
+    return ratings[0], ratings[1].without_votes()
+
+
+@contextmanager
+def refusals() -> Iterator[None]:
+    """End the command with one line where a file cannot be read, used or written."""
+    try:
+        yield
+    except (SourceError, InvalidSettings, OSError, BadZipFile, zlib.error) as error:
+        raise console.fail(str(error)) from None
+
+
+def note(count: int, what: str) -> None:
+    if count:
+        console.console.print(f"{count} {what}", markup=False, soft_wrap=True)
+
+
+def print_report(report: Report) -> None:
+    """Print the rows of content files that were not used, on standard error."""
+    for reason, rows in (*report.skipped.items(), *report.set_aside.items()):
+        where = f"{rows.samples[0].file}, line {rows.samples[0].line}"
+        console.console.print(f"{rows.count} rows not used: {reason} ({where})", markup=False, soft_wrap=True)
+    print_notes(report.notes)
+
+
+def print_notes(notes: list[str]) -> None:
+    """Print each note once, on standard error."""
+    for text in dict.fromkeys(notes):
+        console.console.print(text, markup=False, soft_wrap=True)

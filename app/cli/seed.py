@@ -1,0 +1,105 @@
+"""Load data sets: `marquee seed`."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from app import console
+from app.cli.database import database, require_migrated
+from app.cli.options import Json, show
+from app.console import Progress
+from app.db import migrations
+from app.settings import Settings
+from seeds.bundled import load_bundled
+from seeds.files.report import Report, SourceError
+from seeds.movielens import load_movielens
+from seeds.movietweetings import load_movietweetings
+from seeds.tmdb import load_tmdb
+
+app = typer.Typer(help="Load movies, members and ratings.", no_args_is_help=True)
+Strict = Annotated[
+    bool, typer.Option("--strict", help="Stop at the first row that cannot be used; store nothing.")
+]
+Source = Annotated[Path, typer.Argument(help="The folder or zip with the files.", exists=True)]
+
+
+@app.command("bundled")
+def seed_bundled(json: Json = False) -> None:
+    """Load the bundled catalogue with its simulated members and their ratings."""
+
+    seed("the bundled catalogue", lambda _, url, progress: load_bundled(url, progress), json=json)
+
+
+@app.command("movielens")
+def seed_movielens(
+    source: Annotated[str, typer.Argument(help="ml-latest-small, ml-25m, ml-32m, or a folder or zip.")],
+    strict: Strict = False,
+    json: Json = False,
+) -> None:
+    """Load a MovieLens data set; by name it is downloaded first. Mind its terms of use."""
+
+    seed(
+        f"MovieLens {source}",
+        lambda settings, url, progress: load_movielens(
+            url, source, strict=strict, progress=progress, data_dir=settings.data_dir
+        ),
+        json=json,
+    )
+
+
+@app.command("tmdb")
+def seed_tmdb(
+    source: Source,
+    strict: Strict = False,
+    adult: Annotated[bool, typer.Option("--adult", help="Load adult movies too.")] = False,
+    json: Json = False,
+) -> None:
+    """Add TMDB metadata, in the layouts of the Kaggle data sets; any of the files may be missing."""
+
+    seed(
+        "TMDB",
+        lambda _, url, progress: load_tmdb(url, source, strict=strict, adult=adult, progress=progress),
+        json=json,
+    )
+
+
+@app.command("movietweetings")
+def seed_movietweetings(source: Source, strict: Strict = False, json: Json = False) -> None:
+    """Load MovieTweetings."""
+
+    seed(
+        "MovieTweetings",
+        lambda _, url, progress: load_movietweetings(url, source, strict=strict, progress=progress),
+        json=json,
+    )
+
+
+def seed(what: str, load: Callable[[Settings, str, Progress], Report], *, json: bool) -> None:
+
+    with database(migrated=False) as (settings, url), console.progress(f"Loading {what}") as progress:
+        if settings.database_url is None:
+            migrations.upgrade(url)
+        else:
+            require_migrated(url)
+        try:
+            report = load(settings, url, progress)
+        except SourceError as error:
+            raise console.fail(str(error)) from None
+    if json:
+        show(report.as_dict(), json=True)
+    else:
+        print_report(report)
+
+
+def print_report(report: Report) -> None:
+    for what, count in (("films", report.movies), ("members", report.members), ("ratings", report.ratings)):
+        typer.echo(f"{what}: {count.added} added, {count.updated} updated, {count.unchanged} unchanged")
+    for verdict, reasons in (("not usable", report.skipped), ("set aside", report.set_aside)):
+        for reason, rows in reasons.items():
+            typer.echo(f"{rows.count} rows {verdict}: {reason}")
+            for sample in rows.samples:
+                typer.echo(f"  {sample.file}, line {sample.line}: {sample.text}")
+    for note in report.notes:
+        typer.echo(note)

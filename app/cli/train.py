@@ -1,0 +1,91 @@
+"""Train a model: `marquee train`, on the database or on files."""
+
+from pathlib import Path
+
+import typer
+
+from app import console
+from app.cli.database import database
+from app.cli.options import (
+    Columns,
+    Content,
+    Data,
+    Dates,
+    Json,
+    ModelOut,
+    Sentences,
+    SettingsFile,
+    show,
+)
+from app.cli.reading import print_report, reading_of, refusals
+from app.offline import train as offline
+from app.offline.rating_files import Reading
+from app.training import train as training
+from recommender.model.sentence_embeddings import SentenceModelError
+from recommender.training.config import Config, InvalidSettings
+
+app = typer.Typer()
+
+
+@app.command()
+def train(
+    data: Data = None,
+    out: ModelOut = None,
+    content: Content = None,
+    settings_file: SettingsFile = None,
+    sentences: Sentences = None,
+    columns: Columns = None,
+    dates: Dates = None,
+    json: Json = False,
+) -> None:
+    """Train on all ratings and make the new model the active one; running services pick it up.
+
+    With --data and --out, train on files and write the model to a folder, without a database.
+    """
+    if data is not None:
+        reading = reading_of(columns, dates)
+        result = train_on_files(data, out, content or [], settings_file, sentences, reading)
+        show(result if json else f"The model is in {out}.", json=json)
+        return
+    if out is not None or content or columns or dates:
+        raise typer.BadParameter("--out, --content, --columns and --dates go with --data")
+
+    with database() as (settings, url), console.progress("Training") as progress:
+        try:
+            version = training.train(
+                url, settings.models, progress,
+                kept_models=settings.kept_models, settings=settings_file, sentences=sentences,
+            )  # fmt: skip
+        except (training.NothingToTrainOn, InvalidSettings, SentenceModelError) as error:
+            raise console.fail(str(error)) from None
+    show({"version": version} if json else f"Model {version} is active.", json=json)
+
+
+def train_on_files(
+    data: Path,
+    out: Path | None,
+    content: list[Path],
+    settings: Path | None,
+    sentences: Path | None,
+    reading: "Reading",
+) -> dict[str, object]:
+    """`marquee train --data`: the model's folder and what it was made of."""
+
+    if out is None:
+        raise typer.BadParameter("--data needs --out, the folder for the model")
+    with refusals(), console.progress("Training") as progress:
+        offline.check_model_folder(out)
+        config = Config.read(settings) if settings else Config()
+        sentence_model = offline.read_sentence_model(sentences)
+        data_set = offline.read_data(data, content, progress, reading)
+        print_report(data_set.report)
+        model = offline.train(data_set, out, config, progress, sentence_model)
+    ratings = data_set.interactions
+    return {
+        "model": str(out),
+        "users": ratings.n_users,
+        "films": ratings.n_items,
+        "ratings": ratings.nnz,
+        "scale": data_set.scale,
+        "metrics": model.manifest["metrics"],
+    }

@@ -1,0 +1,68 @@
+"""Search for training settings: `marquee tune`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import orjson
+import typer
+
+from app import console
+from app.cli.options import SEED, Columns, Content, Dates, ProtocolName
+from app.cli.reading import in_time, read_data, reading_of, refusals
+from app.offline import tune as tuning
+from recommender.evaluation.protocols import Protocol
+from seeds.files.report import SourceError
+
+TRIALS = 40
+app = typer.Typer()
+
+
+@app.command()
+def tune(
+    data: Annotated[
+        list[Path],
+        typer.Option(
+            help="Ratings as for `train`; given several times, settings for all of them.", exists=True
+        ),
+    ],
+    out: Annotated[
+        Path, typer.Option(help="The settings: .toml or .json, for `--settings`.", dir_okay=False)
+    ],
+    content: Content = None,
+    columns: Columns = None,
+    dates: Dates = None,
+    protocol: ProtocolName = "temporal",
+    trials: Annotated[int | None, typer.Option(min=1, help="Stop after this many.")] = None,
+    minutes: Annotated[float | None, typer.Option(min=0, help="Stop after this long.")] = None,
+    storage: Annotated[
+        Path | None,
+        typer.Option(help="The file that keeps trials and resumes from them; default: beside --out."),
+    ] = None,
+    seed: int = SEED,
+    json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+) -> None:
+    """Search for settings on a validation split, apart from the test split; the same command resumes."""
+
+    with refusals(), console.progress("Tuning") as progress:
+        try:
+            result = tuning.tune(
+                [
+                    in_time(read_data(one, content or [], progress, reading_of(columns, dates)))
+                    for one in data
+                ],
+                Protocol(protocol),
+                out,
+                storage=storage or out.with_suffix(".db"),
+                trials=TRIALS if trials is None and minutes is None else trials,
+                minutes=minutes,
+                seed=seed,
+                progress=progress,
+            )
+        except tuning.TuningError as error:
+            raise SourceError(str(error)) from None
+    if json:
+        typer.echo(orjson.dumps(result, option=orjson.OPT_INDENT_2).decode())
+    else:
+        typer.echo(
+            f"{out}: {result['gain']:.4f} times the NDCG@10 of the defaults after {result['trials']} trials"
+        )
