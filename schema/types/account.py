@@ -12,6 +12,7 @@ from schema.core.constraints import DECOMPOSED, MAX_ID_LENGTH, Constraint
 from schema.core.directives import Cost
 from schema.core.errors import CallerError, Error
 from schema.core.global_ids import local_id
+from schema.core.outcomes import outcomes
 from schema.execution.context import Info
 from schema.execution.permissions import requires
 from schema.types.user import User
@@ -158,48 +159,50 @@ SetFavoriteGenresResult = Annotated[
 @strawberry.type
 class AccountMutation:
     @strawberry.mutation(directives=[Cost(weight=1800)], description="Make an account and sign in to it.")
+    @outcomes(
+        {
+            authentication.InvalidUsername: InvalidUsername,
+            authentication.UsernameTaken: UsernameTaken,
+            authentication.WeakPassword: WeakPassword,
+        }
+    )
     async def sign_up(
         self,
         info: Info,
         input: Annotated[SignUpInput, strawberry.argument(description="The account.")],  # noqa: A002
     ) -> SignUpResult:
         context = info.context
-        try:
-            return AuthPayload.of(
-                await authentication.sign_up(
-                    context.sessions, context.settings, input.username, input.password, context.client
-                )
+        return AuthPayload.of(
+            await authentication.sign_up(
+                context.sessions, context.settings, input.username, input.password, context.client
             )
-        except authentication.InvalidUsername as error:
-            return InvalidUsername(message=str(error))
-        except authentication.UsernameTaken as error:
-            return UsernameTaken(message=str(error))
-        except authentication.WeakPassword as error:
-            return WeakPassword(message=str(error))
+        )
 
     @strawberry.mutation(directives=[Cost(weight=2000)], description="Sign in.")
+    @outcomes(
+        {
+            authentication.InvalidCredentials: InvalidCredentials,
+            login_throttle.TooManyAttempts: TooManyAttempts.of,
+        }
+    )
     async def log_in(
         self,
         info: Info,
         input: Annotated[LogInInput, strawberry.argument(description="The account.")],  # noqa: A002
     ) -> LogInResult:
         context = info.context
-        try:
-            return AuthPayload.of(
-                await authentication.log_in(
-                    context.sessions, context.settings, input.username, input.password, context.client
-                )
+        return AuthPayload.of(
+            await authentication.log_in(
+                context.sessions, context.settings, input.username, input.password, context.client
             )
-        except authentication.InvalidCredentials as error:
-            return InvalidCredentials(message=str(error))
-        except login_throttle.TooManyAttempts as error:
-            return TooManyAttempts.of(error)
+        )
 
     @strawberry.mutation(
         directives=[Cost(weight=250)],
         description="Renew a sign-in: a new pair of tokens for its refresh token. When the answer is lost, "
         "send the same token again at once.",
     )
+    @outcomes({authentication.InvalidRefreshToken: InvalidRefreshToken})
     async def refresh_session(
         self,
         info: Info,
@@ -208,21 +211,16 @@ class AccountMutation:
         ],
     ) -> RefreshSessionResult:
         context = info.context
-        try:
-            return AuthPayload.of(
-                await authentication.refresh_session(context.sessions, context.settings, input.refresh_token)
-            )
-        except authentication.InvalidRefreshToken as error:
-            return InvalidRefreshToken(message=str(error))
+        return AuthPayload.of(
+            await authentication.refresh_session(context.sessions, context.settings, input.refresh_token)
+        )
 
     @strawberry.mutation(
         directives=[Cost(weight=200)], description="End the sign-in that the request is made with."
     )
+    @outcomes({CallerError: NotSignedIn})
     async def log_out(self, info: Info) -> LogOutResult:
-        try:
-            viewer = await info.context.require_viewer()
-        except CallerError as error:
-            return NotSignedIn(message=error.message)
+        viewer = await info.context.require_viewer()
         await authentication.log_out(info.context.sessions, viewer)
         return LogOutPayload(viewer=User.of(viewer))
 

@@ -14,6 +14,7 @@ from schema.core.cursors import Cursors
 from schema.core.directives import Cost
 from schema.core.enums import enum_of
 from schema.core.errors import Error
+from schema.core.outcomes import outcomes
 from schema.core.pagination import After, First, id_of, info_of, window
 from schema.execution.context import Info
 from schema.execution.permissions import requires
@@ -143,15 +144,13 @@ class OperatorMutation:
         description="Give a member a role, or take it back.",
         extensions=requires(Role.ADMIN, members_only=True),
     )
+    @outcomes({admin.UnknownMember: MemberNotFound})
     async def set_role(
         self,
         info: Info,
         input: Annotated[SetRoleInput, strawberry.argument(description="The role.")],  # noqa: A002
     ) -> SetRoleResult:
-        try:
-            username = await admin.set_role(info.context.sessions, input.username, input.role)
-        except admin.UnknownMember as error:
-            return MemberNotFound(message=str(error))
+        username = await admin.set_role(info.context.sessions, input.username, input.role)
         return SetRolePayload(username=username, role=input.role)
 
     @strawberry.mutation(
@@ -160,13 +159,11 @@ class OperatorMutation:
         "the next model has forgotten them.",
         extensions=requires(Role.ADMIN),
     )
+    @outcomes({admin.UnknownMember: UserNotFound})
     async def delete_user(
         self,
         info: Info,
         input: Annotated[DeleteUserInput, strawberry.argument(description="The member.")],  # noqa: A002
     ) -> DeleteUserResult:
-        try:
-            user_id = await admin.delete_member(info.context.sessions, input.username)
-        except admin.UnknownMember as error:
-            return UserNotFound(message=str(error))
+        user_id = await admin.delete_member(info.context.sessions, input.username)
         return DeleteUserPayload(deleted_user_id=strawberry.ID(relay.to_base64("User", user_id)))

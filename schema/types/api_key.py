@@ -16,6 +16,7 @@ from schema.core.directives import Cost
 from schema.core.enums import enum_of
 from schema.core.errors import Error
 from schema.core.global_ids import local_id, whole_number
+from schema.core.outcomes import outcomes
 from schema.core.pagination import After, First, id_of, info_of, window
 from schema.execution.context import Info
 from schema.execution.permissions import may, requires
@@ -162,6 +163,7 @@ class ApiKeyMutation:
         description="Make a key for a service.",
         extensions=requires(Role.ADMIN, members_only=True),
     )
+    @outcomes({api_keys.InvalidApiKey: InvalidApiKey})
     async def create_api_key(
         self,
         info: Info,
@@ -171,12 +173,9 @@ class ApiKeyMutation:
         expires_at = input.expires_at
         if expires_at is not None and expires_at.tzinfo is None:
             expires_at = expires_at.replace(tzinfo=UTC)
-        try:
-            key, record = await api_keys.create(
-                info.context.sessions, viewer.id, input.name, set(input.scopes), expires_at
-            )
-        except api_keys.InvalidApiKey as error:
-            return InvalidApiKey(message=str(error))
+        key, record = await api_keys.create(
+            info.context.sessions, viewer.id, input.name, set(input.scopes), expires_at
+        )
         return CreateApiKeyPayload(key=key, api_key=ApiKey.of(record))
 
     @strawberry.mutation(
@@ -184,15 +183,12 @@ class ApiKeyMutation:
         description="End a service's key.",
         extensions=requires(Role.ADMIN, members_only=True),
     )
+    @outcomes({api_keys.ApiKeyNotFound: ApiKeyNotFound})
     async def revoke_api_key(
         self,
         info: Info,
         input: Annotated[RevokeApiKeyInput, strawberry.argument(description="The key.")],  # noqa: A002
     ) -> RevokeApiKeyResult:
         key_id = local_id(input.api_key_id, "ApiKey", "input.apiKeyId")
-        try:
-            return RevokeApiKeyPayload(
-                api_key=ApiKey.of(await api_keys.revoke(info.context.sessions, key_id))
-            )
-        except api_keys.ApiKeyNotFound as error:
-            return ApiKeyNotFound(message=str(error))
+        record = await api_keys.revoke(info.context.sessions, key_id)
+        return RevokeApiKeyPayload(api_key=ApiKey.of(record))

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import Annotated, Self
 from uuid import UUID
 
 import strawberry
@@ -17,6 +17,7 @@ from schema.core.directives import Cost
 from schema.core.enums import enum_of
 from schema.core.errors import BadArgument, CallerError, Error
 from schema.core.global_ids import local_id
+from schema.core.outcomes import outcomes
 from schema.execution.context import Info
 from schema.execution.permissions import requires
 from schema.types.movie import Movie, movie_of
@@ -85,6 +86,10 @@ class InvalidFeedback(Error):
     index: int | None = strawberry.field(description="Which event, from 0; null for a rule on the batch.")
     field: str | None = strawberry.field(description="Which of its fields; null for a rule on the batch.")
 
+    @classmethod
+    def of(cls, error: feedback.InvalidFeedback) -> Self:
+        return cls(message=str(error), index=error.index, field=error.field)
+
 
 @strawberry.input(description="Events to remove.")
 class RemoveFeedbackInput:
@@ -143,18 +148,16 @@ class FeedbackMutation:
         description="Tell what the viewer did with movies: all of the batch is stored, or nothing.",
         extensions=requires(Role.USER),
     )
+    @outcomes({feedback.InvalidFeedback: InvalidFeedback.of})
     async def record_feedback(
         self,
         info: Info,
         input: Annotated[RecordFeedbackInput, strawberry.argument(description="The events.")],  # noqa: A002
     ) -> RecordFeedbackResult:
         viewer = await info.context.require_viewer()
-        try:
-            events = [event_of(index, given) for index, given in enumerate(input.events)]
-            own = [of_own_list(info, viewer, event) for event in events]
-            accepted = await feedback.record(info.context.sessions, viewer.id, own)
-        except feedback.InvalidFeedback as error:
-            return InvalidFeedback(message=str(error), index=error.index, field=error.field)
+        events = [event_of(index, given) for index, given in enumerate(input.events)]
+        own = [of_own_list(info, viewer, event) for event in events]
+        accepted = await feedback.record(info.context.sessions, viewer.id, own)
         ignored = sum(event is not given for event, given in zip(own, events, strict=True))
         return RecordFeedbackPayload(accepted=accepted, ignored_request_ids=ignored)
 

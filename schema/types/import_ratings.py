@@ -15,6 +15,7 @@ from schema.core.constraints import Constraint
 from schema.core.directives import Cost, ListSize
 from schema.core.enums import enum_of
 from schema.core.errors import BadArgument, Error
+from schema.core.outcomes import outcomes
 from schema.execution.context import Info
 from schema.execution.permissions import requires
 from schema.types.movie import Movie, movie_of
@@ -289,6 +290,7 @@ class ImportMutation:
         "with the reason.",
         extensions=requires(Role.USER),
     )
+    @outcomes({InvalidHistory: InvalidImport})
     async def import_ratings(
         self,
         info: Info,
@@ -296,12 +298,9 @@ class ImportMutation:
     ) -> ImportRatingsResult:
         context = info.context
         viewer = await context.require_viewer()
-        try:
-            done = await import_history.import_history(
-                context.sessions, context.snapshot, viewer.id, input.csv, input.order(), file=input.file
-            )
-        except InvalidHistory as error:
-            return InvalidImport(message=str(error))
+        done = await import_history.import_history(
+            context.sessions, context.snapshot, viewer.id, input.csv, input.order(), file=input.file
+        )
         return ImportRatingsPayload(
             source=done.source,
             rated=done.rated,

@@ -16,6 +16,7 @@ from schema.core.constraints import Constraint
 from schema.core.cursors import Cursors
 from schema.core.directives import Cost, ListSize
 from schema.core.errors import Error
+from schema.core.outcomes import outcomes
 from schema.core.pagination import After, Before, FirstOrNone, Last, info_of, moment, place_of, window
 from schema.execution.context import Info
 from schema.execution.permissions import may, requires
@@ -174,18 +175,14 @@ class ModelMutation:
         description="Make a trained model the one that makes the lists, as to go back to a former one.",
         extensions=requires(Role.ADMIN),
     )
+    @outcomes({registry.ModelNotFound: ModelNotFound, registry.ModelUnreadable: ModelUnreadable})
     async def activate_model(
         self,
         info: Info,
         input: Annotated[ActivateModelInput, strawberry.argument(description="The model.")],  # noqa: A002
     ) -> ActivateModelResult:
         context = info.context
-        try:
-            trained = await registry.activate(context.sessions, context.settings.models, input.version)
-        except registry.ModelNotFound as error:
-            return ModelNotFound(message=str(error))
-        except registry.ModelUnreadable as error:
-            return ModelUnreadable(message=str(error))
+        trained = await registry.activate(context.sessions, context.settings.models, input.version)
         return ActivateModelPayload(model=Model.of(trained))
 
 

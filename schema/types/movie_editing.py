@@ -14,6 +14,7 @@ from schema.core.constraints import DECOMPOSED, GLOBAL_ID, Constraint
 from schema.core.directives import Cost
 from schema.core.errors import CallerError, Error, ErrorCode
 from schema.core.global_ids import local_id
+from schema.core.outcomes import outcomes
 from schema.execution.context import Context, Info
 from schema.execution.permissions import requires
 from schema.types.movie import Movie as MovieNode
@@ -193,26 +194,34 @@ class MovieMutation:
         "until the next training it stands among the others by its content.",
         extensions=requires(Role.CURATOR),
     )
+    @outcomes(
+        {
+            validation.InvalidMovie: InvalidMovie,
+            edit.MovieExists: MovieExists,
+            edit.ModelChanging: busy,
+        }
+    )
     async def add_movie(
         self,
         info: Info,
         input: Annotated[AddMovieInput, strawberry.argument(description="The movie.")],  # noqa: A002
     ) -> AddMovieResult:
         context = info.context
-        try:
-            movie_id = await edit.add(context.sessions, live_of(context), given(input))
-        except validation.InvalidMovie as error:
-            return InvalidMovie(message=str(error))
-        except edit.MovieExists as error:
-            return MovieExists(message=str(error))
-        except edit.ModelChanging as error:
-            raise busy(error) from error
+        movie_id = await edit.add(context.sessions, live_of(context), given(input))
         return AddMoviePayload(movie=await written(context, movie_id))
 
     @strawberry.mutation(
         directives=[Cost(weight=1000)],
         description="Change what is known of a movie. What its ratings taught stays.",
         extensions=requires(Role.CURATOR),
+    )
+    @outcomes(
+        {
+            validation.InvalidMovie: InvalidMovie,
+            edit.MovieExists: MovieExists,
+            edit.MovieNotFound: MovieUnknown,
+            edit.ModelChanging: busy,
+        }
     )
     async def update_movie(
         self,
@@ -221,16 +230,7 @@ class MovieMutation:
     ) -> UpdateMovieResult:
         context = info.context
         movie_id = local_id(input.movie_id, "Movie", "input.movieId")
-        try:
-            await edit.change(context.sessions, live_of(context), movie_id, given(input))
-        except validation.InvalidMovie as error:
-            return InvalidMovie(message=str(error))
-        except edit.MovieExists as error:
-            return MovieExists(message=str(error))
-        except edit.MovieNotFound as error:
-            return MovieUnknown(message=str(error))
-        except edit.ModelChanging as error:
-            raise busy(error) from error
+        await edit.change(context.sessions, live_of(context), movie_id, given(input))
         return UpdateMoviePayload(movie=await written(context, movie_id))
 
     @strawberry.mutation(
@@ -238,6 +238,7 @@ class MovieMutation:
         description="Take a movie out, with all ratings of it and all events about it. There is no way back.",
         extensions=requires(Role.CURATOR),
     )
+    @outcomes({edit.MovieNotFound: MovieUnknown, edit.ModelChanging: busy})
     async def delete_movie(
         self,
         info: Info,
@@ -245,11 +246,6 @@ class MovieMutation:
     ) -> DeleteMovieResult:
         context = info.context
         movie_id = local_id(input.movie_id, "Movie", "input.movieId")
-        try:
-            count = await edit.remove(context.sessions, live_of(context), movie_id)
-        except edit.MovieNotFound as error:
-            return MovieUnknown(message=str(error))
-        except edit.ModelChanging as error:
-            raise busy(error) from error
+        count = await edit.remove(context.sessions, live_of(context), movie_id)
         deleted = strawberry.ID(relay.to_base64("Movie", movie_id))
         return DeleteMoviePayload(deleted_movie_id=deleted, deleted_rating_count=count)

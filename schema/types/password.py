@@ -7,6 +7,7 @@ import strawberry
 from app.accounts import authentication, login_throttle
 from app.accounts.viewer import Role
 from schema.core.directives import Cost
+from schema.core.outcomes import outcomes
 from schema.execution.context import Info
 from schema.execution.permissions import requires
 from schema.types.account import PASSWORD, InvalidCredentials, TooManyAttempts, WeakPassword
@@ -43,6 +44,15 @@ class PasswordMutation:
         "Wrong passwords count as they do for `logIn`.",
         extensions=requires(Role.USER),
     )
+    @outcomes(
+        {
+            authentication.InvalidCredentials: lambda _: InvalidCredentials(
+                message="The current password is wrong."
+            ),
+            login_throttle.TooManyAttempts: TooManyAttempts.of,
+            authentication.WeakPassword: WeakPassword,
+        }
+    )
     async def change_password(
         self,
         info: Info,
@@ -51,14 +61,7 @@ class PasswordMutation:
         context = info.context
         viewer = await context.require_viewer()
         passwords = input.current_password, input.new_password
-        try:
-            ended = await authentication.change_password(
-                context.sessions, context.settings, viewer, *passwords, context.client
-            )
-        except authentication.InvalidCredentials:
-            return InvalidCredentials(message="The current password is wrong.")
-        except login_throttle.TooManyAttempts as error:
-            return TooManyAttempts.of(error)
-        except authentication.WeakPassword as error:
-            return WeakPassword(message=str(error))
+        ended = await authentication.change_password(
+            context.sessions, context.settings, viewer, *passwords, context.client
+        )
         return ChangePasswordPayload(viewer=User.of(viewer), ended_sessions=ended)

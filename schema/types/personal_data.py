@@ -11,6 +11,7 @@ from app.accounts.exports import SMALL, ExportTooLarge, ExportUnderWay
 from app.accounts.viewer import Role
 from schema.core.directives import Cost
 from schema.core.errors import CallerError, ErrorCode
+from schema.core.outcomes import outcomes
 from schema.execution.context import Info
 from schema.execution.permissions import requires
 from schema.types.account import PASSWORD, InvalidCredentials, TooManyAttempts
@@ -95,6 +96,12 @@ class PrivacyMutation:
         "that is trained from then on knows nothing of them.",
         extensions=requires(Role.USER),
     )
+    @outcomes(
+        {
+            authentication.InvalidCredentials: lambda _: InvalidCredentials(message="The password is wrong."),
+            login_throttle.TooManyAttempts: TooManyAttempts.of,
+        }
+    )
     async def delete_account(
         self,
         info: Info,
@@ -102,14 +109,9 @@ class PrivacyMutation:
     ) -> DeleteAccountResult:
         context = info.context
         viewer = await context.require_viewer()
-        try:
-            await authentication.confirm(
-                context.sessions, context.settings, viewer, input.password, context.client
-            )
-        except authentication.InvalidCredentials:
-            return InvalidCredentials(message="The password is wrong.")
-        except login_throttle.TooManyAttempts as error:
-            return TooManyAttempts.of(error)
+        await authentication.confirm(
+            context.sessions, context.settings, viewer, input.password, context.client
+        )
         await personal_data.delete_member(context.sessions, viewer.id)
         return DeleteAccountPayload(deleted_user_id=strawberry.ID(relay.to_base64("User", viewer.id)))
 

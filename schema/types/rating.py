@@ -10,6 +10,7 @@ from schema.core.constraints import GLOBAL_ID
 from schema.core.directives import Cost
 from schema.core.errors import Error
 from schema.core.global_ids import local_id
+from schema.core.outcomes import outcomes
 from schema.execution.context import Info
 from schema.execution.permissions import requires
 from schema.types.movie import Movie, Rating, rated_movie
@@ -68,6 +69,7 @@ class RatingMutation:
         description="Give a movie stars, in place of those the viewer gave it before.",
         extensions=requires(Role.USER),
     )
+    @outcomes({ratings.MovieNotFound: MovieNotFound, ratings.InvalidStars: InvalidStars})
     async def rate_movie(
         self,
         info: Info,
@@ -75,12 +77,7 @@ class RatingMutation:
     ) -> RateMovieResult:
         viewer = await info.context.require_viewer()
         movie_id = local_id(input.movie_id, "Movie", "input.movieId")
-        try:
-            rated = await ratings.rate(info.context.sessions, viewer.id, movie_id, input.stars)
-        except ratings.MovieNotFound as error:
-            return MovieNotFound(message=str(error))
-        except ratings.InvalidStars as error:
-            return InvalidStars(message=str(error))
+        rated = await ratings.rate(info.context.sessions, viewer.id, movie_id, input.stars)
         return RateMoviePayload(rating=Rating.of(rated.rating, rated.stats))
 
     @strawberry.mutation(
@@ -88,6 +85,7 @@ class RatingMutation:
         description="Take back the viewer's rating of a movie.",
         extensions=requires(Role.USER),
     )
+    @outcomes({ratings.NotRated: NotRated})
     async def remove_rating(
         self,
         info: Info,
@@ -95,8 +93,5 @@ class RatingMutation:
     ) -> RemoveRatingResult:
         viewer = await info.context.require_viewer()
         movie_id = local_id(input.movie_id, "Movie", "input.movieId")
-        try:
-            stats = await ratings.remove(info.context.sessions, viewer.id, movie_id)
-        except ratings.NotRated as error:
-            return NotRated(message=str(error))
+        stats = await ratings.remove(info.context.sessions, viewer.id, movie_id)
         return RemoveRatingPayload(movie=await rated_movie(info.context, movie_id, stats))

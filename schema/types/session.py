@@ -15,6 +15,7 @@ from schema.core.constraints import GLOBAL_ID
 from schema.core.directives import Cost
 from schema.core.errors import Error
 from schema.core.global_ids import InvalidKey, local_key
+from schema.core.outcomes import outcomes
 from schema.core.pagination import Window, info_of, moment, place_of
 from schema.execution.context import Info
 from schema.execution.permissions import requires
@@ -132,6 +133,7 @@ class SessionMutation:
         description="End one of the viewer's sign-ins, as after leaving a device behind.",
         extensions=requires(Role.USER),
     )
+    @outcomes({sessions.SessionNotFound: SessionNotFound})
     async def end_session(
         self,
         info: Info,
@@ -139,10 +141,7 @@ class SessionMutation:
     ) -> EndSessionResult:
         viewer = await info.context.require_viewer()
         session_id = local_key(input.session_id, "Session", "input.sessionId", session_key)
-        try:
-            await sessions.end(info.context.sessions, viewer.id, session_id)
-        except sessions.SessionNotFound as error:
-            return SessionNotFound(message=str(error))
+        await sessions.end(info.context.sessions, viewer.id, session_id)
         return EndSessionPayload(ended_session_id=input.session_id)
 
     @strawberry.mutation(
