@@ -1,4 +1,4 @@
-"""Signing up, in and out, and a member's own choices."""
+"""Account mutations: sign up, log in and out, refresh a session, set favorite genres."""
 
 from datetime import datetime
 from typing import Annotated, Self
@@ -21,53 +21,53 @@ USERNAME = Constraint(max_length=usernames.MAX_GIVEN_LENGTH)
 PASSWORD = Constraint(max_length=DECOMPOSED * passwords.MAX_LENGTH)
 
 
-@strawberry.input(description="The account to make.")
+@strawberry.input(description="The account to create.")
 class SignUpInput:
     username: str = strawberry.field(
         directives=[USERNAME],
-        description="2 to 64 letters, digits and characters of `. _ - + @`, beginning with a letter, a digit "
-        "or `_`. The letters are of one script; Latin may stand beside Chinese, Japanese or Korean. A name "
-        "that differs from another only in capitals, or looks like it, is taken.",
+        description="2 to 64 letters, digits and characters of `. _ - + @`, starting with a letter, a digit "
+        "or `_`. All letters belong to one script; Latin may be mixed with Chinese, Japanese or Korean. A "
+        "name counts as taken if it differs from another only in case, or looks like it.",
     )
     password: str = strawberry.field(
         directives=[PASSWORD],
-        description="8 to 128 characters, 4 of them different; neither the username nor one of the commonest "
-        "passwords.",
+        description="8 to 128 characters, at least 4 of them distinct. The username and the most common "
+        "passwords are not allowed.",
     )
 
 
-@strawberry.input(description="The account to sign in to.")
+@strawberry.input(description="The account to log in to.")
 class LogInInput:
-    username: str = strawberry.field(directives=[USERNAME], description="The account's name, in any case.")
-    password: str = strawberry.field(directives=[PASSWORD], description="Its password.")
+    username: str = strawberry.field(directives=[USERNAME], description="The username. Case is ignored.")
+    password: str = strawberry.field(directives=[PASSWORD], description="The password.")
 
 
-@strawberry.input(description="The sign-in to renew.")
+@strawberry.input(description="The session to refresh.")
 class RefreshSessionInput:
     refresh_token: str = strawberry.field(
-        directives=[Constraint(max_length=200)], description="The newest refresh token of the sign-in."
+        directives=[Constraint(max_length=200)], description="The latest refresh token of the session."
     )
 
 
-@strawberry.input(description="A member's favourite genres.")
+@strawberry.input(description="A member's favorite genres.")
 class SetFavoriteGenresInput:
     genre_ids: list[strawberry.ID] = strawberry.field(
         directives=[Constraint(max_items=50, max_length=MAX_ID_LENGTH), Cost(weight=2)],
-        description="All of them, the dearest first; an empty list takes them away.",
+        description="The complete list, most preferred first. An empty list clears the favorites.",
     )
 
 
-@strawberry.type(description="A sign-in: what to send with requests, and what to renew it with.")
+@strawberry.type(description="The tokens of a session.")
 class AuthPayload:
     access_token: str = strawberry.field(
-        description="Send it as `Authorization: Bearer <accessToken>` until `expiresAt`."
+        description="Send as `Authorization: Bearer <accessToken>` until `expiresAt`."
     )
     refresh_token: str = strawberry.field(
-        description="For `refreshSession`, which replaces it. A replaced token works again for a short "
-        "overlap, 30 seconds unless the operator chose another; later its use ends the sign-in."
+        description="Pass to `refreshSession`, which replaces it. A replaced token still works for a short "
+        "overlap (30 seconds by default). Reuse after that ends the session."
     )
-    expires_at: datetime = strawberry.field(description="When the access token stops working.")
-    viewer: User = strawberry.field(description="Who is signed in.")
+    expires_at: datetime = strawberry.field(description="When the access token expires.")
+    viewer: User = strawberry.field(description="The signed-in member.")
 
     @classmethod
     def of(cls, tokens: Tokens) -> Self:
@@ -79,14 +79,14 @@ class AuthPayload:
         )
 
 
-@strawberry.type(description="The sign-in has ended, in all processes at once.")
+@strawberry.type(description="The session has ended. This takes effect at once in all processes.")
 class LogOutPayload:
-    viewer: User = strawberry.field(description="Who was signed in.")
+    viewer: User = strawberry.field(description="The member who logged out.")
 
 
-@strawberry.type(description="The favourite genres are stored.")
+@strawberry.type(description="The favorite genres were stored.")
 class SetFavoriteGenresPayload:
-    viewer: User = strawberry.field(description="The member, with the new favourites.")
+    viewer: User = strawberry.field(description="The member, with the new favorite genres.")
 
 
 @strawberry.type(description="The username breaks a rule.")
@@ -94,7 +94,7 @@ class InvalidUsername(Error):
     pass
 
 
-@strawberry.type(description="Another account has the username, or one that looks like it.")
+@strawberry.type(description="Another account has this username, or one that looks like it.")
 class UsernameTaken(Error):
     pass
 
@@ -104,33 +104,31 @@ class WeakPassword(Error):
     pass
 
 
-@strawberry.type(description="The username or the password is wrong; it is not told which.")
+@strawberry.type(description="The username or the password is wrong. The error does not say which.")
 class InvalidCredentials(Error):
     pass
 
 
-@strawberry.type(description="Too many wrong passwords came from there of late; this one was not looked at.")
+@strawberry.type(description="Too many recent wrong passwords. This attempt was not checked.")
 class TooManyAttempts(Error):
-    wait_seconds: int = strawberry.field(description="After how many seconds to try again.")
+    wait_seconds: int = strawberry.field(description="Seconds to wait before the next attempt.")
 
     @classmethod
     def of(cls, error: login_throttle.TooManyAttempts) -> Self:
         return cls(message=str(error), wait_seconds=error.wait_seconds)
 
 
-@strawberry.type(
-    description="The refresh token is not valid, was replaced by a newer one, or its sign-in has ended."
-)
+@strawberry.type(description="The refresh token is invalid or was replaced, or its session has ended.")
 class InvalidRefreshToken(Error):
     pass
 
 
-@strawberry.type(description="There is no sign-in to end.")
+@strawberry.type(description="The request has no session to end.")
 class NotSignedIn(Error):
     pass
 
 
-@strawberry.type(description="One of the genres is not in the catalogue; nothing was changed.")
+@strawberry.type(description="The catalog lacks one of the genres. Nothing was changed.")
 class GenreNotFound(Error):
     pass
 
@@ -158,7 +156,7 @@ SetFavoriteGenresResult = Annotated[
 
 @strawberry.type
 class AccountMutation:
-    @strawberry.mutation(directives=[Cost(weight=1800)], description="Make an account and sign in to it.")
+    @strawberry.mutation(directives=[Cost(weight=1800)], description="Create an account and log in to it.")
     @outcomes(
         {
             authentication.InvalidUsername: InvalidUsername,
@@ -178,7 +176,7 @@ class AccountMutation:
             )
         )
 
-    @strawberry.mutation(directives=[Cost(weight=2000)], description="Sign in.")
+    @strawberry.mutation(directives=[Cost(weight=2000)], description="Log in.")
     @outcomes(
         {
             authentication.InvalidCredentials: InvalidCredentials,
@@ -199,15 +197,15 @@ class AccountMutation:
 
     @strawberry.mutation(
         directives=[Cost(weight=250)],
-        description="Renew a sign-in: a new pair of tokens for its refresh token. When the answer is lost, "
-        "send the same token again at once.",
+        description="Refresh a session: exchange its refresh token for a new pair of tokens. If the response "
+        "is lost, send the same token again at once.",
     )
     @outcomes({authentication.InvalidRefreshToken: InvalidRefreshToken})
     async def refresh_session(
         self,
         info: Info,
         input: Annotated[  # noqa: A002
-            RefreshSessionInput, strawberry.argument(description="The sign-in.")
+            RefreshSessionInput, strawberry.argument(description="The session.")
         ],
     ) -> RefreshSessionResult:
         context = info.context
@@ -215,9 +213,7 @@ class AccountMutation:
             await authentication.refresh_session(context.sessions, context.settings, input.refresh_token)
         )
 
-    @strawberry.mutation(
-        directives=[Cost(weight=200)], description="End the sign-in that the request is made with."
-    )
+    @strawberry.mutation(directives=[Cost(weight=200)], description="End the session of this request.")
     @outcomes({CallerError: NotSignedIn})
     async def log_out(self, info: Info) -> LogOutResult:
         viewer = await info.context.require_viewer()
@@ -226,7 +222,7 @@ class AccountMutation:
 
     @strawberry.mutation(
         directives=[Cost(weight=300)],
-        description="Choose the viewer's favourite genres, in place of those before.",
+        description="Replace the viewer's favorite genres.",
         extensions=requires(Role.USER),
     )
     async def set_favorite_genres(

@@ -1,4 +1,4 @@
-"""A member's events and watchlist, as pages."""
+"""Paginate a member's feedback events and watchlist."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -22,19 +22,19 @@ from schema.types.movie import Movie, movie_of
 HISTORY, WATCHLIST = "history", "watchlist"
 
 
-@strawberry.type(description="Something that the viewer did with a movie.")
+@strawberry.type(description="A feedback event of the viewer on a movie.")
 class FeedbackEvent:
-    kind: FeedbackKind = strawberry.field(description="What they did.")
-    occurred_at: datetime = strawberry.field(description="When.")
+    kind: FeedbackKind = strawberry.field(description="The kind of event.")
+    occurred_at: datetime = strawberry.field(description="When the event occurred.")
     watched_fraction: float | None = strawberry.field(
-        description="How much of the movie was watched, 0 to 1, for `WATCH`."
+        description="The fraction of the movie that was watched, 0 to 1; only for `WATCH`."
     )
     movie: Movie = strawberry.field(description="The movie.")
 
 
-@strawberry.type(description="An event in a list of them.")
+@strawberry.type(description="An event in a page of history.")
 class HistoryEdge:
-    cursor: str = strawberry.field(description="Give it as `after` to continue behind this event.")
+    cursor: str = strawberry.field(description="Pass as `after` to fetch the items after this one.")
     node: FeedbackEvent = strawberry.field(description="The event.")
 
 
@@ -43,9 +43,11 @@ class HistoryConnection:
     user_id: strawberry.Private[int]
     kinds: strawberry.Private[Sequence[Kind] | None]
     edges: list[HistoryEdge] = strawberry.field(description="The events, newest first.")
-    page_info: relay.PageInfo = strawberry.field(description="Where the page ends and whether more follow.")
+    page_info: relay.PageInfo = strawberry.field(
+        description="The page's cursors, and whether more pages exist."
+    )
 
-    @strawberry.field(directives=[Cost(weight=110)], description="How many events there are on all pages.")
+    @strawberry.field(directives=[Cost(weight=110)], description="The number of events on all pages.")
     async def total_count(self, info: Info) -> int:
         return await history.count_events(info.context.sessions, self.user_id, self.kinds)
 
@@ -62,13 +64,15 @@ class HistoryConnection:
         )
 
 
-@strawberry.type(description="A page of the movies that the viewer means to see.")
+@strawberry.type(description="A page of the viewer's watchlist.")
 class WatchlistConnection:
     user_id: strawberry.Private[int]
-    edges: list[MovieEdge] = strawberry.field(description="The movies, the last added first.")
-    page_info: relay.PageInfo = strawberry.field(description="Where the page ends and whether more follow.")
+    edges: list[MovieEdge] = strawberry.field(description="The movies, most recently added first.")
+    page_info: relay.PageInfo = strawberry.field(
+        description="The page's cursors, and whether more pages exist."
+    )
 
-    @strawberry.field(directives=[Cost(weight=70)], description="How many movies there are on all pages.")
+    @strawberry.field(directives=[Cost(weight=70)], description="The number of movies on all pages.")
     async def total_count(self, info: Info) -> int:
         return await history.count_watchlist(info.context.sessions, self.user_id)
 
@@ -103,5 +107,5 @@ async def history_edge(info: Info, cursors: Cursors, entry: Entry) -> HistoryEdg
 async def known_movie(info: Info, movie_id: int) -> Movie:
     movie = await movie_of(info.context, movie_id)
     if movie is None:
-        raise CallerError("A movie was deleted meanwhile.")
+        raise CallerError("A movie was deleted during the request.")
     return movie

@@ -1,4 +1,4 @@
-"""Who operates the service, and what operators did."""
+"""Administration: roles, member deletion and the audit log."""
 
 from datetime import datetime
 from typing import Annotated, Self
@@ -26,26 +26,30 @@ AUDIT_LOG = "auditLog"
 enum_of(
     Role,
     "Role",
-    "What a member may do. Each role may do all that those before it may.",
+    "A member's permissions. Each role includes those before it.",
     {
-        Role.USER: "What concerns themselves.",
+        Role.USER: "Manage one's own account and data.",
         Role.CURATOR: "Add, change and delete movies.",
         Role.ADMIN: "Operate the service.",
     },
 )
 
 
-@strawberry.type(description="Something that an operator did.")
+@strawberry.type(description="An operator's action.")
 class AuditEntry:
-    begun_at: datetime = strawberry.field(description="When it began.")
-    act: str = strawberry.field(description="The mutation.")
-    arguments: JSON = strawberry.field(description="What it was given, without secrets.")
+    begun_at: datetime = strawberry.field(description="When the action began.")
+    act: str = strawberry.field(description="The name of the mutation.")
+    arguments: JSON = strawberry.field(description="The mutation's arguments, without secrets.")
     outcome: str | None = strawberry.field(
-        description="The type of its result, or the code of its error; null when it did not come to an end."
+        description="The type of the result or the code of the error; null if the action did not finish."
     )
-    address: str | None = strawberry.field(description="The network address from which it was asked for.")
-    username: str | None = strawberry.field(description="Who did it; null for a service and when deleted.")
-    api_key_name: str | None = strawberry.field(description="Which service did it; null for a member.")
+    address: str | None = strawberry.field(description="The network address of the client.")
+    username: str | None = strawberry.field(
+        description="The member who acted; null for a service or a deleted member."
+    )
+    api_key_name: str | None = strawberry.field(
+        description="The API key of the service that acted; null for a member."
+    )
 
     @classmethod
     def of(cls, entry: audit.Entry) -> Self:
@@ -60,46 +64,52 @@ class AuditEntry:
         )
 
 
-@strawberry.type(description="An act of an operator in a list of them.")
+@strawberry.type(description="An entry in a page of the audit log.")
 class AuditEntryEdge:
-    cursor: str = strawberry.field(description="Give it as `after` to continue behind this act.")
-    node: AuditEntry = strawberry.field(description="The act.")
+    cursor: str = strawberry.field(description="Pass as `after` to fetch the items after this one.")
+    node: AuditEntry = strawberry.field(description="The audit entry.")
 
 
-@strawberry.type(description="A page of what operators did.")
+@strawberry.type(description="A page of the audit log.")
 class AuditEntryConnection:
-    edges: list[AuditEntryEdge] = strawberry.field(description="The acts, newest first.")
-    page_info: relay.PageInfo = strawberry.field(description="Where the page ends and whether more follow.")
+    edges: list[AuditEntryEdge] = strawberry.field(description="Audit entries, newest first.")
+    page_info: relay.PageInfo = strawberry.field(
+        description="The page's cursors, and whether more pages exist."
+    )
 
 
-@strawberry.input(description="The role to give.")
+@strawberry.input(description="The role to assign.")
 class SetRoleInput:
-    username: str = strawberry.field(directives=[USERNAME], description="The member's name, in any case.")
-    role: Role = strawberry.field(description="What they may do from now on.")
+    username: str = strawberry.field(
+        directives=[USERNAME], description="The member's username. Case is ignored."
+    )
+    role: Role = strawberry.field(description="The new role.")
 
 
-@strawberry.type(description="The role is given, and holds from the member's next request on.")
+@strawberry.type(description="The role was assigned. It takes effect with the member's next request.")
 class SetRolePayload:
-    username: str = strawberry.field(description="The member's name, as they write it.")
-    role: Role = strawberry.field(description="What they may do from now on.")
+    username: str = strawberry.field(description="The member's username, as registered.")
+    role: Role = strawberry.field(description="The new role.")
 
 
-@strawberry.type(description="There is no member of this name who can sign in.")
+@strawberry.type(description="No member with this username can sign in.")
 class MemberNotFound(Error):
     pass
 
 
 @strawberry.input(description="The member to delete.")
 class DeleteUserInput:
-    username: str = strawberry.field(directives=[USERNAME], description="The member's name, in any case.")
+    username: str = strawberry.field(
+        directives=[USERNAME], description="The member's username. Case is ignored."
+    )
 
 
-@strawberry.type(description="The member is gone, with all that was held on them.")
+@strawberry.type(description="The member and all their data were deleted.")
 class DeleteUserPayload:
-    deleted_user_id: strawberry.ID = strawberry.field(description="The id that the member had.")
+    deleted_user_id: strawberry.ID = strawberry.field(description="The id of the deleted member.")
 
 
-@strawberry.type(description="There is no member of this name.")
+@strawberry.type(description="No member has this username.")
 class UserNotFound(Error):
     pass
 
@@ -117,7 +127,7 @@ DeleteUserResult = Annotated[
 class OperatorQuery:
     @strawberry.field(
         directives=[Cost(weight=160)],
-        description="What operators did: each mutation that needs a role, with its outcome.",
+        description="The audit log: each mutation that needs a role, with its outcome.",
         extensions=requires(Role.ADMIN),
     )
     async def audit_log(
@@ -141,7 +151,7 @@ class OperatorQuery:
 class OperatorMutation:
     @strawberry.mutation(
         directives=[Cost(weight=270)],
-        description="Give a member a role, or take it back.",
+        description="Set a member's role.",
         extensions=requires(Role.ADMIN, members_only=True),
     )
     @outcomes({admin.UnknownMember: MemberNotFound})
@@ -155,8 +165,8 @@ class OperatorMutation:
 
     @strawberry.mutation(
         directives=[Cost(weight=700)],
-        description="Delete a member with their ratings and all else: movies' figures are right at once, and "
-        "the next model has forgotten them.",
+        description="Delete a member with all their data. Rating counts and averages are updated at once; "
+        "the next trained model no longer includes the member.",
         extensions=requires(Role.ADMIN),
     )
     @outcomes({admin.UnknownMember: UserNotFound})

@@ -1,4 +1,4 @@
-"""Keys with which services ask."""
+"""API keys of services: list, create and revoke."""
 
 from collections.abc import Iterable
 from datetime import UTC, datetime
@@ -27,25 +27,27 @@ API_KEYS = "apiKeys"
 enum_of(
     Scope,
     "ApiScope",
-    "What a service may do with its key.",
+    "The permissions of an API key.",
     {
-        Scope.READ: "Look up what operators may look up.",
+        Scope.READ: "Read what operators may read.",
         Scope.WRITE: "Add, change and delete movies, as a curator may.",
-        Scope.ADMIN: "Operate the service, but for giving out roles and keys.",
+        Scope.ADMIN: "Operate the service, except for roles and API keys.",
     },
 )
 
 
-@strawberry.type(description="A key with which a service asks: `Authorization: Bearer mq_...`.")
+@strawberry.type(description="The API key of a service, sent as `Authorization: Bearer mq_...`.")
 class ApiKey(relay.Node):
     id: relay.NodeID[int]
-    name: str = strawberry.field(description="What it is for.")
-    beginning: str = strawberry.field(description="How it begins; no more of it is kept.")
-    scopes: list[Scope] = strawberry.field(description="What it is good for.")
-    created_at: datetime = strawberry.field(description="When it was made.")
-    expires_at: datetime | None = strawberry.field(description="When it stops working by itself.")
-    revoked_at: datetime | None = strawberry.field(description="When it was revoked.")
-    last_used_at: datetime | None = strawberry.field(description="When it was last used, to the minute.")
+    name: str = strawberry.field(description="What the key is for.")
+    beginning: str = strawberry.field(description="The first characters of the key; the rest is not stored.")
+    scopes: list[Scope] = strawberry.field(description="The key's permissions.")
+    created_at: datetime = strawberry.field(description="When the key was created.")
+    expires_at: datetime | None = strawberry.field(description="When the key expires; null if never.")
+    revoked_at: datetime | None = strawberry.field(
+        description="When the key was revoked; null if it was not."
+    )
+    last_used_at: datetime | None = strawberry.field(description="When the key was last used, to the minute.")
 
     @classmethod
     def of(cls, record: KeyRecord) -> Self:
@@ -64,7 +66,7 @@ class ApiKey(relay.Node):
     async def resolve_nodes(  # type: ignore[override]
         cls, *, info: Info, node_ids: Iterable[str], **_: object
     ) -> list[Self | None]:
-        """Only for administrators; nobody else is told which there are."""
+        """Return keys to administrators only; None for other callers."""
         ids = [whole_number(node_id) for node_id in node_ids]
         if not await may(info.context, Role.ADMIN):
             return [None for _ in ids]
@@ -72,29 +74,32 @@ class ApiKey(relay.Node):
         return [cls.of(found[id_]) if id_ in found else None for id_ in ids]
 
 
-@strawberry.type(description="An API key in a list of them.")
+@strawberry.type(description="An API key in a page.")
 class ApiKeyEdge:
-    cursor: str = strawberry.field(description="Give it as `after` to continue behind this key.")
+    cursor: str = strawberry.field(description="Pass as `after` to fetch the items after this one.")
     node: ApiKey = strawberry.field(description="The key.")
 
 
 @strawberry.type(description="A page of API keys.")
 class ApiKeyConnection:
     edges: list[ApiKeyEdge] = strawberry.field(description="The keys, newest first.")
-    page_info: relay.PageInfo = strawberry.field(description="Where the page ends and whether more follow.")
+    page_info: relay.PageInfo = strawberry.field(
+        description="The page's cursors, and whether more pages exist."
+    )
 
 
-@strawberry.input(description="The key to make.")
+@strawberry.input(description="The key to create.")
 class CreateApiKeyInput:
     name: str = strawberry.field(
         directives=[Constraint(max_length=DECOMPOSED * api_keys.MAX_NAME_LENGTH)],
-        description="What it is for, in 1 to 100 characters.",
+        description="What the key is for, in 1 to 100 characters.",
     )
     scopes: list[Scope] = strawberry.field(
-        directives=[Constraint(max_items=len(Scope))], description="What it is good for: at least one."
+        directives=[Constraint(max_items=len(Scope))], description="The key's permissions, at least one."
     )
     expires_at: datetime | None = strawberry.field(
-        default=None, description="When it stops working; without a zone, in UTC. By default never."
+        default=None,
+        description="When the key expires, in UTC unless a time zone is given. By default never.",
     )
 
 
@@ -103,23 +108,23 @@ class RevokeApiKeyInput:
     api_key_id: strawberry.ID = strawberry.field(directives=[GLOBAL_ID], description="The key.")
 
 
-@strawberry.type(description="The key is made. It is told this once.")
+@strawberry.type(description="The key was created. It is shown only once.")
 class CreateApiKeyPayload:
-    key: str = strawberry.field(description="Send it as `Authorization: Bearer <key>`, and keep it secret.")
-    api_key: ApiKey = strawberry.field(description="What is kept of it.")
+    key: str = strawberry.field(description="Send as `Authorization: Bearer <key>`. Keep it secret.")
+    api_key: ApiKey = strawberry.field(description="The stored record of the key.")
 
 
-@strawberry.type(description="The key works no more, in all processes at once.")
+@strawberry.type(description="The key was revoked. This takes effect at once in all processes.")
 class RevokeApiKeyPayload:
-    api_key: ApiKey = strawberry.field(description="What is kept of it.")
+    api_key: ApiKey = strawberry.field(description="The stored record of the key.")
 
 
-@strawberry.type(description="The key cannot be made as it is asked for.")
+@strawberry.type(description="The requested key breaks a rule.")
 class InvalidApiKey(Error):
     pass
 
 
-@strawberry.type(description="There is no such key, or it was revoked before.")
+@strawberry.type(description="The key does not exist or is already revoked.")
 class ApiKeyNotFound(Error):
     pass
 
@@ -138,7 +143,7 @@ RevokeApiKeyResult = Annotated[
 class ApiKeyQuery:
     @strawberry.field(
         directives=[Cost(weight=160)],
-        description="The API keys of services, also those that work no more.",
+        description="All API keys, including expired and revoked ones.",
         extensions=requires(Role.ADMIN, members_only=True),
     )
     async def api_keys(
@@ -160,7 +165,7 @@ class ApiKeyQuery:
 class ApiKeyMutation:
     @strawberry.mutation(
         directives=[Cost(weight=300)],
-        description="Make a key for a service.",
+        description="Create an API key for a service.",
         extensions=requires(Role.ADMIN, members_only=True),
     )
     @outcomes({api_keys.InvalidApiKey: InvalidApiKey})
@@ -180,7 +185,7 @@ class ApiKeyMutation:
 
     @strawberry.mutation(
         directives=[Cost(weight=300)],
-        description="End a service's key.",
+        description="Revoke an API key.",
         extensions=requires(Role.ADMIN, members_only=True),
     )
     @outcomes({api_keys.ApiKeyNotFound: ApiKeyNotFound})

@@ -1,4 +1,4 @@
-"""Asking for movies: one, a page of them, a search; and for any node by its id."""
+"""Catalog queries: a movie, a page of movies, a search, and nodes by id."""
 
 import asyncio
 from collections.abc import Mapping
@@ -41,69 +41,77 @@ from schema.types.person import Genre
 MOVIES, SEARCH = "movies", "search"
 MAX_QUERY = 200  # characters
 
-Filter = Annotated[MovieFilterInput | None, strawberry.argument(description="Only movies of this kind.")]
+Filter = Annotated[
+    MovieFilterInput | None, strawberry.argument(description="Return only movies that match the filter.")
+]
 
 
-@strawberry.type(description="A movie in a page of them.")
+@strawberry.type(description="A movie in a page.")
 class MovieEdge:
-    cursor: str = strawberry.field(description="Give it as `after` or `before` to continue from this movie.")
+    cursor: str = strawberry.field(
+        description="Pass as `after` or `before` to fetch the items after or before this one."
+    )
     node: Movie = strawberry.field(description="The movie.")
 
 
 @strawberry.type(description="A page of movies.")
 class MovieConnection:
-    edges: list[MovieEdge] = strawberry.field(description="The movies, in the order asked for.")
-    page_info: relay.PageInfo = strawberry.field(description="Where the page ends and whether more follow.")
-    total_count: int = strawberry.field(description="How many movies there are on all pages.")
+    edges: list[MovieEdge] = strawberry.field(description="The movies, in the requested order.")
+    page_info: relay.PageInfo = strawberry.field(
+        description="The page's cursors, and whether more pages exist."
+    )
+    total_count: int = strawberry.field(description="The number of movies on all pages.")
 
 
 enum_of(
     SearchMatch,
     "SearchMatch",
-    "By what a search found a movie.",
+    "How a search matched a movie.",
     {
-        SearchMatch.TITLE: "By one of its titles, perhaps with its year or people.",
-        SearchMatch.PERSON: "By someone who directs it or plays in it.",
-        SearchMatch.WORDS: "By words of its titles and its overview.",
-        SearchMatch.MEANING: "By what the words mean; only where no title and nobody is named.",
+        SearchMatch.TITLE: "By a title, optionally with its year or people.",
+        SearchMatch.PERSON: "By a director or cast member.",
+        SearchMatch.WORDS: "By words in its titles and overview.",
+        SearchMatch.MEANING: "By the meaning of the query; only if it names no title or person.",
     },
 )
 
 
-@strawberry.type(description="A movie that a search found.")
+@strawberry.type(description="A movie in the search results.")
 class SearchEdge:
-    cursor: str = strawberry.field(description="Give it as `after` to continue behind this movie.")
+    cursor: str = strawberry.field(description="Pass as `after` to fetch the items after this one.")
     score: float = strawberry.field(
-        description="How well it answers, from 0 to 1, descending: from 0.6 on by a title or a person that "
-        "is named, from 0.3 on by words of titles and overviews, below by meaning or by a part of a title."
+        description="Relevance from 0 to 1, in descending order: 0.6 or more for a title or person, 0.3 or "
+        "more for words in titles and overviews, less for meaning or part of a title."
     )
-    matched_by: SearchMatch = strawberry.field(description="By what it was found.")
+    matched_by: SearchMatch = strawberry.field(description="How the movie was matched.")
     node: Movie = strawberry.field(description="The movie.")
 
 
-@strawberry.type(description="A page of what a search found.")
+@strawberry.type(description="A page of search results.")
 class SearchConnection:
     edges: list[SearchEdge] = strawberry.field(description="The movies, best first.")
-    page_info: relay.PageInfo = strawberry.field(description="Where the page ends and whether more follow.")
+    page_info: relay.PageInfo = strawberry.field(
+        description="The page's cursors, and whether more pages exist."
+    )
 
 
 @strawberry.type
 class CatalogQuery:
     @strawberry.field(
-        directives=[Cost(weight=80)], description="A movie by its id; null where there is none."
+        directives=[Cost(weight=80)], description="The movie with this id; null if there is none."
     )
     async def movie(
         self,
         info: Info,
         id: Annotated[  # noqa: A002
-            strawberry.ID, strawberry.argument(description="The movie.", directives=[GLOBAL_ID])
+            strawberry.ID, strawberry.argument(description="The movie's id.", directives=[GLOBAL_ID])
         ],
     ) -> Movie | None:
         movie = await movie_of(info.context, local_id(id, "Movie", "id"))
         return movie and await up_to_date(info.context, movie)
 
     @strawberry.field(
-        directives=[Cost(weight=10)], description="Movies in an order, by default the most rated first."
+        directives=[Cost(weight=10)], description="Movies in the given order, by default most rated first."
     )
     async def movies(
         self,
@@ -114,7 +122,8 @@ class CatalogQuery:
         before: Before = None,
         filter: Filter = None,  # noqa: A002 - the contract's name
         order_by: Annotated[
-            MovieOrderInput | None, strawberry.argument(description="The order; its cursors go with it.")
+            MovieOrderInput | None,
+            strawberry.argument(description="The sort order. A cursor is valid only in its own order."),
         ] = None,
     ) -> MovieConnection:
         asked = window(Cursors.of(info, MOVIES), first, after, last, before)
@@ -141,10 +150,10 @@ class CatalogQuery:
 
     @strawberry.field(
         directives=[Cost(weight=120)],
-        description="Movies as people write them: by any of their titles with or without year, director and "
-        "actors, as `pulp fiction tarantino 1994`; unfinished, with typing errors, with `2` for `II`. Then "
-        "by words of overviews; and, where no title and nobody is named, by what the words mean, as `samurai "
-        'defend a village`. `"dark knight" -rises` finds just these words, without the one behind the `-`.',
+        description="Search movies by any of their titles, optionally with year, director and actors, as "
+        "`pulp fiction tarantino 1994`. Incomplete words, typing errors and `2` for `II` match too. Words in "
+        "overviews match next. A query that names no title or person also matches by meaning, such as "
+        '`samurai defend a village`. `"dark knight" -rises` matches the exact phrase and excludes `rises`.',
     )
     async def search(
         self,
@@ -152,7 +161,7 @@ class CatalogQuery:
         query: Annotated[
             str,
             strawberry.argument(
-                description="What is looked for.",
+                description="The search text.",
                 directives=[Constraint(max_length=MAX_QUERY), Cost(weight=12, per=10)],
             ),
         ],
@@ -193,20 +202,20 @@ class CatalogQuery:
 
     @strawberry.field(
         directives=[Cost(weight=10)],
-        description="Any object by its id; null where there is none that the viewer may see.",
+        description="The object with this id; null if there is none or the viewer may not see it.",
     )
     async def node(
         self,
         info: Info,
         id: Annotated[  # noqa: A002
-            strawberry.ID, strawberry.argument(description="Its id.", directives=[GLOBAL_ID])
+            strawberry.ID, strawberry.argument(description="The object's id.", directives=[GLOBAL_ID])
         ],
     ) -> relay.Node | None:
         return (await nodes_of(info, {"id": id}))[0]
 
     @strawberry.field(
         directives=[ListSize(slicing_arguments=["ids"])],
-        description="Objects by their ids, in the order of these.",
+        description="The objects with these ids, in the same order.",
     )
     async def nodes(
         self,
@@ -214,7 +223,7 @@ class CatalogQuery:
         ids: Annotated[
             list[strawberry.ID],
             strawberry.argument(
-                description="Their ids.",
+                description="The objects' ids.",
                 directives=[Constraint(max_items=MAX_PAGE, max_length=MAX_ID_LENGTH), Cost(weight=1, per=2)],
             ),
         ],
@@ -223,14 +232,14 @@ class CatalogQuery:
 
 
 async def up_to_date(context: Context, movie: Movie) -> Movie:
-    """The movie with its ratings as they are now, so that whoever has just rated it sees that."""
+    """The movie with its current rating figures, so that a member sees their own new rating counted."""
     async with context.sessions() as session:
         stats = await ratings.stats_of(session, movie.id)
     return replace(movie, rating_count=stats.rating_count, half_stars_sum=stats.half_stars_sum)
 
 
 async def nodes_of(info: Info, ids: Mapping[str, strawberry.ID]) -> list[relay.Node | None]:
-    """Objects of any types, by their ids under the names of the arguments; those of one type together."""
+    """Resolve ids, keyed by argument name, to nodes in the same order; one batch for each type."""
     named = {argument: type_and_key(info, argument, id_) for argument, id_ in ids.items()}
     keys: dict[type[relay.Node], list[str]] = {}
     for type_, key in named.values():
@@ -248,7 +257,7 @@ async def nodes_of(info: Info, ids: Mapping[str, strawberry.ID]) -> list[relay.N
 
 
 def type_and_key(info: Info, argument: str, id_: strawberry.ID) -> tuple[type[relay.Node], str]:
-    """Raises BadArgument for an id that is not of a node."""
+    """Split a node id into its type and key. Raises BadArgument if the type is not a node."""
     name, key = split_id(id_, argument)
     definition = info.schema.get_type_by_name(name)
     if (
@@ -261,7 +270,7 @@ def type_and_key(info: Info, argument: str, id_: strawberry.ID) -> tuple[type[re
 
 
 def key_of(order: Order, asked: Window) -> Key | None:
-    """The place of a cursor of `movies`. Raises BadArgument for one that is none in this order."""
+    """The sort key in a `movies` cursor. Raises BadArgument if the cursor is not of this order."""
     match asked.key:
         case None:
             return None

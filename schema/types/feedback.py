@@ -1,4 +1,4 @@
-"""What viewers do with movies, sent as events, and the removal of these events."""
+"""Feedback mutations: record events, remove them, edit the watchlist."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -22,44 +22,47 @@ from schema.execution.context import Info
 from schema.execution.permissions import requires
 from schema.types.movie import Movie, movie_of
 
-FeedbackKind = Kind  # others take it from here, where it is given its descriptions
+FeedbackKind = Kind  # import it from here, where its values get their descriptions
 enum_of(
     FeedbackKind,
     "FeedbackKind",
-    "What a viewer did with a movie.",
+    "The kind of a feedback event.",
     {
         Kind.IMPRESSION: "The movie was shown.",
         Kind.CLICK: "The viewer opened the movie.",
-        Kind.WATCH: "The viewer watched it, as far as `watchedFraction`.",
-        Kind.LIKE: "The viewer likes it.",
-        Kind.DISLIKE: "The viewer dislikes it.",
-        Kind.NOT_INTERESTED: "The viewer turned it down: it is not recommended again.",
-        Kind.WATCHLIST: "The viewer put it on the watchlist.",
+        Kind.WATCH: "The viewer watched the movie, up to `watchedFraction`.",
+        Kind.LIKE: "The viewer likes the movie.",
+        Kind.DISLIKE: "The viewer dislikes the movie.",
+        Kind.NOT_INTERESTED: "The viewer rejected the movie. It is not recommended again.",
+        Kind.WATCHLIST: "The viewer added the movie to the watchlist.",
     },
 )
 
 
-@strawberry.input(description="Something that the viewer did with a movie.")
+@strawberry.input(description="A feedback event of the viewer on a movie.")
 class FeedbackInput:
     movie_id: strawberry.ID = strawberry.field(directives=[GLOBAL_ID], description="The movie.")
-    kind: FeedbackKind = strawberry.field(description="What the viewer did.")
+    kind: FeedbackKind = strawberry.field(description="The kind of event.")
     request_id: strawberry.ID | None = strawberry.field(
         default=None,
         directives=[GLOBAL_ID],
-        description="`requestId` of the list in which the movie stood. Another member's is ignored.",
+        description="`requestId` of the list that showed the movie. Another member's list is ignored.",
     )
-    position: int | None = strawberry.field(default=None, description="Its place there, from 0.")
+    position: int | None = strawberry.field(
+        default=None, description="The movie's position in that list, from 0."
+    )
     watched_fraction: float | None = strawberry.field(
-        default=None, description="How much of it was watched, 0 to 1, for `WATCH`."
+        default=None, description="The fraction of the movie that was watched, 0 to 1; only for `WATCH`."
     )
     occurred_at: datetime | None = strawberry.field(
         default=None,
-        description="When: from 2000 to 5 minutes from now; without a zone, in UTC. By default now.",
+        description="When the event occurred: from 2000 to 5 minutes from now, in UTC unless a time zone is "
+        "given. By default now.",
     )
     idempotency_key: str | None = strawberry.field(
         default=None,
         directives=[Constraint(max_length=2 * feedback.MAX_KEY_LENGTH)],
-        description="Names the event in 1 to 200 characters, so that one sent again counts once.",
+        description="A unique id of the event, 1 to 200 characters. A repeated event counts once.",
     )
 
 
@@ -67,24 +70,24 @@ class FeedbackInput:
 class RecordFeedbackInput:
     events: list[FeedbackInput] = strawberry.field(
         directives=[Constraint(max_items=feedback.MAX_EVENTS + 100), Cost(weight=4)],
-        description="At most 500.",
+        description="The events, at most 500.",
     )
 
 
-@strawberry.type(description="The whole batch is stored.")
+@strawberry.type(description="The batch was stored.")
 class RecordFeedbackPayload:
-    accepted: int = strawberry.field(
-        description="How many events, those among them that were sent before too."
-    )
+    accepted: int = strawberry.field(description="The number of events, including those sent before.")
     ignored_request_ids: int = strawberry.field(
-        description="How many of them name a list that was not made for the viewer: they count without it."
+        description="The number of events whose list was not made for the viewer. They count without it."
     )
 
 
-@strawberry.type(description="An event of the batch breaks a rule; nothing of the batch is stored.")
+@strawberry.type(description="An event breaks a rule. Nothing of the batch was stored.")
 class InvalidFeedback(Error):
-    index: int | None = strawberry.field(description="Which event, from 0; null for a rule on the batch.")
-    field: str | None = strawberry.field(description="Which of its fields; null for a rule on the batch.")
+    index: int | None = strawberry.field(
+        description="Index of the event, from 0; null for a rule on the batch."
+    )
+    field: str | None = strawberry.field(description="Field of the event; null for a rule on the batch.")
 
     @classmethod
     def of(cls, error: feedback.InvalidFeedback) -> Self:
@@ -96,33 +99,33 @@ class RemoveFeedbackInput:
     movie_id: strawberry.ID = strawberry.field(directives=[GLOBAL_ID], description="The movie.")
     kinds: list[FeedbackKind] = strawberry.field(
         directives=[Constraint(max_items=len(Kind))],
-        description=f"The kinds of events, 1 to {len(Kind)}. All of the viewer's events of these kinds with "
+        description=f"The kinds of events, 1 to {len(Kind)}. All of the viewer's events of these kinds on "
         "the movie are removed.",
     )
 
 
-@strawberry.type(description="The events are gone, and count no longer from the next list on.")
+@strawberry.type(description="The events were removed. The next list no longer reflects them.")
 class RemoveFeedbackPayload:
     movie: Movie = strawberry.field(description="The movie.")
-    removed: int = strawberry.field(description="How many events that were.")
+    removed: int = strawberry.field(description="The number of removed events.")
 
 
-@strawberry.type(description="The viewer has no events of these kinds with the movie.")
+@strawberry.type(description="The viewer has no events of these kinds on the movie.")
 class FeedbackNotFound(Error):
     pass
 
 
-@strawberry.input(description="An entry of the watchlist to remove.")
+@strawberry.input(description="The movie to remove from the watchlist.")
 class RemoveFromWatchlistInput:
     movie_id: strawberry.ID = strawberry.field(directives=[GLOBAL_ID], description="The movie.")
 
 
-@strawberry.type(description="The movie is not on the watchlist any longer.")
+@strawberry.type(description="The movie was removed from the watchlist.")
 class RemoveFromWatchlistPayload:
     movie: Movie = strawberry.field(description="The movie.")
 
 
-@strawberry.type(description="The viewer did not put the movie on the watchlist.")
+@strawberry.type(description="The movie is not on the viewer's watchlist.")
 class NotOnWatchlist(Error):
     pass
 
@@ -145,7 +148,7 @@ RecordFeedbackResult = Annotated[
 class FeedbackMutation:
     @strawberry.mutation(
         directives=[Cost(weight=220)],
-        description="Tell what the viewer did with movies: all of the batch is stored, or nothing.",
+        description="Record a batch of the viewer's feedback events. All events are stored, or none.",
         extensions=requires(Role.USER),
     )
     @outcomes({feedback.InvalidFeedback: InvalidFeedback.of})
@@ -163,8 +166,8 @@ class FeedbackMutation:
 
     @strawberry.mutation(
         directives=[Cost(weight=230)],
-        description="Undo what the viewer did with a movie, such as `NOT_INTERESTED`, `LIKE` or `WATCH`: "
-        "remove its events of these kinds, as if they had never been recorded. A rating has `removeRating`.",
+        description="Remove the viewer's events of these kinds on a movie, as `NOT_INTERESTED`, `LIKE` or "
+        "`WATCH`, as if they had never been recorded. To remove a rating, use `removeRating`.",
         extensions=requires(Role.USER),
     )
     async def remove_feedback(
@@ -173,15 +176,15 @@ class FeedbackMutation:
         input: Annotated[RemoveFeedbackInput, strawberry.argument(description="The events.")],  # noqa: A002
     ) -> RemoveFeedbackResult:
         if not input.kinds:
-            raise BadArgument("input.kinds", "must name a kind of events at least.")
+            raise BadArgument("input.kinds", "must name at least one kind of event.")
         removed = await remove(info, input.movie_id, input.kinds)
         if removed == 0:
-            return FeedbackNotFound(message="You have no events of these kinds with this movie.")
+            return FeedbackNotFound(message="You have no events of these kinds on this movie.")
         return RemoveFeedbackPayload(movie=await known_movie(info, input.movie_id), removed=removed)
 
     @strawberry.mutation(
         directives=[Cost(weight=220)],
-        description="Take a movie off the viewer's watchlist.",
+        description="Remove a movie from the viewer's watchlist.",
         extensions=requires(Role.USER),
     )
     async def remove_from_watchlist(
@@ -192,7 +195,7 @@ class FeedbackMutation:
         ],
     ) -> RemoveFromWatchlistResult:
         if await remove(info, input.movie_id, [Kind.WATCHLIST]) == 0:
-            return NotOnWatchlist(message="You did not put this movie on your watchlist.")
+            return NotOnWatchlist(message="This movie is not on your watchlist.")
         return RemoveFromWatchlistPayload(movie=await known_movie(info, input.movie_id))
 
 
@@ -205,7 +208,7 @@ async def remove(info: Info, movie_id: strawberry.ID, kinds: Sequence[Kind]) -> 
 async def known_movie(info: Info, movie_id: strawberry.ID) -> Movie:
     movie = await movie_of(info.context, local_id(movie_id, "Movie", "input.movieId"))
     if movie is None:
-        raise CallerError("The movie was deleted meanwhile.")
+        raise CallerError("The movie was deleted during the request.")
     return movie
 
 
@@ -225,7 +228,7 @@ def event_of(index: int, given: FeedbackInput) -> Event:
 
 
 def of_own_list(info: Info, viewer: Viewer, event: Event) -> Event:
-    """The event, without its list where that is another's: nobody tells what came of the lists of others."""
+    """The event; without its request id if that list was made for another member."""
     if event.request_id is None or request_ids.is_of(info.context.settings, event.request_id, viewer.id):
         return event
     return replace(event, request_id=None)

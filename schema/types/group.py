@@ -1,4 +1,4 @@
-"""A movie for the evening: one list for several members."""
+"""Group recommendations: one list for several members."""
 
 import asyncio
 from typing import Annotated
@@ -27,19 +27,19 @@ FIELD = "groupRecommendations"
 MAX_MEMBERS = 10
 
 
-@strawberry.type(description="A member of the group and a movie of the list.")
+@strawberry.type(description="How well a movie matches a member of the group.")
 class GroupMember:
-    username: str = strawberry.field(description="The member's name.")
+    username: str = strawberry.field(description="The member's username.")
     match_percent: int | None = strawberry.field(
-        description="Probability in percent that they would rate the movie 4 or more, calibrated."
+        description="Calibrated probability, in percent, that the member would rate the movie 4 or more."
     )
 
 
 @strawberry.type(description="A movie in a group's list.")
 class GroupRecommendationEdge:
-    cursor: str = strawberry.field(description="Give it as `after` to continue behind this movie.")
-    rank: int = strawberry.field(description="Place in the list, from 1.")
-    score: float = strawberry.field(description="What orders the list; comparable only within it.")
+    cursor: str = strawberry.field(description="Pass as `after` to fetch the items after this one.")
+    rank: int = strawberry.field(description="The movie's position in the list, from 1.")
+    score: float = strawberry.field(description="The ranking score; comparable only within one list.")
     members: list[GroupMember] = strawberry.field(
         directives=[ListSize(assumed_size=10)], description="The members, in the order of `usernames`."
     )
@@ -49,20 +49,22 @@ class GroupRecommendationEdge:
 @strawberry.type(description="A page of a group's list.")
 class GroupRecommendationConnection:
     request_id: strawberry.ID = strawberry.field(
-        description="Names the list, on each of its pages; give it to `recordFeedback`."
+        description="Id of the list, the same on all its pages. Pass it to `recordFeedback`."
     )
     model_version: str = strawberry.field(description="The model that made the list.")
     edges: list[GroupRecommendationEdge] = strawberry.field(description="The movies, best first.")
-    page_info: relay.PageInfo = strawberry.field(description="Where the page ends and whether more follow.")
+    page_info: relay.PageInfo = strawberry.field(
+        description="The page's cursors, and whether more pages exist."
+    )
 
 
 @strawberry.type
 class GroupQuery:
     @strawberry.field(
         directives=[Cost(weight=135)],
-        description="Movies for several members at once, none of which any of them has rated or turned down. "
-        "Half of a movie's score is the members' average and half that of the least happy of them, so that "
-        "nobody is left out. The viewer need not be among them.",
+        description="Recommendations for a group. No movie that a member has rated or rejected is listed. A "
+        "movie's score is half the members' average score and half the lowest member's score. The viewer may "
+        "be left out of the group.",
         extensions=requires(Role.USER),
     )
     async def group_recommendations(
@@ -71,7 +73,7 @@ class GroupQuery:
         usernames: Annotated[
             list[str],
             strawberry.argument(
-                description=f"1 to {MAX_MEMBERS} members who let others find them, and the viewer.",
+                description=f"Usernames of 1 to {MAX_MEMBERS} discoverable members; the viewer may be one.",
                 directives=[
                     Constraint(max_items=MAX_MEMBERS, max_length=MAX_GIVEN_LENGTH),
                     Cost(weight=100),
@@ -81,7 +83,8 @@ class GroupQuery:
         first: First,
         after: After = None,
         filter: Annotated[  # noqa: A002 - as in `recommendations`
-            MovieFilterInput | None, strawberry.argument(description="Only movies of this kind.")
+            MovieFilterInput | None,
+            strawberry.argument(description="Return only movies that match the filter."),
         ] = None,
     ) -> GroupRecommendationConnection:
         context = info.context

@@ -1,4 +1,4 @@
-"""The page a member lands on: its shelves, each of which can be continued on its own."""
+"""The home page and its shelves, each paginated on its own."""
 
 import asyncio
 from collections.abc import Iterable
@@ -41,16 +41,16 @@ TITLES = {
 enum_of(
     shelves.Kind,
     "ShelfKind",
-    "What a shelf is made from.",
+    "How a shelf is built.",
     {
-        shelves.Kind.TOP_PICKS: "The best for the member.",
-        shelves.Kind.POPULAR: "The best for someone of whom nothing is known.",
-        shelves.Kind.BECAUSE_YOU_LIKED: "The movies nearest to one that the member liked.",
-        shelves.Kind.GENRE: "The best for the member in a genre that they chose or like.",
-        shelves.Kind.NEW_RELEASES: "The best among the newest.",
-        shelves.Kind.TRENDING: "The most rated of late; a rating weighs half for each 14 days of age.",
-        shelves.Kind.REDISCOVER: "Movies that the member loved long ago and has not seen since, and movies "
-        "most like them.",
+        shelves.Kind.TOP_PICKS: "The best matches for the member.",
+        shelves.Kind.POPULAR: "The best movies without a member's history.",
+        shelves.Kind.BECAUSE_YOU_LIKED: "The movies most similar to one that the member liked.",
+        shelves.Kind.GENRE: "The best matches for the member in a genre they chose or like.",
+        shelves.Kind.NEW_RELEASES: "The best of the newest movies.",
+        shelves.Kind.TRENDING: "The most rated recently; a rating's weight halves every 14 days.",
+        shelves.Kind.REDISCOVER: "Movies that the member rated highly long ago and has not watched "
+        "since, and the most similar movies.",
     },
 )
 
@@ -58,12 +58,14 @@ enum_of(
 @strawberry.type(description="A page of a shelf.")
 class ShelfConnection:
     edges: list[RecommendationEdge] = strawberry.field(description="The movies, in the shelf's order.")
-    page_info: relay.PageInfo = strawberry.field(description="Where the page ends and whether more follow.")
+    page_info: relay.PageInfo = strawberry.field(
+        description="The page's cursors, and whether more pages exist."
+    )
 
 
 @dataclass(frozen=True, slots=True)
 class HomeList:
-    """Which home page: its name, its model, the moment it was made for, and what was asked of it."""
+    """Identifies a home page: request id, model version, time, and requested sizes."""
 
     request_id: UUID
     version: str
@@ -78,7 +80,7 @@ class HomeList:
 
     @classmethod
     def of(cls, shelf: str) -> Self:
-        """Raises InvalidKey for a shelf's key that is not of our making."""
+        """Parse the key of a shelf. Raises InvalidKey if it is malformed."""
         request_id, _, rest = shelf.rsplit("/", 2)[0].partition("/")
         version, _, numbers = rest.partition("/")
         try:
@@ -101,15 +103,13 @@ class HomeList:
         )
 
 
-@strawberry.type(
-    description="Movies under a title. No movie stands on two shelves of a home page, however far they go on."
-)
+@strawberry.type(description="A titled row of movies. No movie appears on two shelves of a home page.")
 class Shelf(relay.Node):
     id: relay.NodeID[str]
     title: str = strawberry.field(description="The title to show.")
-    kind: shelves.Kind = strawberry.field(description="What it is made from.")
-    movie: Movie | None = strawberry.field(description="The liked movie that it is about, if it is.")
-    genre: Genre | None = strawberry.field(description="The genre that it is about, if it is.")
+    kind: shelves.Kind = strawberry.field(description="How the shelf is built.")
+    movie: Movie | None = strawberry.field(description="The liked movie that the shelf is based on, if any.")
+    genre: Genre | None = strawberry.field(description="The genre of the shelf, if any.")
     home: strawberry.Private[landing.Home]
     shelf: strawberry.Private[shelves.Shelf]
     rated_since: strawberry.Private[frozenset[int]]
@@ -146,7 +146,7 @@ class Shelf(relay.Node):
     async def resolve_nodes(  # type: ignore[override]
         cls, *, info: Info, node_ids: Iterable[str], **_: object
     ) -> list[Self | None]:
-        """The viewer's own, as the home page that it is from was made; null when it is empty by now."""
+        """Rebuild the viewer's shelves from the home pages they belong to; None for one that is now empty."""
         context = info.context
         node_ids = list(node_ids)
         lists = dict.fromkeys(HomeList.of(node_id) for node_id in node_ids)
@@ -164,7 +164,7 @@ class Shelf(relay.Node):
                 found[made.id] = made
         return [found.get(node_id) for node_id in node_ids]
 
-    @strawberry.field(directives=[Cost(weight=40, viewer=130)], description="Its movies.")
+    @strawberry.field(directives=[Cost(weight=40, viewer=130)], description="The movies on the shelf.")
     async def movies(
         self,
         info: Info,
@@ -172,7 +172,7 @@ class Shelf(relay.Node):
         after: Annotated[
             str | None,
             strawberry.argument(
-                description="The cursor to continue behind, one of this shelf: ask for the shelf by its id.",
+                description="The cursor to continue after. Query the shelf by its id to use one.",
                 directives=[CURSOR],
             ),
         ] = None,
@@ -194,7 +194,7 @@ class Shelf(relay.Node):
 
 
 def standing_of(cursors: Cursors, after: str | None) -> Standing | None:
-    """Raises BadArgument for a cursor of another shelf, or of the same one on another home page."""
+    """Decode a shelf's cursor. Raises BadArgument if it belongs to another shelf or home page."""
     match after and cursors.decode(after):
         case None | "":
             return None
@@ -203,13 +203,13 @@ def standing_of(cursors: Cursors, after: str | None) -> Standing | None:
     raise strange_cursor(wanted="this shelf: ask `node` for the shelf by its id")
 
 
-@strawberry.type(description="The page a member lands on: shelves of movies, and no movie on two of them.")
+@strawberry.type(description="The home page: shelves of movies. No movie appears on two shelves.")
 class Home:
     request_id: strawberry.ID = strawberry.field(
-        description="Names the page, on each of its shelves; give it to `recordFeedback`."
+        description="Id of the page, the same on all its shelves. Pass it to `recordFeedback`."
     )
     model_version: str = strawberry.field(description="The model that ranked the movies.")
-    shelves: list[Shelf] = strawberry.field(description="The shelves, in their order on the page.")
+    shelves: list[Shelf] = strawberry.field(description="The shelves, in display order.")
 
 
 @strawberry.type
@@ -219,8 +219,8 @@ class HomeQuery:
             Cost(weight=50, viewer=400),
             ListSize(slicing_arguments=["shelves"], sized_fields=["shelves"]),
         ],
-        description="All shelves of the viewer's home page, or of a page for someone signed out. Shelves for "
-        "which there are too few movies are left out, and the next ones move up.",
+        description="The viewer's home page, or a general one when signed out. Shelves with too few movies "
+        "are left out, and later shelves take their place.",
     )
     async def home(
         self,
@@ -228,15 +228,13 @@ class HomeQuery:
         shelves: Annotated[
             int,
             strawberry.argument(
-                description=f"How many shelves at most, 1 to {MAX_SHELVES}.",
+                description=f"Maximum number of shelves, 1 to {MAX_SHELVES}.",
                 directives=[Cost(weight=15, viewer=65)],
             ),
         ],
         per_shelf: Annotated[
             int,
-            strawberry.argument(
-                description="How many movies of each the page shows, 1 to 100: the best that others leave it."
-            ),
+            strawberry.argument(description="Number of movies per shelf on the page, 1 to 100."),
         ],
     ) -> Home:
         context = info.context
@@ -254,7 +252,7 @@ class HomeQuery:
 
 
 def asked_of(count: int, per_shelf: int) -> tuple[int, int]:
-    """Raises BadArgument for numbers out of range."""
+    """Check the numbers of shelves and movies. Raises BadArgument if one is out of range."""
     if not 1 <= count <= MAX_SHELVES:
         raise BadArgument("shelves", f"must be from 1 to {MAX_SHELVES}, not {count}.")
     return count, page_size("perShelf", per_shelf)

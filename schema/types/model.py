@@ -89,16 +89,20 @@ class Model(relay.Node):
 
 @strawberry.type(description="A model in a list of them.")
 class ModelEdge:
-    cursor: str = strawberry.field(description="Give it as `after` or `before` to continue from this model.")
+    cursor: str = strawberry.field(
+        description="Pass as `after` or `before` to fetch the items after or before this one."
+    )
     node: Model = strawberry.field(description="The model.")
 
 
 @strawberry.type(description="A page of models.")
 class ModelConnection:
     edges: list[ModelEdge] = strawberry.field(description="The models, the last trained first.")
-    page_info: relay.PageInfo = strawberry.field(description="Where the page ends and whether more follow.")
+    page_info: relay.PageInfo = strawberry.field(
+        description="The page's cursors, and whether more pages exist."
+    )
 
-    @strawberry.field(directives=[Cost(weight=50)], description="How many models there are on all pages.")
+    @strawberry.field(directives=[Cost(weight=50)], description="The number of models on all pages.")
     async def total_count(self, info: Info) -> int:
         return await registry.count(info.context.sessions)
 

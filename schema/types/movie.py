@@ -28,7 +28,7 @@ MOST_SIMILAR = 300  # movies that a list of similar ones goes on to
 
 @strawberry.type(description="A movie like another one.")
 class SimilarMovieEdge:
-    cursor: str = strawberry.field(description="Give it as `after` to continue behind this movie.")
+    cursor: str = strawberry.field(description="Pass as `after` to fetch the items after this one.")
     similarity: float = strawberry.field(description="Cosine of the two movies' content, at most 1.")
     node: "Movie" = strawberry.field(description="The movie.")
 
@@ -36,7 +36,9 @@ class SimilarMovieEdge:
 @strawberry.type(description="A page of movies like another one.")
 class SimilarMovieConnection:
     edges: list[SimilarMovieEdge] = strawberry.field(description="The movies, most similar first.")
-    page_info: relay.PageInfo = strawberry.field(description="Where the page ends and whether more follow.")
+    page_info: relay.PageInfo = strawberry.field(
+        description="The page's cursors, and whether more pages exist."
+    )
 
 
 @strawberry.type(description="A movie.")
@@ -216,7 +218,7 @@ class Rating(relay.Node):
 
     @classmethod
     def of(cls, rating: ratings.Rating, stats: ratings.Stats | None = None) -> Self:
-        """With `stats` its movie shows these, which may be newer than the catalogue in memory."""
+        """With `stats` its movie shows these, which may be newer than the catalog in memory."""
         return cls(
             id=f"{rating.user_id}.{rating.movie_id}",
             stars=rating.stars,

@@ -45,7 +45,7 @@ class AddMovieInput:
     genres: Texts | None = strawberry.field(
         directives=at_most(50, items=10),
         default=UNSET,
-        description="Names of genres that the catalogue has, at most 10.",
+        description="Names of genres that the catalog has, at most 10.",
     )
     year: int | None = strawberry.field(
         default=UNSET, description="Year of the first release; that of `releaseDate` where it is given."

@@ -40,7 +40,7 @@ class OrderDirection(enum.Enum):
 
 
 @strawberry.input(
-    name="MovieOrder", description="An order of movies; equal ones are ordered by age in the catalogue."
+    name="MovieOrder", description="An order of movies; equal ones are ordered by age in the catalog."
 )
 class MovieOrderInput:
     field: OrderField = strawberry.field(description="What they are ordered by.")
@@ -90,7 +90,7 @@ class MovieFilterInput:
     )
 
     def validated(self, snapshot: Snapshot) -> MovieFilter:
-        """Raises BadArgument for a genre that the catalogue does not have, or values that contradict."""
+        """Raises BadArgument for a genre that the catalog does not have, or values that contradict."""
         if self.year_from is not None and self.year_to is not None and self.year_from > self.year_to:
             raise BadArgument(
                 "filter.yearFrom", f"({self.year_from}) must not be later than yearTo ({self.year_to})."
@@ -123,7 +123,7 @@ def distinct(given: Iterable[str] | None) -> list[str]:
 
 
 def known_genres(name: str, given: Iterable[str] | None, snapshot: Snapshot) -> tuple[str, ...]:
-    """The genres as the catalogue writes them."""
+    """The genres as the catalog writes them."""
     names = {fold_case(genre.name): genre.name for genre in snapshot.genres}
     asked = distinct(given)
     for genre in asked:

@@ -28,7 +28,9 @@ GENRE_IDS = Constraint(max_items=50, max_length=MAX_ID_LENGTH)
 @strawberry.type(description="A page of movies to ask a newcomer about.")
 class OnboardingConnection:
     edges: list[MovieEdge] = strawberry.field(description="The movies, those whose rating tells most first.")
-    page_info: relay.PageInfo = strawberry.field(description="Where the page ends and whether more follow.")
+    page_info: relay.PageInfo = strawberry.field(
+        description="The page's cursors, and whether more pages exist."
+    )
 
 
 @strawberry.type
@@ -37,7 +39,7 @@ class OnboardingQuery:
         directives=[Cost(weight=65, viewer=270)],
         description="The movies whose rating says most of someone's taste: those that many know and on which "
         "they differ, spread over the genres; at most 500, without those that the viewer has rated. Five "
-        "favourite genres or more, and then five ratings, make a good beginning.",
+        "favorite genres or more, and then five ratings, make a good beginning.",
     )
     async def onboarding(
         self,
@@ -74,7 +76,7 @@ class OnboardingQuery:
 
 
 def known_genres(context: Context, ids: list[strawberry.ID] | None) -> list[GenreRow]:
-    """Each once, by name. Raises BadArgument for one that the catalogue does not have."""
+    """Each once, by name. Raises BadArgument for one that the catalog does not have."""
     wanted = [local_id(id_, "Genre", f"genres[{place}]") for place, id_ in enumerate(ids or ())]
     for place, genre_id in enumerate(wanted):
         if context.snapshot.genre(genre_id) is None:

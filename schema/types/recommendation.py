@@ -48,7 +48,7 @@ enum_of(
 
 @strawberry.type(description="A movie in a list of recommendations.")
 class RecommendationEdge:
-    cursor: str = strawberry.field(description="Give it as `after` to continue behind this movie.")
+    cursor: str = strawberry.field(description="Pass as `after` to fetch the items after this one.")
     rank: int = strawberry.field(description="Place in the list, from 1.")
     score: float = strawberry.field(description="What orders the list; comparable only within it.")
     match_percent: int | None = strawberry.field(
@@ -64,12 +64,12 @@ class RecommendationEdge:
 @strawberry.type(description="A page of a list of recommendations.")
 class RecommendationConnection:
     request_id: strawberry.ID = strawberry.field(
-        description="Names the list, on each of its pages; give it to `recordFeedback`."
+        description="Id of the list, the same on all its pages. Pass it to `recordFeedback`."
     )
     model_version: str = strawberry.field(description="The model that made the list.")
     strategy: Strategy = strawberry.field(description="What the list was made from.")
     edges: list[RecommendationEdge] = strawberry.field(description="The movies, best first.")
-    page_info: PageInfo = strawberry.field(description="Where the page ends and whether more follow.")
+    page_info: PageInfo = strawberry.field(description="The page's cursors, and whether more pages exist.")
 
 
 @strawberry.type

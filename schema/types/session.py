@@ -60,14 +60,16 @@ class Session(relay.Node):
 
 @strawberry.type(description="A sign-in in a list of them.")
 class SessionEdge:
-    cursor: str = strawberry.field(description="Give it as `after` to continue behind this sign-in.")
+    cursor: str = strawberry.field(description="Pass as `after` to fetch the items after this one.")
     node: Session = strawberry.field(description="The sign-in.")
 
 
 @strawberry.type(description="A page of the viewer's sign-ins.")
 class SessionConnection:
     edges: list[SessionEdge] = strawberry.field(description="The sign-ins, newest first.")
-    page_info: relay.PageInfo = strawberry.field(description="Where the page ends and whether more follow.")
+    page_info: relay.PageInfo = strawberry.field(
+        description="The page's cursors, and whether more pages exist."
+    )
 
     @classmethod
     async def of(cls, info: Info, viewer: Viewer, asked: Window) -> Self:

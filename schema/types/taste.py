@@ -44,10 +44,12 @@ class PersonTaste:
 )
 class Taste:
     genres: list[GenreTaste] = strawberry.field(
-        directives=[ListSize(assumed_size=25)], description="The genres of their movies, the dearest first."
+        directives=[ListSize(assumed_size=25)],
+        description="The genres of their movies, most preferred first.",
     )
     decades: list[DecadeTaste] = strawberry.field(
-        directives=[ListSize(assumed_size=12)], description="The decades of their movies, the dearest first."
+        directives=[ListSize(assumed_size=12)],
+        description="The decades of their movies, most preferred first.",
     )
     likings: strawberry.Private[list[Liking[PersonRow]]]
 
@@ -72,7 +74,7 @@ class Taste:
             likings=opinions.people(),
         )
 
-    @strawberry.field(description="Directors and cast of two or more of their movies, the dearest first.")
+    @strawberry.field(description="Directors and cast of two or more of their movies, most preferred first.")
     def people(self, first: First = 20) -> list[PersonTaste]:
         return [
             PersonTaste(

@@ -45,7 +45,9 @@ RATINGS = "ratings"
 
 @strawberry.type(description="A rating in a list of them.")
 class RatingEdge:
-    cursor: str = strawberry.field(description="Give it as `after` or `before` to continue from this rating.")
+    cursor: str = strawberry.field(
+        description="Pass as `after` or `before` to fetch the items after or before this one."
+    )
     node: Rating = strawberry.field(description="The rating.")
 
 
@@ -53,9 +55,11 @@ class RatingEdge:
 class RatingConnection:
     user_id: strawberry.Private[int]
     edges: list[RatingEdge] = strawberry.field(description="The ratings, newest first.")
-    page_info: relay.PageInfo = strawberry.field(description="Where the page ends and whether more follow.")
+    page_info: relay.PageInfo = strawberry.field(
+        description="The page's cursors, and whether more pages exist."
+    )
 
-    @strawberry.field(directives=[Cost(weight=50)], description="How many ratings there are on all pages.")
+    @strawberry.field(directives=[Cost(weight=50)], description="The number of ratings on all pages.")
     async def total_count(self, info: Info) -> int:
         return await ratings.count_ratings(info.context.sessions, self.user_id)
 
@@ -173,7 +177,7 @@ class User(OwnPages):
 
     @strawberry.field(
         directives=[Cost(weight=80), ListSize(assumed_size=5)],
-        description="The genres they chose, the dearest first.",
+        description="The genres they chose, most preferred first.",
     )
     async def favorite_genres(self, info: Info) -> list[Genre]:
         await self.require_own(info)
