@@ -1,4 +1,4 @@
-"""All that can be changed."""
+"""The Mutation root type."""
 
 import strawberry
 
@@ -16,7 +16,7 @@ from schema.types.session import SessionMutation
 from schema.types.training import TrainingMutation
 
 
-@strawberry.type(description="All that can be changed. Each field's result names its expected outcomes.")
+@strawberry.type(description="The root of all mutations. Each result union lists the expected outcomes.")
 class Mutation(
     AccountMutation,
     SessionMutation,

@@ -1,4 +1,4 @@
-"""All that can be asked."""
+"""The Query root type."""
 
 import strawberry
 
@@ -14,7 +14,7 @@ from schema.types.recommendation import RecommendationQuery
 from schema.types.user import UserQuery
 
 
-@strawberry.type(description="All that can be asked.")
+@strawberry.type(description="The root of all queries.")
 class Query(
     CatalogQuery,
     RecommendationQuery,

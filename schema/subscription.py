@@ -1,4 +1,4 @@
-"""All that can be subscribed to, over `graphql-transport-ws` or server-sent events."""
+"""The Subscription root type, served over `graphql-transport-ws` or server-sent events."""
 
 import asyncio
 from collections.abc import AsyncGenerator
@@ -28,10 +28,10 @@ Name = tuple[Topic, str]
 
 
 async def while_signed_in(info: Info, *names: Name) -> AsyncGenerator[None]:
-    """Yields at once, and then each time that what is named may have changed; the context is as new.
+    """Yield at once, then after each notification on the named topics, with a renewed context.
 
-    Changes that come while the subscriber is busy count as one. Raises CallerError(UNAUTHENTICATED) as soon
-    as the sign-in ends or the access token expires, which ends the subscription. Use it within `aclosing`.
+    Notifications during a slow subscriber count as one. Raises CallerError(UNAUTHENTICATED) as soon
+    as the session ends or the access token expires, which ends the subscription. Use it within `aclosing`.
     """
     context = info.context
     assert context.changes is not None
@@ -52,17 +52,17 @@ async def while_signed_in(info: Info, *names: Name) -> AsyncGenerator[None]:
                 await asyncio.wait_for(changed.wait(), left)
 
 
-@strawberry.type(description="The viewer's recommendations are no more what they were.")
+@strawberry.type(description="The viewer's recommendations changed.")
 class RecommendationsChanged(RecommendationQuery):
-    changed_at: datetime = strawberry.field(description="When we heard of it.")
+    changed_at: datetime = strawberry.field(description="When the service noticed the change.")
 
 
-@strawberry.type(description="All that can be subscribed to. A subscription ends with the sign-in.")
+@strawberry.type(description="The root of all subscriptions. A subscription ends with the session.")
 class Subscription:
     @strawberry.subscription(
         directives=[Cost(weight=290)],
-        description="Tells the viewer whenever something they did, anywhere, changed what is recommended to "
-        "them: a rating, favourite genres, or an event that counts. Ask for the new list in the same breath.",
+        description="Emits when the viewer's recommendations change, on any device: after a rating, new "
+        "favorite genres, or a relevant event. Select the new list in the same subscription.",
     )
     async def recommendations_changed(self, info: Info) -> AsyncGenerator[RecommendationsChanged]:
         viewer = await info.context.require_viewer()
@@ -73,27 +73,27 @@ class Subscription:
 
     @strawberry.subscription(
         directives=[Cost(weight=250)],
-        description="How far a training is, at once and then each time that it has come further. It ends "
-        "with the training.",
+        description="Emits the progress of a training, at once and after each change. Completes when the "
+        "training ends.",
         extensions=requires(Role.ADMIN, members_only=True),
     )
     async def training_progress(
         self,
         info: Info,
         job_id: Annotated[
-            strawberry.ID, strawberry.argument(description="The training.", directives=[GLOBAL_ID])
+            strawberry.ID, strawberry.argument(description="The training job.", directives=[GLOBAL_ID])
         ],
     ) -> AsyncGenerator[TrainingProgress]:
         argument = "trainingProgress.jobId"  # whole, since what a stream raises is of no field
         key = local_id(job_id, "TrainingJob", argument)
-        told: Job | None = None
+        last: Job | None = None
         async with aclosing(while_signed_in(info, (Topic.TRAINING, str(key)))) as changes:
             async for _ in changes:
                 job = await jobs.job(info.context.sessions, key)
                 if job is None:
-                    raise BadArgument(argument, "is not the id of a training that was asked for.")
-                if job != told:
+                    raise BadArgument(argument, "is not the id of a training job.")
+                if job != last:
                     yield TrainingProgress.of(job)
                 if job.status in jobs.ENDED:
                     return
-                told = job
+                last = job

@@ -1,4 +1,4 @@
-"""Import of a member's history from elsewhere."""
+"""Import a member's ratings and history from another service's export."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -23,13 +23,13 @@ from schema.types.user import User
 
 MAX_ROWS_SHOWN = 1000
 MAX_SCALE = 1000
-LINE = "The line on which it begins, the first of the file being line 1; of JSON the number of the item."
-FILE = "The file of the archive that it is in; null where a file was sent by itself."
+LINE = "The line where the row begins, from 1; in JSON, the number of the item."
+FILE = "The row's file in the archive; null if no archive was sent."
 
 enum_of(
     Source,
     "ImportSource",
-    "Where a file comes from.",
+    "The service that exported a file.",
     {
         Source.LETTERBOXD: "The whole export as a zip archive, or its `ratings.csv`, `diary.csv` or "
         "`reviews.csv`, or a file in the layout that Letterboxd imports; with `contents` also `watched.csv`, "
@@ -45,36 +45,36 @@ enum_of(
         "watchlist or favorites as CSV.",
         Source.NETFLIX: "The viewing history. It has neither years nor ids, so that its rows are all skipped "
         "and reported: a title alone does not name one movie.",
-        Source.PLEX: "A library or the history as JSON, as a Plex server answers it (`MediaContainer`).",
-        Source.JELLYFIN: "Items as JSON, as a Jellyfin server answers them, with `ProviderIds`.",
-        Source.OTHER: "Another site or program; its columns are named in `columns`.",
+        Source.PLEX: "A library or the history as JSON from a Plex server (`MediaContainer`).",
+        Source.JELLYFIN: "Items as JSON from a Jellyfin server, with `ProviderIds`.",
+        Source.OTHER: "Another site or program. Name its columns in `columns`.",
     },
 )
 enum_of(
     Contents,
     "ImportContents",
-    "What a file says of the movies that it does not rate.",
+    "The meaning of a file's rows without a rating.",
     {
-        Contents.WATCHED: "They were watched, to the end.",
-        Contents.WATCHLIST: "The viewer means to see them.",
-        Contents.LIKED: "The viewer likes them.",
+        Contents.WATCHED: "The viewer watched the movies to the end.",
+        Contents.WATCHLIST: "The viewer wants to watch the movies.",
+        Contents.LIKED: "The viewer likes the movies.",
     },
 )
 enum_of(
     DateOrder,
     "ImportDateOrder",
-    "How a file writes days in numbers, as 3/4/2014.",
-    {DateOrder.DAY_FIRST: "The day comes first: 3 April.", DateOrder.MONTH_FIRST: "The month does: March 4."},
+    "The order of day and month in numeric dates such as 3/4/2014.",
+    {DateOrder.DAY_FIRST: "Day first: 3 April.", DateOrder.MONTH_FIRST: "Month first: March 4."},
 )
 enum_of(
     MatchedBy,
     "MatchedBy",
-    "How the movie of a row was found, the surest way first.",
+    "How a row was matched to a movie, most certain first.",
     {
         MatchedBy.ID: "By an id of IMDb, TMDB or MovieLens.",
-        MatchedBy.TITLE_AND_YEAR: "By its title, case, accents and punctuation apart, and its year.",
-        MatchedBy.TITLE_AND_NEAR_YEAR: "By its title as written and the year before or after, where no movie "
-        "of the year itself is known. Look at these.",
+        MatchedBy.TITLE_AND_YEAR: "By title and year, ignoring case, accents and punctuation.",
+        MatchedBy.TITLE_AND_NEAR_YEAR: "By exact title and the year before or after, if no movie of the "
+        "year itself matches. Review these rows.",
     },
 )
 
@@ -86,26 +86,26 @@ def column(description: str) -> Any:
 
 
 @strawberry.input(
-    description="The columns of a CSV file, each by its name in the header. Case, spaces and punctuation do "
-    "not matter. Other columns are not looked at."
+    description="The columns of a CSV file, each by its name in the header. Case, spaces and punctuation are "
+    "ignored, and so are other columns."
 )
 class ImportColumns:
     title: str | None = column("The movie's title.")
-    original_title: str | None = column("Its title in the original language.")
-    year: str | None = column("Its year, or the day of its release.")
+    original_title: str | None = column("The title in the original language.")
+    year: str | None = column("The release year or date.")
     kind: str | None = column("Whether it is a movie, a series, ...")
-    imdb_id: str | None = column("IMDb's id, its digits or its address.")
-    tmdb_id: str | None = column("TMDB's id of the movie.")
-    movielens_id: str | None = column("MovieLens's id.")
+    imdb_id: str | None = column("The IMDb id, its digits or its URL.")
+    tmdb_id: str | None = column("The TMDB id of the movie.")
+    movielens_id: str | None = column("The MovieLens id.")
     rating: str | None = column("The rating. Needs `ratingScale`.")
-    rated_at: str | None = column("The day of the rating.")
-    watched_at: str | None = column(
-        "The day on which it was watched. A movie without a rating was watched then."
-    )
-    listed_at: str | None = column("The day on which it was put on a list.")
+    rated_at: str | None = column("The date of the rating.")
+    watched_at: str | None = column("The date of watching. It marks a movie without a rating as watched.")
+    listed_at: str | None = column("The date when the movie was added to a list.")
 
 
-@strawberry.input(description="A file of what the viewer has rated, watched or listed: `csv` or `file`.")
+@strawberry.input(
+    description="An exported file of the viewer's ratings, history or lists, as `csv` or `file`."
+)
 class ImportRatingsInput:
     csv: str | None = strawberry.field(
         default=None,
@@ -128,25 +128,25 @@ class ImportRatingsInput:
         "at most 1,000 files.",
     )
     source: Source | None = strawberry.field(
-        default=None, description="Where it comes from; by default the header shows it."
+        default=None, description="The service that exported the file. By default detected from the header."
     )
     contents: Contents | None = strawberry.field(
         default=None,
-        description="What it says of the movies that it does not rate. By default the header shows it; if "
-        "it does not, the file is refused, since lists look the same whatever they are for.",
+        description="The meaning of rows without a rating. By default detected from the header. If that "
+        "fails, the file is refused, since all kinds of lists look the same.",
     )
     date_order: DateOrder | None = strawberry.field(
         default=None,
-        description="How it writes days in numbers, as 3/4/2014. By default the file's other days show it; "
-        "if none does, such a day counts as missing.",
+        description="The order of day and month in numeric dates such as 3/4/2014. By default detected from "
+        "the file's other dates. If that fails, such a date counts as missing.",
     )
     columns: ImportColumns | None = strawberry.field(
-        default=None, description="The columns of a CSV file whose header is not known."
+        default=None, description="The columns of a CSV file with an unknown header."
     )
     rating_scale: float | None = strawberry.field(
         default=None,
-        description="The highest rating there can be, as 5, 10 or 100; at most 1,000. By default the one of "
-        "the site. Ratings are rounded to half a star.",
+        description="The highest possible rating, such as 5, 10 or 100; at most 1,000. By default the scale "
+        "of the exporting service. Ratings are rounded to half stars.",
     )
 
     def order(self) -> Order:
@@ -165,16 +165,16 @@ class ImportRatingsInput:
         )
 
 
-@strawberry.type(description="A row of a file that was not stored.")
+@strawberry.type(description="A row that was not stored.")
 class SkippedRow:
     line: int = strawberry.field(description=LINE)
     file: str | None = strawberry.field(description=FILE)
-    named: str = strawberry.field(description="The movie as the row names it, or the row.")
+    named: str = strawberry.field(description="The movie's name in the row, or the row itself.")
     reason: str = strawberry.field(description="Why the row was skipped.")
 
     @strawberry.field(
         name="film",
-        description="The movie as the row names it, or the row.",
+        description="The movie's name in the row, or the row itself.",
         deprecation_reason="Use `SkippedRow.named`. "
         "Deprecated on 2026-11-29, works until 2027-05-28 at least.",
     )
@@ -182,15 +182,15 @@ class SkippedRow:
         return self.named
 
 
-@strawberry.type(description="A row of a file whose movie was found.")
+@strawberry.type(description="A row that was matched to a movie.")
 class ImportedRow:
     line: int = strawberry.field(description=LINE)
     file: str | None = strawberry.field(description=FILE)
-    named: str = strawberry.field(description="The movie as the row names it.")
-    matched_by: MatchedBy = strawberry.field(description="How its movie was found.")
-    stars: float | None = strawberry.field(description="The rating that it gives, in stars.")
+    named: str = strawberry.field(description="The movie's name in the row.")
+    matched_by: MatchedBy = strawberry.field(description="How the row was matched.")
+    stars: float | None = strawberry.field(description="The row's rating, in stars.")
     said_at: datetime | None = strawberry.field(
-        description="The day that it gives; null where it is missing or cannot be read with certainty."
+        description="The row's date; null if it is missing or ambiguous."
     )
     movie_id: strawberry.Private[int]
 
@@ -208,32 +208,32 @@ class ImportedRow:
             movie_id=match.movie_id,
         )
 
-    @strawberry.field(description="The movie that it is taken for.")
+    @strawberry.field(description="The matched movie.")
     async def movie(self, info: Info) -> Movie | None:
         return await movie_of(info.context, self.movie_id)
 
 
-ShownRows = Annotated[int, strawberry.argument(description="How many, 1 to 1000.")]
+ShownRows = Annotated[int, strawberry.argument(description="The number of rows, 1 to 1000.")]
 
 
-@strawberry.type(description="The rows of the file are stored, and count from the next list on.")
+@strawberry.type(description="The rows were stored. The next list reflects them.")
 class ImportRatingsPayload:
     matches: strawberry.Private[Sequence[Match]]
     not_stored: strawberry.Private[Sequence[Skipped]]
-    source: Source = strawberry.field(description="Where the file comes from.")
-    rated: int = strawberry.field(description="How many movies of the file have a rating.")
-    watched: int = strawberry.field(description="How many were watched and not rated.")
-    watchlisted: int = strawberry.field(description="How many the viewer means to see.")
-    liked: int = strawberry.field(description="How many the viewer likes and has not rated.")
+    source: Source = strawberry.field(description="The service that exported the file.")
+    rated: int = strawberry.field(description="The number of rated movies in the file.")
+    watched: int = strawberry.field(description="The number of movies watched but not rated.")
+    watchlisted: int = strawberry.field(description="The number of movies for the watchlist.")
+    liked: int = strawberry.field(description="The number of movies liked but not rated.")
     changed: int = strawberry.field(
-        description="How many of these said something new: a file that is sent again says nothing new."
+        description="The number of these movies with new data. Importing the same file again changes none."
     )
     viewer: User = strawberry.field(description="The member, with the ratings.")
 
     @strawberry.field(
         directives=[ListSize(assumed_size=100, slicing_arguments=["first"])],
-        description="The rows whose movie was found, the doubtful first: by a neighboring year, then by "
-        "title and year, then by id; each in the order of the file.",
+        description="The matched rows, least certain first: by near year, then by title and year, then by "
+        "id; each group in file order.",
     )
     def rows(
         self,
@@ -241,7 +241,7 @@ class ImportRatingsPayload:
         matched_by: Annotated[
             list[MatchedBy] | None,
             strawberry.argument(
-                description="Only rows found in these ways.",
+                description="Return only rows matched in these ways.",
                 directives=[Constraint(max_items=len(MatchedBy))],
             ),
         ] = None,
@@ -251,7 +251,7 @@ class ImportRatingsPayload:
 
     @strawberry.field(
         directives=[ListSize(assumed_size=MAX_ROWS_SHOWN, slicing_arguments=["first"])],
-        description="The rows that are not stored, in the order of the file.",
+        description="The rows that were not stored, in file order.",
     )
     def skipped(self, first: ShownRows = MAX_ROWS_SHOWN) -> list[SkippedRow]:
         return [
@@ -259,7 +259,7 @@ class ImportRatingsPayload:
             for row in self.not_stored[: rows_shown(first)]
         ]
 
-    @strawberry.field(description="How many rows are not stored.")
+    @strawberry.field(description="The number of rows that were not stored.")
     def skipped_count(self) -> int:
         return len(self.not_stored)
 
@@ -270,7 +270,7 @@ def rows_shown(first: int) -> int:
     return first
 
 
-@strawberry.type(description="The file cannot be read, or is too large; nothing of it is stored.")
+@strawberry.type(description="The file is unreadable or too large. Nothing was stored.")
 class InvalidImport(Error):
     pass
 
@@ -285,9 +285,8 @@ ImportRatingsResult = Annotated[
 class ImportMutation:
     @strawberry.mutation(
         directives=[Cost(weight=600)],
-        description="Import the viewer's ratings, and what they have watched, liked or mean to see, from "
-        "elsewhere. Movies are known by their ids, else by title and year; a doubtful row is skipped, "
-        "with the reason.",
+        description="Import the viewer's ratings, history, likes or watchlist from another service. Movies "
+        "are matched by id, else by title and year. Ambiguous rows are skipped, with the reason.",
         extensions=requires(Role.USER),
     )
     @outcomes({InvalidHistory: InvalidImport})

@@ -1,4 +1,4 @@
-"""Where a page of recommended movies stands, and in which list."""
+"""The cursor of a recommendation list: which list, and the position in it."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -16,7 +16,7 @@ from schema.execution.context import Context
 
 @dataclass(frozen=True, slots=True)
 class ListPage:
-    """A place in a list: its cursors, its name, its model, when its history was read, and the last rank."""
+    """A position in a list: cursors, request id, model version, time of the history, last rank."""
 
     cursors: Cursors
     request_id: UUID
@@ -26,7 +26,7 @@ class ListPage:
 
     @classmethod
     def of(cls, context: Context, viewer: Viewer | None, cursors: Cursors, after: str | None) -> Self:
-        """The page behind a cursor; without one, the beginning of a new list for the viewer.
+        """The page after a cursor; without one, the first page of a new list for the viewer.
 
         Raises BadArgument for a cursor of another list.
         """
@@ -45,16 +45,16 @@ class ListPage:
         return self.cursors.encode(str(self.request_id), model.version, moment(self.shown_at), rank)
 
     def model(self, context: Context) -> Model:
-        """The model that the list was begun with, while this process still has it; else the active one."""
+        """The model that made the list, if this process still has it; else the active model."""
         return context.served.model_of(self.model_version, self.shown_at) or require_model(context)
 
 
 def require_model(context: Context) -> Model:
     if context.model is None:
         reason = (
-            "No model is trained yet: the operator runs `marquee train`."
+            "No model is trained yet. The operator must run `marquee train`."
             if context.served.unreadable is None
-            else "The active model cannot be served: `/readyz` and the log have the reason."
+            else "The active model cannot be served. See `/readyz` and the log for the reason."
         )
         raise CallerError(reason, ErrorCode.SERVICE_UNAVAILABLE)
     return context.model

@@ -1,4 +1,4 @@
-"""Trained models, and which of them makes the lists."""
+"""Trained models: list them, measure them, activate one."""
 
 import enum
 from collections.abc import Iterable
@@ -24,25 +24,27 @@ from schema.execution.permissions import may, requires
 MODELS = "models"
 
 
-@strawberry.enum(description="Where a model is on its way.")
+@strawberry.enum(description="The status of a model.")
 class ModelStatus(enum.Enum):
-    READY = strawberry.enum_value("READY", description="Trained, and not active yet.")
-    ACTIVE = strawberry.enum_value("ACTIVE", description="The one that makes the lists.")
-    RETIRED = strawberry.enum_value(
-        "RETIRED", description="Active once; it can be activated again, as it is kept."
+    READY = strawberry.enum_value("READY", description="Trained but never active.")
+    ACTIVE = strawberry.enum_value("ACTIVE", description="The model that makes the lists.")
+    RETIRED = strawberry.enum_value("RETIRED", description="Formerly active. It can be activated again.")
+    REMOVED = strawberry.enum_value(
+        "REMOVED", description="Its files were deleted to make room for newer models."
     )
-    REMOVED = strawberry.enum_value("REMOVED", description="Its files have made room for newer ones.")
 
 
-@strawberry.type(description="What training measured on ratings that the model had not seen.")
+@strawberry.type(description="A quality metric, measured on held-out ratings.")
 class Metric:
-    name: str = strawberry.field(description="What was measured, such as `ndcg` or `rmse`.")
-    k: int | None = strawberry.field(description="For lists of how many movies; null for what is of no list.")
-    value: float = strawberry.field(description="The figure.")
-    low: float | None = strawberry.field(
-        description="Where its 95 % interval begins; null where it was not measured over members."
+    name: str = strawberry.field(description="The name of the metric, such as `ndcg` or `rmse`.")
+    k: int | None = strawberry.field(
+        description="The list length; null for a metric that is not about lists."
     )
-    high: float | None = strawberry.field(description="Where its 95 % interval ends.")
+    value: float = strawberry.field(description="The value of the metric.")
+    low: float | None = strawberry.field(
+        description="Lower end of the 95 % confidence interval; null if not measured per member."
+    )
+    high: float | None = strawberry.field(description="Upper end of the 95 % confidence interval.")
 
     @classmethod
     def of(cls, figure: Figure) -> Self:
@@ -52,15 +54,15 @@ class Metric:
 @strawberry.type(description="A trained model.")
 class Model(relay.Node):
     id: relay.NodeID[str]
-    version: str = strawberry.field(description="Its name, which lists tell as `modelVersion`.")
-    status: ModelStatus = strawberry.field(description="Where it is on its way.")
-    trained_at: datetime = strawberry.field(description="When the ratings that it learnt were read.")
+    version: str = strawberry.field(description="The model's version, the `modelVersion` of its lists.")
+    status: ModelStatus = strawberry.field(description="The status of the model.")
+    trained_at: datetime = strawberry.field(description="When the training ratings were read.")
     dataset_version: str = strawberry.field(
-        description="The data sets that it learnt, and behind `@` how many ratings."
+        description="The training data sets and, after `@`, the number of ratings."
     )
     metrics: list[Metric] = strawberry.field(
         directives=[ListSize(assumed_size=40)],
-        description="What training measured; what lists reach on the newest ratings, held out, comes first.",
+        description="The metrics of the training; list metrics on the newest, held-out ratings first.",
     )
 
     @classmethod
@@ -78,7 +80,7 @@ class Model(relay.Node):
     async def resolve_nodes(  # type: ignore[override]
         cls, *, info: Info, node_ids: Iterable[str], **_: object
     ) -> list[Self | None]:
-        """Only for administrators, as `models` is."""
+        """Return models to those who may query `models`; None for other callers."""
         versions = list(node_ids)
         if not await may(info.context, Role.ADMIN, Scope.READ):
             return [None for _ in versions]
@@ -87,7 +89,7 @@ class Model(relay.Node):
         return [cls.of(found[version]) if version in found else None for version in versions]
 
 
-@strawberry.type(description="A model in a list of them.")
+@strawberry.type(description="A model in a page.")
 class ModelEdge:
     cursor: str = strawberry.field(
         description="Pass as `after` or `before` to fetch the items after or before this one."
@@ -97,7 +99,7 @@ class ModelEdge:
 
 @strawberry.type(description="A page of models.")
 class ModelConnection:
-    edges: list[ModelEdge] = strawberry.field(description="The models, the last trained first.")
+    edges: list[ModelEdge] = strawberry.field(description="The models, most recently trained first.")
     page_info: relay.PageInfo = strawberry.field(
         description="The page's cursors, and whether more pages exist."
     )
@@ -109,20 +111,22 @@ class ModelConnection:
 
 @strawberry.input(description="The model to activate.")
 class ActivateModelInput:
-    version: str = strawberry.field(directives=[Constraint(max_length=200)], description="Its version.")
+    version: str = strawberry.field(
+        directives=[Constraint(max_length=200)], description="The model's version."
+    )
 
 
-@strawberry.type(description="The model is active; each process takes it up within a second.")
+@strawberry.type(description="The model is active. Each process loads it within a second.")
 class ActivateModelPayload:
     model: Model = strawberry.field(description="The model.")
 
 
-@strawberry.type(description="There is no model of this version.")
+@strawberry.type(description="No model has this version.")
 class ModelNotFound(Error):
     pass
 
 
-@strawberry.type(description="The model's files have been removed, or cannot be read; nothing was changed.")
+@strawberry.type(description="The model's files are missing or unreadable. Nothing was changed.")
 class ModelUnreadable(Error):
     pass
 
@@ -137,7 +141,7 @@ ActivateModelResult = Annotated[
 class ModelQuery:
     @strawberry.field(
         directives=[Cost(weight=160)],
-        description="The model that makes the lists; null before the first training.",
+        description="The active model; null before the first training.",
         extensions=requires(Role.ADMIN, Scope.READ),
     )
     async def active_model(self, info: Info) -> Model | None:
@@ -146,7 +150,7 @@ class ModelQuery:
 
     @strawberry.field(
         directives=[Cost(weight=160)],
-        description="All models that were trained.",
+        description="All trained models.",
         extensions=requires(Role.ADMIN, Scope.READ),
     )
     async def models(
@@ -176,7 +180,7 @@ class ModelQuery:
 class ModelMutation:
     @strawberry.mutation(
         directives=[Cost(weight=2600)],
-        description="Make a trained model the one that makes the lists, as to go back to a former one.",
+        description="Activate a trained model, for example to roll back to an earlier one.",
         extensions=requires(Role.ADMIN),
     )
     @outcomes({registry.ModelNotFound: ModelNotFound, registry.ModelUnreadable: ModelUnreadable})
@@ -191,7 +195,7 @@ class ModelMutation:
 
 
 def version_of(key: object) -> str:
-    """Raises ValueError for what is no version's name."""
+    """Check that a cursor's key is a version. Raises ValueError if it is not."""
     if isinstance(key, str) and key.isprintable():
         return key
     raise ValueError(key)

@@ -1,4 +1,4 @@
-"""Movies and what hangs on them: genres, people, similar movies."""
+"""Movies, their ratings, similar movies and match with the viewer."""
 
 from collections.abc import Iterable
 from dataclasses import replace
@@ -23,17 +23,19 @@ from schema.types.person import CastMember, Genre, Person
 
 POSTERS = "https://image.tmdb.org/t/p/w500"
 SIMILAR = "similar"
-MOST_SIMILAR = 300  # movies that a list of similar ones goes on to
+MOST_SIMILAR = 300  # the longest list of similar movies
 
 
-@strawberry.type(description="A movie like another one.")
+@strawberry.type(description="A movie similar to another one.")
 class SimilarMovieEdge:
     cursor: str = strawberry.field(description="Pass as `after` to fetch the items after this one.")
-    similarity: float = strawberry.field(description="Cosine of the two movies' content, at most 1.")
+    similarity: float = strawberry.field(
+        description="Cosine similarity of the two movies' content, at most 1."
+    )
     node: "Movie" = strawberry.field(description="The movie.")
 
 
-@strawberry.type(description="A page of movies like another one.")
+@strawberry.type(description="A page of movies similar to another one.")
 class SimilarMovieConnection:
     edges: list[SimilarMovieEdge] = strawberry.field(description="The movies, most similar first.")
     page_info: relay.PageInfo = strawberry.field(
@@ -44,28 +46,30 @@ class SimilarMovieConnection:
 @strawberry.type(description="A movie.")
 class Movie(relay.Node):
     id: relay.NodeID[int]
-    title: str = strawberry.field(description="The title, in English where there is one.")
+    title: str = strawberry.field(description="The title, in English if there is an English one.")
     original_title: str | None = strawberry.field(description="The title in the original language.")
     year: int | None = strawberry.field(description="Year of the first release.")
-    release_date: date | None = strawberry.field(description="Day of the first release.")
+    release_date: date | None = strawberry.field(description="Date of the first release.")
     runtime_minutes: int | None = strawberry.field(description="Length in minutes.")
-    overview: str | None = strawberry.field(description="What it is about.")
-    original_language: str | None = strawberry.field(description="ISO 639-1 code, as `en`.")
-    countries: list[str] = strawberry.field(description="ISO 3166-1 codes of where it was made, as `FR`.")
-    keywords: list[str] = strawberry.field(description="What it deals with, in a word or two each.")
-    collection: str | None = strawberry.field(description="The franchise it belongs to.")
-    poster_url: str | None = strawberry.field(description="Address of its poster, 500 pixels wide.")
-    imdb_id: strawberry.ID | None = strawberry.field(description="IMDb's id, as `tt0133093`.")
-    tmdb_id: strawberry.ID | None = strawberry.field(description="TMDB's id.")
+    overview: str | None = strawberry.field(description="A summary of the plot.")
+    original_language: str | None = strawberry.field(description="ISO 639-1 code, such as `en`.")
+    countries: list[str] = strawberry.field(
+        description="ISO 3166-1 codes of the producing countries, such as `FR`."
+    )
+    keywords: list[str] = strawberry.field(description="Themes, one or two words each.")
+    collection: str | None = strawberry.field(description="The franchise that the movie belongs to.")
+    poster_url: str | None = strawberry.field(description="URL of the poster, 500 pixels wide.")
+    imdb_id: strawberry.ID | None = strawberry.field(description="The IMDb id, such as `tt0133093`.")
+    tmdb_id: strawberry.ID | None = strawberry.field(description="The TMDB id.")
     genres: list[Genre] = strawberry.field(
-        directives=[ListSize(assumed_size=3)], description="Its genres, by name."
+        directives=[ListSize(assumed_size=3)], description="The genres, ordered by name."
     )
     directors: list[Person] = strawberry.field(
-        directives=[ListSize(assumed_size=2)], description="Who directed it, as credited."
+        directives=[ListSize(assumed_size=2)], description="The directors, in credit order."
     )
-    rating_count: int = strawberry.field(description="How many members have rated it.")
+    rating_count: int = strawberry.field(description="The number of members who rated the movie.")
     average_rating: float | None = strawberry.field(
-        default=None, description="Mean of all members' stars to two digits; null where nobody has rated it."
+        default=None, description="Mean of all members' stars, rounded to two digits; null without ratings."
     )
     half_stars_sum: strawberry.Private[int]
     players: strawberry.Private[tuple[tuple[PersonRow, str | None], ...]]
@@ -114,7 +118,7 @@ class Movie(relay.Node):
     async def resolve_nodes(  # type: ignore[override]
         cls, *, info: Info, node_ids: Iterable[str], **_: object
     ) -> list["Movie | None"]:
-        """Those in memory, and the rest in one statement."""
+        """Resolve movies from memory, and the rest by one database query."""
         ids = [whole_number(key) for key in node_ids]
         snapshot = info.context.snapshot
         places = {id_: place for id_ in ids if (place := snapshot.position(id_)) is not None}
@@ -124,13 +128,13 @@ class Movie(relay.Node):
         found |= {id_: cls.of(*movie) for id_, movie in read.items()}
         return [found.get(id_) for id_ in ids]
 
-    @strawberry.field(description="Who plays in it, leading parts first.")
+    @strawberry.field(description="The cast, leading roles first.")
     def cast(self, first: First = 10) -> list[CastMember]:
         shown = self.players[: page_size("first", first)]
         return [CastMember(person=Person.of(row), character=character) for row, character in shown]
 
     @strawberry.field(
-        description="Other titles that search finds it by: of other sources, in other languages, former ones."
+        description="Other titles that search matches: translations, former titles, other sources' titles."
     )
     def alternative_titles(self, first: First = 10) -> list[str]:
         return list(self.other_titles[: page_size("first", first)])
@@ -147,7 +151,7 @@ class Movie(relay.Node):
 
     @strawberry.field(
         directives=[Cost(weight=1, viewer=70)],
-        description="How well it fits the viewer; null when signed out, or nothing is known.",
+        description="How well the movie matches the viewer; null when signed out or unknown.",
     )
     async def viewer_match(self, info: Info) -> "ViewerMatch | None":
 
@@ -155,7 +159,7 @@ class Movie(relay.Node):
 
     @strawberry.field(
         directives=[Cost(weight=12)],
-        description="The movies nearest to it by genres, people, words and language.",
+        description="The most similar movies by genre, people, words and language.",
     )
     async def similar(
         self,
@@ -186,7 +190,7 @@ class Movie(relay.Node):
 
 
 async def movie_of(context: Context, movie_id: int) -> Movie | None:
-    """The movie from memory, or, when it has just come, from Postgres."""
+    """The movie from memory, or from Postgres if it was just added."""
     position = context.snapshot.position(movie_id)
     if position is not None:
         return Movie.at(context.snapshot, position)
@@ -199,7 +203,7 @@ def poster_url(path: str | None) -> str | None:
 
 
 def rank_of(cursors: Cursors, after: str | None) -> int:
-    """How many movies come before the page. Raises BadArgument for a cursor of another list."""
+    """The number of movies before the page. Raises BadArgument for a cursor of another list."""
     match after and cursors.decode(after):
         case None | "":
             return 0
@@ -208,7 +212,7 @@ def rank_of(cursors: Cursors, after: str | None) -> int:
     raise strange_cursor()
 
 
-@strawberry.type(description="The stars that the viewer gave a movie.")
+@strawberry.type(description="The viewer's rating of a movie.")
 class Rating(relay.Node):
     id: relay.NodeID[str]
     stars: float = strawberry.field(description="0.5 to 5 in halves.")
@@ -218,7 +222,7 @@ class Rating(relay.Node):
 
     @classmethod
     def of(cls, rating: ratings.Rating, stats: ratings.Stats | None = None) -> Self:
-        """With `stats` its movie shows these, which may be newer than the catalog in memory."""
+        """With `stats`, the movie shows these figures, which may be newer than those in memory."""
         return cls(
             id=f"{rating.user_id}.{rating.movie_id}",
             stars=rating.stars,
@@ -231,7 +235,7 @@ class Rating(relay.Node):
     async def resolve_nodes(  # type: ignore[override]
         cls, *, info: Info, node_ids: Iterable[str], **_: object
     ) -> list[Self | None]:
-        """Only the viewer's own, under the ids of the viewer."""
+        """Return only the viewer's own ratings; None for all others."""
         keys = [key_of(node_id) for node_id in node_ids]
         viewer = await info.context.viewer()
         if viewer is None:
@@ -251,7 +255,7 @@ class Rating(relay.Node):
 async def rated_movie(context: Context, movie_id: int, stats: ratings.Stats | None) -> Movie:
     movie = await movie_of(context, movie_id)
     if movie is None:
-        raise CallerError("The movie was deleted meanwhile.")
+        raise CallerError("The movie was deleted during the request.")
     if stats is not None:
         movie = replace(movie, rating_count=stats.rating_count, half_stars_sum=stats.half_stars_sum)
     return movie
@@ -266,36 +270,40 @@ def key_of(node_id: str) -> tuple[int, int]:
         raise InvalidKey(node_id) from None
 
 
-@strawberry.type(description="A prediction of the stars a viewer would give, with an 80 % interval.")
+@strawberry.type(description="The predicted rating of a viewer, with an 80 % prediction interval.")
 class PredictedRating:
     stars: float = strawberry.field(description="Expected stars, 0.5 to 5.")
     low: float = strawberry.field(description="Lower end of the interval.")
     high: float = strawberry.field(description="Upper end of the interval.")
 
 
-@strawberry.type(description="Why a movie stands in a list; a named movie truly moved the score.")
+@strawberry.type(description="Why a movie is recommended. A named movie contributed to the score.")
 class RecommendationReason:
     kind: str = strawberry.field(
         description="`BECAUSE_YOU_LIKED`, `SHARED_PEOPLE`, `SHARED_GENRES`, `SHARED_KEYWORDS`, `POPULAR`, or "
         "`YOU_LOVED_IT` for a movie to rediscover."
     )
     text: str = strawberry.field(description="The reason as a sentence to show.")
-    movie: Movie | None = strawberry.field(description="The movie of the viewer's history that it refers to.")
+    movie: Movie | None = strawberry.field(
+        description="The movie in the viewer's history that the reason names."
+    )
 
 
-@strawberry.type(description="How well a movie fits a viewer.")
+@strawberry.type(description="How well a movie matches a viewer.")
 class ViewerMatch:
     match_percent: int | None = strawberry.field(
-        description="Probability in percent of a rating of 4 or more."
+        description="Probability, in percent, of a rating of 4 or more."
     )
-    predicted_rating: PredictedRating | None = strawberry.field(description="Null where nothing is known.")
+    predicted_rating: PredictedRating | None = strawberry.field(
+        description="The predicted rating; null if unknown."
+    )
     reasons: list[RecommendationReason] = strawberry.field(
         directives=[ListSize(assumed_size=2)], description="The strongest reasons, best first."
     )
 
 
 def served_movie(context: Context, movie_id: int) -> Movie | None:
-    """A movie the model names; None for one deleted since."""
+    """The movie from memory; None if it was deleted since the training."""
     position = context.snapshot.position(movie_id)
     return None if position is None else Movie.at(context.snapshot, position)
 
@@ -326,7 +334,7 @@ def sentence(why: Reason, movie: Movie | None) -> str:
 
 
 async def viewer_match(movie: Movie, info: Info) -> ViewerMatch | None:
-    """How well the movie fits the viewer; None when signed out, or the model does not know the movie."""
+    """The match of movie and viewer; None when signed out or if the model lacks the movie."""
     context = info.context
     if await context.viewer() is None or context.model is None:
         return None

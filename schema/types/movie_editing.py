@@ -1,4 +1,4 @@
-"""Curators add movies, change them and take them out; everyone finds them as they are at once."""
+"""Curator mutations: add, update and delete movies, effective at once."""
 
 from collections.abc import Mapping
 from datetime import date
@@ -25,13 +25,13 @@ EXTERNAL_ID = Constraint(max_length=50)
 
 
 def at_most(length: int, *, items: int | None = None) -> list[object]:
-    """A limit above the one in `app.movie_facts`, which has an outcome of the mutation."""
+    """A constraint above the limit of `app.catalog.validation`, whose violation is an expected outcome."""
     if items is None:
         return [Constraint(max_length=DECOMPOSED * length)]
     return [Constraint(max_length=DECOMPOSED * length, max_items=DECOMPOSED * items), Cost(weight=10)]
 
 
-@strawberry.input(description="A movie to add. All but the title may be left out.")
+@strawberry.input(description="The movie to add. Only the title is required.")
 class AddMovieInput:
     title: str = strawberry.field(directives=at_most(300), description="The title, at most 300 characters.")
     original_title: str | None = strawberry.field(
@@ -40,70 +40,72 @@ class AddMovieInput:
         description="The title in the original language, at most 300 characters.",
     )
     overview: str | None = strawberry.field(
-        directives=at_most(5_000), default=UNSET, description="What it is about, at most 5,000 characters."
+        directives=at_most(5_000),
+        default=UNSET,
+        description="A summary of the plot, at most 5,000 characters.",
     )
     genres: Texts | None = strawberry.field(
         directives=at_most(50, items=10),
         default=UNSET,
-        description="Names of genres that the catalog has, at most 10.",
+        description="Names of genres in the catalog, at most 10.",
     )
     year: int | None = strawberry.field(
-        default=UNSET, description="Year of the first release; that of `releaseDate` where it is given."
+        default=UNSET, description="Year of the first release. `releaseDate` takes precedence."
     )
     release_date: date | None = strawberry.field(
-        default=UNSET, description="Day of the first release, from 1870 to ten years ahead."
+        default=UNSET, description="Date of the first release, from 1870 to ten years ahead."
     )
     runtime_minutes: int | None = strawberry.field(default=UNSET, description="Length in minutes.")
     original_language: str | None = strawberry.field(
-        directives=at_most(20), default=UNSET, description="ISO 639-1 code, as `en`."
+        directives=at_most(20), default=UNSET, description="ISO 639-1 code, such as `en`."
     )
     countries: Texts | None = strawberry.field(
         directives=at_most(20, items=30),
         default=UNSET,
-        description="ISO 3166-1 codes of where it was made, as `FR`, at most 30.",
+        description="ISO 3166-1 codes of the producing countries, such as `FR`, at most 30.",
     )
     keywords: Texts | None = strawberry.field(
         directives=at_most(100, items=100),
         default=UNSET,
-        description="What it deals with, in a word or two each, at most 100.",
+        description="Themes, one or two words each, at most 100.",
     )
     collection: str | None = strawberry.field(
         directives=at_most(200),
         default=UNSET,
-        description="The franchise it belongs to, at most 200 characters.",
+        description="The franchise that the movie belongs to, at most 200 characters.",
     )
     directors: Texts | None = strawberry.field(
         directives=at_most(200, items=20),
         default=UNSET,
-        description="Names of who directed it, as credited, at most 20.",
+        description="Names of the directors, in credit order, at most 20.",
     )
     cast: Texts | None = strawberry.field(
         directives=at_most(200, items=100),
         default=UNSET,
-        description="Names of who plays in it, the leading ones first, at most 100.",
+        description="Names of the cast, leading roles first, at most 100.",
     )
-    popularity: float | None = strawberry.field(default=UNSET, description="TMDB's popularity.")
-    vote_average: float | None = strawberry.field(default=UNSET, description="TMDB's mean vote, 0 to 10.")
-    vote_count: int | None = strawberry.field(default=UNSET, description="How many voted there.")
+    popularity: float | None = strawberry.field(default=UNSET, description="The popularity on TMDB.")
+    vote_average: float | None = strawberry.field(
+        default=UNSET, description="The mean vote on TMDB, 0 to 10."
+    )
+    vote_count: int | None = strawberry.field(default=UNSET, description="The number of votes on TMDB.")
     poster_path: str | None = strawberry.field(
         directives=at_most(500),
         default=UNSET,
-        description="TMDB's path of the poster, as `/poster.jpg`, or an https address.",
+        description="The poster's TMDB path, such as `/poster.jpg`, or an https URL.",
     )
     imdb_id: strawberry.ID | None = strawberry.field(
-        directives=[EXTERNAL_ID], default=UNSET, description="As `tt0133093`."
+        directives=[EXTERNAL_ID], default=UNSET, description="The IMDb id, such as `tt0133093`."
     )
     tmdb_id: strawberry.ID | None = strawberry.field(
-        directives=[EXTERNAL_ID], default=UNSET, description="TMDB's id."
+        directives=[EXTERNAL_ID], default=UNSET, description="The TMDB id."
     )
     movielens_id: strawberry.ID | None = strawberry.field(
-        directives=[EXTERNAL_ID], default=UNSET, description="MovieLens's id."
+        directives=[EXTERNAL_ID], default=UNSET, description="The MovieLens id."
     )
 
 
-@strawberry.input(
-    description="What to change of a movie, by the rules of `AddMovieInput`; what is null is cleared."
-)
+@strawberry.input(description="The changes to a movie, by the rules of `AddMovieInput`. Null clears a field.")
 class UpdateMovieInput(AddMovieInput):
     title: str | None = strawberry.field(  # type: ignore[assignment] # only here may it be left out
         directives=at_most(300),
@@ -113,38 +115,38 @@ class UpdateMovieInput(AddMovieInput):
     movie_id: strawberry.ID = strawberry.field(directives=[GLOBAL_ID], description="The movie.")
 
 
-@strawberry.input(description="The movie to take out.")
+@strawberry.input(description="The movie to delete.")
 class DeleteMovieInput:
     movie_id: strawberry.ID = strawberry.field(directives=[GLOBAL_ID], description="The movie.")
 
 
-@strawberry.type(description="The movie is there, for everyone within a second.")
+@strawberry.type(description="The movie was added. All processes serve it within a second.")
 class AddMoviePayload:
     movie: MovieNode = strawberry.field(description="The movie.")
 
 
-@strawberry.type(description="The movie is as it was asked for, for everyone within a second.")
+@strawberry.type(description="The movie was updated. All processes serve the change within a second.")
 class UpdateMoviePayload:
     movie: MovieNode = strawberry.field(description="The movie.")
 
 
-@strawberry.type(description="The movie is gone, with all ratings of it and all events about it.")
+@strawberry.type(description="The movie was deleted, with all its ratings and events.")
 class DeleteMoviePayload:
-    deleted_movie_id: strawberry.ID = strawberry.field(description="The id that the movie had.")
-    deleted_rating_count: int = strawberry.field(description="How many ratings went with it.")
+    deleted_movie_id: strawberry.ID = strawberry.field(description="The id of the deleted movie.")
+    deleted_rating_count: int = strawberry.field(description="The number of deleted ratings.")
 
 
-@strawberry.type(description="A fact breaks a rule, which the message names; nothing was changed.")
+@strawberry.type(description="A field breaks a rule, which the message names. Nothing was changed.")
 class InvalidMovie(Error):
     pass
 
 
-@strawberry.type(description="Another movie has this id of IMDb, TMDB or MovieLens; nothing was changed.")
+@strawberry.type(description="Another movie has this IMDb, TMDB or MovieLens id. Nothing was changed.")
 class MovieExists(Error):
     pass
 
 
-@strawberry.type(description="There is no movie of this id.")
+@strawberry.type(description="No movie has this id.")
 class MovieUnknown(Error):
     pass
 
@@ -175,7 +177,7 @@ def live_of(context: Context) -> Live:
 
 
 async def written(context: Context, movie_id: int) -> MovieNode:
-    """The movie as it is served from now on."""
+    """The movie as served after the change."""
     context.renew()
     movie = await movie_of(context, movie_id)
     assert movie is not None, "it has just been written"
@@ -190,8 +192,8 @@ def busy(error: edit.ModelChanging) -> CallerError:
 class MovieMutation:
     @strawberry.mutation(
         directives=[Cost(weight=1100)],
-        description="Add a movie. It is found by search, among similar ones and in recommendations at once: "
-        "until the next training it stands among the others by its content.",
+        description="Add a movie. It appears at once in search, similar movies and recommendations. Until "
+        "the next training it is ranked by its content.",
         extensions=requires(Role.CURATOR),
     )
     @outcomes(
@@ -212,7 +214,7 @@ class MovieMutation:
 
     @strawberry.mutation(
         directives=[Cost(weight=1000)],
-        description="Change what is known of a movie. What its ratings taught stays.",
+        description="Update a movie. The model keeps what it learned from the movie's ratings.",
         extensions=requires(Role.CURATOR),
     )
     @outcomes(
@@ -226,7 +228,7 @@ class MovieMutation:
     async def update_movie(
         self,
         info: Info,
-        input: Annotated[UpdateMovieInput, strawberry.argument(description="What to change.")],  # noqa: A002
+        input: Annotated[UpdateMovieInput, strawberry.argument(description="The changes.")],  # noqa: A002
     ) -> UpdateMovieResult:
         context = info.context
         movie_id = local_id(input.movie_id, "Movie", "input.movieId")
@@ -235,7 +237,7 @@ class MovieMutation:
 
     @strawberry.mutation(
         directives=[Cost(weight=1000)],
-        description="Take a movie out, with all ratings of it and all events about it. There is no way back.",
+        description="Delete a movie with all its ratings and events. This cannot be undone.",
         extensions=requires(Role.CURATOR),
     )
     @outcomes({edit.MovieNotFound: MovieUnknown, edit.ModelChanging: busy})

@@ -1,4 +1,4 @@
-"""Which movies are wanted, and in which order."""
+"""Filters and sort orders of movies."""
 
 import enum
 from collections.abc import Iterable
@@ -23,29 +23,29 @@ MAX_STARS = 5
 enum_of(
     OrderField,
     "MovieOrderField",
-    "What movies are ordered by. Those that lack it come last.",
+    "The sort field. Movies without a value come last.",
     {
-        OrderField.POPULARITY: "How many members have rated it.",
+        OrderField.POPULARITY: "The number of members who rated the movie.",
         OrderField.AVERAGE_RATING: "The mean of members' stars.",
-        OrderField.RELEASE_DATE: "Day of the first release; the year's first day where only it is known.",
-        OrderField.TITLE: "The title, whatever its case and accents.",
+        OrderField.RELEASE_DATE: "Date of the first release; January 1 if only the year is known.",
+        OrderField.TITLE: "The title, ignoring case and accents.",
     },
 )
 
 
-@strawberry.enum(description="Which end comes first.")
+@strawberry.enum(description="The sort direction.")
 class OrderDirection(enum.Enum):
-    ASC = strawberry.enum_value("ASC", description="Low, early, A first.")
-    DESC = strawberry.enum_value("DESC", description="High, late, Z first.")
+    ASC = strawberry.enum_value("ASC", description="Ascending: low, early, A first.")
+    DESC = strawberry.enum_value("DESC", description="Descending: high, late, Z first.")
 
 
 @strawberry.input(
-    name="MovieOrder", description="An order of movies; equal ones are ordered by age in the catalog."
+    name="MovieOrder", description="A sort order of movies. Ties are ordered by age in the catalog."
 )
 class MovieOrderInput:
-    field: OrderField = strawberry.field(description="What they are ordered by.")
+    field: OrderField = strawberry.field(description="The sort field.")
     direction: OrderDirection | None = strawberry.field(
-        default=None, description="By default titles ascend and all else descends."
+        default=None, description="The direction. By default titles ascend and other fields descend."
     )
 
     def order(self) -> Order:
@@ -56,41 +56,41 @@ class MovieOrderInput:
 
 @strawberry.input(
     name="MovieFilter",
-    description="Which movies are wanted: those that meet each condition given. A movie fails a condition on "
-    "what is not known of it.",
+    description="A filter of movies. A movie must meet every given condition; it fails a condition on a "
+    "field without a value.",
 )
 class MovieFilterInput:
     genres: list[str] | None = strawberry.field(
         default=None,
         directives=[VALUES, NAME_COST],
-        description="Names of genres; the movie is of all of them.",
+        description="Names of genres; the movie must have all of them.",
     )
     exclude_genres: list[str] | None = strawberry.field(
         default=None,
         directives=[VALUES, NAME_COST],
-        description="Names of genres; the movie is of none of them.",
+        description="Names of genres; the movie must have none of them.",
     )
     year_from: int | None = strawberry.field(default=None, description="First year of release.")
     year_to: int | None = strawberry.field(default=None, description="Last year of release.")
     languages: list[str] | None = strawberry.field(
         default=None,
         directives=[VALUES, NAME_COST],
-        description="ISO 639-1 codes, as `en`; the original language is one of them.",
+        description="ISO 639-1 codes, such as `en`; the original language must be one of them.",
     )
     min_rating: float | None = strawberry.field(
-        default=None, description="Lowest mean of members' stars, 0 to 5; a movie nobody has rated has none."
+        default=None, description="Minimum mean of members' stars, 0 to 5. Unrated movies do not match."
     )
     min_rating_count: int | None = strawberry.field(
-        default=None, description="How many members have rated it at least."
+        default=None, description="Minimum number of members who rated the movie."
     )
     people: list[str] | None = strawberry.field(
         default=None,
         directives=[PEOPLE, NAME_COST],
-        description="Full names; each of them directs the movie or acts in it.",
+        description="Full names; each must be a director or cast member of the movie.",
     )
 
     def validated(self, snapshot: Snapshot) -> MovieFilter:
-        """Raises BadArgument for a genre that the catalog does not have, or values that contradict."""
+        """Check the filter. Raises BadArgument for an unknown genre or contradictory values."""
         if self.year_from is not None and self.year_to is not None and self.year_from > self.year_to:
             raise BadArgument(
                 "filter.yearFrom", f"({self.year_from}) must not be later than yearTo ({self.year_to})."
@@ -123,7 +123,7 @@ def distinct(given: Iterable[str] | None) -> list[str]:
 
 
 def known_genres(name: str, given: Iterable[str] | None, snapshot: Snapshot) -> tuple[str, ...]:
-    """The genres as the catalog writes them."""
+    """The genres in the catalog's spelling. Raises BadArgument for an unknown one."""
     names = {fold_case(genre.name): genre.name for genre in snapshot.genres}
     asked = distinct(given)
     for genre in asked:

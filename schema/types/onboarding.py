@@ -1,4 +1,4 @@
-"""The movies to ask a newcomer about."""
+"""Onboarding: the most informative movies to ask a new member about."""
 
 import asyncio
 from typing import Annotated
@@ -25,9 +25,9 @@ FIELD = "onboarding"
 GENRE_IDS = Constraint(max_items=50, max_length=MAX_ID_LENGTH)
 
 
-@strawberry.type(description="A page of movies to ask a newcomer about.")
+@strawberry.type(description="A page of movies to ask a new member about.")
 class OnboardingConnection:
-    edges: list[MovieEdge] = strawberry.field(description="The movies, those whose rating tells most first.")
+    edges: list[MovieEdge] = strawberry.field(description="The movies, most informative first.")
     page_info: relay.PageInfo = strawberry.field(
         description="The page's cursors, and whether more pages exist."
     )
@@ -37,9 +37,9 @@ class OnboardingConnection:
 class OnboardingQuery:
     @strawberry.field(
         directives=[Cost(weight=65, viewer=270)],
-        description="The movies whose rating says most of someone's taste: those that many know and on which "
-        "they differ, spread over the genres; at most 500, without those that the viewer has rated. Five "
-        "favorite genres or more, and then five ratings, make a good beginning.",
+        description="The most informative movies to rate: well known, with divided opinions, spread over the "
+        "genres. At most 500, without those the viewer rated. Ask for five favorite genres, then for five "
+        "ratings.",
     )
     async def onboarding(
         self,
@@ -49,7 +49,7 @@ class OnboardingQuery:
         genres: Annotated[
             list[strawberry.ID] | None,
             strawberry.argument(
-                description="Only movies of any of these; by default of all genres.",
+                description="Return only movies of any of these genres; by default of all genres.",
                 directives=[GENRE_IDS],
             ),
         ] = None,
@@ -76,16 +76,16 @@ class OnboardingQuery:
 
 
 def known_genres(context: Context, ids: list[strawberry.ID] | None) -> list[GenreRow]:
-    """Each once, by name. Raises BadArgument for one that the catalog does not have."""
+    """The distinct genres, by name. Raises BadArgument for an unknown id."""
     wanted = [local_id(id_, "Genre", f"genres[{place}]") for place, id_ in enumerate(ids or ())]
     for place, genre_id in enumerate(wanted):
         if context.snapshot.genre(genre_id) is None:
-            raise BadArgument(f"genres[{place}]", "is the id of no genre.")
+            raise BadArgument(f"genres[{place}]", "is not the id of a genre.")
     return [row for row in context.snapshot.genres if row.id in wanted]
 
 
 def begun(context: Context, cursors: Cursors, after: str | None) -> tuple[Model, int]:
-    """The model that the list was begun with, while this process has it, and how many movies come before."""
+    """The model that made the list, if still loaded, else the active one; and the rank before the page."""
     if after is None:
         return require_model(context), 0
     match cursors.decode(after):

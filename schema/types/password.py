@@ -1,4 +1,4 @@
-"""Changing the viewer's password."""
+"""Change the viewer's password."""
 
 from typing import Annotated
 
@@ -16,18 +16,18 @@ from schema.types.user import User
 
 @strawberry.input(description="A new password for the viewer's account.")
 class ChangePasswordInput:
-    current_password: str = strawberry.field(directives=[PASSWORD], description="The password as it is now.")
+    current_password: str = strawberry.field(directives=[PASSWORD], description="The current password.")
     new_password: str = strawberry.field(
         directives=[PASSWORD],
-        description="8 to 128 characters, 4 of them different; neither the username nor one of the commonest "
-        "passwords.",
+        description="8 to 128 characters, at least 4 of them distinct. The username and the most common "
+        "passwords are not allowed.",
     )
 
 
-@strawberry.type(description="The password is changed, and the viewer's other sign-ins have ended.")
+@strawberry.type(description="The password was changed and the viewer's other sessions have ended.")
 class ChangePasswordPayload:
-    viewer: User = strawberry.field(description="Who is signed in, with the same tokens as before.")
-    ended_sessions: int = strawberry.field(description="How many other sign-ins have ended.")
+    viewer: User = strawberry.field(description="The viewer. Their current tokens stay valid.")
+    ended_sessions: int = strawberry.field(description="The number of other sessions that ended.")
 
 
 ChangePasswordResult = Annotated[
@@ -40,8 +40,8 @@ ChangePasswordResult = Annotated[
 class PasswordMutation:
     @strawberry.mutation(
         directives=[Cost(weight=3500)],
-        description="Change the viewer's password and end their other sign-ins, in all processes at once. "
-        "Wrong passwords count as they do for `logIn`.",
+        description="Change the viewer's password and end their other sessions, at once in all processes. "
+        "Wrong passwords count toward the limit of `logIn`.",
         extensions=requires(Role.USER),
     )
     @outcomes(

@@ -14,13 +14,13 @@ from schema.execution.context import Info
 @strawberry.type(description="A genre of movies.")
 class Genre(relay.Node):
     id: relay.NodeID[int]
-    name: str = strawberry.field(description="Its name, as filters take it.")
+    name: str = strawberry.field(description="The name of the genre, as used in filters.")
 
     @classmethod
     def of(cls, row: GenreRow) -> Self:
         return cls(id=row.id, name=row.name)
 
-    @strawberry.field(description="How many movies are of it.")
+    @strawberry.field(description="The number of movies in the genre.")
     def movie_count(self, info: Info) -> int:
         genre = info.context.snapshot.genre(self.id)
         return 0 if genre is None else genre.movie_count
@@ -33,10 +33,10 @@ class Genre(relay.Node):
         return [None if row is None else cls.of(row) for row in rows]
 
 
-@strawberry.type(description="Someone who directs movies or plays in them.")
+@strawberry.type(description="A director or cast member.")
 class Person(relay.Node):
     id: relay.NodeID[int]
-    name: str = strawberry.field(description="The name, as movies credit it.")
+    name: str = strawberry.field(description="The name, as credited.")
 
     @classmethod
     def of(cls, row: PersonRow) -> Self:
@@ -51,7 +51,7 @@ class Person(relay.Node):
         return [None if row is None else cls.of(row) for row in rows]
 
 
-@strawberry.type(description="Someone in a movie's cast.")
+@strawberry.type(description="A member of a movie's cast.")
 class CastMember:
-    person: Person = strawberry.field(description="Who plays.")
-    character: str | None = strawberry.field(description="Whom they play, where it is known.")
+    person: Person = strawberry.field(description="The actor.")
+    character: str | None = strawberry.field(description="The character; null if unknown.")

@@ -1,4 +1,4 @@
-"""What is held on the viewer: told, deleted, or kept from others."""
+"""The viewer's personal data: export, deletion and discoverability."""
 
 from typing import Annotated
 
@@ -17,31 +17,32 @@ from schema.execution.permissions import requires
 from schema.types.account import PASSWORD, InvalidCredentials, TooManyAttempts
 from schema.types.user import User
 
-RETRY_SECONDS = 5  # after which to ask for an export again while another one is under way
+RETRY_SECONDS = 5  # a client waits this long while another export is running
 
 
-@strawberry.input(description="The account to delete is the viewer's.")
+@strawberry.input(description="Confirms the deletion of the viewer's account.")
 class DeleteAccountInput:
-    password: str = strawberry.field(directives=[PASSWORD], description="Its password, once more.")
+    password: str = strawberry.field(directives=[PASSWORD], description="The viewer's password.")
 
 
-@strawberry.input(description="Who may find the viewer.")
+@strawberry.input(description="The viewer's discoverability.")
 class SetDiscoverableInput:
     discoverable: bool = strawberry.field(
-        description="Whether others find the viewer. If so, `similarUsers` shows the username to members of "
-        "like taste, and members who know it can ask for a group's list with it. That list shows how well "
-        "movies match the viewer, and leaves out what the viewer rated or turned down. Off for a new account."
+        description="Whether other members can find the viewer. If true, `similarUsers` shows the username "
+        "to members of similar taste, and members who know it can use it in `groupRecommendations`. That "
+        "list shows how well movies match the viewer and omits those they rated or rejected. False by "
+        "default."
     )
 
 
-@strawberry.type(description="The account is gone, with all that belonged to it.")
+@strawberry.type(description="The account and all its data were deleted.")
 class DeleteAccountPayload:
-    deleted_user_id: strawberry.ID = strawberry.field(description="Who was a member.")
+    deleted_user_id: strawberry.ID = strawberry.field(description="The id of the deleted member.")
 
 
-@strawberry.type(description="The choice is stored, and holds from the next request on.")
+@strawberry.type(description="The setting was stored. It takes effect with the next request.")
 class SetDiscoverablePayload:
-    viewer: User = strawberry.field(description="The member, with the choice.")
+    viewer: User = strawberry.field(description="The member, with the new setting.")
 
 
 DeleteAccountResult = Annotated[
@@ -58,10 +59,9 @@ SetDiscoverableResult = Annotated[
 class PrivacyQuery:
     @strawberry.field(
         directives=[Cost(weight=1400)],
-        description="Everything that is held on the viewer as of one moment, by the table that it is in. "
-        "Only hashes of secrets are left out. It may take up to EXPORT_SECONDS, and a member can have one "
-        "export made at a time. A large one comes only in an answer in one piece, not over a websocket or as "
-        "a stream.",
+        description="Export all data held on the viewer, by table, as of one moment. Only hashes of secrets "
+        "are left out. An export may take up to EXPORT_SECONDS; a member can run one at a time. A large "
+        "export is sent only as a single response, not over a websocket or as a stream.",
         extensions=requires(Role.USER),
     )
     async def export_my_data(self, info: Info) -> JSON:
@@ -70,7 +70,7 @@ class PrivacyQuery:
             return JSON(await context.export())
         except ExportUnderWay:
             raise CallerError(
-                "Another export of your data is being made or sent: ask again when it is complete.",
+                "Another export of your data is running. Retry when it is complete.",
                 ErrorCode.RATE_LIMITED,
                 retryAfter=RETRY_SECONDS,
             ) from None
@@ -82,7 +82,7 @@ class PrivacyQuery:
             ) from None
         except ExportTooLarge as error:
             raise CallerError(
-                f"The export has {error.size:,} bytes: ask for it with POST and `Accept: application/json`.",
+                f"The export has {error.size:,} bytes. Request it with POST and `Accept: application/json`.",
                 limit=SMALL,
                 asked=error.size,
             ) from None
@@ -92,8 +92,8 @@ class PrivacyQuery:
 class PrivacyMutation:
     @strawberry.mutation(
         directives=[Cost(weight=2600)],
-        description="Delete the viewer's account with everything that is held on them, for good. A model "
-        "that is trained from then on knows nothing of them.",
+        description="Permanently delete the viewer's account and all their data. Models trained afterwards "
+        "do not include the data.",
         extensions=requires(Role.USER),
     )
     @outcomes(
@@ -105,7 +105,7 @@ class PrivacyMutation:
     async def delete_account(
         self,
         info: Info,
-        input: Annotated[DeleteAccountInput, strawberry.argument(description="A second look.")],  # noqa: A002
+        input: Annotated[DeleteAccountInput, strawberry.argument(description="The confirmation.")],  # noqa: A002
     ) -> DeleteAccountResult:
         context = info.context
         viewer = await context.require_viewer()
@@ -117,13 +117,13 @@ class PrivacyMutation:
 
     @strawberry.mutation(
         directives=[Cost(weight=180)],
-        description="Choose whether other members find the viewer.",
+        description="Choose whether other members can find the viewer.",
         extensions=requires(Role.USER),
     )
     async def set_discoverable(
         self,
         info: Info,
-        input: Annotated[SetDiscoverableInput, strawberry.argument(description="The choice.")],  # noqa: A002
+        input: Annotated[SetDiscoverableInput, strawberry.argument(description="The setting.")],  # noqa: A002
     ) -> SetDiscoverableResult:
         viewer = await info.context.require_viewer()
         await preferences.set_discoverable(info.context.sessions, viewer.id, discoverable=input.discoverable)

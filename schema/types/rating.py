@@ -1,4 +1,4 @@
-"""Ratings: one as a node, and giving or taking one back."""
+"""Rating mutations: rate a movie, remove a rating."""
 
 from typing import Annotated
 
@@ -16,33 +16,33 @@ from schema.execution.permissions import requires
 from schema.types.movie import Movie, Rating, rated_movie
 
 
-@strawberry.input(description="Stars for a movie.")
+@strawberry.input(description="A rating of a movie.")
 class RateMovieInput:
     movie_id: strawberry.ID = strawberry.field(directives=[GLOBAL_ID], description="The movie.")
-    stars: float = strawberry.field(description="0.5 to 5 in halves.")
+    stars: float = strawberry.field(description="0.5 to 5, in steps of 0.5.")
 
 
-@strawberry.input(description="A rating to take back.")
+@strawberry.input(description="The rating to remove.")
 class RemoveRatingInput:
     movie_id: strawberry.ID = strawberry.field(directives=[GLOBAL_ID], description="The movie.")
 
 
-@strawberry.type(description="The rating is stored, and counts from the next list on.")
+@strawberry.type(description="The rating was stored. The next list reflects it.")
 class RateMoviePayload:
-    rating: Rating = strawberry.field(description="The rating; its movie has the figures with it.")
+    rating: Rating = strawberry.field(description="The rating. Its movie's rating figures include it.")
 
 
-@strawberry.type(description="The rating is gone, and counts no more from the next list on.")
+@strawberry.type(description="The rating was removed. The next list no longer reflects it.")
 class RemoveRatingPayload:
-    movie: Movie = strawberry.field(description="The movie, with the figures without the rating.")
+    movie: Movie = strawberry.field(description="The movie. Its rating figures no longer include the rating.")
 
 
-@strawberry.type(description="There is no such movie.")
+@strawberry.type(description="No movie has this id.")
 class MovieNotFound(Error):
     pass
 
 
-@strawberry.type(description="Stars run from 0.5 to 5 in halves.")
+@strawberry.type(description="The stars are not 0.5 to 5 in steps of 0.5.")
 class InvalidStars(Error):
     pass
 
@@ -66,14 +66,14 @@ RemoveRatingResult = Annotated[
 class RatingMutation:
     @strawberry.mutation(
         directives=[Cost(weight=240)],
-        description="Give a movie stars, in place of those the viewer gave it before.",
+        description="Rate a movie. This replaces the viewer's earlier rating.",
         extensions=requires(Role.USER),
     )
     @outcomes({ratings.MovieNotFound: MovieNotFound, ratings.InvalidStars: InvalidStars})
     async def rate_movie(
         self,
         info: Info,
-        input: Annotated[RateMovieInput, strawberry.argument(description="The stars.")],  # noqa: A002
+        input: Annotated[RateMovieInput, strawberry.argument(description="The rating.")],  # noqa: A002
     ) -> RateMovieResult:
         viewer = await info.context.require_viewer()
         movie_id = local_id(input.movie_id, "Movie", "input.movieId")
@@ -82,7 +82,7 @@ class RatingMutation:
 
     @strawberry.mutation(
         directives=[Cost(weight=220)],
-        description="Take back the viewer's rating of a movie.",
+        description="Remove the viewer's rating of a movie.",
         extensions=requires(Role.USER),
     )
     @outcomes({ratings.NotRated: NotRated})

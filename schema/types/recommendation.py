@@ -1,4 +1,4 @@
-"""Recommended movies: lists for the viewer, for a visitor's likes, or for nobody in particular."""
+"""Recommendations: for the viewer, for a visitor's likes, or popular movies."""
 
 import asyncio
 import math
@@ -37,11 +37,11 @@ MOVIE_IDS = Constraint(max_items=500, max_length=MAX_ID_LENGTH)
 enum_of(
     Strategy,
     "RecommendationStrategy",
-    "What a list was made from.",
+    "The basis of a list.",
     {
-        Strategy.PERSONALIZED: "A member's own history.",
-        Strategy.SESSION: "A visitor's likes.",
-        Strategy.POPULAR: "Neither.",
+        Strategy.PERSONALIZED: "The member's own history.",
+        Strategy.SESSION: "A signed-out visitor's likes.",
+        Strategy.POPULAR: "Popularity; no history or likes are available.",
     },
 )
 
@@ -49,12 +49,14 @@ enum_of(
 @strawberry.type(description="A movie in a list of recommendations.")
 class RecommendationEdge:
     cursor: str = strawberry.field(description="Pass as `after` to fetch the items after this one.")
-    rank: int = strawberry.field(description="Place in the list, from 1.")
-    score: float = strawberry.field(description="What orders the list; comparable only within it.")
+    rank: int = strawberry.field(description="The movie's position in the list, from 1.")
+    score: float = strawberry.field(description="The ranking score; comparable only within one list.")
     match_percent: int | None = strawberry.field(
-        description="Probability in percent that the viewer would rate the movie 4 or more, calibrated."
+        description="Calibrated probability, in percent, that the viewer would rate the movie 4 or more."
     )
-    predicted_rating: PredictedRating | None = strawberry.field(description="Null where nothing is known.")
+    predicted_rating: PredictedRating | None = strawberry.field(
+        description="The predicted rating; null if unknown."
+    )
     reasons: list[RecommendationReason] = strawberry.field(
         directives=[ListSize(assumed_size=2)], description="The strongest reasons, best first."
     )
@@ -67,7 +69,7 @@ class RecommendationConnection:
         description="Id of the list, the same on all its pages. Pass it to `recordFeedback`."
     )
     model_version: str = strawberry.field(description="The model that made the list.")
-    strategy: Strategy = strawberry.field(description="What the list was made from.")
+    strategy: Strategy = strawberry.field(description="The basis of the list.")
     edges: list[RecommendationEdge] = strawberry.field(description="The movies, best first.")
     page_info: PageInfo = strawberry.field(description="The page's cursors, and whether more pages exist.")
 
@@ -76,8 +78,8 @@ class RecommendationConnection:
 class RecommendationQuery:
     @strawberry.field(
         directives=[Cost(weight=80, viewer=460)],
-        description="Movies for the viewer; signed out, for `likes`; with neither, the popular ones. Never a "
-        "movie that the viewer has rated, and full while movies remain.",
+        description="Recommended movies for the viewer; when signed out, for `likes`; with neither, popular "
+        "movies. Rated movies are left out, and pages are full while movies remain.",
     )
     async def recommendations(
         self,
@@ -85,25 +87,26 @@ class RecommendationQuery:
         first: First,
         after: After = None,
         filter: Annotated[  # noqa: A002 - the contract's name
-            MovieFilterInput | None, strawberry.argument(description="Only movies of this kind.")
+            MovieFilterInput | None,
+            strawberry.argument(description="Return only movies that match the filter."),
         ] = None,
         diversity: Annotated[
             float | None,
             strawberry.argument(
-                description="0 (best match first) to 1 (most varied). Above 0 no franchise or director fills "
-                "the list, and movies shown often and never touched sink; at 0 it is by `score` alone."
+                description="0 (best match first) to 1 (most varied). Above 0, franchises and directors are "
+                "limited and movies shown often without a reaction rank lower. At 0 only `score` counts."
             ),
         ] = None,
         novelty: Annotated[
             float | None,
             strawberry.argument(
-                description="0 to 1 (well-known movies sink); without effect where `diversity` is 0."
+                description="0 to 1 (well-known movies rank lower). No effect if `diversity` is 0."
             ),
         ] = None,
         likes: Annotated[
             list[strawberry.ID] | None,
             strawberry.argument(
-                description="Movies that a signed-out visitor likes; not used when signed in.",
+                description="Movies that a signed-out visitor likes; ignored when signed in.",
                 directives=[MOVIE_IDS, Cost(weight=1, per=2)],
             ),
         ] = None,
@@ -156,7 +159,7 @@ def valid_share(argument: str, share: float | None) -> float:
 
 
 def movie_ids(argument: str, ids: list[strawberry.ID] | None) -> tuple[int, ...]:
-    """The movies named in an argument. Raises BadArgument for an id that is not a movie's."""
+    """Decode movie ids in an argument. Raises BadArgument for an id of another type."""
     return tuple(local_id(id_, "Movie", f"{argument}[{place}]") for place, id_ in enumerate(ids or ()))
 
 
@@ -164,7 +167,7 @@ def known_movie_ids(context: Context, argument: str, ids: list[strawberry.ID] | 
     found = movie_ids(argument, ids)
     for place, movie_id in enumerate(found):
         if context.snapshot.position(movie_id) is None:
-            raise BadArgument(f"{argument}[{place}]", "is the id of no movie.")
+            raise BadArgument(f"{argument}[{place}]", "is not the id of a movie.")
     return found
 
 

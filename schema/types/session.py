@@ -1,4 +1,4 @@
-"""Where a member is signed in, and ending one of these sign-ins or all."""
+"""A member's sessions: list them, end one, the others or all."""
 
 from collections.abc import Iterable
 from datetime import datetime
@@ -23,15 +23,15 @@ from schema.execution.permissions import requires
 SESSIONS = "sessions"
 
 
-@strawberry.type(description="A sign-in, on one device or in one program.")
+@strawberry.type(description="A session on one device or in one program.")
 class Session(relay.Node):
     id: relay.NodeID[str]
-    created_at: datetime = strawberry.field(description="When it began.")
-    last_used_at: datetime = strawberry.field(description="When it was last renewed, or began.")
-    expires_at: datetime = strawberry.field(description="When it ends unless it is renewed before.")
-    address: str | None = strawberry.field(description="The network address from which it began.")
-    agent: str | None = strawberry.field(description="What the client called itself.")
-    is_current: bool = strawberry.field(description="Whether this request is made with it.")
+    created_at: datetime = strawberry.field(description="When the session began.")
+    last_used_at: datetime = strawberry.field(description="When the session was last refreshed, or began.")
+    expires_at: datetime = strawberry.field(description="When the session expires unless it is refreshed.")
+    address: str | None = strawberry.field(description="The network address of the log-in.")
+    agent: str | None = strawberry.field(description="The user agent of the client.")
+    is_current: bool = strawberry.field(description="Whether this request uses the session.")
 
     @classmethod
     def of(cls, sign_in: SignIn, viewer: Viewer) -> Self:
@@ -49,7 +49,7 @@ class Session(relay.Node):
     async def resolve_nodes(  # type: ignore[override]
         cls, *, info: Info, node_ids: Iterable[str], **_: object
     ) -> list[Self | None]:
-        """Only the viewer's own."""
+        """Return only the viewer's own sessions; None for all others."""
         keys = [session_key(node_id) for node_id in node_ids]
         viewer = await info.context.viewer()
         if viewer is None:
@@ -58,15 +58,15 @@ class Session(relay.Node):
         return [cls.of(found[key], viewer) if key in found else None for key in keys]
 
 
-@strawberry.type(description="A sign-in in a list of them.")
+@strawberry.type(description="A session in a page.")
 class SessionEdge:
     cursor: str = strawberry.field(description="Pass as `after` to fetch the items after this one.")
-    node: Session = strawberry.field(description="The sign-in.")
+    node: Session = strawberry.field(description="The session.")
 
 
-@strawberry.type(description="A page of the viewer's sign-ins.")
+@strawberry.type(description="A page of the viewer's sessions.")
 class SessionConnection:
-    edges: list[SessionEdge] = strawberry.field(description="The sign-ins, newest first.")
+    edges: list[SessionEdge] = strawberry.field(description="The sessions, newest first.")
     page_info: relay.PageInfo = strawberry.field(
         description="The page's cursors, and whether more pages exist."
     )
@@ -85,32 +85,32 @@ class SessionConnection:
         return cls(edges=edges, page_info=info_of(asked, edges, more=len(found) > asked.count))
 
 
-@strawberry.input(description="The sign-in to end.")
+@strawberry.input(description="The session to end.")
 class EndSessionInput:
     session_id: strawberry.ID = strawberry.field(
-        directives=[GLOBAL_ID], description="One of the viewer's sign-ins."
+        directives=[GLOBAL_ID], description="One of the viewer's sessions."
     )
 
 
-@strawberry.type(description="The sign-in has ended, in all processes at once.")
+@strawberry.type(description="The session has ended. This takes effect at once in all processes.")
 class EndSessionPayload:
-    ended_session_id: strawberry.ID = strawberry.field(description="The sign-in that is no more.")
+    ended_session_id: strawberry.ID = strawberry.field(description="The ended session.")
 
 
-@strawberry.type(description="The viewer has no such sign-in, or it has ended.")
+@strawberry.type(description="The viewer has no such session, or it has ended.")
 class SessionNotFound(Error):
     pass
 
 
-@strawberry.type(description="All other sign-ins have ended, in all processes at once.")
+@strawberry.type(description="All other sessions have ended. This takes effect at once in all processes.")
 class EndOtherSessionsPayload:
-    ended_sessions: int = strawberry.field(description="How many sign-ins that were.")
+    ended_sessions: int = strawberry.field(description="The number of ended sessions.")
 
 
-@strawberry.type(description="All sign-ins have ended, in all processes at once.")
+@strawberry.type(description="All sessions have ended. This takes effect at once in all processes.")
 class EndAllSessionsPayload:
     ended_sessions: int = strawberry.field(
-        description="How many sign-ins that were, with the one that the request was made with."
+        description="The number of ended sessions, including the one of this request."
     )
 
 
@@ -132,14 +132,14 @@ EndSessionResult = Annotated[
 class SessionMutation:
     @strawberry.mutation(
         directives=[Cost(weight=250)],
-        description="End one of the viewer's sign-ins, as after leaving a device behind.",
+        description="End one of the viewer's sessions, such as one on a lost device.",
         extensions=requires(Role.USER),
     )
     @outcomes({sessions.SessionNotFound: SessionNotFound})
     async def end_session(
         self,
         info: Info,
-        input: Annotated[EndSessionInput, strawberry.argument(description="The sign-in.")],  # noqa: A002
+        input: Annotated[EndSessionInput, strawberry.argument(description="The session.")],  # noqa: A002
     ) -> EndSessionResult:
         viewer = await info.context.require_viewer()
         session_id = local_key(input.session_id, "Session", "input.sessionId", session_key)
@@ -148,7 +148,7 @@ class SessionMutation:
 
     @strawberry.mutation(
         directives=[Cost(weight=210)],
-        description="End all of the viewer's sign-ins except the one that the request is made with.",
+        description="End all of the viewer's sessions except the one of this request.",
         extensions=requires(Role.USER),
     )
     async def end_other_sessions(self, info: Info) -> EndOtherSessionsResult:
@@ -158,7 +158,7 @@ class SessionMutation:
 
     @strawberry.mutation(
         directives=[Cost(weight=210)],
-        description="End all of the viewer's sign-ins, also the one that the request is made with.",
+        description="End all of the viewer's sessions, including the one of this request.",
         extensions=requires(Role.USER),
     )
     async def end_all_sessions(self, info: Info) -> EndAllSessionsResult:

@@ -1,4 +1,4 @@
-"""What a member likes, in words."""
+"""A member's taste profile by genre, decade and person."""
 
 from typing import Self
 
@@ -11,10 +11,9 @@ from schema.core.pagination import First, page_size
 from schema.types.person import Genre, Person
 
 AFFINITY = (
-    "By how many stars the member puts these movies above their average one, or below; drawn to 0 where they "
-    "know few."
+    "How many stars the member rates these movies above or below their mean; shrunk toward 0 for few movies."
 )
-RATED = "How many of these movies they have rated."
+RATED = "The number of these movies that the member rated."
 
 
 @strawberry.type(description="How a member likes a genre.")
@@ -22,34 +21,36 @@ class GenreTaste:
     genre: Genre = strawberry.field(description="The genre.")
     affinity: float = strawberry.field(description=AFFINITY)
     rating_count: int = strawberry.field(description=RATED)
-    mean_stars: float | None = strawberry.field(description="The mean of these ratings; null without one.")
+    mean_stars: float | None = strawberry.field(
+        description="The mean of these ratings; null without ratings."
+    )
 
 
 @strawberry.type(description="How a member likes the movies of a decade.")
 class DecadeTaste:
-    decade: int = strawberry.field(description="Its first year, as 1990.")
+    decade: int = strawberry.field(description="The first year of the decade, such as 1990.")
     affinity: float = strawberry.field(description=AFFINITY)
     rating_count: int = strawberry.field(description=RATED)
 
 
-@strawberry.type(description="How a member likes the movies that someone directs or plays in.")
+@strawberry.type(description="How a member likes the movies of a director or cast member.")
 class PersonTaste:
-    person: Person = strawberry.field(description="Who directs or plays.")
+    person: Person = strawberry.field(description="The director or cast member.")
     affinity: float = strawberry.field(description=AFFINITY)
     rating_count: int = strawberry.field(description=RATED)
 
 
 @strawberry.type(
-    description="What a member likes, from what they rated and from events that count as an opinion."
+    description="A member's taste profile, from ratings and from events that express an opinion."
 )
 class Taste:
     genres: list[GenreTaste] = strawberry.field(
         directives=[ListSize(assumed_size=25)],
-        description="The genres of their movies, most preferred first.",
+        description="The genres of the member's movies, most preferred first.",
     )
     decades: list[DecadeTaste] = strawberry.field(
         directives=[ListSize(assumed_size=12)],
-        description="The decades of their movies, most preferred first.",
+        description="The decades of the member's movies, most preferred first.",
     )
     likings: strawberry.Private[list[Liking[PersonRow]]]
 
@@ -74,7 +75,9 @@ class Taste:
             likings=opinions.people(),
         )
 
-    @strawberry.field(description="Directors and cast of two or more of their movies, most preferred first.")
+    @strawberry.field(
+        description="Directors and cast of two or more of the member's movies, most preferred first."
+    )
     def people(self, first: First = 20) -> list[PersonTaste]:
         return [
             PersonTaste(

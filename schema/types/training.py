@@ -1,4 +1,4 @@
-"""Trainings: asked for here, done in the background, told of while they run."""
+"""Training jobs: request one, follow its progress."""
 
 import enum
 from collections.abc import Iterable
@@ -22,21 +22,21 @@ from schema.types.model import Model
 LONGEST_NOTE = 200
 
 
-@strawberry.enum(description="Where a training is on its way.")
+@strawberry.enum(description="The status of a training.")
 class TrainingStatus(enum.Enum):
-    QUEUED = strawberry.enum_value("QUEUED", description="It waits for a process that trains.")
-    RUNNING = strawberry.enum_value("RUNNING", description="It is under way.")
-    SUCCEEDED = strawberry.enum_value("SUCCEEDED", description="Its model is there and was activated.")
-    FAILED = strawberry.enum_value("FAILED", description="It came to nothing; the active model stays.")
+    QUEUED = strawberry.enum_value("QUEUED", description="The job waits for a worker.")
+    RUNNING = strawberry.enum_value("RUNNING", description="The job is running.")
+    SUCCEEDED = strawberry.enum_value("SUCCEEDED", description="The model was trained and activated.")
+    FAILED = strawberry.enum_value("FAILED", description="The training failed. The active model stays.")
 
 
-@strawberry.type(description="A training that was asked for. It outlives the process that does it.")
+@strawberry.type(description="A training job. It survives the death of its worker.")
 class TrainingJob(relay.Node):
     id: relay.NodeID[int]
-    status: TrainingStatus = strawberry.field(description="Where it is on its way.")
-    stage: str = strawberry.field(description="What is being done, such as `factors`.")
-    fraction: float = strawberry.field(description="How much of the stage is done, 0 to 1.")
-    message: str | None = strawberry.field(description="Why it failed, or is tried again.")
+    status: TrainingStatus = strawberry.field(description="The status of the training.")
+    stage: str = strawberry.field(description="The current stage, such as `factors`.")
+    fraction: float = strawberry.field(description="The completed fraction of the stage, 0 to 1.")
+    message: str | None = strawberry.field(description="Why the training failed or is being retried.")
     model_version: strawberry.Private[str | None]
 
     @classmethod
@@ -54,24 +54,26 @@ class TrainingJob(relay.Node):
     async def resolve_nodes(  # type: ignore[override]
         cls, *, info: Info, node_ids: Iterable[str], **_: object
     ) -> list[Self | None]:
-        """Only for administrators."""
+        """Return jobs to administrators only; None for other callers."""
         ids = [whole_number(node_id) for node_id in node_ids]
         if not await may(info.context, Role.ADMIN, Scope.READ):
             return [None for _ in ids]
         found = await jobs.by_id(info.context.sessions, ids)
         return [cls.of(found[id_]) if id_ in found else None for id_ in ids]
 
-    @strawberry.field(directives=[Cost(weight=110)], description="What came of it; null until it succeeded.")
+    @strawberry.field(
+        directives=[Cost(weight=110)], description="The trained model; null until the training succeeds."
+    )
     async def model(self, info: Info) -> Model | None:
         return await model_of(info, self.model_version)
 
 
-@strawberry.type(description="How far a training is.")
+@strawberry.type(description="The progress of a training.")
 class TrainingProgress:
-    status: TrainingStatus = strawberry.field(description="Where it is on its way.")
-    stage: str = strawberry.field(description="What is being done, such as `factors`.")
-    fraction: float = strawberry.field(description="How much of the stage is done, 0 to 1.")
-    message: str | None = strawberry.field(description="Why it failed, or is tried again.")
+    status: TrainingStatus = strawberry.field(description="The status of the training.")
+    stage: str = strawberry.field(description="The current stage, such as `factors`.")
+    fraction: float = strawberry.field(description="The completed fraction of the stage, 0 to 1.")
+    message: str | None = strawberry.field(description="Why the training failed or is being retried.")
     model_version: strawberry.Private[str | None]
 
     @classmethod
@@ -84,7 +86,9 @@ class TrainingProgress:
             model_version=job.model_version,
         )
 
-    @strawberry.field(directives=[Cost(weight=60)], description="What came of it; null until it succeeded.")
+    @strawberry.field(
+        directives=[Cost(weight=60)], description="The trained model; null until the training succeeds."
+    )
     async def model(self, info: Info) -> Model | None:
         return await model_of(info, self.model_version)
 
@@ -96,18 +100,18 @@ async def model_of(info: Info, version: str | None) -> Model | None:
     return Model.of(found[version])
 
 
-@strawberry.input(description="The training to do: there is nothing to choose yet.")
+@strawberry.input(description="Options of the training.")
 class TrainModelInput:
     note: str | None = strawberry.field(
         default=None,
         directives=[Constraint(max_length=DECOMPOSED * LONGEST_NOTE)],
-        description="Why, for the audit log, in at most 200 characters.",
+        description="The reason, for the audit log, at most 200 characters.",
     )
 
 
-@strawberry.type(description="The training is asked for, or was already.")
+@strawberry.type(description="The training was queued, or one was already waiting.")
 class TrainModelPayload:
-    job: TrainingJob = strawberry.field(description="What to follow with `trainingProgress`.")
+    job: TrainingJob = strawberry.field(description="The job. Follow it with `trainingProgress`.")
 
 
 @strawberry.type(description="The note is too long.")
@@ -125,8 +129,8 @@ TrainModelResult = Annotated[
 class TrainingMutation:
     @strawberry.mutation(
         directives=[Cost(weight=800)],
-        description="Have a model trained on all ratings and activated, in the background. A training that "
-        "still waits is not asked for twice: it is the same job then.",
+        description="Train a model on all ratings and activate it, in the background. If a job is already "
+        "waiting, that job is returned.",
         extensions=requires(Role.ADMIN),
     )
     async def train_model(

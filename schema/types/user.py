@@ -1,4 +1,4 @@
-"""Members: the viewer, and what only the viewer sees of themselves."""
+"""Members, and the fields that only the viewer sees of themselves."""
 
 import asyncio
 from collections.abc import Iterable
@@ -43,7 +43,7 @@ from schema.types.taste import Taste
 RATINGS = "ratings"
 
 
-@strawberry.type(description="A rating in a list of them.")
+@strawberry.type(description="A rating in a page.")
 class RatingEdge:
     cursor: str = strawberry.field(
         description="Pass as `after` or `before` to fetch the items after or before this one."
@@ -64,12 +64,12 @@ class RatingConnection:
         return await ratings.count_ratings(info.context.sessions, self.user_id)
 
 
-@strawberry.type(description="A member of like taste.")
+@strawberry.type(description="A member of similar taste.")
 class SimilarUser:
     similarity: float = strawberry.field(
-        description="Correlation of the stars that both gave, 0 to 1; drawn to 0 where both know few movies."
+        description="Correlation of both members' ratings, 0 to 1; shrunk toward 0 for few movies."
     )
-    common_movies: int = strawberry.field(description="How many movies both have rated.")
+    common_movies: int = strawberry.field(description="The number of movies that both members rated.")
     user: "User" = strawberry.field(description="The member.")
 
 
@@ -80,16 +80,16 @@ def taste_in(snapshot: Snapshot, known: Known) -> Taste:
 @strawberry.type
 class OwnPages(relay.Node):
     id: relay.NodeID[int]
-    username: str = strawberry.field(description="The name they sign in with.")
+    username: str = strawberry.field(description="The member's username.")
 
     @strawberry.field(
-        directives=[Cost(weight=750)], description="What they like, by genre, decade and person."
+        directives=[Cost(weight=750)], description="The member's taste profile, by genre, decade and person."
     )
     async def taste(self, info: Info) -> Taste:
         await self.require_own(info)
         return await asyncio.to_thread(taste_in, info.context.snapshot, await info.context.taste())
 
-    @strawberry.field(directives=[Cost(weight=70)], description="What they did with movies, newest first.")
+    @strawberry.field(directives=[Cost(weight=70)], description="The member's feedback events, newest first.")
     async def history(
         self,
         info: Info,
@@ -98,7 +98,7 @@ class OwnPages(relay.Node):
         kinds: Annotated[
             list[FeedbackKind] | None,
             strawberry.argument(
-                description="Only events of these kinds.",
+                description="Return only events of these kinds.",
                 directives=[Constraint(max_items=len(FeedbackKind))],
             ),
         ] = None,
@@ -109,8 +109,8 @@ class OwnPages(relay.Node):
 
     @strawberry.field(
         directives=[Cost(weight=130)],
-        description="Movies put on the watchlist and not rated, watched to the end or turned down since; the "
-        "last added first.",
+        description="The member's watchlist, most recently added first. Movies that were since rated, "
+        "watched to the end or rejected are left out.",
     )
     async def watchlist(self, info: Info, first: First, after: After = None) -> WatchlistConnection:
         asked = window(Cursors.of(info, WATCHLIST, self.id), first, after)
@@ -119,8 +119,8 @@ class OwnPages(relay.Node):
 
     @strawberry.field(
         directives=[Cost(weight=1900)],
-        description="Members who rate as they do, most alike first, among those who let others find them. "
-        "Simulated members are marked as such.",
+        description="Discoverable members of similar taste, most similar first. Simulated members are marked "
+        "with `simulated`.",
     )
     async def similar_users(self, info: Info, first: First) -> list[SimilarUser]:
         from schema.types.user import User  # noqa: PLC0415 - it is made of this
@@ -150,12 +150,14 @@ class OwnPages(relay.Node):
         return viewer
 
 
-@strawberry.type(description="A member. Only they themselves see more than id, username and `simulated`.")
+@strawberry.type(
+    description="A member. All fields but `id`, `username` and `simulated` are visible only to the member."
+)
 class User(OwnPages):
     member_since: strawberry.Private[datetime]
     simulated: bool = strawberry.field(
         default=False,
-        description="Whether they are no person, but drawn by a simulator.",
+        description="Whether the account is simulated.",
     )
 
     @classmethod
@@ -166,18 +168,18 @@ class User(OwnPages):
     async def resolve_nodes(  # type: ignore[override]
         cls, *, info: Info, node_ids: Iterable[str], **_: object
     ) -> list[Self | None]:
-        """The viewer under their own id; nobody is told which other ids there are."""
+        """Return the viewer for their own id; None for all others, which hides whether they exist."""
         viewer = await info.context.viewer()
         return [cls.of(viewer) if viewer and node_id == str(viewer.id) else None for node_id in node_ids]
 
-    @strawberry.field(description="When the account was made.")
+    @strawberry.field(description="When the account was created.")
     async def created_at(self, info: Info) -> datetime:
         await self.require_own(info)
         return self.member_since
 
     @strawberry.field(
         directives=[Cost(weight=80), ListSize(assumed_size=5)],
-        description="The genres they chose, most preferred first.",
+        description="The member's favorite genres, most preferred first.",
     )
     async def favorite_genres(self, info: Info) -> list[Genre]:
         await self.require_own(info)
@@ -185,7 +187,7 @@ class User(OwnPages):
         known = {row.id: row for row in info.context.snapshot.genres}
         return [Genre.of(known[genre_id]) for genre_id in wanted if genre_id in known]
 
-    @strawberry.field(directives=[Cost(weight=65)], description="What they have rated, newest first.")
+    @strawberry.field(directives=[Cost(weight=65)], description="The member's ratings, newest first.")
     async def ratings(
         self,
         info: Info,
@@ -214,7 +216,7 @@ class User(OwnPages):
             page_info=info_of(asked, edges, more=len(found) > asked.count),
         )
 
-    @strawberry.field(directives=[Cost(weight=60)], description="Where they are signed in, newest first.")
+    @strawberry.field(directives=[Cost(weight=60)], description="The member's sessions, newest first.")
     async def sessions(
         self,
         info: Info,
@@ -226,8 +228,8 @@ class User(OwnPages):
 
     @strawberry.field(
         directives=[Cost(weight=50)],
-        description="Whether others find them: in `similarUsers`, and by name for a group's list. Off unless "
-        "they chose it with `setDiscoverable`.",
+        description="Whether other members can find the member in `similarUsers` and name them in "
+        "`groupRecommendations`. False unless set with `setDiscoverable`.",
     )
     async def discoverable(self, info: Info) -> bool:
         await self.require_own(info)
@@ -236,7 +238,9 @@ class User(OwnPages):
 
 @strawberry.type
 class UserQuery:
-    @strawberry.field(directives=[Cost(weight=0, viewer=110)], description="Who asks; null when signed out.")
+    @strawberry.field(
+        directives=[Cost(weight=0, viewer=110)], description="The signed-in member; null when signed out."
+    )
     async def viewer(self, info: Info) -> User | None:
         viewer = await info.context.viewer()
         return None if viewer is None else User.of(viewer)

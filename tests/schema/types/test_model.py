@@ -256,7 +256,7 @@ def test_what_is_no_training(ask: Ask, server: str, operator: Member, operations
         query = operations["TrainingProgress"]
         socket.send("subscribe", "1", {"query": query, "variables": {"job": "VHJhaW5pbmdKb2I6OTk5OTk5"}})
         (error,) = socket.receive()["payload"]["errors"]
-        assert error["message"] == "trainingProgress.jobId is not the id of a training that was asked for."
+        assert error["message"] == "trainingProgress.jobId is not the id of a training job."
         assert error["extensions"]["code"] == "BAD_USER_INPUT"
     train_model = "trainModel(input: { note: $note }) { __typename ... on Error { message } }"
     refused = ask(f"mutation ($note: String!) {{ {train_model} }}", operator.token, note="x" * 201)

@@ -127,7 +127,7 @@ def test_a_large_export_comes_in_one_piece_only(
     deferred = {"query": "{ __typename ... @defer { exportMyData } }"}
     for accept, asked in (("text/event-stream", body), ("multipart/mixed", deferred)):
         answer = http.post(f"{server}/graphql", json=asked, headers={**headers, "Accept": accept})
-        assert "ask for it with POST" in answer.text
+        assert "Request it with POST" in answer.text
     whole = http.post(f"{server}/graphql", json=body, headers={**headers, "Accept": "multipart/mixed"})
     assert whole.json()["data"]["a"] == held["a"]
     assert len(ask("ExportMyData", member.token)["data"]["exportMyData"]["feedback"]) == 9000
