@@ -63,9 +63,7 @@ release: ## Make what is there release VERSION=x.y.z: in pyproject.toml, the cha
 		|| { echo "CHANGELOG.md has no word under Unreleased" >&2; exit 1; }
 	@[ -z "$$(git status --porcelain)" ] || { echo "Commit first what is to be released" >&2; exit 1; }
 	@$(MAKE) check
-	sed -i 's/^version = .*/version = "$(VERSION)"/' pyproject.toml
-	sed -i "s/^## Unreleased$$/## $(VERSION), $$(date -u +%F)/" CHANGELOG.md
-	cp schema/schema.graphql schema/released.graphql
+	$(BIN)/python -m app.cli.release $(VERSION)
 	@echo "To do: git commit --all --message 'Release $(VERSION)' && git tag v$(VERSION)"
 
 lock: .venv/.dev ## Renew the lock files (ARGS=--upgrade for newer releases)

@@ -7,12 +7,12 @@ from typing import Annotated
 import typer
 
 from app import console
+from app.cli import release
+from app.cli.release import CHANGELOG, RELEASED, RELEASED_SETTINGS
 from schema import schema
 from schema.breaking_changes import Changes, deprecation_faults
 from schema.reference import reference
 
-RELEASED = Path("schema/released.graphql")
-CHANGELOG = Path("CHANGELOG.md")
 app = typer.Typer()
 
 
@@ -37,11 +37,12 @@ def export_schema(
 def diff_schema(
     released: Annotated[Path, typer.Option(help="The SDL that clients were written for.")] = RELEASED,
     changelog: Annotated[Path, typer.Option(help="Names what breaks, under Unreleased.")] = CHANGELOG,
+    settings: Annotated[Path, typer.Option(help="The settings of the release.")] = RELEASED_SETTINGS,
 ) -> None:
     """List what changed since the released schema; fail where that breaks clients without being named."""
-    for file in (released, changelog):
+    for file in (released, changelog, settings):
         if not file.is_file():
-            raise console.fail(f"There is no {file} here: say --released and --changelog.")
+            raise console.fail(f"There is no {file} here: say --released, --changelog and --settings.")
     sdl = schema.as_str()
     changes = Changes.between(released.read_text(), sdl, datetime.now(UTC).date())
     for title, found in (
@@ -53,6 +54,13 @@ def diff_schema(
             typer.echo("\n".join([f"{title}:", *(f"  {each}" for each in found)]))
     unnamed = changes.unnamed(changelog.read_text())
     faults = [
+        *release.faults(
+            changelog.read_text(),
+            released.read_text(),
+            sdl + "\n",
+            settings.read_text(),
+            release.settings_text(),
+        ),
         *deprecation_faults(sdl),
         *changes.broken_promises,
         *(f"{changelog} must say under Unreleased: {change}" for change in unnamed),

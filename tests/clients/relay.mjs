@@ -45,10 +45,10 @@ execFileSync(process.execPath, [compiler, config], { stdio: "inherit", cwd: fold
 const made = readdirSync(join(source, "__generated__")).sort();
 assert.deepEqual(made, [
   "moviesChangedSubscription.graphql.js",
-  "moviesMovieRefetchQuery.graphql.js",
   "moviesListPaginationQuery.graphql.js",
+  "moviesMovieRefetchQuery.graphql.js",
   "moviesQuery.graphql.js",
   "moviesRateMutation.graphql.js",
-  "movies_movie.graphql.js",
   "movies_list.graphql.js",
+  "movies_movie.graphql.js",
 ]);

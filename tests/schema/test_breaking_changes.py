@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
+from app.cli import release
 from app.cli.schema_commands import app
 from schema import schema
 from schema.breaking_changes import Changes, deprecation_faults
@@ -106,12 +107,16 @@ def test_the_command_refuses_what_is_not_named(tmp_path: Path) -> None:
 
     def run() -> Any:
         files = ["--released", str(released), "--changelog", str(changelog)]
+        files += ["--settings", str(tmp_path / "settings.json")]
         return CliRunner().invoke(app, ["diff-schema", *files], env={"COLUMNS": "200"})
 
-    changelog.write_text("## Unreleased\n")
+    text, settings = released.read_text(), release.settings_text()
+    entry = f"\n\n## 1.0.0\n\n{release.sha256(text)} {release.sha256(settings)}\n"
+    (tmp_path / "settings.json").write_text(settings)
+    changelog.write_text(f"## Unreleased\n\n- A field.{entry}")
     refused = run()
     assert refused.exit_code == 1
     assert f"Breaking:\n  {told}" in refused.stdout
     assert f"must say under Unreleased: {told}" in " ".join(refused.output.split())
-    changelog.write_text(f"## Unreleased\n\n- {told}\n")
+    changelog.write_text(f"## Unreleased\n\n- {told}{entry}")
     assert run().exit_code == 0

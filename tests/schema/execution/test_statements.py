@@ -94,7 +94,7 @@ async def test_movies_similar_to_each_of_a_page_are_read_together(counted: Count
 
 
 async def test_a_search_is_one(counted: Counted) -> None:
-    data = await counted(f'{{ search(query: "film", first: 24) {{ edges {{ node {CARDS} }} }} }}')
+    data = await counted(f'{{ search(query: "movie", first: 24) {{ edges {{ node {CARDS} }} }} }}')
     assert len(data["search"]["edges"]) == 24
     assert len(counted.sent) == 1
 

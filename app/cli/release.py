@@ -1,0 +1,77 @@
+"""Make a release: `make release VERSION=x.y.z`, and check that nothing released has changed since.
+
+The released SDL and the released settings stand in files. Their SHA-256 stand in the changelog under the
+version, so that neither file can move with the code.
+"""
+
+import hashlib
+import re
+import sys
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+import orjson
+
+from app.settings import Settings
+
+CHANGELOG = Path("CHANGELOG.md")
+CURRENT = Path("schema/schema.graphql")
+RELEASED = Path("schema/released.graphql")
+RELEASED_SETTINGS = Path("schema/released_settings.json")
+UNRELEASED = re.compile(r"^## Unreleased$(.*?)(?=^## |\Z)", re.MULTILINE | re.DOTALL)
+NEWEST = re.compile(r"^## \d[^\n]*$(.*?)(?=^## |\Z)", re.MULTILINE | re.DOTALL)
+
+
+def settings_text() -> str:
+    """The settings by name with their defaults, as JSON."""
+    fields = Settings.model_fields
+    defaults = {name.upper(): repr(field.default) for name, field in sorted(fields.items())}
+    return orjson.dumps(defaults, option=orjson.OPT_INDENT_2).decode() + "\n"
+
+
+def sha256(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def faults(changelog: str, released: str, current: str, settings: str, current_settings: str) -> list[str]:
+    """Why the released files, the code and the changelog do not fit together; empty where they do."""
+    newest = NEWEST.search(changelog)
+    hashes = re.findall(r"[0-9a-f]{64}", newest[1]) if newest else []
+    found = [
+        f"{file} is not the released one: restore it, or make a release by `make release VERSION=x.y.z`."
+        for file, text in ((RELEASED, released), (RELEASED_SETTINGS, settings))
+        if sha256(text) not in hashes
+    ]
+    unreleased = UNRELEASED.search(changelog)
+    if unreleased is None or not unreleased[1].strip():
+        found += [
+            f"The {what} changed since the release: name the change in {CHANGELOG} under Unreleased."
+            for what, was, now in (
+                ("schema", released, current),
+                ("settings", settings, current_settings),
+            )
+            if was != now
+        ]
+    return found
+
+
+def release(root: Path, version: str, today: date) -> None:
+    """Make the SDL and the settings of today the released ones, and date the changelog's entry."""
+    sdl, settings = (root / CURRENT).read_text(), settings_text()
+    (root / RELEASED).write_text(sdl)
+    (root / RELEASED_SETTINGS).write_text(settings)
+    heading = (
+        f"## {version}, {today}\n\n"
+        f"SHA-256 of the released schema: `{sha256(sdl)}`\n"
+        f"SHA-256 of the released settings: `{sha256(settings)}`"
+    )
+    changelog = (root / CHANGELOG).read_text()
+    (root / CHANGELOG).write_text(re.sub(r"^## Unreleased$", heading, changelog, count=1, flags=re.MULTILINE))
+    project = root / "pyproject.toml"
+    project.write_text(
+        re.sub(r'^version = ".*"$', f'version = "{version}"', project.read_text(), flags=re.MULTILINE)
+    )
+
+
+if __name__ == "__main__":
+    release(Path(), sys.argv[1], datetime.now(UTC).date())
