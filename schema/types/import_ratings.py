@@ -171,15 +171,12 @@ class SkippedRow:
     file: str | None = strawberry.field(description=FILE)
     named: str = strawberry.field(description="The movie's name in the row, or the row itself.")
     reason: str = strawberry.field(description="Why the row was skipped.")
-
-    @strawberry.field(
+    deprecated_name: str = strawberry.field(
         name="film",
         description="The movie's name in the row, or the row itself.",
         deprecation_reason="Use `SkippedRow.named`. "
         "Deprecated on 2026-11-29, works until 2027-05-28 at least.",
     )
-    def deprecated_name(self) -> str:
-        return self.named
 
 
 @strawberry.type(description="A row that was matched to a movie.")
@@ -255,7 +252,9 @@ class ImportRatingsPayload:
     )
     def skipped(self, first: ShownRows = MAX_ROWS_SHOWN) -> list[SkippedRow]:
         return [
-            SkippedRow(line=row.line, file=row.file, named=row.shown, reason=row.reason)
+            SkippedRow(
+                line=row.line, file=row.file, named=row.shown, reason=row.reason, deprecated_name=row.shown
+            )
             for row in self.not_stored[: rows_shown(first)]
         ]
 
