@@ -2,8 +2,8 @@
 
     python -m bench.architecture [--check]
 
-An arrow goes from the package that imports to the package that it imports. Arrows that follow from others are left
-out (transitive reduction), so that the picture shows the order.
+An arrow goes from the package that imports to the package that it imports. Arrows that follow from others are
+left out (transitive reduction), so that the picture shows the order.
 """
 
 import argparse
