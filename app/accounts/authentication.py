@@ -17,6 +17,7 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.accounts import access_tokens, login_throttle, passwords, usernames
+from app.accounts.access_tokens import Claims
 from app.accounts.usernames import named, username_in
 from app.accounts.viewer import MEMBER, Member, Viewer, viewer
 from app.db.account_tables import RefreshToken, Session
@@ -214,11 +215,15 @@ async def log_out(sessions: Sessions, viewer: Viewer) -> None:
 
 
 async def viewer_of(sessions: Sessions, settings: Settings, access_token: str) -> Viewer | None:
-    """Whose access token it is; None when the session has ended or the account is gone.
+    """The member of an access token; None when the session has ended or the account is gone.
 
     Raises jwt.InvalidTokenError for a token that we did not sign or that has expired.
     """
-    claims = access_tokens.claims_of(settings, access_token)
+    return await viewer_of_claims(sessions, access_tokens.claims_of(settings, access_token))
+
+
+async def viewer_of_claims(sessions: Sessions, claims: Claims) -> Viewer | None:
+    """The member of a verified token; None when the session has ended or the account is gone."""
     statement = (
         select(*MEMBER).join(Session, Session.user_id == User.id).where(Session.id == claims.session_id, LIVE)
     )

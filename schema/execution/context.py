@@ -13,6 +13,7 @@ import strawberry
 from strawberry.dataloader import DataLoader
 
 from app.accounts import access_tokens, api_keys, authentication
+from app.accounts.access_tokens import Claims
 from app.accounts.api_keys import ApiKey
 from app.accounts.exports import Export, Exports
 from app.accounts.viewer import Viewer
@@ -80,6 +81,7 @@ class Context:
     loaders: Loaders = field(init=False)
     _matches: DataLoader[int, Match | None] = field(init=False)
     _actor: "asyncio.Future[Viewer | ApiKey | None] | None" = field(default=None)
+    _claims: Claims | None = None
     _taste: "asyncio.Future[Taste] | None" = field(default=None)
     _export: "asyncio.Future[Export | orjson.Fragment] | None" = field(default=None)
     _made: Export | None = None
@@ -92,7 +94,7 @@ class Context:
     def renew(self) -> None:
         """Forget what was read, as if the request came now."""
         self.__post_init__()
-        self._actor = self._taste = None
+        self._actor = self._taste = self._claims = None
         if self.live is not None:
             self.served = self.live.served
 
@@ -166,6 +168,15 @@ class Context:
         if self._made is not None:
             self._made.close()
 
+    def claims(self) -> Claims:
+        """The claims of the access token, verified once a request.
+
+        Raises jwt.InvalidTokenError for a token that we did not sign or that has expired.
+        """
+        if self._claims is None:
+            self._claims = access_tokens.claims_of(self.settings, self.access_token or "")
+        return self._claims
+
     async def payer(self) -> str:
         """Whose rates count: the member's, the key's, or those of anyone else's address.
 
@@ -176,7 +187,7 @@ class Context:
             return address
         if not api_keys.is_api_key(self.access_token):
             try:
-                return f"member {access_tokens.claims_of(self.settings, self.access_token).user_id}"
+                return f"member {self.claims().user_id}"
             except jwt.InvalidTokenError:
                 return address
         try:
@@ -204,7 +215,7 @@ class Context:
                 raise CallerError("The API key is not valid.", ErrorCode.UNAUTHENTICATED)
             return key
         try:
-            viewer = await authentication.viewer_of(self.sessions, self.settings, self.access_token)
+            viewer = await authentication.viewer_of_claims(self.sessions, self.claims())
         except jwt.InvalidTokenError:
             viewer = None
         if viewer is None:

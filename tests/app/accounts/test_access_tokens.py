@@ -155,3 +155,23 @@ async def test_a_session_of_another_member_is_refused(sessions: Sessions) -> Non
     claims = access_tokens.claims_of(SETTINGS, tokens.access_token)
     other, _ = access_tokens.issue(SETTINGS, claims.user_id + 1, claims.session_id)
     assert await authentication.viewer_of(sessions, SETTINGS, other) is None
+
+
+@pytest.mark.anyio
+async def test_a_request_verifies_its_token_once(sessions: Sessions, monkeypatch: pytest.MonkeyPatch) -> None:
+    tokens = await authentication.sign_up(sessions, SETTINGS, "ada", "a long walk home")
+    context = Context(SETTINGS, sessions, Served(await snapshot.load(sessions)), tokens.access_token)
+    verified = []
+    decode = jwt.decode
+
+    def counted(token: str, *given: Any, **named: Any) -> Any:
+        verified.append(token)
+        return decode(token, *given, **named)
+
+    monkeypatch.setattr(jwt, "decode", counted)
+    assert await context.payer() == f"member {tokens.viewer.id}"
+    assert await context.viewer() == tokens.viewer
+    assert len(verified) == 1
+    context.renew()
+    assert await context.viewer() == tokens.viewer
+    assert len(verified) == 2
