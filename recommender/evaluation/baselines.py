@@ -13,7 +13,7 @@ from scipy.sparse.linalg import svds
 from threadpoolctl import threadpool_limits
 
 from recommender.evaluation.predictions import Judge
-from recommender.evaluation.ranking import Scorer
+from recommender.evaluation.ranking import Ranker
 from recommender.interactions import MAX_STARS, MIN_STARS, History, Interactions
 from recommender.metrics import RELEVANT_STARS
 from recommender.model.match import Judgement
@@ -40,7 +40,7 @@ def liked(history: History) -> NDArray[np.int32]:
     return history.item_idx[history.stars >= RELEVANT_STARS]
 
 
-def scorer(train: Interactions, scores: Scores, allowed: NDArray[np.bool_] | None = None) -> Scorer:
+def scorer(train: Interactions, scores: Scores, allowed: NDArray[np.bool_] | None = None) -> Ranker:
     """Lists by `scores`; where no item of a history is liked, by popularity."""
     counts = np.bincount(train.user_items.indices, minlength=train.n_items).astype(np.float32)
 

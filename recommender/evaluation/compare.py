@@ -18,7 +18,7 @@ from recommender.evaluation import baselines, protocols
 from recommender.evaluation.baselines import Scores
 from recommender.evaluation.predictions import Judge, users_with
 from recommender.evaluation.protocols import Protocol, Trial
-from recommender.evaluation.ranking import Evaluation, Scorer, evaluate, rank_all
+from recommender.evaluation.ranking import Evaluation, Ranker, evaluate, rank_all
 from recommender.interactions import History, Interactions
 from recommender.item_features import ItemFeatures
 from recommender.metrics import RELEVANT_STARS
@@ -138,7 +138,7 @@ def chosen(
     return contender.grid[int(np.argmax(reached))]
 
 
-def mean_ndcg(split: Split, scorer: Scorer, k: int = CHOSEN_BY) -> float:
+def mean_ndcg(split: Split, scorer: Ranker, k: int = CHOSEN_BY) -> float:
     """NDCG@k over at most MAX_CHOOSING users with a liked item held out; nan where there are none."""
     users = users_with(split.held_out, RELEVANT_STARS, MAX_CHOOSING, np.random.default_rng(0))
     lists = rank_all(split, scorer, users, k)
@@ -180,10 +180,10 @@ def _fit(
 
 def _scorers(
     models: _Fitted, trial: Trial, protocol: Protocol, diversities: Sequence[float]
-) -> dict[str, Scorer]:
+) -> dict[str, Ranker]:
     ours, train, allowed = models.ours, trial.split.train, trial.allowed
 
-    def with_diversity(diversity: float) -> Scorer:
+    def with_diversity(diversity: float) -> Ranker:
         def ranked(history: History, k: int) -> NDArray[np.int32]:
             return ours.recommend(history, k=k, allowed=allowed, diversity=diversity).item_idx
 

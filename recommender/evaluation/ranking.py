@@ -20,7 +20,7 @@ from recommender.splits import Split
 KS = (10, 20, 50)
 
 # The best items first, at most k, each once, none of the history.
-Scorer = Callable[[History, int], NDArray[np.int32]]
+Ranker = Callable[[History, int], NDArray[np.int32]]
 Progress = Callable[[str, float], None]
 
 
@@ -39,7 +39,7 @@ class Evaluation:
 
 def evaluate(
     split: Split,
-    scorers: Mapping[str, Scorer],
+    scorers: Mapping[str, Ranker],
     judges: Mapping[str, Judge],
     *,
     vectors: NDArray[np.float32],
@@ -83,7 +83,7 @@ def evaluate(
     )
 
 
-def popularity_scorer(train: Interactions, allowed: NDArray[np.bool_] | None = None) -> Scorer:
+def popularity_scorer(train: Interactions, allowed: NDArray[np.bool_] | None = None) -> Ranker:
     """The items with the most ratings; ties go to the lower item id."""
     counts = np.bincount(train.user_items.indices, minlength=train.n_items)
     order = np.argsort(-counts, kind="stable").astype(np.int32)
@@ -97,7 +97,7 @@ def popularity_scorer(train: Interactions, allowed: NDArray[np.bool_] | None = N
     return score
 
 
-def random_scorer(n_items: int, rng: np.random.Generator, allowed: NDArray[np.bool_] | None = None) -> Scorer:
+def random_scorer(n_items: int, rng: np.random.Generator, allowed: NDArray[np.bool_] | None = None) -> Ranker:
     """Items by lot."""
     items = (
         np.arange(n_items, dtype=np.int32) if allowed is None else np.flatnonzero(allowed).astype(np.int32)
@@ -112,7 +112,7 @@ def random_scorer(n_items: int, rng: np.random.Generator, allowed: NDArray[np.bo
 
 def rank_all(
     split: Split,
-    scorer: Scorer,
+    scorer: Ranker,
     user_idx: NDArray[np.intp],
     depth: int,
     progress: Callable[[float], None] = lambda _fraction: None,

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from recommender.evaluation import compare, protocols
 from recommender.evaluation.protocols import Protocol
-from recommender.evaluation.ranking import Scorer
+from recommender.evaluation.ranking import Ranker
 from recommender.interactions import History, Interactions
 from recommender.item_features import ItemFeatures
 from recommender.model.blend import Blend
@@ -82,7 +82,7 @@ def _blend(task: Task, config: Config, progress: Callable[[str, float], None]) -
     return blend
 
 
-def _scorer(blend: Blend) -> Scorer:
+def _scorer(blend: Blend) -> Ranker:
     def ranked(history: History, k: int) -> NDArray[np.int32]:
         scores = blend.scores(history)
         scores[history.item_idx] = -np.inf

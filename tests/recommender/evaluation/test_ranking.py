@@ -8,7 +8,7 @@ import pytest
 from numpy.typing import NDArray
 
 from recommender import splits
-from recommender.evaluation.ranking import Evaluation, Scorer, evaluate, popularity_scorer
+from recommender.evaluation.ranking import Evaluation, Ranker, evaluate, popularity_scorer
 from recommender.interactions import History, Interactions
 from recommender.model.match import Judgement
 from recommender.splits import Split
@@ -27,7 +27,7 @@ def split() -> Split:
     return splits.temporal_per_user(interactions, rng=rng)
 
 
-def _oracle(split: Split) -> Scorer:
+def _oracle(split: Split) -> Ranker:
     by_history = {
         tuple(split.histories.history(u).item_idx): split.held_out.history(u)
         for u in range(split.histories.n_users)
