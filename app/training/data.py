@@ -1,9 +1,10 @@
-"""What is learnt from, read in bulk: movies as columns, ratings by binary COPY."""
+"""Read the training set in bulk: movies as columns, ratings by binary COPY."""
 
 import numpy as np
 import psycopg
 from numpy.typing import NDArray
 
+from app.db import binary_copy
 from app.db.movie_features import MOVIES, movies_of
 from recommender.interactions import Interactions
 from recommender.item_features import ItemFeatures
@@ -23,22 +24,6 @@ DATASETS = """
 SELECT version FROM dataset_versions WHERE NOT (simulated AND %(only_real)s) ORDER BY loaded_at, version
 """
 
-# A row of the binary COPY above: the number of columns, then each one's length and value, big-endian.
-RATING_ROW = np.dtype(
-    [
-        ("columns", ">i2"),
-        ("user_id_length", ">i4"),
-        ("user_id", ">i8"),
-        ("movie_id_length", ">i4"),
-        ("movie_id", ">i8"),
-        ("half_stars_length", ">i4"),
-        ("half_stars", ">i2"),
-        ("rated_at_length", ">i4"),
-        ("rated_at", ">i8"),
-    ]
-)
-COPY_HEADER, COPY_TRAILER = 19, 2
-
 
 class NothingToTrainOn(Exception):
     """The database has no movies."""
@@ -57,7 +42,7 @@ def read_movies(connection: psycopg.Connection) -> ItemFeatures:
 def read_interactions(connection: psycopg.Connection, catalogue: NDArray[np.int64]) -> Interactions:
     with connection.cursor().copy(RATINGS, {"only_real": real_ratings_loaded(connection)}) as copy:
         binary = b"".join(copy)
-    rows = np.frombuffer(binary[COPY_HEADER : len(binary) - COPY_TRAILER], RATING_ROW)
+    rows = np.frombuffer(binary[len(binary_copy.HEADER) : -len(binary_copy.TRAILER)], binary_copy.RATING_ROW)
     return Interactions.from_arrays(
         rows["user_id"].astype(np.int64),
         rows["movie_id"].astype(np.int64),

@@ -6,13 +6,13 @@ import numpy as np
 import psycopg
 from numpy.typing import NDArray
 
+from app.db import binary_copy
 from app.db.movie_features import MOVIES, movies_of
 from recommender.model.content import vectors_of
 from recommender.model.hybrid import Hybrid
 
 # An edit may have begun before the movies were read and have ended after.
 LONGEST_EDIT = timedelta(minutes=1)
-COPY_HEADER, COPY_TRAILER = b"PGCOPY\n\xff\r\n\0" + bytes(8), b"\xff\xff"
 RETIRE = """
 UPDATE model_versions SET status = 'RETIRED', retired_at = now() WHERE status = 'ACTIVE' AND version <> %s
 """
@@ -60,7 +60,7 @@ def changed_movies(connection: psycopg.Connection, model: Hybrid, learnt_at: dat
 def copy_vectors(
     connection: psycopg.Connection, movie_ids: NDArray[np.int64], vectors: NDArray[np.float32]
 ) -> None:
-    """vectors: float32 (n, width); a row of zeros, of a movie of which nothing is known, has no direction."""
+    """vectors: float32 (n, width); a row of zeros, of a movie without features, has no direction."""
     known = vectors.any(axis=1)
     n_known, width = int(known.sum()), vectors.shape[1]
     row = np.dtype(
@@ -78,4 +78,4 @@ def copy_vectors(
     rows["columns"], rows["movie_id_length"], rows["vector_length"] = 2, 8, 4 + 4 * width
     rows["movie_id"], rows["width"], rows["vector"] = movie_ids[known], width, vectors[known]
     with connection.cursor().copy("COPY fresh FROM STDIN (FORMAT binary)") as copy:
-        copy.write(COPY_HEADER + rows.tobytes() + COPY_TRAILER)
+        copy.write(binary_copy.HEADER + rows.tobytes() + binary_copy.TRAILER)

@@ -8,27 +8,12 @@ import psycopg
 from numpy.typing import NDArray
 from psycopg import sql
 
+from app.db import binary_copy
 from seeds.files.report import Count, Progress
 
 Connection = psycopg.Connection[tuple[Any, ...]]
 Cursor = psycopg.Cursor[tuple[Any, ...]]
 
-# https://www.postgresql.org/docs/18/sql-copy.html, "Binary Format": big-endian, each field after its length
-_COPY_HEADER = b"PGCOPY\n\xff\r\n\0" + bytes(8)
-_COPY_TRAILER = b"\xff\xff"
-_RATING_ROW = np.dtype(
-    [
-        ("fields", ">i2"),
-        ("user_id_length", ">i4"),
-        ("user_id", ">i8"),
-        ("movie_id_length", ">i4"),
-        ("movie_id", ">i8"),
-        ("half_stars_length", ">i4"),
-        ("half_stars", ">i2"),
-        ("rated_at_length", ">i4"),
-        ("rated_at", ">i8"),
-    ]
-)
 _POSTGRES_EPOCH = 946_684_800  # 2000-01-01 in Unix seconds; a timestamptz counts microseconds from it
 _MICROSECONDS = 1_000_000
 _ROWS_PER_BUFFER = 1 << 16
@@ -208,11 +193,11 @@ def _rating_buffers(
 ) -> Iterator[bytes]:
     user_ids, movie_ids, half_stars, timestamps = columns
     n = len(user_ids)
-    rows = np.empty(min(n, _ROWS_PER_BUFFER), dtype=_RATING_ROW)
-    rows["fields"] = 4
+    rows = np.empty(min(n, _ROWS_PER_BUFFER), dtype=binary_copy.RATING_ROW)
+    rows["columns"] = 4
     rows["user_id_length"] = rows["movie_id_length"] = rows["rated_at_length"] = 8
     rows["half_stars_length"] = 2
-    yield _COPY_HEADER
+    yield binary_copy.HEADER
     for start in range(0, n, _ROWS_PER_BUFFER):
         part = slice(start, min(n, start + _ROWS_PER_BUFFER))
         buffer = rows[: part.stop - part.start]
@@ -222,4 +207,4 @@ def _rating_buffers(
         buffer["rated_at"] = (timestamps[part] - _POSTGRES_EPOCH) * _MICROSECONDS
         yield buffer.tobytes()
         progress("storing ratings", part.stop / n)
-    yield _COPY_TRAILER
+    yield binary_copy.TRAILER
