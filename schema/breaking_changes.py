@@ -51,9 +51,14 @@ class Changes:
 
     def unnamed(self, changelog: str) -> list[str]:
         """The breaking changes that the changelog does not name, word for word, as not yet released ones."""
-        told = re.search(r"^## Unreleased$(.*?)(?=^## |\Z)", changelog, re.MULTILINE | re.DOTALL)
-        named = words(told[1]) if told else ""
+        named = words(unreleased(changelog))
         return [change for change in self.breaking if words(change) not in named]
+
+
+def unreleased(changelog: str) -> str:
+    """The entry of the changelog under Unreleased; "" without one."""
+    entry = re.search(r"^## Unreleased$(.*?)(?=^## |\Z)", changelog, re.MULTILINE | re.DOTALL)
+    return entry[1] if entry else ""
 
 
 def words(text: str) -> str:

@@ -13,12 +13,12 @@ from pathlib import Path
 import orjson
 
 from app.settings import Settings
+from schema.breaking_changes import unreleased
 
 CHANGELOG = Path("CHANGELOG.md")
 CURRENT = Path("schema/schema.graphql")
 RELEASED = Path("schema/released.graphql")
 RELEASED_SETTINGS = Path("schema/released_settings.json")
-UNRELEASED = re.compile(r"^## Unreleased$(.*?)(?=^## |\Z)", re.MULTILINE | re.DOTALL)
 NEWEST = re.compile(r"^## \d[^\n]*$(.*?)(?=^## |\Z)", re.MULTILINE | re.DOTALL)
 
 
@@ -42,8 +42,7 @@ def faults(changelog: str, released: str, current: str, settings: str, current_s
         for file, text in ((RELEASED, released), (RELEASED_SETTINGS, settings))
         if sha256(text) not in hashes
     ]
-    unreleased = UNRELEASED.search(changelog)
-    if unreleased is None or not unreleased[1].strip():
+    if not unreleased(changelog).strip():
         found += [
             f"The {what} changed since the release: name the change in {CHANGELOG} under Unreleased."
             for what, was, now in (
