@@ -214,15 +214,7 @@ async def log_out(sessions: Sessions, viewer: Viewer) -> None:
         await end(session, Session.id == viewer.session_id)
 
 
-async def viewer_of(sessions: Sessions, settings: Settings, access_token: str) -> Viewer | None:
-    """The member of an access token; None when the session has ended or the account is gone.
-
-    Raises jwt.InvalidTokenError for a token that we did not sign or that has expired.
-    """
-    return await viewer_of_claims(sessions, access_tokens.claims_of(settings, access_token))
-
-
-async def viewer_of_claims(sessions: Sessions, claims: Claims) -> Viewer | None:
+async def viewer_of(sessions: Sessions, claims: Claims) -> Viewer | None:
     """The member of a verified token; None when the session has ended or the account is gone."""
     statement = (
         select(*MEMBER).join(Session, Session.user_id == User.id).where(Session.id == claims.session_id, LIVE)

@@ -215,7 +215,7 @@ class Context:
                 raise CallerError("The API key is not valid.", ErrorCode.UNAUTHENTICATED)
             return key
         try:
-            viewer = await authentication.viewer_of_claims(self.sessions, self.claims())
+            viewer = await authentication.viewer_of(self.sessions, self.claims())
         except jwt.InvalidTokenError:
             viewer = None
         if viewer is None:

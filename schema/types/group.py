@@ -18,8 +18,8 @@ from schema.core.directives import Cost, ListSize
 from schema.core.errors import BadArgument
 from schema.core.pagination import After, First, page_info, page_size
 from schema.execution.context import Context, Info
+from schema.execution.list_cursor import ListPage
 from schema.execution.permissions import requires
-from schema.types.list_cursor import ListPage
 from schema.types.movie import Movie, served_movie
 from schema.types.movie_filter import MovieFilterInput, wanted
 

@@ -23,7 +23,7 @@ from schema.core.errors import BadArgument
 from schema.core.global_ids import InvalidKey
 from schema.core.pagination import First, moment, of_moment, page_info, page_size
 from schema.execution.context import Context, Info
-from schema.types.list_cursor import require_model
+from schema.execution.list_cursor import require_model
 from schema.types.movie import Movie, served_movie
 from schema.types.person import Genre
 from schema.types.recommendation import RecommendationEdge, edge

@@ -17,8 +17,8 @@ from schema.core.errors import BadArgument
 from schema.core.global_ids import local_id
 from schema.core.pagination import After, First, page_info, page_size
 from schema.execution.context import Context, Info
+from schema.execution.list_cursor import require_model
 from schema.types.catalog import MovieEdge
-from schema.types.list_cursor import require_model
 from schema.types.movie import served_movie
 
 FIELD = "onboarding"

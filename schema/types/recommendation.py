@@ -20,7 +20,7 @@ from schema.core.errors import BadArgument
 from schema.core.global_ids import local_id
 from schema.core.pagination import After, First, page_info, page_size
 from schema.execution.context import Context, Info
-from schema.types.list_cursor import ListPage
+from schema.execution.list_cursor import ListPage
 from schema.types.movie import (
     Movie,
     PredictedRating,

@@ -11,7 +11,7 @@ from strawberry import relay
 from app.accounts import preferences
 from app.accounts.viewer import Viewer
 from app.activity import ratings
-from app.recommendations import similar_users as neighbors
+from app.recommendations import similar_users
 from app.recommendations.history import Taste as Known
 from app.recommendations.taste_profile import Opinions
 from app.serving.snapshot import Snapshot
@@ -77,8 +77,10 @@ def taste_in(snapshot: Snapshot, known: Known) -> Taste:
     return Taste.of(Opinions.of(snapshot, known.movie_ids, known.stars, known.rated))
 
 
-@strawberry.type
-class OwnPages(relay.Node):
+@strawberry.type(
+    description="A member. All fields but `id`, `username` and `simulated` are visible only to the member."
+)
+class User(relay.Node):
     id: relay.NodeID[int]
     username: str = strawberry.field(description="The member's username.")
 
@@ -123,12 +125,10 @@ class OwnPages(relay.Node):
         "with `simulated`.",
     )
     async def similar_users(self, info: Info, first: First) -> list[SimilarUser]:
-        from schema.types.user import User  # noqa: PLC0415 - it is made of this
-
         size = page_size("first", first)
         await self.require_own(info)
         context = info.context
-        found = await neighbors.similar(context.sessions, context.snapshot, self.id, size)
+        found = await similar_users.similar(context.sessions, context.snapshot, self.id, size)
         return [
             SimilarUser(
                 similarity=round(neighbor.similarity, 4),
@@ -149,11 +149,6 @@ class OwnPages(relay.Node):
             raise CallerError(f"Only {self.username} may see this.", ErrorCode.FORBIDDEN)
         return viewer
 
-
-@strawberry.type(
-    description="A member. All fields but `id`, `username` and `simulated` are visible only to the member."
-)
-class User(OwnPages):
     member_since: strawberry.Private[datetime]
     simulated: bool = strawberry.field(
         default=False,

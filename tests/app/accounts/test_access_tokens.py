@@ -18,6 +18,7 @@ from app.serving.live import Served
 from app.settings import Settings
 from schema import schema
 from schema.execution.context import Context
+from tests.app.accounts.conftest import viewer_of
 
 SECRET_KEY = "a secret of the tests, long enough"
 SETTINGS = Settings.model_validate({"secret_key": SECRET_KEY})
@@ -154,7 +155,7 @@ async def test_a_session_of_another_member_is_refused(sessions: Sessions) -> Non
     tokens = await authentication.sign_up(sessions, SETTINGS, "ada", "a long walk home")
     claims = access_tokens.claims_of(SETTINGS, tokens.access_token)
     other, _ = access_tokens.issue(SETTINGS, claims.user_id + 1, claims.session_id)
-    assert await authentication.viewer_of(sessions, SETTINGS, other) is None
+    assert await viewer_of(sessions, SETTINGS, other) is None
 
 
 @pytest.mark.anyio

@@ -15,6 +15,7 @@ from app.db.account_tables import Session
 from app.db.engine import Sessions
 from app.db.tables import Genre, User
 from app.settings import Settings
+from tests.app.accounts.conftest import viewer_of
 
 pytestmark = pytest.mark.anyio
 
@@ -25,7 +26,7 @@ async def test_a_new_account_is_signed_in(sessions: Sessions, settings: Settings
     before = datetime.now(UTC)
     tokens = await authentication.sign_up(sessions, settings, "Ada", PASSWORD)
     assert (tokens.viewer.username, tokens.viewer.role) == ("Ada", Role.USER)
-    seen = await authentication.viewer_of(sessions, settings, tokens.access_token)
+    seen = await viewer_of(sessions, settings, tokens.access_token)
     assert seen == tokens.viewer
     life = timedelta(seconds=settings.access_token_seconds)
     assert before - timedelta(seconds=1) <= tokens.expires_at - life <= datetime.now(UTC)
@@ -103,8 +104,8 @@ async def test_logging_out_ends_that_session_at_once(sessions: Sessions, setting
     here = await authentication.sign_up(sessions, settings, "ada", PASSWORD)
     there = await authentication.log_in(sessions, settings, "ada", PASSWORD)
     await authentication.log_out(sessions, here.viewer)
-    assert await authentication.viewer_of(sessions, settings, here.access_token) is None
-    assert await authentication.viewer_of(sessions, settings, there.access_token) == there.viewer
+    assert await viewer_of(sessions, settings, here.access_token) is None
+    assert await viewer_of(sessions, settings, there.access_token) == there.viewer
     with pytest.raises(authentication.InvalidRefreshToken):
         await authentication.refresh_session(sessions, settings, here.refresh_token)
 
@@ -117,7 +118,7 @@ async def test_refreshing_gives_new_tokens_for_the_same_session(
     third = await authentication.refresh_session(sessions, settings, second.refresh_token)
     assert len({first.refresh_token, second.refresh_token, third.refresh_token}) == 3
     assert third.viewer == first.viewer
-    assert await authentication.viewer_of(sessions, settings, third.access_token) == first.viewer
+    assert await viewer_of(sessions, settings, third.access_token) == first.viewer
 
 
 @pytest.mark.parametrize("token", ["", "guess", "\ud800", pytest.param("x" * 10**6, id="large")])
@@ -132,7 +133,7 @@ async def test_a_session_not_used_for_its_time_is_over(sessions: Sessions, setti
     tokens = await authentication.sign_up(sessions, settings, "ada", PASSWORD)
     async with sessions.begin() as session:
         await session.execute(update(Session).values(expires_at=func.now()))
-    assert await authentication.viewer_of(sessions, settings, tokens.access_token) is None
+    assert await viewer_of(sessions, settings, tokens.access_token) is None
     with pytest.raises(authentication.InvalidRefreshToken):
         await authentication.refresh_session(sessions, settings, tokens.refresh_token)
     await authentication.log_in(sessions, settings, "ada", PASSWORD)
@@ -156,7 +157,7 @@ async def test_a_deleted_account_is_signed_out(sessions: Sessions, settings: Set
     tokens = await authentication.sign_up(sessions, settings, "ada", PASSWORD)
     async with sessions.begin() as session:
         await session.execute(delete(User))
-    assert await authentication.viewer_of(sessions, settings, tokens.access_token) is None
+    assert await viewer_of(sessions, settings, tokens.access_token) is None
     with pytest.raises(authentication.InvalidRefreshToken):
         await authentication.refresh_session(sessions, settings, tokens.refresh_token)
 
@@ -166,7 +167,7 @@ async def test_recognising_a_viewer_takes_one_statement(sessions: Sessions, sett
     statements: list[str] = []
     engine = sessions.kw["bind"].sync_engine
     event.listen(engine, "before_cursor_execute", lambda *arguments: statements.append(arguments[2]))
-    await authentication.viewer_of(sessions, settings, tokens.access_token)
+    await viewer_of(sessions, settings, tokens.access_token)
     assert len(statements) == 1
 
 
@@ -180,11 +181,11 @@ async def test_a_changed_password_ends_the_other_sessions(sessions: Sessions, se
     )
     assert changed == 2
     for tokens in there:
-        assert await authentication.viewer_of(sessions, settings, tokens.access_token) is None
+        assert await viewer_of(sessions, settings, tokens.access_token) is None
         with pytest.raises(authentication.InvalidRefreshToken):
             await authentication.refresh_session(sessions, settings, tokens.refresh_token)
     for tokens in (here, bystander):
-        assert await authentication.viewer_of(sessions, settings, tokens.access_token) == tokens.viewer
+        assert await viewer_of(sessions, settings, tokens.access_token) == tokens.viewer
         await authentication.refresh_session(sessions, settings, tokens.refresh_token)
     with pytest.raises(authentication.InvalidCredentials):
         await authentication.log_in(sessions, settings, "ada", PASSWORD)
@@ -212,7 +213,7 @@ async def test_a_refused_change_of_password_changes_nothing(
         await authentication.change_password(
             sessions, settings, here.viewer, current, new, authentication.NOWHERE
         )
-    assert await authentication.viewer_of(sessions, settings, there.access_token) == there.viewer
+    assert await viewer_of(sessions, settings, there.access_token) == there.viewer
     await authentication.log_in(sessions, settings, "ada.lovelace", PASSWORD)
 
 
@@ -232,7 +233,7 @@ async def test_of_changes_of_a_password_at_once_one_holds(sessions: Sessions, se
     (winner,) = (place for place, result in enumerate(results) if result == 3)
     assert sum(isinstance(result, authentication.InvalidCredentials) for result in results) == 3
     await authentication.log_in(sessions, settings, "ada", new[winner])
-    live = [await authentication.viewer_of(sessions, settings, each.access_token) for each in tokens]
+    live = [await viewer_of(sessions, settings, each.access_token) for each in tokens]
     assert [place for place, viewer in enumerate(live) if viewer is not None] == [winner]
 
 
@@ -261,19 +262,19 @@ async def test_all_sessions_end_together(sessions: Sessions, settings: Settings)
     assert await sign_ins.end_all(sessions, here.viewer.id, but=here.viewer.session_id) == 2
     assert await sign_ins.end_all(sessions, here.viewer.id, but=here.viewer.session_id) == 0
     for tokens, left in ((here, here.viewer), (there, None), (elsewhere, None), (other, other.viewer)):
-        assert await authentication.viewer_of(sessions, settings, tokens.access_token) == left
+        assert await viewer_of(sessions, settings, tokens.access_token) == left
     assert await sign_ins.end_all(sessions, here.viewer.id) == 1
-    assert await authentication.viewer_of(sessions, settings, here.access_token) is None
+    assert await viewer_of(sessions, settings, here.access_token) is None
     with pytest.raises(authentication.InvalidRefreshToken):
         await authentication.refresh_session(sessions, settings, here.refresh_token)
-    assert await authentication.viewer_of(sessions, settings, other.access_token) == other.viewer
+    assert await viewer_of(sessions, settings, other.access_token) == other.viewer
 
 
 async def test_an_operator_makes_an_administrator(sessions: Sessions, settings: Settings) -> None:
     member = await authentication.sign_up(sessions, settings, "ada", PASSWORD)
     await admin.create_admin(sessions, "Ada", "another long walk")
     await admin.create_admin(sessions, "root.of.all", "another long walk")
-    assert await authentication.viewer_of(sessions, settings, member.access_token) is None
+    assert await viewer_of(sessions, settings, member.access_token) is None
     for username in ("ada", "root.of.all"):
         tokens = await authentication.log_in(sessions, settings, username, "another long walk")
         assert tokens.viewer.role is Role.ADMIN

@@ -10,6 +10,7 @@ from app.accounts import authentication
 from app.accounts.authentication import Tokens
 from app.db.engine import Sessions, create_engine, sessionmaker
 from app.settings import Settings
+from tests.app.accounts.conftest import viewer_of
 
 pytestmark = pytest.mark.anyio
 
@@ -29,10 +30,7 @@ async def later(sessions: Sessions, by: timedelta) -> None:
 
 
 async def signed_in(sessions: Sessions, settings: Settings, *tokens: Tokens) -> list[bool]:
-    return [
-        await authentication.viewer_of(sessions, settings, each.access_token) == each.viewer
-        for each in tokens
-    ]
+    return [await viewer_of(sessions, settings, each.access_token) == each.viewer for each in tokens]
 
 
 async def assert_ends_the_session(

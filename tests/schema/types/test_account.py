@@ -9,6 +9,7 @@ import pytest
 from app.accounts import authentication
 from app.db.engine import create_engine, sessionmaker
 from app.settings import Settings
+from tests.app.accounts.conftest import viewer_of
 from tests.conftest import StartServer
 from tests.schema.conftest import Ask, Member, asking, code, outcome, sign_up
 
@@ -112,7 +113,7 @@ async def log_out_here(database_url: str, member: Member) -> None:
     secret_key = "a secret of the tests, long enough"
     settings = Settings.model_validate({"database_url": database_url, "secret_key": secret_key})
     engine = create_engine(database_url, settings)
-    viewer = await authentication.viewer_of(sessionmaker(engine), settings, member.token)
+    viewer = await viewer_of(sessionmaker(engine), settings, member.token)
     assert viewer is not None
     await authentication.log_out(sessionmaker(engine), viewer)
     await engine.dispose()
