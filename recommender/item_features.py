@@ -38,7 +38,7 @@ class ItemFeatures:
 
     @classmethod
     def blank(cls, item_ids: NDArray[np.int64]) -> Self:
-        """Items of which nothing but the id is known."""
+        """Items without features but the id."""
         n = len(item_ids)
         unknown = np.full(n, np.nan, np.float32)
         return cls(

@@ -197,7 +197,7 @@ async def signals(
 
     LIKE counts as 4.5 stars, DISLIKE 1.5, NOT_INTERESTED 2, WATCH 4 from nine tenths on and 2.5 up to one
     tenth; impressions, clicks and the watchlist say nothing of how a movie was liked. What was `shown` in
-    vain is read where it is asked for: impressions of which nothing else followed.
+    vain is read where it is asked for: impressions without a later event.
     """
     latest = LATEST_EVENTS if shown else 0
     told = {"user_id": user_id, "until": until, "latest": latest, "shown_for": SHOWN_FOR}

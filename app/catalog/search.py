@@ -19,7 +19,7 @@ from app.catalog.title_scoring import Matches
 from app.db.engine import Sessions
 from app.serving.model import Model
 from app.serving.snapshot import MovieFilter, Snapshot
-from recommender.model.meaning import meaning
+from recommender.model.content import meaning
 from recommender.model.nearest import top
 
 # A score is of one of three parts: from NAMED on, from WORDS to NAMED, and below WORDS.

@@ -71,10 +71,10 @@ def names(most: int, of: Rule) -> Rule:
     return rule
 
 
-def matching(pattern: str, told: str) -> Rule:
+def matching(pattern: str, wording: str) -> Rule:
     def rule(value: str) -> str:
         if re.fullmatch(pattern, value) is None:
-            raise InvalidMovie(f"it must be {told}.")
+            raise InvalidMovie(f"it must be {wording}.")
         return value
 
     return rule

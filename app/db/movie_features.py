@@ -22,7 +22,7 @@ FROM movies
 
 
 def movies_of(rows: Sequence[tuple[Any, ...]]) -> ItemFeatures:
-    """The columns of rows of MOVIES, of which there is at least one."""
+    """Features of movies from rows of MOVIES, at least one."""
     (ids, titles, overviews, keywords, languages, years, runtimes, popularity, averages, counts, collections,
      genres, directors, cast) = zip(*rows, strict=True)  # fmt: skip
     return ItemFeatures(

@@ -16,7 +16,8 @@ from app.offline.rating_files import Reading, Scale, column, interactions
 from recommender.interactions import History, Interactions, positions
 from recommender.model import artifact
 from recommender.model.batch import recommend_all
-from recommender.model.hybrid import Hybrid, Ranking
+from recommender.model.hybrid import Hybrid
+from recommender.model.scorer import Ranking
 from seeds.files.column_roles import MOVIE, USER
 from seeds.files.rating_cells import TEXT_IDS
 from seeds.files.rating_rows import RatingRows
@@ -40,7 +41,7 @@ PREDICTIONS = pa.schema(
 )
 BLOCK_ROWS = 1 << 16  # of lists that are written at once, and of one user's pairs that are judged at once
 TOLD_EACH = 500  # users
-TYPICAL = 256  # movies that together stand for one of which nothing is known
+TYPICAL = 256  # movies that together stand for an unknown one
 
 Listed = tuple[Ranking, NDArray[np.float32]]  # a list, and what `_judge` says of its movies
 
@@ -233,7 +234,7 @@ def _by_history(rows: NDArray[np.int32]) -> list[tuple[int, NDArray[np.int64]]]:
 
 
 def _typical(model: Hybrid) -> NDArray[np.int32]:
-    """Movies spread evenly over those of which something is known."""
+    """Choose movies spread evenly over those with features."""
     everything = np.arange(model.n_items, dtype=np.int32)
     known = everything[np.isfinite(model.judge(History.of([]), everything).stars)]
     return known[np.linspace(0, len(known) - 1, min(TYPICAL, len(known))).astype(np.int64)]
@@ -242,7 +243,7 @@ def _typical(model: Hybrid) -> NDArray[np.int32]:
 def _judge(
     model: Hybrid, history: History, item_idx: NDArray[np.int32], typical: NDArray[np.int32]
 ) -> NDArray[np.float32]:
-    """float32 (4, n): stars, low, high, match; of a movie of which nothing is known, what movies get.
+    """float32 (4, n): stars, low, high, match; an unknown movie gets the typical ones.
 
     item_idx: -1 for a movie that the model does not know. nan where the model knows nothing of any movie.
     """

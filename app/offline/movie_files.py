@@ -40,7 +40,7 @@ def read_movies(
     progress: Progress,
     ids: TextIds | None = None,
 ) -> dict[int, Movie]:
-    """What is known of movies, by the id that the ratings have for them.
+    """Features of movies, by their id in the ratings.
 
     beside: the folder of the ratings, without those in it. folders: more places, and the folders in them.
     Ids, links and tags are taken from one folder, the first that lists movies, since another may number them

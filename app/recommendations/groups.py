@@ -15,8 +15,8 @@ from app.recommendations.history import Taste
 from app.serving.model import Model
 from app.serving.snapshot import MovieFilter, Snapshot
 from recommender.model.group import together
-from recommender.model.hybrid import Ranking
 from recommender.model.nearest import top
+from recommender.model.scorer import Ranking
 
 POOL = 500  # each member's best movies, among which the group's are looked for
 

@@ -1,4 +1,4 @@
-"""What is known of all movies, as arrays to filter and to sort by."""
+"""Columns of all movies, to filter and to sort by."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -127,7 +127,7 @@ class People:
 
 
 def release_day(card: Card) -> float:
-    """A movie of which only the year is known stands at the year's beginning."""
+    """A movie with only a year stands at the year's beginning."""
     if card.release_date is not None:
         return card.release_date.toordinal()
     return date(card.year, 1, 1).toordinal() if card.year else np.nan

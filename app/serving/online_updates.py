@@ -17,7 +17,6 @@ from app.serving.model import BEFORE, Model
 from app.serving.snapshot import Snapshot
 from recommender.interactions import History, positions
 from recommender.model.item_step import ItemStep
-from recommender.model.online_update import item_moved
 
 MOST_SEEN = 200  # ratings in training, after which a further one tells little: the next training hears of it
 MOST_NEW = 100  # the newest ratings that a movie moves by
@@ -198,7 +197,7 @@ class Arrivals:
                 )
                 stars = (np.array(given[1]) / 2).astype(np.float32)
                 of_raters = [histories[user_id] for user_id in given[0]]
-                self.rows[movie_id] = item_moved(model.hybrid, movie, fitted, of_raters, stars)
+                self.rows[movie_id] = model.hybrid.item_moved(movie, fitted, of_raters, stars)
                 self.unsaid = True
             elif movie_id in self.rows:  # its ratings were taken back
                 self.rows[movie_id] = self.fitted[movie_id]

@@ -7,7 +7,8 @@ import numpy.typing as npt
 
 from recommender.interactions import History
 from recommender.model.blend import FACTORS, ITEMS, POPULARITY, SUCCESSION, Blend
-from recommender.model.hybrid import Hybrid, Ranking
+from recommender.model.hybrid import Hybrid
+from recommender.model.scorer import Ranking
 
 Floats = npt.NDArray[np.float32]
 

@@ -1,8 +1,9 @@
-"""Items as vectors, from what is known about them without a single rating."""
+"""Content vectors of items, made without ratings."""
 
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from typing import Self
 
 import numpy as np
@@ -42,6 +43,7 @@ MAX_SHARE = 0.2  # a word in more items than this is a stop word, whatever the l
 MAX_TOKENS = 40_000
 _BLOCKS = tuple(BLOCK_WEIGHTS)
 _WORD = re.compile(r"\w\w+")
+WORD = re.compile(r"\w[\w-]*")
 
 
 class ContentEncoder:
@@ -198,9 +200,9 @@ def unit(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def _tokens(items: ItemFeatures, row: int) -> Iterator[str]:
-    for word in _WORD.findall(items.titles[row].casefold()):
+    for word in WORD.findall(items.titles[row].casefold()):
         yield f"title:{word}"
-    for word in _WORD.findall(items.overviews[row].casefold()):
+    for word in WORD.findall(items.overviews[row].casefold()):
         yield f"overview:{word}"
     for block, names in (
         ("keyword", items.keywords[row]),
@@ -249,3 +251,26 @@ def _numbers(items: ItemFeatures) -> NDArray[np.float64]:
     # These three spread over decades: a long tail would set the scale.
     numbers[:, [1, 2, 4]] = np.log1p(numbers[:, [1, 2, 4]])
     return numbers
+
+
+def meaning(encoder: ContentEncoder, words: str, genres: Sequence[str]) -> NDArray[np.float32]:
+    """float32 (VECTOR_WIDTH,) of length 1; zeros where the encoder knows none of the words.
+
+    The words are taken for an overview, and each one, two neighbours, and what may be its singular or plural
+    for keywords; `genres` are names that are taken for genres where they stand among the words. The mean item
+    is not taken off: words say what is there, and nothing by what they leave out.
+    """
+    asked = WORD.findall(words.casefold())
+    item = ItemFeatures.blank(np.zeros(1, np.int64))
+    item.overviews[0] = words
+    numbers = (form for word in asked for form in (f"{word}s", word.removesuffix("s")))
+    item.keywords[0] = tuple(dict.fromkeys([*asked, *map(" ".join, pairwise(asked)), *numbers]))
+    item.genres[0] = tuple(genre for genre in genres if genre.casefold() in asked)
+    row = encoder.features(item)
+    # Only the rows of the words: the whole product would copy all components.
+    leading = encoder.components[row.indices, :VECTOR_WIDTH]
+    direction: NDArray[np.float32] = np.asarray(row.data @ leading, np.float32)
+    length = np.linalg.norm(direction)
+    if length > 0:
+        direction /= length
+    return direction

@@ -11,16 +11,16 @@ import numpy.typing as npt
 
 from recommender.interactions import History
 from recommender.model import artifact, explain
-from recommender.model import match as calibration
 from recommender.model.blend import Blend
 from recommender.model.content import ContentEncoder, unit
 from recommender.model.content_prior import Placement
 from recommender.model.explain import Reason, Traits
 from recommender.model.fold_in import FactorModel
 from recommender.model.item_step import ItemStep
-from recommender.model.match import Judgement, MatchModel
+from recommender.model.match import Judgement, MatchModel, judge
 from recommender.model.nearest import Neighbours, top
 from recommender.model.rerank import WINDOW, mmr
+from recommender.model.scorer import Ranking
 from recommender.model.star_ratings import StarsModel
 
 Floats = npt.NDArray[np.float32]
@@ -32,14 +32,6 @@ FATIGUE = 0.3  # deviations of score that an item loses when it is shown for the
 BLENDED = ("factors", "items", "succession", "blend")
 TRAITS = (explain.SHARED_PEOPLE, explain.SHARED_KEYWORDS, explain.SHARED_GENRES)
 POPULAR_SHARE = 0.1  # of the catalogue: what may be called popular
-
-
-@dataclass(frozen=True, slots=True)
-class Ranking:
-    """Items best first, int32 (m,), and their scores, float32 (m,): deviations above the user's mean."""
-
-    item_idx: ItemIdx
-    scores: Floats
 
 
 @dataclass(frozen=True)
@@ -157,6 +149,16 @@ class Hybrid:
         self.reasons(history, ranking.item_idx)
         self.similar(self.n_items - 1, k=2)
 
+    def item_moved(self, item: int, fitted: Floats, histories: Sequence[History], stars: Floats) -> Floats:
+        """float32 (factors,): where n ratings put an item that the fit left at `fitted`.
+
+        histories: of the n users who rated the item. stars: float32 (n,), their ratings since the fit. The
+        item itself is left out of each history. The model has an item_step.
+        """
+        assert self.item_step is not None
+        users = np.stack([self.factor_model.user_factors(history.without(item)) for history in histories])
+        return self.item_step.moved(item, fitted, users, stars)
+
     def with_items(self, rows: Mapping[int, Floats]) -> Self:
         """With other factors, float32 (factors,), for some items; what is `similar` stays."""
         model = self.factor_model
@@ -237,7 +239,7 @@ class Hybrid:
         if self.stars is None or self.match is None:
             unknown = np.full(len(item_idx), np.nan, np.float32)
             return Judgement(unknown, unknown, unknown, unknown)
-        return calibration.judge(self.stars, self.match, history, item_idx)
+        return judge(self.stars, self.match, history, item_idx)
 
     def reasons(
         self, history: History, item_idx: ItemIdx, limit: int = 2, subject: int | None = None

@@ -1,4 +1,14 @@
-"""Move the factors of one item towards the ratings that arrive."""
+"""Move the factors of one item toward ratings that arrive after the fit, without a fit.
+
+An item's factors y minimise what `ials.toward` does, with users folded in from their histories as of now:
+
+    sum_new (p - x.y)^2 + (y - e)^T Q (y - e),   Q = n0 (I + m m^T) + alpha0 X^T X + lambda M
+
+in the basis of `fold_in`, in which users have mean m and covariance I, so that the n0 ratings which the fit
+has seen of the item count as those of typical users. X are the users of the fit, M turns the basis back for
+lambda = regularization (n + alpha0 n_users), and e is where the item stood, less what of its content's place
+n ratings leave to be expected. For an item that nobody had rated this is exactly its half-step.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -1,6 +1,7 @@
 """The protocol of a model that scores items for one user from the history alone."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
@@ -9,16 +10,15 @@ import numpy.typing as npt
 from recommender.interactions import History
 
 Floats = npt.NDArray[np.float32]
+ItemIdx = npt.NDArray[np.int32]
 
 
-class Ranking(Protocol):
-    """Items best first, int32 (m,), and their scores, float32 (m,)."""
+@dataclass(frozen=True, slots=True)
+class Ranking:
+    """Items best first, int32 (m,), and their scores, float32 (m,): deviations above the user's mean."""
 
-    @property
-    def item_idx(self) -> npt.NDArray[np.int32]: ...
-
-    @property
-    def scores(self) -> Floats: ...
+    item_idx: ItemIdx
+    scores: Floats
 
 
 class Scorer(Protocol):

@@ -7,7 +7,8 @@ from recommender.interactions import History, Interactions
 from recommender.item_features import ItemFeatures
 from recommender.model import batch
 from recommender.model.blend import FACTORS, ITEMS, KNOTS, POPULARITY, SUCCESSION
-from recommender.model.hybrid import Hybrid, Ranking
+from recommender.model.hybrid import Hybrid
+from recommender.model.scorer import Ranking
 from recommender.training.config import Config
 from recommender.training.train import train_hybrid
 

@@ -1,6 +1,5 @@
 """The contract that each scorer keeps."""
 
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -36,10 +35,15 @@ def scorer(request: pytest.FixtureRequest) -> Scorer:
     return made
 
 
-def ranked(scorer: Scorer, history: History, k: int = K, **options: object) -> np.ndarray:
-    rank: Callable[..., object] = scorer.ranked
-    found = rank(scorer.scores(history), history, k=k, **options)
-    return np.asarray(found.item_idx)  # type: ignore[attr-defined]  # a Ranking
+def ranked(
+    scorer: Scorer,
+    history: History,
+    k: int = K,
+    allowed: np.ndarray | None = None,
+    diversity: float = 0.0,
+) -> np.ndarray:
+    ranking = scorer.ranked(scorer.scores(history), history, k=k, allowed=allowed, diversity=diversity)
+    return ranking.item_idx
 
 
 @pytest.mark.parametrize("history", HISTORIES, ids=len)
