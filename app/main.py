@@ -36,12 +36,7 @@ from schema import schema
 from schema.execution.context import Context
 from schema.http.credentials import client_of
 from schema.http.endpoint import Endpoint
-from schema.http.persisted_documents import (
-    Documents,
-    InvalidDocuments,
-    RememberedDocuments,
-    trusted_documents,
-)
+from schema.http.persisted_documents import InvalidDocuments, trusted_documents
 
 SWITCH_SECONDS = 0.001
 
@@ -113,13 +108,13 @@ def create_app(settings: Settings, database_url: str) -> Starlette:
             await rates.close()
             await engine.dispose()
 
-    documents: Documents = RememberedDocuments()
+    trusted = None
     if settings.trusted_documents is not None:
-        documents = trusted_documents(settings.trusted_documents, schema._schema)  # noqa: SLF001 - graphql-core's
+        trusted = trusted_documents(settings.trusted_documents, schema._schema)  # noqa: SLF001 - graphql-core's
     stopping = asyncio.Event()
     admission = Admission(settings)
     endpoint: ASGIApp = Endpoint(
-        schema, documents, context_of, settings=settings, admission=admission, stopping=stopping
+        schema, trusted, context_of, settings=settings, admission=admission, stopping=stopping
     )
     if settings.compression:
         endpoint = Compression(endpoint)

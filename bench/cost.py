@@ -9,11 +9,12 @@ the processor time of the service and of its Postgres.
 
 import argparse
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 import psutil
 
@@ -23,7 +24,7 @@ from bench.cost_operations import OPERATIONS, Asked, Operation
 from bench.figures import Figure, commit, hardware, write
 from bench.start_service import Service, started
 from schema import schema
-from schema.execution.documents import Priced, Reader
+from schema.execution.documents import CostedOperation, Document, DocumentCache
 
 MOST = 10**9
 UNLIMITED = {
@@ -99,14 +100,18 @@ def main() -> None:
 
 def measurements(service: Service, only: str = "") -> Iterator[Measured]:
     rig = Rig(service)
-    reader = Reader(schema._schema, Settings())  # noqa: SLF001 - graphql-core's
+    documents = DocumentCache(schema._schema, Settings())  # noqa: SLF001 - graphql-core's
     assert rig.member
     for name, operation in OPERATIONS.items():
         if only in name:
-            yield measured(rig, reader, name, operation)
+            yield measured(rig, documents, name, operation)
 
 
-def measured(rig: Rig, reader: Reader, name: str, operation: Operation) -> Measured:
+def price(document: Document, variables: Mapping[str, Any], *, signed_in: bool) -> int:
+    return CostedOperation.of(document, None, variables, MOST, signed_in=signed_in).requested
+
+
+def measured(rig: Rig, documents: DocumentCache, name: str, operation: Operation) -> Measured:
     """Raises AssertionError for an operation that fails."""
     begun = time.perf_counter()
     for _ in range(min(WARM_UPS, operation.times)):
@@ -114,15 +119,11 @@ def measured(rig: Rig, reader: Reader, name: str, operation: Operation) -> Measu
     seconds = (time.perf_counter() - begun) / WARM_UPS
     times = max(LEAST, min(operation.times, int(SECONDS / seconds)))
     asked = [operation.make(rig) for _ in range(times)]
-    document = reader.read(operation.document)
-    prices = [
-        Priced.of(document, None, each.variables, MOST, signed_in=each.member is not None).requested
-        for each in asked
-    ]
+    document = documents.read(operation.document)
+    prices = [price(document, each.variables, signed_in=each.member is not None) for each in asked]
     if operation.besides:
-        prices = [
-            price + Priced.of(reader.read(operation.besides), None, {}, MOST).requested for price in prices
-        ]
+        besides = price(documents.read(operation.besides), {}, signed_in=True)
+        prices = [each + besides for each in prices]
     spent, reference = [], []
     for each in asked:
         spent.append(microseconds(rig, operation, each))

@@ -7,7 +7,7 @@ from strawberry.schema.schema_converter import GraphQLCoreConverter
 
 from schema.core import constraints
 from schema.core.errors import ErrorCode, PresentErrors
-from schema.execution.documents import Prepared
+from schema.execution.documents import DocumentExtension
 from schema.execution.pace import PacedExecution
 from schema.mutation import Mutation
 from schema.query import Query
@@ -24,7 +24,7 @@ class Schema(strawberry.Schema):
                 argument.description = field.description
 
     def process_errors(self, errors: list[GraphQLError], execution_context: object = None) -> None:
-        """PresentErrors logs what is ours to mend; what callers do wrong is told to them."""
+        """Log nothing: PresentErrors logs the faults of the service, and callers read their own."""
 
 
 schema = Schema(
@@ -33,7 +33,7 @@ schema = Schema(
     subscription=Subscription,
     types=[ErrorCode],  # of no field, but of each error
     config=StrawberryConfig(auto_camel_case=True, enable_experimental_incremental_execution=True),
-    extensions=[PresentErrors, Prepared],
+    extensions=[PresentErrors, DocumentExtension],
     execution_context_class=PacedExecution,
 )
 schema.describe_directives()

@@ -1,4 +1,6 @@
-"""The directives of cost analysis: @cost and @listSize."""
+"""The directives of a field: @cost and @listSize of the cost analysis, @cacheControl of HTTP caching."""
+
+from enum import Enum
 
 import strawberry
 from strawberry import UNSET
@@ -40,3 +42,22 @@ class ListSize:
     sized_fields: list[str] | None = strawberry.field(
         default=None, description="The lists in the value that the arguments are about, if not the value."
     )
+
+
+@strawberry.enum(description="Which caches may store a value.")
+class CacheControlScope(Enum):
+    PUBLIC = strawberry.enum_value("PUBLIC", description="Shared caches, for every signed-out client.")
+    PRIVATE = strawberry.enum_value("PRIVATE", description="Only a cache of the viewer's own.")
+
+
+@strawberry.schema_directive(
+    locations=[Location.FIELD_DEFINITION],
+    name="cacheControl",
+    description="Whether shared caches may store the field's value. A GET response may be cached publicly "
+    "where each root field of the query has the scope PUBLIC and the request has no `Authorization`.",
+)
+class CacheControl:
+    scope: CacheControlScope = strawberry.field(description="By default PRIVATE.")
+
+
+PUBLIC = CacheControl(scope=CacheControlScope.PUBLIC)

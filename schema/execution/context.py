@@ -28,7 +28,7 @@ from app.settings import Settings
 from app.web.budget import Budget
 from app.web.client import Client
 from schema.core.errors import CallerError, ErrorCode
-from schema.execution.documents import Priced
+from schema.execution.documents import CostedOperation
 from schema.execution.loaders import Loaders
 
 
@@ -73,7 +73,7 @@ class Context:
     changes: Changes | None = None
     client: Client = Client()  # noqa: RUF009 - it is frozen
     budget: Budget | None = None
-    priced: Priced | None = None  # the document under execution
+    costed: CostedOperation | None = None  # under execution
     exports: Exports = field(default_factory=Exports)
     clock: Clock = field(default_factory=Clock)
     spliced: bool = False  # whether an export of any size can stand in the answer
@@ -81,7 +81,7 @@ class Context:
     loaders: Loaders = field(init=False)
     _matches: DataLoader[int, Match | None] = field(init=False)
     _actor: "asyncio.Future[Viewer | ApiKey | None] | None" = field(default=None)
-    _claims: Claims | None = None
+    _claims: Claims | jwt.InvalidTokenError | None = None
     _taste: "asyncio.Future[Taste] | None" = field(default=None)
     _export: "asyncio.Future[Export | orjson.Fragment] | None" = field(default=None)
     _made: Export | None = None
@@ -174,7 +174,12 @@ class Context:
         Raises jwt.InvalidTokenError for a token that we did not sign or that has expired.
         """
         if self._claims is None:
-            self._claims = access_tokens.claims_of(self.settings, self.access_token or "")
+            try:
+                self._claims = access_tokens.claims_of(self.settings, self.access_token or "")
+            except jwt.InvalidTokenError as invalid:
+                self._claims = invalid
+        if isinstance(self._claims, jwt.InvalidTokenError):
+            raise self._claims
         return self._claims
 
     async def payer(self) -> str:

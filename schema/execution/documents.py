@@ -1,7 +1,4 @@
-"""Documents as they are executed: read within the limits, valid, and with what their operations cost.
-
-Those read are kept, so that a document which comes again is looked up by its text.
-"""
+"""Parse, validate and cost documents, with a cache by text."""
 
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping
@@ -15,14 +12,13 @@ from graphql import (
     GraphQLSchema,
     NoSchemaIntrospectionCustomRule,
     OperationDefinitionNode,
-    OperationType,
-    get_operation_ast,
     specified_rules,
     validate,
 )
 from strawberry.extensions import SchemaExtension
 from strawberry.schema.validation_rules.maybe_null import MaybeNullValidationRule
 from strawberry.schema.validation_rules.one_of import OneOfInputValidationRule
+from strawberry.types.graphql import OperationType
 
 from app.settings import Settings
 from app.web.budget import REQUEST_COST
@@ -31,52 +27,59 @@ from schema.core.constraints import Use, Uses
 from schema.execution import limits
 from schema.execution.cost import Part, Parts, requested
 from schema.execution.limits import too_complex
+from schema.execution.operation import is_public, without_incremental_delivery
+from schema.execution.request import sha256_of
 
 KEPT_CHARACTERS = 1_000_000  # of all texts together; a document takes about 200 bytes for each
 CHARACTERS_PER_COST = 10
-MOST_TOLD = 10**12  # of cost; beyond it, clients may read another number
-MAX_FAULTS = 10  # each may take a search for names that were meant
+MAX_SHOWN_COST = 10**12  # beyond it, clients may read another number
+MAX_ERRORS = 10  # each may take a search for names that were meant
+
+
+class InvalidDocument(Exception):
+    """A text that is not executed; `errors` are those of its parsing or its validation."""
+
+    def __init__(self, errors: list[GraphQLError]) -> None:
+        super().__init__(errors[0].message)
+        self.errors = errors
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One operation of a valid document. `public`: whether shared caches may store its answer."""
+
+    kind: OperationType
+    public: bool
+    parts: tuple[Part, ...]
+    uses: tuple[Use, ...]
+
+    def check_variables(self, variables: Mapping[str, Any]) -> None:
+        """Raises BadArgument for a value that is longer than where it is used allows."""
+        constraints.check(self.uses, variables)
 
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """`faults` is what validation found; nothing is executed then, and there are no `costs` and `uses`."""
+    """A valid document. `whole` is `ast` without what defers a part of the answer."""
 
+    text: str
     ast: DocumentNode
-    faults: list[GraphQLError]
-    costs: Mapping[str | None, tuple[Part, ...]]
-    uses: Mapping[str | None, tuple[Use, ...]]
+    whole: DocumentNode
+    operations: Mapping[str | None, Operation]
 
-    def operation(self, name: str | None) -> OperationDefinitionNode | None:
-        return get_operation_ast(self.ast, name)
-
-    def parts(self, operation_name: str | None) -> tuple[Part, ...]:
-        operation = self.operation(operation_name)
-        return self.costs.get(name_of(operation), ()) if operation is not None else ()
-
-    def check_variables(self, operation_name: str | None, variables: Mapping[str, Any]) -> None:
-        """Raises BadArgument for a value that is longer than where it is used allows."""
-        operation = self.operation(operation_name)
-        if operation is not None:
-            constraints.check(self.uses[name_of(operation)], variables)
-
-    def is_subscription(self, operation_name: str | None) -> bool:
-        return self.kind(operation_name) is OperationType.SUBSCRIPTION
-
-    def is_mutation(self, operation_name: str | None) -> bool:
-        return self.kind(operation_name) is OperationType.MUTATION
+    def operation(self, name: str | None) -> Operation | None:
+        """The operation of a name; without a name, the only one."""
+        if name is None and len(self.operations) == 1:
+            return next(iter(self.operations.values()))
+        return self.operations.get(name)
 
     def kind(self, operation_name: str | None) -> OperationType | None:
         operation = self.operation(operation_name)
-        return None if operation is None else operation.operation
+        return None if operation is None else operation.kind
 
 
-def name_of(operation: OperationDefinitionNode) -> str | None:
-    return None if operation.name is None else operation.name.value
-
-
-class Reader:
-    """Reads documents for one schema, under one set of limits."""
+class DocumentCache:
+    """The valid documents of one schema, under one set of limits; those read last are kept."""
 
     def __init__(self, schema: GraphQLSchema, settings: Settings) -> None:
         self.schema = schema
@@ -86,9 +89,14 @@ class Reader:
             self.rules.append(NoSchemaIntrospectionCustomRule)
         self.kept: OrderedDict[str, Document] = OrderedDict()
         self.kept_characters = 0
+        self.by_hash: dict[str, str] = {}
+
+    def text_of(self, sha256: str) -> str | None:
+        """The text of a kept document, by the hexadecimal SHA-256 of its text."""
+        return self.by_hash.get(sha256)
 
     def reading_cost(self, query: str) -> int:
-        """In units of cost; nothing for a text that is known, or too long to be read."""
+        """In units of cost: 0 for a kept text, and for one too long to be read."""
         if query in self.kept or len(query) > self.settings.max_document_characters:
             return 0
         return len(query) // CHARACTERS_PER_COST
@@ -96,7 +104,8 @@ class Reader:
     def read(self, query: str) -> Document:
         """The document of a text.
 
-        Raises GraphQLError for a text that is not a document, and CallerError for one beyond the limits.
+        Raises GraphQLError for a text that is not a document, CallerError for one beyond the limits, and
+        InvalidDocument for one that is not valid.
         """
         document = self.kept.get(query)
         if document is not None:
@@ -104,35 +113,45 @@ class Reader:
             return document
         ast = limits.read(query, self.settings)
         hidden = not self.settings.suggested
-        faults = validate(self.schema, ast, self.rules, max_errors=MAX_FAULTS, hide_suggestions=hidden)
-        if faults:
-            return Document(ast, faults, {}, {})
+        errors = validate(self.schema, ast, self.rules, max_errors=MAX_ERRORS, hide_suggestions=hidden)
+        if errors:
+            raise InvalidDocument(errors)
+        deferring = "defer" in query or "stream" in query
+        whole = without_incremental_delivery(ast) if deferring else ast
+        document = Document(query, ast, whole, self.operations(ast))
+        self.keep(document)
+        return document
+
+    def operations(self, ast: DocumentNode) -> dict[str | None, Operation]:
         fragments = {
             node.name.value: node for node in ast.definitions if isinstance(node, FragmentDefinitionNode)
         }
-        operations = [node for node in ast.definitions if isinstance(node, OperationDefinitionNode)]
-        uses = {
-            name_of(node): tuple(Uses(self.schema, node, fragments).found.values()) for node in operations
+        nodes = [node for node in ast.definitions if isinstance(node, OperationDefinitionNode)]
+        return {
+            None if node.name is None else node.name.value: Operation(
+                OperationType(node.operation.value),
+                is_public(self.schema, node, fragments),
+                Parts(self.schema, node, fragments).parts,
+                tuple(Uses(self.schema, node, fragments).found.values()),
+            )
+            for node in nodes
         }
-        costs = {name_of(node): Parts(self.schema, node, fragments).parts for node in operations}
-        document = Document(ast, faults, costs, uses)
-        self.keep(query, document)
-        return document
 
-    def keep(self, query: str, document: Document) -> None:
-        self.kept[query] = document
-        self.kept_characters += len(query)
+    def keep(self, document: Document) -> None:
+        self.kept[document.text] = document
+        self.by_hash[sha256_of(document.text)] = document.text
+        self.kept_characters += len(document.text)
         while self.kept_characters > KEPT_CHARACTERS:
             forgotten, _ = self.kept.popitem(last=False)
+            del self.by_hash[sha256_of(forgotten)]
             self.kept_characters -= len(forgotten)
 
 
 @dataclass(frozen=True, slots=True)
-class Priced:
-    """A document with what is asked of it."""
+class CostedOperation:
+    """The document to execute, and the most that its operation costs."""
 
-    document: Document
-    parts: tuple[Part, ...]
+    ast: DocumentNode
     requested: int
 
     @classmethod
@@ -141,40 +160,42 @@ class Priced:
         document: Document,
         operation_name: str | None,
         variables: Mapping[str, Any],
-        most: int,
+        limit: int,
         *,
         signed_in: bool = True,
-    ) -> "Priced":
-        """Raises CallerError(QUERY_TOO_COMPLEX) for an operation that may cost more than `most`."""
-        parts = document.parts(operation_name)
-        cost = min(REQUEST_COST + requested(parts, variables, signed_in=signed_in), MOST_TOLD)
-        if cost > most:
-            raise too_complex("MAX_COST", "The operation may cost {}", most, cost)
-        return cls(document, parts, cost)
+        whole: bool = False,
+    ) -> "CostedOperation":
+        """Raises CallerError(QUERY_TOO_COMPLEX) for an operation that may cost more than `limit`."""
+        operation = document.operation(operation_name)
+        parts = () if operation is None else operation.parts
+        cost = min(REQUEST_COST + requested(parts, variables, signed_in=signed_in), MAX_SHOWN_COST)
+        if cost > limit:
+            raise too_complex("MAX_COST", "The operation may cost {}", limit, cost)
+        return cls(document.whole if whole else document.ast, cost)
 
 
-class Prepared(SchemaExtension):
-    """Executes what has been read and priced; tells the cost beside the data."""
+class DocumentExtension(SchemaExtension):
+    """Execute the document that was read and costed; show the cost beside the data."""
 
     @property
-    def priced(self) -> Priced | None:
-        found: Priced | None = getattr(self.execution_context.context, "priced", None)
-        return found
+    def costed(self) -> CostedOperation | None:
+        costed: CostedOperation | None = getattr(self.execution_context.context, "costed", None)
+        return costed
 
     def on_parse(self) -> Iterator[None]:
-        if self.priced is not None:
-            self.execution_context.graphql_document = self.priced.document.ast
+        if self.costed is not None:
+            self.execution_context.graphql_document = self.costed.ast
         yield
 
     def on_validate(self) -> Iterator[None]:
-        if self.priced is not None:
-            self.execution_context.pre_execution_errors = self.priced.document.faults
+        if self.costed is not None:
+            self.execution_context.pre_execution_errors = []
         yield
 
     def get_results(self) -> dict[str, Any]:
-        if self.priced is None:
+        if self.costed is None:
             return {}
-        cost = {"requested": self.priced.requested}
+        cost = {"requested": self.costed.requested}
         budget = getattr(self.execution_context.context, "budget", None)
         if budget is not None:
             cost["actual"] = rounded(budget.actual)
@@ -182,6 +203,6 @@ class Prepared(SchemaExtension):
 
 
 def rounded(cost: int) -> int:
-    """To two digits, upwards: the rest is noise, and could tell apart what should look alike."""
-    digits: int = 10 ** max(0, len(str(cost)) - 2)
-    return -(-cost // digits) * digits
+    """Round up to two digits: the rest is noise, and could distinguish what should look alike."""
+    unit: int = 10 ** max(0, len(str(cost)) - 2)
+    return -(-cost // unit) * unit

@@ -1,4 +1,4 @@
-"""From a request to its results, one after another, whatever carries them."""
+"""Execute a GraphQL request as an async stream of results, independent of the transport."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Iterable
@@ -22,7 +22,7 @@ from app.web.meter import Steps
 from app.web.rate_limits import RateLimited
 from schema.core.errors import CallerError, ErrorCode, present
 from schema.execution.context import Clock, Context
-from schema.execution.documents import Document, Priced, Reader
+from schema.execution.documents import CostedOperation, Document, DocumentCache, InvalidDocument
 from schema.execution.request import GraphQLRequest
 
 Results = AsyncGenerator[Any]
@@ -33,33 +33,31 @@ AT_ONCE = 50  # cost of reading a document: a millisecond
 @dataclass(frozen=True, slots=True)
 class Executor:
     schema: Schema
-    reader: Reader
-    turn: asyncio.Lock = field(default_factory=asyncio.Lock)  # whose document is read
+    documents: DocumentCache
+    reading: asyncio.Lock = field(default_factory=asyncio.Lock)  # held while a long document is read
 
     async def results(
         self,
-        query: str,
+        document: Document,
         request: GraphQLRequest,
         context: Context,
         turn: Turn,
         allowed: Iterable[OperationType] = ALL,
+        *,
+        whole: bool = False,
     ) -> Results:
         """One result of a query or mutation, with its deferred parts behind it; of a subscription, many.
 
-        Never raises: what goes wrong is the last result. A PreExecutionError is of a request not executed.
-        The turn ends with the operation; a subscription, which mostly waits, gives it up once it stands.
-        An export in the last result is its reader's to close.
+        Never raises: an error ends the stream as its last result, a PreExecutionError where the operation
+        was not executed. The turn ends with the operation; a subscription ends it once it has started.
+        `whole`: defer nothing. The reader of the last result closes an export in it.
         """
         delivered = False
         try:
-            document = await self.read(query, context)
-            if document.faults:
-                errors = [present(fault) for fault in document.faults]
-                yield PreExecutionError(data=None, errors=errors)
-                return
-            context.priced = await self.paid(document, request, context)
+            context.costed = await self.paid(document, request, context, whole=whole)
+            context.spliced = whole or document.whole is document.ast
             results = await self.schema.stream(
-                query,
+                document.text,
                 variable_values=request.variables,
                 context_value=context,
                 operation_name=request.operation_name,
@@ -68,10 +66,10 @@ class Executor:
             )
             if context.budget is not None:
                 results = charged(results, context.budget)
-            endless = document.is_subscription(request.operation_name)
+            endless = document.kind(request.operation_name) is OperationType.SUBSCRIPTION
             if endless:
                 turn.end()
-            seconds = self.reader.settings.execution_seconds
+            seconds = self.documents.settings.execution_seconds
             deadline = None if endless else turn.deadline
             async with aclosing(in_time(results, deadline, seconds, context.clock)) as timed:
                 async for result in timed:
@@ -88,42 +86,63 @@ class Executor:
                 context.discard_export()
 
     async def read(self, query: str, context: Context) -> Document:
-        """Raises GraphQLError for what is no document, is beyond the limits, or too much in this minute."""
-        cost = self.reader.reading_cost(query)
+        """The document of a text, its reading charged to the client.
+
+        Raises InvalidDocument for a text that is not valid or is beyond the limits, and for one whose reading
+        exceeds the client's rate.
+        """
+        try:
+            return await self._read(query, context)
+        except GraphQLError as error:
+            raise InvalidDocument([present(error)]) from None
+        except InvalidDocument as invalid:
+            raise InvalidDocument([present(error) for error in invalid.errors]) from None
+
+    async def _read(self, query: str, context: Context) -> Document:
+        cost = self.documents.reading_cost(query)
         budget = context.budget
         if budget is None:
-            return self.reader.read(query)
+            return self.documents.read(query)
         try:
             await budget.reading(await context.payer(), cost)
         except RateLimited as limited:
             raise rate_limited(limited) from None
         try:
             if cost <= AT_ONCE:
-                return budget.reader.run(self.reader.read, query)
-            async with self.turn:
+                return budget.reader.run(self.documents.read, query)
+            async with self.reading:
                 await asyncio.sleep(0)  # others get answers between two documents that take long to read
-                return budget.reader.run(self.reader.read, query)
+                return budget.reader.run(self.documents.read, query)
         finally:
             await budget.settle()
 
-    async def paid(self, document: Document, request: GraphQLRequest, context: Context) -> Priced:
-        """The operation with its cost.
+    async def paid(
+        self, document: Document, request: GraphQLRequest, context: Context, *, whole: bool
+    ) -> CostedOperation:
+        """Charge the operation's cost to the client.
 
-        Raises CallerError for values that are too long, and for a cost that is too high, at all or in this
-        minute.
+        Raises CallerError for values that are too long, and for a cost above MAX_COST or the client's rate.
         """
-        if request.operation_name is None and len(document.costs) > 1:
+        if request.operation_name is None and len(document.operations) > 1:
             raise CallerError("The document has several operations: name one as `operationName`.")
         variables = request.variables or {}
-        document.check_variables(request.operation_name, variables)
-        most, signed_in = self.reader.settings.max_cost, context.access_token is not None
-        priced = Priced.of(document, request.operation_name, variables, most, signed_in=signed_in)
+        operation = document.operation(request.operation_name)
+        if operation is not None:
+            operation.check_variables(variables)
+        costed = CostedOperation.of(
+            document,
+            request.operation_name,
+            variables,
+            self.documents.settings.max_cost,
+            signed_in=context.access_token is not None,
+            whole=whole,
+        )
         if context.budget is not None:
             try:
-                await context.budget.operation(await context.payer(), priced.requested)
+                await context.budget.operation(await context.payer(), costed.requested)
             except RateLimited as limited:
                 raise rate_limited(limited) from None
-        return priced
+        return costed
 
 
 def rate_limited(limited: RateLimited) -> CallerError:
@@ -144,7 +163,7 @@ def overloaded(refused: Overloaded) -> CallerError:
 
 
 async def charged(results: Results, budget: Budget) -> Results:
-    """The results, made on the account of the budget's meter, which is settled after each of them."""
+    """Meter the work on each result, and settle the budget after it."""
     try:
         async with aclosing(results):
             while True:
@@ -159,9 +178,9 @@ async def charged(results: Results, budget: Budget) -> Results:
 
 
 async def in_time(results: Results, deadline: float | None, seconds: float, clock: Clock) -> Results:
-    """The results until the deadline; then work on them is cancelled, down to the database.
+    """Pass the results on until the deadline, then cancel the work on them, down to the database.
 
-    `seconds` is the time that the operation had, with its wait for admission.
+    `seconds`: the operation's time limit, which includes its wait for admission.
     """
     clock.deadline = deadline
     begun = False
@@ -185,7 +204,7 @@ async def in_time(results: Results, deadline: float | None, seconds: float, cloc
 
 
 def stopped(seconds: float, pending: set[str] | None) -> Any:
-    """What is said of an operation that took too long, or of the parts of it that were still to come."""
+    """The last result of an operation that took too long: an error for it, or for each `pending` part."""
     error = CallerError(
         f"The operation took longer than {seconds:g} seconds and was stopped.",
         ErrorCode.TIMEOUT,

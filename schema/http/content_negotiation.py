@@ -27,6 +27,11 @@ class Accept:
     incremental: bool = False
     legacy_incremental: bool = False  # as proposed in 2022, with paths for ids
 
+    @property
+    def streams(self) -> bool:
+        """Whether the client accepts a stream of results."""
+        return self.events or self.multipart_subscription
+
     @classmethod
     def of(cls, header: str) -> Self:
         """Raises Refused for a header that no client sends."""

@@ -24,20 +24,19 @@ from app.web.rate_limits import RateLimited
 from app.web.security import is_foreign
 from schema.core.errors import CallerError, ErrorCode, present
 from schema.execution.context import Context
-from schema.execution.documents import Reader
+from schema.execution.documents import DocumentCache, InvalidDocument
 from schema.execution.executor import Executor, Results, overloaded, rate_limited
 from schema.execution.refusal import Refused
 from schema.execution.request import GraphQLRequest
 from schema.http.content_negotiation import GRAPHQL_RESPONSE, Accept
 from schema.http.credentials import bearer_token
 from schema.http.incremental import EVENTS, MULTIPART_SUBSCRIPTION, in_pieces, streamed
-from schema.http.operation import described, in_one_piece, is_in_one_piece
-from schema.http.persisted_documents import Documents
+from schema.http.persisted_documents import Documents, PersistedDocuments, TrustedDocuments
 from schema.http.request import read
 from schema.http.websocket import ContextOf, Sockets
 from schema.http.whole import written
 
-# Of requests that were not executed; 400 else.
+# The status of requests that were not executed, by error code; 400 for other codes.
 STATUS = {
     ErrorCode.UNAUTHENTICATED.name: 401,
     ErrorCode.FORBIDDEN.name: 403,
@@ -47,7 +46,7 @@ STATUS = {
     ErrorCode.SERVICE_UNAVAILABLE.name: 503,
     ErrorCode.TIMEOUT.name: 504,
 }
-PATIENT_SECONDS = 0.05  # before it is watched whether the client is still there
+PATIENT_SECONDS = 0.05  # before the endpoint watches whether the client has left
 BY_METHOD = {
     "GET": {OperationType.QUERY},
     "HEAD": {OperationType.QUERY},
@@ -57,12 +56,12 @@ VARY = {"Vary": "Accept, Authorization"}
 
 
 class Endpoint:
-    """When `stopping` is set, streams break off."""
+    """The ASGI application of `/graphql`. When `stopping` is set, streams break off."""
 
     def __init__(
         self,
         schema: Schema,
-        documents: Documents,
+        trusted: TrustedDocuments | None,
         context_of: ContextOf,
         *,
         settings: Settings,
@@ -70,11 +69,11 @@ class Endpoint:
         stopping: asyncio.Event,
     ) -> None:
         self.settings = settings
-        self.executor = Executor(schema, Reader(schema._schema, settings))  # noqa: SLF001 - graphql-core's
-        self.documents = documents
+        self.executor = Executor(schema, DocumentCache(schema._schema, settings))  # noqa: SLF001 - graphql-core's
+        self.documents: Documents = trusted or PersistedDocuments(self.executor.documents)
         self.context_of = context_of
         self.admission = admission
-        self.sockets = Sockets(self.executor, documents, context_of, admission)
+        self.sockets = Sockets(self.executor, self.documents, context_of, admission)
         self.stopping = stopping
         seconds = settings.cache_seconds
         self.public = f"public, max-age={seconds}" if seconds else "no-store"
@@ -94,7 +93,7 @@ class Endpoint:
             await response(scope, receive, send)
 
     async def response(self, http: Request, context: Context, turns: ExitStack) -> Response | None:
-        """None where the client has left. Execution ends its turn; `turns` ends that of a request without."""
+        """None where the client has left. `turns` ends the turn of a request that is not executed."""
         accept = Accept()
         try:
             accept = Accept.of(", ".join(http.headers.getlist("accept")))
@@ -107,23 +106,23 @@ class Endpoint:
             return await self.answer(http, accept, request, query, context, turn)
         except Refused as refused:
             result = PreExecutionError(data=None, errors=[refused.error])
-            return in_one(result, accept, refused.status, refused.headers)
+            return json_response(result, accept, refused.status, refused.headers)
         except Overloaded as refused:
             result = PreExecutionError(data=None, errors=[overloaded(refused)])
-            return in_one(result, accept, 503, retry_after(refused.wait_seconds))
+            return json_response(result, accept, 503, retry_after(refused.wait_seconds))
         except GraphQLError as error:
-            return in_one(PreExecutionError(data=None, errors=[present(error)]), accept)
+            return json_response(PreExecutionError(data=None, errors=[present(error)]), accept)
         except ClientDisconnect:
             return None
-        except Exception as cause:  # noqa: BLE001 - a fault of ours has a code as any other, and is logged
+        except Exception as cause:  # noqa: BLE001 - a fault of ours has a code and is logged
             fault = present(GraphQLError(str(cause), original_error=cause))
-            return in_one(PreExecutionError(data=None, errors=[fault]), accept, 500)
+            return json_response(PreExecutionError(data=None, errors=[fault]), accept, 500)
 
     async def admit(self, http: Request, context: Context) -> None:
-        """Raises Refused for who may not ask, or not now."""
+        """Raises Refused for a page of a foreign origin, and for a client beyond its rate."""
         if is_foreign(http, self.settings):
-            told = f"Pages of {http.headers['origin']} may not ask here (ALLOWED_ORIGINS)."
-            raise Refused(CallerError(told, ErrorCode.FORBIDDEN), 403)
+            message = f"Pages of {http.headers['origin']} may not ask here (ALLOWED_ORIGINS)."
+            raise Refused(CallerError(message, ErrorCode.FORBIDDEN), 403)
         if context.budget is not None:
             try:
                 await context.budget.request(context.client.network)
@@ -139,51 +138,47 @@ class Endpoint:
         context: Context,
         turn: Turn,
     ) -> Response:
-        """Raises Refused for an operation that cannot be asked in this way, ClientDisconnect where nobody
-        waits for a query any more.
+        """Raises Refused for an operation that the method or the media type does not allow, and
+        ClientDisconnect for a query whose client has left.
         """
         try:  # within its limits, before anything else looks at it
             document = await self.executor.read(query, context)
-            faults, secret = document.faults, document.is_mutation(request.operation_name)
-        except GraphQLError as error:
-            faults, secret = [error], False
-        if faults:
-            refused = PreExecutionError(data=None, errors=[present(fault) for fault in faults])
-            if not accept.prefers_stream:
-                return in_one(refused, accept)
-            events = EVENTS if accept.events else MULTIPART_SUBSCRIPTION
-            return streamed(only(refused), events, self.stopping)
-        transport, allowed = carriage(http, accept, request, query)
-        if transport is not None:
-            results = self.executor.results(query, request, context, turn, allowed)
-            return streamed(results, transport, self.stopping)
-        if not accept.incremental or (accept.legacy_incremental and "@stream" in query):
-            query = in_one_piece(query)
-        context.spliced = is_in_one_piece(query)
-        results = self.executor.results(query, request, context, turn, allowed)
-        first = await self.first(results, http, query, request)
+        except InvalidDocument as invalid:
+            refused = PreExecutionError(data=None, errors=invalid.errors)
+            if accept.prefers_stream:
+                return streamed(single(refused), stream_transport(accept), self.stopping)
+            return json_response(refused, accept)
+        kind = document.kind(request.operation_name)
+        allowed = BY_METHOD[http.method]
+        if accept.prefers_stream or (kind is OperationType.SUBSCRIPTION and accept.streams):
+            allowed = allowed | {OperationType.SUBSCRIPTION}
+            results = self.executor.results(document, request, context, turn, allowed)
+            return streamed(results, stream_transport(accept), self.stopping)
+        whole = not accept.incremental or (accept.legacy_incremental and "stream" in query)
+        results = self.executor.results(document, request, context, turn, allowed, whole=whole)
+        first = await self.first(results, http, kind)
         if not isinstance(first, ExecutionResult):
-            self.documents.executed(request)
             return in_pieces(first, results, legacy=accept.legacy_incremental)
         await results.aclose()
         if first.errors and isinstance(first.errors[0].original_error, InvalidOperationTypeError):
-            raise wrong_carriage(first.errors[0].original_error.operation_type)
-        if not isinstance(first, PreExecutionError):
-            self.documents.executed(request)
+            raise wrong_transport(first.errors[0].original_error.operation_type)
         if http.method != "POST":
-            return self.cacheable(http, accept, request, query, first)
-        # The tokens that some mutations give must not be compressed, here or by a proxy.
-        return in_one(first, accept, headers={"Cache-Control": "no-store, no-transform"} if secret else None)
+            operation = document.operation(request.operation_name)
+            return self.cacheable(http, accept, first, public=operation is not None and operation.public)
+        # The tokens that some mutations return must not be compressed, here or by a proxy.
+        secret = kind is OperationType.MUTATION
+        return json_response(
+            first, accept, headers={"Cache-Control": "no-store, no-transform"} if secret else None
+        )
 
-    async def first(self, results: Results, http: Request, query: str, request: GraphQLRequest) -> Any:
+    async def first(self, results: Results, http: Request, kind: OperationType | None) -> Any:
         """The first result; raises ClientDisconnect when the client has left. Mutations go on to the end."""
         first: asyncio.Future[Any] = asyncio.ensure_future(anext(results))
         leaving: asyncio.Future[None] | None = None
         try:
             done, _ = await asyncio.wait((first,), timeout=PATIENT_SECONDS)
-            operation = None if done else described(query, request.operation_name)
-            if operation is not None and operation.kind is OperationType.QUERY:
-                leaving = asyncio.ensure_future(left(http))
+            if not done and kind is OperationType.QUERY:
+                leaving = asyncio.ensure_future(wait_for_disconnect(http))
                 done, _ = await asyncio.wait((first, leaving), return_when=asyncio.FIRST_COMPLETED)
                 if first not in done:
                     raise ClientDisconnect
@@ -195,43 +190,30 @@ class Endpoint:
                 first.cancel()
                 await asyncio.wait((first,))
 
-    def cacheable(
-        self, http: Request, accept: Accept, request: GraphQLRequest, query: str, result: ExecutionResult
-    ) -> Response:
-        """Public only when the client is signed out and everyone who is would be told the same."""
-        operation = described(query, request.operation_name)
-        if result.errors or operation is None or not operation.public or "authorization" in http.headers:
-            return in_one(result, accept, headers=VARY)
+    def cacheable(self, http: Request, accept: Accept, result: ExecutionResult, *, public: bool) -> Response:
+        """The response to a GET: public only where each signed-out client would get the same."""
+        if result.errors or not public or "authorization" in http.headers:
+            return json_response(result, accept, headers=VARY)
         headers = {"Cache-Control": self.public, **VARY}
-        # The same bytes for everyone: what they took this time does not concern who gets them later.
+        # The same bytes for each client: the measured cost of this execution does not concern the others.
         (result.extensions or {}).get("cost", {}).pop("actual", None)
-        response = in_one(result, accept, headers=headers)
+        response = json_response(result, accept, headers=headers)
         response.headers["ETag"] = etag = f'"{hashlib.blake2b(response.body, digest_size=16).hexdigest()}"'
         if parse_etags(http.headers.get("if-none-match")).contains_weak(etag.strip('"')):
             return Response(status_code=304, headers={**headers, "ETag": etag})
         return response
 
 
-def carriage(
-    http: Request, accept: Accept, request: GraphQLRequest, query: str
-) -> tuple[HTTPStreamTransport | None, set[OperationType]]:
-    """What carries the results where they are a stream, and the kinds of operations that may be asked so."""
-    allowed = BY_METHOD[http.method]
-    if accept.events or accept.multipart_subscription:
-        operation = described(query, request.operation_name)
-        subscribes = operation is not None and operation.kind is OperationType.SUBSCRIPTION
-        if subscribes or accept.prefers_stream:
-            transport = EVENTS if accept.events else MULTIPART_SUBSCRIPTION
-            return transport, allowed | {OperationType.SUBSCRIPTION}
-    return None, allowed
+def stream_transport(accept: Accept) -> HTTPStreamTransport:
+    return EVENTS if accept.events else MULTIPART_SUBSCRIPTION
 
 
-async def only(result: ExecutionResult) -> Results:
+async def single(result: ExecutionResult) -> Results:
     yield result
 
 
-async def left(http: Request) -> None:
-    """Comes back when the client has left."""
+async def wait_for_disconnect(http: Request) -> None:
+    """Return when the client has left."""
     while (await http.receive())["type"] != "http.disconnect":
         pass
 
@@ -240,23 +222,23 @@ def retry_after(seconds: int) -> dict[str, str]:
     return {"Retry-After": str(seconds)}
 
 
-def wrong_carriage(kind: OperationType) -> Refused:
+def wrong_transport(kind: OperationType) -> Refused:
     if kind is OperationType.SUBSCRIPTION:
         return Refused("Subscribe with `Accept: text/event-stream`, or over a websocket.", 406)
     return Refused("Mutations need POST.", 405, {"Allow": "POST"})
 
 
-def in_one(
+def json_response(
     result: ExecutionResult, accept: Accept, status: int | None = None, headers: dict[str, str] | None = None
 ) -> Response:
     """An answer in one piece.
 
-    Its media type decides the status of a request that was not executed: `application/json` may come from
+    The media type decides the status of a request that was not executed: `application/json` may come from
     any intermediary, so that clients of it expect 200 with every well-formed request.
     """
     body: dict[str, Any] = dict(process_result(result))
     headers = {"Cache-Control": "no-store", **(headers or {})}
-    if status is None and (wait := wait_in(body)) is not None:
+    if status is None and (wait := retry_after_of(body)) is not None:
         status, headers = 429, {**headers, **retry_after(wait)}
     if status is None:
         status = 200
@@ -270,8 +252,8 @@ def in_one(
     return written(body, status, headers, f"{accept.json}; charset=utf-8")
 
 
-def wait_in(body: dict[str, Any]) -> int | None:
-    """After how many seconds to come again, of a request that was too many; whatever its media type."""
+def retry_after_of(body: dict[str, Any]) -> int | None:
+    """The seconds to wait after an answer that says the client is beyond its rate; else None."""
     if body["data"] is not None or not body.get("errors"):
         return None
     wait: int | None = body["errors"][0].get("extensions", {}).get("retryAfter")

@@ -1,19 +1,17 @@
-"""Documents that are named instead of sent: those seen before, or the only ones that are answered at all."""
+"""Documents that clients name instead of sending: automatic persisted queries, and trusted documents."""
 
 import json
-from collections import OrderedDict
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 from graphql import GraphQLError, GraphQLSchema, parse, validate
 
 from schema.core.errors import CallerError, ErrorCode
+from schema.execution.documents import DocumentCache
 from schema.execution.refusal import Refused
 from schema.execution.request import GraphQLRequest, sha256_of, unknown_document
-
-MAX_REMEMBERED = 1_000
-MAX_LENGTH = 20_000  # characters; a longer document is answered, but sent each time
 
 
 class InvalidDocuments(Exception):
@@ -22,45 +20,34 @@ class InvalidDocuments(Exception):
 
 class Documents(Protocol):
     def text(self, request: GraphQLRequest) -> str:
-        """The text to execute. Raises CallerError for one that is unknown, Refused where none is asked."""
-
-    def executed(self, request: GraphQLRequest) -> None:
-        """Told of each request whose document has proved valid."""
+        """The text to execute. Raises CallerError for an unknown document, Refused where none is named."""
 
 
-class RememberedDocuments:
+@dataclass(frozen=True, slots=True)
+class PersistedDocuments:
     """Automatic persisted queries: a client sends a document's hash, and its text where we do not know it.
 
-    Held per process and bounded; whoever is asked for a document it does not know says so, and is told.
+    The documents of the cache are known: those that were valid and came last to this process.
     """
 
-    def __init__(self) -> None:
-        self.texts: OrderedDict[str, str] = OrderedDict()
+    cache: DocumentCache
 
     def text(self, request: GraphQLRequest) -> str:
+        query = request.query
         if request.document_id is None:
-            if not request.query:
+            if not query:
                 raise Refused("`query` is missing.")
-            return request.query
-        if request.query is None:
-            if (query := self.texts.get(request.document_id)) is None:
-                raise unknown_document()
-            self.texts.move_to_end(request.document_id)
             return query
-        if request.document_id != sha256_of(request.query):
+        if query is None:
+            if (query := self.cache.text_of(request.document_id)) is None:
+                raise unknown_document()
+        elif request.document_id != sha256_of(query):
             raise CallerError("The hash sent is not the SHA-256 of `query`.")
-        return request.query
-
-    def executed(self, request: GraphQLRequest) -> None:
-        if request.document_id is None or request.query is None or len(request.query) > MAX_LENGTH:
-            return
-        self.texts[request.document_id] = request.query
-        while len(self.texts) > MAX_REMEMBERED:
-            self.texts.popitem(last=False)
+        return query
 
 
 class TrustedDocuments:
-    """The only documents that are answered, by their ids; a text is answered when it is one of theirs."""
+    """The only documents that are accepted, by their ids; a text is accepted when it is one of theirs."""
 
     def __init__(self, texts: Mapping[str, str]) -> None:
         self.texts = {id_.removeprefix("sha256:"): text for id_, text in texts.items()}
@@ -73,11 +60,8 @@ class TrustedDocuments:
         elif query is None:
             raise Refused("Neither `query` nor `documentId` is given.")
         if query not in self.known:
-            raise CallerError("Only trusted documents are answered here.", ErrorCode.UNTRUSTED_DOCUMENT)
+            raise CallerError("Only trusted documents are accepted.", ErrorCode.UNTRUSTED_DOCUMENT)
         return query
-
-    def executed(self, request: GraphQLRequest) -> None:
-        """Nothing is learned from clients."""
 
 
 def trusted_documents(path: Path, schema: GraphQLSchema) -> TrustedDocuments:

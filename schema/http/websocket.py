@@ -13,6 +13,7 @@ from datetime import timedelta
 from typing import Any, cast
 
 import orjson
+from graphql import GraphQLError
 from starlette.requests import HTTPConnection
 from starlette.responses import PlainTextResponse
 from starlette.websockets import WebSocket
@@ -31,8 +32,9 @@ from app.settings import Settings
 from app.web.admission import Admission, Overloaded
 from app.web.rate_limits import RateLimited
 from app.web.security import is_foreign
-from schema.core.errors import CallerError, ErrorCode
+from schema.core.errors import CallerError, ErrorCode, present
 from schema.execution.context import Context
+from schema.execution.documents import InvalidDocument
 from schema.execution.executor import Executor, overloaded
 from schema.execution.refusal import Refused
 from schema.execution.request import GraphQLRequest, too_many_values
@@ -117,8 +119,8 @@ class Handler(BaseGraphQLTransportWSHandler[Any, None]):
                 if len(self.operations) >= MAX_OPERATIONS:
                     raise too_many(len(self.operations) + 1)
                 if message["payload"] is TOO_MANY_VALUES:
-                    raise too_many_values(self.executor.reader.settings)
-                bound(message, self.executor.reader.settings)
+                    raise too_many_values(self.executor.documents.settings)
+                bound(message, self.executor.documents.settings)
                 request = GraphQLRequest.of(message["payload"])
                 query = self.documents.text(request)
             except (Refused, CallerError) as refused:
@@ -138,7 +140,14 @@ class Handler(BaseGraphQLTransportWSHandler[Any, None]):
         request = GraphQLRequest(
             operation.query, operation.operation_name, operation.variables, extensions=None, document_id=None
         )
-        results = self.executor.results(operation.query, request, self.context.fresh_context(), turn)
+        context = self.context.fresh_context()
+        try:
+            document = await self.executor.read(operation.query, context)
+        except Exception as cause:  # noqa: BLE001 - a fault of ours has a code and is logged
+            turn.end()
+            await operation.send_initial_errors(errors_of(cause))
+            return
+        results = self.executor.results(document, request, context, turn)
         pieces = Pieces()
         async with aclosing(results):
             async for result in results:
@@ -150,6 +159,12 @@ class Handler(BaseGraphQLTransportWSHandler[Any, None]):
                     {"id": operation.id, "type": "next", "payload": payload}
                 )
         await operation.send_operation_message({"id": operation.id, "type": "complete"})
+
+
+def errors_of(cause: Exception) -> list[GraphQLError]:
+    if isinstance(cause, InvalidDocument):
+        return cause.errors
+    return [present(GraphQLError(str(cause), original_error=cause))]
 
 
 def too_many(asked: int) -> CallerError:
@@ -199,7 +214,7 @@ class Sockets:
                 del self.open[network]
 
     async def admits(self, websocket: WebSocket, network: str) -> bool:
-        settings = self.executor.reader.settings
+        settings = self.executor.documents.settings
         if is_foreign(websocket, settings):
             log.warning("refused a websocket from a page of %r", websocket.headers.get("origin"))
             return False
@@ -210,7 +225,7 @@ class Sockets:
         return self.open[network] < settings.max_connections_per_address
 
     def handler(self, websocket: WebSocket) -> Handler:
-        codec: Any = Codec(self.executor.reader.settings)
+        codec: Any = Codec(self.executor.documents.settings)
         handler = Handler(
             view=codec,
             websocket=ASGIWebSocketAdapter(codec, websocket, websocket),

@@ -18,7 +18,7 @@ from app.catalog.browse import Key, Order, OrderField
 from app.catalog.search import SearchMatch
 from schema.core.constraints import GLOBAL_ID, MAX_ID_LENGTH, Constraint
 from schema.core.cursors import Cursors
-from schema.core.directives import Cost, ListSize
+from schema.core.directives import PUBLIC, Cost, ListSize
 from schema.core.enums import enum_of
 from schema.core.global_ids import InvalidKey, local_id, split_id, strange_id
 from schema.core.pagination import (
@@ -98,7 +98,7 @@ class SearchConnection:
 @strawberry.type
 class CatalogQuery:
     @strawberry.field(
-        directives=[Cost(weight=80)], description="The movie with this id; null if there is none."
+        directives=[PUBLIC, Cost(weight=80)], description="The movie with this id; null if there is none."
     )
     async def movie(
         self,
@@ -111,7 +111,8 @@ class CatalogQuery:
         return movie and await up_to_date(info.context, movie)
 
     @strawberry.field(
-        directives=[Cost(weight=10)], description="Movies in the given order, by default most rated first."
+        directives=[PUBLIC, Cost(weight=10)],
+        description="Movies in the given order, by default most rated first.",
     )
     async def movies(
         self,
@@ -149,7 +150,7 @@ class CatalogQuery:
         )
 
     @strawberry.field(
-        directives=[Cost(weight=120)],
+        directives=[PUBLIC, Cost(weight=120)],
         description="Search movies by any of their titles, optionally with year, director and actors, as "
         "`pulp fiction tarantino 1994`. Incomplete words, typing errors and `2` for `II` match too. Words in "
         "overviews match next. A query that names no title or person also matches by meaning, such as "
@@ -196,12 +197,12 @@ class CatalogQuery:
             page_info=page_info(edges, has_previous=hits.has_previous, has_next=hits.has_next),
         )
 
-    @strawberry.field(directives=[ListSize(assumed_size=25)], description="All genres, by name.")
+    @strawberry.field(directives=[PUBLIC, ListSize(assumed_size=25)], description="All genres, by name.")
     def genres(self, info: Info) -> list[Genre]:
         return [Genre.of(row) for row in info.context.snapshot.genres]
 
     @strawberry.field(
-        directives=[Cost(weight=10)],
+        directives=[PUBLIC, Cost(weight=10)],
         description="The object with this id; null if there is none or the viewer may not see it.",
     )
     async def node(
@@ -214,7 +215,7 @@ class CatalogQuery:
         return (await nodes_of(info, {"id": id}))[0]
 
     @strawberry.field(
-        directives=[ListSize(slicing_arguments=["ids"])],
+        directives=[PUBLIC, ListSize(slicing_arguments=["ids"])],
         description="The objects with these ids, in the same order.",
     )
     async def nodes(

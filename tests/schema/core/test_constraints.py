@@ -24,7 +24,7 @@ from app.settings import Settings
 from schema import schema
 from schema.core.constraints import MAX_WORD_LENGTH, Constraint, constraint_of
 from schema.core.errors import BadArgument
-from schema.execution.documents import Reader
+from schema.execution.documents import DocumentCache
 from tests.schema.conftest import Ask, Member
 from tests.schema.documents import arguments_of, selection_of
 
@@ -142,15 +142,16 @@ def given_beyond() -> Iterator[Any]:
 def test_a_variable_is_refused_wherever_it_is_too_long(
     query: str, place: str, definition: GraphQLArgument
 ) -> None:
-    document = Reader(schema._schema, Settings(max_depth=99, max_tokens=9_999)).read(query)
-    assert not document.faults, document.faults
+    document = DocumentCache(schema._schema, Settings(max_depth=99, max_tokens=9_999)).read(query)
+    operation = document.operation(None)
+    assert operation is not None
     for inner, value in beyond(definition.type, constraint_of(definition), place):
         with pytest.raises(BadArgument) as error:
-            document.check_variables(None, {"value": value})
+            operation.check_variables({"value": value})
         assert error.value.argument == inner
         assert len(error.value.message) < 1_000
-    document.check_variables(None, {})
-    document.check_variables(None, {"value": None})
+    operation.check_variables({})
+    operation.check_variables({"value": None})
 
 
 LITERALS = {
@@ -180,8 +181,8 @@ LITERALS = {
 @pytest.mark.parametrize("document", LITERALS)
 def test_a_literal_is_refused_wherever_it_is_too_long(document: str) -> None:
     place, limit = LITERALS[document]
-    reader = Reader(schema._schema, Settings())
-    assert not reader.read(document % ("x" * limit)).faults
+    reader = DocumentCache(schema._schema, Settings())
+    assert reader.read(document % ("x" * limit))
     with pytest.raises(BadArgument) as error:
         reader.read(document % ("x" * (limit + 1)))
     assert error.value.extensions == {
@@ -198,14 +199,15 @@ def test_a_variable_has_the_limit_of_each_of_its_places() -> None:
         search(query: $x, first: 1) { edges { score } } nodes(ids: $ids) { id }
         movies(first: 1, filter: {genres: [$x]}) { totalCount }
     }"""
-    document = Reader(schema._schema, Settings()).read(query)
-    document.check_variables(None, {"x": "x" * 100, "ids": ["x"] * 100})
+    operation = DocumentCache(schema._schema, Settings()).read(query).operation(None)
+    assert operation is not None
+    operation.check_variables({"x": "x" * 100, "ids": ["x"] * 100})
     with pytest.raises(
         BadArgument, match=r"^movies.filter.genres\[0\] takes at most 100 characters, not 101"
     ):
-        document.check_variables(None, {"x": "x" * 101, "ids": []})
+        operation.check_variables({"x": "x" * 101, "ids": []})
     with pytest.raises(BadArgument, match=r"^nodes.ids takes at most 100 items, not 101. Send fewer.$"):
-        document.check_variables(None, {"x": "x", "ids": ["x"] * 101})
+        operation.check_variables({"x": "x", "ids": ["x"] * 101})
 
 
 MARKS = "a" + "\u0301\u0316" * 200_000

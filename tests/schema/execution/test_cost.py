@@ -11,7 +11,7 @@ from app.web.budget import REQUEST_COST
 from schema import schema
 from schema.core.directives import Cost, ListSize
 from schema.execution.cost import OBJECT, POINTS, VALUE
-from schema.execution.documents import Priced, Reader
+from schema.execution.documents import CostedOperation, DocumentCache
 
 FIELD, NAMES, TEXT, IDS, DEPTH = 20, 3, 4, 2, 5
 
@@ -77,9 +77,8 @@ TOY = strawberry.Schema(Query)
 
 def points(query: str, of: strawberry.Schema = TOY, /, **variables: Any) -> int:
     """Rounded up to whole units, and without those of the request."""
-    document = Reader(of._schema, Settings()).read(query)
-    assert not document.faults, document.faults
-    return POINTS * (Priced.of(document, None, variables, 10**15).requested - REQUEST_COST)
+    document = DocumentCache(of._schema, Settings()).read(query)
+    return POINTS * (CostedOperation.of(document, None, variables, 10**15).requested - REQUEST_COST)
 
 
 def up(exact: int) -> int:
@@ -87,8 +86,8 @@ def up(exact: int) -> int:
 
 
 def test_a_request_costs_what_every_request_takes() -> None:
-    document = Reader(TOY._schema, Settings()).read("{ __typename }")
-    assert REQUEST_COST <= Priced.of(document, None, {}, 10**6).requested <= REQUEST_COST + 1
+    document = DocumentCache(TOY._schema, Settings()).read("{ __typename }")
+    assert REQUEST_COST <= CostedOperation.of(document, None, {}, 10**6).requested <= REQUEST_COST + 1
 
 
 def test_objects_values_and_weights_count() -> None:

@@ -12,6 +12,7 @@ import pytest
 import strawberry
 from redis.asyncio import Redis
 from strawberry.schema.config import StrawberryConfig
+from strawberry.types.execution import PreExecutionError
 
 from app.serving.live import Served
 from app.settings import Settings
@@ -23,7 +24,7 @@ from app.web.rate_limits import Counters, ProcessCounters, Rates, SharedCounters
 from schema.core.directives import Cost
 from schema.core.errors import CallerError
 from schema.execution.context import Context
-from schema.execution.documents import Prepared, Reader
+from schema.execution.documents import DocumentCache, DocumentExtension, InvalidDocument
 from schema.execution.executor import Executor
 from schema.execution.request import GraphQLRequest
 
@@ -107,7 +108,7 @@ SCHEMA = strawberry.Schema(
     Query,
     subscription=Subscription,
     config=StrawberryConfig(enable_experimental_incremental_execution=True),
-    extensions=[Prepared],
+    extensions=[DocumentExtension],
 )
 Asked = Callable[["Service"], Awaitable[None]]
 
@@ -122,7 +123,7 @@ class Service:
 
     async def ask(self, query: str, seconds: float = 30) -> list[Any]:
         settings = self.settings.model_copy(update={"execution_seconds": seconds})
-        executor = Executor(SCHEMA, Reader(SCHEMA._schema, settings))
+        executor = Executor(SCHEMA, DocumentCache(SCHEMA._schema, settings))
         sessions: Any = None
         served: Served = Served(None)  # type: ignore[arg-type]
         context = Context(
@@ -130,7 +131,11 @@ class Service:
         )
         request = GraphQLRequest(query, None, None, None, None)
         turn = Turn(lambda: None, asyncio.get_running_loop().time() + seconds)
-        async with aclosing(executor.results(query, request, context, turn)) as results:
+        try:
+            document = await executor.read(query, context)
+        except InvalidDocument as invalid:
+            return [PreExecutionError(data=None, errors=invalid.errors)]
+        async with aclosing(executor.results(document, request, context, turn)) as results:
             return [result async for result in results]
 
     async def taken(self) -> int:

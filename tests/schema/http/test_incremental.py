@@ -16,7 +16,6 @@ from app.web.admission import Admission
 from schema.core.errors import CallerError, PresentErrors
 from schema.execution.context import Context
 from schema.http.endpoint import Endpoint
-from schema.http.persisted_documents import RememberedDocuments
 from tests.schema.http.conftest import Member, open_socket
 
 NOW, LEGACY = "multipart/mixed", "multipart/mixed;deferSpec=20220824, application/json"
@@ -120,7 +119,7 @@ def small_endpoint() -> Endpoint:
 
     return Endpoint(
         schema,
-        RememberedDocuments(),
+        None,
         no_context,
         settings=settings,
         admission=Admission(settings),

@@ -8,14 +8,14 @@ from typing import Any
 import httpx
 import pytest
 
+from app.settings import Settings
 from schema import schema
 from schema.core.errors import CallerError
+from schema.execution.documents import DocumentCache, InvalidDocument
 from schema.execution.request import GraphQLRequest
 from schema.http.persisted_documents import (
-    MAX_LENGTH,
-    MAX_REMEMBERED,
     InvalidDocuments,
-    RememberedDocuments,
+    PersistedDocuments,
     trusted_documents,
 )
 from tests.conftest import StartServer
@@ -43,32 +43,29 @@ def named(query: str | None, sha256: str) -> GraphQLRequest:
     )
 
 
-def remember(documents: RememberedDocuments, query: str) -> str:
-    sha256 = hashlib.sha256(query.encode()).hexdigest()
-    request = named(query, sha256)
-    assert documents.text(request) == query
-    documents.executed(request)
-    return sha256
-
-
-def test_of_many_documents_those_asked_for_last_are_kept() -> None:
-    documents = RememberedDocuments()
-    first, second = (remember(documents, f"{{ a{number} }}") for number in range(2))
-    for number in range(2, MAX_REMEMBERED):
-        remember(documents, f"{{ a{number} }}")
-    assert documents.text(named(None, first)) == "{ a0 }"
-    remember(documents, "{ one_too_many }")
-    assert documents.text(named(None, first)) == "{ a0 }"
+def test_a_valid_document_is_known_by_its_hash_while_the_cache_keeps_it() -> None:
+    cache = DocumentCache(schema._schema, Settings())
+    documents = PersistedDocuments(cache)
+    texts = [f"{{ genres {{ name }} }} # {number} {'x' * 9_000}" for number in range(120)]
+    first, second, *_, last = (hashlib.sha256(text.encode()).hexdigest() for text in texts)
+    with pytest.raises(CallerError, match="PersistedQueryNotFound"):
+        documents.text(named(None, first))
+    for text in texts:
+        cache.read(text)
+        cache.read(texts[0])
+    assert documents.text(named(None, first)) == texts[0]
+    assert documents.text(named(None, last)) == texts[-1]
     with pytest.raises(CallerError, match="PersistedQueryNotFound"):
         documents.text(named(None, second))
-    assert len(documents.texts) == MAX_REMEMBERED
+    assert len(cache.by_hash) == len(cache.kept) < len(texts)
 
 
-def test_a_long_document_is_answered_but_not_kept() -> None:
-    documents = RememberedDocuments()
-    sha256 = remember(documents, "{ a }" + " " * MAX_LENGTH)
+def test_a_document_that_is_not_valid_is_not_known() -> None:
+    cache = DocumentCache(schema._schema, Settings())
+    with pytest.raises(InvalidDocument):
+        cache.read("{ nothing }")
     with pytest.raises(CallerError, match="PersistedQueryNotFound"):
-        documents.text(named(None, sha256))
+        PersistedDocuments(cache).text(named(None, hashlib.sha256(b"{ nothing }").hexdigest()))
 
 
 @pytest.mark.parametrize("content", FORMATS.values(), ids=FORMATS.keys())
