@@ -3,6 +3,7 @@
 import hashlib
 import json
 from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -38,8 +39,14 @@ class Cursors:
 
     def encode(self, *place: Any) -> str:
         """The cursor of an item; the parts of its place are plain values."""
-        parts = [self.field, self.tag(place), *place]
-        return urlsafe_b64encode(orjson.dumps(parts)).decode().rstrip("=")
+        return self.encode_all([place])[0]
+
+    def encode_all(self, places: Iterable[tuple[Any, ...]]) -> list[str]:
+        """The cursors of many items, by their places."""
+        return [
+            urlsafe_b64encode(orjson.dumps([self.field, self.tag(place), *place])).decode().rstrip("=")
+            for place in places
+        ]
 
     def decode(self, cursor: str, argument: str = "after") -> tuple[Any, ...]:
         """The place in a cursor. Raises BadArgument for a cursor of another list."""

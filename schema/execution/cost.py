@@ -163,6 +163,8 @@ class Charge:
 class Part:
     """A field that costs: its weight and arguments once, and `each` for every value: several, where it has a
     size. `viewer`: what it weighs more for someone signed in. All in points.
+
+    `each` includes the selected fields whose cost is constant, so that `parts` are those whose cost varies.
     """
 
     weight: int
@@ -171,6 +173,12 @@ class Part:
     each: int
     size: Size | None
     parts: "tuple[Part, ...]"
+
+    @property
+    def constant(self) -> int | None:
+        """The points of a field that costs the same in every request; None where they vary."""
+        varies = self.viewer or self.charges or self.size is not None or self.parts
+        return None if varies else self.weight + self.each
 
 
 def requested(parts: tuple[Part, ...], variables: Mapping[str, Any], *, signed_in: bool = True) -> int:
@@ -253,6 +261,8 @@ class Parts:
         if not is_list and any(name in field.args for name in slicing):
             inside = dict.fromkeys(directive.sized_fields or SIZED, Size(given, assumed))
         parts = () if node.selection_set is None else tuple(self.of(inner, node.selection_set, inside))
+        each += sum(part.constant or 0 for part in parts)
+        parts = tuple(part for part in parts if part.constant is None)
         charges = tuple(self.charges(f"{kind.name}.{node.name.value}", field, node))
         long = is_list and is_composite_type(inner)
         weight, viewer = (0, 0) if cost is None else (cost.weight, cost.viewer or 0)

@@ -171,8 +171,8 @@ async def charged(results: Results, budget: Budget) -> Results:
                     result = await Steps(anext(results), budget.meter)
                 except StopAsyncIteration:
                     return
-                await budget.settle()
                 yield result
+                await budget.settle()
     finally:
         await budget.close()
 

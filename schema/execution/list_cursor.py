@@ -1,5 +1,6 @@
 """The cursor of a recommendation list: which list, and the position in it."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Self
@@ -41,8 +42,9 @@ class ListPage:
                     pass
         raise strange_cursor()
 
-    def cursor(self, model: Model, rank: int) -> str:
-        return self.cursors.encode(str(self.request_id), model.version, moment(self.shown_at), rank)
+    def cursors_of(self, model: Model, ranks: Iterable[int]) -> list[str]:
+        request_id, shown_at = str(self.request_id), moment(self.shown_at)
+        return self.cursors.encode_all((request_id, model.version, shown_at, rank) for rank in ranks)
 
     def model(self, context: Context) -> Model:
         """The model that made the list, if this process still has it; else the active model."""

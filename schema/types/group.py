@@ -20,7 +20,7 @@ from schema.core.pagination import After, First, page_info, page_size
 from schema.execution.context import Context, Info
 from schema.execution.list_cursor import ListPage
 from schema.execution.permissions import requires
-from schema.types.movie import Movie, served_movie
+from schema.types.movie import Movie, movies_of
 from schema.types.movie_filter import MovieFilterInput, wanted
 
 FIELD = "groupRecommendations"
@@ -119,9 +119,11 @@ class GroupQuery:
 def connection(
     context: Context, model: Model, page: ListPage, group: list[Member], picks: GroupPicks
 ) -> GroupRecommendationConnection:
+    movies = movies_of(context.snapshot, [pick.movie_id for pick in picks.picks])
+    cursors = page.cursors_of(model, [pick.rank for pick in picks.picks])
     edges = [
         GroupRecommendationEdge(
-            cursor=page.cursor(model, pick.rank),
+            cursor=cursor,
             rank=pick.rank,
             score=pick.score,
             members=[
@@ -130,8 +132,8 @@ def connection(
             ],
             node=movie,
         )
-        for pick in picks.picks
-        if (movie := served_movie(context, pick.movie_id)) is not None
+        for pick, cursor in zip(picks.picks, cursors, strict=True)
+        if (movie := movies.get(pick.movie_id)) is not None
     ]
     return GroupRecommendationConnection(
         request_id=strawberry.ID(str(page.request_id)),

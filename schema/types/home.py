@@ -24,9 +24,9 @@ from schema.core.global_ids import InvalidKey
 from schema.core.pagination import First, moment, of_moment, page_info, page_size
 from schema.execution.context import Context, Info
 from schema.execution.list_cursor import require_model
-from schema.types.movie import Movie, served_movie
+from schema.types.movie import Movie, movies_of
 from schema.types.person import Genre
-from schema.types.recommendation import RecommendationEdge, edge
+from schema.types.recommendation import RecommendationEdge, edges_of
 
 SHELF = "shelf"
 MAX_SHELVES = 20
@@ -126,7 +126,7 @@ class Shelf(relay.Node):
         movie = genre = None
         title = TITLES.get(shelf.kind, "")
         if shelf.kind is shelves.Kind.BECAUSE_YOU_LIKED and shelf.subject is not None:
-            movie = served_movie(context, shelf.subject)
+            movie = movies_of(context.snapshot, [shelf.subject]).get(shelf.subject)
             title = f"Because you liked {movie.title}" if movie else ""
         if shelf.kind is shelves.Kind.GENRE and shelf.subject is not None:
             row = context.snapshot.genre(shelf.subject)
@@ -182,11 +182,10 @@ class Shelf(relay.Node):
         cursors = Cursors.of(info, SHELF, [self.id, viewer and viewer.id])
         standing = standing_of(cursors, after)
         page = await asyncio.to_thread(self.home.page, self.shelf, size, standing, self.rated_since)
-        edges = [
-            edge(info.context, cursors.encode(*behind), pick, movie)
-            for pick, behind in page.picks
-            if (movie := served_movie(info.context, pick.movie_id)) is not None
-        ]
+        picks = [pick for pick, _ in page.picks]
+        edges = edges_of(
+            info.context.snapshot, picks, cursors.encode_all(tuple(behind) for _, behind in page.picks)
+        )
         return ShelfConnection(
             edges=edges,
             page_info=page_info(edges, has_previous=standing is not None, has_next=page.has_next),

@@ -1,6 +1,6 @@
 """Movies, their ratings, similar movies and match with the viewer."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import date, datetime
 from typing import Self
@@ -9,7 +9,7 @@ import strawberry
 from strawberry import relay
 
 from app.activity import ratings
-from app.recommendations.recommend import Match, Reason
+from app.recommendations.recommend import Match
 from app.serving import cards
 from app.serving.cards import Card, PersonRow
 from app.serving.snapshot import Snapshot
@@ -24,6 +24,16 @@ from schema.types.person import CastMember, Genre, Person
 POSTERS = "https://image.tmdb.org/t/p/w500"
 SIMILAR = "similar"
 MOST_SIMILAR = 300  # the longest list of similar movies
+# The sentence of a reason by its kind, with and without a movie that it names; POPULAR for other kinds.
+POPULAR = "Popular with all members"
+SENTENCES = {"SHARED_GENRES": "{detail}, one of your genres", "YOU_LOVED_IT": "You gave it {detail}"}
+SENTENCES_WITH_MOVIE = {
+    **SENTENCES,
+    "BECAUSE_YOU_LIKED": "Because you liked {title}",
+    "SHARED_PEOPLE": "{detail}, as in {title}",
+    "SHARED_GENRES": "{detail}, as in {title}",
+    "SHARED_KEYWORDS": "{detail}, as in {title}",
+}
 
 
 @strawberry.type(description="A movie similar to another one.")
@@ -302,10 +312,14 @@ class ViewerMatch:
     )
 
 
-def served_movie(context: Context, movie_id: int) -> Movie | None:
-    """The movie from memory; None if it was deleted since the training."""
-    position = context.snapshot.position(movie_id)
-    return None if position is None else Movie.at(context.snapshot, position)
+def movies_of(snapshot: Snapshot, movie_ids: Iterable[int]) -> dict[int, Movie]:
+    """Movies from memory by their ids, without those deleted since the training."""
+    movies: dict[int, Movie] = {}
+    for movie_id in movie_ids:
+        position = snapshot.position_of.get(movie_id)
+        if position is not None:
+            movies[movie_id] = snapshot.derived.get(position) or Movie.at(snapshot, position)
+    return movies
 
 
 def predicted_rating(match: Match) -> PredictedRating | None:
@@ -314,23 +328,15 @@ def predicted_rating(match: Match) -> PredictedRating | None:
     return PredictedRating(stars=match.stars, low=match.low, high=match.high)
 
 
-def reason(context: Context, why: Reason) -> RecommendationReason:
-    movie = None if why.movie_id is None else served_movie(context, why.movie_id)
-    return RecommendationReason(kind=why.kind, text=sentence(why, movie), movie=movie)
-
-
-def sentence(why: Reason, movie: Movie | None) -> str:
-    match why.kind:
-        case "BECAUSE_YOU_LIKED" if movie is not None:
-            return f"Because you liked {movie.title}"
-        case "SHARED_PEOPLE" | "SHARED_GENRES" | "SHARED_KEYWORDS" if movie is not None:
-            return f"{why.detail}, as in {movie.title}"
-        case "SHARED_GENRES":
-            return f"{why.detail}, one of your genres"
-        case "YOU_LOVED_IT":
-            return f"You gave it {why.detail}"
-        case _:
-            return "Popular with all members"
+def reasons_of(match: Match, movies: Mapping[int, Movie]) -> list[RecommendationReason]:
+    """The reasons of a match; `movies` has those that the reasons name."""
+    reasons = []
+    for why in match.reasons:
+        movie = None if why.movie_id is None else movies.get(why.movie_id)
+        sentence = (SENTENCES if movie is None else SENTENCES_WITH_MOVIE).get(why.kind, POPULAR)
+        text = sentence.format(detail=why.detail, title="" if movie is None else movie.title)
+        reasons.append(RecommendationReason(kind=why.kind, text=text, movie=movie))
+    return reasons
 
 
 async def viewer_match(movie: Movie, info: Info) -> ViewerMatch | None:
@@ -341,8 +347,9 @@ async def viewer_match(movie: Movie, info: Info) -> ViewerMatch | None:
     match = await context.match(movie.id)
     if match is None:
         return None
+    named = [why.movie_id for why in match.reasons if why.movie_id is not None]
     return ViewerMatch(
         match_percent=match.match_percent,
         predicted_rating=predicted_rating(match),
-        reasons=[reason(context, why) for why in match.reasons],
+        reasons=reasons_of(match, movies_of(context.snapshot, named)),
     )

@@ -19,7 +19,7 @@ from schema.core.pagination import After, First, page_info, page_size
 from schema.execution.context import Context, Info
 from schema.execution.list_cursor import require_model
 from schema.types.catalog import MovieEdge
-from schema.types.movie import served_movie
+from schema.types.movie import movies_of
 
 FIELD = "onboarding"
 GENRE_IDS = Constraint(max_items=50, max_length=MAX_ID_LENGTH)
@@ -64,10 +64,11 @@ class OnboardingQuery:
         asked = await asyncio.to_thread(
             onboarding.movies, context.snapshot, model, chosen, hidden, first=size, after_rank=rank
         )
+        movies = movies_of(context.snapshot, asked.movie_ids)
         edges = [
-            MovieEdge(cursor=cursors.encode(model.version, place), node=movie)
+            MovieEdge(cursor=cursors.encode(model.version, place), node=movies[movie_id])
             for movie_id, place in zip(asked.movie_ids, asked.ranks, strict=True)
-            if (movie := served_movie(context, movie_id)) is not None
+            if movie_id in movies
         ]
         return OnboardingConnection(
             edges=edges,

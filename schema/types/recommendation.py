@@ -2,6 +2,7 @@
 
 import asyncio
 import math
+from collections.abc import Sequence
 from typing import Annotated
 
 import strawberry
@@ -12,6 +13,7 @@ from app.recommendations import recommend as recommendations
 from app.recommendations.history import taste_for_likes, taste_of
 from app.recommendations.recommend import Pick, Picks, Strategy, Wish
 from app.serving.model import Model
+from app.serving.snapshot import Snapshot
 from schema.core.constraints import MAX_ID_LENGTH, Constraint
 from schema.core.cursors import Cursors
 from schema.core.directives import Cost, ListSize
@@ -25,9 +27,9 @@ from schema.types.movie import (
     Movie,
     PredictedRating,
     RecommendationReason,
+    movies_of,
     predicted_rating,
-    reason,
-    served_movie,
+    reasons_of,
 )
 from schema.types.movie_filter import MovieFilterInput, wanted
 
@@ -172,11 +174,8 @@ def known_movie_ids(context: Context, argument: str, ids: list[strawberry.ID] | 
 
 
 def connection(context: Context, model: Model, page: ListPage, picks: Picks) -> RecommendationConnection:
-    edges = [
-        edge(context, page.cursor(model, pick.rank), pick, movie)
-        for pick in picks.picks
-        if (movie := served_movie(context, pick.movie_id)) is not None
-    ]
+    cursors = page.cursors_of(model, [pick.rank for pick in picks.picks])
+    edges = edges_of(context.snapshot, picks.picks, cursors)
     return RecommendationConnection(
         request_id=strawberry.ID(str(page.request_id)),
         model_version=model.version,
@@ -186,13 +185,20 @@ def connection(context: Context, model: Model, page: ListPage, picks: Picks) -> 
     )
 
 
-def edge(context: Context, cursor: str, pick: Pick, movie: Movie) -> RecommendationEdge:
-    return RecommendationEdge(
-        cursor=cursor,
-        rank=pick.rank,
-        score=pick.score,
-        match_percent=pick.match.match_percent,
-        predicted_rating=predicted_rating(pick.match),
-        reasons=[reason(context, why) for why in pick.match.reasons],
-        node=movie,
-    )
+def edges_of(snapshot: Snapshot, picks: Sequence[Pick], cursors: Sequence[str]) -> list[RecommendationEdge]:
+    """The edges of ranked movies, without those deleted since the training."""
+    named = {why.movie_id for pick in picks for why in pick.match.reasons if why.movie_id is not None}
+    movies = movies_of(snapshot, named.union(pick.movie_id for pick in picks))
+    return [
+        RecommendationEdge(
+            cursor=cursor,
+            rank=pick.rank,
+            score=pick.score,
+            match_percent=pick.match.match_percent,
+            predicted_rating=predicted_rating(pick.match),
+            reasons=reasons_of(pick.match, movies),
+            node=movie,
+        )
+        for pick, cursor in zip(picks, cursors, strict=True)
+        if (movie := movies.get(pick.movie_id)) is not None
+    ]
