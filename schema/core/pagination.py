@@ -1,10 +1,10 @@
-"""Pages: how many items, and from where."""
+"""Connections: the arguments of a page, its edges and its page information."""
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Any, Protocol, TypeVar
+from typing import Annotated, Any, Generic, TypeVar
 
 import strawberry
 from strawberry import relay
@@ -18,6 +18,8 @@ MAX_PAGE = 100
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
 Key = TypeVar("Key")
+Node = TypeVar("Node")
+AnyEdge = TypeVar("AnyEdge")
 
 
 First = Annotated[int, strawberry.argument(description="How many, 1 to 100.")]
@@ -71,11 +73,23 @@ def page_size(argument: str, size: int) -> int:
     return size
 
 
-class Edge(Protocol):
-    cursor: str
+@strawberry.type(description="An item of a page, with its cursor.")
+class Edge(Generic[Node]):
+    cursor: str = strawberry.field(
+        description="Pass as `after` to fetch the items after this one; as `before`, those before it."
+    )
+    node: Node = strawberry.field(description="The item.")
 
 
-def page_info(edges: Sequence[Edge], *, has_previous: bool, has_next: bool) -> relay.PageInfo:
+@strawberry.type(description="A page of a list.")
+class Connection(Generic[AnyEdge]):
+    edges: list[AnyEdge] = strawberry.field(description="The items, in the order of the list.")
+    page_info: relay.PageInfo = strawberry.field(
+        description="The page's cursors, and whether more pages exist."
+    )
+
+
+def page_info(edges: Sequence[Edge[Any]], *, has_previous: bool, has_next: bool) -> relay.PageInfo:
     return relay.PageInfo(
         has_previous_page=has_previous,
         has_next_page=has_next,
@@ -84,7 +98,7 @@ def page_info(edges: Sequence[Edge], *, has_previous: bool, has_next: bool) -> r
     )
 
 
-def info_of(asked: Window, edges: Sequence[Edge], *, more: bool) -> relay.PageInfo:
+def info_of(asked: Window, edges: Sequence[Edge[Any]], *, more: bool) -> relay.PageInfo:
     """`more`: whether rows follow in the direction that was asked for."""
     continued = asked.key is not None
     previous, following = (more, continued) if asked.backward else (continued, more)

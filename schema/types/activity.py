@@ -5,7 +5,6 @@ from datetime import datetime
 from typing import Self
 
 import strawberry
-from strawberry import relay
 
 from app.activity import history
 from app.activity.events import Kind
@@ -13,9 +12,8 @@ from app.activity.history import Entry
 from schema.core.cursors import Cursors
 from schema.core.directives import Cost
 from schema.core.errors import CallerError
-from schema.core.pagination import Window, info_of, moment, place_of, row_id
+from schema.core.pagination import Connection, Edge, Window, info_of, moment, place_of, row_id
 from schema.execution.context import Info
-from schema.types.catalog import MovieEdge
 from schema.types.feedback import FeedbackKind
 from schema.types.movie import Movie, movie_of
 
@@ -33,19 +31,14 @@ class FeedbackEvent:
 
 
 @strawberry.type(description="An event in a page of history.")
-class HistoryEdge:
-    cursor: str = strawberry.field(description="Pass as `after` to fetch the items after this one.")
-    node: FeedbackEvent = strawberry.field(description="The event.")
+class HistoryEdge(Edge[FeedbackEvent]):
+    pass
 
 
-@strawberry.type(description="A page of the viewer's events.")
-class HistoryConnection:
+@strawberry.type(description="A page of the viewer's events, newest first.")
+class HistoryConnection(Connection[HistoryEdge]):
     user_id: strawberry.Private[int]
     kinds: strawberry.Private[Sequence[Kind] | None]
-    edges: list[HistoryEdge] = strawberry.field(description="The events, newest first.")
-    page_info: relay.PageInfo = strawberry.field(
-        description="The page's cursors, and whether more pages exist."
-    )
 
     @strawberry.field(directives=[Cost(weight=110)], description="The number of events on all pages.")
     async def total_count(self, info: Info) -> int:
@@ -64,13 +57,9 @@ class HistoryConnection:
         )
 
 
-@strawberry.type(description="A page of the viewer's watchlist.")
-class WatchlistConnection:
+@strawberry.type(description="A page of the viewer's watchlist, most recently added first.")
+class WatchlistConnection(Connection[Edge[Movie]]):
     user_id: strawberry.Private[int]
-    edges: list[MovieEdge] = strawberry.field(description="The movies, most recently added first.")
-    page_info: relay.PageInfo = strawberry.field(
-        description="The page's cursors, and whether more pages exist."
-    )
 
     @strawberry.field(directives=[Cost(weight=70)], description="The number of movies on all pages.")
     async def total_count(self, info: Info) -> int:
@@ -81,7 +70,7 @@ class WatchlistConnection:
         key = place_of(asked, row_id)
         found = await history.watchlist(info.context.sessions, user_id, asked.count + 1, key)
         edges = [
-            MovieEdge(
+            Edge(
                 cursor=asked.cursors.encode(moment(wanted.added_at), wanted.movie_id),
                 node=await known_movie(info, wanted.movie_id),
             )

@@ -15,7 +15,7 @@ from schema.core.directives import Cost
 from schema.core.enums import enum_of
 from schema.core.errors import Error
 from schema.core.outcomes import outcomes
-from schema.core.pagination import After, First, id_of, info_of, window
+from schema.core.pagination import After, Connection, Edge, First, id_of, info_of, window
 from schema.execution.context import Info
 from schema.execution.permissions import requires
 from schema.types.account import USERNAME
@@ -64,18 +64,9 @@ class AuditEntry:
         )
 
 
-@strawberry.type(description="An entry in a page of the audit log.")
-class AuditEntryEdge:
-    cursor: str = strawberry.field(description="Pass as `after` to fetch the items after this one.")
-    node: AuditEntry = strawberry.field(description="The audit entry.")
-
-
-@strawberry.type(description="A page of the audit log.")
-class AuditEntryConnection:
-    edges: list[AuditEntryEdge] = strawberry.field(description="Audit entries, newest first.")
-    page_info: relay.PageInfo = strawberry.field(
-        description="The page's cursors, and whether more pages exist."
-    )
+@strawberry.type(description="A page of the audit log, newest first.")
+class AuditEntryConnection(Connection[Edge[AuditEntry]]):
+    pass
 
 
 @strawberry.input(description="The role to assign.")
@@ -139,7 +130,7 @@ class OperatorQuery:
         asked = window(Cursors.of(info, AUDIT_LOG), first, after)
         found = await audit.entries(info.context.sessions, asked.count + 1, id_of(asked))
         edges = [
-            AuditEntryEdge(cursor=asked.cursors.encode(entry.id), node=AuditEntry.of(entry))
+            Edge(cursor=asked.cursors.encode(entry.id), node=AuditEntry.of(entry))
             for entry in found[: asked.count]
         ]
         return AuditEntryConnection(

@@ -17,7 +17,7 @@ from schema.core.enums import enum_of
 from schema.core.errors import Error
 from schema.core.global_ids import local_id, whole_number
 from schema.core.outcomes import outcomes
-from schema.core.pagination import After, First, id_of, info_of, window
+from schema.core.pagination import After, Connection, Edge, First, id_of, info_of, window
 from schema.execution.context import Info
 from schema.execution.permissions import may, requires
 
@@ -74,18 +74,9 @@ class ApiKey(relay.Node):
         return [cls.of(found[id_]) if id_ in found else None for id_ in ids]
 
 
-@strawberry.type(description="An API key in a page.")
-class ApiKeyEdge:
-    cursor: str = strawberry.field(description="Pass as `after` to fetch the items after this one.")
-    node: ApiKey = strawberry.field(description="The key.")
-
-
-@strawberry.type(description="A page of API keys.")
-class ApiKeyConnection:
-    edges: list[ApiKeyEdge] = strawberry.field(description="The keys, newest first.")
-    page_info: relay.PageInfo = strawberry.field(
-        description="The page's cursors, and whether more pages exist."
-    )
+@strawberry.type(description="A page of API keys, newest first.")
+class ApiKeyConnection(Connection[Edge[ApiKey]]):
+    pass
 
 
 @strawberry.input(description="The key to create.")
@@ -155,7 +146,7 @@ class ApiKeyQuery:
         asked = window(Cursors.of(info, API_KEYS), first, after)
         found = await api_keys.keys(info.context.sessions, asked.count + 1, id_of(asked))
         edges = [
-            ApiKeyEdge(cursor=asked.cursors.encode(record.id), node=ApiKey.of(record))
+            Edge(cursor=asked.cursors.encode(record.id), node=ApiKey.of(record))
             for record in found[: asked.count]
         ]
         return ApiKeyConnection(edges=edges, page_info=info_of(asked, edges, more=len(found) > asked.count))

@@ -25,6 +25,8 @@ from schema.core.pagination import (
     MAX_PAGE,
     After,
     Before,
+    Connection,
+    Edge,
     First,
     FirstOrNone,
     Last,
@@ -46,20 +48,8 @@ Filter = Annotated[
 ]
 
 
-@strawberry.type(description="A movie in a page.")
-class MovieEdge:
-    cursor: str = strawberry.field(
-        description="Pass as `after` or `before` to fetch the items after or before this one."
-    )
-    node: Movie = strawberry.field(description="The movie.")
-
-
-@strawberry.type(description="A page of movies.")
-class MovieConnection:
-    edges: list[MovieEdge] = strawberry.field(description="The movies, in the requested order.")
-    page_info: relay.PageInfo = strawberry.field(
-        description="The page's cursors, and whether more pages exist."
-    )
+@strawberry.type(description="A page of movies, in the requested order.")
+class MovieConnection(Connection[Edge[Movie]]):
     total_count: int = strawberry.field(description="The number of movies on all pages.")
 
 
@@ -77,22 +67,17 @@ enum_of(
 
 
 @strawberry.type(description="A movie in the search results.")
-class SearchEdge:
-    cursor: str = strawberry.field(description="Pass as `after` to fetch the items after this one.")
+class SearchEdge(Edge[Movie]):
     score: float = strawberry.field(
         description="Relevance from 0 to 1, in descending order: 0.6 or more for a title or person, 0.3 or "
         "more for words in titles and overviews, less for meaning or part of a title."
     )
     matched_by: SearchMatch = strawberry.field(description="How the movie was matched.")
-    node: Movie = strawberry.field(description="The movie.")
 
 
-@strawberry.type(description="A page of search results.")
-class SearchConnection:
-    edges: list[SearchEdge] = strawberry.field(description="The movies, best first.")
-    page_info: relay.PageInfo = strawberry.field(
-        description="The page's cursors, and whether more pages exist."
-    )
+@strawberry.type(description="A page of search results, best first.")
+class SearchConnection(Connection[SearchEdge]):
+    pass
 
 
 @strawberry.type
@@ -140,7 +125,7 @@ class CatalogQuery:
             backward=asked.backward,
         )
         edges = [
-            MovieEdge(cursor=asked.cursors.encode(*key), node=Movie.at(snapshot, position))
+            Edge(cursor=asked.cursors.encode(*key), node=Movie.at(snapshot, position))
             for position, key in zip(page.positions.tolist(), page.keys, strict=True)
         ]
         return MovieConnection(

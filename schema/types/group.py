@@ -4,7 +4,6 @@ import asyncio
 from typing import Annotated
 
 import strawberry
-from strawberry import relay
 
 from app.accounts.usernames import MAX_GIVEN_LENGTH
 from app.accounts.viewer import Role
@@ -16,7 +15,7 @@ from schema.core.constraints import Constraint
 from schema.core.cursors import Cursors
 from schema.core.directives import Cost, ListSize
 from schema.core.errors import BadArgument
-from schema.core.pagination import After, First, page_info, page_size
+from schema.core.pagination import After, Connection, Edge, First, page_info, page_size
 from schema.execution.context import Context, Info
 from schema.execution.list_cursor import ListPage
 from schema.execution.permissions import requires
@@ -36,26 +35,20 @@ class GroupMember:
 
 
 @strawberry.type(description="A movie in a group's list.")
-class GroupRecommendationEdge:
-    cursor: str = strawberry.field(description="Pass as `after` to fetch the items after this one.")
+class GroupRecommendationEdge(Edge[Movie]):
     rank: int = strawberry.field(description="The movie's position in the list, from 1.")
     score: float = strawberry.field(description="The ranking score; comparable only within one list.")
     members: list[GroupMember] = strawberry.field(
         directives=[ListSize(assumed_size=10)], description="The members, in the order of `usernames`."
     )
-    node: Movie = strawberry.field(description="The movie.")
 
 
-@strawberry.type(description="A page of a group's list.")
-class GroupRecommendationConnection:
+@strawberry.type(description="A page of a group's list, best first.")
+class GroupRecommendationConnection(Connection[GroupRecommendationEdge]):
     request_id: strawberry.ID = strawberry.field(
         description="Id of the list, the same on all its pages. Pass it to `recordFeedback`."
     )
     model_version: str = strawberry.field(description="The model that made the list.")
-    edges: list[GroupRecommendationEdge] = strawberry.field(description="The movies, best first.")
-    page_info: relay.PageInfo = strawberry.field(
-        description="The page's cursors, and whether more pages exist."
-    )
 
 
 @strawberry.type

@@ -21,7 +21,7 @@ from schema.core.directives import Cost, ListSize
 from schema.core.enums import enum_of
 from schema.core.errors import BadArgument
 from schema.core.global_ids import InvalidKey
-from schema.core.pagination import First, moment, of_moment, page_info, page_size
+from schema.core.pagination import Connection, First, moment, of_moment, page_info, page_size
 from schema.execution.context import Context, Info
 from schema.execution.list_cursor import require_model
 from schema.types.movie import Movie, movies_of
@@ -56,11 +56,8 @@ enum_of(
 
 
 @strawberry.type(description="A page of a shelf.")
-class ShelfConnection:
-    edges: list[RecommendationEdge] = strawberry.field(description="The movies, in the shelf's order.")
-    page_info: relay.PageInfo = strawberry.field(
-        description="The page's cursors, and whether more pages exist."
-    )
+class ShelfConnection(Connection[RecommendationEdge]):
+    pass
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,18 @@ from schema.core.cursors import Cursors
 from schema.core.directives import Cost, ListSize
 from schema.core.errors import Error
 from schema.core.outcomes import outcomes
-from schema.core.pagination import After, Before, FirstOrNone, Last, info_of, moment, place_of, window
+from schema.core.pagination import (
+    After,
+    Before,
+    Connection,
+    Edge,
+    FirstOrNone,
+    Last,
+    info_of,
+    moment,
+    place_of,
+    window,
+)
 from schema.execution.context import Info
 from schema.execution.permissions import may, requires
 
@@ -89,21 +100,8 @@ class Model(relay.Node):
         return [cls.of(found[version]) if version in found else None for version in versions]
 
 
-@strawberry.type(description="A model in a page.")
-class ModelEdge:
-    cursor: str = strawberry.field(
-        description="Pass as `after` or `before` to fetch the items after or before this one."
-    )
-    node: Model = strawberry.field(description="The model.")
-
-
-@strawberry.type(description="A page of models.")
-class ModelConnection:
-    edges: list[ModelEdge] = strawberry.field(description="The models, most recently trained first.")
-    page_info: relay.PageInfo = strawberry.field(
-        description="The page's cursors, and whether more pages exist."
-    )
-
+@strawberry.type(description="A page of models, most recently trained first.")
+class ModelConnection(Connection[Edge[Model]]):
     @strawberry.field(directives=[Cost(weight=50)], description="The number of models on all pages.")
     async def total_count(self, info: Info) -> int:
         return await registry.count(info.context.sessions)
@@ -167,7 +165,7 @@ class ModelQuery:
         )
         shown = found[-asked.count :] if asked.backward else found[: asked.count]
         edges = [
-            ModelEdge(
+            Edge(
                 cursor=asked.cursors.encode(moment(trained.trained_at), trained.version),
                 node=Model.of(trained),
             )

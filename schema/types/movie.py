@@ -17,7 +17,7 @@ from schema.core.cursors import Cursors, strange_cursor
 from schema.core.directives import Cost, ListSize
 from schema.core.errors import CallerError
 from schema.core.global_ids import InvalidKey, whole_number
-from schema.core.pagination import After, First, page_info, page_size
+from schema.core.pagination import After, Connection, Edge, First, page_info, page_size
 from schema.execution.context import Context, Info
 from schema.types.person import CastMember, Genre, Person
 
@@ -34,23 +34,6 @@ SENTENCES_WITH_MOVIE = {
     "SHARED_GENRES": "{detail}, as in {title}",
     "SHARED_KEYWORDS": "{detail}, as in {title}",
 }
-
-
-@strawberry.type(description="A movie similar to another one.")
-class SimilarMovieEdge:
-    cursor: str = strawberry.field(description="Pass as `after` to fetch the items after this one.")
-    similarity: float = strawberry.field(
-        description="Cosine similarity of the two movies' content, at most 1."
-    )
-    node: "Movie" = strawberry.field(description="The movie.")
-
-
-@strawberry.type(description="A page of movies similar to another one.")
-class SimilarMovieConnection:
-    edges: list[SimilarMovieEdge] = strawberry.field(description="The movies, most similar first.")
-    page_info: relay.PageInfo = strawberry.field(
-        description="The page's cursors, and whether more pages exist."
-    )
 
 
 @strawberry.type(description="A movie.")
@@ -176,7 +159,7 @@ class Movie(relay.Node):
         info: Info,
         first: First,
         after: After = None,
-    ) -> SimilarMovieConnection:
+    ) -> "SimilarMovieConnection":
         cursors = Cursors.of(info, SIMILAR, self.id)
         count, start = page_size("first", first), rank_of(cursors, after)
         end = min(start + count, MOST_SIMILAR)
@@ -197,6 +180,18 @@ class Movie(relay.Node):
                 edges, has_previous=start > 0, has_next=len(near) > end and end < MOST_SIMILAR
             ),
         )
+
+
+@strawberry.type(description="A movie similar to another one.")
+class SimilarMovieEdge(Edge[Movie]):
+    similarity: float = strawberry.field(
+        description="Cosine similarity of the two movies' content, at most 1."
+    )
+
+
+@strawberry.type(description="A page of movies similar to another one, most similar first.")
+class SimilarMovieConnection(Connection[SimilarMovieEdge]):
+    pass
 
 
 async def movie_of(context: Context, movie_id: int) -> Movie | None:

@@ -4,7 +4,6 @@ import asyncio
 from typing import Annotated
 
 import strawberry
-from strawberry import relay
 
 from app.recommendations import onboarding
 from app.recommendations.history import NOBODYS
@@ -15,22 +14,18 @@ from schema.core.cursors import Cursors, strange_cursor
 from schema.core.directives import Cost
 from schema.core.errors import BadArgument
 from schema.core.global_ids import local_id
-from schema.core.pagination import After, First, page_info, page_size
+from schema.core.pagination import After, Connection, Edge, First, page_info, page_size
 from schema.execution.context import Context, Info
 from schema.execution.list_cursor import require_model
-from schema.types.catalog import MovieEdge
-from schema.types.movie import movies_of
+from schema.types.movie import Movie, movies_of
 
 FIELD = "onboarding"
 GENRE_IDS = Constraint(max_items=50, max_length=MAX_ID_LENGTH)
 
 
-@strawberry.type(description="A page of movies to ask a new member about.")
-class OnboardingConnection:
-    edges: list[MovieEdge] = strawberry.field(description="The movies, most informative first.")
-    page_info: relay.PageInfo = strawberry.field(
-        description="The page's cursors, and whether more pages exist."
-    )
+@strawberry.type(description="A page of movies to ask a new member about, most informative first.")
+class OnboardingConnection(Connection[Edge[Movie]]):
+    pass
 
 
 @strawberry.type
@@ -66,7 +61,7 @@ class OnboardingQuery:
         )
         movies = movies_of(context.snapshot, asked.movie_ids)
         edges = [
-            MovieEdge(cursor=cursors.encode(model.version, place), node=movies[movie_id])
+            Edge(cursor=cursors.encode(model.version, place), node=movies[movie_id])
             for movie_id, place in zip(asked.movie_ids, asked.ranks, strict=True)
             if movie_id in movies
         ]

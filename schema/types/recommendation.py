@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import Annotated
 
 import strawberry
-from strawberry.relay import PageInfo
 
 from app.activity import ratings
 from app.recommendations import recommend as recommendations
@@ -20,7 +19,7 @@ from schema.core.directives import Cost, ListSize
 from schema.core.enums import enum_of
 from schema.core.errors import BadArgument
 from schema.core.global_ids import local_id
-from schema.core.pagination import After, First, page_info, page_size
+from schema.core.pagination import After, Connection, Edge, First, page_info, page_size
 from schema.execution.context import Context, Info
 from schema.execution.list_cursor import ListPage
 from schema.types.movie import (
@@ -49,8 +48,7 @@ enum_of(
 
 
 @strawberry.type(description="A movie in a list of recommendations.")
-class RecommendationEdge:
-    cursor: str = strawberry.field(description="Pass as `after` to fetch the items after this one.")
+class RecommendationEdge(Edge[Movie]):
     rank: int = strawberry.field(description="The movie's position in the list, from 1.")
     score: float = strawberry.field(description="The ranking score; comparable only within one list.")
     match_percent: int | None = strawberry.field(
@@ -62,18 +60,15 @@ class RecommendationEdge:
     reasons: list[RecommendationReason] = strawberry.field(
         directives=[ListSize(assumed_size=2)], description="The strongest reasons, best first."
     )
-    node: Movie = strawberry.field(description="The movie.")
 
 
-@strawberry.type(description="A page of a list of recommendations.")
-class RecommendationConnection:
+@strawberry.type(description="A page of a list of recommendations, best first.")
+class RecommendationConnection(Connection[RecommendationEdge]):
     request_id: strawberry.ID = strawberry.field(
         description="Id of the list, the same on all its pages. Pass it to `recordFeedback`."
     )
     model_version: str = strawberry.field(description="The model that made the list.")
     strategy: Strategy = strawberry.field(description="The basis of the list.")
-    edges: list[RecommendationEdge] = strawberry.field(description="The movies, best first.")
-    page_info: PageInfo = strawberry.field(description="The page's cursors, and whether more pages exist.")
 
 
 @strawberry.type

@@ -16,7 +16,7 @@ from schema.core.directives import Cost
 from schema.core.errors import Error
 from schema.core.global_ids import InvalidKey, local_key
 from schema.core.outcomes import outcomes
-from schema.core.pagination import Window, info_of, moment, place_of
+from schema.core.pagination import Connection, Edge, Window, info_of, moment, place_of
 from schema.execution.context import Info
 from schema.execution.permissions import requires
 
@@ -58,25 +58,14 @@ class Session(relay.Node):
         return [cls.of(found[key], viewer) if key in found else None for key in keys]
 
 
-@strawberry.type(description="A session in a page.")
-class SessionEdge:
-    cursor: str = strawberry.field(description="Pass as `after` to fetch the items after this one.")
-    node: Session = strawberry.field(description="The session.")
-
-
-@strawberry.type(description="A page of the viewer's sessions.")
-class SessionConnection:
-    edges: list[SessionEdge] = strawberry.field(description="The sessions, newest first.")
-    page_info: relay.PageInfo = strawberry.field(
-        description="The page's cursors, and whether more pages exist."
-    )
-
+@strawberry.type(description="A page of the viewer's sessions, newest first.")
+class SessionConnection(Connection[Edge[Session]]):
     @classmethod
     async def of(cls, info: Info, viewer: Viewer, asked: Window) -> Self:
         key = place_of(asked, lambda session_id: UUID(str(session_id)))
         found = await sessions.sign_ins(info.context.sessions, viewer.id, asked.count + 1, key)
         edges = [
-            SessionEdge(
+            Edge(
                 cursor=asked.cursors.encode(moment(each.created_at), str(each.id)),
                 node=Session.of(each, viewer),
             )

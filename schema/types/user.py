@@ -22,6 +22,8 @@ from schema.core.errors import CallerError, ErrorCode
 from schema.core.pagination import (
     After,
     Before,
+    Connection,
+    Edge,
     First,
     FirstOrNone,
     Last,
@@ -43,21 +45,9 @@ from schema.types.taste import Taste
 RATINGS = "ratings"
 
 
-@strawberry.type(description="A rating in a page.")
-class RatingEdge:
-    cursor: str = strawberry.field(
-        description="Pass as `after` or `before` to fetch the items after or before this one."
-    )
-    node: Rating = strawberry.field(description="The rating.")
-
-
-@strawberry.type(description="A page of the viewer's ratings.")
-class RatingConnection:
+@strawberry.type(description="A page of the viewer's ratings, newest first.")
+class RatingConnection(Connection[Edge[Rating]]):
     user_id: strawberry.Private[int]
-    edges: list[RatingEdge] = strawberry.field(description="The ratings, newest first.")
-    page_info: relay.PageInfo = strawberry.field(
-        description="The page's cursors, and whether more pages exist."
-    )
 
     @strawberry.field(directives=[Cost(weight=50)], description="The number of ratings on all pages.")
     async def total_count(self, info: Info) -> int:
@@ -199,7 +189,7 @@ class User(relay.Node):
         )
         shown = found[-asked.count :] if asked.backward else found[: asked.count]
         edges = [
-            RatingEdge(
+            Edge(
                 cursor=asked.cursors.encode(moment(rating.rated_at), rating.movie_id),
                 node=Rating.of(rating),
             )
