@@ -1,4 +1,4 @@
-"""What a schema changes for the clients of the last released one, and how long what is to go still works."""
+"""Breaking changes of the schema since the release, and the notice periods of deprecations."""
 
 import re
 from collections.abc import Iterator
@@ -35,7 +35,7 @@ class Changes:
 
     @classmethod
     def between(cls, released: str, current: str, today: date) -> "Changes":
-        """Of one SDL against another, for clients that were written for the released one."""
+        """Compare an SDL with the released one, for clients of the release."""
         old, new = build_schema(released), build_schema(current)
         was, is_ = dict(elements(old)), dict(elements(new))
         return cls(
@@ -50,7 +50,7 @@ class Changes:
         )
 
     def unnamed(self, changelog: str) -> list[str]:
-        """The breaking changes that the changelog does not name, word for word, as not yet released ones."""
+        """The breaking changes that the changelog does not name word for word under Unreleased."""
         named = words(unreleased(changelog))
         return [change for change in self.breaking if words(change) not in named]
 
@@ -62,12 +62,12 @@ def unreleased(changelog: str) -> str:
 
 
 def words(text: str) -> str:
-    """The text without what Markdown adds to it."""
+    """The text without Markdown's markup."""
     return " ".join(text.replace("`", "").split())
 
 
 def elements(schema: GraphQLSchema) -> Iterator[tuple[str, Any]]:
-    """All that a schema defines, by coordinates: `Movie`, `Movie.cast`, `Movie.cast(first:)`, `@cost`."""
+    """The elements of a schema by coordinate: `Movie`, `Movie.cast`, `Movie.cast(first:)`, `@cost`."""
     for type_ in schema.type_map.values():
         if is_introspection_type(type_) or is_specified_scalar_type(type_):
             continue
@@ -88,20 +88,20 @@ def arguments(coordinate: str, of: Any) -> Iterator[tuple[str, Any]]:
 
 
 def promised(element: Any) -> date | None:
-    """Until when a deprecated element works at least."""
+    """The last day on which a deprecated element is guaranteed to work."""
     reason = REASON.fullmatch(getattr(element, "deprecation_reason", None) or "")
     return None if reason is None else date.fromisoformat(reason["until"])
 
 
 def deprecation_faults(sdl: str) -> list[str]:
-    """What keeps deprecations from being of use: no words on what to use, or too short a notice."""
+    """The faults of deprecations: no replacement named, or too short a notice."""
     known = dict(elements(build_schema(sdl)))
     faults = []
     for coordinate, element in known.items():
-        told = getattr(element, "deprecation_reason", None)
-        if told is None:
+        text = getattr(element, "deprecation_reason", None)
+        if text is None:
             continue
-        reason = REASON.fullmatch(told)
+        reason = REASON.fullmatch(text)
         if reason is None:
             faults.append(f"{coordinate}: the reason must read `{REASON.pattern}`.")
         elif reason["instead"] is not None and reason["instead"] not in known:

@@ -1,4 +1,4 @@
-"""docs/api.md: the guide, and behind it a page of everything in the schema, from the SDL."""
+"""Generate docs/api.md: the guide, then a reference of the schema from its SDL."""
 
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -37,7 +37,7 @@ Kept = Callable[[GraphQLNamedType], bool]
 
 
 def reference(sdl: str) -> str:
-    """The page as Markdown. Each element has an anchor, and each type that is named links to its own."""
+    """The page as Markdown. Each element has an anchor, and each type name is a link."""
     schema = build_schema(sdl)
     sections = dict(sections_of(schema))
     contents = [f"- [{title}](#{slug(title)}){index(schema, title)}" for title in sections]
@@ -49,7 +49,7 @@ def reference(sdl: str) -> str:
 
 
 def sections_of(schema: GraphQLSchema) -> Iterator[tuple[str, list[str]]]:
-    """Titles and entries, in the order of the page, without sections that would be empty."""
+    """Titles and entries in the order of the page, without empty sections."""
     roots = roots_of(schema)
     for title, root in roots.items():
         yield title, [operation(root, name, field, schema) for name, field in root.fields.items()]
@@ -71,7 +71,7 @@ def sections_of(schema: GraphQLSchema) -> Iterator[tuple[str, list[str]]]:
 
 
 def limits() -> str:
-    """The settings that say how much may be asked, as they are by default."""
+    """The settings that limit requests, with their defaults."""
     lines = [
         f"| `{name.upper()}` | {field.default:,} | {text(field.description)} |"
         for name, field in Settings.model_fields.items()
@@ -115,9 +115,9 @@ KINDS: dict[str, Kept] = {
 
 
 def operation(root: GraphQLObjectType, name: str, field: GraphQLField, schema: GraphQLSchema) -> str:
-    """A field of Query, Mutation or Subscription; the outcomes of a mutation stand with it."""
+    """The entry of a root field; a mutation's includes its outcomes."""
     result = get_named_type(field.type)
-    parts = [heading(anchor(root.name, name), name), told(field)]
+    parts = [heading(anchor(root.name, name), name), description_of(field)]
     if field.args:
         parts.append(table("argument", rows(field.args, schema)))
     if isinstance(result, GraphQLUnionType):
@@ -138,7 +138,7 @@ def entry(type_: GraphQLNamedType, schema: GraphQLSchema) -> str:
         case GraphQLInputObjectType():
             parts.append(table("field", rows(type_.fields, schema)))
         case GraphQLEnumType():
-            values = [f"| `{name}` | {told(value)} |" for name, value in type_.values.items()]
+            values = [f"| `{name}` | {description_of(value)} |" for name, value in type_.values.items()]
             parts.append("\n".join(["| value | |", "|---|---|", *values]))
         case GraphQLUnionType():
             parts.append("One of " + ", ".join(link(each, schema) for each in type_.types) + ".")
@@ -162,17 +162,17 @@ def table(of: str, lines: Iterable[str]) -> str:
 
 
 def rows(elements: Any, schema: GraphQLSchema) -> Iterator[str]:
-    """Fields, each with its arguments below it, or arguments."""
+    """The rows of fields, each with its arguments below it, or of arguments."""
     name: str
     element: Described
     for name, element in elements.items():
-        yield f"| `{name}` | {link(element.type, schema)} | {told(element)} |"
+        yield f"| `{name}` | {link(element.type, schema)} | {description_of(element)} |"
         for argument, of in getattr(element, "args", {}).items():
-            yield f"| `{name}({argument}:)` | {link(of.type, schema)} | {told(of)} |"
+            yield f"| `{name}({argument}:)` | {link(of.type, schema)} | {description_of(of)} |"
 
 
-def told(element: Any) -> str:
-    """Its description, its default unless that is null, its cost, and why it should not be used."""
+def description_of(element: Any) -> str:
+    """The description of an element, with its default unless null, its cost and its deprecation."""
     parts = [text(element.description)]
     default = getattr(element.ast_node, "default_value", None)
     if default is not None and not isinstance(default, NullValueNode):
@@ -188,7 +188,7 @@ def told(element: Any) -> str:
 
 
 def result_of(type_: GraphQLNamedType, schema: GraphQLSchema) -> str | None:
-    """The mutation whose outcomes the union names, with which it stands on the page."""
+    """The mutation whose outcomes the union lists; the page shows the union with it."""
     if not (isinstance(type_, GraphQLUnionType) and schema.mutation_type):
         return None
     fields = schema.mutation_type.fields.items()
@@ -213,10 +213,10 @@ def anchor(kind: str, name: str) -> str:
 
 
 def slug(title: str) -> str:
-    """The anchor that Markdown gives a heading."""
+    """The anchor of a heading in Markdown."""
     return title.lower().replace(" ", "-")
 
 
 def text(description: str | None) -> str:
-    """On one line, as it stands in a table's cell."""
+    """The text on one line, for a table cell."""
     return " ".join((description or "").split()).replace("|", r"\|")

@@ -1,4 +1,4 @@
-"""Limits on strings and lists from outside: declared at arguments and input fields, checked in one place.
+"""Length limits of strings and lists: declared at arguments and input fields, checked before execution.
 
 `@constraint` declares a limit, with the names of the library graphql-constraint-directive. Literals are
 checked when a document is read, values of variables before an operation is executed: one `len` for each,
@@ -48,15 +48,13 @@ from schema.core.errors import BadArgument
 MAX_ID_LENGTH = 500  # a shelf's has about 200
 MAX_CURSOR_LENGTH = 4_000  # one of `movies` by title holds the title
 MAX_WORD_LENGTH = 100  # of numbers, days, enum values and names in objects
-DECOMPOSED = (
-    4  # code points that one character takes at most: a text that is longer breaks its rule in any form
-)
+DECOMPOSED = 4  # code points of one character at most: a longer text breaks its rule in each normal form
 
 
 @strawberry.schema_directive(
     locations=[Location.ARGUMENT_DEFINITION, Location.INPUT_FIELD_DEFINITION],
     name="constraint",
-    description="How much may be sent. A request with more is refused before anything else is done with it.",
+    description="The longest value. A request with a longer one is refused before any other work on it.",
 )
 class Constraint:
     max_length: int | None = strawberry.field(
@@ -66,13 +64,13 @@ class Constraint:
 
     @property
     def sentence(self) -> str:
-        """The limits for a description."""
-        told = []
+        """The limits as a sentence for a description."""
+        limits = []
         if self.max_items:
-            told.append(f"{self.max_items:,} item{'s' if self.max_items > 1 else ''}")
+            limits.append(f"{self.max_items:,} item{'s' if self.max_items > 1 else ''}")
         if self.max_length:
-            told.append(f"{self.max_length:,} characters{' in one' if told else ''}")
-        return f"More than {' or '.join(told)} are refused."
+            limits.append(f"{self.max_length:,} characters{' in one' if limits else ''}")
+        return f"More than {' or '.join(limits)} are refused."
 
 
 GLOBAL_ID = Constraint(max_length=MAX_ID_LENGTH)
@@ -83,7 +81,7 @@ UNDECLARED = Constraint(
 
 
 class TooLong(BadArgument):
-    """More than a limit; programs read the rule, the limit and what was sent beside the code."""
+    """A value beyond a limit; its extensions have the rule, the limit and the length that was sent."""
 
     def __init__(self, argument: str, rule: str, limit: int, asked: int) -> None:
         unit, remedy = ("items", "Send fewer.") if rule == "maxItems" else ("characters", "Shorten it.")
@@ -93,14 +91,14 @@ class TooLong(BadArgument):
 
 
 def constraint_of(definition: GraphQLArgument | GraphQLInputField) -> Constraint | None:
-    """What the schema declares of an argument or an input field."""
+    """The constraint that the schema declares at an argument or an input field."""
     declared = definition.extensions.get(GraphQLCoreConverter.DEFINITION_BACKREF)
     directives = getattr(declared, "directives", ())
     return next((each for each in directives if isinstance(each, Constraint)), None)
 
 
 def describe(schema: GraphQLSchema) -> None:
-    """Add the limits to the descriptions, which introspection gives and directives it does not."""
+    """Add the limits to the descriptions: introspection shows descriptions, but no directives."""
     for definition in definitions(schema):
         if (constraint := constraint_of(definition)) is not None:
             definition.description = f"{definition.description} {constraint.sentence}"
@@ -117,7 +115,7 @@ def definitions(schema: GraphQLSchema) -> Iterator[GraphQLArgument | GraphQLInpu
 
 @dataclass(frozen=True, slots=True)
 class Use:
-    """A place that takes the value of a variable."""
+    """A place where an operation uses a variable."""
 
     variable: str
     place: str  # as `search.query`
@@ -139,7 +137,7 @@ def check_value(value: object, type_: GraphQLInputType, constraint: Constraint, 
     if isinstance(type_, GraphQLNonNull):
         check_value(value, type_.of_type, constraint, place)
     elif isinstance(type_, GraphQLList):
-        if not isinstance(value, list):  # one stands for a list of one
+        if not isinstance(value, list):  # GraphQL coerces a single value to a list of one
             check_value(value, type_.of_type, constraint, place)
             return
         check_size("maxItems", len(value), constraint.max_items, place)
@@ -167,7 +165,7 @@ def check_object(value: object, type_: GraphQLInputObjectType, place: str) -> No
 
 
 def check_json(value: object, constraint: Constraint, place: str) -> None:
-    """All strings, names and lists within; how deep it is and how many values it has is limited before."""
+    """Check all strings, names and lists within JSON; its depth and size have limits of their own."""
     left = [value]
     while left:
         part = left.pop()
@@ -196,7 +194,7 @@ def strange_kind(value: object, type_: GraphQLNamedType, place: str) -> BadArgum
 
 
 class Uses:
-    """Where a valid operation uses variables. Raises BadArgument for a literal that is too long."""
+    """Collect where a valid operation uses variables. Raises BadArgument for a literal that is too long."""
 
     def __init__(
         self,

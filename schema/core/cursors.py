@@ -1,4 +1,4 @@
-"""Cursors: a place in one list, which they are bound to."""
+"""Signed cursors: a position in one list, which is part of the signature."""
 
 import hashlib
 import json
@@ -14,7 +14,7 @@ from graphql import Undefined, value_from_ast
 from schema.core.errors import BadArgument
 
 Info = strawberry.Info[Any, None]  # its context signs cursors by `cursor_key`
-PAGING = ("first", "last", "after", "before")  # what may differ from page to page
+PAGING = ("first", "last", "after", "before")  # arguments that may differ from page to page
 TAG_BYTES = 9
 
 
@@ -22,7 +22,7 @@ TAG_BYTES = 9
 class Cursors:
     """The cursors of one list: of a field with its arguments, and of an owner.
 
-    Each is signed with a key of the list, so that it continues that list and no other.
+    A key of the list signs each cursor, so that it continues this list only.
     """
 
     field: str
@@ -32,10 +32,10 @@ class Cursors:
     def of(cls, info: Info, field: str, owner: object = None) -> Self:
         """The cursors of the field under execution.
 
-        owner: the object that the list belongs to, and the member for whom it is made, where there are such.
+        owner: the object that has the list, and the member for whom it is made, if any.
         """
-        asked = json.dumps([field, owner, arguments_of(info)], sort_keys=True, default=str)
-        return cls(field, hashlib.blake2b(asked.encode(), key=info.context.cursor_key).digest())
+        request = json.dumps([field, owner, arguments_of(info)], sort_keys=True, default=str)
+        return cls(field, hashlib.blake2b(request.encode(), key=info.context.cursor_key).digest())
 
     def encode(self, *place: Any) -> str:
         """The cursor of an item; the parts of its place are plain values."""
@@ -63,7 +63,7 @@ class Cursors:
                     "is a cursor of another list. Repeat the arguments of the list that it came from, as the "
                     f"same member, or leave `{argument}` out to begin a new list.",
                 )
-        raise strange_cursor(argument)
+        raise invalid_cursor(argument)
 
     def tag(self, place: Any) -> str:
         signed = hashlib.blake2b(orjson.dumps(place), key=self.key, digest_size=TAG_BYTES)
@@ -71,26 +71,26 @@ class Cursors:
 
 
 def arguments_of(info: Info) -> dict[str, Any]:
-    """All arguments of the field under execution but those of its pages, as it was asked."""
+    """The arguments of the field under execution, without those of its pages."""
     raw = info._raw_info  # noqa: SLF001 - Strawberry has no other way to all of them
-    given = {node.name.value: node.value for node in raw.field_nodes[0].arguments or ()}
+    nodes = {node.name.value: node.value for node in raw.field_nodes[0].arguments or ()}
     arguments = {}
     for name, argument in raw.parent_type.fields[raw.field_name].args.items():
         if name in PAGING:
             continue
-        value = value_from_ast(given.get(name), argument.type, info.variable_values)
+        value = value_from_ast(nodes.get(name), argument.type, info.variable_values)
         arguments[name] = argument.default_value if value is Undefined else value
     found: dict[str, Any] = without_nulls(arguments)
     return found
 
 
 def without_nulls(value: Any) -> Any:
-    """An argument's value without what says as much as nothing: null, and objects of nulls."""
+    """An argument's value without nulls and objects of nulls, which mean the same as no value."""
     if isinstance(value, dict):
         kept = {name: without_nulls(part) for name, part in value.items()}
         return {name: part for name, part in kept.items() if part not in (None, {}, Undefined)}
     return value
 
 
-def strange_cursor(argument: str = "after", wanted: str = "this field") -> BadArgument:
+def invalid_cursor(argument: str = "after", wanted: str = "this field") -> BadArgument:
     return BadArgument(argument, f"is not a cursor of {wanted}.")

@@ -14,33 +14,34 @@ ASSUMED = 10
 @strawberry.schema_directive(
     locations=[Location.FIELD_DEFINITION, Location.ARGUMENT_DEFINITION, Location.INPUT_FIELD_DEFINITION],
     name="cost",
-    description="What the field costs by itself, besides the objects in its value. On an argument: what each "
-    "item of the list costs, the text, or each of the number.",
+    description="The cost of the field itself, without the objects in its value. On an argument: the cost of "
+    "each item of the list, of the text, or of each unit of the number.",
 )
 class Cost:
-    weight: int = strawberry.field(description="In units of one object.")
+    weight: int = strawberry.field(description="In units of cost.")
     per: int | None = strawberry.field(
-        default=UNSET, description="The weight is of each so many items, characters, or parts of the number."
+        default=UNSET,
+        description="The number of items, characters, or units of the number that the weight is for.",
     )
     viewer: int | None = strawberry.field(
-        default=UNSET, description="What it costs besides when it is asked by someone signed in."
+        default=UNSET, description="Additional cost when the request is signed in."
     )
 
 
 @strawberry.schema_directive(
     locations=[Location.FIELD_DEFINITION],
     name="listSize",
-    description="How long a list is at most, as far as that is known without making it.",
+    description="The maximum length of a list, for the cost of a query before execution.",
 )
 class ListSize:
     assumed_size: int | None = strawberry.field(
-        default=None, description="Its length where no argument tells it."
+        default=None, description="Its length where no argument sets it."
     )
     slicing_arguments: list[str] | None = strawberry.field(
-        default=None, description="Arguments that tell it, by a number or by a list of as many."
+        default=None, description="Arguments that set it: a number, or a list of the same length."
     )
     sized_fields: list[str] | None = strawberry.field(
-        default=None, description="The lists in the value that the arguments are about, if not the value."
+        default=None, description="The lists within the value whose length the arguments set."
     )
 
 

@@ -1,4 +1,4 @@
-"""Enums of the application in the schema's words."""
+"""Publish the application's enums in the schema, with descriptions."""
 
 import enum
 from collections.abc import Mapping
@@ -8,9 +8,9 @@ import strawberry
 
 
 def enum_of(kind: type[enum.Enum], name: str, description: str, values: Mapping[Any, str]) -> None:
-    """Make an enum one of the schema's, with a description for each of its values."""
+    """Add an enum to the schema, with a description of each value."""
     strawberry.enum(kind, name=name, description=description)
     definition: Any = getattr(kind, "__strawberry_definition__")  # noqa: B009 - set by Strawberry
-    told = {each.name: text for each, text in values.items()}
+    descriptions = {each.name: text for each, text in values.items()}
     for value in definition.values:
-        value.description = told[value.name]
+        value.description = descriptions[value.name]

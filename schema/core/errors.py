@@ -2,7 +2,7 @@
 
 1. Expected outcomes of a mutation are members of its result union and implement `Error`.
 2. Look-ups that find nothing are null.
-3. Caller faults and outages stand in `errors[]`, with a code. All else is masked, logged and named by an id.
+3. Caller faults and outages are in `errors[]`, with a code. Other exceptions are masked and logged by an id.
 """
 
 import enum
@@ -24,69 +24,68 @@ from strawberry.types.execution import ExecutionResult, StreamExecutionResult
 
 log = logging.getLogger("marquee.graphql")
 
-MAX_MESSAGE_LENGTH = 1_000  # characters; a message may quote what was sent
+MAX_MESSAGE_LENGTH = 1_000  # characters; a message may quote the input
 SAME = {"MovieUnknown": "MovieNotFound", "UserNotFound": "MemberNotFound"}  # released under two names
 
 
 @strawberry.enum(
-    description="What kind of fault an error of a request is: `extensions.code` of each of `errors`. New "
-    "codes may come; treat an unknown one like `INTERNAL`."
+    description="The kind of an error in `errors`, in its `extensions.code`. New codes may come; treat an "
+    "unknown code like `INTERNAL`."
 )
 class ErrorCode(enum.Enum):
     BAD_USER_INPUT = strawberry.enum_value(
         "BAD_USER_INPUT",
-        description="The document, a variable or an argument breaks a rule, which the message names. Sent "
-        "again it fails again: mend the request.",
+        description="The document, a variable or an argument breaks a rule, which the message names. The "
+        "same request fails again; correct it.",
     )
     UNAUTHENTICATED = strawberry.enum_value(
         "UNAUTHENTICATED",
-        description="There is no access token where one is needed, or it is not valid any more. Get a new "
-        "one with `refreshSession` and ask again; if that fails, ask the member to sign in.",
+        description="The access token is missing where one is required, or is not valid. Get a new one with "
+        "`refreshSession` and retry; if that fails, ask the member to sign in.",
     )
     FORBIDDEN = strawberry.enum_value(
         "FORBIDDEN",
-        description="Who asks is known and may not do this; the message names the role or scope it needs. "
-        "Do not ask again with the same account or key.",
+        description="The account or key lacks the role or scope that the message names. Do not retry with "
+        "the same account or key.",
     )
     RATE_LIMITED = strawberry.enum_value(
         "RATE_LIMITED",
-        description="Too much was asked in too short a time. Wait as many seconds as the header "
-        "`Retry-After` says and ask again.",
+        description="The client is over a rate limit. Retry after the number of seconds in the header "
+        "`Retry-After`.",
     )
     QUERY_TOO_COMPLEX = strawberry.enum_value(
         "QUERY_TOO_COMPLEX",
-        description="The operation is over a limit on its size, depth or cost; the message tells the limit "
-        "and what was asked. Ask for less: smaller pages, fewer lists within lists.",
+        description="The operation is over a limit of size, depth or cost; the message has the limit and "
+        "the operation's value. Request smaller pages or fewer nested lists.",
     )
     TIMEOUT = strawberry.enum_value(
         "TIMEOUT",
-        description="It took too long and was stopped. A query can be asked again once, and for less; look "
-        "at the state before a mutation is sent again.",
+        description="The operation took too long and was stopped. Retry a query once, with smaller pages; "
+        "check the state before you repeat a mutation.",
     )
     PERSISTED_QUERY_NOT_FOUND = strawberry.enum_value(
         "PERSISTED_QUERY_NOT_FOUND",
-        description="No document is known by this hash. Send the hash with the document, as clients with "
-        "automatic persisted queries do by themselves.",
+        description="No document has this hash. Send the hash together with the document, as clients with "
+        "automatic persisted queries do.",
     )
     UNTRUSTED_DOCUMENT = strawberry.enum_value(
         "UNTRUSTED_DOCUMENT",
-        description="The service answers only the documents that it was set up with, and this is none of "
-        "them. Ask for one by its id.",
+        description="The service accepts only trusted documents, and this is not one. Send the id of a "
+        "trusted document.",
     )
     OVERLOADED = strawberry.enum_value(
         "OVERLOADED",
-        description="More is asked of the service than it can answer in time, and the operation was not "
-        "begun, so that a mutation changed nothing. Wait as many seconds as the header `Retry-After` says "
-        "and ask again, each time after a longer wait.",
+        description="The service is overloaded and did not begin the operation; a mutation changed "
+        "nothing. Retry after the number of seconds in the header `Retry-After`, and wait longer each time.",
     )
     SERVICE_UNAVAILABLE = strawberry.enum_value(
         "SERVICE_UNAVAILABLE",
-        description="The database cannot be reached, or no model is trained yet. Ask again later, each time "
-        "after a longer wait.",
+        description="The database cannot be reached, or no model is trained yet. Retry later, and wait "
+        "longer each time.",
     )
     INTERNAL = strawberry.enum_value(
         "INTERNAL",
-        description="A fault of ours. `extensions.errorId` names it in the service's log: report it.",
+        description="A fault of the service. Report `extensions.errorId`, which the service's log has too.",
     )
 
     @property
@@ -95,9 +94,9 @@ class ErrorCode(enum.Enum):
 
 
 class CallerError(GraphQLError):
-    """A fault of the request; its message is for the caller and names the field and the rule.
+    """A fault of the request. The message names the field and the rule.
 
-    `details` stand beside the code, for programs to read.
+    `details` are further extensions beside the code.
     """
 
     def __init__(
@@ -107,9 +106,9 @@ class CallerError(GraphQLError):
 
 
 class BadArgument(CallerError):
-    """An argument breaks a rule. It is named by its path as the caller wrote it, such as `filter.genres`.
+    """An argument that breaks a rule, named by its path as the caller wrote it, such as `filter.genres`.
 
-    Where the error is presented, the field's name comes before it, in the message and in `extensions`.
+    `present` adds the name of the field, in the message and in `extensions`.
     """
 
     def __init__(self, argument: str, rule: str) -> None:
@@ -120,31 +119,28 @@ class BadArgument(CallerError):
         return BadArgument(f"{name}.{self.argument}", self.rule)
 
 
-@strawberry.interface(description="An outcome of a mutation that is not a success but was to be expected.")
+@strawberry.interface(description="An expected failure of a mutation.")
 class Error:
-    message: str = strawberry.field(
-        description="What is wrong and which rule it breaks, for a person to read."
-    )
+    message: str = strawberry.field(description="The reason and the rule, for people.")
 
     @strawberry.field(
-        description="What is wrong, for programs: the same code for the same thing in all mutations, such as "
-        "`MOVIE_NOT_FOUND`."
+        description="The reason, for programs: the same code in all mutations, such as `MOVIE_NOT_FOUND`."
     )
     def code(self) -> str:
         return code_of(type(self).__name__)
 
 
 def code_of(type_name: str) -> str:
-    """The code of a type of outcomes."""
+    """The code of an outcome type."""
     return re.sub(r"(?<!^)(?=[A-Z])", "_", SAME.get(type_name, type_name)).upper()
 
 
 def present(error: GraphQLError) -> GraphQLError:
-    """The error as the caller may see it."""
+    """Prepare an error for the caller: add its code, or mask it."""
     original = error.original_error
     while isinstance(original, GraphQLError) and original.original_error is not None:
         original = original.original_error
-    # A date beyond the calendar, or a number of thousands of digits: there is no path where a scalar is read.
+    # A date beyond the calendar, or a number of thousands of digits; an error of a scalar has no path.
     unreadable = error.path is None and isinstance(original, OverflowError | ValueError)
     if original is None or isinstance(original, GraphQLError | NotAsked) or unreadable:
         if isinstance(original, BadArgument) and error.nodes:
@@ -155,7 +151,7 @@ def present(error: GraphQLError) -> GraphQLError:
         if isinstance(original, CallerError):
             error.extensions = original.extensions
         error.message = cut(error.message)
-        # What is left without a code comes from parsing, validation or coercion of the caller's input.
+        # An error without a code comes from parsing, validation or coercion of the caller's input.
         error.extensions = {**ErrorCode.BAD_USER_INPUT.extension, **(error.extensions or {})}
         return error
     if isinstance(original, sqlalchemy.exc.DBAPIError) and isinstance(
@@ -167,31 +163,31 @@ def present(error: GraphQLError) -> GraphQLError:
     return masked(error, "Something went wrong on our side.", ErrorCode.INTERNAL, original)
 
 
-# By the class of Postgres's error code; the first that fits. All else of them is a database out of reach.
-CONFLICT = "Other requests change the same rows, so nothing was stored; try again."
+# By the class of Postgres's error code; the first that fits. Other errors are failed connections.
+CONFLICT = "Other requests are changing the same rows. Nothing was stored; retry."
 OUTAGES: dict[type[psycopg.Error], str] = {
-    psycopg.errors.DiskFull: "The disk of the database is full, so nothing was stored; it needs room.",
-    psycopg.errors.OutOfMemory: "The database has no memory left for this; try again.",
-    psycopg.errors.TooManyConnections: "The database takes no more connections now; try again.",
-    psycopg.errors.ReadOnlySqlTransaction: "The database is read-only now, so nothing was stored; try again.",
+    psycopg.errors.DiskFull: "The database's disk is full. Nothing was stored; the operator must free space.",
+    psycopg.errors.OutOfMemory: "The database is out of memory; retry.",
+    psycopg.errors.TooManyConnections: "The database has no free connection; retry.",
+    psycopg.errors.ReadOnlySqlTransaction: "The database is read-only. Nothing was stored; retry.",
     psycopg.errors.SerializationFailure: CONFLICT,
     psycopg.errors.DeadlockDetected: CONFLICT,
     psycopg.errors.LockNotAvailable: CONFLICT,
     psycopg.errors.IoError: "The database cannot read or write its disk; its log has the reason.",
-    psycopg.OperationalError: "The database cannot be reached; try again.",
+    psycopg.OperationalError: "The database cannot be reached; retry.",
 }
 
 
 def outage_of(error: Exception) -> str | None:
-    """The message for an error that is an outage of the database; None for another one."""
+    """The message for an outage of the database; None for another error."""
     if isinstance(error, sqlalchemy.exc.TimeoutError):
-        return "All connections to the database are in use; try again."
+        return "All connections to the database are in use; retry."
     cause = error.orig if isinstance(error, sqlalchemy.exc.DBAPIError) else error
     return next((message for kind, message in OUTAGES.items() if isinstance(cause, kind)), None)
 
 
 def cut(message: str) -> str:
-    """A message without the middle of what it quotes at length."""
+    """Cut the middle of a long message."""
     half = MAX_MESSAGE_LENGTH // 2
     return message if len(message) <= MAX_MESSAGE_LENGTH else f"{message[:half]} ... {message[-half:]}"
 
@@ -209,7 +205,7 @@ def masked(
     )
 
 
-# An operation that the document does not have, or that may not be asked in this way.
+# An operation that the document lacks, or whose kind the transport does not allow.
 NotAsked = CannotGetOperationTypeError | InvalidOperationTypeError
 
 
@@ -225,7 +221,7 @@ class PresentErrors(SchemaExtension):
             present_all(result)
 
     def on_stream_result(self, result: StreamExecutionResult) -> None:  # type: ignore[override]
-        """Each result of a stream, and each deferred part of one, on its way out."""
+        """Present the errors of each result of a stream, and of each deferred part."""
         if isinstance(result, SubsequentIncrementalExecutionResult):
             for part in (*(result.incremental or ()), *(result.completed or ())):
                 present_all(part)

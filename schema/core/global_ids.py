@@ -1,4 +1,4 @@
-"""Global ids: what they name, and how to come from one to its object."""
+"""Decode global ids: the type name and the key within it."""
 
 from base64 import b64decode
 from collections.abc import Callable
@@ -14,7 +14,7 @@ Key = TypeVar("Key")
 
 
 class InvalidKey(Exception):
-    """What a global id names within its type is no key of it."""
+    """A global id whose key is not one of its type."""
 
     def __init__(self, key: str) -> None:
         super().__init__(key)
@@ -22,7 +22,7 @@ class InvalidKey(Exception):
 
 
 def whole_number(key: str) -> int:
-    """The database's id that a key is. Raises InvalidKey."""
+    """The key as a database id. Raises InvalidKey."""
     if not (key.isascii() and key.isdigit()) or len(key) > len(str(MAX_ID)) or int(key) > MAX_ID:
         raise InvalidKey(key)
     return int(key)
@@ -34,7 +34,7 @@ def local_key(
     argument: str,
     read: Callable[[str], Key],
 ) -> Key:
-    """The key in a global id, as `read` takes it, which raises InvalidKey for what is none.
+    """The key in a global id, decoded by `read`, which raises InvalidKey.
 
     Raises BadArgument for an id that is not of this type.
     """
@@ -44,23 +44,23 @@ def local_key(
     try:
         return read(key)
     except InvalidKey:
-        raise strange_id(argument) from None
+        raise invalid_id(argument) from None
 
 
 def local_id(id: strawberry.ID, type_name: str, argument: str) -> int:  # noqa: A002 - GraphQL's name
-    """The database's id in a global one. Raises BadArgument for one that is not of this type."""
+    """The database id in a global id. Raises BadArgument for an id of another type."""
     return local_key(id, type_name, argument, whole_number)
 
 
 def split_id(id: strawberry.ID, argument: str) -> tuple[str, str]:  # noqa: A002 - GraphQL's name
-    """The type's name and the key within it. Raises BadArgument for what is no global id."""
+    """The type name and the key. Raises BadArgument for a text that is not a global id."""
     type_name = key = ""
     with suppress(ValueError):
         type_name, _, key = b64decode(id, validate=True).decode().partition(":")
     if not key:
-        raise strange_id(argument)
+        raise invalid_id(argument)
     return type_name, key
 
 
-def strange_id(argument: str) -> BadArgument:
+def invalid_id(argument: str) -> BadArgument:
     return BadArgument(argument, "is not an id that this API gave out.")

@@ -10,7 +10,7 @@ import strawberry
 from strawberry import relay
 
 from schema.core.constraints import CURSOR
-from schema.core.cursors import Cursors, strange_cursor
+from schema.core.cursors import Cursors, invalid_cursor
 from schema.core.errors import BadArgument
 from schema.core.global_ids import MAX_ID
 
@@ -22,34 +22,35 @@ Node = TypeVar("Node")
 AnyEdge = TypeVar("AnyEdge")
 
 
-First = Annotated[int, strawberry.argument(description="How many, 1 to 100.")]
-FirstOrNone = Annotated[int | None, strawberry.argument(description="How many, 1 to 100.")]
+First = Annotated[int, strawberry.argument(description="The number of items, 1 to 100.")]
+FirstOrNone = Annotated[int | None, strawberry.argument(description="The number of items, 1 to 100.")]
 After = Annotated[
-    str | None, strawberry.argument(description="The cursor to continue behind.", directives=[CURSOR])
+    str | None,
+    strawberry.argument(description="The cursor of the item before the page.", directives=[CURSOR]),
 ]
-Last = Annotated[int | None, strawberry.argument(description="How many from the end, 1 to 100.")]
+Last = Annotated[int | None, strawberry.argument(description="The number of items from the end, 1 to 100.")]
 Before = Annotated[
-    str | None, strawberry.argument(description="The cursor to end before.", directives=[CURSOR])
+    str | None, strawberry.argument(description="The cursor of the item after the page.", directives=[CURSOR])
 ]
 
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """`count` rows after (or, `backward`, before) the row with the sort key `key`; None is the end."""
+    """`count` rows after (or, `backward`, before) the row with the sort key `key`; None for the end."""
 
     cursors: Cursors
     count: int
     key: tuple[Any, ...] | None
     backward: bool = False
 
-    def strange_cursor(self, wanted: str = "this field") -> BadArgument:
-        return strange_cursor("before" if self.backward else "after", wanted)
+    def invalid_cursor(self, wanted: str = "this field") -> BadArgument:
+        return invalid_cursor("before" if self.backward else "after", wanted)
 
 
 def window(
     cursors: Cursors, first: int | None, after: str | None, last: int | None = None, before: str | None = None
 ) -> Window:
-    """The arguments of a connection, checked.
+    """Check the arguments of a connection.
 
     Raises BadArgument unless one of `first` and `last` is given, within 1..100 and with its own cursor.
     """
@@ -99,14 +100,14 @@ def page_info(edges: Sequence[Edge[Any]], *, has_previous: bool, has_next: bool)
 
 
 def info_of(asked: Window, edges: Sequence[Edge[Any]], *, more: bool) -> relay.PageInfo:
-    """`more`: whether rows follow in the direction that was asked for."""
+    """The page information of a window. `more`: whether rows follow in its direction."""
     continued = asked.key is not None
     previous, following = (more, continued) if asked.backward else (continued, more)
     return page_info(edges, has_previous=previous, has_next=following)
 
 
 def moment(time: datetime) -> int:
-    """A time as it stands in a cursor, to the microsecond that Postgres keeps."""
+    """A time as an integer for a cursor, with the precision of Postgres."""
     return (time - EPOCH) // MICROSECOND
 
 
@@ -116,9 +117,9 @@ def of_moment(microseconds: int) -> datetime:
 
 
 def place_of(asked: Window, read: Callable[[Any], Key]) -> tuple[datetime, Key] | None:
-    """The key of a list that is ordered by time and then by what `read` takes.
+    """Decode the key of a list that is ordered by time, then by the value that `read` decodes.
 
-    `read` raises ValueError for what is none. Raises BadArgument for another list's.
+    `read` raises ValueError. Raises BadArgument for the cursor of another list.
     """
     match asked.key:
         case None:
@@ -126,22 +127,22 @@ def place_of(asked: Window, read: Callable[[Any], Key]) -> tuple[datetime, Key] 
         case (int(microseconds), last):
             with suppress(ValueError, OverflowError):
                 return of_moment(microseconds), read(last)
-    raise asked.strange_cursor()
+    raise asked.invalid_cursor()
 
 
 def id_of(asked: Window) -> int | None:
-    """The key of a list that is ordered by id alone. Raises BadArgument for another list's."""
+    """Decode the key of a list that is ordered by id. Raises BadArgument for the cursor of another list."""
     match asked.key:
         case None:
             return None
         case (key,):
             with suppress(ValueError):
                 return row_id(key)
-    raise asked.strange_cursor()
+    raise asked.invalid_cursor()
 
 
 def row_id(key: object) -> int:
-    """Raises ValueError for what is no id of a row."""
+    """Raises ValueError for a value that is not a row id."""
     if isinstance(key, int) and 0 <= key <= MAX_ID:
         return key
     raise ValueError(key)

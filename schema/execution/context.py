@@ -1,4 +1,4 @@
-"""What one request holds: pinned at its start, so that a response speaks of one catalogue and one model."""
+"""The request context: viewer, loaders, budget, and the catalog and model pinned at its start."""
 
 import asyncio
 import hashlib
@@ -34,16 +34,16 @@ from schema.execution.loaders import Loaders
 
 @dataclass(slots=True)
 class Clock:
-    """When an operation is stopped, by the event loop's time; None is never."""
+    """The deadline of an operation, in event loop time; None for no deadline."""
 
     deadline: float | None = None
-    step: asyncio.Timeout | None = None  # of what the operation is waited for now
+    step: asyncio.Timeout | None = None  # the time-out around the current step
     held_since: float = 0.0
     holders: int = 0
 
     @contextmanager
     def held(self) -> Iterator[None]:
-        """The clock stands still during work that has a limit of its own."""
+        """Stop the clock during work that has its own limit."""
         now = asyncio.get_running_loop().time
         if not self.holders:
             self.held_since = now()
@@ -59,7 +59,7 @@ class Clock:
 
     def _expire(self, when: float | None) -> None:
         if self.step is not None:
-            with suppress(RuntimeError):  # it is over
+            with suppress(RuntimeError):  # the step has ended
                 self.step.reschedule(when)
 
 
@@ -69,15 +69,15 @@ class Context:
     sessions: Sessions
     served: Served
     access_token: str | None
-    live: Live | None = None  # what is served later on; a subscription outlives what it began with
+    live: Live | None = None  # the serving state over time; a subscription outlives `served`
     changes: Changes | None = None
     client: Client = Client()  # noqa: RUF009 - it is frozen
     budget: Budget | None = None
     costed: CostedOperation | None = None  # under execution
     exports: Exports = field(default_factory=Exports)
     clock: Clock = field(default_factory=Clock)
-    spliced: bool = False  # whether an export of any size can stand in the answer
-    pinned_at: datetime = field(init=False)  # what was served then is what `served` holds
+    spliced: bool = False  # whether the answer can hold an export of any size
+    pinned_at: datetime = field(init=False)  # the time of `served`
     loaders: Loaders = field(init=False)
     _matches: DataLoader[int, Match | None] = field(init=False)
     _actor: "asyncio.Future[Viewer | ApiKey | None] | None" = field(default=None)
@@ -92,7 +92,7 @@ class Context:
         self._matches = DataLoader(self._match)
 
     def renew(self) -> None:
-        """Forget what was read, as if the request came now."""
+        """Drop the cached reads, as if the request arrived now."""
         self.__post_init__()
         self._actor = self._taste = self._claims = None
         if self.live is not None:
@@ -108,11 +108,11 @@ class Context:
 
     @property
     def cursor_key(self) -> bytes:
-        """The key that cursors are signed with, 32 bytes."""
+        """The key that signs cursors, 32 bytes."""
         return hashlib.sha256(access_tokens.secret_key(self.settings).encode()).digest()
 
     async def actor(self) -> Viewer | ApiKey | None:
-        """Who asks, a member or a service, read once a request; None when signed out.
+        """The member or API key of the request, read once; None when signed out.
 
         Raises CallerError(UNAUTHENTICATED) for a token that is not valid or whose session has ended, and for
         a key that is not valid.
@@ -122,7 +122,7 @@ class Context:
         return await self._actor
 
     async def viewer(self) -> Viewer | None:
-        """The member who asks; None for a service and when signed out. Raises as `actor` does."""
+        """The member of the request; None for an API key and when signed out. Raises as `actor` does."""
         actor = await self.actor()
         return actor if isinstance(actor, Viewer) else None
 
@@ -137,7 +137,7 @@ class Context:
         return await taste_of(self.sessions, viewer.id)
 
     async def match(self, movie_id: int) -> Match | None:
-        """How well a movie fits the viewer; all movies of a page are judged at once, in a thread."""
+        """The match of a movie and the viewer; one thread predicts all movies of a page."""
         return await self._matches.load(movie_id)
 
     async def _match(self, movie_ids: list[int]) -> list[Match | None]:
@@ -145,7 +145,7 @@ class Context:
         return await asyncio.to_thread(matches, self.model, await self.taste(), movie_ids)
 
     async def export(self) -> Export | orjson.Fragment:
-        """All that is held on the viewer, made once a request: to be spliced into the answer, or its JSON.
+        """The export of the viewer's personal data, made once: for splicing into the answer, or its JSON.
 
         Raises ExportTooLarge, and as `Exports.make` does.
         """
@@ -171,7 +171,7 @@ class Context:
     def claims(self) -> Claims:
         """The claims of the access token, verified once a request.
 
-        Raises jwt.InvalidTokenError for a token that we did not sign or that has expired.
+        Raises jwt.InvalidTokenError for a token with another signature or past its expiry.
         """
         if self._claims is None:
             try:
@@ -183,9 +183,9 @@ class Context:
         return self._claims
 
     async def payer(self) -> str:
-        """Whose rates count: the member's, the key's, or those of anyone else's address.
+        """The client that the operation is charged to: a member, an API key, or a network address.
 
-        One statement for a key, which is asked for anyway, and none for a member.
+        Takes one statement for a key, which `actor` needs anyway, and none for a member.
         """
         address = self.client.network
         if self.access_token is None:

@@ -1,27 +1,23 @@
-"""What an operation may cost at most, known before it is executed: its price.
+"""The maximum cost of an operation, computed before execution.
 
-A unit is about UNIT_NANOSECONDS of processor time, in this service and in Postgres; `bench.cost` holds the
-prices to it. An object costs 1, a plain value a fraction of it, a field what it weighs by its `@cost`, and
-an argument what it weighs for each of its items, for each so many characters of a text, or times a number. A
-field with `first` or `last` gives that many `edges`; of other lists, `@listSize` says how long they are. The
-directives are those of IBM's GraphQL Cost Directives specification, with plain numbers for weights.
+A unit is about UNIT_NANOSECONDS of processor time, in this service and in Postgres; `bench.cost` compares the
+costs with measured time. An object costs 0.5, a plain value 0.2, a field its `@cost`, and an argument its
+`@cost` for each item, for each so many characters, or times its number. A field with `first` or `last` has
+that many `edges`; `@listSize` gives the length of other lists. The directives are those of IBM's GraphQL Cost
+Directives specification, with numbers for weights.
 """
 
-import math
 from base64 import b64decode
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any
 
 from graphql import (
     FieldNode,
     FragmentDefinitionNode,
     FragmentSpreadNode,
-    GraphQLArgument,
     GraphQLField,
-    GraphQLInputField,
-    GraphQLInputObjectType,
     GraphQLNamedType,
     GraphQLSchema,
     InlineFragmentNode,
@@ -30,7 +26,6 @@ from graphql import (
     OperationDefinitionNode,
     SelectionSetNode,
     Undefined,
-    ValueNode,
     VariableNode,
     get_named_type,
     get_nullable_type,
@@ -43,18 +38,22 @@ from strawberry.schema.schema_converter import GraphQLCoreConverter
 
 from schema.core.directives import ASSUMED, SIZED, SLICING, Cost, ListSize
 from schema.core.pagination import MAX_PAGE
+from schema.execution.argument_cost import POINTS, Charge, Number, Rate, Size
 
-POINTS = 10  # of one unit
-OBJECT, VALUE = 5, 2  # points of an object that a field gives, and of a plain value
-INTROSPECTED_EACH = 5  # of each object that introspection gives
+OBJECT, VALUE = 5, 2  # points of an object in a field's value, and of a plain value
+INTROSPECTED_EACH = 5  # points of each object of introspection
 BY_ID = {"Query.node", "Query.nodes"}
 MOST_SHELVES = 20  # of a home page
-READ_NODES = {"ApiKey", "Model", "Rating", "Session", "TrainingJob"}  # types whose objects are rows
-READ_NODE = 120  # units for those of one type
+READ_NODES = {
+    "ApiKey",
+    "Model",
+    "Rating",
+    "Session",
+    "TrainingJob",
+}  # types whose objects are read from Postgres
+READ_NODE = 120  # units to read those of one type
 INTROSPECTION = {"__schema", "__type"}
-MOST_CHARACTERS = 300_000  # whose price is charged before: MAX_COST shall not refuse a file that may be sent
-MOST_GIVEN = 2**31  # an Int is less
-# Of introspection: how many of each a type of ours has, rounded up; the rest are plain steps.
+# The mean number of each in a type of the schema, rounded up; ASSUMED for other introspection fields.
 INTROSPECTED = {
     "fields": 5,
     "args": 1,
@@ -66,105 +65,11 @@ INTROSPECTED = {
 
 
 @dataclass(frozen=True, slots=True)
-class Given:
-    """A number in an operation: written there, or by a variable with a default."""
-
-    value: object
-    variable: str | None = None
-
-    def number(self, variables: Mapping[str, Any]) -> int | None:
-        """None where none is given. What is no number is refused when it is read; it asks for nothing."""
-        value = self.value if self.variable is None else variables.get(self.variable, self.value)
-        if isinstance(value, list):
-            return len(value)
-        if isinstance(value, int | float) and math.isfinite(value):
-            return min(max(0, int(value)), MOST_GIVEN)
-        return None
-
-
-@dataclass(frozen=True, slots=True)
-class Size:
-    given: tuple[Given, ...]
-    assumed: int
-
-    def number(self, variables: Mapping[str, Any]) -> int:
-        numbers = [number for each in self.given if (number := each.number(variables)) is not None]
-        return max(numbers, default=self.assumed)
-
-
-@dataclass(frozen=True, slots=True)
-class Rate:
-    """What an argument costs by its value: `weight` points for each `per`, and `viewer` more for someone
-    signed in; `fields` are those of an input object.
-    """
-
-    weight: int
-    viewer: int
-    per: int
-    fields: Mapping[str, "Rate"]
-
-    @classmethod
-    def of(cls, definition: GraphQLArgument | GraphQLInputField) -> Self | None:
-        """None for what costs nothing."""
-        inner = get_named_type(definition.type)
-        fields = {}
-        if isinstance(inner, GraphQLInputObjectType):
-            rates = ((name, cls.of(field)) for name, field in inner.fields.items())
-            fields = {name: rate for name, rate in rates if rate is not None}
-        declared = definition.extensions.get(GraphQLCoreConverter.DEFINITION_BACKREF)
-        directives = getattr(declared, "directives", ())
-        cost = next((each for each in directives if isinstance(each, Cost)), None)
-        if cost is not None:
-            return cls(POINTS * cost.weight, POINTS * (cost.viewer or 0), cost.per or 0, fields)
-        return cls(0, 0, 0, fields) if fields else None
-
-    def points(self, value: object, *, signed_in: bool) -> int:
-        """Of a value as it was sent, which may be of any kind."""
-        inner = 0
-        match value:
-            case list():
-                size = len(value)
-                inner = sum(self.points(each, signed_in=signed_in) for each in value) if self.fields else 0
-            case str():
-                size = min(len(value), MOST_CHARACTERS) if self.per else 1
-            case dict():
-                return sum(
-                    rate.points(value.get(name), signed_in=signed_in) for name, rate in self.fields.items()
-                )
-            case int() | float() if not isinstance(value, bool) and math.isfinite(value):
-                size = min(max(0, int(value)), MOST_GIVEN)
-            case _:
-                return 0
-        each = self.weight + (self.viewer if signed_in else 0)
-        return inner + each * -(-size // (self.per or 1))
-
-
-@dataclass(frozen=True, slots=True)
-class Charge:
-    """What an argument of one field costs."""
-
-    node: ValueNode | None
-    default: object  # where it is not given
-    defaults: Mapping[str, Any]  # of variables
-    points_of: Callable[..., int]
-
-    def points(self, variables: Mapping[str, Any], *, signed_in: bool) -> int:
-        if self.node is None:
-            value = self.default
-        elif isinstance(self.node, VariableNode):
-            name = self.node.name.value
-            value = variables.get(name, self.defaults.get(name, self.default))
-        else:
-            value = value_from_ast_untyped(self.node, {**self.defaults, **variables})
-        return self.points_of(value, signed_in=signed_in)
-
-
-@dataclass(frozen=True, slots=True)
 class Part:
-    """A field that costs: its weight and arguments once, and `each` for every value: several, where it has a
-    size. `viewer`: what it weighs more for someone signed in. All in points.
+    """The cost of a selected field, in points: its weight and arguments once, and `each` for every value, of
+    which a list has `size`. `viewer` is added when signed in.
 
-    `each` includes the selected fields whose cost is constant, so that `parts` are those whose cost varies.
+    `each` includes the selected fields of constant cost; `parts` are those whose cost varies.
     """
 
     weight: int
@@ -176,13 +81,13 @@ class Part:
 
     @property
     def constant(self) -> int | None:
-        """The points of a field that costs the same in every request; None where they vary."""
+        """The points of a field whose cost is the same in each request; None for another."""
         varies = self.viewer or self.charges or self.size is not None or self.parts
         return None if varies else self.weight + self.each
 
 
 def requested(parts: tuple[Part, ...], variables: Mapping[str, Any], *, signed_in: bool = True) -> int:
-    """The most that the selection can cost, in units."""
+    """The maximum cost of the selection, in units."""
     return -(-points(parts, variables, signed_in=signed_in) // POINTS)
 
 
@@ -198,7 +103,7 @@ def points(parts: tuple[Part, ...], variables: Mapping[str, Any], *, signed_in: 
 
 
 class Parts:
-    """Makes the parts of a valid operation, none of whose fragments are circular."""
+    """Compute the parts of a valid operation without circular fragments."""
 
     def __init__(
         self,
@@ -246,12 +151,12 @@ class Parts:
         inner = get_named_type(field.type)
         is_list = is_list_type(get_nullable_type(field.type))
         slicing = SLICING if directive.slicing_arguments is None else tuple(directive.slicing_arguments)
-        given = self.given(field, node, slicing)
+        numbers = self.numbers(field, node, slicing)
         if directive.assumed_size is not None:
             assumed = directive.assumed_size
         else:
             assumed = MAX_PAGE if any(name in field.args for name in slicing) else ASSUMED
-        size = sized.get(node.name.value) or Size(given, assumed)
+        size = sized.get(node.name.value) or Size(numbers, assumed)
         each = OBJECT if is_composite_type(inner) and (is_list or cost is None) else 0
         if not is_composite_type(inner):
             each = VALUE
@@ -259,7 +164,7 @@ class Parts:
             each, size = INTROSPECTED_EACH * int(is_list), Size((), self.introspected(node.name.value))
         inside: dict[str, Size] = {}
         if not is_list and any(name in field.args for name in slicing):
-            inside = dict.fromkeys(directive.sized_fields or SIZED, Size(given, assumed))
+            inside = dict.fromkeys(directive.sized_fields or SIZED, Size(numbers, assumed))
         parts = () if node.selection_set is None else tuple(self.of(inner, node.selection_set, inside))
         each += sum(part.constant or 0 for part in parts)
         parts = tuple(part for part in parts if part.constant is None)
@@ -278,7 +183,7 @@ class Parts:
                 yield Charge(nodes.get(name), default, self.defaults, self.node_points)
 
     def node_points(self, ids: object, *, signed_in: bool) -> int:
-        """Of what stands behind ids: each home page that shelves are from is made anew, and rows are read."""
+        """The points of objects by id: reading rows, and rebuilding the home pages of shelves."""
         named = list(named_by(ids if isinstance(ids, list) else [ids]))
         home = self.schema.query_type.fields["home"] if self.schema.query_type else None
         if home is None:
@@ -292,21 +197,21 @@ class Parts:
         pages = home_pages(key for kind, key in named if kind == "Shelf")
         return read + sum(weight + rate.points(count, signed_in=signed_in) for count in pages)
 
-    def given(self, field: GraphQLField, node: FieldNode, slicing: tuple[str, ...]) -> tuple[Given, ...]:
+    def numbers(self, field: GraphQLField, node: FieldNode, slicing: tuple[str, ...]) -> tuple[Number, ...]:
         found = []
         for argument in node.arguments or ():
             if argument.name.value not in slicing:
                 continue
             match argument.value:
                 case VariableNode(name=name):
-                    found.append(Given(self.defaults.get(name.value), name.value))
+                    found.append(Number(self.defaults.get(name.value), name.value))
                 case IntValueNode(value=digits):
-                    found.append(Given(int(digits)))
+                    found.append(Number(int(digits)))
                 case ListValueNode(values=values):
-                    found.append(Given([None] * len(values)))
+                    found.append(Number([None] * len(values)))
         if not found:
             found = [
-                Given(known.default_value)
+                Number(known.default_value)
                 for name in slicing
                 if (known := field.args.get(name)) is not None and isinstance(known.default_value, int)
             ]
@@ -317,7 +222,7 @@ class Parts:
 
 
 def declared(field: GraphQLField) -> tuple[Cost | None, ListSize]:
-    """What the schema says of a field: its weight and its size."""
+    """The `@cost` and `@listSize` of a field."""
     definition = field.extensions.get(GraphQLCoreConverter.DEFINITION_BACKREF)
     cost, size = None, ListSize()
     for directive in getattr(definition, "directives", ()):
@@ -329,7 +234,7 @@ def declared(field: GraphQLField) -> tuple[Cost | None, ListSize]:
 
 
 def named_by(ids: Iterable[object]) -> Iterator[tuple[str, str]]:
-    """The types and keys in global ids, as far as they are ids of ours."""
+    """The types and keys of global ids; other texts are skipped."""
     for id_ in ids:
         with suppress(ValueError):
             kind, _, key = (
@@ -339,10 +244,10 @@ def named_by(ids: Iterable[object]) -> Iterator[tuple[str, str]]:
 
 
 def home_pages(keys: Iterable[str]) -> list[int]:
-    """Of each home page that shelves of these keys are from: how many shelves it has."""
+    """The number of shelves of each home page that the shelves of these keys belong to."""
     pages: dict[str, int] = {}
     for key in keys:
         page, *_ = key.rsplit("/", 2)
-        with suppress(ValueError, IndexError):  # it is no key of ours, and nothing is made
+        with suppress(ValueError, IndexError):  # an invalid key rebuilds no page
             pages[page] = min(int(page.rsplit("/", 2)[1]), MOST_SHELVES)
     return list(pages.values())

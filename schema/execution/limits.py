@@ -1,8 +1,8 @@
-"""How large a document may be, told from its text before anything is looked up in the schema.
+"""Size, depth and alias limits, checked while parsing and before validation.
 
-Reading and validating a document is itself work, which grows with the square of its size where validation
-compares what is selected under one name at one place (OverlappingFieldsCanBeMerged), and with each operation
-that spreads a fragment. So each of these is limited before validation.
+The time of validation grows with the square of a document's size where it compares the fields of one name
+in one selection (OverlappingFieldsCanBeMerged), and with each operation that spreads a fragment. So each of
+these is limited before validation.
 """
 
 from collections import Counter, defaultdict
@@ -27,10 +27,10 @@ from app.settings import Settings
 from schema.core.errors import CallerError, ErrorCode
 
 
-def too_complex(setting: str, told: str, limit: int, asked: int) -> CallerError:
-    """`told`: what is too much of what, with a place for the number asked."""
+def too_complex(setting: str, message: str, limit: int, asked: int) -> CallerError:
+    """`message` has a place for the number asked."""
     return CallerError(
-        f"{told.format(f'{asked:,}')}; the limit is {limit:,}.",
+        f"{message.format(f'{asked:,}')}; the limit is {limit:,}.",
         ErrorCode.QUERY_TOO_COMPLEX,
         setting=setting,
         limit=limit,
@@ -41,7 +41,7 @@ def too_complex(setting: str, told: str, limit: int, asked: int) -> CallerError:
 def read(query: str, settings: Settings) -> DocumentNode:
     """The document, within the limits.
 
-    Raises CallerError(QUERY_TOO_COMPLEX) beyond them, and GraphQLSyntaxError for what is no document.
+    Raises CallerError(QUERY_TOO_COMPLEX) beyond them, GraphQLSyntaxError for a text that is not a document.
     """
     check_length(query, settings)
     try:
@@ -49,8 +49,8 @@ def read(query: str, settings: Settings) -> DocumentNode:
     except GraphQLSyntaxError as error:
         if f"more than {settings.max_tokens} tokens" not in error.message:
             raise
-        told = "The document has {} tokens or more"
-        raise too_complex("MAX_TOKENS", told, settings.max_tokens, settings.max_tokens + 1) from None
+        message = "The document has {} tokens or more"
+        raise too_complex("MAX_TOKENS", message, settings.max_tokens, settings.max_tokens + 1) from None
     check(document, settings)
     return document
 
@@ -64,9 +64,9 @@ def check_length(query: str, settings: Settings) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Extent:
-    """Of a selection, with the fragments that it spreads: how deep it is, and how much it selects.
+    """The size of a selection, with its fragments written out: levels, parts and aliases.
 
-    `parts` are fields, spreads and the values that are given to them.
+    `parts` are fields, spreads and the values of their arguments.
     """
 
     depth: int = 0
@@ -75,7 +75,7 @@ class Extent:
 
 
 class Measure:
-    """Each fragment is measured once, however often it is spread."""
+    """Measure selections; each fragment is measured once."""
 
     def __init__(self, document: DocumentNode) -> None:
         self.fragments = {
@@ -103,17 +103,17 @@ class Measure:
 
     def fragment(self, name: str) -> Extent:
         if name not in self.known:
-            self.known[name] = None  # it is being measured
-            node = self.fragments.get(name)  # one that is missing is for validation to tell
+            self.known[name] = None  # while it is measured
+            node = self.fragments.get(name)  # validation reports a missing one
             self.known[name] = Extent() if node is None else self.selection(node.selection_set)
         if (found := self.known[name]) is None:
             raise CallerError(f"The fragment `{name}` spreads itself: a fragment cannot be circular.")
         return found
 
     def pairs(self, selections: list[SelectionSetNode]) -> int:
-        """How many pairs of one name are among what these select for one object, and within its fields.
+        """The number of pairs of one name that the selections have for one object, and within its fields.
 
-        A spread counts as a name. All is followed as often as it is spread, `Extent.parts` steps in all.
+        A spread counts as a name. Each spread is followed, `Extent.parts` steps in all.
         """
         names: Counter[str] = Counter()
         inside: defaultdict[str, list[SelectionSetNode]] = defaultdict(list)
@@ -135,9 +135,9 @@ class Measure:
         return sum(n * (n - 1) // 2 for n in names.values()) + sum(map(self.pairs, inside.values()))
 
 
-def n_values(given: FieldNode | DirectiveNode) -> int:
-    """How many values its arguments have, with those in lists and objects."""
-    left: list[ValueNode] = [argument.value for argument in given.arguments or ()]
+def n_values(node_with_arguments: FieldNode | DirectiveNode) -> int:
+    """The number of values in the arguments, with those in lists and objects."""
+    left: list[ValueNode] = [argument.value for argument in node_with_arguments.arguments or ()]
     count = 0
     while left:
         node = left.pop()
@@ -153,8 +153,8 @@ def check(document: DocumentNode, settings: Settings) -> None:
     """Raises CallerError for a document beyond the limits, or with circular fragments."""
     measure = Measure(document)
     if len(measure.fragments) > settings.max_fragments:
-        told, most = "The document has {} fragments", settings.max_fragments
-        raise too_complex("MAX_FRAGMENTS", told, most, len(measure.fragments))
+        message, most = "The document has {} fragments", settings.max_fragments
+        raise too_complex("MAX_FRAGMENTS", message, most, len(measure.fragments))
     roots = [node for node in document.definitions if isinstance(node, OperationDefinitionNode)]
     extents = [measure.selection(node.selection_set) for node in roots]
     unused = [node for name, node in measure.fragments.items() if name not in measure.known]
@@ -169,9 +169,9 @@ def check(document: DocumentNode, settings: Settings) -> None:
         raise too_complex("MAX_ALIASES", "The document has {} aliases", most, aliases)
     most = settings.max_tokens
     if (parts := sum(each.parts for each in extents)) > most:
-        told = "The document has {} fields, spreads and values, with its fragments written out"
-        raise too_complex("MAX_TOKENS", told, most, parts)
+        message = "The document has {} fields, spreads and values, with its fragments written out"
+        raise too_complex("MAX_TOKENS", message, most, parts)
     most = settings.max_repeated_fields
     if (pairs := sum(measure.pairs([node.selection_set]) for node in (*roots, *unused))) > most:
-        told = "The document selects the same again and again: {} pairs of one name"
-        raise too_complex("MAX_REPEATED_FIELDS", told, most, pairs)
+        message = "The document repeats fields: {} pairs of the same name in one selection"
+        raise too_complex("MAX_REPEATED_FIELDS", message, most, pairs)

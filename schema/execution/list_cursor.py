@@ -1,4 +1,4 @@
-"""The cursor of a recommendation list: which list, and the position in it."""
+"""Cursors of recommendation lists: the list, and the position in it."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from uuid import UUID
 from app.accounts.viewer import Viewer
 from app.recommendations import request_ids
 from app.serving.model import Model
-from schema.core.cursors import Cursors, strange_cursor
+from schema.core.cursors import Cursors, invalid_cursor
 from schema.core.errors import CallerError, ErrorCode
 from schema.core.pagination import moment, of_moment
 from schema.execution.context import Context
@@ -40,7 +40,7 @@ class ListPage:
                     return cls(cursors, UUID(request_id), version, of_moment(microseconds), rank)
                 except (ValueError, OverflowError):
                     pass
-        raise strange_cursor()
+        raise invalid_cursor()
 
     def cursors_of(self, model: Model, ranks: Iterable[int]) -> list[str]:
         request_id, shown_at = str(self.request_id), moment(self.shown_at)

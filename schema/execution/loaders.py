@@ -1,4 +1,4 @@
-"""Reads that many fields of one request share: one statement for all of them."""
+"""Data loaders: one statement for the reads of many fields of a request."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -18,20 +18,20 @@ class Loaders:
 
     @cached_property
     def ratings(self) -> DataLoader[tuple[int, int], Rating | None]:
-        """By user and movie. Not kept: a later mutation of the request may change it."""
+        """Ratings by user and movie. Not cached: a later mutation of the request may change one."""
         return DataLoader(self._ratings, cache=False)
 
     @cached_property
     def similar(self) -> DataLoader[tuple[int, int], list[Neighbor]]:
-        """By movie and how many are wanted; as many as are wanted most may come."""
+        """Similar movies by movie and count; a list may be as long as the largest count of the batch."""
         return DataLoader(self._similar)
 
     async def _ratings(self, keys: list[tuple[int, int]]) -> list[Rating | None]:
         found: dict[tuple[int, int], Rating] = {}
-        for user_id in {user_id for user_id, _ in keys}:  # in fact one, the viewer
-            wanted = [movie_id for other_id, movie_id in keys if other_id == user_id]
-            theirs = await ratings.ratings_of(self.sessions, user_id, wanted)
-            found |= {(user_id, movie_id): rating for movie_id, rating in theirs.items()}
+        for user_id in {user_id for user_id, _ in keys}:  # in practice one, the viewer
+            movie_ids = [movie_id for other_id, movie_id in keys if other_id == user_id]
+            of_user = await ratings.ratings_of(self.sessions, user_id, movie_ids)
+            found |= {(user_id, movie_id): rating for movie_id, rating in of_user.items()}
         return [found.get(key) for key in keys]
 
     async def _similar(self, keys: list[tuple[int, int]]) -> list[list[Neighbor]]:

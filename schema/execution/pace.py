@@ -1,4 +1,4 @@
-"""Execution that lets other requests in: the event loop turns while a long list is completed."""
+"""Execute long lists in pieces, with a turn of the event loop between them for other requests."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Iterable
@@ -7,7 +7,7 @@ from typing import Any
 
 from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 
-SHORT = 10  # items that are completed in one go
+SHORT = 10  # items that are completed in one piece
 PIECE_SECONDS = 0.001
 
 
@@ -21,7 +21,7 @@ class PacedExecution(StrawberryGraphQLCoreExecutionContext):
         items: Iterable[Any],
         position_context: Any,
     ) -> Any:
-        """As graphql-core does, but a long list as if it came item by item."""
+        """Complete a list as graphql-core does, but a long one as an async iterator."""
         paced = (
             isinstance(items, list)
             and len(items) > SHORT
@@ -38,7 +38,7 @@ class PacedExecution(StrawberryGraphQLCoreExecutionContext):
 
 
 async def in_pieces(items: Iterable[Any]) -> AsyncGenerator[Any]:
-    """The items, with a turn of the event loop after each PIECE_SECONDS of work on them."""
+    """Yield the items, with a turn of the event loop after each PIECE_SECONDS of work on them."""
     since = perf_counter()
     for item in items:
         if perf_counter() - since > PIECE_SECONDS:

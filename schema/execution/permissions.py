@@ -1,6 +1,7 @@
-"""Who may do what: declared at the field with `requires`, checked here, and noted when an operator acts.
+"""Field permissions and the audit log of operator mutations.
 
-A field without it is open to everyone, or looks after its own: a member's things are given to them only.
+`requires` declares the permission at the field. A field without it is public, or returns only the viewer's
+own data.
 """
 
 import dataclasses
@@ -27,17 +28,17 @@ Actor = Viewer | ApiKey
 
 
 class Requires(FieldExtension):
-    """Admits members of a role or above, and services whose key has the scope."""
+    """Admit members of a role or above, and API keys with the scope."""
 
     def __init__(self, role: Role, scope: Scope | None) -> None:
         self.role = role
         self.scope = scope
         needs = "Needs a member, signed in" if role is Role.USER else f"Needs the role {role}"
-        self.told = f"{needs}{'' if scope is None else f', or an API key with the scope {scope}'}."
+        self.need = f"{needs}{'' if scope is None else f', or an API key with the scope {scope}'}."
 
     def apply(self, field: StrawberryField) -> None:
-        if self.told not in (field.description or ""):
-            field.description = f"{field.description} {self.told}"
+        if self.need not in (field.description or ""):
+            field.description = f"{field.description} {self.need}"
 
     async def resolve_async(
         self, next_: AsyncExtensionResolver, source: Any, info: Info, **kwargs: Any
@@ -45,7 +46,7 @@ class Requires(FieldExtension):
         actor = await self.admit(info.context)
         if self.role is Role.USER or info.path.typename != "Mutation":
             return await finished(next_(source, info, **kwargs))
-        # Before the act, so that none is done which cannot be noted.
+        # Noted first, so that no action runs that the audit log cannot hold.
         context = info.context
         entry = audit_log.Act(info.field_name, noted(kwargs), context.client.address)
         entry_id = await audit_log.begin(context.sessions, actor, entry)
@@ -58,7 +59,7 @@ class Requires(FieldExtension):
         return result
 
     async def admit(self, context: Context) -> Actor:
-        """Who asks; raises CallerError for those who may not."""
+        """The member or API key, if it has the permission; raises CallerError otherwise."""
         actor = await context.actor()
         match actor:
             case Viewer(role=role) if RANK[role] >= RANK[self.role]:
@@ -68,20 +69,21 @@ class Requires(FieldExtension):
             case None if self.role is Role.USER:
                 return await context.require_viewer()
             case None:
-                raise CallerError(f"Sign in first. {self.told}", ErrorCode.UNAUTHENTICATED)
-        raise CallerError(self.told, ErrorCode.FORBIDDEN)
+                raise CallerError(f"Sign in first. {self.need}", ErrorCode.UNAUTHENTICATED)
+        raise CallerError(self.need, ErrorCode.FORBIDDEN)
 
 
 def requires(role: Role, scope: Scope | None = None, *, members_only: bool = False) -> list[FieldExtension]:
-    """For `extensions=` of a field. Without a scope a curator's field needs WRITE, an administrator's ADMIN.
+    """The `extensions=` of a field. By default, API keys need the scope WRITE for a curator's field and ADMIN
+    for an administrator's.
 
-    Each call of such a mutation is noted in the audit log, with its arguments and its outcome.
+    The audit log notes each call of such a mutation, with its arguments and its outcome.
     """
     return [Requires(role, None if members_only else scope or SCOPES[role])]
 
 
 async def may(context: Context, role: Role, scope: Scope | None = None) -> bool:
-    """Whether who asks has the role or the scope: for what is not given to others, but not refused either."""
+    """Whether the actor has the role or the scope, for a field that is null or partial without it."""
     try:
         await Requires(role, scope).admit(context)
     except CallerError:
@@ -90,7 +92,7 @@ async def may(context: Context, role: Role, scope: Scope | None = None) -> bool:
 
 
 async def finished(result: Any) -> Any:
-    """What a resolver gives in the end; a subscription's stream as it is."""
+    """Await the value of a resolver; return a subscription's stream unchanged."""
     return await result if isawaitable(result) and not isasyncgen(result) else result
 
 
@@ -100,7 +102,7 @@ def outcome_of(error: Exception) -> str:
 
 
 def noted(value: Any, name: str = "") -> Any:
-    """Arguments as the audit log holds them: plain, without what was left out, and without secrets."""
+    """Arguments as plain values for the audit log, without nulls and secrets."""
     if any(secret in name.lower() for secret in SECRETS):
         return "(not noted)"
     if dataclasses.is_dataclass(value) and not isinstance(value, type):

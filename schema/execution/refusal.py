@@ -1,10 +1,10 @@
-"""A request that is not executed."""
+"""The refusal of a request before execution."""
 
 from schema.core.errors import CallerError
 
 
 class Refused(Exception):
-    """A request that is answered with this status and error, whatever media type the client accepts."""
+    """Refuse the request with this status and error, for each media type that the client accepts."""
 
     def __init__(
         self, error: str | CallerError, status: int = 400, headers: dict[str, str] | None = None

@@ -1,4 +1,4 @@
-"""A GraphQL request: its document, its operation and its variables, checked."""
+"""Parse a GraphQL request: document, operation name and variables."""
 
 import hashlib
 from dataclasses import dataclass
@@ -16,8 +16,8 @@ MAX_NAME_LENGTH = 200  # characters of an operation's name and of a document's i
 class GraphQLRequest:
     """`document_id` names a stored document: the SHA-256 of its text, or a trusted document's id.
 
-    A parameter that is null or the empty string is absent, in every transport: the specification says so of
-    an address, and no document, name or id is empty.
+    A parameter that is null or the empty string is absent, in every transport: GraphQL over HTTP says so
+    for GET, and no document, name or id is empty.
     """
 
     query: str | None
@@ -28,9 +28,9 @@ class GraphQLRequest:
 
     @classmethod
     def of(cls, parameters: object) -> Self:
-        """Raises Refused for parameters that are not as GraphQL over HTTP has them."""
+        """Raises Refused for parameters that do not follow GraphQL over HTTP."""
         if isinstance(parameters, list):
-            raise Refused("Batches are not answered: send each operation by itself.")
+            raise Refused("Batches are not supported. Send each operation in its own request.")
         if not isinstance(parameters, dict):
             raise Refused("A GraphQL request must be a JSON object.")
         extensions = given(parameters, "extensions", dict, "an object")
@@ -66,14 +66,14 @@ def name_in(parameters: dict[str, Any], name: str) -> str | None:
 
 
 def short(value: str, name: str) -> str:
-    """Raises Refused for a name that is too long to be one."""
+    """Raises Refused for a name that is too long."""
     if len(value) > MAX_NAME_LENGTH:
         raise Refused(f"`{name}` takes at most {MAX_NAME_LENGTH} characters, not {len(value):,}.")
     return value
 
 
 def persisted_id(extensions: dict[str, Any] | None) -> str | None:
-    """The hash by which Apollo's clients name a document."""
+    """The hash that Apollo's clients send in place of a document."""
     persisted = (extensions or {}).get("persistedQuery")
     if persisted is None:
         return None
@@ -88,5 +88,5 @@ def sha256_of(query: str) -> str:
 
 
 def unknown_document() -> CallerError:
-    """Its message and code are those by which clients know to send the text as well."""
+    """Apollo's clients recognize the message and the code, and then send the text as well."""
     return CallerError("PersistedQueryNotFound", ErrorCode.PERSISTED_QUERY_NOT_FOUND)

@@ -1,4 +1,4 @@
-"""The content of a request: its media type, its charset and its content coding."""
+"""Check and decode the body of a request: media type, charset and content coding."""
 
 import asyncio
 import zlib
@@ -18,7 +18,7 @@ SHOWN = 100  # characters of a header that an error repeats
 
 
 def check_media_type(headers: Headers) -> None:
-    """Raises Refused(415) for anything but JSON in UTF-8. Further parameters are ignored: JSON has none."""
+    """Raises Refused(415) for a type other than JSON in UTF-8. Other parameters are ignored."""
     sent = headers.get("content-type", "")
     media_type, parameters = parse_options_header(sent)
     if media_type.lower() != JSON:
@@ -32,7 +32,7 @@ def check_media_type(headers: Headers) -> None:
 
 
 def content_coding(headers: Headers) -> str | None:
-    """The name of the body's coding. Raises Refused(415) for one that is unknown, or for several."""
+    """The content coding of the body. Raises Refused(415) for an unknown one, or for several."""
     listed = (coding.strip().lower() for coding in ",".join(headers.getlist("content-encoding")).split(","))
     codings = [coding.removeprefix("x-") for coding in listed if coding not in ("", "identity")]
     if not codings:
@@ -45,12 +45,12 @@ def content_coding(headers: Headers) -> str | None:
 
 
 async def decompressed(body: bytes, coding: str, limit: int) -> bytes:
-    """Raises Refused for a body that is not of this coding, or is longer than `limit` when decoded."""
+    """Decode the body in a thread. Raises Refused for another coding, and for more than `limit` bytes."""
     return await asyncio.to_thread(decompress, body, coding, limit)
 
 
 def decompress(body: bytes, coding: str, limit: int) -> bytes:
-    """Decoding stops at the limit, so that a small body cannot fill the memory."""
+    """Decode at most `limit` bytes, so that a small body cannot fill the memory."""
     parts: list[bytes] = []
     length, rest = 0, body
     for _ in range(MAX_MEMBERS):

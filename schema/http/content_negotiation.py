@@ -1,4 +1,4 @@
-"""Content negotiation: the media types a client accepts, and the one of ours that it gets."""
+"""Content negotiation: read the Accept header and choose the media type of the answer."""
 
 from dataclasses import dataclass
 from functools import lru_cache
@@ -17,8 +17,9 @@ LONGEST_HEADER = 2_000  # characters
 
 @dataclass(frozen=True, slots=True)
 class Accept:
-    """`json` is the type for an answer in one piece. A client that has not asked for JSON by any name
-    (`prefers_stream`) gets its one answer as a stream, too."""
+    """The media types that a client accepts. `json` is the one of an answer in one piece. A client that
+    accepts no JSON type (`prefers_stream`) gets a single answer as a stream, too.
+    """
 
     json: str = JSON
     prefers_stream: bool = False
@@ -34,7 +35,7 @@ class Accept:
 
     @classmethod
     def of(cls, header: str) -> Self:
-        """Raises Refused for a header that no client sends."""
+        """Raises Refused for a header that is too long."""
         if len(header) > LONGEST_HEADER:
             raise Refused(f"The header Accept has more than {LONGEST_HEADER:,} characters.", 431)
         return cls(*negotiated(header))
@@ -62,8 +63,8 @@ def preferred(ranges: dict[str, float]) -> tuple[str, bool]:
     """The type of an answer in one piece, and whether the client accepts it: a client that accepts neither
     gets the first, as RFC 9110 allows.
 
-    The most specific range gives a type its quality. Of two that are liked as much, the one that the client
-    names, and names first, is preferred.
+    The most specific range decides a type's quality. Of two types of equal quality, the one that the client
+    names first is preferred.
     """
     names = [*reversed(ranges)]
 

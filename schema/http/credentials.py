@@ -18,6 +18,6 @@ def bearer_token(connection: HTTPConnection) -> str | None:
 
 
 def token_in(authorization: str) -> str | None:
-    """The token of an Authorization header; what is longer than any token is cut, and is not valid then."""
+    """The token of an Authorization header; a longer one is cut, and is not valid then."""
     scheme, _, token = authorization[:MAX_TOKEN_LENGTH].partition(" ")
     return token.strip() if scheme.lower() == "bearer" and token.strip() else None

@@ -1,4 +1,4 @@
-"""One address for GraphQL over HTTP (the GraphQL foundation's draft), event streams and websockets."""
+"""The endpoint of GraphQL over HTTP (the GraphQL Foundation's draft), event streams and websockets."""
 
 import asyncio
 import hashlib

@@ -1,4 +1,4 @@
-"""Answers in several pieces: what each piece says, and how they follow one another over HTTP."""
+"""Incremental delivery and event streams over HTTP."""
 
 import asyncio
 from collections.abc import AsyncGenerator
@@ -22,7 +22,7 @@ Piece = Any  # a JSON object
 
 
 class Events(SSETransport):
-    """With plain line feeds: urql knows no other end of an event."""
+    """Server-sent events with plain line feeds, the only end of an event that urql recognizes."""
 
     def encode_event(self, event: str, data: str | None = None) -> str:
         return super().encode_event(event, data).replace("\r\n", "\n")
@@ -36,10 +36,10 @@ MULTIPART_SUBSCRIPTION = MultipartSubscriptionTransport()
 
 
 class Pieces:
-    """What is said of each result of one operation.
+    """Format the results of one operation.
 
-    `legacy` is incremental delivery as proposed in 2022, which Apollo Client reads: each piece with its path.
-    As it is proposed now, pieces are announced as `pending`, and given by the id of the announcement.
+    `legacy` is incremental delivery as proposed in 2022, which Apollo Client reads: each piece has its path.
+    In the current proposal, `pending` announces pieces, and each piece has the id of its announcement.
     """
 
     def __init__(self, *, legacy: bool = False) -> None:
@@ -57,16 +57,16 @@ class Pieces:
     def in_legacy(self, piece: Piece) -> Piece:
         for pending in piece.pop("pending", ()):
             self.places[pending.pop("id")] = pending
-        given: list[Piece] = []
+        patches: list[Piece] = []
         for patch in piece.pop("incremental", ()):
             place = self.places[patch.pop("id")]
-            given.append({**patch, **place, "path": [*place["path"], *patch.pop("subPath", ())]})
-        given += [
+            patches.append({**patch, **place, "path": [*place["path"], *patch.pop("subPath", ())]})
+        patches += [
             {"data": None, **self.places[done["id"]], "errors": done["errors"]}
             for done in piece.pop("completed", ())
             if "errors" in done
         ]
-        return {**piece, "incremental": given} if given else piece
+        return {**piece, "incremental": patches} if patches else piece
 
 
 def encoded(piece: object) -> str:
@@ -74,7 +74,7 @@ def encoded(piece: object) -> str:
 
 
 def streamed(results: Results, transport: HTTPStreamTransport, stopping: asyncio.Event) -> StreamingResponse:
-    """Each result as an event, with heartbeats between them, until the operation or the client ends."""
+    """Send each result as an event, with heartbeats between them, until the operation or the client ends."""
 
     async def stream() -> AsyncGenerator[str]:
         pieces = Pieces()
@@ -83,15 +83,15 @@ def streamed(results: Results, transport: HTTPStreamTransport, stopping: asyncio
                 yield transport.encode_next(pieces.of(result), encoded)
         yield transport.encode_complete()
 
-    return StreamingResponse(beating(stream(), transport, stopping), headers=transport.headers)
+    return StreamingResponse(with_heartbeats(stream(), transport, stopping), headers=transport.headers)
 
 
-async def beating(
+async def with_heartbeats(
     chunks: AsyncGenerator[str], transport: HTTPStreamTransport, stopping: asyncio.Event
 ) -> AsyncGenerator[str]:
-    """With a heartbeat whenever nothing came for a while, until the end or until the service stops.
+    """Add a heartbeat after each idle interval, until the stream ends or the service stops.
 
-    Then the stream breaks off and does not complete, so that the client comes again.
+    When the service stops, the stream breaks off without `complete`, so that the client reconnects.
     """
     stop = asyncio.ensure_future(stopping.wait())
     step: asyncio.Future[str] | None = None
@@ -118,7 +118,7 @@ async def beating(
 
 
 def in_pieces(first: object, results: Results, *, legacy: bool) -> StreamingResponse:
-    """What is there at once, and then the deferred parts as they come."""
+    """Send the first result at once, and the deferred parts as they complete."""
     pieces, transport = Pieces(legacy=legacy), MultipartTransport()
 
     async def rest() -> AsyncGenerator[object]:

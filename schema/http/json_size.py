@@ -1,4 +1,4 @@
-"""How many values a JSON text has, counted before it is decoded.
+"""Count the values of a JSON text before it is decoded.
 
 Decoding makes an object for each value and holds the interpreter meanwhile: half a second for 3.5 MB of empty
 lists. The count takes a few milliseconds, and NumPy lets other threads run.
@@ -30,7 +30,7 @@ def n_separators(body: bytes) -> int:
 
 
 def escaped(text: np.ndarray[tuple[int], np.dtype[np.uint8]]) -> np.ndarray[tuple[int], np.dtype[np.intp]]:
-    """The places that stand behind an odd number of backslashes."""
+    """The positions after an odd number of backslashes."""
     slashes = np.flatnonzero(text == BACKSLASH)
     first = slashes[np.diff(slashes, prepend=-2) != 1]
     last = slashes[np.diff(slashes, append=len(text) + 1) != 1]

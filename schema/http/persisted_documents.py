@@ -15,7 +15,7 @@ from schema.execution.request import GraphQLRequest, sha256_of, unknown_document
 
 
 class InvalidDocuments(Exception):
-    """A file of trusted documents that cannot be used; the message names the document and what is wrong."""
+    """A file of trusted documents that cannot be used; the message names the document and the reason."""
 
 
 class Documents(Protocol):
@@ -25,9 +25,9 @@ class Documents(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class PersistedDocuments:
-    """Automatic persisted queries: a client sends a document's hash, and its text where we do not know it.
+    """Automatic persisted queries: a client sends a document's hash, and its text if the cache lacks it.
 
-    The documents of the cache are known: those that were valid and came last to this process.
+    The cache holds the valid documents that this process read last.
     """
 
     cache: DocumentCache

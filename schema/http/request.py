@@ -1,4 +1,4 @@
-"""The parameters of a GraphQL request, in a body, an address or a websocket's message."""
+"""Read a GraphQL request from a body, a query string or a websocket message, within the limits."""
 
 import asyncio
 from typing import Any
@@ -15,12 +15,12 @@ from schema.execution.request import GraphQLRequest, too_many_values
 from schema.http.content import check_media_type, content_coding, decompressed
 from schema.http.json_size import may_exceed
 
-MAX_PARAMETERS = 30  # of an address; we know five
-LARGE = 100_000  # bytes; decoding fewer takes a few milliseconds whatever they say
+MAX_PARAMETERS = 30  # of a query string; GraphQL over HTTP has five
+LARGE = 100_000  # bytes; decoding fewer takes a few milliseconds at most
 
 
 async def read(request: Request, settings: Settings) -> GraphQLRequest:
-    """The request in an HTTP request. Raises Refused."""
+    """The GraphQL request of an HTTP request. Raises Refused."""
     if request.method in ("GET", "HEAD"):
         return GraphQLRequest.of(parameters_of(request, settings))
     if request.method != "POST":
@@ -32,18 +32,18 @@ async def read(request: Request, settings: Settings) -> GraphQLRequest:
         body = await decompressed(body, coding, settings.max_body_bytes)
     if len(body) > LARGE and await asyncio.to_thread(may_exceed, body, settings.max_json_values):
         raise too_many_values(settings)
-    asked = GraphQLRequest.of(decoded(body, "The body", settings))
-    check_length(asked.query or "", settings)
-    return asked
+    parsed = GraphQLRequest.of(decoded(body, "The body", settings))
+    check_length(parsed.query or "", settings)
+    return parsed
 
 
 def parameters_of(request: Request, settings: Settings) -> dict[str, Any]:
-    """The parameters in an address. Raises Refused."""
+    """The parameters of a query string. Raises Refused."""
     sent = request.scope["query_string"].decode("latin-1")
     try:
         parameters: dict[str, Any] = dict(parse_qsl(sent, max_num_fields=MAX_PARAMETERS))
     except ValueError:
-        raise Refused(f"The address has more than {MAX_PARAMETERS} parameters.") from None
+        raise Refused(f"The query string has more than {MAX_PARAMETERS} parameters.") from None
     for name in ("variables", "extensions"):
         if name in parameters:
             parameters[name] = decoded(parameters[name], f"`{name}`", settings)
@@ -73,14 +73,14 @@ def too_long(limit: int, asked: int) -> Refused:
     return Refused(too_complex("MAX_BODY_BYTES", "The body has {} bytes or more", limit, asked), 413)
 
 
-def decoded(text: str | bytes, what: str, settings: Settings) -> Any:
-    """Raises Refused for what is no JSON, or is beyond the limits."""
+def decoded(text: str | bytes, name: str, settings: Settings) -> Any:
+    """Decode JSON. Raises Refused for another text, and for JSON beyond the limits."""
     try:
         value = orjson.loads(text)
     except ValueError as error:
         if "depth limit" in str(error) or "ecursion limit" in str(error):  # orjson's own, far beyond ours
             raise too_deep(settings) from None
-        raise Refused(f"{what} is not JSON: {error}.") from None
+        raise Refused(f"{name} is not JSON: {error}.") from None
     bound(value, settings)
     return value
 

@@ -1,7 +1,7 @@
-"""Operations over a websocket, by the protocol `graphql-transport-ws`.
+"""GraphQL over a websocket, by the protocol `graphql-transport-ws`.
 
-The client says who it is in the payload of `connection_init`: `{"Authorization": "Bearer ..."}`, under any
-capitalisation; or, where it can, by that header of the handshake.
+The client authenticates in the payload of `connection_init`, `{"Authorization": "Bearer ..."}` in any case,
+or by that header of the handshake.
 """
 
 import logging
@@ -55,7 +55,7 @@ log = logging.getLogger("marquee.websocket")
 
 
 class Connection:
-    """What the operations of one websocket share. Each of them reads the world as it is when it begins."""
+    """The state that the operations of one websocket share. Each operation gets its own context."""
 
     def __init__(self, context_of: ContextOf, websocket: WebSocket) -> None:
         self.context_of = context_of
@@ -73,13 +73,13 @@ TOO_MANY_VALUES: dict[str, object] = {}  # stands for a payload that was not dec
 
 
 class Codec:
-    """JSON and the greeting, as the protocol's handler asks for them."""
+    """The JSON codec and the connection hook of the protocol's handler."""
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
 
     def decode_json(self, data: str) -> object:
-        """The message; one with too many values is not decoded, but still refused under its id."""
+        """Decode a message; one with too many values is not decoded, but refused under its id."""
         if len(data) > LARGE and may_exceed(data.encode(), self.settings.max_json_values):
             found = ID.search(data[:HEAD])
             return found and {"type": "subscribe", "id": found[1], "payload": TOO_MANY_VALUES}
@@ -105,7 +105,7 @@ class Handler(BaseGraphQLTransportWSHandler[Any, None]):
     admission: Admission
 
     async def handle_message(self, message: Any) -> None:
-        """A member that is null is absent, as the protocol has it since graphql-ws 5.12."""
+        """Treat a null member as absent, as graphql-ws does since 5.12."""
         if isinstance(message, dict):
             message = {name: value for name, value in message.items() if value is not None}
         if not isinstance(message, dict) or not isinstance(message.get("id", ""), str):
@@ -177,7 +177,7 @@ def too_many(asked: int) -> CallerError:
 
 
 class Sockets:
-    """The websockets that are open."""
+    """The open websockets."""
 
     def __init__(
         self, executor: Executor, documents: Documents, context_of: ContextOf, admission: Admission
@@ -189,7 +189,7 @@ class Sockets:
         self.open: Counter[str] = Counter()  # by network
 
     async def serve(self, websocket: WebSocket) -> None:
-        """One connection, from handshake to close."""
+        """Serve one connection, from handshake to close."""
         network = client_of(websocket).network
         try:
             self.admission.check()

@@ -1,4 +1,4 @@
-"""Answers in one piece. An export within one is sent from its file, and never stands in memory as a whole."""
+"""Responses in one piece; exports in them are streamed from their files."""
 
 import asyncio
 from collections.abc import AsyncGenerator
@@ -13,7 +13,7 @@ from app.accounts.exports import Export
 
 
 def written(body: dict[str, object], status: int, headers: dict[str, str], media_type: str) -> Response:
-    """`body` as JSON, in which exports may stand."""
+    """The response with `body` as JSON, which may contain exports."""
     exports: dict[str, Export] = {}
 
     def mark(value: object) -> str:
@@ -29,14 +29,14 @@ def written(body: dict[str, object], status: int, headers: dict[str, str], media
 
 
 class Spliced(StreamingResponse):
-    """A text in which the names of exports stand for them; they are closed when it was sent, or cannot be."""
+    """A JSON text with placeholders for exports, which are closed after it is sent or fails."""
 
     def __init__(
         self, text: bytes, exports: dict[str, Export], status: int, headers: dict[str, str], media_type: str
     ) -> None:
         self.exports = list(exports.values())
         self.texts: list[bytes] = []
-        for name in exports:  # in the order that they stand in
+        for name in exports:  # in the order of the text
             before, _, text = text.partition(b'"%b"' % name.encode())
             self.texts.append(before)
         self.texts.append(text)

@@ -20,7 +20,7 @@ from schema.core.constraints import GLOBAL_ID, MAX_ID_LENGTH, Constraint
 from schema.core.cursors import Cursors
 from schema.core.directives import PUBLIC, Cost, ListSize
 from schema.core.enums import enum_of
-from schema.core.global_ids import InvalidKey, local_id, split_id, strange_id
+from schema.core.global_ids import InvalidKey, invalid_id, local_id, split_id
 from schema.core.pagination import (
     MAX_PAGE,
     After,
@@ -237,7 +237,7 @@ async def nodes_of(info: Info, ids: Mapping[str, strawberry.ID]) -> list[relay.N
             nodes = await asked if isawaitable(asked) else asked
         except InvalidKey as error:
             strange = next(argument for argument, name in named.items() if name == (type_, error.key))
-            raise strange_id(strange) from None
+            raise invalid_id(strange) from None
         found |= {(type_, key): node for key, node in zip(theirs, nodes, strict=True)}
     return [found[name] for name in named.values()]
 
@@ -251,7 +251,7 @@ def type_and_key(info: Info, argument: str, id_: strawberry.ID) -> tuple[type[re
         or definition.is_interface
         or not issubclass(definition.origin, relay.Node)
     ):
-        raise strange_id(argument)
+        raise invalid_id(argument)
     return definition.origin, key
 
 
@@ -265,7 +265,7 @@ def key_of(order: Order, asked: Window) -> Key | None:
             if value is None or (isinstance(value, kind) and not isinstance(value, bool)):
                 with suppress(ValueError):
                     return value, row_id(movie_id)
-    raise asked.strange_cursor("this field in this order")
+    raise asked.invalid_cursor("this field in this order")
 
 
 def score_of(asked: Window) -> tuple[float, int] | None:
@@ -275,4 +275,4 @@ def score_of(asked: Window) -> tuple[float, int] | None:
         case (float(score), movie_id):
             with suppress(ValueError):
                 return score, row_id(movie_id)
-    raise asked.strange_cursor()
+    raise asked.invalid_cursor()

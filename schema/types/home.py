@@ -16,7 +16,7 @@ from app.recommendations import request_ids, shelves
 from app.recommendations.home import Standing
 from app.serving.model import Model
 from schema.core.constraints import CURSOR
-from schema.core.cursors import Cursors, strange_cursor
+from schema.core.cursors import Cursors, invalid_cursor
 from schema.core.directives import Cost, ListSize
 from schema.core.enums import enum_of
 from schema.core.errors import BadArgument
@@ -196,7 +196,7 @@ def standing_of(cursors: Cursors, after: str | None) -> Standing | None:
             return None
         case (int(rank), int(place), float(score), int(movie_id)):
             return Standing(rank, place, score, movie_id)
-    raise strange_cursor(wanted="this shelf: ask `node` for the shelf by its id")
+    raise invalid_cursor(wanted="this shelf: ask `node` for the shelf by its id")
 
 
 @strawberry.type(description="The home page: shelves of movies. No movie appears on two shelves.")

@@ -13,7 +13,7 @@ from app.recommendations.recommend import Match
 from app.serving import cards
 from app.serving.cards import Card, PersonRow
 from app.serving.snapshot import Snapshot
-from schema.core.cursors import Cursors, strange_cursor
+from schema.core.cursors import Cursors, invalid_cursor
 from schema.core.directives import Cost, ListSize
 from schema.core.errors import CallerError
 from schema.core.global_ids import InvalidKey, whole_number
@@ -214,7 +214,7 @@ def rank_of(cursors: Cursors, after: str | None) -> int:
             return 0
         case (int(rank),) if 0 < rank <= MOST_SIMILAR:
             return rank
-    raise strange_cursor()
+    raise invalid_cursor()
 
 
 @strawberry.type(description="The viewer's rating of a movie.")

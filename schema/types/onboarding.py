@@ -10,7 +10,7 @@ from app.recommendations.history import NOBODYS
 from app.serving.cards import GenreRow
 from app.serving.model import Model
 from schema.core.constraints import MAX_ID_LENGTH, Constraint
-from schema.core.cursors import Cursors, strange_cursor
+from schema.core.cursors import Cursors, invalid_cursor
 from schema.core.directives import Cost
 from schema.core.errors import BadArgument
 from schema.core.global_ids import local_id
@@ -87,4 +87,4 @@ def begun(context: Context, cursors: Cursors, after: str | None) -> tuple[Model,
     match cursors.decode(after):
         case (str(version), int(rank)) if 0 < rank <= onboarding.LONGEST:
             return context.served.model_of(version) or require_model(context), rank
-    raise strange_cursor()
+    raise invalid_cursor()

@@ -10,7 +10,8 @@ from app.settings import Settings
 from app.web.budget import REQUEST_COST
 from schema import schema
 from schema.core.directives import Cost, ListSize
-from schema.execution.cost import OBJECT, POINTS, VALUE
+from schema.execution.argument_cost import POINTS
+from schema.execution.cost import OBJECT, VALUE
 from schema.execution.documents import CostedOperation, DocumentCache
 
 FIELD, NAMES, TEXT, IDS, DEPTH = 20, 3, 4, 2, 5

@@ -172,7 +172,7 @@ def test_a_full_disk_is_named(start_server: StartServer, seeded_database_url: st
     query = f'mutation {{ rateMovie(input: {{ movieId: "{movie}", stars: 4 }}) {{ __typename }} }}'
     body = httpx.post(url, json={"query": query}, headers=member.headers).json()
     assert body["errors"][0]["extensions"]["code"] == "SERVICE_UNAVAILABLE"
-    assert "disk of the database is full" in body["errors"][0]["message"]
+    assert "database's disk is full" in body["errors"][0]["message"]
     answer = httpx.get(f"{service.url}/readyz")
     assert (answer.status_code, answer.json()["database"]) == (503, True)
     assert "full" in answer.json()["reasons"][0]
