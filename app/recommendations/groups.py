@@ -1,4 +1,4 @@
-"""Lists for several members at once, which leave none of them out."""
+"""Group recommendations: one list for several members."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,14 +11,14 @@ from sqlalchemy import text
 from app.accounts.usernames import key, username_in
 from app.activity import events, ratings
 from app.db.engine import Sessions
-from app.recommendations.history import Taste
+from app.recommendations.history import UserHistory
 from app.serving.model import Model
 from app.serving.snapshot import MovieFilter, Snapshot
 from recommender.model.group import together
 from recommender.model.nearest import top
 from recommender.model.scorer import Ranking
 
-POOL = 500  # each member's best movies, among which the group's are looked for
+POOL = 500  # best movies of each member, the candidates of the group's list
 
 MEMBERS = text(
     """
@@ -26,11 +26,12 @@ MEMBERS = text(
         SELECT genres.name FROM favorite_genres JOIN genres ON genres.id = genre_id
         WHERE user_id = member.id ORDER BY position
     ) AS favorite_genres
-    FROM unnest(CAST(:usernames AS text[]), CAST(:keys AS text[])) WITH ORDINALITY AS asked (name, key, place)
+    FROM unnest(CAST(:usernames AS text[]), CAST(:keys AS text[]))
+        WITH ORDINALITY AS requested (name, key, place)
     CROSS JOIN LATERAL (
         SELECT id, username, discoverable FROM users
-        WHERE lower(username) = lower(asked.name) OR username_key = asked.key
-        ORDER BY lower(username) = lower(asked.name) DESC LIMIT 1
+        WHERE lower(username) = lower(requested.name) OR username_key = requested.key
+        ORDER BY lower(username) = lower(requested.name) DESC LIMIT 1
     ) AS member
     WHERE discoverable OR member.id = :viewer_id
     """
@@ -38,13 +39,13 @@ MEMBERS = text(
 
 
 class UnknownMember(Exception):
-    """There is no such member, or they do not let others find them: it is not told which.
+    """No discoverable member has this name. The message does not reveal whether the member exists.
 
-    `place`: which of the names, from 0.
+    `place`: index of the name, from 0.
     """
 
     def __init__(self, place: int, name: str) -> None:
-        super().__init__(f"is {name[:64]!r}, and there is no such member whom you could ask along.")
+        super().__init__(f"is invalid: no discoverable member is named {name[:64]!r}.")
         self.place = place
 
 
@@ -52,12 +53,12 @@ class UnknownMember(Exception):
 class Member:
     id: int
     username: str
-    taste: Taste
+    history: UserHistory
 
 
 @dataclass(frozen=True, slots=True)
 class GroupPick:
-    """`match_percents` in the order of the members; None where nothing is known."""
+    """A movie of the group's list. `match_percents` are in the order of the members, None if unknown."""
 
     movie_id: int
     rank: int
@@ -74,7 +75,10 @@ class GroupPicks:
 async def members(
     sessions: Sessions, viewer_id: int, names: Sequence[str], until: datetime | None = None
 ) -> list[Member]:
-    """The members of these names, each once, with their tastes as of `until`. Raises UnknownMember."""
+    """Read the members with these names, each once, and their histories as of `until`.
+
+    Raises UnknownMember for the first name without a discoverable member.
+    """
     possible = [username_in(name) for name in names]
     keys = [key(name) for name in possible]
     async with sessions() as session:
@@ -83,12 +87,12 @@ async def members(
         for place, name in enumerate(names, 1):
             if place not in found:
                 raise UnknownMember(place - 1, name)
-        asked = {found[place].id: found[place] for place in sorted(found)}
-        rated = await ratings.histories(session, list(asked), until)
-        signals = await events.signals_of_each(session, list(asked), until)
+        row_of = {found[place].id: found[place] for place in sorted(found)}
+        rated = await ratings.histories(session, list(row_of), until)
+        signals = await events.signals_of_each(session, list(row_of), until)
     return [
-        Member(id_, row.username, Taste.of(rated[id_], signals[id_], tuple(row.favorite_genres)))
-        for id_, row in asked.items()
+        Member(id_, row.username, UserHistory.of(rated[id_], signals[id_], tuple(row.favorite_genres)))
+        for id_, row in row_of.items()
     ]
 
 
@@ -96,29 +100,37 @@ def recommend(
     snapshot: Snapshot,
     model: Model,
     group: Sequence[Member],
-    wanted: MovieFilter,
+    movie_filter: MovieFilter,
     *,
     first: int,
     after_rank: int = 0,
     rated_since: NDArray[np.int64] | None = None,
 ) -> GroupPicks:
-    """Ranks `after_rank` + 1 and on of the group's list: movies that none of them has rated or turned
-    down."""
-    allowed = model.allowed(snapshot.mask(wanted))
+    """Return the `first` picks of the group's list after `after_rank`.
+
+    Movies that any member has rated or marked NOT_INTERESTED are left out, and so are those of
+    `rated_since`, whose ranks stay empty.
+    """
+    allowed = model.allowed(snapshot.mask(movie_filter))
     for member in group:
-        never = model.item_idx(np.concatenate((member.taste.movie_ids, member.taste.hidden)))
+        never = model.item_idx(np.concatenate((member.history.movie_ids, member.history.hidden)))
         allowed[never[never >= 0]] = False
-    order, suits = ranked(model, group, allowed)
+    order, group_scores = ranked(model, group, allowed)
     ranks = np.arange(after_rank, order.size)
     if rated_since is not None:
         ranks = ranks[~np.isin(model.hybrid.item_ids[order[ranks]], rated_since)]
     shown = ranks[:first]
     item_idx = order[shown]
-    judged = [model.hybrid.judge(member.taste.history(model), item_idx) for member in group]
+    judged = [model.hybrid.judge(member.history.indexed(model), item_idx) for member in group]
     percents = np.array([judgement.match_percent for judgement in judged]).T
     picks = [
-        GroupPick(int(model.hybrid.item_ids[movie]), int(rank) + 1, float(suits[movie]), rounded(theirs))
-        for movie, rank, theirs in zip(item_idx, shown, percents, strict=True)
+        GroupPick(
+            int(model.hybrid.item_ids[movie]),
+            int(rank) + 1,
+            float(group_scores[movie]),
+            rounded(member_percents),
+        )
+        for movie, rank, member_percents in zip(item_idx, shown, percents, strict=True)
     ]
     return GroupPicks(picks, has_next=ranks.size > first)
 
@@ -126,10 +138,10 @@ def recommend(
 def ranked(
     model: Model, group: Sequence[Member], allowed: NDArray[np.bool_]
 ) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
-    """The movies that are among the POOL best of any member, int32 (m,), best for the group first; and how
-    well each movie suits the group, float32 (n_items,).
+    """Rank the movies that are among the POOL best of any member.
 
-    A list's scores are standardised for its member, and so comparable: `recommender.groups.together`.
+    Returns their item indices, int32 (m,), best for the group first, and the group's score of every item,
+    float32 (n_items,). Scores are standardized per member, so they can be aggregated.
     """
     pool = np.zeros_like(allowed)
     for member in group:
@@ -139,16 +151,18 @@ def ranked(
     for row, member in zip(scores, group, strict=True):
         ranking = listed(model, member, pool, size)
         row[ranking.item_idx] = ranking.scores
-    suits = together(scores)
-    return top(suits, size), suits
+    group_scores = together(scores)
+    return top(group_scores, size), group_scores
 
 
 def listed(model: Model, member: Member, allowed: NDArray[np.bool_], k: int) -> Ranking:
-    taste = member.taste
+    """The member's own best `k` movies among `allowed`, bool (n_items,)."""
+    user = member.history
     return model.hybrid.recommend(
-        taste.history(model), k=k, allowed=allowed, favorite_genres=taste.favorite_genres
+        user.indexed(model), k=k, allowed=allowed, favorite_genres=user.favorite_genres
     )
 
 
 def rounded(percents: NDArray[np.float32]) -> tuple[int | None, ...]:
+    """Round to whole percents; nan becomes None."""
     return tuple(None if np.isnan(percent) else round(float(percent)) for percent in percents)

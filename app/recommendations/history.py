@@ -19,13 +19,13 @@ LIKED_STARS = 5.0
 
 
 @dataclass(frozen=True, slots=True)
-class Taste:
-    """What is known of whoever asks, read from Postgres when they ask.
+class UserHistory:
+    """A user's ratings, graded events, exclusions and favorite genres, read at request time.
 
-    `movie_ids` int64 (n,), `stars` float32 (n,), `timestamps` int64 (n,): ratings, and events as graded
-    observations, of which the first `rated` are the ratings. `hidden` int64: movies never to be shown, those
-    rated and those turned down. `shown`, where it was read: ids int64 (s,) of movies shown of late and let
-    be, and int32 (s,) how often.
+    `movie_ids` int64 (n,), `stars` float32 (n,), `timestamps` int64 (n,): `rated` ratings, then events with
+    the stars they stand for. `hidden` int64: movies that are never recommended, because they are rated or
+    marked NOT_INTERESTED. `shown`: movies recently shown and not acted on, ids int64 (s,) and times shown
+    int32 (s,); None if it was not read or is empty.
     """
 
     movie_ids: NDArray[np.int64]
@@ -49,13 +49,14 @@ class Taste:
             shown=signals.shown,
         )
 
-    def history(self, model: Model, leaving_out: int | None = None) -> History:
+    def indexed(self, model: Model, leaving_out: int | None = None) -> History:
+        """The history by item index, without movies that are not in the model and without `leaving_out`."""
         item_idx = model.item_idx(self.movie_ids)
-        known = (item_idx >= 0) & (self.movie_ids != leaving_out)
-        return History(item_idx[known], self.stars[known], self.timestamps[known])
+        kept = (item_idx >= 0) & (self.movie_ids != leaving_out)
+        return History(item_idx[kept], self.stars[kept], self.timestamps[kept])
 
     def shown_in_vain(self, model: Model) -> NDArray[np.float32] | None:
-        """float32 (n_items,): how often each movie was shown; None where that was not read, or none was."""
+        """Times each movie was shown and not acted on, float32 (n_items,); None if `shown` is None."""
         if self.shown is None:
             return None
         movie_ids, times = self.shown
@@ -65,23 +66,25 @@ class Taste:
         return shown
 
 
-async def taste_of(
+async def history_of(
     sessions: Sessions, user_id: int, until: datetime | None = None, *, shown: bool = False
-) -> Taste:
-    """A user's taste as of `until`, so that a later page continues the list that was shown.
+) -> UserHistory:
+    """Read a user's history as of `until`, so that a later page continues the same list.
 
-    `shown`: also what they were shown in vain, for lists with diversity; no further statement.
+    `shown`: also read the impressions without engagement, which lists with diversity need. It takes no
+    additional statement.
     """
     async with sessions() as session:
         history = await ratings.history(session, user_id, until)
         signals = await events.signals(session, user_id, until, shown=shown)
         genres = await preferences.favorite_genre_names(session, user_id)
-    return Taste.of(history, signals, genres)
+    return UserHistory.of(history, signals, genres)
 
 
-def taste_for_likes(likes: Sequence[int]) -> Taste:
+def history_for_likes(likes: Sequence[int]) -> UserHistory:
+    """The history of a signed-out visitor: each liked movie counts as LIKED_STARS."""
     movie_ids = np.unique(np.asarray(likes, np.int64))
-    return Taste(
+    return UserHistory(
         movie_ids,
         np.full(movie_ids.size, LIKED_STARS, np.float32),
         np.zeros(movie_ids.size, np.int64),
@@ -89,4 +92,4 @@ def taste_for_likes(likes: Sequence[int]) -> Taste:
     )
 
 
-NOBODYS = taste_for_likes(())
+NO_HISTORY = history_for_likes(())

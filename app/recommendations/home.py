@@ -1,4 +1,4 @@
-"""The page a member lands on: what it is made from, and the movies of a shelf, page by page."""
+"""Build the home page and paginate its shelves."""
 
 import asyncio
 from dataclasses import dataclass, replace
@@ -13,20 +13,20 @@ from app.activity import history as diary
 from app.db.engine import Sessions
 from app.db.tables import MovieStats, Rating
 from app.recommendations import recommend
-from app.recommendations.history import NOBODYS, Taste, taste_of
+from app.recommendations.history import NO_HISTORY, UserHistory, history_of
 from app.recommendations.recommend import Match, Pick, Reason
 from app.recommendations.shelves import LONG_AGO, LONGEST, Kind, Shelf, Shelving, dealt
 from app.serving.model import Model
 from app.serving.snapshot import Snapshot
 
 YOU_LOVED_IT = "YOU_LOVED_IT"
-NEGLIGIBLE = 1e-6  # of one rating's weight: what subtraction leaves of a trend that was 0
+NEGLIGIBLE = 1e-6  # share of one rating's weight: rounding error of a trend from which it was subtracted
 
 
 def trends_for(user_id: int | None, now: datetime) -> Select[int, float]:
-    """Movies by their trend, highest first, without what the member has rated since `now`.
+    """Select movies by trend, highest first, without the effect of the member's own ratings since `now`.
 
-    A page that is continued is dealt again. The member's own ratings must not move its movies meanwhile.
+    The shelves are dealt again for every later page. The member's ratings must not move movies meanwhile.
     """
     top = (
         select(MovieStats.movie_id, MovieStats.trend)
@@ -47,8 +47,10 @@ def trends_for(user_id: int | None, now: datetime) -> Select[int, float]:
 
 
 class Standing(NamedTuple):
-    """Behind which movie of a shelf: how many were shown, its place in the shelf's own order, score and
-    id."""
+    """Position of a movie in a shelf, from which the next page continues.
+
+    `rank`: movies shown up to it. `place`: index in the shelf's own order.
+    """
 
     rank: int
     place: int
@@ -58,7 +60,7 @@ class Standing(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class ShelfPage:
-    """ItemFeatures, and after each of them the standing from which the shelf goes on."""
+    """Picks of a shelf, each with the position after which the next page starts."""
 
     picks: list[tuple[Pick, Standing]]
     has_next: bool
@@ -76,7 +78,7 @@ class Home:
         after: Standing | None = None,
         rated_since: frozenset[int] = frozenset(),
     ) -> ShelfPage:
-        """The next `first` movies of the shelf; those rated since the page was first shown are left out."""
+        """Return the `first` movies of the shelf after `after`, without those of `rated_since`."""
         ids = self.shelving.model.hybrid.item_ids[shelf.item_idx]
         places = [
             place
@@ -94,14 +96,18 @@ class Home:
         return ShelfPage(picks, has_next=len(places) > first)
 
     def _follows(self, shelf: Shelf, place: int, after: Standing) -> bool:
-        """Trends move between two pages, but rise only: what stands below a trend now has stood below it."""
+        """Whether the movie at `place` comes after `after`.
+
+        Trends change between two pages, but they only rise. A movie that is below the last shown one now was
+        below it before, so trending movies are compared by score and id instead of place.
+        """
         if shelf.kind is not Kind.TRENDING:
             return place > after.place
         movie_id = int(self.shelving.model.hybrid.item_ids[shelf.item_idx[place]])
         return (float(shelf.scores[place]), movie_id) < (after.score, after.movie_id)
 
     def _matches(self, shelf: Shelf, item_idx: NDArray[np.int32]) -> list[Match]:
-        """Predictions as of the shelf: movies that the member has rated are predicted as if they had not."""
+        """Predict m movies of the shelf. For REDISCOVER, the member's own ratings of them are left out."""
         model = self.shelving.model
         if shelf.kind is not Kind.REDISCOVER:
             subject = None
@@ -109,7 +115,7 @@ class Home:
                 subject = int(model.item_idx([shelf.subject])[0])
             return recommend.judged(model, self.shelving.history, item_idx, subject)
         history = self.shelving.history_without(shelf.item_idx)
-        reasons_of = {int(movie): loved(self.shelving.taste, model, int(movie)) for movie in item_idx}
+        reasons_of = {int(movie): loved(self.shelving.user, model, int(movie)) for movie in item_idx}
         matches = recommend.judged(model, history, item_idx)
         return [
             replace(match, reasons=reasons) if (reasons := reasons_of[movie]) else match
@@ -117,13 +123,13 @@ class Home:
         ]
 
 
-def loved(taste: Taste, model: Model, movie: int) -> tuple[Reason, ...]:
-    """That the member gave the movie its stars, and when; nothing for a movie they have not rated."""
-    (places,) = np.nonzero(taste.movie_ids[: taste.rated] == model.hybrid.item_ids[movie])
+def loved(user: UserHistory, model: Model, movie: int) -> tuple[Reason, ...]:
+    """The reason YOU_LOVED_IT with the member's stars and year; empty for a movie without their rating."""
+    (places,) = np.nonzero(user.movie_ids[: user.rated] == model.hybrid.item_ids[movie])
     if not places.size:
         return ()
-    year = datetime.fromtimestamp(int(taste.timestamps[places[0]]), UTC).year
-    return (Reason(YOU_LOVED_IT, f"{taste.stars[places[0]]:g} stars in {year}", None),)
+    year = datetime.fromtimestamp(int(user.timestamps[places[0]]), UTC).year
+    return (Reason(YOU_LOVED_IT, f"{user.stars[places[0]]:g} stars in {year}", None),)
 
 
 async def home(
@@ -136,10 +142,10 @@ async def home(
     per_shelf: int,
     now: datetime,
 ) -> Home:
-    """At most `count` shelves for a member, or for nobody, as of `now`; at most five statements."""
-    taste = NOBODYS
+    """Build at most `count` shelves for a member or a visitor as of `now`, in at most five statements."""
+    user = NO_HISTORY
     if user_id is not None:
-        taste = await taste_of(sessions, user_id, now)
+        user = await history_of(sessions, user_id, now)
     lately: set[int] = set()
     async with sessions() as session:
         rows = (await session.execute(trends_for(user_id, now))).all()
@@ -147,8 +153,8 @@ async def home(
             np.array([row.movie_id for row in rows], np.int64),
             np.log(np.array([row.trend for row in rows], np.float64)),
         )
-        shelving = Shelving(snapshot, model, taste, now, trends)
-        old = taste.movie_ids[shelving.loved_long_ago()].tolist()
+        shelving = Shelving(snapshot, model, user, now, trends)
+        old = user.movie_ids[shelving.loved_long_ago()].tolist()
         if user_id is not None and old:
             lately = await diary.watched_since(session, user_id, now - LONG_AGO, old)
     shelving = replace(shelving, lately=frozenset(lately))
@@ -156,7 +162,7 @@ async def home(
 
 
 def put_up(shelving: Shelving, count: int, per_shelf: int) -> Home:
-    """The first `count` shelves, each with the places that it is dealt."""
+    """Make the first `count` shelves and deal movies to them. Shelves that get none are left out."""
     shelves = shelving.shelves(count)
     hands = dealt(shelves, per_shelf)
     return Home(

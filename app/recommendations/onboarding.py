@@ -1,4 +1,4 @@
-"""The movies to show to someone who is new, whose ratings tell most."""
+"""Choose the most informative movies to ask a new member about."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ LONGEST = 500
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """Ids of movies, and the place of each in the whole list, from 1."""
+    """Ids of movies and the rank of each in the whole list, from 1."""
 
     movie_ids: list[int]
     ranks: list[int]
@@ -33,21 +33,22 @@ def movies(
     first: int,
     after_rank: int = 0,
 ) -> Asked:
-    """Ranks `after_rank` + 1 and on of the list of LONGEST movies, of any of `genres` where some are given.
+    """Return the `first` movies after `after_rank` of a list of at most LONGEST.
 
-    The order is the model's, so that it stands still while members rate; `hidden`, int64 (n,), leave gaps.
+    `genres`: only movies of any of these; empty for all. `hidden`, int64 (n,): movies to leave out; their
+    ranks stay empty. The order depends on the model alone, so it does not change while a member rates.
     """
     of_genre, mask = snapshot.facts.has_genre, np.ones(len(snapshot.cards), np.bool_)
     if genres:
         chosen = {genre.id for genre in genres}
         of_genre = of_genre[[genre.id in chosen for genre in snapshot.genres]]  # (n_genres, n)
         mask = np.logical_or.reduce(of_genre, axis=0)
-    telling = np.where(model.allowed(mask), informative(model), -np.inf)
-    candidates = top(telling.astype(np.float32), LONGEST)
-    bears = of_genre[:, model.snapshot_idx[candidates]].T
+    worth = np.where(model.allowed(mask), informative(model), -np.inf)
+    candidates = top(worth.astype(np.float32), LONGEST)
+    genres_of = of_genre[:, model.snapshot_idx[candidates]].T  # (n_candidates, n_genres)
     skipped = np.isin(model.hybrid.item_ids[candidates], hidden)
     needed = after_rank + first + int(skipped.sum()) + 1
-    order = candidates[interview(telling[candidates], bears, needed)]
+    order = candidates[interview(worth[candidates], genres_of, needed)]
     ranks = np.arange(after_rank, order.size)
     ranks = ranks[~np.isin(model.hybrid.item_ids[order[ranks]], hidden)]
     shown = ranks[:first]
@@ -57,7 +58,10 @@ def movies(
 
 
 def informative(model: Model) -> NDArray[np.float64]:
-    """float64 (n_items,), 0 or more; by popularity alone in a model that has seen no rating."""
+    """Information that a rating of each item yields, float64 (n_items,), not negative.
+
+    It is the popularity in a model without ratings.
+    """
     if model.hybrid.match is None:
         return np.asarray(model.hybrid.popularity - model.hybrid.popularity.min(initial=0), np.float64)
     log_count, _, liked_share = model.hybrid.match.item_statistics.T

@@ -1,4 +1,4 @@
-"""The one meeting point of data and numerics: a history from Postgres, a ranking from the recommender."""
+"""Personal recommendations: rank movies for a history and predict the match of each."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -7,7 +7,7 @@ from enum import StrEnum
 import numpy as np
 from numpy.typing import NDArray
 
-from app.recommendations.history import Taste
+from app.recommendations.history import UserHistory
 from app.serving.model import Model
 from app.serving.snapshot import MovieFilter, Snapshot
 from recommender.interactions import History
@@ -16,7 +16,7 @@ REASONS_PER_MOVIE = 2
 
 
 class Strategy(StrEnum):
-    """PERSONALIZED from a member's own history, SESSION from a visitor's likes, POPULAR from neither."""
+    """Basis of a list: PERSONALIZED a member's history, SESSION a visitor's likes, POPULAR neither."""
 
     PERSONALIZED = "PERSONALIZED"
     SESSION = "SESSION"
@@ -32,7 +32,10 @@ class Reason:
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """What the model says of one movie for one person. Stars are None where it knows nothing of the movie."""
+    """The prediction of one movie for one user. Numbers are None where the model cannot predict them.
+
+    `low` and `high` bound the 80 % interval of `stars`.
+    """
 
     match_percent: int | None
     stars: float | None
@@ -58,7 +61,7 @@ class Picks:
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """What a caller asks of a list, beyond who they are."""
+    """Parameters of a list: filter, diversity and novelty from 0 to 1, and ids of movies to leave out."""
 
     filter: MovieFilter = field(default_factory=MovieFilter)
     diversity: float = 0.0
@@ -69,7 +72,7 @@ class Wish:
 def recommend(
     snapshot: Snapshot,
     model: Model,
-    taste: Taste,
+    user: UserHistory,
     wish: Wish,
     *,
     signed_in: bool,
@@ -77,14 +80,14 @@ def recommend(
     after_rank: int = 0,
     rated_since: NDArray[np.int64] | None = None,
 ) -> Picks:
-    """Ranks `after_rank` + 1 and on of the list for this taste.
+    """Return the `first` picks of the user's list after `after_rank`.
 
-    Movies rated since the list was first shown keep their rank, so that the others do not move, but are
-    left out.
+    Movies of `rated_since`, rated after the first page was shown, are left out. Their ranks stay empty, so
+    the other movies keep theirs.
     """
-    history = taste.history(model)
+    history = user.indexed(model)
     allowed = model.allowed(snapshot.mask(wish.filter))
-    never = model.item_idx(np.concatenate((taste.hidden, np.asarray(wish.exclude, np.int64))))
+    never = model.item_idx(np.concatenate((user.hidden, np.asarray(wish.exclude, np.int64))))
     allowed[never[never >= 0]] = False
     skipped = model.item_idx(np.empty(0, np.int64) if rated_since is None else rated_since)
     ranking = model.hybrid.recommend(
@@ -92,8 +95,8 @@ def recommend(
         k=after_rank + first + skipped.size + 1,
         allowed=allowed,
         diversity=wish.diversity,
-        favorite_genres=taste.favorite_genres,
-        shown=taste.shown_in_vain(model),
+        favorite_genres=user.favorite_genres,
+        shown=user.shown_in_vain(model),
         novelty=wish.novelty,
     )
     ranks = np.arange(after_rank, ranking.item_idx.size)
@@ -119,19 +122,21 @@ def strategy_of(history: History, *, signed_in: bool) -> Strategy:
 def judged(
     model: Model, history: History, item_idx: NDArray[np.int32], subject: int | None = None
 ) -> list[Match]:
-    """Predictions and reasons for m movies; where it is true, the first reason names item `subject`."""
+    """Predict m movies, with reasons. A true reason that names item `subject` comes first."""
     judgement = model.hybrid.judge(history, item_idx)
     reasons = model.hybrid.reasons(history, item_idx, limit=REASONS_PER_MOVIE, subject=subject)
     ids = model.hybrid.item_ids
     return [
         Match(
             match_percent=None if np.isnan(percent) else round(float(percent)),
-            stars=known(stars),
-            low=known(low),
-            high=known(high),
+            stars=rounded(stars),
+            low=rounded(low),
+            high=rounded(high),
             reasons=tuple(
-                Reason(why.kind, why.detail, None if why.item_idx is None else int(ids[why.item_idx]))
-                for why in movie_reasons
+                Reason(
+                    reason.kind, reason.detail, None if reason.item_idx is None else int(ids[reason.item_idx])
+                )
+                for reason in movie_reasons
             ),
         )
         for percent, stars, low, high, movie_reasons in zip(
@@ -140,21 +145,23 @@ def judged(
     ]
 
 
-def known(stars: np.float32) -> float | None:
+def rounded(stars: np.float32) -> float | None:
+    """Round to two decimals; nan becomes None."""
     return None if np.isnan(stars) else round(float(stars), 2)
 
 
-def matches(model: Model, taste: Taste, movie_ids: Sequence[int]) -> list[Match | None]:
-    """Each movie for one taste, as if they had not rated it; None for a movie the model does not know."""
+def matches(model: Model, user: UserHistory, movie_ids: Sequence[int]) -> list[Match | None]:
+    """Predict movies for a user; the user's own rating of a movie is left out of its prediction.
+
+    None for a movie that is not in the model.
+    """
     item_idx = model.item_idx(movie_ids)
     found: list[Match | None] = [None] * len(movie_ids)
-    rated = np.isin(np.asarray(movie_ids, np.int64), taste.movie_ids)
+    rated = np.isin(np.asarray(movie_ids, np.int64), user.movie_ids)
     fresh = np.flatnonzero((item_idx >= 0) & ~rated)
-    for place, match in zip(
-        fresh.tolist(), judged(model, taste.history(model), item_idx[fresh]), strict=True
-    ):
+    for place, match in zip(fresh.tolist(), judged(model, user.indexed(model), item_idx[fresh]), strict=True):
         found[place] = match
     for place in np.flatnonzero((item_idx >= 0) & rated).tolist():
-        rest = taste.history(model, leaving_out=movie_ids[place])
+        rest = user.indexed(model, leaving_out=movie_ids[place])
         (found[place],) = judged(model, rest, item_idx[place : place + 1])
     return found

@@ -1,7 +1,7 @@
-"""Ids of lists: a list's id says for whom it was made, so that feedback on it is the member's own.
+"""Request ids of lists. Each is signed for one member, who alone can send feedback on the list.
 
-An id is a UUID of version 8 (RFC 9562): 60 random bits, and a signature over them and the member. No list is
-stored for it.
+An id is a UUID of version 8 (RFC 9562): 60 random bits, and a signature over these bits and the member's id.
+Lists are not stored.
 """
 
 import hmac
@@ -16,12 +16,12 @@ VERSION, VARIANT = 8, 0b10
 
 
 def issue(settings: Settings, user_id: int | None) -> UUID:
-    """A new id of a list for a member, or for a visitor."""
+    """Make an id for a list of a member, or of a visitor if `user_id` is None."""
     return _signed(settings, secrets.randbits(NONCE_BITS), user_id)
 
 
 def is_of(settings: Settings, request_id: UUID, user_id: int) -> bool:
-    """Whether a list was made for this member, or for a visitor, who may have signed in since."""
+    """Whether a list was made for this member or for a visitor, who may have signed in since."""
     nonce = request_id.int >> 80 << 12 | request_id.int >> 64 & 0xFFF
     return any(_signed(settings, nonce, owner) == request_id for owner in (user_id, None))
 

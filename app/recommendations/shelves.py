@@ -1,6 +1,6 @@
-"""Shelves: orders of movies under a title, dealt so that no movie stands on two of them.
+"""Shelves: titled rows of movies on the home page; no movie is on two of them.
 
-A shelf that promises a liking holds only movies that the prediction promises too: of a match of 50 % or more.
+A shelf whose title claims that the user will like its movies holds only movies with a match of 50 % or more.
 """
 
 from collections.abc import Iterator, Sequence
@@ -13,23 +13,23 @@ from itertools import islice, zip_longest
 import numpy as np
 from numpy.typing import NDArray
 
-from app.recommendations.history import Taste
+from app.recommendations.history import UserHistory
 from app.recommendations.taste_profile import Opinions
 from app.serving.model import Model
 from app.serving.snapshot import MovieFilter, Snapshot
 from recommender.interactions import History
 
-LONGEST = 500  # movies that a shelf goes on to
-SHORTEST = 4  # candidates without which a shelf is not put up
-NEIGHBORS = 100  # movies on the shelf of another one, of the MOST_LOOKED_AT nearest
+LONGEST = 500  # most movies on a shelf
+SHORTEST = 4  # fewest candidates of a shelf
+NEIGHBORS = 100  # most movies on a "because you liked" shelf, chosen from the MOST_LOOKED_AT nearest
 MOST_LOOKED_AT = 300
-PROMISED_PERCENT = 50  # the least match percent of a movie on a shelf that promises a liking
-TOO_CLOSE = 20  # a movie among so many nearest ones of another has no shelf beside its
+PROMISED_PERCENT = 50  # lowest match percent on a shelf that claims the user will like its movies
+TOO_CLOSE = 20  # a liked movie among so many nearest ones of another liked movie gets no shelf
 LIKED_STARS = 4.0
 LONG_AGO = timedelta(days=365)
-MOST_LOVED = 5  # movies that "rediscover" looks for others like
-NEW_DAYS = 730  # before the newest release: a catalogue that ends years ago has new releases too
-NEW_MOVIES = 60  # that are new whatever their age
+MOST_LOVED = 5  # loved movies whose neighbors "rediscover" adds
+NEW_DAYS = 730  # counted back from the newest release, so that an old catalog has new releases too
+NEW_MOVIES = 60  # latest movies that count as new at any age
 
 
 class Kind(StrEnum):
@@ -44,10 +44,10 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Shelf:
-    """`item_idx` int32 (n,), `scores` float64 (n,): the shelf's own order, the same for one taste and model.
+    """Movies in the shelf's own order, which is the same for one user history and model.
 
-    `subject`: id of the movie or genre that it is about, else None. `dealt`, ascending: the places of its own
-    order whose movies are this shelf's and no other's.
+    `item_idx` int32 (n,), `scores` float64 (n,). `subject`: id of the movie or genre in the title, else None.
+    `dealt`: ascending places in the own order of the movies that this shelf shows.
     """
 
     kind: Kind
@@ -59,43 +59,43 @@ class Shelf:
 
 @dataclass(frozen=True)
 class Shelving:
-    """What shelves are made from: the taste of one member, or of nobody, as of `now`.
+    """Makes the shelves for one user as of `now`.
 
-    `trends`: ids int64 (m,) of the movies most rated of late, and their trends float64 (m,), descending.
-    `lately`: movies of the taste that were watched within LONG_AGO.
+    `trends`: ids int64 (m,) of the movies with the most recent ratings, and their trends float64 (m,),
+    descending. `lately`: ids of movies of the history that were watched within LONG_AGO.
     """
 
     snapshot: Snapshot
     model: Model
-    taste: Taste
+    user: UserHistory
     now: datetime
     trends: tuple[NDArray[np.int64], NDArray[np.float64]]
     lately: frozenset[int] = frozenset()
 
     @cached_property
     def history(self) -> History:
-        return self.taste.history(self.model)
+        return self.user.indexed(self.model)
 
     @cached_property
     def scores(self) -> NDArray[np.float32]:
-        """float32 (n_items,): what orders each list for this taste."""
-        return self.model.hybrid.scores(self.history, self.taste.favorite_genres)
+        """The model's scores for the user, float32 (n_items,)."""
+        return self.model.hybrid.scores(self.history, self.user.favorite_genres)
 
     @cached_property
     def allowed(self) -> NDArray[np.bool_]:
-        """bool (n_items,): movies that are in the catalogue, not known to the member and not turned down."""
+        """Movies in the catalog that are not in the user's history and not hidden, bool (n_items,)."""
         allowed = self.model.allowed(np.ones(len(self.snapshot.cards), np.bool_))
-        never = self.model.item_idx(np.concatenate((self.taste.movie_ids, self.taste.hidden)))
+        never = self.model.item_idx(np.concatenate((self.user.movie_ids, self.user.hidden)))
         allowed[never[never >= 0]] = False
         return allowed
 
     def shelves(self, count: int) -> list[Shelf]:
-        """The first `count` shelves that have movies enough."""
+        """Return the first `count` shelves with at least SHORTEST movies."""
         filled = (shelf for shelf in self._plan() if shelf.item_idx.size >= SHORTEST)
         return list(islice(filled, count))
 
     def _plan(self) -> Iterator[Shelf]:
-        """All shelves in their order on the page, those that turn out too empty among them."""
+        """Yield all shelves in page order, including those with too few movies."""
         because, genres = self._because_liked(), self._genres()
         yield self._first()
         yield from islice(because, 1)
@@ -107,19 +107,19 @@ class Shelving:
             yield from (shelf for shelf in pair if shelf is not None)
 
     def _first(self) -> Shelf:
-        """The member's own list; the popular one for nobody, and where nothing can be promised."""
+        """TOP_PICKS; POPULAR without a history or with too few movies of a high match."""
         picks = self.ranked(Kind.TOP_PICKS, self.allowed)
         if len(self.history) and picks.item_idx.size >= SHORTEST:
             return picks
         return self.ranked(Kind.POPULAR, self.allowed)
 
     def promised(self, history: History, item_idx: NDArray[np.int32]) -> NDArray[np.bool_]:
-        """bool (m,): movies of a match of PROMISED_PERCENT or more, as it is shown, or of an unknown one."""
+        """Movies whose rounded match is PROMISED_PERCENT or more, or unknown, bool (m,)."""
         percent = self.model.hybrid.judge(history, item_idx).match_percent
         return ~(np.rint(percent) < PROMISED_PERCENT)
 
     def ranked(self, kind: Kind, allowed: NDArray[np.bool_], subject: int | None = None) -> Shelf:
-        """The model's list for this taste; for a member's, those of it that can be promised."""
+        """Rank the allowed movies. TOP_PICKS and GENRE keep only `promised` movies if there is a history."""
         ranking = self.model.hybrid.ranked(self.scores.copy(), self.history, k=LONGEST, allowed=allowed)
         item_idx, scores = ranking.item_idx, ranking.scores.astype(np.float64)
         if len(self.history) and kind in (Kind.TOP_PICKS, Kind.GENRE):
@@ -128,8 +128,10 @@ class Shelving:
         return Shelf(kind, item_idx, scores, subject)
 
     def _because_liked(self) -> Iterator[Shelf]:
-        """For each movie liked, the last first, the nearest others; not for movies that are near each
-        other."""
+        """Yield a shelf for each liked movie, the last rated first.
+
+        A movie near one that already has a shelf is skipped.
+        """
         history = self.history
         ids = self.model.hybrid.item_ids[history.item_idx]
         latest = np.lexsort((ids, -history.stars, -history.timestamps))
@@ -142,23 +144,23 @@ class Shelving:
                 yield Shelf(Kind.BECAUSE_YOU_LIKED, *self._because(liked), subject)
 
     def _because(self, liked: int) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
-        """The movies nearest to a liked one that are promised, and whose score the liked one raises."""
+        """Movies near a liked one that are `promised` and whose score the liked one raises, with cosines."""
         item_idx, cosines = self.model.hybrid.similar(liked, k=MOST_LOOKED_AT, allowed=self.allowed)
         kept = self.promised(self.history, item_idx)
         kept[kept] = self.model.hybrid.moved_by(self.history, item_idx[kept], liked)
         return item_idx[kept][:NEIGHBORS], cosines[kept][:NEIGHBORS].astype(np.float64)
 
     def _genres(self) -> Iterator[Shelf]:
-        """For each genre, those chosen first, then the liked ones, then those that members rate most."""
+        """Yield a shelf for each genre: first favorites, then liked genres, then the most rated."""
         names = {genre.name: genre for genre in self.snapshot.genres}
-        opinions = Opinions.of(self.snapshot, self.taste.movie_ids, self.taste.stars, self.taste.rated)
+        opinions = Opinions.of(self.snapshot, self.user.movie_ids, self.user.stars, self.user.rated)
         rated = self.snapshot.facts.has_genre @ self.snapshot.rating_count
-        wanted = [
-            *self.taste.favorite_genres,
+        in_order = [
+            *self.user.favorite_genres,
             *(liking.of.name for liking in opinions.genres() if liking.affinity > 0),
             *(self.snapshot.genres[row].name for row in np.argsort(-rated, kind="stable")),
         ]
-        for name in dict.fromkeys(name for name in wanted if name in names):
+        for name in dict.fromkeys(name for name in in_order if name in names):
             of_genre = self.model.allowed(self.snapshot.mask(MovieFilter(genres=(name,))))
             yield self.ranked(Kind.GENRE, self.allowed & of_genre, names[name].id)
 
@@ -169,7 +171,10 @@ class Shelving:
         return Shelf(Kind.TRENDING, item_idx[shown], trends[shown])
 
     def _new(self) -> NDArray[np.bool_]:
-        """bool (n,) over the snapshot: movies released up to now, and not long before the newest of them."""
+        """Movies released within NEW_DAYS of the newest release, or among the NEW_MOVIES latest.
+
+        bool (n,) over the snapshot. Movies of the future do not count.
+        """
         days = self.snapshot.facts.release_days
         released: NDArray[np.bool_] = days <= self.now.date().toordinal()  # False where the day is unknown
         if not released.any():
@@ -178,53 +183,53 @@ class Shelving:
         return np.asarray(released & (days >= min(newest[0] - NEW_DAYS, newest[:NEW_MOVIES][-1])))
 
     def loved_long_ago(self) -> NDArray[np.intp]:
-        """Places in the taste of movies rated LIKED_STARS or more a year or longer ago, most stars first."""
-        taste, rated = self.taste, self.taste.rated
+        """Places in the history of movies rated LIKED_STARS or more before LONG_AGO, most stars first."""
+        user, rated = self.user, self.user.rated
         before = int((self.now - LONG_AGO).timestamp())
-        here = self.model.item_idx(taste.movie_ids[:rated])
+        here = self.model.item_idx(user.movie_ids[:rated])
         loved = (
-            (taste.stars[:rated] >= LIKED_STARS)
-            & (taste.timestamps[:rated] < before)
-            & ~np.isin(taste.movie_ids[:rated], taste.hidden[rated:])
+            (user.stars[:rated] >= LIKED_STARS)
+            & (user.timestamps[:rated] < before)
+            & ~np.isin(user.movie_ids[:rated], user.hidden[rated:])
             & (here >= 0)
             & (self.model.snapshot_idx[here] >= 0)
         )
         places = np.flatnonzero(loved)
-        return places[np.lexsort((taste.timestamps[places], -taste.stars[places]))]
+        return places[np.lexsort((user.timestamps[places], -user.stars[places]))]
 
     def _rediscover(self) -> Shelf:
-        """Movies that the member loved long ago and has not watched since, most preferred first.
+        """Movies that the member loved long ago and has not watched lately, most stars first.
 
-        The movies nearest to these among those they do not know follow.
+        The unseen movies nearest to the first MOST_LOVED of them follow.
         """
         places = self.loved_long_ago()
         if self.lately:
-            places = places[~np.isin(self.taste.movie_ids[places], list(self.lately))]
-        loved = self.model.item_idx(self.taste.movie_ids[places])[:LONGEST]
+            places = places[~np.isin(self.user.movie_ids[places], list(self.lately))]
+        loved = self.model.item_idx(self.user.movie_ids[places])[:LONGEST]
         found: dict[int, float] = {}
         for movie in loved[:MOST_LOVED].tolist():
             item_idx, cosines = self.model.hybrid.similar(movie, k=TOO_CLOSE, allowed=self.allowed)
             for other, cosine in zip(item_idx.tolist(), cosines.tolist(), strict=True):
                 found[other] = max(cosine, found.get(other, cosine))
         like_them = sorted(found, key=lambda movie: (-found[movie], movie))
-        stars = self.taste.stars[places[:LONGEST]].tolist()
+        stars = self.user.stars[places[:LONGEST]].tolist()
         item_idx = np.concatenate((loved, np.array(like_them, np.int32)))
         scores = np.array([*stars, *(found[movie] for movie in like_them)], np.float64)
         kept = self.promised(self.history_without(item_idx), item_idx)
         return Shelf(Kind.REDISCOVER, item_idx[kept], scores[kept])
 
     def history_without(self, item_idx: NDArray[np.int32]) -> History:
-        """The history as if the member had not met these movies."""
+        """The history without these movies."""
         history = self.history
-        apart = ~np.isin(history.item_idx, item_idx)
-        return History(history.item_idx[apart], history.stars[apart], history.timestamps[apart])
+        kept = ~np.isin(history.item_idx, item_idx)
+        return History(history.item_idx[kept], history.stars[kept], history.timestamps[kept])
 
 
 def dealt(shelves: Sequence[Shelf], per_shelf: int) -> list[list[int]]:
-    """For each shelf the places of its own order that it gets, so that no movie is dealt to two.
+    """Deal the movies to the shelves; return for each shelf the places in its own order that it gets.
 
-    In rounds: each shelf in turn takes its next `per_shelf` movies that none has taken, until all orders are
-    at their end. So a shelf can be continued as far as anyone likes, and still no movie stands on two.
+    In rounds, each shelf in turn takes its next `per_shelf` movies that no shelf has taken, until all orders
+    are used up. A shelf can be paginated to its end, and no movie is on two shelves.
     """
     taken: set[int] = set()
     orders = [enumerate(shelf.item_idx.tolist()) for shelf in shelves]

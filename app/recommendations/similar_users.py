@@ -1,4 +1,4 @@
-"""Members of like taste, among those who may be found."""
+"""Similar users: discoverable members whose ratings correlate with a member's."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,8 +11,8 @@ from app.activity import ratings
 from app.db.engine import Sessions
 from app.serving.snapshot import Snapshot
 
-# What one look costs at most, however many ratings there are: RATERS rows to find candidates in, and for each
-# of CANDIDATES at most COMPARED movies to compare.
+# Bounds of the work, independent of the number of ratings: candidates are found in RATERS rows, and each of
+# CANDIDATES is compared over at most COMPARED movies.
 RATERS = 10_000
 CANDIDATES = 200
 COMPARED = 500
@@ -32,10 +32,10 @@ SIMILAR = text(
     SELECT users.id, username, created_at, simulated, common,
         pearson * common / (common + CAST(:shrinkage AS float8)) AS similarity
     FROM candidates JOIN users ON users.id = candidates.user_id CROSS JOIN LATERAL (
-        SELECT count(*) AS common, corr(mine.half_stars, theirs.half_stars) AS pearson
+        SELECT count(*) AS common, corr(own.half_stars, ratings.half_stars) AS pearson
         FROM unnest(CAST(:movie_ids AS bigint[]), CAST(:half_stars AS smallint[]))
-            AS mine (movie_id, half_stars)
-        JOIN ratings AS theirs ON theirs.user_id = candidates.user_id AND theirs.movie_id = mine.movie_id
+            AS own (movie_id, half_stars)
+        JOIN ratings ON ratings.user_id = candidates.user_id AND ratings.movie_id = own.movie_id
     ) AS agreement
     WHERE common >= :least_common AND pearson > 0
     ORDER BY similarity DESC, users.id LIMIT :k
@@ -54,13 +54,14 @@ class Neighbor:
 
 
 async def similar(sessions: Sessions, snapshot: Snapshot, user_id: int, k: int) -> list[Neighbor]:
-    """The at most `k` members whose ratings agree best with a member's, of those who may be found.
+    """Find the at most `k` discoverable members whose ratings are most similar to a member's.
 
-    Pearson's correlation over the n common movies, times n / (n + SHRINKAGE), since few movies in common
-    agree by chance (significance weighting: Herlocker et al., "An Algorithmic Framework for Performing
-    Collaborative Filtering", SIGIR 1999; the weight has Bell and Koren's form). Candidates are those who
-    share most of the member's least rated movies, which tell people apart best and have the fewest raters; of
-    the member's movies the COMPARED that were rated last count. So the work does not grow with the ratings.
+    The similarity is Pearson's correlation over the n common movies, times n / (n + SHRINKAGE), because few
+    common movies can agree accidentally (significance weighting: Herlocker et al., "An Algorithmic Framework
+    for Performing Collaborative Filtering", SIGIR 1999; the weight has Bell and Koren's form). Candidates are
+    the members who share most of the member's least rated movies, which discriminate best and have the
+    fewest raters. Only the COMPARED movies that the member rated last are compared, so the work does not
+    grow with the number of ratings.
     """
     async with sessions() as session:
         movie_ids, half_stars, rated_at = await ratings.history(session, user_id)
@@ -81,7 +82,7 @@ async def similar(sessions: Sessions, snapshot: Snapshot, user_id: int, k: int) 
 
 
 def probes(snapshot: Snapshot, movie_ids: NDArray[np.int64]) -> NDArray[np.int64]:
-    """The least rated of these movies, at least one, with no more than RATERS ratings in all."""
+    """The least rated of these movies, at least one, with at most RATERS ratings together."""
     where = snapshot.positions(movie_ids)
     counts = np.where(where >= 0, snapshot.rating_count[where], 0)
     rarest = np.argsort(counts, kind="stable")

@@ -1,4 +1,4 @@
-"""What a member likes, in words: genres, decades and people, from what they gave to movies."""
+"""Taste profiles: a member's affinity for genres, decades and people."""
 
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterable, Sequence
@@ -12,17 +12,20 @@ from app.serving.cards import Card, GenreRow, PersonRow
 from app.serving.snapshot import Snapshot
 
 NEUTRAL_STARS = 3.5
-PRIOR_RATINGS = 5  # neutral ratings that a member begins with
-PRIOR_MOVIES = 3  # movies as liked as the average one that a genre, a decade or a person begins with
-KNOWN_BY = 2  # movies after which something can be said of a person
+PRIOR_RATINGS = 5  # pseudo-ratings of NEUTRAL_STARS in a member's mean
+PRIOR_MOVIES = 3  # pseudo-movies of average stars in the affinity of a genre, a decade or a person
+KNOWN_BY = 2  # fewest movies of a person in the profile
 
 T = TypeVar("T", bound=Hashable)
 
 
 @dataclass(frozen=True, slots=True)
 class Liking(Generic[T]):
-    """`affinity` in stars: how far a member puts these movies above or below the average one of theirs, drawn
-    to 0 where they know few. `movie_count` with events; `rating_count` and `mean_stars` of ratings alone."""
+    """A member's affinity for the movies of one genre, decade or person.
+
+    `affinity`: stars above or below the member's mean, shrunk towards 0 for few movies. `movie_count`
+    includes movies with events; `rating_count` and `mean_stars` are of ratings alone.
+    """
 
     of: T
     affinity: float
@@ -33,8 +36,7 @@ class Liking(Generic[T]):
 
 @dataclass(frozen=True, slots=True)
 class Opinions:
-    """Cards of the movies that a member has an opinion on, and stars float32 (n,): first those rated, then
-    those whose stars stand for events."""
+    """Movies that a member has an opinion on, with stars float32 (n,): `rated` ratings, then events."""
 
     cards: Sequence[Card]
     stars: NDArray[np.float32]
@@ -44,26 +46,28 @@ class Opinions:
     def of(
         cls, snapshot: Snapshot, movie_ids: NDArray[np.int64], stars: NDArray[np.float32], rated: int
     ) -> "Opinions":
-        """Of the first `rated` movies stars were given. Movies that the snapshot does not have are left
-        out."""
+        """Look up the cards. The first `rated` movies are rated. Unknown movies are left out."""
         where = snapshot.positions(movie_ids)
         here = where >= 0
         return cls([snapshot.cards[at] for at in where[here]], stars[here], int(here[:rated].sum()))
 
     def likings(self, traits: Callable[[Card], Iterable[T]]) -> list[Liking[T]]:
-        """Of each trait that the movies bear, the most liked first.
+        """The affinity for each trait of the movies, highest first.
 
-        The mean of stars above the member's own mean, as if that and each trait had begun with PRIOR_RATINGS
-        and PRIOR_MOVIES of no opinion: members who give all movies five stars do like what they rate.
+        It is the mean of stars above the member's own mean. Both means are shrunk, by PRIOR_RATINGS neutral
+        ratings and by PRIOR_MOVIES average movies, so a member who rates everything five stars has positive
+        affinities.
         """
         if not self.cards:
             return []
         own_mean = (self.stars.sum() + NEUTRAL_STARS * PRIOR_RATINGS) / (len(self.cards) + PRIOR_RATINGS)
-        bearers: defaultdict[T, list[int]] = defaultdict(list)
+        movies_of: defaultdict[T, list[int]] = defaultdict(list)
         for movie, card in enumerate(self.cards):
             for trait in dict.fromkeys(traits(card)):
-                bearers[trait].append(movie)
-        found = [self._liking(trait, np.array(movies), float(own_mean)) for trait, movies in bearers.items()]
+                movies_of[trait].append(movie)
+        found = [
+            self._liking(trait, np.array(movies), float(own_mean)) for trait, movies in movies_of.items()
+        ]
         return sorted(found, key=lambda liking: (-liking.affinity, -liking.movie_count))
 
     def _liking(self, trait: T, movies: NDArray[np.int64], own_mean: float) -> Liking[T]:
@@ -83,6 +87,6 @@ class Opinions:
         return self.likings(lambda card: () if card.year is None else (card.year // 10 * 10,))
 
     def people(self) -> list[Liking[PersonRow]]:
-        """Directors and cast of at least KNOWN_BY of the movies."""
+        """Directors and cast of at least KNOWN_BY movies."""
         everyone = self.likings(lambda card: (*card.directors, *(player for player, _ in card.cast)))
         return [liking for liking in everyone if liking.movie_count >= KNOWN_BY]

@@ -19,7 +19,7 @@ from app.accounts.exports import Export, Exports
 from app.accounts.viewer import Viewer
 from app.db.engine import Sessions
 from app.db.notifications import Changes
-from app.recommendations.history import Taste, taste_of
+from app.recommendations.history import UserHistory, history_of
 from app.recommendations.recommend import Match, matches
 from app.serving.live import Live, Served
 from app.serving.model import Model
@@ -82,7 +82,7 @@ class Context:
     _matches: DataLoader[int, Match | None] = field(init=False)
     _actor: "asyncio.Future[Viewer | ApiKey | None] | None" = field(default=None)
     _claims: Claims | jwt.InvalidTokenError | None = None
-    _taste: "asyncio.Future[Taste] | None" = field(default=None)
+    _taste: "asyncio.Future[UserHistory] | None" = field(default=None)
     _export: "asyncio.Future[Export | orjson.Fragment] | None" = field(default=None)
     _made: Export | None = None
 
@@ -126,15 +126,15 @@ class Context:
         actor = await self.actor()
         return actor if isinstance(actor, Viewer) else None
 
-    async def taste(self) -> Taste:
+    async def taste(self) -> UserHistory:
         """The viewer's taste as it is now, read once a request."""
         if self._taste is None:
             self._taste = asyncio.ensure_future(self._read_taste())
         return await self._taste
 
-    async def _read_taste(self) -> Taste:
+    async def _read_taste(self) -> UserHistory:
         viewer = await self.require_viewer()
-        return await taste_of(self.sessions, viewer.id)
+        return await history_of(self.sessions, viewer.id)
 
     async def match(self, movie_id: int) -> Match | None:
         """The match of a movie and the viewer; one thread predicts all movies of a page."""

@@ -6,7 +6,7 @@ from typing import Annotated
 import strawberry
 
 from app.recommendations import onboarding
-from app.recommendations.history import NOBODYS
+from app.recommendations.history import NO_HISTORY
 from app.serving.cards import GenreRow
 from app.serving.model import Model
 from schema.core.constraints import MAX_ID_LENGTH, Constraint
@@ -55,7 +55,7 @@ class OnboardingQuery:
         cursors = Cursors.of(info, FIELD)
         model, rank = begun(context, cursors, after)
         signed_in = await context.viewer() is not None
-        hidden = (await context.taste()).hidden if signed_in else NOBODYS.hidden
+        hidden = (await context.taste()).hidden if signed_in else NO_HISTORY.hidden
         asked = await asyncio.to_thread(
             onboarding.movies, context.snapshot, model, chosen, hidden, first=size, after_rank=rank
         )

@@ -9,7 +9,7 @@ import strawberry
 
 from app.activity import ratings
 from app.recommendations import recommend as recommendations
-from app.recommendations.history import taste_for_likes, taste_of
+from app.recommendations.history import history_for_likes, history_of
 from app.recommendations.recommend import Pick, Picks, Strategy, Wish
 from app.serving.model import Model
 from app.serving.snapshot import Snapshot
@@ -128,9 +128,9 @@ class RecommendationQuery:
         model = page.model(context)
         rated_since = None
         if viewer is None:
-            taste = taste_for_likes(liked)
+            taste = history_for_likes(liked)
         else:
-            taste = await taste_of(context.sessions, viewer.id, page.shown_at, shown=wish.diversity > 0)
+            taste = await history_of(context.sessions, viewer.id, page.shown_at, shown=wish.diversity > 0)
             if page.rank:
                 rated_since = await ratings.rated_since(context.sessions, [viewer.id], page.shown_at)
         picks = await asyncio.to_thread(

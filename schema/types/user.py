@@ -12,7 +12,7 @@ from app.accounts import preferences
 from app.accounts.viewer import Viewer
 from app.activity import ratings
 from app.recommendations import similar_users
-from app.recommendations.history import Taste as Known
+from app.recommendations.history import UserHistory
 from app.recommendations.taste_profile import Opinions
 from app.serving.snapshot import Snapshot
 from schema.core.constraints import Constraint
@@ -63,7 +63,7 @@ class SimilarUser:
     user: "User" = strawberry.field(description="The member.")
 
 
-def taste_in(snapshot: Snapshot, known: Known) -> Taste:
+def taste_in(snapshot: Snapshot, known: UserHistory) -> Taste:
     return Taste.of(Opinions.of(snapshot, known.movie_ids, known.stars, known.rated))
 
 

@@ -12,7 +12,7 @@ from sqlalchemy import insert, select, text, update
 from app.db import tables
 from app.db.engine import Sessions, create_engine, sessionmaker
 from app.recommendations import home, recommend
-from app.recommendations.history import taste_of
+from app.recommendations.history import history_of
 from app.recommendations.shelves import Kind, Shelf, dealt
 from app.serving import live
 from app.serving.live import Served
@@ -267,8 +267,8 @@ async def test_rediscover_brings_back_what_was_loved_long_ago(
     assert picks[0].match.reasons[0].detail == f"5 stars in {year}"
     assert not {watched, turned_down, disliked} & set(movies(page, shelf, 100))
     # As if it had not been rated: the model is not told what the member gave the movie.
-    taste = await taste_of(sessions, member)
-    (without,) = recommend.matches(model, taste, [loved])
+    user = await history_of(sessions, member)
+    (without,) = recommend.matches(model, user, [loved])
     assert without is not None
     assert picks[0].match.match_percent is not None
     assert without.match_percent is not None

@@ -22,7 +22,7 @@ from app.accounts.viewer import Role, Viewer
 from app.catalog import browse
 from app.db.engine import Sessions, create_engine, sessionmaker
 from app.recommendations import home
-from app.recommendations.history import taste_of
+from app.recommendations.history import history_of
 from app.recommendations.taste_profile import Opinions
 from app.serving import live, snapshot
 from app.serving.live import Served
@@ -190,8 +190,8 @@ async def test_reasons_of_a_long_history_cost_what_the_list_bears(process: Proce
     """Names that no movie of the list bears are not weighed, however many movies the member has rated."""
     model = process.served.model
     assert model is not None
-    taste = await taste_of(process.sessions, process.viewer.id)
-    history = taste.history(model)
+    user = await history_of(process.sessions, process.viewer.id)
+    history = user.indexed(model)
     weighed: list[int] = []
     of = explain._Common.__init__
 
