@@ -1,1 +1,1 @@
-"""From a request to a published model: jobs, worker, training, publication and registry."""
+"""Model training: jobs, worker, training, publication and registry."""

@@ -1,7 +1,7 @@
-"""The process that trains for a service: `python -m app.training`, with its order on standard input.
+"""The training subprocess of a service: `python -m app.training`.
 
-It tells its progress as lines of JSON on standard output. Standard input stays open as long as the service
-wants the model: when that ends, however the service ends, so does this process.
+It reads its arguments as one line of JSON from standard input and writes its progress as lines of JSON to
+standard output. It exits when standard input is closed, so it never outlives the service.
 """
 
 import json
@@ -13,16 +13,17 @@ from pathlib import Path
 
 import psycopg
 
-NICENESS = 10  # whoever asks for a list comes first
-REFUSED = 3  # exit status: it would go no better a second time
+NICENESS = 10  # requests take precedence over training
+REFUSED = 3  # exit status of a permanent failure: a retry would fail too
 
 
 def main() -> int:
+    """Train and publish a model; return the exit status."""
     order = json.loads(sys.stdin.readline())
-    threading.Thread(target=end_with_the_service, daemon=True).start()
+    threading.Thread(target=exit_at_end_of_input, daemon=True).start()
     with suppress(OSError):
         os.nice(NICENESS)
-    from app.training import jobs, train  # noqa: PLC0415 - after the order: they take seconds to load
+    from app.training import jobs, train  # noqa: PLC0415 - they take seconds to load
     from recommender.model.sentence_embeddings import SentenceModelError  # noqa: PLC0415 - likewise
     from recommender.training.config import InvalidSettings  # noqa: PLC0415 - likewise
 
@@ -33,26 +34,28 @@ def main() -> int:
         train.train(
             order["database_url"],
             Path(order["models"]),
-            lambda stage, fraction: tell(stage=stage, fraction=float(fraction)),
+            lambda stage, fraction: report(stage=stage, fraction=float(fraction)),
             kept_models=order["kept_models"],
             settings=order["settings"] and Path(order["settings"]),
             sentences=order["sentences"] and Path(order["sentences"]),
             conclude=conclude,
         )
     except (train.NothingToTrainOn, InvalidSettings, SentenceModelError) as error:
-        tell(refused=str(error))
+        report(refused=str(error))
         return REFUSED
     except OSError as error:
-        tell(refused=f"{error.filename or 'The machine'}: {error.strerror or error}")
+        report(refused=f"{error.filename or 'System error'}: {error.strerror or error}")
         return 1
     return 0
 
 
-def tell(**what: str | float) -> None:
-    print(json.dumps(what), flush=True)  # noqa: T201 - it is read by the service
+def report(**message: str | float) -> None:
+    """Write a message for the service."""
+    print(json.dumps(message), flush=True)  # noqa: T201 - the service reads it
 
 
-def end_with_the_service() -> None:
+def exit_at_end_of_input() -> None:
+    """Exit the process when the service closes standard input or dies."""
     while os.read(sys.stdin.fileno(), 1):
         pass
     os._exit(1)

@@ -11,7 +11,7 @@ from recommender.item_features import ItemFeatures
 
 ORDER = "ORDER BY id"
 
-# Simulated members teach what to recommend only until a data set of real ones is there.
+# Ratings of simulated members are training data only until a data set of real ones is loaded.
 REAL_RATINGS_LOADED = "SELECT EXISTS (SELECT FROM dataset_versions WHERE NOT simulated AND rating_count > 0)"
 RATINGS = """
 COPY (
@@ -30,16 +30,15 @@ class NothingToTrainOn(Exception):
 
 
 def read_movies(connection: psycopg.Connection) -> ItemFeatures:
-    """All movies. Raises NothingToTrainOn where there are none."""
+    """Read all movies. Raises NothingToTrainOn if there are none."""
     rows = connection.execute(MOVIES + ORDER).fetchall()
     if not rows:
-        raise NothingToTrainOn(
-            "There are no movies in the database: load some first (`marquee seed --help`)."
-        )
+        raise NothingToTrainOn("The database has no movies: load some first (see `marquee seed --help`).")
     return movies_of(rows)
 
 
 def read_interactions(connection: psycopg.Connection, catalogue: NDArray[np.int64]) -> Interactions:
+    """Read all ratings to train on. `catalogue`: ids of all movies, int64 (n_items,)."""
     with connection.cursor().copy(RATINGS, {"only_real": real_ratings_loaded(connection)}) as copy:
         binary = b"".join(copy)
     rows = np.frombuffer(binary[len(binary_copy.HEADER) : -len(binary_copy.TRAILER)], binary_copy.RATING_ROW)
@@ -58,6 +57,6 @@ def real_ratings_loaded(connection: psycopg.Connection) -> bool:
 
 
 def dataset_version(connection: psycopg.Connection, interactions: Interactions) -> str:
-    """The loaded data sets and the number of ratings, as `marquee-simulated-2+ml-latest-small@250836`."""
+    """Names of the loaded data sets and number of ratings: `marquee-simulated-2+ml-latest-small@250836`."""
     names = connection.execute(DATASETS, {"only_real": real_ratings_loaded(connection)}).fetchall()
     return "+".join(name for (name,) in names or [("own",)]) + f"@{interactions.nnz}"

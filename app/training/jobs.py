@@ -1,8 +1,8 @@
-"""Trainings as rows: asked for, claimed by a process, told of while they run, and finished whoever dies.
+"""The training job queue: enqueue, claim with a heartbeat, report progress, finish.
 
-A job belongs to whoever holds its claim and shows signs of life. One that shows none for a while is claimed
-again by any process; what the former owner still writes goes nowhere, its model included, since the job is
-finished in the transaction that publishes the model.
+A job belongs to the process that holds its claim and renews its heartbeat. When the heartbeat is stale, any
+process can claim the job again. The former owner can no longer write to the job or publish a model, because
+the job is finished in the transaction that publishes the model.
 """
 
 from collections.abc import Collection
@@ -19,19 +19,19 @@ from sqlalchemy.orm import aliased
 from app.db.engine import Sessions
 from app.db.training_tables import TrainingJob
 
-MAX_TRIES = 3  # of a job whose process dies each time, as for want of memory
+MAX_TRIES = 3  # attempts at a job whose process dies each time, for example for lack of memory
 WAITING = "waiting"
 ENDED = ("SUCCEEDED", "FAILED")
 
-MINE = "id = %(job_id)s AND claim = %(claim)s AND status = 'RUNNING'"
+OWNED = "id = %(job_id)s AND claim = %(claim)s AND status = 'RUNNING'"
 FINISH = f"""
 UPDATE training_jobs SET status = 'SUCCEEDED', stage = 'done', fraction = 1, message = NULL,
-    finished_at = now(), model_version = %(version)s WHERE {MINE}
-"""  # noqa: S608 - it is made of constants
+    finished_at = now(), model_version = %(version)s WHERE {OWNED}
+"""  # noqa: S608 - only constants
 
 
 class ClaimLost(Exception):
-    """Another process has taken the job over."""
+    """Another process has claimed the job."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +46,8 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
+    """Ownership of a running job. `tries` counts this attempt."""
+
     job_id: int
     claim: UUID
     tries: int
@@ -62,12 +64,12 @@ JOB = (
 
 
 async def request(sessions: Sessions, requested_by: int | None) -> Job:
-    """A new job; the waiting one where there is one, since it will read the same ratings."""
-    wanted = upsert(TrainingJob).values(requested_by=requested_by)
-    statement = wanted.on_conflict_do_update(
+    """Enqueue a job. If one is queued already, return that one: it will read the same ratings."""
+    insert = upsert(TrainingJob).values(requested_by=requested_by)
+    statement = insert.on_conflict_do_update(
         index_elements=[TrainingJob.status],
         index_where=text("status IN ('QUEUED', 'RUNNING')"),
-        set_={"status": wanted.excluded.status},
+        set_={"status": insert.excluded.status},
     )
     async with sessions.begin() as session:
         return Job(*(await session.execute(statement.returning(*JOB))).one())
@@ -84,15 +86,18 @@ async def job(sessions: Sessions, job_id: int) -> Job | None:
 
 
 async def claim(sessions: Sessions, stale_seconds: float) -> Claim | None:
-    """A job to run: one left behind, else the one that waits, unless another process runs one."""
-    mine = uuid4()
+    """Claim a job: a running one with a stale heartbeat, or the queued one if none is running.
+
+    None if there is no such job.
+    """
+    token = uuid4()
     alive = TrainingJob.heartbeat_at > func.now() - timedelta(seconds=stale_seconds)
-    left = (TrainingJob.status == "RUNNING") & alive.is_not(True)
+    stale = (TrainingJob.status == "RUNNING") & alive.is_not(True)
     running = aliased(TrainingJob)
     nothing_runs = ~select(running.id).where(running.status == "RUNNING").exists()
     found = (
         select(TrainingJob.id)
-        .where(or_(left, (TrainingJob.status == "QUEUED") & nothing_runs))
+        .where(or_(stale, (TrainingJob.status == "QUEUED") & nothing_runs))
         .limit(1)
         .with_for_update(skip_locked=True)
         .scalar_subquery()
@@ -105,7 +110,7 @@ async def claim(sessions: Sessions, stale_seconds: float) -> Claim | None:
             stage="starting",
             fraction=0,
             message=None,
-            claim=mine,
+            claim=token,
             heartbeat_at=func.now(),
             started_at=func.coalesce(TrainingJob.started_at, func.now()),
             tries=TrainingJob.tries + 1,
@@ -115,49 +120,54 @@ async def claim(sessions: Sessions, stale_seconds: float) -> Claim | None:
     try:
         async with sessions.begin() as session:
             row = (await session.execute(statement)).one_or_none()
-    except IntegrityError:  # another process was a moment before us
+    except IntegrityError:  # another process claimed it first
         return None
-    return None if row is None else Claim(row.id, mine, row.tries)
+    return None if row is None else Claim(row.id, token, row.tries)
 
 
-async def tell(sessions: Sessions, mine: Claim, stage: str, fraction: float) -> bool:
-    """A sign of life, and how far the work is; False once the job is finished. Raises ClaimLost."""
+async def report(sessions: Sessions, claim: Claim, stage: str, fraction: float) -> bool:
+    """Renew the heartbeat and write the progress; False once the job is finished. Raises ClaimLost."""
     progress = {"stage": stage, "fraction": min(max(fraction, 0.0), 1.0)}
-    if await _written(sessions, mine, heartbeat_at=func.now(), **progress):
+    if await _written(sessions, claim, heartbeat_at=func.now(), **progress):
         return True
-    still_mine = select(TrainingJob.id).where(*_of(mine))
+    owned = select(TrainingJob.id).where(*_of(claim))
     async with sessions() as session:
-        if await session.scalar(still_mine) is None:
-            raise ClaimLost(f"Another process has taken over training job {mine.job_id}.")
+        if await session.scalar(owned) is None:
+            raise ClaimLost(f"Another process has claimed training job {claim.job_id}.")
     return False
 
 
-async def give_back(sessions: Sessions, mine: Claim) -> None:
-    """For any process to take at once: this one is told to stop, which is no fault of the job."""
-    await _written(sessions, mine, heartbeat_at=None, stage=WAITING, fraction=0, tries=TrainingJob.tries - 1)
+async def give_back(sessions: Sessions, claim: Claim) -> None:
+    """Release the claim when this process is stopped: any process can claim the job at once.
+
+    The attempt does not count.
+    """
+    await _written(sessions, claim, heartbeat_at=None, stage=WAITING, fraction=0, tries=TrainingJob.tries - 1)
 
 
-async def give_up(sessions: Sessions, mine: Claim, why: str, *, for_good: bool) -> None:
-    """It failed `for_good`, or for the last time; else it is tried again by whoever comes first."""
-    if for_good or mine.tries >= MAX_TRIES:
-        await _written(sessions, mine, status="FAILED", stage="failed", message=why, finished_at=func.now())
+async def give_up(sessions: Sessions, claim: Claim, reason: str, *, permanent: bool) -> None:
+    """Mark the job failed if the failure is permanent or its attempts are used up; otherwise requeue it."""
+    if permanent or claim.tries >= MAX_TRIES:
+        await _written(
+            sessions, claim, status="FAILED", stage="failed", message=reason, finished_at=func.now()
+        )
     else:
-        await _written(sessions, mine, heartbeat_at=None, stage=WAITING, fraction=0, message=why)
+        await _written(sessions, claim, heartbeat_at=None, stage=WAITING, fraction=0, message=reason)
 
 
 def finish(connection: psycopg.Connection, job_id: int, claim: str, version: str) -> None:
-    """Part of the transaction that publishes the model. Raises ClaimLost."""
+    """Finish the job in the transaction that publishes the model. Raises ClaimLost."""
     found = connection.execute(FINISH, {"job_id": job_id, "claim": claim, "version": version})
     if not found.rowcount:
-        raise ClaimLost(f"Another process has taken over training job {job_id}.")
+        raise ClaimLost(f"Another process has claimed training job {job_id}.")
 
 
-def _of(mine: Claim) -> tuple[ColumnElement[bool], ...]:
-    return TrainingJob.id == mine.job_id, TrainingJob.claim == mine.claim
+def _of(claim: Claim) -> tuple[ColumnElement[bool], ...]:
+    return TrainingJob.id == claim.job_id, TrainingJob.claim == claim.claim
 
 
-async def _written(sessions: Sessions, mine: Claim, **values: object) -> bool:
-    """Whether it was ours to write, and still under way."""
-    statement = update(TrainingJob).where(*_of(mine), TrainingJob.status == "RUNNING").values(**values)
+async def _written(sessions: Sessions, claim: Claim, **values: object) -> bool:
+    """Write to a running job; False if the claim is lost or the job is finished."""
+    statement = update(TrainingJob).where(*_of(claim), TrainingJob.status == "RUNNING").values(**values)
     async with sessions.begin() as session:
         return await session.scalar(statement.returning(TrainingJob.id)) is not None

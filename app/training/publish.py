@@ -1,4 +1,4 @@
-"""A trained model becomes the active one, with its movies' vectors; retired ones make room."""
+"""Publish trained models, and remove the files of retired ones."""
 
 import shutil
 from collections.abc import Callable
@@ -13,10 +13,10 @@ from psycopg.types.json import Jsonb
 from app.training.vectors import make_active
 from recommender.model.hybrid import Hybrid
 
-UNFINISHED_SECONDS = 86_400  # after which a hidden folder is one that a killed process left
+UNFINISHED_SECONDS = 86_400  # an older hidden folder is the remains of a killed process
 
 
-# Statuses change under this lock only: readers are not kept waiting, and no two activations meet.
+# Statuses change only under this lock. It excludes concurrent activations but does not block readers.
 LOCK = "LOCK TABLE model_versions IN SHARE ROW EXCLUSIVE MODE"
 REMOVE = """
 UPDATE model_versions SET status = 'REMOVED' WHERE version IN (
@@ -34,9 +34,9 @@ def publish(
     learnt_at: datetime,
     conclude: Callable[[psycopg.Connection, str], None],
 ) -> None:
-    """Make a saved model the active one, in one transaction of which `conclude` is the last part.
+    """Make a saved model the active one, in one transaction that ends with a call of `conclude`.
 
-    learnt_at: when its movies and ratings were read.
+    learnt_at: when the model's movies and ratings were read.
     """
     with connection.transaction():
         connection.execute(LOCK)
@@ -50,9 +50,9 @@ def publish(
 
 
 def remove_retired(connection: psycopg.Connection, models: Path, kept: int) -> None:
-    """Remove the files of all but the `kept` models that retired last; what is known of them stays.
+    """Remove the files of all retired models except the `kept` retired last; their rows stay.
 
-    A process that has one of them mapped keeps it: its files go when the last such process lets go of them.
+    A process that has mapped the files of a model can still read them.
     """
     with connection.transaction():
         connection.execute(LOCK)
@@ -71,15 +71,16 @@ def remove_retired(connection: psycopg.Connection, models: Path, kept: int) -> N
 
 
 def marker(folder: Path) -> Path:
-    """A file that stands while the model in `folder` is being written and made known.
+    """The path of a file that exists while the model in `folder` is written and published.
 
-    Where a process is killed meanwhile it stays, and tells the folder from the models of other databases.
+    If the process is killed meanwhile, the file stays. It distinguishes the folder from published models of
+    other databases.
     """
     return folder.with_name(f".{folder.name}.unpublished")
 
 
 def remove_unpublished(connection: psycopg.Connection, folder: Path) -> None:
-    """Remove the marker, and the model if it was not made known."""
+    """Remove the marker, and the model if it was not published."""
     if not connection.execute("SELECT FROM model_versions WHERE version = %s", (folder.name,)).rowcount:
         shutil.rmtree(folder, ignore_errors=True)
     marker(folder).unlink(missing_ok=True)

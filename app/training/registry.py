@@ -1,4 +1,4 @@
-"""Trained models: what is known of each, and which one is active."""
+"""The model registry: read, paginate and activate trained models."""
 
 import asyncio
 import threading
@@ -22,16 +22,16 @@ NOT_FOUND = "There is no model of this version."
 
 
 class ModelNotFound(Exception):
-    """An expected outcome; its message is for the caller."""
+    """No model has this version. The message is for the client."""
 
 
 class ModelUnreadable(Exception):
-    """An expected outcome; its message is for the caller."""
+    """The files of a model are missing or cannot be read. The message is for the client."""
 
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """What training measured; the 95 % interval where it was measured over users."""
+    """A metric measured in training. `low` and `high`: 95 % interval of one that is a mean over users."""
 
     name: str
     k: int | None
@@ -49,7 +49,7 @@ class Trained:
     metrics: dict[str, Any]
 
     def figures(self) -> list[Figure]:
-        """Those with an interval, which are what lists reached, first."""
+        """The metrics, first those with an interval, which measure lists."""
         figures = [figure_of(name, value) for name, value in self.metrics.items()]
         return sorted(figures, key=lambda figure: (figure.low is None, figure.name, figure.k or 0))
 
@@ -57,7 +57,7 @@ class Trained:
 Key = tuple[datetime, str]
 
 
-def known() -> Select[str, str, datetime, str, dict[str, Any]]:
+def models() -> Select[str, str, datetime, str, dict[str, Any]]:
     return select(
         ModelVersion.version,
         ModelVersion.status,
@@ -69,20 +69,20 @@ def known() -> Select[str, str, datetime, str, dict[str, Any]]:
 
 async def active(sessions: Sessions) -> Trained | None:
     async with sessions() as session:
-        row = (await session.execute(known().where(ModelVersion.status == "ACTIVE"))).one_or_none()
+        row = (await session.execute(models().where(ModelVersion.status == "ACTIVE"))).one_or_none()
     return None if row is None else Trained(*row)
 
 
 async def by_version(sessions: Sessions, versions: Collection[str]) -> dict[str, Trained]:
     async with sessions() as session:
-        rows = await session.execute(known().where(ModelVersion.version.in_(versions)))
+        rows = await session.execute(models().where(ModelVersion.version.in_(versions)))
         return {row.version: Trained(*row) for row in rows}
 
 
 async def newest(sessions: Sessions, count: int, key: Key | None, *, backward: bool = False) -> list[Trained]:
-    """At most `count`, newest first, behind the one of this time and version; `backward`: before it."""
+    """Return at most `count` models, newest first, after the one with this key; `backward`: before it."""
     place = tuple_(ModelVersion.trained_at, ModelVersion.version)
-    statement = known().limit(count)
+    statement = models().limit(count)
     if backward:
         statement = statement.order_by(ModelVersion.trained_at, ModelVersion.version)
         if key is not None:
@@ -102,11 +102,11 @@ async def count(sessions: Sessions) -> int:
 
 
 async def activate(sessions: Sessions, models: Path, version: str) -> Trained:
-    """Make a trained model the active one, with its movies' vectors in the same transaction.
+    """Make a trained model the active one and write its movies' vectors, in one transaction.
 
-    Stopped on the way it changes nothing. Raises ModelNotFound or ModelUnreadable.
+    A cancelled activation changes nothing. Raises ModelNotFound or ModelUnreadable.
     """
-    if not version.isprintable():  # Postgres keeps neither NUL nor half a character
+    if not version.isprintable():  # Postgres accepts neither NUL nor lone surrogates
         raise ModelNotFound(NOT_FOUND)
     stopped = threading.Event()
     address = address_of(sessions)
@@ -121,7 +121,7 @@ async def activate(sessions: Sessions, models: Path, version: str) -> Trained:
 
 
 def _activate(connection: psycopg.Connection, models: Path, version: str, stopped: threading.Event) -> None:
-    with connection:  # one transaction, undone by any error
+    with connection:  # one transaction, rolled back by any error
         connection.execute(publish.LOCK)
         row = connection.execute(
             "SELECT status, trained_at FROM model_versions WHERE version = %s", (version,)
@@ -141,7 +141,7 @@ def _activate(connection: psycopg.Connection, models: Path, version: str, stoppe
 
 
 def figure_of(name: str, value: float | dict[str, float]) -> Figure:
-    """From `ndcg@10` and what was measured; the name may go on behind the length of the lists."""
+    """Parse a name such as `ndcg@10`, which may have a suffix after the length of the lists."""
     measure, _, rest = name.partition("@")
     digits = rest[: len(rest) - len(rest.lstrip("0123456789"))]
     k = int(digits) if digits else None

@@ -1,4 +1,4 @@
-"""From rows to a published model: read, fit, measure, write the artifact, then make it the active one."""
+"""Train a model on the database and publish it."""
 
 import hashlib
 import math
@@ -25,7 +25,7 @@ from recommender.training.train import train_hybrid
 
 __all__ = ["NothingToTrainOn", "has_active_model", "train"]
 
-# Any number that nothing else locks.
+# Key of an advisory lock; any number that no other code locks.
 TRAINING_LOCK = 7_312_055
 
 
@@ -43,13 +43,14 @@ def train(
     sentences: Path | None = None,
     conclude: Callable[[psycopg.Connection, str], None] = nothing_more,
 ) -> str:
-    """Train on all that the database holds and make the model the active one; returns its version.
+    """Train on the whole database and make the model the active one; return its version.
 
-    One training at a time for a database: a second one waits. Until the last step nothing of the new model
-    is visible, so that a crash at any point leaves the former model active and no row behind; the next
-    training on the same ratings goes on from the last iteration that was done. `conclude` is part of the
-    transaction that makes the model visible. `settings`: a file of them; `sentences`: folder of a model of
-    texts. Raises NothingToTrainOn, InvalidSettings, SentenceModelError, and OSError for an unwritable folder.
+    Each database has one training at a time; a second one waits. The new model becomes visible in the last
+    step, in the transaction of which `conclude` is part. A crash before that leaves the former model active
+    and no row behind, and the next training on the same ratings resumes from the last finished iteration.
+
+    `settings`: a settings file. `sentences`: the folder of a sentence model. Raises NothingToTrainOn,
+    InvalidSettings, SentenceModelError, and OSError if `models` is not writable.
     """
     config = Config.read(settings) if settings else Config()
     sentence_model = None if sentences is None else SentenceModel.open(sentences)
@@ -67,7 +68,7 @@ def train(
             progress("publishing", 0.0)
             publish.publish(connection, model, **about, conclude=conclude)
         finally:
-            with suppress(psycopg.OperationalError):  # who cannot ask whether it is known leaves it marked
+            with suppress(psycopg.OperationalError):  # the marker stays if the database is unreachable
                 publish.remove_unpublished(connection, folder)
         shutil.rmtree(checkpoint, ignore_errors=True)
         publish.remove_retired(connection, models, kept_models)
@@ -75,7 +76,7 @@ def train(
 
 
 def require_writable(models: Path) -> None:
-    """Fail before the work, not after it, where a model could not be written. Raises OSError."""
+    """Raise OSError before the training if no model could be written after it."""
     models.mkdir(parents=True, exist_ok=True)
     probe = models / f".writable-{uuid4().hex}"
     probe.touch()
@@ -83,13 +84,16 @@ def require_writable(models: Path) -> None:
 
 
 def database_name(connection: psycopg.Connection) -> str:
-    """Of one database among those that share a folder of models: none may remove another's checkpoint."""
+    """A name for the database, unique among those that share a folder of models.
+
+    It keeps a training from removing the checkpoint of another database.
+    """
     info = connection.info
     return hashlib.blake2b(f"{info.host}:{info.port}/{info.dbname}".encode(), digest_size=8).hexdigest()
 
 
 class About(TypedDict):
-    """What a model was made of, and when that was read."""
+    """The training data of a model: its name, and when it was read."""
 
     dataset: str
     learnt_at: datetime
@@ -102,7 +106,7 @@ def fit(
     sentences: SentenceModel | None,
     progress: Progress,
 ) -> tuple[Hybrid, About]:
-    """A model of all that the database holds, with the figures there was enough to measure."""
+    """Fit a model on the whole database. Metrics that could not be measured are left out."""
     progress("reading", 0.0)
     with connection.transaction():
         connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
@@ -112,17 +116,17 @@ def fit(
         dataset = dataset_version(connection, interactions)
     model = train_hybrid(interactions, movies, config, progress, checkpoint, sentences)
     figures = model.manifest["metrics"].items()
-    model.manifest["metrics"] = {name: figure for name, figure in figures if is_known(figure)}
+    model.manifest["metrics"] = {name: figure for name, figure in figures if is_measured(figure)}
     return model, About(dataset=dataset, learnt_at=learnt_at)
 
 
-def is_known(figure: float | dict[str, float]) -> bool:
-    """Whether there was enough to measure it on."""
+def is_measured(figure: float | dict[str, float]) -> bool:
+    """Whether there was enough data to measure the metric; it is nan otherwise."""
     return all(map(math.isfinite, figure.values() if isinstance(figure, dict) else [figure]))
 
 
 def has_active_model(database_url: str, models: Path) -> bool:
-    """Whether there is one that this release can read."""
+    """Whether there is an active model that this release can read."""
     with psycopg.connect(database_url) as connection:
         row = connection.execute("SELECT version FROM model_versions WHERE status = 'ACTIVE'").fetchone()
     if row is None:

@@ -1,4 +1,4 @@
-"""Make a model active, and write the vectors of its movies to Postgres."""
+"""Make a model active and write the vectors of its movies to Postgres."""
 
 from datetime import datetime, timedelta
 
@@ -11,13 +11,13 @@ from app.db.movie_features import MOVIES, movies_of
 from recommender.model.content import vectors_of
 from recommender.model.hybrid import Hybrid
 
-# An edit may have begun before the movies were read and have ended after.
+# An edit may begin before the movies are read and be committed after.
 LONGEST_EDIT = timedelta(minutes=1)
 RETIRE = """
 UPDATE model_versions SET status = 'RETIRED', retired_at = now() WHERE status = 'ACTIVE' AND version <> %s
 """
 ACTIVATE = "UPDATE model_versions SET status = 'ACTIVE', retired_at = NULL WHERE version = %s"
-# A movie deleted meanwhile has no row to belong to; one that is being deleted is waited for.
+# A movie that was deleted meanwhile has no row to refer to. The row lock waits for deletions in progress.
 WRITE_VECTORS = """
 INSERT INTO movie_vectors (movie_id, embedding, model_version)
 SELECT movie_id, embedding, %s FROM fresh JOIN movies ON movies.id = movie_id
@@ -28,16 +28,16 @@ SET embedding = excluded.embedding, model_version = excluded.model_version
 
 
 def make_active(connection: psycopg.Connection, model: Hybrid, learnt_at: datetime) -> None:
-    """Part of a transaction that holds LOCK: the model becomes the active one, all movie vectors its own.
+    """Make the model the active one and replace all movie vectors, in a transaction that holds LOCK.
 
-    Movies that were added or changed since it learnt are embedded by its encoder as they are now.
+    Movies that were added or changed since `learnt_at` are embedded as they are now.
     """
     connection.execute(RETIRE, (model.version,))
     connection.execute(ACTIVATE, (model.version,))
     connection.execute("CREATE TEMP TABLE fresh (movie_id bigint, embedding vector) ON COMMIT DROP")
     changed = changed_movies(connection, model, learnt_at)
-    as_learnt = ~np.isin(model.item_ids, changed)
-    copy_vectors(connection, model.item_ids[as_learnt], model.content_vectors[as_learnt])
+    unchanged = ~np.isin(model.item_ids, changed)
+    copy_vectors(connection, model.item_ids[unchanged], model.content_vectors[unchanged])
     if changed.size:
         movies = movies_of(
             connection.execute(MOVIES + "WHERE id = ANY(%s) ORDER BY id", (changed.tolist(),)).fetchall()
@@ -48,7 +48,7 @@ def make_active(connection: psycopg.Connection, model: Hybrid, learnt_at: dateti
 
 
 def changed_movies(connection: psycopg.Connection, model: Hybrid, learnt_at: datetime) -> NDArray[np.int64]:
-    """int64, ascending: movies that are there and not, or not as they are now, in what the model learnt."""
+    """Ids of movies that were added or edited since the model's were read, int64, ascending."""
     rows = connection.execute(
         "SELECT id, updated_at >= %s FROM movies ORDER BY id", (learnt_at - LONGEST_EDIT,)
     ).fetchall()
@@ -60,9 +60,12 @@ def changed_movies(connection: psycopg.Connection, model: Hybrid, learnt_at: dat
 def copy_vectors(
     connection: psycopg.Connection, movie_ids: NDArray[np.int64], vectors: NDArray[np.float32]
 ) -> None:
-    """vectors: float32 (n, width); a row of zeros, of a movie without features, has no direction."""
-    known = vectors.any(axis=1)
-    n_known, width = int(known.sum()), vectors.shape[1]
+    """Copy vectors, float32 (n, width), to the table `fresh`.
+
+    Rows of zeros, of movies without features, are left out: they have no cosine.
+    """
+    kept = vectors.any(axis=1)
+    n_kept, width = int(kept.sum()), vectors.shape[1]
     row = np.dtype(
         [
             ("columns", ">i2"),
@@ -74,8 +77,8 @@ def copy_vectors(
             ("vector", ">f4", (width,)),
         ]
     )
-    rows = np.zeros(n_known, row)
+    rows = np.zeros(n_kept, row)
     rows["columns"], rows["movie_id_length"], rows["vector_length"] = 2, 8, 4 + 4 * width
-    rows["movie_id"], rows["width"], rows["vector"] = movie_ids[known], width, vectors[known]
+    rows["movie_id"], rows["width"], rows["vector"] = movie_ids[kept], width, vectors[kept]
     with connection.cursor().copy("COPY fresh FROM STDIN (FORMAT binary)") as copy:
         copy.write(binary_copy.HEADER + rows.tobytes() + binary_copy.TRAILER)
