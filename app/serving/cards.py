@@ -1,4 +1,4 @@
-"""Movies as they are shown, read from Postgres."""
+"""Movie cards: everything the API shows of a movie, read from Postgres."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db.engine import Sessions
 
-ROWS_AT_ONCE = 1000  # the event loop turns between them
+ROWS_AT_ONCE = 1000  # the event loop runs between two batches
 
 MOVIES = """
 SELECT movies.id, title, original_title, year, release_date, runtime_minutes, overview, original_language,
@@ -49,7 +49,7 @@ class PersonRow:
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """A movie as it is shown; its counts, which change more often, stand in the snapshot's arrays."""
+    """A movie as the API shows it. Its counts, which change more often, are in arrays of the snapshot."""
 
     id: int
     title: str
@@ -73,7 +73,7 @@ class Card:
 
 
 async def read(session: AsyncSession, statement: str, **parameters: object) -> list[Any]:
-    """All rows, fetched in parts."""
+    """Read all rows of a statement in batches."""
     rows: list[Any] = []
     result = await session.stream(text(statement), parameters)
     async for part in result.partitions(ROWS_AT_ONCE):
@@ -82,14 +82,14 @@ async def read(session: AsyncSession, statement: str, **parameters: object) -> l
 
 
 async def read_movies(sessions: Sessions, movie_ids: Sequence[int]) -> dict[int, tuple[Card, int, int]]:
-    """The movies of these ids as they are now, each with its rating count and sum of half-stars."""
+    """Read movies, each with its rating count and sum of half-stars. Unknown ids are left out."""
     async with sessions() as session:
         movies = await read(session, MOVIES + "WHERE movies.id = ANY(:movie_ids)", movie_ids=list(movie_ids))
         if not movies:
             return {}
         genres = {row.id: GenreRow(*row) for row in await session.execute(text(GENRES))}
-        wanted = [id_ for movie in movies for id_ in (*movie.director_ids, *movie.cast_ids)]
-        rows = await read(session, "SELECT id, name FROM people WHERE id = ANY(:wanted)", wanted=wanted)
+        ids = [id_ for movie in movies for id_ in (*movie.director_ids, *movie.cast_ids)]
+        rows = await read(session, "SELECT id, name FROM people WHERE id = ANY(:ids)", ids=ids)
     people = {row.id: PersonRow(*row) for row in rows}
     return {
         movie.id: (card_of(movie, genres, people), movie.rating_count, movie.half_stars_sum)
@@ -98,7 +98,7 @@ async def read_movies(sessions: Sessions, movie_ids: Sequence[int]) -> dict[int,
 
 
 def card_of(movie: Any, genres: Mapping[int, GenreRow], people: Mapping[int, PersonRow]) -> Card:
-    """The card of a row of MOVIES."""
+    """Make a card from a row of MOVIES."""
     return Card(
         id=movie.id,
         title=movie.title,

@@ -1,4 +1,4 @@
-"""Columns of all movies, to filter and to sort by."""
+"""Columns of all movies, for filters and sort orders."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,9 +18,11 @@ UNKNOWN_YEAR = 0
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """Aligned with movies: `titles` (folded), `title_ranks` float64 (equal titles share one), `years` int16
-    (0 unknown), `release_days` float64 (since the year 1, nan unknown), `language_idx` int16 (-1 unknown),
-    `has_genre` bool (n_genres, n).
+    """Columns aligned with n movies.
+
+    `titles`: folded. `title_ranks` float64: equal for equal titles. `years` int16: 0 if unknown.
+    `release_days` float64: ordinals since the year 1, nan if unknown. `language_idx` int16: values of
+    `languages`, -1 if unknown. `has_genre` bool (n_genres, n).
     """
 
     titles: list[str]
@@ -53,7 +55,7 @@ class Facts:
         )
 
     def with_rows(self, rows: Rows, cards: Sequence[Card], genres: Sequence[GenreRow]) -> Self:
-        """With other movies' facts: those of `rows.fresh`. `genres` are the ones there were."""
+        """Return the columns after `rows`, with `cards` at `rows.fresh`. `genres` must be unchanged."""
         fresh = type(self).of(cards, genres)
         titles = rows.spread_list(self.titles, fresh.titles)
         languages = self.languages | {
@@ -74,13 +76,14 @@ class Facts:
 
 @dataclass(frozen=True, slots=True)
 class People:
-    """Whose movies are where: those of `ids[i]` are `movie_positions[starts[i]:starts[i + 1]]`.
+    """Index from people to their movies.
 
-    `ids` int64 (n_people,) ascending; `starts` int64 (n_people + 1,); `movie_positions` int32 (n_credits,).
+    The movies of `ids[i]` are `movie_positions[starts[i]:starts[i + 1]]`. `ids` int64 (n_people,) ascending;
+    `starts` int64 (n_people + 1,); `movie_positions` int32 (n_credits,).
     """
 
     rows: dict[int, PersonRow]
-    ids_by_name: dict[str, tuple[int, ...]]  # names folded; people who share one stand together
+    ids_by_name: dict[str, tuple[int, ...]]  # by folded name, which several people may share
     ids: NDArray[np.int64]
     starts: NDArray[np.int64]
     movie_positions: NDArray[np.int32]
@@ -104,7 +107,7 @@ class People:
         return cls(rows, by_name, ids, np.append(starts, everyone.size), where)
 
     def with_rows(self, rows: Rows, cards: Sequence[Card], people: dict[int, PersonRow]) -> Self:
-        """With other movies' people: those of `rows.fresh`."""
+        """Return the index after `rows`, with `cards` at `rows.fresh`."""
         fresh = type(self).of(cards, people)
         everyone = np.concatenate((
             np.repeat(self.ids, np.diff(self.starts)), np.repeat(fresh.ids, np.diff(fresh.starts)),
@@ -114,26 +117,26 @@ class People:
         in_order = np.argsort(everyone, kind="stable")
         ids, starts = np.unique(everyone[in_order], return_index=True)
         by_name = dict(self.ids_by_name)
-        for name, theirs in fresh.ids_by_name.items():
-            by_name[name] = tuple(sorted({*by_name.get(name, ()), *theirs}))
+        for name, fresh_ids in fresh.ids_by_name.items():
+            by_name[name] = tuple(sorted({*by_name.get(name, ()), *fresh_ids}))
         starts = np.append(starts, everyone.size)
         return type(self)(self.rows | people, by_name, ids, starts, where[in_order].astype(np.int32))
 
     def movies_of(self, name: str) -> NDArray[np.int32]:
-        """Positions of the movies that anyone of this name directed or played in."""
+        """Positions of the movies that people with this name directed or played in."""
         found = positions(self.ids, self.ids_by_name.get(fold_case(name), ()))
         parts = [self.movie_positions[self.starts[i] : self.starts[i + 1]] for i in found[found >= 0]]
         return np.concatenate(parts) if parts else np.empty(0, np.int32)
 
 
 def release_day(card: Card) -> float:
-    """A movie with only a year stands at the year's beginning."""
+    """The ordinal of the release date; January 1 if only the year is known, nan without it."""
     if card.release_date is not None:
         return card.release_date.toordinal()
     return date(card.year, 1, 1).toordinal() if card.year else np.nan
 
 
 def ranks(titles: Sequence[str]) -> NDArray[np.float64]:
-    """float64 (n,): where each title stands among all; equal ones share a rank."""
+    """Rank the titles, float64 (n,); equal titles share a rank."""
     rank_of = {title: rank for rank, title in enumerate(sorted(set(titles)))}
     return np.array([rank_of[title] for title in titles], np.float64)

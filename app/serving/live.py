@@ -20,8 +20,8 @@ from app.serving.snapshot import Snapshot
 from app.training.vectors import LONGEST_EDIT
 from recommender.model.artifact import ArtifactError
 
-RETRY_SECONDS = 30.0  # until the files of a model that could not be read are looked at again
-KEPT_STATES = 4  # of the active model, each with factors of its own
+RETRY_SECONDS = 30.0  # before an unreadable model is tried again
+KEPT_STATES = 4  # earlier states of the active model, before online updates
 MAX_NEW_MOVIES = 2_000
 NEW_MOVIES = """
 WHERE id = ANY(:missing) OR id IN (SELECT movie_id FROM catalog_changes WHERE changed_at >= :since)
@@ -33,7 +33,7 @@ log = logging.getLogger("marquee.live")
 
 @dataclass(frozen=True, slots=True)
 class Unreadable:
-    """The active model whose files this process cannot serve, why, and the monotonic time of the attempt."""
+    """The active model if its files cannot be served, with the reason and the attempt's monotonic time."""
 
     version: str
     reason: str
@@ -41,12 +41,12 @@ class Unreadable:
 
 
 @dataclass(frozen=True, slots=True)
-class Served:
-    """One consistent view; a request holds the one it started with.
+class ServingState:
+    """A consistent state of catalog and model. A request uses one state from beginning to end.
 
-    `former` is the model before this one, and `earlier` the active one before its factors were updated, the
-    latest first: both are kept so that lists begun on them can be continued. `unreadable` is the active model
-    while another one, or none, is served in its place.
+    `former`: the model before this one. `earlier`: the active model before its online updates, latest first.
+    Both are kept so that lists can be paginated on the model they began with. `unreadable`: the active model,
+    if another one or none is served in its place.
     """
 
     snapshot: Snapshot
@@ -56,9 +56,10 @@ class Served:
     unreadable: Unreadable | None = None
 
     def model_of(self, version: str | None, shown_at: datetime | None = None) -> Model | None:
-        """The model of a list begun earlier; the active one when that is gone.
+        """The model with which to continue a list; the active one if `version` is no longer kept.
 
-        `shown_at`: as it was then, or as near to that as this process still has.
+        `shown_at`: when the list began. Selects the state of the active model at that time, or the oldest
+        kept one.
         """
         if self.former is not None and self.former.version == version:
             return self.former
@@ -68,11 +69,13 @@ class Served:
         return next((state for state in states if state.since <= shown_at), states[-1])
 
 
-async def load(sessions: Sessions, models: Path) -> Served:
-    return await refreshed(Served(await catalogue.load(sessions)), sessions, models)
+async def load(sessions: Sessions, models: Path) -> ServingState:
+    """Load the catalog and the active model from the folder `models`."""
+    return await refreshed(ServingState(await catalogue.load(sessions)), sessions, models)
 
 
-async def refreshed(served: Served, sessions: Sessions, models: Path) -> Served:
+async def refreshed(served: ServingState, sessions: Sessions, models: Path) -> ServingState:
+    """The state as of now; the same object if nothing has changed."""
     snapshot = await catalogue.refreshed(sessions, served.snapshot)
     model, former, earlier = served.model, served.former, served.earlier
     active = await active_version(sessions)
@@ -96,22 +99,22 @@ async def refreshed(served: Served, sessions: Sessions, models: Path) -> Served:
         served.unreadable,
     ):
         return served
-    return Served(snapshot, model, former, earlier, unreadable)
+    return ServingState(snapshot, model, former, earlier, unreadable)
 
 
 async def load_model(folder: Path, learnt_at: datetime, before: Unreadable | None) -> Model | Unreadable:
-    """The model of `folder`; why not, where it cannot be served. A failure is logged when its reason changes.
+    """Load the model in `folder`; Unreadable if it cannot be served. A failure is logged once per reason.
 
-    `before`: the failed attempt before this one, which stands for RETRY_SECONDS.
+    `before`: the last failed attempt. It is returned instead of a new attempt within RETRY_SECONDS.
     """
-    known = before is not None and before.version == folder.name
-    if before is not None and known and time.monotonic() < before.tried_at + RETRY_SECONDS:
+    retried = before is not None and before.version == folder.name
+    if before is not None and retried and time.monotonic() < before.tried_at + RETRY_SECONDS:
         return before
     try:
         return await asyncio.to_thread(Model.load, folder, learnt_at)
     except (ArtifactError, OSError) as error:
         reason = str(error)
-    if before is None or not known or before.reason != reason:
+    if before is None or not retried or before.reason != reason:
         log.error("model %s is active but cannot be served: %s", folder.name, reason)
     return Unreadable(folder.name, reason, time.monotonic())
 
@@ -123,18 +126,18 @@ async def active_version(sessions: Sessions) -> Row[str, datetime] | None:
 
 
 async def with_new_movies(model: Model, sessions: Sessions, snapshot: Snapshot) -> Model:
-    """The model with the movies that came or were changed one by one since it learnt them.
+    """Add the movies to the model that were added or edited since `model.learnt_at`.
 
-    More than MAX_NEW_MOVIES are a load of data, which a training should follow.
+    More than MAX_NEW_MOVIES added movies are ignored: they come from a bulk load and need a training.
     """
     missing = np.setdiff1d(snapshot.movie_ids, model.hybrid.item_ids)
     if missing.size > MAX_NEW_MOVIES:
-        log.warning("%d movies are not in model %s: train one that knows them", missing.size, model.version)
+        log.warning("%d movies are missing in model %s: train a new one", missing.size, model.version)
         missing = missing[:0]
     async with sessions() as session:
-        asked = {"missing": missing.tolist(), "since": model.learnt_at - LONGEST_EDIT}
+        params = {"missing": missing.tolist(), "since": model.learnt_at - LONGEST_EDIT}
         now = await session.scalar(select(func.now()))
-        rows = (await session.execute(text(MOVIES + NEW_MOVIES), asked)).all()
+        rows = (await session.execute(text(MOVIES + NEW_MOVIES), params)).all()
     assert now is not None
     if not rows:
         return replace(model, learnt_at=now)
@@ -143,39 +146,41 @@ async def with_new_movies(model: Model, sessions: Sessions, snapshot: Snapshot) 
 
 @dataclass(slots=True)
 class Live:
+    """Holds the current serving state and updates it in the background."""
+
     sessions: Sessions
     models: Path
-    served: Served
+    served: ServingState
     arrivals: Arrivals = field(default_factory=Arrivals)
     refreshing: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def refresh(self) -> None:
-        """What is there now is served from now on."""
+        """Replace the served state by that of the database now."""
         async with self.refreshing:
             self.served = await refreshed(self.served, self.sessions, self.models)
 
     async def follow(self, poll_seconds: float, learning_seconds: float) -> None:
-        """Refresh for ever; an outage of the database leaves what was served before."""
+        """Refresh and learn in a loop, forever. During a database outage the last state is served."""
         while True:
             await asyncio.sleep(poll_seconds)
             try:
                 await self.refresh()
                 await self._learn(timedelta(seconds=learning_seconds))
             except Exception:
-                log.exception("cannot read the catalogue's changes; serving what was read before")
+                log.exception("cannot refresh the catalog and model; serving the last state")
 
     async def _learn(self, rest: timedelta) -> None:
-        """Let movies move with the ratings that have arrived, with a rest between."""
+        """Update item factors from new ratings, at most once per interval `rest`."""
         if self.served.model is None:
             return
         await self.arrivals.follow(self.sessions, self.served.model, self.served.snapshot)
-        async with self.refreshing:  # only to serve what was worked out: others wait for a refresh meanwhile
+        async with self.refreshing:  # held only to serve the update: refreshes wait for it
             served = self.served
             if served.model is None or served.model.version != self.arrivals.version:
                 return
-            if self.arrivals.unsaid and datetime.now(UTC) >= served.model.since + rest:
+            if self.arrivals.unserved and datetime.now(UTC) >= served.model.since + rest:
                 moved = await asyncio.to_thread(self.arrivals.applied, served.model)
-                moved = replace(moved, since=datetime.now(UTC))  # not before it is served
+                moved = replace(moved, since=datetime.now(UTC))  # the time it is first served
                 self.served = replace(
                     served, model=moved, earlier=(served.model, *served.earlier)[:KEPT_STATES]
                 )

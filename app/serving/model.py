@@ -20,11 +20,11 @@ BEFORE = datetime.min.replace(tzinfo=UTC)
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """A trained model, aligned with one snapshot of the catalogue.
+    """A trained model, aligned with one snapshot of the catalog.
 
-    `snapshot_idx` int32 (n_items,): where each of the model's movies stands in the snapshot; -1 for one that
-    has been deleted since. `learnt_at`: movies are known as they were then. `since`: when this process began
-    to make lists with it as it is here.
+    `snapshot_idx` int32 (n_items,): position of each item in the snapshot; -1 for a movie deleted since.
+    `learnt_at`: when the features of its movies were read. `since`: when this process began to serve this
+    state of the model.
     """
 
     version: str
@@ -44,9 +44,9 @@ class Model:
         return replace(self, snapshot_idx=positions(snapshot.movie_ids, self.hybrid.item_ids))
 
     def item_idx(self, movie_ids: NDArray[np.int64] | Sequence[int]) -> NDArray[np.int32]:
-        """Indices of movies in the model; -1 for one it does not know."""
+        """Item indices of movies, int32; -1 for a movie that is not in the model."""
         return positions(self.hybrid.item_ids, np.asarray(movie_ids, np.int64))
 
     def allowed(self, snapshot_mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
-        """A mask over the snapshot's movies as one over the model's."""
+        """Convert a mask over the snapshot's movies, bool (n,), to one over the items, bool (n_items,)."""
         return (self.snapshot_idx >= 0) & snapshot_mask[self.snapshot_idx]

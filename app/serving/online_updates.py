@@ -1,4 +1,4 @@
-"""Movies that are rated while this process serves move with their ratings, long before the next training."""
+"""Update item factors online as ratings arrive, without a full training."""
 
 import asyncio
 import logging
@@ -18,15 +18,15 @@ from app.serving.snapshot import Snapshot
 from recommender.interactions import History, positions
 from recommender.model.item_step import ItemStep
 
-MOST_SEEN = 200  # ratings in training, after which a further one tells little: the next training hears of it
-MOST_NEW = 100  # the newest ratings that a movie moves by
-ENOUGH_NEW = 1000  # ratings since training, after which the next training is what a movie waits for
+MOST_SEEN = 200  # most training ratings of a movie that is updated: a new one changes others little
+MOST_NEW = 100  # newest ratings of a movie that an update uses
+ENOUGH_NEW = 1000  # most ratings since training of a movie that is updated
 MOVIES_AT_ONCE, RATERS_AT_ONCE = 32, 200
-HISTORIES_AT_ONCE = 20  # that one statement reads
-STEP = 8  # a movie moves again when it has an eighth more new ratings
-TRAINING_TAKES = timedelta(hours=1)  # at most; ratings given meanwhile are not in the model
-MOST_TRIES = 3  # of a movie whose ratings cannot be read
-FIRST_REST, LONGEST_REST = timedelta(seconds=5), timedelta(minutes=5)  # after a failure, and after many
+HISTORIES_AT_ONCE = 20  # per statement
+STEP = 8  # a movie is updated again when it has an eighth more new ratings
+TRAINING_TAKES = timedelta(hours=1)  # longest duration; ratings made meanwhile are not in the model
+MOST_TRIES = 3  # attempts to read the ratings of a movie
+FIRST_REST, LONGEST_REST = timedelta(seconds=5), timedelta(minutes=5)  # doubles with each failure
 
 CHANGED = text(
     """
@@ -34,8 +34,8 @@ CHANGED = text(
         SELECT trained_at - CAST(:margin AS interval) FROM model_versions WHERE version = :version)
     """
 )
-# As many of a movie's newest ratings as it has more than in training, where simulated ones have no part once
-# there are real ones.
+# The newest ratings of each movie, as many as it has more than in training. Ratings of simulated members are
+# left out once a data set of real ones is loaded, as in training.
 NEWEST = text(
     """
     SELECT movie.id, array_agg(user_id ORDER BY place) AS user_ids,
@@ -60,12 +60,11 @@ log = logging.getLogger("marquee.arrivals")
 
 @dataclass(slots=True)
 class Arrivals:
-    """What has become of the movies of a model since it was trained, in this process.
+    """Online updates of the items of one model in this process.
 
-    item_ids: int64 (n_items,), the model's; looked: int32 (n_items,), the counts of ratings that were looked
-    at. due: movies to look at, the first first, and how often that failed. fitted: factors of movies that
-    have moved, float32 (factors,), as training left them; rows: as they are now. failures: of the last
-    batches.
+    item_ids: int64 (n_items,), of the model. looked: int32 (n_items,), rating counts at the last look. due:
+    queue of movie ids with their failed attempts. fitted: trained factors of updated movies, float32
+    (factors,). rows: their current factors. failures: failed batches in a row.
     """
 
     version: str = ""
@@ -74,15 +73,15 @@ class Arrivals:
     due: dict[int, int] = field(default_factory=dict)
     fitted: dict[int, Row] = field(default_factory=dict)
     rows: dict[int, Row] = field(default_factory=dict)
-    unsaid: bool = False  # rows that the model served does not have yet
+    unserved: bool = False  # whether the served model lacks some of `rows`
     failures: int = 0
     resting_until: datetime = BEFORE
 
     async def follow(self, sessions: Sessions, model: Model, snapshot: Snapshot) -> None:
-        """Work out where movies stand that have been rated since: a bounded number of them at a time.
+        """Update the factors of movies rated since training, a bounded number at a time.
 
-        No statement where nothing was rated. A batch that fails is tried again after a rest, behind the
-        others, and given up after MOST_TRIES: the next training has its ratings.
+        Without new ratings it runs no statement. A batch that fails goes to the end of the queue, is tried
+        again after a rest, and is given up after MOST_TRIES; the next training includes its ratings.
         """
         step = model.hybrid.item_step
         if step is None:
@@ -103,21 +102,22 @@ class Arrivals:
     async def _follow(
         self, sessions: Sessions, model: Model, step: ItemStep, movie_ids: Sequence[int]
     ) -> Sequence[int]:
-        """Move the first of these movies, as many as RATERS_AT_ONCE allow; gives which."""
+        """Update the first of these movies, as many as RATERS_AT_ONCE allow; return their ids."""
         seen = step.seen(model.item_idx(movie_ids))
-        asked = {"movie_ids": movie_ids, "seen": seen.tolist(), "most": MOST_NEW}
-        known: dict[int, ratings.History] = {}
+        params = {"movie_ids": movie_ids, "seen": seen.tolist(), "most": MOST_NEW}
+        histories: dict[int, ratings.History] = {}
         async with sessions() as session:
-            newest = {row.id: (row.user_ids, row.half_stars) for row in await session.execute(NEWEST, asked)}
+            newest = {row.id: (row.user_ids, row.half_stars) for row in await session.execute(NEWEST, params)}
             taken = within_reach(movie_ids, newest)
             raters = sorted({user_id for movie_id in taken for user_id in newest.get(movie_id, ((),))[0]})
             for start in range(0, len(raters), HISTORIES_AT_ONCE):
-                known |= await ratings.newest_histories(session, raters[start : start + HISTORIES_AT_ONCE])
-        await asyncio.to_thread(self._move, model, {id_: newest.get(id_) for id_ in taken}, known)
+                batch = raters[start : start + HISTORIES_AT_ONCE]
+                histories |= await ratings.newest_histories(session, batch)
+        await asyncio.to_thread(self._move, model, {id_: newest.get(id_) for id_ in taken}, histories)
         return taken
 
     def _put_off(self, movie_ids: Sequence[int]) -> None:
-        """Movies whose batch failed go to the end of the queue, or out of it."""
+        """Move a failed batch to the end of the queue; drop movies that have failed MOST_TRIES times."""
         self.failures += 1
         rest = min(FIRST_REST * 2 ** min(self.failures - 1, 16), LONGEST_REST)
         self.resting_until = datetime.now(UTC) + rest
@@ -125,12 +125,13 @@ class Arrivals:
         self.due |= {movie_id: count for movie_id, count in tries.items() if count < MOST_TRIES}
         if given_up := [movie_id for movie_id, count in tries.items() if count >= MOST_TRIES]:
             log.warning(
-                "the ratings of %d movies cannot be read: they move at the next training", len(given_up)
+                "cannot read the ratings of %d movies: their factors stay until the next training",
+                len(given_up),
             )
 
     def applied(self, model: Model) -> Model:
-        """The model with its movies where they stand now."""
-        self.unsaid = False
+        """The model with the updated factors."""
+        self.unserved = False
         item_idx = model.item_idx(list(self.rows))
         rows = {
             int(idx): row for idx, row in zip(item_idx.tolist(), self.rows.values(), strict=True) if idx >= 0
@@ -138,31 +139,31 @@ class Arrivals:
         return replace(model, hybrid=model.hybrid.with_items(rows))
 
     async def _look(self, sessions: Sessions, model: Model, snapshot: Snapshot, step: ItemStep) -> None:
-        """Which movies have been rated since they were last looked at."""
+        """Queue the movies that were rated since the last look."""
         item_ids = model.hybrid.item_ids
         here = model.snapshot_idx >= 0
         counts = np.where(here, snapshot.rating_count[model.snapshot_idx], 0)
         if self.version != model.version:
-            told = {"version": model.version, "margin": TRAINING_TAKES}
+            params = {"version": model.version, "margin": TRAINING_TAKES}
             async with sessions() as session:
-                changed = model.item_idx((await session.scalars(CHANGED, told)).all())
+                changed = model.item_idx((await session.scalars(CHANGED, params)).all())
             changed = changed[changed >= 0]
             self.version, self.item_ids, self.looked = model.version, item_ids, counts.copy()
             self.looked[changed] = step.seen(changed)
-            self.due, self.fitted, self.rows, self.unsaid = {}, {}, {}, False
+            self.due, self.fitted, self.rows, self.unserved = {}, {}, {}, False
         elif self.item_ids is not item_ids:
             before = positions(self.item_ids, item_ids)
             self.looked = np.where(before >= 0, self.looked[before], 0)
-            self.item_ids, self.unsaid = item_ids, bool(self.rows)
+            self.item_ids, self.unserved = item_ids, bool(self.rows)
         self._queue(model, step, counts, here)
 
     def _queue(
         self, model: Model, step: ItemStep, counts: NDArray[np.int32], here: NDArray[np.bool_]
     ) -> None:
-        """Add the movies to `due` that their counts of ratings call for.
+        """Add movies to `due` according to their rating counts, int32 (n_items,).
 
-        Where ratings were taken back, only a movie that had moved by them stands elsewhere now. A movie
-        beyond the bounds leaves the queue: reading its ratings would take long, and it has enough of them.
+        When ratings were deleted, only a movie that was updated with them needs another update. A movie
+        beyond MOST_SEEN or ENOUGH_NEW leaves the queue: an update would change it little and take long.
         """
         seen = step.seen(np.arange(self.item_ids.size))
         enough = np.maximum((self.looked - seen) // STEP, 1)
@@ -186,26 +187,27 @@ class Arrivals:
         self,
         model: Model,
         newest: Mapping[int, tuple[Sequence[int], Sequence[int]] | None],
-        known: Mapping[int, ratings.History],
+        histories: Mapping[int, ratings.History],
     ) -> None:
-        histories = {user_id: history_in(model, theirs) for user_id, theirs in known.items()}
-        for movie_id, given in newest.items():
+        """Compute the factors of movies from their newest ratings: ids of the raters, and half-stars."""
+        indexed = {user_id: history_in(model, history) for user_id, history in histories.items()}
+        for movie_id, rated in newest.items():
             movie = int(model.item_idx([movie_id])[0])
-            if given is not None:
+            if rated is not None:
                 fitted = self.fitted.setdefault(
                     movie_id, model.hybrid.factor_model.item_factors[movie].copy()
                 )
-                stars = (np.array(given[1]) / 2).astype(np.float32)
-                of_raters = [histories[user_id] for user_id in given[0]]
+                stars = (np.array(rated[1]) / 2).astype(np.float32)
+                of_raters = [indexed[user_id] for user_id in rated[0]]
                 self.rows[movie_id] = model.hybrid.item_moved(movie, fitted, of_raters, stars)
-                self.unsaid = True
-            elif movie_id in self.rows:  # its ratings were taken back
+                self.unserved = True
+            elif movie_id in self.rows:  # its new ratings were deleted
                 self.rows[movie_id] = self.fitted[movie_id]
-                self.unsaid = True
+                self.unserved = True
 
 
 def within_reach(movie_ids: Sequence[int], newest: Mapping[int, tuple[Sequence[int], Any]]) -> list[int]:
-    """The first of these movies whose raters together are RATERS_AT_ONCE at most; one movie at least."""
+    """The first of these movies with at most RATERS_AT_ONCE raters together; at least one movie."""
     raters: set[int] = set()
     for place, movie_id in enumerate(movie_ids):
         raters.update(newest.get(movie_id, ((), ()))[0])
@@ -214,8 +216,9 @@ def within_reach(movie_ids: Sequence[int], newest: Mapping[int, tuple[Sequence[i
     return list(movie_ids)
 
 
-def history_in(model: Model, known: ratings.History) -> History:
-    movie_ids, half_stars, rated_at = known
+def history_in(model: Model, history: ratings.History) -> History:
+    """A user's ratings by item index, without movies that are not in the model."""
+    movie_ids, half_stars, rated_at = history
     item_idx = model.item_idx(movie_ids)
     here = item_idx >= 0
     return History(item_idx[here], (half_stars[here] / 2).astype(np.float32), rated_at[here])

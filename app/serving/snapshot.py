@@ -1,7 +1,7 @@
-"""The catalogue in this process: every movie ready to serve, filters as masks over arrays.
+"""The catalog snapshot: all movies in memory, with filters as masks over arrays.
 
-Scoring runs over all movies at once, so that a filter as a boolean array is exact and costs microseconds, and
-a page of cards needs no statement. Ratings made meanwhile change the counts of the next refresh.
+Scoring runs over all movies at once. A filter as a boolean array is exact and takes microseconds, and a page
+of cards needs no statement. New ratings change the counts at the next refresh.
 """
 
 import asyncio
@@ -21,8 +21,8 @@ from app.serving.title_index import TitleIndex
 from recommender.interactions import positions
 from recommender.row_mapping import Rows
 
-# `updated_at` is a statement's time and a row is seen after its commit: whoever keeps counts in a transaction
-# that may take longer than this counts up `catalog_revision` in it.
+# `updated_at` is the time of a statement, but its row is visible only after the commit. A transaction that
+# changes counts and may take longer than this must increment `catalog_revision`.
 LONGEST_RATING = timedelta(seconds=15)
 
 CHANGES = """
@@ -34,7 +34,7 @@ FROM catalog_revision CROSS JOIN LATERAL (
 ) AS changed
 """
 
-# Of one movie each; what else counted the revision up is not among them.
+# A row of catalog_changes covers one movie. `all_told` is false if other changes incremented the revision.
 CHANGED_MOVIES = """
 SELECT revision, coalesce(movie_ids, '{}') AS movie_ids,
     coalesce(steps, 0) = revision - :revision AND cardinality(movie_ids) < 1000 AS all_told
@@ -44,16 +44,17 @@ FROM catalog_revision CROSS JOIN LATERAL (
 ) AS changes
 """
 PEOPLE_OF = """
-SELECT id, name FROM people WHERE id IN (SELECT person_id FROM credits WHERE movie_id = ANY(:wanted))
+SELECT id, name FROM people WHERE id IN (SELECT person_id FROM credits WHERE movie_id = ANY(:ids))
 """
 
 
 @dataclass(frozen=True, slots=True)
 class MovieFilter:
-    """Which movies are wanted. A movie that lacks a fact fails every condition on it.
+    """Conditions that a movie must satisfy. A movie with an unknown value fails every condition on it.
 
-    `genres`, `people`: all of them; names of genres as in the catalogue, of people in any case, as director
-    or cast. `languages`: any of them. `year_from`, `year_to`: both ends are within. `min_rating`: mean stars.
+    `genres`: it has all of them, spelled as in the catalog. `people`: it has all of them as director or cast,
+    case-insensitively. `languages`: it has any of them. `year_from`, `year_to`: inclusive. `min_rating`: mean
+    stars.
     """
 
     genres: tuple[str, ...] = ()
@@ -68,14 +69,15 @@ class MovieFilter:
 
 @dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
 class Snapshot:
-    """The catalogue as of one moment; a refresh makes another that shares what has not changed.
+    """The catalog at one moment. A refresh makes a new snapshot that shares unchanged parts.
 
-    `movie_ids` int64 (n,) ascending, the same object while no movie comes or goes; aligned with it: `cards`,
-    `rating_count` int32, `half_stars_sum` int64, and the arrays of `facts`. `genres` are sorted by name.
+    `movie_ids` int64 (n,) ascending; the same object until a movie is added or deleted. Aligned with it:
+    `cards`, `rating_count` int32, `half_stars_sum` int64, and the arrays of `facts`. `genres` are sorted by
+    name.
     """
 
     revision: int
-    since: datetime  # counts written before are all in
+    since: datetime  # counts written before this time are included
     movie_ids: NDArray[np.int64]
     cards: list[Card]
     rating_count: NDArray[np.int32]
@@ -85,25 +87,25 @@ class Snapshot:
     titles: TitleIndex
     people: People
     position_of: dict[int, int]
-    derived: dict[Any, Any] = field(default_factory=dict, init=False)  # what others made of it so far
+    derived: dict[Any, Any] = field(default_factory=dict, init=False)  # cache of values computed from it
 
     def position(self, movie_id: int) -> int | None:
         return self.position_of.get(movie_id)
 
     def positions(self, movie_ids: NDArray[np.int64] | Sequence[int]) -> NDArray[np.int32]:
-        """Positions of movies, -1 for one that is not here."""
+        """Positions of movies, int32; -1 for a movie that is not in the snapshot."""
         return positions(self.movie_ids, movie_ids)
 
     def genre(self, genre_id: int) -> GenreRow | None:
         return next((genre for genre in self.genres if genre.id == genre_id), None)
 
     def mean_stars(self) -> NDArray[np.float64]:
-        """float64 (n,), nan for a movie nobody rated."""
+        """Mean stars, float64 (n,); nan for a movie without ratings."""
         with np.errstate(invalid="ignore"):
             return self.half_stars_sum / 2 / self.rating_count
 
     def mask(self, wanted: MovieFilter) -> NDArray[np.bool_]:
-        """bool (n,), the caller's own: the movies that pass the filter."""
+        """Movies that pass the filter, bool (n,); a new array."""
         keep = np.ones(len(self.cards), np.bool_)
         for condition in (*self._of_genres(wanted), *self._of_facts(wanted), *self._of_counts(wanted)):
             keep &= condition
@@ -126,9 +128,9 @@ class Snapshot:
             codes = [facts.languages[code] for code in wanted.languages if code in facts.languages]
             yield np.logical_or.reduce([facts.language_idx == code for code in codes]) if codes else False
         for name in wanted.people:
-            theirs = np.zeros(len(self.cards), np.bool_)
-            theirs[self.people.movies_of(name)] = True
-            yield theirs
+            credited = np.zeros(len(self.cards), np.bool_)
+            credited[self.people.movies_of(name)] = True
+            yield credited
 
     def _of_counts(self, wanted: MovieFilter) -> Iterator[NDArray[np.bool_]]:
         if wanted.min_rating is not None:
@@ -138,9 +140,10 @@ class Snapshot:
 
 
 async def load(sessions: Sessions) -> Snapshot:
+    """Read the whole catalog."""
     async with sessions() as session:
         await session.execute(text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY"))
-        await session.execute(text("SET LOCAL statement_timeout = 0"))  # it is no request
+        await session.execute(text("SET LOCAL statement_timeout = 0"))  # the limit is for requests
         revision, now = (await session.execute(text("SELECT revision, now() FROM catalog_revision"))).one()
         genres = {row.id: GenreRow(*row) for row in await session.execute(text(GENRES))}
         people = {row.id: PersonRow(*row) for row in await read(session, "SELECT id, name FROM people")}
@@ -149,16 +152,16 @@ async def load(sessions: Sessions) -> Snapshot:
 
 
 async def with_changes(sessions: Sessions, snapshot: Snapshot) -> Snapshot | None:
-    """The catalogue with the movies read again that changed; None where that is not all that has changed."""
+    """Read only the movies that have changed; None if the revision has other changes too."""
     async with sessions() as session:
         await session.execute(text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY"))
         change = (await session.execute(text(CHANGED_MOVIES), {"revision": snapshot.revision})).one()
         if not change.all_told:
             return None
         genres = {row.id: GenreRow(*row) for row in await session.execute(text(GENRES))}
-        wanted = {"wanted": change.movie_ids}
-        movies = await read(session, MOVIES + "WHERE movies.id = ANY(:wanted) ORDER BY movies.id", **wanted)
-        rows = await read(session, PEOPLE_OF, **wanted)
+        ids = change.movie_ids
+        movies = await read(session, MOVIES + "WHERE movies.id = ANY(:ids) ORDER BY movies.id", ids=ids)
+        rows = await read(session, PEOPLE_OF, ids=ids)
     people = {row.id: PersonRow(*row) for row in rows}
     return await asyncio.to_thread(
         changed, snapshot, change.revision, change.movie_ids, genres, people, movies
@@ -166,7 +169,7 @@ async def with_changes(sessions: Sessions, snapshot: Snapshot) -> Snapshot | Non
 
 
 async def refreshed(sessions: Sessions, snapshot: Snapshot) -> Snapshot:
-    """The catalogue as it is now; the same object when nothing has changed."""
+    """The catalog as of now; the same object if nothing has changed."""
     async with sessions() as session:
         change = (await session.execute(text(CHANGES), {"since": snapshot.since})).one()
     if change.revision != snapshot.revision:
@@ -184,7 +187,7 @@ async def refreshed(sessions: Sessions, snapshot: Snapshot) -> Snapshot:
     unchanged = np.array_equal(rating_count, snapshot.rating_count) and np.array_equal(
         half_stars_sum, snapshot.half_stars_sum
     )
-    # Rows are read again until they are older than the margin; one step past it ends that.
+    # Rows within the margin are read at every refresh. `since` advances when they are all older.
     if unchanged and since < snapshot.since + LONGEST_RATING:
         return snapshot
     return replace(snapshot, since=since, rating_count=rating_count, half_stars_sum=half_stars_sum)
@@ -197,6 +200,7 @@ def built(
     people: dict[int, PersonRow],
     movies: list[Any],
 ) -> Snapshot:
+    """Build a snapshot from rows of MOVIES, in order of their ids."""
     cards = [card_of(movie, genres, people) for movie in movies]
     in_order = tuple(sorted(genres.values(), key=lambda genre: genre.name))
     facts = Facts.of(cards, in_order)
@@ -223,9 +227,9 @@ def changed(
     people: dict[int, PersonRow],
     movies: list[Any],
 ) -> Snapshot:
-    """`before` with `movies` for those of `movie_ids`; the rest of them are gone.
+    """Replace the movies `movie_ids` of a snapshot by the rows `movies`; those without a row are deleted.
 
-    With 60,000 movies it takes 60 ms, where building takes 2.6 s after all of them were read.
+    With 60,000 movies it takes 60 ms, while `built` takes 2.6 s.
     """
     cards = [card_of(movie, genres, people) for movie in movies]
     fresh_ids = np.array([card.id for card in cards], np.int64)
@@ -248,7 +252,7 @@ def changed(
 
 
 def credited(cards: Iterable[Card]) -> list[PersonRow]:
-    """Everyone who directs or plays, once."""
+    """The distinct directors and cast of the cards."""
     people = {person.id: person for card in cards for person in card.directors}
     people |= {person.id: person for card in cards for person, _ in card.cast}
     return list(people.values())

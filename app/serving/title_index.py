@@ -1,4 +1,4 @@
-"""Titles, people and collections of the catalog in memory, each as an index of words."""
+"""The title index: inverted word indexes of titles, people and collections."""
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -16,7 +16,7 @@ from app.serving.words import words_of
 from recommender.row_mapping import Rows
 from seeds.titles import fold
 
-# A word that a title or a query may have or lack: it counts a tenth.
+# Stop words: they count a tenth.
 LIGHT = frozenset({
     "the", "a", "an", "and", "or", "of", "in", "on", "at", "to", "for", "with", "by", "from",
     "le", "la", "les", "der", "die", "das", "el", "los", "las", "il", "de", "du", "des",
@@ -29,11 +29,11 @@ FIRST_UMLAUTS = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "Ä": "Ae", "
 
 @dataclass(frozen=True)
 class TitleIndex:
-    """Texts of words, and what each text is of.
+    """Word indexes, with arrays that map their texts to movies and people.
 
-    A text of `titles` is one title of the movie at position `movies[text]`, int32; `main`, bool: the movie
-    goes by it. A text of `names` is the name of the person `person_ids[text]`, int64; `surnames` has its last
-    word, `name_lengths` int8 the number of its words.
+    Text i of `titles` is a title of the movie at position `movies[i]`, int32; `main[i]`, bool: its main
+    title. Text i of `names` is the name of the person `person_ids[i]`, int64, of `name_lengths[i]` words,
+    int8; text i of `surnames` is its last word.
     """
 
     titles: WordIndex
@@ -69,7 +69,7 @@ class TitleIndex:
     def with_rows(
         self, rows: Rows, fresh: Sequence[Card], people: Iterable[PersonRow], cards: Sequence[Card]
     ) -> Self:
-        """With the cards `fresh` at `rows.fresh`; `cards` are all there are then."""
+        """Return the index after `rows`, with the cards `fresh` at `rows.fresh`. `cards`: all cards."""
         texts = [
             (at, words, not n)
             for at, card in zip(rows.fresh.tolist(), fresh, strict=True)
@@ -77,8 +77,8 @@ class TitleIndex:
         ]
         here = rows.moved[self.movies] >= 0
         moved = np.where(here, np.cumsum(here) - 1, -1).astype(np.int32)
-        known = set(self.person_ids.tolist())
-        persons = [person for person in people if person.id not in known]
+        indexed = set(self.person_ids.tolist())
+        persons = [person for person in people if person.id not in indexed]
         names = [words_of(person.name) for person in persons]
         stay = np.arange(self.person_ids.size, dtype=np.int32)
         index = replace(
@@ -100,6 +100,7 @@ class TitleIndex:
         return index.prepare()
 
     def prepare(self) -> Self:
+        """Build the caches that the first query would otherwise wait for."""
         self.titles.prepare()
         self.names.prepare()
         self.surnames.prepare()
@@ -108,7 +109,7 @@ class TitleIndex:
 
     @cached_property
     def word_weights(self) -> NDArray[np.float32]:
-        """(n_words,) of `titles`: the idf, a tenth of it for a light word."""
+        """The weight of each word of `titles`, (n_words,): its idf; a tenth of it for a word of LIGHT."""
         weights = self.titles.idf.copy()
         for word in LIGHT:
             if (place := self.titles.place(word)) is not None:
@@ -117,22 +118,22 @@ class TitleIndex:
 
     @cached_property
     def weights(self) -> NDArray[np.float32]:
-        """(n_titles,): the weights of a title's words together."""
+        """The sum of the weights of each title's words, (n_titles,)."""
         return np.bincount(self.titles.texts, self.posting_weights, self.movies.size).astype(np.float32)
 
     @cached_property
     def n_words(self) -> Ints:
-        """(n_titles,): how many words each title has, each counted once."""
+        """The number of distinct words of each title, (n_titles,)."""
         return np.bincount(self.titles.texts, minlength=self.movies.size).astype(np.int32)
 
     @cached_property
     def posting_weights(self) -> NDArray[np.float32]:
-        """Aligned with `titles.texts`: the weight of the word that a title stands under."""
+        """The weight of the word of each posting, aligned with `titles.texts`."""
         return np.repeat(self.word_weights, np.diff(self.titles.starts))
 
     @cached_property
     def main_texts(self) -> Ints:
-        """(n_movies,): the text of the title that each movie goes by."""
+        """The text of each movie's main title, (n_movies,)."""
         texts = np.flatnonzero(self.main)
         found = np.zeros(self.n_movies, np.int32)
         found[self.movies[texts]] = texts
@@ -141,7 +142,7 @@ class TitleIndex:
 
 @dataclass(frozen=True)
 class Collections:
-    """The movies of each collection by release: those of text i of `names` are `members[i]`, positions."""
+    """Index of collections. `members[i]`: positions of the movies of text i of `names`, by release."""
 
     names: WordIndex
     members: list[list[int]]
@@ -165,6 +166,7 @@ class Collections:
         )
 
     def with_rows(self, rows: Rows, fresh: Sequence[Card], cards: Sequence[Card]) -> Self:
+        """Return the index after `rows`. It is built anew if a changed movie may affect a collection."""
         gone = set(np.flatnonzero(rows.moved < 0).tolist())
         touched = any(card.collection or any(map(self.names.has, heavy_words(card.title))) for card in fresh)
         if touched or any(not gone.isdisjoint(movies) for movies in self.members):
@@ -175,24 +177,24 @@ class Collections:
 def strays(
     cards: Sequence[Card], together: Mapping[str, Sequence[tuple[str, int]]], words: Mapping[str, list[str]]
 ) -> Iterator[tuple[int, str]]:
-    """Movies of no collection that belong to one: their titles begin with its name.
+    """Yield movies without a collection whose titles begin with the name of one: position and name.
 
-    A name of one word decides only where the movie shares a person with the collection.
+    For a name of one word, the movie must also share a person with the collection.
     """
     by_word: dict[str, list[str]] = {}
-    for name, its_words in words.items():
-        if its_words:
-            by_word.setdefault(its_words[0], []).append(name)
+    for name, name_words in words.items():
+        if name_words:
+            by_word.setdefault(name_words[0], []).append(name)
     credited = {
         name: {id_ for _, at in movies for id_ in people_of(cards[at])} for name, movies in together.items()
     }
     for at, card in enumerate(cards):
         if card.collection or not card.year or not by_word.keys() & set(fold(card.title).split()[:3]):
             continue
-        its = heavy_words(card.title)
-        for name in by_word.get(its[0], ()) if its else ():
+        title = heavy_words(card.title)
+        for name in by_word.get(title[0], ()) if title else ():
             n = len(words[name])
-            if its[:n] == words[name] and (n > 1 or not credited[name].isdisjoint(people_of(card))):
+            if title[:n] == words[name] and (n > 1 or not credited[name].isdisjoint(people_of(card))):
                 yield at, name
                 break
 
@@ -210,7 +212,7 @@ def people_of(card: Card) -> set[int]:
 
 
 def texts_of(card: Card) -> list[list[str]]:
-    """The words of each of its titles, the main one first; of other scripts in Latin letters, too."""
+    """The words of each title of a movie, the main title first, with transliterations to Latin letters."""
     titles = [card.title, *filter(None, [card.original_title]), *card.alternative_titles]
     titles += [AGAINST.sub(" vs ", title) for title in titles if AGAINST.search(title)]
     titles += [title.translate(FIRST_UMLAUTS) for title in titles if not title.isascii()]

@@ -1,4 +1,4 @@
-"""An inverted index of short texts: a word is found exactly, by its beginning, and with one typing error."""
+"""An inverted index of short texts, with exact, prefix and typo-tolerant lookup of words."""
 
 import sys
 from bisect import bisect_left
@@ -14,15 +14,15 @@ from rapidfuzz.process import cdist
 
 Ints = NDArray[np.int32]
 
-LAST = chr(sys.maxunicode)  # sorts behind every continuation of a beginning
-ONE_ERROR, TWO_ERRORS = 3, 8  # letters of the shortest word that may have so many
-MAX_COMPARED = 5_000  # words that a word with two errors is compared with
+LAST = chr(sys.maxunicode)  # a prefix with this letter sorts after all words with the prefix
+ONE_ERROR, TWO_ERRORS = 3, 8  # shortest words in which so many errors are tolerated
+MAX_COMPARED = 5_000  # most words compared to find two errors
 _BASE, _MASK = 0x100000001B3, (1 << 64) - 1
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A word of the index: its texts int32 (n,), and 1 less the share of its letters that were mistyped."""
+    """A matching word of the index: its texts int32 (n,), and 1 minus the share of mistyped letters."""
 
     word: str
     texts: Ints
@@ -31,7 +31,7 @@ class Found:
 
 @dataclass(frozen=True)
 class WordIndex:
-    """`words` are distinct and sorted; the texts with word i are `texts[starts[i]:starts[i + 1]]`, int32."""
+    """Postings: the texts with word i are `texts[starts[i]:starts[i + 1]]`. `words` are sorted."""
 
     words: list[str]
     starts: NDArray[np.int64]
@@ -51,9 +51,9 @@ class WordIndex:
         )
 
     def with_texts(self, moved: Ints, fresh: Sequence[Sequence[str]]) -> Self:
-        """Move text i to `moved[i]`, -1 takes it out, and put `fresh` behind the others.
+        """Renumber text i to `moved[i]`, remove it if that is -1, and append the texts `fresh`.
 
-        A word that no text has any longer stays and finds nothing.
+        A word without texts stays in the index and matches nothing.
         """
         added = type(self).of(fresh)
         kept = int(moved.max(initial=-1)) + 1
@@ -62,9 +62,9 @@ class WordIndex:
         words = self.words.copy()
         for at, word in zip(reversed(inserted), reversed(new), strict=True):
             words.insert(at, word)
-        known = np.arange(len(self.words))
+        before = np.arange(len(self.words))
         places = (
-            known + np.searchsorted(inserted, known, side="right"),
+            before + np.searchsorted(inserted, before, side="right"),
             np.array([bisect_left(words, word) for word in added.words], np.int64),
         )
         of_word = np.concatenate((
@@ -78,17 +78,17 @@ class WordIndex:
         if "_errors" in self.__dict__:
             keys, of_key = self._errors
             new_keys, of_new = deletions(new)
-            before = np.searchsorted(keys, new_keys)
+            insert_at = np.searchsorted(keys, new_keys)
             new_places = np.array([bisect_left(words, word) for word in new], np.int32)
             index.__dict__["_errors"] = (
-                np.insert(keys, before, new_keys),
-                np.insert(places[0][of_key].astype(np.int32), before, new_places[of_new]),
+                np.insert(keys, insert_at, new_keys),
+                np.insert(places[0][of_key].astype(np.int32), insert_at, new_places[of_new]),
             )
         return index
 
     @cached_property
     def idf(self) -> NDArray[np.float32]:
-        """(n_words,): how much a word tells, by how few texts have it."""
+        """Inverse document frequency of each word, (n_words,): high for a word of few texts."""
         counts = np.diff(self.starts)
         return np.log1p(self.n_texts / np.maximum(counts, 1)).astype(np.float32)
 
@@ -101,7 +101,7 @@ class WordIndex:
         return deletions(self.words)
 
     def prepare(self) -> Self:
-        """Build what the first query would otherwise wait for."""
+        """Build the caches that the first query would otherwise wait for."""
         _ = self._errors, self._lengths, self.idf
         return self
 
@@ -116,26 +116,26 @@ class WordIndex:
         return slice(int(self.starts[place]), int(self.starts[place + 1]))
 
     def exact(self, word: str) -> slice:
-        """Where its texts stand in `texts`."""
+        """The slice of `texts` with the word's texts; empty for an unknown word."""
         place = self.place(word)
         return slice(0, 0) if place is None else self.at(place)
 
     def beginning(self, letters: str) -> slice:
-        """Where the texts of all words that begin so stand in `texts`; a text may stand there repeatedly."""
+        """The slice of `texts` for all words with this prefix; it may hold a text repeatedly."""
         low, high = bisect_left(self.words, letters), bisect_left(self.words, letters + LAST)
         return slice(int(self.starts[low]), int(self.starts[high]))
 
     def mistyped(self, word: str) -> list[tuple[slice, float]]:
-        """Where the texts of each word stand that this one may have been meant for, with its worth.
+        """Slices of `texts` for the words that may be meant by a mistyped word, each with its worth.
 
-        One error is found by deletions (SymSpell); two, in long words, among those with the same first letter
-        and only where one error finds nothing.
+        Words with one error are found by deletions (SymSpell). If there is none, a long word may have two
+        errors, but not in its first letter.
         """
         if len(word) < ONE_ERROR or word.isdecimal():
             return []
         keys, places = self._errors
-        asked = np.array(hashes_of(word), np.uint64)
-        low, high = np.searchsorted(keys, asked, "left"), np.searchsorted(keys, asked, "right")
+        hashes = np.array(hashes_of(word), np.uint64)
+        low, high = np.searchsorted(keys, hashes, "left"), np.searchsorted(keys, hashes, "right")
         near = {
             place for a, b in zip(low.tolist(), high.tolist(), strict=True) for place in places[a:b].tolist()
         }
@@ -155,9 +155,10 @@ class WordIndex:
 
 
 def deletions(words: Sequence[str]) -> tuple[NDArray[np.uint64], Ints]:
-    """Hashes of each word and of it without one letter, ascending uint64 (m,), and the word's place (m,).
+    """Hash each word, and each word without one letter.
 
-    Two words that differ by one deletion, insertion, substitution or swap of neighbors share a hash.
+    Returns the hashes, ascending uint64 (m,), and the place of the word of each, int32 (m,). Two words that
+    differ by one deletion, insertion, substitution or swap of adjacent letters share a hash.
     """
     lengths = np.array([len(word) for word in words])
     hashes, places = [], []
@@ -176,7 +177,7 @@ def deletions(words: Sequence[str]) -> tuple[NDArray[np.uint64], Ints]:
 
 
 def hashes_of(word: str) -> list[int]:
-    """`deletions` of one word, unordered."""
+    """The hashes that `deletions` makes of one word, unordered."""
     letters = [*map(ord, word)]
     return [_hash_of(letters), *(_hash_of(letters[:gap] + letters[gap + 1 :]) for gap in range(len(letters)))]
 
@@ -189,7 +190,7 @@ def _hash_of(letters: list[int]) -> int:
 
 
 def _hash(letters: NDArray[np.uint64]) -> NDArray[np.uint64]:
-    """uint64 (n,) of the rows of uint64 (n, length)."""
+    """Hash the rows of an array, uint64 (n, length), to uint64 (n,)."""
     value = np.full(len(letters), letters.shape[1], np.uint64)
     for column in letters.T:
         value = value * np.uint64(_BASE) + column

@@ -1,8 +1,8 @@
-"""The words of a title or a query, with one form for each number and abbreviation."""
+"""Split titles and queries into words, with one form for each number and abbreviation."""
 
 from seeds.titles import fold
 
-MAX_LETTERS = 32  # of a word that takes part in a search; longer ones are cut
+MAX_LETTERS = 32  # longer words are cut
 
 _UNITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 _TEENS = (
@@ -41,9 +41,9 @@ NUMBER_WORDS = {word: str(number) for word, number in CARDINALS.items()} | {
 
 
 def words_of(text: str) -> list[str]:
-    """The words in their order, equal ones in one form: "Part II", "pt. 2" and "part two" are `part`, `2`.
+    """The words of a text, normalized: "Part II", "pt. 2" and "part two" are `part`, `2`.
 
-    The same forms stand in the index and in a query, so a word that is no number is found all the same.
+    Index and query are normalized alike, so a word that is mistaken for a number is found too.
     """
     raw = fold(text).split()
     words: list[str] = []
@@ -63,16 +63,16 @@ def words_of(text: str) -> list[str]:
 
 
 def one_form(word: str) -> str:
-    """The form that a word by itself takes among `words_of`."""
+    """Normalize one word as `words_of` does."""
     return NUMBER_WORDS.get(word) or EQUAL_FORMS.get(word, word)
 
 
 def _number(raw: list[str], at: int) -> tuple[int, int]:
-    """The number that is spelled out here and how many words it takes; 0 words where there is none."""
+    """Parse the number spelled out at word `at`; return it and its number of words, 0 if there is none."""
     value, length = _below_hundred(raw, at)
     if not length:
         return 0, 0
-    if length == 1 and 13 <= value <= 20:  # noqa: PLR2004 - nineteen eighty-four
+    if length == 1 and 13 <= value <= 20:  # noqa: PLR2004 - "nineteen eighty-four"
         rest, more = _below_hundred(raw, at + 1)
         if more and rest >= 10:  # noqa: PLR2004
             return 100 * value + rest, 1 + more

@@ -21,7 +21,7 @@ from app.db.engine import Sessions
 from app.db.notifications import Changes
 from app.recommendations.history import UserHistory, history_of
 from app.recommendations.recommend import Match, matches
-from app.serving.live import Live, Served
+from app.serving.live import Live, ServingState
 from app.serving.model import Model
 from app.serving.snapshot import Snapshot
 from app.settings import Settings
@@ -67,7 +67,7 @@ class Clock:
 class Context:
     settings: Settings
     sessions: Sessions
-    served: Served
+    served: ServingState
     access_token: str | None
     live: Live | None = None  # the serving state over time; a subscription outlives `served`
     changes: Changes | None = None

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from app.accounts import access_tokens, authentication
 from app.db.engine import Sessions
 from app.serving import snapshot
-from app.serving.live import Served
+from app.serving.live import ServingState
 from app.settings import Settings
 from schema import schema
 from schema.execution.context import Context
@@ -141,7 +141,7 @@ def test_tokens_that_are_refused() -> None:
 @pytest.mark.anyio
 async def test_the_codes_of_odd_tokens(sessions: Sessions) -> None:
     """Also of one that is whole but of nobody; and whose budget they spend is known."""
-    served = Served(await snapshot.load(sessions))
+    served = ServingState(await snapshot.load(sessions))
     odd = [{**OURS, "sid": 5}, {**OURS, "sub": ["7"]}, {**OURS, "exp": [1]}, OURS, {**OURS, "sub": "9" * 18}]
     for token in [*map(signed, odd), "mq_" + "x" * 10**5]:
         context = Context(SETTINGS, sessions, served, token)
@@ -161,7 +161,7 @@ async def test_a_session_of_another_member_is_refused(sessions: Sessions) -> Non
 @pytest.mark.anyio
 async def test_a_request_verifies_its_token_once(sessions: Sessions, monkeypatch: pytest.MonkeyPatch) -> None:
     tokens = await authentication.sign_up(sessions, SETTINGS, "ada", "a long walk home")
-    context = Context(SETTINGS, sessions, Served(await snapshot.load(sessions)), tokens.access_token)
+    context = Context(SETTINGS, sessions, ServingState(await snapshot.load(sessions)), tokens.access_token)
     verified = []
     decode = jwt.decode
 

@@ -15,7 +15,7 @@ from app.catalog.validation import InvalidMovie
 from app.db.engine import Sessions
 from app.db.tables import CatalogChange, Movie
 from app.serving import snapshot
-from app.serving.live import Live, Served
+from app.serving.live import Live, ServingState
 from app.serving.snapshot import MovieFilter, Snapshot
 
 pytestmark = pytest.mark.anyio
@@ -66,7 +66,7 @@ def assert_same(mine: Snapshot, fresh: Snapshot) -> None:
 async def test_any_sequence_of_changes_leaves_what_a_new_process_reads(
     catalogue: Sessions, tmp_path: Path, statements: list[str]
 ) -> None:
-    live = Live(catalogue, tmp_path, Served(await snapshot.load(catalogue)))
+    live = Live(catalogue, tmp_path, ServingState(await snapshot.load(catalogue)))
     other = Live(catalogue, tmp_path, live.served)
     rng = random.Random(3)  # noqa: S311 - not for secrets
     async with catalogue.begin() as session:  # the people of the fixture have chosen their ids
@@ -96,7 +96,7 @@ async def test_any_sequence_of_changes_leaves_what_a_new_process_reads(
 async def test_a_change_by_other_hands_is_read_whole_and_those_of_one_movie_go_on(
     catalogue: Sessions, tmp_path: Path
 ) -> None:
-    live = Live(catalogue, tmp_path, Served(await snapshot.load(catalogue)))
+    live = Live(catalogue, tmp_path, ServingState(await snapshot.load(catalogue)))
     added = await edit.add(catalogue, live, {"title": "One"})
     async with catalogue.begin() as session:
         await session.execute(update(Movie).where(Movie.id == added).values(title="Another"))
@@ -108,7 +108,7 @@ async def test_a_change_by_other_hands_is_read_whole_and_those_of_one_movie_go_o
 
 
 async def test_what_is_refused_leaves_no_trace(catalogue: Sessions, tmp_path: Path) -> None:
-    live = Live(catalogue, tmp_path, Served(await snapshot.load(catalogue)))
+    live = Live(catalogue, tmp_path, ServingState(await snapshot.load(catalogue)))
     before = live.served.snapshot.revision
     with pytest.raises(InvalidMovie, match="genres: there is no genre 'Nonsense'"):
         await edit.add(catalogue, live, {"title": "One", "genres": ["Nonsense"], "cast": ["Never Seen"]})

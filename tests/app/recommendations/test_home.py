@@ -15,7 +15,7 @@ from app.recommendations import home, recommend
 from app.recommendations.history import history_of
 from app.recommendations.shelves import Kind, Shelf, dealt
 from app.serving import live
-from app.serving.live import Served
+from app.serving.live import ServingState
 from app.serving.model import Model
 from app.settings import Settings
 
@@ -39,12 +39,12 @@ async def sessions(seeded_database_url: str, settings: Settings) -> AsyncIterato
 
 
 @pytest.fixture
-async def served(sessions: Sessions, model_dir: Path) -> Served:
+async def served(sessions: Sessions, model_dir: Path) -> ServingState:
     return await live.load(sessions, model_dir)
 
 
 @pytest.fixture
-def model(served: Served) -> Model:
+def model(served: ServingState) -> Model:
     assert served.model is not None
     return served.model
 
@@ -71,7 +71,12 @@ async def known_movies(sessions: Sessions, n: int) -> list[int]:
 
 
 async def shown(
-    sessions: Sessions, served: Served, model: Model, user_id: int | None, count: int = 8, per_shelf: int = 24
+    sessions: Sessions,
+    served: ServingState,
+    model: Model,
+    user_id: int | None,
+    count: int = 8,
+    per_shelf: int = 24,
 ) -> home.Home:
     return await home.home(
         sessions, served.snapshot, model, user_id, count=count, per_shelf=per_shelf, now=datetime.now(UTC)
@@ -87,7 +92,7 @@ def movies(page: home.Home, shelf: Shelf, first: int = 24) -> list[int]:
 
 
 async def test_eight_full_shelves_without_a_movie_twice(
-    sessions: Sessions, served: Served, model: Model
+    sessions: Sessions, served: ServingState, model: Model
 ) -> None:
     rated = await known_movies(sessions, 12)
     member = await add_member(sessions, dict.fromkeys(rated, 4.5))
@@ -106,7 +111,7 @@ async def test_eight_full_shelves_without_a_movie_twice(
     assert not set(everything) & set(rated)
 
 
-async def test_nobody_has_a_page_too(sessions: Sessions, served: Served, model: Model) -> None:
+async def test_nobody_has_a_page_too(sessions: Sessions, served: ServingState, model: Model) -> None:
     page = await shown(sessions, served, model, None)
     assert page.shelves[0].kind is Kind.POPULAR
     assert len(page.shelves) == 8
@@ -114,7 +119,7 @@ async def test_nobody_has_a_page_too(sessions: Sessions, served: Served, model: 
 
 
 async def test_shelves_stay_apart_however_far_they_are_continued(
-    sessions: Sessions, served: Served, model: Model
+    sessions: Sessions, served: ServingState, model: Model
 ) -> None:
     page = await shown(sessions, served, model, None, count=5, per_shelf=6)
     seen: list[int] = []
@@ -143,7 +148,7 @@ def test_movies_are_dealt_in_rounds() -> None:
 
 
 async def test_because_you_liked_shows_the_movies_own_neighbours(
-    sessions: Sessions, served: Served, model: Model
+    sessions: Sessions, served: ServingState, model: Model
 ) -> None:
     first, second, loathed = await known_movies(sessions, 3)
     member = await add_member(sessions, {first: 4.5, second: 4.0, loathed: 1.0})
@@ -165,7 +170,7 @@ async def test_because_you_liked_shows_the_movies_own_neighbours(
 
 @pytest.mark.parametrize("stars", [(5.0, 4.0, 1.0), (4.0, 2.0, 0.5), (0.5, 0.5, 1.0)])
 async def test_shelves_promise_only_what_the_prediction_promises(
-    sessions: Sessions, served: Served, model: Model, stars: tuple[float, ...]
+    sessions: Sessions, served: ServingState, model: Model, stars: tuple[float, ...]
 ) -> None:
     rated = await known_movies(sessions, 60)
     given = {id_: stars[place % len(stars)] for place, id_ in enumerate(rated)}
@@ -182,7 +187,7 @@ async def test_shelves_promise_only_what_the_prediction_promises(
 
 
 async def test_trending_follows_ratings_and_their_age(
-    sessions: Sessions, served: Served, model: Model
+    sessions: Sessions, served: ServingState, model: Model
 ) -> None:
     *_, lately, long_ago = await known_movies(sessions, 500)
     crowd = [await add_member(sessions, {}, timedelta(days=n)) for n in range(12)]
@@ -231,7 +236,7 @@ async def test_trends_are_the_same_kept_or_counted(sessions: Sessions) -> None:
     assert kept == pytest.approx(counted, rel=1e-9)
 
 
-async def test_new_releases_are_new(sessions: Sessions, served: Served, model: Model) -> None:
+async def test_new_releases_are_new(sessions: Sessions, served: ServingState, model: Model) -> None:
     page = await shown(sessions, served, model, None)
     days = served.snapshot.facts.release_days
     today = datetime.now(UTC).date().toordinal()
@@ -242,7 +247,7 @@ async def test_new_releases_are_new(sessions: Sessions, served: Served, model: M
 
 
 async def test_rediscover_brings_back_what_was_loved_long_ago(
-    sessions: Sessions, served: Served, model: Model
+    sessions: Sessions, served: ServingState, model: Model
 ) -> None:
     loved, watched, turned_down, liked, disliked, *_ = await known_movies(sessions, 6)
     member = await add_member(
@@ -285,7 +290,7 @@ def neighbours(model: Model, movie_id: int) -> list[int]:
 
 
 async def test_what_was_loved_lately_needs_no_rediscovery(
-    sessions: Sessions, served: Served, model: Model
+    sessions: Sessions, served: ServingState, model: Model
 ) -> None:
     rated = await known_movies(sessions, 6)
     member = await add_member(sessions, dict.fromkeys(rated, 5.0), timedelta(days=300))
@@ -294,7 +299,7 @@ async def test_what_was_loved_lately_needs_no_rediscovery(
 
 
 async def test_favourite_genres_come_before_liked_ones(
-    sessions: Sessions, served: Served, model: Model
+    sessions: Sessions, served: ServingState, model: Model
 ) -> None:
     rated = await known_movies(sessions, 10)
     member = await add_member(sessions, dict.fromkeys(rated, 4.5))

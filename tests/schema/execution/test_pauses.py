@@ -25,7 +25,7 @@ from app.recommendations import home
 from app.recommendations.history import history_of
 from app.recommendations.taste_profile import Opinions
 from app.serving import live, snapshot
-from app.serving.live import Served
+from app.serving.live import ServingState
 from app.settings import Settings
 from recommender.model import explain
 from recommender.model.hybrid import Hybrid
@@ -66,7 +66,7 @@ OPERATIONS = {
 class Process:
     settings: Settings
     sessions: Sessions
-    served: Served
+    served: ServingState
     viewer: Viewer
 
     async def ask(self, operation: str) -> Any:

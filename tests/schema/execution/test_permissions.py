@@ -24,7 +24,7 @@ from app.db import tables
 from app.db.engine import Sessions, create_engine, sessionmaker
 from app.db.training_tables import ModelVersion, TrainingJob
 from app.serving import snapshot
-from app.serving.live import Served
+from app.serving.live import ServingState
 from app.settings import Settings
 from app.web.client import Client
 from schema import schema
@@ -122,7 +122,7 @@ REFUSALS = {"UNAUTHENTICATED", "FORBIDDEN"}
 class World:
     settings: Settings
     sessions: Sessions
-    served: Served
+    served: ServingState
     key_id: int
     other: Viewer
     tokens: dict[str, Callable[[], Any]]
@@ -187,7 +187,7 @@ async def world(database_url: str) -> AsyncIterator[World]:
         other = (
             await authentication.begin_session(session, settings, members["other"], authentication.NOWHERE)
         ).viewer
-    served = Served(await snapshot.load(sessions))
+    served = ServingState(await snapshot.load(sessions))
     yield World(settings, sessions, served, record.id, other, tokens)
     await engine.dispose()
 

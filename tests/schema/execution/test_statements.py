@@ -12,7 +12,7 @@ from app.db import tables
 from app.db.engine import create_engine, sessionmaker
 from app.db.tables import VECTOR_WIDTH
 from app.serving import snapshot
-from app.serving.live import Served
+from app.serving.live import ServingState
 from app.settings import Settings
 from schema import schema
 from schema.execution.context import Context
@@ -67,7 +67,7 @@ async def counted(database_url: str) -> AsyncIterator[Counted]:
                 for movie, vector in zip(movies, vectors.tolist(), strict=True)
             ],
         )
-    served = Served(await snapshot.load(sessions))
+    served = ServingState(await snapshot.load(sessions))
     yield Counted(Context(settings, sessions, served, None))
     await engine.dispose()
 

@@ -14,7 +14,7 @@ from redis.asyncio import Redis
 from strawberry.schema.config import StrawberryConfig
 from strawberry.types.execution import PreExecutionError
 
-from app.serving.live import Served
+from app.serving.live import ServingState
 from app.settings import Settings
 from app.web.admission import Turn
 from app.web.budget import REQUEST_COST, Budget
@@ -125,7 +125,7 @@ class Service:
         settings = self.settings.model_copy(update={"execution_seconds": seconds})
         executor = Executor(SCHEMA, DocumentCache(SCHEMA._schema, settings))
         sessions: Any = None
-        served: Served = Served(None)  # type: ignore[arg-type]
+        served: ServingState = ServingState(None)  # type: ignore[arg-type]
         context = Context(
             self.settings, sessions, served, None, client=self.client, budget=Budget(self.rates)
         )

@@ -10,7 +10,7 @@ import strawberry
 from starlette.requests import HTTPConnection
 from strawberry.schema.config import StrawberryConfig
 
-from app.serving.live import Served
+from app.serving.live import ServingState
 from app.settings import Settings
 from app.web.admission import Admission
 from schema.core.errors import CallerError, PresentErrors
@@ -115,7 +115,7 @@ def small_endpoint() -> Endpoint:
     settings = Settings(cache_seconds=0)
 
     def no_context(_connection: HTTPConnection, _token: str | None) -> Any:
-        return Context(settings, None, Served(None), None)  # type: ignore[arg-type] # it asks for nothing
+        return Context(settings, None, ServingState(None), None)  # type: ignore[arg-type] # it asks for nothing
 
     return Endpoint(
         schema,
