@@ -1,1 +1,1 @@
-"""Training, prediction and evaluation on files, without a database."""
+"""Training, batch inference, tuning and evaluation on files, without a database."""

@@ -1,4 +1,4 @@
-"""Lists and predictions for users in batches, by a model on disk and the ratings in files."""
+"""Batch inference on files: recommendation lists and rating predictions."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -39,33 +39,33 @@ PREDICTIONS = pa.schema(
         "match_percent": pa.float32(),
     }
 )
-BLOCK_ROWS = 1 << 16  # of lists that are written at once, and of one user's pairs that are judged at once
-TOLD_EACH = 500  # users
-TYPICAL = 256  # movies that together stand for an unknown one
+BLOCK_ROWS = 1 << 16  # rows of lists that are written at once; pairs of one user that are predicted at once
+PROGRESS_USERS = 500  # between two reports of progress
+TYPICAL = 256  # movies whose mean prediction is that of an unknown movie
 
-Listed = tuple[Ranking, NDArray[np.float32]]  # a list, and what `_judge` says of its movies
+Listed = tuple[Ranking, NDArray[np.float32]]  # a list and the predictions of its movies
 
 
 @dataclass(frozen=True, slots=True)
 class Histories:
-    """Users int64 (n_users,) ascending, and what is known of each in the model's indices."""
+    """Users, int64 (n_users,) ascending, and their ratings by item index of the model."""
 
     user_ids: NDArray[np.int64]
     ratings: Interactions
-    n_unknown: int  # ratings of movies that the model does not know
-    texts: Mapping[int, str] = field(default_factory=dict)  # ids that are no numbers
+    n_unknown: int  # ratings of movies that are not in the model
+    texts: Mapping[int, str] = field(default_factory=dict)  # text ids by the numbers that stand for them
 
     def rows(self, user_ids: NDArray[np.int64]) -> NDArray[np.int32]:
-        """Where users stand among the `ratings`, (n,); -1 for those without any."""
+        """Rows of users in `ratings`, int32 (n,); -1 for a user without ratings."""
         return positions(self.ratings.user_ids, user_ids)
 
     def at(self, row: int) -> History:
-        """Empty for -1."""
+        """The history in a row; empty for -1."""
         return self.ratings.history(row) if row >= 0 else History.of([])
 
 
 def load(folder: Path) -> Hybrid:
-    """Raises SourceError when the folder is no model."""
+    """Load a model. Raises SourceError if the folder is not a model."""
     try:
         return Hybrid.load(folder)
     except artifact.ArtifactError as error:
@@ -73,14 +73,14 @@ def load(folder: Path) -> Hybrid:
 
 
 def model_texts(model: Hybrid) -> dict[int, str]:
-    """The ids of the model's movies that are no numbers, by the numbers that stand for them."""
+    """The text ids of the model's movies, by the numbers that stand for them."""
     return {int(number): str(text) for number, text in model.manifest.get("item_texts", {}).items()}
 
 
 def read_histories(
     model: Hybrid, file: Path | None, users: Path | None, progress: Progress, reading: Reading | None = None
 ) -> Histories:
-    """The ratings in `file`, and users without any from `users`; either may be missing."""
+    """Read ratings from `file` and additional user ids from `users`; both are optional."""
     reading = reading or Reading()
     rows = _rows_of_none()
     if file is not None:
@@ -94,9 +94,9 @@ def read_histories(
     more = np.empty(0, np.int64)
     if users is not None:
         more = rating_files.read_ids(users, USER, progress, reading=reading)
-    known = positions(model.item_ids, rows.item_ids) >= 0
-    ratings = interactions(rows.take(known), model.item_ids)
-    return Histories(np.union1d(rows.user_ids, more), ratings, int((~known).sum()), reading.ids.texts)
+    in_model = positions(model.item_ids, rows.item_ids) >= 0
+    ratings = interactions(rows.take(in_model), model.item_ids)
+    return Histories(np.union1d(rows.user_ids, more), ratings, int((~in_model).sum()), reading.ids.texts)
 
 
 def recommend(
@@ -109,36 +109,43 @@ def recommend(
     allowed: NDArray[np.bool_] | None = None,
     progress: Progress,
 ) -> int:
-    """Write each user's list, users ascending; the number of rows. allowed: bool (n_items,)."""
+    """Write the list of each user, ascending by user id; return the number of rows.
 
+    allowed: bool (n_items,).
+    """
     ids = _Ids.of(histories.user_ids, model.item_ids, {**model_texts(model), **histories.texts})
     schema = ids.schema(LISTS)
 
     def batches() -> Iterator[pa.RecordBatch]:
-        how: dict[str, Any] = {"k": k, "diversity": diversity, "allowed": allowed, "typical": _typical(model)}
-        (cold,) = _listed(model, [History.of([])], **how)
+        options: dict[str, Any] = {
+            "k": k,
+            "diversity": diversity,
+            "allowed": allowed,
+            "typical": _typical(model),
+        }
+        (cold,) = _listed(model, [History.of([])], **options)
         user_ids = ids.ordered(histories.user_ids)
         rows = histories.rows(user_ids)
         n_block = max(1, BLOCK_ROWS // max(1, min(k, model.n_items)))
         for start in range(0, len(rows), n_block):
             progress("lists", start / len(rows))
             block = slice(start, start + n_block)
-            warm = iter(_listed(model, [histories.at(row) for row in rows[block] if row >= 0], **how))
+            warm = iter(_listed(model, [histories.at(row) for row in rows[block] if row >= 0], **options))
             listed = [next(warm) if row >= 0 else cold for row in rows[block]]
             yield pa.record_batch(_lists(model, user_ids[block], listed, ids), schema=schema)
 
-    with threadpool_limits(limits=1, user_api="blas"):  # many small products: threads would only wait
+    with threadpool_limits(limits=1, user_api="blas"):  # threads slow down many small matrix products
         return rating_files.write_table(out, schema, batches())
 
 
 def predict(model: Hybrid, pairs: RatingRows, histories: Histories, out: Path, progress: Progress) -> int:
-    """Write a row for each pair, in the order of the pairs; the number of rows."""
+    """Write the prediction of each pair, in the order of the pairs; return the number of rows."""
     item_idx = positions(model.item_ids, pairs.item_ids)
     judged = np.full((4, len(pairs)), np.nan, np.float32)
     with threadpool_limits(limits=1, user_api="blas"):  # as above
         typical = _typical(model)
         for done, (row, which) in enumerate(blocks := _by_history(histories.rows(pairs.user_ids))):
-            if done % TOLD_EACH == 0:
+            if done % PROGRESS_USERS == 0:
                 progress("predictions", done / len(blocks))
             judged[:, which] = _judge(model, histories.at(row), item_idx[which], typical)
     ids = _Ids.of(pairs.user_ids, pairs.item_ids, histories.texts)
@@ -150,7 +157,7 @@ def predict(model: Hybrid, pairs: RatingRows, histories: Histories, out: Path, p
 def allowed_movies(
     model: Hybrid, candidates: Path, progress: Progress, reading: Reading | None = None
 ) -> tuple[NDArray[np.bool_], int]:
-    """bool (n_items,) of the movies in the file, and how many of them the model does not know."""
+    """Read ids of candidates; return a mask, bool (n_items,), and the number of ids not in the model."""
     ids = rating_files.read_ids(candidates, MOVIE, progress, reading=reading or Reading())
     found = positions(model.item_ids, ids)
     allowed = np.zeros(model.n_items, bool)
@@ -160,7 +167,7 @@ def allowed_movies(
 
 @dataclass(frozen=True, slots=True)
 class _Ids:
-    """How ids are written: as whole numbers, or a column as text where one of its ids is no number."""
+    """How ids are written: as integers, or the whole column as text if one of its ids is a text."""
 
     texts: Mapping[int, str]
     user_type: pa.DataType
@@ -177,7 +184,7 @@ class _Ids:
         return pa.schema([("user_id", self.user_type), ("movie_id", self.item_type), *rest])
 
     def ordered(self, user_ids: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Ascending as they are written."""
+        """Sort ids by the form in which they are written."""
         if self.user_type == pa.int64():
             return user_ids
         return np.array(sorted(user_ids.tolist(), key=lambda number: self.texts.get(number, str(number))))
@@ -197,9 +204,10 @@ def _rows_of_none() -> RatingRows:
 
 
 def _listed(
-    model: Hybrid, histories: Sequence[History], *, typical: NDArray[np.int32], **how: Any
+    model: Hybrid, histories: Sequence[History], *, typical: NDArray[np.int32], **options: Any
 ) -> list[Listed]:
-    rankings = recommend_all(model, histories, **how)
+    """Rank and predict movies for each history. `options`: of `recommend_all`."""
+    rankings = recommend_all(model, histories, **options)
     return [
         (ranking, _judge(model, history, ranking.item_idx, typical))
         for history, ranking in zip(histories, rankings, strict=True)
@@ -209,6 +217,7 @@ def _listed(
 def _lists(
     model: Hybrid, user_ids: NDArray[np.int64], listed: Sequence[Listed], ids: "_Ids"
 ) -> list[pa.Array]:
+    """The columns of LISTS for some users."""
     lengths = [len(ranking.item_idx) for ranking, _ in listed]
     stars, _, _, match = np.concatenate([judged for _, judged in listed], axis=1)
     item_ids = model.item_ids[np.concatenate([ranking.item_idx for ranking, _ in listed])]
@@ -222,7 +231,7 @@ def _lists(
 
 
 def _by_history(rows: NDArray[np.int32]) -> list[tuple[int, NDArray[np.int64]]]:
-    """Which pairs, at most BLOCK_ROWS at once, are of one history."""
+    """Group pairs by their row of histories: the row and indices of at most BLOCK_ROWS pairs."""
     order = np.argsort(rows, kind="stable")
     starts = np.flatnonzero(np.diff(rows[order], prepend=-2))
     groups = np.split(order, starts[1:]) if len(order) else []
@@ -243,9 +252,10 @@ def _typical(model: Hybrid) -> NDArray[np.int32]:
 def _judge(
     model: Hybrid, history: History, item_idx: NDArray[np.int32], typical: NDArray[np.int32]
 ) -> NDArray[np.float32]:
-    """float32 (4, n): stars, low, high, match; an unknown movie gets the typical ones.
+    """Predict stars, low, high and match percent, float32 (4, n).
 
-    item_idx: -1 for a movie that the model does not know. nan where the model knows nothing of any movie.
+    item_idx: -1 for a movie that is not in the model. Such a movie, and one without features, gets the mean
+    prediction of the `typical` ones; nan if there are none.
     """
     judgement = model.judge(history, np.maximum(item_idx, 0))
     judged = np.stack([judgement.stars, judgement.low, judgement.high, judgement.match_percent])

@@ -1,4 +1,4 @@
-"""How good the recommender is on some ratings, beside others: measured, printed and drawn."""
+"""Evaluate the recommender and baselines on a data set; print and plot the results."""
 
 import dataclasses
 from collections.abc import Mapping, Sequence
@@ -27,18 +27,19 @@ RANKING_FIGURES = ("precision", "recall", "ndcg", "mrr", "map", "coverage", "div
 WITH_INTERVAL = ("recall", "ndcg")
 SHOWN_AT = 10
 PLOTS = (".svg", ".png", ".pdf")
-WIDTH = 180  # of tables that go to a file
+WIDTH = 180  # of tables that are written to a file
 STARS_FIGURES = {
     "known_share": "known",
     "interval_coverage": "in interval",
     "interval_width": "its width",
     "match_calibration_error": "match error",
-    "match_calibration_chance": "by chance",
+    "match_calibration_chance": "expected error",
     "match_auc": "match AUC",
 }
 
 
 def read_database(database_url: str, progress: Progress) -> tuple[Interactions, ItemFeatures]:
+    """Read the training set of a database. Raises NothingToTrainOn if it has no movies."""
     with psycopg.connect(database_url) as connection:
         progress("reading", 0.0)
         movies = read_movies(connection)
@@ -57,9 +58,10 @@ def evaluate(
     seed: int,
     progress: Progress,
 ) -> list[Outcome]:
-    """Ours, the baselines, and other libraries where they are installed, on each split of the protocol.
+    """Evaluate our model and the baselines on each split of the protocol.
 
-    Raises ValueError where there are too few ratings for it.
+    with_peers: also evaluate the third-party libraries that are installed. Raises ValueError if there are too
+    few ratings for the protocol.
     """
     others = third_party.contenders() if with_peers else {}
     judges = third_party.judges() if with_peers else {}
@@ -75,12 +77,12 @@ def evaluate(
         seed=seed,
         progress=progress,
     )
-    with threadpool_limits(limits=1, user_api="blas"):  # the same figures whatever the number of threads
+    with threadpool_limits(limits=1, user_api="blas"):  # figures must not depend on the number of threads
         return list(outcomes)
 
 
 def as_dict(protocol: Protocol, data: str, outcomes: list[Outcome]) -> dict[str, Any]:
-    """All of it in values that JSON knows."""
+    """The evaluation as JSON values."""
     trials = [
         {
             "label": outcome.label,
@@ -94,11 +96,12 @@ def as_dict(protocol: Protocol, data: str, outcomes: list[Outcome]) -> dict[str,
 
 
 def print_tables(protocol: Protocol, outcomes: list[Outcome]) -> None:
+    """Print the results, with a column for each split if there are several."""
     console = Console(width=None if Console().is_terminal else WIDTH)
     first = outcomes[0].evaluation
     console.print(
-        f"{protocol.value}: {first.n_users} users, {first.n_items} movies, {first.n_train} ratings to learn "
-        f"from, {first.n_held_out} held out; relevant is {first.relevant_stars:g} stars or more."
+        f"{protocol.value}: {first.n_users} users, {first.n_items} movies, {first.n_train} training ratings, "
+        f"{first.n_held_out} held out; relevant from {first.relevant_stars:g} stars."
     )
     if len(outcomes) > 1:
         console.print(_table_by_trial(outcomes))
@@ -111,7 +114,7 @@ def print_tables(protocol: Protocol, outcomes: list[Outcome]) -> None:
 
 
 def check_outputs(json: Path | None, plot: Path | None) -> None:
-    """Before the work that is to be written there. Raises ValueError for a plot that cannot be drawn."""
+    """Create the folders of outputs before the evaluation. Raises ValueError for an unsupported plot."""
     if plot is not None and find_spec("matplotlib") is None:
         raise ValueError("--plot needs the extra `plot`: pip install marquee[plot]")
     if plot is not None and plot.suffix.lower() not in PLOTS:
@@ -121,7 +124,10 @@ def check_outputs(json: Path | None, plot: Path | None) -> None:
 
 
 def draw(protocol: Protocol, data: str, outcomes: list[Outcome], file: Path) -> None:
-    """NDCG@10, or RMSE where there are no lists, with 95 % intervals; the file's name tells the format."""
+    """Plot NDCG@10 with 95 % intervals, or RMSE if there are no lists.
+
+    The format follows from the suffix of the file's name.
+    """
     from matplotlib.figure import Figure  # noqa: PLC0415 - optional
 
     lists = bool(outcomes[0].evaluation.ranking)
@@ -165,7 +171,7 @@ def _table_by_trial(outcomes: list[Outcome]) -> Table:
 
 
 def _table_of_differences(outcomes: list[Outcome]) -> Table:
-    """Paired by user: an interval without 0 is a difference."""
+    """Differences paired by user. An interval without 0 is significant."""
     title = f"NDCG@{SHOWN_AT} of {OURS} minus the other's"
     table = Table("other", *(outcome.label or "difference" for outcome in outcomes), title=title)
     for other in outcomes[0].evaluation.ranking[OURS].against:
@@ -184,6 +190,7 @@ def _table_of_stars(outcomes: list[Outcome]) -> Table:
 
 
 def cell(report: Report, figure: str, with_interval: bool = True) -> str:
+    """Format a figure of a report; empty if it is not finite."""
     if figure in report.figures and with_interval:
         return _interval(report.figures[figure])
     value = report.figures[figure].value if figure in report.figures else report.totals[figure]

@@ -1,4 +1,4 @@
-"""What files say of movies: MovieLens' lists, links and tags, and TMDB's extracts; any may be missing."""
+"""Read movie features from files: MovieLens' lists, links and tags, and TMDB's extracts. All are optional."""
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -40,12 +40,12 @@ def read_movies(
     progress: Progress,
     ids: TextIds | None = None,
 ) -> dict[int, Movie]:
-    """Features of movies, by their id in the ratings.
+    """Read features of movies, by their id in the ratings.
 
-    beside: the folder of the ratings, without those in it. folders: more places, and the folders in them.
-    Ids, links and tags are taken from one folder, the first that lists movies, since another may number them
-    otherwise; TMDB's files from all of them, joined by link, else by title and year. A folder of `folders`
-    that is not used is a note in the report. ids: those of the ratings, where texts are ids.
+    beside: the folder of the ratings, without its subfolders. folders: further folders, with subfolders. Ids,
+    links and tags are read from one folder, the first that lists movies, because another may number them
+    differently. TMDB's files are read from all folders and joined by link, else by title and year. A folder
+    of `folders` that is not used becomes a note in the report. ids: text ids of the ratings, if there are.
     """
     parse_id = row_id if ids is None else ids.number
     home, movies = _movie_list(beside, folders, report, parse_id)
@@ -66,7 +66,7 @@ def read_movies(
             else:
                 report.notes.append(
                     f"{file} is not used: there is neither a list of movies ({', '.join(MOVIE_LISTS)}) "
-                    f"nor links ({', '.join(LINKS)}) to join it to the ratings by"
+                    f"nor links ({', '.join(LINKS)}) to join it to the ratings"
                 )
         elif not used and place in folders:
             report.notes.append(_unused(place, home))
@@ -74,19 +74,20 @@ def read_movies(
 
 
 def _unused(place: Traversable, home: Traversable | None) -> str:
-    """Why nothing of a folder was used."""
+    """The note that says why a folder was not used."""
     if home is not None and find(place, *MOVIE_LISTS, *LINKS, *TAGS):
-        return f"{place} is not used: {home} lists the movies, and may number them otherwise"
-    known = (*MOVIE_LISTS, *LINKS, *(kind.name for kind in FILES))
-    return f"{place} is not used: it has none of {', '.join(known)}"
+        return f"{place} is not used: {home} lists the movies, and may number them differently"
+    supported = (*MOVIE_LISTS, *LINKS, *(kind.name for kind in FILES))
+    return f"{place} is not used: it has none of {', '.join(supported)}"
 
 
 def _is_within(folder: Traversable, place: Traversable) -> bool:
+    """Whether `folder` is a subfolder of `place`."""
     return any(entry == folder or str(entry) == str(folder) for entry in place.iterdir() if entry.is_dir())
 
 
 def _named_by_imdb(ids: TextIds) -> dict[int, Movie]:
-    """Movies whose id in the ratings is that of IMDb."""
+    """Movies whose text id in the ratings is an IMDb id."""
     return {
         number: Movie(title="", imdb_id=text)
         for number, text in ids.texts.items()
@@ -95,7 +96,7 @@ def _named_by_imdb(ids: TextIds) -> dict[int, Movie]:
 
 
 def columns(item_ids: NDArray[np.int64], movies: Mapping[int, Movie]) -> ItemFeatures:
-    """The movies of `item_ids` as the recommender takes them; blank where nothing is known."""
+    """Convert movies to the recommender's columns, aligned with `item_ids`; an unknown movie is blank."""
     rows = [movies.get(int(item_id)) or Movie(title="") for item_id in item_ids]
 
     def numbers(name: str) -> NDArray[np.float32]:
@@ -122,7 +123,7 @@ def columns(item_ids: NDArray[np.int64], movies: Mapping[int, Movie]) -> ItemFea
 def _movie_list(
     beside: Traversable, folders: Sequence[Traversable], report: Report, parse_id: ParseId
 ) -> tuple[Traversable | None, dict[int, Movie]]:
-    """The folder that lists movies, or at least links them, and the list."""
+    """Find the folder that lists movies, else one with links; return it and the list."""
     found = [(place, inside(place, *MOVIE_LISTS)) for place in _places(beside, folders)]
     for home, file in found:
         if file is not None:
@@ -141,6 +142,7 @@ def _movies(
 
 
 def _places(beside: Traversable, folders: Sequence[Traversable]) -> Iterator[Traversable]:
+    """Yield `beside`, and each folder before its subfolders."""
     yield beside
     for folder in folders:
         yield folder
@@ -150,7 +152,7 @@ def _places(beside: Traversable, folders: Sequence[Traversable]) -> Iterator[Tra
 def _tagged(
     movies: dict[int, Movie], file: Traversable, report: Report, parse_id: ParseId
 ) -> dict[int, Movie]:
-    """Movies with what members wrote on them among their keywords."""
+    """Add the users' tags to the keywords of the movies."""
     tags: dict[int, dict[str, None]] = {}
     for line, row in csv_rows(file, ("movieId", "tag"), report):
         try:
@@ -168,13 +170,13 @@ def _tagged(
 def _described(
     movies: dict[int, Movie], source: Traversable, report: Report, progress: Progress
 ) -> tuple[dict[int, Movie], int]:
-    """Movies with what TMDB's files in `source` say of them, and how many movies they know."""
+    """Complete movies from TMDB's files in `source`; return them and the number of matches."""
     facts, additions = read_tmdb(source, report, progress)
     index = MovieIndex(movies.values())
     known = {movie.tmdb_id: movie for movie in movies.values() if movie.tmdb_id is not None}
-    ours = {tmdb_id: rows for tmdb_id, rows in additions.items() if tmdb_id in facts or tmdb_id in known}
+    used = {tmdb_id: rows for tmdb_id, rows in additions.items() if tmdb_id in facts or tmdb_id in known}
     described = set()
-    for movie in complete(facts, ours, known):
+    for movie in complete(facts, used, known):
         if (number := index.find(movie)) is not None:
             index.update(number, movie, authority=True)
             described.add(number)

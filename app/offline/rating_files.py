@@ -1,4 +1,4 @@
-"""Ratings, pairs and users as files: csv, MovieLens' own layouts, Parquet, JSON lines; read and written."""
+"""Read and write files of ratings, pairs and ids: CSV, MovieLens' layouts, Parquet and JSON lines."""
 
 import enum
 from collections.abc import Iterable
@@ -29,24 +29,24 @@ RATING_FILES = (
     "rating.csv", "ratings_small.csv", "ratings.jsonl",
 )  # fmt: skip
 PARQUET = (".parquet", ".pq")
-LIKED, DISLIKED = 10, 2  # half-stars: one star is rated, and as far from liking as the model knows
-ABOVE_FIVE = 0.1  # of the ratings of a scale of ten are at least above five: fewer are mistakes
-MANY = 10  # ratings, all of them 1, that are likes rather than one star each
+LIKED, DISLIKED = 10, 2  # half-stars; the model takes one star for the strongest dislike
+ABOVE_FIVE = 0.1  # smallest share of ratings above five on a scale of ten; fewer are taken for errors
+MANY = 10  # more ratings than this, all of them 1, are likes and not one star each
 STARS_FORMAT = RatingFormat()
 TEN_FORMAT = RatingFormat(half_stars_per_unit=1, zero_is_lowest=True)
 
 
 class Scale(enum.StrEnum):
-    """What the rating column says."""
+    """The meaning of the rating column."""
 
     STARS = "stars"  # 0.5 to 5 in halves
     TEN = "ten"  # 0 to 10, read as half-stars, and 0 as half a star
-    LIKES = "likes"  # no rating, or always 1, or yes and no: read as five stars and one star
+    LIKES = "likes"  # no column, always 1, or yes and no; read as five stars and one star
 
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """How a command reads its files: what its options say, the text ids met, and notes for the user."""
+    """How a command reads its files: its options, the text ids found so far, and notes for the user."""
 
     columns: ColumnNames = field(default_factory=ColumnNames)
     day_order: DayOrder | None = None
@@ -55,7 +55,10 @@ class Reading:
 
 
 def rating_file(path: Path) -> Traversable:
-    """The file itself at `path`, or of a folder or zip the one that has a name of RATING_FILES."""
+    """The file at `path`; in a folder or zip the file with a name of RATING_FILES.
+
+    The only file of a zip may have any name. Raises SourceError if there is no such file.
+    """
     if path.is_file() and path.suffix.lower() != ".zip":
         return path
     source = open_source(path)
@@ -63,17 +66,16 @@ def rating_file(path: Path) -> Traversable:
         return file
     if path.is_file() and len(files := [entry for entry in source.iterdir() if entry.is_file()]) == 1:
         return files[0]
-    raise SourceError(f"{path} has none of {', '.join(RATING_FILES)}; name the file of ratings itself")
+    raise SourceError(f"{path} has none of {', '.join(RATING_FILES)}; name the file of ratings instead")
 
 
 def read_ratings(
     file: Traversable, progress: Progress, *, reading: Reading, scale: Scale | None = None
 ) -> tuple[RatingRows, Scale]:
-    """The ratings in the order of the file, and their scale; `scale` says what it was in training.
+    """Read ratings in the order of the file, and their scale. `scale`: that of training, if it is known.
 
-    Raises:
-        SourceError: a column is missing or not understood, or a row cannot be used; the message has file,
-            line and rule.
+    Raises SourceError if a column is missing or ambiguous, or a row is invalid; the message has the file, the
+    line and the rule.
     """
     report = Report(file.name, strict=True)
     format_ = _format(reading, ROLES, frozenset({RATING, TIME}))
@@ -84,24 +86,30 @@ def read_ratings(
 
 
 def read_pairs(file: Traversable, progress: Progress, *, reading: Reading) -> RatingRows:
-    """Users and movies, whatever else the file has. Raises SourceError as `read_ratings` does."""
+    """Read users and movies; other columns are ignored. Raises SourceError as `read_ratings` does."""
     return _read_ids(file, (USER, MOVIE), progress, reading)
 
 
 def read_ids(file: Traversable, role: str, progress: Progress, *, reading: Reading) -> NDArray[np.int64]:
-    """int64 (n,), ascending, each once: the column of `role`, USER or MOVIE, or the first of a bare list."""
+    """Read the distinct ids of a column, int64 (n,) ascending.
+
+    role: USER or MOVIE. Without a header, the first column is read.
+    """
     rows = _read_ids(file, (role,), progress, reading)
     return np.unique(rows.user_ids if role == USER else rows.item_ids)
 
 
 def interactions(rows: RatingRows, catalogue: NDArray[np.int64]) -> Interactions:
-    """The rows as the recommender takes them; `catalogue` names further movies."""
+    """Convert rows to Interactions. `catalogue`: ids of further movies, int64."""
     stars = rows.half_stars.astype(np.float32) / 2
     return Interactions.from_arrays(rows.user_ids, rows.item_ids, stars, rows.timestamps, catalogue=catalogue)
 
 
 def write_table(path: Path, schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> int:
-    """Write csv or Parquet, as the name ends, whole or not at all; the number of rows. nan is left empty."""
+    """Write CSV or Parquet, according to the suffix, atomically; return the number of rows.
+
+    nan is written as an empty cell.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_name(f".{path.name}.{uuid4().hex}")
     n_rows = 0
@@ -117,13 +125,13 @@ def write_table(path: Path, schema: pa.Schema, batches: Iterable[pa.RecordBatch]
 
 
 def check_output(path: Path) -> None:
-    """Raises SourceError for a name that ends in neither of the formats that can be written."""
+    """Raise SourceError if the suffix is not one of a format that can be written."""
     if path.suffix.lower() not in (".csv", *PARQUET):
         raise SourceError(f"{path} must end in .csv or .parquet")
 
 
 def column(values: NDArray[Any]) -> pa.Array:
-    """An Arrow column in which nan is null."""
+    """Make an Arrow column; nan becomes null."""
     return pa.array(values, from_pandas=True)
 
 
@@ -136,7 +144,7 @@ def _writer(raw: Any, path: Path, schema: pa.Schema) -> Any:
 def _stars_of(
     rows: ReadRows, scale: Scale | None, file: Traversable, report: Report, reading: Reading
 ) -> tuple[NDArray[np.int16], Scale]:
-    """Half-stars of what the rating column says, int16 (n,), and its scale."""
+    """Convert the rating column to half-stars, int16 (n,); return them and the scale found."""
     if RATING not in rows.layout.order:
         if len(rows):
             reading.notes.append(f"{file} has no ratings: each row is read as a like, five stars")
@@ -164,19 +172,20 @@ def _stars_of(
 
 
 def _zeros(rows: ReadRows, file: Traversable) -> list[str]:
+    """A note on ratings of 0 on a scale of ten."""
     n_zero = int((rows.ratings == 0).sum())
     return [f"{file}: {n_zero} ratings of 0 of 10 are read as half a star"] if n_zero else []
 
 
 def _mixed_ids(rows: ReadRows, file: Traversable) -> list[str]:
-    """A note on columns whose ids are numbers in some rows and texts in others."""
+    """Notes on columns whose ids are numbers in some rows and texts in others."""
     counts = {
-        what: (int((ids >= TEXT_IDS).sum()), len(ids))
-        for what, ids in (("users", rows.user_ids), ("movies", rows.item_ids))
+        kind: (int((ids >= TEXT_IDS).sum()), len(ids))
+        for kind, ids in (("users", rows.user_ids), ("movies", rows.item_ids))
     }
     return [
-        f"{file}: the ids of {what} are texts in {n_texts} rows and numbers in {n - n_texts}"
-        for what, (n_texts, n) in counts.items()
+        f"{file}: the ids of {kind} are texts in {n_texts} rows and numbers in {n - n_texts}"
+        for kind, (n_texts, n) in counts.items()
         if 0 < n_texts < n
     ]
 
@@ -184,15 +193,15 @@ def _mixed_ids(rows: ReadRows, file: Traversable) -> list[str]:
 def _likes(
     rows: ReadRows, scale: Scale | None, file: Traversable, *, only_likes: bool
 ) -> NDArray[np.bool_] | None:
-    """bool (n,): liked, or disliked; None where the column holds ratings."""
+    """Read the column as likes, bool (n,); None if it holds ratings."""
     ratings = rows.ratings
     answers = np.isinf(ratings)
     if answers.any():
         if not answers.all():
             i = int(np.flatnonzero(answers != answers[0])[0])
             raise SourceError(
-                f"{file}, line {rows.lines[i]}: column {rows.layout.name(RATING)} holds numbers as well as "
-                "yes and no"
+                f"{file}, line {rows.lines[i]}: column {rows.layout.name(RATING)} holds both numbers and "
+                "yes or no"
             )
         return np.asarray(ratings == LIKE)
     values = set(np.unique(ratings).tolist())
@@ -206,7 +215,7 @@ def _likes(
         name = shown(rows.layout.name(RATING), 60)
         raise SourceError(
             f"{file}, line {rows.lines[i]}: {ratings[i]:g} in column {name}, where yes or no is expected; "
-            f"if it is a rating, say so: --columns rating={name}"
+            f"if the column holds ratings, use --columns rating={name}"
         )
     return np.zeros(len(ratings), bool) if only_likes and len(ratings) else None
 

@@ -1,4 +1,4 @@
-"""Training on files: a data set is read, with what files beside it say of movies, and a model written."""
+"""Train a model on files: read ratings and movie features, fit, and write the model."""
 
 import dataclasses
 import shutil
@@ -28,9 +28,10 @@ from seeds.files.report import Report, SourceError
 
 @dataclass(frozen=True, slots=True)
 class DataSet:
-    """Ratings and movies of a data set; `report` has what its content files could not give.
+    """Ratings and movies of a data set.
 
-    texts: the ids of users and movies that are no numbers, by the numbers that stand for them.
+    report: rows and folders of movie files that were not used. texts: text ids of users and movies, by the
+    numbers that stand for them.
     """
 
     interactions: Interactions
@@ -43,10 +44,9 @@ class DataSet:
 def read_data(
     path: Path, content: Sequence[Path], progress: Progress, reading: Reading | None = None
 ) -> DataSet:
-    """The ratings at `path` and what files beside them, and in the folders of `content`, say of movies.
+    """Read the ratings at `path`, and movie features from their folder and the folders `content`.
 
-    Raises:
-        SourceError: no ratings are there, or one cannot be used; the message has file, line and rule.
+    Raises SourceError if there are no ratings or one is invalid; the message has the file, line and rule.
     """
     file = rating_files.rating_file(path)
     reading = reading or Reading()
@@ -63,7 +63,7 @@ def read_data(
 
 
 def read_sentence_model(folder: Path | None) -> SentenceModel | None:
-    """Raises SourceError for a folder that holds none."""
+    """Open a sentence model. Raises SourceError if the folder is not one."""
     try:
         return None if folder is None else SentenceModel.open(folder)
     except SentenceModelError as error:
@@ -73,10 +73,10 @@ def read_sentence_model(folder: Path | None) -> SentenceModel | None:
 def train(
     data: DataSet, out: Path, config: Config, progress: Progress, sentences: SentenceModel | None = None
 ) -> Hybrid:
-    """Fit on all ratings and write the model, whole or not at all, in the place of a model that is there.
+    """Fit on all ratings and write the model atomically to `out`; a model that is there is replaced.
 
-    What is fitted so far lies in a hidden folder beside `out` until the model is written: the same training,
-    begun again after it was killed, goes on from there. Raises SourceError when something else is at `out`.
+    Checkpoints are kept in a hidden folder beside `out` until the model is written, so the same training
+    resumes after it was killed. Raises SourceError if `out` exists and is not a model.
     """
     out = out.resolve()
     check_model_folder(out)
@@ -84,7 +84,7 @@ def train(
     try:
         model = train_hybrid(data.interactions, data.movies, config, progress, checkpoint, sentences)
     except np.linalg.LinAlgError as error:
-        raise SourceError(f"nothing can be fitted with these settings: {error}") from None
+        raise SourceError(f"no model can be fitted with these settings: {error}") from None
     manifest = {**model.manifest, "scale": data.scale, "item_texts": item_texts(model.item_ids, data.texts)}
     model = dataclasses.replace(model, manifest=manifest)
     progress("writing", 0.0)
@@ -95,12 +95,12 @@ def train(
 
 
 def item_texts(item_ids: NDArray[np.int64], texts: Mapping[int, str]) -> dict[str, str]:
-    """The ids of movies that are no numbers, by the numbers that stand for them in the model."""
+    """The text ids of the model's movies, by the numbers that stand for them."""
     return {str(item_id): texts[item_id] for item_id in item_ids.tolist() if item_id in texts}
 
 
 def replace(out: Path, model: Hybrid) -> None:
-    """Put the model in the place of what is at `out`, which stays until all of the new one is written."""
+    """Write the model to `out`. A former model stays in place until the new one is written."""
     aside = out.with_name(f".{out.name}.{uuid4().hex}")
     try:
         model.save(aside / out.name)
@@ -118,6 +118,6 @@ def replace(out: Path, model: Hybrid) -> None:
 
 
 def check_model_folder(out: Path) -> None:
-    """Raises SourceError where writing a model would destroy what is none."""
+    """Raise SourceError if `out` holds something other than a model, which would be overwritten."""
     if out.exists() and not (out / artifact.MANIFEST).exists() and (not out.is_dir() or any(out.iterdir())):
-        raise SourceError(f"{out} is there and is no model: name another folder")
+        raise SourceError(f"{out} exists and is not a model; name another folder")

@@ -1,4 +1,4 @@
-"""A search for settings that can be stopped and taken up again: `marquee tune`."""
+"""Hyper-parameter search that can be interrupted and resumed: `marquee tune`."""
 
 import hashlib
 import json
@@ -26,7 +26,7 @@ GAIN, SETTINGS, DATA = "gain", "settings", "data"
 
 
 class TuningError(Exception):
-    """The search cannot begin or be taken up; the message says why."""
+    """The search cannot start or resume. The message is for the user."""
 
 
 def tune(
@@ -40,24 +40,26 @@ def tune(
     seed: int,
     progress: Progress,
 ) -> dict[str, Any]:
-    """Search until `storage` has `trials` or `minutes` have passed; `out` has the best settings so far.
+    """Search until `storage` has `trials` or `minutes` have passed; write the best settings to `out`.
 
-    What is maximised is the mean over the data sets of NDCG@10 on validation, over that of the defaults,
-    which are the first trial. `storage` keeps every trial: the same call goes on where it was stopped.
-    Raises TuningError where Optuna is missing, `storage` is of other data or no file of trials, or there are
-    too few ratings.
+    The objective is NDCG@10 on validation relative to that of the defaults, averaged over the data sets. The
+    defaults are the first trial. `storage` keeps every trial, so the same call resumes an interrupted search.
+    Raises TuningError if Optuna is missing, if `storage` belongs to other data or is not a file of trials,
+    or if there are too few ratings.
     """
     study = _study(storage, seed)
-    told = {DATA: _fingerprint(data), "protocol": protocol.value, "seed": seed}
-    if study.user_attrs.setdefault("of", told) != told:
-        raise TuningError(f"{storage} is of other data or another protocol; name another --storage")
-    study.set_user_attr("of", told)
+    source = {DATA: _fingerprint(data), "protocol": protocol.value, "seed": seed}
+    if study.user_attrs.setdefault("of", source) != source:
+        raise TuningError(
+            f"{storage} holds trials of other data, another protocol or seed; name another --storage"
+        )
+    study.set_user_attr("of", source)
     progress("reading movies", 0.0)
     try:
         tasks = [tuning.task(protocol, *one, seed=seed) for one in data]
     except ValueError as error:
         raise TuningError(str(error)) from None
-    with threadpool_limits(limits=1, user_api="blas"):  # the same figures whatever the number of threads
+    with threadpool_limits(limits=1, user_api="blas"):  # figures must not depend on the number of threads
         default = _default(study, tasks, progress)
         left = None if trials is None else trials - len(_finished(study))
         if left is None or left > 0:
@@ -72,6 +74,7 @@ def tune(
 
 
 def summary(study: "optuna.Study") -> dict[str, Any]:
+    """The number of trials and the best of them."""
     best = study.best_trial
     return {
         "trials": len(_finished(study)),
@@ -82,15 +85,15 @@ def summary(study: "optuna.Study") -> dict[str, Any]:
 
 
 def write_settings(out: Path, study: "optuna.Study") -> None:
-    """TOML, or JSON by the name; whole or not at all."""
-    told = summary(study)
-    settings = told["settings"]
+    """Write the best settings atomically, as JSON if the name ends in .json, else as TOML."""
+    best = summary(study)
+    settings = best["settings"]
     if out.suffix == ".json":
         text = json.dumps(settings, indent=1) + "\n"
     else:
-        what = f"Best of {told['trials']} trials: {told['gain']:.4f} times the NDCG@10 of the defaults."
+        heading = f"Best of {best['trials']} trials: {best['gain']:.4f} times the NDCG@10 of the defaults."
         lines = [f"{name} = {json.dumps(value)}" for name, value in settings.items()]
-        text = "\n".join([f"# {what}", *lines, ""])
+        text = "\n".join([f"# {heading}", *lines, ""])
     out.parent.mkdir(parents=True, exist_ok=True)
     unfinished = out.with_name(f".{out.name}.unfinished")
     unfinished.write_text(text, encoding="utf-8")
@@ -98,6 +101,7 @@ def write_settings(out: Path, study: "optuna.Study") -> None:
 
 
 def _study(storage: Path, seed: int) -> "optuna.Study":
+    """Open the study in `storage`, or create it."""
     try:
         import optuna  # noqa: PLC0415 - optional
     except ModuleNotFoundError:
@@ -110,20 +114,20 @@ def _study(storage: Path, seed: int) -> "optuna.Study":
         )
     except DatabaseError as error:
         raise TuningError(f"trials cannot be kept in {storage}: {error.orig}") from None
-    # A search that is taken up must not draw again what it has drawn.
+    # A resumed search must not draw the same settings again.
     n_drawn = len(study.get_trials(deepcopy=False))
     study.sampler = optuna.samplers.TPESampler(seed=seed + n_drawn, multivariate=True)
     return study
 
 
 def _default(study: "optuna.Study", tasks: Sequence[Task], progress: Progress) -> list[float]:
-    """What the defaults reach on each task: the first trial, made once."""
+    """NDCG@10 of the defaults on each task, from the first trial, which is run if it is missing."""
     import optuna  # noqa: PLC0415 - optional
 
     if not (finished := _finished(study)):
         reached = tuning.reached(tasks, Config(), progress)
         if not min(reached) > 0:
-            raise TuningError("there are too few liked movies to tell settings apart")
+            raise TuningError("there are too few liked movies to compare settings")
         attributes = {GAIN: 1.0, "reached": reached, SETTINGS: {}}
         study.add_trial(optuna.trial.create_trial(value=1.0, user_attrs=attributes))
         return reached
@@ -134,6 +138,7 @@ def _default(study: "optuna.Study", tasks: Sequence[Task], progress: Progress) -
 def _objective(
     trial: "optuna.Trial", tasks: Sequence[Task], default: list[float], progress: Progress
 ) -> float:
+    """Draw settings and return their gain over the defaults."""
     settings: dict[str, Any] = {}
     for name, where in SPACE.items():
         if where.whole:
@@ -150,6 +155,7 @@ def _objective(
 
 
 def _finished(study: "optuna.Study") -> list[Any]:
+    """Trials that were neither interrupted nor failed."""
     return [
         trial
         for trial in study.get_trials(deepcopy=False)
@@ -158,6 +164,7 @@ def _finished(study: "optuna.Study") -> list[Any]:
 
 
 def _fingerprint(data: Sequence[tuple[Interactions, ItemFeatures]]) -> list[str]:
+    """A hash of each data set's ratings."""
     prints = []
     for interactions, _ in data:
         digest = hashlib.sha256()

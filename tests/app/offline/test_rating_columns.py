@@ -149,7 +149,7 @@ def test_yes_and_no_are_likes_and_dislikes(tmp_path: Path, words: tuple[str, str
 
 
 def test_yes_among_numbers_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(SourceError, match="line 3: column rating holds numbers as well as yes and no"):
+    with pytest.raises(SourceError, match="line 3: column rating holds both numbers and yes or no"):
         read(written(tmp_path, "user_id,movie_id,rating\n1,2,4\n1,3,yes\n"))
 
 

@@ -110,7 +110,7 @@ def test_lists_are_full_ordered_fresh_and_to_the_users_taste(
         "recommend", "--model", model, "--histories", histories, "--users", tmp_path / "users.csv",
         "--k", 12, "--out", out,
     )  # fmt: skip
-    assert "1 ratings in the histories are of movies that the model does not know" in result.output
+    assert "1 ratings in the histories are of movies that are not in the model" in result.output
     lists = rows(out)
     of = {user: [row for row in lists if row["user_id"] == user] for user in (1001, 1002, 1003, 2001, 2002)}
     assert len(lists) == 5 * 12
@@ -139,7 +139,7 @@ def test_a_list_longer_than_the_catalogue_ends_with_it_and_candidates_limit_it(
         "recommend", "--model", model, "--histories", histories, "--candidates", tmp_path / "candidates.csv",
         "--diversity", 0.5, "--out", out,
     )  # fmt: skip
-    assert "1 candidates are movies that the model does not know" in result.output
+    assert "1 candidates are not in the model" in result.output
     assert {row["user_id"]: set() for row in rows(out)}.keys() == {1001, 1002, 1003}
     assert {row["movie_id"] for row in rows(out) if row["user_id"] == 1001} == {20, 48}
 
@@ -184,7 +184,7 @@ def test_ids_that_are_texts_come_back_as_they_were(tmp_path: Path) -> None:
         "recommend", "--model", model, "--histories", tmp_path / "h.csv", "--columns", "user=who",
         "--out", out, "--candidates", tmp_path / "candidates.csv",
     )  # fmt: skip
-    assert "1 candidates are movies that the model does not know" in result.output
+    assert "1 candidates are not in the model" in result.output
     assert {(row["user_id"], row["movie_id"]) for row in rows(out)} == {
         (user, movie) for user in ("ann", "17") for movie in ("tt0000003", "tt0000004")
     }
@@ -222,7 +222,7 @@ def test_a_rating_that_cannot_be_used_is_refused_with_its_place(model: Path, tmp
         ("recommend --model {data} --histories {data}/ratings.csv --out {tmp}/x.csv", "manifest.json"),
         ("recommend --model {model} --out {tmp}/x.csv", "--histories, --users or both"),
         ("train --data {data}", "--data needs --out"),
-        ("train --data {data} --out {data}", "is there and is no model"),
+        ("train --data {data} --out {data}", "exists and is not a model"),
         ("train --data {tmp} --out {tmp}/m", "has none of ratings.csv"),
         ("train --data {data} --out {tmp}/m --settings {data}/movies.csv", "movies.csv: "),
         ("train --data {data}/damaged.zip --out {tmp}/m", "Bad CRC-32 for file 'ratings.csv'"),

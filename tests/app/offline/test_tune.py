@@ -63,7 +63,7 @@ def test_a_search_is_not_taken_up_on_other_data(data: Path, tmp_path: Path) -> N
     other.write_text("\n".join(data.read_text().splitlines()[:-30]))
     refused = tune(other, out, "--trials", 2)
     assert refused.exit_code == 1
-    assert "is of other data" in refused.output
+    assert "holds trials of other data" in refused.output
     assert tune(data, out, "--trials", 2, "--protocol", "strong").exit_code == 1
 
 
