@@ -1,4 +1,4 @@
-"""What a command shows: progress on a terminal, failures as one clear line, and the log."""
+"""Console output of commands: progress on a terminal, errors in one line, and the log."""
 
 import logging
 from collections.abc import Callable, Iterator
@@ -8,14 +8,14 @@ import typer
 from rich import progress as bars
 from rich.console import Console
 
-Progress = Callable[[str, float], None]  # a stage, and the fraction of it that is done
+Progress = Callable[[str, float], None]  # a stage, and the fraction of it that is completed
 
 console = Console(stderr=True, highlight=False)
 
 
 @contextmanager
 def progress(title: str) -> Iterator[Progress]:
-    """A line that tells `title`, the stage and how much of the stage is done; nothing without a terminal."""
+    """Show a progress bar with the title and stage; nothing without a terminal."""
     columns = (
         bars.SpinnerColumn(),
         bars.TextColumn("[bold]{task.description}"),
@@ -30,19 +30,22 @@ def progress(title: str) -> Iterator[Progress]:
 
 
 def announce(title: str) -> None:
-    """The line for a log that the progress would be on a terminal."""
+    """Print the title of a step if there is no terminal to show its progress."""
     if not console.is_terminal:
         console.print(title)
 
 
 def start_log(level: str) -> None:
-    """Our own log at `level`; of the libraries only what is wrong."""
+    """Log our own messages from `level`, and those of libraries from WARNING."""
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     logging.getLogger("marquee").setLevel(level.upper())
 
 
 def fail(message: str) -> typer.Exit:
-    """The error to raise after its message, which may quote a file: without control characters."""
+    """Print an error message and return the exception to raise.
+
+    Control characters, which may come from a quoted file, are replaced.
+    """
     plain = "".join(char if char.isprintable() or char == "\n" else "\ufffd" for char in message)
     console.print(plain, style="red", markup=False, soft_wrap=True)
     return typer.Exit(1)

@@ -1,4 +1,4 @@
-"""The composition root: routes, and the objects that live as long as the process."""
+"""The composition root: routes, and the objects with the lifetime of the process."""
 
 import asyncio
 import gc
@@ -44,6 +44,8 @@ log = logging.getLogger("marquee")
 
 
 class State(TypedDict):
+    """Objects shared by all requests."""
+
     settings: Settings
     sessions: Sessions
     live: Live
@@ -55,6 +57,7 @@ class State(TypedDict):
 
 
 def context_of(connection: HTTPConnection, token: str | None) -> Context:
+    """Make the context of a request or WebSocket."""
     state = connection.state
     return Context(
         state.settings,
@@ -70,7 +73,7 @@ def context_of(connection: HTTPConnection, token: str | None) -> Context:
 
 
 def create_app(settings: Settings, database_url: str) -> Starlette:
-    """The service on a migrated database."""
+    """Create the ASGI application. The database must be migrated."""
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[State]:
@@ -81,7 +84,7 @@ def create_app(settings: Settings, database_url: str) -> Starlette:
         meter_database(engine.sync_engine)
         sessions = sessionmaker(engine)
         following = Live(sessions, settings.models, await live.load(sessions, settings.models))
-        gc.freeze()  # the catalogue lives as long as the process; a collection need not walk it each time
+        gc.freeze()  # the catalog is never garbage, so collections need not traverse it
         changes = Changes(settings.direct_database_url or database_url)
         rates = Rates.of(settings)
         tasks = [
@@ -130,7 +133,7 @@ def create_app(settings: Settings, database_url: str) -> Starlette:
 
 
 def run(settings: Settings, database_url: str) -> None:
-    """Serve until a signal says stop."""
+    """Serve until the process receives a signal to stop."""
     try:
         app = create_app(settings, database_url)
     except InvalidDocuments as error:
@@ -150,8 +153,9 @@ def run(settings: Settings, database_url: str) -> None:
         lifespan="on",
         timeout_graceful_shutdown=GRACE_SECONDS,
     )
-    # What a thread may keep the event loop waiting for, where it runs Python.
+    # The longest time for which a thread that runs Python blocks the event loop.
     sys.setswitchinterval(SWITCH_SECONDS)
-    # A list is many small products: a second thread would cost four times the processor, and at times 100 ms.
+    # A list takes many small matrix products. A second BLAS thread would take four times the CPU time, and
+    # sometimes 100 ms.
     with threadpool_limits(limits=1, user_api="blas"), suppress(KeyboardInterrupt):
         server.run()

@@ -1,7 +1,7 @@
 """The `marquee` command: a table of commands, each loaded when it is called.
 
-The modules of the commands import what they run on, up to the compiler of training, so that `marquee --help`
-would take seconds if it loaded them all.
+The modules of the commands import all their dependencies, including numba, so loading all of them would make
+`marquee --help` take seconds.
 """
 
 import sys
@@ -24,25 +24,25 @@ COMMANDS = {
     ),
     "evaluate": (
         "app.cli.evaluate",
-        "Measure the recommender beside others on the same splits of the ratings here, or of --data.",
+        "Evaluate the recommender and baselines on the same splits of the database, or of --data.",
     ),
     "tune": (
         "app.cli.tune",
         "Search for settings on a validation split, apart from the test split; the same command resumes.",
     ),
-    "recommend": ("app.cli.recommend", "Write lists for users, by a model on disk."),
+    "recommend": ("app.cli.recommend", "Write recommendation lists for users with a model on disk."),
     "predict": (
         "app.cli.recommend",
-        "Write predictions for pairs: user_id, movie_id, stars, low, high, match_percent.",
+        "Write rating predictions for pairs: user_id, movie_id, stars, low, high, match_percent.",
     ),
     "create-admin": (
         "app.cli.create_admin",
-        "Make an account with the role ADMIN, or give the role to an existing account.",
+        "Create an account with the role ADMIN, or grant the role to an existing account.",
     ),
-    "export-schema": ("app.cli.schema_commands", "Write the schema as SDL, and as a page of documentation."),
+    "export-schema": ("app.cli.schema_commands", "Write the schema as SDL and as a page of documentation."),
     "diff-schema": (
         "app.cli.schema_commands",
-        "List what changed since the released schema; fail where that breaks clients without being named.",
+        "List the changes since the released schema; fail if the changelog does not name a breaking one.",
     ),
 }
 
@@ -67,7 +67,7 @@ class LazyGroup(TyperGroup):
 
 
 def load(module: str, name: str) -> Any:
-    """Import the module of a command, and give the command of this name."""
+    """Import the module of a command and return the command."""
     found: Any = get_command(import_module(module).app)
     if name in getattr(found, "commands", {}):
         found = found.commands[name]
@@ -84,7 +84,7 @@ def marquee() -> None:
 
 
 def main() -> None:
-    """Run the command; a fault of the machine around it is one line, not a traceback."""
+    """Run the command. An error of the operating system is printed in one line, without a traceback."""
     try:
         app()
     except OSError as error:

@@ -1,4 +1,4 @@
-"""Make an administrator: `marquee create-admin`."""
+"""Create an administrator: `marquee create-admin`."""
 
 import asyncio
 from typing import Annotated
@@ -22,7 +22,7 @@ def create_admin(
         str, typer.Option(prompt=True, hide_input=True, confirmation_prompt=True, envvar="ADMIN_PASSWORD")
     ],
 ) -> None:
-    """Make an account with the role ADMIN, or give the role to an existing account."""
+    """Create an account with the role ADMIN, or grant the role to an existing account."""
 
     async def create(settings: Settings, url: str) -> None:
         engine = create_engine(url, settings)

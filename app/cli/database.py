@@ -18,10 +18,10 @@ from app.settings import Settings
 
 @contextmanager
 def database(*, migrated: bool = True) -> Iterator[tuple[Settings, str]]:
-    """The settings and the address of the database: `DATABASE_URL`, else the embedded server, running.
+    """Yield the settings and the database URL: `DATABASE_URL`, or that of the embedded server, which it runs.
 
-    Ends the command with one line where settings are wrong, where the database is away or its disk is full,
-    and, unless it is `migrated` only later, where it lacks tables.
+    Ends the command with one line if settings are invalid, if the database is unreachable or its disk is
+    full, and, if `migrated`, if migrations are missing.
     """
     settings = read_settings()
     console.start_log(settings.log_level)
@@ -45,6 +45,7 @@ def database(*, migrated: bool = True) -> Iterator[tuple[Settings, str]]:
 
 
 def read_settings() -> Settings:
+    """Read the settings; print invalid ones and exit with status 2."""
     try:
         return Settings()
     except ValidationError as error:
@@ -57,7 +58,7 @@ def read_settings() -> Settings:
 
 
 def require_migrated(url: str) -> None:
-
+    """End the command if the database lacks migrations."""
     if migrations.is_behind(url):
         raise console.fail(
             "The database lacks migrations: run `alembic upgrade head`, or `marquee serve --prepare`."
@@ -65,7 +66,10 @@ def require_migrated(url: str) -> None:
 
 
 def local_secret(data_dir: Path) -> SecretStr:
-    """The key of a service on the embedded database, made once, readable by its owner alone."""
+    """The secret key of a service on the embedded database.
+
+    It is created once, in a file that only its owner can read.
+    """
     path = data_dir / "secret_key"
     if not path.exists():
         fresh = path.with_suffix(f".{secrets.token_hex(4)}")

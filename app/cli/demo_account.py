@@ -1,4 +1,4 @@
-"""The demo account of the embedded database: open it, or close it where others can reach the service."""
+"""The demo account of the embedded database: create it, or disable it if others can reach the service."""
 
 import secrets
 
@@ -8,10 +8,11 @@ from app import console
 from app.accounts import passwords, usernames
 
 DEMO_USERNAME = "demo"
-DEMO_PASSWORD = "marquee-demo"  # noqa: S105 - an ordinary account of the embedded database, printed at each start
+DEMO_PASSWORD = "marquee-demo"  # noqa: S105 - a public password, printed at each start
 
 
 def open_account(database_url: str) -> None:
+    """Create the demo account if it does not exist."""
     with psycopg.connect(database_url) as connection:
         found = connection.execute("SELECT 1 FROM users WHERE lower(username) = %s", (DEMO_USERNAME,))
         if found.fetchone() is None:
@@ -24,7 +25,7 @@ def open_account(database_url: str) -> None:
 
 
 def close(database_url: str) -> None:
-    """End the sessions of the demo account and replace its published password, if it still has that one."""
+    """Delete the demo account's sessions and replace its password, if that is still the public one."""
     with psycopg.connect(database_url) as connection:
         row = connection.execute(
             "SELECT id, password_hash FROM users WHERE lower(username) = %s FOR UPDATE", (DEMO_USERNAME,)
@@ -36,4 +37,4 @@ def close(database_url: str) -> None:
             (passwords.HASHER.hash(secrets.token_urlsafe(32)), row[0]),
         )
         connection.execute("DELETE FROM sessions WHERE user_id = %s", (row[0],))
-    console.console.print("The demo account is closed: others can reach this service.")
+    console.console.print("The demo account is disabled because others can reach this service.")

@@ -1,4 +1,4 @@
-"""Measure the recommender beside others: `marquee evaluate`."""
+"""Evaluate the recommender and baselines: `marquee evaluate`."""
 
 from pathlib import Path
 from typing import Annotated
@@ -43,7 +43,7 @@ def evaluate(
     dates: Dates = None,
     json: JsonFile = None,
     plot: PlotFile = None,
-    peers: Annotated[bool, typer.Option(help="Other libraries beside ours, where installed.")] = True,
+    peers: Annotated[bool, typer.Option(help="Also evaluate third-party libraries if installed.")] = True,
     diversity: Diversities = None,
     max_users: Annotated[
         int, typer.Option(min=1, help="Most users to test; a random sample of them.")
@@ -53,8 +53,7 @@ def evaluate(
         typer.Option(help="Use current vote counts as features (leaks information from the test period)."),
     ] = False,
 ) -> None:
-    """Measure the recommender beside others on the same splits of the ratings here, or of --data."""
-
+    """Evaluate the recommender and baselines on the same splits of the database, or of --data."""
     with refusals(), console.progress("Evaluating") as progress:
         if data is None:
             with database() as (_, url):
@@ -83,8 +82,7 @@ def compare(
     plot: Path | None,
     progress: Progress,
 ) -> None:
-    """`marquee evaluate` on ratings that have been read; `name` is what they are called."""
-
+    """Evaluate on ratings that have been read, and write the outputs. `name`: of the data."""
     chosen = Protocol(protocol)
     file = None if json in (None, "-") else Path(str(json))
     try:

@@ -1,4 +1,4 @@
-"""Options that several commands share, and how a command prints its result."""
+"""Options shared by several commands, and the output of results."""
 
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -23,15 +23,15 @@ Columns = Annotated[
     str | None,
     typer.Option(
         "--columns",
-        help="Which columns the files have, where their names are not known: "
-        "user=..,movie=..,rating=..,time=..; names, or positions from 1; "
-        "rating= or time= without a name means that the files have none.",
+        help="The columns of the files, if their names are not recognized: "
+        "user=..,movie=..,rating=..,time=..; names or positions from 1; "
+        "rating= or time= without a name means that the files have no such column.",
     ),
 ]
 Dates = Annotated[
     Literal["DMY", "MDY"] | None,
     typer.Option(
-        "--dates", help="Day or month first in dates such as 01/02/2014, where no date of a file shows it."
+        "--dates", help="Day or month first in dates such as 01/02/2014, if no date of a file shows it."
     ),
 ]
 ModelOut = Annotated[Path | None, typer.Option("--out", help="With --data: the folder for the model.")]
@@ -39,7 +39,7 @@ Content = Annotated[
     list[Path] | None,
     typer.Option(
         help="With --data: folders with movies.csv, movies.dat or u.item, links.csv, tags.csv, TMDB's files; "
-        "those beside the ratings are always read.",
+        "the folder of the ratings is always read.",
         exists=True,
     ),
 ]
@@ -81,7 +81,7 @@ Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 
 
 class JsonTo(TyperCommand):
-    """A command whose `--json` may stand alone, which is `--json -`."""
+    """A command that reads `--json` without a value as `--json -`."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         for place, argument in enumerate(args):
@@ -91,6 +91,7 @@ class JsonTo(TyperCommand):
 
 
 def show(result: object, *, json: bool) -> None:
+    """Print a result on standard output, as JSON if asked."""
     typer.echo(
         orjson.dumps(result, option=orjson.OPT_INDENT_2 | orjson.OPT_SERIALIZE_NUMPY).decode()
         if json

@@ -14,10 +14,11 @@ from seeds import bundled
 
 
 def prepare(settings: Settings, database_url: str) -> None:
-    with step("Bringing the database to the newest revision"):
+    """Migrate; load the bundled catalog into an empty database; train if there is no readable model."""
+    with step("Migrating the database to the newest revision"):
         migrations.upgrade(database_url)
     if is_empty(database_url):
-        with step("Loading the bundled catalogue and its simulated members") as progress:
+        with step("Loading the bundled catalog and its simulated members") as progress:
             bundled.load_bundled(database_url, progress)
     if not train.has_active_model(database_url, settings.models):
         with step("Training the first model") as progress:
@@ -36,11 +37,13 @@ def prepare(settings: Settings, database_url: str) -> None:
 
 @contextmanager
 def step(title: str) -> Iterator[console.Progress]:
+    """Announce a step, and show its progress."""
     console.announce(title)
     with console.progress(title) as progress:
         yield progress
 
 
 def is_empty(database_url: str) -> bool:
+    """Whether the database has no movies."""
     with psycopg.connect(database_url) as connection:
         return connection.execute("SELECT 1 FROM movies LIMIT 1").fetchone() is None

@@ -1,4 +1,4 @@
-"""Read ratings for commands on files; a file that cannot be used ends the command with one line."""
+"""Read ratings for commands on files, and turn errors of files into one-line messages."""
 
 import zlib
 from collections.abc import Iterator
@@ -22,7 +22,6 @@ from seeds.files.report import Report, SourceError
 
 def reading_of(columns: str | None, dates: str | None) -> "Reading":
     """Parse `--columns` and `--dates`. Raises typer.BadParameter."""
-
     try:
         names = ColumnNames() if columns is None else ColumnNames.parse(columns)
     except ValueError as error:
@@ -33,33 +32,34 @@ def reading_of(columns: str | None, dates: str | None) -> "Reading":
 def read_data(
     data: Path, content: list[Path], progress: Progress, reading: "Reading"
 ) -> "tuple[Interactions, ItemFeatures]":
-
+    """Read a data set, and print what was not used."""
     data_set = train.read_data(data, content, progress, reading)
     print_report(data_set.report)
     return data_set.interactions, data_set.movies
 
 
 def in_time(ratings: "tuple[Interactions, ItemFeatures]") -> "tuple[Interactions, ItemFeatures]":
-    """Remove the current vote counts, which leak the test period."""
+    """Remove the current vote counts, which leak information from the test period."""
     return ratings[0], ratings[1].without_votes()
 
 
 @contextmanager
 def refusals() -> Iterator[None]:
-    """End the command with one line where a file cannot be read, used or written."""
+    """End the command with one line if a file cannot be read or written, or its content is invalid."""
     try:
         yield
     except (SourceError, InvalidSettings, OSError, BadZipFile, zlib.error) as error:
         raise console.fail(str(error)) from None
 
 
-def note(count: int, what: str) -> None:
+def note(count: int, text: str) -> None:
+    """Print a count and its text on standard error; nothing for 0."""
     if count:
-        console.console.print(f"{count} {what}", markup=False, soft_wrap=True)
+        console.console.print(f"{count} {text}", markup=False, soft_wrap=True)
 
 
 def print_report(report: Report) -> None:
-    """Print the rows of content files that were not used, on standard error."""
+    """Print which rows of movie files were not used, on standard error."""
     for reason, rows in (*report.skipped.items(), *report.set_aside.items()):
         where = f"{rows.samples[0].file}, line {rows.samples[0].line}"
         console.console.print(f"{rows.count} rows not used: {reason} ({where})", markup=False, soft_wrap=True)

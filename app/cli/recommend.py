@@ -1,4 +1,4 @@
-"""Write lists and predictions of a model on disk: `marquee recommend` and `marquee predict`."""
+"""Batch inference with a model on disk: `marquee recommend` and `marquee predict`."""
 
 from pathlib import Path
 from typing import Annotated
@@ -21,35 +21,34 @@ def recommend(
         Path | None,
         typer.Option(help="Ratings of the users: user_id, movie_id, rating[, timestamp].", exists=True),
     ] = None,
-    users: Annotated[Path | None, typer.Option(help="More users, without a history.", **FILE)] = None,
+    users: Annotated[Path | None, typer.Option(help="Further users, without a history.", **FILE)] = None,
     k: Annotated[int, typer.Option(min=1, help="Movies in a list.")] = 100,
-    diversity: Annotated[float, typer.Option(min=0, max=1, help="0 orders by score alone.")] = 0.0,
+    diversity: Annotated[float, typer.Option(min=0, max=1, help="0 ranks by score alone.")] = 0.0,
     candidates: Annotated[Path | None, typer.Option(help="Only these movies: movie_id.", **FILE)] = None,
     columns: Columns = None,
     dates: Dates = None,
 ) -> None:
-    """Write lists for users, by a model on disk.
+    """Write recommendation lists for users with a model on disk.
 
     Columns: user_id, movie_id, rank, score, match_percent, predicted_stars.
     """
-
     if histories is None and users is None:
         raise typer.BadParameter("give --histories, --users or both")
     with refusals(), console.progress("Recommending") as progress:
         rating_files.check_output(out)
         reading = reading_of(columns, dates)
         loaded = batch.load(model)
-        known = batch.read_histories(loaded, histories, users, progress, reading)
-        note(known.n_unknown, "ratings in the histories are of movies that the model does not know")
+        read = batch.read_histories(loaded, histories, users, progress, reading)
+        note(read.n_unknown, "ratings in the histories are of movies that are not in the model")
         allowed = None
         if candidates is not None:
             allowed, n_unknown = batch.allowed_movies(loaded, candidates, progress, reading)
-            note(n_unknown, "candidates are movies that the model does not know")
+            note(n_unknown, "candidates are not in the model")
         print_notes(reading.notes)
         n_rows = batch.recommend(
-            loaded, known, out, k=k, diversity=diversity, allowed=allowed, progress=progress
+            loaded, read, out, k=k, diversity=diversity, allowed=allowed, progress=progress
         )
-    typer.echo(f"{out}: {n_rows} rows for {len(known.user_ids)} users")
+    typer.echo(f"{out}: {n_rows} rows for {len(read.user_ids)} users")
 
 
 @app.command()
@@ -64,15 +63,14 @@ def predict(
     columns: Columns = None,
     dates: Dates = None,
 ) -> None:
-    """Write predictions for pairs: user_id, movie_id, stars, low, high, match_percent."""
-
+    """Write rating predictions for pairs: user_id, movie_id, stars, low, high, match_percent."""
     with refusals(), console.progress("Predicting") as progress:
         rating_files.check_output(out)
         reading = reading_of(columns, dates)
         loaded = batch.load(model)
-        known = batch.read_histories(loaded, histories, None, progress, reading)
-        note(known.n_unknown, "ratings in the histories are of movies that the model does not know")
-        wanted = rating_files.read_pairs(pairs, progress, reading=reading)
+        read = batch.read_histories(loaded, histories, None, progress, reading)
+        note(read.n_unknown, "ratings in the histories are of movies that are not in the model")
+        rows = rating_files.read_pairs(pairs, progress, reading=reading)
         print_notes(reading.notes)
-        n_rows = batch.predict(loaded, wanted, known, out, progress)
+        n_rows = batch.predict(loaded, rows, read, out, progress)
     typer.echo(f"{out}: {n_rows} rows")

@@ -1,7 +1,7 @@
-"""Make a release: `make release VERSION=x.y.z`, and check that nothing released has changed since.
+"""Make a release (`make release VERSION=x.y.z`), and check that the released files have not changed since.
 
-The released SDL and the released settings stand in files. Their SHA-256 stand in the changelog under the
-version, so that neither file can move with the code.
+The released SDL and settings are kept in files. The changelog records their SHA-256 under the version, so an
+accidental change of either file is detected.
 """
 
 import hashlib
@@ -23,7 +23,7 @@ NEWEST = re.compile(r"^## \d[^\n]*$(.*?)(?=^## |\Z)", re.MULTILINE | re.DOTALL)
 
 
 def settings_text() -> str:
-    """The settings by name with their defaults, as JSON."""
+    """The names of the settings with their defaults, as JSON."""
     fields = Settings.model_fields
     defaults = {name.upper(): repr(field.default) for name, field in sorted(fields.items())}
     return orjson.dumps(defaults, option=orjson.OPT_INDENT_2).decode() + "\n"
@@ -34,28 +34,28 @@ def sha256(text: str) -> str:
 
 
 def faults(changelog: str, released: str, current: str, settings: str, current_settings: str) -> list[str]:
-    """Why the released files, the code and the changelog do not fit together; empty where they do."""
+    """Inconsistencies of the released files, the code and the changelog; empty if there are none."""
     newest = NEWEST.search(changelog)
     hashes = re.findall(r"[0-9a-f]{64}", newest[1]) if newest else []
     found = [
-        f"{file} is not the released one: restore it, or make a release by `make release VERSION=x.y.z`."
+        f"{file} has changed since the release: restore it, or run `make release VERSION=x.y.z`."
         for file, text in ((RELEASED, released), (RELEASED_SETTINGS, settings))
         if sha256(text) not in hashes
     ]
     if not unreleased(changelog).strip():
         found += [
-            f"The {what} changed since the release: name the change in {CHANGELOG} under Unreleased."
-            for what, was, now in (
+            f"The {subject} changed since the release: name the change in {CHANGELOG} under Unreleased."
+            for subject, before, after in (
                 ("schema", released, current),
                 ("settings", settings, current_settings),
             )
-            if was != now
+            if before != after
         ]
     return found
 
 
 def release(root: Path, version: str, today: date) -> None:
-    """Make the SDL and the settings of today the released ones, and date the changelog's entry."""
+    """Copy the current SDL and settings to the released files, and date the changelog's entry."""
     sdl, settings = (root / CURRENT).read_text(), settings_text()
     (root / RELEASED).write_text(sdl)
     (root / RELEASED_SETTINGS).write_text(settings)

@@ -1,4 +1,4 @@
-"""Commands on the schema: the files that are made from it, and what it changes for clients."""
+"""Schema commands: generate files from the schema, and compare it with the released one."""
 
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,13 +20,13 @@ app = typer.Typer()
 def export_schema(
     check: Annotated[bool, typer.Option(help="Only check that the files match the code.")] = False,
     path: Annotated[Path, typer.Option(help="The file for the SDL.")] = Path("schema/schema.graphql"),
-    docs: Annotated[Path, typer.Option(help="The file for people to read.")] = Path("docs/api.md"),
+    docs: Annotated[Path, typer.Option(help="The file for the reference.")] = Path("docs/api.md"),
 ) -> None:
-    """Write the schema as SDL, and as a page of documentation."""
+    """Write the schema as SDL and as a page of documentation."""
     sdl = schema.as_str() + "\n"
     for file, text in ((path, sdl), (docs, reference(sdl))):
         if not file.parent.is_dir():
-            raise console.fail(f"There is no folder {file.parent} here: say --path and --docs.")
+            raise console.fail(f"There is no folder {file.parent} here: use --path and --docs.")
         if not check:
             file.write_text(text)
         elif not file.exists() or file.read_text() != text:
@@ -35,23 +35,23 @@ def export_schema(
 
 @app.command()
 def diff_schema(
-    released: Annotated[Path, typer.Option(help="The SDL that clients were written for.")] = RELEASED,
-    changelog: Annotated[Path, typer.Option(help="Names what breaks, under Unreleased.")] = CHANGELOG,
+    released: Annotated[Path, typer.Option(help="The SDL of the last release.")] = RELEASED,
+    changelog: Annotated[Path, typer.Option(help="Names breaking changes under Unreleased.")] = CHANGELOG,
     settings: Annotated[Path, typer.Option(help="The settings of the release.")] = RELEASED_SETTINGS,
 ) -> None:
-    """List what changed since the released schema; fail where that breaks clients without being named."""
+    """List the changes since the released schema; fail if the changelog does not name a breaking one."""
     for file in (released, changelog, settings):
         if not file.is_file():
-            raise console.fail(f"There is no {file} here: say --released, --changelog and --settings.")
+            raise console.fail(f"There is no {file} here: use --released, --changelog and --settings.")
     sdl = schema.as_str()
     changes = Changes.between(released.read_text(), sdl, datetime.now(UTC).date())
-    for title, found in (
+    for title, lines in (
         ("Breaking", changes.breaking),
         ("Dangerous", changes.dangerous),
         ("Added", changes.added),
     ):
-        if found:
-            typer.echo("\n".join([f"{title}:", *(f"  {each}" for each in found)]))
+        if lines:
+            typer.echo("\n".join([f"{title}:", *(f"  {line}" for line in lines)]))
     unnamed = changes.unnamed(changelog.read_text())
     faults = [
         *release.faults(

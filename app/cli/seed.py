@@ -19,17 +19,14 @@ from seeds.movietweetings import load_movietweetings
 from seeds.tmdb import load_tmdb
 
 app = typer.Typer(help="Load movies, members and ratings.", no_args_is_help=True)
-Strict = Annotated[
-    bool, typer.Option("--strict", help="Stop at the first row that cannot be used; store nothing.")
-]
+Strict = Annotated[bool, typer.Option("--strict", help="Stop at the first invalid row and store nothing.")]
 Source = Annotated[Path, typer.Argument(help="The folder or zip with the files.", exists=True)]
 
 
 @app.command("bundled")
 def seed_bundled(json: Json = False) -> None:
-    """Load the bundled catalogue with its simulated members and their ratings."""
-
-    seed("the bundled catalogue", lambda _, url, progress: load_bundled(url, progress), json=json)
+    """Load the bundled catalog with its simulated members and their ratings."""
+    seed("the bundled catalog", lambda _, url, progress: load_bundled(url, progress), json=json)
 
 
 @app.command("movielens")
@@ -38,8 +35,7 @@ def seed_movielens(
     strict: Strict = False,
     json: Json = False,
 ) -> None:
-    """Load a MovieLens data set; by name it is downloaded first. Mind its terms of use."""
-
+    """Load a MovieLens data set; one given by name is downloaded first. Its terms of use apply."""
     seed(
         f"MovieLens {source}",
         lambda settings, url, progress: load_movielens(
@@ -56,8 +52,7 @@ def seed_tmdb(
     adult: Annotated[bool, typer.Option("--adult", help="Load adult movies too.")] = False,
     json: Json = False,
 ) -> None:
-    """Add TMDB metadata, in the layouts of the Kaggle data sets; any of the files may be missing."""
-
+    """Add TMDB metadata in the layouts of the Kaggle data sets; all files are optional."""
     seed(
         "TMDB",
         lambda _, url, progress: load_tmdb(url, source, strict=strict, adult=adult, progress=progress),
@@ -68,7 +63,6 @@ def seed_tmdb(
 @app.command("movietweetings")
 def seed_movietweetings(source: Source, strict: Strict = False, json: Json = False) -> None:
     """Load MovieTweetings."""
-
     seed(
         "MovieTweetings",
         lambda _, url, progress: load_movietweetings(url, source, strict=strict, progress=progress),
@@ -76,9 +70,9 @@ def seed_movietweetings(source: Source, strict: Strict = False, json: Json = Fal
     )
 
 
-def seed(what: str, load: Callable[[Settings, str, Progress], Report], *, json: bool) -> None:
-
-    with database(migrated=False) as (settings, url), console.progress(f"Loading {what}") as progress:
+def seed(title: str, load: Callable[[Settings, str, Progress], Report], *, json: bool) -> None:
+    """Load a data set into the database, and print its report."""
+    with database(migrated=False) as (settings, url), console.progress(f"Loading {title}") as progress:
         if settings.database_url is None:
             migrations.upgrade(url)
         else:
@@ -94,9 +88,10 @@ def seed(what: str, load: Callable[[Settings, str, Progress], Report], *, json: 
 
 
 def print_report(report: Report) -> None:
-    for what, count in (("films", report.movies), ("members", report.members), ("ratings", report.ratings)):
-        typer.echo(f"{what}: {count.added} added, {count.updated} updated, {count.unchanged} unchanged")
-    for verdict, reasons in (("not usable", report.skipped), ("set aside", report.set_aside)):
+    """Print what was stored, and which rows were not."""
+    for kind, count in (("movies", report.movies), ("members", report.members), ("ratings", report.ratings)):
+        typer.echo(f"{kind}: {count.added} added, {count.updated} updated, {count.unchanged} unchanged")
+    for verdict, reasons in (("invalid", report.skipped), ("set aside", report.set_aside)):
         for reason, rows in reasons.items():
             typer.echo(f"{rows.count} rows {verdict}: {reason}")
             for sample in rows.samples:

@@ -16,7 +16,7 @@ def serve(
     prepare: Annotated[
         bool,
         typer.Option(
-            help="First migrate, load the bundled catalogue into an empty database, "
+            help="First migrate, load the bundled catalog into an empty database, "
             "and train if there is no model."
         ),
     ] = False,
@@ -24,7 +24,7 @@ def serve(
     """Serve the GraphQL API and GraphiQL."""
     with database(migrated=not prepare) as (settings, url):
         if prepare:
-            from app.cli.prepare import prepare as prepare_database  # noqa: PLC0415 - loads the compiler of training
+            from app.cli.prepare import prepare as prepare_database  # noqa: PLC0415 - imports numba
 
             prepare_database(settings, url)
         if settings.database_url is None and not settings.has_demo_account:

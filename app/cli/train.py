@@ -48,7 +48,7 @@ def train(
         show(result if json else f"The model is in {out}.", json=json)
         return
     if out is not None or content or columns or dates:
-        raise typer.BadParameter("--out, --content, --columns and --dates go with --data")
+        raise typer.BadParameter("--out, --content, --columns and --dates need --data")
 
     with database() as (settings, url), console.progress("Training") as progress:
         try:
@@ -69,8 +69,7 @@ def train_on_files(
     sentences: Path | None,
     reading: "Reading",
 ) -> dict[str, object]:
-    """`marquee train --data`: the model's folder and what it was made of."""
-
+    """Train on files, and return a summary of the model and its data."""
     if out is None:
         raise typer.BadParameter("--data needs --out, the folder for the model")
     with refusals(), console.progress("Training") as progress:

@@ -22,33 +22,34 @@ def tune(
     data: Annotated[
         list[Path],
         typer.Option(
-            help="Ratings as for `train`; given several times, settings for all of them.", exists=True
+            help="Ratings as for `train`; repeat it to search for settings that suit several data sets.",
+            exists=True,
         ),
     ],
     out: Annotated[
-        Path, typer.Option(help="The settings: .toml or .json, for `--settings`.", dir_okay=False)
+        Path,
+        typer.Option(help="The file for the settings, for `--settings`: .toml or .json.", dir_okay=False),
     ],
     content: Content = None,
     columns: Columns = None,
     dates: Dates = None,
     protocol: ProtocolName = "temporal",
-    trials: Annotated[int | None, typer.Option(min=1, help="Stop after this many.")] = None,
-    minutes: Annotated[float | None, typer.Option(min=0, help="Stop after this long.")] = None,
+    trials: Annotated[int | None, typer.Option(min=1, help="Stop after so many trials.")] = None,
+    minutes: Annotated[float | None, typer.Option(min=0, help="Stop after so many minutes.")] = None,
     storage: Annotated[
         Path | None,
-        typer.Option(help="The file that keeps trials and resumes from them; default: beside --out."),
+        typer.Option(help="The file that keeps the trials, to resume from; default: beside --out."),
     ] = None,
     seed: int = SEED,
     json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
     """Search for settings on a validation split, apart from the test split; the same command resumes."""
-
     with refusals(), console.progress("Tuning") as progress:
         try:
             result = tuning.tune(
                 [
-                    in_time(read_data(one, content or [], progress, reading_of(columns, dates)))
-                    for one in data
+                    in_time(read_data(path, content or [], progress, reading_of(columns, dates)))
+                    for path in data
                 ],
                 Protocol(protocol),
                 out,

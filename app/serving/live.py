@@ -13,7 +13,7 @@ from sqlalchemy import Row, func, select, text
 from app.db.engine import Sessions
 from app.db.movie_features import MOVIES, movies_of
 from app.db.training_tables import ModelVersion
-from app.serving import snapshot as catalogue
+from app.serving import snapshot as catalog
 from app.serving.model import Model
 from app.serving.online_updates import Arrivals
 from app.serving.snapshot import Snapshot
@@ -71,12 +71,12 @@ class ServingState:
 
 async def load(sessions: Sessions, models: Path) -> ServingState:
     """Load the catalog and the active model from the folder `models`."""
-    return await refreshed(ServingState(await catalogue.load(sessions)), sessions, models)
+    return await refreshed(ServingState(await catalog.load(sessions)), sessions, models)
 
 
 async def refreshed(served: ServingState, sessions: Sessions, models: Path) -> ServingState:
     """The state as of now; the same object if nothing has changed."""
-    snapshot = await catalogue.refreshed(sessions, served.snapshot)
+    snapshot = await catalog.refreshed(sessions, served.snapshot)
     model, former, earlier = served.model, served.former, served.earlier
     active = await active_version(sessions)
     unreadable = None

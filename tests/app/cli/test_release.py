@@ -18,8 +18,8 @@ ENTRY = f"## 0.1.0, 2026-11-21\n\n`{release.sha256(SDL)}`\n`{release.sha256(SETT
         ("- A field.\n\n", SDL, SDL + "#", SETTINGS, SETTINGS + "#", None),
         ("", SDL, SDL + "#", SETTINGS, SETTINGS, "The schema changed since the release"),
         ("", SDL, SDL, SETTINGS, SETTINGS + "#", "The settings changed since the release"),
-        ("- A field.\n\n", SDL + "#", SDL + "#", SETTINGS, SETTINGS, "released.graphql is not the released"),
-        ("- A field.\n\n", SDL, SDL, SETTINGS + "#", SETTINGS, "released_settings.json is not the released"),
+        ("- A field.\n\n", SDL + "#", SDL + "#", SETTINGS, SETTINGS, "released.graphql has changed since"),
+        ("- A field.\n\n", SDL, SDL, SETTINGS + "#", SETTINGS, "released_settings.json has changed since"),
     ],
 )
 def test_what_was_released_stays_and_what_changes_is_named(
