@@ -1,4 +1,4 @@
-"""The catalogue and the simulated members that come with Marquee."""
+"""Load the bundled catalog with its simulated members."""
 
 import json
 import re
@@ -32,11 +32,11 @@ _OPTIONAL = frozenset({"release_date", "tmdb_id", "imdb_id"})
 @dataclass(frozen=True, slots=True)
 class BundledMovie:
     movie: Movie
-    renown: int  # 1 (connoisseurs) .. 5 (everybody), an estimate
+    renown: int  # estimate from 1 (known to connoisseurs) to 5 (known to most people)
 
 
 def load_bundled(conn_url: str, progress: Progress = quiet) -> Report:
-    """Load the bundled movies and the simulated members with their ratings; a second time changes nothing."""
+    """Load the bundled movies and simulated members with their ratings. Loading again changes nothing."""
     report = Report(dataset=DATASET_VERSION)
     bundled = read_catalogue()
     movies = [entry.movie for entry in bundled]
@@ -62,10 +62,10 @@ def load_bundled(conn_url: str, progress: Progress = quiet) -> Report:
 
 
 def read_catalogue() -> list[BundledMovie]:
-    """The bundled movies by year and title.
+    """Read the bundled movies, ordered by year and title.
 
     Raises:
-        SourceError: a movie lacks a fact or has one out of form.
+        SourceError: a movie lacks a field or has an invalid one.
     """
     folder = files("seeds").joinpath("catalogue")
     names = sorted(file.name for file in folder.iterdir() if file.name.endswith(".jsonl"))
@@ -73,7 +73,7 @@ def read_catalogue() -> list[BundledMovie]:
 
 
 def parse_movies(text: str, name: str) -> Iterator[BundledMovie]:
-    """The movies of a file with one JSON object a line."""
+    """Parse a file with one JSON object per line. Raises SourceError for an invalid movie."""
     for line, row in enumerate(text.splitlines(), 1):
         values = json.loads(row)
         if problems := list(_problems(values)):
@@ -104,11 +104,12 @@ def _movie(values: dict[str, Any]) -> BundledMovie:
 
 
 def _problems(values: dict[str, Any]) -> Iterator[str]:
+    """Yield what is wrong with a movie."""
     if missing := _REQUIRED - values.keys():
-        yield f"no {', '.join(sorted(missing))}"
+        yield f"missing: {', '.join(sorted(missing))}"
         return
     if unknown := values.keys() - _REQUIRED - _OPTIONAL:
-        yield f"unknown {', '.join(sorted(unknown))}"
+        yield f"unknown: {', '.join(sorted(unknown))}"
     checks = {
         "title": bool(values["title"].strip()),
         "year": isinstance(values["year"], int) and values["year"] >= FIRST_YEAR,
@@ -126,7 +127,7 @@ def _problems(values: dict[str, Any]) -> Iterator[str]:
         "tmdb_id": isinstance(values.get("tmdb_id", 1), int),
         "imdb_id": bool(re.fullmatch(r"tt\d{7,8}", values.get("imdb_id", "tt0000000"))),
     }
-    yield from (f"{name} is not as it should be" for name, holds in checks.items() if not holds)
+    yield from (f"{name} is invalid" for name, valid in checks.items() if not valid)
 
 
 def _is_day_of(text: str | None, year: int) -> bool:

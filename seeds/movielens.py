@@ -1,8 +1,8 @@
-"""MovieLens in all its layouts: csv (latest, 20M and later), `.dat` (1M, 10M) and `u.*` (100K).
+"""Load MovieLens in all its layouts: CSV (latest, 20M and later), `.dat` (1M, 10M) and `u.*` (100K).
 
-Also under the names that Kaggle gives the 20M, and "The Movies Dataset", which has MovieLens' ratings and
-links beside TMDB's metadata. Members become users `movielens-<id>` without a password. Tags and the genome
-stay out.
+Kaggle's file names of the 20M are supported too, and "The Movies Dataset", which has MovieLens' ratings and
+links with TMDB's metadata. Members become users `movielens-<id>` without a password. Tags and the genome are
+not loaded.
 """
 
 import re
@@ -27,7 +27,7 @@ from seeds.titles import MAX_TITLE, parse_title, titles_in
 from seeds.tmdb import complete, read_tmdb
 
 NO_GENRES = {"(no genres listed)", "unknown", ""}
-# The order of the flags in u.item; u.genre says it too, but is missing from some copies.
+# The order of the flags in u.item. It is also in u.genre, which some copies lack.
 GENRES_100K = (
     "unknown", "Action", "Adventure", "Animation", "Children", "Comedy", "Crime", "Documentary", "Drama",
     "Fantasy", "Film-Noir", "Horror", "Musical", "Mystery", "Romance", "Sci-Fi", "Thriller", "War", "Western",
@@ -35,10 +35,10 @@ GENRES_100K = (
 
 NOT_AN_ID = "the id is not a number"
 NO_TITLE = "no title"
-NOT_A_GENRE = "a genre that is no name is left out"
-LONG_TITLE = "a title that is too long"
+NOT_A_GENRE = "an invalid genre is left out"
+LONG_TITLE = "the title is too long"
 SAME_ID = "the id of an earlier movie"
-LINK_WITHOUT_MOVIE = "a link of a movie that is not among the movies"
+LINK_WITHOUT_MOVIE = "a link of an unknown movie"
 
 MOVIES = ("movies.csv", "movie.csv")
 LINKS = ("links.csv", "link.csv", "links_small.csv")
@@ -60,13 +60,13 @@ def load_movielens(
     progress: Progress = quiet,
     data_dir: Path = Path(".data"),
 ) -> Report:
-    """Load a MovieLens data set; a second time changes nothing.
+    """Load a MovieLens data set. Loading it again changes nothing.
 
     `source` is a folder, a zip, or a name such as `ml-latest-small`, which is downloaded into `data_dir`.
 
     Raises:
-        SourceError: the source cannot be had or is no MovieLens data set.
-        UnusableRowError: a row cannot be used and `strict` is on; nothing has been stored.
+        SourceError: the source is missing or is not a MovieLens data set.
+        UnusableRowError: a row is invalid and `strict` is on; nothing has been stored.
     """
     path = Path(source)
     report = Report(dataset=path.name.removesuffix(".zip"), strict=strict)
@@ -78,7 +78,7 @@ def load_movielens(
 
 
 def read_movielens(source: Traversable, report: Report, progress: Progress) -> Dataset:
-    """The data set; the one that Kaggle calls rating.csv, movie.csv and so on is ml-20m."""
+    """Read the data set. One with Kaggle's file names (rating.csv, movie.csv) is ml-20m."""
     if movies_file := find(source, *MOVIES):
         movies = dict(csv_movies(movies_file, report))
         if links := find(source, *LINKS):
@@ -97,7 +97,7 @@ def read_movielens(source: Traversable, report: Report, progress: Progress) -> D
         ratings, layout = find(source, *RATINGS), RatingFormat(header=True)
     else:
         raise SourceError(
-            f"{source} has no movies.csv, movie.csv, movies.dat or u.item: it is no MovieLens data set"
+            f"{source} has no movies.csv, movie.csv, movies.dat or u.item: it is not a MovieLens data set"
         )
     if ratings is None:
         raise SourceError(f"{source} has {movies_file.name} but no ratings beside it")
@@ -112,7 +112,7 @@ def read_movielens(source: Traversable, report: Report, progress: Progress) -> D
 
 
 def _of_tmdb(source: Traversable, links: Traversable, report: Report, progress: Progress) -> Movies:
-    """Movies that TMDB's metadata names and MovieLens' links number."""
+    """Movies with TMDB's metadata and the ids of MovieLens' links."""
     facts, additions = read_tmdb(source, report, progress)
     whole = {movie.tmdb_id: movie for movie in complete(facts, additions, {})}
     by_imdb_id = {movie.imdb_id: movie for movie in whole.values() if movie.imdb_id is not None}
@@ -125,19 +125,20 @@ def _of_tmdb(source: Traversable, links: Traversable, report: Report, progress: 
 
 
 def genres_of(text: str) -> tuple[str, ...]:
+    """Split genres at `|`, and map them to MovieLens' names."""
     names = (name.strip() for name in text.split("|"))
     return tuple(GENRE_NAMES.get(name, name) for name in names if name not in NO_GENRES)
 
 
 class MovieRows:
-    """Checks what every list of movies must have: a number of its own and a title."""
+    """Validates the rows of a list of movies: a unique id and a title."""
 
     def __init__(self, file: Traversable, report: Report, number: ParseId = row_id) -> None:
         self._file, self._report, self._number = str(file), report, number
         self._seen: dict[int, str] = {}
 
     def accept(self, line: int, movie_id: str, title: str, row: str) -> int | None:
-        """The movie's number, or None after the row has been reported."""
+        """The movie's id; None for an invalid row, which is reported."""
         try:
             number = self._number(movie_id)
         except CellError:
@@ -156,7 +157,7 @@ class MovieRows:
         return None
 
     def movie(self, line: int, title: str, genres: str, movielens_id: int | None) -> Movie:
-        """The movie; genres that are no names are left out with a note."""
+        """Make a movie. Invalid genres are left out and reported."""
         found = tuple(genre.replace("Children's", "Children") for genre in genres_of(genres))
         good = tuple(genre for genre in found if _GENRE.fullmatch(genre))
         if len(good) < len(found):
@@ -191,7 +192,7 @@ def dat_movies(file: Traversable, report: Report, parse_id: ParseId = row_id) ->
 def item_movies(
     file: Traversable, genre_file: Traversable | None, report: Report
 ) -> Iterator[tuple[int, Movie]]:
-    """100K numbers its movies in its own way, so they are known by title and year."""
+    """Read the movies of 100K. Its ids are not MovieLens ids, so the movies are matched by title and year."""
     names = dict(enumerate(GENRES_100K))
     if genre_file is not None:
         for line, (name, at) in separated_rows(genre_file, "|", 2, report):
@@ -213,7 +214,7 @@ def item_movies(
 
 
 def _day(text: str) -> date | None:
-    """The day of "14-Jul-1995"; the first of January stands for an unknown one."""
+    """Parse a date such as "14-Jul-1995"; None for January 1, which stands for an unknown day."""
     try:
         day = datetime.strptime(text, "%d-%b-%Y").date()  # noqa: DTZ007 - a day has no zone
     except ValueError:
@@ -222,23 +223,23 @@ def _day(text: str) -> date | None:
 
 
 def linked(movies: Movies, file: Traversable, report: Report, parse_id: ParseId = row_id) -> Movies:
-    """The movies with the ids of IMDb and TMDB that the links have for them."""
-    together: Movies = dict(movies)
+    """Add the ids of IMDb and TMDB from the links to the movies."""
+    completed: Movies = dict(movies)
     for line, number, link, text in _links(file, report, parse_id):
-        if (movie := together.get(number)) is None:
+        if (movie := completed.get(number)) is None:
             report.skip(LINK_WITHOUT_MOVIE, str(file), line, text)
         else:
-            together[number] = replace(movie, imdb_id=link.imdb_id, tmdb_id=link.tmdb_id)
-    return together
+            completed[number] = replace(movie, imdb_id=link.imdb_id, tmdb_id=link.tmdb_id)
+    return completed
 
 
 def linked_only(file: Traversable, report: Report, parse_id: ParseId = row_id) -> Movies:
-    """Movies without a list: those that have a link, of which nothing else is known yet."""
+    """Movies of the links alone, without titles."""
     return {number: link for _, number, link, _ in _links(file, report, parse_id)}
 
 
 def _links(file: Traversable, report: Report, parse_id: ParseId) -> Iterator[tuple[int, int, Movie, str]]:
-    """(line, number, movie of the ids alone, text) of each row. An id that cannot be read is reported."""
+    """Yield (line, movie id, movie with ids alone, text) of each row. Invalid ids are reported."""
     for line, row in csv_rows(file, ("movieId", "imdbId", "tmdbId"), report):
         text = ",".join(row.values())
         try:

@@ -1,4 +1,4 @@
-"""A movie as the loaders know it, which movies are the same one, and what two sources say of it together."""
+"""The movie record of the loaders: match equal movies, and merge records of different sources."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, fields, replace
@@ -7,12 +7,12 @@ from typing import Any, NamedTuple
 
 from seeds.titles import MAX_TITLE, fold
 
-# Names that other sources have for a MovieLens genre.
+# Other sources' names of MovieLens genres.
 GENRE_NAMES = {"Science Fiction": "Sci-Fi", "Family": "Children", "Music": "Musical"}
 
 MAX_TITLES = 100  # of one movie, over all sources
 
-# Formats, origins and fillers that sources list among genres, in lower case: no liking can be for one.
+# Formats, origins and placeholders that sources list as genres, in lower case. They do not describe taste.
 NOT_GENRES = frozenset({
     "", "(no genres listed)", "3d", "foreign", "genre unknown", "imax", "n/a", "none", "other", "tv movie",
     "unknown", "\\n",
@@ -23,7 +23,7 @@ _IDS = ("movielens_id", "tmdb_id", "imdb_id")
 
 class SourceTitle(NamedTuple):
     title: str
-    source: str  # MOVIELENS, TMDB, MOVIETWEETINGS, BUNDLED; FORMER for one that an edit has replaced
+    source: str  # MOVIELENS, TMDB, MOVIETWEETINGS, BUNDLED; FORMER for a title that an edit replaced
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,7 @@ class Credit:
 
 @dataclass(frozen=True, slots=True)
 class Movie:
-    """None and () where a source says nothing."""
+    """A movie of a source. Unknown fields are None or ()."""
 
     title: str
     original_title: str | None = None
@@ -57,11 +57,11 @@ class Movie:
     movielens_id: int | None = None
     tmdb_id: int | None = None
     imdb_id: str | None = None
-    titles: tuple[SourceTitle, ...] = ()  # each one that a source gave, `title` among them
+    titles: tuple[SourceTitle, ...] = ()  # all titles of all sources, including `title`
 
 
 class MovieIndex:
-    """The movies met so far, each under a number that stays; tells which of them a described movie is."""
+    """An index of movies under permanent numbers, which finds the one that a record describes."""
 
     def __init__(self, movies: Iterable[Movie] = ()) -> None:
         self.movies: list[Movie] = []
@@ -72,9 +72,9 @@ class MovieIndex:
             self.add(movie)
 
     def find(self, movie: Movie) -> int | None:
-        """An id in common decides. Without one, title and year do, unless the ids of a kind differ.
+        """Find the number of a movie by a common id, else by title and year unless ids of a kind differ.
 
-        A title that the known movie goes by now decides before one that it has beside it.
+        Main titles of the indexed movies take precedence over their alternative titles.
         """
         for kind in _IDS:
             value = getattr(movie, kind)
@@ -94,17 +94,17 @@ class MovieIndex:
         return len(self.movies) - 1
 
     def update(self, number: int, movie: Movie, *, authority: bool) -> None:
-        """Let the movie of this number say what both say together. See `merge`."""
-        known = self.movies[number]
+        """Merge a record into the movie of this number. See `merge`."""
+        indexed = self.movies[number]
 
-        # An id that is another movie's already stays there: it is unique.
+        # Ids are unique: one of another movie is dropped.
         def own(kind: str) -> Any:
             value = getattr(movie, kind)
             return value if self._by_id.get((kind, value), number) == number else None
 
         ids = {kind: own(kind) for kind in _IDS}
-        merged = merge(known, replace(movie, **ids), authority=authority)
-        if merged != known:
+        merged = merge(indexed, replace(movie, **ids), authority=authority)
+        if merged != indexed:
             self.movies[number] = merged
             self._register(number)
 
@@ -124,11 +124,11 @@ class MovieIndex:
 
 
 def merge(known: Movie, other: Movie, *, authority: bool) -> Movie:
-    """Both movies as one. Without `authority`, `other` only fills in what is not known.
+    """Merge two records of a movie. Without `authority`, `other` only fills in unknown fields.
 
-    With it, its facts stand; but genres and keywords are united, of two lists of credits the longer stays,
-    and what the movie is found by is not lost: an id, the year, an original title that is not the title. The
-    titles of both sources are kept either way.
+    With it, fields of `other` take precedence, but genres and keywords are united, the longer list of credits
+    is kept, and the fields by which the movie is matched are not lost: ids, the year, and an original title
+    that differs from the title. The titles of both records are always kept.
     """
     first, second = (other, known) if authority else (known, other)
     merged = {}
@@ -150,12 +150,12 @@ def merge(known: Movie, other: Movie, *, authority: bool) -> Movie:
 
 
 def all_titles(titles: Iterable[SourceTitle]) -> tuple[SourceTitle, ...]:
-    """The titles once each, in one order, without what is too long to be a title; at most MAX_TITLES."""
-    return tuple(sorted({each for each in titles if 0 < len(each.title) <= MAX_TITLE})[:MAX_TITLES])
+    """Sort distinct titles, without those longer than MAX_TITLE; at most MAX_TITLES."""
+    return tuple(sorted({named for named in titles if 0 < len(named.title) <= MAX_TITLE})[:MAX_TITLES])
 
 
 def titles_from(source: str, *titles: str | None) -> tuple[SourceTitle, ...]:
-    """What one source calls a movie."""
+    """The titles of one source."""
     return all_titles(SourceTitle(title, source) for title in titles if title)
 
 
@@ -164,7 +164,7 @@ def _fullness(credits_: tuple[Credit, ...]) -> tuple[int, int]:
 
 
 def _folded_titles(movie: Movie) -> tuple[list[str], list[str]]:
-    """The title and the original title; the other titles."""
+    """Folded titles: first the title and original title, then the others."""
     main = dict.fromkeys(fold(title) or title for title in (movie.title, movie.original_title) if title)
     others = dict.fromkeys(fold(title) or title for title, _ in movie.titles)
     return list(main), [title for title in others if title not in main]

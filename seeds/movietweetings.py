@@ -1,6 +1,6 @@
-"""MovieTweetings: ratings 0..10 from tweets, movies by IMDb id.
+"""Load MovieTweetings: ratings from 0 to 10 from tweets, movies by IMDb id.
 
-Members become users `movietweetings-<id>`; their Twitter ids in users.dat are not read.
+Members become users `movietweetings-<id>`. Their Twitter ids in users.dat are not read.
 """
 
 from dataclasses import replace
@@ -24,13 +24,13 @@ FORMAT = RatingFormat(separator="::", header=False, half_stars_per_unit=1)
 def load_movietweetings(
     conn_url: str, source: str | Path, *, strict: bool = False, progress: Progress = quiet
 ) -> Report:
-    """Load a folder or zip of MovieTweetings; a second time changes nothing.
+    """Load a folder or zip of MovieTweetings. Loading it again changes nothing.
 
-    A rating of 0 has no place on a scale that begins at half a star: the row is skipped and counted.
+    A rating of 0 is off the scale, which begins at half a star; the row is skipped and counted.
 
     Raises:
-        SourceError: the source cannot be had or is not MovieTweetings.
-        UnusableRowError: a row cannot be used and `strict` is on; nothing has been stored.
+        SourceError: the source is missing or is not MovieTweetings.
+        UnusableRowError: a row is invalid and `strict` is on; nothing has been stored.
     """
     report = Report(dataset="movietweetings", strict=strict)
     return store_dataset(
@@ -39,6 +39,7 @@ def load_movietweetings(
 
 
 def read_movietweetings(source: Traversable, report: Report, progress: Progress) -> Dataset:
+    """Read the data set. Raises SourceError if a file is missing."""
     movies_file = find(source, "latest_movies.dat", "movies.dat")
     ratings = find(source, "latest_ratings.dat", "ratings.dat")
     if movies_file is None or ratings is None:
@@ -52,7 +53,7 @@ def read_movietweetings(source: Traversable, report: Report, progress: Progress)
             movies[number] = replace(
                 movie,
                 imdb_id=imdb_id(values[0]),
-                titles=titles_from("MOVIETWEETINGS", *(each.title for each in movie.titles)),
+                titles=titles_from("MOVIETWEETINGS", *(title for title, _ in movie.titles)),
             )
     return Dataset(
         name=report.dataset,

@@ -1,24 +1,22 @@
-"""Simulated members and their ratings of given movies: what a demonstration has instead of people.
+"""Simulated members and their ratings of given movies, for demonstrations.
 
-How they are drawn, all of it from one seeded generator:
+Everything is drawn from one seeded generator:
 
-1. Movies get a taste vector of FACTORS numbers. Each genre, decade, country, person and keyword has a random
-   vector, nearly orthogonal to the others; a movie's is the weighted sum of those it has (CONTENT_SHARE of
-   the variance), plus its own, which no metadata tells. So movies of a kind are near each other, and the
-   ratings reward a recommender that reads content, and more so one that reads them.
-2. Members belong to a few of CIRCLES circles, each around a movie, the better known the more likely; their
-   tastes are mixtures of those movies and of one more, a favourite of their own. Affinity is the inner
-   product of member and movie, standardised to N(0, 1).
-3. Which movies are rated: popularity follows `renown` and falls with rank as a power law
-   (POPULARITY_EXPONENT); its logarithm, the affinity and the distance from the member's favourite era are
-   added up, and movies are drawn without replacement by the Gumbel trick (Kool et al. 2019,
-   https://arxiv.org/abs/1903.06059, section 2.3).
-4. How many: MIN_RATINGS and a log-normal number more.
-5. Stars: a member's and a movie's bias, the affinity and noise, around a mean of MEAN_STARS, in halves or,
-   for
-   some members, whole stars only.
-6. When: in sessions, mostly in the evening, over ten years to the end of 2025; the best known movies first,
-   and never before a movie was released.
+1. Movies have a taste vector of FACTORS numbers. Each genre, decade, country, person and keyword has a random
+   vector; they are nearly orthogonal. A movie's vector is the weighted sum of those it has (CONTENT_SHARE of
+   the variance), plus a random vector of its own, which metadata cannot predict. Similar movies have similar
+   vectors, so a recommender gains from content, and more from ratings.
+2. Members belong to a few of CIRCLES circles. Each circle has a movie as its center, more likely a well-known
+   one. A member's taste is a mixture of these movies and of one personal favorite. Affinity is the inner
+   product of member and movie, standardized to N(0, 1).
+3. Rated movies: popularity follows `renown` and falls with rank as a power law (POPULARITY_EXPONENT). Its
+   logarithm, the affinity and the distance from the member's favorite era are summed, and movies are drawn
+   without replacement by the Gumbel trick (Kool et al. 2019, https://arxiv.org/abs/1903.06059, section 2.3).
+4. Number of ratings: MIN_RATINGS plus a log-normal number.
+5. Stars: a member's and a movie's bias, the affinity and noise around a mean of MEAN_STARS, rounded to halves
+   or, for some members, to whole stars.
+6. Times: in sessions, mostly in the evening, over the ten years to the end of 2025. Well-known movies tend to
+   be rated first. No movie is rated before its release.
 """
 
 import math
@@ -31,10 +29,10 @@ from numpy.typing import NDArray
 
 from seeds.movies import Movie
 
-DATASET_VERSION = "marquee-simulated-2"  # a change of anything that is drawn is a new version
+DATASET_VERSION = "marquee-simulated-2"  # increment it with every change of the ratings
 SEED = 20_251_231
 MEMBERS = 2_000
-RATINGS = 150_000  # expected; the draw comes close
+RATINGS = 150_000  # expected number
 
 FACTORS = 128
 CIRCLES = 60
@@ -43,10 +41,10 @@ CIRCLE_SHARE = 0.6
 POPULARITY_EXPONENT = 0.6
 TASTE_IN_CHOICE = 1.5
 ERA_YEARS = 30.0
-EAGERNESS = 0.15  # of what is popular, to be rated early
+EAGERNESS = 0.15  # weight of popularity in the order of ratings
 MIN_RATINGS = 20
 RATINGS_SPREAD = 1.0  # sigma of the log-normal
-MAX_SHARE = 0.6  # of the movies, that one member rates
+MAX_SHARE = 0.6  # largest share of the movies that a member rates
 MEAN_STARS = 3.55
 MEMBER_BIAS, MOVIE_BIAS, TASTE_IN_STARS, NOISE = 0.44, 0.36, 0.72, 0.55  # standard deviations in stars
 WHOLE_STARS_SHARE = 0.4  # of the members
@@ -58,7 +56,7 @@ _BEGIN = int(datetime(2016, 1, 1, tzinfo=UTC).timestamp())
 _END = int(datetime(2026, 1, 1, tzinfo=UTC).timestamp())
 
 _Values = Callable[[Movie], Iterable[str]]
-# What a movie has that tastes are about, and the weight of each kind.
+# Features that determine a movie's taste vector, with the weight of each kind.
 _BLOCKS: tuple[tuple[float, _Values], ...] = (
     (1.0, lambda movie: movie.genres),
     (0.45, lambda movie: [f"{(movie.year or 0) // 10}0s"]),
@@ -78,7 +76,7 @@ class SimulatedRatings:
 
     usernames: list[str]
     user_idx: NDArray[np.int64]  # (n,) into usernames
-    item_idx: NDArray[np.int64]  # (n,) into the movies given
+    item_idx: NDArray[np.int64]  # (n,) into the movies passed in
     half_stars: NDArray[np.int16]  # (n,) 1..10
     timestamps: NDArray[np.int64]  # (n,) Unix seconds
 
@@ -86,9 +84,9 @@ class SimulatedRatings:
 def simulate(
     movies: Sequence[Movie], renown: NDArray[np.int_], *, members: int = MEMBERS, ratings: int = RATINGS
 ) -> SimulatedRatings:
-    """The same ratings for the same movies, whenever and wherever it runs.
+    """Simulate ratings, deterministically for the same movies.
 
-    `renown` is (n_movies,), 1 for what connoisseurs know to 5 for what everybody does.
+    `renown`: (n_movies,), from 1 for a movie known to connoisseurs to 5 for one that most people know.
     """
     rng = np.random.default_rng(SEED)
     item_factors = movie_factors(movies, rng)  # (n_movies, FACTORS)
@@ -103,8 +101,9 @@ def simulate(
     drawn = []
     for user, n in enumerate(ratings_of_members(members, ratings, len(movies), rng)):
         times = session_times(n, rng)
-        known = np.where(released < times[-1], choice[user], -np.inf)
-        chosen = np.argsort(-known, kind="stable")[: min(n, int(np.isfinite(known).sum()))]
+        released_choice = np.where(released < times[-1], choice[user], -np.inf)
+        n_rated = min(n, int(np.isfinite(released_choice).sum()))
+        chosen = np.argsort(-released_choice, kind="stable")[:n_rated]
         drawn.append((np.full(len(chosen), user), *_in_time(chosen, times, appeal, released, rng)))
     user_idx, item_idx, timestamps = (np.concatenate(c).astype(np.int64) for c in zip(*drawn, strict=True))
     half_stars = _half_stars(affinity, renown, user_idx, item_idx, rng)
@@ -138,13 +137,13 @@ def member_factors(members: int, item_factors: Floats, renown: NDArray[np.int_],
     loved = rng.choice(len(renown), size=CIRCLES + members, p=renown**2 / (renown**2).sum())
     tastes = item_factors[loved] / np.linalg.norm(item_factors[loved], axis=1, keepdims=True)
     centres, own = tastes[:CIRCLES], tastes[CIRCLES:]
-    mixture = rng.dirichlet(np.full(CIRCLES, 0.15), size=members)  # a few circles carry most of it
+    mixture = rng.dirichlet(np.full(CIRCLES, 0.15), size=members)  # a few circles have most of the weight
     shared = mixture @ centres / np.sqrt((mixture**2).sum(axis=1, keepdims=True))
     return np.asarray(math.sqrt(CIRCLE_SHARE) * shared + math.sqrt(1 - CIRCLE_SHARE) * own)
 
 
 def log_popularity(renown: NDArray[np.int_], rng: Rng) -> Floats:
-    """Log of the weight with which each movie is chosen, (n_movies,)."""
+    """Log of the weight with which each movie is drawn, (n_movies,)."""
     order = np.argsort(-(renown + 0.5 * rng.standard_normal(len(renown))), kind="stable")
     rank = np.empty(len(renown))
     rank[order] = np.arange(1, len(renown) + 1)
@@ -152,14 +151,14 @@ def log_popularity(renown: NDArray[np.int_], rng: Rng) -> Floats:
 
 
 def ratings_of_members(members: int, ratings: int, n_movies: int, rng: Rng) -> NDArray[np.int64]:
-    """How many movies each member rates, (members,)."""
+    """The number of movies that each member rates, (members,)."""
     more = ratings / members - MIN_RATINGS
     drawn = rng.lognormal(np.log(more) - RATINGS_SPREAD**2 / 2, RATINGS_SPREAD, size=members)
     return np.minimum(MIN_RATINGS + drawn, max(MIN_RATINGS, MAX_SHARE * n_movies)).astype(np.int64)
 
 
 def session_times(n: int, rng: Rng) -> NDArray[np.int64]:
-    """n Unix times, ascending, of a member's sessions until it leaves or the ten years are over."""
+    """Draw n distinct Unix times, ascending, in sessions between a member's joining and leaving."""
     sessions = 1 + rng.poisson(n / SESSION_RATINGS)
     joined = _BEGIN + (_END - 60 * _DAY - _BEGIN) * rng.beta(1.4, 1.0)
     days = np.ceil(min(rng.exponential(MEMBERSHIP_DAYS) + sessions, (_END - joined) / _DAY - 1))
@@ -172,16 +171,14 @@ def session_times(n: int, rng: Rng) -> NDArray[np.int64]:
     within = np.concatenate([np.cumsum(part) for part in np.split(gaps, np.cumsum(lengths)[:-1])])
     times = np.sort((np.repeat(starts, lengths) + within).astype(np.int64))
     nth = np.arange(n)
-    return np.asarray(
-        np.maximum.accumulate(times - nth) + nth
-    )  # sessions of one day may meet; no two at once
+    return np.asarray(np.maximum.accumulate(times - nth) + nth)  # sessions of one day may overlap
 
 
 _HOURS = np.array([3, 1, 1, 1, 1, 1, 1, 2, 2, 3, 3, 4, 4, 4, 4, 4, 5, 6, 8, 10, 12, 12, 10, 6]) / 108
 
 
 def _era(movies: Sequence[Movie], members: int, rng: Rng) -> Floats:
-    """What the distance of a movie's year from the member's favourite one takes away, (members, n_movies)."""
+    """The penalty for the distance of a movie's year from the member's favorite one, (members, n_movies)."""
     years = np.array([movie.year or 0 for movie in movies], dtype=np.float64)
     favorite = np.minimum(rng.normal(2000.0, 18.0, size=members), 2020.0)
     return np.asarray(-(((years - favorite[:, None]) / ERA_YEARS) ** 2) / 2)
@@ -190,7 +187,10 @@ def _era(movies: Sequence[Movie], members: int, rng: Rng) -> Floats:
 def _in_time(
     chosen: NDArray[np.int64], times: NDArray[np.int64], appeal: Floats, released: NDArray[np.int64], rng: Rng
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """The movies and when each is rated, mostly the best known first; 0 where no time is left for a movie."""
+    """Assign a time to each movie, well-known ones mostly first; 0 for a movie without a time after release.
+
+    Returns the movies and their times.
+    """
     eagerness = EAGERNESS * appeal[chosen] + rng.gumbel(size=len(chosen))
     waiting = list(chosen[np.argsort(-eagerness, kind="stable")])
     rated = []

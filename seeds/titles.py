@@ -1,7 +1,7 @@
-"""Titles as sources write them, and when two of them are the same.
+"""Parse the titles of sources, and fold titles to compare them.
 
-A title is at most MAX_TITLE characters. Everything here looks at no more than that: Unicode normalization
-takes quadratic time on combining marks.
+At most MAX_TITLE characters of a title are read, because Unicode normalization takes quadratic time on
+combining marks.
 """
 
 import re
@@ -31,24 +31,24 @@ _SEPARATORS = re.compile(r"[\W_]+")
 
 
 def parse_title(text: str) -> tuple[str, str | None, int | None]:
-    """Title, original title and year of a MovieLens title.
+    """Parse a MovieLens title: title, original title and year.
 
     "City of Lost Children, The (Cité des enfants perdus, La) (1995)" is "The City of Lost Children",
-    "La Cité des enfants perdus", 1995. The last title in parentheses counts as the original one, unless it is
-    an "a.k.a."; `titles_in` gives all of them.
+    "La Cité des enfants perdus", 1995. The last title in parentheses that is not an "a.k.a." is the original
+    one; `titles_in` returns all of them.
     """
     title, others, year = _parts(text)
     return title, next((name for name, is_aka in others if not is_aka), None), year
 
 
 def titles_in(text: str) -> tuple[str, ...]:
-    """Every title that a MovieLens title holds: its own, those in parentheses, and each "a.k.a."."""
+    """All titles in a MovieLens title: the main one, those in parentheses, and each "a.k.a."."""
     title, others, _ = _parts(text)
     return tuple(dict.fromkeys([title, *(name for name, _ in reversed(others))]))
 
 
 def fold_case(text: str) -> str:
-    """The text without case and accents: `amelie` is `Amélie`."""
+    """Remove case and accents: "Amélie" becomes "amelie"."""
     if text.isascii():
         return text[:MAX_TITLE].casefold()
     decomposed = unicodedata.normalize("NFKD", text[:MAX_TITLE].casefold().translate(_LETTERS))
@@ -56,10 +56,10 @@ def fold_case(text: str) -> str:
 
 
 def fold(title: str) -> str:
-    """The title for comparing: its words between single spaces, without case, accents and punctuation.
+    """Normalize a title for comparison: words between single spaces, without case, accents and punctuation.
 
-    An article at the end comes first, and `&` or `+` is `and`: "Matrix, The" is "the matrix". A title without
-    its article, or in other numerals, is another title.
+    An article at the end is moved to the front, and `&` or `+` becomes `and`: "Matrix, The" becomes
+    "the matrix". A title without its article, or with other numerals, remains different.
     """
     text = _article_first(title[:MAX_TITLE].strip())
     if not text.isascii():
@@ -70,8 +70,10 @@ def fold(title: str) -> str:
 
 
 def _parts(text: str) -> tuple[str, list[tuple[str, bool]], int | None]:
-    """The title, the titles in parentheses from the last to the first, with whether each is an "a.k.a.", and
-    the year."""
+    """Split a MovieLens title into title, titles in parentheses and year.
+
+    The titles in parentheses are in reverse order, each with whether it is an "a.k.a.".
+    """
     rest = text.strip()
     if len(rest) > MAX_TITLE:
         return rest, [], None
@@ -93,7 +95,7 @@ def _parts(text: str) -> tuple[str, list[tuple[str, bool]], int | None]:
 
 
 def _last_parentheses(text: str) -> tuple[str, str]:
-    """What is before the parentheses at the end of a text, and in them; nothing where it ends otherwise."""
+    """Split off the parentheses at the end of a text: the text before and in them; "" if there are none."""
     at = text.rfind("(")
     if at < 0 or not text.endswith(")") or ")" in text[at:-1]:
         return "", ""
@@ -101,6 +103,7 @@ def _last_parentheses(text: str) -> tuple[str, str]:
 
 
 def _article_first(title: str) -> str:
+    """Move an article behind the last comma to the front."""
     rest, comma, article = title.rpartition(", ")
     if comma and article.casefold() in _FOLDED_ARTICLES:
         return f"{article}{'' if article.endswith(chr(39)) else ' '}{rest}"

@@ -1,8 +1,8 @@
-"""TMDB's facts from Kaggle's extracts: "The Movies Dataset", "TMDB 5000" and "TMDB Movies Dataset" (v11).
+"""Load TMDB metadata from Kaggle: "The Movies Dataset", "TMDB 5000" and "TMDB Movies Dataset" (v11).
 
-Any of their files may be missing. Movies are joined by TMDB or IMDb id, which MovieLens' links bring, else by
-title and year. TMDB's facts go before those stored; movies not stored yet are added. Adult movies stay out
-unless asked for.
+All files are optional. Movies are matched by TMDB or IMDb id, which MovieLens' links provide, else by title
+and year. TMDB's values take precedence over stored ones, and new movies are added. Adult movies are loaded
+only on request.
 """
 
 from collections.abc import Iterator
@@ -20,14 +20,14 @@ from seeds.store.movies import store_movies
 from seeds.tmdb_rows import FILES, Row, Source, is_adult, movie
 
 NOT_AN_ID = "the id is not a number"
-SAME_ID = "more about an earlier movie, in other words"
-REPEATED = "the same row again"
-NO_SUCH_MOVIE = "{} of a movie that is not known"
+SAME_ID = "the id of an earlier movie with other values"
+REPEATED = "a repeated row"
+NO_SUCH_MOVIE = "{} of an unknown movie"
 
 
 @dataclass(frozen=True, slots=True)
 class Addition:
-    """Credits or keywords that stand in a file of their own."""
+    """Credits or keywords of a movie from a separate file."""
 
     what: str
     row: Row
@@ -42,11 +42,13 @@ def load_tmdb(
     adult: bool = False,
     progress: Progress = quiet,
 ) -> Report:
-    """Load the TMDB files of a folder or zip; a second time changes nothing. adult: with adult movies.
+    """Load the TMDB files of a folder or zip. Loading them again changes nothing.
+
+    adult: also load adult movies.
 
     Raises:
-        SourceError: none of the files is there.
-        UnusableRowError: a row cannot be used and `strict` is on; nothing has been stored.
+        SourceError: none of the files is found.
+        UnusableRowError: a row is invalid and `strict` is on; nothing has been stored.
     """
     report = Report(dataset="tmdb", strict=strict)
     movies, additions = read_tmdb(open_source(source), report, progress, adult=adult)
@@ -55,8 +57,8 @@ def load_tmdb(
             "SELECT tmdb_id, title, year FROM movies WHERE tmdb_id IS NOT NULL"
         ).fetchall()
         known = {tmdb_id: Movie(title, year=year, tmdb_id=tmdb_id) for tmdb_id, title, year in rows}
-        whole = list(complete(movies, additions, known))
-        stored = store_movies(connection, whole, authority=True, progress=progress)
+        completed = list(complete(movies, additions, known))
+        stored = store_movies(connection, completed, authority=True, progress=progress)
         report.movies = stored.count
         record_dataset(connection, report.dataset, (len(set(stored.movie_ids)), 0, 0))
     return report
@@ -65,7 +67,10 @@ def load_tmdb(
 def read_tmdb(
     source: Traversable, report: Report, progress: Progress, *, adult: bool = False
 ) -> tuple[dict[int, Movie], dict[int, list[Addition]]]:
-    """Movies and what else is said of movies, both by TMDB id."""
+    """Read movies, and additions from separate files, both by TMDB id.
+
+    Raises SourceError if none of the files is found.
+    """
     movies: dict[int, Movie] = {}
     additions: dict[int, list[Addition]] = {}
     adults: set[int] = set()
@@ -83,19 +88,19 @@ def read_tmdb(
             else:
                 _take_movie(movies, tmdb_id, row)
         progress(f"reading {file.name}", 1.0)
-    report.notes.extend(f"{name} is not there" for name in _missing([kind for kind, _ in found]))
+    report.notes.extend(f"{name} is missing" for name in _missing([kind for kind, _ in found]))
     return movies, additions
 
 
 def _missing(found: list[Source]) -> list[str]:
-    """Files that belong to those found."""
+    """Missing files of the data sets to which the found files belong."""
     names = {kind.name for kind in found}
     beside = {name for kind in found for name in kind.beside}
     return sorted(beside - names)
 
 
 def _rows(file: Traversable, id_column: str, report: Report) -> Iterator[tuple[int, Row]]:
-    """(TMDB id, row), each id once."""
+    """Yield (TMDB id, row), each id once. Invalid and repeated rows are reported."""
     seen: dict[int, int] = {}
     for line, values in csv_rows(file, (id_column,), report):
         row = Row(str(file), line, values, report)
@@ -114,20 +119,23 @@ def _rows(file: Traversable, id_column: str, report: Report) -> Iterator[tuple[i
 
 
 def _take_movie(movies: dict[int, Movie], tmdb_id: int, row: Row) -> None:
-    if said := movie(tmdb_id, row):
-        movies[tmdb_id] = merge(movies[tmdb_id], said, authority=False) if tmdb_id in movies else said
+    if read := movie(tmdb_id, row):
+        movies[tmdb_id] = merge(movies[tmdb_id], read, authority=False) if tmdb_id in movies else read
 
 
 def complete(
     movies: dict[int, Movie], additions: dict[int, list[Addition]], known: dict[int, Movie]
 ) -> Iterator[Movie]:
-    """The movies with what else is said of them, then those of which nothing else is said."""
+    """Yield the movies with their additions, then the `known` movies that have only additions.
+
+    Additions of unknown movies are reported.
+    """
     for tmdb_id in (*movies, *(tmdb_id for tmdb_id in additions if tmdb_id not in movies)):
-        whole = movies.get(tmdb_id) or known.get(tmdb_id)
+        completed = movies.get(tmdb_id) or known.get(tmdb_id)
         for addition in additions.get(tmdb_id, ()):
-            if whole is None:
+            if completed is None:
                 addition.row.skip(NO_SUCH_MOVIE.format(addition.what))
             else:
-                whole = merge(whole, replace(whole, **addition.facts), authority=False)
-        if whole is not None:
-            yield whole
+                completed = merge(completed, replace(completed, **addition.facts), authority=False)
+        if completed is not None:
+            yield completed

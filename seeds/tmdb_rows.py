@@ -1,4 +1,4 @@
-"""Rows of TMDB's extracts: what they say of a movie, and how each of the files is read."""
+"""Parse the rows of TMDB's extracts."""
 
 import math
 import re
@@ -11,7 +11,7 @@ from seeds.files.nested_json import countries, names, nested
 from seeds.files.report import Report
 from seeds.movies import GENRE_NAMES, Credit, Movie, titles_from
 
-LEADING_CAST = 15  # names taken from a cast, which may have hundreds
+LEADING_CAST = 15  # most names taken from a cast
 MAX_DIRECTORS = 20
 NO_LANGUAGE = {"xx"}
 LANGUAGES = {"cn": "zh"}  # TMDB's own code for Cantonese
@@ -23,14 +23,14 @@ TITLES = ("title", "original_title")  # a movie may be called Null
 
 NO_TITLE = "no title"
 ADULT = "an adult movie"
-ADULT_UNKNOWN = "whether it is an adult movie cannot be read"
-LEFT_EMPTY = "the {} cannot be read and is left empty"
-FILE_ORDER = "the order of the cast cannot be read: it is that of the file"
+ADULT_UNKNOWN = "the adult flag is invalid; the movie is taken for an adult one"
+LEFT_EMPTY = "the {} is invalid and left empty"
+FILE_ORDER = "the order of the cast is invalid; the order of the file is used"
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A row about one movie, and what it says of it."""
+    """A row of one movie, with its place in the file."""
 
     file: str
     line: int
@@ -38,7 +38,7 @@ class Row:
     report: Report
 
     def get(self, name: str, parse: Callable[[str], Any]) -> Any:
-        """The field, or None where it is empty or, after a note in the report, unreadable."""
+        """Parse a field; None if it is empty or invalid. An invalid one is reported."""
         text = self.values.get(name, "").strip()
         if not text or (text in cells.MISSING and name not in TITLES):
             return None
@@ -61,20 +61,21 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A file of TMDB's facts.
+    """A kind of file of TMDB's extracts.
 
-    name: `*` stands for any characters. what: of a file that only adds to movies, what it adds.
+    name: `*` matches any characters. what: the content of a file that only adds to movies, else None. read:
+    parses its rows.
     """
 
     name: str
     id_column: str
     what: str | None = None
     read: Callable[[Row], dict[str, Any]] | None = field(default=None, repr=False)
-    beside: tuple[str, ...] = ()  # files that belong to it
+    beside: tuple[str, ...] = ()  # files of the same data set
 
 
 def is_adult(row: Row) -> bool:
-    """Whether the row says so, or cannot be trusted to say that it is none; the report has a note then."""
+    """Whether the movie is an adult one; also if the flag is invalid. Both are reported."""
     text = row.values.get("adult", "").strip()
     if text in cells.MISSING:
         return False
@@ -89,6 +90,7 @@ def is_adult(row: Row) -> bool:
 
 
 def movie(tmdb_id: int, row: Row) -> Movie | None:
+    """Make a movie; None for a row without a title, which is reported."""
     original = row.get("original_title", _title)
     title = row.get("title", _title) or original
     if not title:
@@ -96,7 +98,7 @@ def movie(tmdb_id: int, row: Row) -> Movie | None:
         return None
     released = row.get("release_date", cells.day)
     vote_count = row.get("vote_count", _count)
-    said = tuple(GENRE_NAMES.get(name, name) for name in row.get("genres", names) or ())
+    genres = tuple(GENRE_NAMES.get(name, name) for name in row.get("genres", names) or ())
     return Movie(
         title=title,
         original_title=original,
@@ -105,13 +107,13 @@ def movie(tmdb_id: int, row: Row) -> Movie | None:
         runtime_minutes=row.get("runtime", _minutes),
         original_language=row.get("original_language", _language),
         countries=row.get("production_countries", countries) or (),
-        genres=said,
+        genres=genres,
         overview=row.get("overview", _overview),
         keywords=row.get("keywords", names) or (),
         collection=next(iter(row.get("belongs_to_collection", names) or ()), None),
         poster_path=row.get("poster_path", _address),
         popularity=row.get("popularity", _finite),
-        vote_average=row.get("vote_average", _average) if vote_count else None,  # 0 of 0 votes says nothing
+        vote_average=row.get("vote_average", _average) if vote_count else None,  # 0 without votes
         vote_count=vote_count,
         tmdb_id=tmdb_id,
         imdb_id=row.get("imdb_id", cells.imdb_id),
@@ -122,7 +124,7 @@ def movie(tmdb_id: int, row: Row) -> Movie | None:
 
 
 def _people(row: Row, column: str) -> tuple[Credit, ...]:
-    """Names by commas, as the files have them that hold all of a movie in one row."""
+    """Names separated by commas, or objects with a name, in files that have the whole movie in one row."""
     limit = MAX_DIRECTORS if column == "director" else LEADING_CAST
     text = row.values.get(column, "").strip()
     parse = _object_names if text[:1] == "[" else cells.plain_list
@@ -208,7 +210,7 @@ def _average(text: str) -> float:
 
 
 def _minutes(text: str) -> int | None:
-    """TMDB writes 0 for an unknown runtime."""
+    """A runtime; None for 0, which TMDB writes for an unknown one."""
     minutes = math.floor(cells.number(text))
     if not 0 <= minutes < 1 << 15:
         raise ValueError(text)

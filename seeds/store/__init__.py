@@ -1,1 +1,1 @@
-"""Writing data sets to Postgres."""
+"""Write data sets to Postgres."""

@@ -1,4 +1,4 @@
-"""Ratings into Postgres by the million: binary COPY from numpy buffers, constraints and indexes after it."""
+"""Store millions of ratings in Postgres by binary COPY from NumPy buffers."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -14,33 +14,33 @@ from seeds.files.report import Count, Progress
 Connection = psycopg.Connection[tuple[Any, ...]]
 Cursor = psycopg.Cursor[tuple[Any, ...]]
 
-_POSTGRES_EPOCH = 946_684_800  # 2000-01-01 in Unix seconds; a timestamptz counts microseconds from it
+_POSTGRES_EPOCH = 946_684_800  # 2000-01-01 in Unix seconds; a timestamptz is in microseconds since then
 _MICROSECONDS = 1_000_000
 _ROWS_PER_BUFFER = 1 << 16
 
-# What the file adds or knows later. Any other rating is neither written nor locked: its member may change it.
+# New and later ratings. Other ratings are neither written nor locked, so members can change them meanwhile.
 _DIFFERING = """
 CREATE TEMPORARY TABLE differing_ratings ON COMMIT DROP AS
 SELECT incoming.*, known.user_id IS NOT NULL AS known
 FROM incoming_ratings AS incoming LEFT JOIN ratings AS known USING (user_id, movie_id)
 WHERE known.user_id IS NULL OR incoming.rated_at > known.rated_at
 """
-# The change of each movie's figures is counted from what stood in the rows when they were replaced, whatever
-# members wrote before. Rows are locked in one order.
+# The change of each movie's statistics is computed from the rows as they are when they are replaced, because
+# members may have changed them since _DIFFERING. Rows are locked in one order.
 _REPLACE = """
 CREATE TEMPORARY TABLE change_of_stats ON COMMIT DROP AS
 WITH replaced AS MATERIALIZED (
     SELECT user_id, movie_id, ratings.half_stars, ratings.rated_at,
-        differing.half_stars AS given, differing.rated_at AS given_at
+        differing.half_stars AS new_half_stars, differing.rated_at AS new_rated_at
     FROM ratings JOIN differing_ratings AS differing USING (user_id, movie_id)
     WHERE known AND differing.rated_at > ratings.rated_at
     ORDER BY user_id, movie_id FOR UPDATE OF ratings
 ), written AS (
-    UPDATE ratings SET half_stars = given, rated_at = given_at
+    UPDATE ratings SET half_stars = new_half_stars, rated_at = new_rated_at
     FROM replaced WHERE (ratings.user_id, ratings.movie_id) = (replaced.user_id, replaced.movie_id)
 )
-SELECT movie_id, 0::bigint AS rating_count, sum(given - half_stars) AS half_stars_sum,
-    sum(trend_weight(given_at) - trend_weight(rated_at)) AS trend, count(*) AS rows
+SELECT movie_id, 0::bigint AS rating_count, sum(new_half_stars - half_stars) AS half_stars_sum,
+    sum(trend_weight(new_rated_at) - trend_weight(rated_at)) AS trend, count(*) AS rows
 FROM replaced GROUP BY movie_id
 """
 _ADD = """
@@ -53,7 +53,7 @@ WITH added AS (
 INSERT INTO change_of_stats
 SELECT movie_id, count(*), sum(half_stars), sum(trend_weight(rated_at)), count(*) FROM added GROUP BY movie_id
 """
-# The last statement of the load, so that who rates one of these movies waits for the commit only.
+# It runs last: a member who rates one of these movies waits from this statement to the commit.
 _CHANGE_STATS = """
 INSERT INTO movie_stats AS stats (movie_id, rating_count, half_stars_sum, trend)
 SELECT movie_id, sum(rating_count), sum(half_stars_sum), sum(trend) FROM change_of_stats
@@ -64,7 +64,7 @@ SET rating_count = stats.rating_count + excluded.rating_count,
     trend = greatest(stats.trend + excluded.trend, 0),
     updated_at = clock_timestamp()
 """
-# Two statements, because only a query that does not write may use several processes.
+# Two statements, because Postgres runs only queries that do not write in parallel.
 _COUNT_STATS = """
 CREATE TEMPORARY TABLE counted ON COMMIT DROP AS
 SELECT movie_id, count(*) AS rating_count, sum(half_stars) AS half_stars_sum,
@@ -90,12 +90,12 @@ def store_ratings(
     timestamps: NDArray[np.int64],
     progress: Progress,
 ) -> Count:
-    """Store n ratings in the open transaction and bring `movie_stats` up to date.
+    """Store n ratings in the open transaction and update `movie_stats`.
 
-    Arrays are (n,), ids the database's, timestamps Unix seconds, and no (user, movie) occurs twice. Into an
-    empty table the rows go without indexes and constraints, which are made again, from their own definitions,
-    when all rows are there. Otherwise they are merged: of two ratings the later one stands, and only what
-    differs is written. The figures of movies are the last that is written: commit soon.
+    Arrays are (n,), with ids of the database, timestamps in Unix seconds, and distinct pairs of user and
+    movie. An empty table is filled without indexes and constraints, which are then recreated from their
+    definitions. Otherwise the ratings are merged: the later of two ratings is kept, and only differences are
+    written. `movie_stats` is written last and locks its rows: commit soon.
     """
     assert len(user_ids) == len(movie_ids) == len(half_stars) == len(timestamps)
     buffers = _rating_buffers((user_ids, movie_ids, half_stars, timestamps), progress)
@@ -114,16 +114,16 @@ def store_ratings(
 def _fill(cursor: Cursor, buffers: Iterator[bytes], n: int, progress: Progress) -> Count:
     cursor.execute("LOCK TABLE ratings IN ACCESS EXCLUSIVE MODE")
     cursor.execute("SELECT NOT EXISTS (SELECT FROM ratings)")
-    if cursor.fetchone() != (True,):  # somebody rated while we waited for the lock, which is kept
+    if cursor.fetchone() != (True,):  # a member rated while we waited for the lock
         return _merge(cursor, buffers, n, progress)
     constraints, indexes = _definitions(cursor)
     for name, _ in constraints:
         cursor.execute(sql.SQL("ALTER TABLE ratings DROP CONSTRAINT {}").format(sql.Identifier(name)))
     for name, _ in indexes:
         cursor.execute(sql.SQL("DROP INDEX {}").format(sql.Identifier(name)))
-    # Even a trigger that does nothing is asked for each row.
+    # Even a trigger that does nothing costs time for each row.
     cursor.execute("ALTER TABLE ratings DISABLE TRIGGER USER")
-    cursor.execute("TRUNCATE ratings")  # FREEZE asks for it
+    cursor.execute("TRUNCATE ratings")  # FREEZE requires it
     _copy(cursor, "ratings", buffers, freeze=True)
     cursor.execute("ALTER TABLE ratings ENABLE TRIGGER USER")
     remaking = [
@@ -143,7 +143,7 @@ def _fill(cursor: Cursor, buffers: Iterator[bytes], n: int, progress: Progress) 
 def _definitions(
     cursor: Cursor,
 ) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
-    """(name, definition) of the keys of `ratings`, the primary key first, and of its other indexes."""
+    """Name and definition of the constraints of `ratings`, the primary key first, and of other indexes."""
     cursor.execute(
         "SELECT quote_ident(conname), pg_get_constraintdef(oid) FROM pg_constraint "
         "WHERE conrelid = 'ratings'::regclass AND contype IN ('p', 'u', 'f') ORDER BY contype DESC, conname"

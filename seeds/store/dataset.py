@@ -1,4 +1,4 @@
-"""A data set of movies, members and ratings into the database, all of it in one transaction."""
+"""Store a data set of movies, members and ratings in one transaction."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -17,9 +17,9 @@ from seeds.movies import Movie
 from seeds.store.bulk_copy import Connection, store_ratings
 from seeds.store.movies import store_movies
 
-# Any number that nothing else locks: data sets are loaded one after the other.
+# Key of an advisory lock, which serializes loads; any number that no other code locks.
 _LOAD_LOCK = 7_312_056
-UNKNOWN_MOVIE = "a rating of a movie that is not among the movies"
+UNKNOWN_MOVIE = "a rating of an unknown movie"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,9 +34,9 @@ class Dataset:
 
 @contextmanager
 def transaction(conn_url: str, progress: Progress = quiet) -> Iterator[Connection]:
-    """A connection whose changes are all stored at the end, or, after an exception, none.
+    """Open a connection with a transaction that is committed at the end, or rolled back by an exception.
 
-    One load at a time for a database: a second one says that it waits, and does so outside a transaction.
+    Each database has one load at a time. A second one reports that it waits, outside a transaction.
     """
     with psycopg.connect(psycopg_url(conn_url), autocommit=True, prepare_threshold=None) as connection:
         lock(connection, _LOAD_LOCK, lambda: progress("waiting for another load to end", 0.0))
@@ -46,11 +46,11 @@ def transaction(conn_url: str, progress: Progress = quiet) -> Iterator[Connectio
 
 
 def store_dataset(conn_url: str, dataset: Dataset, report: Report, progress: Progress) -> Report:
-    """Store what is not stored yet and tell of it in the report.
+    """Store new and changed data, and count it in the report.
 
     Raises:
-        SourceError: members of another data set have the names that this one's would get.
-        UnusableRowError: under `report.strict`.
+        SourceError: a username of the data set belongs to another user.
+        UnusableRowError: a row is invalid and `report.strict` is on.
     """
     rows = _of_known_movies(dataset, report)
     with transaction(conn_url, progress) as connection:
@@ -85,7 +85,7 @@ def store_members(
     *,
     simulated: bool = False,
 ) -> tuple[NDArray[np.int64], Count]:
-    """User ids (n,) of members who cannot log in, in the order of their names."""
+    """Store members who cannot log in; return their user ids, (n,), in the order of `usernames`."""
     progress("storing members", 0.0)
     connection.execute(
         "CREATE TEMPORARY TABLE incoming_members (number bigint, username text) ON COMMIT DROP"
@@ -94,7 +94,7 @@ def store_members(
         for row in enumerate(usernames):
             copy.write_row(row)
     added = connection.execute(
-        # They are published under these names, which are numbers.
+        # Discoverable: their names are the numbers of a public data set.
         "INSERT INTO users (username, source, simulated, discoverable) "
         "SELECT username, %s, %s, true FROM incoming_members ORDER BY number "
         "ON CONFLICT (lower(username)) DO NOTHING",
@@ -106,10 +106,10 @@ def store_members(
     ).fetchall()
     for _, username, owner in rows:
         if owner != source:
-            whose = f"came with {owner}" if owner else "signed up here"
+            origin = f"was loaded with {owner}" if owner else "signed up here"
             raise SourceError(
-                f"The user {username} {whose}, and {source} would give the name to somebody else. "
-                "Load it into a database of its own."
+                f"The user {username} {origin}, but a member of {source} has the same name. "
+                f"Load {source} into another database."
             )
     progress("storing members", 1.0)
     user_ids = np.array([row[0] for row in rows], dtype=np.int64)
@@ -119,7 +119,7 @@ def store_members(
 def record_dataset(
     connection: Connection, version: str, counts: tuple[int, int, int], *, simulated: bool = False
 ) -> None:
-    """Note in `dataset_versions` that movies, members and ratings in these numbers are here."""
+    """Record in `dataset_versions` the numbers of movies, members and ratings."""
     connection.execute(
         "INSERT INTO dataset_versions AS known (version, simulated, movie_count, member_count, rating_count) "
         "VALUES (%s, %s, %s, %s, %s) ON CONFLICT (version) DO UPDATE SET movie_count = excluded.movie_count, "
@@ -131,6 +131,7 @@ def record_dataset(
 
 
 def _of_known_movies(dataset: Dataset, report: Report) -> RatingRows:
+    """The ratings of the movies of the data set; others are reported."""
     rows = dataset.ratings
     known = np.isin(rows.item_ids, dataset.item_ids)
     for i in np.flatnonzero(~known):
@@ -141,7 +142,7 @@ def _of_known_movies(dataset: Dataset, report: Report) -> RatingRows:
 def _one_rating_a_movie(
     rows: RatingRows, dataset: Dataset, movie_ids: NDArray[np.int64], report: Report
 ) -> RatingRows:
-    """Where the file has a movie under two ids, its ratings are all moved to the first of them."""
+    """Merge the ratings of a movie with several ids in the file under the first id."""
     _, first, at = np.unique(movie_ids, return_index=True, return_inverse=True)
     item_ids = dataset.item_ids[first][at]
     for i in np.flatnonzero(item_ids != dataset.item_ids):

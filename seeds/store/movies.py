@@ -1,4 +1,4 @@
-"""Movies into Postgres: those that are new are added, those known already are completed."""
+"""Store movies in Postgres: add new ones and complete stored ones."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -34,12 +34,12 @@ _PROGRESS_STEP = 1000
 
 @dataclass(frozen=True, slots=True)
 class StoredMovies:
-    movie_ids: list[int]  # the database's id of each movie given, in their order
+    movie_ids: list[int]  # id in the database of each movie, in the order they were passed
     count: Count
 
 
 def read_movies(cursor: Cursor) -> tuple[list[int], list[Movie]]:
-    """Ids and movies of the whole catalogue, ordered by id."""
+    """Read ids and movies of the whole catalog, ordered by id."""
     ids, movies = [], []
     for movie_id, *values, genres, directors, cast, titles in cursor.execute(_READ):
         facts: dict[str, Any] = {
@@ -53,7 +53,7 @@ def read_movies(cursor: Cursor) -> tuple[list[int], list[Movie]]:
                 genres=tuple(sorted(genres)),
                 directors=_credits(directors),
                 cast=_credits(cast),
-                titles=all_titles(SourceTitle(*each) for each in titles),
+                titles=all_titles(SourceTitle(*title) for title in titles),
             )
         )
     return ids, movies
@@ -62,9 +62,9 @@ def read_movies(cursor: Cursor) -> tuple[list[int], list[Movie]]:
 def store_movies(
     connection: Connection, movies: Sequence[Movie], *, authority: bool, progress: Progress
 ) -> StoredMovies:
-    """Store the movies in the open transaction; several that are the same one become one.
+    """Store the movies in the open transaction; records of the same movie are merged.
 
-    `authority` says whether their facts go before those stored; see `seeds.movies.merge`.
+    `authority`: whether their fields take precedence over stored ones; see `seeds.movies.merge`.
     """
     with connection.cursor() as cursor:
         people = People(cursor)
@@ -81,7 +81,7 @@ def store_movies(
         progress("storing movies", 0.0)
         written = [(ids[n], index.movies[n]) for n in (*changed, *added)]
         people.write(cursor, (credit for _, movie in written for credit in movie.directors + movie.cast))
-        # Before the update, so that its trigger finds the source of a title that it replaces.
+        # Before the update, whose trigger reads the source of a title that it replaces.
         _write_titles(cursor, [(ids[n], index.movies[n].titles, known[n].titles) for n in changed])
         if changed:
             _update(cursor, [(ids[n], index.movies[n]) for n in changed])
@@ -91,12 +91,13 @@ def store_movies(
         _write_genres(cursor, written)
         _write_credits(cursor, written, people)
         progress("storing movies", 1.0)
-    met = {number for number in numbers if number < len(known)}
-    count = Count(added=len(added), updated=len(changed), unchanged=len(met - set(changed)))
+    matched = {number for number in numbers if number < len(known)}
+    count = Count(added=len(added), updated=len(changed), unchanged=len(matched - set(changed)))
     return StoredMovies([ids[number] for number in numbers], count)
 
 
 def _take_in(index: MovieIndex, movie: Movie, *, authority: bool) -> int:
+    """Add a movie to the index, or merge it into one there; return its number."""
     number = index.find(movie)
     if number is None:
         return index.add(movie)
@@ -105,7 +106,7 @@ def _take_in(index: MovieIndex, movie: Movie, *, authority: bool) -> int:
 
 
 def _as_stored(movie: Movie, people: People) -> Movie:
-    """The movie as it would be read back, so that it can be compared."""
+    """Convert a movie to the form in which it is read back, for comparison."""
     return replace(
         movie,
         genres=tuple(sorted({name for name in movie.genres if name.strip().lower() not in NOT_GENRES})),
@@ -171,9 +172,9 @@ def _value(movie: Movie, column: str) -> Any:
 def _write_titles(
     cursor: Cursor, movies: list[tuple[int, tuple[SourceTitle, ...], tuple[SourceTitle, ...]]]
 ) -> None:
-    """Add the titles of (movie id, all titles, titles stored). A stored one stays."""
-    rows = [(movie_id, *each) for movie_id, titles, stored in movies for each in set(titles) - set(stored)]
-    if rows:  # an empty COPY would count the catalog's revision
+    """Add titles, from (movie id, all titles, stored titles). Stored titles are not removed."""
+    rows = [(movie_id, *title) for movie_id, titles, stored in movies for title in set(titles) - set(stored)]
+    if rows:  # an empty COPY would increment the catalog's revision
         with cursor.copy("COPY movie_titles (movie_id, title, source) FROM STDIN") as copy:
             for row in rows:
                 copy.write_row(row)

@@ -1,4 +1,4 @@
-"""Which person a credit means: TMDB's id decides, else the name."""
+"""Match credits to people, by TMDB id or else by name."""
 
 from collections.abc import Iterable
 from dataclasses import replace
@@ -8,17 +8,17 @@ from seeds.store.bulk_copy import Cursor
 
 
 class People:
-    """The people of the database and those that credits bring, until `write` stores them.
+    """People of the database, and new people of credits, which `write` stores.
 
-    A person known by name only is taken to be the first one of that name who comes with an id.
+    A person without a TMDB id is identified with the first credit of the same name that has one.
     """
 
     def __init__(self, cursor: Cursor) -> None:
-        self._ids: dict[int | str, int] = {}  # by TMDB's id, or by name where there is none
-        self._names: dict[int, str] = {}  # of those with an id of TMDB
-        self._linked: dict[str, list[int]] = {}  # name -> ids of TMDB
-        self._claimed: dict[str, int] = {}  # name -> the id of TMDB that was learned
-        self._unlinked: dict[str, None] = {}  # names without an id
+        self._ids: dict[int | str, int] = {}  # TMDB id, or name if there is none -> id in the database
+        self._names: dict[int, str] = {}  # TMDB id -> name
+        self._linked: dict[str, list[int]] = {}  # name -> TMDB ids
+        self._claimed: dict[str, int] = {}  # name -> TMDB id found for a person without one
+        self._unlinked: dict[str, None] = {}  # names without a TMDB id
         for person_id, tmdb_id, name in cursor.execute("SELECT id, tmdb_id, name FROM people ORDER BY id"):
             self._ids[name if tmdb_id is None else tmdb_id] = person_id
             if tmdb_id is None:
@@ -27,7 +27,7 @@ class People:
                 self._link(name, tmdb_id)
 
     def resolve(self, credit: Credit) -> Credit:
-        """The credit with the name and the id under which its person is, or will be, stored."""
+        """The credit with the name and TMDB id of its person in the database."""
         if credit.tmdb_id is None:
             linked = self._linked.get(credit.name, [])
             if credit.name in self._claimed:
@@ -44,7 +44,7 @@ class People:
         return replace(credit, name=self._names[credit.tmdb_id])
 
     def write(self, cursor: Cursor, credits_: Iterable[Credit]) -> None:
-        """Store what was learned of known people, and the new ones among those of resolved credits."""
+        """Store TMDB ids found for stored people, and the new people of resolved credits."""
         for name, tmdb_id in self._claimed.items():
             if name in self._ids:
                 self._ids[tmdb_id] = self._ids.pop(name)
@@ -62,7 +62,7 @@ class People:
                 self._ids[int(key) if linked else key] = person_id
 
     def id_of(self, credit: Credit) -> int:
-        """The database's id of a resolved credit's person, once written."""
+        """The id in the database of a resolved credit's person, after `write`."""
         return self._ids[self._key(credit)]
 
     def _key(self, credit: Credit) -> int | str:

@@ -220,7 +220,7 @@ def test_members_of_two_data_sets_are_not_taken_for_each_other(database_url: str
         (tmp_path / name).mkdir()
         csv_layout(tmp_path / name)
     load_movielens(database_url, tmp_path / "ml-one")
-    with pytest.raises(SourceError, match="movielens-1 came with ml-one"):
+    with pytest.raises(SourceError, match="movielens-1 was loaded with ml-one"):
         load_movielens(database_url, tmp_path / "ml-two")
 
 
@@ -254,7 +254,7 @@ def test_ratings_given_here_stay_and_are_counted(database_url: str, tmp_path: Pa
 
 
 def test_what_is_no_data_set_is_said_to_be_none(database_url: str, tmp_path: Path) -> None:
-    with pytest.raises(SourceError, match="it is no MovieLens data set"):
+    with pytest.raises(SourceError, match="it is not a MovieLens data set"):
         load_movielens(database_url, tmp_path)
     with pytest.raises(SourceError, match="does not exist"):
         load_movielens(database_url, tmp_path / "ml-nothing")

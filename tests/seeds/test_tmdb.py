@@ -134,7 +134,7 @@ def test_tmdb_5000_needs_no_other_file(database_url: str, tmp_path: Path) -> Non
     assert [name for name, *_ in credited(database_url, "CAST")] == ["Keanu Reeves"]
     assert report.notes == []
     (tmp_path / "tmdb_5000_credits.csv").unlink()
-    assert load_tmdb(database_url, tmp_path).notes == ["tmdb_5000_credits.csv is not there"]
+    assert load_tmdb(database_url, tmp_path).notes == ["tmdb_5000_credits.csv is missing"]
 
 
 def test_credits_alone_complete_stored_movies(database_url: str, tmp_path: Path) -> None:
