@@ -1,1 +1,1 @@
-"""Reading data sets: archives, ratings, nested JSON, downloads and reports."""
+"""Read data sets: archives, ratings, nested JSON, downloads and reports."""

@@ -1,4 +1,4 @@
-"""Files of a data set, in a folder or a zip, packed or not, read row by row with the line each begins on."""
+"""Find the files of a data set in a folder or zip, and read their rows with line numbers."""
 
 import csv
 import re
@@ -15,23 +15,19 @@ from seeds.files.text_streams import bounded_lines, open_text
 
 NOT_UTF8 = "not UTF-8"
 NUL = "a NUL character"
-FIELD_COUNT = "not the number of fields that the file has"
+FIELD_COUNT = "a different number of fields than the file has"
 OPEN_QUOTE = "a quote that is not closed"
 
-PACKED = ("", ".gz", ".bz2", ".xz", ".zst", ".zip")  # what may stand behind a name
-MAX_FIELD_CHARACTERS = 16 << 20  # the cast of one movie can pass csv's default of 128 KiB
+PACKED = ("", ".gz", ".bz2", ".xz", ".zst", ".zip")  # suffixes of compressed files
+MAX_FIELD_CHARACTERS = 16 << 20  # the cast of a movie can exceed csv's default of 128 KiB
 MAX_ROW_LINES = 1_000
 MAX_SMALL_FILE = 256 << 20  # bytes of a list without header
-MAX_OPEN_QUOTES = 100  # in a file: then quotes do not span lines
+MAX_OPEN_QUOTES = 100  # in a file; after that, quotes do not span lines
 csv.field_size_limit(MAX_FIELD_CHARACTERS)
 
 
 def open_source(path: str | Path) -> Traversable:
-    """The folder or zip at `path`.
-
-    Raises:
-        SourceError: nothing is there, or it is neither.
-    """
+    """Open a folder or zip. Raises SourceError if `path` is neither."""
     place = Path(path).expanduser()
     if place.is_dir():
         return place
@@ -42,7 +38,7 @@ def open_source(path: str | Path) -> Traversable:
 
 
 def find(source: Traversable, *names: str) -> Traversable | None:
-    """The first of `names`, packed or not, that is in the source or in a folder directly under it."""
+    """Find the first of `names`, compressed or not, in the source or its direct subfolders."""
     folders = [source, *sorted((e for e in source.iterdir() if e.is_dir()), key=lambda e: e.name)]
     for name in names:
         for folder in folders:
@@ -52,7 +48,7 @@ def find(source: Traversable, *names: str) -> Traversable | None:
 
 
 def inside(folder: Traversable, *names: str) -> Traversable | None:
-    """The first of `names`, packed or not, that is in the folder itself; `*` stands for any characters."""
+    """Find the first of `names`, compressed or not, in the folder itself; `*` matches any characters."""
     for name in names:
         if "*" in name:
             found = [e for e in folder.iterdir() if any(fnmatchcase(e.name, name + end) for end in PACKED)]
@@ -67,12 +63,12 @@ def inside(folder: Traversable, *names: str) -> Traversable | None:
 def csv_rows(
     file: Traversable, required: Sequence[str], report: Report
 ) -> Iterator[tuple[int, dict[str, str]]]:
-    """(line, column -> text) of each row of a csv with a header.
+    """Yield (line, text by column) of each row of a CSV with a header. Invalid rows are reported.
 
-    A required column is known by its name without case and punctuation, and is called as in `required`.
+    A required column is matched without case and punctuation, and has its name in `required`.
 
     Raises:
-        SourceError: a required column is missing, or the file is no text.
+        SourceError: a required column is missing, or the file is not text.
     """
     with open_text(file, report.notes.append) as stream:
         lines = (line.decode("utf-8", "surrogateescape") for line in bounded_lines(stream, file))
@@ -87,9 +83,9 @@ def csv_rows(
 def separated_rows(
     file: Traversable, separator: str, width: int, report: Report, *, optional: int = 0
 ) -> Iterator[tuple[int, list[str]]]:
-    """(line, fields) of a file without header or quotes.
+    """Yield (line, fields) of each row of a file without header or quotes. Invalid rows are reported.
 
-    Rows have `width` fields; the last `optional` of them may be missing.
+    Rows have `width` fields, of which the last `optional` may be missing.
     """
     with open_text(file) as stream:
         for line, raw in enumerate(bounded_lines(stream, file), 1):
@@ -103,9 +99,12 @@ def separated_rows(
 
 
 def _header(lines: Iterator[str], required: Sequence[str]) -> tuple[int, list[str], str]:
-    """The line of the header, the names of the columns, and the separator, `,` unless another fits better."""
+    """Read the header; return its line, the column names and the separator.
+
+    The separator is a comma unless another one yields more of the required columns.
+    """
     separators, number = [",", ";", "\t"], 0
-    for number, text in enumerate(lines, 1):  # noqa: B007 - the line it ends on
+    for number, text in enumerate(lines, 1):  # noqa: B007 - read after the loop
         if match := re.fullmatch(r'"?sep=(.)"?', text.strip(), re.IGNORECASE):
             separators = [match[1]]
         elif text.strip():
@@ -117,18 +116,18 @@ def _header(lines: Iterator[str], required: Sequence[str]) -> tuple[int, list[st
     for separator in separators:
         try:
             row = next(csv.reader([text.rstrip("\r\n")], delimiter=separator), [])
-        except (csv.Error, TypeError):  # TypeError: sep= with what cannot separate
+        except (csv.Error, TypeError):  # TypeError: sep= with an invalid separator
             continue
-        called = [known.get(plain_name(name), name.strip()) for name in row]
-        found.append((sum(name in called for name in required), called, separator))
-    _, header, separator = max(found, key=lambda each: each[0], default=(0, [text.strip()], ","))
+        columns = [known.get(plain_name(name), name.strip()) for name in row]
+        found.append((sum(name in columns for name in required), columns, separator))
+    _, header, separator = max(found, key=lambda candidate: candidate[0], default=(0, [text.strip()], ","))
     return number, header, separator
 
 
 def _rows(
     lines: Iterator[str], separator: str, line: int, width: int, file: Traversable, report: Report
 ) -> Iterator[tuple[int, list[str], str]]:
-    """(line, fields, text) of each row. A row whose quotes do not close is one line, and is reported."""
+    """Yield (line, fields, text) of each row. A row with an unclosed quote is skipped as one line."""
     waiting: deque[str] = deque()
     n_open = 0
     while True:
@@ -149,7 +148,7 @@ def _rows(
 
 
 def _longer(chunk: list[str], separator: str, waiting: deque[str], lines: Iterator[str]) -> list[str] | None:
-    """The fields of a row of several lines, which are added to `chunk`; None if it stays open."""
+    """Read further lines of a row into `chunk`; return its fields, or None if its quote is never closed."""
     size = len(chunk[0])
     while len(chunk) < MAX_ROW_LINES and size < MAX_FIELD_CHARACTERS:
         text = waiting.popleft() if waiting else next(lines, None)
@@ -163,7 +162,7 @@ def _longer(chunk: list[str], separator: str, waiting: deque[str], lines: Iterat
 
 
 def _fields(chunk: list[str], separator: str) -> list[str] | None:
-    """The fields of a row; None for one within whose quotes the text ends."""
+    """Split a row into fields; None if a quote is not closed."""
     try:
         return next(csv.reader(chunk, delimiter=separator, strict=True), [])
     except csv.Error as error:
@@ -176,6 +175,7 @@ def _fields(chunk: list[str], separator: str) -> list[str] | None:
 
 
 def _usable(file: Traversable, line: int, row: list[str], width: int, report: Report, *, text: str) -> bool:
+    """Whether the row is valid; an invalid one is reported."""
     problem = None
     if len(row) != width:
         problem = FIELD_COUNT

@@ -1,4 +1,4 @@
-"""Read ratings from Parquet and from JSON lines, as Arrow tables."""
+"""Read ratings from Parquet and JSON lines as Arrow tables."""
 
 import io
 from collections.abc import Sequence
@@ -29,12 +29,12 @@ def is_one(file: Traversable) -> bool:
     try:
         with open_text(file) as stream:
             return stream.peek(64).lstrip()[:1] == b"{"
-    except SourceError:  # the reader of text says what it is
+    except SourceError:  # the text reader raises it again
         return False
 
 
 def read_rows(file: Traversable, format_: RatingFormat, report: Report) -> ReadRows:
-    """All rows whose cells can be read. Raises SourceError as the reader of text does."""
+    """Read all rows with valid cells; others are reported. Raises SourceError as the text reader does."""
     table = _table(file)
     columns, notes = column_roles.choose(
         file,
@@ -82,11 +82,14 @@ def _table(file: Traversable) -> pa.Table:
 
 
 def _day_order(column: pa.ChunkedArray, file: Traversable, layout: Layout) -> DayOrder:
-    """Day or month first, as the first date shows that has a number above 12. Raises SourceError."""
+    """Find the order of day and month from the first date with a number above 12.
+
+    Raises SourceError if there is none.
+    """
     texts: Sequence[str] = column.cast(pa.string()).unique().drop_null().to_pylist()
     matches = [match for text in texts if (match := year_last(text))]
     if order := next(filter(None, map(day_order_of, matches)), None):
         return order
-    if all(match["mark"] == "." for match in matches):  # nobody writes the month first with points
+    if all(match["mark"] == "." for match in matches):  # dates with points have the day first
         return DayOrder.DMY
     raise SourceError(rating_columns.AMBIGUOUS_DAYS.format(file, shown(layout.name(TIME), 60)))

@@ -1,6 +1,6 @@
-"""Read one cell of a data set: numbers, ids, yes and no, days, and lists, in all the notations of files.
+"""Parse cells of data sets: numbers, ids, booleans, dates and lists, in various notations.
 
-Every reader raises CellError with the rule that the cell breaks.
+Every parser raises CellError with the rule that the cell breaks.
 """
 
 import math
@@ -12,7 +12,7 @@ from importlib.resources import files
 
 EXACT_IN_FLOATS = 1 << 53
 MAX_INTEGER = (1 << 31) - 1  # of a column in Postgres
-MAX_NUMBER = 1e9  # of popularity and the like
+MAX_NUMBER = 1e9  # of popularity and similar values
 MAX_NAME = 200  # characters of a name of a person, genre, keyword or collection
 MAX_TEXT = 20_000  # characters of an overview
 MAX_LIST = 300  # genres, keywords or countries of one movie
@@ -23,8 +23,8 @@ NOT_A_NUMBER = "is not a number"
 INEXACT = "is a whole number that lost digits as a float"
 OUT_OF_RANGE = "is out of range"
 NOT_YES_OR_NO = "is neither yes nor no"
-NOT_A_DAY = "is not a day"
-NOT_AN_IMDB_ID = "is not an id of IMDb"
+NOT_A_DAY = "is not a date"
+NOT_AN_IMDB_ID = "is not an IMDb id"
 NOT_A_LIST = "is not a list of names"
 TOO_LONG = "is too long"
 
@@ -54,11 +54,11 @@ _DAY_LAST = re.compile(r"(\d{1,2})[-/.](\d{1,2})[-/.](\d{4})(?:[T ].{0,30})?")
 
 
 class CellError(ValueError):
-    """The cell cannot be used; the message is the rule it breaks."""
+    """The cell is invalid. The message is the rule that it breaks."""
 
 
 def whole_number(text: str) -> int:
-    """Also of `007` and `7.0`, which pandas writes."""
+    """Parse an integer, also written as `007`, or as `7.0` by pandas."""
     text = text.strip()
     if text in MISSING:
         raise CellError(EMPTY)
@@ -72,7 +72,7 @@ def whole_number(text: str) -> int:
 
 
 def row_id(text: str) -> int:
-    """The number of a movie: positive, and within what Postgres stores."""
+    """Parse the id of a movie: positive, and at most MAX_INTEGER."""
     number = whole_number(text)
     if not 0 < number <= MAX_INTEGER:
         raise CellError(OUT_OF_RANGE)
@@ -80,7 +80,7 @@ def row_id(text: str) -> int:
 
 
 def number(text: str) -> float:
-    """Finite, and no larger than anything it may count."""
+    """Parse a number: finite, and at most MAX_NUMBER."""
     try:
         value = float(text.strip())
     except ValueError:
@@ -91,13 +91,13 @@ def number(text: str) -> float:
 
 
 def yes_or_no(text: str) -> bool | None:
-    """None for what is neither in words."""
+    """Parse yes or no in words; None for other text."""
     plain = " ".join(text.strip().lower().replace("_", " ").split())
     return True if plain in _YES else False if plain in _NO else None
 
 
 def truth(text: str) -> bool:
-    """Yes or no in words, or 1 or 0."""
+    """Parse yes or no in words, or 1 or 0."""
     if (answer := yes_or_no(text)) is not None:
         return answer
     if text.strip() in ("1", "1.0", "0", "0.0"):
@@ -106,7 +106,7 @@ def truth(text: str) -> bool:
 
 
 def imdb_id(text: str) -> str:
-    """`tt0114709`, of that, of its address, or of the number alone."""
+    """Parse an IMDb id: `tt0114709`, its URL, or its number alone."""
     text = text.strip()
     if match := _IMDB_ID.fullmatch(text):
         digits = int(match[1])
@@ -121,7 +121,10 @@ def imdb_id(text: str) -> str:
 
 
 def day(text: str) -> date:
-    """Of a date or a date and time: the year first, or last where only one order is possible."""
+    """Parse a date, or date and time, with the year first.
+
+    The year may be last if only one order of day and month is possible.
+    """
     text = text.strip()
     try:
         if match := _DAY.fullmatch(text):
@@ -138,7 +141,7 @@ def day(text: str) -> date:
 
 
 def name(value: object) -> str:
-    """Text on one line, without what Postgres cannot store; "" for no text."""
+    """Normalize a name to one line of printable characters; "" for a value that is not text."""
     if not isinstance(value, str | int | float) or isinstance(value, bool):
         return ""
     plain = one_line(str(value)[: MAX_NAME + 1])
@@ -148,20 +151,20 @@ def name(value: object) -> str:
 
 
 def one_line(value: str) -> str:
-    """Without control characters and doubled spaces."""
+    """Replace control characters and repeated spaces by single spaces."""
     plain = "".join(char if char.isprintable() else " " for char in value)
     return " ".join(plain.split())
 
 
 def text(value: str) -> str:
-    """Running text, with its line breaks."""
+    """Normalize text with line breaks: remove what Postgres cannot store."""
     if len(value) > MAX_TEXT:
         raise CellError(TOO_LONG)
     return value.replace("\0", "").encode("utf-8", "ignore").decode()
 
 
 def plain_list(value: str) -> tuple[str, ...]:
-    """Names by commas, bars or semicolons, each once. A number or a date is no name."""
+    """Split distinct names at commas, bars or semicolons. Every name must have a letter."""
     mark = "|" if "|" in value else ";" if ";" in value else ","
     found = tuple(dict.fromkeys(part for part in map(name, value.split(mark)) if part))
     if len(found) > MAX_LIST or not all(any(char.isalpha() for char in part) for part in found):
@@ -176,7 +179,7 @@ def _country_codes() -> dict[str, str]:
 
 
 def country_code(value: str) -> str | None:
-    """ISO 3166-1 alpha-2, of the code or the English name; None for an unknown one."""
+    """The ISO 3166-1 alpha-2 code of a code or English name; None for an unknown one."""
     plain = value.strip()
     if re.fullmatch(r"[A-Z]{2}", plain):
         return plain

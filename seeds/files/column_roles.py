@@ -1,7 +1,7 @@
-"""Recognize which columns of a table are user, movie, rating and time.
+"""Recognize the user, movie, rating and time columns of a table.
 
-A column that is not understood is never taken for absent: where the rating or the time is not found and a
-column is left that could be it, the reader stops and says how to name it.
+If the rating or time is not found, but an unrecognized column could be it, reading fails with a message that
+says how to name the column.
 """
 
 import re
@@ -26,26 +26,26 @@ _NAMES = {
     ).items()
 }
 _OTHERS = frozenset(_NAMES["other"])
-# In each role the first name that is there is taken.
+# Names of each role in order of precedence.
 KNOWN: Mapping[str, Sequence[str]] = {
     USER: _NAMES["user"],
     MOVIE: _NAMES["movie"],
     RATING: (*_NAMES["stars"], *_NAMES["likes"]),
     TIME: _NAMES["time"],
 }
-# A name with such a word may be a time, whatever the values are like.
+# A column whose name has such a word may be a time, regardless of its values.
 _LIKE_A_TIME = re.compile(r"date|time|stamp|epoch|day|month|when|created|updated", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
 class ColumnNames:
-    """What `--columns` says: for a role the name or the place of its column; "" where there is none."""
+    """The option `--columns`: for a role the name or 1-based place of its column; "" if there is none."""
 
     given: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def parse(cls, text: str) -> "ColumnNames":
-        """From `user=..,movie=..,rating=..,time=..`. Raises ValueError with the rule that is broken."""
+        """Parse `user=..,movie=..,rating=..,time=..`. Raises ValueError with the rule that is broken."""
         names = "|".join((*ROLES, *_ALIASES))
         given: dict[str, str] = {}
         for part in re.split(rf",(?=\s*(?:{names})\s*=)", text):
@@ -54,20 +54,20 @@ class ColumnNames:
             if role not in ROLES or not equals or role in given:
                 raise ValueError(
                     f"{shown(part)!r} is not one of user=, movie=, rating=, time= with the name of a column, "
-                    "each once"
+                    "or repeats a role"
                 )
             given[role] = name.strip()
         for role in (USER, MOVIE):
             if given.get(role) == "":
                 raise ValueError(f"{role}= needs the name of a column")
         if len({name for name in given.values() if name}) < sum(bool(name) for name in given.values()):
-            raise ValueError("a column can have one role only")
+            raise ValueError("a column can have only one role")
         return cls(given)
 
 
 @dataclass(frozen=True, slots=True)
 class Columns:
-    """Where the columns of the roles stand, 0-based, and what they are called."""
+    """0-based places of the columns by role, and the names of all columns."""
 
     order: dict[str, int]
     names: list[str]
@@ -77,7 +77,7 @@ class Columns:
 
 
 def plain_name(text: str) -> str:
-    """Without case, punctuation and the type that RecBole writes behind a name."""
+    """Normalize a name: without case, punctuation and RecBole's suffix for the type."""
     text = _RECBOLE_TYPE.sub("", unicodedata.normalize("NFKC", text).strip().strip('"').strip())
     return "".join(char for char in text.casefold() if char.isalnum())
 
@@ -88,7 +88,7 @@ def is_of_likes(name: str) -> bool:
 
 
 def recognized(names: Iterable[str]) -> int:
-    """How many of the names are those of a role."""
+    """The number of names that are known for a role."""
     return sum(any(plain_name(name) in known for known in KNOWN.values()) for name in names)
 
 
@@ -101,10 +101,10 @@ def choose(
     optional: frozenset[str],
     given: ColumnNames,
 ) -> tuple[Columns, list[str]]:
-    """The columns of the roles in `wanted`, and notes on what was chosen. rows: a sample of the table.
+    """Choose the columns of the roles in `wanted`; return them and notes. rows: a sample of the table.
 
     Raises:
-        SourceError: a role is not found, is found twice, or could be a column that is not understood.
+        SourceError: a role is missing or ambiguous, or an unrecognized column could have it.
     """
     if len(names) > MAX_COLUMNS:
         raise SourceError(f"{file}: more than {MAX_COLUMNS} columns")
@@ -115,7 +115,7 @@ def choose(
             order[role] = at
     if missing := [role for role in wanted if role not in order and role not in optional]:
         raise SourceError(
-            f"{file}: no column is known to be the {' or the '.join(missing)}; there are {listed(names)}. "
+            f"{file}: no column is recognized as the {' or the '.join(missing)}; there are {listed(names)}. "
             f"Name {'it' if len(missing) == 1 else 'them'}: --columns "
             + ",".join(f"{role}=NAME" for role in missing)
         )
@@ -129,11 +129,13 @@ def choose(
 
 
 def listed(names: Sequence[str]) -> str:
+    """List at most MAX_LISTED names for a message."""
     shortened = [shown(name, 60) or '""' for name in names[:MAX_LISTED]]
     return ", ".join(shortened) + (f" and {len(names) - MAX_LISTED} more" if len(names) > MAX_LISTED else "")
 
 
 def _given(file: object, names: Sequence[str], role: str, given: ColumnNames) -> int | None:
+    """The column that `--columns` names for the role."""
     name = given.given[role]
     if not name:
         return None
@@ -143,7 +145,7 @@ def _given(file: object, names: Sequence[str], role: str, given: ColumnNames) ->
             return found[0]
         if found:
             raise SourceError(
-                f"{file}: more than one column is called {shown(name)}; there are {listed(names)}"
+                f"{file}: more than one column is named {shown(name)}; there are {listed(names)}"
             )
     if name.isdecimal() and 1 <= int(name) <= len(names):
         return int(name) - 1
@@ -151,7 +153,7 @@ def _given(file: object, names: Sequence[str], role: str, given: ColumnNames) ->
 
 
 def _known(file: object, names: Sequence[str], role: str, taken: Mapping[str, int]) -> int | None:
-    """The column that has the best known name of the role."""
+    """The column whose name has the highest precedence in the role."""
     plain = [plain_name(name) for name in names]
     found = [
         at
@@ -175,6 +177,7 @@ def _known(file: object, names: Sequence[str], role: str, taken: Mapping[str, in
 def _refuse_unknown(
     file: object, names: Sequence[str], rows: Sequence[Sequence[str]], rest: Sequence[int], role: str
 ) -> None:
+    """Raise SourceError if an unrecognized column could have the role."""
     could = could_be_rating if role == RATING else could_be_time
     doubtful = [
         names[at]
@@ -187,30 +190,29 @@ def _refuse_unknown(
         return
     without = "every row is then a like" if role == RATING else "times are then unknown"
     raise SourceError(
-        f"{file}: no column is known to be the {role}, and it is not understood what "
-        f"{listed(doubtful)} {'is' if len(doubtful) == 1 else 'are'}; there are {listed(names)}. "
-        f"Name the {role}: --columns {role}={shown(doubtful[0], 60)}; "
-        f"or say that there is none: --columns {role}= ({without})"
+        f"{file}: no column is recognized as the {role}, but {listed(doubtful)} could be it; "
+        f"there are {listed(names)}. Name the {role}: --columns {role}={shown(doubtful[0], 60)}; "
+        f"if there is none: --columns {role}= ({without})"
     )
 
 
 def _is_index(name: str) -> bool:
-    """The unnamed column of row numbers that pandas writes."""
+    """Whether it is the unnamed column of row numbers that pandas writes."""
     return not name.strip() or name.strip().lower().startswith("unnamed:")
 
 
 def could_be_rating(_name: str, values: Sequence[str]) -> bool:
-    """Numbers, or few different short values; a text of its own in each row is no rating."""
+    """Whether a column has numbers, or few distinct short values."""
     filled = [value for value in values if value]
     if not filled:
         return True
     numbers = sum(_is_number(value) for value in filled)
-    short = all(len(value) <= 24 for value in filled)  # noqa: PLR2004 - "strongly recommended" and the like
+    short = all(len(value) <= 24 for value in filled)  # noqa: PLR2004 - such as "strongly recommended"
     return 2 * numbers >= len(filled) or (short and len(set(filled)) <= max(10, len(filled) // 4))
 
 
 def could_be_time(name: str, values: Sequence[str]) -> bool:
-    """By the name, or by values that look like a moment."""
+    """Whether a column has the name of a time, or mostly values that look like times."""
     filled = [value for value in values if value]
     return bool(_LIKE_A_TIME.search(name)) or (
         bool(filled) and 2 * sum(_looks_like_time(value) for value in filled) >= len(filled)

@@ -1,4 +1,4 @@
-"""Lists inside a csv field: objects in JSON or in Python's notation, or plain names by commas."""
+"""Parse lists inside a CSV field: JSON objects, Python literals, or names separated by commas."""
 
 import ast
 import json
@@ -7,19 +7,15 @@ from typing import Any
 
 from seeds.files.cells import MAX_LIST, NOT_A_LIST, CellError, country_code, name, plain_list
 
-MAX_CHARACTERS = 4 << 20  # of a field; the longest cast known has 0.3 million
+MAX_CHARACTERS = 4 << 20  # of a field; the longest known cast has 0.3 million
 
 _PYTHON_NAMES = {"None": "null", "True": "true", "False": "false"}
-# After a key and the quote that closes it. No value holds that: with a quote inside, Python quotes otherwise.
+# It follows a key and its closing quote. No string matches: Python writes a quote in double quotes.
 _PYTHON_VALUE = re.compile(r"(?<=\w': )(None|True|False)(?=[,}])")
 
 
 def nested(text: str) -> list[dict[str, Any]]:
-    """The objects of a list, or the one object that stands alone.
-
-    Raises:
-        ValueError: it is neither notation, or something else than objects.
-    """
+    """Parse a list of objects, or a single object. Raises ValueError for anything else."""
     if not text:
         return []
     value = _read(text)
@@ -30,7 +26,10 @@ def nested(text: str) -> list[dict[str, Any]]:
 
 
 def names(text: str) -> tuple[str, ...]:
-    """The `name` of each object, each text of a list, or names by commas; once each. Raises ValueError."""
+    """Parse distinct names: of objects with a `name`, of a list of strings, or separated by commas.
+
+    Raises ValueError.
+    """
     if text.lstrip()[:1] not in ("[", "{"):
         return plain_list(text)
     value = _read(text)
@@ -45,7 +44,10 @@ def names(text: str) -> tuple[str, ...]:
 
 
 def countries(text: str) -> tuple[str, ...]:
-    """ISO 3166-1 codes of objects with `iso_3166_1`, or of names. Raises ValueError for another name."""
+    """Parse countries to ISO 3166-1 codes, from objects with `iso_3166_1` or from names.
+
+    Raises ValueError for an unknown name.
+    """
     if text.lstrip()[:1] in ("[", "{"):
         entries = _read(text)
         objects = entries if isinstance(entries, list) else [entries]
@@ -55,9 +57,9 @@ def countries(text: str) -> tuple[str, ...]:
         ]
     else:
         found = _split_countries(text)
-    codes = [country_code(each) for each in found if each.strip()]
+    codes = [country_code(country) for country in found if country.strip()]
     if len(codes) > MAX_LIST or None in codes:
-        raise CellError("has a name that is no country")
+        raise CellError("has an unknown country")
     return tuple(dict.fromkeys(code for code in codes if code))
 
 
@@ -72,7 +74,7 @@ def _read(text: str) -> Any:
         raise ValueError(f"longer than {MAX_CHARACTERS} characters")
     plain = text
     if '"' not in text and "\\" not in text:
-        # Python's notation without an escape is JSON but for quotes and three names, and sooner read so.
+        # A Python literal without escapes is JSON except for quotes and three names. JSON is faster to parse.
         plain = _PYTHON_VALUE.sub(lambda match: _PYTHON_NAMES[match[1]], text).replace("'", '"')
     try:
         return json.loads(plain)

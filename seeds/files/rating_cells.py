@@ -1,4 +1,4 @@
-"""Read the cells of rating files: ids, ratings, and times in whatever notation they come."""
+"""Parse the cells of rating files: ids, ratings and times."""
 
 import math
 import re
@@ -11,14 +11,14 @@ from hashlib import blake2b
 from seeds.files.cells import EMPTY, EXACT_IN_FLOATS, INEXACT, MISSING, WHOLE_AS_FLOAT, CellError, yes_or_no
 
 MAX_ID_CHARACTERS = 200
-TEXT_IDS = 1 << 62  # ids from here on stand for texts
-LIKE, DISLIKE = math.inf, -math.inf  # ratings that are yes or no instead of a number
+TEXT_IDS = 1 << 62  # ids from this number on stand for texts
+LIKE, DISLIKE = math.inf, -math.inf  # ratings that are yes or no
 
 NOT_AN_ID = "is neither a whole number nor a name"
 LONG_ID = f"is longer than {MAX_ID_CHARACTERS} characters"
-NOT_A_RATING = "is not a number, nor yes or no"
+NOT_A_RATING = "is neither a number nor yes or no"
 NOT_A_TIME = "is neither seconds nor a date"
-TWO_DAY_ORDERS = "is a date with the month first where others have the day first"
+TWO_DAY_ORDERS = "is a date with the month first, while others have the day first"
 
 _WHOLE = re.compile(r"-?(0|[1-9]\d{0,18})")
 _FRACTION = re.compile(r"[-+]?\d*[.,]\d*")
@@ -28,15 +28,15 @@ _STARS = re.compile("(★{0,5})(½?)☆{0,5}")
 
 @dataclass(slots=True)
 class TextIds:
-    """Ids that are no numbers, under numbers that depend on the text alone: the same in every file and model.
+    """Map text ids to numbers that depend on the text alone, so that all files and models share them.
 
-    texts: the text of each number that has been given. Whole numbers stand for themselves.
+    texts: text by number. Integers are mapped to themselves.
     """
 
     texts: dict[int, str] = field(default_factory=dict)
 
     def number(self, text: str) -> int:
-        """Raises CellError."""
+        """The number of an id. Raises CellError."""
         text = text.strip()
         if _WHOLE.fullmatch(text) and text != "-0" and abs(number := int(text)) < TEXT_IDS:
             return number
@@ -57,7 +57,7 @@ class TextIds:
         digest = int.from_bytes(blake2b(text.encode("utf-8", "replace"), digest_size=8).digest())
         number = TEXT_IDS | (digest & (TEXT_IDS - 1))
         if self.texts.setdefault(number, text) != text:
-            raise CellError("has the number of another id: rename it")
+            raise CellError("has the same hash as another id: rename it")
         return number
 
     def text(self, number: int) -> str:
@@ -65,7 +65,7 @@ class TextIds:
 
 
 def rating(text: str) -> float:
-    """A number, LIKE or DISLIKE. Raises CellError."""
+    """Parse a rating: a number, LIKE or DISLIKE. Raises CellError."""
     text = text.strip()
     if _DECIMAL.fullmatch(text):
         return float(text.replace(",", "."))
@@ -79,7 +79,7 @@ def rating(text: str) -> float:
 
 
 class DayOrder(StrEnum):
-    """Which number comes first in dates such as 01/02/2014."""
+    """The order of day and month in dates such as 01/02/2014."""
 
     DMY = "DMY"
     MDY = "MDY"
@@ -110,7 +110,7 @@ _MONTH_DAY = re.compile(
     rf"{_WEEKDAY}{_MONTH}[- ]+(?P<day>\d{{1,2}})(?:st|nd|rd|th)?[-, ]+(?P<year>\d{{4}}){_CLOCK}{_ZONE}",
     re.IGNORECASE,
 )
-# What `ctime` of C and Twitter write: the year behind the clock.
+# The format of C's `ctime` and of Twitter, with the year after the time of day.
 _C_TIME = re.compile(
     rf"{_WEEKDAY}{_MONTH}\s+(?P<day>\d{{1,2}})\s+(?P<hour>\d{{2}}):(?P<minute>\d{{2}}):(?P<second>\d{{2}})"
     r"\s+(?P<zone>Z|UTC|GMT|[+-]\d{2}:?\d{2})?\s*(?P<year>\d{4})(?P<half>)",
@@ -119,22 +119,22 @@ _C_TIME = re.compile(
 _AMAZON = re.compile(rf"(?P<month>\d{{1,2}}) (?P<day>\d{{1,2}}), (?P<year>\d{{4}}){_CLOCK}{_ZONE}")
 _NAMED = (_YEAR_FIRST, _DAY_MONTH, _MONTH_DAY, _C_TIME, _AMAZON)
 MAX_TIME_CHARACTERS = 64
-_PIVOT = 70  # years of two digits from here on are of the former century
+_PIVOT = 70  # two-digit years from 70 on are in the 20th century
 
 
 @dataclass(slots=True)
 class Times:
-    """Reads dates as seconds since 1970, and numbers as they stand.
+    """Parses dates to seconds since 1970, and numbers unchanged.
 
-    order: of day and month, as far as it is known; `find_order` finds it in the rest of the file when the
-    first date that can be read in two ways is met, and raises where it cannot.
+    order: of day and month, if it is known. At the first ambiguous date, `find_order` finds it in the file,
+    or raises an error.
     """
 
     order: DayOrder | None
     find_order: Callable[[], DayOrder]
 
     def read(self, text: str) -> tuple[float, bool]:
-        """The time and whether it was a date. Raises CellError."""
+        """Parse a time; return it and whether it was a date. Raises CellError."""
         text = text.strip()
         if _DECIMAL.fullmatch(text):
             return float(text.replace(",", ".")), False
@@ -164,12 +164,12 @@ class Times:
 
 
 def year_last(text: str) -> re.Match[str] | None:
-    """The match of a date in numbers with the year last; groups 1 and 3 are day and month or the reverse."""
+    """Match a numeric date with the year last. Groups 1 and 3 are day and month in either order."""
     return _YEAR_LAST.fullmatch(text.strip()) if len(text) <= MAX_TIME_CHARACTERS else None
 
 
 def day_order_of(match: re.Match[str]) -> DayOrder | None:
-    """What one date shows: a number above 12 is the day."""
+    """The order that one date shows by a number above 12; None without one."""
     first, other = int(match["first"]), int(match["other"])
     if first > 12 >= other:  # noqa: PLR2004 - months
         return DayOrder.DMY
@@ -179,7 +179,7 @@ def day_order_of(match: re.Match[str]) -> DayOrder | None:
 
 
 def _seconds(match: re.Match[str], *, day: int | None = None, month: int | None = None) -> float:
-    """Seconds since 1970 of what a pattern found. Raises ValueError."""
+    """Convert the match of a date to seconds since 1970. Raises ValueError."""
     parts = match.groupdict()
     year = int(parts["year"])
     if len(parts["year"]) == 2:  # noqa: PLR2004 - digits
@@ -189,7 +189,7 @@ def _seconds(match: re.Match[str], *, day: int | None = None, month: int | None 
         month = int(parts["month"]) if name is None else _MONTHS.get(name.lower(), 0)
     hour = int(parts.get("hour") or 0)
     if half := parts.get("half"):
-        if not 1 <= hour <= 12:  # noqa: PLR2004 - of a clock with am and pm
+        if not 1 <= hour <= 12:  # noqa: PLR2004 - hours with am or pm
             raise ValueError(match[0])
         hour = hour % 12 + (12 if half[0] in "pP" else 0)
     time = datetime(

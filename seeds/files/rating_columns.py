@@ -1,4 +1,4 @@
-"""Take the columns of a table of ratings, as text or as Arrow types, for ids, ratings and times."""
+"""Convert the columns of a table of ratings, as text or Arrow types, to ids, ratings and times."""
 
 import re
 from collections.abc import Callable, Sequence
@@ -30,13 +30,13 @@ from seeds.files.report import Report, SourceError, shown
 
 LAST_SECOND = 4_102_444_800  # 2100-01-01
 UNITS = {"seconds": 1, "milliseconds": 1_000, "microseconds": 1_000_000, "nanoseconds": 1_000_000_000}
-FIRST_CERTAIN_SECOND = 100_000_000  # March 1973: a file without a later time does not hold seconds
+FIRST_CERTAIN_SECOND = 100_000_000  # March 1973; if all times are earlier, they are not in seconds
 _DAYS_OR_YEARS = re.compile(r"dat(e|um)|day|year", re.IGNORECASE)
 OFF_TIME = "not a time between 1970 and 2100 in {}"
 COLUMN = "column {}: {}"
 AMBIGUOUS_DAYS = (
-    "{}, column {}: dates such as 01/02/2014 can be read in two ways, and none of the file shows which: "
-    "give --dates DMY (day first) or --dates MDY (month first)"
+    "{}, column {}: dates such as 01/02/2014 are ambiguous, and no date of the file shows the order: "
+    "use --dates DMY (day first) or --dates MDY (month first)"
 )
 
 Faults = dict[int, str]  # row -> the rule that its cell breaks
@@ -54,9 +54,9 @@ def read(
     report: Report,
     misshapen: Sequence[tuple[int, str, str]] = (),
 ) -> ReadRows:
-    """The rows whose cells can all be read; the others are reported, by line.
+    """Convert columns to the rows with valid cells. The others are reported in the order of their lines.
 
-    text: of a row, by its number. misshapen: (line, rule, text) of rows whose cells are not known.
+    text: returns the text of a row. misshapen: (line, rule, text) of rows that could not be split into cells.
     """
     n = len(lines)
     values: dict[str, NDArray[Any]] = {}
@@ -90,7 +90,7 @@ def read(
 
 
 def ids_of(column: pa.ChunkedArray, ids: TextIds | None) -> tuple[NDArray[np.int64], Faults]:
-    """int64 (n,), 0 where a cell is at fault."""
+    """Parse ids, int64 (n,), 0 for an invalid cell."""
     kind = column.type
     if pa.types.is_integer(kind) and not column.null_count:
         top = compute.max(compute.abs(column.cast(pa.float64()))).as_py() or 0
@@ -112,6 +112,7 @@ def _ids_of_floats(column: pa.ChunkedArray) -> tuple[NDArray[np.int64], Faults]:
 
 
 def ratings_of(column: pa.ChunkedArray) -> tuple[NDArray[np.float64], Faults]:
+    """Parse ratings, float64 (n,): numbers, LIKE or DISLIKE."""
     kind = column.type
     if pa.types.is_boolean(kind):
         empty = np.asarray(column.is_null())
@@ -129,7 +130,7 @@ def ratings_of(column: pa.ChunkedArray) -> tuple[NDArray[np.float64], Faults]:
 
 
 def times_of(column: pa.ChunkedArray, times: Times) -> tuple[NDArray[np.float64], NDArray[np.bool_], Faults]:
-    """Times float64 (n,), 0 where a cell is at fault, and bool (n,) of those that were dates."""
+    """Parse times, float64 (n,), 0 for an invalid cell; also return which were dates, bool (n,)."""
     kind = column.type
     n = len(column)
     empty: Faults = {int(row): EMPTY for row in np.flatnonzero(np.asarray(column.is_null()))}
@@ -163,7 +164,7 @@ def times_of(column: pa.ChunkedArray, times: Times) -> tuple[NDArray[np.float64]
 
 
 def _all_numbers(column: pa.ChunkedArray) -> NDArray[np.float64] | None:
-    """Texts that are all finite numbers, at once."""
+    """Parse a column of finite numbers at once; None if it has another value."""
     try:
         values = np.asarray(column.cast(pa.float64()).fill_null(np.nan).to_numpy())
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
@@ -178,7 +179,7 @@ def _is_nested(kind: pa.DataType) -> bool:
 def _each_text(
     column: pa.ChunkedArray, parse: Callable[[str], Any], dtype: Any
 ) -> tuple[NDArray[Any], Faults]:
-    """Each different text parsed once; 0 and the rule where it cannot be. Null is as an empty text."""
+    """Parse each distinct text once. An invalid cell is 0 and has a fault. Null is parsed as empty text."""
     if not pa.types.is_dictionary(column.type):
         if not pa.types.is_string(column.type):
             column = column.cast(pa.string())
@@ -204,9 +205,10 @@ def _each_text(
 
 
 def in_seconds(rows: ReadRows, format_: RatingFormat, file: Traversable, report: Report) -> ReadRows:
-    """The rows with times in seconds, without those whose time is none; those are reported.
+    """Convert times to seconds. Rows with an invalid time are reported and left out.
 
-    All numbers of a file are in one unit, which most of them tell. Where times are optional, 0 is unknown.
+    All numbers of a file are in one unit, which follows from their median. If times are optional, 0 means
+    unknown.
     """
     if TIME not in rows.layout.order or not len(rows):
         return rows
@@ -225,15 +227,18 @@ def in_seconds(rows: ReadRows, format_: RatingFormat, file: Traversable, report:
 
 
 def _doubt(largest: float, column: str, file: Traversable, report: Report) -> None:
-    """Numbers too small for seconds of our time: days, years, or a mere order."""
-    said = f"{file}, column {shown(column, 60)}: the largest time is {largest:.15g}, no seconds since 1970"
+    """Report numbers too small for seconds. Raises SourceError if they may be days or years."""
+    problem = (
+        f"{file}, column {shown(column, 60)}: the largest time is {largest:.15g}, too small for seconds "
+        "since 1970"
+    )
     if _DAYS_OR_YEARS.search(column):
-        raise SourceError(f"{said}; write dates, or seconds, or say that there are no times: --columns time=")
-    report.notes.append(f"{said}: only the order of the times is used as it stands")
+        raise SourceError(f"{problem}; write dates or seconds, or ignore the column: --columns time=")
+    report.notes.append(f"{problem}: the times are used only for their order")
 
 
 def _seconds(times: NDArray[np.float64], numbers: NDArray[np.bool_]) -> tuple[NDArray[np.float64], str]:
-    """Seconds, and the name of the unit; -1 for numbers in another unit than most."""
+    """Convert numbers to seconds; return them and the name of the unit. -1 for a number in another unit."""
     if not numbers.any():
         return times, "seconds"
     days = _as_days(times, numbers)
@@ -243,14 +248,12 @@ def _seconds(times: NDArray[np.float64], numbers: NDArray[np.bool_]) -> tuple[ND
     unit = next((name for name, n in UNITS.items() if middle < LAST_SECOND * n), "nanoseconds")
     if unit == "seconds":
         return times, unit
-    scaled = np.where(
-        times >= LAST_SECOND, times / UNITS[unit], -1
-    )  # what would be seconds is a mistake here
+    scaled = np.where(times >= LAST_SECOND, times / UNITS[unit], -1)  # a number in seconds is invalid here
     return np.where(numbers, scaled, times), unit
 
 
 def _as_days(times: NDArray[np.float64], numbers: NDArray[np.bool_]) -> NDArray[np.float64] | None:
-    """Seconds of numbers that are all days such as 20140131, else None."""
+    """Convert numbers that are all days such as 20140131 to seconds, else None."""
     different, at = np.unique(times[numbers], return_inverse=True)
     if not (different[0] >= 19_700_101 and different[-1] < 21_000_000):  # noqa: PLR2004 - the days in question
         return None

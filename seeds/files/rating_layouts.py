@@ -1,4 +1,4 @@
-"""Recognize how a text file of ratings is laid out: its separator, its header and its columns."""
+"""Recognize the layout of a text file of ratings: separator, header and columns."""
 
 import csv
 import io
@@ -13,7 +13,7 @@ from seeds.files.rating_cells import year_last
 from seeds.files.report import SourceError, shown
 
 SEPARATORS = ("::", "\t", ";", "|", ",")
-SPACES = " "  # one or more of them, or of tabs
+SPACES = " "  # one or more spaces or tabs
 SAMPLE_LINES = 200
 SAMPLE_BYTES = 1 << 17
 _COMMENT = re.compile(r"\s*[#%]\s*(?!\d)")
@@ -26,22 +26,22 @@ _AMAZON_USER = re.compile(r"A[0-9A-Z]{9,20}")
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """How a file is laid out. skip: its lines before the first row. width: fields in a row."""
+    """The layout of a file. skip: lines before the first row. width: fields in a row."""
 
     separator: str
     skip: int
-    order: dict[str, int]  # where the column of each role stands
+    order: dict[str, int]  # 0-based place of the column by role
     names: list[str]
     width: int
-    by_movie: bool = False  # Netflix Prize: a line with the movie above the rows on it
+    by_movie: bool = False  # Netflix Prize: a line with the movie above its rows
 
     def name(self, role: str) -> str:
-        """What a message calls the column."""
+        """The name of a column in messages."""
         return self.names[self.order[role]] if self.names else f"{self.order[role] + 1} ({role})"
 
 
 def fields(line: str, separator: str) -> list[str]:
-    """The fields of one line, without their quotes."""
+    """Split a line into fields without quotes."""
     if separator == SPACES:
         return line.split()
     if '"' in line and len(separator) == 1:
@@ -63,10 +63,10 @@ def recognize(
     optional: frozenset[str],
     given: ColumnNames,
 ) -> tuple[Layout, list[str]]:
-    """The layout and notes on it, from the first lines; what is None is found out.
+    """Recognize the layout from the first lines; return it and notes. Arguments that are None are detected.
 
     Raises:
-        SourceError: there are no lines, or it cannot be known what the columns are.
+        SourceError: there are no lines, or the columns cannot be recognized.
     """
     lines = _sample(file, head)
     skip, separator, lines = _preamble(lines, separator)
@@ -95,11 +95,11 @@ def _notes_without_header(
 ) -> list[str]:
     if len(order) > 1:
         return [] if given.given else [f"{file} has no header: its columns are taken as {', '.join(order)}"]
-    return [] if first[0].isdecimal() else [f"{file} has no header: its first line is an id"]
+    return [] if first[0].isdecimal() else [f"{file} has no header: its first line is taken as an id"]
 
 
 def _sample(file: Traversable, head: bytes) -> list[str]:
-    """The first lines, whole."""
+    """The first complete lines."""
     if b"\n" not in head and len(head) >= SAMPLE_BYTES:
         raise SourceError(f"{file}, line 1: longer than {SAMPLE_BYTES} bytes")
     whole = head if len(head) < SAMPLE_BYTES else head[: head.rindex(b"\n")]
@@ -108,7 +108,10 @@ def _sample(file: Traversable, head: bytes) -> list[str]:
 
 
 def _preamble(lines: list[str], separator: str | None) -> tuple[int, str | None, list[str]]:
-    """How many lines stand before header or rows, the separator they tell, and the rest."""
+    """Skip the lines before header or rows; return their number, the separator and the remaining lines.
+
+    A line `sep=` sets the separator.
+    """
     skip = 0
     while lines:
         line = lines[0]
@@ -121,13 +124,13 @@ def _preamble(lines: list[str], separator: str | None) -> tuple[int, str | None,
 
 
 def without_comment(line: str) -> str:
-    """A header without the mark that makes it a comment."""
+    """Remove the comment mark of a header."""
     mark = _COMMENT.match(line)
     return line[mark.end() :] if mark else line
 
 
 def _separator(lines: list[str], given: ColumnNames, n_wanted: int) -> str:
-    """That which finds most known columns, then most rows of as many fields as the first."""
+    """The separator with most recognized columns, then with most rows of the same number of fields."""
     rows = [line for line in lines if line.strip()]
 
     def merit(separator: str) -> tuple[int, float, int]:
@@ -136,7 +139,7 @@ def _separator(lines: list[str], given: ColumnNames, n_wanted: int) -> str:
         alike = sum(len(fields(line, separator)) == len(first) for line in rows) / len(rows)
         return named, alike if len(first) > 1 else 0.0, len(first) > 1
 
-    best = max(SEPARATORS, key=merit)  # the first of equals
+    best = max(SEPARATORS, key=merit)  # the first among equals
     named, _, several = merit(best)
     if n_wanted == 1 and not several:
         return ","
@@ -148,7 +151,7 @@ def _separator(lines: list[str], given: ColumnNames, n_wanted: int) -> str:
 
 
 def _has_header(rows: list[list[str]], given: ColumnNames, n_wanted: int) -> bool:
-    """Whether the first row names columns: it holds no number, and a known name or nothing but words."""
+    """Whether the first row is a header: it has no number, and a recognized name or only words."""
     first = rows[0]
     if any(name and not name.isdecimal() and name in first for name in given.given.values()):
         return True
@@ -167,7 +170,7 @@ def _is_value(text: str) -> bool:
 def _netflix(file: Traversable, skip: int, wanted: Sequence[str]) -> Layout:
     order = {role: at for at, role in enumerate((USER, MOVIE, RATING, TIME)) if role in wanted}
     if len(wanted) < 2:  # noqa: PLR2004 - the movie and the user at least
-        raise SourceError(f"{file} is in the layout of the Netflix Prize, which is no list of ids")
+        raise SourceError(f"{file} is in the layout of the Netflix Prize instead of a list of ids")
     return Layout(",", skip, order, ["user", "movie", "rating", "date"], 4, by_movie=True)
 
 
@@ -178,7 +181,7 @@ def _order_without_names(
     optional: frozenset[str],
     given: ColumnNames,
 ) -> dict[str, int]:
-    """The columns by their place: those given, else user, movie, rating and time."""
+    """The places of columns without a header: those of `given`, else user, movie, rating and time."""
     n = len(rows[0])
     remedy = "Name the columns by their places: --columns user=1,movie=2,rating=3,time=4"
     if given.given:
@@ -190,16 +193,14 @@ def _order_without_names(
             if place:
                 order[role] = int(place) - 1
         if missing := [role for role in wanted if role not in order and role not in optional]:
-            raise SourceError(
-                f"{file} has no header: it is not known which column is the {missing[0]}. {remedy}"
-            )
+            raise SourceError(f"{file} has no header, and no column is named for the {missing[0]}. {remedy}")
         return order
     if len(wanted) == len(ROLES) and n > len(wanted):
         raise SourceError(f"{file} has no header and {n} columns. {remedy}")
     order = dict(zip(wanted, range(n), strict=False))
     if missing := [role for role in wanted if role not in order and role not in optional]:
         raise SourceError(
-            f"{file} has no header that is understood, and no column for the {' and the '.join(missing)}; "
+            f"{file} has no recognized header, and no column for the {' and the '.join(missing)}; "
             f"its first line is {shown(','.join(rows[0]))}"
         )
     if RATING in order and TIME not in order and _all(rows, order[RATING], _EPOCH):
@@ -212,7 +213,7 @@ def _order_without_names(
 
 
 def _movie_first(rows: list[list[str]]) -> bool:
-    """IMDb's ids, or Amazon's of products, stand before something else."""
+    """Whether the first column has IMDb ids, or Amazon's product ids before its user ids."""
     return (_all(rows, 0, _IMDB_ID) and not _all(rows, 1, _IMDB_ID)) or (
         _all(rows, 0, _ASIN) and _all(rows, 1, _AMAZON_USER)
     )
@@ -224,7 +225,7 @@ def _all(rows: list[list[str]], at: int, pattern: re.Pattern[str]) -> bool:
 
 
 class ByMovie(io.RawIOBase):
-    """Rows `user,movie,rating,date` of the layout of the Netflix Prize, each on its own line."""
+    """Convert a stream in the layout of the Netflix Prize to lines `user,movie,rating,date`."""
 
     def __init__(self, stream: io.BufferedReader) -> None:
         self._lines, self._rest = self._rows(stream), b""
@@ -241,7 +242,7 @@ class ByMovie(io.RawIOBase):
 
     @staticmethod
     def _rows(stream: io.BufferedReader) -> Iterator[bytes]:
-        movie = b"\x01"  # before the first: no id
+        movie = b"\x01"  # not an id: rows before the first movie are invalid
         while lines := stream.readlines(1 << 20):
             rows = []
             for line in lines:

@@ -1,4 +1,4 @@
-"""Ratings of a file while they are read, and when they are usable."""
+"""Rating rows: as they are read from a file, and as valid ratings."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -14,22 +14,22 @@ from seeds.files.rating_layouts import Layout
 
 @dataclass(frozen=True, slots=True)
 class RatingFormat:
-    """How a file of ratings is laid out, as far as it is known before."""
+    """What is known in advance of the format of a file of ratings."""
 
-    separator: str | None = None  # None: found out
-    header: bool | None = None  # likewise
+    separator: str | None = None  # None: detect it
+    header: bool | None = None  # None: detect it
     half_stars_per_unit: int = 2  # 2 for stars, 1 for a scale of ten
-    zero_is_lowest: bool = False  # a rating of 0 is half a star, instead of off the scale
-    columns: tuple[str, ...] = ROLES  # what is read
-    optional: frozenset[str] = frozenset()  # of `columns`: those that may be missing
+    zero_is_lowest: bool = False  # a rating of 0 is half a star instead of off the scale
+    columns: tuple[str, ...] = ROLES  # roles of the columns to read
+    optional: frozenset[str] = frozenset()  # roles in `columns` that may be missing
     given: ColumnNames = field(default_factory=ColumnNames)
     day_order: DayOrder | None = None
-    ids: TextIds | None = None  # where texts are ids; None: only whole numbers are
+    ids: TextIds | None = None  # allows text ids; None: only integers are ids
 
 
 @dataclass(frozen=True, slots=True)
 class RatingRows:
-    """n usable ratings; ids are the file's."""
+    """n valid ratings, with the ids of the file."""
 
     user_ids: NDArray[np.int64]
     item_ids: NDArray[np.int64]
@@ -55,10 +55,10 @@ class RatingRows:
 
 @dataclass(frozen=True, slots=True)
 class ReadRows:
-    """n rows in the order of the file, before ratings and times are taken for stars and seconds.
+    """n rows in the order of the file, before ratings and times are converted to stars and seconds.
 
-    ratings: nan without a rating; LIKE and DISLIKE for yes and no. times: 0 where unknown; dated: those that
-    were dates, and are seconds therefore. A column that the file does not have is empty.
+    ratings: nan for no rating; LIKE and DISLIKE for yes and no. times: 0 if unknown. dated: whether a time
+    was a date, and is therefore in seconds. A column that the file does not have is filled with these values.
     """
 
     user_ids: NDArray[np.int64]

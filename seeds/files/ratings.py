@@ -1,8 +1,8 @@
-"""Read files of ratings, up to tens of millions of rows, in blocks into numpy arrays.
+"""Read files of up to tens of millions of ratings, in blocks, into NumPy arrays.
 
-A block of a plain file is parsed by pyarrow with its types. Other notations are read as text, each different
-text once. Only a block whose rows are not all whole is read line by line: each row that cannot be used is
-reported with its line, at no cost where all is well.
+A block of plain numbers is parsed by pyarrow with types. Other notations are read as text, and each distinct
+text is parsed once. Only a block with malformed rows is read line by line, so invalid rows are reported with
+their lines without slowing down valid files.
 """
 
 import io
@@ -31,13 +31,13 @@ from seeds.files.text_streams import open_text
 BLOCK_BYTES = 16 << 20
 MAX_LINE_BYTES = 1 << 20
 MAX_ROW_LINES = 2_000  # of a row with line breaks inside quotes
-MAX_UNCLOSED = 20  # quotes in a block; then they are no quotes, but inches and the like
+MAX_UNCLOSED = 20  # unclosed quotes in a block; more are taken for inch marks and the like
 
-FIELD_COUNT = "not the number of fields that the file has"
+FIELD_COUNT = "a different number of fields than the file has"
 NOT_UTF8 = "not UTF-8"
 OFF_SCALE = "not a rating of the scale: 0.5 to 5 in halves, or 0 to 10 in whole numbers"
 RATED_TWICE = "the member rated the movie again later"
-REPEATED = "the same row again"
+REPEATED = "a repeated row"
 
 
 @dataclass(slots=True)
@@ -49,14 +49,13 @@ class _Table:
     layout: Layout
     report: Report
     times: Times
-    typed: bool = True  # whether blocks so far could be parsed with types
+    typed: bool = True  # whether all blocks so far were parsed with types
 
 
 def read_ratings(file: Traversable, layout: RatingFormat, report: Report, progress: Progress) -> RatingRows:
-    """All ratings of the file that can be used; of a movie rated twice by one member the latest counts.
+    """Read all valid ratings, ordered by user and movie; the latest one if a pair is repeated.
 
-    Raises:
-        SourceError: a column is missing or not understood.
+    Raises SourceError if a column is missing or not recognized.
     """
     rows = rating_columns.in_seconds(read_rows(file, layout, report, progress), layout, file, report)
     half_stars, off = on_scale(rows.ratings, layout)
@@ -72,7 +71,7 @@ def as_stars(rows: ReadRows, half_stars: NDArray[np.int16]) -> RatingRows:
 
 
 def read_rows(file: Traversable, layout: RatingFormat, report: Report, progress: Progress) -> ReadRows:
-    """All rows whose cells can be read, in the order of the file, pairs that stand there twice too."""
+    """Read all rows with valid cells in the order of the file, including repeated pairs."""
     parts = []
     with open_rows(file, layout, report.notes.append) as (stream, found, notes):
         report.notes.extend(notes)
@@ -90,7 +89,7 @@ def read_rows(file: Traversable, layout: RatingFormat, report: Report, progress:
 def open_rows(
     file: Traversable, layout: RatingFormat, note: Callable[[str], None] | None = None
 ) -> Iterator[tuple[io.BufferedReader, Layout, list[str]]]:
-    """The file at its first row, its layout, and notes on it."""
+    """Open the file at its first row; yield the stream, its layout and notes."""
     with open_text(file, note) as stream:
         found, notes = rating_layouts.recognize(
             file,
@@ -113,7 +112,7 @@ def _size(file: Traversable) -> int:
 
 
 def _blocks(stream: io.BufferedReader, line: int, file: Traversable) -> Iterator[tuple[int, bytes]]:
-    """(line of its first row, bytes) of each block of whole rows."""
+    """Yield (line of the first row, bytes) of blocks of complete rows."""
     while block := stream.read(BLOCK_BYTES):
         rest = _line(stream, file, line) if not block.endswith(b"\n") else b""
         block += rest
@@ -157,7 +156,7 @@ def _parse(block: bytes, line: int, table: _Table) -> ReadRows:
 
 
 def _row_lines(block: bytes, line: int) -> NDArray[np.uint32]:
-    """The line of each row, where each row is one line and empty lines are none."""
+    """The line of each row, uint32 (n,), if no row spans lines. Empty lines are not rows."""
     if not block:
         return np.empty(0, np.uint32)
     n = block.count(b"\n") + (not block.endswith(b"\n"))
@@ -171,7 +170,7 @@ _TYPES = {USER: pa.int64(), MOVIE: pa.int64(), RATING: pa.float64(), TIME: pa.fl
 
 
 def _typed(block: bytes, separator: str, line: int, table: _Table) -> ReadRows | None:
-    """The block at once; None when anything in it is not plainly a number, or a date of ISO 8601."""
+    """Parse a block with types; None if a cell is neither a plain number nor an ISO 8601 date."""
     if table.format.ids is not None and _has_leading_zeros(block, separator):
         return None
     for time in (pa.float64(), pa.timestamp("s")):
@@ -187,14 +186,15 @@ def _typed(block: bytes, separator: str, line: int, table: _Table) -> ReadRows |
 def _plain(
     columns: dict[str, pa.ChunkedArray], lines: NDArray[np.uint32], table: _Table, *, dated: bool
 ) -> ReadRows | None:
+    """Convert typed columns to rows; None if a value is missing or needs another notation."""
     values: dict[str, NDArray[Any]] = {}
     for role, column in columns.items():
-        told = column.cast(pa.int64()) if dated and role == TIME else column
+        typed = column.cast(pa.int64()) if dated and role == TIME else column
         if role == TIME and role in table.format.optional:
-            told = told.fill_null(0)
-        if told.null_count or len(told) != len(lines):
+            typed = typed.fill_null(0)
+        if typed.null_count or len(typed) != len(lines):
             return None
-        values[role] = told.to_numpy()
+        values[role] = typed.to_numpy()
         if role in (USER, MOVIE) and (np.abs(values[role]) >= TEXT_IDS).any():
             return None
         if role in (RATING, TIME) and not np.isfinite(values[role]).all():
@@ -208,7 +208,7 @@ def _plain(
 
 
 def _has_leading_zeros(block: bytes, separator: str) -> bool:
-    """Whether a field could be an id such as 007, which is not the number 7."""
+    """Whether a field may be an id such as 007, which is different from the number 7."""
     data = np.frombuffer(b"\n" + block, np.uint8)
     zeros = (data[1:-1] == ord("0")) & (data[2:] >= ord("0")) & (data[2:] <= ord("9"))
     at = np.flatnonzero(zeros)
@@ -223,7 +223,7 @@ def _parsed(
     *,
     null_values: Sequence[str] = (),
 ) -> dict[str, pa.ChunkedArray] | None:
-    """The columns by role; None when the block has another shape or a value is not of its type."""
+    """Parse columns by role; None if a row has another number of fields or a value another type."""
     order = table.layout.order
     try:
         parsed = arrow_csv.read_csv(
@@ -249,7 +249,7 @@ def _as_text(block: bytes, separator: str, table: _Table) -> dict[str, pa.Chunke
 
 
 def _by_line(block: bytes, line: int, table: _Table) -> ReadRows:
-    """Row by row, with line breaks inside quotes; rows of another shape are reported."""
+    """Parse a block row by row, with line breaks inside quotes; malformed rows are reported."""
     values: list[list[str]] = []
     texts: list[str] = []
     lines: list[int] = []
@@ -271,7 +271,7 @@ def _by_line(block: bytes, line: int, table: _Table) -> ReadRows:
 
 
 def _rows(block: bytes, line: int, separator: str) -> Iterator[tuple[int, str]]:
-    """(line, text) of each row that is not empty; a row goes on over line breaks inside quotes."""
+    """Yield (line, text) of each non-empty row, which may have line breaks inside quotes."""
     lines = block.split(b"\n")
     at = unclosed = 0
     while at < len(lines):
@@ -285,7 +285,7 @@ def _rows(block: bytes, line: int, separator: str) -> Iterator[tuple[int, str]]:
 
 
 def _end_of_row(lines: Sequence[bytes], first: int, separator: bytes) -> int:
-    """Behind the last line of the row that begins at `first`; 0 for one whose quotes are not closed."""
+    """The index after the last line of the row that begins at `first`; 0 if a quote is not closed."""
     marks = re.compile(b'[" ]|' + re.escape(separator) + b'|[^" ' + re.escape(separator) + b"]+")
     is_inside = False
     for at in range(first, min(len(lines), first + MAX_ROW_LINES)):
@@ -322,10 +322,10 @@ def _read(
 
 
 def _day_order(file: Traversable, layout: RatingFormat, found: Layout) -> DayOrder:
-    """Day or month first, as the first date in the file shows that has a number above 12.
+    """Find the order of day and month from the first date in the file with a number above 12.
 
     Raises:
-        SourceError: no date shows it.
+        SourceError: there is no such date.
     """
     at, all_points = found.order[TIME], True
     with open_rows(file, layout) as (stream, _, _):
@@ -336,13 +336,13 @@ def _day_order(file: Traversable, layout: RatingFormat, found: Layout) -> DayOrd
                     if order := day_order_of(match):
                         return order
                     all_points = all_points and match["mark"] == "."
-    if all_points:  # nobody writes the month first with points
+    if all_points:  # dates with points have the day first
         return DayOrder.DMY
     raise SourceError(rating_columns.AMBIGUOUS_DAYS.format(file, shown(found.name(TIME), 60)))
 
 
 def on_scale(ratings: NDArray[Any], layout: RatingFormat) -> tuple[NDArray[np.int16], NDArray[np.bool_]]:
-    """Half-stars int16 (n,), and bool (n,) of what is off the scale and 0 there."""
+    """Convert ratings to half-stars, int16 (n,); also return which are off the scale, bool (n,), and 0."""
     half_stars = np.asarray(ratings, np.float64) * layout.half_stars_per_unit
     if layout.zero_is_lowest:
         half_stars = np.where(half_stars == 0, 1, half_stars)
@@ -351,7 +351,7 @@ def on_scale(ratings: NDArray[Any], layout: RatingFormat) -> tuple[NDArray[np.in
 
 
 def latest(rows: RatingRows, file: Traversable, report: Report) -> RatingRows:
-    """The rows by member and movie; of those that rate a movie once more the latest."""
+    """Sort rows by user and movie, and keep the latest of each pair. The others are reported."""
     users, items = rows.user_ids, rows.item_ids
     if ((users[1:] > users[:-1]) | ((users[1:] == users[:-1]) & (items[1:] > items[:-1]))).all():
         return rows

@@ -1,36 +1,36 @@
-"""What a load did: what came in, what was there already, and every row that could not be used."""
+"""Reports of loads: counts of stored rows, and rows that were not used."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-SAMPLES = 5  # rows shown for each reason
-SAMPLE_WIDTH = 160  # characters of a row shown
+SAMPLES = 5  # rows shown per reason
+SAMPLE_WIDTH = 160  # characters shown of a row
 
 SHOWN_CHARACTERS = 200
 
-Progress = Callable[[str, float], None]  # what is being done, and the fraction of it that is done
+Progress = Callable[[str, float], None]  # a stage, and the fraction of it that is completed
 
 
 def shown(text: str, width: int = SHOWN_CHARACTERS) -> str:
-    """Text of a file as a terminal may show it: one line, cut, without control characters."""
+    """Make text of a file safe for a terminal: one line, truncated, without control characters."""
     cut = text[: width + 1]
     plain = "".join(char if char.isprintable() else " " if char in "\t\r\n" else "\ufffd" for char in cut)
     return plain if len(plain) <= width else plain[: width - 1] + "\u2026"
 
 
 class SourceError(Exception):
-    """The source as a whole cannot be loaded: it is missing, damaged, or not what it is called."""
+    """The source cannot be loaded. The message says why: it is missing, damaged or of another kind."""
 
 
 class UnusableRowError(SourceError):
-    """Under `strict`: the first row that cannot be used. Nothing of the load has been stored."""
+    """The first invalid row, if `strict` is on. Nothing of the load has been stored."""
 
 
 @dataclass(frozen=True, slots=True)
 class Sample:
     file: str
-    line: int  # 1-based; of a row with line breaks, its first line
+    line: int  # 1-based; the first line of a row with line breaks
     text: str
 
 
@@ -49,9 +49,10 @@ class Count:
 
 @dataclass(slots=True)
 class Report:
-    """`skipped` has the rows that could not be used, `set_aside` those that nothing is lost with.
+    """Counts and unused rows of a load.
 
-    A row is set aside when it repeats another one word for word, or by a rule that `strict` does not contest.
+    `skipped`: invalid rows, by reason. `set_aside`: rows that are left out without loss, such as repeated
+    ones; they are no error under `strict`.
     """
 
     dataset: str
@@ -64,11 +65,13 @@ class Report:
     notes: list[str] = field(default_factory=list)
 
     def skip(self, reason: str, file: str, line: int, text: str) -> None:
+        """Report an invalid row. Raises UnusableRowError if `strict` is on."""
         if self.strict:
             raise UnusableRowError(f"{shown(file)}, line {line}: {reason}: {shown(text, SAMPLE_WIDTH)}")
         _count(self.skipped, reason, file, line, text)
 
     def put_aside(self, reason: str, file: str, line: int, text: str) -> None:
+        """Report a row that is left out without loss."""
         _count(self.set_aside, reason, file, line, text)
 
     @property
@@ -76,7 +79,7 @@ class Report:
         return sum(entry.count for entry in self.skipped.values())
 
     def as_dict(self) -> dict[str, Any]:
-        """The report in values that JSON knows."""
+        """The report as JSON values."""
 
         def rows(reasons: dict[str, Skipped]) -> dict[str, Any]:
             return {
@@ -102,7 +105,7 @@ class Report:
 
 
 def quiet(_stage: str, _fraction: float) -> None:
-    """Progress that nobody watches."""
+    """A Progress that does nothing."""
 
 
 def _count(reasons: dict[str, Skipped], reason: str, file: str, line: int, text: str) -> None:

@@ -1,7 +1,7 @@
-"""Open a file as a stream of UTF-8 bytes: unpacked, decoded, and within limits.
+"""Open files as streams of UTF-8: decompressed and decoded, with limits.
 
-Compression is recognized by content, not by name. A file that grows beyond MAX_GROWTH times its size while it
-is unpacked is refused, so that a small archive cannot occupy the machine.
+Compression is recognized by content, not by name. A file that decompresses to more than MAX_GROWTH times its
+size is refused, because a small archive must not exhaust the machine.
 """
 
 import bz2
@@ -22,16 +22,16 @@ import pyarrow as pa
 from seeds.files.report import SourceError, shown
 
 MAX_LINE_BYTES = 16 << 20
-MAX_LAYERS = 3  # of compression, one inside the other
+MAX_LAYERS = 3  # of nested compression
 MAX_GROWTH = 300  # times the compressed size; real rating files stay below 30
-FREE_BYTES = 64 << 20  # unpacked before growth is looked at
+FREE_BYTES = 64 << 20  # decompressed before MAX_GROWTH applies
 XZ_MEMORY_BYTES = 256 << 20
-HEAD_BYTES = 1 << 20  # looked at to recognize encodings
+HEAD_BYTES = 1 << 20  # read to recognize encodings
 MAX_CONTROL_SHARE = 0.02  # of the bytes of a text
 
 _MULTIBYTE = re.compile(rb"[\xc2-\xdf][\x80-\xbf]|[\xe0-\xef][\x80-\xbf]{2}|[\xf0-\xf4][\x80-\xbf]{3}")
 _CONTROL = bytes(set(range(32)) - set(b"\t\n\r\x0b\x0c\x1a\x1b")) + b"\x7f"
-# Windows-1252 where it is defined, ISO 8859-1 elsewhere: every byte has a character.
+# Windows-1252, and ISO 8859-1 for the bytes that it leaves undefined.
 _WESTERN = "".join(
     char if char != "\ufffd" else chr(byte)
     for byte, char in enumerate(bytes(range(256)).decode("cp1252", "replace"))
@@ -64,17 +64,16 @@ _OTHER_FORMATS = {
 
 @contextmanager
 def open_text(file: Traversable, note: Callable[[str], None] | None = None) -> Iterator[io.BufferedReader]:
-    """UTF-8 without a byte order mark; `note` receives what a reader of the file should know.
+    """Open a file as UTF-8 without a byte order mark. `note` receives notes for the user.
 
-    Raises:
-        SourceError: the content is damaged, is no text, or grows too much while it is unpacked.
+    Raises SourceError if the content is damaged, is not text, or exceeds MAX_GROWTH.
     """
     with file.open("rb") as raw:
         yield _decoded(_unpacked(raw, file), file, note)
 
 
 def bounded_lines(stream: io.BufferedReader, file: Traversable) -> Iterator[bytes]:
-    """The lines with their ends. Raises SourceError for one longer than MAX_LINE_BYTES."""
+    """Yield lines with their line ends. Raises SourceError for one longer than MAX_LINE_BYTES."""
     number = 0
     while line := stream.readline(MAX_LINE_BYTES):
         number += 1
@@ -84,7 +83,7 @@ def bounded_lines(stream: io.BufferedReader, file: Traversable) -> Iterator[byte
 
 
 class _Unpacked(io.RawIOBase):
-    """The bytes of `source`; damage and growth beyond the limit are a SourceError."""
+    """The bytes of a decompressor. Raises SourceError for damage and for growth beyond the limit."""
 
     def __init__(self, source: Any, file: Traversable, packed: Callable[[], int]) -> None:
         self._source, self._file, self._packed, self._bytes = source, file, packed, 0
@@ -110,7 +109,7 @@ class _Unpacked(io.RawIOBase):
 
 
 def _filled(source: Any, size: int) -> bytes:
-    """As many bytes as are there, at most `size`: decompressors return fewer at once."""
+    """Read until `size` bytes or the end, since decompressors may return fewer bytes at once."""
     parts = []
     while size and (data := source.read(size)):
         parts.append(data)
@@ -119,7 +118,7 @@ def _filled(source: Any, size: int) -> bytes:
 
 
 class _Xz:
-    """Decompress xz with a limit on memory, which `lzma.open` does not take."""
+    """Decompress xz with a memory limit, which `lzma.open` does not support."""
 
     def __init__(self, source: io.BufferedReader) -> None:
         self._source, self._rest = source, b""
@@ -135,7 +134,7 @@ class _Xz:
             elif self._decoder.needs_input and not self._rest:
                 self._rest = self._source.read1(1 << 16)
                 if not self._rest:
-                    raise EOFError("it ends before its last block")
+                    raise EOFError("it is truncated")
             data = self._decoder.decompress(self._rest, size)
             self._rest = b""
             if data:
@@ -147,8 +146,8 @@ class _Xz:
 
 
 def _unpacked(raw: IO[bytes], file: Traversable) -> io.BufferedReader:
-    """The content within at most MAX_LAYERS of compression."""
-    # Counted before the first layer: growth is measured against what is read of the file itself.
+    """Remove at most MAX_LAYERS of compression."""
+    # Growth is measured against the bytes read from the file itself.
     counted = _Counted(raw, file)
     stream: io.BufferedReader[Any] = io.BufferedReader(counted, HEAD_BYTES)
     for _ in range(MAX_LAYERS):
@@ -162,7 +161,7 @@ def _unpacked(raw: IO[bytes], file: Traversable) -> io.BufferedReader:
 
 
 class _Counted(io.RawIOBase):
-    """The file's own bytes, counted; inside a zip, the compressed ones."""
+    """The file's bytes, counted; inside a zip, the compressed bytes are counted."""
 
     def __init__(self, raw: IO[bytes], file: Traversable) -> None:
         self._raw, self._file, self.count, self._bytes = raw, file, 0, 0
@@ -201,7 +200,7 @@ def _compressed_share(file: Traversable) -> float:
 
 
 def _decompressor(stream: io.BufferedReader, file: Traversable) -> Any:
-    """What reads the stream's content where it is compressed, else None."""
+    """A decompressor of the stream, or None if it is not compressed."""
     head = stream.peek(8)[:8]
     if head.startswith(b"\x1f\x8b"):
         return gzip.GzipFile(fileobj=stream)
@@ -235,7 +234,7 @@ def _only_member(stream: io.BufferedReader, file: Traversable) -> Any:
 
 
 class _Transcoded(io.RawIOBase):
-    """UTF-8 of a stream in another encoding."""
+    """Convert a stream in another encoding to UTF-8."""
 
     def __init__(self, stream: io.BufferedReader, decode: Callable[[bytes, bool], str]) -> None:
         self._stream, self._decode, self._rest, self._ended = stream, decode, b"", False
@@ -256,6 +255,7 @@ class _Transcoded(io.RawIOBase):
 def _decoded(
     stream: io.BufferedReader, file: Traversable, note: Callable[[str], None] | None
 ) -> io.BufferedReader:
+    """Detect the encoding and convert it to UTF-8. Raises SourceError for a binary format."""
     head = stream.peek(HEAD_BYTES)
     for mark, marked in _BOMS:
         if head.startswith(mark):
@@ -288,7 +288,7 @@ def _transcoded(stream: io.BufferedReader, encoding: str) -> io.BufferedReader:
 
 
 def _wide_encoding(head: bytes) -> str | None:
-    """UTF-16 without a byte order mark: every second byte of Latin text is zero."""
+    """Detect UTF-16 without a byte order mark, in which every second byte of Latin text is zero."""
     even, odd = head[::2], head[1::2]
     if len(head) < 4:  # noqa: PLR2004 - two characters
         return None
@@ -300,7 +300,7 @@ def _wide_encoding(head: bytes) -> str | None:
 
 
 def _is_western(head: bytes) -> bool:
-    """Bytes beyond ASCII, none of which is a character of UTF-8."""
+    """Whether there are non-ASCII bytes, and none of them form a UTF-8 character."""
     try:
         codecs.getincrementaldecoder("utf-8")().decode(head)
     except UnicodeDecodeError:

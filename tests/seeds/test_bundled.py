@@ -81,7 +81,7 @@ def test_a_movie_that_is_not_in_form_is_named() -> None:
     ):  # fmt: skip
         with pytest.raises(SourceError, match=rf"2000s\.jsonl, line 2: .*{problem}"):
             list(parse_movies(f"{json.dumps(WHOLE)}\n{json.dumps(WHOLE | change)}\n", "2000s.jsonl"))
-    with pytest.raises(SourceError, match="no overview, year"):
+    with pytest.raises(SourceError, match="missing: overview, year"):
         list(parse_movies(json.dumps({k: v for k, v in WHOLE.items() if k not in ("year", "overview")}), "x"))
 
 

@@ -96,8 +96,8 @@ def test_columns_can_be_named(tmp_path: Path, content: str, columns: str, half_s
             "1,2,3,4",
             "more than one column could be the rating: rating, stars",
         ),
-        ("who,movie_id,rating", "1,2,3", "known to be the user; there are who, movie_id, rating"),
-        ("user_id,name,rating", "1,Heat,3", "known to be the movie"),
+        ("who,movie_id,rating", "1,2,3", "recognized as the user; there are who, movie_id, rating"),
+        ("user_id,name,rating", "1,Heat,3", "recognized as the movie"),
         ("user_id,movie_id,rating,timestamp", "1,2,3,41654", None),
         ("user_id,movie_id,rating,date", "1,2,3,41654", "column date: the largest time is 41654"),
         ("user_id,movie_id,liked", "1,2,3", "line 2: 3 in column liked, where yes or no is expected"),
@@ -110,7 +110,7 @@ def test_a_column_that_is_not_understood_is_never_taken_for_absent(
     if message is None:
         reading = Reading()
         read(file, reading)
-        assert any("only the order" in note for note in reading.notes)
+        assert any("only for their order" in note for note in reading.notes)
         return
     with pytest.raises(SourceError, match=message):
         read(file)
@@ -311,7 +311,7 @@ def test_rows_go_on_over_line_breaks_inside_quotes(tmp_path: Path) -> None:
     assert list(zip(rows.item_ids.tolist(), rows.half_stars.tolist(), rows.lines.tolist(), strict=True)) == [
         (2, 8, 2), (3, 10, 5), (4, 6, 6)
     ]  # fmt: skip
-    with pytest.raises(SourceError, match="line 3: not the number of fields"):
+    with pytest.raises(SourceError, match="line 3: a different number of fields"):
         read(written(tmp_path, 'user_id,movie_id,review,rating\n1,2,a,4\n1,3,"open,5\n1,4,b,3\n'))
 
 

@@ -155,11 +155,11 @@ GOOD = "".join(f"{user},{movie},3.5,964982703\n" for user in range(5) for movie 
             "column userId: is a whole number that lost digits as a float: '9007199254740993.0' in {row}",
         ),
         ("1,1,3,yesterday", "column timestamp: is neither seconds nor a date: 'yesterday' in {row}"),
-        ("1,1,good,964982703", "column rating: is not a number, nor yes or no: 'good' in {row}"),
+        ("1,1,good,964982703", "column rating: is neither a number nor yes or no: 'good' in {row}"),
         ("1,,3,964982703", "column movieId: is empty: {row}"),
-        ("1,1,3", "not the number of fields that the file has: {row}"),
+        ("1,1,3", "a different number of fields than the file has: {row}"),
         ("1,1,,964982703", "column rating: is empty: {row}"),
-        ("1,1,nan,964982703", "column rating: is not a number, nor yes or no: 'nan' in {row}"),
+        ("1,1,nan,964982703", "column rating: is neither a number nor yes or no: 'nan' in {row}"),
         ("1,1,0,964982703", f"{OFF_SCALE}: 0 in column rating"),
         ("1,1,7,964982703", f"{OFF_SCALE}: 7 in column rating"),
         ("1,1,3.2,964982703", f"{OFF_SCALE}: 3.2 in column rating"),
@@ -191,7 +191,7 @@ def test_a_parquet_row_that_cannot_be_used_is_named(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match=r"r\.parquet, line 2: column movie_id: is empty"):
         read(file)
     parquet.write_table(table().set_column(2, "rating", pa.array([[4.5], [9.0], [3.0]])), file)
-    with pytest.raises(SourceError, match=r"r\.parquet, line 1: column rating: is not a number"):
+    with pytest.raises(SourceError, match=r"r\.parquet, line 1: column rating: is neither a number"):
         read(file)
     parquet.write_table(table(), file)
     whole = bytearray(file.read_bytes())
@@ -205,7 +205,7 @@ def test_a_parquet_row_that_cannot_be_used_is_named(tmp_path: Path) -> None:
     ("content", "message"),
     [
         (b"", "is empty"),
-        (b"user_id,stars\n1,2\n", "no column is known to be the movie; there are user_id, stars"),
+        (b"user_id,stars\n1,2\n", "no column is recognized as the movie; there are user_id, stars"),
     ],
 )
 def test_a_file_of_something_else_is_refused(tmp_path: Path, content: bytes, message: str) -> None:

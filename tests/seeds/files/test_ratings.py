@@ -126,5 +126,5 @@ def test_blocks_join_without_a_seam_inside_a_zip(tmp_path: Path, monkeypatch: py
 
 
 def test_a_file_of_something_else_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(SourceError, match="no column is known to be the movie or the rating"):
+    with pytest.raises(SourceError, match="no column is recognized as the movie or the rating"):
         read(tmp_path / "ratings.csv", b"userId,timestamp\n1,2\n", CSV)
