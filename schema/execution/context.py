@@ -82,7 +82,7 @@ class Context:
     _matches: DataLoader[int, Match | None] = field(init=False)
     _actor: "asyncio.Future[Viewer | ApiKey | None] | None" = field(default=None)
     _claims: Claims | jwt.InvalidTokenError | None = None
-    _taste: "asyncio.Future[UserHistory] | None" = field(default=None)
+    _history: "asyncio.Future[UserHistory] | None" = field(default=None)
     _export: "asyncio.Future[Export | orjson.Fragment] | None" = field(default=None)
     _made: Export | None = None
 
@@ -94,7 +94,7 @@ class Context:
     def renew(self) -> None:
         """Drop the cached reads, as if the request arrived now."""
         self.__post_init__()
-        self._actor = self._taste = self._claims = None
+        self._actor = self._history = self._claims = None
         if self.live is not None:
             self.served = self.live.served
 
@@ -126,13 +126,13 @@ class Context:
         actor = await self.actor()
         return actor if isinstance(actor, Viewer) else None
 
-    async def taste(self) -> UserHistory:
-        """The viewer's taste as it is now, read once a request."""
-        if self._taste is None:
-            self._taste = asyncio.ensure_future(self._read_taste())
-        return await self._taste
+    async def history(self) -> UserHistory:
+        """The viewer's history as it is now, read once a request."""
+        if self._history is None:
+            self._history = asyncio.ensure_future(self._read_history())
+        return await self._history
 
-    async def _read_taste(self) -> UserHistory:
+    async def _read_history(self) -> UserHistory:
         viewer = await self.require_viewer()
         return await history_of(self.sessions, viewer.id)
 
@@ -142,7 +142,7 @@ class Context:
 
     async def _match(self, movie_ids: list[int]) -> list[Match | None]:
         assert self.model is not None
-        return await asyncio.to_thread(matches, self.model, await self.taste(), movie_ids)
+        return await asyncio.to_thread(matches, self.model, await self.history(), movie_ids)
 
     async def export(self) -> Export | orjson.Fragment:
         """The export of the viewer's personal data, made once: for splicing into the answer, or its JSON.

@@ -55,7 +55,7 @@ class OnboardingQuery:
         cursors = Cursors.of(info, FIELD)
         model, rank = begun(context, cursors, after)
         signed_in = await context.viewer() is not None
-        hidden = (await context.taste()).hidden if signed_in else NO_HISTORY.hidden
+        hidden = (await context.history()).hidden if signed_in else NO_HISTORY.hidden
         asked = await asyncio.to_thread(
             onboarding.movies, context.snapshot, model, chosen, hidden, first=size, after_rank=rank
         )

@@ -79,7 +79,7 @@ class User(relay.Node):
     )
     async def taste(self, info: Info) -> Taste:
         await self.require_own(info)
-        return await asyncio.to_thread(taste_in, info.context.snapshot, await info.context.taste())
+        return await asyncio.to_thread(taste_in, info.context.snapshot, await info.context.history())
 
     @strawberry.field(directives=[Cost(weight=70)], description="The member's feedback events, newest first.")
     async def history(
