@@ -51,7 +51,7 @@ def fitted(folder: Path) -> Hybrid:
     columns = [column.to_numpy() for column in parquet.read_table(folder / "ratings.parquet").columns]
     _, first = np.unique(columns[0] * N_MOVIES + columns[1], return_index=True)
     users, items, stars, times = (column[first] for column in columns)
-    interactions = Interactions.from_arrays(users, items, stars, times, catalogue=np.arange(N_MOVIES))
+    interactions = Interactions.from_arrays(users, items, stars, times, catalog=np.arange(N_MOVIES))
     model = train_hybrid(interactions, movies(rng), Config(iterations=2))
     usual = np.array([USUAL[part] for part in range(N_PARTS)], np.float32).T  # all parts take part
     return replace(model, blend=replace(model.blend, weights=usual))
@@ -91,7 +91,7 @@ def measure(model: Hybrid) -> list[Figure]:
         "fold-in": model.factor_model.user_factors,
         "scores by factors": lambda history: model.blend.by_factors(history, one),
         "item weights": lambda history: model.blend.add_by_items(scores, history, one),
-        "succession": lambda history: model.blend.add_by_succession(scores, history, one),
+        "succession": lambda history: model.blend.add_by_transitions(scores, history, one),
         "all scores": model.scores,
         f"a list of {K}": lambda history: model.recommend(history, k=K, allowed=allowed),
     }

@@ -96,11 +96,11 @@ class Interactions:
         stars: npt.ArrayLike,
         timestamps: npt.ArrayLike | None = None,
         *,
-        catalogue: npt.ArrayLike | None = None,
+        catalog: npt.ArrayLike | None = None,
     ) -> Self:
         """Build from one row a rating; of several by one user for one item the newest counts, else the last.
 
-        `catalogue` names further item ids, rated or not. Raises ValueError when the columns differ in length
+        `catalog` names further item ids, rated or not. Raises ValueError when the columns differ in length
         or stars lie outside 0.5 to 5.
         """
         users = np.asarray(user_ids, dtype=np.int64)
@@ -113,7 +113,7 @@ class Interactions:
         if values.size and not bool(np.all((values >= MIN_STARS) & (values <= MAX_STARS))):
             raise ValueError(f"stars must lie within {MIN_STARS} to {MAX_STARS}")
         known_users = np.unique(users)
-        extra = np.empty(0, np.int64) if catalogue is None else np.asarray(catalogue, dtype=np.int64)
+        extra = np.empty(0, np.int64) if catalog is None else np.asarray(catalog, dtype=np.int64)
         known_items = np.unique(np.concatenate((items, extra)))
         user_idx = np.searchsorted(known_users, users)
         item_idx = np.searchsorted(known_items, items)

@@ -10,7 +10,7 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
-class Rows:
+class RowMapping:
     """Where rows stand afterwards.
 
     ids: int64 (n,) ascending. moved: int32 (n_before,), -1 for a row that is taken out or replaced. fresh:

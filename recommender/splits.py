@@ -36,7 +36,7 @@ def temporal_per_user(interactions: Interactions, *, share: float = 0.2, rng: np
     return Split(train, train, interactions.with_ratings(held))
 
 
-def strong_generalisation(
+def strong_generalization(
     interactions: Interactions,
     *,
     n_test_users: int,

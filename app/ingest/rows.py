@@ -11,7 +11,7 @@ from app.ingest.values import (
     LONGEST_VALUE,
     Day,
     day_of,
-    half_stars_of,
+    half_stars_in,
     imdb_id_of,
     is_movie,
     is_rated,
@@ -203,7 +203,7 @@ class Reader:
         layout = self.layout
         rating = value(layout.rating)[: LONGEST_VALUE + 1]
         if is_rated(rating):
-            half_stars = half_stars_of(rating, self.scale, rounded=layout.rounded)
+            half_stars = half_stars_in(rating, self.scale, rounded=layout.rounded)
             if half_stars is None:
                 return replace(row, fault=f"{rating[:LONGEST_VALUE]} is not a rating of the scale.")
             return self.dated(replace(row, half_stars=half_stars), value(layout.rated_at))

@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 
+from app.activity.ratings import MAX_HALF_STARS
+
 LONGEST_VALUE = 100  # characters of an id, a year, a rating, a day or a kind
 LARGEST_ID = 2**31
 FIRST_YEAR, LAST_YEAR = 1870, 2100
-HALF_STARS = 10
 AHEAD = timedelta(days=1)  # a day can begin this much earlier elsewhere
 UNRATED = {"", "-", "–", "—", "n/a", "na", "null", "none", "not rated", "unrated", "\\n"}
 
@@ -71,7 +72,7 @@ def is_rated(text: str) -> bool:
     return text.casefold() not in UNRATED and decimal(text) != 0
 
 
-def half_stars_of(text: str, most: float, *, rounded: bool = False) -> int | None:
+def half_stars_in(text: str, most: float, *, rounded: bool = False) -> int | None:
     """Half-stars of a rating on a scale that ends with `most`. `★★★½`, `8/10` and `80%` have their own scale.
 
     Scales finer than half-stars are `rounded`; elsewhere a value between two half-stars is not a rating.
@@ -87,7 +88,7 @@ def half_stars_of(text: str, most: float, *, rounded: bool = False) -> int | Non
         share, own_scale = _share(text, f"{most:.6f}"), False
     if share is None or not 0 < share <= 1:
         return None
-    half_stars = share * HALF_STARS
+    half_stars = share * MAX_HALF_STARS
     if rounded or own_scale:
         return max(1, int(half_stars + 0.5))
     return round(half_stars) if abs(half_stars - round(half_stars)) < 1e-6 and half_stars >= 1 else None  # noqa: PLR2004

@@ -245,7 +245,7 @@ def _by_history(rows: NDArray[np.int32]) -> list[tuple[int, NDArray[np.int64]]]:
 def _typical(model: Hybrid) -> NDArray[np.int32]:
     """Choose movies spread evenly over those with features."""
     everything = np.arange(model.n_items, dtype=np.int32)
-    known = everything[np.isfinite(model.judge(History.of([]), everything).stars)]
+    known = everything[np.isfinite(model.predict(History.of([]), everything).stars)]
     return known[np.linspace(0, len(known) - 1, min(TYPICAL, len(known))).astype(np.int64)]
 
 
@@ -257,11 +257,11 @@ def _judge(
     item_idx: -1 for a movie that is not in the model. Such a movie, and one without features, gets the mean
     prediction of the `typical` ones; nan if there are none.
     """
-    judgement = model.judge(history, np.maximum(item_idx, 0))
-    judged = np.stack([judgement.stars, judgement.low, judgement.high, judgement.match_percent])
+    predictions = model.predict(history, np.maximum(item_idx, 0))
+    judged = np.stack([predictions.stars, predictions.low, predictions.high, predictions.match_percent])
     unknown = (item_idx < 0) | np.isnan(judged[0])
     if unknown.any() and len(typical):
-        usual = model.judge(history, typical)
+        usual = model.predict(history, typical)
         means = [part.mean() for part in (usual.stars, usual.low, usual.high, usual.match_percent)]
         judged[:, unknown] = np.array(means, np.float32)[:, None]
     return judged

@@ -63,15 +63,15 @@ def evaluate(
     with_peers: also evaluate the third-party libraries that are installed. Raises ValueError if there are too
     few ratings for the protocol.
     """
-    others = third_party.contenders() if with_peers else {}
-    judges = third_party.judges() if with_peers else {}
+    others = third_party.baselines() if with_peers else {}
+    predictors = third_party.predictors() if with_peers else {}
     outcomes = compare.compare(
         protocol,
         interactions,
         movies,
         config=config,
-        contenders={**compare.BASELINES, **others},
-        judges={"damped means": damped_means, **judges},
+        baselines={**compare.BASELINES, **others},
+        predictors={"damped means": damped_means, **predictors},
         diversities=diversities,
         max_users=max_users,
         seed=seed,

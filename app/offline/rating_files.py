@@ -102,7 +102,7 @@ def read_ids(file: Traversable, role: str, progress: Progress, *, reading: Readi
 def interactions(rows: RatingRows, catalogue: NDArray[np.int64]) -> Interactions:
     """Convert rows to Interactions. `catalogue`: ids of further movies, int64."""
     stars = rows.half_stars.astype(np.float32) / 2
-    return Interactions.from_arrays(rows.user_ids, rows.item_ids, stars, rows.timestamps, catalogue=catalogue)
+    return Interactions.from_arrays(rows.user_ids, rows.item_ids, stars, rows.timestamps, catalog=catalogue)
 
 
 def write_table(path: Path, schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> int:

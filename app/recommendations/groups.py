@@ -121,8 +121,8 @@ def recommend(
         ranks = ranks[~np.isin(model.hybrid.item_ids[order[ranks]], rated_since)]
     shown = ranks[:first]
     item_idx = order[shown]
-    judged = [model.hybrid.judge(member.history.indexed(model), item_idx) for member in group]
-    percents = np.array([judgement.match_percent for judgement in judged]).T
+    predictions = [model.hybrid.predict(member.history.indexed(model), item_idx) for member in group]
+    percents = np.array([prediction.match_percent for prediction in predictions]).T
     picks = [
         GroupPick(
             int(model.hybrid.item_ids[movie]),

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from app.serving.cards import GenreRow
 from app.serving.model import Model
 from app.serving.snapshot import Snapshot
-from recommender.model.elicitation import information, interview
+from recommender.model.elicitation import elicit, information
 from recommender.model.nearest import top
 
 LONGEST = 500
@@ -48,7 +48,7 @@ def movies(
     genres_of = of_genre[:, model.snapshot_idx[candidates]].T  # (n_candidates, n_genres)
     skipped = np.isin(model.hybrid.item_ids[candidates], hidden)
     needed = after_rank + first + int(skipped.sum()) + 1
-    order = candidates[interview(worth[candidates], genres_of, needed)]
+    order = candidates[elicit(worth[candidates], genres_of, needed)]
     ranks = np.arange(after_rank, order.size)
     ranks = ranks[~np.isin(model.hybrid.item_ids[order[ranks]], hidden)]
     shown = ranks[:first]

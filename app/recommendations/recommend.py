@@ -103,7 +103,7 @@ def recommend(
     ranks = ranks[~np.isin(ranking.item_idx[ranks], skipped)]
     shown = ranks[:first]
     item_idx = ranking.item_idx[shown]
-    matches = judged(model, history, item_idx)
+    matches = predicted(model, history, item_idx)
     picks = [
         Pick(int(movie_id), int(rank) + 1, float(score), match)
         for movie_id, rank, score, match in zip(
@@ -119,11 +119,11 @@ def strategy_of(history: History, *, signed_in: bool) -> Strategy:
     return Strategy.PERSONALIZED if signed_in else Strategy.SESSION
 
 
-def judged(
+def predicted(
     model: Model, history: History, item_idx: NDArray[np.int32], subject: int | None = None
 ) -> list[Match]:
     """Predict m movies, with reasons. A true reason that names item `subject` comes first."""
-    judgement = model.hybrid.judge(history, item_idx)
+    predictions = model.hybrid.predict(history, item_idx)
     reasons = model.hybrid.reasons(history, item_idx, limit=REASONS_PER_MOVIE, subject=subject)
     ids = model.hybrid.item_ids
     return [
@@ -140,7 +140,12 @@ def judged(
             ),
         )
         for percent, stars, low, high, movie_reasons in zip(
-            judgement.match_percent, judgement.stars, judgement.low, judgement.high, reasons, strict=True
+            predictions.match_percent,
+            predictions.stars,
+            predictions.low,
+            predictions.high,
+            reasons,
+            strict=True,
         )
     ]
 
@@ -159,9 +164,9 @@ def matches(model: Model, user: UserHistory, movie_ids: Sequence[int]) -> list[M
     found: list[Match | None] = [None] * len(movie_ids)
     rated = np.isin(np.asarray(movie_ids, np.int64), user.movie_ids)
     fresh = np.flatnonzero((item_idx >= 0) & ~rated)
-    for place, match in zip(fresh.tolist(), judged(model, user.indexed(model), item_idx[fresh]), strict=True):
+    for place, match in zip(fresh.tolist(), predicted(model, user.indexed(model), item_idx[fresh]), strict=True):
         found[place] = match
     for place in np.flatnonzero((item_idx >= 0) & rated).tolist():
         rest = user.indexed(model, leaving_out=movie_ids[place])
-        (found[place],) = judged(model, rest, item_idx[place : place + 1])
+        (found[place],) = predicted(model, rest, item_idx[place : place + 1])
     return found

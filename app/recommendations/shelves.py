@@ -115,7 +115,7 @@ class Shelving:
 
     def promised(self, history: History, item_idx: NDArray[np.int32]) -> NDArray[np.bool_]:
         """Movies whose rounded match is PROMISED_PERCENT or more, or unknown, bool (m,)."""
-        percent = self.model.hybrid.judge(history, item_idx).match_percent
+        percent = self.model.hybrid.predict(history, item_idx).match_percent
         return ~(np.rint(percent) < PROMISED_PERCENT)
 
     def ranked(self, kind: Kind, allowed: NDArray[np.bool_], subject: int | None = None) -> Shelf:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from app.serving.cards import Card, GenreRow, PersonRow
 from recommender.interactions import positions
-from recommender.row_mapping import Rows
+from recommender.row_mapping import RowMapping
 from seeds.titles import fold_case
 
 UNKNOWN_YEAR = 0
@@ -54,7 +54,7 @@ class Facts:
             has_genre=has_genre,
         )
 
-    def with_rows(self, rows: Rows, cards: Sequence[Card], genres: Sequence[GenreRow]) -> Self:
+    def with_rows(self, rows: RowMapping, cards: Sequence[Card], genres: Sequence[GenreRow]) -> Self:
         """Return the columns after `rows`, with `cards` at `rows.fresh`. `genres` must be unchanged."""
         fresh = type(self).of(cards, genres)
         titles = rows.spread_list(self.titles, fresh.titles)
@@ -106,7 +106,7 @@ class People:
         where = np.array(movie_positions, np.int32)[in_order]
         return cls(rows, by_name, ids, np.append(starts, everyone.size), where)
 
-    def with_rows(self, rows: Rows, cards: Sequence[Card], people: dict[int, PersonRow]) -> Self:
+    def with_rows(self, rows: RowMapping, cards: Sequence[Card], people: dict[int, PersonRow]) -> Self:
         """Return the index after `rows`, with `cards` at `rows.fresh`."""
         fresh = type(self).of(cards, people)
         everyone = np.concatenate((

@@ -19,7 +19,7 @@ from app.serving.cards import GENRES, MOVIES, Card, GenreRow, PersonRow, card_of
 from app.serving.columns import UNKNOWN_YEAR, Facts, People
 from app.serving.title_index import TitleIndex
 from recommender.interactions import positions
-from recommender.row_mapping import Rows
+from recommender.row_mapping import RowMapping
 
 # `updated_at` is the time of a statement, but its row is visible only after the commit. A transaction that
 # changes counts and may take longer than this must increment `catalog_revision`.
@@ -233,7 +233,7 @@ def changed(
     """
     cards = [card_of(movie, genres, people) for movie in movies]
     fresh_ids = np.array([card.id for card in cards], np.int64)
-    rows = Rows.of(before.movie_ids, np.array(movie_ids, np.int64), fresh_ids)
+    rows = RowMapping.of(before.movie_ids, np.array(movie_ids, np.int64), fresh_ids)
     in_order = tuple(sorted(genres.values(), key=lambda genre: genre.name))
     all_cards = rows.spread_list(before.cards, cards)
     return Snapshot(

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from app.serving.cards import Card, PersonRow
 from app.serving.word_index import Ints, WordIndex
 from app.serving.words import words_of
-from recommender.row_mapping import Rows
+from recommender.row_mapping import RowMapping
 from seeds.titles import fold
 
 # Stop words: they count a tenth.
@@ -67,7 +67,7 @@ class TitleIndex:
         return index.prepare()
 
     def with_rows(
-        self, rows: Rows, fresh: Sequence[Card], people: Iterable[PersonRow], cards: Sequence[Card]
+        self, rows: RowMapping, fresh: Sequence[Card], people: Iterable[PersonRow], cards: Sequence[Card]
     ) -> Self:
         """Return the index after `rows`, with the cards `fresh` at `rows.fresh`. `cards`: all cards."""
         texts = [
@@ -165,7 +165,7 @@ class Collections:
             np.array([len(set(words)) for words in names], np.int32),
         )
 
-    def with_rows(self, rows: Rows, fresh: Sequence[Card], cards: Sequence[Card]) -> Self:
+    def with_rows(self, rows: RowMapping, fresh: Sequence[Card], cards: Sequence[Card]) -> Self:
         """Return the index after `rows`. It is built anew if a changed movie may affect a collection."""
         gone = set(np.flatnonzero(rows.moved < 0).tolist())
         touched = any(card.collection or any(map(self.names.has, heavy_words(card.title))) for card in fresh)

@@ -47,7 +47,7 @@ def read_interactions(connection: psycopg.Connection, catalogue: NDArray[np.int6
         rows["movie_id"].astype(np.int64),
         rows["half_stars"].astype(np.float32) / 2,
         rows["rated_at"].astype(np.int64),
-        catalogue=catalogue,
+        catalog=catalogue,
     )
 
 

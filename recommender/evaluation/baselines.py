@@ -1,7 +1,7 @@
 """What others publish and what ours is measured beside: small, from the papers, on liked items as ones.
 
 Each function fits on ratings and gives `Scores`: float32 (n_items,) for a history, of which the items with
-RELEVANT_STARS or more count. `scorer` turns that into lists.
+RELEVANT_STARS or more count. `ranker` turns that into lists.
 """
 
 from collections.abc import Callable
@@ -12,11 +12,11 @@ from scipy.sparse import csr_matrix, diags_array, vstack
 from scipy.sparse.linalg import svds
 from threadpoolctl import threadpool_limits
 
-from recommender.evaluation.predictions import Judge
+from recommender.evaluation.predictions import Predictor
 from recommender.evaluation.ranking import Ranker
 from recommender.interactions import MAX_STARS, MIN_STARS, History, Interactions
 from recommender.metrics import RELEVANT_STARS
-from recommender.model.match import Judgement
+from recommender.model.match import Predictions
 from recommender.model.nearest import top
 from recommender.model.star_ratings import NORMAL_80
 
@@ -40,22 +40,22 @@ def liked(history: History) -> NDArray[np.int32]:
     return history.item_idx[history.stars >= RELEVANT_STARS]
 
 
-def scorer(train: Interactions, scores: Scores, allowed: NDArray[np.bool_] | None = None) -> Ranker:
+def ranker(train: Interactions, scores: Scores, allowed: NDArray[np.bool_] | None = None) -> Ranker:
     """Lists by `scores`; where no item of a history is liked, by popularity."""
     counts = np.bincount(train.user_items.indices, minlength=train.n_items).astype(np.float32)
 
-    def ranked(history: History, k: int) -> NDArray[np.int32]:
+    def rank(history: History, k: int) -> NDArray[np.int32]:
         by_taste = scores(history) if len(liked(history)) else counts.copy()
         by_taste[history.item_idx] = -np.inf
         if allowed is not None:
             by_taste[~allowed] = -np.inf
         return top(by_taste, k)
 
-    return ranked
+    return rank
 
 
 def item_knn(train: Interactions, *, neighbours: int) -> Scores:
-    """Cosine of items' users, the most similar `neighbours` of each item kept.
+    """Cosine of items' users, the most similar `neighbors` of each item kept.
 
     Deshpande and Karypis, "Item-Based Top-N Recommendation Algorithms", TOIS 2004, section 4.
     """
@@ -142,7 +142,7 @@ def ials(
     return scores
 
 
-def damped_means(train: Interactions) -> Judge:
+def damped_means(train: Interactions) -> Predictor:
     """Stars as the mean, the item's and the user's deviations from it, each drawn to 0 by SHRINKAGE ratings.
 
     Koren, "The BellKor Solution to the Netflix Grand Prize", 2009, section 3; no match percent.
@@ -154,14 +154,14 @@ def damped_means(train: Interactions) -> Judge:
     of_item = np.bincount(ratings.indices, weights=apart, minlength=train.n_items) / (counts + SHRINKAGE)
     reach = NORMAL_80 * float((apart - of_item[ratings.indices]).std())
 
-    def judge(history: History, item_idx: NDArray[np.int32]) -> Judgement:
+    def predict(history: History, item_idx: NDArray[np.int32]) -> Predictions:
         left = history.stars - mean - of_item[history.item_idx]
         of_user = left.sum() / (len(history) + SHRINKAGE)
         stars = np.clip(mean + of_user + of_item[item_idx], MIN_STARS, MAX_STARS).astype(np.float32)
         low, high = np.maximum(stars - reach, MIN_STARS), np.minimum(stars + reach, MAX_STARS)
-        return Judgement(stars, low, high, np.full(len(stars), np.nan, np.float32))
+        return Predictions(stars, low, high, np.full(len(stars), np.nan, np.float32))
 
-    return judge
+    return predict
 
 
 def _inverse_gram(rows: csr_matrix, regularization: np.float32) -> Floats:

@@ -14,9 +14,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recommender import metrics
-from recommender.evaluation import baselines, protocols
-from recommender.evaluation.baselines import Scores
-from recommender.evaluation.predictions import Judge, users_with
+from recommender.evaluation import protocols
+from recommender.evaluation.baselines import (
+    Scores,
+    damped_means,
+    ease,
+    ials,
+    item_knn,
+    liked,
+    pure_svd,
+    ranker,
+)
+from recommender.evaluation.predictions import Predictor, users_with
 from recommender.evaluation.protocols import Protocol, Trial
 from recommender.evaluation.ranking import Evaluation, Ranker, evaluate, rank_all
 from recommender.interactions import History, Interactions
@@ -37,19 +46,19 @@ Settings = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Contender:
+class Baseline:
     """A model beside ours: fit(train, **settings) -> Scores, and the settings it may choose from."""
 
     fit: Callable[..., Scores]
     grid: tuple[Settings, ...]
 
 
-BASELINES: Mapping[str, Contender] = {
-    "item-knn": Contender(baselines.item_knn, tuple({"neighbours": n} for n in (20, 50, 100, 200))),
-    "pure-svd": Contender(baselines.pure_svd, tuple({"factors": n} for n in (16, 32, 64, 128))),
-    "ease": Contender(baselines.ease, tuple({"regularization": r} for r in (30.0, 100.0, 300.0, 1000.0))),
-    "ials": Contender(
-        baselines.ials,
+BASELINES: Mapping[str, Baseline] = {
+    "item-knn": Baseline(item_knn, tuple({"neighbours": n} for n in (20, 50, 100, 200))),
+    "pure-svd": Baseline(pure_svd, tuple({"factors": n} for n in (16, 32, 64, 128))),
+    "ease": Baseline(ease, tuple({"regularization": r} for r in (30.0, 100.0, 300.0, 1000.0))),
+    "ials": Baseline(
+        ials,
         tuple({"regularization": r, "alpha0": a} for r in (0.001, 0.003, 0.01, 0.03) for a in (0.1, 0.4)),
     ),
 }
@@ -81,8 +90,8 @@ def compare(
     items: ItemFeatures,
     *,
     config: Config,
-    contenders: Mapping[str, Contender] = BASELINES,
-    judges: Mapping[str, Callable[[Interactions], Judge]] = {"damped means": baselines.damped_means},
+    baselines: Mapping[str, Baseline] = BASELINES,
+    predictors: Mapping[str, Callable[[Interactions], Predictor]] = {"damped means": damped_means},
     diversities: Sequence[float] = (),
     max_users: int | None = None,
     seed: int = 0,
@@ -90,7 +99,7 @@ def compare(
 ) -> Iterator[Outcome]:
     """Each trial of the protocol as it is done.
 
-    items describes interactions.item_ids one by one. diversities: ours runs with these too. judges: who
+    items describes interactions.item_ids one by one. diversities: ours runs with these too. predictors: who
     foretells stars beside ours, fitted on ratings. The others' settings are those chosen for the first trial.
     Raises ValueError where there are too few ratings for the
     protocol.
@@ -100,7 +109,7 @@ def compare(
     for trial in protocols.trials(protocol, interactions, np.random.default_rng(seed)):
         train = trial.split.train
         if fitted is None or fitted[0] is not train:
-            chosen = {} if protocol is Protocol.RATING else contenders
+            chosen = {} if protocol is Protocol.RATING else baselines
             if not fitted:
                 inner = protocols.validation(protocol, train, np.random.default_rng(seed + 1))
                 settings = _settings(chosen, inner, progress)
@@ -110,8 +119,8 @@ def compare(
             trial.label,
             evaluate(
                 trial.split,
-                {} if protocol is Protocol.RATING else _scorers(models, trial, protocol, diversities),
-                {OURS: models.ours.judge} | {name: fit(train) for name, fit in judges.items()},
+                {} if protocol is Protocol.RATING else _rankers(models, trial, protocol, diversities),
+                {OURS: models.ours.predict} | {name: fit(train) for name, fit in predictors.items()},
                 vectors=models.ours.content_vectors,
                 rng=np.random.default_rng(seed + 2),
                 ks=KS,
@@ -125,36 +134,36 @@ def compare(
 
 
 def chosen(
-    contender: Contender, validation: Split, progress: Callable[[float], None] = lambda _fraction: None
+    baseline: Baseline, validation: Split, progress: Callable[[float], None] = lambda _fraction: None
 ) -> Settings:
     """The settings of the grid with the best NDCG@10 on the validation split; the first one of equals."""
-    if len(contender.grid) == 1:
-        return contender.grid[0]
+    if len(baseline.grid) == 1:
+        return baseline.grid[0]
     reached: list[float] = []
-    for settings in contender.grid:
-        progress(len(reached) / len(contender.grid))
-        scores = contender.fit(validation.train, **settings)
-        reached.append(mean_ndcg(validation, baselines.scorer(validation.train, scores)))
-    return contender.grid[int(np.argmax(reached))]
+    for settings in baseline.grid:
+        progress(len(reached) / len(baseline.grid))
+        scores = baseline.fit(validation.train, **settings)
+        reached.append(mean_ndcg(validation, ranker(validation.train, scores)))
+    return baseline.grid[int(np.argmax(reached))]
 
 
-def mean_ndcg(split: Split, scorer: Ranker, k: int = CHOSEN_BY) -> float:
+def mean_ndcg(split: Split, rank: Ranker, k: int = CHOSEN_BY) -> float:
     """NDCG@k over at most MAX_CHOOSING users with a liked item held out; nan where there are none."""
     users = users_with(split.held_out, RELEVANT_STARS, MAX_CHOOSING, np.random.default_rng(0))
-    lists = rank_all(split, scorer, users, k)
+    lists = rank_all(split, rank, users, k)
     hits, n_relevant = np.zeros(lists.shape, bool), np.zeros(len(users), np.int64)
     for row, user in enumerate(users):
-        relevant = baselines.liked(split.held_out.history(int(user)))
+        relevant = liked(split.held_out.history(int(user)))
         hits[row], n_relevant[row] = np.isin(lists[row], relevant), len(relevant)
     return float(metrics.ndcg(hits, n_relevant, k).mean()) if len(users) else float("nan")
 
 
 def _settings(
-    contenders: Mapping[str, Contender], validation: Split, progress: Progress
+    baselines: Mapping[str, Baseline], validation: Split, progress: Progress
 ) -> dict[str, Settings]:
     return {
-        name: chosen(contender, validation, partial(progress, f"choosing {name}"))
-        for name, contender in contenders.items()
+        name: chosen(baseline, validation, partial(progress, f"choosing {name}"))
+        for name, baseline in baselines.items()
     }
 
 
@@ -162,46 +171,46 @@ def _fit(
     train: Interactions,
     items: ItemFeatures,
     config: Config,
-    contenders: Mapping[str, Contender],
+    baselines: Mapping[str, Baseline],
     settings: Mapping[str, Settings],
     progress: Progress,
 ) -> _Fitted:
     started = time.perf_counter()
     fitted = _Fitted(train_hybrid(train, items, config, progress))
     fitted.seconds[OURS] = time.perf_counter() - started
-    for name, contender in contenders.items():
+    for name, baseline in baselines.items():
         progress(f"fitting {name}", 0.0)
         started = time.perf_counter()
-        fitted.others[name] = contender.fit(train, **settings[name])
+        fitted.others[name] = baseline.fit(train, **settings[name])
         fitted.seconds[name] = time.perf_counter() - started
         fitted.settings[name] = settings[name]
     return fitted
 
 
-def _scorers(
+def _rankers(
     models: _Fitted, trial: Trial, protocol: Protocol, diversities: Sequence[float]
 ) -> dict[str, Ranker]:
     ours, train, allowed = models.ours, trial.split.train, trial.allowed
 
     def with_diversity(diversity: float) -> Ranker:
-        def ranked(history: History, k: int) -> NDArray[np.int32]:
+        def rank(history: History, k: int) -> NDArray[np.int32]:
             return ours.recommend(history, k=k, allowed=allowed, diversity=diversity).item_idx
 
-        return ranked
+        return rank
 
-    scorers = {OURS: with_diversity(0.0)}
-    scorers |= {f"{OURS}, diversity {one:g}": with_diversity(one) for one in diversities}
+    rankers = {OURS: with_diversity(0.0)}
+    rankers |= {f"{OURS}, diversity {one:g}": with_diversity(one) for one in diversities}
     for name, scores in models.others.items():
-        scorers[name] = baselines.scorer(train, scores, allowed)
+        rankers[name] = ranker(train, scores, allowed)
     if protocol is Protocol.NEW_ITEM:
-        scorers["content profile"] = baselines.scorer(train, _profile(ours.content_vectors), allowed)
-    return scorers
+        rankers["content profile"] = ranker(train, _profile(ours.content_vectors), allowed)
+    return rankers
 
 
 def _profile(vectors: NDArray[np.float32]) -> Scores:
     """Cosine of an item's content to the mean of the liked items'."""
 
     def scores(history: History) -> NDArray[np.float32]:
-        return np.asarray(vectors @ vectors[baselines.liked(history)].sum(axis=0), np.float32)
+        return np.asarray(vectors @ vectors[liked(history)].sum(axis=0), np.float32)
 
     return scores

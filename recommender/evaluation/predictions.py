@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,26 +10,14 @@ from numpy.typing import NDArray
 from recommender import metrics
 from recommender.interactions import History, Interactions
 from recommender.metrics import RELEVANT_STARS, Estimate
+from recommender.model.match import Predictions
 from recommender.splits import Split
 
 N_DRAWS = 1000  # of users, for an interval
 CHANCE_DRAWS = 20
 
 
-class Judged(Protocol):
-    """Predictions for some items, float32 arrays of one length; stars are nan where nothing is known."""
-
-    @property
-    def stars(self) -> NDArray[np.float32]: ...
-    @property
-    def low(self) -> NDArray[np.float32]: ...
-    @property
-    def high(self) -> NDArray[np.float32]: ...
-    @property
-    def match_percent(self) -> NDArray[np.float32]: ...
-
-
-Judge = Callable[[History, NDArray[np.int32]], Judged]
+Predictor = Callable[[History, NDArray[np.int32]], Predictions]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,33 +46,33 @@ def users_with(
     return users
 
 
-def judge_all(
-    split: Split, judges: Mapping[str, Judge], max_users: int | None, rng: np.random.Generator
+def evaluate_predictions(
+    split: Split, predictors: Mapping[str, Predictor], max_users: int | None, rng: np.random.Generator
 ) -> dict[str, Report]:
     """Each judge on the held-out ratings of the same users; where one knows nothing, the mean is counted."""
     users = users_with(split.held_out, 0.0, max_users, rng)
     histories = [split.histories.history(int(user)) for user in users]
     held = [split.held_out.history(int(user)) for user in users]
-    if not held or not judges:
+    if not held or not predictors:
         return {}
     stars = np.concatenate([one.stars for one in held])
     owner = np.repeat(np.arange(len(held)), [len(one) for one in held])
     mean = float(split.train.user_items.data.mean()) if split.train.nnz else float("nan")
     totals, squares = {}, []
-    for name, judge in judges.items():
-        judged = [judge(history, one.item_idx) for history, one in zip(histories, held, strict=True)]
-        error, totals[name] = _figures(judged, stars, mean)
+    for name, predict in predictors.items():
+        parts = [predict(history, one.item_idx) for history, one in zip(histories, held, strict=True)]
+        error, totals[name] = _figures(parts, stars, mean)
         squares.append(np.bincount(owner, weights=error**2))
     return _reports(totals, np.stack(squares, axis=1), np.bincount(owner), rng)
 
 
 def _figures(
-    judged: list[Judged], stars: NDArray[np.float32], mean: float
+    parts: list[Predictions], stars: NDArray[np.float32], mean: float
 ) -> tuple[NDArray[np.float64], dict[str, float]]:
     """Errors float64 (n,) in stars, and what has no interval."""
     predicted, low, high, match = (
-        np.concatenate([getattr(one, part) for one in judged])
-        for part in ("stars", "low", "high", "match_percent")
+        np.concatenate([getattr(one, column) for one in parts])
+        for column in ("stars", "low", "high", "match_percent")
     )
     known = np.isfinite(predicted)
     error = (np.where(known, predicted, mean) - stars).astype(np.float64)
@@ -113,7 +101,7 @@ def _reports(
 ) -> dict[str, Report]:
     """RMSE over ratings, with intervals of resampled users: a user's errors are not independent.
 
-    squares: float64 (n_users, n_judges), sums over a user's `counts` ratings.
+    squares: float64 (n_users, n_predictors), sums over a user's `counts` ratings.
     """
     values = np.sqrt(squares.sum(axis=0) / counts.sum())
     draws = np.empty((N_DRAWS, len(totals)))

@@ -85,7 +85,7 @@ def validation(protocol: Protocol, train: Interactions, rng: np.random.Generator
     """A split of the ratings that are learnt from, like the protocol's, to choose settings on."""
     if protocol in (Protocol.STRONG, Protocol.NEW_USER):
         n_users = min(MAX_VALIDATION_USERS, max(1, round(VALIDATION_SHARE * train.n_users)))
-        return splits.strong_generalisation(train, n_test_users=n_users, rng=rng)
+        return splits.strong_generalization(train, n_test_users=n_users, rng=rng)
     if protocol is Protocol.RATING:
         return splits.random_ratings(train, rng=rng)
     return splits.temporal_per_user(train, rng=rng)
@@ -93,7 +93,7 @@ def validation(protocol: Protocol, train: Interactions, rng: np.random.Generator
 
 def _strong(interactions: Interactions, rng: np.random.Generator) -> Split:
     n_users = min(MAX_TEST_USERS, max(1, round(TEST_SHARE * interactions.n_users)))
-    return splits.strong_generalisation(interactions, n_test_users=n_users, rng=rng)
+    return splits.strong_generalization(interactions, n_test_users=n_users, rng=rng)
 
 
 def _new_users(interactions: Interactions, rng: np.random.Generator) -> Iterator[Trial]:

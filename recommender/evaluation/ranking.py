@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from recommender import metrics
 from recommender.evaluation import predictions
-from recommender.evaluation.predictions import Judge, Report
+from recommender.evaluation.predictions import Predictor, Report
 from recommender.interactions import History, Interactions
 from recommender.metrics import RELEVANT_STARS
 from recommender.splits import Split
@@ -39,8 +39,8 @@ class Evaluation:
 
 def evaluate(
     split: Split,
-    scorers: Mapping[str, Ranker],
-    judges: Mapping[str, Judge],
+    rankers: Mapping[str, Ranker],
+    predictors: Mapping[str, Predictor],
     *,
     vectors: NDArray[np.float32],
     rng: np.random.Generator,
@@ -52,24 +52,24 @@ def evaluate(
     """Rank and judge for every user with something held out, popularity and random always beside.
 
     vectors: float32 (n_items, width), rows of length 1, for the diversity of lists. allowed: bool (n_items,),
-    the items that lists are made of, where the protocol asks for some only; the scorers see to it themselves.
+    the items that lists are made of, where the protocol asks for some only; the rankers see to it themselves.
     max_users: a random sample of this many users where there are more.
     Raises ValueError when nobody has a liked item to foretell, and when a scorer names an item twice or one
     of the history.
     """
     seed = int(rng.integers(2**63))
     user_idx = predictions.users_with(split.held_out, RELEVANT_STARS, max_users, rng)
-    if scorers and not len(user_idx):
+    if rankers and not len(user_idx):
         raise ValueError(f"nobody has an item of {RELEVANT_STARS:g} stars or more to foretell")
     baselines = {
-        "popularity": popularity_scorer(split.train, allowed),
-        "random": random_scorer(split.train.n_items, rng, allowed),
+        "popularity": popularity_ranker(split.train, allowed),
+        "random": random_ranker(split.train.n_items, rng, allowed),
     }
-    entries = {**scorers, **baselines} if scorers else {}
+    entries = {**rankers, **baselines} if rankers else {}
     per_user: dict[str, dict[str, NDArray[np.float64]]] = {}
     totals: dict[str, dict[str, float]] = {}
-    for name, scorer in entries.items():
-        lists = rank_all(split, scorer, user_idx, max(ks), partial(progress, name))
+    for name, rank in entries.items():
+        lists = rank_all(split, rank, user_idx, max(ks), partial(progress, name))
         per_user[name] = _ranking_figures(split, lists, user_idx, ks, vectors)
         totals[name] = _totals(split.train, lists, ks)
     return Evaluation(
@@ -78,41 +78,41 @@ def evaluate(
         n_train=split.train.nnz,
         n_held_out=split.held_out.nnz,
         relevant_stars=RELEVANT_STARS,
-        ranking=_reports(per_user, totals, list(scorers), np.random.default_rng(seed)),
-        ratings=predictions.judge_all(split, judges, max_users, np.random.default_rng(seed)),
+        ranking=_reports(per_user, totals, list(rankers), np.random.default_rng(seed)),
+        ratings=predictions.evaluate_predictions(split, predictors, max_users, np.random.default_rng(seed)),
     )
 
 
-def popularity_scorer(train: Interactions, allowed: NDArray[np.bool_] | None = None) -> Ranker:
+def popularity_ranker(train: Interactions, allowed: NDArray[np.bool_] | None = None) -> Ranker:
     """The items with the most ratings; ties go to the lower item id."""
     counts = np.bincount(train.user_items.indices, minlength=train.n_items)
     order = np.argsort(-counts, kind="stable").astype(np.int32)
     if allowed is not None:
         order = order[allowed[order]]
 
-    def score(history: History, k: int) -> NDArray[np.int32]:
+    def rank(history: History, k: int) -> NDArray[np.int32]:
         top = order[: k + len(history)]
         return np.asarray(top[~np.isin(top, history.item_idx)][:k])
 
-    return score
+    return rank
 
 
-def random_scorer(n_items: int, rng: np.random.Generator, allowed: NDArray[np.bool_] | None = None) -> Ranker:
+def random_ranker(n_items: int, rng: np.random.Generator, allowed: NDArray[np.bool_] | None = None) -> Ranker:
     """Items by lot."""
     items = (
         np.arange(n_items, dtype=np.int32) if allowed is None else np.flatnonzero(allowed).astype(np.int32)
     )
 
-    def score(history: History, k: int) -> NDArray[np.int32]:
+    def rank(history: History, k: int) -> NDArray[np.int32]:
         drawn = rng.permutation(items)
         return np.asarray(drawn[~np.isin(drawn, history.item_idx)][:k])
 
-    return score
+    return rank
 
 
 def rank_all(
     split: Split,
-    scorer: Ranker,
+    rank: Ranker,
     user_idx: NDArray[np.intp],
     depth: int,
     progress: Callable[[float], None] = lambda _fraction: None,
@@ -121,7 +121,7 @@ def rank_all(
     lists = np.full((len(user_idx), depth), -1, np.int32)
     for row, user in enumerate(user_idx):
         history = split.histories.history(int(user))
-        ranked = scorer(history, depth)[:depth]
+        ranked = rank(history, depth)[:depth]
         if len(np.unique(ranked)) < len(ranked) or np.isin(ranked, history.item_idx).any():
             raise ValueError("a list names an item twice, or one that the user has rated")
         lists[row, : len(ranked)] = ranked

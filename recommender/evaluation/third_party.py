@@ -1,7 +1,7 @@
 """Models of other libraries, fitted and asked through their own code, where they are installed.
 
-implicit's ALS and cosine neighbours, and LensKit's ALS and item neighbours for lists, its biased matrix
-factorisation for stars. They learn from the same likes or stars as ours, know a user by the same history, and
+implicit's ALS and cosine neighbors, and LensKit's ALS and item neighbors for lists, its biased matrix
+factorization for stars. They learn from the same likes or stars as ours, know a user by the same history, and
 choose from a grid on validation as the baselines do. The extra `peers` brings both.
 """
 
@@ -14,29 +14,29 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
 from recommender.evaluation.baselines import Scores, liked, likes
-from recommender.evaluation.compare import Contender
-from recommender.evaluation.predictions import Judge
+from recommender.evaluation.compare import Baseline
+from recommender.evaluation.predictions import Predictor
 from recommender.interactions import MAX_STARS, MIN_STARS, History, Interactions
 from recommender.metrics import RELEVANT_STARS
-from recommender.model.match import Judgement
+from recommender.model.match import Predictions
 
 Floats = NDArray[np.float32]
 
 
-def contenders() -> dict[str, Contender]:
+def baselines() -> dict[str, Baseline]:
     """Those whose library is installed, by name."""
-    found: dict[str, Contender] = {}
+    found: dict[str, Baseline] = {}
     if find_spec("implicit"):
         weights = [{"regularization": r, "alpha": a} for r in (0.01, 3.0, 10.0, 30.0) for a in (1.0, 5.0)]
-        found["implicit ALS"] = Contender(implicit_als, tuple(weights))
-        found["implicit cosine"] = Contender(implicit_cosine, tuple({"neighbours": n} for n in (20, 50, 200)))
+        found["implicit ALS"] = Baseline(implicit_als, tuple(weights))
+        found["implicit cosine"] = Baseline(implicit_cosine, tuple({"neighbours": n} for n in (20, 50, 200)))
     if find_spec("lenskit"):
-        found["LensKit ALS"] = Contender(lenskit_als, tuple({"weight": w} for w in (4.0, 10.0, 40.0)))
-        found["LensKit item-kNN"] = Contender(lenskit_knn, tuple({"neighbours": n} for n in (20, 50, 100)))
+        found["LensKit ALS"] = Baseline(lenskit_als, tuple({"weight": w} for w in (4.0, 10.0, 40.0)))
+        found["LensKit item-kNN"] = Baseline(lenskit_knn, tuple({"neighbours": n} for n in (20, 50, 100)))
     return found
 
 
-def judges() -> dict[str, Callable[[Interactions], Judge]]:
+def predictors() -> dict[str, Callable[[Interactions], Predictor]]:
     """Who of them foretells stars."""
     return {"LensKit biased MF": lenskit_biased_mf} if find_spec("lenskit") else {}
 
@@ -89,19 +89,19 @@ def lenskit_knn(train: Interactions, *, neighbours: int) -> Scores:
     return _lenskit_scores(ItemKNNScorer(max_nbrs=neighbours, feedback="implicit"), train)
 
 
-def lenskit_biased_mf(train: Interactions) -> Judge:
+def lenskit_biased_mf(train: Interactions) -> Predictor:
     """LensKit's BiasedMFScorer on stars."""
     from lenskit.als import BiasedMFScorer  # noqa: PLC0415 - optional
 
     model = BiasedMFScorer(embedding_size=32, epochs=15, regularization=0.1)
     model.train(_dataset(train), _seeded())
 
-    def judge(history: History, item_idx: NDArray[np.int32]) -> Judgement:
+    def predict(history: History, item_idx: NDArray[np.int32]) -> Predictions:
         stars = _ask(model, history.item_idx, history.stars, item_idx)
         nothing = np.full(len(item_idx), np.nan, np.float32)
-        return Judgement(np.clip(stars, MIN_STARS, MAX_STARS), nothing, nothing, nothing)
+        return Predictions(np.clip(stars, MIN_STARS, MAX_STARS), nothing, nothing, nothing)
 
-    return judge
+    return predict
 
 
 def _lenskit_scores(model: Any, train: Interactions) -> Scores:

@@ -56,7 +56,7 @@ class Task:
 
 
 def task(protocol: Protocol, interactions: Interactions, items: ItemFeatures, *, seed: int) -> Task:
-    """The validation split within what `contest.compare` with the same seed learns from in its first trial.
+    """The validation split within what `compare.compare` with the same seed learns from in its first trial.
 
     Raises ValueError where there are too few ratings for the protocol.
     """
@@ -73,7 +73,7 @@ def reached(
     progress: Callable[[str, float], None] = lambda _stage, _fraction: None,
 ) -> list[float]:
     """NDCG@10 of the lists that a fit with `config` gives, on each task."""
-    return [compare.mean_ndcg(task.split, _scorer(_blend(task, config, progress))) for task in tasks]
+    return [compare.mean_ndcg(task.split, _ranker(_blend(task, config, progress))) for task in tasks]
 
 
 def _blend(task: Task, config: Config, progress: Callable[[str, float], None]) -> Blend:
@@ -82,10 +82,10 @@ def _blend(task: Task, config: Config, progress: Callable[[str, float], None]) -
     return blend
 
 
-def _scorer(blend: Blend) -> Ranker:
-    def ranked(history: History, k: int) -> NDArray[np.int32]:
+def _ranker(blend: Blend) -> Ranker:
+    def rank(history: History, k: int) -> NDArray[np.int32]:
         scores = blend.scores(history)
         scores[history.item_idx] = -np.inf
         return top(scores, k)
 
-    return ranked
+    return rank

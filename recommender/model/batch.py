@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from recommender.interactions import History
-from recommender.model.blend import FACTORS, ITEMS, POPULARITY, SUCCESSION, Blend
+from recommender.model.blend import FACTORS, ITEMS, POPULARITY, TRANSITIONS, Blend
 from recommender.model.hybrid import Hybrid
 from recommender.model.scorer import Ranking
 
@@ -39,7 +39,7 @@ def block_scores(blend: Blend, histories: Sequence[History]) -> Floats:
     model = blend.factor_model
     weights = np.array([blend.at(len(h)) if len(h) else np.zeros(4) for h in histories], np.float32)
     users = np.stack([model.user_factors(history) for history in histories])  # (n_users, d)
-    means, deviations = model.standardise(users.T)
+    means, deviations = model.standardize(users.T)
     scales = np.divide(weights[:, FACTORS], deviations, out=np.zeros_like(means), where=deviations > 0)
     scores: Floats = (users * scales[:, None]).astype(
         np.float32
@@ -51,8 +51,8 @@ def block_scores(blend: Blend, histories: Sequence[History]) -> Floats:
             continue
         if weight[ITEMS]:
             blend.add_by_items(scores[row], history, weight[ITEMS])
-        if weight[SUCCESSION]:
-            blend.add_by_succession(scores[row], history, weight[SUCCESSION])
+        if weight[TRANSITIONS]:
+            blend.add_by_transitions(scores[row], history, weight[TRANSITIONS])
         if weight[POPULARITY]:
             scores[row] += weight[POPULARITY] * blend.popularity
     return scores

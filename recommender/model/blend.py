@@ -10,25 +10,25 @@ import numpy.typing as npt
 from recommender.interactions import History
 from recommender.model.edlae import ItemWeights
 from recommender.model.fold_in import FactorModel
-from recommender.model.transitions import Succession, standardise
+from recommender.model.transitions import ItemTransitions, standardize
 
 Floats = npt.NDArray[np.float32]
 
-FACTORS, ITEMS, SUCCESSION, POPULARITY = range(4)
+FACTORS, ITEMS, TRANSITIONS, POPULARITY = range(4)
 KNOTS = (1.0, 2.5, 5.5, 11.5, 23.5, 47.5, 96.0)  # lengths of history: 1, 2-3, 4-7, .. 32-63, 64 and more
 
 
 @dataclass(frozen=True, slots=True)
 class Blend:
-    """Factors, item-to-item weights, succession and popularity, each in deviations over items with ratings.
+    """Factors, item-to-item weights, transitions and popularity, each in deviations over items with ratings.
 
-    popularity: float32 (n_items,), standardised. weights: float32 (n_knots, 4), of the parts in the order
+    popularity: float32 (n_items,), standardized. weights: float32 (n_knots, 4), of the parts in the order
     above at each length of KNOTS; between them they run straight over the logarithm of the length.
     """
 
     factor_model: FactorModel
     item_weights: ItemWeights
-    succession: Succession
+    transitions: ItemTransitions
     popularity: Floats
     weights: Floats
 
@@ -45,33 +45,33 @@ class Blend:
         scores = self.by_factors(history, weights[FACTORS])
         if weights[ITEMS]:
             self.add_by_items(scores, history, weights[ITEMS])
-        if weights[SUCCESSION]:
-            self.add_by_succession(scores, history, weights[SUCCESSION])
+        if weights[TRANSITIONS]:
+            self.add_by_transitions(scores, history, weights[TRANSITIONS])
         if weights[POPULARITY]:
             scores += weights[POPULARITY] * self.popularity
         return scores
 
     def by_factors(self, history: History, weight: np.float32) -> Floats:
-        """float32 (n_items,): the standardised scores of the factors, times `weight`."""
+        """float32 (n_items,): the standardized scores of the factors, times `weight`."""
         user_factors = self.factor_model.user_factors(history)
-        mean, deviation = self.factor_model.standardise(user_factors)
+        mean, deviation = self.factor_model.standardize(user_factors)
         scale = _scale(weight, float(deviation))
         scores = np.asarray((user_factors * scale) @ self.factor_model.by_factor, np.float32)
         scores -= scale * np.float32(mean)
         return scores
 
     def add_by_items(self, scores: Floats, history: History, weight: np.float32) -> None:
-        """Add the standardised scores of the item weights, times `weight`, to float32 (n_items,) `scores`."""
+        """Add the standardized scores of the item weights, times `weight`, to float32 (n_items,) `scores`."""
         raw = self.item_weights.scores(history)
-        mean, deviation = self.item_weights.standardise(raw, self.factor_model.n_rated)
+        mean, deviation = self.item_weights.standardize(raw, self.factor_model.n_rated)
         scale = _scale(weight, deviation)
         scores -= scale * np.float32(mean)
         scores[self.item_weights.item_idx] += scale * raw
 
-    def add_by_succession(self, scores: Floats, history: History, weight: np.float32) -> None:
-        """Add the standardised scores of the succession, times `weight`, to float32 (n_items,) `scores`."""
-        raw = self.succession.scores(history)
-        mean, deviation = standardise(raw, self.factor_model.n_rated)
+    def add_by_transitions(self, scores: Floats, history: History, weight: np.float32) -> None:
+        """Add the standardized scores of the transitions, times `weight`, to float32 (n_items,) `scores`."""
+        raw = self.transitions.scores(history)
+        mean, deviation = standardize(raw, self.factor_model.n_rated)
         scale = _scale(weight, deviation)
         scores += scale * (raw - np.float32(mean))
 
@@ -87,9 +87,9 @@ class Blend:
         if weights[ITEMS]:
             by_items = self.item_weights.effects(history, item_idx, self.factor_model.n_rated)
             effects += weights[ITEMS] * by_items
-        if weights[SUCCESSION]:
-            by_order = self.succession.effects(history, item_idx, self.factor_model.n_rated)
-            effects += weights[SUCCESSION] * by_order
+        if weights[TRANSITIONS]:
+            by_order = self.transitions.effects(history, item_idx, self.factor_model.n_rated)
+            effects += weights[TRANSITIONS] * by_order
         return effects
 
     def arrays(self) -> dict[str, npt.NDArray[Any]]:
@@ -101,11 +101,11 @@ class Blend:
         cls,
         factors: Mapping[str, npt.NDArray[Any]],
         items: Mapping[str, npt.NDArray[Any]],
-        succession: Mapping[str, npt.NDArray[Any]],
+        transitions: Mapping[str, npt.NDArray[Any]],
         own: Mapping[str, npt.NDArray[Any]],
     ) -> Self:
         """The inverse of the four parts' `arrays`."""
-        order = Succession.from_arrays(succession)
+        order = ItemTransitions.from_arrays(transitions)
         return cls(
             FactorModel.from_arrays(factors),
             ItemWeights.from_arrays(items),

@@ -47,7 +47,7 @@ WORD = re.compile(r"\w[\w-]*")
 
 
 class ContentEncoder:
-    """TF-IDF and one-hot blocks and standardised numbers, reduced by PCA to a fixed width: an item's content.
+    """TF-IDF and one-hot blocks and standardized numbers, reduced by PCA to a fixed width: an item's content.
 
     Every block of an item's row is scaled to its weight in `BLOCK_WEIGHTS` before the reduction, so that
     a long overview does not drown the genres. The state is arrays only.
@@ -256,7 +256,7 @@ def _numbers(items: ItemFeatures) -> NDArray[np.float64]:
 def meaning(encoder: ContentEncoder, words: str, genres: Sequence[str]) -> NDArray[np.float32]:
     """float32 (VECTOR_WIDTH,) of length 1; zeros where the encoder knows none of the words.
 
-    The words are taken for an overview, and each one, two neighbours, and what may be its singular or plural
+    The words are taken for an overview, and each one, two neighbors, and what may be its singular or plural
     for keywords; `genres` are names that are taken for genres where they stand among the words. The mean item
     is not taken off: words say what is there, and nothing by what they leave out.
     """

@@ -16,10 +16,10 @@ SHRINKAGE = 3.0
 
 
 @dataclass(frozen=True, slots=True)
-class Placement:
+class ContentPrior:
     """Kernel ridge regression from content vectors to item factors.
 
-    With k(a, b) = exp(WIDTH (a.b - 1)) and the most-rated items as landmarks L, f(a) = k(a, L) A minimises
+    With k(a, b) = exp(WIDTH (a.b - 1)) and the most-rated items as landmarks L, f(a) = k(a, L) A minimizes
     sum_i w_i |y_i - f(a_i)|^2 + SHRINKAGE tr(A^T K_LL A), w_i an item's count of ratings over the mean count
     (subset of regressors: Rasmussen and Williams 2006, eq. 8.14).
 

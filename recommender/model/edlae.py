@@ -4,7 +4,7 @@
         + ridge I
 
 X holds the graded ratings, users by items, and below them as further rows the content features and S, users
-by the sitting (`sittings`), so that G = X^T X + weight F F^T + sitting weight S^T S. With P = (G + Lambda)^-1
+by the sitting (`sessions`), so that G = X^T X + weight F F^T + sitting weight S^T S. With P = (G + Lambda)^-1
 the minimum is B = I - P / diag(P), each column over its own diagonal element (Steck, "Autoencoders that don't
 overfit towards the Identity", NeurIPS 2020, section 3; EASE, "Embarrassingly Shallow Autoencoders for Sparse
 Data", WWW 2019, for the diagonal).
@@ -50,16 +50,16 @@ class ItemWeights:
         cls,
         targets: sparse.csr_matrix,
         content: Floats,
-        sittings: sparse.csr_matrix | None = None,
+        sessions: sparse.csr_matrix | None = None,
         *,
         max_bytes: int,
         ridge: float,
         dropout: float,
         content_weight: float,
-        sitting_weight: float = 0.0,
+        session_weight: float = 0.0,
     ) -> Self:
         """From graded targets, csr float32 (n_users, n_items), content vectors float32 (n_items, width), and
-        sittings, csr float32 (n_sittings, n_items).
+        sessions, csr float32 (n_sessions, n_items).
 
         Only items of MIN_RATINGS, and of them as many, the most rated, as weights of `max_bytes` have room
         for. Deterministic.
@@ -73,8 +73,8 @@ class ItemWeights:
         with threadpool_limits(limits=1, user_api="blas"):  # two threads would add in another order
             gram = np.float32(content_weight) * (items @ items.T)  # (n_head, width) @ (width, n_head)
             _add_gram(gram, targets[:, item_idx].tocsc())
-            if sittings is not None and sitting_weight:
-                _add_gram(gram, (sittings[:, item_idx] * np.float32(sitting_weight**0.5)).tocsc())
+            if sessions is not None and session_weight:
+                _add_gram(gram, (sessions[:, item_idx] * np.float32(session_weight**0.5)).tocsc())
             gram[np.diag_indices(n_head)] *= np.float32(1 / (1 - dropout))
             gram[np.diag_indices(n_head)] += np.float32(ridge)
             weights = _inverse(gram) if n_head else gram
@@ -95,14 +95,14 @@ class ItemWeights:
         whole[place] = amounts
         return np.asarray(whole @ self.weights)  # (n_head,) @ (n_head, n_head), without a copy of rows
 
-    def standardise(self, scores: Floats, n_rated: int) -> tuple[float, float]:
+    def standardize(self, scores: Floats, n_rated: int) -> tuple[float, float]:
         """Mean and standard deviation over `n_rated` items; those that take no part have 0."""
         n = max(n_rated, 1)
         mean = float(scores.sum()) / n
         return mean, max(float(scores @ scores) / n - mean * mean, 0.0) ** 0.5
 
     def effects(self, history: History, item_idx: npt.NDArray[np.int32], n_rated: int) -> Floats:
-        """float32 (n, m): by how much the standardised score of each of m items falls without one item.
+        """float32 (n, m): by how much the standardized score of each of m items falls without one item.
 
         The score is a sum with a term for each item of the history; mean and deviation over `n_rated` items
         move with it. 0 for items that take no part, and for those of the history beyond the MEASURED ones
@@ -115,7 +115,7 @@ class ItemWeights:
         known = known[np.argsort(-amounts[known], kind="stable")[:MEASURED]]
         rows = self.weights[place[known]] * amounts[known][:, None]  # (n, n_head)
         whole = self.scores(history)
-        mean, deviation = self.standardise(whole, n_rated)
+        mean, deviation = self.standardize(whole, n_rated)
         means = mean - rows.sum(axis=1) / max(n_rated, 1)
         squares = whole @ whole - 2 * (rows @ whole) + np.einsum("nh,nh->n", rows, rows)
         deviations = np.sqrt(np.maximum(squares / max(n_rated, 1) - means * means, 0))

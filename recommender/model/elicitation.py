@@ -18,7 +18,7 @@ def information(log_count: Floats, liked_share: Floats) -> npt.NDArray[np.float6
     return np.asarray(log_count, np.float64) * entropy
 
 
-def interview(
+def elicit(
     information: npt.NDArray[np.float64], genres: npt.NDArray[np.bool_], k: int
 ) -> npt.NDArray[np.int32]:
     """int32 (m,), m = min(k, n): items to ask about, in order; the first j of a k-list are the j-list.

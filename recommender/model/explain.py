@@ -11,7 +11,7 @@ from scipy import sparse
 
 from recommender.interactions import History
 from recommender.item_features import ItemFeatures
-from recommender.row_mapping import Rows
+from recommender.row_mapping import RowMapping
 
 Floats = npt.NDArray[np.float32]
 
@@ -73,7 +73,7 @@ class Traits:
         )
         return cls(np.frombuffer("\n".join(columns).encode(), np.uint8), matrix)
 
-    def with_rows(self, rows: Rows, names: list[tuple[str, ...]]) -> "Traits":
+    def with_rows(self, rows: RowMapping, names: list[tuple[str, ...]]) -> "Traits":
         """With other items' names, or others for the same items: those of `rows.fresh`."""
         fresh = Traits.of(names)
         columns = {name: column for column, name in enumerate(self.names)}

@@ -1,7 +1,7 @@
 """A user's factors from the history as it is now, solved at request time.
 
 Tastes are spread around the average one: over the users of the fit, factors have mean m and covariance S. The
-factors of a user with rows H (n, factors) of rated items and their targets p minimise
+factors of a user with rows H (n, factors) of rated items and their targets p minimize
 
     |p - H x|^2 + a alpha0 |Y x|^2 + NOISE (x - m)^T S^-1 (x - m),   a = n / (n + PATIENCE).
 
@@ -140,7 +140,7 @@ class FactorModel:
             moved = np.linalg.solve(rows.T @ rows + np.diag(diagonal), rows.T @ surprise)
         return np.asarray(start + moved, np.float32)
 
-    def standardise(self, user_factors: npt.NDArray[Any]) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
+    def standardize(self, user_factors: npt.NDArray[Any]) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
         """Mean and standard deviation of users' scores over the items that took part in the fit.
 
         user_factors: (factors,) or (factors, n_users); what comes back is () or (n_users,).
@@ -150,7 +150,7 @@ class FactorModel:
         return mean, np.sqrt(np.maximum(square - mean * mean, 0))
 
     def effects(self, history: History, item_idx: npt.NDArray[np.int32]) -> Floats:
-        """float32 (n, m): by how much the standardised score of each of m items falls without one item.
+        """float32 (n, m): by how much the standardized score of each of m items falls without one item.
 
         With A = H^T H + D, without row h of target p the factors are x + A^-1 h (h.x - p) / (1 - h.A^-1 h)
         (the inverse of a matrix changed by one row, D held). The user's mean and deviation move too, and are
@@ -176,7 +176,7 @@ class FactorModel:
         leverage = np.einsum("nd,dn->n", rows, moved)
         without = user[:, None] + moved * ((rows @ user - targets) / (1 - leverage))  # column j: no item j
         users = np.concatenate((user[:, None], without), axis=1)  # (d, 1 + n)
-        made = history.derived[id(self)] = WithoutEach(self, users, *self.standardise(users))
+        made = history.derived[id(self)] = WithoutEach(self, users, *self.standardize(users))
         return made
 
     def arrays(self) -> dict[str, npt.NDArray[Any]]:

@@ -1,4 +1,4 @@
-"""The trained model: lists, judgements, reasons and neighbours from one user's history as it is now."""
+"""The trained model: lists, judgements, reasons and neighbors from one user's history as it is now."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -13,12 +13,12 @@ from recommender.interactions import History
 from recommender.model import artifact, explain
 from recommender.model.blend import Blend
 from recommender.model.content import ContentEncoder, unit
-from recommender.model.content_prior import Placement
+from recommender.model.content_prior import ContentPrior
 from recommender.model.explain import Reason, Traits
 from recommender.model.fold_in import FactorModel
 from recommender.model.item_step import ItemStep
-from recommender.model.match import Judgement, MatchModel, judge
-from recommender.model.nearest import Neighbours, top
+from recommender.model.match import MatchModel, Predictions, predict
+from recommender.model.nearest import Neighbors, top
 from recommender.model.rerank import WINDOW, mmr
 from recommender.model.scorer import Ranking
 from recommender.model.star_ratings import StarsModel
@@ -36,7 +36,7 @@ POPULAR_SHARE = 0.1  # of the catalogue: what may be called popular
 
 @dataclass(frozen=True)
 class Hybrid:
-    """Graded iALS, graded EDLAE, succession and popularity blended, placement, stars and calibrated match.
+    """Graded iALS, EDLAE, transitions and popularity; content prior, stars and match.
 
     item_ids: int64 (n_items,) ascending. content_vectors: float32 (n_items, 128), rows of length 1 or 0.
     stars, match and item_step are None in a model of no ratings.
@@ -48,7 +48,7 @@ class Hybrid:
     content_vectors: Floats
     encoder: ContentEncoder
     blend: Blend
-    placement: Placement
+    content_prior: ContentPrior
     traits: dict[str, Traits]
     makers: Traits
     stars: StarsModel | None
@@ -66,7 +66,7 @@ class Hybrid:
 
     @property
     def popularity(self) -> Floats:
-        """float32 (n_items,), standardised over the items with ratings."""
+        """float32 (n_items,), standardized over the items with ratings."""
         return self.blend.popularity
 
     @property
@@ -79,9 +79,9 @@ class Hybrid:
             "encoder": dict(self.encoder.arrays()),
             "factors": self.blend.factor_model.arrays(),
             "items": self.blend.item_weights.arrays(),
-            "succession": self.blend.succession.arrays(),
+            "succession": self.blend.transitions.arrays(),
             "blend": self.blend.arrays(),
-            "placement": asdict(self.placement),
+            "placement": asdict(self.content_prior),
             "hybrid": {"item_ids": self.item_ids, "content": self.content_vectors},
             "makers": self.makers.arrays(),
             **{kind.lower(): of_kind.arrays() for kind, of_kind in self.traits.items()},
@@ -121,7 +121,7 @@ class Hybrid:
             content_vectors=parts["hybrid"]["content"],
             encoder=ContentEncoder.from_arrays(parts["encoder"]),
             blend=Blend.from_arrays(*(parts[name] for name in BLENDED)),
-            placement=Placement(**parts["placement"]),
+            content_prior=ContentPrior(**parts["placement"]),
             traits={kind: Traits.from_arrays(parts[kind.lower()]) for kind in TRAITS},
             makers=Traits.from_arrays(parts["makers"]),
             stars=StarsModel.from_arrays(parts["stars"]) if "stars" in parts else None,
@@ -145,7 +145,7 @@ class Hybrid:
             return
         history = History.of([self.n_items - 1], 4.0)
         ranking = self.recommend(history, k=2, diversity=0.5)
-        self.judge(history, ranking.item_idx)
+        self.predict(history, ranking.item_idx)
         self.reasons(history, ranking.item_idx)
         self.similar(self.n_items - 1, k=2)
 
@@ -167,7 +167,7 @@ class Hybrid:
         blend = replace(self.blend, factor_model=replace(model, item_factors=item_factors))
         moved = replace(self, blend=blend)
         _ = blend.factor_model.by_factor  # here, not in whoever asks first
-        moved.__dict__.update(_neighbours=self._neighbours, _popular=self._popular)
+        moved.__dict__.update(_neighbors=self._neighbors, _popular=self._popular)
         return moved
 
     def warm(self) -> None:
@@ -234,12 +234,12 @@ class Hybrid:
         order = mmr(scores[candidates], self._look(candidates), makers, diversity=diversity, k=k)
         return Ranking(candidates[order], scores[candidates[order]])
 
-    def judge(self, history: History, item_idx: ItemIdx) -> Judgement:
+    def predict(self, history: History, item_idx: ItemIdx) -> Predictions:
         """Stars with their 80 % interval, and match percent, for m items; nan where nothing is known."""
         if self.stars is None or self.match is None:
             unknown = np.full(len(item_idx), np.nan, np.float32)
-            return Judgement(unknown, unknown, unknown, unknown)
-        return judge(self.stars, self.match, history, item_idx)
+            return Predictions(unknown, unknown, unknown, unknown)
+        return predict(self.stars, self.match, history, item_idx)
 
     def reasons(
         self, history: History, item_idx: ItemIdx, limit: int = 2, subject: int | None = None
@@ -264,11 +264,11 @@ class Hybrid:
         self, item_idx: int, *, k: int, allowed: npt.NDArray[np.bool_] | None = None
     ) -> tuple[ItemIdx, Floats]:
         """The k nearest other items int32 (m,) by content and taste, with their cosines float32 (m,)."""
-        return self._neighbours.similar(item_idx, k=k, allowed=allowed)
+        return self._neighbors.similar(item_idx, k=k, allowed=allowed)
 
     @cached_property
-    def _neighbours(self) -> Neighbours:
-        return Neighbours(self.content_vectors, self.factor_model.item_factors)
+    def _neighbors(self) -> Neighbors:
+        return Neighbors(self.content_vectors, self.factor_model.item_factors)
 
     @cached_property
     def _popular(self) -> float:

@@ -1,6 +1,6 @@
 """Move the factors of one item toward ratings that arrive after the fit, without a fit.
 
-An item's factors y minimise what `ials.toward` does, with users folded in from their histories as of now:
+An item's factors y minimize what `ials.toward` does, with users folded in from their histories as of now:
 
     sum_new (p - x.y)^2 + (y - e)^T Q (y - e),   Q = n0 (I + m m^T) + alpha0 X^T X + lambda M
 

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from scipy.special import expit
 
 from recommender.interactions import MAX_STARS, MIN_STARS, History
-from recommender.model.star_ratings import Floats, StarsModel
+from recommender.model.star_ratings import Doubles, StarsModel
 
 LIKED_STARS = 4.0
 BOUNDARY = 3.75  # halfway to the next half-star below: where a continuous prediction becomes a like
@@ -20,7 +20,7 @@ POWERS = (2, 3)  # of the distance: tails are not a normal's, and stars are whol
 
 
 @dataclass(frozen=True, slots=True)
-class Judgement:
+class Predictions:
     """What is foretold of some items for one user, float32 arrays of one length.
 
     stars, and low and high that hold the rating in 80 % of cases: 0.5 to 5; nan where nothing is known.
@@ -37,29 +37,29 @@ class Judgement:
 class MatchModel:
     """Logistic regression on the predicted stars and on how user and item have rated and been rated."""
 
-    weights: Floats  # (N_FEATURES + 2,), of `standardized`
-    centre: Floats  # (N_FEATURES,), taken off the features
-    scale: Floats  # (N_FEATURES,), divides them
+    weights: Doubles  # (N_FEATURES + 2,), of `standardized`
+    centre: Doubles  # (N_FEATURES,), taken off the features
+    scale: Doubles  # (N_FEATURES,), divides them
     intercept: float
     mean: float  # of all stars
     liked_share: float  # of all ratings
     item_statistics: NDArray[np.float32]  # (n_items, 3): log(1 + count), mean stars, liked share
 
     def match_percent(
-        self, history: History, item_idx: NDArray[np.integer], stars: Floats, deviation: Floats
-    ) -> Floats:
+        self, history: History, item_idx: NDArray[np.integer], stars: Doubles, deviation: Doubles
+    ) -> Doubles:
         """0 to 100, float64 (n,), from what `StarsModel.predict` gave; nan where the stars are nan."""
         return 100 * self.probability(self.features(history, item_idx, stars, deviation))
 
-    def probability(self, features: Floats) -> Floats:
+    def probability(self, features: Doubles) -> Doubles:
         """float64 (n,) from `features`."""
         logit = standardized(features, self.centre, self.scale) @ self.weights + self.intercept
         return np.asarray(expit(logit))
 
     def features(
-        self, history: History, item_idx: NDArray[np.integer], stars: Floats, deviation: Floats
-    ) -> Floats:
-        """(n, N_FEATURES): the standardised distance to a like comes first."""
+        self, history: History, item_idx: NDArray[np.integer], stars: Doubles, deviation: Doubles
+    ) -> Doubles:
+        """(n, N_FEATURES): the standardized distance to a like comes first."""
         user = statistics_of(
             np.array([len(history)]),
             np.array([history.stars.sum(dtype=np.float64)]),
@@ -84,18 +84,18 @@ class MatchModel:
         return cls(intercept=intercept, mean=mean, liked_share=liked_share, **rest)
 
 
-def judge(
+def predict(
     stars_model: StarsModel, match_model: MatchModel, history: History, item_idx: NDArray[np.integer]
-) -> Judgement:
+) -> Predictions:
     """Stars, interval and match for a user known by `history` only, seen in training or not."""
     stars, deviation = stars_model.predict(stars_model.fold_in(history), item_idx)
     low, high = stars_model.interval(stars, deviation)
     match = match_model.match_percent(history, item_idx, stars, deviation)
     shown = np.clip(stars, MIN_STARS, MAX_STARS)
-    return Judgement(*(column.astype(np.float32) for column in (shown, low, high, match)))
+    return Predictions(*(column.astype(np.float32) for column in (shown, low, high, match)))
 
 
-def standardized(features: Floats, centre: Floats, scale: Floats) -> Floats:
+def standardized(features: Doubles, centre: Doubles, scale: Doubles) -> Doubles:
     """(n, N_FEATURES + 2): in deviations, then the POWERS of the distance.
 
     All but the distance are OUTLYING at most: nothing was fitted beyond.
@@ -108,7 +108,7 @@ def standardized(features: Floats, centre: Floats, scale: Floats) -> Floats:
 
 def statistics_of(
     count: NDArray[Any], stars: NDArray[Any], liked: NDArray[Any], means: tuple[float, float]
-) -> Floats:
+) -> Doubles:
     """(n, 3): log(1 + count), mean stars and share of likes, the last two drawn to `means`."""
     weight = count + PRIOR_COUNT
     shrunk = (stars + PRIOR_COUNT * means[0]) / weight, (liked + PRIOR_COUNT * means[1]) / weight

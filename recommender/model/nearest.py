@@ -1,4 +1,4 @@
-"""The best of all items: exact scan for lists, FAISS for neighbours."""
+"""The best of all items: exact scan for lists, FAISS for neighbors."""
 
 from functools import cached_property
 
@@ -27,7 +27,7 @@ def top(scores: Floats, m: int) -> npt.NDArray[np.int32]:
     return candidates[order[:m]].astype(np.int32)
 
 
-class Neighbours:
+class Neighbors:
     """Items by the cosine of their concatenated unit vectors; each part counts equally where it is known."""
 
     def __init__(self, *parts: Floats) -> None:

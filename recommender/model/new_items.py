@@ -15,22 +15,22 @@ from recommender.model.hybrid import Hybrid
 from recommender.model.item_step import ItemStep
 from recommender.model.match import MatchModel
 from recommender.model.star_ratings import StarsModel
-from recommender.model.transitions import Succession
-from recommender.row_mapping import Rows
+from recommender.model.transitions import ItemTransitions
+from recommender.row_mapping import RowMapping
 
 
 def with_items(model: Hybrid, items: ItemFeatures) -> Hybrid:
-    """The model with these items, whose ids ascend, as if they had been there when it was trained.
+    """Return the model with these items, whose ids ascend, as if they had been there when it was trained.
 
-    An item without a rating stands among the factors where its content puts it (`Placement`), as in training;
-    its stars are those of its content; it is as popular as the least popular item. Of an item that has been
-    rated, what its ratings taught stays; its vector and its names are the new ones. The former model is
-    unchanged; what is not about single items is shared. Costs a copy of the arrays of items.
+    An item without a rating has the factors of the content prior and the stars of its content, as in
+    training, and the popularity of the least popular item. An item with ratings keeps what was fitted to
+    them; its content vector and its names are replaced. The former model is unchanged, and what is not
+    about single items is shared. Costs a copy of the arrays of items.
     """
     content = model.encoder.transform(items)
-    rows = Rows.of(model.item_ids, np.empty(0, np.int64), items.item_ids)
+    rows = RowMapping.of(model.item_ids, np.empty(0, np.int64), items.item_ids)
     taught = _rows_taught(model, items)  # of the former arrays; -1 for an item without a rating
-    placed = model.placement.factors(content)
+    placed = model.content_prior.factors(content)
     factors = placed.copy()
     factors[taught >= 0] = model.factor_model.item_factors[taught[taught >= 0]]
     names = trait_names(items)
@@ -54,7 +54,7 @@ def _rows_taught(model: Hybrid, items: ItemFeatures) -> NDArray[np.int64]:
     return np.where((found >= 0) & (model.item_step.counts[found] > 0), found, -1)
 
 
-def _blend(model: Hybrid, rows: Rows, taught: NDArray[np.int64], factors: NDArray[np.float32]) -> Blend:
+def _blend(model: Hybrid, rows: RowMapping, taught: NDArray[np.int64], factors: NDArray[np.float32]) -> Blend:
     blend, place = model.blend, np.searchsorted(rows.ids, model.item_ids)  # where each former item stands
     popularity = np.full(len(taught), blend.popularity.min(initial=0), np.float32)
     popularity[taught >= 0] = blend.popularity[taught[taught >= 0]]
@@ -66,30 +66,30 @@ def _blend(model: Hybrid, rows: Rows, taught: NDArray[np.int64], factors: NDArra
         blend,
         factor_model=replace(factor_model, item_factors=rows.spread(factor_model.item_factors, factors)),
         item_weights=replace(blend.item_weights, item_idx=item_idx, position=position),
-        succession=_succession(blend.succession, place, rows.ids.size),
+        transitions=_transitions(blend.transitions, place, rows.ids.size),
         popularity=rows.spread(blend.popularity, popularity),
     )
 
 
-def _succession(succession: Succession, place: NDArray[np.int64], n_items: int) -> Succession:
+def _transitions(transitions: ItemTransitions, place: NDArray[np.int64], n_items: int) -> ItemTransitions:
     """Nothing follows an item that nobody has rated, nor does it follow any."""
-    before = succession.following
+    before = transitions.following
     sizes = np.zeros(n_items, np.int64)
     sizes[place] = np.diff(before.indptr)
     indptr = np.concatenate(([0], np.cumsum(sizes)))
     parts = before.data, place[before.indices], indptr
-    return Succession(sparse.csr_matrix(parts, shape=(n_items, n_items)))
+    return ItemTransitions(sparse.csr_matrix(parts, shape=(n_items, n_items)))
 
 
 def _item_step(
-    step: ItemStep, rows: Rows, taught: NDArray[np.int64], placed: NDArray[np.float32]
+    step: ItemStep, rows: RowMapping, taught: NDArray[np.int64], placed: NDArray[np.float32]
 ) -> ItemStep:
     counts = np.where(taught >= 0, step.counts[taught], 0)
     return replace(step, counts=rows.spread(step.counts, counts), placed=rows.spread(step.placed, placed))
 
 
 def _stars(
-    stars: StarsModel, rows: Rows, taught: NDArray[np.int64], content: NDArray[np.float32]
+    stars: StarsModel, rows: RowMapping, taught: NDArray[np.int64], content: NDArray[np.float32]
 ) -> StarsModel:
     items, variance = stars.prior(content)
     variance = variance.copy()
@@ -104,7 +104,7 @@ def _stars(
     )
 
 
-def _match(match: MatchModel, rows: Rows, taught: NDArray[np.int64]) -> MatchModel:
+def _match(match: MatchModel, rows: RowMapping, taught: NDArray[np.int64]) -> MatchModel:
     statistics = np.tile(np.array([0, match.mean, match.liked_share], np.float32), (len(taught), 1))
     statistics[taught >= 0] = match.item_statistics[taught[taught >= 0]]
     return replace(match, item_statistics=rows.spread(match.item_statistics, statistics))

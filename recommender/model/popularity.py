@@ -14,7 +14,7 @@ FLOOR = 0.1  # what it never falls below, so that a classic stays one
 
 
 def popularity(interactions: Interactions, vote_counts: npt.NDArray[np.float32]) -> Floats:
-    """float32 (n_items,), the logarithm of an item's graded ratings, standardised over the items rated at
+    """float32 (n_items,), the logarithm of an item's graded ratings, standardized over the items rated at
     all.
 
     Old ratings count less than those of the newest second of all. `vote_counts`, float32 (n_items,), nan

@@ -23,7 +23,7 @@ def mmr(
     """Positions of the first k of n candidates, best first.
 
     scores: float32 (n,), descending. vectors: float32 (n, width), rows of length 1 or 0. makers: csr of ones
-    (n, n_makers), each item's franchise and directors. Within a window each pick maximises (1 - diversity)
+    (n, n_makers), each item's franchise and directors. Within a window each pick maximizes (1 - diversity)
     relevance - diversity mean cosine to the last MEMORY items picked: maximal marginal relevance (Carbonell
     and Goldstein, SIGIR 1998) with the mean for the maximum, relevance being -root(rank in the window) /
     STEEPNESS, and likeness coming in over the first PROTECTED places. Items of a maker that has its CAP wait.

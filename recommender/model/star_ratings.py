@@ -8,23 +8,23 @@ from numpy.typing import NDArray
 
 from recommender.interactions import MAX_STARS, MIN_STARS, History
 
-Floats = NDArray[np.float64]
+Doubles = NDArray[np.float64]
 PRIOR_RATINGS = 10.0  # weight of everyone's noise in one user's
 NORMAL_80 = 1.2816  # standard deviations to each side that hold 80 % of a normal
 
 
 @dataclass(frozen=True, slots=True)
-class Taste:
+class UserPosterior:
     """One user's posterior, folded in from a history: bias first, then factors, and their covariance."""
 
-    mean: Floats  # (d + 1,)
-    covariance: Floats  # (d + 1, d + 1)
+    mean: Doubles  # (d + 1,)
+    covariance: Doubles  # (d + 1, d + 1)
     noise: float  # variance of the user's own ratings around the prediction, stars^2
 
 
 @dataclass(frozen=True, slots=True)
 class StarsModel:
-    """Biased matrix factorisation with Gaussian posteriors over users and items.
+    """Biased matrix factorization with Gaussian posteriors over users and items.
 
         stars(u, i) = mean + b_u + b_i + p_u . q_i + noise_u,
         (b_u, p_u) ~ N([habit_u, 1] habit_map, 1 / user_precision),
@@ -33,7 +33,7 @@ class StarsModel:
     habit_u says what a user rated whatever the stars, the sum of `habits` over the items of the history over
     the root of their number, and habit_i who rated an item: truncated singular vectors of the matrix of ones,
     its entries over the roots of both counts. SVD++ learns from the same (Koren, KDD 2008).
-    Fitted by mean-field variational Bayes, which minimises the free energy (Lim and Teh, "Variational
+    Fitted by mean-field variational Bayes, which minimizes the free energy (Lim and Teh, "Variational
     Bayesian Approach to Movie Rating Prediction", KDD Cup 2007); the priors are regressed on content and
     habits as in Agarwal and Chen, "Regression-based Latent Factor Models", KDD 2009. Items are learnt with
     each user's own noise (Lakshminarayanan et al., "Robust Bayesian Matrix Factorisation", AISTATS 2011), a
@@ -53,7 +53,7 @@ class StarsModel:
     habit_map: NDArray[np.float32]  # (habit width + 1, d + 1)
     known: NDArray[np.bool_]  # (n_items,), rated in training or with content
 
-    def fold_in(self, history: History) -> Taste:
+    def fold_in(self, history: History) -> UserPosterior:
         """The user's posterior given the items' means and variances; the prior with an empty history."""
         observed = self.known[history.item_idx]
         idx = history.item_idx[observed]
@@ -68,9 +68,11 @@ class StarsModel:
         prior = with_one(habit(self.habits[idx]))[0] @ self.habit_map
         mean = covariance @ (items.T @ target / self.noise + self.user_precision * prior)
         squares = float(((target - items @ mean) ** 2).sum())
-        return Taste(mean, covariance, (PRIOR_RATINGS * self.noise + squares) / (PRIOR_RATINGS + len(idx)))
+        return UserPosterior(
+            mean, covariance, (PRIOR_RATINGS * self.noise + squares) / (PRIOR_RATINGS + len(idx))
+        )
 
-    def predict(self, taste: Taste, item_idx: NDArray[np.integer]) -> tuple[Floats, Floats]:
+    def predict(self, user: UserPosterior, item_idx: NDArray[np.integer]) -> tuple[Doubles, Doubles]:
         """Mean, not yet clipped to the scale, and standard deviation, both in stars and float64 (n,).
 
         The mean is nan for items with neither ratings nor content.
@@ -79,15 +81,15 @@ class StarsModel:
         spread = self.item_variance[item_idx].astype(np.float64)
         bias = items[:, 0].copy()
         items[:, 0] = 1
-        stars = self.mean + bias + items @ taste.mean
+        stars = self.mean + bias + items @ user.mean
         stars[~self.known[item_idx]] = np.nan
-        second_moment = taste.mean**2 + np.diag(taste.covariance)
+        second_moment = user.mean**2 + np.diag(user.covariance)
         second_moment[0] = 1  # the item's own bias stands alone
-        variance = taste.noise + spread @ second_moment
-        variance += np.einsum("nd,de,ne->n", items, taste.covariance, items)
+        variance = user.noise + spread @ second_moment
+        variance += np.einsum("nd,de,ne->n", items, user.covariance, items)
         return stars, np.sqrt(variance)
 
-    def interval(self, stars: Floats, deviation: Floats) -> tuple[Floats, Floats]:
+    def interval(self, stars: Doubles, deviation: Doubles) -> tuple[Doubles, Doubles]:
         """Bounds that hold the rating in 80 % of cases, on the scale of stars."""
         centre, reach = np.clip(stars, MIN_STARS, MAX_STARS), self.width * deviation
         return np.maximum(centre - reach, MIN_STARS), np.minimum(centre + reach, MAX_STARS)
@@ -113,11 +115,11 @@ class StarsModel:
         return cls(mean=mean, noise=noise, width=width, **rest)
 
 
-def with_one(features: NDArray[np.floating]) -> Floats:
+def with_one(features: NDArray[np.floating]) -> Doubles:
     """(n, width + 1) float64: rows with a constant, for regression."""
     return np.concatenate([features.astype(np.float64), np.ones((len(features), 1))], axis=1)
 
 
-def habit(rated: NDArray[np.floating]) -> Floats:
+def habit(rated: NDArray[np.floating]) -> Doubles:
     """(1, width) float64, from the rows of `StarsModel.habits` of what a user has rated."""
     return np.asarray(rated.sum(axis=0, dtype=np.float64) / max(len(rated), 1) ** 0.5)[None, :]

@@ -32,7 +32,7 @@ BLOCK = 1 << 20  # ratings whose successors are held at once
 
 
 @dataclass(frozen=True, slots=True)
-class Succession:
+class ItemTransitions:
     """following: csr float32 (n_items, n_items), row j is what item j of a history gives to each item."""
 
     following: sparse.csr_matrix
@@ -62,7 +62,7 @@ class Succession:
         return scores
 
     def effects(self, history: History, item_idx: npt.NDArray[np.int32], n_rated: int) -> Floats:
-        """float32 (n, m): by how much the standardised score of each of m items falls without one item.
+        """float32 (n, m): by how much the standardized score of each of m items falls without one item.
 
         Exact: where an item is taken out, those before it move up.
         """
@@ -93,7 +93,7 @@ class Succession:
         return cls(sparse.csr_matrix(parts, shape=(n_items, n_items)))
 
 
-def standardise(scores: Floats, n_rated: int) -> tuple[float, float]:
+def standardize(scores: Floats, n_rated: int) -> tuple[float, float]:
     """Mean and standard deviation of float32 (n_items,) `scores` over `n_rated` items; the others have 0."""
     n = max(n_rated, 1)
     mean = float(scores.sum()) / n

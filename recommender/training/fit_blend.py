@@ -11,18 +11,18 @@ from scipy import sparse
 from recommender import metrics
 from recommender.interactions import History, Interactions
 from recommender.metrics import RELEVANT_STARS, Estimate
-from recommender.model.blend import FACTORS, ITEMS, KNOTS, POPULARITY, SUCCESSION, Blend
+from recommender.model.blend import FACTORS, ITEMS, KNOTS, POPULARITY, TRANSITIONS, Blend
 from recommender.model.content import components_of, vectors_of
-from recommender.model.content_prior import Placement
+from recommender.model.content_prior import ContentPrior
 from recommender.model.edlae import ItemWeights
 from recommender.model.fold_in import FactorModel, graded
 from recommender.model.item_step import ItemStep
-from recommender.model.transitions import Succession
+from recommender.model.transitions import ItemTransitions
 from recommender.splits import users_of
 from recommender.training import ials
 from recommender.training.checkpoint import NOTHING_KEPT, Checkpoint
 from recommender.training.config import Config
-from recommender.training.sessions import sittings
+from recommender.training.sessions import sessions
 
 Floats = npt.NDArray[np.float32]
 Progress = Callable[[str, float], None]
@@ -31,7 +31,7 @@ Progress = Callable[[str, float], None]
 USUAL = {
     FACTORS: (1.0,) * 7,
     ITEMS: (0.1, 0.2, 0.4, 0.7, 1.0, 1.5, 2.0),
-    SUCCESSION: (0.1, 0.1, 0.2, 0.3, 0.3, 0.3, 0.3),
+    TRANSITIONS: (0.1, 0.1, 0.2, 0.3, 0.3, 0.3, 0.3),
     POPULARITY: (0.0,) * 7,
 }
 PART_NAMES = ("factors", "items", "succession", "popularity")
@@ -44,7 +44,7 @@ MIXTURES = [
     *np.maximum(np.eye(N_PARTS), LEAST * np.eye(N_PARTS)[FACTORS]),
     *((1.0, items, 0.0, popular) for items in ITEM_WEIGHTS for popular in POPULARITY_WEIGHTS),
 ]
-SUCCESSION_SCALES = (0.0, 0.5, 1.5, 2.0, 1.0)  # of the usual weights, which are the last
+TRANSITION_SCALES = (0.0, 0.5, 1.5, 2.0, 1.0)  # of the usual weights, which are the last
 CLEAR = 2.0  # standard errors that other weights must be better by
 MAX_SHARE = 0.2  # of the users are held out, at most MAX_USERS
 MAX_USERS = 250
@@ -60,7 +60,7 @@ POOL = 200  # best items of each part among which the blended list is sought
 class Example:
     """A history and what was to be found: the parts' scores of the items that may come into the list.
 
-    parts: float32 (N_PARTS, n_pool), standardised; hits: bool (n_pool,). n_relevant: in the whole catalogue.
+    parts: float32 (N_PARTS, n_pool), standardized; hits: bool (n_pool,). n_relevant: in the whole catalogue.
     """
 
     parts: Floats
@@ -76,26 +76,26 @@ def fit(
     rng: np.random.Generator,
     progress: Progress,
     checkpoint: Checkpoint = NOTHING_KEPT,
-) -> tuple[Blend, Placement, ItemStep | None, dict[str, Estimate]]:
+) -> tuple[Blend, ContentPrior, ItemStep | None, dict[str, Estimate]]:
     """The blend of all ratings, and what each part and the blend reached on held-out users, as NDCG@20.
 
     The figures are a little below the model's, which learns from more users and for longer.
     """
     weights, figures = _weights(interactions, content, popularity, config, rng, progress, checkpoint)
-    factor_model, placement, item_step = fit_factors(
+    factor_model, content_prior, item_step = fit_factors(
         interactions, content, config, rng, lambda done: progress("factors", done), checkpoint
     )
     progress("item weights", 0.0)
     items = fit_items(interactions, content, config, rng)
-    succession = Succession.fit(interactions, rng=rng)
-    return Blend(factor_model, items, succession, popularity, weights), placement, item_step, figures
+    transitions = ItemTransitions.fit(interactions, rng=rng)
+    return Blend(factor_model, items, transitions, popularity, weights), content_prior, item_step, figures
 
 
 class Fitted(NamedTuple):
     """item_step is None where nothing is rated."""
 
     model: FactorModel
-    placement: Placement
+    content_prior: ContentPrior
     item_step: ItemStep | None
 
 
@@ -127,16 +127,16 @@ def fit_factors(
         checkpoint=checkpoint,
         **scales,
     )
-    placement = Placement.fit(content[rated], fitted, counts[rated])
-    item_factors = ials.toward(placement.factors(content), everything.T.tocsr(), user_factors, **scales)
+    content_prior = ContentPrior.fit(content[rated], fitted, counts[rated])
+    item_factors = ials.toward(content_prior.factors(content), everything.T.tocsr(), user_factors, **scales)
     of_users = {"user_factors": user_factors, "counts": np.diff(targets.indptr), "alpha0": config.alpha0}
     model = FactorModel.of(item_factors, rated, **of_users)
-    placement = Placement.fit(content[rated], model.item_factors[rated], counts[rated])
+    content_prior = ContentPrior.fit(content[rated], model.item_factors[rated], counts[rated])
     # Items without a rating are where their content put them before the last half-step, and must not jump
     # by the difference when the first rating comes.
-    placed = np.where(rated[:, None], placement.factors(content), model.item_factors)
+    placed = np.where(rated[:, None], content_prior.factors(content), model.item_factors)
     item_step = ItemStep.of(item_factors, counts, placed, regularization=regularization, **of_users)
-    return Fitted(model, placement, item_step)
+    return Fitted(model, content_prior, item_step)
 
 
 def fit_items(
@@ -145,12 +145,12 @@ def fit_items(
     return ItemWeights.fit(
         _targets(interactions),
         components_of(content),  # likeness: that two items are well known makes them no more alike
-        sittings(interactions, rng=rng),
+        sessions(interactions, rng=rng),
         max_bytes=config.item_weight_bytes,
         ridge=config.item_ridge,
         dropout=config.item_dropout,
         content_weight=config.item_content,
-        sitting_weight=config.item_sittings,
+        session_weight=config.item_sittings,
     )
 
 
@@ -161,7 +161,7 @@ def _of_content(content: Floats, config: Config) -> Fitted:
     model = FactorModel.of(
         vectors, everything, user_factors=nobody, counts=np.zeros(0, np.int64), alpha0=config.alpha0
     )
-    return Fitted(model, Placement.fit(content, model.item_factors, everything.astype(np.int64)), None)
+    return Fitted(model, ContentPrior.fit(content, model.item_factors, everything.astype(np.int64)), None)
 
 
 def _targets(interactions: Interactions) -> sparse.csr_matrix:
@@ -193,7 +193,7 @@ def _weights(
         learnt_from, content, shorter, rng, lambda done: progress("weighing: factors", done), checkpoint
     )
     items = fit_items(learnt_from, content, config, rng)
-    blend = Blend(factor_model, items, Succession.fit(learnt_from, rng=rng), popularity, usual)
+    blend = Blend(factor_model, items, ItemTransitions.fit(learnt_from, rng=rng), popularity, usual)
     examples = []
     for knot, length in enumerate(KNOTS):
         progress("weighing: users", knot / len(KNOTS))
@@ -203,26 +203,26 @@ def _weights(
 
 
 def _chosen(examples: list[list[Example]], usual: Floats) -> tuple[Floats, dict[str, Estimate]]:
-    """Weights for each length, judged by the examples of that length and its neighbours, and figures."""
+    """Weights for each length, measured by the examples of that length and its neighbors, and figures."""
     weights = usual.copy()
     figures: dict[str, npt.NDArray[np.float64]] = {}
-    judged = []
+    measured = []
     for knot in range(len(KNOTS)):
         near = [example for group in examples[max(0, knot - 1) : knot + 2] for example in group]
         if len(near) < MIN_EXAMPLES:
             continue
-        unordered = usual[knot] * (np.arange(N_PARTS) != SUCCESSION)
+        unordered = usual[knot] * (np.arange(N_PARTS) != TRANSITIONS)
         mixtures = np.concatenate((np.array(MIXTURES, np.float32), unordered[None, :]))
         reached = _reached(near, mixtures)
         weights[knot] = mixtures[_choose(reached, N_PARTS)]
-        ordered = np.tile(weights[knot], (len(SUCCESSION_SCALES), 1))
-        ordered[:, SUCCESSION] += usual[knot, SUCCESSION] * np.array(SUCCESSION_SCALES, np.float32)
-        judged.append((knot, ordered, _reached(near, ordered)))
+        ordered = np.tile(weights[knot], (len(TRANSITION_SCALES), 1))
+        ordered[:, TRANSITIONS] += usual[knot, TRANSITIONS] * np.array(TRANSITION_SCALES, np.float32)
+        measured.append((knot, ordered, _reached(near, ordered)))
         figures |= {_name(part, knot): reached[:, n] for n, part in enumerate(PART_NAMES)}
-    if judged:
-        scale = _choose(np.concatenate([reached for *_, reached in judged]))
-        weights[:, SUCCESSION] = usual[:, SUCCESSION] * SUCCESSION_SCALES[scale]
-    for knot, ordered, reached in judged:
+    if measured:
+        scale = _choose(np.concatenate([reached for *_, reached in measured]))
+        weights[:, TRANSITIONS] = usual[:, TRANSITIONS] * TRANSITION_SCALES[scale]
+    for knot, ordered, reached in measured:
         weights[knot] = ordered[scale]
         figures[_name("blend", knot)] = reached[:, scale]
     rng = np.random.default_rng(0)
@@ -261,7 +261,7 @@ def _example(blend: Blend, history: History, relevant: npt.NDArray[np.int32]) ->
     one = np.float32(1)
     by_items, by_order = np.zeros_like(blend.popularity), np.zeros_like(blend.popularity)
     blend.add_by_items(by_items, history, one)
-    blend.add_by_succession(by_order, history, one)
+    blend.add_by_transitions(by_order, history, one)
     parts = np.stack([blend.by_factors(history, one), by_items, by_order, blend.popularity])
     parts[:, history.item_idx] = -np.inf
     depth = min(POOL, parts.shape[1] - len(history))

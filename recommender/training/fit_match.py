@@ -18,7 +18,7 @@ from recommender.model.match import (
     standardized,
     statistics_of,
 )
-from recommender.model.star_ratings import NORMAL_80, Floats, StarsModel
+from recommender.model.star_ratings import NORMAL_80, Doubles, StarsModel
 from recommender.splits import Split, random_ratings
 from recommender.training.fit_stars import fit_stars
 
@@ -33,10 +33,10 @@ MIN_OF_A_KIND = 20  # fewer likes or dislikes than this fit no logistic
 class HeldOut:
     """Predictions of ratings that the model has not seen, one row a rating, grouped by user."""
 
-    features: Floats  # (n, N_FEATURES)
+    features: Doubles  # (n, N_FEATURES)
     liked: NDArray[np.bool_]
-    error: Floats  # stars
-    deviation: Floats  # stars
+    error: Doubles  # stars
+    deviation: Doubles  # stars
     owner: NDArray[np.int64]  # user index
 
     def take(self, rows: NDArray[np.bool_]) -> "HeldOut":
@@ -55,7 +55,7 @@ class HeldOut:
         return float(np.quantile(np.abs(self.error) / self.deviation, COVERED, method="higher"))
 
 
-def fit_judge(
+def fit_stars_and_match(
     interactions: Interactions,
     content: NDArray[np.float32],
     *,
@@ -106,7 +106,7 @@ def uncalibrated(interactions: Interactions) -> MatchModel:
     )
 
 
-def fit_match(base: MatchModel, features: Floats, liked: NDArray[np.bool_]) -> MatchModel:
+def fit_match(base: MatchModel, features: Doubles, liked: NDArray[np.bool_]) -> MatchModel:
     """`base` with weights fitted on held-out ratings; as it is where they are too few.
 
     Straight where it would bend so far that an item of more predicted stars matched less.
@@ -126,7 +126,7 @@ def fit_match(base: MatchModel, features: Floats, liked: NDArray[np.bool_]) -> M
     return replace(base, weights=weights, centre=centre, scale=scale, intercept=float(logistic.intercept_[0]))
 
 
-def _rises(weights: Floats) -> bool:
+def _rises(weights: Doubles) -> bool:
     """Whether a greater distance always means a greater probability."""
     slope = [weights[0], *(power * weights[N_FEATURES + n] for n, power in enumerate(POWERS))]
     return bool((np.polynomial.Polynomial(slope)(np.linspace(-BENT, BENT, 61)) > 0).all())
@@ -145,7 +145,7 @@ def _hold_out(model: StarsModel, base: MatchModel, split: Split, rng: np.random.
 
 def _predict(
     model: StarsModel, base: MatchModel, split: Split, user: int
-) -> tuple[Floats, NDArray[np.bool_], Floats, Floats, NDArray[np.int64]]:
+) -> tuple[Doubles, NDArray[np.bool_], Doubles, Doubles, NDArray[np.int64]]:
     history, held = split.histories.history(user), split.held_out.history(user)
     stars, deviation = model.predict(model.fold_in(history), held.item_idx)
     known = np.isfinite(stars)

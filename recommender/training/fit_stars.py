@@ -13,7 +13,7 @@ from scipy.sparse.linalg import svds
 from threadpoolctl import threadpool_limits
 
 from recommender.interactions import Interactions
-from recommender.model.star_ratings import NORMAL_80, Floats, StarsModel, with_one
+from recommender.model.star_ratings import NORMAL_80, Doubles, StarsModel, with_one
 
 RIDGE = 1.0  # one item's worth: content rows have length 1, and habits about as much
 HABIT_RIDGE = 10.0  # the same for users
@@ -30,10 +30,10 @@ FIRST_PRECISION = 1.0  # loose: a tight prior holds factors at 0, and learns fro
 class Posterior:
     """Gaussians over the rows of one side, users or items: bias first, then factors."""
 
-    mean: Floats  # (n, d + 1)
-    variance: Floats  # (n, d + 1)
-    prior: Floats  # (n, d + 1), the prior's mean
-    precision: Floats  # (d + 1,), the prior's
+    mean: Doubles  # (n, d + 1)
+    variance: Doubles  # (n, d + 1)
+    prior: Doubles  # (n, d + 1), the prior's mean
+    precision: Doubles  # (d + 1,), the prior's
 
     @classmethod
     def start(cls, n: int, factors: int) -> Self:
@@ -42,7 +42,7 @@ class Posterior:
         variance = np.full(shape, FIRST_SPREAD**2)
         return cls(np.zeros(shape), variance, np.zeros(shape), np.full(shape[1], FIRST_PRECISION))
 
-    def update(self, ratings: csr_matrix, mean: float, others: "Posterior", noise: Floats) -> None:
+    def update(self, ratings: csr_matrix, mean: float, others: "Posterior", noise: Doubles) -> None:
         """The best posterior of the rows of `ratings`, given that of its columns and their noise, stars^2.
 
         Row by row, with x = (1, q) of a column, V its variances and y = stars - mean - b of that column:
@@ -72,7 +72,7 @@ class Posterior:
         self.variance[rows] = 1 / self.precision
 
 
-def expected_squares(ratings: csr_matrix, mean: float, users: Posterior, items: Posterior) -> Floats:
+def expected_squares(ratings: csr_matrix, mean: float, users: Posterior, items: Posterior) -> Doubles:
     """(n_users,): sum of the squared errors that the posteriors expect on each user's ratings, stars^2."""
     return _expected_squares(
         ratings.indptr,
@@ -97,7 +97,7 @@ def fit_stars(
     """Fit on all ratings given; content: float32 (n_items, width), a row of 0 where nothing is known.
 
     The same to the last bit for one state of `rng`, whatever the number of threads. Raises ValueError when
-    there is no rating. The interval is as wide as a normal's until `calibration.fit_judge` has measured it.
+    there is no rating. The interval is as wide as a normal's until `fit_stars_and_match` has measured it.
     """
     if not interactions.nnz:
         raise ValueError("stars cannot be learnt from no ratings")
@@ -150,7 +150,7 @@ def _single(users: Posterior, items: Posterior) -> dict[str, NDArray[np.float32]
     return {name: array.astype(np.float32) for name, array in fitted.items()}
 
 
-def _habits(ratings: csr_matrix) -> tuple[Floats, Floats, Floats]:
+def _habits(ratings: csr_matrix) -> tuple[Doubles, Doubles, Doubles]:
     """Who rated what, whatever the stars: of users with a constant, of items, and items' part in a user's.
 
     (n_users, width + 1), (n_items, width), (n_items, width). The width is 0 where there is too little.
@@ -177,7 +177,7 @@ def _habits(ratings: csr_matrix) -> tuple[Floats, Floats, Floats]:
     )
 
 
-def _ridge(described: Floats, strength: float) -> Callable[[Floats], Floats]:
+def _ridge(described: Doubles, strength: float) -> Callable[[Doubles], Doubles]:
     """What gives the ridge regression, (width, m), of targets (n, m) on `described`, (n, width)."""
     gram = described.T @ described
     gram[np.diag_indices_from(gram)] += strength
@@ -189,14 +189,14 @@ def _ridge(described: Floats, strength: float) -> Callable[[Floats], Floats]:
 def _solve_rows(
     indptr: NDArray[Any],
     indices: NDArray[Any],
-    centred: Floats,
-    others: Floats,
-    other_variance: Floats,
-    prior: Floats,
-    precision: Floats,
-    noise: Floats,
-    means: Floats,
-    variances: Floats,
+    centred: Doubles,
+    others: Doubles,
+    other_variance: Doubles,
+    prior: Doubles,
+    precision: Doubles,
+    noise: Doubles,
+    means: Doubles,
+    variances: Doubles,
 ) -> None:
     size = precision.shape[0]
     for row in prange(indptr.shape[0] - 1):
@@ -229,12 +229,12 @@ def _solve_rows(
 def _expected_squares(
     indptr: NDArray[Any],
     indices: NDArray[Any],
-    centred: Floats,
-    users: Floats,
-    user_variance: Floats,
-    items: Floats,
-    item_variance: Floats,
-) -> Floats:
+    centred: Doubles,
+    users: Doubles,
+    user_variance: Doubles,
+    items: Doubles,
+    item_variance: Doubles,
+) -> Doubles:
     sums = np.zeros(indptr.shape[0] - 1)
     for row in prange(indptr.shape[0] - 1):
         for at in range(indptr[row], indptr[row + 1]):

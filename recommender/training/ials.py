@@ -1,4 +1,4 @@
-"""Graded implicit matrix factorisation by exact alternating least squares.
+"""Graded implicit matrix factorization by exact alternating least squares.
 
     L = sum_{(u,i) rated} (p_ui - x_u.y_i)^2 + alpha0 sum_{all u,i} (x_u.y_i)^2
       + sum_u lambda_u |x_u|^2 + sum_i lambda_i |y_i|^2
@@ -107,7 +107,7 @@ def regularization_for(user_items: sparse.csr_matrix, *, alpha0: float, rng: np.
 
 
 def half_step(rows: sparse.csr_matrix, fixed: Floats, *, regularization: float, alpha0: float) -> Floats:
-    """The factors float32 (n_rows, factors) that minimise L for the other side's `fixed` ones, row by row:
+    """The factors float32 (n_rows, factors) that minimize L for the other side's `fixed` ones, row by row:
 
     (alpha0 Y^T Y + sum_rated y y^T + lambda I) x = sum_rated p y, solved by Cholesky.
     """

@@ -9,11 +9,11 @@ from recommender.model.fold_in import graded
 from recommender.splits import rank_in_user
 
 STRIDE = 5  # events
-LENGTH = 2 * STRIDE  # so that each event stands in two sittings
+LENGTH = 2 * STRIDE  # so that each event stands in two sessions
 
 
-def sittings(interactions: Interactions, *, rng: np.random.Generator) -> sparse.csr_matrix:
-    """csr float32 (n_sittings, n_items), graded targets of LENGTH events in a row as if of a user.
+def sessions(interactions: Interactions, *, rng: np.random.Generator) -> sparse.csr_matrix:
+    """csr float32 (n_sessions, n_items), graded targets of LENGTH events in a row as if of a user.
 
     Taste drifts and moods last for an evening: what is rated close together says more about each other than
     what the same user rated years apart. Only ratings whose time is known; those of one second in an order

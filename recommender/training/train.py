@@ -45,15 +45,15 @@ def train_hybrid(
     popular = popularity(interactions, items.vote_count)
     stars, match = None, None
     with threadpool_limits(limits=1, user_api="blas"):  # two threads would add in another order
-        blend, placement, item_step, reached = fit_blend.fit(
+        blend, content_prior, item_step, reached = fit_blend.fit(
             interactions, content, popular, config, rng, progress, checkpoint
         )
         figures: dict[str, Any] = {name: asdict(estimate) for name, estimate in reached.items()}
         if interactions.nnz:
-            stars, match, judged = fit_match.fit_judge(
+            stars, match, prediction_figures = fit_match.fit_stars_and_match(
                 interactions, content, rng=rng, progress=lambda fraction: progress("stars", fraction)
             )
-            figures |= judged
+            figures |= prediction_figures
     counts = {name: getattr(interactions, name) for name in ("n_users", "n_items", "nnz")}
     return Hybrid(
         manifest={
@@ -66,7 +66,7 @@ def train_hybrid(
         content_vectors=vectors_of(content),
         encoder=encoder,
         blend=blend,
-        placement=placement,
+        content_prior=content_prior,
         traits=explain.traits_of(items),
         makers=explain.makers_of(items),
         stars=stars,

@@ -92,7 +92,7 @@ def latest_small() -> tuple[Interactions, ItemFeatures]:
     items = _items()
     user_ids, item_ids, timestamps = (table[:, column].astype(np.int64) for column in (0, 1, 3))
     stars = table[:, 2].astype(np.float32)
-    interactions = Interactions.from_arrays(user_ids, item_ids, stars, timestamps, catalogue=items.item_ids)
+    interactions = Interactions.from_arrays(user_ids, item_ids, stars, timestamps, catalog=items.item_ids)
     return interactions, items
 
 

@@ -16,7 +16,7 @@ def test_without_times_the_last_row_counts() -> None:
 
 
 def test_ids_become_indices_in_ascending_order_and_items_without_ratings_keep_a_place() -> None:
-    interactions = Interactions.from_arrays([9, 3, 9], [30, 10, 10], [1, 2, 3], catalogue=[20, 40])
+    interactions = Interactions.from_arrays([9, 3, 9], [30, 10, 10], [1, 2, 3], catalog=[20, 40])
     assert interactions.user_ids.tolist() == [3, 9]
     assert interactions.item_ids.tolist() == [10, 20, 30, 40]
     assert interactions.user_items.toarray().tolist() == [[2, 0, 0, 0], [3, 0, 1, 0]]

@@ -19,7 +19,7 @@ def interactions() -> Interactions:
     users, items, values = (
         np.concatenate(pair) for pair in zip((user_ids, item_ids, stars), extra, strict=True)
     )
-    return Interactions.from_arrays(users, items, values, rng.integers(1, 10**6, 501), catalogue=[500])
+    return Interactions.from_arrays(users, items, values, rng.integers(1, 10**6, 501), catalog=[500])
 
 
 def _pairs(part: Interactions) -> set[tuple[int, int, int]]:
@@ -36,7 +36,7 @@ def _pairs(part: Interactions) -> set[tuple[int, int, int]]:
 
 MAKERS: list[Callable[[Interactions], Split]] = [
     lambda all_: splits.temporal_per_user(all_, rng=np.random.default_rng(1)),
-    lambda all_: splits.strong_generalisation(all_, n_test_users=10, rng=np.random.default_rng(1)),
+    lambda all_: splits.strong_generalization(all_, n_test_users=10, rng=np.random.default_rng(1)),
     splits.global_temporal,
     lambda all_: splits.random_ratings(all_, rng=np.random.default_rng(1)),
 ]
@@ -71,7 +71,7 @@ def test_one_cut_in_time_is_the_same_for_all(interactions: Interactions) -> None
 
 
 def test_users_held_out_whole_are_not_in_training(interactions: Interactions) -> None:
-    split = splits.strong_generalisation(interactions, n_test_users=10, rng=np.random.default_rng(1))
+    split = splits.strong_generalization(interactions, n_test_users=10, rng=np.random.default_rng(1))
     assert split.histories.n_users == 10
     assert not set(split.train.user_ids) & set(split.histories.user_ids)
     assert split.train.n_users == interactions.n_users - 10
@@ -90,4 +90,4 @@ def test_impossible_splits_are_refused(interactions: Interactions) -> None:
     with pytest.raises(ValueError, match="share"):
         splits.random_ratings(interactions, share=0, rng=np.random.default_rng(1))
     with pytest.raises(ValueError, match="cannot hold out 41 of 41"):
-        splits.strong_generalisation(interactions, n_test_users=41, rng=np.random.default_rng(1))
+        splits.strong_generalization(interactions, n_test_users=41, rng=np.random.default_rng(1))

@@ -25,7 +25,7 @@ def ratings() -> Interactions:
     items = np.concatenate([rng.permutation(N_ITEMS - 1)[:24] for _ in range(N_USERS)])
     stars = np.where(users % 3 == items % 3, 5.0, 2.0)
     return Interactions.from_arrays(
-        users, items, stars, rng.integers(1, 10**6, users.size), catalogue=np.arange(N_ITEMS)
+        users, items, stars, rng.integers(1, 10**6, users.size), catalog=np.arange(N_ITEMS)
     )
 
 
@@ -39,7 +39,7 @@ MODELS: dict[str, Callable[[Interactions], Scores]] = {
 
 @pytest.mark.parametrize("name", MODELS)
 def test_a_liking_leads_to_its_kind(ratings: Interactions, name: str) -> None:
-    ranked = baselines.scorer(ratings, MODELS[name](ratings))
+    ranked = baselines.ranker(ratings, MODELS[name](ratings))
     for kind in range(3):
         history = History.of([kind, kind + 3, kind + 6, (kind + 1) % 3], [5, 4, 5, 1])
         found = ranked(history, 12)
@@ -49,7 +49,7 @@ def test_a_liking_leads_to_its_kind(ratings: Interactions, name: str) -> None:
 
 def test_without_a_liking_items_come_by_popularity_and_only_those_allowed(ratings: Interactions) -> None:
     allowed = np.arange(N_ITEMS) % 2 == 0
-    ranked = baselines.scorer(ratings, MODELS["ease"](ratings), allowed)
+    ranked = baselines.ranker(ratings, MODELS["ease"](ratings), allowed)
     counts = np.bincount(ratings.user_items.indices, minlength=N_ITEMS)
     found = ranked(History.of([0], [1.0]), 100)
     assert found.tolist() == sorted(range(2, N_ITEMS, 2), key=lambda item: (-counts[item], item))
@@ -83,12 +83,15 @@ def test_knn_is_the_cosine_of_users(ratings: Interactions) -> None:
 
 
 def test_damped_means_follow_item_and_user(ratings: Interactions) -> None:
-    judge = baselines.damped_means(ratings)
-    kind, harsh = judge(History.of([0], [5.0]), np.array([1])), judge(History.of([0], [0.5]), np.array([1]))
+    predict = baselines.damped_means(ratings)
+    kind, harsh = (
+        predict(History.of([0], [5.0]), np.array([1])),
+        predict(History.of([0], [0.5]), np.array([1])),
+    )
     assert harsh.stars[0] < kind.stars[0]
-    judgement = judge(History.of([]), np.arange(N_ITEMS, dtype=np.int32))
-    assert (judgement.low <= judgement.stars).all()
-    assert judgement.stars[-1] == pytest.approx(float(ratings.user_items.data.mean()), abs=1e-5)
+    predicted = predict(History.of([]), np.arange(N_ITEMS, dtype=np.int32))
+    assert (predicted.low <= predicted.stars).all()
+    assert predicted.stars[-1] == pytest.approx(float(ratings.user_items.data.mean()), abs=1e-5)
 
 
 @pytest.mark.parametrize("protocol", list(Protocol))
@@ -138,19 +141,19 @@ def test_too_little_data_is_refused(protocol: Protocol) -> None:
 
 def test_settings_are_chosen_on_validation(ratings: Interactions) -> None:
     """Of settings among which one is of no use, that one is not taken."""
-    inner = splits.strong_generalisation(ratings, n_test_users=30, rng=np.random.default_rng(0))
+    inner = splits.strong_generalization(ratings, n_test_users=30, rng=np.random.default_rng(0))
     grid: tuple[compare.Settings, ...] = (
         {"regularization": 1e9, "alpha0": 0.1},
         {"regularization": 0.01, "alpha0": 0.1},
     )
-    assert compare.chosen(compare.Contender(baselines.ials, grid), inner) == grid[1]
+    assert compare.chosen(compare.Baseline(baselines.ials, grid), inner) == grid[1]
 
 
 def test_all_meet_on_the_same_users(ratings: Interactions) -> None:
     items = ItemFeatures.blank(ratings.item_ids)
-    contenders = {"ease": compare.BASELINES["ease"]}
+    chosen = {"ease": compare.BASELINES["ease"]}
     (outcome,) = compare.compare(
-        Protocol.STRONG, ratings, items, config=Config(factors=6, iterations=3), contenders=contenders
+        Protocol.STRONG, ratings, items, config=Config(factors=6, iterations=3), baselines=chosen
     )
     ranking = outcome.evaluation.ranking
     assert list(ranking) == ["marquee", "ease", "popularity", "random"]
@@ -158,6 +161,6 @@ def test_all_meet_on_the_same_users(ratings: Interactions) -> None:
     values = [ranking[name].figures["ndcg@10"].value for name in ("marquee", "ease")]
     assert difference.value == pytest.approx(values[0] - values[1])
     assert difference.low <= difference.value <= difference.high
-    assert outcome.settings["ease"] in contenders["ease"].grid
+    assert outcome.settings["ease"] in chosen["ease"].grid
     stars = outcome.evaluation.ratings
     assert stars["marquee"].against["damped means"]["rmse"].value < 0

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from recommender import metrics, splits
-from recommender.evaluation.ranking import popularity_scorer
+from recommender.evaluation.ranking import popularity_ranker
 from recommender.interactions import History, Interactions
 from recommender.item_features import ItemFeatures
-from recommender.model.content_prior import Placement
+from recommender.model.content_prior import ContentPrior
 from recommender.model.fold_in import graded
 from recommender.model.hybrid import Hybrid
 from recommender.splits import Split
@@ -26,7 +26,7 @@ def world(latest_small: tuple[Interactions, ItemFeatures]) -> World:
 
 def _ndcg(world: World, diversity: float | None) -> np.ndarray:
     split, model = world
-    popular = popularity_scorer(split.train)
+    popular = popularity_ranker(split.train)
     values = []
     for user in range(0, split.train.n_users, 2):
         history, held = split.histories.history(user), split.held_out.history(user)
@@ -89,7 +89,7 @@ def test_new_items_are_placed_better_than_by_popularity_of_their_genre(
     rng = np.random.default_rng(4)
     hidden = np.sort(rng.permutation(np.flatnonzero(counts >= 10))[:200])
     rest = np.setdiff1d(np.flatnonzero(counts), hidden)
-    placed = Placement.fit(content[rest], model.factor_model.item_factors[rest], counts[rest]).factors(
+    placed = ContentPrior.fit(content[rest], model.factor_model.item_factors[rest], counts[rest]).factors(
         content[hidden]
     )
     wins = []

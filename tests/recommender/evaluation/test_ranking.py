@@ -1,4 +1,4 @@
-"""Evaluation: an oracle is perfect, chance is chance, and a scorer that cheats is caught."""
+"""Evaluation: an oracle is perfect, chance is chance, and a ranker that cheats is caught."""
 
 import json
 from dataclasses import asdict
@@ -8,9 +8,9 @@ import pytest
 from numpy.typing import NDArray
 
 from recommender import splits
-from recommender.evaluation.ranking import Evaluation, Ranker, evaluate, popularity_scorer
+from recommender.evaluation.ranking import Evaluation, Ranker, evaluate, popularity_ranker
 from recommender.interactions import History, Interactions
-from recommender.model.match import Judgement
+from recommender.model.match import Predictions
 from recommender.splits import Split
 
 N_ITEMS = 60
@@ -42,9 +42,9 @@ def _oracle(split: Split) -> Ranker:
     return score
 
 
-def _constant(_history: History, item_idx: NDArray[np.int32]) -> Judgement:
+def _constant(_history: History, item_idx: NDArray[np.int32]) -> Predictions:
     n = len(item_idx)
-    return Judgement(*(np.full(n, value, np.float32) for value in (3.0, 1.5, 4.5, 50.0)))
+    return Predictions(*(np.full(n, value, np.float32) for value in (3.0, 1.5, 4.5, 50.0)))
 
 
 @pytest.fixture(scope="module")
@@ -121,9 +121,9 @@ def test_users_can_be_sampled_and_the_run_repeated(split: Split) -> None:
 
 
 def test_popularity_never_shows_a_item_of_the_history(split: Split) -> None:
-    scorer = popularity_scorer(split.train)
+    ranker = popularity_ranker(split.train)
     history = split.histories.history(0)
-    ranked = scorer(history, N_ITEMS)
+    ranked = ranker(history, N_ITEMS)
     assert not set(ranked.tolist()) & set(history.item_idx.tolist())
     assert len(ranked) == N_ITEMS - len(history)
     counts = np.bincount(split.train.user_items.indices, minlength=N_ITEMS)

@@ -6,7 +6,7 @@ import pytest
 from recommender.interactions import History, Interactions
 from recommender.item_features import ItemFeatures
 from recommender.model import batch
-from recommender.model.blend import FACTORS, ITEMS, KNOTS, POPULARITY, SUCCESSION
+from recommender.model.blend import FACTORS, ITEMS, KNOTS, POPULARITY, TRANSITIONS
 from recommender.model.hybrid import Hybrid
 from recommender.model.scorer import Ranking
 from recommender.training.config import Config
@@ -25,11 +25,11 @@ def model() -> Hybrid:
     described = ItemFeatures.blank(np.arange(N_ITEMS))
     described.genres[:] = [(f"genre {item % 5}",) for item in range(N_ITEMS)]
     interactions = Interactions.from_arrays(
-        users, items, stars, rng.integers(1, 10**9, users.size), catalogue=described.item_ids
+        users, items, stars, rng.integers(1, 10**9, users.size), catalog=described.item_ids
     )
     fitted = train_hybrid(interactions, described, Config(factors=12))
     # Each part must count, so that none can be forgotten.
-    for part, weight in ((FACTORS, 1.0), (ITEMS, 0.7), (SUCCESSION, 0.5), (POPULARITY, 0.3)):
+    for part, weight in ((FACTORS, 1.0), (ITEMS, 0.7), (TRANSITIONS, 0.5), (POPULARITY, 0.3)):
         fitted.blend.weights[:, part] = weight
     fitted.blend.weights[-1, ITEMS] = 0
     return fitted

@@ -6,7 +6,7 @@ import pytest
 from recommender.interactions import History, Interactions
 from recommender.item_features import ItemFeatures
 from recommender.metrics import Estimate
-from recommender.model.blend import FACTORS, ITEMS, KNOTS, POPULARITY, SUCCESSION
+from recommender.model.blend import FACTORS, ITEMS, KNOTS, POPULARITY, TRANSITIONS
 from recommender.model.popularity import FLOOR, HALF_LIFE, freshness, popularity
 from recommender.training import fit_blend
 from recommender.training.config import Config
@@ -32,9 +32,9 @@ def _chosen(telling: int, n_examples: int = 300) -> tuple[np.ndarray, dict[str, 
     groups[AT] = [_example(rng, telling) for _ in range(n_examples)]
     weights, figures = fit_blend._chosen(groups, USUAL_WEIGHTS)
     if n_examples:
-        scale = weights[0, SUCCESSION] / USUAL_WEIGHTS[0, SUCCESSION]
+        scale = weights[0, TRANSITIONS] / USUAL_WEIGHTS[0, TRANSITIONS]
         usual = USUAL_WEIGHTS[-1].copy()
-        usual[SUCCESSION] *= scale
+        usual[TRANSITIONS] *= scale
         np.testing.assert_allclose(weights[-1], usual)
     return weights[AT], figures
 
@@ -63,17 +63,17 @@ def test_a_part_that_is_better_alone_is_never_lost_to_the_blend(part: int) -> No
 
 
 def test_what_comes_next_counts_as_much_as_it_tells() -> None:
-    assert _chosen(SUCCESSION)[0][SUCCESSION] >= USUAL[SUCCESSION][AT]
-    assert _chosen(FACTORS)[0][SUCCESSION] < USUAL[SUCCESSION][AT]
-    assert _chosen(FACTORS, n_examples=3)[0][SUCCESSION] == np.float32(USUAL[SUCCESSION][AT])
+    assert _chosen(TRANSITIONS)[0][TRANSITIONS] >= USUAL[TRANSITIONS][AT]
+    assert _chosen(FACTORS)[0][TRANSITIONS] < USUAL[TRANSITIONS][AT]
+    assert _chosen(FACTORS, n_examples=3)[0][TRANSITIONS] == np.float32(USUAL[TRANSITIONS][AT])
 
 
 def test_few_users_leave_the_usual_weights_and_lengths_between_knots_get_weights_between() -> None:
     features = ItemFeatures.blank(np.arange(30))
     rng = np.random.default_rng(0)
     users, items = np.nonzero(rng.random((25, 30)) < 0.5)
-    catalogue = features.item_ids
-    interactions = Interactions.from_arrays(users, items, np.full(len(users), 4.0), catalogue=catalogue)
+    catalog = features.item_ids
+    interactions = Interactions.from_arrays(users, items, np.full(len(users), 4.0), catalog=catalog)
     blend = train_hybrid(interactions, features, Config(factors=8, iterations=3)).blend
     assert blend.at(1).tolist() == np.array([USUAL[part][0] for part in range(N_PARTS)], np.float32).tolist()
     assert blend.at(10_000)[ITEMS] == np.float32(USUAL[ITEMS][-1])

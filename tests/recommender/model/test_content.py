@@ -125,7 +125,7 @@ def test_columns_of_different_length_are_refused(items: ItemFeatures) -> None:
         replace(items, titles=["one"])
 
 
-def test_sequels_are_neighbours_in_movielens(
+def test_sequels_are_neighbors_in_movielens(
     latest_small: tuple[Interactions, ItemFeatures], latest_small_content: NDArray[np.float32]
 ) -> None:
     items, vectors = latest_small[1], vectors_of(latest_small_content)

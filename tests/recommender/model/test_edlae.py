@@ -86,7 +86,7 @@ def test_what_was_rated_last_counts_most_and_nothing_falls_below_the_floor() -> 
     assert (edlae.recency(np.zeros(5, np.int64)) == 1).all()
 
 
-def test_effects_are_what_leaving_a_item_out_does_to_the_standardised_scores(model: ItemWeights) -> None:
+def test_effects_are_what_leaving_a_item_out_does_to_the_standardized_scores(model: ItemWeights) -> None:
     history = History.of([1, 4, 6, 9], [5, 1, 3.5, 4])
     items = np.array([0, 2, 11], np.int32)
     effects = model.effects(history, items, 20)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from recommender.model.elicitation import information, interview
+from recommender.model.elicitation import elicit, information
 from recommender.model.group import together
 
 
@@ -21,7 +21,7 @@ def test_genres_get_places_by_the_highest_averages() -> None:
     """Two genres whose items tell 6 and 3 a piece: places go to 6, then 6/2 and 3 alike, then 6/3 ..."""
     worth = np.array([6.0, 6, 6, 6, 3, 3])
     genres = np.array([[1, 0]] * 4 + [[0, 1]] * 2, np.bool_)
-    order = interview(worth, genres, 6).tolist()
+    order = elicit(worth, genres, 6).tolist()
     assert sorted(order) == list(range(6))
     assert order[0] == 0
     assert set(order[:3]) == {0, 1, 4}
@@ -32,18 +32,18 @@ def test_a_item_of_two_genres_takes_half_a_place_in_each() -> None:
     worth = np.array([9.0, 4.0, 5.0])
     genres = np.array([[1, 1, 0], [1, 0, 0], [0, 0, 1]], np.bool_)
     # After the first, an item of the first genre is worth 4 / 1.5.
-    assert interview(worth, genres, 3).tolist() == [0, 2, 1]
+    assert elicit(worth, genres, 3).tolist() == [0, 2, 1]
 
 
 def test_a_shorter_list_begins_a_longer_one_and_items_of_no_genre_count() -> None:
     rng = np.random.default_rng(3)
     worth = rng.random(60)
     genres = rng.random((60, 5)) < 0.2
-    whole = interview(worth, genres, 100)
+    whole = elicit(worth, genres, 100)
     assert sorted(whole.tolist()) == list(range(60))
     assert (~genres.any(axis=1)).any()
     for k in (1, 7, 30):
-        assert interview(worth, genres, k).tolist() == whole[:k].tolist()
+        assert elicit(worth, genres, k).tolist() == whole[:k].tolist()
 
 
 def test_a_group_list_is_neither_the_majoritys_nor_a_veto() -> None:

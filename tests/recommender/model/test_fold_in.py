@@ -43,7 +43,7 @@ def _posterior(
 
 
 @pytest.mark.parametrize("n", [0, 1, 4, 6, 7, 30])
-def test_scores_are_those_of_the_function_that_is_minimised(
+def test_scores_are_those_of_the_function_that_is_minimized(
     fitted: tuple[np.ndarray, np.ndarray, np.ndarray], model: FactorModel, n: int
 ) -> None:
     rng = np.random.default_rng(n)
@@ -55,10 +55,10 @@ def test_scores_are_those_of_the_function_that_is_minimised(
     np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-3)
 
 
-def test_standardising_is_over_the_items_that_took_part(model: FactorModel) -> None:
+def test_standardizing_is_over_the_items_that_took_part(model: FactorModel) -> None:
     users = np.stack([model.user_factors(History.of(items)) for items in ([1, 5, 9], [2])], axis=1)
     scores = model.item_factors[:N_RATED] @ users
-    mean, deviation = model.standardise(users)
+    mean, deviation = model.standardize(users)
     np.testing.assert_allclose(mean, scores.mean(axis=0), rtol=1e-3, atol=1e-5)
     np.testing.assert_allclose(deviation, scores.std(axis=0), rtol=1e-3)
 

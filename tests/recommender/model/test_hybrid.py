@@ -38,7 +38,7 @@ def _world() -> tuple[Interactions, ItemFeatures]:
     features.genres[:] = [(GENRES[genre],) for genre in of_item]
     features.directors[:] = [(f"Director {genre} {item % 3}",) for item, genre in enumerate(of_item)]
     features.years[:] = 1990 + np.arange(n) % 30
-    return Interactions.from_arrays(users, items, stars, catalogue=features.item_ids), features
+    return Interactions.from_arrays(users, items, stars, catalog=features.item_ids), features
 
 
 @pytest.fixture(scope="module")
@@ -144,7 +144,7 @@ def test_novelty_lists_items_that_fewer_know(model: Hybrid) -> None:
     assert known(0, 0.5) == known(0, 0)
 
 
-def test_neighbours_share_taste_and_content(model: Hybrid) -> None:
+def test_neighbors_share_taste_and_content(model: Hybrid) -> None:
     item_idx, similarity = model.similar(3, k=8)
     assert (_genre(item_idx) == 3).all()
     assert (np.diff(similarity) <= 0).all()
@@ -207,27 +207,27 @@ def test_only_what_is_popular_is_called_popular(model: Hybrid) -> None:
     assert model.reasons(WESTERNS, np.array([4], np.int32), limit=0) == [[]]
 
 
-def test_a_liked_genre_is_judged_higher_than_another(model: Hybrid) -> None:
-    judged = model.judge(WESTERNS, np.array([67, 65], np.int32))
-    assert judged.stars[0] > judged.stars[1]
-    assert judged.match_percent[0] > judged.match_percent[1]
-    assert (judged.low < judged.stars).all()
-    assert (judged.stars < judged.high).all()
+def test_a_liked_genre_is_predicted_higher_than_another(model: Hybrid) -> None:
+    predicted = model.predict(WESTERNS, np.array([67, 65], np.int32))
+    assert predicted.stars[0] > predicted.stars[1]
+    assert predicted.match_percent[0] > predicted.match_percent[1]
+    assert (predicted.low < predicted.stars).all()
+    assert (predicted.stars < predicted.high).all()
 
 
 def test_a_model_of_no_ratings_lists_by_content(world: tuple[Interactions, ItemFeatures]) -> None:
     items = world[1]
     items.vote_count[:] = 1000 + np.arange(len(items))
-    empty = Interactions.from_arrays([], [], [], catalogue=items.item_ids)
+    empty = Interactions.from_arrays([], [], [], catalog=items.item_ids)
     model = train_hybrid(empty, items)
     assert (_genre(model.recommend(History.of([3, 7]), k=5).item_idx) == 3).mean() > 0.5
     assert model.recommend(History.of([]), k=2).item_idx.tolist() == [len(items) - 1, len(items) - 2]
-    assert np.isnan(model.judge(History.of([3]), np.array([1], np.int32)).stars).all()
+    assert np.isnan(model.predict(History.of([3]), np.array([1], np.int32)).stars).all()
 
 
 def test_two_users_and_two_items_make_a_model() -> None:
     items = ItemFeatures.blank(np.array([1, 2, 3]))
-    model = train_hybrid(Interactions.from_arrays([1, 1, 2], [1, 2, 2], [4, 5, 3], catalogue=[3]), items)
+    model = train_hybrid(Interactions.from_arrays([1, 1, 2], [1, 2, 2], [4, 5, 3], catalog=[3]), items)
     assert model.recommend(History.of([0]), k=5).item_idx.tolist() == [1, 2]
 
 
@@ -245,8 +245,8 @@ def test_the_same_ratings_give_the_same_model_and_it_survives_the_disk(model: Hy
     assert ours.item_idx.tobytes() == theirs.item_idx.tobytes()
     assert ours.scores.tobytes() == theirs.scores.tobytes()
     assert model.reasons(WESTERNS, ours.item_idx) == loaded.reasons(WESTERNS, ours.item_idx)
-    judged = [one.judge(WESTERNS, ours.item_idx).match_percent.tobytes() for one in (model, loaded)]
-    assert judged[0] == judged[1]
+    predicted = [one.predict(WESTERNS, ours.item_idx).match_percent.tobytes() for one in (model, loaded)]
+    assert predicted[0] == predicted[1]
     (tmp_path / "v7" / "blend.popularity.npy").unlink()
     with pytest.raises(ArtifactError, match="popularity"):
         Hybrid.load(tmp_path / "v7")
@@ -262,7 +262,7 @@ from recommender.interactions import History
 model = Hybrid.load(Path(sys.argv[1]))
 history = History.of([3, 7])
 found = model.recommend(history, k=5, diversity=.2).item_idx
-model.judge(history, found), model.reasons(history, found), model.similar(3, k=3)
+model.predict(history, found), model.reasons(history, found), model.similar(3, k=3)
 assert not {"numba", "llvmlite", "sklearn"} & set(sys.modules), sorted(sys.modules)
 """
 

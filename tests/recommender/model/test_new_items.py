@@ -57,9 +57,9 @@ def test_a_new_item_is_listed_for_who_likes_its_like_and_for_nobody_else(model: 
     assert (unrated > after[place[BETWEEN]]).mean() < 0.3
     told = more.reasons(history, np.array([place[BETWEEN]], np.int32))[0]
     assert {more.item_ids[why.item_idx] for why in told if why.item_idx is not None} <= set(ids)
-    judged = more.judge(history, np.array([place[BETWEEN], place[9000]], np.int32))
-    assert judged.stars[0] > judged.stars[1]
-    assert np.isfinite(judged.match_percent).all()
+    predicted = more.predict(history, np.array([place[BETWEEN], place[9000]], np.int32))
+    assert predicted.stars[0] > predicted.stars[1]
+    assert np.isfinite(predicted.match_percent).all()
 
 
 def test_it_is_as_if_it_had_been_there_without_a_rating(model: Hybrid) -> None:

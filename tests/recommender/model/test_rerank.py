@@ -3,7 +3,7 @@ import pytest
 from scipy import sparse
 
 from recommender.model.content import unit
-from recommender.model.nearest import Neighbours, top
+from recommender.model.nearest import Neighbors, top
 from recommender.model.rerank import CAP, MEMORY, PROTECTED, STEEPNESS, WINDOW, mmr
 
 Candidates = tuple[np.ndarray, np.ndarray, sparse.csr_matrix]
@@ -82,22 +82,22 @@ def test_top_is_a_total_order_with_ties_by_index() -> None:
         assert top(scores, m).tolist() == [1, 3, 5, 4, 0, 6][:m]
 
 
-def test_neighbours_are_those_of_an_exact_scan() -> None:
+def test_neighbors_are_those_of_an_exact_scan() -> None:
     rng = np.random.default_rng(2)
     content, factors = (rng.standard_normal((80, width)).astype(np.float32) for width in (12, 6))
     factors[3] = 0
     joint = unit(np.concatenate([unit(content), unit(factors)], axis=1))
     allowed = rng.random(80) < 0.5
     for item in (0, 3):
-        item_idx, similarity = Neighbours(content, factors).similar(item, k=10, allowed=allowed)
+        item_idx, similarity = Neighbors(content, factors).similar(item, k=10, allowed=allowed)
         cosine = np.where(allowed, joint @ joint[item], -2)
         cosine[item] = -2
         np.testing.assert_allclose(similarity, np.sort(cosine)[::-1][:10], atol=2e-3)
         np.testing.assert_allclose(cosine[item_idx], similarity, atol=2e-3)
 
 
-def test_neighbours_are_all_listed_when_fewer_than_asked() -> None:
+def test_neighbors_are_all_listed_when_fewer_than_asked() -> None:
     vectors = np.eye(6, dtype=np.float32)
     allowed = np.array([1, 1, 0, 0, 1, 0], bool)
-    item_idx, _ = Neighbours(vectors).similar(0, k=10, allowed=allowed)
+    item_idx, _ = Neighbors(vectors).similar(0, k=10, allowed=allowed)
     assert sorted(item_idx.tolist()) == [1, 4]

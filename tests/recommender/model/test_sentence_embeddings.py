@@ -63,7 +63,7 @@ def test_a_restored_encoder_finds_the_model_again_or_does_without(folder: Path, 
 
 
 def test_a_trained_model_tells_what_described_its_items(folder: Path, tmp_path: Path) -> None:
-    ratings = Interactions.from_arrays([1, 1, 2, 2], [0, 1, 1, 3], [4, 5, 3, 5], catalogue=range(7))
+    ratings = Interactions.from_arrays([1, 1, 2, 2], [0, 1, 1, 3], [4, 5, 3, 5], catalog=range(7))
     model = train_hybrid(ratings, items(), Config(factors=2), sentences=SentenceModel.open(folder))
     model.save(tmp_path / "v1")
     loaded = Hybrid.load(tmp_path / "v1")

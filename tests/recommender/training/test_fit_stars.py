@@ -13,10 +13,10 @@ from recommender import metrics, splits
 from recommender.interactions import History, Interactions
 from recommender.item_features import ItemFeatures
 from recommender.model import match as calibration
-from recommender.model.match import MatchModel, judge
+from recommender.model.match import MatchModel, predict
 from recommender.model.star_ratings import StarsModel
 from recommender.training import fit_stars as ratings_fit
-from recommender.training.fit_match import HeldOut, fit_judge, fit_match, uncalibrated
+from recommender.training.fit_match import HeldOut, fit_match, fit_stars_and_match, uncalibrated
 from recommender.training.fit_stars import fit_stars
 
 N_USERS, N_ITEMS, UNRATED, BLANK = 300, 80, 78, 79
@@ -46,16 +46,16 @@ def world() -> World:
     user_idx, item_idx = user_idx[seen], item_idx[seen]
     drawn = truth[user_idx, item_idx] + NOISE * rng.standard_normal(len(user_idx))
     stars = np.clip(np.round(2 * drawn) / 2, 0.5, 5)
-    interactions = Interactions.from_arrays(user_idx, item_idx, stars, catalogue=np.arange(N_ITEMS))
+    interactions = Interactions.from_arrays(user_idx, item_idx, stars, catalog=np.arange(N_ITEMS))
     return World(truth, interactions, content.astype(np.float32))
 
 
 @pytest.fixture(scope="module")
 def fitted(world: World) -> tuple[StarsModel, MatchModel, dict[str, float]]:
-    return fit_judge(world.interactions, world.content, rng=np.random.default_rng(1), factors=4)
+    return fit_stars_and_match(world.interactions, world.content, rng=np.random.default_rng(1), factors=4)
 
 
-def _judged_error(world: World, model: StarsModel, items: slice) -> float:
+def _prediction_error(world: World, model: StarsModel, items: slice) -> float:
     item_idx = np.arange(N_ITEMS)[items]
     errors = []
     for user in range(N_USERS):
@@ -66,7 +66,7 @@ def _judged_error(world: World, model: StarsModel, items: slice) -> float:
 
 def test_stars_find_the_tastes_behind_noisy_ratings(world: World) -> None:
     model = fit_stars(world.interactions, world.content, factors=4, rng=np.random.default_rng(1))
-    assert _judged_error(world, model, slice(0, UNRATED)) < 0.25  # the ratings' own noise is above .4
+    assert _prediction_error(world, model, slice(0, UNRATED)) < 0.25  # the ratings' own noise is above .4
 
 
 def test_items_are_learnt_from_who_does_not_rate_by_dice(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -76,9 +76,7 @@ def test_items_are_learnt_from_who_does_not_rate_by_dice(monkeypatch: pytest.Mon
     truth = 3.3 + 0.4 * rng.standard_normal(n_items)
     drawn = truth[items] + NOISE * rng.standard_normal(len(items))
     stars = np.where(users < known, np.round(2 * drawn) / 2, rng.integers(1, 11, len(items)) / 2)
-    half_of_dice = Interactions.from_arrays(
-        users, items, np.clip(stars, 0.5, 5), catalogue=np.arange(n_items)
-    )
+    half_of_dice = Interactions.from_arrays(users, items, np.clip(stars, 0.5, 5), catalog=np.arange(n_items))
 
     def error() -> float:
         blank = np.zeros((n_items, 1), np.float32)
@@ -106,10 +104,10 @@ def test_match_percent_rises_with_the_predicted_stars_however_it_bends(world: Wo
     assert (np.diff(match.probability(grid)) > 0).all()
 
 
-def test_a_item_nobody_has_rated_is_judged_by_its_content(world: World) -> None:
+def test_a_item_nobody_has_rated_is_predicted_by_its_content(world: World) -> None:
     model = fit_stars(world.interactions, world.content, factors=4, rng=np.random.default_rng(1))
     spread = world.truth[:, UNRATED].std()
-    assert _judged_error(world, model, slice(UNRATED, UNRATED + 1)) < 0.6 * spread
+    assert _prediction_error(world, model, slice(UNRATED, UNRATED + 1)) < 0.6 * spread
     rows, variance = model.prior(world.content[[UNRATED]])
     assert rows[0] == pytest.approx(model.items[UNRATED], abs=1e-5)
     assert variance[0] == pytest.approx(model.item_variance[UNRATED], rel=1e-5)
@@ -118,8 +116,8 @@ def test_a_item_nobody_has_rated_is_judged_by_its_content(world: World) -> None:
 def test_a_item_of_which_nothing_is_known_has_no_stars(
     world: World, fitted: tuple[StarsModel, MatchModel, dict[str, float]]
 ) -> None:
-    judgement = judge(*fitted[:2], world.interactions.history(0), np.array([0, BLANK]))
-    for column in (judgement.stars, judgement.low, judgement.high, judgement.match_percent):
+    predicted = predict(*fitted[:2], world.interactions.history(0), np.array([0, BLANK]))
+    for column in (predicted.stars, predicted.low, predicted.high, predicted.match_percent):
         assert np.isfinite(column).tolist() == [True, False]
 
 
@@ -128,7 +126,7 @@ def test_everything_shown_lies_on_its_scale(
 ) -> None:
     for stars in (0.5, 5.0):
         history = History.of(np.arange(40), stars)
-        shown = judge(*fitted[:2], history, np.arange(BLANK))
+        shown = predict(*fitted[:2], history, np.arange(BLANK))
         assert (shown.low >= 0.5).all()
         assert (shown.low <= shown.stars).all()
         assert (shown.stars <= shown.high).all()
@@ -137,7 +135,7 @@ def test_everything_shown_lies_on_its_scale(
     assert world.content.shape[0] == N_ITEMS
 
 
-def test_ratings_make_surer_and_a_good_one_raises_its_neighbours(
+def test_ratings_make_surer_and_a_good_one_raises_its_neighbors(
     fitted: tuple[StarsModel, MatchModel, dict[str, float]],
 ) -> None:
     model = fitted[0]
@@ -172,9 +170,9 @@ def test_who_has_rated_more_or_less_than_all_others_gets_no_certainty_for_it(n_r
     stars = rng.normal(3.3, 0.6, 40)[items] + rng.normal(0, 0.7, items.size)
     stars = (np.rint(2 * stars) / 2).clip(0.5, 5).astype(np.float32)
     ratings = Interactions.from_arrays(np.repeat(np.arange(200), 12), items, stars)
-    models = fit_judge(ratings, np.zeros((40, 8), np.float32), rng=np.random.default_rng(0))[:2]
+    models = fit_stars_and_match(ratings, np.zeros((40, 8), np.float32), rng=np.random.default_rng(0))[:2]
     history = History.of(np.arange(n_rated), 3.0)
-    match = judge(*models, history, np.arange(30, 40)).match_percent
+    match = predict(*models, history, np.arange(30, 40)).match_percent
     assert 10 < match.mean() < 80
 
 
@@ -191,18 +189,18 @@ def test_the_state_survives_arrays(
 ) -> None:
     stars, match = StarsModel.from_arrays(fitted[0].arrays()), MatchModel.from_arrays(fitted[1].arrays())
     history, item_idx = world.interactions.history(3), np.arange(N_ITEMS)
-    before, after = judge(*fitted[:2], history, item_idx), judge(stars, match, history, item_idx)
+    before, after = predict(*fitted[:2], history, item_idx), predict(stars, match, history, item_idx)
     assert np.array_equal(before.match_percent, after.match_percent, equal_nan=True)
     assert np.array_equal(before.low, after.low, equal_nan=True)
 
 
 def test_a_single_rating_is_enough_to_fit_and_none_is_refused(world: World) -> None:
-    alone = Interactions.from_arrays([1], [3], [4.0], catalogue=np.arange(N_ITEMS))
-    stars, match, figures = fit_judge(alone, world.content, rng=np.random.default_rng(0))
-    judgement = judge(stars, match, History.of([], []), np.array([3]))
-    assert judgement.stars[0] == pytest.approx(4, abs=0.2)
+    alone = Interactions.from_arrays([1], [3], [4.0], catalog=np.arange(N_ITEMS))
+    stars, match, figures = fit_stars_and_match(alone, world.content, rng=np.random.default_rng(0))
+    predicted = predict(stars, match, History.of([], []), np.array([3]))
+    assert predicted.stars[0] == pytest.approx(4, abs=0.2)
     assert np.isnan(figures["match_auc"])
-    nothing = Interactions.from_arrays([], [], [], catalogue=np.arange(N_ITEMS))
+    nothing = Interactions.from_arrays([], [], [], catalog=np.arange(N_ITEMS))
     with pytest.raises(ValueError, match="no ratings"):
         fit_stars(nothing, world.content, rng=np.random.default_rng(0))
 
@@ -220,7 +218,7 @@ def test_floors_on_movielens(
 ) -> None:
     interactions, content = latest_small[0], latest_small_content
     split = splits.random_ratings(interactions, rng=np.random.default_rng(1))
-    stars, match, figures = fit_judge(
+    stars, match, figures = fit_stars_and_match(
         split.train, content, rng=np.random.default_rng(2), factors=8, iterations=10
     )
     ratings, n_items = split.train.user_items, interactions.n_items
@@ -231,9 +229,9 @@ def test_floors_on_movielens(
     truth, predicted, baseline = [], [], []
     for user in range(interactions.n_users):
         held = split.held_out.history(user)
-        judgement = judge(stars, match, split.histories.history(user), held.item_idx)
+        found = predict(stars, match, split.histories.history(user), held.item_idx)
         truth.append(held.stars)
-        predicted.append(np.nan_to_num(judgement.stars, nan=mean))
+        predicted.append(np.nan_to_num(found.stars, nan=mean))
         baseline.append(item_mean[held.item_idx])
     ours = metrics.rmse(np.concatenate(truth), np.concatenate(predicted))
     assert ours < 0.83

@@ -29,7 +29,7 @@ from app.serving.live import ServingState
 from app.settings import Settings
 from recommender.model import explain
 from recommender.model.hybrid import Hybrid
-from recommender.model.nearest import Neighbours
+from recommender.model.nearest import Neighbors
 from schema import schema
 from schema.execution import pace
 from schema.execution.context import Context
@@ -40,9 +40,9 @@ HEAVY: tuple[tuple[Any, str], ...] = (
     (Hybrid, "load"),
     (Hybrid, "scores"),
     (Hybrid, "ranked"),
-    (Hybrid, "judge"),
+    (Hybrid, "predict"),
     (Hybrid, "reasons"),
-    (Neighbours, "similar"),
+    (Neighbors, "similar"),
     (Opinions, "likings"),
     (browse, "page"),
     (snapshot, "built"),
@@ -160,8 +160,8 @@ async def test_what_is_heavy_runs_in_threads(process: Process, threads: dict[str
 async def test_nothing_is_built_on_first_use(process: Process) -> None:
     model = process.served.model
     assert model is not None
-    assert {"_neighbours", "_popular"} <= model.hybrid.__dict__.keys()
-    assert {"_index", "_vectors"} <= model.hybrid._neighbours.__dict__.keys()
+    assert {"_neighbors", "_popular"} <= model.hybrid.__dict__.keys()
+    assert {"_index", "_vectors"} <= model.hybrid._neighbors.__dict__.keys()
     assert "by_factor" in model.hybrid.factor_model.__dict__
     for traits in (*model.hybrid.traits.values(), model.hybrid.makers):
         assert {"names", "rarity"} <= traits.__dict__.keys()
