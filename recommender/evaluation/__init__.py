@@ -1,1 +1,1 @@
-"""How good a model is: protocols, baselines, comparison and tuning."""
+"""Model evaluation: protocols, baselines, comparison and tuning."""

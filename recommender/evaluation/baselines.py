@@ -1,7 +1,7 @@
-"""What others publish and what ours is measured beside: small, from the papers, on liked items as ones.
+"""Baselines from published papers, fitted on likes as ones.
 
-Each function fits on ratings and gives `Scores`: float32 (n_items,) for a history, of which the items with
-RELEVANT_STARS or more count. `ranker` turns that into lists.
+Each function fits on ratings and returns `Scores`: a function from a history to scores, float32 (n_items,).
+Only items of the history with RELEVANT_STARS or more count. `ranker` makes lists from scores.
 """
 
 from collections.abc import Callable
@@ -23,39 +23,41 @@ from recommender.model.star_ratings import NORMAL_80
 Floats = NDArray[np.float32]
 Scores = Callable[[History], Floats]
 
-BLOCK = 2048  # items whose similarities are dense at once
-MAX_BYTES = 256 << 20  # of a dense matrix of items by items: the 8,192 most liked
-SHRINKAGE = 25.0  # Koren's for the damped means of users and items: Netflix Prize report, 2009
+BLOCK = 2048  # items whose similarities are computed densely at once
+MAX_BYTES = 256 << 20  # of a dense item-by-item matrix: the 8,192 most liked items
+SHRINKAGE = 25.0  # of the damped means of users and items: Koren, Netflix Prize report, 2009
 
 
 def likes(train: Interactions) -> csr_matrix:
-    """csr float32 (n_users, n_items) of ones."""
+    """The liked items as ones, csr float32 (n_users, n_items)."""
     liked = train.with_ratings(train.user_items.data >= RELEVANT_STARS).user_items
     liked.data = np.ones_like(liked.data)
     return liked
 
 
 def liked(history: History) -> NDArray[np.int32]:
-    """The items of a history that count."""
+    """The liked items of a history, int32 (n,)."""
     return history.item_idx[history.stars >= RELEVANT_STARS]
 
 
 def ranker(train: Interactions, scores: Scores, allowed: NDArray[np.bool_] | None = None) -> Ranker:
-    """Lists by `scores`; where no item of a history is liked, by popularity."""
+    """Rank by `scores`, or by popularity if the history has no liked item."""
     counts = np.bincount(train.user_items.indices, minlength=train.n_items).astype(np.float32)
 
     def rank(history: History, k: int) -> NDArray[np.int32]:
-        by_taste = scores(history) if len(liked(history)) else counts.copy()
-        by_taste[history.item_idx] = -np.inf
+        values = scores(history) if len(liked(history)) else counts.copy()
+        values[history.item_idx] = -np.inf
         if allowed is not None:
-            by_taste[~allowed] = -np.inf
-        return top(by_taste, k)
+            values[~allowed] = -np.inf
+        return top(values, k)
 
     return rank
 
 
 def item_knn(train: Interactions, *, neighbours: int) -> Scores:
-    """Cosine of items' users, the most similar `neighbors` of each item kept.
+    """Item-based k-nearest neighbors by the cosine of the items' users.
+
+    neighbours: similar items kept for each item; reports contain the setting under this spelling.
 
     Deshpande and Karypis, "Item-Based Top-N Recommendation Algorithms", TOIS 2004, section 4.
     """
@@ -69,14 +71,14 @@ def item_knn(train: Interactions, *, neighbours: int) -> Scores:
 
 
 def pure_svd(train: Interactions, *, factors: int) -> Scores:
-    """Truncated singular value decomposition of likes with zeros for the rest.
+    """Truncated singular value decomposition of the likes, with zeros for all other entries.
 
     Cremonesi, Koren and Turrin, "Performance of Recommender Algorithms on Top-N Recommendation Tasks",
     RecSys 2010, section 3.2: r_u Q Q^T.
     """
     ones = likes(train).astype(np.float64)
     k = min(factors, min(ones.shape) - 1)
-    if k < 1 or not ones.nnz:  # nothing to decompose
+    if k < 1 or not ones.nnz:
         return lambda _history: np.zeros(train.n_items, np.float32)
     with threadpool_limits(limits=1, user_api="blas"):
         _, _, rows = svds(ones, k=k, v0=np.ones(min(ones.shape)))
@@ -85,9 +87,9 @@ def pure_svd(train: Interactions, *, factors: int) -> Scores:
 
 
 def ease(train: Interactions, *, regularization: float) -> Scores:
-    """Steck, "Embarrassingly Shallow Autoencoders for Sparse Data", WWW 2019, equation 8.
+    """EASE: Steck, "Embarrassingly Shallow Autoencoders for Sparse Data", WWW 2019, equation 8.
 
-    Over as many items, the most liked, as MAX_BYTES have room for.
+    Covers the most liked items, as many as fit into MAX_BYTES.
     """
     ones = likes(train)
     counts = np.bincount(ones.indices, minlength=train.n_items)
@@ -118,11 +120,12 @@ def ials(
     alpha0: float,
     iterations: int = 10,
 ) -> Scores:
-    """Implicit ALS on likes alone, users folded in by the exact half-step.
+    """Implicit ALS on likes; users are folded in by the exact half-step.
 
     Hu, Koren and Volinsky, ICDM 2008, with the regularization of Rendle et al., RecSys 2022: `ials`.
     """
-    from recommender.training import ials as solver  # noqa: PLC0415 - numba
+    # Here, because it imports numba, which takes a second and which no other baseline needs.
+    from recommender.training import ials as solver  # noqa: PLC0415
 
     _, items = solver.fit(
         likes(train),
@@ -143,9 +146,9 @@ def ials(
 
 
 def damped_means(train: Interactions) -> Predictor:
-    """Stars as the mean, the item's and the user's deviations from it, each drawn to 0 by SHRINKAGE ratings.
+    """Predict stars as the mean plus the deviations of item and user, each shrunk by SHRINKAGE ratings.
 
-    Koren, "The BellKor Solution to the Netflix Grand Prize", 2009, section 3; no match percent.
+    Koren, "The BellKor Solution to the Netflix Grand Prize", 2009, section 3. The match percent is nan.
     """
     ratings = train.user_items
     mean = float(ratings.data.mean(dtype=np.float64))
@@ -165,7 +168,7 @@ def damped_means(train: Interactions) -> Predictor:
 
 
 def _inverse_gram(rows: csr_matrix, regularization: np.float32) -> Floats:
-    """(X^T X + r I)^-1 of X (n, m); of fewer rows than columns as (I - X^T (X X^T + r I)^-1 X) / r."""
+    """(X^T X + r I)^-1 of X (n, m); if n < m, computed as (I - X^T (X X^T + r I)^-1 X) / r."""
     if rows.shape[0] < rows.shape[1]:
         dense = rows.toarray()
         kernel = dense @ dense.T
@@ -180,7 +183,7 @@ def _inverse_gram(rows: csr_matrix, regularization: np.float32) -> Floats:
 
 
 def _largest(similar: Floats, start: int, kept: int) -> csr_matrix:
-    """The `kept` largest above 0 of each row, without the item itself, which is row + start."""
+    """Keep the `kept` largest positive entries of each row, except the item itself, column row + start."""
     rows = np.arange(len(similar))
     similar[rows, rows + start] = 0
     kept = min(kept, similar.shape[1])

@@ -1,7 +1,7 @@
-"""Our model and others on the splits of a protocol: the same users, the same items, each at its best.
+"""Compare our model with tuned baselines on one protocol, over the same users and items.
 
-Ours runs with the settings it is given. The others choose from a small grid on a validation split of what is
-learnt from, never on what is foretold, and are then fitted again on all of it.
+Our model is fitted with the settings passed in. Each baseline chooses its settings from a small grid on a
+validation split of the training set, never on the test split, and is then refitted on the whole training set.
 """
 
 import time
@@ -27,7 +27,7 @@ from recommender.evaluation.baselines import (
 )
 from recommender.evaluation.predictions import Predictor, users_with
 from recommender.evaluation.protocols import Protocol, Trial
-from recommender.evaluation.ranking import Evaluation, Ranker, evaluate, rank_all
+from recommender.evaluation.ranking import Evaluation, Progress, Ranker, evaluate, rank_all
 from recommender.interactions import History, Interactions
 from recommender.item_features import ItemFeatures
 from recommender.metrics import RELEVANT_STARS
@@ -38,16 +38,18 @@ from recommender.training.train import train_hybrid
 
 OURS = "marquee"
 KS = (10, 20, 50, 100)
-CHOSEN_BY = 10  # NDCG at this length chooses among settings
+CHOSEN_BY = 10  # settings are chosen by NDCG at this length
 MAX_CHOOSING = 1_000  # users
 
-Progress = Callable[[str, float], None]
 Settings = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
 class Baseline:
-    """A model beside ours: fit(train, **settings) -> Scores, and the settings it may choose from."""
+    """A model to compare with: fit(train, **settings) -> Scores, and the grid of its settings.
+
+    The names of settings appear in reports.
+    """
 
     fit: Callable[..., Scores]
     grid: tuple[Settings, ...]
@@ -66,7 +68,7 @@ BASELINES: Mapping[str, Baseline] = {
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """One trial. settings and seconds: by model, what it was fitted with and how long its last fit took."""
+    """The result of one trial. settings and seconds: of the last fit of each model, by name."""
 
     label: str
     evaluation: Evaluation
@@ -76,7 +78,7 @@ class Outcome:
 
 @dataclass(slots=True)
 class _Fitted:
-    """The models of one set of ratings."""
+    """The models fitted on one training set."""
 
     ours: Hybrid
     others: dict[str, Scores] = field(default_factory=dict)
@@ -97,12 +99,11 @@ def compare(
     seed: int = 0,
     progress: Progress = lambda _stage, _fraction: None,
 ) -> Iterator[Outcome]:
-    """Each trial of the protocol as it is done.
+    """Run the trials of the protocol, yielding each outcome as it is done.
 
-    items describes interactions.item_ids one by one. diversities: ours runs with these too. predictors: who
-    foretells stars beside ours, fitted on ratings. The others' settings are those chosen for the first trial.
-    Raises ValueError where there are too few ratings for the
-    protocol.
+    items describes interactions.item_ids one by one. diversities: our model is also evaluated with these.
+    predictors: fit functions of rating predictors to compare with. The settings of the baselines are chosen
+    once, for the first trial. Raises ValueError for too few ratings for the protocol.
     """
     fitted: tuple[Interactions, _Fitted] | None = None
     settings: dict[str, Settings] = {}
@@ -136,7 +137,7 @@ def compare(
 def chosen(
     baseline: Baseline, validation: Split, progress: Callable[[float], None] = lambda _fraction: None
 ) -> Settings:
-    """The settings of the grid with the best NDCG@10 on the validation split; the first one of equals."""
+    """Return the settings of the grid with the best NDCG@10 on the validation split; the first of ties."""
     if len(baseline.grid) == 1:
         return baseline.grid[0]
     reached: list[float] = []
@@ -148,7 +149,7 @@ def chosen(
 
 
 def mean_ndcg(split: Split, rank: Ranker, k: int = CHOSEN_BY) -> float:
-    """NDCG@k over at most MAX_CHOOSING users with a liked item held out; nan where there are none."""
+    """Mean NDCG@k over at most MAX_CHOOSING users with a liked item held out; nan without such users."""
     users = users_with(split.held_out, RELEVANT_STARS, MAX_CHOOSING, np.random.default_rng(0))
     lists = rank_all(split, rank, users, k)
     hits, n_relevant = np.zeros(lists.shape, bool), np.zeros(len(users), np.int64)
@@ -208,7 +209,7 @@ def _rankers(
 
 
 def _profile(vectors: NDArray[np.float32]) -> Scores:
-    """Cosine of an item's content to the mean of the liked items'."""
+    """Score items by the cosine of their content to the mean content of the liked items."""
 
     def scores(history: History) -> NDArray[np.float32]:
         return np.asarray(vectors @ vectors[liked(history)].sum(axis=0), np.float32)

@@ -1,4 +1,4 @@
-"""How far predicted stars and match percents are from the ratings that were held out."""
+"""Evaluate predicted stars and match percents on held-out ratings."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from recommender.metrics import RELEVANT_STARS, Estimate
 from recommender.model.match import Predictions
 from recommender.splits import Split
 
-N_DRAWS = 1000  # of users, for an interval
+N_DRAWS = 1000  # bootstrap resamples of users
 CHANCE_DRAWS = 20
 
 
@@ -22,12 +22,12 @@ Predictor = Callable[[History, NDArray[np.int32]], Predictions]
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What one model reached.
+    """The figures of one model.
 
-    figures: means over users with their 95 % intervals, by name, such as "ndcg@10".
-    against: ours minus the other model's, paired by user, by that model's name and then the figure's; empty
+    figures: means over users with 95 % intervals, by name, such as "ndcg@10".
+    against: this model minus another, paired by user, by the other model's name and then by figure; empty
     for popularity and random.
-    totals: figures of all lists together, which have no mean over users, such as "coverage@10".
+    totals: figures of all lists together that are not means over users, such as "coverage@10".
     """
 
     figures: dict[str, Estimate]
@@ -38,7 +38,7 @@ class Report:
 def users_with(
     held_out: Interactions, stars: float, max_users: int | None, rng: np.random.Generator
 ) -> NDArray[np.intp]:
-    """Ascending, int64: whoever has something of at least `stars` held out, at most `max_users` by lot."""
+    """Users with a held-out rating >= stars, int64 ascending; a random sample of max_users if more."""
     relevant = held_out.with_ratings(held_out.user_items.data >= stars)
     users = np.flatnonzero(np.diff(relevant.user_items.indptr))
     if max_users is not None and len(users) > max_users:
@@ -49,7 +49,10 @@ def users_with(
 def evaluate_predictions(
     split: Split, predictors: Mapping[str, Predictor], max_users: int | None, rng: np.random.Generator
 ) -> dict[str, Report]:
-    """Each judge on the held-out ratings of the same users; where one knows nothing, the mean is counted."""
+    """Evaluate each predictor on the held-out ratings of the same users.
+
+    The mean of the training set stands in where a predictor returns nan.
+    """
     users = users_with(split.held_out, 0.0, max_users, rng)
     histories = [split.histories.history(int(user)) for user in users]
     held = [split.held_out.history(int(user)) for user in users]
@@ -69,7 +72,7 @@ def evaluate_predictions(
 def _figures(
     parts: list[Predictions], stars: NDArray[np.float32], mean: float
 ) -> tuple[NDArray[np.float64], dict[str, float]]:
-    """Errors float64 (n,) in stars, and what has no interval."""
+    """Return the errors, float64 (n,) in stars, and the figures without an interval."""
     predicted, low, high, match = (
         np.concatenate([getattr(one, column) for one in parts])
         for column in ("stars", "low", "high", "match_percent")
@@ -99,9 +102,10 @@ def _reports(
     counts: NDArray[np.intp],
     rng: np.random.Generator,
 ) -> dict[str, Report]:
-    """RMSE over ratings, with intervals of resampled users: a user's errors are not independent.
+    """RMSE over ratings with bootstrap intervals.
 
-    squares: float64 (n_users, n_predictors), sums over a user's `counts` ratings.
+    Users are resampled, not ratings, because the errors of one user are not independent.
+    squares: float64 (n_users, n_predictors), sums of squared errors over a user's `counts` ratings.
     """
     values = np.sqrt(squares.sum(axis=0) / counts.sum())
     draws = np.empty((N_DRAWS, len(totals)))
@@ -128,7 +132,7 @@ def _reports(
 
 
 def _chance(probability: NDArray[np.floating]) -> float:
-    """The calibration error of probabilities that are right, on as many ratings: what chance alone gives."""
+    """The expected calibration error of perfectly calibrated probabilities on as many ratings."""
     rng = np.random.default_rng(0)
     drawn = [rng.random(len(probability)) < probability for _ in range(CHANCE_DRAWS)]
     return float(np.mean([metrics.calibration_error(happened, probability) for happened in drawn]))

@@ -1,11 +1,11 @@
-"""How the ratings of a data set are divided into what is learnt from, what is shown and what is foretold.
+"""Evaluation protocols: how ratings are divided into train, fold-in and test splits.
 
-strong    users held out whole, four fifths of each shown (Liang et al., WWW 2018)
-temporal  the newest fifth of each user's ratings
-global    the newest fifth of all ratings: one cut in time
-new-user  users held out whole, of whom k ratings drawn by chance are shown
-new-item  a fifth of the items with many ratings held out, ranked among themselves, k ratings of each known
-rating    a random tenth of all ratings: stars only
+strong    users held out whole; four fifths of the ratings of each are their history (Liang et al., WWW 2018)
+temporal  the newest fifth of each user's ratings held out
+global    the newest fifth of all ratings held out: one cut in time
+new-user  users held out whole; k random ratings of each are their history
+new-item  a fifth of the items with many ratings held out and ranked among themselves, k ratings of each known
+rating    a random tenth of all ratings held out: rating prediction only
 """
 
 import enum
@@ -20,14 +20,14 @@ from recommender.interactions import Interactions
 from recommender.splits import Split
 
 TEST_SHARE, MAX_TEST_USERS = 0.2, 10_000
-SHOWN = (0, 1, 3, 5, 10, 20)  # ratings of a new user
-GIVEN = (0, 1, 5, 10, 30)  # ratings of a new item
-MORE = 10  # ratings of a new item that there must be to foretell
+SHOWN = (0, 1, 3, 5, 10, 20)  # ratings in the history of a new user
+GIVEN = (0, 1, 5, 10, 30)  # ratings of a new item in the training set
+MORE = 10  # ratings of a new item that must be left to hold out
 VALIDATION_SHARE, MAX_VALIDATION_USERS = 0.1, 1_000
 
 
 class Protocol(enum.StrEnum):
-    """See above."""
+    """The protocols described at the top of this module."""
 
     STRONG = "strong"
     TEMPORAL = "temporal"
@@ -39,9 +39,10 @@ class Protocol(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """One split. label: what the trials of a protocol differ in, such as "5 ratings"; "" for the only one.
+    """One split of a protocol.
 
-    allowed: bool (n_items,), the items that lists are made of; None for all.
+    label: distinguishes the trials of a protocol, such as "5 ratings"; "" if there is one trial only.
+    allowed: bool (n_items,), the items a list may contain; None for all.
     """
 
     label: str
@@ -50,12 +51,12 @@ class Trial:
 
 
 def trials(protocol: Protocol, interactions: Interactions, rng: np.random.Generator) -> Iterator[Trial]:
-    """The splits of a protocol; trials that learn from the same ratings share the object `split.train`.
+    """Yield the splits of a protocol; trials with the same training set share the object `split.train`.
 
-    Raises ValueError where there are too few ratings for the protocol.
+    Raises ValueError for too few ratings, or ratings without times if the protocol needs them.
     """
     n_rated = len(np.unique(interactions.user_items.indices))
-    if min(interactions.n_users, n_rated) < 2:  # noqa: PLR2004 - one to learn from, one to test
+    if min(interactions.n_users, n_rated) < 2:  # noqa: PLR2004 - one to train on, one to test
         raise ValueError("an evaluation needs the ratings of at least two users, and of two items")
     match protocol:
         case Protocol.STRONG:
@@ -82,7 +83,7 @@ def _require_times(interactions: Interactions, what: str) -> None:
 
 
 def validation(protocol: Protocol, train: Interactions, rng: np.random.Generator) -> Split:
-    """A split of the ratings that are learnt from, like the protocol's, to choose settings on."""
+    """Split the training set in the way of the protocol, to choose settings on."""
     if protocol in (Protocol.STRONG, Protocol.NEW_USER):
         n_users = min(MAX_VALIDATION_USERS, max(1, round(VALIDATION_SHARE * train.n_users)))
         return splits.strong_generalization(train, n_test_users=n_users, rng=rng)
@@ -97,7 +98,7 @@ def _strong(interactions: Interactions, rng: np.random.Generator) -> Split:
 
 
 def _new_users(interactions: Interactions, rng: np.random.Generator) -> Iterator[Trial]:
-    """The same users for every k, those who have rated more than the largest; the rest is to be foretold."""
+    """The same users for every k, those with more ratings than the largest k; the rest is held out."""
     whole = _strong(interactions, rng)
     test = splits.users_of(interactions, np.searchsorted(interactions.user_ids, whole.histories.user_ids))
     rank, size = splits.rank_in_user(test, np.zeros(test.nnz, np.int64), rng)
@@ -109,7 +110,7 @@ def _new_users(interactions: Interactions, rng: np.random.Generator) -> Iterator
 
 
 def _new_items(interactions: Interactions, rng: np.random.Generator) -> Iterator[Trial]:
-    """The same items and ratings to foretell for every k; the k ratings are among those learnt from."""
+    """The same items and held-out ratings for every k; the k ratings are in the training set."""
     counts = np.bincount(interactions.user_items.indices, minlength=interactions.n_items)
     many = np.flatnonzero(counts >= GIVEN[-1] + MORE)
     if len(many) < 2 / TEST_SHARE:
@@ -125,7 +126,7 @@ def _new_items(interactions: Interactions, rng: np.random.Generator) -> Iterator
 
 
 def _rank_in_item(interactions: Interactions, rng: np.random.Generator) -> NDArray[np.int64]:
-    """A random rank of each rating among those of its item, int64 (nnz,)."""
+    """A random rank of each rating among the ratings of its item, int64 (nnz,)."""
     items = interactions.user_items.indices
     order = np.lexsort((rng.random(interactions.nnz), items))
     sizes = np.bincount(items, minlength=interactions.n_items)

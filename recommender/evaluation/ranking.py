@@ -1,6 +1,6 @@
-"""A model against its baselines on one split: the same users, the whole catalogue, never a sample of items.
+"""Evaluate ranked lists of several models on one split, over the same users and the whole catalog.
 
-Sampled candidates change which model wins (Krichene and Rendle, KDD 2020), so there is no option for them.
+There is no option to sample candidate items: it changes which model wins (Krichene and Rendle, KDD 2020).
 """
 
 from collections.abc import Callable, Mapping
@@ -19,14 +19,14 @@ from recommender.splits import Split
 
 KS = (10, 20, 50)
 
-# The best items first, at most k, each once, none of the history.
+# (history, k) -> at most k items, int32, best first; each once, none of the history.
 Ranker = Callable[[History, int], NDArray[np.int32]]
-Progress = Callable[[str, float], None]
+Progress = Callable[[str, float], None]  # stage, fraction done
 
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """All models on one split; `dataclasses.asdict` gives the JSON."""
+    """The figures of all models on one split; `dataclasses.asdict` makes it JSON."""
 
     n_users: int
     n_items: int
@@ -49,18 +49,18 @@ def evaluate(
     max_users: int | None = None,
     progress: Progress = lambda _stage, _fraction: None,
 ) -> Evaluation:
-    """Rank and judge for every user with something held out, popularity and random always beside.
+    """Evaluate rankers and predictors on every user with held-out ratings.
 
-    vectors: float32 (n_items, width), rows of length 1, for the diversity of lists. allowed: bool (n_items,),
-    the items that lists are made of, where the protocol asks for some only; the rankers see to it themselves.
-    max_users: a random sample of this many users where there are more.
-    Raises ValueError when nobody has a liked item to foretell, and when a scorer names an item twice or one
-    of the history.
+    Popularity and random rankers are added. vectors: float32 (n_items, width), rows of length 1, for the
+    diversity of lists. allowed: bool (n_items,), the items a list may contain if the protocol limits them;
+    it is applied to the added rankers only. max_users: a random sample of this many users if there are more.
+    Raises ValueError if no user has a liked item held out, and if a ranker returns an item twice or one of
+    the history.
     """
     seed = int(rng.integers(2**63))
     user_idx = predictions.users_with(split.held_out, RELEVANT_STARS, max_users, rng)
     if rankers and not len(user_idx):
-        raise ValueError(f"nobody has an item of {RELEVANT_STARS:g} stars or more to foretell")
+        raise ValueError(f"no user has an item of {RELEVANT_STARS:g} stars or more held out")
     baselines = {
         "popularity": popularity_ranker(split.train, allowed),
         "random": random_ranker(split.train.n_items, rng, allowed),
@@ -84,7 +84,7 @@ def evaluate(
 
 
 def popularity_ranker(train: Interactions, allowed: NDArray[np.bool_] | None = None) -> Ranker:
-    """The items with the most ratings; ties go to the lower item id."""
+    """Rank items by their number of ratings; ties go to the lower item id."""
     counts = np.bincount(train.user_items.indices, minlength=train.n_items)
     order = np.argsort(-counts, kind="stable").astype(np.int32)
     if allowed is not None:
@@ -98,7 +98,7 @@ def popularity_ranker(train: Interactions, allowed: NDArray[np.bool_] | None = N
 
 
 def random_ranker(n_items: int, rng: np.random.Generator, allowed: NDArray[np.bool_] | None = None) -> Ranker:
-    """Items by lot."""
+    """Rank items in random order."""
     items = (
         np.arange(n_items, dtype=np.int32) if allowed is None else np.flatnonzero(allowed).astype(np.int32)
     )
@@ -117,13 +117,16 @@ def rank_all(
     depth: int,
     progress: Callable[[float], None] = lambda _fraction: None,
 ) -> NDArray[np.int32]:
-    """int32 (len(user_idx), depth): each user's list, -1 where it is shorter."""
+    """Return each user's list, int32 (len(user_idx), depth), padded with -1.
+
+    Raises ValueError for a list with a repeated item or an item of the history.
+    """
     lists = np.full((len(user_idx), depth), -1, np.int32)
     for row, user in enumerate(user_idx):
         history = split.histories.history(int(user))
         ranked = rank(history, depth)[:depth]
         if len(np.unique(ranked)) < len(ranked) or np.isin(ranked, history.item_idx).any():
-            raise ValueError("a list names an item twice, or one that the user has rated")
+            raise ValueError("a list contains an item twice, or one that the user has rated")
         lists[row, : len(ranked)] = ranked
         progress((row + 1) / len(user_idx))
     return lists
@@ -143,7 +146,7 @@ def _ranking_figures(
         relevant = held.item_idx[held.stars >= RELEVANT_STARS]
         hits[row] = np.isin(lists[row], relevant)
         n_relevant[row] = len(relevant)
-    # One rater more for each item: what nobody rated is very novel, not infinitely so.
+    # One more rater for each item, so that the novelty of an unrated item is finite.
     share = (_counts(split.train) + 1) / (split.train.n_users + 1)
     figures: dict[str, NDArray[np.float64]] = {}
     for k in ks:
@@ -182,7 +185,7 @@ def _reports(
     compared: list[str],
     rng: np.random.Generator,
 ) -> dict[str, Report]:
-    """All intervals from the same draws of users, so that those of one table can be compared."""
+    """Estimate all intervals from the same bootstrap draws of users, so that they can be compared."""
     columns = {(name, "", figure): v for name, values in per_user.items() for figure, v in values.items()}
     for name in compared:
         for other in (other for other in per_user if other != name):

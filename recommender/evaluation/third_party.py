@@ -1,11 +1,12 @@
-"""Models of other libraries, fitted and asked through their own code, where they are installed.
+"""Third-party baselines: models of other libraries, run through their own code if they are installed.
 
-implicit's ALS and cosine neighbors, and LensKit's ALS and item neighbors for lists, its biased matrix
-factorization for stars. They learn from the same likes or stars as ours, know a user by the same history, and
-choose from a grid on validation as the baselines do. The extra `peers` brings both.
+For lists: implicit's ALS and cosine neighbors, LensKit's ALS and item neighbors. For stars: LensKit's biased
+matrix factorization. They are trained on the same likes or stars as our model, fold in the same histories,
+and choose their settings from a grid like the other baselines. The extra `peers` installs both libraries.
 """
 
 from collections.abc import Callable
+from importlib import import_module
 from importlib.util import find_spec
 from typing import Any
 
@@ -24,7 +25,7 @@ Floats = NDArray[np.float32]
 
 
 def baselines() -> dict[str, Baseline]:
-    """Those whose library is installed, by name."""
+    """The baselines whose library is installed, by name."""
     found: dict[str, Baseline] = {}
     if find_spec("implicit"):
         weights = [{"regularization": r, "alpha": a} for r in (0.01, 3.0, 10.0, 30.0) for a in (1.0, 5.0)]
@@ -37,7 +38,7 @@ def baselines() -> dict[str, Baseline]:
 
 
 def predictors() -> dict[str, Callable[[Interactions], Predictor]]:
-    """Who of them foretells stars."""
+    """The fit functions of rating predictors whose library is installed, by name."""
     return {"LensKit biased MF": lenskit_biased_mf} if find_spec("lenskit") else {}
 
 
@@ -45,9 +46,7 @@ def implicit_als(
     train: Interactions, *, regularization: float, alpha: float, factors: int = 64, iterations: int = 15
 ) -> Scores:
     """implicit's AlternatingLeastSquares; a user's factors are recalculated from the history."""
-    from implicit.cpu.als import AlternatingLeastSquares  # noqa: PLC0415 - optional
-
-    model = AlternatingLeastSquares(
+    model = _load("implicit.cpu.als").AlternatingLeastSquares(
         factors=factors,
         regularization=regularization,
         alpha=alpha,
@@ -65,9 +64,7 @@ def implicit_als(
 
 def implicit_cosine(train: Interactions, *, neighbours: int) -> Scores:
     """implicit's CosineRecommender."""
-    from implicit.nearest_neighbours import CosineRecommender  # noqa: PLC0415 - optional
-
-    model = CosineRecommender(K=neighbours)
+    model = _load("implicit.nearest_neighbours").CosineRecommender(K=neighbours)
     model.fit(likes(train), show_progress=False)
     return lambda history: np.asarray(
         (_row(history, train.n_items) @ model.similarity).toarray(), np.float32
@@ -76,30 +73,26 @@ def implicit_cosine(train: Interactions, *, neighbours: int) -> Scores:
 
 def lenskit_als(train: Interactions, *, weight: float, factors: int = 64, iterations: int = 15) -> Scores:
     """LensKit's ImplicitMFScorer, which folds the history in."""
-    from lenskit.als import ImplicitMFScorer  # noqa: PLC0415 - optional
-
-    model = ImplicitMFScorer(embedding_size=factors, epochs=iterations, weight=weight)
+    als = _load("lenskit.als")
+    model = als.ImplicitMFScorer(embedding_size=factors, epochs=iterations, weight=weight)
     return _lenskit_scores(model, train)
 
 
 def lenskit_knn(train: Interactions, *, neighbours: int) -> Scores:
     """LensKit's ItemKNNScorer with implicit feedback."""
-    from lenskit.knn import ItemKNNScorer  # noqa: PLC0415 - optional
-
-    return _lenskit_scores(ItemKNNScorer(max_nbrs=neighbours, feedback="implicit"), train)
+    knn = _load("lenskit.knn")
+    return _lenskit_scores(knn.ItemKNNScorer(max_nbrs=neighbours, feedback="implicit"), train)
 
 
 def lenskit_biased_mf(train: Interactions) -> Predictor:
     """LensKit's BiasedMFScorer on stars."""
-    from lenskit.als import BiasedMFScorer  # noqa: PLC0415 - optional
-
-    model = BiasedMFScorer(embedding_size=32, epochs=15, regularization=0.1)
+    model = _load("lenskit.als").BiasedMFScorer(embedding_size=32, epochs=15, regularization=0.1)
     model.train(_dataset(train), _seeded())
 
     def predict(history: History, item_idx: NDArray[np.int32]) -> Predictions:
-        stars = _ask(model, history.item_idx, history.stars, item_idx)
-        nothing = np.full(len(item_idx), np.nan, np.float32)
-        return Predictions(np.clip(stars, MIN_STARS, MAX_STARS), nothing, nothing, nothing)
+        stars = _query(model, history.item_idx, history.stars, item_idx)
+        missing = np.full(len(item_idx), np.nan, np.float32)
+        return Predictions(np.clip(stars, MIN_STARS, MAX_STARS), missing, missing, missing)
 
     return predict
 
@@ -110,35 +103,43 @@ def _lenskit_scores(model: Any, train: Interactions) -> Scores:
 
     def scores(history: History) -> Floats:
         idx = liked(history)
-        told = _ask(model, idx, np.full(len(idx), MAX_STARS, np.float32), everything)
-        # What it cannot score comes after all that it can, which leaves every list full.
-        return np.nan_to_num(told, nan=float(np.nanmin(told, initial=0.0)) - 1)
+        found = _query(model, idx, np.full(len(idx), MAX_STARS, np.float32), everything)
+        # Items without a score are ranked last, so that every list is full.
+        return np.nan_to_num(found, nan=float(np.nanmin(found, initial=0.0)) - 1)
 
     return scores
 
 
-def _ask(model: Any, known: NDArray[np.int32], stars: Floats, wanted: NDArray[np.int32]) -> Floats:
-    from lenskit.data import ItemList, RecQuery  # noqa: PLC0415 - optional
-
-    query = RecQuery(history_items=ItemList(item_ids=known, rating=stars))
-    return np.asarray(model(query, ItemList(item_ids=wanted)).scores(), np.float32)
+def _query(model: Any, rated: NDArray[np.int32], stars: Floats, item_idx: NDArray[np.int32]) -> Floats:
+    """Scores of m items, float32 (m,), for a user who rated the items `rated`; nan for unknown items."""
+    data = _load("lenskit.data")
+    query = data.RecQuery(history_items=data.ItemList(item_ids=rated, rating=stars))
+    return np.asarray(model(query, data.ItemList(item_ids=item_idx)).scores(), np.float32)
 
 
 def _dataset(train: Interactions) -> Any:
-    import pandas as pd  # noqa: PLC0415 - LensKit brings it
-    from lenskit.data import from_interactions_df  # noqa: PLC0415 - optional
-
     ratings = train.user_items.tocoo()
     rows = {"user_id": ratings.row, "item_id": ratings.col, "rating": ratings.data}
-    return from_interactions_df(pd.DataFrame(rows), items=np.arange(train.n_items, dtype=np.int32))
+    table = _load("pandas").DataFrame(rows)  # a dependency of LensKit
+    return _load("lenskit.data").from_interactions_df(table, items=np.arange(train.n_items, dtype=np.int32))
 
 
 def _seeded() -> Any:
-    from lenskit.training import TrainingOptions  # noqa: PLC0415 - optional
-
-    return TrainingOptions(rng=0)
+    return _load("lenskit.training").TrainingOptions(rng=0)
 
 
 def _row(history: History, n_items: int) -> csr_matrix:
+    """The liked items of a history as ones, csr float32 (1, n_items)."""
     idx = np.sort(liked(history))
     return csr_matrix((np.ones(len(idx), np.float32), idx, [0, len(idx)]), shape=(1, n_items))
+
+
+def _load(module: str) -> Any:
+    """Import a module of the extra `peers`, when a model is fitted: it is optional, and slow to import.
+
+    Raises ModuleNotFoundError with the name of the extra if it is not installed.
+    """
+    try:
+        return import_module(module)
+    except ModuleNotFoundError as error:
+        raise ModuleNotFoundError(f"{module} needs the extra `peers`: pip install marquee[peers]") from error

@@ -1,6 +1,6 @@
-"""What settings are searched for by, on validation splits that no evaluation tests on."""
+"""Objective and search space of hyper-parameter tuning, on validation splits of training sets."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from recommender.evaluation import compare, protocols
 from recommender.evaluation.protocols import Protocol
-from recommender.evaluation.ranking import Ranker
+from recommender.evaluation.ranking import Progress, Ranker
 from recommender.interactions import History, Interactions
 from recommender.item_features import ItemFeatures
 from recommender.model.blend import Blend
@@ -22,7 +22,7 @@ from recommender.training.config import Config
 
 @dataclass(frozen=True, slots=True)
 class Range:
-    """Values from `low` to `high`, whole ones where both are; `log`: by their logarithm."""
+    """Values from `low` to `high`, integers if both bounds are; `log`: sampled on a log scale."""
 
     low: float
     high: float
@@ -33,7 +33,7 @@ class Range:
         return isinstance(self.low, int) and isinstance(self.high, int)
 
 
-# Fields of Config. What the regularization is when it is measured lies well within its range.
+# Fields of Config. The range of regularization includes the values that `ials.regularization_for` estimates.
 SPACE = {
     "factors": Range(16, 256),
     "regularization": Range(0.001, 0.05),
@@ -48,7 +48,7 @@ SPACE = {
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """One data set: where settings are fitted and measured, and what does not depend on them."""
+    """One data set: a validation split, and the inputs that do not depend on the settings."""
 
     split: Split
     content: NDArray[np.float32]
@@ -56,9 +56,9 @@ class Task:
 
 
 def task(protocol: Protocol, interactions: Interactions, items: ItemFeatures, *, seed: int) -> Task:
-    """The validation split within what `compare.compare` with the same seed learns from in its first trial.
+    """Make the validation split of the training set of the first trial of `compare.compare` with this seed.
 
-    Raises ValueError where there are too few ratings for the protocol.
+    Raises ValueError for too few ratings for the protocol.
     """
     trial = next(iter(protocols.trials(protocol, interactions, np.random.default_rng(seed))))
     split = protocols.validation(protocol, trial.split.train, np.random.default_rng(seed + 1))
@@ -70,13 +70,13 @@ def task(protocol: Protocol, interactions: Interactions, items: ItemFeatures, *,
 def reached(
     tasks: Sequence[Task],
     config: Config,
-    progress: Callable[[str, float], None] = lambda _stage, _fraction: None,
+    progress: Progress = lambda _stage, _fraction: None,
 ) -> list[float]:
-    """NDCG@10 of the lists that a fit with `config` gives, on each task."""
+    """Fit with `config` on each task and return the NDCG@10 of its lists, one value per task."""
     return [compare.mean_ndcg(task.split, _ranker(_blend(task, config, progress))) for task in tasks]
 
 
-def _blend(task: Task, config: Config, progress: Callable[[str, float], None]) -> Blend:
+def _blend(task: Task, config: Config, progress: Progress) -> Blend:
     rng = np.random.default_rng(config.seed)
     blend, *_ = fit_blend.fit(task.split.train, task.content, task.popularity, config, rng, progress)
     return blend

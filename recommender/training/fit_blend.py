@@ -25,7 +25,7 @@ from recommender.training.config import Config
 from recommender.training.sessions import sessions
 
 Floats = npt.NDArray[np.float32]
-Progress = Callable[[str, float], None]
+Progress = Callable[[str, float], None]  # stage, fraction done
 
 # What is used where the ratings at hand do not clearly say otherwise; from validation splits of several sets.
 USUAL = {

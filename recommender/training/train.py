@@ -1,6 +1,5 @@
 """Train the hybrid model on all ratings."""
 
-from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
 
@@ -17,8 +16,8 @@ from recommender.model.sentence_embeddings import SentenceModel
 from recommender.training import fit_blend, fit_match
 from recommender.training.checkpoint import NOTHING_KEPT, Checkpoint
 from recommender.training.config import Config
+from recommender.training.fit_blend import Progress
 
-Progress = Callable[[str, float], None]
 DEFAULTS = Config()
 
 

@@ -103,8 +103,8 @@ def test_what_cannot_be_measured_is_said_in_a_line(data: Path, tmp_path: Path) -
     [
         ("1,1,4 1,2,3 1,3,5", "strong", "at least two users, and of two items"),
         ("1,1,4 2,1,3 3,1,5", "rating", "at least two users, and of two items"),
-        ("1,1,4 1,2,3 2,2,4 2,3,2.5 3,1,4 3,2,4", "new-user", "nobody has an item of 4 stars"),
-        ("1,1,2 1,2,2 2,2,2 2,1,2 3,1,2 3,2,2", "temporal", "nobody has an item of 4 stars"),
+        ("1,1,4 1,2,3 2,2,4 2,3,2.5 3,1,4 3,2,4", "new-user", "no user has an item of 4 stars"),
+        ("1,1,2 1,2,2 2,2,2 2,1,2 3,1,2 3,2,2", "temporal", "no user has an item of 4 stars"),
     ],
 )
 def test_too_few_ratings_for_a_protocol_are_said_to_be(
