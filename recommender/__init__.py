@@ -1,1 +1,1 @@
-"""Pure numerics: arrays in, arrays out. No SQL, no web; only artifact.py touches the disk."""
+"""Numerical code of the recommender: arrays in, arrays out, without SQL and web."""

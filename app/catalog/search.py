@@ -19,7 +19,7 @@ from app.catalog.title_scoring import Matches
 from app.db.engine import Sessions
 from app.serving.model import Model
 from app.serving.snapshot import MovieFilter, Snapshot
-from recommender.model.content import meaning
+from recommender.model.content import query_vector
 from recommender.model.nearest import top
 
 # A score is of one of three parts: from NAMED on, from WORDS to NAMED, and below WORDS.
@@ -180,7 +180,7 @@ async def found_words(sessions: Sessions, snapshot: Snapshot, words: str) -> NDA
 
 def nearness(snapshot: Snapshot, model: Model, words: str) -> NDArray[np.float64]:
     """float64 (n,): the cosine of a movie's content and the words, 0 where it is not among the nearest."""
-    direction = meaning(model.hybrid.encoder, words, [genre.name for genre in snapshot.genres])
+    direction = query_vector(model.hybrid.encoder, words, [genre.name for genre in snapshot.genres])
     near = np.zeros(len(snapshot.cards))
     cosine = model.hybrid.content_vectors @ direction  # (n_items, width) @ (width,)
     nearest = top(np.where(model.snapshot_idx >= 0, cosine, -np.inf), MOST_NEAR)

@@ -14,7 +14,7 @@ from app.db.engine import Sessions
 from app.recommendations.history import UserHistory
 from app.serving.model import Model
 from app.serving.snapshot import MovieFilter, Snapshot
-from recommender.model.group import together
+from recommender.model.group import aggregate_scores
 from recommender.model.nearest import top
 from recommender.model.scorer import Ranking
 
@@ -151,7 +151,7 @@ def ranked(
     for row, member in zip(scores, group, strict=True):
         ranking = listed(model, member, pool, size)
         row[ranking.item_idx] = ranking.scores
-    group_scores = together(scores)
+    group_scores = aggregate_scores(scores)
     return top(group_scores, size), group_scores
 
 

@@ -113,10 +113,10 @@ class Home:
             subject = None
             if shelf.kind is Kind.BECAUSE_YOU_LIKED and shelf.subject is not None:
                 subject = int(model.item_idx([shelf.subject])[0])
-            return recommend.judged(model, self.shelving.history, item_idx, subject)
+            return recommend.predicted(model, self.shelving.history, item_idx, subject)
         history = self.shelving.history_without(shelf.item_idx)
         reasons_of = {int(movie): loved(self.shelving.user, model, int(movie)) for movie in item_idx}
-        matches = recommend.judged(model, history, item_idx)
+        matches = recommend.predicted(model, history, item_idx)
         return [
             replace(match, reasons=reasons) if (reasons := reasons_of[movie]) else match
             for movie, match in zip(item_idx.tolist(), matches, strict=True)

@@ -19,6 +19,7 @@ from recommender.metrics import RELEVANT_STARS
 from recommender.model.match import Predictions
 from recommender.model.nearest import top
 from recommender.model.star_ratings import NORMAL_80
+from recommender.training import ials as solver
 
 Floats = NDArray[np.float32]
 Scores = Callable[[History], Floats]
@@ -124,9 +125,6 @@ def ials(
 
     Hu, Koren and Volinsky, ICDM 2008, with the regularization of Rendle et al., RecSys 2022: `ials`.
     """
-    # Here, because it imports numba, which takes a second and which no other baseline needs.
-    from recommender.training import ials as solver  # noqa: PLC0415
-
     _, items = solver.fit(
         likes(train),
         factors=min(factors, train.n_users, train.n_items),

@@ -1,1 +1,1 @@
-"""The served model: NumPy only, no compiler and no fit of the whole."""
+"""The served model. Its modules import no compiler and no code of training."""

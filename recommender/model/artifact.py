@@ -1,7 +1,7 @@
-"""A trained model on disk: a folder of .npy arrays and a manifest, there whole or not at all.
+"""Save and load a trained model: a folder of .npy arrays and a manifest, written atomically.
 
 The manifest holds the SHA-256 of each array's file, and of itself without that entry. They are verified
-before a file is interpreted, so that bit rot and half-copied folders are refused instead of served.
+before a file is interpreted, so that damaged files and half-copied folders are refused instead of served.
 """
 
 import hashlib
@@ -21,22 +21,22 @@ FORMAT = 5
 MANIFEST = "manifest.json"
 CHECKSUM = "sha256"
 MAX_MANIFEST_BYTES = 10_000_000
-READ_ONLY = 0o444  # a serving process maps the files: one that is cut short in place would kill it
+READ_ONLY = 0o444  # serving processes map the files: truncating one in place would kill them
 ARRAY_NAME = re.compile(r"[a-z0-9_]+(\.[a-z0-9_]+)*")
 
 Arrays = dict[str, npt.NDArray[Any]]
 
 
 class ArtifactError(Exception):
-    """The folder is no model that this code can read; the message says which file and why."""
+    """The folder is not a model that this code can read; the message names the file and the reason."""
 
 
 def write(folder: Path, arrays: Mapping[str, npt.NDArray[Any]], manifest: Mapping[str, Any]) -> None:
-    """Write `arrays` and `manifest` as `folder`, which must not exist (FileExistsError).
+    """Write `arrays` and `manifest` to `folder`. Raises FileExistsError if it exists.
 
-    All is written and flushed under a hidden name beside it and renamed last, so that a crash leaves nothing
-    that `read` would take for a model. The manifest gains `format`, its own checksum and, for each array, its
-    shape, dtype and checksum.
+    The files are written and flushed in a hidden folder beside it, which is renamed last, so that a crash
+    leaves nothing that `read` would accept. `format`, a checksum and the shape, dtype and checksum of each
+    array are added to the manifest.
     """
     if folder.exists():
         raise FileExistsError(f"{folder} exists; a version is never overwritten")
@@ -52,7 +52,7 @@ def write(folder: Path, arrays: Mapping[str, npt.NDArray[Any]], manifest: Mappin
                 file.seek(0)
                 checksum = hashlib.file_digest(file, CHECKSUM).hexdigest()
             described[name] = {"shape": list(array.shape), "dtype": array.dtype.str, CHECKSUM: checksum}
-        # As JSON gives it back: of keys and tuples it knows only strings and lists.
+        # In the form in which it is read back: JSON makes keys strings, and tuples lists.
         whole = json.loads(json.dumps({**manifest, "format": FORMAT, "arrays": described}))
         with (unfinished / MANIFEST).open("w", encoding="utf-8") as file:
             os.fchmod(file.fileno(), READ_ONLY)
@@ -66,25 +66,28 @@ def write(folder: Path, arrays: Mapping[str, npt.NDArray[Any]], manifest: Mappin
 
 
 def read(folder: Path) -> tuple[Arrays, dict[str, Any]]:
-    """Memory-mapped, read-only arrays by name, and the manifest.
+    """Return memory-mapped, read-only arrays by name, and the manifest.
 
-    Every file is read once to verify its checksum. Raises ArtifactError when anything is amiss.
+    Every file is read once to verify its checksum. Raises ArtifactError for a missing or damaged file, and
+    for another format.
     """
     manifest = _manifest(folder / MANIFEST)
     return {name: _array(folder / f"{name}.npy", of) for name, of in manifest["arrays"].items()}, manifest
 
 
 def _array(path: Path, described: Mapping[str, Any]) -> npt.NDArray[Any]:
-    mapped: Literal["r"] | None = "r" if 0 not in described["shape"] else None  # nothing cannot be mapped
+    mapped: Literal["r"] | None = (
+        "r" if 0 not in described["shape"] else None
+    )  # an empty file cannot be mapped
     try:
         with path.open("rb") as file:
-            # Models of earlier releases have no checksums.
+            # Models of earlier releases lack checksums.
             if (
                 CHECKSUM in described
                 and hashlib.file_digest(file, CHECKSUM).hexdigest() != described[CHECKSUM]
             ):
                 raise ArtifactError(
-                    f"{path}: does not match its checksum, so the file is damaged or another's"
+                    f"{path}: does not match its checksum; the file is damaged or belongs to another model"
                 )
         array = np.load(path, mmap_mode=mapped, allow_pickle=False)
     except (OSError, ValueError, SyntaxError) as error:
@@ -92,23 +95,23 @@ def _array(path: Path, described: Mapping[str, Any]) -> npt.NDArray[Any]:
     if list(array.shape) != described["shape"] or array.dtype.str != described["dtype"]:
         found = f"{list(array.shape)} {array.dtype.str}"
         raise ArtifactError(f"{path}: the manifest says {described}, the file holds {found}")
-    return np.asarray(array)  # a plain view of the file: memmap's own takes time at each index
+    return np.asarray(array)  # a plain array on the mapped file: indexing a memmap is slower
 
 
 def _manifest(path: Path) -> dict[str, Any]:
     try:
         if path.stat().st_size > MAX_MANIFEST_BYTES:
-            raise ArtifactError(f"{path}: longer than {MAX_MANIFEST_BYTES} bytes, so it is no manifest")
+            raise ArtifactError(f"{path}: longer than {MAX_MANIFEST_BYTES} bytes, so it is not a manifest")
         manifest = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
         raise ArtifactError(f"{path}: {error}") from error
     if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
-        raise ArtifactError(f"{path}: not a model of format {FORMAT}, which this release reads: train anew")
+        raise ArtifactError(f"{path}: not of model format {FORMAT}, the one this release reads; train again")
     described = manifest.get("arrays")
     if not isinstance(described, dict) or not all(map(_is_described, described.items())):
-        raise ArtifactError(f"{path}: it does not describe its arrays")
+        raise ArtifactError(f"{path}: has no valid description of its arrays")
     if CHECKSUM in manifest and manifest.pop(CHECKSUM) != _checksum(manifest):
-        raise ArtifactError(f"{path}: does not match its checksum, so the file is damaged")
+        raise ArtifactError(f"{path}: does not match its checksum; the file is damaged")
     return manifest
 
 

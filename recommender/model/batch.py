@@ -1,4 +1,4 @@
-"""Lists for many users: the factors' scores of a block of users are one matrix product."""
+"""Batch recommendation: the factor scores of a block of users are one matrix product."""
 
 from collections.abc import Iterator, Sequence
 
@@ -23,9 +23,9 @@ def recommend_all(
     allowed: npt.NDArray[np.bool_] | None = None,
     diversity: float = 0.0,
 ) -> Iterator[Ranking]:
-    """For each history the list that `model.recommend` gives, but for items of the same score to rounding.
+    """Yield for each history the list of `model.recommend`, except for the order of scores equal to rounding.
 
-    allowed: bool (n_items,). Raises what `Hybrid.recommend` does.
+    allowed: bool (n_items,). Raises ValueError for a bad diversity.
     """
     n_block = max(1, BLOCK_BYTES // (4 * max(1, model.n_items)))
     for start in range(0, len(histories), n_block):
@@ -35,7 +35,7 @@ def recommend_all(
 
 
 def block_scores(blend: Blend, histories: Sequence[History]) -> Floats:
-    """float32 (n_users, n_items): what `blend.scores` gives for each history."""
+    """The scores of `blend.scores` for each history, float32 (n_users, n_items)."""
     model = blend.factor_model
     weights = np.array([blend.at(len(h)) if len(h) else np.zeros(4) for h in histories], np.float32)
     users = np.stack([model.user_factors(history) for history in histories])  # (n_users, d)

@@ -1,4 +1,4 @@
-"""One order of items from several parts, weighed by how much is known of the user."""
+"""Blend the scores of several models, with weights that depend on the length of the history."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -20,10 +20,11 @@ KNOTS = (1.0, 2.5, 5.5, 11.5, 23.5, 47.5, 96.0)  # lengths of history: 1, 2-3, 4
 
 @dataclass(frozen=True, slots=True)
 class Blend:
-    """Factors, item-to-item weights, transitions and popularity, each in deviations over items with ratings.
+    """Weighted sum of factors, item-to-item weights, transitions and popularity.
 
-    popularity: float32 (n_items,), standardized. weights: float32 (n_knots, 4), of the parts in the order
-    above at each length of KNOTS; between them they run straight over the logarithm of the length.
+    The scores of each part are standardized over the items with ratings. popularity: float32 (n_items,),
+    standardized. weights: float32 (n_knots, 4), of the parts in the order above, at each length of KNOTS;
+    between knots they are interpolated linearly over the logarithm of the length.
     """
 
     factor_model: FactorModel
@@ -33,12 +34,12 @@ class Blend:
     weights: Floats
 
     def at(self, n_history: int) -> Floats:
-        """float32 (4,): the weights of the parts for a history of at least one item."""
+        """The weights of the parts for a history of n_history > 0 items, float32 (4,)."""
         length = np.log(n_history)
         return np.array([np.interp(length, np.log(KNOTS), column) for column in self.weights.T], np.float32)
 
     def scores(self, history: History) -> Floats:
-        """float32 (n_items,); for an empty history popularity."""
+        """The blended scores, float32 (n_items,); popularity for an empty history."""
         if not len(history):
             return self.popularity.copy()
         weights = self.at(len(history))
@@ -52,7 +53,7 @@ class Blend:
         return scores
 
     def by_factors(self, history: History, weight: np.float32) -> Floats:
-        """float32 (n_items,): the standardized scores of the factors, times `weight`."""
+        """The standardized scores of the factors times `weight`, float32 (n_items,)."""
         user_factors = self.factor_model.user_factors(history)
         mean, deviation = self.factor_model.standardize(user_factors)
         scale = _scale(weight, float(deviation))
@@ -61,7 +62,7 @@ class Blend:
         return scores
 
     def add_by_items(self, scores: Floats, history: History, weight: np.float32) -> None:
-        """Add the standardized scores of the item weights, times `weight`, to float32 (n_items,) `scores`."""
+        """Add the standardized scores of the item weights times `weight` to `scores`, float32 (n_items,)."""
         raw = self.item_weights.scores(history)
         mean, deviation = self.item_weights.standardize(raw, self.factor_model.n_rated)
         scale = _scale(weight, deviation)
@@ -69,14 +70,14 @@ class Blend:
         scores[self.item_weights.item_idx] += scale * raw
 
     def add_by_transitions(self, scores: Floats, history: History, weight: np.float32) -> None:
-        """Add the standardized scores of the transitions, times `weight`, to float32 (n_items,) `scores`."""
+        """Add the standardized scores of the transitions times `weight` to `scores`, float32 (n_items,)."""
         raw = self.transitions.scores(history)
         mean, deviation = standardize(raw, self.factor_model.n_rated)
         scale = _scale(weight, deviation)
         scores += scale * (raw - np.float32(mean))
 
     def effects(self, history: History, item_idx: npt.NDArray[np.int32]) -> Floats:
-        """float32 (n, m): by how much the score of each of m items falls without one item of the history.
+        """The decrease of the score of each of m items without each item of the history, float32 (n, m).
 
         The parts are linear in the targets, so that it is exact, but for how the length of a history weighs.
         """
@@ -93,7 +94,7 @@ class Blend:
         return effects
 
     def arrays(self) -> dict[str, npt.NDArray[Any]]:
-        """The state by name, for the artifact; that of the three parts before it apart."""
+        """The state by name, for the artifact, without that of the first three parts."""
         return {"popularity": self.popularity, "weights": self.weights}
 
     @classmethod
@@ -104,7 +105,7 @@ class Blend:
         transitions: Mapping[str, npt.NDArray[Any]],
         own: Mapping[str, npt.NDArray[Any]],
     ) -> Self:
-        """The inverse of the four parts' `arrays`."""
+        """The inverse of `arrays` of the four parts."""
         order = ItemTransitions.from_arrays(transitions)
         return cls(
             FactorModel.from_arrays(factors),

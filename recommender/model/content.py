@@ -1,4 +1,4 @@
-"""Content vectors of items, made without ratings."""
+"""Content vectors of items from their metadata, and query embedding."""
 
 import re
 from collections import Counter
@@ -15,15 +15,16 @@ from recommender.item_features import ItemFeatures
 from recommender.model.pca import principal_components
 from recommender.model.sentence_embeddings import SentenceModel
 
-WIDTH = 512  # of what is learnt from: names of directors, actors and keywords stand far down the spectrum
-VECTOR_WIDTH = 128  # of what items are compared by, in pgvector too
+WIDTH = 512  # components used in training: names of people and keywords have components of low variance
+VECTOR_WIDTH = 128  # components used for similarity, in pgvector too
 N_NUMBERS = 5  # year, runtime, popularity, vote average, vote count
-# Beside the components, which have length 1: how well known an item is shows in how long its factors are.
-BESIDE, OUTLYING = 0.6, 2.5  # of a deviation, and deviations; chosen on validation: docs/recommender.md
-# What a block contributes to the squared length of an item's feature row; a missing block contributes
-# nothing. Chosen on held-out items of MovieLens latest-small, where sets of weights from half to twice these
-# moved the NDCG@10 of items placed by content by .013 at most. Weight on numbers finds items as popular, not
-# alike.
+# Scale and clipping of the numbers appended to the components, in standard deviations. The components have
+# length 1; the numbers let the content prior predict longer factors for well-known items. Chosen on
+# validation splits: docs/recommender.md.
+BESIDE, OUTLYING = 0.6, 2.5
+# The share of each block in the squared length of an item's feature row; a missing block contributes 0.
+# Chosen on held-out items of MovieLens latest-small: weights from half to twice these change the NDCG@10 of
+# the content prior by .013 at most. Weight on numbers finds equally popular items, not similar ones.
 BLOCK_WEIGHTS = {
     "title": 0.1,
     "overview": 0.5,
@@ -36,10 +37,10 @@ BLOCK_WEIGHTS = {
     "decade": 0.6,
 }
 NUMBERS_WEIGHT = 0.6  # within the components
-SENTENCES_WEIGHT = 1.0  # as much as what is said of an item in other words than its keywords and genres
+SENTENCES_WEIGHT = 1.0
 ONE_HOT = frozenset({"genre", "language", "decade"})
-MIN_ITEMS = 2  # a token of one item tells nothing about another
-MAX_SHARE = 0.2  # a word in more items than this is a stop word, whatever the language
+MIN_ITEMS = 2  # a token of a single item relates it to no other
+MAX_SHARE = 0.2  # a word in more items than this is a stop word, in any language
 MAX_TOKENS = 40_000
 _BLOCKS = tuple(BLOCK_WEIGHTS)
 _WORD = re.compile(r"\w\w+")
@@ -47,10 +48,10 @@ WORD = re.compile(r"\w[\w-]*")
 
 
 class ContentEncoder:
-    """TF-IDF and one-hot blocks and standardized numbers, reduced by PCA to a fixed width: an item's content.
+    """Encode items as TF-IDF blocks, one-hot blocks and standardized numbers, reduced by PCA.
 
     Every block of an item's row is scaled to its weight in `BLOCK_WEIGHTS` before the reduction, so that
-    a long overview does not drown the genres. The state is arrays only.
+    a long overview does not outweigh the genres.
     """
 
     def __init__(
@@ -85,9 +86,9 @@ class ContentEncoder:
         rng: np.random.Generator,
         sentences: SentenceModel | None = None,
     ) -> Self:
-        """Learn vocabulary, scales and projection; what spans less than `width` is padded with 0.
+        """Fit vocabulary, scales and projection; components beyond the rank of the features are 0.
 
-        sentences: a model whose vectors of the items' texts take part.
+        sentences: a model whose vectors of the items' texts are added to the features.
         """
         numbers = _numbers(items)
         present = np.isfinite(numbers)
@@ -110,11 +111,11 @@ class ContentEncoder:
         return encoder
 
     def transform(self, items: ItemFeatures) -> NDArray[np.float32]:
-        """The items' content, float32 (n, width + N_NUMBERS): components at length 1, then numbers.
+        """Return the items' content, float32 (n, width + N_NUMBERS): components of length 1, then numbers.
 
-        The numbers are deviations from the mean item, BESIDE of each, 0 where they are not known. An item of
-        which nothing is known is a row of 0. An item's content does not depend on the other items of the
-        call, nor on whether it was there in `fit`.
+        The numbers are standard deviations from the mean item times BESIDE, 0 where unknown. An item without
+        metadata is a row of 0. An item's content does not depend on the other items of the call, nor on
+        whether it was in the items of `fit`.
         """
         features = self.features(items)
         projected = features @ self.components - self.offset  # (n, n_features) @ (n_features, width)
@@ -123,7 +124,7 @@ class ContentEncoder:
         return np.concatenate([unit(projected), beside.astype(np.float32)], axis=1)
 
     def features(self, items: ItemFeatures) -> csr_matrix:
-        """The rows before the reduction: float32 (n, n_features), words, then numbers, then sentences."""
+        """The features before PCA, csr float32 (n, n_features): words, then numbers, then sentences."""
         row, column, count = self._counts(items)
         value = (1 + np.log(count)) * self.idf[column]
         block = row * len(_BLOCKS) + self._block[column]
@@ -140,11 +141,11 @@ class ContentEncoder:
         if self.sentences is not None:
             vectors = np.float32(SENTENCES_WEIGHT**0.5) * self.sentences.vectors(_texts(items))
             features = sparse_hstack([features, csr_matrix(vectors)], format="csr")
-        features.sort_indices()  # one order of summation for an item, whatever stands around it
+        features.sort_indices()  # so that an item's sums do not depend on the other items
         return features
 
     def _standing(self, items: ItemFeatures) -> NDArray[np.float64]:
-        """(n, N_NUMBERS), deviations from the mean item; nan where not known."""
+        """The numbers as standard deviations from the mean item, (n, N_NUMBERS); nan where unknown."""
         return np.asarray((_numbers(items) - self.number_mean) / self.number_scale, np.float64)
 
     def arrays(self) -> dict[str, NDArray[np.generic]]:
@@ -183,17 +184,17 @@ class ContentEncoder:
 
 
 def components_of(content: NDArray[np.float32]) -> NDArray[np.float32]:
-    """float32 (n, width), rows of length 1 or 0: what `transform` gave without the numbers."""
+    """The components in the result of `transform`, float32 (n, width), rows of length 1 or 0."""
     return content[:, :-N_NUMBERS]
 
 
 def vectors_of(content: NDArray[np.float32]) -> NDArray[np.float32]:
-    """float32 (n, VECTOR_WIDTH), rows of length 1 or 0: the leading components of what `transform` gave."""
+    """The leading components in the result of `transform`: float32 (n, VECTOR_WIDTH), length 1 or 0."""
     return unit(components_of(content)[:, :VECTOR_WIDTH])
 
 
 def unit(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Rows scaled to length 1; rows of zeros stay."""
+    """Scale rows to length 1; rows of zeros stay zeros."""
     length = np.linalg.norm(vectors, axis=1, keepdims=True)
     scaled: NDArray[np.float32] = (vectors / np.where(length > 0, length, 1)).astype(np.float32)
     return scaled
@@ -233,7 +234,7 @@ def _vocabulary(items: ItemFeatures) -> tuple[list[str], NDArray[np.float32]]:
         for token, count in frequency.items()
         if token.split(":", 1)[0] in ONE_HOT or MIN_ITEMS <= count <= max(MIN_ITEMS, MAX_SHARE * n_items)
     ]
-    # Frequent first, so that the cap drops the rarest; the name settles ties, so that a fit can be repeated.
+    # Frequent tokens first, so that the cap drops the rarest; ties by name make the fit deterministic.
     kept = sorted(kept, key=lambda pair: (-pair[1], pair[0]))[:MAX_TOKENS]
     kept.sort()
     idf = [
@@ -248,26 +249,26 @@ def _numbers(items: ItemFeatures) -> NDArray[np.float64]:
     columns = [items.years, items.runtimes, items.popularity, items.vote_average, items.vote_count]
     numbers = np.stack([np.asarray(column, np.float64) for column in columns], axis=1)
     numbers[(numbers <= 0) | ~np.isfinite(numbers)] = np.nan
-    # These three spread over decades: a long tail would set the scale.
+    # Runtime, popularity and vote count have long tails, which would dominate the scale.
     numbers[:, [1, 2, 4]] = np.log1p(numbers[:, [1, 2, 4]])
     return numbers
 
 
-def meaning(encoder: ContentEncoder, words: str, genres: Sequence[str]) -> NDArray[np.float32]:
-    """float32 (VECTOR_WIDTH,) of length 1; zeros where the encoder knows none of the words.
+def query_vector(encoder: ContentEncoder, words: str, genres: Sequence[str]) -> NDArray[np.float32]:
+    """Embed a text query: float32 (VECTOR_WIDTH,) of length 1, or zeros if the encoder knows no word of it.
 
-    The words are taken for an overview, and each one, two neighbors, and what may be its singular or plural
-    for keywords; `genres` are names that are taken for genres where they stand among the words. The mean item
-    is not taken off: words say what is there, and nothing by what they leave out.
+    The words are encoded as an overview. Each word, each pair of adjacent words and the likely singular and
+    plural of each word are also encoded as keywords, and the names in `genres` that are among the words as
+    genres. The mean item is not subtracted, because the absence of a word from a query has no meaning.
     """
-    asked = WORD.findall(words.casefold())
+    query = WORD.findall(words.casefold())
     item = ItemFeatures.blank(np.zeros(1, np.int64))
     item.overviews[0] = words
-    numbers = (form for word in asked for form in (f"{word}s", word.removesuffix("s")))
-    item.keywords[0] = tuple(dict.fromkeys([*asked, *map(" ".join, pairwise(asked)), *numbers]))
-    item.genres[0] = tuple(genre for genre in genres if genre.casefold() in asked)
+    numbers = (form for word in query for form in (f"{word}s", word.removesuffix("s")))
+    item.keywords[0] = tuple(dict.fromkeys([*query, *map(" ".join, pairwise(query)), *numbers]))
+    item.genres[0] = tuple(genre for genre in genres if genre.casefold() in query)
     row = encoder.features(item)
-    # Only the rows of the words: the whole product would copy all components.
+    # Only the rows of the query's features: the whole product would copy all components.
     leading = encoder.components[row.indices, :VECTOR_WIDTH]
     direction: NDArray[np.float32] = np.asarray(row.data @ leading, np.float32)
     length = np.linalg.norm(direction)

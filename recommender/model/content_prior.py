@@ -1,4 +1,4 @@
-"""Where an item stands among the factors before anyone has rated it."""
+"""Content prior: predict the factors of an item from its content, for items with few or no ratings."""
 
 from dataclasses import dataclass
 from typing import Self
@@ -9,8 +9,8 @@ import numpy.typing as npt
 Floats = npt.NDArray[np.float32]
 
 MAX_LANDMARKS = 1024
-BLOCK = 4096  # items whose kernel rows are held at once
-# Chosen on held-out items of a validation split: the optimum is flat, and far above profile cosine.
+BLOCK = 4096  # items whose kernel rows are in memory at once
+# Chosen on held-out items of a validation split; the optimum is flat.
 WIDTH = 0.5
 SHRINKAGE = 3.0
 
@@ -20,7 +20,7 @@ class ContentPrior:
     """Kernel ridge regression from content vectors to item factors.
 
     With k(a, b) = exp(WIDTH (a.b - 1)) and the most-rated items as landmarks L, f(a) = k(a, L) A minimizes
-    sum_i w_i |y_i - f(a_i)|^2 + SHRINKAGE tr(A^T K_LL A), w_i an item's count of ratings over the mean count
+    sum_i w_i |y_i - f(a_i)|^2 + SHRINKAGE tr(A^T K_LL A), w_i the item's count of ratings over the mean count
     (subset of regressors: Rasmussen and Williams 2006, eq. 8.14).
 
     landmarks: float32 (n_landmarks, width); coefficients: float32 (n_landmarks, factors).
@@ -47,7 +47,7 @@ class ContentPrior:
         return cls(landmarks, np.linalg.solve(gram, moment).astype(np.float32))
 
     def factors(self, content: Floats) -> Floats:
-        """float32 (n, factors) for content vectors float32 (n, width); zeros where nothing is known."""
+        """Predict factors, float32 (n, factors), from content, float32 (n, width); 0 for content of zeros."""
         placed = np.zeros((len(content), self.coefficients.shape[1]), np.float32)
         for start in range(0, len(content), BLOCK):
             block = slice(start, start + BLOCK)

@@ -1,11 +1,11 @@
-"""Item-to-item weights in closed form over the most-rated items, learnt from graded ratings and content.
+"""Item-to-item weights (EDLAE) in closed form over the most-rated items, from graded ratings and content.
 
     min_B |X - X B|^2 + |Lambda^1/2 B|^2  with diag(B) = 0,  Lambda = dropout / (1 - dropout) diag(G)
         + ridge I
 
-X holds the graded ratings, users by items, and below them as further rows the content features and S, users
-by the sitting (`sessions`), so that G = X^T X + weight F F^T + sitting weight S^T S. With P = (G + Lambda)^-1
-the minimum is B = I - P / diag(P), each column over its own diagonal element (Steck, "Autoencoders that don't
+X holds the graded ratings, users by items. The content features F and the sessions S (`sessions`) are added
+as further rows: G = X^T X + content_weight F F^T + session_weight S^T S. With P = (G + Lambda)^-1 the minimum
+is B = I - P / diag(P), each column divided by its own diagonal element (Steck, "Autoencoders that don't
 overfit towards the Identity", NeurIPS 2020, section 3; EASE, "Embarrassingly Shallow Autoencoders for Sparse
 Data", WWW 2019, for the diagonal).
 """
@@ -24,21 +24,22 @@ from recommender.model.fold_in import graded
 
 Floats = npt.NDArray[np.float32]
 
-# An item of the past keeps RECENCY_FLOOR of its weight, so that an old taste still counts; what was rated
-# last counts whole.
+# The weight of a rating falls from 1 for the newest to RECENCY_FLOOR, so that old ratings still count.
 HALF_LIFE = 10.0  # events
 RECENCY_FLOOR = 0.5
-MIN_RATINGS = 11  # of an item: fewer tell less of it than its content does, and that is in the factors
-DENSE = 4  # times as many items as a history has: then all rows are read faster than its own are copied
-MEASURED = 100  # items of a history whose part in a score is measured
+MIN_RATINGS = 11  # of an item; with fewer its content, which is in the factors, predicts better
+DENSE = 4  # from 1 / DENSE of all items in a history, one product with all rows beats copying its rows
+MEASURED = 100  # items of a history whose effect on scores is computed
 BLOCK = 2048  # columns of the Gram matrix that are made dense at once
 
 
 @dataclass(frozen=True, slots=True)
 class ItemWeights:
-    """item_idx: int32 (n_head,) ascending, the items that take part. position: int32 (n_items,), an item's
-    place in item_idx, -1 for one that takes no part. weights: float32 (n_head, n_head), row j is what item j
-    of a history gives to each item, per unit of its target.
+    """Item-to-item weights.
+
+    item_idx: int32 (n_head,) ascending, the items with weights. position: int32 (n_items,), the position of
+    each item in item_idx, or -1. weights: float32 (n_head, n_head), row j times the target of item j is added
+    to the scores of a history with item j.
     """
 
     item_idx: npt.NDArray[np.int32]
@@ -58,11 +59,11 @@ class ItemWeights:
         content_weight: float,
         session_weight: float = 0.0,
     ) -> Self:
-        """From graded targets, csr float32 (n_users, n_items), content vectors float32 (n_items, width), and
+        """Fit to graded targets, csr float32 (n_users, n_items), content, float32 (n_items, width), and
         sessions, csr float32 (n_sessions, n_items).
 
-        Only items of MIN_RATINGS, and of them as many, the most rated, as weights of `max_bytes` have room
-        for. Deterministic.
+        Covers items with at least MIN_RATINGS; the most rated of them, if the weights of all exceed
+        `max_bytes`. Deterministic.
         """
         counts = np.bincount(targets.indices, minlength=targets.shape[1])
         n_head = min(int((max_bytes // 4) ** 0.5), int((counts >= MIN_RATINGS).sum()))
@@ -70,7 +71,7 @@ class ItemWeights:
         position = np.full(targets.shape[1], -1, np.int32)
         position[item_idx] = np.arange(n_head, dtype=np.int32)
         items = content[item_idx]
-        with threadpool_limits(limits=1, user_api="blas"):  # two threads would add in another order
+        with threadpool_limits(limits=1, user_api="blas"):  # fixes the order of summation
             gram = np.float32(content_weight) * (items @ items.T)  # (n_head, width) @ (width, n_head)
             _add_gram(gram, targets[:, item_idx].tocsc())
             if sessions is not None and session_weight:
@@ -83,7 +84,7 @@ class ItemWeights:
         return cls(item_idx, position, weights)
 
     def scores(self, history: History) -> Floats:
-        """float32 (n_head,): the sum of the history's rows, each times its target and its recency."""
+        """Sum the rows of the history's items, each times its target and recency: float32 (n_head,)."""
         place = self.position[history.item_idx]
         known = place >= 0
         if not known.any():
@@ -93,20 +94,19 @@ class ItemWeights:
             return np.asarray(amounts @ self.weights[place])  # (n,) @ (n, n_head)
         whole = np.zeros(len(self.item_idx), np.float32)
         whole[place] = amounts
-        return np.asarray(whole @ self.weights)  # (n_head,) @ (n_head, n_head), without a copy of rows
+        return np.asarray(whole @ self.weights)  # (n_head,) @ (n_head, n_head)
 
     def standardize(self, scores: Floats, n_rated: int) -> tuple[float, float]:
-        """Mean and standard deviation over `n_rated` items; those that take no part have 0."""
+        """Mean and standard deviation of `scores` over `n_rated` items; items without weights have 0."""
         n = max(n_rated, 1)
         mean = float(scores.sum()) / n
         return mean, max(float(scores @ scores) / n - mean * mean, 0.0) ** 0.5
 
     def effects(self, history: History, item_idx: npt.NDArray[np.int32], n_rated: int) -> Floats:
-        """float32 (n, m): by how much the standardized score of each of m items falls without one item.
+        """The decrease of the standardized score of each of m items without each item of the history.
 
-        The score is a sum with a term for each item of the history; mean and deviation over `n_rated` items
-        move with it. 0 for items that take no part, and for those of the history beyond the MEASURED ones
-        that weigh most.
+        float32 (n, m). The changes of mean and deviation over `n_rated` items are included. 0 for items
+        without weights, and for items of the history beyond the MEASURED ones of the largest weight.
         """
         effects = np.zeros((len(history), len(item_idx)), np.float32)
         place, column = self.position[history.item_idx], self.position[item_idx]
@@ -140,9 +140,11 @@ class ItemWeights:
 
 
 def recency(timestamps: npt.NDArray[np.int64]) -> Floats:
-    """float32 (n,), 1 for the newest event falling to RECENCY_FLOOR, by half for HALF_LIFE newer events.
+    """Weights by recency, float32 (n,): from 1 for the newest event down to RECENCY_FLOOR.
 
-    Events of one second are equally old, and where no time is known all weigh 1.
+    The part above RECENCY_FLOOR halves with every HALF_LIFE newer events.
+
+    Events of the same second are equally old; without timestamps all weights are 1.
     """
     newer = timestamps.size - np.searchsorted(np.sort(timestamps), timestamps, side="right")
     return (RECENCY_FLOOR + (1 - RECENCY_FLOOR) * np.exp2(-newer / HALF_LIFE)).astype(np.float32)
@@ -156,8 +158,8 @@ def _add_gram(gram: Floats, targets: sparse.csc_matrix) -> None:
 
 
 def _inverse(gram: Floats) -> Floats:
-    """Of a symmetric positive definite matrix, by Cholesky, in its own memory."""
-    # LAPACK takes the transpose as its columns: what it calls lower is our upper triangle.
+    """Invert a symmetric positive definite matrix in place, by Cholesky."""
+    # LAPACK is column-major: its lower triangle is the upper one here.
     factor, failed = linalg.lapack.spotrf(gram.T, lower=True, clean=False, overwrite_a=True)
     if failed:
         raise np.linalg.LinAlgError("the Gram matrix of the ratings is not positive definite")

@@ -1,17 +1,17 @@
-"""Which items to ask a newcomer about: known to many, dividing those who know them, and of every genre."""
+"""Active-learning elicitation: choose the most informative items to ask a new user about."""
 
 import numpy as np
 import numpy.typing as npt
 
-Floats = npt.NDArray[np.floating]
 
-
-def information(log_count: Floats, liked_share: Floats) -> npt.NDArray[np.float64]:
-    """float64 (n,): what an opinion on each item tells, times how likely a newcomer has one.
+def information(
+    log_count: npt.NDArray[np.floating], liked_share: npt.NDArray[np.floating]
+) -> npt.NDArray[np.float64]:
+    """The expected information of a rating of each item by a new user, float64 (n,).
 
     log_count: (n,), log(1 + ratings). liked_share: (n,), share of ratings that are likes. The product of log
-    popularity and the entropy of the opinions, in bits: Rashid et al., "Getting to Know You: Learning New
-    User Preferences in Recommender Systems", IUI 2002. An item that all like tells nothing of anyone.
+    popularity and the entropy of the ratings, in bits: Rashid et al., "Getting to Know You: Learning New
+    User Preferences in Recommender Systems", IUI 2002.
     """
     share = np.clip(np.asarray(liked_share, np.float64), 1e-9, 1 - 1e-9)
     entropy = -share * np.log2(share) - (1 - share) * np.log2(1 - share)
@@ -21,22 +21,22 @@ def information(log_count: Floats, liked_share: Floats) -> npt.NDArray[np.float6
 def elicit(
     information: npt.NDArray[np.float64], genres: npt.NDArray[np.bool_], k: int
 ) -> npt.NDArray[np.int32]:
-    """int32 (m,), m = min(k, n): items to ask about, in order; the first j of a k-list are the j-list.
+    """Choose items to ask about, in order: int32 (m,), m = min(k, n). The first j of a k-list are the j-list.
 
-    information: float64 (n,), not negative. genres: bool (n, n_genres). Each item is worth its information
-    divided, for each of its genres, by one more than the items of that genre asked about so far: the highest
-    averages of d'Hondt, which give genres places in proportion to what their items tell, and early ones to
-    all. An item of several genres counts in each by its share; items of none are a genre of their own.
+    information: float64 (n,), not negative. genres: bool (n, n_genres). The value of an item is its
+    information divided, for each of its genres, by one more than the number of chosen items of that genre:
+    the highest averages method of D'Hondt, which gives each genre places in proportion to the information of
+    its items. An item of several genres counts equally in each; items without genres form one more genre.
     """
-    bare = ~genres.any(axis=1, keepdims=True)
-    shares = np.concatenate((genres, bare), axis=1).astype(np.float64)  # (n, n_genres + 1)
+    without_genre = ~genres.any(axis=1, keepdims=True)
+    shares = np.concatenate((genres, without_genre), axis=1).astype(np.float64)  # (n, n_genres + 1)
     shares /= shares.sum(axis=1, keepdims=True)
-    asked = np.zeros(shares.shape[1])
+    chosen = np.zeros(shares.shape[1])
     left = information.astype(np.float64)
     order = np.empty(min(k, len(left)), np.int32)
     for place in range(order.size):
-        worth = left * (shares @ (1 / (1 + asked)))  # (n, n_genres + 1) @ (n_genres + 1,)
+        worth = left * (shares @ (1 / (1 + chosen)))  # (n, n_genres + 1) @ (n_genres + 1,)
         order[place] = item = int(worth.argmax())
-        asked += shares[item]
+        chosen += shares[item]
         left[item] = -np.inf
     return order

@@ -1,4 +1,4 @@
-"""Reasons for the items of a list, given only where they are true."""
+"""Explain recommendations: items of the history and shared attributes that raised an item's score."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -21,15 +21,15 @@ SHARED_GENRES = "SHARED_GENRES"
 SHARED_KEYWORDS = "SHARED_KEYWORDS"
 POPULAR = "POPULAR"
 
-LIKED_STARS = 3.5  # below, "because you liked" would be no kind thing to say
+LIKED_STARS = 3.5  # below this the user did not like it, so "because you liked" would be false
 
 
 @dataclass(frozen=True, slots=True)
 class Reason:
     """One reason for one item.
 
-    item_idx: the item of the history it speaks of; None for POPULAR. detail: the name that both items share,
-    for SHARED_ kinds, else "". weight: the share, 0 to 1, of what the user's liked items add to the score.
+    item_idx: the item of the history that is the reason; None for POPULAR. detail: the name that both items
+    share for SHARED_ kinds, else "". weight: 0 to 1, the share of the total effect of the liked items.
     """
 
     kind: str
@@ -39,7 +39,7 @@ class Reason:
 
 
 class Traits:
-    """What items have in common by one kind of name, such as people: csr of ones (n_items, n_names)."""
+    """Attributes of items of one kind, such as people: csr of ones (n_items, n_names)."""
 
     def __init__(self, lines: npt.NDArray[np.uint8], matrix: sparse.csr_matrix) -> None:
         self.lines = lines
@@ -53,14 +53,14 @@ class Traits:
 
     @cached_property
     def rarity(self) -> Floats:
-        """float32 (n_names,), 1 for a name of one item falling to 0 for a name that all items bear."""
+        """The rarity of each name, float32 (n_names,): 1 for a name of one item, 0 for a name of all."""
         n_items = max(self.matrix.shape[0], 2)
         counts = np.bincount(self.matrix.indices, minlength=self.matrix.shape[1])
         return np.asarray(1 - np.log(np.maximum(counts, 1)) / np.log(n_items), np.float32)
 
     @classmethod
     def of(cls, names: list[tuple[str, ...]]) -> Self:
-        """From each item's names."""
+        """Make traits from the names of each item."""
         columns: dict[str, int] = {}
         rows: list[list[int]] = []
         for of_item in names:
@@ -74,7 +74,7 @@ class Traits:
         return cls(np.frombuffer("\n".join(columns).encode(), np.uint8), matrix)
 
     def with_rows(self, rows: RowMapping, names: list[tuple[str, ...]]) -> "Traits":
-        """With other items' names, or others for the same items: those of `rows.fresh`."""
+        """Return traits with `names` for the rows `rows.fresh`; the other rows move as `rows` says."""
         fresh = Traits.of(names)
         columns = {name: column for column, name in enumerate(self.names)}
         place = np.array([columns.setdefault(name, len(columns)) for name in fresh.names], np.int32)
@@ -112,18 +112,18 @@ class Traits:
 
 
 def trait_names(items: ItemFeatures) -> dict[str, list[tuple[str, ...]]]:
-    """Each item's names, by the kind of reason that they give."""
+    """The names of each item, by the kind of reason."""
     people = [(*directors, *cast) for directors, cast in zip(items.directors, items.cast, strict=True)]
     return {SHARED_PEOPLE: people, SHARED_KEYWORDS: items.keywords, SHARED_GENRES: items.genres}
 
 
 def traits_of(items: ItemFeatures) -> dict[str, Traits]:
-    """By the kind of reason that each gives."""
+    """The traits of items, by the kind of reason."""
     return {kind: Traits.of(names) for kind, names in trait_names(items).items()}
 
 
 def maker_names(items: ItemFeatures) -> list[tuple[str, ...]]:
-    """Each item's directors and franchise: those of whom one list should not hold too many items."""
+    """The directors and franchise of each item, whose items in one list are limited."""
     rows = zip(items.directors, items.collections, strict=True)
     return [(*directors, f"{name} (franchise)" if name else "") for directors, name in rows]
 
@@ -140,11 +140,11 @@ def explain(
     limit: int,
     subject: int | None = None,
 ) -> list[list[Reason]]:
-    """For each of m items at most `limit` reasons, the strongest liked item of the history first.
+    """Return at most `limit` reasons for each of m items, the liked item of the largest effect first.
 
-    effects: float32 (n, m), the fall of an item's score when each item leaves the history. Only liked items
-    whose leaving lowers the score are named; a shared name counts by the effects of those that bear it.
-    subject: an item of the history that is named first instead of the strongest one, where it can be named.
+    effects: float32 (n, m), the decrease of an item's score without each item of the history. Only liked
+    items with a positive effect are reasons; a shared name has the summed effects of the liked items with it.
+    subject: an item of the history that comes first instead, if it is a reason.
     """
     liked = history.stars >= LIKED_STARS
     if limit < 1 or not liked.any():
@@ -156,13 +156,13 @@ def explain(
     common = [_Common(kind, of_kind, liked_idx, item_idx, shares) for kind, of_kind in traits.items()]
     reasons: list[list[Reason]] = []
     for column, item in enumerate(item_idx.tolist()):
-        told: list[Reason] = []
+        found: list[Reason] = []
         if totals[column] > 0:
             first = _named_first(liked_idx, shares[:, column], subject)
-            told.append(Reason(BECAUSE_YOU_LIKED, int(liked_idx[first]), "", float(shares[first, column])))
+            found.append(Reason(BECAUSE_YOU_LIKED, int(liked_idx[first]), "", float(shares[first, column])))
             best = [pair for of_kind in common if (pair := of_kind.best(item, column)) is not None]
-            told += [reason for _, reason in sorted(best, key=lambda pair: -pair[0])]
-        reasons.append(told[:limit])
+            found += [reason for _, reason in sorted(best, key=lambda pair: -pair[0])]
+        reasons.append(found[:limit])
     return reasons
 
 
@@ -173,7 +173,7 @@ def _named_first(liked_idx: npt.NDArray[np.int32], shares: Floats, subject: int 
 
 
 class _Common:
-    """The names of one kind that liked items share with the items of a list, weighed for each of these."""
+    """The names of one kind that liked items share with the items of a list, weighted for each item."""
 
     def __init__(
         self,
@@ -183,29 +183,29 @@ class _Common:
         item_idx: npt.NDArray[np.int32],
         shares: Floats,
     ) -> None:
-        """shares: float32 (n_liked, m), what each liked item adds to each item's score.
+        """shares: float32 (n_liked, m), each liked item's share of the total effect on each item's score.
 
-        Only names that the list bears are looked at, so that a long history does not make it long.
+        Only names of items of the list are processed, so that the time does not grow with a long history.
         """
         self._kind, self._traits, self._liked_idx, self._shares = kind, traits, liked_idx, shares
         names = np.unique(traits.matrix[item_idx].indices)
-        borne = traits.matrix[liked_idx][:, names]  # (n_liked, n_names)
-        self._bearers = borne.tocsc()
+        shared = traits.matrix[liked_idx][:, names]  # (n_liked, n_names)
+        self._holders = shared.tocsc()
         self._rows = {name: row for row, name in enumerate(names.tolist())}
-        self._weights = np.asarray(borne.T @ shares)  # (n_names, n_liked) @ (n_liked, m)
-        self._telling = self._weights * traits.rarity[names][:, None]
+        self._weights = np.asarray(shared.T @ shares)  # (n_names, n_liked) @ (n_liked, m)
+        self._salience = self._weights * traits.rarity[names][:, None]
 
     def best(self, item: int, column: int) -> tuple[float, Reason] | None:
-        """The most telling name that the item shares with liked ones, and how telling (rare names are)."""
-        wanted = [
-            (float(self._telling[self._rows[name], column]), self._rows[name], name)
+        """The shared name of the highest salience, its weight times its rarity; None without one above 0."""
+        candidates = [
+            (float(self._salience[self._rows[name], column]), self._rows[name], name)
             for name in self._traits.of_item(item).tolist()
         ]
-        telling, row, name = max(wanted, default=(0.0, -1, -1))
-        if telling <= 0:
+        salience, row, name = max(candidates, default=(0.0, -1, -1))
+        if salience <= 0:
             return None
-        bearers = self._bearers.indices[self._bearers.indptr[row] : self._bearers.indptr[row + 1]]
-        bearer = int(bearers[self._shares[bearers, column].argmax()])
+        holders = self._holders.indices[self._holders.indptr[row] : self._holders.indptr[row + 1]]
+        strongest = int(holders[self._shares[holders, column].argmax()])
         text = self._traits.names[name]
         weight = float(self._weights[row, column])
-        return telling, Reason(self._kind, int(self._liked_idx[bearer]), text, weight)
+        return salience, Reason(self._kind, int(self._liked_idx[strongest]), text, weight)

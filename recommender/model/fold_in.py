@@ -1,19 +1,19 @@
-"""A user's factors from the history as it is now, solved at request time.
+"""Fold-in: solve a user's factors from the history at request time.
 
-Tastes are spread around the average one: over the users of the fit, factors have mean m and covariance S. The
-factors of a user with rows H (n, factors) of rated items and their targets p minimize
+Over the users of the fit, factors have mean m and covariance S. The factors of a user with the rows H
+(n, factors) of rated items and their targets p minimize
 
     |p - H x|^2 + a alpha0 |Y x|^2 + NOISE (x - m)^T S^-1 (x - m),   a = n / (n + PATIENCE).
 
-With no rating that is the average taste, which is popularity; one rating moves it along the directions in
-which users differ. What was not rated counts as in `ials`, but the less the shorter the history: a newcomer
-has not passed over the rest of the catalogue. The factors are kept in the basis in which S is I and Y^T Y
-diagonal, so that the quadratic terms are a diagonal D, and Woodbury's identity leaves an n x n system
-instead of a factors x factors one:
+Without ratings the minimum is m, which ranks by popularity; a rating moves it along the directions in
+which users differ. Unrated items count as in `ials`, but less for a short history: a new user has not decided
+against the rest of the catalog. The factors are kept in the basis in which S is I and Y^T Y is diagonal. The
+quadratic terms are then a diagonal D, and Woodbury's identity leaves an n x n system instead of a factors x
+factors one:
 
     x = x0 + D^-1 H^T w,   (I + H D^-1 H^T) w = p - H x0,   x0 = NOISE D^-1 m.
 
-Only numpy: the request path must not wait for a compiler.
+NumPy only: this runs on the request path, which must not trigger numba compilation.
 """
 
 from collections.abc import Mapping
@@ -28,21 +28,19 @@ from recommender.interactions import History
 
 Floats = npt.NDArray[np.float32]
 
-# What a rating says about liking, straight lines between. Three stars were still chosen, so they stand above
-# the 0 of an item never seen; one star is a 0 that is known, and weighs more than a guessed one.
+# Targets of star ratings, interpolated linearly. The user chose to watch an item of three stars, so its
+# target is above the 0 of an unrated item. The 0 of one star is observed, and weighs more than the latter.
 GRADE_STARS = (0.0, 1.0, 2.0, 3.0, 4.0, 5.0)
 GRADES = (0.0, 0.0, 0.1, 0.4, 0.95, 1.2)
 # Chosen on validation splits of dense and of sparse ratings, flat around: docs/recommender.md.
 NOISE = 0.05
 PATIENCE = 30.0
-PRIOR_RATINGS = 20.0  # of an item: then its ratings count as much as its content
-TELLING = (
-    20.0  # a user of so many ratings counts half in the spread of tastes: few ratings tell little of taste
-)
+PRIOR_RATINGS = 20.0  # of an item: with as many ratings, the content prior counts half
+COVARIANCE_RATINGS = 20.0  # of a user: with as many ratings, the user counts half in mean and covariance
 
 
 def graded(stars: npt.NDArray[np.float32]) -> Floats:
-    """The targets of star ratings, float32 of the same shape."""
+    """Return the targets of star ratings, float32 of the same shape."""
     return np.interp(stars, GRADE_STARS, GRADES).astype(np.float32)
 
 
@@ -52,13 +50,16 @@ def frequency_scaled(counts: npt.NDArray[Any], n_others: int, regularization: fl
 
 
 def content_share(n_ratings: npt.NDArray[Any] | int) -> Any:
-    """How much of what an item's content foretells is still expected of it after so many ratings."""
+    """The weight of the content prior for an item with n_ratings."""
     return np.float32(PRIOR_RATINGS) / (n_ratings + np.float32(PRIOR_RATINGS))
 
 
 class Basis(NamedTuple):
-    """Item factors times `change`, float64 (d, d), are in the basis above; energy and average, float64 (d,),
-    are those of `FactorModel` there."""
+    """The basis described above.
+
+    change: float64 (d, d); item factors times `change` are in the basis. energy, average: float64 (d,), as in
+    `FactorModel`.
+    """
 
     change: npt.NDArray[np.float64]
     energy: npt.NDArray[np.float64]
@@ -66,7 +67,7 @@ class Basis(NamedTuple):
 
 
 def basis_of(item_factors: Floats, user_factors: Floats, counts: npt.NDArray[np.int64]) -> Basis:
-    """Of the fit's items, float32 (n_rated, d), and its users, float32 (n_users, d), of `counts` ratings."""
+    """The basis for the rated items of the fit, float32 (n_rated, d), and its users, float32 (n_users, d)."""
     average, spread = _spread(user_factors.astype(np.float64), counts)
     lower = np.linalg.cholesky(spread)
     fitted = item_factors.astype(np.float64) @ lower  # (n_rated, d) @ (d, d)
@@ -77,11 +78,11 @@ def basis_of(item_factors: Floats, user_factors: Floats, counts: npt.NDArray[np.
 
 @dataclass(frozen=True)
 class FactorModel:
-    """Item factors ready for folding users in.
+    """Item factors in the basis for folding users in.
 
     item_factors: float32 (n_items, factors), in the basis above. energy: float32 (factors,), the diagonal of
-    Y^T Y over the n_rated items that took part in the fit, descending; centre: float32 (factors,), their
-    mean row. average: float32 (factors,), the average taste m.
+    Y^T Y over the n_rated items of the fit, descending; centre: float32 (factors,), their mean row.
+    average: float32 (factors,), the mean m of users.
     """
 
     item_factors: Floats
@@ -101,10 +102,10 @@ class FactorModel:
         counts: npt.NDArray[np.int64],
         alpha0: float,
     ) -> Self:
-        """Change of basis; `rated`, bool (n_items,), marks the items that took part.
+        """Change to the basis; `rated`, bool (n_items,), marks the items of the fit.
 
-        user_factors: float32 (n_users, factors) of the fit; counts: int64 (n_users,) of their ratings.
-        Without users tastes are spread alike in all directions around 0.
+        user_factors: float32 (n_users, factors) of the fit; counts: int64 (n_users,), their ratings.
+        Without users the mean is 0 and the covariance I.
         """
         basis = basis_of(item_factors[rated], user_factors, counts)
         changed = (item_factors.astype(np.float64) @ basis.change).astype(np.float32)
@@ -120,14 +121,14 @@ class FactorModel:
 
     @cached_property
     def by_factor(self) -> Floats:
-        """float32 (factors, n_items): the item factors again, as one pass over all items reads them fastest.
+        """The transposed item factors, float32 (factors, n_items), in the order of the fastest full scan.
 
-        Rows of items are read from the other order; together they take twice the memory of one.
+        A second copy, because rows of single items are read from the other order.
         """
         return np.ascontiguousarray(self.item_factors.T)
 
     def user_factors(self, history: History) -> Floats:
-        """float32 (factors,); the average taste for an empty history."""
+        """Fold a user in: float32 (factors,)."""
         diagonal = self._diagonal(len(history))
         start: Floats = NOISE * self.average / diagonal
         if not len(history):
@@ -141,20 +142,20 @@ class FactorModel:
         return np.asarray(start + moved, np.float32)
 
     def standardize(self, user_factors: npt.NDArray[Any]) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
-        """Mean and standard deviation of users' scores over the items that took part in the fit.
+        """Mean and standard deviation of users' scores over the items of the fit.
 
-        user_factors: (factors,) or (factors, n_users); what comes back is () or (n_users,).
+        user_factors: (factors,) or (factors, n_users); both results are () or (n_users,).
         """
         mean = self.centre @ user_factors
         square = self.energy @ np.square(user_factors) / max(self.n_rated, 1)
         return mean, np.sqrt(np.maximum(square - mean * mean, 0))
 
     def effects(self, history: History, item_idx: npt.NDArray[np.int32]) -> Floats:
-        """float32 (n, m): by how much the standardized score of each of m items falls without one item.
+        """The decrease of the standardized score of each of m items without each item of the history.
 
-        With A = H^T H + D, without row h of target p the factors are x + A^-1 h (h.x - p) / (1 - h.A^-1 h)
-        (the inverse of a matrix changed by one row, D held). The user's mean and deviation move too, and are
-        counted in.
+        float32 (n, m). With A = H^T H + D, the factors without row h of target p are
+        x + A^-1 h (h.x - p) / (1 - h.A^-1 h) (rank-one update of the inverse with D unchanged). The changes
+        of the user's mean and deviation are included.
         """
         without = self._without_each(history)
         scores = self.item_factors[item_idx] @ without.users  # (m, d) @ (d, 1 + n)
@@ -163,7 +164,7 @@ class FactorModel:
         return effects
 
     def _without_each(self, history: History) -> "WithoutEach":
-        """Made once for a history: it takes the square of the factors for each of its items."""
+        """Computed once per history and cached in it: the cost per item is the square of the factors."""
         found = history.derived.get(id(self))
         if isinstance(found, WithoutEach) and found.model is self:
             return found
@@ -174,7 +175,9 @@ class FactorModel:
         user = inverse @ (rows.T @ targets + NOISE * self.average)
         moved = inverse @ rows.T  # (d, d) @ (d, n)
         leverage = np.einsum("nd,dn->n", rows, moved)
-        without = user[:, None] + moved * ((rows @ user - targets) / (1 - leverage))  # column j: no item j
+        without = user[:, None] + moved * (
+            (rows @ user - targets) / (1 - leverage)
+        )  # column j: without item j
         users = np.concatenate((user[:, None], without), axis=1)  # (d, 1 + n)
         made = history.derived[id(self)] = WithoutEach(self, users, *self.standardize(users))
         return made
@@ -203,8 +206,11 @@ class FactorModel:
 
 @dataclass(frozen=True, slots=True)
 class WithoutEach:
-    """Factors of a user, float64 (d, 1 + n): with all items of a history, then without each of them; and the
-    mean and deviation of their scores, float64 (1 + n,)."""
+    """Factors of a user without each item of the history.
+
+    users: float64 (d, 1 + n), with all n items, then without each of them. mean, deviation: of their scores,
+    float64 (1 + n,).
+    """
 
     model: FactorModel
     users: npt.NDArray[np.float64]
@@ -215,9 +221,9 @@ class WithoutEach:
 def _spread(
     user_factors: npt.NDArray[np.float64], counts: npt.NDArray[np.int64]
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-    """Mean (d,) and covariance (d, d) of tastes, users of few ratings counting less; never singular."""
+    """Weighted mean (d,) and covariance (d, d) of user factors; the covariance is never singular."""
     n_factors = user_factors.shape[1]
-    weights = counts / (counts + TELLING)
+    weights = counts / (counts + COVARIANCE_RATINGS)
     if not weights.sum():
         return np.zeros(n_factors), np.eye(n_factors)
     average = weights @ user_factors / weights.sum()

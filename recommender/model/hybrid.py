@@ -1,4 +1,4 @@
-"""The trained model: lists, judgements, reasons and neighbors from one user's history as it is now."""
+"""The trained model: ranking, rating prediction, reasons and similar items from a user's history."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -26,12 +26,12 @@ from recommender.model.star_ratings import StarsModel
 Floats = npt.NDArray[np.float32]
 ItemIdx = npt.NDArray[np.int32]
 
-GENRES = 2.0  # standard deviations of popularity that a favourite genre is worth while there is no history
-GENRES_FADE = 5.0  # ratings after which it is worth half
-FATIGUE = 0.3  # deviations of score that an item loses when it is shown for the e - 1st time in vain
+GENRES = 2.0  # added to scores of favorite genres for an empty history, in standard deviations of popularity
+GENRES_FADE = 5.0  # ratings after which half of it is added
+FATIGUE = 0.3  # subtracted from scores, in standard deviations, times log(1 + impressions)
 BLENDED = ("factors", "items", "succession", "blend")
 TRAITS = (explain.SHARED_PEOPLE, explain.SHARED_KEYWORDS, explain.SHARED_GENRES)
-POPULAR_SHARE = 0.1  # of the catalogue: what may be called popular
+POPULAR_SHARE = 0.1  # of the catalog counts as popular
 
 
 @dataclass(frozen=True)
@@ -39,8 +39,8 @@ class Hybrid:
     """Graded iALS, EDLAE, transitions and popularity; content prior, stars and match.
 
     item_ids: int64 (n_items,) ascending. content_vectors: float32 (n_items, 128), rows of length 1 or 0.
-    stars, match and item_step are None in a model of no ratings.
-    Nothing about a single user is kept. Unchanged after it is made, so that threads may share it.
+    stars, match and item_step are None in a model without ratings.
+    The model has no state of single users and is immutable, so that threads can share it.
     """
 
     manifest: dict[str, Any]
@@ -57,7 +57,7 @@ class Hybrid:
 
     @property
     def version(self) -> str:
-        """The name of the folder it was saved to; "" before."""
+        """The name of the folder it was saved to; "" if it is not saved."""
         return str(self.manifest.get("version", ""))
 
     @property
@@ -74,7 +74,7 @@ class Hybrid:
         return int(self.item_ids.size)
 
     def save(self, folder: Path) -> None:
-        """Write to `folder`, whose name becomes the version, whole or not at all; see `artifact.write`."""
+        """Write to `folder` atomically; its name becomes the version. See `artifact.write`."""
         parts: dict[str, artifact.Arrays] = {
             "encoder": dict(self.encoder.arrays()),
             "factors": self.blend.factor_model.arrays(),
@@ -95,16 +95,16 @@ class Hybrid:
 
     @classmethod
     def load(cls, folder: Path) -> Self:
-        """Map a saved model into memory, read-only, and try it once.
+        """Map a saved model into memory, read-only, and check it.
 
-        The trial builds what is otherwise built by the first request. Raises artifact.ArtifactError when the
-        folder is no model that can rank: damaged, from elsewhere, or of parts that do not fit together.
+        Raises artifact.ArtifactError if the folder is not a usable model: damaged, of another kind, or with
+        parts that do not fit together.
         """
         arrays, manifest = artifact.read(folder)
         try:
             model = cls._of(arrays, manifest)
             model.check()
-        except Exception as error:  # a foreign file can fail anywhere; the caller goes on without this model
+        except Exception as error:  # a foreign file can fail anywhere; callers continue without this model
             reason = f"{type(error).__name__}: {error}"
             raise artifact.ArtifactError(f"{folder}: the parts do not make a model ({reason})") from error
         return model
@@ -130,7 +130,10 @@ class Hybrid:
         )
 
     def check(self) -> None:
-        """Compare the lengths of the parts; rank, predict and explain for one user. Raises on a clash."""
+        """Compare the lengths of the parts; rank, predict and explain for one user.
+
+        Raises ValueError for parts of different lengths, and any error of a part that fails.
+        """
         rows = {
             "content": self.content_vectors,
             "factors": self.factor_model.item_factors,
@@ -150,28 +153,28 @@ class Hybrid:
         self.similar(self.n_items - 1, k=2)
 
     def item_moved(self, item: int, fitted: Floats, histories: Sequence[History], stars: Floats) -> Floats:
-        """float32 (factors,): where n ratings put an item that the fit left at `fitted`.
+        """Update the factors of an item, `fitted` in the fit, from n new ratings: float32 (factors,).
 
         histories: of the n users who rated the item. stars: float32 (n,), their ratings since the fit. The
-        item itself is left out of each history. The model has an item_step.
+        item itself is left out of each history. Requires an item_step.
         """
         assert self.item_step is not None
         users = np.stack([self.factor_model.user_factors(history.without(item)) for history in histories])
         return self.item_step.moved(item, fitted, users, stars)
 
     def with_items(self, rows: Mapping[int, Floats]) -> Self:
-        """With other factors, float32 (factors,), for some items; what is `similar` stays."""
+        """Return the model with new factors, float32 (factors,), of some items; `similar` is unchanged."""
         model = self.factor_model
         item_factors = np.array(model.item_factors)
         item_factors[list(rows)] = list(rows.values())
         blend = replace(self.blend, factor_model=replace(model, item_factors=item_factors))
         moved = replace(self, blend=blend)
-        _ = blend.factor_model.by_factor  # here, not in whoever asks first
+        _ = blend.factor_model.by_factor  # built now, not in the first request
         moved.__dict__.update(_neighbors=self._neighbors, _popular=self._popular)
         return moved
 
     def warm(self) -> None:
-        """Build what is otherwise built on first use, so that no request waits for it."""
+        """Build what is otherwise built on first use, so that no request waits."""
         _ = self.factor_model.by_factor, self._popular
         for traits in (*self.traits.values(), self.makers):
             _ = traits.names, traits.rarity
@@ -179,11 +182,11 @@ class Hybrid:
             self.similar(0, k=1)
 
     def scores(self, history: History, favorite_genres: Sequence[str] = ()) -> Floats:
-        """float32 (n_items,): the blend that orders a list, for all items, those of the history too."""
+        """Blended scores of all items, those of the history included, float32 (n_items,)."""
         scores = self.blend.scores(history)
         if favorite_genres:
             weight = GENRES / (1 + len(history) / GENRES_FADE)
-            scores += np.float32(weight) * self._bears(favorite_genres)
+            scores += np.float32(weight) * self._has_any(favorite_genres)
         return scores
 
     def recommend(
@@ -197,13 +200,13 @@ class Hybrid:
         shown: Floats | None = None,
         novelty: float = 0.0,
     ) -> Ranking:
-        """The best k items, never one of the history; all that are allowed where they are fewer.
+        """Rank the best k items, none of the history; all allowed items if they are fewer.
 
-        allowed: bool (n_items,). diversity: 0 to 1, see `rerank.mmr`. The first j of a k-list are the j-list.
-        An empty history gives the list by popularity and favourite genres. ValueError for a bad diversity.
-        shown: float32 (n_items,), how often the user was shown each item and let it be; such items sink.
-        novelty: 0 to 1, by how many deviations of popularity the well-known items sink. At diversity 0 the
-        order is that of the scores, whatever the rest says.
+        The first j of a k-list are the j-list. An empty history is ranked by popularity and favorite genres.
+        allowed: bool (n_items,). diversity: 0 to 1, see `rerank.mmr`. shown: float32 (n_items,), impressions
+        of each item without engagement, which lower its score. novelty: 0 to 1, standard deviations of
+        popularity subtracted from scores. At diversity 0, shown and novelty are ignored. Raises ValueError
+        for a bad diversity.
         """
         scores = self.scores(history, favorite_genres)
         if diversity > 0:
@@ -222,7 +225,7 @@ class Hybrid:
         allowed: npt.NDArray[np.bool_] | None = None,
         diversity: float = 0.0,
     ) -> Ranking:
-        """What `recommend` makes of `scores`, float32 (n_items,), which are overwritten."""
+        """Rank by `scores`, float32 (n_items,), which are overwritten; see `recommend`."""
         if allowed is not None:
             np.putmask(scores, ~allowed, np.float32(-np.inf))
         scores[history.item_idx] = -np.inf
@@ -231,11 +234,11 @@ class Hybrid:
             return Ranking(best, scores[best])
         candidates = top(scores, -(-k // WINDOW) * WINDOW)
         makers = self.makers.matrix[candidates]
-        order = mmr(scores[candidates], self._look(candidates), makers, diversity=diversity, k=k)
+        order = mmr(scores[candidates], self._diversity_vectors(candidates), makers, diversity=diversity, k=k)
         return Ranking(candidates[order], scores[candidates[order]])
 
     def predict(self, history: History, item_idx: ItemIdx) -> Predictions:
-        """Stars with their 80 % interval, and match percent, for m items; nan where nothing is known."""
+        """Predict stars with 80 % intervals and match percents of m items; nan for items without data."""
         if self.stars is None or self.match is None:
             unknown = np.full(len(item_idx), np.nan, np.float32)
             return Predictions(unknown, unknown, unknown, unknown)
@@ -244,26 +247,26 @@ class Hybrid:
     def reasons(
         self, history: History, item_idx: ItemIdx, limit: int = 2, subject: int | None = None
     ) -> list[list[Reason]]:
-        """For each of m items at most `limit` reasons, the strongest first; none rather than a false one.
+        """Return at most `limit` reasons for each of m items, the strongest first.
 
-        subject: an item of the history that comes first where it is a true reason.
+        subject: an item of the history that comes first if it is a reason.
         """
         effects = self.blend.effects(history, item_idx)
         reasons = explain.explain(history, item_idx, effects, self.traits, limit, subject)
-        for told, item in zip(reasons, item_idx.tolist(), strict=True):
-            if not told and limit > 0 and self.popularity[item] >= self._popular:
-                told.append(Reason(explain.POPULAR, None, "", 1.0))
+        for found, item in zip(reasons, item_idx.tolist(), strict=True):
+            if not found and limit > 0 and self.popularity[item] >= self._popular:
+                found.append(Reason(explain.POPULAR, None, "", 1.0))
         return reasons
 
     def moved_by(self, history: History, item_idx: ItemIdx, subject: int) -> npt.NDArray[np.bool_]:
-        """bool (m,): whether the score of each item falls when `subject` leaves the history."""
+        """Whether the score of each of m items falls without `subject` in the history, bool (m,)."""
         effects = self.blend.effects(history, item_idx)
         return np.asarray(effects[history.item_idx == subject].max(axis=0, initial=0) > 0)
 
     def similar(
         self, item_idx: int, *, k: int, allowed: npt.NDArray[np.bool_] | None = None
     ) -> tuple[ItemIdx, Floats]:
-        """The k nearest other items int32 (m,) by content and taste, with their cosines float32 (m,)."""
+        """The k most similar other items by content and factors, int32 (m,), and cosines, float32 (m,)."""
         return self._neighbors.similar(item_idx, k=k, allowed=allowed)
 
     @cached_property
@@ -274,13 +277,13 @@ class Hybrid:
     def _popular(self) -> float:
         return float(np.quantile(self.popularity, 1 - POPULAR_SHARE)) if self.n_items else 0.0
 
-    def _bears(self, genres: Sequence[str]) -> Floats:
-        """float32 (n_items,): 1 for items of any of these genres."""
+    def _has_any(self, genres: Sequence[str]) -> Floats:
+        """1 for items of any of these genres, float32 (n_items,)."""
         genre_traits = self.traits[explain.SHARED_GENRES]
-        wanted = np.isin(genre_traits.names, list(genres)).astype(np.float32)
-        return np.asarray(np.minimum(genre_traits.matrix @ wanted, 1), np.float32)
+        selected = np.isin(genre_traits.names, list(genres)).astype(np.float32)
+        return np.asarray(np.minimum(genre_traits.matrix @ selected, 1), np.float32)
 
-    def _look(self, item_idx: ItemIdx) -> Floats:
-        """float32 (m, n_genres + content width), rows of length 1 or 0: what should differ along a list."""
+    def _diversity_vectors(self, item_idx: ItemIdx) -> Floats:
+        """Vectors for diversity, float32 (m, n_genres + content width), rows of length 1 or 0."""
         genres = self.traits[explain.SHARED_GENRES].matrix[item_idx].toarray()
         return unit(np.concatenate([unit(genres), self.content_vectors[item_idx]], axis=1))

@@ -1,13 +1,14 @@
-"""Move the factors of one item toward ratings that arrive after the fit, without a fit.
+"""Online update of the factors of one item from ratings that arrive after the fit.
 
-An item's factors y minimize what `ials.toward` does, with users folded in from their histories as of now:
+An item's factors y minimize the loss of `ials.toward`, with users folded in from their current histories:
 
     sum_new (p - x.y)^2 + (y - e)^T Q (y - e),   Q = n0 (I + m m^T) + alpha0 X^T X + lambda M
 
-in the basis of `fold_in`, in which users have mean m and covariance I, so that the n0 ratings which the fit
-has seen of the item count as those of typical users. X are the users of the fit, M turns the basis back for
-lambda = regularization (n + alpha0 n_users), and e is where the item stood, less what of its content's place
-n ratings leave to be expected. For an item that nobody had rated this is exactly its half-step.
+in the basis of `fold_in`, in which users have mean m and covariance I, so that the n0 ratings of the item in
+the fit count as those of typical users. X are the users of the fit. M transforms the regularization lambda =
+regularization (n + alpha0 n_users) to the basis. e is the item's factors before the update, less the part of
+the content prior that the weight of n more ratings removes. For an item without ratings in the fit this is
+exactly its half-step.
 """
 
 from collections.abc import Mapping
@@ -24,11 +25,11 @@ Floats = npt.NDArray[np.float32]
 
 @dataclass(frozen=True, slots=True)
 class ItemStep:
-    """What an item's half-step needs of the fit.
+    """The state of the fit that the half-step of a single item needs.
 
-    unrated: float32 (d, d), the quadratic term of an item without a rating. per_rating: float32 (d, d), what
-    regularization adds for each rating. average: float32 (d,), the average taste. counts: int32 (n_items,),
-    ratings of each item in the fit. placed: float32 (n_items, d), where its content alone puts each item.
+    unrated: float32 (d, d), the quadratic term of an item without ratings. per_rating: float32 (d, d), the
+    regularization per rating. average: float32 (d,), the mean of users. counts: int32 (n_items,), ratings of
+    each item in the fit. placed: float32 (n_items, d), the content prior of each item.
     """
 
     unrated: Floats
@@ -49,9 +50,9 @@ class ItemStep:
         alpha0: float,
         regularization: float,
     ) -> Self:
-        """From the arguments of `FactorModel.of`; item_counts: int64 (n_items,); placed in its basis."""
+        """From the arguments of `FactorModel.of`; item_counts: int64 (n_items,); placed: in its basis."""
         basis = basis_of(item_factors[item_counts > 0], user_factors, counts)
-        back = np.linalg.inv(basis.change)  # (d, d); y.x is the same in both
+        back = np.linalg.inv(basis.change)  # (d, d); keeps y.x
         users = user_factors.astype(np.float64) @ back.T  # (n_users, d) @ (d, d)
         per_rating = regularization * (back @ back.T)
         unrated = alpha0 * (users.T @ users) + alpha0 * len(users) * per_rating
@@ -64,12 +65,12 @@ class ItemStep:
         )
 
     def seen(self, item_idx: npt.NDArray[Any]) -> npt.NDArray[np.int32]:
-        """int32 (m,): ratings in the fit; none of items that have come behind its last one since."""
+        """The number of ratings in the fit, int32 (m,); 0 for indices beyond the items of the fit."""
         there = item_idx < len(self.counts)
         return np.where(there, self.counts[np.where(there, item_idx, 0)], 0).astype(np.int32)
 
     def moved(self, item: int, row: Floats, user_factors: Floats, stars: Floats) -> Floats:
-        """float32 (d,): where ratings of n users put an item that the fit left at `row`.
+        """Update the factors of an item, `row` in the fit, from n new ratings: float32 (d,).
 
         user_factors: float32 (n, d); stars: (n,).
         """

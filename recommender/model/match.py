@@ -11,20 +11,20 @@ from recommender.interactions import MAX_STARS, MIN_STARS, History
 from recommender.model.star_ratings import Doubles, StarsModel
 
 LIKED_STARS = 4.0
-BOUNDARY = 3.75  # halfway to the next half-star below: where a continuous prediction becomes a like
-PRIOR_COUNT = 5.0  # ratings of the average user or item that a user or item begins with
+BOUNDARY = 3.75  # of a continuous prediction of a like: halfway to the half-star below LIKED_STARS
+PRIOR_COUNT = 5.0  # average ratings added to those of each user or item
 N_FEATURES = 8
-OUTLYING = 4.0  # deviations
-BENT = 3.0  # deviations of the distance within which the logistic may bend; straight beyond
-POWERS = (2, 3)  # of the distance: tails are not a normal's, and stars are whole or half
+OUTLYING = 4.0  # standard deviations at which features are clipped
+BENT = 3.0  # standard deviations of the distance at which its powers are clipped
+POWERS = (2, 3)  # of the distance: errors are not normal, and stars are discrete
 
 
 @dataclass(frozen=True, slots=True)
 class Predictions:
-    """What is foretold of some items for one user, float32 arrays of one length.
+    """Predicted ratings of items for one user, float32 arrays of one length.
 
-    stars, and low and high that hold the rating in 80 % of cases: 0.5 to 5; nan where nothing is known.
-    match_percent: 0 to 100, nan likewise.
+    stars: 0.5 to 5. low, high: bounds of the 80 % interval, 0.5 to 5. match_percent: 0 to 100. All are
+    nan for items without data.
     """
 
     stars: NDArray[np.float32]
@@ -35,11 +35,11 @@ class Predictions:
 
 @dataclass(frozen=True, slots=True)
 class MatchModel:
-    """Logistic regression on the predicted stars and on how user and item have rated and been rated."""
+    """Logistic regression on predicted stars and on rating statistics of user and item."""
 
     weights: Doubles  # (N_FEATURES + 2,), of `standardized`
-    centre: Doubles  # (N_FEATURES,), taken off the features
-    scale: Doubles  # (N_FEATURES,), divides them
+    centre: Doubles  # (N_FEATURES,), subtracted from the features
+    scale: Doubles  # (N_FEATURES,), divides the features
     intercept: float
     mean: float  # of all stars
     liked_share: float  # of all ratings
@@ -48,18 +48,18 @@ class MatchModel:
     def match_percent(
         self, history: History, item_idx: NDArray[np.integer], stars: Doubles, deviation: Doubles
     ) -> Doubles:
-        """0 to 100, float64 (n,), from what `StarsModel.predict` gave; nan where the stars are nan."""
+        """Match percents, 0 to 100, float64 (n,), from the results of `StarsModel.predict`."""
         return 100 * self.probability(self.features(history, item_idx, stars, deviation))
 
     def probability(self, features: Doubles) -> Doubles:
-        """float64 (n,) from `features`."""
+        """The probability of a like, float64 (n,), from `features`."""
         logit = standardized(features, self.centre, self.scale) @ self.weights + self.intercept
         return np.asarray(expit(logit))
 
     def features(
         self, history: History, item_idx: NDArray[np.integer], stars: Doubles, deviation: Doubles
     ) -> Doubles:
-        """(n, N_FEATURES): the standardized distance to a like comes first."""
+        """The features, (n, N_FEATURES); the first is the standardized distance to a like."""
         user = statistics_of(
             np.array([len(history)]),
             np.array([history.stars.sum(dtype=np.float64)]),
@@ -87,18 +87,18 @@ class MatchModel:
 def predict(
     stars_model: StarsModel, match_model: MatchModel, history: History, item_idx: NDArray[np.integer]
 ) -> Predictions:
-    """Stars, interval and match for a user known by `history` only, seen in training or not."""
+    """Predict stars, interval and match percent of items for a user given by the history only."""
     stars, deviation = stars_model.predict(stars_model.fold_in(history), item_idx)
     low, high = stars_model.interval(stars, deviation)
     match = match_model.match_percent(history, item_idx, stars, deviation)
-    shown = np.clip(stars, MIN_STARS, MAX_STARS)
-    return Predictions(*(column.astype(np.float32) for column in (shown, low, high, match)))
+    clipped = np.clip(stars, MIN_STARS, MAX_STARS)
+    return Predictions(*(column.astype(np.float32) for column in (clipped, low, high, match)))
 
 
 def standardized(features: Doubles, centre: Doubles, scale: Doubles) -> Doubles:
-    """(n, N_FEATURES + 2): in deviations, then the POWERS of the distance.
+    """Standardize the features and append the POWERS of the distance: (n, N_FEATURES + 2).
 
-    All but the distance are OUTLYING at most: nothing was fitted beyond.
+    All features except the distance are clipped at OUTLYING.
     """
     standard = (features - centre) / scale
     standard[:, 1:] = standard[:, 1:].clip(-OUTLYING, OUTLYING)
@@ -109,7 +109,7 @@ def standardized(features: Doubles, centre: Doubles, scale: Doubles) -> Doubles:
 def statistics_of(
     count: NDArray[Any], stars: NDArray[Any], liked: NDArray[Any], means: tuple[float, float]
 ) -> Doubles:
-    """(n, 3): log(1 + count), mean stars and share of likes, the last two drawn to `means`."""
+    """Statistics (n, 3): log(1 + count), mean stars, share of likes; the last two shrunk to `means`."""
     weight = count + PRIOR_COUNT
     shrunk = (stars + PRIOR_COUNT * means[0]) / weight, (liked + PRIOR_COUNT * means[1]) / weight
     return np.stack([np.log1p(count), *shrunk], axis=1).astype(np.float64)

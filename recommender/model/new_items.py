@@ -1,4 +1,4 @@
-"""Items that come or change after a model was trained are in it at once, by their content."""
+"""Cold-start items: add or change items in a trained model, by their content."""
 
 from dataclasses import replace
 
@@ -29,35 +29,36 @@ def with_items(model: Hybrid, items: ItemFeatures) -> Hybrid:
     """
     content = model.encoder.transform(items)
     rows = RowMapping.of(model.item_ids, np.empty(0, np.int64), items.item_ids)
-    taught = _rows_taught(model, items)  # of the former arrays; -1 for an item without a rating
+    fitted = _fitted_rows(model, items)
     placed = model.content_prior.factors(content)
     factors = placed.copy()
-    factors[taught >= 0] = model.factor_model.item_factors[taught[taught >= 0]]
+    factors[fitted >= 0] = model.factor_model.item_factors[fitted[fitted >= 0]]
     names = trait_names(items)
     return replace(
         model,
         item_ids=rows.ids,
         content_vectors=rows.spread(model.content_vectors, vectors_of(content)),
-        blend=_blend(model, rows, taught, factors),
+        blend=_blend(model, rows, fitted, factors),
         traits={kind: traits.with_rows(rows, names[kind]) for kind, traits in model.traits.items()},
         makers=model.makers.with_rows(rows, maker_names(items)),
-        stars=model.stars and _stars(model.stars, rows, taught, content),
-        match=model.match and _match(model.match, rows, taught),
-        item_step=model.item_step and _item_step(model.item_step, rows, taught, placed),
+        stars=model.stars and _stars(model.stars, rows, fitted, content),
+        match=model.match and _match(model.match, rows, fitted),
+        item_step=model.item_step and _item_step(model.item_step, rows, fitted, placed),
     )
 
 
-def _rows_taught(model: Hybrid, items: ItemFeatures) -> NDArray[np.int64]:
+def _fitted_rows(model: Hybrid, items: ItemFeatures) -> NDArray[np.int64]:
+    """Rows of the items in the model's arrays, int64 (n,); -1 for items without ratings in training."""
     if model.item_step is None:
         return np.full(len(items), -1, np.int64)
     found = positions(model.item_ids, items.item_ids).astype(np.int64)
     return np.where((found >= 0) & (model.item_step.counts[found] > 0), found, -1)
 
 
-def _blend(model: Hybrid, rows: RowMapping, taught: NDArray[np.int64], factors: NDArray[np.float32]) -> Blend:
-    blend, place = model.blend, np.searchsorted(rows.ids, model.item_ids)  # where each former item stands
-    popularity = np.full(len(taught), blend.popularity.min(initial=0), np.float32)
-    popularity[taught >= 0] = blend.popularity[taught[taught >= 0]]
+def _blend(model: Hybrid, rows: RowMapping, fitted: NDArray[np.int64], factors: NDArray[np.float32]) -> Blend:
+    blend, place = model.blend, np.searchsorted(rows.ids, model.item_ids)  # of the former items
+    popularity = np.full(len(fitted), blend.popularity.min(initial=0), np.float32)
+    popularity[fitted >= 0] = blend.popularity[fitted[fitted >= 0]]
     item_idx = place[blend.item_weights.item_idx].astype(np.int32)
     position = np.full(rows.ids.size, -1, np.int32)
     position[item_idx] = np.arange(item_idx.size)
@@ -72,7 +73,7 @@ def _blend(model: Hybrid, rows: RowMapping, taught: NDArray[np.int64], factors: 
 
 
 def _transitions(transitions: ItemTransitions, place: NDArray[np.int64], n_items: int) -> ItemTransitions:
-    """Nothing follows an item that nobody has rated, nor does it follow any."""
+    """Make room for the new items, which have no transitions."""
     before = transitions.following
     sizes = np.zeros(n_items, np.int64)
     sizes[place] = np.diff(before.indptr)
@@ -82,29 +83,29 @@ def _transitions(transitions: ItemTransitions, place: NDArray[np.int64], n_items
 
 
 def _item_step(
-    step: ItemStep, rows: RowMapping, taught: NDArray[np.int64], placed: NDArray[np.float32]
+    step: ItemStep, rows: RowMapping, fitted: NDArray[np.int64], placed: NDArray[np.float32]
 ) -> ItemStep:
-    counts = np.where(taught >= 0, step.counts[taught], 0)
+    counts = np.where(fitted >= 0, step.counts[fitted], 0)
     return replace(step, counts=rows.spread(step.counts, counts), placed=rows.spread(step.placed, placed))
 
 
 def _stars(
-    stars: StarsModel, rows: RowMapping, taught: NDArray[np.int64], content: NDArray[np.float32]
+    stars: StarsModel, rows: RowMapping, fitted: NDArray[np.int64], content: NDArray[np.float32]
 ) -> StarsModel:
     items, variance = stars.prior(content)
     variance = variance.copy()
-    rated = taught >= 0
-    items[rated], variance[rated] = stars.items[taught[rated]], stars.item_variance[taught[rated]]
+    rated = fitted >= 0
+    items[rated], variance[rated] = stars.items[fitted[rated]], stars.item_variance[fitted[rated]]
     return replace(
         stars,
         items=rows.spread(stars.items, items),
         item_variance=rows.spread(stars.item_variance, variance),
-        habits=rows.spread(stars.habits, np.where(rated[:, None], stars.habits[taught], 0)),
+        habits=rows.spread(stars.habits, np.where(rated[:, None], stars.habits[fitted], 0)),
         known=rows.spread(stars.known, rated | content.any(axis=1)),
     )
 
 
-def _match(match: MatchModel, rows: RowMapping, taught: NDArray[np.int64]) -> MatchModel:
-    statistics = np.tile(np.array([0, match.mean, match.liked_share], np.float32), (len(taught), 1))
-    statistics[taught >= 0] = match.item_statistics[taught[taught >= 0]]
+def _match(match: MatchModel, rows: RowMapping, fitted: NDArray[np.int64]) -> MatchModel:
+    statistics = np.tile(np.array([0, match.mean, match.liked_share], np.float32), (len(fitted), 1))
+    statistics[fitted >= 0] = match.item_statistics[fitted[fitted >= 0]]
     return replace(match, item_statistics=rows.spread(match.item_statistics, statistics))

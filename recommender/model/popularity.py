@@ -1,4 +1,4 @@
-"""How much an item is watched, whoever asks."""
+"""Item popularity (not personalized)."""
 
 import numpy as np
 import numpy.typing as npt
@@ -8,18 +8,16 @@ from recommender.model.fold_in import graded
 
 Floats = npt.NDArray[np.float32]
 
-
-HALF_LIFE = 365 * 86_400.0  # seconds after which a rating tells half as much of what is watched now
-FLOOR = 0.1  # what it never falls below, so that a classic stays one
+HALF_LIFE = 365 * 86_400.0  # seconds after which the weight of a rating is half way to FLOOR
+FLOOR = 0.1  # minimum weight, so that classics stay popular
 
 
 def popularity(interactions: Interactions, vote_counts: npt.NDArray[np.float32]) -> Floats:
-    """float32 (n_items,), the logarithm of an item's graded ratings, standardized over the items rated at
-    all.
+    """The logarithm of the weighted graded ratings of each item, float32 (n_items,).
 
-    Old ratings count less than those of the newest second of all. `vote_counts`, float32 (n_items,), nan
-    where unknown, are counts from elsewhere: together they weigh at most as one rating, so that they order
-    the items nobody here has rated and settle ties, and no more.
+    Standardized over the items with ratings. The weight of a rating falls with its age, counted from the
+    newest rating. `vote_counts`, float32 (n_items,), nan where unknown, are counts from other sources. They
+    count at most as one rating of an item, so that they only order unrated items and break ties.
     """
     counts = np.bincount(
         interactions.user_items.indices,
@@ -31,13 +29,13 @@ def popularity(interactions: Interactions, vote_counts: npt.NDArray[np.float32])
     rated = counts > 0
     over = score[rated] if rated.any() else score
     spread = over.std() if over.size else 0.0
-    centre = over.mean() if over.size else 0.0
-    standard: Floats = ((score - centre) / (spread if spread > 0 else 1.0)).astype(np.float32)
+    mean = over.mean() if over.size else 0.0
+    standard: Floats = ((score - mean) / (spread if spread > 0 else 1.0)).astype(np.float32)
     return standard
 
 
 def freshness(timestamps: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
-    """float64 (n,), FLOOR to 1; a rating of unknown time counts as the average one of known time."""
+    """Weights of ratings by age, float64 (n,), FLOOR to 1; the mean weight for unknown times."""
     fresh = np.ones(timestamps.size)
     known = timestamps > 0
     if known.any():

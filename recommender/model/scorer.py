@@ -1,4 +1,4 @@
-"""The protocol of a model that scores items for one user from the history alone."""
+"""The protocol of a model that scores items for a user given by the history."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,17 +15,17 @@ ItemIdx = npt.NDArray[np.int32]
 
 @dataclass(frozen=True, slots=True)
 class Ranking:
-    """Items best first, int32 (m,), and their scores, float32 (m,): deviations above the user's mean."""
+    """Items, int32 (m,), best first, and scores, float32 (m,), in standard deviations above the mean."""
 
     item_idx: ItemIdx
     scores: Floats
 
 
 class Scorer(Protocol):
-    """A model that serving can put behind a list.
+    """A model that can serve recommendation lists.
 
-    It keeps nothing about a user and does not change while it serves, so that threads share it.
-    `tests/recommender/model/test_scorer.py` is the contract: a new scorer joins its parameters.
+    It has no state of single users and is immutable, so that threads can share it. The contract is tested by
+    `tests/recommender/model/test_scorer.py`: add each new scorer to its parameters.
     """
 
     @property
@@ -37,7 +37,7 @@ class Scorer(Protocol):
     def n_items(self) -> int: ...
 
     def scores(self, history: History, favorite_genres: Sequence[str] = ()) -> Floats:
-        """float32 (n_items,): finite scores of all items, those of the history too. The caller owns them."""
+        """Finite scores of all items, those of the history included, float32 (n_items,); a new array."""
         ...
 
     def ranked(
@@ -49,5 +49,5 @@ class Scorer(Protocol):
         allowed: npt.NDArray[np.bool_] | None = None,
         diversity: float = 0.0,
     ) -> Ranking:
-        """The best k items by `scores`, which are overwritten; none of the history, all allowed."""
+        """Rank the best k allowed items by `scores`, which are overwritten; none of the history."""
         ...

@@ -1,4 +1,4 @@
-"""What a sentence-embedding model from disk says of an item's text; an optional part of its content."""
+"""Sentence embeddings of item texts by a model on disk, an optional part of the content."""
 
 import hashlib
 import json
@@ -22,14 +22,14 @@ log = logging.getLogger("marquee.sentences")
 
 
 class SentenceModelError(Exception):
-    """The folder is no sentence-embedding model that can be read; the message says why."""
+    """The folder is not a readable sentence-embedding model; the message has the reason."""
 
 
 @dataclass(frozen=True)
 class SentenceModel:
-    """A static sentence-embedding model (Model2Vec) in `folder`, known by what is in its files.
+    """A static sentence-embedding model (Model2Vec) in `folder`.
 
-    width: of its vectors.
+    digest: identifies the contents of its files. width: of its vectors.
     """
 
     folder: Path
@@ -38,61 +38,63 @@ class SentenceModel:
 
     @classmethod
     def open(cls, folder: Path) -> Self:
-        """Raises SentenceModelError where there is none, or the extra `embeddings` is not installed."""
+        """Open the model. Raises SentenceModelError for no model, and without the extra `embeddings`."""
         model = _load(folder)
         return cls(folder.resolve(), _digest(folder), int(model.dim))
 
     def vectors(self, texts: Sequence[str]) -> Floats:
-        """float32 (n, width), rows of length 1; 0 for an empty text, and for all where the model is gone.
+        """Embed n texts: float32 (n, width), rows of length 1; 0 for an empty text.
 
-        A text's vector does not depend on the other texts of the call.
+        All rows are 0 if the model was removed or changed since training. A text's vector does not depend on
+        the other texts of the call.
         """
         found = np.zeros((len(texts), self.width), np.float32)
-        told = [row for row, text in enumerate(texts) if text.strip()]
-        if told and self._model is not None:
-            encoded = self._model.encode([texts[row] for row in told], use_multiprocessing=False)
+        rows = [row for row, text in enumerate(texts) if text.strip()]
+        if rows and self._model is not None:
+            encoded = self._model.encode([texts[row] for row in rows], use_multiprocessing=False)
             length = np.linalg.norm(encoded, axis=1, keepdims=True)
-            found[told] = encoded / np.where(length > 0, length, 1)
+            found[rows] = encoded / np.where(length > 0, length, 1)
         return found
 
     @property
     def described(self) -> dict[str, Any]:
-        """What the manifest of a trained model says of it."""
+        """The entry in the manifest of a trained model."""
         return {"name": self.folder.name, "digest": self.digest, "width": self.width}
 
     def array(self) -> NDArray[np.uint8]:
-        """Where it is and what it was, for the artifact, which does not hold the model itself."""
-        told = {"folder": str(self.folder), "digest": self.digest, "width": self.width}
-        return np.frombuffer(json.dumps(told).encode(), np.uint8)
+        """Folder, digest and width as JSON, uint8 (n,); the artifact does not hold the model itself."""
+        state = {"folder": str(self.folder), "digest": self.digest, "width": self.width}
+        return np.frombuffer(json.dumps(state).encode(), np.uint8)
 
     @classmethod
     def from_array(cls, array: NDArray[Any]) -> Self:
-        """The inverse of `array`; the model itself is read when it is first needed."""
-        told = json.loads(array.tobytes())
-        return cls(Path(told["folder"]), told["digest"], told["width"])
+        """The inverse of `array`; the model itself is read on first use."""
+        state = json.loads(array.tobytes())
+        return cls(Path(state["folder"]), state["digest"], state["width"])
 
     @cached_property
     def _model(self) -> "StaticModel | None":
         try:
             if _digest(self.folder) == self.digest:
                 return _load(self.folder)
-            reason = "holds another model now"
+            reason = "contains another model now"
         except SentenceModelError as error:
             reason = str(error)
-        log.warning("%s: %s; items are described without it until the next training", self.folder, reason)
+        log.warning("%s: %s; new items have no text embedding until the next training", self.folder, reason)
         return None
 
 
 def _load(folder: Path) -> "StaticModel":
     try:
-        from model2vec import StaticModel  # noqa: PLC0415 - optional
+        # Here, because model2vec is the optional extra `embeddings`.
+        from model2vec import StaticModel  # noqa: PLC0415
     except ModuleNotFoundError:
-        raise SentenceModelError("it needs the extra `embeddings`: pip install marquee[embeddings]") from None
+        raise SentenceModelError("needs the extra `embeddings`: pip install marquee[embeddings]") from None
     if missing := [name for name in FILES if not (folder / name).is_file()]:
-        raise SentenceModelError(f"{folder} is no Model2Vec model: it has no {missing[0]}")
+        raise SentenceModelError(f"{folder} is not a Model2Vec model: {missing[0]} is missing")
     try:
         return StaticModel.from_pretrained(folder)
-    except Exception as error:  # of several libraries, which document none
+    except Exception as error:  # undocumented exceptions of several libraries
         raise SentenceModelError(f"{folder}: {error}") from error
 
 

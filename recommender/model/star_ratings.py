@@ -1,4 +1,4 @@
-"""Stars: how many of five a user would give an item, and how sure that is."""
+"""Rating prediction: the stars a user would give an item, with uncertainty."""
 
 from dataclasses import dataclass
 from typing import Any, Self
@@ -9,13 +9,13 @@ from numpy.typing import NDArray
 from recommender.interactions import MAX_STARS, MIN_STARS, History
 
 Doubles = NDArray[np.float64]
-PRIOR_RATINGS = 10.0  # weight of everyone's noise in one user's
-NORMAL_80 = 1.2816  # standard deviations to each side that hold 80 % of a normal
+PRIOR_RATINGS = 10.0  # weight of the global noise in the noise of a user
+NORMAL_80 = 1.2816  # standard deviations to each side that contain 80 % of a normal distribution
 
 
 @dataclass(frozen=True, slots=True)
 class UserPosterior:
-    """One user's posterior, folded in from a history: bias first, then factors, and their covariance."""
+    """The posterior of a user folded in from a history: bias first, then factors."""
 
     mean: Doubles  # (d + 1,)
     covariance: Doubles  # (d + 1, d + 1)
@@ -30,14 +30,16 @@ class StarsModel:
         (b_u, p_u) ~ N([habit_u, 1] habit_map, 1 / user_precision),
         (b_i, q_i) ~ N([content_i, 1, habit_i] content_map, 1 / item_precision)
 
-    habit_u says what a user rated whatever the stars, the sum of `habits` over the items of the history over
-    the root of their number, and habit_i who rated an item: truncated singular vectors of the matrix of ones,
-    its entries over the roots of both counts. SVD++ learns from the same (Koren, KDD 2008).
+    habit_u represents which items a user rated, regardless of stars: the sum of `habits` over the items of
+    the history, divided by the square root of their number. habit_i represents which users rated an item.
+    Both come from truncated singular vectors of the binary rating matrix, its entries divided by the square
+    roots of both counts. SVD++ uses the same information (Koren, KDD 2008).
+
     Fitted by mean-field variational Bayes, which minimizes the free energy (Lim and Teh, "Variational
     Bayesian Approach to Movie Rating Prediction", KDD Cup 2007); the priors are regressed on content and
-    habits as in Agarwal and Chen, "Regression-based Latent Factor Models", KDD 2009. Items are learnt with
-    each user's own noise (Lakshminarayanan et al., "Robust Bayesian Matrix Factorisation", AISTATS 2011), a
-    user with everyone's, `noise`, in the fit as in `fold_in`. The precisions are learnt too, so that no
+    habits as in Agarwal and Chen, "Regression-based Latent Factor Models", KDD 2009. Items are fitted with
+    the noise of each user (Lakshminarayanan et al., "Robust Bayesian Matrix Factorisation", AISTATS 2011),
+    users with the global `noise`, in the fit as in `fold_in`. The precisions are estimated too, so that no
     strength of regularization has to be chosen for a data set.
     """
 
@@ -47,14 +49,14 @@ class StarsModel:
     user_precision: NDArray[np.float32]  # (d + 1,)
     items: NDArray[np.float32]  # (n_items, d + 1), posterior means: bias first, then factors
     item_variance: NDArray[np.float32]  # (n_items, d + 1)
-    item_precision: NDArray[np.float32]  # (d + 1,), around the mean that content gives
+    item_precision: NDArray[np.float32]  # (d + 1,), around the mean predicted from content
     content_map: NDArray[np.float32]  # (content width + 1, d + 1), without the rows for habits
     habits: NDArray[np.float32]  # (n_items, habit width)
     habit_map: NDArray[np.float32]  # (habit width + 1, d + 1)
     known: NDArray[np.bool_]  # (n_items,), rated in training or with content
 
     def fold_in(self, history: History) -> UserPosterior:
-        """The user's posterior given the items' means and variances; the prior with an empty history."""
+        """The posterior of a user given the means and variances of items; the prior for an empty history."""
         observed = self.known[history.item_idx]
         idx = history.item_idx[observed]
         items = self.items[idx].astype(np.float64)
@@ -73,7 +75,7 @@ class StarsModel:
         )
 
     def predict(self, user: UserPosterior, item_idx: NDArray[np.integer]) -> tuple[Doubles, Doubles]:
-        """Mean, not yet clipped to the scale, and standard deviation, both in stars and float64 (n,).
+        """Predict n items: mean, not clipped to the scale, and standard deviation, in stars, float64 (n,).
 
         The mean is nan for items with neither ratings nor content.
         """
@@ -84,18 +86,18 @@ class StarsModel:
         stars = self.mean + bias + items @ user.mean
         stars[~self.known[item_idx]] = np.nan
         second_moment = user.mean**2 + np.diag(user.covariance)
-        second_moment[0] = 1  # the item's own bias stands alone
+        second_moment[0] = 1  # the factor of the item's bias is constant
         variance = user.noise + spread @ second_moment
         variance += np.einsum("nd,de,ne->n", items, user.covariance, items)
         return stars, np.sqrt(variance)
 
     def interval(self, stars: Doubles, deviation: Doubles) -> tuple[Doubles, Doubles]:
-        """Bounds that hold the rating in 80 % of cases, on the scale of stars."""
-        centre, reach = np.clip(stars, MIN_STARS, MAX_STARS), self.width * deviation
-        return np.maximum(centre - reach, MIN_STARS), np.minimum(centre + reach, MAX_STARS)
+        """The bounds of the 80 % interval, in stars, clipped to the scale."""
+        mean, reach = np.clip(stars, MIN_STARS, MAX_STARS), self.width * deviation
+        return np.maximum(mean - reach, MIN_STARS), np.minimum(mean + reach, MAX_STARS)
 
     def prior(self, content: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Rows of `items` and `item_variance` for items that nobody has rated, from content (n, width)."""
+        """Rows of `items` and `item_variance` for items without ratings, from content, float32 (n, width)."""
         rows = (with_one(content) @ self.content_map).astype(np.float32)
         return rows, np.broadcast_to(1 / self.item_precision, rows.shape).astype(np.float32)
 
@@ -116,10 +118,10 @@ class StarsModel:
 
 
 def with_one(features: NDArray[np.floating]) -> Doubles:
-    """(n, width + 1) float64: rows with a constant, for regression."""
+    """Append a constant column, for regression: float64 (n, width + 1)."""
     return np.concatenate([features.astype(np.float64), np.ones((len(features), 1))], axis=1)
 
 
 def habit(rated: NDArray[np.floating]) -> Doubles:
-    """(1, width) float64, from the rows of `StarsModel.habits` of what a user has rated."""
+    """habit_u, float64 (1, width), from the rows of `StarsModel.habits` of the rated items."""
     return np.asarray(rated.sum(axis=0, dtype=np.float64) / max(len(rated), 1) ** 0.5)[None, :]

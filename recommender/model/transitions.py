@@ -1,13 +1,13 @@
-"""What is watched after what: the items that soon followed those a user rated last.
+"""Item-to-item transitions: score items that tend to follow the user's most recent ones.
 
     T[j, i] = sum over users who rated i in the d-th place after j, d <= WINDOW, of DECAY^(d - 1) p_j p_i
     S[j, i] = max(0, T[j, i] - t_j b_i) / (t_j + PRIOR)
     score_i = sum over the RECENT newest items j of a history of FADING^a_j p_j S[j, i]
 
-p is the graded target of a rating, a_j the number of newer events, t_j the sum of a row and b_i the share of
-a column in all: t_j b_i is what would have followed any item. A Markov chain that looks past the next step,
-its decay over places that of Garg et al., "Sequence and Time Aware Neighborhood for Session-based
-Recommendations", SIGIR 2019. Without times there is no order, and every score is 0.
+p is the graded target of a rating, a_j the number of newer events, t_j the sum of row j of T and b_i the
+share of column i in the sum of T: t_j b_i is expected after any item. This is a Markov chain over more than
+the next step; its decay over positions is that of Garg et al., "Sequence and Time Aware Neighborhood for
+Session-based Recommendations", SIGIR 2019. Without timestamps every score is 0.
 """
 
 from collections.abc import Mapping
@@ -27,32 +27,32 @@ Floats = npt.NDArray[np.float32]
 WINDOW, DECAY = 20, 0.9
 RECENT, FADING = 10, 0.8
 PRIOR = 20.0
-KEPT = 200  # successors of an item, the most frequent
-BLOCK = 1 << 20  # ratings whose successors are held at once
+KEPT = 200  # largest successors kept of each item
+BLOCK = 1 << 20  # ratings whose successors are in memory at once
 
 
 @dataclass(frozen=True, slots=True)
 class ItemTransitions:
-    """following: csr float32 (n_items, n_items), row j is what item j of a history gives to each item."""
+    """following: S, csr float32 (n_items, n_items); row j scores the successors of item j."""
 
     following: sparse.csr_matrix
 
     @classmethod
     def fit(cls, interactions: Interactions, *, rng: np.random.Generator) -> Self:
-        """From ratings whose time is known; those of one second follow each other by chance."""
+        """Fit to the ratings with timestamps; ratings of the same second are in random order."""
         events = _Events.of(interactions.with_ratings(interactions.timestamps > 0), rng)
-        usual = events.usual()
+        shares = events.shares()
         parts = [sparse.csr_matrix((0, interactions.n_items), dtype=np.float32)]
         first = 0
         while first < interactions.n_items:
             last = events.starts.searchsorted(events.starts[first] + BLOCK, side="right") - 1
             last = max(first + 1, min(int(last), interactions.n_items))
-            parts.append(_largest(_beyond_chance(events.followed(first, last), usual)))
+            parts.append(_largest(_above_expected(events.followed(first, last), shares)))
             first = last
         return cls(sparse.vstack(parts, format="csr"))
 
     def scores(self, history: History) -> Floats:
-        """float32 (n_items,)."""
+        """The scores of all items, float32 (n_items,)."""
         scores = np.zeros(self.following.shape[0], np.float32)
         indptr, columns, values = self.following.indptr, self.following.indices, self.following.data
         newest = _newest(history, RECENT)
@@ -62,14 +62,16 @@ class ItemTransitions:
         return scores
 
     def effects(self, history: History, item_idx: npt.NDArray[np.int32], n_rated: int) -> Floats:
-        """float32 (n, m): by how much the standardized score of each of m items falls without one item.
+        """The decrease of the standardized score of each of m items without each item of the history.
 
-        Exact: where an item is taken out, those before it move up.
+        float32 (n, m). Exact: without an item, older items are one event more recent.
         """
         effects = np.zeros((len(history), len(item_idx)), np.float32)
         newest = _newest(history, RECENT + 1)
         recent = newest[:RECENT]
-        amounts = np.zeros((1 + len(recent), len(newest)), np.float32)  # row 0: of all, row 1 + i: without i
+        amounts = np.zeros(
+            (1 + len(recent), len(newest)), np.float32
+        )  # row 0: with all items, row 1 + i: without item i
         amounts[0, : len(recent)] = _amounts(history, recent)
         for i in range(len(recent)):
             rest = np.delete(np.arange(len(newest)), i)[:RECENT]
@@ -94,7 +96,7 @@ class ItemTransitions:
 
 
 def standardize(scores: Floats, n_rated: int) -> tuple[float, float]:
-    """Mean and standard deviation of float32 (n_items,) `scores` over `n_rated` items; the others have 0."""
+    """Mean and standard deviation of `scores` over `n_rated` items; the scores of the others are 0."""
     n = max(n_rated, 1)
     mean = float(scores.sum()) / n
     return mean, max(float(scores @ scores) / n - mean * mean, 0.0) ** 0.5
@@ -108,22 +110,22 @@ def _spread(scores: sparse.csr_matrix, n_rated: int) -> tuple[Floats, Floats]:
 
 
 def _newest(history: History, k: int) -> npt.NDArray[np.intp]:
-    """Places in the history of its k newest items of known time, newest first."""
+    """Positions of the k newest items of the history with a timestamp, newest first."""
     known = np.flatnonzero(history.timestamps > 0)
     return known[np.argsort(-history.timestamps[known], kind="stable")[:k]]
 
 
 def _amounts(history: History, newest: npt.NDArray[np.intp]) -> Floats:
-    """What each of these items gives: events of one second are equally old."""
+    """FADING^a p of these items; events of the same second are equally old."""
     age = np.searchsorted(-history.timestamps[newest], -history.timestamps[newest], side="left")
     return (np.float32(FADING) ** age * graded(history.stars[newest])).astype(np.float32)
 
 
 @dataclass(frozen=True, slots=True)
 class _Events:
-    """Ratings of known time, user by user in order: whose, of which item, and their targets, each (n,).
+    """Ratings with timestamps, by user and time: user, item and target of each, all (n,).
 
-    by_item: the places of each item's events, item by item; those of item j begin at starts[j].
+    by_item: positions of the events of each item, item by item; those of item j begin at starts[j].
     starts: (n_items + 1,).
     """
 
@@ -142,8 +144,8 @@ class _Events:
         target = graded(known.user_items.data[order])
         return cls(user, item, target, np.argsort(item, kind="stable"), starts)
 
-    def usual(self) -> Floats:
-        """b: float32 (n_items,)."""
+    def shares(self) -> Floats:
+        """b, float32 (n_items,)."""
         sums = np.zeros(len(self.starts) - 1)
         for d in range(1, WINDOW + 1):
             place = np.flatnonzero(self.user[:-d] == self.user[d:])
@@ -151,7 +153,7 @@ class _Events:
         return np.asarray(sums / max(sums.sum(), 1), np.float32)
 
     def followed(self, first: int, last: int) -> sparse.csr_matrix:
-        """The rows of T from item `first` up to `last`."""
+        """Rows of T from item `first` up to `last`, exclusive."""
         of_items = self.by_item[self.starts[first] : self.starts[last]]
         pairs: list[tuple[Floats, npt.NDArray[np.int32], npt.NDArray[np.int32]]] = []
         for d in range(1, WINDOW + 1):
@@ -166,18 +168,18 @@ class _Events:
         return np.asarray(np.float32(DECAY ** (d - 1)) * self.target[place] * self.target[place + d])
 
 
-def _beyond_chance(counts: sparse.csr_matrix, usual: Floats) -> sparse.csr_matrix:
-    """Rows of S of rows of T."""
+def _above_expected(counts: sparse.csr_matrix, shares: Floats) -> sparse.csr_matrix:
+    """Rows of S from rows of T."""
     totals = np.asarray(counts.sum(axis=1), np.float32).ravel()
     of_row = np.repeat(totals, np.diff(counts.indptr))
-    values = np.maximum(counts.data - of_row * usual[counts.indices], 0) / (of_row + np.float32(PRIOR))
-    beyond = sparse.csr_matrix((values, counts.indices, counts.indptr), shape=counts.shape)
-    beyond.eliminate_zeros()
-    return beyond
+    values = np.maximum(counts.data - of_row * shares[counts.indices], 0) / (of_row + np.float32(PRIOR))
+    above = sparse.csr_matrix((values, counts.indices, counts.indptr), shape=counts.shape)
+    above.eliminate_zeros()
+    return above
 
 
 def _largest(matrix: sparse.csr_matrix) -> sparse.csr_matrix:
-    """The KEPT largest of each row; ties go to the lower column."""
+    """Keep the KEPT largest entries of each row; ties go to the lower column."""
     kept = np.ones(matrix.nnz, bool)
     for row in np.flatnonzero(np.diff(matrix.indptr) > KEPT):
         start, end = matrix.indptr[row : row + 2]

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from recommender.model.elicitation import elicit, information
-from recommender.model.group import together
+from recommender.model.group import aggregate_scores
 
 
 def test_what_divides_many_tells_most() -> None:
@@ -49,9 +49,9 @@ def test_a_shorter_list_begins_a_longer_one_and_items_of_no_genre_count() -> Non
 def test_a_group_list_is_neither_the_majoritys_nor_a_veto() -> None:
     # columns: loved by two and loathed by the third; liked by all; minded by none
     scores = np.array([[3.0, 1.5, 0.5], [3.0, 1.5, 0.5], [-2.0, 1.0, 0.6]], np.float32)
-    assert together(scores).argmax() == 1
-    assert together(scores, misery=0.0).tolist() == pytest.approx(scores.mean(axis=0).tolist())
-    assert together(scores, misery=1.0).tolist() == pytest.approx(scores.min(axis=0).tolist())
-    assert together(scores[:1]).tolist() == pytest.approx(scores[0].tolist())
+    assert aggregate_scores(scores).argmax() == 1
+    assert aggregate_scores(scores, misery=0.0).tolist() == pytest.approx(scores.mean(axis=0).tolist())
+    assert aggregate_scores(scores, misery=1.0).tolist() == pytest.approx(scores.min(axis=0).tolist())
+    assert aggregate_scores(scores[:1]).tolist() == pytest.approx(scores[0].tolist())
     with pytest.raises(ValueError, match="at least one"):
-        together(np.empty((0, 3), np.float32))
+        aggregate_scores(np.empty((0, 3), np.float32))

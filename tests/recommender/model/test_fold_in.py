@@ -27,7 +27,7 @@ def model(fitted: tuple[np.ndarray, np.ndarray, np.ndarray]) -> FactorModel:
 
 def _tastes(fitted: tuple[np.ndarray, np.ndarray, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
     _, users, counts = fitted
-    weights = counts / (counts + fold_in.TELLING)
+    weights = counts / (counts + fold_in.COVARIANCE_RATINGS)
     return np.average(users, axis=0, weights=weights), np.cov(users.T, aweights=weights, ddof=0)
 
 
