@@ -1,4 +1,4 @@
-"""Who rated what: the one place where ids of users and items become matrix indices, and back."""
+"""User-item interactions, and the mapping between ids and matrix indices."""
 
 from dataclasses import dataclass, field
 from typing import Any, Self
@@ -11,20 +11,21 @@ MIN_STARS, MAX_STARS = 0.5, 5.0
 
 
 def positions(sorted_ids: npt.NDArray[np.int64], ids: npt.ArrayLike) -> npt.NDArray[np.int32]:
-    """Indices of `ids` within ascending `sorted_ids`; -1 where an id is unknown."""
-    wanted = np.asarray(ids, dtype=np.int64)
+    """Indices of `ids` within ascending `sorted_ids`, int32; -1 for an unknown id."""
+    values = np.asarray(ids, dtype=np.int64)
     if sorted_ids.size == 0:
-        return np.full(wanted.shape, -1, dtype=np.int32)
-    found = np.minimum(np.searchsorted(sorted_ids, wanted), sorted_ids.size - 1)
-    return np.where(sorted_ids[found] == wanted, found, -1).astype(np.int32)
+        return np.full(values.shape, -1, dtype=np.int32)
+    found = np.minimum(np.searchsorted(sorted_ids, values), sorted_ids.size - 1)
+    return np.where(sorted_ids[found] == values, found, -1).astype(np.int32)
 
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """One user's observations, in the model's item indices, each item at most once.
+    """The ratings of one user, by item index, each item at most once.
 
     item_idx: int32 (n,); stars: float32 (n,), 0.5 to 5; timestamps: int64 (n,), Unix seconds, 0 when unknown.
-    derived: what a model made of it, by the model's identity. Raises ValueError when the three do not align.
+    derived: values that a model computed from it, by the id of the model. Raises ValueError if the three
+    arrays do not align.
     """
 
     item_idx: npt.NDArray[np.int32]
@@ -43,7 +44,7 @@ class History:
         return int(self.item_idx.size)
 
     def without(self, item: int) -> "History":
-        """The rest of it."""
+        """The history without one item."""
         rest = self.item_idx != item
         return self if rest.all() else History(self.item_idx[rest], self.stars[rest], self.timestamps[rest])
 
@@ -51,7 +52,7 @@ class History:
     def of(
         cls, item_idx: npt.ArrayLike, stars: npt.ArrayLike = 5.0, timestamps: npt.ArrayLike | None = None
     ) -> Self:
-        """History from anything array-like; one `stars` for all items stands for likes without ratings."""
+        """Make a history from array-likes; one value of `stars` for all items represents likes."""
         idx = np.array(item_idx, dtype=np.int32, ndmin=1)
         times = np.zeros(idx.size) if timestamps is None else timestamps
         return cls(
@@ -65,7 +66,7 @@ class History:
 class Interactions:
     """All ratings of all users.
 
-    user_ids: int64 (n_users,) ascending. item_ids: int64 (n_items,) ascending, items nobody rated included.
+    user_ids: int64 (n_users,) ascending. item_ids: int64 (n_items,) ascending, with unrated items.
     user_items: csr float32 (n_users, n_items), stars 0.5 to 5, indices sorted within a row.
     timestamps: int64 (nnz,), Unix seconds aligned with user_items.data, 0 when unknown.
     """
@@ -98,10 +99,11 @@ class Interactions:
         *,
         catalog: npt.ArrayLike | None = None,
     ) -> Self:
-        """Build from one row a rating; of several by one user for one item the newest counts, else the last.
+        """Build from columns with one row per rating.
 
-        `catalog` names further item ids, rated or not. Raises ValueError when the columns differ in length
-        or stars lie outside 0.5 to 5.
+        Of several ratings of one item by one user the newest is kept, or the last of equal times. `catalog`:
+        further item ids, rated or not. Raises ValueError for columns of different lengths and for stars
+        outside 0.5 to 5.
         """
         users = np.asarray(user_ids, dtype=np.int64)
         items = np.asarray(item_ids, dtype=np.int64)
@@ -136,7 +138,7 @@ class Interactions:
         )
 
     def with_ratings(self, keep: npt.NDArray[Any]) -> Self:
-        """The same users and items with only the ratings that `keep`, bool (nnz,), marks."""
+        """The same users and items with only the ratings marked by `keep`, bool (nnz,)."""
         kept = np.asarray(keep, dtype=bool)
         before = np.concatenate((np.zeros(1, np.int64), np.cumsum(kept)))
         matrix = sparse.csr_matrix(
@@ -149,7 +151,7 @@ class Interactions:
 def _newest(
     user_idx: npt.NDArray[np.int64], item_idx: npt.NDArray[np.int64], timestamps: npt.NDArray[np.int64]
 ) -> npt.NDArray[np.int64]:
-    """Row numbers sorted by (user, item), of equal pairs only the newest; ties go to the later row."""
+    """Row numbers sorted by (user, item), only the newest of equal pairs; ties go to the later row."""
     order = np.lexsort((timestamps, item_idx, user_idx))
     users, items = user_idx[order], item_idx[order]
     last = np.ones(order.size, dtype=bool)

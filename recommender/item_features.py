@@ -1,4 +1,4 @@
-"""What is known of items without a single rating, column by column."""
+"""Item metadata, as columns."""
 
 from dataclasses import dataclass, fields, replace
 from typing import Any, Self
@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True, slots=True)
 class ItemFeatures:
-    """Metadata of n items, column by column, all columns of length n and aligned with `item_ids`.
+    """Metadata of n items, as columns of length n aligned with `item_ids`.
 
-    Missing is normal: "" for text, () for names, 0 for a year, nan for a number.
+    Missing values: "" for text, () for names, 0 for a year, nan for a number.
     """
 
     item_ids: NDArray[np.int64]
@@ -24,10 +24,10 @@ class ItemFeatures:
     languages: list[str]
     years: NDArray[np.int16]
     runtimes: NDArray[np.float32]  # minutes
-    popularity: NDArray[np.float32]  # TMDB's
+    popularity: NDArray[np.float32]  # of TMDB
     vote_average: NDArray[np.float32]  # 0..10
     vote_count: NDArray[np.float32]
-    collections: list[str]  # the franchise
+    collections: list[str]  # franchise
 
     def __post_init__(self) -> None:
         lengths = {field.name: len(getattr(self, field.name)) for field in fields(self)}
@@ -38,7 +38,7 @@ class ItemFeatures:
 
     @classmethod
     def blank(cls, item_ids: NDArray[np.int64]) -> Self:
-        """Items without features but the id."""
+        """Items without metadata."""
         n = len(item_ids)
         unknown = np.full(n, np.nan, np.float32)
         return cls(
@@ -59,7 +59,7 @@ class ItemFeatures:
         )
 
     def without_votes(self) -> "ItemFeatures":
-        """As they stand when they come out: votes and popularity tell of ratings still to be given."""
+        """Remove votes and popularity, which contain information from the test period."""
         unknown = np.full(len(self), np.nan, np.float32)
         return replace(self, popularity=unknown, vote_average=unknown, vote_count=unknown)
 

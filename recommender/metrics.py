@@ -1,8 +1,8 @@
-"""How good lists, stars and probabilities are.
+"""Metrics of ranked lists, predicted stars and probabilities.
 
-Ranking metrics take `hits`, bool (n_users, depth): whether the item at each place of each user's list is
-relevant; and `n_relevant`, int (n_users,), at least 1: how many relevant items that user has in the whole
-catalogue. They give one float64 a user, so that intervals and paired differences can be drawn from them.
+Ranking metrics take `hits`, bool (n_users, depth), whether the item at each place of each user's list is
+relevant, and `n_relevant`, int (n_users,), at least 1, the number of the user's relevant items in the whole
+catalog. They return one float64 per user, for intervals and paired differences.
 """
 
 from dataclasses import dataclass
@@ -10,12 +10,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+RELEVANT_STARS = 4.0
+
 Hits = NDArray[np.bool_]
 PerUser = NDArray[np.float64]
 
 
 def precision(hits: Hits, k: int) -> PerUser:
-    """Relevant items among the first k, over k: a list shorter than k is not excused."""
+    """Relevant items among the first k, over k, also for lists shorter than k."""
     return np.asarray(hits[:, :k].sum(axis=1) / k)
 
 
@@ -29,7 +31,7 @@ def recall(hits: Hits, n_relevant: NDArray[np.integer], k: int, *, capped: bool 
 
 
 def ndcg(hits: Hits, n_relevant: NDArray[np.integer], k: int) -> PerUser:
-    """Binary NDCG: gain 1/log2(rank + 1), over that of the best possible list of k (Järvelin 2002)."""
+    """Binary NDCG: DCG with gain 1/log2(rank + 1), over that of the ideal list of k (Järvelin 2002)."""
     discount = 1 / np.log2(np.arange(2, k + 2))
     gained = hits[:, :k] @ discount[: hits.shape[1]]
     best = np.concatenate([np.zeros(1), np.cumsum(discount)])[np.minimum(n_relevant, k)]
@@ -59,25 +61,25 @@ def intra_list_diversity(item_idx: NDArray[np.integer], vectors: NDArray[np.floa
         return float("nan")
     rows = vectors[item_idx].astype(np.float64)
     total = rows.sum(axis=0)
-    # |sum of rows|^2 is all n^2 products; the squares of the rows themselves are no pairs.
+    # |sum of rows|^2 is the sum of all n^2 products, from which those of a row with itself are subtracted.
     return float(1 - (total @ total - (rows * rows).sum()) / (n * (n - 1)))
 
 
 def novelty(item_idx: NDArray[np.integer], item_share: NDArray[np.floating]) -> float:
     """Mean self-information -log2 p of a list, in bits (Zhou et al., PNAS 2010); nan for an empty list.
 
-    item_share: (n_items,), the share of users who rated each item, above 0.
+    item_share: (n_items,), the share of users who rated each item, > 0.
     """
     return float(-np.log2(item_share[item_idx]).mean()) if len(item_idx) else float("nan")
 
 
 def coverage(exposure: NDArray[np.integer]) -> float:
-    """Share of the catalogue that stands in at least one list; exposure: (n_items,) lists an item is in."""
+    """Share of the catalog in at least one list; exposure: (n_items,), the number of lists with each item."""
     return float((exposure > 0).mean())
 
 
 def gini(exposure: NDArray[np.integer]) -> float:
-    """Inequality of exposure over the catalogue: 0 when all items are shown alike, near 1 when one is."""
+    """Gini coefficient of exposure over the catalog: 0 for equal exposure, near 1 for a single item."""
     ordered = np.sort(exposure).astype(np.float64)
     n, total = len(ordered), ordered.sum()
     return float((2 * np.arange(1, n + 1) - n - 1) @ ordered / (n * total)) if total else float("nan")
@@ -86,7 +88,7 @@ def gini(exposure: NDArray[np.integer]) -> float:
 def popularity_share(
     exposure: NDArray[np.integer], item_counts: NDArray[np.integer], head: float = 0.1
 ) -> float:
-    """Share of all places in lists that go to the `head` most rated items of the catalogue."""
+    """Share of all places in lists taken by the most rated items, the share `head` of the catalog."""
     n_head = max(1, round(head * len(item_counts)))
     most_rated = np.argsort(-item_counts, kind="stable")[:n_head]
     return float(exposure[most_rated].sum() / exposure.sum()) if exposure.sum() else float("nan")
@@ -98,7 +100,7 @@ def rmse(stars: NDArray[np.floating], predicted: NDArray[np.floating]) -> float:
 
 
 def calibration_error(happened: Hits, probability: NDArray[np.floating], n_bins: int = 20) -> float:
-    """Expected calibration error over bins of equal count: mean |share that happened - mean probability|.
+    """Expected calibration error over bins of equal size: mean |observed share - mean probability|.
 
     Guo et al., "On Calibration of Modern Neural Networks", ICML 2017, equation 3.
     """
@@ -109,7 +111,7 @@ def calibration_error(happened: Hits, probability: NDArray[np.floating], n_bins:
 
 
 def auc(happened: Hits, score: NDArray[np.floating]) -> float:
-    """Probability that a random case that happened scores above one that did not, ties counted half."""
+    """Probability that a random positive case scores above a random negative one; ties count half."""
     _, inverse, count = np.unique(score, return_inverse=True, return_counts=True)
     mean_rank = (np.cumsum(count) - (count - 1) / 2)[inverse]
     n_yes = int(happened.sum())
@@ -127,18 +129,18 @@ class Estimate:
 
 
 def bootstrap(values: PerUser, rng: np.random.Generator, n_draws: int = 1000) -> Estimate:
-    """Mean over users with the 95 % percentile interval of resampled users (Efron 1979); nan are left out."""
+    """Mean over users with the 95 % percentile bootstrap interval (Efron 1979); nan values are ignored."""
     known = values[np.isfinite(values)]
     return bootstrap_columns(known[:, None], rng, n_draws)[0]
 
 
-DRAWS = 50  # resampled at once
+DRAWS = 50  # resamples computed at once
 
 
 def bootstrap_columns(
     columns: NDArray[np.float64], rng: np.random.Generator, n_draws: int = 1000
 ) -> list[Estimate]:
-    """`bootstrap` of each column of float64 (n_users, m), all with the same draws of users."""
+    """`bootstrap` of each column of float64 (n_users, m), with the same resamples of users for all."""
     n_users, m = columns.shape
     known = np.isfinite(columns).astype(np.float64)
     filled = np.nan_to_num(columns, nan=0.0)
@@ -154,6 +156,3 @@ def bootstrap_columns(
     values[present] = filled[:, present].sum(axis=0) / known[:, present].sum(axis=0)
     low[present], high[present] = np.nanquantile(means[:, present], [0.025, 0.975], axis=0)
     return [Estimate(*row) for row in np.stack((values, low, high), axis=1).tolist()]
-
-
-RELEVANT_STARS = 4.0

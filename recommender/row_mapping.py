@@ -1,4 +1,4 @@
-"""How the rows of arrays move when things that are ordered by their ids come, change or go."""
+"""Realign the rows of arrays when objects ordered by id are added, changed or removed."""
 
 from dataclasses import dataclass
 from typing import Any, Self, TypeVar
@@ -11,10 +11,10 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class RowMapping:
-    """Where rows stand afterwards.
+    """The new positions of rows.
 
-    ids: int64 (n,) ascending. moved: int32 (n_before,), -1 for a row that is taken out or replaced. fresh:
-    int32 (m,), the rows that are new or replaced.
+    ids: int64 (n,) ascending. moved: int32 (n_before,), the new position of each former row, -1 if it is
+    removed or replaced. fresh: int32 (m,), the positions of new and replaced rows.
     """
 
     ids: NDArray[np.int64]
@@ -23,7 +23,7 @@ class RowMapping:
 
     @classmethod
     def of(cls, ids: NDArray[np.int64], out: NDArray[np.int64], fresh_ids: NDArray[np.int64]) -> Self:
-        """From ids and fresh_ids, both int64 and ascending; those of `out` and of fresh_ids leave ids."""
+        """Remove `out` from ids, and add or replace fresh_ids; ids and fresh_ids are int64, ascending."""
         keep = ~np.isin(ids, np.concatenate((out, fresh_ids)))
         after = np.union1d(ids[keep], fresh_ids)
         moved = np.full(ids.size, -1, np.int32)
@@ -31,7 +31,7 @@ class RowMapping:
         return cls(after, moved, np.searchsorted(after, fresh_ids).astype(np.int32))
 
     def spread(self, before: NDArray[Any], fresh: Any) -> NDArray[Any]:
-        """(n, ...) of the dtype of `before` (n_before, ...): its rows where they stand now, and the fresh."""
+        """Realign `before`, (n_before, ...), and insert the fresh rows: (n, ...) of the dtype of `before`."""
         keep = self.moved >= 0
         after = np.empty((self.ids.size, *before.shape[1:]), before.dtype)
         after[self.moved[keep]] = before[keep]

@@ -1,4 +1,4 @@
-"""What a model may learn from, what it is shown of a user, and what it must foretell."""
+"""Train, fold-in and test splits."""
 
 from dataclasses import dataclass
 
@@ -11,11 +11,11 @@ from recommender.interactions import Interactions
 
 @dataclass(frozen=True, slots=True)
 class Split:
-    """Row u of `histories` and of `held_out` is the same user, and all three count items alike.
+    """Train, fold-in and test ratings with the same item indices.
 
-    train: what the model is fitted on; its users are others where the protocol holds users out whole.
-    histories: what is known of each tested user when the list is asked for.
-    held_out: the stars to foretell; disjoint from `histories`.
+    train: the training set; its users are others if users are held out whole.
+    histories: the fold-in ratings of each test user, which the model may use to rank and predict.
+    held_out: the test ratings, disjoint from `histories`. Row u is the same user as row u of `histories`.
     """
 
     train: Interactions
@@ -24,9 +24,9 @@ class Split:
 
 
 def temporal_per_user(interactions: Interactions, *, share: float = 0.2, rng: np.random.Generator) -> Split:
-    """Hold out the newest `share` of each user's ratings, at least one, and never the only one.
+    """Hold out the newest `share` of each user's ratings, at least one, but never all.
 
-    Ratings of the same second fall on either side by chance, not by item id.
+    Ratings of the same second are in random order. Raises ValueError unless 0 < share < 1.
     """
     _check_share(share)
     rank, size = rank_in_user(interactions, interactions.timestamps, rng)
@@ -43,10 +43,10 @@ def strong_generalization(
     share: float = 0.2,
     rng: np.random.Generator,
 ) -> Split:
-    """Hold users out whole; of each, a random `share` of ratings is held out and the rest is the history.
+    """Hold out users whole, with a random `share` of the ratings of each as test set, the rest as history.
 
     Liang et al., "Variational Autoencoders for Collaborative Filtering", WWW 2018, section 4.1.
-    Raises ValueError unless 0 < n_test_users < n_users.
+    Raises ValueError unless 0 < n_test_users < n_users and 0 < share < 1.
     """
     _check_share(share)
     if not 0 < n_test_users < interactions.n_users:
@@ -62,9 +62,10 @@ def strong_generalization(
 
 
 def global_temporal(interactions: Interactions, *, share: float = 0.2) -> Split:
-    """One cut in time for all: the newest `share` of all ratings is held out.
+    """Hold out the newest `share` of all ratings: one cut in time for all users.
 
-    Ratings of the second of the cut are held out whole. A user who came after the cut has an empty history.
+    All ratings of the second of the cut are held out. Users whose first rating is later have an empty
+    history. Raises ValueError unless 0 < share < 1.
     """
     _check_share(share)
     cut = np.quantile(interactions.timestamps, 1 - share, method="higher")
@@ -74,7 +75,10 @@ def global_temporal(interactions: Interactions, *, share: float = 0.2) -> Split:
 
 
 def random_ratings(interactions: Interactions, *, share: float = 0.1, rng: np.random.Generator) -> Split:
-    """Hold out a random `share` of all ratings: the protocol of published RMSE figures."""
+    """Hold out a random `share` of all ratings, as for published RMSE figures.
+
+    Raises ValueError unless 0 < share < 1.
+    """
     _check_share(share)
     held = np.zeros(interactions.nnz, bool)
     held[rng.permutation(interactions.nnz)[: round(share * interactions.nnz)]] = True
@@ -84,13 +88,16 @@ def random_ratings(interactions: Interactions, *, share: float = 0.1, rng: np.ra
 
 def _check_share(share: float) -> None:
     if not 0 < share < 1:
-        raise ValueError(f"the held-out share must lie between 0 and 1, not {share}")
+        raise ValueError(f"the held-out share must be between 0 and 1, not {share}")
 
 
 def rank_in_user(
     interactions: Interactions, key: NDArray[np.int64], rng: np.random.Generator
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Rank of each rating by `key` within its user, ties by chance, and the user's count; both (nnz,)."""
+    """The rank of each rating by `key` within its user, ties in random order, and the user's count.
+
+    Both int64 (nnz,).
+    """
     size = np.diff(interactions.user_items.indptr)
     user_idx = np.repeat(np.arange(interactions.n_users), size)
     order = np.lexsort((rng.random(interactions.nnz), key, user_idx))
@@ -100,7 +107,7 @@ def rank_in_user(
 
 
 def users_of(interactions: Interactions, user_idx: NDArray[np.int64]) -> Interactions:
-    """Only these users, ascending, with all their ratings."""
+    """Keep only these users, ascending, with all their ratings."""
     indptr = interactions.user_items.indptr
     rating = np.concatenate([np.arange(indptr[u], indptr[u + 1]) for u in user_idx])
     size = indptr[user_idx + 1] - indptr[user_idx]

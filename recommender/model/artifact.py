@@ -106,10 +106,10 @@ def _manifest(path: Path) -> dict[str, Any]:
     except (OSError, ValueError, RecursionError) as error:
         raise ArtifactError(f"{path}: {error}") from error
     if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
-        raise ArtifactError(f"{path}: not of model format {FORMAT}, the one this release reads; train again")
+        raise ArtifactError(f"{path}: not a model of format {FORMAT}, which this release reads; train again")
     described = manifest.get("arrays")
     if not isinstance(described, dict) or not all(map(_is_described, described.items())):
-        raise ArtifactError(f"{path}: has no valid description of its arrays")
+        raise ArtifactError(f"{path}: does not describe its arrays")
     if CHECKSUM in manifest and manifest.pop(CHECKSUM) != _checksum(manifest):
         raise ArtifactError(f"{path}: does not match its checksum; the file is damaged")
     return manifest

@@ -1,1 +1,1 @@
-"""What fits the model: factorization, blend, stars, match percent, checkpoints and configuration."""
+"""Model training: factorization, blend, stars, match percent, checkpoints and configuration."""

@@ -1,4 +1,4 @@
-"""What has been fitted so far, on disk, so that a training that was killed goes on from there."""
+"""Checkpoints: resume an interrupted training."""
 
 import hashlib
 import os
@@ -15,7 +15,7 @@ Floats = npt.NDArray[np.float32]
 
 
 class Reached(NamedTuple):
-    """`iterations` that are done, and the factors after them: float32 (n_users, d) and (n_items, d)."""
+    """The number of finished iterations, and their factors: float32 (n_users, d) and (n_items, d)."""
 
     iterations: int
     user_factors: Floats
@@ -24,16 +24,16 @@ class Reached(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """Files in `folder`, one for each fit; whoever names the folder removes it when all is done.
+    """Checkpoint files in `folder`, one for each fit; the caller removes the folder after the training.
 
-    A fit is known by all that it is made from, so that one of other ratings or settings never goes on from
-    it. Without a folder nothing is kept.
+    The name of a file is a digest of the inputs of the fit, so that a fit with other ratings or settings does
+    not resume from it. Without a folder nothing is saved.
     """
 
     folder: Path | None = None
 
     def name(self, start: Floats, targets: sparse.csr_matrix, **settings: float) -> str:
-        """Of the fit that begins with `start` and these targets and settings."""
+        """The name of the fit from `start` with these targets and settings."""
         if self.folder is None:
             return ""
         parts: list[npt.NDArray[Any]] = [start, targets.indptr, targets.indices, targets.data]
@@ -44,7 +44,7 @@ class Checkpoint:
         return digest.hexdigest()
 
     def reached(self, name: str) -> Reached | None:
-        """Where the fit stopped; None where nothing whole is kept of it."""
+        """Load the state of a fit; None without a readable checkpoint."""
         if self.folder is None:
             return None
         try:
@@ -54,7 +54,7 @@ class Checkpoint:
             return None
 
     def keep(self, name: str, reached: Reached) -> None:
-        """In the place of what was kept before, whole or not at all."""
+        """Save the state of a fit, replacing the former one atomically."""
         if self.folder is None:
             return
         self.folder.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""What training may be told."""
+"""Training hyper-parameters."""
 
 import json
 import tomllib
@@ -6,7 +6,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Self
 
-# The least of what is given whole; the least and the most of the others.
+# Minimum of each integer; minimum and maximum of each number.
 WHOLE = {"factors": 1, "iterations": 1, "item_weight_bytes": 0, "seed": 0}
 NUMBERS = {
     "regularization": (1e-9, 1e3),
@@ -19,25 +19,25 @@ NUMBERS = {
 
 
 class InvalidSettings(ValueError):
-    """The message has the setting and its rule, and the file where it is of one."""
+    """An invalid hyper-parameter; the message has its name, its rule, and the file it was read from."""
 
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """The words are those of `ials`; the defaults are chosen on validation splits of several sets.
+    """Hyper-parameters. The defaults are chosen on validation splits of several data sets.
 
-    Raises InvalidSettings for a value that nothing can be fitted with.
+    Raises InvalidSettings for a value out of range.
     """
 
-    factors: int = 128  # fewer where there are fewer users or items
-    regularization: float | None = None  # None: measured from the ratings by `ials.regularization_for`
+    factors: int = 128  # fewer if there are fewer users or items
+    regularization: float | None = None  # None: estimated from the ratings by `ials.regularization_for`
     alpha0: float = 0.4
     iterations: int = 12
-    item_weight_bytes: int = 256 << 20  # memory bound of the item-to-item weights; this is 8,192 items
-    item_ridge: float = 50.0  # the words of `edlae`
+    item_weight_bytes: int = 256 << 20  # memory limit of the item-to-item weights: 8,192 items
+    item_ridge: float = 50.0  # the item_ settings are parameters of `edlae.ItemWeights.fit`
     item_dropout: float = 0.3
     item_content: float = 100.0
-    item_sittings: float = 0.3
+    item_sittings: float = 0.3  # the weight of sessions
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -54,13 +54,13 @@ class Config:
 
     @classmethod
     def read(cls, file: Path) -> Self:
-        """From TOML or JSON, as `marquee tune` writes it. Raises InvalidSettings."""
+        """Read TOML or JSON, as written by `marquee tune`. Raises InvalidSettings."""
         known = [field.name for field in fields(cls)]
         try:
             text = file.read_text(encoding="utf-8")
             settings = dict(json.loads(text) if file.suffix == ".json" else tomllib.loads(text))
             if unknown := [name for name in settings if name not in known]:
-                raise InvalidSettings(f"no setting is called {unknown[0]}; there are {', '.join(known)}")
+                raise InvalidSettings(f"unknown setting {unknown[0]}; the settings are {', '.join(known)}")
             return cls(**settings)
         except (OSError, ValueError, TypeError) as error:
             raise InvalidSettings(f"{file}: {error}") from None

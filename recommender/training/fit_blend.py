@@ -1,4 +1,4 @@
-"""Training of what orders items: the parts, and how much each counts, measured on users held out."""
+"""Fit the blend: its parts, and their weights on held-out users."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -27,7 +27,8 @@ from recommender.training.sessions import sessions
 Floats = npt.NDArray[np.float32]
 Progress = Callable[[str, float], None]  # stage, fraction done
 
-# What is used where the ratings at hand do not clearly say otherwise; from validation splits of several sets.
+# Weights at each length of KNOTS, used unless others are clearly better on the held-out users. Chosen on
+# validation splits of several data sets.
 USUAL = {
     FACTORS: (1.0,) * 7,
     ITEMS: (0.1, 0.2, 0.4, 0.7, 1.0, 1.5, 2.0),
@@ -38,29 +39,30 @@ PART_NAMES = ("factors", "items", "succession", "popularity")
 N_PARTS = len(PART_NAMES)
 ITEM_WEIGHTS = (0.0, 0.1, 0.2, 0.4, 0.7, 1.0, 1.5, 2.0, 3.0)
 POPULARITY_WEIGHTS = (0.0, 0.3, 1.0, 3.0)
-LEAST = 0.01  # of the factors: only they have an order for items that hardly anybody has rated
-# Each part alone, then all mixtures of those that look at no order.
+LEAST = 0.01  # weight of the factors: only they rank items with few ratings
+# Each part alone, then all mixtures without transitions.
 MIXTURES = [
     *np.maximum(np.eye(N_PARTS), LEAST * np.eye(N_PARTS)[FACTORS]),
     *((1.0, items, 0.0, popular) for items in ITEM_WEIGHTS for popular in POPULARITY_WEIGHTS),
 ]
-TRANSITION_SCALES = (0.0, 0.5, 1.5, 2.0, 1.0)  # of the usual weights, which are the last
-CLEAR = 2.0  # standard errors that other weights must be better by
+TRANSITION_SCALES = (0.0, 0.5, 1.5, 2.0, 1.0)  # factors of the usual weights; the last one keeps them
+CLEAR = 2.0  # standard errors by which other weights must be better
 MAX_SHARE = 0.2  # of the users are held out, at most MAX_USERS
 MAX_USERS = 250
-MIN_USERS = 30  # fewer say nothing: the usual weights stay
+MIN_USERS = 30  # with fewer held-out users the usual weights stay
 MIN_EXAMPLES = 60
-# A newcomer may become anyone; whoever has rated 50 items is not like those who will rate 500.
+# Histories longer than NEWCOMER are taken only from users with at most LONGEST times as many ratings: users
+# with 500 ratings differ from those with 50.
 NEWCOMER, LONGEST = 16, 2.5
 DEPTH = 20  # of the lists that are compared
-POOL = 200  # best items of each part among which the blended list is sought
+POOL = 200  # best items of each part, the candidates of the blended list
 
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """A history and what was to be found: the parts' scores of the items that may come into the list.
+    """The candidates of one list: their scores by each part, and which of them are relevant.
 
-    parts: float32 (N_PARTS, n_pool), standardized; hits: bool (n_pool,). n_relevant: in the whole catalogue.
+    parts: float32 (N_PARTS, n_pool), standardized. hits: bool (n_pool,). n_relevant: in the whole catalog.
     """
 
     parts: Floats
@@ -77,9 +79,9 @@ def fit(
     progress: Progress,
     checkpoint: Checkpoint = NOTHING_KEPT,
 ) -> tuple[Blend, ContentPrior, ItemStep | None, dict[str, Estimate]]:
-    """The blend of all ratings, and what each part and the blend reached on held-out users, as NDCG@20.
+    """Fit the blend to all ratings, and report NDCG@20 of each part and of the blend on held-out users.
 
-    The figures are a little below the model's, which learns from more users and for longer.
+    The figures are slightly below those of the returned blend, which is fitted to more users and longer.
     """
     weights, figures = _weights(interactions, content, popularity, config, rng, progress, checkpoint)
     factor_model, content_prior, item_step = fit_factors(
@@ -92,7 +94,7 @@ def fit(
 
 
 class Fitted(NamedTuple):
-    """item_step is None where nothing is rated."""
+    """item_step is None without ratings."""
 
     model: FactorModel
     content_prior: ContentPrior
@@ -107,10 +109,10 @@ def fit_factors(
     progress: Callable[[float], None],
     checkpoint: Checkpoint = NOTHING_KEPT,
 ) -> Fitted:
-    """iALS over the items that have ratings, then each item drawn to where its content puts it."""
+    """Fit iALS to the items with ratings, then move each item toward its content prior."""
     counts = np.bincount(interactions.user_items.indices, minlength=interactions.n_items)
     rated = counts > 0
-    if not rated.any():  # without a single rating, taste is taken to lie along the content
+    if not rated.any():  # without ratings the content vectors are the factors
         return _of_content(content, config)
     everything = _targets(interactions)
     targets = everything[:, rated].tocsr()
@@ -132,8 +134,8 @@ def fit_factors(
     of_users = {"user_factors": user_factors, "counts": np.diff(targets.indptr), "alpha0": config.alpha0}
     model = FactorModel.of(item_factors, rated, **of_users)
     content_prior = ContentPrior.fit(content[rated], model.item_factors[rated], counts[rated])
-    # Items without a rating are where their content put them before the last half-step, and must not jump
-    # by the difference when the first rating comes.
+    # Unrated items keep the factors of the prior before the last half-step, so that their first rating does
+    # not move them by the difference of the two priors.
     placed = np.where(rated[:, None], content_prior.factors(content), model.item_factors)
     item_step = ItemStep.of(item_factors, counts, placed, regularization=regularization, **of_users)
     return Fitted(model, content_prior, item_step)
@@ -144,7 +146,7 @@ def fit_items(
 ) -> ItemWeights:
     return ItemWeights.fit(
         _targets(interactions),
-        components_of(content),  # likeness: that two items are well known makes them no more alike
+        components_of(content),  # without the numbers: equal popularity is not similarity
         sessions(interactions, rng=rng),
         max_bytes=config.item_weight_bytes,
         ridge=config.item_ridge,
@@ -157,9 +159,9 @@ def fit_items(
 def _of_content(content: Floats, config: Config) -> Fitted:
     everything = np.ones(len(content), bool)
     vectors = vectors_of(content)
-    nobody = np.zeros((0, vectors.shape[1]), np.float32)
+    no_users = np.zeros((0, vectors.shape[1]), np.float32)
     model = FactorModel.of(
-        vectors, everything, user_factors=nobody, counts=np.zeros(0, np.int64), alpha0=config.alpha0
+        vectors, everything, user_factors=no_users, counts=np.zeros(0, np.int64), alpha0=config.alpha0
     )
     return Fitted(model, ContentPrior.fit(content, model.item_factors, everything.astype(np.int64)), None)
 
@@ -186,14 +188,14 @@ def _weights(
     if n_held < MIN_USERS:
         return usual, {}
     held = np.sort(rng.permutation(several)[:n_held])
-    learnt_from = users_of(interactions, np.setdiff1d(np.arange(interactions.n_users), held))
-    # Half as long: how the parts compare shows well before the last digit does.
+    train = users_of(interactions, np.setdiff1d(np.arange(interactions.n_users), held))
+    # Half the iterations are enough to compare the parts.
     shorter = replace(config, iterations=max(1, config.iterations // 2))
     factor_model, *_ = fit_factors(
-        learnt_from, content, shorter, rng, lambda done: progress("weighing: factors", done), checkpoint
+        train, content, shorter, rng, lambda done: progress("weighing: factors", done), checkpoint
     )
-    items = fit_items(learnt_from, content, config, rng)
-    blend = Blend(factor_model, items, ItemTransitions.fit(learnt_from, rng=rng), popularity, usual)
+    items = fit_items(train, content, config, rng)
+    blend = Blend(factor_model, items, ItemTransitions.fit(train, rng=rng), popularity, usual)
     examples = []
     for knot, length in enumerate(KNOTS):
         progress("weighing: users", knot / len(KNOTS))
@@ -203,7 +205,7 @@ def _weights(
 
 
 def _chosen(examples: list[list[Example]], usual: Floats) -> tuple[Floats, dict[str, Estimate]]:
-    """Weights for each length, measured by the examples of that length and its neighbors, and figures."""
+    """Choose the weights of each knot on the examples of that knot and its neighbors; and figures."""
     weights = usual.copy()
     figures: dict[str, npt.NDArray[np.float64]] = {}
     measured = []
@@ -236,10 +238,10 @@ def _name(part: str, knot: int) -> str:
 def _examples(
     interactions: Interactions, users: npt.NDArray[np.int64], length: int, rng: np.random.Generator
 ) -> Iterator[tuple[History, npt.NDArray[np.int32]]]:
-    """Histories of `length` items and the liked items to find.
+    """Yield histories of `length` items and the liked items to find.
 
-    Three of each user who has rated enough: items drawn by chance and all the others; the earliest items and
-    those that came next; the items before the latest, and the latest.
+    Up to three per user with enough ratings: random items and all others; the earliest items and the next
+    ones; the items before the latest, and the latest.
     """
     for user in users.tolist():
         whole = interactions.history(user)
@@ -270,7 +272,7 @@ def _example(blend: Blend, history: History, relevant: npt.NDArray[np.int32]) ->
 
 
 def _reached(examples: list[Example], candidates: Floats) -> npt.NDArray[np.float64]:
-    """float64 (n_examples, n_candidates): NDCG of the lists by each candidate's weights."""
+    """NDCG of the lists of each candidate's weights, float64 (n_examples, n_candidates)."""
     rows = []
     for example in examples:
         blended = candidates @ example.parts  # (n_candidates, n_parts) @ (n_parts, n_pool)
@@ -283,9 +285,10 @@ def _reached(examples: list[Example], candidates: Floats) -> npt.NDArray[np.floa
 
 
 def _choose(reached: npt.NDArray[np.float64], n_alone: int = 0) -> int:
-    """The usual candidate, which is the last, unless another is clearly better or a part alone better at all.
+    """Choose a candidate: the last, with the usual weights, unless the best one is clearly better.
 
-    reached: float64 (n_examples, n_candidates), n_alone parts alone first.
+    The best one is also chosen if one of the first n_alone candidates, the single parts, is better at all.
+    reached: float64 (n_examples, n_candidates).
     """
     means = reached.mean(axis=0)
     best = int(means.argmax())

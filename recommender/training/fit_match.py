@@ -1,4 +1,4 @@
-"""Fit the match percent to held-out ratings."""
+"""Fit match percents and rating intervals to held-out ratings."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -23,15 +23,15 @@ from recommender.splits import Split, random_ratings
 from recommender.training.fit_stars import fit_stars
 
 COVERED = 0.8
-MAX_USERS = 5000  # held-out ratings of more users would not move a dozen coefficients
-PROBIT_AS_LOGIT = 1.702  # the logistic curve nearest to the normal distribution's
+MAX_USERS = 5000  # enough to fit a dozen coefficients
+PROBIT_AS_LOGIT = 1.702  # scale of the logistic curve nearest to the normal distribution function
 FIGURES = ("rmse", "interval_coverage", "match_calibration_error", "match_auc")
-MIN_OF_A_KIND = 20  # fewer likes or dislikes than this fit no logistic
+MIN_OF_A_KIND = 20  # likes, and ratings that are no likes, to fit the logistic regression
 
 
 @dataclass(frozen=True, slots=True)
 class HeldOut:
-    """Predictions of ratings that the model has not seen, one row a rating, grouped by user."""
+    """Predictions of held-out ratings, one row per rating, grouped by user."""
 
     features: Doubles  # (n, N_FEATURES)
     liked: NDArray[np.bool_]
@@ -40,13 +40,13 @@ class HeldOut:
     owner: NDArray[np.int64]  # user index
 
     def take(self, rows: NDArray[np.bool_]) -> "HeldOut":
-        """The rows marked."""
+        """The marked rows."""
         return HeldOut(
             self.features[rows], self.liked[rows], self.error[rows], self.deviation[rows], self.owner[rows]
         )
 
     def width(self) -> float:
-        """Predicted standard deviations to each side that held 80 % of the ratings: split conformal.
+        """The predicted standard deviations to each side that contain 80 % of the ratings: split conformal.
 
         Lei et al., "Distribution-Free Predictive Inference for Regression", JASA 2018, section 5.2.
         """
@@ -63,13 +63,12 @@ def fit_stars_and_match(
     progress: Callable[[float], None] = lambda _fraction: None,
     **settings: int,
 ) -> tuple[StarsModel, MatchModel, dict[str, float]]:
-    """Stars and match models of all ratings, calibrated on a tenth that a first fit did not see.
+    """Fit the stars model and the match model to all ratings, calibrated on a tenth held out of a first fit.
 
-    The figures, `FIGURES` by name, are measured on each half of the users with the calibration of the other
-    half; nan without enough ratings. interval_coverage is meant to be 0.8. settings: `factors` and
-    `iterations` of `fit_stars`. Raises ValueError when there is no rating.
+    The figures, named `FIGURES`, are measured on each half of the users with the calibration of the other
+    half; nan without enough ratings. The target of interval_coverage is 0.8. settings: `factors` and
+    `iterations` of `fit_stars`. Raises ValueError without ratings.
     """
-
     split = random_ratings(interactions, rng=rng)
     blind = fit_stars(split.train, content, rng=rng, progress=lambda done: progress(0.4 * done), **settings)
     held = _hold_out(blind, uncalibrated(split.train), split, rng)
@@ -83,7 +82,7 @@ def fit_stars_and_match(
 
 
 def uncalibrated(interactions: Interactions) -> MatchModel:
-    """Statistics of all ratings, with the weights that turn a Gaussian's tail into a logistic."""
+    """Statistics of all ratings, with the weights of the logistic nearest to a normal distribution."""
     ratings = interactions.user_items
     liked = ratings.data >= LIKED_STARS
     means = (float(ratings.data.mean(dtype=np.float64)), float(liked.mean()))
@@ -107,11 +106,10 @@ def uncalibrated(interactions: Interactions) -> MatchModel:
 
 
 def fit_match(base: MatchModel, features: Doubles, liked: NDArray[np.bool_]) -> MatchModel:
-    """`base` with weights fitted on held-out ratings; as it is where they are too few.
+    """Fit the weights of `base` to held-out ratings; returns `base` if they are too few.
 
-    Straight where it would bend so far that an item of more predicted stars matched less.
+    The powers of the distance are dropped if more predicted stars could mean a lower probability.
     """
-
     if min(liked.sum(), (~liked).sum()) < MIN_OF_A_KIND:
         return base
     centre, spread = features.mean(axis=0), features.std(axis=0)
@@ -127,7 +125,7 @@ def fit_match(base: MatchModel, features: Doubles, liked: NDArray[np.bool_]) -> 
 
 
 def _rises(weights: Doubles) -> bool:
-    """Whether a greater distance always means a greater probability."""
+    """Whether the probability rises with the distance everywhere."""
     slope = [weights[0], *(power * weights[N_FEATURES + n] for n, power in enumerate(POWERS))]
     return bool((np.polynomial.Polynomial(slope)(np.linspace(-BENT, BENT, 61)) > 0).all())
 
@@ -156,7 +154,7 @@ def _predict(
 
 
 def _figures(held: HeldOut, base: MatchModel) -> dict[str, float]:
-    """Each half of the users measured with the calibration of the other half."""
+    """Measure each half of the users with the calibration of the other half."""
     half = held.owner % 2 == 0
     if min(held.liked[half].sum(), (~held.liked[half]).sum()) < 1 or held.liked[~half].sum() < 1:
         return dict.fromkeys(FIGURES, float("nan"))

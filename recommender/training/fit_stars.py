@@ -1,4 +1,4 @@
-"""Fitting of the stars model: compiled half-steps, for training only; serving never imports this module."""
+"""Fit the stars model with compiled half-steps. For training only; serving never imports this module."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,15 +15,15 @@ from threadpoolctl import threadpool_limits
 from recommender.interactions import Interactions
 from recommender.model.star_ratings import NORMAL_80, Doubles, StarsModel, with_one
 
-RIDGE = 1.0  # one item's worth: content rows have length 1, and habits about as much
+RIDGE = 1.0  # the weight of one item: rows of content and of habits have a length of about 1
 HABIT_RIDGE = 10.0  # the same for users
 HABITS = 32  # singular vectors
-NOISE_FLOOR = 0.5**2 / 12  # stars^2: what rounding to half-stars alone leaves
-# Weight of everyone's noise in one user's. Items are learnt the less from a user the worse they tell that
-# user's stars. Chosen on validation splits of four sets: docs/recommender.md.
+NOISE_FLOOR = 0.5**2 / 12  # stars^2: the variance of rounding to half-stars
+# Weight of the global noise in the noise of a user. Users whose ratings are hard to predict weigh less in the
+# fit of items. Chosen on validation splits of four data sets: docs/recommender.md.
 NOISE_RATINGS = 60.0
 FIRST_SPREAD = 0.1  # of factors before the first step
-FIRST_PRECISION = 1.0  # loose: a tight prior holds factors at 0, and learns from that to stay tight
+FIRST_PRECISION = 1.0  # low: a high precision keeps factors at 0, and then its estimate stays high
 
 
 @dataclass(slots=True)
@@ -37,13 +37,13 @@ class Posterior:
 
     @classmethod
     def start(cls, n: int, factors: int) -> Self:
-        """All alike, at 0."""
+        """Start with equal rows of mean 0."""
         shape = (n, factors + 1)
         variance = np.full(shape, FIRST_SPREAD**2)
         return cls(np.zeros(shape), variance, np.zeros(shape), np.full(shape[1], FIRST_PRECISION))
 
     def update(self, ratings: csr_matrix, mean: float, others: "Posterior", noise: Doubles) -> None:
-        """The best posterior of the rows of `ratings`, given that of its columns and their noise, stars^2.
+        """Update the posterior of the rows of `ratings`, given those of its columns and their noise, stars^2.
 
         Row by row, with x = (1, q) of a column, V its variances and y = stars - mean - b of that column:
         A = diag(precision) + sum (x x' + diag(0, V)) / noise,   A m = precision prior + sum x y / noise.
@@ -61,19 +61,19 @@ class Posterior:
             self.variance,
         )
 
-    def learn_precision(self, rows: NDArray[np.bool_] | slice = slice(None)) -> None:
-        """The prior's precision that makes these rows' posteriors likeliest (empirical Bayes)."""
+    def fit_precision(self, rows: NDArray[np.bool_] | slice = slice(None)) -> None:
+        """Set the prior's precision to the most likely one for these rows (empirical Bayes)."""
         away = (self.mean[rows] - self.prior[rows]) ** 2 + self.variance[rows]
         self.precision = 1 / away.mean(axis=0)
 
     def forget(self, rows: NDArray[np.bool_]) -> None:
-        """Back to the prior, as it stands at the end of the fit."""
+        """Reset these rows to the prior."""
         self.mean[rows] = self.prior[rows]
         self.variance[rows] = 1 / self.precision
 
 
 def expected_squares(ratings: csr_matrix, mean: float, users: Posterior, items: Posterior) -> Doubles:
-    """(n_users,): sum of the squared errors that the posteriors expect on each user's ratings, stars^2."""
+    """The sum of expected squared errors over each user's ratings, (n_users,), stars^2."""
     return _expected_squares(
         ratings.indptr,
         ratings.indices,
@@ -94,13 +94,13 @@ def fit_stars(
     rng: np.random.Generator,
     progress: Callable[[float], None] = lambda _fraction: None,
 ) -> StarsModel:
-    """Fit on all ratings given; content: float32 (n_items, width), a row of 0 where nothing is known.
+    """Fit to all ratings; content: float32 (n_items, width), rows of 0 for items without metadata.
 
-    The same to the last bit for one state of `rng`, whatever the number of threads. Raises ValueError when
-    there is no rating. The interval is as wide as a normal's until `fit_stars_and_match` has measured it.
+    Bitwise deterministic for one state of `rng` and any number of threads. The interval has the width of a
+    normal distribution until `fit_stars_and_match` calibrates it. Raises ValueError without ratings.
     """
     if not interactions.nnz:
-        raise ValueError("stars cannot be learnt from no ratings")
+        raise ValueError("the stars model needs at least one rating")
     by_user, by_item = interactions.user_items, csr_matrix(interactions.user_items.T)
     rated = np.diff(by_item.indptr) > 0
     mean = float(by_user.data.mean(dtype=np.float64))
@@ -114,17 +114,17 @@ def fit_stars(
     users = Posterior.start(interactions.n_users, factors)
     items = Posterior.start(interactions.n_items, factors)
     items.mean += FIRST_SPREAD * rng.standard_normal(items.mean.shape)
-    # The rows are what runs in parallel; a row's solve is too small to share.
+    # Rows are solved in parallel; the solve of one row is too small for several BLAS threads.
     with threadpool_limits(limits=1, user_api="blas"):
         for step in range(iterations):
             users.update(by_user, mean, items, np.full(interactions.n_items, noise))
             habit_map = user_regression(users.mean)  # (width + 1, d + 1)
             users.prior = of_users @ habit_map
-            users.learn_precision()
+            users.fit_precision()
             items.update(by_item, mean, users, user_noise)
             content_map = regression(items.mean[rated])  # (width + 1, d + 1)
             items.prior = described @ content_map
-            items.learn_precision(rated)
+            items.fit_precision(rated)
             squares = expected_squares(by_user, mean, users, items)
             noise = max(NOISE_FLOOR, float(squares.sum()) / by_user.nnz)
             user_noise = (NOISE_RATINGS * noise + squares) / (NOISE_RATINGS + np.diff(by_user.indptr))
@@ -140,7 +140,7 @@ def fit_stars(
 
 
 def _single(users: Posterior, items: Posterior) -> dict[str, NDArray[np.float32]]:
-    """What serving needs of a fit, in single precision."""
+    """The state that serving needs, in single precision."""
     fitted = {
         "user_precision": users.precision,
         "items": items.mean,
@@ -151,9 +151,10 @@ def _single(users: Posterior, items: Posterior) -> dict[str, NDArray[np.float32]
 
 
 def _habits(ratings: csr_matrix) -> tuple[Doubles, Doubles, Doubles]:
-    """Who rated what, whatever the stars: of users with a constant, of items, and items' part in a user's.
+    """Habits: which items users rated, regardless of stars, from singular vectors of the binary ratings.
 
-    (n_users, width + 1), (n_items, width), (n_items, width). The width is 0 where there is too little.
+    Returns habits of users with a constant column, (n_users, width + 1), of items, (n_items, width), and
+    `StarsModel.habits`, (n_items, width). The width is 0 for too few users or items.
     """
     n_users, n_items = ratings.shape
     per_user = np.sqrt(np.maximum(np.diff(ratings.indptr), 1))
@@ -178,7 +179,7 @@ def _habits(ratings: csr_matrix) -> tuple[Doubles, Doubles, Doubles]:
 
 
 def _ridge(described: Doubles, strength: float) -> Callable[[Doubles], Doubles]:
-    """What gives the ridge regression, (width, m), of targets (n, m) on `described`, (n, width)."""
+    """Return a function of targets, (n, m): their ridge regression (width, m) on `described`, (n, width)."""
     gram = described.T @ described
     gram[np.diag_indices_from(gram)] += strength
     factor = cho_factor(gram, overwrite_a=True)
@@ -200,7 +201,7 @@ def _solve_rows(
 ) -> None:
     size = precision.shape[0]
     for row in prange(indptr.shape[0] - 1):
-        left = np.zeros((size, size))  # only its lower triangle, until the last rating
+        left = np.zeros((size, size))  # the lower triangle, completed after the last rating
         right = np.zeros(size)
         x = np.empty(size)
         for at in range(indptr[row], indptr[row + 1]):

@@ -25,15 +25,15 @@ from recommender.model.fold_in import content_share, frequency_scaled
 from recommender.training.checkpoint import NOTHING_KEPT, Checkpoint, Reached
 
 Floats = npt.NDArray[np.float32]
-PANEL = 512  # rows gathered at once, so that memory does not grow with the longest row
+PANEL = 512  # rows gathered at once, so that memory is independent of the longest row
 CHUNK = 1 << 16  # ratings whose factors are gathered at once
-# Chosen on validation splits of MovieLens latest-small, of MovieTweetings and of eight thinner and denser
-# parts of them: there the best fixed regularization runs from .003 to .027, and this is within a factor of 2.
+# Chosen on validation splits of MovieLens latest-small, MovieTweetings and eight sparser and denser subsets.
+# The best fixed regularization of these is .003 to .027; the estimate is within a factor of 2 of it.
 NOISE_SHARE = 0.3
 
 
 def _fortran(library: str, name: str, n_arguments: int) -> Any:
-    """A BLAS or LAPACK routine for compiled code, by name, so that numba may cache what calls it."""
+    """A BLAS or LAPACK routine for compiled code, by symbol name, so that numba can cache its callers."""
     symbol = f"marquee_{name}"
     llvm.add_symbol(symbol, get_cython_function_address(f"scipy.linalg.cython_{library}", name))
     return types.ExternalFunction(symbol, types.void(*[types.uintp] * n_arguments))
@@ -54,12 +54,12 @@ def fit(
     progress: Callable[[float], None] = lambda _fraction: None,
     checkpoint: Checkpoint = NOTHING_KEPT,
 ) -> tuple[Floats, Floats]:
-    """User factors float32 (n_users, factors) and item factors float32 (n_items, factors).
+    """Fit user factors, float32 (n_users, factors), and item factors, float32 (n_items, factors).
 
-    `user_items`, csr float32 (n_users, n_items), holds the targets p. One state of `rng` gives one result, to
-    the last bit, whatever the number of threads: a row is solved by one thread, with BLAS pinned to one.
-    Each whole iteration is kept in `checkpoint`; a fit that finds itself there goes on, to the same result.
-    `progress` is told after each, and of what is found.
+    `user_items`, csr float32 (n_users, n_items), holds the targets p. Bitwise deterministic for one state of
+    `rng` and any number of threads, because each row is solved by one thread. Each iteration is saved to
+    `checkpoint`; a fit with a checkpoint resumes from it, to the same result. `progress` is called with the
+    fraction done after each iteration and on resuming.
     """
     n_users, n_items = user_items.shape
     item_users = user_items.T.tocsr()
@@ -81,35 +81,36 @@ def fit(
 
 
 def regularization_for(user_items: sparse.csr_matrix, *, alpha0: float, rng: np.random.Generator) -> float:
-    """The regularization that holds down what chance alone would put into the factors of these targets.
+    """Estimate the regularization that suppresses the noise in these targets.
 
     With D the diagonals of n_u + alpha0 n_items and n_i + alpha0 n_users, a direction of D_u^-1/2 P D_i^-1/2
-    takes part only where its singular value stands clear of the regularization. Chance is P with its columns
-    shuffled over all ratings, which keeps every count and leaves no taste: its first singular value is
-    popularity, its second is noise, and NOISE_SHARE of that is the result.
+    contributes only if its singular value is well above the regularization. The noise is measured on P with
+    its columns shuffled over all ratings, which keeps all counts and removes preferences. Its first singular
+    value is popularity, its second is noise; the result is NOISE_SHARE of the second.
     """
     n_users, n_items = user_items.shape
-    # Too few for a second singular value, or all as bad as can be.
+    # Too few for a second singular value, or all targets 0.
     if min(n_users, n_items) < 3 or not user_items.data.any():  # noqa: PLR2004
         return NOISE_SHARE
     order = rng.permutation(user_items.nnz)
     shuffled = (user_items.data[order].astype(np.float64), user_items.indices[order], user_items.indptr)
-    chance = sparse.csr_matrix(shuffled, shape=user_items.shape)
+    noise = sparse.csr_matrix(shuffled, shape=user_items.shape)
     by_user = sparse.diags_array((np.diff(user_items.indptr) + alpha0 * n_items) ** -0.5)
     counts = np.bincount(user_items.indices, minlength=n_items)
     by_item = sparse.diags_array((counts + alpha0 * n_users) ** -0.5)
-    scaled = (by_user @ chance @ by_item).tocsr()
+    scaled = (by_user @ noise @ by_item).tocsr()
     start = rng.standard_normal(min(n_users, n_items))
     with threadpool_limits(limits=1, user_api="blas"):
         values = svds(scaled, k=2, v0=start, return_singular_vectors=False)
-    # Ratings too regular to be shuffled into noise must still leave the system solvable.
+    # A minimum, so that the system is solvable if shuffling regular ratings leaves no noise.
     return NOISE_SHARE * max(float(values.min()), 0.01 * float(values.max()))
 
 
 def half_step(rows: sparse.csr_matrix, fixed: Floats, *, regularization: float, alpha0: float) -> Floats:
-    """The factors float32 (n_rows, factors) that minimize L for the other side's `fixed` ones, row by row:
+    """Solve the factors, float32 (n_rows, factors), that minimize L given `fixed` factors of the other side.
 
-    (alpha0 Y^T Y + sum_rated y y^T + lambda I) x = sum_rated p y, solved by Cholesky.
+    Each row solves (alpha0 Y^T Y + sum_rated y y^T + lambda I) x = sum_rated p y by Cholesky. Raises
+    LinAlgError for a row that is not positive definite.
     """
     gram = np.float32(alpha0) * (fixed.T @ fixed)  # (factors, n) @ (n, factors)
     scaled = frequency_scaled(np.diff(rows.indptr), rows.shape[1], regularization, alpha0)
@@ -132,11 +133,11 @@ def toward(
     regularization: float,
     alpha0: float,
 ) -> Floats:
-    """The item half-step with `prior`, float32 (n_items, factors), as what is expected of an item.
+    """The item half-step with the prior mean `prior`, float32 (n_items, factors).
 
-    An item of n ratings is expected at `content_share(n)` of its prior: who has not rated it
-    yet counts as that much of what the prior foretells of them, no longer as 0 (the mean of a Gaussian prior
-    over factors, as in Agarwal and Chen, KDD 2009). Without ratings an item stands where its prior says.
+    The prior mean of an item of n ratings is `content_share(n)` times its row (a Gaussian prior over factors
+    as in Agarwal and Chen, KDD 2009). The target of users who have not rated it is
+    then their score of that mean instead of 0. An item without ratings has the factors of its prior.
     """
     counts = np.diff(item_users.indptr)
     expected = content_share(counts).astype(np.float32)[:, None] * prior
@@ -144,8 +145,8 @@ def toward(
     surprise = item_users.copy()
     for start in range(0, surprise.nnz, CHUNK):
         chunk = slice(start, start + CHUNK)
-        foretold = np.einsum("nd,nd->n", user_factors[surprise.indices[chunk]], expected[rows[chunk]])
-        surprise.data[chunk] -= foretold
+        predicted = np.einsum("nd,nd->n", user_factors[surprise.indices[chunk]], expected[rows[chunk]])
+        surprise.data[chunk] -= predicted
     moved = half_step(surprise, user_factors, regularization=regularization, alpha0=alpha0)
     return np.asarray(expected + moved, np.float32)
 
@@ -170,8 +171,8 @@ def _solve_rows(
             a[k, k] += scaled[row]
         b = np.zeros(d, np.float32)
         panel = np.empty((PANEL, d), np.float32)
-        flags = np.array([76, 78], np.uint8)  # "L", "N"; Fortran's lower triangle is our upper one
-        sizes = np.array([d, 1, 0, 0], np.int32)  # order, right-hand sides, rows of the panel, outcome
+        flags = np.array([76, 78], np.uint8)  # "L", "N"; the lower triangle in Fortran is the upper one here
+        sizes = np.array([d, 1, 0, 0], np.int32)  # order, right-hand sides, rows of the panel, status
         unit = np.ones(1, np.float32)
         lower, plain, one = flags.ctypes.data, flags[1:].ctypes.data, unit.ctypes.data
         order, count, length = sizes.ctypes.data, sizes[1:].ctypes.data, sizes[2:].ctypes.data

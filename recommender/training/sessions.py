@@ -1,4 +1,4 @@
-"""Items that were rated in one sitting: users by the piece."""
+"""Sessions: split the ratings of each user into runs of consecutive events."""
 
 import numpy as np
 import numpy.typing as npt
@@ -9,15 +9,14 @@ from recommender.model.fold_in import graded
 from recommender.splits import rank_in_user
 
 STRIDE = 5  # events
-LENGTH = 2 * STRIDE  # so that each event stands in two sessions
+LENGTH = 2 * STRIDE  # so that each event is in two sessions
 
 
 def sessions(interactions: Interactions, *, rng: np.random.Generator) -> sparse.csr_matrix:
-    """csr float32 (n_sessions, n_items), graded targets of LENGTH events in a row as if of a user.
+    """Graded targets of sessions of LENGTH consecutive events, csr float32 (n_sessions, n_items).
 
-    Taste drifts and moods last for an evening: what is rated close together says more about each other than
-    what the same user rated years apart. Only ratings whose time is known; those of one second in an order
-    by chance.
+    Items rated close together are more related than items rated by the same user years apart. Only ratings
+    with timestamps are used; ratings of the same second are in random order.
     """
     known = interactions.with_ratings(interactions.timestamps > 0)
     rank, size = rank_in_user(known, known.timestamps, rng)

@@ -31,9 +31,8 @@ def train_hybrid(
 ) -> Hybrid:
     """Train on all ratings; `items` describes interactions.item_ids one by one (else ValueError).
 
-    sentences: a model of texts that takes part in the items' content.
-    The same input and config give the same model, whatever the number of threads, and whether it was
-    fitted in one go or went on from `checkpoint`.
+    sentences: a sentence-embedding model whose vectors are part of the items' content. Deterministic for the
+    same input and config, with any number of threads, and also when resumed from `checkpoint`.
     """
     if not np.array_equal(interactions.item_ids, items.item_ids):
         raise ValueError("items must describe the items of the interactions, one by one")
@@ -43,7 +42,7 @@ def train_hybrid(
     content = encoder.transform(items)
     popular = popularity(interactions, items.vote_count)
     stars, match = None, None
-    with threadpool_limits(limits=1, user_api="blas"):  # two threads would add in another order
+    with threadpool_limits(limits=1, user_api="blas"):  # fixes the order of summation
         blend, content_prior, item_step, reached = fit_blend.fit(
             interactions, content, popular, config, rng, progress, checkpoint
         )

@@ -250,7 +250,7 @@ def test_what_cannot_be_done_is_said_in_a_line(
         ("regularization = nan", "regularization must be a number from 1e-09 to 1000, not nan"),
         ("item_dropout = 1", "item_dropout must be a number from 0 to 0.99, not 1"),
         ("seed = true", "seed must be a whole number from 0, not True"),
-        ("factor = 8", "no setting is called factor; there are factors, regularization, alpha0"),
+        ("factor = 8", "unknown setting factor; the settings are factors, regularization, alpha0"),
     ],
 )
 def test_settings_that_nothing_can_be_fitted_with_are_refused(
