@@ -1,4 +1,4 @@
-"""MovieLens latest-small with what TMDB knows of its items, where they lie beside the checkout."""
+"""MovieLens latest-small with TMDB metadata, if both are beside the checkout."""
 
 import ast
 import csv

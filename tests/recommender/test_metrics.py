@@ -103,7 +103,7 @@ def test_bootstrap_interval_has_the_width_of_the_standard_error() -> None:
     assert estimate.high - estimate.low == pytest.approx(expected, rel=0.15)
 
 
-def test_a_paired_difference_sees_what_two_intervals_do_not() -> None:
+def test_a_paired_difference_is_significant_where_intervals_overlap() -> None:
     rng = np.random.default_rng(3)
     theirs = rng.random(200)
     ours = theirs + rng.normal(0.02, 0.02, 200)

@@ -1,4 +1,4 @@
-"""Splits: no rating on both sides, none lost, and time runs the right way."""
+"""Splits: disjoint, complete, and ordered in time."""
 
 from collections.abc import Callable
 
@@ -77,7 +77,7 @@ def test_users_held_out_whole_are_not_in_training(interactions: Interactions) ->
     assert split.train.n_users == interactions.n_users - 10
 
 
-def test_ratings_of_one_second_are_divided_by_chance_not_by_id() -> None:
+def test_ratings_of_one_second_are_divided_at_random_not_by_id() -> None:
     n = 200
     interactions = Interactions.from_arrays(np.zeros(n), np.arange(n), np.full(n, 4.0), np.full(n, 9))
     split = splits.temporal_per_user(interactions, rng=np.random.default_rng(1))

@@ -1,4 +1,4 @@
-"""Each baseline finds the taste that it is published for; none sees what it must not."""
+"""Baselines find simulated preferences, and protocols keep held-out ratings out of training."""
 
 from collections.abc import Callable
 from functools import partial
@@ -95,7 +95,7 @@ def test_damped_means_follow_item_and_user(ratings: Interactions) -> None:
 
 
 @pytest.mark.parametrize("protocol", list(Protocol))
-def test_no_trial_teaches_what_it_asks(
+def test_held_out_ratings_are_not_in_the_training_set(
     ratings: Interactions, protocol: Protocol, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(protocols, "GIVEN", (0, 1, 5))
@@ -140,7 +140,7 @@ def test_too_little_data_is_refused(protocol: Protocol) -> None:
 
 
 def test_settings_are_chosen_on_validation(ratings: Interactions) -> None:
-    """Of settings among which one is of no use, that one is not taken."""
+    """A useless setting is not chosen."""
     inner = splits.strong_generalization(ratings, n_test_users=30, rng=np.random.default_rng(0))
     grid: tuple[compare.Settings, ...] = (
         {"regularization": 1e9, "alpha0": 0.1},

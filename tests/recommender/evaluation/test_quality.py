@@ -1,4 +1,4 @@
-"""Floors on real ratings, well under what is reached, well over what a broken model would reach."""
+"""Lower bounds of quality on real ratings, between the measured values and those of a broken model."""
 
 import numpy as np
 import pytest
@@ -78,10 +78,10 @@ def test_the_item_that_a_reason_names_moved_the_score(world: World) -> None:
     assert np.mean(more) >= 0.95
 
 
-def test_new_items_are_placed_better_than_by_popularity_of_their_genre(
+def test_the_content_prior_ranks_new_items(
     latest_small: tuple[Interactions, ItemFeatures], world: World
 ) -> None:
-    """Items whose ratings are hidden are ranked among themselves: placed by content against by chance."""
+    """Items with hidden ratings are ranked among themselves by the content prior."""
     model = world[1]
     interactions = latest_small[0]
     counts = np.bincount(interactions.user_items.indices, minlength=interactions.n_items)

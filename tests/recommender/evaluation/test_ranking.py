@@ -68,7 +68,7 @@ def test_an_oracle_is_perfect_and_beats_the_baselines(evaluation: Evaluation) ->
     assert oracle.against["random"]["ndcg@10"].low > 0
 
 
-def test_a_random_list_reaches_what_chance_gives(split: Split, evaluation: Evaluation) -> None:
+def test_a_random_list_has_the_expected_precision(split: Split, evaluation: Evaluation) -> None:
     chances = []
     for user in range(split.histories.n_users):
         held = split.held_out.history(user)
@@ -85,7 +85,7 @@ def test_figures_of_all_lists(evaluation: Evaluation) -> None:
     assert popular["coverage@10"] < 1
     assert popular["gini@10"] > chance["gini@10"]
     assert popular["popularity_share@10"] > chance["popularity_share@10"]
-    # Unit vectors of all items are at right angles: every list is as diverse as can be.
+    # Unit vectors of all items are at right angles: every list has the maximum diversity.
     assert evaluation.ranking["popularity"].figures["diversity@10"].value == pytest.approx(1)
 
 

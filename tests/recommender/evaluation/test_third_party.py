@@ -1,4 +1,4 @@
-"""Models of other libraries answer as ours do, where they are installed."""
+"""Models of other libraries, if they are installed, have the interface of the baselines."""
 
 import numpy as np
 import pytest

@@ -30,7 +30,7 @@ artifact.write(Path(sys.argv[1]), {name: np.zeros(1000) for name in "abcd"}, {})
 """
 
 
-def test_what_is_written_is_read_back_read_only(tmp_path: Path) -> None:
+def test_arrays_are_read_back_read_only(tmp_path: Path) -> None:
     artifact.write(tmp_path / "v1", ARRAYS, {"metrics": {"rmse": 0.8}})
     arrays, manifest = artifact.read(tmp_path / "v1")
     assert manifest["metrics"] == {"rmse": 0.8}
@@ -140,6 +140,6 @@ def test_a_model_of_a_release_without_checksums_is_read(tmp_path: Path) -> None:
     assert artifact.read(tmp_path / "v1")[0].keys() == ARRAYS.keys()
 
 
-def test_nobody_cuts_short_a_file_that_a_process_may_have_mapped(tmp_path: Path) -> None:
+def test_mapped_files_cannot_be_truncated(tmp_path: Path) -> None:
     artifact.write(tmp_path / "v1", ARRAYS, {})
     assert {path.stat().st_mode & 0o777 for path in (tmp_path / "v1").iterdir()} == {0o444}

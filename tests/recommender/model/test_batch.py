@@ -1,4 +1,4 @@
-"""Lists in batches are the lists one by one."""
+"""Batch recommendation returns the lists of single users."""
 
 import numpy as np
 import pytest
@@ -28,7 +28,7 @@ def model() -> Hybrid:
         users, items, stars, rng.integers(1, 10**9, users.size), catalog=described.item_ids
     )
     fitted = train_hybrid(interactions, described, Config(factors=12))
-    # Each part must count, so that none can be forgotten.
+    # Each part has a weight, so that an omission is found.
     for part, weight in ((FACTORS, 1.0), (ITEMS, 0.7), (TRANSITIONS, 0.5), (POPULARITY, 0.3)):
         fitted.blend.weights[:, part] = weight
     fitted.blend.weights[-1, ITEMS] = 0
@@ -47,14 +47,14 @@ def histories() -> list[History]:
 def same(one: Ranking, other: Ranking) -> None:
     np.testing.assert_allclose(one.scores, other.scores, rtol=1e-4, atol=1e-4)
     apart = one.item_idx != other.item_idx
-    # Only items of equal score may stand in each other's place.
+    # Only items of equal score may be swapped.
     np.testing.assert_allclose(one.scores[apart], other.scores[apart], rtol=1e-5, atol=1e-5)
     assert apart.sum() <= 0.2 * apart.size
 
 
 @pytest.mark.parametrize("block_bytes", [1, 7 * 4 * N_ITEMS, 1 << 20])
 @pytest.mark.parametrize("diversity", [0.0, 0.4])
-def test_a_batch_gives_what_each_user_would_get(
+def test_a_batch_returns_the_lists_of_each_user(
     model: Hybrid, monkeypatch: pytest.MonkeyPatch, block_bytes: int, diversity: float
 ) -> None:
     monkeypatch.setattr(batch, "BLOCK_BYTES", block_bytes)

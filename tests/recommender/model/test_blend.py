@@ -14,11 +14,11 @@ from recommender.training.fit_blend import MIXTURES, N_PARTS, PART_NAMES, USUAL,
 from recommender.training.train import train_hybrid
 
 USUAL_WEIGHTS = np.array([USUAL[part] for part in range(N_PARTS)], np.float32).T
-AT = 3  # the length that is looked at
+AT = 3  # index of the tested length
 
 
 def _example(rng: np.random.Generator, telling: int) -> Example:
-    """Forty items of which ten are relevant, which one part tells and the others do not."""
+    """Forty items, ten of them relevant; one part scores these higher, the others are noise."""
     parts = rng.standard_normal((N_PARTS, 40)).astype(np.float32)
     hits = np.arange(40) < 10
     parts[telling] += 1.5 * hits
@@ -26,7 +26,7 @@ def _example(rng: np.random.Generator, telling: int) -> Example:
 
 
 def _chosen(telling: int, n_examples: int = 300) -> tuple[np.ndarray, dict[str, Estimate]]:
-    """The weights at one length where one part tells what is relevant; nothing is known of other lengths."""
+    """The weights at one length if one part finds the relevant items; other lengths have no examples."""
     rng = np.random.default_rng(0)
     groups: list[list[Example]] = [[] for _ in KNOTS]
     groups[AT] = [_example(rng, telling) for _ in range(n_examples)]
@@ -59,10 +59,10 @@ def test_a_part_that_is_better_alone_is_never_lost_to_the_blend(part: int) -> No
     assert reached.value >= 0.98 * best_part
     assert reached.low < reached.value < reached.high
     assert weights[part] >= 0.7
-    assert weights[FACTORS] > 0  # or items that nobody has rated would stand in no order
+    assert weights[FACTORS] > 0  # so that unrated items are ranked
 
 
-def test_what_comes_next_counts_as_much_as_it_tells() -> None:
+def test_the_weight_of_transitions_follows_their_figures() -> None:
     assert _chosen(TRANSITIONS)[0][TRANSITIONS] >= USUAL[TRANSITIONS][AT]
     assert _chosen(FACTORS)[0][TRANSITIONS] < USUAL[TRANSITIONS][AT]
     assert _chosen(FACTORS, n_examples=3)[0][TRANSITIONS] == np.float32(USUAL[TRANSITIONS][AT])

@@ -1,4 +1,4 @@
-"""Content vectors: one item, one vector, whenever and beside whatever it is encoded."""
+"""Content vectors: the vector of an item does not depend on the other items."""
 
 from dataclasses import replace
 
@@ -61,12 +61,12 @@ def test_content_has_a_fixed_width_and_but_for_its_numbers_length_one(items: Ite
         assert _lengths(vectors[:6]) == pytest.approx(1, abs=1e-6)
 
 
-def test_how_well_known_a_item_is_stands_beside_what_it_is_about(items: ItemFeatures) -> None:
+def test_numbers_are_separate_from_components(items: ItemFeatures) -> None:
     voted = replace(items, vote_count=np.array([1e6, 100, 50, 20, np.nan, 10, np.nan], np.float32))
     encoder = _encoder(voted)
     votes = encoder.transform(voted)[:, -1]
     assert np.argsort(-votes[:4]).tolist() == [0, 1, 2, 3]
-    assert votes[4] == votes[6] == 0  # not known
+    assert votes[4] == votes[6] == 0  # unknown
     beyond = replace(voted.take(np.array([0])), vote_count=np.array([1e30], np.float32))
     assert encoder.transform(beyond)[0, -1] == pytest.approx(BESIDE * OUTLYING)
 

@@ -75,7 +75,7 @@ def test_blocks_make_no_difference(
     np.testing.assert_allclose(small.weights, model.weights, rtol=1e-4, atol=1e-6)
 
 
-def test_what_was_rated_last_counts_most_and_nothing_falls_below_the_floor() -> None:
+def test_the_newest_rating_weighs_most_and_none_less_than_the_floor() -> None:
     weights = edlae.recency(np.array([30, 10, 20, 30]))
     floor = edlae.RECENCY_FLOOR
     expected = [1, floor + (1 - floor) * 2 ** (-3 / edlae.HALF_LIFE)]
@@ -86,7 +86,7 @@ def test_what_was_rated_last_counts_most_and_nothing_falls_below_the_floor() -> 
     assert (edlae.recency(np.zeros(5, np.int64)) == 1).all()
 
 
-def test_effects_are_what_leaving_a_item_out_does_to_the_standardized_scores(model: ItemWeights) -> None:
+def test_effects_are_the_changes_of_standardized_scores_without_an_item(model: ItemWeights) -> None:
     history = History.of([1, 4, 6, 9], [5, 1, 3.5, 4])
     items = np.array([0, 2, 11], np.int32)
     effects = model.effects(history, items, 20)

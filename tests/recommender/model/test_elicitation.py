@@ -1,4 +1,4 @@
-"""Items to ask about tell much and are of every genre; a group's list leaves nobody out."""
+"""Elicited items are informative and of every genre; group scores include every member."""
 
 import numpy as np
 import pytest
@@ -7,7 +7,7 @@ from recommender.model.elicitation import elicit, information
 from recommender.model.group import aggregate_scores
 
 
-def test_what_divides_many_tells_most() -> None:
+def test_popular_items_of_divided_opinion_are_most_informative() -> None:
     log_count = np.log1p([1000, 1000, 1000, 10, 0])
     share = np.array([0.5, 0.9, 1.0, 0.5, 0.5])
     told = information(log_count, share)
@@ -18,7 +18,7 @@ def test_what_divides_many_tells_most() -> None:
 
 
 def test_genres_get_places_by_the_highest_averages() -> None:
-    """Two genres whose items tell 6 and 3 a piece: places go to 6, then 6/2 and 3 alike, then 6/3 ..."""
+    """Two genres with items of information 6 and 3: places go to 6, then 6/2 and 3, then 6/3 ..."""
     worth = np.array([6.0, 6, 6, 6, 3, 3])
     genres = np.array([[1, 0]] * 4 + [[0, 1]] * 2, np.bool_)
     order = elicit(worth, genres, 6).tolist()
@@ -47,7 +47,7 @@ def test_a_shorter_list_begins_a_longer_one_and_items_of_no_genre_count() -> Non
 
 
 def test_a_group_list_is_neither_the_majoritys_nor_a_veto() -> None:
-    # columns: loved by two and loathed by the third; liked by all; minded by none
+    # columns: loved by two and hated by the third; liked by all; neutral for all
     scores = np.array([[3.0, 1.5, 0.5], [3.0, 1.5, 0.5], [-2.0, 1.0, 0.6]], np.float32)
     assert aggregate_scores(scores).argmax() == 1
     assert aggregate_scores(scores, misery=0.0).tolist() == pytest.approx(scores.mean(axis=0).tolist())

@@ -10,7 +10,7 @@ ALPHA0, N_RATED, N_USERS = 0.3, 40, 500
 
 @pytest.fixture(scope="module")
 def fitted() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Item factors, of which the last ten took no part, user factors off centre, and counts of ratings."""
+    """Item factors, the last ten of them not in the fit, user factors of mean > 0, and counts of ratings."""
     rng = np.random.default_rng(5)
     items = rng.standard_normal((50, 6)).astype(np.float32)
     items[N_RATED:] = 0
@@ -64,7 +64,7 @@ def test_standardizing_is_over_the_items_that_took_part(model: FactorModel) -> N
 
 
 @pytest.mark.parametrize("length", [1, 4])
-def test_effects_are_what_leaving_a_item_out_does_to_the_scores(
+def test_effects_are_the_changes_of_scores_without_an_item(
     fitted: tuple[np.ndarray, np.ndarray, np.ndarray], model: FactorModel, length: int
 ) -> None:
     history = History.of([1, 5, 9, 30][:length], [5, 0.5, 4, 3][:length])

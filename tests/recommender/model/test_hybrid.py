@@ -20,7 +20,7 @@ N_RATED, N_NEW, N_USERS = 160, 24, 240
 
 
 def _world() -> tuple[Interactions, ItemFeatures]:
-    """Users who mostly rate, and like, one genre of four; the last features nobody has rated."""
+    """Users who mostly rate, and like, one genre of four; the last items are unrated."""
     rng = np.random.default_rng(0)
     n = N_RATED + N_NEW
     of_item = np.arange(n) % 4
@@ -70,12 +70,12 @@ def test_one_rating_changes_the_very_next_list(model: Hybrid) -> None:
     longer = History.of([*WESTERNS.item_idx, 2], [*WESTERNS.stars, 5])
     after = model.recommend(longer, k=20)
     assert before.item_idx.tolist() != after.item_idx.tolist()
-    # A second horror item gains from the first one liked.
+    # A second horror item scores higher after the first one is liked.
     assert model.scores(longer)[6] > model.scores(WESTERNS)[6]
 
 
 @pytest.mark.parametrize("diversity", [0.0, 0.4])
-def test_lists_are_full_without_the_history_and_only_of_what_is_allowed(
+def test_lists_are_full_without_the_history_and_only_of_allowed_items(
     model: Hybrid, diversity: float
 ) -> None:
     rng = np.random.default_rng(1)
@@ -103,7 +103,7 @@ def test_without_diversity_scores_descend(model: Hybrid) -> None:
     assert (np.diff(model.recommend(WESTERNS, k=50).scores) <= 0).all()
 
 
-def test_items_nobody_has_rated_are_placed_by_their_content(model: Hybrid) -> None:
+def test_unrated_items_have_factors_by_their_content(model: Hybrid) -> None:
     fresh = np.arange(model.n_items) >= N_RATED
     found = model.recommend(WESTERNS, k=N_NEW // 4, allowed=fresh).item_idx
     assert (_genre(found) == 3).all()
@@ -195,13 +195,13 @@ def test_shared_names_are_names_that_both_items_bear(
     assert sum(map(bool, told)) >= 8
 
 
-def test_nobody_is_told_that_they_liked_what_they_did_not(model: Hybrid) -> None:
+def test_reasons_name_only_liked_items(model: Hybrid) -> None:
     disliked = History.of([3, 7, 11], [1, 2, 0.5])
     for reasons in model.reasons(disliked, np.arange(20, 60, dtype=np.int32)):
         assert {reason.kind for reason in reasons} <= {explain.POPULAR}
 
 
-def test_only_what_is_popular_is_called_popular(model: Hybrid) -> None:
+def test_only_popular_items_have_the_reason_popular(model: Hybrid) -> None:
     told = model.reasons(History.of([]), np.array([0, 1, N_RATED + 2], np.int32))
     assert [[reason.kind for reason in reasons] for reasons in told] == [["POPULAR"], ["POPULAR"], []]
     assert model.reasons(WESTERNS, np.array([4], np.int32), limit=0) == [[]]

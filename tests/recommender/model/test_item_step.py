@@ -1,4 +1,4 @@
-"""Items move with the ratings that arrive, as a fit would have moved them."""
+"""Online updates of item factors agree with a fit."""
 
 from dataclasses import replace
 
@@ -20,7 +20,7 @@ from recommender.training.fit_blend import Fitted
 SCALES = {"regularization": 0.02, "alpha0": 0.3}
 
 
-def test_a_item_that_nobody_had_rated_gets_exactly_its_half_step() -> None:
+def test_an_unrated_item_gets_exactly_its_half_step() -> None:
     rng = np.random.default_rng(3)
     users, items = (rng.standard_normal((n, 5)).astype(np.float32) for n in (60, 40))
     counts = rng.integers(1, 9, 60)

@@ -1,4 +1,4 @@
-"""An item that comes after the training stands where one stands that was there and had no rating."""
+"""An item added after training is treated like an unrated item of the training."""
 
 from dataclasses import replace
 
@@ -13,7 +13,7 @@ from recommender.training.config import Config
 from recommender.training.train import train_hybrid
 from tests.recommender.model.test_hybrid import GENRES, WESTERNS, _world
 
-BETWEEN = 2043  # an id amid those of the model
+BETWEEN = 2043  # an id between those of the model
 
 
 def _genre_of(id_: int) -> int:
@@ -31,7 +31,7 @@ def described(*items: tuple[int, str, str]) -> ItemFeatures:
 
 @pytest.fixture(scope="module")
 def model() -> Hybrid:
-    """Of items with even ids."""
+    """A model of the items with even ids."""
     interactions, items = _world()
     even = 2 * items.item_ids
     return train_hybrid(
@@ -39,7 +39,7 @@ def model() -> Hybrid:
     )
 
 
-def test_a_new_item_is_listed_for_who_likes_its_like_and_for_nobody_else(model: Hybrid) -> None:
+def test_a_new_item_is_listed_only_for_users_who_like_similar_items(model: Hybrid) -> None:
     new = described((BETWEEN, "Western", "Director 3 1"), (9000, "Horror", "Director 2 1"))
     more = with_items(model, new)
     assert more.n_items == model.n_items + 2
@@ -49,7 +49,7 @@ def test_a_new_item_is_listed_for_who_likes_its_like_and_for_nobody_else(model: 
     history = History.of([place[int(id_)] for id_ in ids], WESTERNS.stars)
     before, after = model.scores(WESTERNS), more.scores(history)
     moved = [place[int(id_)] for id_ in model.item_ids]
-    assert np.allclose(after[moved], before, atol=1e-4)  # others are scored as they were
+    assert np.allclose(after[moved], before, atol=1e-4)  # other scores do not change
     never = model.match is not None and model.match.item_statistics[:, 0] == 0
     assert after[place[BETWEEN]] > after[place[9000]]
     # Among items without a rating it is one of the first.
@@ -63,7 +63,7 @@ def test_a_new_item_is_listed_for_who_likes_its_like_and_for_nobody_else(model: 
 
 
 def test_it_is_as_if_it_had_been_there_without_a_rating(model: Hybrid) -> None:
-    """The last items of the world have no rating: taken for new they keep their vectors, names and order."""
+    """Unrated items of the world, added as new items, keep their vectors, names and order."""
     _, items = _world()
     unrated = 2 * items.item_ids[-24:]
     known = described(*((int(id_), GENRES[_genre_of(id_)], "") for id_ in unrated))
@@ -79,7 +79,7 @@ def test_it_is_as_if_it_had_been_there_without_a_rating(model: Hybrid) -> None:
     assert np.corrcoef(before, after)[0, 1] > 0.95
 
 
-def test_what_ratings_taught_outlives_a_new_description(model: Hybrid) -> None:
+def test_a_new_description_keeps_what_was_fitted_to_ratings(model: Hybrid) -> None:
     first = int(model.item_ids[3])
     changed = with_items(model, described((first, "Comedy", "Somebody else")))
     assert np.array_equal(changed.factor_model.item_factors, model.factor_model.item_factors)

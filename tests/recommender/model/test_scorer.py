@@ -1,4 +1,4 @@
-"""The contract that each scorer keeps."""
+"""The contract of scorers."""
 
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""A sentence-embedding model on disk adds what it knows to the content of items."""
+"""A sentence-embedding model on disk adds to the content of items."""
 
 import shutil
 from pathlib import Path
@@ -19,7 +19,7 @@ SAD, MERRY = ("weep", "mourn", "grief"), ("laugh", "joke", "cheer")
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """A real model of a few words, in which those of one mood point one way."""
+    """A real model of a few words, in which words of one mood have similar vectors."""
     model2vec = pytest.importorskip("model2vec", reason="the extra `embeddings` is not installed")
     from tokenizers import Tokenizer, models, pre_tokenizers  # noqa: PLC0415 - of the same extra
 
@@ -62,7 +62,7 @@ def test_a_restored_encoder_finds_the_model_again_or_does_without(folder: Path, 
     assert not ContentEncoder.from_arrays(fitted.arrays()).transform(items()).any()
 
 
-def test_a_trained_model_tells_what_described_its_items(folder: Path, tmp_path: Path) -> None:
+def test_a_trained_model_names_its_sentence_model(folder: Path, tmp_path: Path) -> None:
     ratings = Interactions.from_arrays([1, 1, 2, 2], [0, 1, 1, 3], [4, 5, 3, 5], catalog=range(7))
     model = train_hybrid(ratings, items(), Config(factors=2), sentences=SentenceModel.open(folder))
     model.save(tmp_path / "v1")
@@ -72,6 +72,6 @@ def test_a_trained_model_tells_what_described_its_items(folder: Path, tmp_path: 
     assert np.array_equal(vectors_of(loaded.encoder.transform(items())), model.content_vectors)
 
 
-def test_what_is_no_model_is_refused(tmp_path: Path) -> None:
+def test_a_folder_without_a_model_is_refused(tmp_path: Path) -> None:
     with pytest.raises(SentenceModelError, match=r"no Model2Vec model|extra `embeddings`"):
         SentenceModel.open(tmp_path)

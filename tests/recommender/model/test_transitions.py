@@ -1,4 +1,4 @@
-"""What follows what: counted in order, beyond chance, and worth nothing where no order is known."""
+"""Item-to-item transitions: directed, above the expected count, and 0 without timestamps."""
 
 import numpy as np
 import pytest
@@ -14,7 +14,7 @@ N_ITEMS = 40
 
 @pytest.fixture(scope="module")
 def interactions() -> Interactions:
-    """After item 2 n comes item 2 n + 1, never the other way round; the pairs come in any order."""
+    """Item 2 n + 1 always follows item 2 n; the pairs are in random order."""
     rng = np.random.default_rng(0)
     users, items, times = [], [], []
     for user in range(200):
@@ -32,13 +32,13 @@ def model(interactions: Interactions) -> ItemTransitions:
     return ItemTransitions.fit(interactions, rng=np.random.default_rng(0))
 
 
-def test_what_followed_the_newest_item_comes_first(model: ItemTransitions) -> None:
+def test_the_successor_of_the_newest_item_is_first(model: ItemTransitions) -> None:
     scores = model.scores(History.of([10, 4], 5, [100, 200]))
     assert np.argsort(-scores)[:2].tolist() == [5, 11]
     assert scores[11] / scores[5] == pytest.approx(transitions.FADING, rel=0.3)
 
 
-def test_what_precedes_is_no_successor(model: ItemTransitions) -> None:
+def test_a_predecessor_is_not_a_successor(model: ItemTransitions) -> None:
     scores = model.scores(History.of([5], 5, [100]))
     assert scores[4] < 0.1 * model.scores(History.of([4], 5, [100]))[5]
 
@@ -67,7 +67,7 @@ def test_blocks_make_no_difference_and_rows_are_bounded(
     )
 
 
-def test_effects_are_what_leaving_a_item_out_does_to_the_standardized_scores(model: ItemTransitions) -> None:
+def test_effects_are_the_changes_of_standardized_scores_without_an_item(model: ItemTransitions) -> None:
     rng = np.random.default_rng(3)
     idx = rng.permutation(N_ITEMS)[:14]
     history = History.of(idx, rng.integers(1, 11, 14) / 2, rng.permutation(14) // 2 * 10 + 5)

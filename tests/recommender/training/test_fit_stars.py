@@ -1,4 +1,4 @@
-"""Stars, their interval and the match percent, on simulated tastes whose truth is known, and on MovieLens."""
+"""Stars, intervals and match percents on simulated users with known mean stars, and on MovieLens."""
 
 import subprocess
 import sys
@@ -15,7 +15,7 @@ from recommender.item_features import ItemFeatures
 from recommender.model import match as calibration
 from recommender.model.match import MatchModel, predict
 from recommender.model.star_ratings import StarsModel
-from recommender.training import fit_stars as ratings_fit
+from recommender.training import fit_stars as fit_stars_module
 from recommender.training.fit_match import HeldOut, fit_match, fit_stars_and_match, uncalibrated
 from recommender.training.fit_stars import fit_stars
 
@@ -25,7 +25,7 @@ NOISE = 0.4
 
 @dataclass(frozen=True)
 class World:
-    """Members whose mean stars for every item are known; item 78 has content only, 79 nothing at all."""
+    """Users with known mean stars for every item; item 78 has content only, item 79 has neither."""
 
     truth: NDArray[np.float64]  # (N_USERS, N_ITEMS), stars
     interactions: Interactions
@@ -69,7 +69,7 @@ def test_stars_find_the_tastes_behind_noisy_ratings(world: World) -> None:
     assert _prediction_error(world, model, slice(0, UNRATED)) < 0.25  # the ratings' own noise is above .4
 
 
-def test_items_are_learnt_from_who_does_not_rate_by_dice(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_random_raters_weigh_less_in_the_fit_of_items(monkeypatch: pytest.MonkeyPatch) -> None:
     rng = np.random.default_rng(2)
     known, n_items = 100, 300
     users, items = np.nonzero(rng.random((2 * known, n_items)) < 0.5)
@@ -88,7 +88,7 @@ def test_items_are_learnt_from_who_does_not_rate_by_dice(monkeypatch: pytest.Mon
         return float(np.sqrt(np.mean((np.array(foretold) - truth) ** 2)))
 
     told = error()
-    monkeypatch.setattr(ratings_fit, "NOISE_RATINGS", 1e9)  # everyone heard alike
+    monkeypatch.setattr(fit_stars_module, "NOISE_RATINGS", 1e9)  # equal noise of all users
     assert told < 0.8 * error()
 
 
@@ -104,7 +104,7 @@ def test_match_percent_rises_with_the_predicted_stars_however_it_bends(world: Wo
     assert (np.diff(match.probability(grid)) > 0).all()
 
 
-def test_a_item_nobody_has_rated_is_predicted_by_its_content(world: World) -> None:
+def test_an_unrated_item_is_predicted_by_its_content(world: World) -> None:
     model = fit_stars(world.interactions, world.content, factors=4, rng=np.random.default_rng(1))
     spread = world.truth[:, UNRATED].std()
     assert _prediction_error(world, model, slice(UNRATED, UNRATED + 1)) < 0.6 * spread
@@ -157,7 +157,7 @@ def test_the_interval_holds_eight_in_ten_and_the_match_is_a_probability(
     assert figures["match_auc"] > 0.85
 
 
-def test_the_width_is_the_quantile_of_what_was_held_out() -> None:
+def test_the_width_is_the_quantile_of_held_out_errors() -> None:
     n = 10
     held = HeldOut(np.zeros((n, 8)), np.ones(n, bool), np.arange(-5, 5) / 10, np.full(n, 0.5), np.arange(n))
     assert held.width() == pytest.approx(0.8)  # .4 / .5: eight of ten errors are within .4

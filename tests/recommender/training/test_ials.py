@@ -113,7 +113,7 @@ def test_a_fit_that_was_stopped_goes_on_to_the_same_bits(targets: sparse.csr_mat
         fit(kept, stop_at=0.6)
     assert fit(kept) == [0.6, 0.8, 1.0]
     assert [side.tobytes() for side in factors] == unbroken
-    # Other ratings do not go on from these, and what is not whole is not gone on from.
+    # Fits of other ratings do not resume from it, nor does any fit from an incomplete file.
     assert fit(kept, ratings=targets * np.float32(0.9))[0] == 0.2
     for file in (tmp_path / "kept").iterdir():
         file.write_bytes(file.read_bytes()[:-100])
@@ -136,7 +136,7 @@ def test_regularization_shrinks_more_where_there_is_less_to_see() -> None:
     rng = np.random.default_rng(0)
     dense = sparse.random(200, 100, 0.5, format="csr", rng=rng, dtype=np.float32)
     thin = sparse.random(200, 100, 0.02, format="csr", rng=rng, dtype=np.float32)
-    # In units of what a user's own ratings weigh against the whole catalogue, chance is larger when few rate.
+    # Relative to the weight of a user's ratings against the whole catalog, noise is larger for few ratings.
     per_rating = [
         ials.regularization_for(targets, alpha0=0.4, rng=np.random.default_rng(1)) / targets.nnz
         for targets in (dense, thin)
