@@ -73,5 +73,5 @@ def test_a_trained_model_names_its_sentence_model(folder: Path, tmp_path: Path) 
 
 
 def test_a_folder_without_a_model_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(SentenceModelError, match=r"no Model2Vec model|extra `embeddings`"):
+    with pytest.raises(SentenceModelError, match=r"not a Model2Vec model|extra `embeddings`"):
         SentenceModel.open(tmp_path)
