@@ -201,7 +201,7 @@ def test_a_single_rating_is_enough_to_fit_and_none_is_refused(world: World) -> N
     assert predicted.stars[0] == pytest.approx(4, abs=0.2)
     assert np.isnan(figures["match_auc"])
     nothing = Interactions.from_arrays([], [], [], catalog=np.arange(N_ITEMS))
-    with pytest.raises(ValueError, match="no ratings"):
+    with pytest.raises(ValueError, match="at least one rating"):
         fit_stars(nothing, world.content, rng=np.random.default_rng(0))
 
 
