@@ -164,7 +164,9 @@ def matches(model: Model, user: UserHistory, movie_ids: Sequence[int]) -> list[M
     found: list[Match | None] = [None] * len(movie_ids)
     rated = np.isin(np.asarray(movie_ids, np.int64), user.movie_ids)
     fresh = np.flatnonzero((item_idx >= 0) & ~rated)
-    for place, match in zip(fresh.tolist(), predicted(model, user.indexed(model), item_idx[fresh]), strict=True):
+    for place, match in zip(
+        fresh.tolist(), predicted(model, user.indexed(model), item_idx[fresh]), strict=True
+    ):
         found[place] = match
     for place in np.flatnonzero((item_idx >= 0) & rated).tolist():
         rest = user.indexed(model, leaving_out=movie_ids[place])
