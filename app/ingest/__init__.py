@@ -1,1 +1,1 @@
-"""History and events from elsewhere."""
+"""Import of a member's history from other sites' files."""

@@ -1,8 +1,8 @@
-"""CSV files of other sites and programs, read.
+"""Read CSV files of other sites and programs.
 
-A layout is known by its header, but what a list of movies is for often is not: Letterboxd's watched.csv,
-watchlist.csv and likes/films.csv have the same columns, as all lists of IMDb have, and of Trakt. Columns that
-are not named in a layout are not looked at.
+The header shows the layout, but often not the purpose of a list of movies: Letterboxd's watched.csv,
+watchlist.csv and likes/films.csv have the same columns; so have all IMDb lists, and all Trakt lists. Columns
+that the layout does not name are ignored.
 """
 
 import csv
@@ -31,10 +31,10 @@ LINES_BEFORE_HEADER = 20
 
 
 def read_csv(text: str, order: Order, now: datetime) -> Steps[History]:
-    """Read a CSV file, a row at a step.
+    """Read a CSV file, one row a step.
 
-    Raises InvalidHistory for a file that is too large, of no known layout, or not of the source in `order`;
-    and for a list that has movies without a rating, where nothing says what it is for.
+    Raises InvalidHistory for a file that is too large, has no known layout or is not of the source in
+    `order`, and for movies without a rating whose contents are unknown.
     """
     records = records_of(text)
     header, source, layout = header_of(records, order)
@@ -50,7 +50,7 @@ def read_csv(text: str, order: Order, now: datetime) -> Steps[History]:
         if len(kept) + len(history.skipped) == MAX_ROWS:
             raise InvalidHistory(f"The file has more than {MAX_ROWS} rows: send it in parts.")
         if len(values) != len(header):
-            reason = f"It has {len(values)} values and the header {len(header)}: quote a value with a comma."
+            reason = f"It has {len(values)} values, the header has {len(header)}: quote values with a comma."
             history.skipped.append(Skipped(line, shown_row(values), reason, order.file))
             continue
         named = {name: values[place] for name, place in columns.items()}
@@ -73,9 +73,10 @@ def shown_row(values: Sequence[str]) -> str:
 
 
 def header_of(records: Iterator[tuple[int, list[str]]], order: Order) -> tuple[list[str], Source, Layout]:
-    """The first line that is the header of a known layout, or has the columns that the caller named.
+    """Find the header: the first line of a known layout, or with the columns that the client named.
 
-    Letterboxd's lists begin with lines on the list itself, and spreadsheets with `sep=;`.
+    Letterboxd's lists begin with lines about the list, and some spreadsheets with `sep=;`. Raises
+    InvalidHistory if no line among the first is a header.
     """
     named = order.layout
     first: list[str] = []
@@ -93,22 +94,22 @@ def header_of(records: Iterator[tuple[int, list[str]]], order: Order) -> tuple[l
         if number == LINES_BEFORE_HEADER:
             break
     if any("\0" in name for name in first):
-        raise InvalidHistory("The header has NUL characters: send the file's bytes as `file`.")
+        raise InvalidHistory("The header contains NUL characters: send the file's bytes as `file`.")
     found_columns = f"Columns found: {shown(first)}."
     if named is not None:
         missing = ", ".join(sorted(named.marks[0] - columns_of(first).keys()))
         raise InvalidHistory(
-            f"No line has all columns that `columns` names. {found_columns} Missing: {missing}."
+            f"No line has all the columns named in `columns`. {found_columns} Missing: {missing}."
         )
-    wanted = "" if order.source is None else f" of {order.source.title()}"
+    kind = "known" if order.source is None else order.source.title()
     raise InvalidHistory(
-        f"No header{wanted} is among the first lines. {found_columns} Known are exports of {KNOWN}. Name the "
-        "columns of another file in `columns`."
+        f"The first lines contain no {kind} header. {found_columns} Known exports: {KNOWN}. For any other "
+        "file, name its columns in `columns`."
     )
 
 
 def records_of(text: str) -> Iterator[tuple[int, list[str]]]:
-    """The records of a CSV file, each with the line on which it begins."""
+    """Yield the records of a CSV file, each with the number of its first line. Raises InvalidHistory."""
     lines = Lines(text.removeprefix("\ufeff"))
     reader = csv.reader(lines, delimiter=separator_of(text))
     while True:
@@ -118,14 +119,14 @@ def records_of(text: str) -> Iterator[tuple[int, list[str]]]:
         except StopIteration:
             return
         except csv.Error:
-            raise InvalidHistory(f"Line {lines.start} is not CSV.") from None
+            raise InvalidHistory(f"Line {lines.start} is not valid CSV.") from None
         if lines.is_open:
-            raise InvalidHistory(f"A quote that begins in line {lines.start} is not closed.")
+            raise InvalidHistory(f"A quote opened on line {lines.start} is not closed.")
         yield lines.start, record
 
 
 class Lines:
-    """The lines of a text. Raises InvalidHistory for a record that is too long, before it is parsed."""
+    """Iterator of lines. Raises InvalidHistory for a record that is too long, before it is parsed."""
 
     def __init__(self, text: str) -> None:
         self.text = io.StringIO(text, newline="")
@@ -138,7 +139,7 @@ class Lines:
 
     @property
     def is_open(self) -> bool:
-        """Whether the text ended within a record of several lines, and within its quotes."""
+        """Whether the text ended inside a quoted value that spans lines."""
         return self.is_over and self.number > self.start and self.quotes % 2 == 1
 
     def __iter__(self) -> "Lines":
@@ -158,7 +159,7 @@ class Lines:
 
 
 def separator_of(text: str) -> str:
-    """The separator that the first lines have most of, or that `sep=;` names."""
+    """The most frequent separator of the first line, or the one that `sep=;` names."""
     head = text.removeprefix("\ufeff")[:LONGEST_ROW].lstrip()
     if head[:4].casefold() == "sep=" and len(head) > len("sep=") and head[4] in ",;\t|":
         return head[4]

@@ -1,6 +1,6 @@
-"""A file from elsewhere, read: CSV or JSON as text, or the bytes of either or of a whole archive of them.
+"""Read an imported file: CSV or JSON text, or the bytes of either or of a zip archive of them.
 
-Only what is needed of an archive is unpacked, in pieces, and no more than a limit.
+Only the known files of an archive are unpacked, in pieces and up to a limit.
 """
 
 import binascii
@@ -24,21 +24,21 @@ MAX_CHARACTERS = 3_000_000  # of a file; a body has 3.5 million bytes at most
 MAX_MEMBERS = 1_000  # of an archive
 MAX_UNPACKED = 12_000_000  # bytes of the members that are read
 MAX_ROWS = 60_000  # of the members together
-DIRECTORY_BYTES = 300  # of the entry of a member, at most on the average
+DIRECTORY_BYTES = 300  # average size allowed for a member's directory entry
 BYTES_AT_ONCE = 65_536
 END_OF_DIRECTORY = struct.Struct("<4s4H2LH")
 
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """What a file of an archive says of the movies that it does not rate, and how much its ratings weigh."""
+    """How to read a file of an archive: the contents of unrated rows, and the rank of its ratings."""
 
     contents: Contents | None = None
     rank: int = 0
 
 
-# The files of Letterboxd's and Trakt's archives. Letterboxd's ratings.csv has the rating that stands; the
-# diary and the reviews have earlier ones as well.
+# The files of Letterboxd's and Trakt's archives. Letterboxd's ratings.csv has the current ratings; the diary
+# and the reviews also have earlier ones.
 LETTERBOXD = {
     "ratings.csv": Member(rank=1),
     "watched.csv": Member(Contents.WATCHED),
@@ -59,9 +59,9 @@ TRAKT = {
 
 
 def read(csv: str | None, file: str | None, order: Order, now: datetime) -> Steps[History]:
-    """Read a text, or a file in Base64. Raises InvalidHistory."""
+    """Read text, or a file in Base64. Raises InvalidHistory."""
     if (csv is None) == (file is None):
-        raise InvalidHistory("Send the text of the file as `csv`, or its bytes as `file`: one of the two.")
+        raise InvalidHistory("Send either the text of the file as `csv`, or its bytes as `file`.")
     if csv is not None:
         return (yield from read_text(csv, order, now))
     assert file is not None
@@ -82,7 +82,7 @@ def read_text(text: str, order: Order, now: datetime) -> Steps[History]:
 
 
 def bytes_of(file: str) -> bytes:
-    """The bytes of Base64, also of a data URL, and in lines."""
+    """Decode Base64, with or without line breaks or a data URL. Raises InvalidHistory."""
     try:
         return b64decode("".join(file.rpartition(",")[2].split()), validate=True)
     except (binascii.Error, ValueError):
@@ -90,7 +90,7 @@ def bytes_of(file: str) -> bytes:
 
 
 def decoded(data: bytes) -> str:
-    """The text of bytes in UTF-8, UTF-16 or Windows-1252."""
+    """Decode UTF-8, UTF-16 or Windows-1252. Raises InvalidHistory."""
     head = data[:1000]
     if head.startswith((b"\xff\xfe", b"\xfe\xff")):
         encoding = "utf-16"
@@ -107,13 +107,13 @@ def decoded(data: bytes) -> str:
 
 
 def read_archive(data: bytes, order: Order, now: datetime) -> Steps[History]:
-    """Read the files of an archive that are known, or the only one that it has."""
+    """Read the known files of an archive, or its only CSV or JSON file. Raises InvalidHistory."""
     archive = opened(data)
     yield
-    wanted = wanted_of([info.filename for info in archive.infolist() if not info.is_dir()])
+    members = files_to_read([info.filename for info in archive.infolist() if not info.is_dir()])
     histories = []
     room, rows = MAX_UNPACKED, 0
-    for name, member in wanted.items():
+    for name, member in members.items():
         parts = []
         for part in unpacked(archive, name):
             yield
@@ -124,11 +124,11 @@ def read_archive(data: bytes, order: Order, now: datetime) -> Steps[History]:
                     f"The archive has more than {MAX_UNPACKED} bytes: send its files one by one."
                 )
         contents = member.contents or order.contents
-        asked = replace(order, contents=contents, file=name[-200:], rank=member.rank)
+        options = replace(order, contents=contents, file=name[-200:], rank=member.rank)
         text = decoded(b"".join(parts))
         yield
         try:
-            history = yield from read_text(text, asked, now)
+            history = yield from read_text(text, options, now)
         except InvalidHistory as error:
             raise InvalidHistory(f"{name[-200:]}: {error}") from None
         histories.append(history)
@@ -143,14 +143,14 @@ def read_archive(data: bytes, order: Order, now: datetime) -> Steps[History]:
 
 
 def opened(data: bytes) -> zipfile.ZipFile:
-    """The archive, whose directory is read only where it is not too long."""
+    """Open an archive. Raises InvalidHistory for a damaged one, or one with too long a directory."""
     at = data.rfind(b"PK\x05\x06")
     if at < 0 or len(data) < at + END_OF_DIRECTORY.size:
         raise InvalidHistory("The zip archive is cut off.")
     *_, count, size, _, _ = END_OF_DIRECTORY.unpack_from(data, at)
     if count > MAX_MEMBERS or size > MAX_MEMBERS * DIRECTORY_BYTES:
         raise InvalidHistory(
-            f"The archive has more than {MAX_MEMBERS} files: send those with movies one by one."
+            f"The archive has more than {MAX_MEMBERS} files: send its lists of movies one by one."
         )
     try:
         return zipfile.ZipFile(BytesIO(data))
@@ -158,23 +158,23 @@ def opened(data: bytes) -> zipfile.ZipFile:
         raise InvalidHistory("The zip archive is damaged.") from None
 
 
-def wanted_of(names: list[str]) -> dict[str, Member]:
-    """The files to read, those that are known in the order of the tables above.
+def files_to_read(names: list[str]) -> dict[str, Member]:
+    """Choose the files to read: the known ones, in the order of the tables above.
 
-    Raises InvalidHistory where none is known and there is more than one.
+    Raises InvalidHistory if none is known, unless there is a single CSV or JSON file.
     """
     found: dict[str, Member] = {}
-    # All may be in a folder of the archive's name; other folders have what the member deleted.
+    # One folder may contain all files. Other folders hold entries that the member deleted.
     folders = {name.partition("/")[0] for name in names}
     folder = f"{folders.pop()}/".casefold() if len(folders) == 1 else ""
     paths = {name.casefold().removeprefix(folder): name for name in names}
-    for known, member in LETTERBOXD.items():
-        if known in paths:
-            found[paths[known]] = member
-    for known, member in TRAKT.items():
+    for path_in_archive, member in LETTERBOXD.items():
+        if path_in_archive in paths:
+            found[paths[path_in_archive]] = member
+    for stem, member in TRAKT.items():
         for name in names:
             path = PurePosixPath(name.casefold())
-            if path.suffix == ".json" and path.stem.rstrip("-_0123456789") == known:
+            if path.suffix == ".json" and path.stem.rstrip("-_0123456789") == stem:
                 found.setdefault(name, member)
     files = [name for name in names if name.casefold().endswith((".csv", ".json"))]
     if not found and len(files) == 1:
@@ -182,17 +182,18 @@ def wanted_of(names: list[str]) -> dict[str, Member]:
     if not found:
         shown = ", ".join(name[-60:] for name in names[:20]) or "none"
         raise InvalidHistory(
-            f"The archive is not that of Letterboxd, Trakt or Simkl. Files found: {shown}. Send those with "
-            "movies one by one."
+            f"The archive is not a Letterboxd, Trakt or Simkl export. Files found: {shown}. Send its lists "
+            "of movies one by one."
         )
     return found
 
 
 def unpacked(archive: zipfile.ZipFile, name: str) -> Iterator[bytes]:
+    """Unpack a file in pieces. Raises InvalidHistory."""
     info = archive.getinfo(name)
-    # Others unpack a block at once, of whatever length.
+    # Other methods decompress a whole block at once, however large.
     if info.flag_bits & 1 or info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-        raise InvalidHistory(f"{name[-200:]} is encrypted, or compressed in another way than deflate.")
+        raise InvalidHistory(f"{name[-200:]} is encrypted, or not compressed with deflate.")
     try:
         with archive.open(info) as stream:
             while part := stream.read(BYTES_AT_ONCE):

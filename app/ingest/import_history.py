@@ -1,4 +1,4 @@
-"""A member's history from elsewhere, imported: movies found, ratings and events stored at once."""
+"""Import a member's history: match rows to movies, and store ratings and events in one transaction."""
 
 import asyncio
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -21,21 +21,21 @@ from app.serving.cards import Card
 from app.serving.snapshot import Snapshot
 
 EVENTS = {Contents.WATCHED: Kind.WATCH, Contents.WATCHLIST: Kind.WATCHLIST, Contents.LIKED: Kind.LIKE}
-DELETED = "The movie was deleted meanwhile."
-UNDATED = "It has no day, and the movie has another rating here."
-UNREAD_DAY = "Its day ({}) cannot be read with certainty, and the movie has another rating here."
+DELETED = "The movie was deleted during the import."
+UNDATED = "It has no date, and the movie already has a different rating."
+UNREAD_DAY = "Its date ({}) is unreadable or ambiguous, and the movie already has a different rating."
 JUST_BEFORE = timedelta(seconds=1)
 DOUBT = {by: -place for place, by in enumerate(MatchedBy)}
 LONG_AGO = datetime.min.replace(tzinfo=UTC)
 
-# A later rating replaces an earlier one; one that says the same changes nothing, and one without a day
-# replaces none. Movies are taken in order, so that two files at once do not wait for each other.
+# A later rating replaces an earlier, different one. A rating without a date replaces none. Rows are inserted
+# in the order of movies, so that concurrent imports do not deadlock.
 RATE = text(
     """
     INSERT INTO ratings (user_id, movie_id, half_stars, rated_at)
     SELECT :user_id, movie_id, half_stars, coalesce(rated_at, :now)
     FROM unnest(CAST(:movie_ids AS bigint[]), CAST(:half_stars AS smallint[]), CAST(:times AS timestamptz[]))
-        AS given (movie_id, half_stars, rated_at)
+        AS imported (movie_id, half_stars, rated_at)
     ORDER BY movie_id
     ON CONFLICT (user_id, movie_id) DO UPDATE
     SET half_stars = excluded.half_stars, rated_at = excluded.rated_at
@@ -47,9 +47,10 @@ RATE = text(
 
 @dataclass(frozen=True, slots=True)
 class Imported:
-    """`rated` and `unrated` count movies whose row was found, whether or not it said anything new.
+    """The result of an import.
 
-    `matches` are the rows that are stored or were known, the doubtful ones first.
+    `rated` and `unrated` count the movies matched, and `changed` the ratings and events that are new or
+    different. `matches` are the rows stored now or before, doubtful ones first.
     """
 
     source: Source
@@ -69,26 +70,26 @@ async def import_history(
     *,
     file: str | None = None,
 ) -> Imported:
-    """Store what a file says that a member has rated, watched, liked or listed, all in one transaction.
+    """Store the ratings, watched, liked and listed movies of a file in one transaction.
 
-    The file is `csv` as text, or `file` in Base64. A movie that is in it more than once counts as it was last
-    rated. A file that is read a second time changes nothing. Raises InvalidHistory.
+    The file is `csv` as text, or `file` in Base64. Of several ratings of a movie, the last one counts.
+    Importing a file again changes nothing. Raises InvalidHistory.
     """
     now = datetime.now(UTC)
     history = await in_pieces(history_files.read(csv, file, order, now))
     matches, skipped = await in_pieces(matched(history.rows, await index_of(snapshot.cards)))
-    wanted = {match.movie_id for match in matches}
+    movie_ids = {match.movie_id for match in matches}
     async with sessions.begin() as session:
-        # One file at a time for a member, and no movie goes while its rating comes.
+        # Imports of a member run one at a time, and the movies cannot be deleted meanwhile.
         await session.execute(select(User.id).where(User.id == user_id).with_for_update(key_share=True))
-        lock = select(Movie.id).where(Movie.id.in_(wanted)).order_by(Movie.id)
-        known = set((await session.scalars(lock.with_for_update(read=True, key_share=True))).all())
-        matches, gone = await asyncio.to_thread(parted, matches, known)
-        rated, unrated = await asyncio.to_thread(said, matches)
+        lock = select(Movie.id).where(Movie.id.in_(movie_ids)).order_by(Movie.id)
+        existing = set((await session.scalars(lock.with_for_update(read=True, key_share=True))).all())
+        matches, deleted = await asyncio.to_thread(split_deleted, matches, existing)
+        rated, unrated = await asyncio.to_thread(row_of_each_movie, matches)
         changed, refused = await store_ratings(session, user_id, rated, now)
         for contents, rows in unrated.items():
             changed += await store_events(session, user_id, EVENTS[contents], rows, now)
-    skipped += history.skipped + gone + [skip(row, reason) for row, reason in refused.values()]
+    skipped += history.skipped + deleted + [skip(row, reason) for row, reason in refused.values()]
     matches, skipped = await asyncio.to_thread(ordered, matches, skipped, refused)
     return Imported(
         source=history.source,
@@ -100,22 +101,22 @@ async def import_history(
     )
 
 
-def parted(matches: Iterable[Match], known: Collection[int]) -> tuple[list[Match], list[Skipped]]:
-    """The matches whose movie is still there, and the rows of the others."""
+def split_deleted(matches: Iterable[Match], existing: Collection[int]) -> tuple[list[Match], list[Skipped]]:
+    """Separate the matches of existing movies from the rows of deleted ones."""
     kept: list[Match] = []
-    gone: list[Skipped] = []
+    deleted: list[Skipped] = []
     for match in matches:
-        if match.movie_id in known:
+        if match.movie_id in existing:
             kept.append(match)
         else:
-            gone.append(skip(match.row, DELETED))
-    return kept, gone
+            deleted.append(skip(match.row, DELETED))
+    return kept, deleted
 
 
 def ordered(
     matches: Iterable[Match], skipped: Iterable[Skipped], refused: Collection[int]
 ) -> tuple[list[Match], list[Skipped]]:
-    """The matches that are stored, the doubtful first, and the other rows as in the file."""
+    """Sort the stored matches, doubtful ones first, and the skipped rows in the order of the file."""
     stored = [match for match in matches if match.movie_id not in refused or match.row.half_stars is None]
     rows = sorted(skipped, key=lambda each: (each.file or "", each.line))
     return sorted(stored, key=doubt), rows
@@ -125,7 +126,7 @@ _index: MovieIndex | None = None
 
 
 async def index_of(cards: Sequence[Card]) -> MovieIndex:
-    """The index of a catalog, made once for as long as no movie changes."""
+    """The index of the catalog, cached until a movie changes."""
     global _index  # noqa: PLW0603 - one catalog is served at a time
     if _index is None or _index.cards is not cards:
         _index = await in_pieces(MovieIndex.of(cards))
@@ -133,12 +134,12 @@ async def index_of(cards: Sequence[Card]) -> MovieIndex:
 
 
 def doubt(match: Match) -> tuple[int, str, int]:
-    """The order of matches: the doubtful first, then as in the file."""
+    """Sort key of matches: doubtful ones first, then the order of the file."""
     return DOUBT[match.by], match.row.file or "", match.row.line
 
 
-def said(matches: Iterable[Match]) -> tuple[dict[int, Row], dict[Contents, dict[int, Row]]]:
-    """The row that counts of each movie: those that are rated, and the others by what they say."""
+def row_of_each_movie(matches: Iterable[Match]) -> tuple[dict[int, Row], dict[Contents, dict[int, Row]]]:
+    """Choose the row that counts of each movie: of rated movies, and of unrated ones for each contents."""
     rated: dict[int, Row] = {}
     unrated: dict[Contents, dict[int, Row]] = {contents: {} for contents in Contents}
     for movie_id, of_one in by_movie(matches).items():
@@ -154,25 +155,28 @@ def said(matches: Iterable[Match]) -> tuple[dict[int, Row], dict[Contents, dict[
 
 
 def weight(row: Row) -> tuple[bool, bool, int, datetime, int]:
-    """What chooses the row of a movie: the one rated last. One without a day is earlier than all others."""
+    """Sort key of the rows of a movie; the last one, which is the latest rating, counts."""
     return row.half_stars is not None, row.at is not None, row.rank, row.at or LONG_AGO, row.line
 
 
 async def store_ratings(
     session: AsyncSession, user_id: int, rated: Mapping[int, Row], now: datetime
 ) -> tuple[int, dict[int, tuple[Row, str]]]:
-    """How many were new or changed, and the rows without a day that stand against a rating that is there."""
+    """Store ratings. Returns the number that are new or different, and the refused rows by movie id.
+
+    A row without a date is refused, with a reason, if the movie has a different rating.
+    """
     undated = [movie_id for movie_id, row in rated.items() if row.at is None]
     refused: dict[int, tuple[Row, str]] = {}
     if undated:
-        theirs = select(Rating.movie_id, Rating.half_stars).where(
+        stored = select(Rating.movie_id, Rating.half_stars).where(
             Rating.user_id == user_id, Rating.movie_id.in_(undated)
         )
-        for movie_id, half_stars in await session.execute(theirs):
+        for movie_id, half_stars in await session.execute(stored):
             row = rated[movie_id]
             if half_stars != row.half_stars:
                 refused[movie_id] = row, UNREAD_DAY.format(row.unread_day) if row.unread_day else UNDATED
-    given = {
+    params = {
         "user_id": user_id,
         "movie_ids": list(rated),
         "half_stars": [row.half_stars for row in rated.values()],
@@ -180,26 +184,27 @@ async def store_ratings(
         "undated": undated,
         "now": now,
     }
-    done = await session.execute(RATE, given)
+    done = await session.execute(RATE, params)
     return done.rowcount, refused  # type: ignore[attr-defined]
 
 
 async def store_events(
     session: AsyncSession, user_id: int, kind: Kind, movies: Mapping[int, Row], now: datetime
 ) -> int:
-    """One of each movie, however often it is imported; what was watched was seen to the end.
+    """Store one event for each movie, however often it is imported. Returns the number that are new.
 
-    An event without a day comes before all that the member has done with the movie here.
+    A watched movie counts as watched to the end. An event without a date is placed just before the member's
+    first event for the movie.
     """
     if not movies:
         return 0
     undated = [movie_id for movie_id, row in movies.items() if row.at is None]
     first: dict[int, datetime] = {}
     if undated:
-        theirs = select(Feedback.movie_id, func.min(Feedback.occurred_at)).where(
+        stored = select(Feedback.movie_id, func.min(Feedback.occurred_at)).where(
             Feedback.user_id == user_id, Feedback.movie_id.in_(undated)
         )
-        rows = (await session.execute(theirs.group_by(Feedback.movie_id))).all()
+        rows = (await session.execute(stored.group_by(Feedback.movie_id))).all()
         first = {movie_id: time - JUST_BEFORE for movie_id, time in rows}
     n = len(movies)
     events = {

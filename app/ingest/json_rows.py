@@ -1,6 +1,6 @@
-"""JSON of other sites and programs, read: exports of Trakt and Simkl, answers of TMDB, Plex and Jellyfin.
+"""Read JSON of other sites and programs: exports of Trakt and Simkl, responses of TMDB, Plex and Jellyfin.
 
-Each item becomes a row under the names of a layout's columns.
+Each item becomes a row with the column names of a layout.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -16,7 +16,7 @@ from app.ingest.rows import LONGEST_SHOWN, History, Order, Reader, Row, Skipped
 from app.ingest.values import is_rated
 
 MAX_ITEMS = 20_000
-MAX_PARTS = 300_000  # values and names: parsing is one step
+MAX_PARTS = 300_000  # values and names, since parsing is a single step
 KNOWN = "Trakt (ratings, history, watched, watchlist), Simkl, TMDB (rated movies), Plex and Jellyfin (items)"
 
 Item = Mapping[str, Any]
@@ -39,7 +39,7 @@ class Items:
 
 
 def read_json(text: str, order: Order, now: datetime) -> Steps[History]:
-    """Read a JSON file, an item at a step. A row's line is the number of its item. Raises InvalidHistory."""
+    """Read a JSON file, one item a step. A row's line is the number of its item. Raises InvalidHistory."""
     if sum(map(text.count, "{[,:")) > MAX_PARTS:
         raise InvalidHistory(f"The JSON has more than {MAX_PARTS} values: send it in parts.")
     yield
@@ -50,11 +50,9 @@ def read_json(text: str, order: Order, now: datetime) -> Steps[History]:
     yield
     items = items_of(value)
     if items is None or order.source not in (None, items.source):
-        raise InvalidHistory(
-            f"The text is JSON, and not of a known export. Known are those of {KNOWN}. {found_in(value)}"
-        )
+        raise InvalidHistory(f"The JSON is not a known export. Known exports: {KNOWN}. {found_in(value)}")
     layout = replace(LAYOUT, rounded=items.source in SCALES)
-    # Without a column of ratings: what is only listed needs `contents`.
+    # No columns: items that are only listed need `contents`, as in a CSV list.
     reader = Reader.of(layout, (), order, now)
     history = History(items.source)
     for number, values in enumerate(items.values, start=1):
@@ -63,7 +61,7 @@ def read_json(text: str, order: Order, now: datetime) -> Steps[History]:
             raise InvalidHistory(f"The JSON has more than {MAX_ITEMS} items: send it in parts.")
         named = {name: plain_text(each) for name, each in values.items()}
         row: Row | str = "It is neither rated nor watched."
-        if order.contents is not None or said(named):
+        if order.contents is not None or has_contents(named):
             row = reader.row(number, named)
         if isinstance(row, Row):
             history.rows.append(row)
@@ -72,19 +70,20 @@ def read_json(text: str, order: Order, now: datetime) -> Steps[History]:
     return history
 
 
-def said(named: Mapping[str, str]) -> bool:
+def has_contents(named: Mapping[str, str]) -> bool:
+    """Whether an item has a rating or shows its contents."""
     return is_rated(named.get("rating", "")) or any(named.get(name) for name in ("state", "listedat"))
 
 
 def plain_text(value: object) -> str:
-    """A value as a file of text would have it; '' for one that is neither text nor a number."""
+    """A value as CSV text; '' for a value that is neither text nor a number."""
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         return ""
     return value if isinstance(value, str) else f"{value:.12g}" if isinstance(value, float) else str(value)
 
 
 def items_of(value: Any) -> Items | None:
-    """The items of a known layout."""
+    """Detect the layout and read its items; None for an unknown layout."""
     match value:
         case [{"movie": {}} | {"show": {}} | {"episode": {}} | {"season": {}}, *_] as items:
             return Items(Source.TRAKT, map(trakt, objects(items)))
@@ -113,7 +112,7 @@ def found_in(value: object) -> str:
 
 
 def part(item: Item, *names: str) -> Item:
-    """An object within an item; an empty one where it is missing."""
+    """A nested object of an item; an empty one if it is missing."""
     for name in names:
         found = item.get(name)
         item = found if isinstance(found, dict) else {}

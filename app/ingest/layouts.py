@@ -1,4 +1,4 @@
-"""The layouts of exports: which columns say what, and how a header shows its layout."""
+"""Layouts of exports: the meaning of their columns, and detection of a layout by its header."""
 
 import enum
 import unicodedata
@@ -24,7 +24,7 @@ class Source(enum.StrEnum):
 
 
 class InvalidHistory(Exception):
-    """A file that cannot be imported; the message is for the caller."""
+    """A file that cannot be imported. Clients get the message."""
 
 
 Names = tuple[str, ...]
@@ -32,10 +32,10 @@ Names = tuple[str, ...]
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """Names of columns as `plain` writes them. Of several names the first that has a value counts.
+    """Column names in the form of `plain`. Of several names, the first with a value counts.
 
-    A header with all columns of one of `marks` has the layout; with `exactly`, and no others. `scale` is the
-    highest rating; scales finer than half-stars are `rounded`.
+    A header has this layout if it has all columns of one of `marks`, and no others if `exactly`. `scale` is
+    the highest rating. Ratings are `rounded` to half-stars on finer scales.
     """
 
     marks: tuple[frozenset[str], ...]
@@ -53,10 +53,10 @@ class Layout:
     rated_at: Names = ()
     watched_at: Names = ()
     listed_at: Names = ()
-    state: Names = ()  # what is said of each row, as `completed`
-    watched: frozenset[str] = frozenset()  # with one of these columns, a movie without a rating was watched
-    listed: frozenset[str] = frozenset()  # with one of these columns, the file is a list, for any purpose
-    of_ten: str = ""  # a second column for ratings, on a scale of ten
+    state: Names = ()  # of a row, such as `completed`
+    watched: frozenset[str] = frozenset()  # with one of these columns, unrated movies are watched
+    listed: frozenset[str] = frozenset()  # with one of these columns, the file is a list of any contents
+    of_ten: str = ""  # the preferred column of ratings, on a scale of ten
 
     def has(self, names: Names, columns: Collection[str]) -> bool:
         return any(name in columns for name in names)
@@ -66,7 +66,7 @@ def marks(*alternatives: str) -> tuple[frozenset[str], ...]:
     return tuple(frozenset(each.split()) for each in alternatives)
 
 
-# In the order in which they are tried.
+# Tried in this order.
 LAYOUTS = {
     Source.SIMKL: Layout(
         marks=marks("simklid", "title lastepwatched"),
@@ -101,7 +101,7 @@ LAYOUTS = {
         watched=frozenset(("watchedat", "lastwatchedat")),
         listed=frozenset(("listedat",)),
     ),
-    # ratings.csv, reviews.csv and diary.csv are of movies watched; the other files have no ratings.
+    # ratings.csv, reviews.csv and diary.csv list watched movies; the other files have no ratings.
     Source.LETTERBOXD: Layout(
         marks=marks("letterboxduri", "position name year url description", "title rating10",
                     "title watcheddate"),
@@ -113,7 +113,7 @@ LAYOUTS = {
         watched=frozenset(("rating", "rating10", "watcheddate")),
         of_ten="rating10",
     ),
-    # A member's own export, and the layout of the data sets.
+    # The site's export for a member, and the public data sets.
     Source.MOVIELENS: Layout(
         marks=marks("movieid"),
         scale=5,
@@ -136,7 +136,7 @@ KNOWN = (
     "(ratings and wishlist), Netflix (viewing history)"
 )
 
-# Words in the names of columns that may hold the member's ratings, and the columns that hold something else.
+# Words in the names of columns that may hold the member's ratings, and known columns that do not.
 _LIKE_A_RATING = (
     "rating", "rated", "score", "stars", "vote", "voto", "note", "bewertung", "wertung", "calific", "puntu",
     "valora", "avalia", "ocena", "cijfer", "betyg", "arvosana", "classificacao",
@@ -149,7 +149,7 @@ _NO_RATING = (
 
 
 def plain(name: str) -> str:
-    """A column's name in lower case, without accents and without what is no letter or digit."""
+    """A column's name in lower case, without accents, of letters and digits only if it has any."""
     if not name.isascii():
         name = "".join(c for c in unicodedata.normalize("NFKD", name[:LONGEST_NAME]))
         name = "".join(c for c in name if not unicodedata.combining(c))
@@ -157,16 +157,16 @@ def plain(name: str) -> str:
 
 
 def named_layout(columns: Mapping[str, str], scale: float | None) -> Layout:
-    """The layout whose columns a caller named, by the fields of Layout.
+    """Build a layout from the columns that a client named for its fields.
 
-    Raises InvalidHistory where nothing names a movie, and for ratings without a scale.
+    Raises InvalidHistory if no column identifies a movie, and for ratings without a scale.
     """
     names = {field: plain(name) for field, name in columns.items()}
     if not names.keys() & {"title", "imdb_id", "tmdb_id", "movielens_id"}:
         raise InvalidHistory("`columns` names neither a title nor an id.")
     if "rating" in names and scale is None:
         raise InvalidHistory(
-            "`columns` names the ratings: give `ratingScale`, the highest rating there can be."
+            "`columns` names a column of ratings: set `ratingScale` to the highest possible rating."
         )
 
     def of(field: str) -> Names:
@@ -191,12 +191,12 @@ def named_layout(columns: Mapping[str, str], scale: float | None) -> Layout:
 
 
 def columns_of(header: Sequence[str]) -> dict[str, int]:
-    """Where each column is; of two of one name, the first."""
+    """Indices of columns by their plain names. Of columns with equal names, the first counts."""
     return {name: place for place, name in reversed([*enumerate(map(plain, header))]) if name}
 
 
 def source_of(columns: Collection[str]) -> Source | None:
-    """The layout that a header shows."""
+    """Detect the source of a file by its header."""
     return next((source for source, layout in LAYOUTS.items() if is_of(layout, columns)), None)
 
 
@@ -207,9 +207,9 @@ def is_of(layout: Layout, columns: Collection[str]) -> bool:
 
 
 def layout_of(source: Source, columns: Collection[str]) -> Layout:
-    """The layout of a source, as far as its files differ.
+    """The layout of a source, adapted to the columns of a file.
 
-    Raises InvalidHistory for a column that may hold the ratings and is not known.
+    Raises InvalidHistory for an unknown column that may hold ratings.
     """
     layout = LAYOUTS[source]
     if layout.of_ten and layout.of_ten in columns:
@@ -219,8 +219,8 @@ def layout_of(source: Source, columns: Collection[str]) -> Layout:
         doubtful = [name for name in doubtful if name not in _NO_RATING]
         if doubtful:
             raise InvalidHistory(
-                f"The column '{doubtful[0]}' may hold ratings, but exports of {source.title()} do not have "
-                "it. Name the columns in `columns`, or leave it out."
+                f"The column '{doubtful[0]}' may hold ratings, but {source.title()} exports do not have it. "
+                "Name the columns in `columns`, or remove this one."
             )
     return layout
 

@@ -1,7 +1,7 @@
-"""Which movie of the catalog a row of a file means. A doubtful row is of none.
+"""Match the rows of a file to movies of the catalog. A doubtful row matches none.
 
-An id that the catalog knows decides. Without one, title and year do; a neighboring year counts where the
-title is the same as written, and neither the catalog nor the file has the movie of that year.
+An id that is in the catalog decides. Without one, title and year do. A neighboring year counts if the titles
+are equal as written, and neither the catalog nor the file has a movie of that title and exact year.
 """
 
 import enum
@@ -17,18 +17,18 @@ from app.serving.cards import Card
 from seeds.titles import fold, parse_title
 
 KINDS = ("imdb_id", "tmdb_id", "movielens_id")
-NO_MOVIE = "No movie here has its id, or its title and year."
-SEVERAL = "Several movies here have its title and year."
-NO_YEAR = "It has no year, and no id of a movie here."
-NO_ID = "No movie here has its id."
-IDS_DIFFER = "Its ids are those of different movies here."
+NO_MOVIE = "No movie in the catalog has its id, or its title and year."
+SEVERAL = "Several movies in the catalog have its title and year."
+NO_YEAR = "It has no year, and no id of a movie in the catalog."
+NO_ID = "No movie in the catalog has its id."
+IDS_DIFFER = "Its ids are those of different movies in the catalog."
 ID_OF_OTHER = "The movie with its MovieLens id has another title and year."
-OTHER_YEAR = "Another row of the file is the movie of this title, of a neighboring year."
-OTHER_TITLE = "Another row of the file has the title as it is written here."
+OTHER_YEAR = "Another row of the file better matches the movie of this title and a neighboring year."
+OTHER_TITLE = "Another row of the file has the exact title of the movie."
 CARDS_AT_ONCE = 50
 
 
-parsed = lru_cache(4096)(parse_title)  # a row asks more than once
+parsed = lru_cache(4096)(parse_title)  # called several times for a row
 
 
 class MatchedBy(enum.StrEnum):
@@ -42,12 +42,12 @@ class Match:
     row: Row
     movie_id: int
     by: MatchedBy
-    as_written: bool = False  # the title, of one found by it
+    as_written: bool = False  # whether the titles are equal, if they decided
 
 
 @dataclass(frozen=True, slots=True)
 class MovieIndex:
-    """The movies of a catalog by their ids, and by their titles without case, accents and punctuation."""
+    """The movies of the catalog by id, and by title without case, accents and punctuation."""
 
     cards: Sequence[Card]
     by_id: dict[tuple[str, Any], Card] = field(default_factory=dict)
@@ -68,12 +68,12 @@ class MovieIndex:
         return index
 
     def with_ids_of(self, row: Row) -> list[Card]:
-        """The movies that the row's ids name; two where the ids are those of different movies."""
+        """The movies with the row's ids; several if the ids are those of different movies."""
         named = (self.by_id.get((kind, getattr(row, kind))) for kind in KINDS)
         return [*{card.id: card for card in named if card is not None}.values()]
 
     def with_title_of(self, row: Row, year: int) -> list[Card]:
-        """The movies of the row's title in the year or a neighboring one, unless the ids of a kind differ."""
+        """The movies with the row's title in this or a neighboring year, and without an id that differs."""
         titles = {fold(title) for title in titles_of(row)}
         cards = {card.id: card for title in titles for card in self.by_title.get(title, ())}
         return [
@@ -92,18 +92,18 @@ def names_of(card: Card) -> list[str]:
 
 
 def titles_of(row: Row) -> set[str]:
-    """The titles as written, without the year in parentheses, and with the article in front."""
+    """The titles as written, and without the year in parentheses and with the article in front."""
     found = set(row.titles)
     for title in row.titles:
         name, _, year = parsed(title)
-        # Other parentheses may hold a part of the title, as in `Che (Part Two)`.
+        # Other parentheses may be part of the title, as in `Che (Part Two)`.
         if year in (None, row.year) and name.count("(") == title.count("(") - (year is not None):
             found.add(name)
     return found
 
 
 def is_written(row: Row, names: Iterable[str]) -> bool:
-    """Whether the row's title is one of the names, case and spaces apart."""
+    """Whether one of the row's titles is one of the names, except for case and spaces."""
     titles = {" ".join(title.casefold().split()) for title in titles_of(row)}
     return any(" ".join(name.casefold().split()) in titles for name in names)
 
@@ -114,7 +114,7 @@ def ids_differ(row: Row, card: Card) -> bool:
 
 
 def matched(rows: Sequence[Row], index: MovieIndex) -> Steps[tuple[list[Match], list[Skipped]]]:
-    """The movie of each row, and the rows that are of none, a row at a step."""
+    """Match rows to movies, one row a step. Returns the matches and the rows without one."""
     found: list[Match] = []
     skipped: list[Skipped] = []
     for row in rows:
@@ -126,8 +126,8 @@ def matched(rows: Sequence[Row], index: MovieIndex) -> Steps[tuple[list[Match], 
             skipped.append(skip(row, row.fault or match))
     matches: list[Match] = []
     for of_one in by_movie(found).values():
-        # A row that is not stored still shows which movie the others are not.
-        for match, reason in judged(of_one):
+        # A faulty row is not stored, but it still shows that doubtful rows are of another movie.
+        for match, reason in with_conflicts(of_one):
             yield
             if reason or match.row.fault:
                 skipped.append(skip(match.row, match.row.fault or reason))
@@ -143,8 +143,8 @@ def by_movie(matches: Iterable[Match]) -> dict[int, list[Match]]:
     return dict(rows)
 
 
-def judged(matches: Sequence[Match]) -> Iterator[tuple[Match, str]]:
-    """The matches of a movie, each with the reason why its row is of another movie, or ''."""
+def with_conflicts(matches: Sequence[Match]) -> Iterator[tuple[Match, str]]:
+    """Yield the matches of a movie, each with the reason why its row is of another movie, or ''."""
     near = [match.row.year for match in matches if match.by is MatchedBy.TITLE_AND_NEAR_YEAR]
     is_near = len(near) == len(matches) and len(set(near)) == 1
     one_is_written = any(match.as_written for match in matches)
@@ -158,12 +158,12 @@ def judged(matches: Sequence[Match]) -> Iterator[tuple[Match, str]]:
 
 
 def match_of(row: Row, index: MovieIndex) -> Match | str:
-    """The movie that the row by itself means, or the reason why it means none."""
+    """Match one row regardless of the others, or return the reason why it matches no movie."""
     named = index.with_ids_of(row)
     if len(named) > 1:
         return IDS_DIFFER
     if named:
-        return ID_OF_OTHER if is_of_other_ids(row, named[0]) else Match(row, named[0].id, MatchedBy.ID)
+        return ID_OF_OTHER if has_id_of_other_site(row, named[0]) else Match(row, named[0].id, MatchedBy.ID)
     if row.nameless or not row.titles:
         return row.nameless or NO_ID
     row = with_year(row)
@@ -180,22 +180,22 @@ def match_by_title(row: Row, year: int, index: MovieIndex) -> Match | str:
         return Match(row, card.id, MatchedBy.TITLE_AND_YEAR, is_written(row, names_of(card)))
     if len(possible) > 1:
         return SEVERAL
-    # An id that is not known here may be that of another movie of a year earlier or later.
+    # An id that is not in the catalog may belong to another movie of a year earlier or later.
     if possible and not row.has_id and is_written(row, main_names_of(possible[0])):
         return Match(row, possible[0].id, MatchedBy.TITLE_AND_NEAR_YEAR)
     return NO_MOVIE
 
 
 def with_year(row: Row) -> Row:
-    """The row with the year in its title, where it has no other."""
+    """The row with the year in its title, if it has no other."""
     if row.year is not None:
         return row
     years = {parsed(title)[2] for title in row.titles} - {None}
     return replace(row, year=years.pop()) if len(years) == 1 else row
 
 
-def is_of_other_ids(row: Row, card: Card) -> bool:
-    """Whether a `movieId` is another site's own: MovieLens does not have the movie of that title under it."""
+def has_id_of_other_site(row: Row, card: Card) -> bool:
+    """Whether a `movieId` is another site's id: the movie with it has another title and year."""
     if not row.foreign or not row.titles:
         return False
     year = with_year(row).year

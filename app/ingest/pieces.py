@@ -1,4 +1,4 @@
-"""Long computations in a thread, in pieces between which the event loop and other threads run."""
+"""Run long computations in a thread, in pieces between which the event loop and other threads run."""
 
 import asyncio
 import time
@@ -6,19 +6,19 @@ from collections.abc import Generator
 from typing import TypeVar
 from weakref import WeakKeyDictionary
 
-PIECE_SECONDS = 0.004  # of the thread itself, so that a busy event loop does not starve it
+PIECE_SECONDS = 0.004  # CPU time of the thread, so that a busy event loop does not starve it
 
 Result = TypeVar("Result")
 # A computation that yields after each bounded step, and returns its result.
 Steps = Generator[None, None, Result]
 
-# Of an event loop, one piece runs at a time: threads that compute take turns at the interpreter lock, and the
-# loop would wait for each of them.
+# An event loop has one piece running at a time: it would wait for the interpreter lock behind every thread
+# that computes.
 _turns: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Lock] = WeakKeyDictionary()
 
 
 async def in_pieces(steps: Steps[Result]) -> Result:
-    """Run a computation to its end. One that is cancelled ends with the piece under way."""
+    """Run a computation in pieces. Cancellation takes effect at the end of the current piece."""
     turn = _turns.setdefault(asyncio.get_running_loop(), asyncio.Lock())
     while True:
         async with turn:
@@ -28,7 +28,7 @@ async def in_pieces(steps: Steps[Result]) -> Result:
 
 
 def at_once(steps: Steps[Result]) -> Result:
-    """Run a computation to its end in this thread."""
+    """Run a computation in this thread without interruption."""
     while True:
         try:
             next(steps)
@@ -38,7 +38,7 @@ def at_once(steps: Steps[Result]) -> Result:
 
 
 def _advance(steps: Steps[Result]) -> tuple[Result] | None:
-    """The result, or None where the time of a piece is over first."""
+    """Run one piece: the result in a tuple, or None if the computation is not finished."""
     end = time.thread_time() + PIECE_SECONDS
     while time.thread_time() < end:
         try:

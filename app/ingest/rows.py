@@ -1,4 +1,4 @@
-"""One row of a file from elsewhere, read: which movie it names, and what it says of it."""
+"""Read one row of an imported file: the ids and titles of its movie, its rating, contents and date."""
 
 import enum
 from collections.abc import Collection, Mapping, Sequence
@@ -22,20 +22,20 @@ from app.ingest.values import (
 LONGEST_TITLE = 300
 LONGEST_SHOWN = 200
 UNNAMED = (
-    "The file has movies without a rating, and its header does not show what they are listed for: say in "
-    "`contents` whether they were WATCHED, are LIKED, or are a WATCHLIST."
+    "The file has movies without a rating, and its header does not show whether they are watched, liked or "
+    "on a watchlist: set `contents` to WATCHED, LIKED or WATCHLIST."
 )
 
 
 class Contents(enum.StrEnum):
-    """What a row without a rating says of its movie."""
+    """The meaning of a row without a rating."""
 
     WATCHED = "WATCHED"
     WATCHLIST = "WATCHLIST"
     LIKED = "LIKED"
 
 
-# What sites call the state of a movie in a member's list; '' is a state that is not stored.
+# Sites' names for the state of a movie in a member's list; None for a state that is not stored.
 STATES = {
     "completed": Contents.WATCHED,
     "watched": Contents.WATCHED,
@@ -58,10 +58,10 @@ class DateOrder(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A movie that a member has rated, or, without `half_stars`, marked as `contents`.
+    """A movie that a member rated, or, without `half_stars`, marked as `contents`.
 
-    `at` is the day on which they did; None where it is missing or cannot be read. `nameless` is the reason
-    why only an id can name the movie, `fault` the reason why nothing of the row is stored.
+    `at` is when they did; None if it is missing or unreadable. `nameless` is the reason why the title cannot
+    identify the movie. `fault` is the reason why the row is not stored.
     """
 
     line: int
@@ -78,12 +78,12 @@ class Row:
     fault: str = ""
     file: str | None = None
     rank: int = 0  # of two ratings, the one of the higher rank counts
-    foreign: bool = False  # `movielens_id` may be the number of another site
+    foreign: bool = False  # whether `movielens_id` may be another site's id
 
     @property
     def shown(self) -> str:
-        known = self.titles[0] if self.titles else self.imdb_id or self.tmdb_id or self.movielens_id
-        return f"{known}{f' ({self.year})' if self.year else ''}"[:LONGEST_SHOWN]
+        name = self.titles[0] if self.titles else self.imdb_id or self.tmdb_id or self.movielens_id
+        return f"{name}{f' ({self.year})' if self.year else ''}"[:LONGEST_SHOWN]
 
     @property
     def has_id(self) -> bool:
@@ -109,25 +109,25 @@ class History:
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """How a caller wants a file read; None where the file shows it."""
+    """Options of a client for reading a file; None for what the file shows."""
 
     source: Source | None = None
     contents: Contents | None = None
     date_order: DateOrder | None = None
     scale: float | None = None
-    layout: Layout | None = None  # of columns that the caller named
+    layout: Layout | None = None  # of the columns that the client named
     file: str | None = None
     rank: int = 0
 
 
 class Values(Protocol):
     def __call__(self, names: Sequence[str]) -> str:
-        """The first value under one of the names."""
+        """The first value of the named columns that is not empty."""
 
 
 @dataclass(slots=True)
 class Reader:
-    """`contents` is what rows without a rating say, where their state does not."""
+    """Reads the rows of a layout. `contents` applies to rows that have neither a rating nor a state."""
 
     layout: Layout
     columns: frozenset[str]
@@ -137,7 +137,7 @@ class Reader:
     day_first: bool | None = None
     file: str | None = None
     rank: int = 0
-    member: str | None = None  # of a data set's layout, which may have many
+    member: str | None = None  # `userId` of the rows so far: a data set has many
 
     @classmethod
     def of(cls, layout: Layout, columns: Collection[str], order: Order, now: datetime) -> Self:
@@ -156,7 +156,7 @@ class Reader:
         )
 
     def row(self, line: int, values: Mapping[str, str]) -> Row | str:
-        """The row, or the reason why it names no movie."""
+        """Read a row, or return the reason why it names no movie. Raises InvalidHistory."""
 
         def value(names: Sequence[str]) -> str:
             return next((found for name in names if (found := values.get(name, "").strip())), "")
@@ -170,9 +170,11 @@ class Reader:
         short = (value(names)[: LONGEST_VALUE + 1] for names in (layout.year, layout.kind, layout.imdb_id))
         year, kind, imdb_id = short
         if self.member not in (None, value(("userid",))):
-            raise InvalidHistory(f"Line {line} is of another member than those before: send one's own rows.")
+            raise InvalidHistory(
+                f"Line {line} is of a different user than the lines before: send only your own rows."
+            )
         self.member = value(("userid",))
-        # The ids in a row of an episode are those of its series.
+        # The ids in an episode's row are those of its series.
         is_part = bool(value(("seasonnumber", "episodenumber", "episode"))) or kind in ("episode", "season")
         if is_part and layout.imdb_id != ("const",):
             imdb_id = value(("episodeimdbid",))[:LONGEST_VALUE]
@@ -182,7 +184,7 @@ class Reader:
             titles=titles,
             year=year_of(year),
             imdb_id=imdb_id_of(imdb_id),
-            # TMDB numbers series by themselves, from 1 on like movies.
+            # TMDB numbers series separately, so a series may have the id of a movie.
             tmdb_id=number(value(layout.tmdb_id)) if movie else None,
             movielens_id=number(value(layout.movielens_id)),
             file=self.file,
@@ -191,27 +193,27 @@ class Reader:
         )
         if not row.titles and not row.has_id:
             return row.nameless or "It has neither a title nor an id."
-        # MovieLens's own files have a title only beside ids of others.
+        # MovieLens's own files have titles only together with other ids.
         if row.movielens_id and not self.columns & {"imdbid", "tmdbid"}:
             row = replace(row, foreign=True)
         if movie and year and row.year is None:
             row = replace(row, nameless=f"{year[:LONGEST_VALUE]} is not a year.")
-        return self.said(row, value)
+        return self.with_contents(row, value)
 
-    def said(self, row: Row, value: Values) -> Row:
-        """The row with what it says of its movie, or with the reason why that is nothing."""
+    def with_contents(self, row: Row, value: Values) -> Row:
+        """The row with its rating or contents, or with its fault. Raises InvalidHistory."""
         layout = self.layout
         rating = value(layout.rating)[: LONGEST_VALUE + 1]
         if is_rated(rating):
             half_stars = half_stars_in(rating, self.scale, rounded=layout.rounded)
             if half_stars is None:
-                return replace(row, fault=f"{rating[:LONGEST_VALUE]} is not a rating of the scale.")
+                return replace(row, fault=f"{rating[:LONGEST_VALUE]} is not a rating on the scale.")
             return self.dated(replace(row, half_stars=half_stars), value(layout.rated_at))
         contents, state = self.contents, value(layout.state).casefold()
         if state in STATES:
             contents = STATES[state]
             if contents is None:
-                return replace(row, fault=f"It is neither watched to the end nor planned ({state}).")
+                return replace(row, fault=f"It is neither watched to the end nor planned, but '{state}'.")
         if contents is None:
             if self.columns & layout.listed or not layout.has(layout.rating, self.columns):
                 raise InvalidHistory(UNNAMED)
@@ -234,10 +236,10 @@ class Reader:
         return day.time if self.day_first else day.month_first
 
     def days(self, values: Mapping[str, str]) -> set[bool]:
-        """The orders of day and month that the days of a row show."""
+        """The orders of day and month that the dates of a row show: True for day first."""
         layout = self.layout
         names = {*layout.rated_at, *layout.watched_at, *layout.listed_at} & self.columns
         texts = (values.get(name, "").strip() for name in names)
-        # A year comes first in most files, and shows no order.
+        # Most files write the year first, which shows no order.
         days = (day_of(text, self.now) for text in texts if text and not text[:4].isdigit())
         return {day.day_first for day in days if day and day.day_first is not None}

@@ -1,7 +1,6 @@
-"""Values in files from elsewhere: ids, years, ratings, days and kinds, as people and programs write them.
+"""Parse values in imported files: ids, years, ratings, dates and kinds, as people and programs write them.
 
-Each reader takes a short text and gives None for what it cannot read. Nothing is guessed: a value that could
-mean two things is not read.
+Each function takes a short text and returns None if it cannot read it. Ambiguous values are not guessed.
 """
 
 import re
@@ -12,10 +11,10 @@ from functools import lru_cache
 
 from app.activity.ratings import MAX_HALF_STARS
 
-LONGEST_VALUE = 100  # characters of an id, a year, a rating, a day or a kind
+LONGEST_VALUE = 100  # characters of an id, year, rating, date or kind
 LARGEST_ID = 2**31
 FIRST_YEAR, LAST_YEAR = 1870, 2100
-AHEAD = timedelta(days=1)  # a day can begin this much earlier elsewhere
+AHEAD = timedelta(days=1)  # a day begins this much earlier in other time zones
 UNRATED = {"", "-", "–", "—", "n/a", "na", "null", "none", "not rated", "unrated", "\\n"}
 
 _IMDB_ID = re.compile(r"(?:.{0,80}/title/)?(?:tt)?(\d{1,10})(?:\.0)?(?:[/?].{0,80})?", re.IGNORECASE)
@@ -27,7 +26,7 @@ _WRITTEN_DAYS = (
     "%d %b %Y", "%d %B %Y", "%b %d %Y", "%B %d %Y", "%d-%b-%Y",
 )  # fmt: skip
 
-# Words for what is not a movie, without case and accents, in the languages of IMDb's site and a few more.
+# Words for other kinds than movies, in lower case, in the languages of IMDb's site and a few more.
 _NOT_MOVIES = (
     "serie", "serial", "episod", "season", "podcast", "game", "videogioco", "videojuego", "videospiel",
     "jeu video", "jogo", "folge", "staffel", "saison", "stagione", "temporada", "aflevering", "avsnitt",
@@ -39,7 +38,7 @@ _NOT_MOVIES_ALONE = {"tv", "show", "tv show", "tvshow", "anime", "book", "album"
 
 
 def number(text: str) -> int | None:
-    """A positive whole number, also one that a spreadsheet wrote as `862.0`."""
+    """A positive integer, also as a spreadsheet writes it: `862.0`."""
     digits = text.removesuffix(".0")
     if not (digits.isascii() and digits.isdigit()) or len(digits) > len(str(LARGEST_ID)):
         return None
@@ -47,14 +46,14 @@ def number(text: str) -> int | None:
 
 
 def imdb_id_of(text: str) -> str | None:
-    """`tt0133093` of an id, its digits, or an address of IMDb."""
+    """An IMDb id such as `tt0133093`, from an id, its digits, or an IMDb URL."""
     match = _IMDB_ID.fullmatch(text.strip()) if len(text) <= LONGEST_VALUE else None
     digits = number(match[1]) if match else None
     return None if digits is None else f"tt{digits:07d}"
 
 
 def year_of(text: str) -> int | None:
-    """A year: by itself, grouped as `1,999`, or that of a day."""
+    """A year, from `1999`, `1,999` or an ISO date."""
     text = text.strip()
     if _GROUPED_YEAR.fullmatch(text):
         text = text[0] + text[2:]
@@ -68,14 +67,14 @@ def year_of(text: str) -> int | None:
 
 
 def is_rated(text: str) -> bool:
-    """Whether a rating is given at all; 0 says that none is."""
+    """Whether there is a rating; 0 means none."""
     return text.casefold() not in UNRATED and decimal(text) != 0
 
 
 def half_stars_in(text: str, most: float, *, rounded: bool = False) -> int | None:
-    """Half-stars of a rating on a scale that ends with `most`. `★★★½`, `8/10` and `80%` have their own scale.
+    """Convert a rating on a scale up to `most` to half-stars. `★★★½`, `8/10` and `80%` have their own scale.
 
-    Scales finer than half-stars are `rounded`; elsewhere a value between two half-stars is not a rating.
+    Ratings are `rounded` on scales finer than half-stars. On others, a value between half-stars returns None.
     """
     share, own_scale = None, True
     if text and not text.strip("★☆⭐½"):
@@ -95,12 +94,12 @@ def half_stars_in(text: str, most: float, *, rounded: bool = False) -> int | Non
 
 
 def _share(value: str, most: str) -> float | None:
-    given, whole = decimal(value), decimal(most)
-    return None if given is None or not whole else given / whole
+    part, whole = decimal(value), decimal(most)
+    return None if part is None or not whole else part / whole
 
 
 def decimal(text: str) -> float | None:
-    """A number that is not negative, with a point or a comma. `1,000` could be either and is not read."""
+    """A non-negative number with a decimal point or comma. `1,000` is ambiguous and returns None."""
     text = text.strip()
     if not text.isascii() or not _NUMBER.fullmatch(text):
         return None
@@ -112,9 +111,9 @@ def decimal(text: str) -> float | None:
 
 @dataclass(frozen=True, slots=True)
 class Day:
-    """A time. `month_first` is the other reading of a day such as 3/4/2014, whose numbers can be exchanged.
+    """A time. `month_first` is the other reading of an ambiguous date such as 3/4/2014.
 
-    `day_first` is the order that a day such as 15/1/2014 shows; None for a day that shows none.
+    `day_first` is the order that a date such as 15/1/2014 shows; None for a date that shows none.
     """
 
     time: datetime
@@ -124,9 +123,9 @@ class Day:
 
 @lru_cache(4096)
 def day_of(text: str, now: datetime) -> Day | None:
-    """A day or a time: ISO 8601, seconds or milliseconds since 1970, or as spreadsheets and sites write it.
+    """Parse a date or time: ISO 8601, seconds or milliseconds since 1970, or formats of spreadsheets.
 
-    None for what cannot be read, or is later than tomorrow. What is ahead of `now` counts as now.
+    None for an unreadable time, or one more than a day ahead of `now`. One up to a day ahead counts as now.
     """
     text = " ".join(text.replace(",", " ").split()) if len(text) <= LONGEST_VALUE else ""
     if (match := _NUMERIC_DAY.fullmatch(text)) is not None:
@@ -190,7 +189,7 @@ def _numeric(match: re.Match[str], now: datetime) -> Day | None:
     shown = None
     if mark != "." and len(first) <= 2 and (day_first is None) != (month_first is None):  # noqa: PLR2004
         shown = day_first is not None
-    # Of two readings one that has not come yet is not meant.
+    # A reading in the future is discarded.
     times = [time for each in (day_first, month_first) if each and (time := _plausible(each, now))]
     if len(set(times)) > 1:
         return Day(times[0], times[1])
@@ -199,7 +198,7 @@ def _numeric(match: re.Match[str], now: datetime) -> Day | None:
 
 @lru_cache(1000)
 def is_movie(kind: str) -> bool:
-    """Whether a kind may be one of movies. A word that is not known may be, in whatever language."""
+    """Whether a kind may be a movie. Unknown words may, in any language."""
     if len(kind) > LONGEST_VALUE:
         return True
     plain = "".join(
@@ -213,7 +212,7 @@ def is_movie(kind: str) -> bool:
 
 @lru_cache(1)
 def _folded_words() -> tuple[str, ...]:
-    """The words for what is not a movie, with their marks dropped as those of a kind are."""
+    """The words for other kinds than movies, without combining marks, as kinds are compared."""
     return tuple(
         "".join(char for char in unicodedata.normalize("NFKD", word) if not unicodedata.combining(char))
         for word in _NOT_MOVIES

@@ -120,7 +120,7 @@ async def test_each_row_is_accounted_for(movies: Sessions) -> None:
     ]
     assert [each.reason for each in done.skipped] == [
         matching.SEVERAL,
-        "9 is not a rating of the scale.",
+        "9 is not a rating on the scale.",
         matching.NO_MOVIE,
     ]
 

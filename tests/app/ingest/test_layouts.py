@@ -293,7 +293,7 @@ def test_columns_that_a_caller_names(rating: str, scale: float, half_stars: int 
     assert history.source is Source.OTHER
     assert (row.half_stars, row.fault) == (
         half_stars,
-        "" if half_stars else f"{rating} is not a rating of the scale.",
+        "" if half_stars else f"{rating} is not a rating on the scale.",
     )
     assert str(row.at)[:10] == ("2019-12-31" if half_stars else "None")
 
@@ -310,8 +310,8 @@ def test_ratings_need_a_scale_and_columns_a_movie() -> None:
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ({"csv": "a,b\n1,2\n"}, "Columns found: a, b. Known are exports of Letterboxd .*`columns`"),
-        ({"csv": '{"a": 1}'}, "The text is JSON, and not of a known export.*Names found: a."),
+        ({"csv": "a,b\n1,2\n"}, "Columns found: a, b. Known exports: Letterboxd .*`columns`"),
+        ({"csv": '{"a": 1}'}, "The JSON is not a known export.*Names found: a."),
         ({"csv": "[1, 2"}, "neither CSV nor JSON"),
         ({"csv": "[" * 2000 + "]" * 2000}, "neither CSV nor JSON"),
         ({"csv": "[" + "0," * 300_001 + "0]"}, "300000 values"),
@@ -326,14 +326,14 @@ def test_ratings_need_a_scale_and_columns_a_movie() -> None:
         ({"csv": "Const,Your Rating\n" + "x" * 100_001}, "Line 2 has more than 100000 characters"),
         ({"csv": ",".join(["a"] * 201)}, "Line 1 has more than 200 columns"),
         ({"csv": "N\0a\0m\0e\0"}, "NUL characters"),
-        ({}, "one of the two"),
-        ({"csv": RATINGS, "file": RATINGS.encode()}, "one of the two"),
+        ({}, "either the text"),
+        ({"csv": RATINGS, "file": RATINGS.encode()}, "either the text"),
         ({"file": zipped({"a.csv": "x", "b.csv": "y"})}, "Files found: a.csv, b.csv"),
         ({"file": zipped({"[Content_Types].xml": "x"})}, "Files found"),
         ({"file": zipped({str(i): "" for i in range(1001)})}, "1000 files"),
         ({"file": zipped({"ratings.csv": "0" * 12_000_001})}, "12000000 bytes"),
         ({"file": zipped({"ratings.csv": "0" * 3_000_001})}, "ratings.csv: The file has more than 3000000"),
-        ({"file": zipped({"ratings.csv": RATINGS}, zipfile.ZIP_LZMA)}, "another way than deflate"),
+        ({"file": zipped({"ratings.csv": RATINGS}, zipfile.ZIP_LZMA)}, "not compressed with deflate"),
         ({"file": zipped({"ratings.csv": RATINGS})[:-30]}, "cut off"),
         ({"file": zipped({"ratings.csv": RATINGS}).replace(b"PK\x01\x02", b"PK\x01\x03")}, "damaged"),
         ({"file": b"PK\x03\x04" + b"x" * 100}, "cut off"),

@@ -61,7 +61,7 @@ def test_a_history_is_brought_and_counts(ask: Ask, member: Member, movies: list[
                 "line": 8,
                 "named": "Unheard Of (1901)",
                 "film": "Unheard Of (1901)",
-                "reason": "No movie here has its id, or its title and year.",
+                "reason": "No movie in the catalog has its id, or its title and year.",
             }
         ],
         "viewer": {"ratings": {"totalCount": 6}},
@@ -148,6 +148,6 @@ def test_an_archive_and_named_columns(ask: Ask, member: Member, movies: list[dic
     assert (done["source"], done["rated"], done["rows"]) == ("OTHER", 1, [{"file": None, "line": 2}])
     assert "Columns found: What, When, Score" in bring(csv=csv)["message"]
     assert "ratingScale" in bring(csv=csv, columns=columns)["message"]
-    assert "one of the two" in bring()["message"]
+    assert "either the text" in bring()["message"]
     strange = ask(query, member.token, input={"csv": csv, "ratingScale": 0})
     assert "input.ratingScale must be above 0 and at most 1000, not 0." in str(strange["errors"])
