@@ -1,4 +1,4 @@
-"""Access tokens: signed names of a member and of one of their sessions, for a quarter of an hour."""
+"""Access tokens: signed, short-lived JWTs that name a member and one of their sessions."""
 
 import re
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ ALGORITHM = "HS256"
 LONGEST = 1_000  # characters; ours have about 250
 USER_ID = re.compile(r"[1-9][0-9]{0,17}")
 LATEST = int(datetime(9999, 1, 1, tzinfo=UTC).timestamp())
-# The client's clock and ours may differ, so that `iat` is not compared.
+# `iat` is not compared with the clock, since clocks of processes may differ.
 OPTIONS: Options = {"require": ["exp", "iat", "sub", "sid"], "verify_iat": False}
 
 
@@ -27,7 +27,7 @@ class Claims:
 
 
 def issue(settings: Settings, user_id: int, session_id: UUID) -> tuple[str, datetime]:
-    """A new token, and when it ends."""
+    """Issue a token. Returns it and its expiry."""
     issued_at = datetime.now(UTC).replace(microsecond=0)
     expires_at = issued_at + timedelta(seconds=settings.access_token_seconds)
     claims = {"sub": str(user_id), "sid": str(session_id), "iat": issued_at, "exp": expires_at}
@@ -35,24 +35,24 @@ def issue(settings: Settings, user_id: int, session_id: UUID) -> tuple[str, date
 
 
 def claims_of(settings: Settings, token: str) -> Claims:
-    """What a token says, whose session may have ended.
+    """Verify a token and return its claims. Its session may have ended.
 
-    Raises jwt.InvalidTokenError for a token that is not ours or has expired. A claim may have any type: what
-    is signed with our key need not come from this release, nor from this service.
+    Raises jwt.InvalidTokenError for a token that is not ours or has expired. Claims are checked for their
+    types: another release, or another service with our key, may have signed them.
     """
     if len(token) > LONGEST:
         raise jwt.InvalidTokenError
     try:
         claims = jwt.decode(token, secret_key(settings), algorithms=[ALGORITHM], options=OPTIONS)
     except (ValueError, TypeError, OverflowError, RecursionError):
-        # PyJWT reads times before it looks at their types.
+        # PyJWT reads times before it checks their types.
         raise jwt.InvalidTokenError from None
     return checked(claims)
 
 
 def checked(claims: dict[str, Any]) -> Claims:
     sub, sid, exp, iat = (claims[name] for name in ("sub", "sid", "exp", "iat"))
-    # Exact types, since True is an int too. Ours have no audience.
+    # Exact types, since True is an int too. Our tokens have no audience.
     if [type(sub), type(sid), type(exp), type(iat)] != [str, str, int, int] or "aud" in claims:
         raise jwt.InvalidTokenError
     if USER_ID.fullmatch(sub) is None or not 0 < exp < LATEST:
@@ -64,5 +64,5 @@ def checked(claims: dict[str, Any]) -> Claims:
 
 
 def secret_key(settings: Settings) -> str:
-    assert settings.secret_key is not None, "made at start-up when it is not given"
+    assert settings.secret_key is not None, "generated at start-up if unset"
     return settings.secret_key.get_secret_value()

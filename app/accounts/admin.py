@@ -1,4 +1,4 @@
-"""Who runs the service: members with a role above USER."""
+"""Administration of members: admin accounts, roles and deletion."""
 
 from sqlalchemy import insert, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
@@ -10,19 +10,19 @@ from app.db.account_tables import AuditEntry, Session
 from app.db.engine import Sessions
 from app.db.tables import User
 
-BY_COMMAND = "marquee create-admin"  # as the audit log names it, which knows nobody who did it
+BY_COMMAND = "marquee create-admin"  # in the audit log, where its entries have no operator
 
 
 class UnknownMember(Exception):
-    """An expected outcome; its message is for the caller."""
+    """An expected failure; its message is shown to the client."""
 
 
-async def create_admin(sessions: Sessions, given: str, password: str) -> None:
-    """Make an account with the role ADMIN; one that is there gets the role and this password.
+async def create_admin(sessions: Sessions, name: str, password: str) -> None:
+    """Create an account with the role ADMIN, or give an existing account the role and this password.
 
     Raises InvalidUsername, UsernameTaken or WeakPassword.
     """
-    username = username_in(given)
+    username = username_in(name)
     if (rule := passwords.weakness(password, username)) is not None:
         raise authentication.WeakPassword(rule)
     granted = {"password_hash": await passwords.hashed(password), "role": Role.ADMIN.value}
@@ -30,35 +30,33 @@ async def create_admin(sessions: Sessions, given: str, password: str) -> None:
         statement = update(User).where(named(username)).values(granted).returning(User.id)
         user_id = await session.scalar(statement) if username else None
         if user_id is None:
-            account = upsert(User).values(
-                **usernames.columns(authentication.valid_username(given)), **granted
-            )
+            account = upsert(User).values(**usernames.columns(authentication.valid_username(name)), **granted)
             user_id = await session.scalar(account.on_conflict_do_nothing().returning(User.id))
         if user_id is None:
             raise authentication.UsernameTaken(f"The username {username} looks like one that is taken.")
-        # Who is signed in, is so with a password that is not valid any longer.
+        # Existing sessions were begun with a password that is no longer valid.
         await authentication.end(session, Session.user_id == user_id)
         arguments = {"input": {"username": username}}
         await session.execute(insert(AuditEntry).values(act=BY_COMMAND, arguments=arguments, outcome="done"))
 
 
 async def set_role(sessions: Sessions, username: str, role: Role) -> str:
-    """Give a member a role, which holds from their next request on; gives their name as they write it.
+    """Set a member's role, effective from their next request. Returns the username as registered.
 
-    Raises UnknownMember, also for members that came with a data set: nobody signs in as one.
+    Raises UnknownMember, also for members of a data set, who cannot sign in.
     """
     username = username_in(username)
-    theirs = named(username), User.password_hash.is_not(None)
-    statement = update(User).where(*theirs).values(role=role.value).returning(User.username)
+    can_sign_in = User.password_hash.is_not(None)
+    statement = update(User).where(named(username), can_sign_in).values(role=role.value)
     async with sessions.begin() as session:
-        found = await session.scalar(statement) if username else None
+        found = await session.scalar(statement.returning(User.username)) if username else None
     if found is None:
         raise UnknownMember("There is no member of this name who can sign in.")
     return found
 
 
 async def delete_member(sessions: Sessions, username: str) -> int:
-    """Delete a member, also one that came with a data set; gives the id they had. Raises UnknownMember."""
+    """Delete a member, also one of a data set. Returns the member's id. Raises UnknownMember."""
     user_id = None
     if username := username_in(username):
         async with sessions() as session:

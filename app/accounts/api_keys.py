@@ -1,4 +1,4 @@
-"""API keys: how a service asks without being a member. Only a hash of each is kept."""
+"""API keys, with which services send requests without an account. Only their hashes are stored."""
 
 import enum
 import secrets
@@ -31,8 +31,8 @@ COLUMNS = (
     Stored.last_used_at,
 )
 
-# The time of its last use need not be exact, and a write for each request would be dear.
-RECOGNISE = text(
+# The time of last use is updated at most once a minute: a write for each request would be expensive.
+IDENTIFY = text(
     """
     WITH found AS (
         SELECT id, last_used_at FROM api_keys
@@ -53,16 +53,16 @@ class Scope(enum.StrEnum):
 
 
 class InvalidApiKey(Exception):
-    """An expected outcome; its message is for the caller."""
+    """An expected failure; its message is shown to the client."""
 
 
 class ApiKeyNotFound(Exception):
-    """An expected outcome; its message is for the caller."""
+    """An expected failure; its message is shown to the client."""
 
 
 @dataclass(frozen=True, slots=True)
 class ApiKey:
-    """Who asks, when it is a service."""
+    """The service that sends a request."""
 
     id: int
     name: str
@@ -93,7 +93,7 @@ def is_api_key(bearer_token: str) -> bool:
 async def create(
     sessions: Sessions, user_id: int | None, name: str, scopes: Collection[Scope], expires_at: datetime | None
 ) -> tuple[str, KeyRecord]:
-    """The key, which is told this once, and what is kept of it. Raises InvalidApiKey."""
+    """Create a key. Returns the key, which is never shown again, and its record. Raises InvalidApiKey."""
     if not (0 < len(name) <= MAX_NAME_LENGTH and name.isprintable()):
         raise InvalidApiKey(f"The name must have 1 to {MAX_NAME_LENGTH} printable characters.")
     if not scopes:
@@ -114,17 +114,17 @@ async def create(
     return key, KeyRecord.of(row)
 
 
-async def recognised(sessions: Sessions, key: str) -> ApiKey | None:
-    """Whose key it is; None for one that is unknown, revoked or has expired. One statement."""
+async def identify(sessions: Sessions, key: str) -> ApiKey | None:
+    """Look up a key, in one statement; None for one that is unknown, revoked or expired."""
     if len(key) > LONGEST:
         return None
     async with sessions.begin() as session:
-        row = (await session.execute(RECOGNISE, {"key_hash": digest(key)})).one_or_none()
+        row = (await session.execute(IDENTIFY, {"key_hash": digest(key)})).one_or_none()
     return None if row is None else ApiKey(row.id, row.name, frozenset(map(Scope, row.scopes)))
 
 
 async def keys(sessions: Sessions, count: int, before: int | None) -> list[KeyRecord]:
-    """At most `count` keys, newest first, behind the one with this id."""
+    """At most `count` keys, newest first, after the one with the id `before`."""
     statement = select(*COLUMNS).order_by(Stored.id.desc()).limit(count)
     if before is not None:
         statement = statement.where(Stored.id < before)
@@ -139,12 +139,12 @@ async def keys_by_id(sessions: Sessions, key_ids: Collection[int]) -> dict[int, 
 
 
 async def revoke(sessions: Sessions, key_id: int) -> KeyRecord:
-    """End a key at once, in every process. Raises ApiKeyNotFound for one that is not there or was revoked."""
+    """Revoke a key in every process at once. Raises ApiKeyNotFound for a key unknown or already revoked."""
     statement = update(Stored).where(Stored.id == key_id, Stored.revoked_at.is_(None))
     async with sessions.begin() as session:
         row = (
             await session.execute(statement.values(revoked_at=func.now()).returning(*COLUMNS))
         ).one_or_none()
     if row is None:
-        raise ApiKeyNotFound("There is no such key, or it was revoked before.")
+        raise ApiKeyNotFound("There is no such key, or it is already revoked.")
     return KeyRecord.of(row)

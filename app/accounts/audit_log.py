@@ -1,4 +1,4 @@
-"""The audit log: each act of an operator, noted before it is done and with its outcome after."""
+"""The audit log of operators' actions: recorded before they run, completed with the outcome."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -16,7 +16,7 @@ from app.db.tables import User
 
 @dataclass(frozen=True, slots=True)
 class Act:
-    name: str  # the mutation's
+    name: str  # of the mutation
     arguments: dict[str, Any]
     address: str | None
 
@@ -34,7 +34,7 @@ class Entry:
 
 
 async def begin(sessions: Sessions, actor: Viewer | ApiKey, act: Act) -> int:
-    """The entry's id. Committed before the act begins: one that is cut short stands without outcome."""
+    """Record an action before it runs: if interrupted, it has no outcome. Returns the id of the entry."""
     who = {"user_id": actor.id} if isinstance(actor, Viewer) else {"api_key_id": actor.id}
     entry = insert(AuditEntry).values(act=act.name, arguments=act.arguments, address=act.address, **who)
     async with sessions.begin() as session:
@@ -42,6 +42,7 @@ async def begin(sessions: Sessions, actor: Viewer | ApiKey, act: Act) -> int:
 
 
 async def end(sessions: Sessions, entry_id: int, outcome: str) -> None:
+    """Store the outcome of an action, unless it has one."""
     async with sessions.begin() as session:
         await session.execute(
             update(AuditEntry)
@@ -51,7 +52,7 @@ async def end(sessions: Sessions, entry_id: int, outcome: str) -> None:
 
 
 async def entries(sessions: Sessions, count: int, before: int | None) -> list[Entry]:
-    """At most `count` acts, newest first, behind the one with this id."""
+    """At most `count` entries, newest first, after the one with the id `before`."""
     statement = (
         select(
             AuditEntry.id,

@@ -1,9 +1,9 @@
-"""Accounts: who may sign in, and for how long a sign-in lasts.
+"""Authentication: sign-up, log-in, and sessions with access and refresh tokens.
 
-A sign-in is a row of `sessions`. An access token names it and is checked against it at each request, so that
-ending the row ends the sign-in at once, in every process. Its refresh tokens rotate: a renewal replaces them,
-and the use of a replaced one ends the sign-in, because it may be stolen (RFC 9700, section 4.14.2). Only the
-tokens of the last renewal work again for a short overlap, for tabs that renew at once and for lost answers.
+A session is a row of `sessions`. An access token names it and is checked against it on each request, so that
+ending the row ends the session at once, in every process. Refresh tokens rotate: a renewal replaces them, and
+the use of a replaced one ends the session, because it may be stolen (RFC 9700, section 4.14.2). Only the
+tokens replaced last remain valid for a short overlap, for tabs that renew concurrently and lost responses.
 """
 
 import hashlib
@@ -32,7 +32,7 @@ NOWHERE = Client()
 
 
 class AccountError(Exception):
-    """An expected outcome; its message is for the caller."""
+    """An expected failure; its message is shown to the client."""
 
 
 class InvalidUsername(AccountError):
@@ -69,14 +69,14 @@ LIVE = Session.ended_at.is_(None) & (Session.expires_at > func.now())
 async def sign_up(
     sessions: Sessions, settings: Settings, username: str, password: str, client: Client = NOWHERE
 ) -> Tokens:
-    """Make an account and sign it in. Raises InvalidUsername, UsernameTaken or WeakPassword."""
+    """Create an account and begin a session. Raises InvalidUsername, UsernameTaken or WeakPassword."""
     username = valid_username(username)
     if (rule := passwords.weakness(password, username)) is not None:
         raise WeakPassword(rule)
     password_hash = await passwords.hashed(password)
     account = upsert(User).values(**usernames.columns(username), password_hash=password_hash)
     async with sessions.begin() as session:
-        # The first to insert has the name and its looks, whatever another process does meanwhile.
+        # Unique indexes decide which of concurrent sign-ups gets a name or a look-alike of it.
         row = (await session.execute(account.on_conflict_do_nothing().returning(*MEMBER))).one_or_none()
         if row is None:
             raise UsernameTaken(f"The username {username} is taken, or looks like one that is.")
@@ -87,9 +87,10 @@ async def sign_up(
 async def log_in(
     sessions: Sessions, settings: Settings, username: str, password: str, client: Client = NOWHERE
 ) -> Tokens:
-    """Raises InvalidCredentials, after the same work and with the same text whatever was wrong.
+    """Begin a session with a password.
 
-    Raises TooManyAttempts without looking at the password; see `app.throttle`.
+    Raises InvalidCredentials, with the same work and message for an unknown username as for a wrong password.
+    Raises TooManyAttempts before it checks the password; see `login_throttle`.
     """
     row = await verified(sessions, settings, username, password, client)
     old_hash: str = row.password_hash
@@ -103,14 +104,14 @@ async def log_in(
             await session.execute(delete(Session).where(Session.user_id == row.id, over))
             await login_throttle.succeeded(session, settings, row.id, row.username, client)
             return await begin_session(session, settings, row, client)
-    # Another sign-in stored a fresh hash, or the password is no more what was verified.
+    # A concurrent log-in stored a fresh hash, or the password was changed: verify again.
     return await log_in(sessions, settings, username, password, client)
 
 
 async def confirm(
     sessions: Sessions, settings: Settings, viewer: Viewer, password: str, client: Client
 ) -> None:
-    """Ask a member for the password once more. Raises InvalidCredentials or TooManyAttempts."""
+    """Verify a signed-in member's password. Raises InvalidCredentials or TooManyAttempts."""
     await verified(sessions, settings, viewer.username, password, client)
     async with sessions.begin() as session:
         await login_throttle.succeeded(session, settings, viewer.id, viewer.username, client)
@@ -119,21 +120,21 @@ async def confirm(
 async def change_password(
     sessions: Sessions, settings: Settings, viewer: Viewer, current: str, new: str, client: Client
 ) -> int:
-    """Change a member's password and end their other sessions; gives how many.
+    """Change a member's password and end their other sessions. Returns the number of sessions ended.
 
     Raises InvalidCredentials, TooManyAttempts or WeakPassword, and then changes nothing. The current password
-    is asked for first: without it nobody learns whether the new one would do.
+    is verified first, so that only the owner sees whether the new one is acceptable.
     """
     row = await verified(sessions, settings, viewer.username, current, client)
     if (rule := passwords.weakness(new, viewer.username)) is not None:
         raise WeakPassword(rule)
     password_hash = await passwords.hashed(new)
-    # What was verified may have been changed meanwhile. Log-ins lock the same row: one that verified the
-    # former password either began its session before this, and loses it here, or finds the new hash.
-    changed = update(User).where(User.id == row.id, User.password_hash == row.password_hash)
+    # The hash may have changed since it was verified. Log-ins lock the same row: one that verified the former
+    # password either began its session before this, and it is ended here, or finds the new hash.
+    change = update(User).where(User.id == row.id, User.password_hash == row.password_hash)
     async with sessions.begin() as session:
-        changing = await session.execute(changed.values(password_hash=password_hash).returning(User.id))
-        if changing.one_or_none() is None:
+        changed = await session.execute(change.values(password_hash=password_hash).returning(User.id))
+        if changed.one_or_none() is None:
             raise InvalidCredentials("The password was changed meanwhile.")
         await login_throttle.succeeded(session, settings, row.id, row.username, client)
         return await end(session, Session.user_id == row.id, LIVE, Session.id != viewer.session_id)
@@ -142,7 +143,7 @@ async def change_password(
 async def verified(
     sessions: Sessions, settings: Settings, username: str, password: str, client: Client
 ) -> Member:
-    """The member, with `password_hash`. Raises InvalidCredentials or TooManyAttempts."""
+    """Verify a password. Returns the member and hash. Raises InvalidCredentials or TooManyAttempts."""
     username = username_in(username)
     await login_throttle.take(sessions, settings, username, client)
     row = None
@@ -158,20 +159,20 @@ async def verified(
 
 
 async def refresh_session(sessions: Sessions, settings: Settings, refresh_token: str) -> Tokens:
-    """Give a new pair of tokens for a refresh token of a live session.
+    """Exchange a refresh token of a live session for a new pair of tokens.
 
     All tokens that a session has issued since its last renewal are current. A renewal with one of them
-    replaces them all. For `refresh_overlap_seconds` from then on a replaced one still gives a current token,
-    and replaces nothing. So of two who hold one token only one goes on for longer than the overlap. Where the
-    other is a thief, the next renewal of either ends the session.
+    replaces them all. For the next `refresh_overlap_seconds`, a replaced token still yields a current token
+    and replaces nothing. So two clients that share a token can both renew only within the overlap. If one of
+    them is a thief, a later renewal by either ends the session.
 
-    Raises InvalidRefreshToken; a token that was replaced longer ago, or by more than one renewal, ends the
-    session.
+    Raises InvalidRefreshToken. A token that was replaced longer ago, or by more than one renewal, also ends
+    the session.
     """
-    # What is too long to be one is not looked for.
+    # A token that is too long is cut, and matches none.
     token_hash = digest(refresh_token[: LONGEST_REFRESH_TOKEN + 1])
     async with sessions.begin() as session:
-        # Renewals of one session take turns, in all processes. What follows reads what the one before wrote.
+        # The lock serializes renewals of a session, so that each reads what the previous one wrote.
         family = await session.execute(
             select(Session.id.label("session_id"), *MEMBER)
             .join(RefreshToken, RefreshToken.session_id == Session.id)
@@ -183,23 +184,23 @@ async def refresh_session(sessions: Sessions, settings: Settings, refresh_token:
             if await renewed(session, settings, row.session_id, token_hash):
                 return await issue_tokens(session, settings, viewer(row, row.session_id))
             await end(session, Session.id == row.session_id)
-    # Outside of the transaction, which an error would undo.
+    # Raised outside the transaction, which an error would roll back.
     raise InvalidRefreshToken(
         "The refresh token is not valid, was replaced by a newer one, or its session has ended: log in."
     )
 
 
 async def renewed(session: AsyncSession, settings: Settings, session_id: UUID, token_hash: bytes) -> bool:
-    """Renew a session, whose row is locked, with one of its tokens; False for a token that may not."""
-    theirs = RefreshToken.session_id == session_id
-    last_renewal = select(func.max(RefreshToken.used_at)).where(theirs).scalar_subquery()
+    """Renew a session, whose row is locked, with one of its tokens. Returns False for an outdated token."""
+    of_session = RefreshToken.session_id == session_id
+    last_renewal = select(func.max(RefreshToken.used_at)).where(of_session).scalar_subquery()
     state = select(RefreshToken.used_at, last_renewal, func.clock_timestamp())
     found = await session.execute(state.where(RefreshToken.token_hash == token_hash))
     used_at, renewed_at, now = found.one()
     if used_at is None:
-        # Also when the clock was set back, a later renewal has a later time.
+        # A later renewal has a later time, even if the clock was set back.
         at = now if renewed_at is None else max(now, renewed_at + timedelta(microseconds=1))
-        replaced = update(RefreshToken).where(theirs, RefreshToken.used_at.is_(None))
+        replaced = update(RefreshToken).where(of_session, RefreshToken.used_at.is_(None))
         await session.execute(replaced.values(used_at=at))
     elif used_at != renewed_at or now - used_at >= timedelta(seconds=settings.refresh_overlap_seconds):
         return False
@@ -215,7 +216,7 @@ async def log_out(sessions: Sessions, viewer: Viewer) -> None:
 
 
 async def viewer_of(sessions: Sessions, claims: Claims) -> Viewer | None:
-    """The member of a verified token; None when the session has ended or the account is gone."""
+    """The member of a verified token; None if the session has ended or the account is deleted."""
     statement = (
         select(*MEMBER).join(Session, Session.user_id == User.id).where(Session.id == claims.session_id, LIVE)
     )
@@ -224,15 +225,16 @@ async def viewer_of(sessions: Sessions, claims: Claims) -> Viewer | None:
     return None if row is None or row.id != claims.user_id else viewer(row, claims.session_id)
 
 
-def valid_username(given: str) -> str:
-    username = username_in(given)
+def valid_username(text: str) -> str:
+    """Normalize a name for a new account. Raises InvalidUsername."""
+    username = username_in(text)
     if (rule := usernames.fault(username)) is not None:
         raise InvalidUsername(rule)
     return username
 
 
 async def end(session: AsyncSession, *which: ColumnElement[bool]) -> int:
-    """End the sessions that all of this holds of; gives how many."""
+    """End the sessions that meet all conditions. Returns their number."""
     ended = update(Session).where(*which, Session.ended_at.is_(None)).values(ended_at=func.now())
     found = await session.scalars(ended.returning(Session.id).execution_options(synchronize_session=False))
     return len(found.all())
@@ -255,5 +257,5 @@ async def issue_tokens(session: AsyncSession, settings: Settings, viewer: Viewer
 
 
 def digest(token: str) -> bytes:
-    """What is stored: 256 random bits need no salt and no slow hash."""
+    """The stored hash of a token. 256 random bits need neither a salt nor a slow hash."""
     return hashlib.sha256(token.encode(errors="surrogatepass")).digest()

@@ -1,8 +1,8 @@
-"""Everything that is held on a member, as one JSON object in a file.
+"""Export all data held on a member as one JSON object in a file.
 
-Nothing here lists tables. The tables that refer to members are found by their foreign keys, so that a table
-that is added later is in the export as well. The database makes the JSON of each row. The process copies it
-to the file in pieces of ROWS_AT_ONCE rows, so that memory is bounded and the event loop turns between them.
+Tables that refer to members are found by their foreign keys, so that tables added later are exported as well.
+The database makes the JSON of each row. The process copies it to the file in pieces of ROWS_AT_ONCE rows, so
+that memory is bounded and the event loop runs between them.
 """
 
 import asyncio
@@ -30,7 +30,7 @@ from sqlalchemy import (
     text,
 )
 
-from app.db import account_tables, training_tables  # noqa: F401 - their tables refer to members, too
+from app.db import account_tables, training_tables  # noqa: F401 - registers their tables
 from app.db.engine import Sessions
 from app.db.tables import Base, Movie, User
 
@@ -40,7 +40,7 @@ ROWS_AT_ONCE = 500
 BYTES_AT_ONCE = 1 << 16
 SMALL = 1 << 20  # bytes of an export that stays in memory
 SECONDS = 300.0
-AT_ONCE = 2  # exports that a process makes at the same time
+AT_ONCE = 2  # concurrent exports of a process
 
 
 class ExportUnderWay(Exception):
@@ -48,7 +48,7 @@ class ExportUnderWay(Exception):
 
 
 class ExportTooLarge(Exception):
-    """An export that can only be sent from its file. `size` in bytes."""
+    """An export too large to send from memory. `size` in bytes."""
 
     def __init__(self, size: int) -> None:
         super().__init__(size)
@@ -56,10 +56,10 @@ class ExportTooLarge(Exception):
 
 
 class Export:
-    """JSON text in a file without a name, which goes when it is closed.
+    """JSON text in a temporary file, which is deleted when it is closed.
 
-    No dataclass, whose fields orjson would write. `size` in bytes. `seconds`: longest that it may take to be
-    sent. `release` is called when it is closed.
+    Not a dataclass: orjson would serialize its fields. `size` in bytes. `seconds`: the longest time to send
+    it. `release` is called when it is closed.
     """
 
     def __init__(self, seconds: float = SECONDS) -> None:
@@ -69,17 +69,17 @@ class Export:
         self.release: Callable[[], object] = lambda: None
 
     async def write(self, piece: bytes) -> None:
-        """Add to the end, in a thread: a disk may be slow."""
+        """Append to the file, in a thread, since the disk may be slow."""
         await asyncio.to_thread(self.file.write, piece)
         self.size += len(piece)
 
     async def parts(self) -> AsyncGenerator[bytes]:
-        """The text from its beginning, BYTES_AT_ONCE at a time."""
+        """Yield the text from its beginning, BYTES_AT_ONCE at a time."""
         for start in range(0, self.size, BYTES_AT_ONCE):
             yield await asyncio.to_thread(self._read, start, BYTES_AT_ONCE)
 
     def whole(self) -> bytes:
-        """All of the text. Raises ExportTooLarge unless it is SMALL."""
+        """The whole text. Raises ExportTooLarge if it is larger than SMALL."""
         if self.size > SMALL:
             raise ExportTooLarge(self.size)
         return self._read(0, SMALL)
@@ -95,9 +95,9 @@ class Export:
 
 @dataclass(slots=True)
 class Exports:
-    """The exports of a process: AT_ONCE are made at the same time, and one of a member until it is sent.
+    """The exports of a process: AT_ONCE are made concurrently, and one for each member until it is sent.
 
-    `seconds`: longest that one may take to be made, and again to be sent.
+    `seconds`: the longest time to make an export, and again to send it.
     """
 
     seconds: float = SECONDS
@@ -107,7 +107,7 @@ class Exports:
     async def make(
         self, sessions: Sessions, user_id: int, while_made: AbstractContextManager[object]
     ) -> Export:
-        """The member's export, after a wait for a place. Raises ExportUnderWay and TimeoutError."""
+        """Make a member's export, after a wait for a place. Raises ExportUnderWay or TimeoutError."""
         if user_id in self.members:
             raise ExportUnderWay
         self.members.add(user_id)
@@ -125,18 +125,18 @@ class Exports:
 
 
 async def export(sessions: Sessions, user_id: int, made: Export) -> None:
-    """Write what is held on a member, as of one moment: rows by table, movies with titles.
+    """Write all rows held on a member from one snapshot of the database, by table, movies with titles.
 
-    Left out are only secrets, which the database holds as hashes.
+    Only hashes of secrets are left out.
     """
     async with sessions() as session:
         await session.execute(text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY"))
-        await session.execute(text("SET LOCAL statement_timeout = 0"))  # the whole has a limit instead
+        await session.execute(text("SET LOCAL statement_timeout = 0"))  # `Exports.seconds` limits the whole
         before = b"{"
-        for table, theirs in held_on(user_id).items():
+        for table, condition in held_on(user_id).items():
             await made.write(before + orjson.dumps(to_camel(str(table.description))) + b":[")
             lines = await session.stream_scalars(
-                json_of(table, theirs), execution_options={"yield_per": ROWS_AT_ONCE}
+                json_of(table, condition), execution_options={"yield_per": ROWS_AT_ONCE}
             )
             separator = b""
             async for part in lines.partitions():
@@ -147,21 +147,21 @@ async def export(sessions: Sessions, user_id: int, made: Export) -> None:
 
 
 def held_on(user_id: int) -> dict[FromClause, ColumnElement[bool]]:
-    """Each table that refers to members, itself or through a table that belongs to them, and which rows."""
-    theirs: dict[FromClause, ColumnElement[bool]] = {MEMBERS: MEMBERS.c.id == user_id}
+    """The tables that refer to members, directly or through another table, and the condition for the rows."""
+    conditions: dict[FromClause, ColumnElement[bool]] = {MEMBERS: MEMBERS.c.id == user_id}
     for table in Base.metadata.sorted_tables:
         referring = [
-            key.parent.in_(select(key.column).where(theirs[key.column.table]))
+            key.parent.in_(select(key.column).where(conditions[key.column.table]))
             for key in table.foreign_keys
-            if key.column.table in theirs and (key.column.table is MEMBERS or key.ondelete == "CASCADE")
+            if key.column.table in conditions and (key.column.table is MEMBERS or key.ondelete == "CASCADE")
         ]
         if referring:
-            theirs[table] = or_(*referring)
-    return theirs
+            conditions[table] = or_(*referring)
+    return conditions
 
 
-def json_of(table: FromClause, theirs: ColumnElement[bool]) -> Select[str]:
-    """The JSON text of each row, in the order of the primary key."""
+def json_of(table: FromClause, condition: ColumnElement[bool]) -> Select[str]:
+    """Select the JSON text of rows, in the order of the primary key."""
     columns: list[ColumnElement[Any]] = [
         (cast(column, Double) / 2).label("stars")
         if column.name == "half_stars"
@@ -169,7 +169,7 @@ def json_of(table: FromClause, theirs: ColumnElement[bool]) -> Select[str]:
         for column in table.c
         if not isinstance(column.type, LargeBinary) and column.name not in SECRETS
     ]
-    rows = select(*columns).where(theirs).order_by(*table.primary_key)
+    rows = select(*columns).where(condition).order_by(*table.primary_key)
     if "movie_id" in table.c:
         rows = rows.join(Movie, Movie.id == table.c.movie_id).add_columns(Movie.title)
     line = rows.subquery("line")

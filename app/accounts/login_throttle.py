@@ -1,13 +1,13 @@
-"""Guessing passwords is slow, for those who guess and for nobody else.
+"""Throttle password guessing without locking out the account's owner.
 
-Each wrong password uses up one of a few tries, which come back with time (the generic cell rate algorithm:
-one time stamp for each count, in Postgres, so that it holds across processes). Tries are counted
+Each wrong password uses up one of a few attempts, which are restored over time (the generic cell rate
+algorithm: one timestamp for each limit, in Postgres, so that it holds across processes). Limits are
 
-- for an account from one network: a member who mistypes waits seconds, and only there;
-- for a network, over all accounts; a member who has signed in from it before is not kept out by others there.
+- for an account from one network: a member who mistypes waits for seconds, and only there;
+- for a network, over all accounts. It does not apply to a member who has signed in from that network before.
 
-There is none for an account from everywhere: it would let anyone lock its owner out. An account that does not
-exist is counted like one that does, so that the answer tells nothing.
+There is no limit for an account over all networks: anyone could use it to lock the owner out. Unknown
+accounts are counted like existing ones, so that the response does not reveal whether an account exists.
 """
 
 import math
@@ -25,7 +25,7 @@ from app.db.tables import User
 from app.settings import Settings
 from app.web.client import Client
 
-ACCOUNT_PACE = timedelta(seconds=30)  # after which one more try is given
+ACCOUNT_PACE = timedelta(seconds=30)  # to restore one attempt
 NETWORK_PACE = timedelta(seconds=6)
 KNOWN_FOR = timedelta(days=180)
 
@@ -48,7 +48,7 @@ GIVE_BACK = text(
     "WHERE key = sha256(convert_to(:counted, 'UTF8'))"
 )
 FORGET = text("DELETE FROM sign_in_attempts WHERE key = sha256(convert_to(:counted, 'UTF8'))")
-# A few at a time, by whoever comes: there is no job to run.
+# Expired rows are deleted in small batches on each call; there is no clean-up job.
 CLEAN = text(
     """
     DELETE FROM sign_in_attempts WHERE key IN (
@@ -59,7 +59,7 @@ CLEAN = text(
 
 
 class TooManyAttempts(Exception):
-    """An expected outcome; its message is for the caller."""
+    """An expected failure; its message is shown to the client."""
 
     def __init__(self, wait_seconds: int) -> None:
         super().__init__(f"Too many wrong passwords: try again in {wait_seconds} seconds.")
@@ -67,8 +67,8 @@ class TooManyAttempts(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Tries:
-    """`most` tries at once, and one more after each `pace`."""
+class Limit:
+    """At most `most` attempts at once; each `pace` restores one."""
 
     counted: str
     most: int
@@ -79,16 +79,16 @@ class Tries:
         return self.pace * (self.most - 1)
 
 
-def tries_of(settings: Settings, username: str, network: str, *, known: bool) -> list[Tries]:
-    of_account = Tries(f"{usernames.key(username)} {network}", settings.sign_in_tries, ACCOUNT_PACE)
-    of_network = Tries(f" {network}", settings.sign_in_tries_per_address, NETWORK_PACE)
+def limits_of(settings: Settings, username: str, network: str, *, known: bool) -> list[Limit]:
+    of_account = Limit(f"{usernames.key(username)} {network}", settings.sign_in_tries, ACCOUNT_PACE)
+    of_network = Limit(f" {network}", settings.sign_in_tries_per_address, NETWORK_PACE)
     return [of_account] if known else [of_account, of_network]
 
 
 async def take(sessions: Sessions, settings: Settings, username: str, client: Client) -> None:
-    """Use up a try before the password is looked at. Raises TooManyAttempts, and then uses up none.
+    """Use up an attempt before the password is verified. Raises TooManyAttempts, and then uses up none.
 
-    `username` is normalized, in any case; "" for one that no account can have.
+    `username` is normalized, except for its case; "" for one that no account can have.
     """
     network = client.network
     known = (
@@ -99,10 +99,10 @@ async def take(sessions: Sessions, settings: Settings, username: str, client: Cl
     )
     async with sessions.begin() as session:
         is_known = await session.scalar(known) is not None
-        for tries in tries_of(settings, username, network, known=is_known):
-            taking = {"counted": tries.counted, "pace": tries.pace, "room": tries.room}
-            if await session.scalar(TAKE, taking) is None:
-                wait = await session.scalar(WAIT, {"counted": tries.counted, "room": tries.room})
+        for limit in limits_of(settings, username, network, known=is_known):
+            params = {"counted": limit.counted, "pace": limit.pace, "room": limit.room}
+            if await session.scalar(TAKE, params) is None:
+                wait = await session.scalar(WAIT, {"counted": limit.counted, "room": limit.room})
                 raise TooManyAttempts(max(1, math.ceil(wait or 0)))
         await session.execute(CLEAN)
 
@@ -110,17 +110,18 @@ async def take(sessions: Sessions, settings: Settings, username: str, client: Cl
 async def succeeded(
     session: AsyncSession, settings: Settings, user_id: int, username: str, client: Client
 ) -> None:
-    """The password was right: nothing counts against it, and its network is known from now on."""
-    of_account, of_network = tries_of(settings, username, client.network, known=False)
+    """Reset the limits after a right password, and remember its network."""
+    of_account, of_network = limits_of(settings, username, client.network, known=False)
     await session.execute(FORGET, {"counted": of_account.counted})
     await session.execute(GIVE_BACK, {"counted": of_network.counted, "pace": of_network.pace})
     await remember(session, user_id, client)
 
 
 async def remember(session: AsyncSession, user_id: int, client: Client) -> None:
-    mine = KnownNetwork.user_id == user_id
+    """Remember that a member signed in from this network, and forget networks of long ago."""
+    of_member = KnownNetwork.user_id == user_id
     await session.execute(
-        delete(KnownNetwork).where(mine, KnownNetwork.last_seen_at < func.now() - KNOWN_FOR)
+        delete(KnownNetwork).where(of_member, KnownNetwork.last_seen_at < func.now() - KNOWN_FOR)
     )
     seen = insert(KnownNetwork).values(user_id=user_id, network=client.network)
     key = [KnownNetwork.user_id, KnownNetwork.network]

@@ -1,7 +1,7 @@
-"""Passwords: which are good enough, and how they are kept.
+"""Password rules and hashing.
 
-The rules are those of NIST SP 800-63B: a length, and not one of the commonest; none on kinds of characters.
-Kept as Argon2id with 19 MiB, two passes and one lane, a setting that OWASP recommends.
+The rules are those of NIST SP 800-63B: a length, and not a common password; no classes of characters are
+required. Hashes are Argon2id with 19 MiB, two passes and one lane, which OWASP recommends.
 """
 
 import asyncio
@@ -17,15 +17,15 @@ from app.web.meter import Threads
 MIN_LENGTH, MAX_LENGTH = 8, 128
 MIN_DIFFERENT = 4
 
-# The library loads its backend at the first use, and fails where two threads are the first.
+# The library loads its backend on first use, which fails if two threads do it at once.
 argon2.set_backend()
 HASHER = argon2.using(type="ID", memory_cost=19 * 1024, time_cost=2, parallelism=1)
 
-# A hash takes a core for some 40 ms: more at a time than there are cores only makes each one wait, and would
-# keep the threads that others need.
+# A hash takes a core for some 40 ms. More threads than cores would only delay each one. A separate pool keeps
+# the default threads free.
 HASHING = Threads(os.cpu_count(), thread_name_prefix="argon2")
 
-# The commonest of eight characters or more in published lists of leaked passwords, in lower case.
+# The most common passwords of eight characters or more in published lists of leaks, in lower case.
 COMMONEST = frozenset(
     """
     00000000 0123456789 0987654321 1029384756 11111111 1111111111 11223344 1122334455 12121212 12312312
@@ -52,54 +52,54 @@ COMMONEST = frozenset(
     supersecret sweetheart test1234 testtest testing1 thomas123 tinkerbell trustno1 trustno1! undertaker
     victoria volleyball warcraft welcome1 welcome123 whatever william1 winston1 xxxxxxxx yankees1
     yourmom1 zaq12wsx zaq1zaq1 zxcvbnm1 zxcvbnm123 zxcvbnm,./ zzzzzzzz
-    """.split()  # noqa: SIM905 - as a list it would be a page of quotation marks
+    """.split()  # noqa: SIM905 - a list would be much longer
 )
 
 
 def weakness(password: str, username: str) -> str | None:
-    """The rule that a password breaks, for its owner to read; None for a good one."""
+    """The rule that a password breaks, as a message for its owner; None for an acceptable one."""
     if len(password) < MIN_LENGTH:
         return f"The password must have at least {MIN_LENGTH} characters."
     if not acceptable(password):
         return f"The password must have at most {MAX_LENGTH} characters, and no control characters."
-    password = normalised(password).casefold()
-    if password == normalised(username).casefold():
+    password = normalized(password).casefold()
+    if password == normalized(username).casefold():
         return "The password must not be the username."
     if password in COMMONEST:
-        return "The password is one of the commonest, which are tried first."
+        return "The password is too common."
     if len(set(password)) < MIN_DIFFERENT:
         return f"The password must have at least {MIN_DIFFERENT} different characters."
     return None
 
 
 async def hashed(password: str) -> str:
-    return str(await in_thread(HASHER.hash, normalised(password)))
+    return str(await in_thread(HASHER.hash, normalized(password)))
 
 
 async def verified(password: str, password_hash: str | None) -> bool:
-    """Whether a password belongs to a hash; as much work when there is none, or when it cannot be one."""
+    """Whether a password matches a hash. Takes as long without a hash, or with an unacceptable password."""
     usable = acceptable(password)
-    given = normalised(password) if usable else ""
+    text = normalized(password) if usable else ""
     if password_hash is None:
-        await in_thread(HASHER.hash, given)
+        await in_thread(HASHER.hash, text)
         return False
-    return bool(await in_thread(HASHER.verify, given, password_hash)) and usable
+    return bool(await in_thread(HASHER.verify, text, password_hash)) and usable
 
 
 def outdated(password_hash: str) -> bool:
-    """Whether a hash was made with other parameters than today's."""
+    """Whether a hash was made with other parameters than the current ones."""
     return bool(HASHER.needs_update(password_hash))
 
 
 def acceptable(password: str) -> bool:
-    """Not so long that hashing it is an attack, and without control characters or lone surrogates."""
+    """Whether a password is short enough to hash and has no control characters or lone surrogates."""
     return len(password) <= MAX_LENGTH and all(
         category(character) not in {"Cc", "Cs"} for character in password
     )
 
 
-def normalised(password: str) -> str:
-    """The same characters whichever way a keyboard composes them."""
+def normalized(password: str) -> str:
+    """Normalize a password, since keyboards compose characters differently."""
     return normalize("NFKC", password)
 
 

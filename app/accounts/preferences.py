@@ -1,4 +1,4 @@
-"""What members have told of themselves: the genres they like best, and whether others may find them."""
+"""Members' preferences: favorite genres, and whether other members can find them."""
 
 from collections.abc import Sequence
 
@@ -10,7 +10,7 @@ from app.db.tables import FavoriteGenre, Genre, User
 
 
 class UnknownGenre(Exception):
-    """The catalogue does not have the genre."""
+    """There is no such genre in the catalog."""
 
     def __init__(self, genre_id: int) -> None:
         super().__init__(genre_id)
@@ -18,7 +18,7 @@ class UnknownGenre(Exception):
 
 
 async def favorite_genre_names(session: AsyncSession, user_id: int) -> tuple[str, ...]:
-    """In the member's own order."""
+    """Names of a member's favorite genres, most preferred first."""
     statement = select(Genre.name).join(FavoriteGenre).where(FavoriteGenre.user_id == user_id)
     return tuple((await session.scalars(statement.order_by(FavoriteGenre.position))).all())
 
@@ -30,19 +30,19 @@ async def favorite_genre_ids(sessions: Sessions, user_id: int) -> list[int]:
 
 
 async def set_favorite_genres(sessions: Sessions, user_id: int, genre_ids: Sequence[int]) -> None:
-    """Replace the member's favourites; raises UnknownGenre, and then changes nothing."""
-    wanted = list(dict.fromkeys(genre_ids))
+    """Replace a member's favorite genres. Raises UnknownGenre, and then changes nothing."""
+    unique_ids = list(dict.fromkeys(genre_ids))
     async with sessions.begin() as session:
-        # One at a time for a member: two at once would leave a mixture of both.
+        # Updates of a member are serialized: two at once would leave a mixture of both.
         await session.execute(select(User.id).where(User.id == user_id).with_for_update(key_share=True))
-        known = set((await session.scalars(select(Genre.id).where(Genre.id.in_(wanted)))).all())
-        if missing := [genre_id for genre_id in wanted if genre_id not in known]:
+        existing = set((await session.scalars(select(Genre.id).where(Genre.id.in_(unique_ids)))).all())
+        if missing := [genre_id for genre_id in unique_ids if genre_id not in existing]:
             raise UnknownGenre(missing[0])
         await session.execute(delete(FavoriteGenre).where(FavoriteGenre.user_id == user_id))
-        if wanted:
+        if unique_ids:
             rows = [
                 {"user_id": user_id, "genre_id": genre_id, "position": position}
-                for position, genre_id in enumerate(wanted)
+                for position, genre_id in enumerate(unique_ids)
             ]
             await session.execute(insert(FavoriteGenre).values(rows))
 
@@ -53,6 +53,6 @@ async def discoverable(sessions: Sessions, user_id: int) -> bool:
 
 
 async def set_discoverable(sessions: Sessions, user_id: int, *, discoverable: bool) -> None:
-    """Whether others find a member, as like in taste or by name for a group's list, from now on."""
+    """Set whether others can find a member, by similar taste or by name for a group's recommendations."""
     async with sessions.begin() as session:
         await session.execute(update(User).where(User.id == user_id).values(discoverable=discoverable))

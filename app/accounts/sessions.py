@@ -1,4 +1,4 @@
-"""A member's sign-ins: where they are signed in, and ending one of them or all."""
+"""A member's live sessions: list them, and end one or all."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from app.db.engine import Sessions
 
 
 class SessionNotFound(Exception):
-    """An expected outcome; its message is for the caller."""
+    """An expected failure; its message is shown to the client."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ def live_of(user_id: int) -> Select[UUID, datetime, datetime | None, datetime, s
 
 
 async def sign_ins(sessions: Sessions, user_id: int, count: int, key: Key | None) -> list[SignIn]:
-    """At most `count` that have not ended, newest first, behind the one of this time and id."""
+    """At most `count` live sessions, newest first, after the one with the time and id of `key`."""
     place = tuple_(Session.created_at, Session.id)
     statement = live_of(user_id).order_by(Session.created_at.desc(), Session.id.desc()).limit(count)
     if key is not None:
@@ -52,14 +52,14 @@ async def sign_ins(sessions: Sessions, user_id: int, count: int, key: Key | None
 async def sign_ins_by_id(
     sessions: Sessions, user_id: int, session_ids: Collection[UUID]
 ) -> dict[UUID, SignIn]:
-    """Those of them that are the member's and have not ended."""
+    """Those of these sessions that are live and belong to the member, by id."""
     async with sessions() as session:
         rows = await session.execute(live_of(user_id).where(Session.id.in_(session_ids)))
         return {row.id: SignIn(*row) for row in rows}
 
 
 async def end(sessions: Sessions, user_id: int, session_id: UUID) -> None:
-    """End one at once, in every process. Raises SessionNotFound for one that is over or another's."""
+    """End a session in every process at once. Raises SessionNotFound unless it is live and the member's."""
     ended = (
         update(Session)
         .where(Session.id == session_id, Session.user_id == user_id, Session.ended_at.is_(None))
@@ -68,11 +68,11 @@ async def end(sessions: Sessions, user_id: int, session_id: UUID) -> None:
     )
     async with sessions.begin() as session:
         if await session.scalar(ended) is None:
-            raise SessionNotFound("There is no such sign-in of yours, or it has ended.")
+            raise SessionNotFound("You have no such session, or it has ended.")
 
 
 async def end_all(sessions: Sessions, user_id: int, *, but: UUID | None = None) -> int:
-    """End all live sign-ins of a member except `but`, at once in every process; gives how many."""
+    """End a member's live sessions except `but`, in every process at once. Returns their number."""
     live = [Session.user_id == user_id, Session.ended_at.is_(None), Session.expires_at > func.now()]
     if but is not None:
         live.append(Session.id != but)

@@ -1,8 +1,8 @@
-"""Usernames: which may be taken, and which account a name means.
+"""Usernames: the rules for new ones, and lookup of accounts by name.
 
-A name is one name in all its spellings (compatibility forms, capitals): they share a key, by which accounts
-are found. A new name must also look unlike every other one: names that look alike share a skeleton. Accounts
-from before these rules keep their names, and are found by them as they were registered.
+All spellings of a name (compatibility forms, capitals) share a key, by which accounts are found. A new name
+must also look different from every other: names that look alike share a skeleton. Accounts older than these
+rules keep their names, and are found by them as registered.
 """
 
 from unicodedata import category, decimal, normalize
@@ -13,43 +13,43 @@ from app.accounts import confusables
 from app.db.tables import User
 
 MIN_LENGTH, MAX_LENGTH = 2, 64
-MAX_GIVEN_LENGTH = 256  # before it is normalized, which takes the square of the length
+MAX_GIVEN_LENGTH = 256  # before normalization, which takes quadratic time
 PUNCTUATION = "._-+@"
-RESERVED = ("simulated-", "movielens-", "movietweetings-")  # for the members that come with data sets
+RESERVED = ("simulated-", "movielens-", "movietweetings-")  # for the members of data sets
 MAX_MARKS = 4  # on one letter (UTS 39, section 5.4)
 
 
-def username_in(given: str) -> str:
-    """The username that a text is, normalized; empty for a text that no account can have."""
-    if len(given) > MAX_GIVEN_LENGTH:
+def username_in(text: str) -> str:
+    """Normalize a username; '' for a text that cannot be one."""
+    if len(text) > MAX_GIVEN_LENGTH:
         return ""
-    username = normalize("NFKC", given)
-    # What is not printable is no text for Postgres, or a trap.
+    username = normalize("NFKC", text)
+    # Postgres rejects some characters that are not printable, and others deceive readers.
     return username if MIN_LENGTH <= len(username) <= MAX_LENGTH and username.isprintable() else ""
 
 
 def fault(username: str) -> str | None:
-    """The rule that a normalized name for a new account breaks, for its owner to read; None for none."""
+    """The rule that a normalized name for a new account breaks, as a message for its owner; None if valid."""
     return next((rule for rule, is_kept in RULES if not is_kept(username)), None)
 
 
 def key(username: str) -> str:
-    """What all spellings of a name share, and no other name has."""
+    """The key, which is equal for all spellings of a name and for no other name."""
     return normalize("NFKC", normalize("NFKC", username).casefold())
 
 
 def skeletons(username: str) -> tuple[str, str]:
-    """What a name looks like without regard to capitals, and as it is written.
+    """The skeletons of a name without regard to case, and as written.
 
-    Both are needed: a capital I looks like an l only as it is written, and capitals of two scripts may look
-    alike where their small letters do not, or the other way round.
+    Both are needed: a capital I looks like an l only as written, and capitals of two scripts may look alike
+    where their small letters do not, or the reverse.
     """
     written = normalize("NFKC", username)
     return confusables.skeleton(key(written)), key(confusables.skeleton(written))
 
 
 def columns(username: str) -> dict[str, str]:
-    """What is stored with a new account: the name and what makes it the only one of its kind."""
+    """The columns of a new account: its name, and its key and skeletons, which are unique."""
     without_case, as_written = skeletons(username)
     return {
         "username": username,
@@ -60,7 +60,7 @@ def columns(username: str) -> dict[str, str]:
 
 
 def named(username: str) -> ColumnElement[bool]:
-    """Whose name it is: of the account that was registered so, else of the one with the same key."""
+    """Condition for the account of a name: the one registered with it, else the one with the same key."""
     as_registered = func.lower(User.username) == func.lower(username)
     candidates = select(User.id).where(or_(as_registered, User.username_key == key(username)))
     return User.id == candidates.order_by(as_registered.desc()).limit(1).scalar_subquery()
@@ -90,7 +90,7 @@ def _has_one_kind_of_digits(username: str) -> bool:
 
 
 def _has_few_marks(username: str) -> bool:
-    """Looked at decomposed, so that a letter that is composed with a mark does not hide it."""
+    """Whether no letter has too many marks. Counted in decomposed form, which shows all marks."""
     marks: list[str] = []
     for character in normalize("NFD", username):
         if category(character) != "Mn":
@@ -111,24 +111,24 @@ def _looks_unreserved(username: str) -> bool:
     )
 
 
-# In this order: each may rely on those before it.
+# Checked in this order: a rule may rely on those before it.
 RULES = (
     (
         f"A username has {MIN_LENGTH} to {MAX_LENGTH} letters, digits and characters of `. _ - + @`.",
         _has_usable_characters,
     ),
     (
-        "A username begins with a letter, a digit or `_`, and has a letter or a digit at least.",
+        "A username begins with a letter, a digit or `_`, and has at least one letter or digit.",
         _begins_with_a_letter,
     ),
     (
-        "A username has letters of one script; Latin may stand beside Chinese, Japanese or Korean.",
+        "A username has letters of one script; Latin may be combined with Chinese, Japanese or Korean.",
         _has_one_script,
     ),
-    ("A username has digits of one kind.", _has_one_kind_of_digits),
-    (f"A letter of a username has at most {MAX_MARKS} marks, and none twice.", _has_few_marks),
+    ("A username has digits of one script.", _has_one_kind_of_digits),
+    (f"A letter of a username has at most {MAX_MARKS} marks, each at most once.", _has_few_marks),
     (
-        f"A username does not begin with {', '.join(RESERVED[:-1])} or {RESERVED[-1]}, nor look so.",
+        f"A username does not begin with {', '.join(RESERVED[:-1])} or {RESERVED[-1]}, or a look-alike.",
         _looks_unreserved,
     ),
 )

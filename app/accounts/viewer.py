@@ -1,4 +1,4 @@
-"""Roles, and the member that a request acts for."""
+"""The viewer, which is the member who sends a request, and roles."""
 
 import enum
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ class Viewer:
     session_id: UUID
 
 
-# What a Viewer is made of; a row may have more columns.
+# A row with the columns of a Viewer, and possibly others.
 Member = Row[*tuple[Any, ...]]
 MEMBER = (User.id, User.username, User.role, User.created_at)
 

@@ -1,4 +1,4 @@
-"""Feedback: what members do with movies, as events, and what the recommender makes of them."""
+"""Feedback: members' events on movies, and the signals that the recommender gets from them."""
 
 import enum
 from collections.abc import Collection, Sequence
@@ -19,8 +19,8 @@ MAX_KEY_LENGTH = 200
 MAX_POSITION = 32_767
 EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
 CLOCK_SKEW = timedelta(minutes=5)
-LATEST_EVENTS = 2000  # of which lists seen in vain are told
-SHOWN_FOR = timedelta(days=60)  # then a movie gets another chance
+LATEST_EVENTS = 2000  # searched for movies shown without engagement
+SHOWN_FOR = timedelta(days=60)  # then a movie may be recommended again
 
 
 class Kind(enum.StrEnum):
@@ -34,9 +34,9 @@ class Kind(enum.StrEnum):
 
 
 class InvalidFeedback(Exception):
-    """A batch that breaks a rule; nothing of it is stored. The message says event, field and rule.
+    """A batch that breaks a rule; none of it is stored. The message names the event, field and rule.
 
-    `index` counts from 0; it and `field` are None for a rule on the batch as a whole.
+    `index` counts from 0. `index` and `field` are None for a rule on the whole batch.
     """
 
     def __init__(self, rule: str, index: int | None = None, field: str | None = None) -> None:
@@ -60,10 +60,10 @@ class Event:
 class Signals:
     """Events as graded observations.
 
-    `movie_ids` int64 (n,) ascending, `stars` float32 (n,), `timestamps` int64 (n,) in seconds since 1970: of
-    movies that the member has not rated. `hidden` int64 (m,): movies turned down for good, rated or not.
-    `shown`, where it was read: ids int64 (s,) of movies seen in lists of late and let be, and int32 (s,) in
-    how many.
+    `movie_ids` int64 (n,) ascending, `stars` float32 (n,) and `timestamps` int64 (n,) in seconds since 1970
+    are of movies that the member has not rated. `hidden` int64 (m,): movies marked NOT_INTERESTED, rated or
+    not. `shown`, if read: ids int64 (s,) of movies recently shown and not acted on (impressions without
+    engagement), and int32 (s,) the number of lists that showed each.
     """
 
     movie_ids: NDArray[np.int64]
@@ -73,7 +73,7 @@ class Signals:
     shown: tuple[NDArray[np.int64], NDArray[np.int32]] | None = None
 
 
-# In the order of the events, so that of two with one time the later one is the latest.
+# Inserted in the order of the events, so that of two events with the same time the later has the higher id.
 STORE = text(
     """
     INSERT INTO feedback (user_id, movie_id, kind, request_id, position, watched_fraction, occurred_at,
@@ -88,8 +88,8 @@ STORE = text(
     """
 )
 
-# An opinion outweighs watching, and the latest opinion the ones before it. Of watching counts how far it ever
-# got: players report a movie in pieces, and in any order.
+# An opinion outweighs watching, and the latest opinion outweighs earlier ones. Of WATCH events, the largest
+# fraction counts: players report a movie in pieces and in any order.
 SIGNALS_OF = """
     WITH events AS (
         SELECT * FROM feedback
@@ -117,9 +117,9 @@ SIGNALS_OF = """
         (SELECT array_agg(DISTINCT movie_id) FROM events WHERE kind = 'NOT_INTERESTED')
     FROM graded WHERE stars IS NOT NULL
 """
-# Of the latest events only, so that it costs the same however long somebody has been here. A list that is
-# scrolled up and down shows a movie once.
-SHOWN_IN_VAIN = """
+# Reads only the latest events, so that the cost is bounded for members with a long history. Impressions of
+# one list count once.
+SHOWN = """
     SELECT array_agg(movie_id), array_agg(times) FROM (
         SELECT movie_id,
             (count(DISTINCT request_id) + count(*) FILTER (WHERE request_id IS NULL))::integer AS times
@@ -130,11 +130,11 @@ SHOWN_IN_VAIN = """
             ORDER BY occurred_at DESC LIMIT :latest
         ) AS latest
         GROUP BY movie_id HAVING bool_and(kind = 'IMPRESSION')
-    ) AS vain
+    ) AS shown
 """
 SIGNALS = text(
     f"SELECT * FROM ({SIGNALS_OF.format(user_id=':user_id')}) AS signals, "  # noqa: S608
-    f"({SHOWN_IN_VAIN}) AS shown (shown_ids, shown_times)"
+    f"({SHOWN}) AS shown (shown_ids, shown_times)"
 )
 SIGNALS_OF_EACH = text(
     "SELECT member.id, signals.* FROM unnest(CAST(:user_ids AS bigint[])) AS member (id) "  # noqa: S608
@@ -144,10 +144,10 @@ SIGNALS_OF_EACH = text(
 
 
 async def record(sessions: Sessions, user_id: int, events: Sequence[Event]) -> int:
-    """Store a batch, all of it or nothing; gives how many events were accepted.
+    """Store a batch of events, all or none. Returns the number of events accepted.
 
-    An event whose idempotency key the member has sent before is accepted but not stored again, so that a
-    client can send a batch once more when it did not hear of the first. Raises InvalidFeedback.
+    An event with an idempotency key that the member has sent before is accepted but not stored again, so that
+    clients can retry a batch. Raises InvalidFeedback.
     """
     now = datetime.now(UTC)
     if len(events) > MAX_EVENTS:
@@ -156,15 +156,15 @@ async def record(sessions: Sessions, user_id: int, events: Sequence[Event]) -> i
         validate(index, event, now)
     movie_ids = [event.movie_id for event in events]
     async with sessions.begin() as session:
-        # One batch at a time for a member: two with the same keys in another order would wait for each other.
+        # Batches of a member are serialized: two with the same keys in different orders would deadlock.
         await session.execute(select(User.id).where(User.id == user_id).with_for_update(key_share=True))
         movies = (
             select(Movie.id).where(Movie.id.in_(set(movie_ids))).with_for_update(read=True, key_share=True)
         )
-        known = set((await session.scalars(movies)).all())
+        existing = set((await session.scalars(movies)).all())
         for index, movie_id in enumerate(movie_ids):
-            if movie_id not in known:
-                raise InvalidFeedback("is not a movie's.", index, "movieId")
+            if movie_id not in existing:
+                raise InvalidFeedback("is not the id of a movie.", index, "movieId")
         await session.execute(
             STORE,
             {
@@ -182,32 +182,32 @@ async def record(sessions: Sessions, user_id: int, events: Sequence[Event]) -> i
 
 
 async def remove(sessions: Sessions, user_id: int, movie_id: int, kinds: Collection[Kind]) -> int:
-    """Remove a member's events of these kinds with a movie, as if they had never come; gives how many."""
-    theirs = Feedback.user_id == user_id, Feedback.movie_id == movie_id
-    removed = delete(Feedback).where(*theirs, Feedback.kind == func.any([kind.value for kind in kinds]))
+    """Delete a member's events of these kinds on a movie. Returns their number."""
+    of_movie = Feedback.user_id == user_id, Feedback.movie_id == movie_id
+    statement = delete(Feedback).where(*of_movie, Feedback.kind == func.any([kind.value for kind in kinds]))
     async with sessions.begin() as session:
-        gone = await session.scalars(removed.returning(Feedback.id))
-        return len(gone.all())
+        deleted = await session.scalars(statement.returning(Feedback.id))
+        return len(deleted.all())
 
 
 async def signals(
     session: AsyncSession, user_id: int, until: datetime | None = None, *, shown: bool = False
 ) -> Signals:
-    """What a member's events say, as of `until` (by the time that we heard of them).
+    """Read a member's signals from the events received up to `until`.
 
-    LIKE counts as 4.5 stars, DISLIKE 1.5, NOT_INTERESTED 2, WATCH 4 from nine tenths on and 2.5 up to one
-    tenth; impressions, clicks and the watchlist say nothing of how a movie was liked. What was `shown` in
-    vain is read where it is asked for: impressions without a later event.
+    LIKE counts as 4.5 stars, DISLIKE as 1.5, NOT_INTERESTED as 2, and WATCH as 4 from nine tenths on and as
+    2.5 up to one tenth. Impressions, clicks and the watchlist are not graded. `shown` also reads the movies
+    that have recent impressions and no other events.
     """
     latest = LATEST_EVENTS if shown else 0
-    told = {"user_id": user_id, "until": until, "latest": latest, "shown_for": SHOWN_FOR}
-    return signals_in(*(await session.execute(SIGNALS, told)).one())
+    params = {"user_id": user_id, "until": until, "latest": latest, "shown_for": SHOWN_FOR}
+    return signals_in(*(await session.execute(SIGNALS, params)).one())
 
 
 async def signals_of_each(
     session: AsyncSession, user_ids: Sequence[int], until: datetime | None = None
 ) -> dict[int, Signals]:
-    """Several members' `signals`, by their ids."""
+    """Read `signals` of several members, by member id."""
     rows = await session.execute(SIGNALS_OF_EACH, {"user_ids": list(user_ids), "until": until})
     return {user_id: signals_in(*columns) for user_id, *columns in rows}
 

@@ -1,4 +1,4 @@
-"""A member's own events: what they did with movies, and the movies they mean to see."""
+"""A member's history: their events and their watchlist."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,8 +11,8 @@ from app.activity.events import Kind
 from app.db.engine import Sessions
 from app.db.tables import EventCount, Feedback
 
-# On the list if the latest event that puts a movie there or takes it away put it there, and it was not rated
-# since. Each of the two parts reads an index of its own, once.
+# A movie is on the watchlist if the latest event that adds or removes it added it, and no rating followed.
+# Each part of the union reads its own index once.
 WATCHLIST = """
 SELECT movie_id, added_at FROM (
     SELECT DISTINCT ON (movie_id) movie_id, kind, occurred_at AS added_at
@@ -42,7 +42,7 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class WatchlistEntry:
     movie_id: int
     added_at: datetime
 
@@ -53,7 +53,7 @@ Key = tuple[datetime, int]
 async def events(
     sessions: Sessions, user_id: int, count: int, key: Key | None, kinds: Sequence[Kind] | None = None
 ) -> list[Entry]:
-    """At most `count` events of these kinds, or of all, newest first, behind the one of this time and id."""
+    """At most `count` events of these kinds, or of all, newest first, after the time and id of `key`."""
     columns = (
         Feedback.id,
         Feedback.movie_id,
@@ -82,18 +82,18 @@ async def count_events(sessions: Sessions, user_id: int, kinds: Sequence[Kind] |
         return int(await session.scalar(statement) or 0)
 
 
-async def watchlist(sessions: Sessions, user_id: int, count: int, key: Key | None) -> list[Wanted]:
-    """At most `count` movies that the member means to see, the last added first, behind the one at `key`."""
-    behind = "" if key is None else "AND (added_at, movie_id) < (:added_at, :movie_id)"
-    statement = f"{WATCHLIST} {behind} ORDER BY added_at DESC, movie_id DESC LIMIT :count"
+async def watchlist(sessions: Sessions, user_id: int, count: int, key: Key | None) -> list[WatchlistEntry]:
+    """At most `count` movies of the watchlist, last added first, after the time and movie id of `key`."""
+    after = "" if key is None else "AND (added_at, movie_id) < (:added_at, :movie_id)"
+    statement = f"{WATCHLIST} {after} ORDER BY added_at DESC, movie_id DESC LIMIT :count"
     place = {} if key is None else {"added_at": key[0], "movie_id": key[1]}
     async with sessions() as session:
         rows = await session.execute(text(statement), {"user_id": user_id, "count": count, **place})
-        return [Wanted(*row) for row in rows]
+        return [WatchlistEntry(*row) for row in rows]
 
 
 async def count_watchlist(sessions: Sessions, user_id: int) -> int:
-    statement = text(f"SELECT count(*) FROM ({WATCHLIST}) AS wanted")  # noqa: S608 - all of it stands here
+    statement = text(f"SELECT count(*) FROM ({WATCHLIST}) AS watchlist")  # noqa: S608 - a constant
     async with sessions() as session:
         return await session.scalar(statement, {"user_id": user_id}) or 0
 
@@ -101,7 +101,7 @@ async def count_watchlist(sessions: Sessions, user_id: int) -> int:
 async def watched_since(
     session: AsyncSession, user_id: int, since: datetime, movie_ids: Sequence[int]
 ) -> set[int]:
-    """Those of these movies that the member watched, or began to, after `since`."""
+    """Those of these movies that the member watched at least in part after `since`."""
     statement = select(Feedback.movie_id).where(
         Feedback.user_id == user_id,
         Feedback.kind == Kind.WATCH.value,

@@ -1,4 +1,4 @@
-"""Ratings: stars that members give to movies, from 0.5 to 5, kept as half-stars 1 to 10."""
+"""Ratings of movies by members: 0.5 to 5 stars, stored as 1 to 10 half-stars."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ MAX_HALF_STARS = 10
 
 
 class RatingError(Exception):
-    """An expected outcome; its message is for the caller."""
+    """An expected failure; its message is shown to the client."""
 
 
 class InvalidStars(RatingError):
@@ -49,7 +49,7 @@ class Rating:
 
 @dataclass(frozen=True, slots=True)
 class Stats:
-    """What all members together gave a movie."""
+    """The ratings of a movie by all members."""
 
     rating_count: int
     half_stars_sum: int
@@ -68,23 +68,23 @@ COLUMNS = (
     tables.Rating.rated_at,
 )
 
-# One row of arrays in Postgres's binary format: numpy reads it without an object for each rating. The order
-# makes sums the same each time.
+# One row of arrays in Postgres's binary format, which numpy reads without an object for each rating. A fixed
+# order makes sums reproducible.
 ARRAYS = """
     SELECT array_send(array_agg(movie_id)), array_send(array_agg(half_stars)),
         array_send(array_agg(extract(epoch FROM rated_at)::bigint))
 """
-KNOWN = """
+RATINGS_UNTIL = """
     {arrays} FROM (
         SELECT movie_id, half_stars, rated_at FROM ratings
         WHERE user_id = {user_id} AND rated_at <= coalesce(CAST(:until AS timestamptz), 'infinity')
         ORDER BY movie_id
-    ) AS known
+    ) AS rated
 """
-HISTORY = text(KNOWN.format(arrays=ARRAYS, user_id=":user_id"))
+HISTORY = text(RATINGS_UNTIL.format(arrays=ARRAYS, user_id=":user_id"))
 HISTORIES = text(
     "SELECT member.id, history.* FROM unnest(CAST(:user_ids AS bigint[])) AS member (id) "  # noqa: S608
-    f"CROSS JOIN LATERAL ({KNOWN.format(arrays=ARRAYS, user_id='member.id')}) "
+    f"CROSS JOIN LATERAL ({RATINGS_UNTIL.format(arrays=ARRAYS, user_id='member.id')}) "
     "AS history (movie_ids, half_stars, rated_at)"
 )
 NEWEST_HISTORIES = text(
@@ -95,16 +95,16 @@ NEWEST_HISTORIES = text(
             SELECT movie_id, half_stars, rated_at FROM ratings WHERE user_id = member.id
             ORDER BY rated_at DESC, movie_id DESC LIMIT :most
         ) AS newest ORDER BY movie_id
-    ) AS known) AS history (movie_ids, half_stars, rated_at)
-    """  # noqa: S608 - all of it stands here
+    ) AS rated) AS history (movie_ids, half_stars, rated_at)
+    """  # noqa: S608 - a constant
 )
-MOST_NEWEST = 2_000  # ratings that tell a member's taste to moving movies
+MOST_NEWEST = 2_000  # of a member, used to update item factors online
 
 History = tuple[NDArray[np.int64], NDArray[np.int16], NDArray[np.int64]]
 
 
 async def rate(sessions: Sessions, user_id: int, movie_id: int, stars: float) -> Rated:
-    """Give a movie stars, or other stars than before; durable when this returns.
+    """Store or replace a member's rating of a movie; durable when this returns.
 
     Raises InvalidStars or MovieNotFound.
     """
@@ -126,19 +126,19 @@ async def rate(sessions: Sessions, user_id: int, movie_id: int, stars: float) ->
 
 
 async def remove(sessions: Sessions, user_id: int, movie_id: int) -> Stats:
-    """Take a rating back; gives what the others gave. Raises NotRated when there is none."""
-    mine = (tables.Rating.user_id == user_id) & (tables.Rating.movie_id == movie_id)
+    """Delete a rating. Returns the statistics of the movie without it. Raises NotRated if there is none."""
+    own_rating = (tables.Rating.user_id == user_id) & (tables.Rating.movie_id == movie_id)
     async with sessions.begin() as session:
-        statement = delete(tables.Rating).where(mine).returning(tables.Rating.movie_id)
+        statement = delete(tables.Rating).where(own_rating).returning(tables.Rating.movie_id)
         if await session.scalar(statement) is None:
             raise NotRated("You have not rated this movie.")
         return await stats_of(session, movie_id)
 
 
 async def history(session: AsyncSession, user_id: int, until: datetime | None = None) -> History:
-    """What a member has rated, as of `until`; read anew for each list, so that a rating changes the next.
+    """Read a member's ratings up to `until`. Lists are computed from it, so a rating changes the next list.
 
-    Gives movie ids int64 (n,) ascending, half-stars int16 (n,), and times int64 (n,) in seconds since 1970.
+    Returns movie ids int64 (n,) ascending, half-stars int16 (n,) and times int64 (n,) in seconds since 1970.
     """
     row = (await session.execute(HISTORY, {"user_id": user_id, "until": until})).one()
     return history_in(*row)
@@ -147,13 +147,13 @@ async def history(session: AsyncSession, user_id: int, until: datetime | None = 
 async def histories(
     session: AsyncSession, user_ids: Sequence[int], until: datetime | None = None
 ) -> dict[int, History]:
-    """Several members' `history`, by their ids."""
+    """Read `history` of several members, by member id."""
     rows = await session.execute(HISTORIES, {"user_ids": list(user_ids), "until": until})
     return {user_id: history_in(*columns) for user_id, *columns in rows}
 
 
 async def newest_histories(session: AsyncSession, user_ids: Sequence[int]) -> dict[int, History]:
-    """Several members' `history` by their ids, of each the MOST_NEWEST newest ratings."""
+    """Read the MOST_NEWEST newest ratings of several members, by member id."""
     rows = await session.execute(NEWEST_HISTORIES, {"user_ids": list(user_ids), "most": MOST_NEWEST})
     return {user_id: history_in(*columns) for user_id, *columns in rows}
 
@@ -167,8 +167,7 @@ def history_in(movie_ids: bytes | None, half_stars: bytes | None, rated_at: byte
 
 
 async def rated_since(sessions: Sessions, user_ids: Sequence[int], since: datetime) -> NDArray[np.int64]:
-    """Movies that any of these members rated after `since`, int64 (n,): those that `history` until then
-    leaves out."""
+    """Movies that any of these members rated after `since`, int64 (n,)."""
     statement = select(tables.Rating.movie_id).where(
         tables.Rating.user_id == func.any(list(user_ids)), tables.Rating.rated_at > since
     )
@@ -179,7 +178,7 @@ async def rated_since(sessions: Sessions, user_ids: Sequence[int], since: dateti
 async def user_ratings(
     sessions: Sessions, user_id: int, count: int, key: tuple[datetime, int] | None, *, backward: bool = False
 ) -> list[Rating]:
-    """At most `count` ratings, newest first, behind the one with this time and movie id, or before it."""
+    """At most `count` ratings, newest first, after the time and movie id of `key`, or before them."""
     place = tuple_(tables.Rating.rated_at, tables.Rating.movie_id)
     statement = select(*COLUMNS).where(tables.Rating.user_id == user_id).limit(count)
     if key is not None:
@@ -197,7 +196,7 @@ async def count_ratings(sessions: Sessions, user_id: int) -> int:
 
 
 async def ratings_of(sessions: Sessions, user_id: int, movie_ids: Sequence[int]) -> dict[int, Rating]:
-    """What a member gave these movies, by movie id; movies not rated are not in it."""
+    """A member's ratings of these movies, by movie id; movies not rated are left out."""
     statement = select(*COLUMNS).where(
         tables.Rating.user_id == user_id, tables.Rating.movie_id == func.any(list(movie_ids))
     )
@@ -214,13 +213,13 @@ async def stats_of(session: AsyncSession, movie_id: int) -> Stats:
 
 
 def half_stars_of(stars: float) -> int:
-    """Raises InvalidStars unless it is 0.5, 1, 1.5 ... 5; also for what is no number."""
+    """Convert stars to half-stars. Raises InvalidStars unless stars are 0.5, 1, 1.5 ... 5, also for nan."""
     half_stars = stars * 2
     if not 1 <= half_stars <= MAX_HALF_STARS or half_stars != int(half_stars):
-        raise InvalidStars(f"Stars run from 0.5 to 5 in halves; {in_full(stars)} is not one of them.")
+        raise InvalidStars(f"Stars must be from 0.5 to 5 in steps of 0.5, not {in_full(stars)}.")
     return int(half_stars)
 
 
 def in_full(number: float) -> str:
-    """A number for an error, with each digit that was given: rounded, it may be one that is allowed."""
+    """A number with all its digits, for an error message: rounded, it may look valid."""
     return repr(number).removesuffix(".0")

@@ -46,11 +46,11 @@ DELETE FROM catalog_changes WHERE changed_at < least(now() - interval '1 hour',
 
 
 class MovieNotFound(Exception):
-    """An expected outcome; its message is for the caller."""
+    """An expected failure; its message is shown to the client."""
 
 
 class MovieExists(Exception):
-    """Another movie has this id of another catalogue. An expected outcome; its message is for the caller."""
+    """Another movie has this id of another site. An expected failure; its message is shown to the client."""
 
 
 class ModelChanging(Exception):

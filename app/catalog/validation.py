@@ -16,7 +16,7 @@ Rule = Callable[[Any], Any]
 
 
 class InvalidMovie(Exception):
-    """An expected outcome; its message is for the caller and names the field and the rule."""
+    """An expected failure; its message is shown to the client and names the field and the rule."""
 
 
 def checked(given: Mapping[str, Any], *, complete: bool = False) -> dict[str, Any]:

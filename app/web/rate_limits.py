@@ -100,7 +100,7 @@ class Left:
 
 
 class RateLimited(Exception):
-    """An expected outcome; its message is for the caller.
+    """An expected failure; its message is shown to the client.
 
     `filled`: seconds of each counter as they are, for what is `left`.
     """

@@ -215,7 +215,7 @@ class Context:
         if self.access_token is None:
             return None
         if api_keys.is_api_key(self.access_token):
-            key = await api_keys.recognised(self.sessions, self.access_token)
+            key = await api_keys.identify(self.sessions, self.access_token)
             if key is None:
                 raise CallerError("The API key is not valid.", ErrorCode.UNAUTHENTICATED)
             return key

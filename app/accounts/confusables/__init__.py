@@ -1,7 +1,7 @@
-"""Names that look alike, and names that mix scripts: UTS 39, Unicode Security Mechanisms.
+"""Confusable and mixed-script names: UTS 39, Unicode Security Mechanisms.
 
-The data beside this file is Unicode's, in the form of its own files; each says its version and its source.
-All functions are linear in the length of the text, except for its normalization: limit the length first.
+The data files in this folder are from Unicode; each names its version and source. All functions are linear in
+the length of the text, except for its normalization: limit the length first.
 """
 
 from bisect import bisect_right
@@ -11,7 +11,7 @@ from unicodedata import normalize
 
 FOLDER = Path(__file__).parent
 
-# Scripts that are written together count as one more script (UTS 39, section 5.1).
+# Sets of scripts that are written together count as one more script (UTS 39, section 5.1).
 WRITTEN_TOGETHER = {
     "Hani": ("Hanb", "Jpan", "Kore"),
     "Hira": ("Jpan",),
@@ -35,11 +35,11 @@ def _ends(code_points: str) -> tuple[int, int]:
 
 
 def _augmented(scripts: str) -> frozenset[str] | None:
-    """The scripts that a character is of, None for one of any script."""
-    given = set(scripts.split())
-    if given & OF_ANY_SCRIPT:
+    """The scripts of a character and the sets they belong to; None for a character of any script."""
+    codes = set(scripts.split())
+    if codes & OF_ANY_SCRIPT:
         return None
-    return frozenset(given.union(*(WRITTEN_TOGETHER.get(script, ()) for script in given)))
+    return frozenset(codes.union(*(WRITTEN_TOGETHER.get(script, ()) for script in codes)))
 
 
 PROTOTYPES = {
@@ -57,20 +57,19 @@ BEGINNINGS = [first for first, _, _ in ALLOWED]
 
 
 def skeleton(text: str) -> str:
-    """The form that all texts that look like this one share (section 4)."""
+    """The skeleton, which is equal for texts that look alike (section 4)."""
     shown = (character for character in normalize("NFD", text) if character not in IGNORABLE)
     return normalize("NFD", "".join(PROTOTYPES.get(character, character) for character in shown))
 
 
 def is_allowed(character: str) -> bool:
-    """Whether a character belongs in identifiers: those of living languages do (section 3.1)."""
+    """Whether a character is allowed in identifiers, as those of living languages are (section 3.1)."""
     place = bisect_right(BEGINNINGS, ord(character)) - 1
     return place >= 0 and ord(character) <= ALLOWED[place][1]
 
 
 def is_highly_restrictive(text: str) -> bool:
-    """Whether a text of allowed characters has one script, or Latin with Chinese, Japanese or Korean
-    (section 5.2)."""
+    """Whether allowed characters have one script, or Latin with Chinese, Japanese or Korean (section 5.2)."""
     found = (ALLOWED[bisect_right(BEGINNINGS, ord(character)) - 1][2] for character in text)
     scripts = [each for each in found if each is not None]
     if not scripts or frozenset.intersection(*scripts):

@@ -90,7 +90,7 @@ def test_names_of_all_languages(name: str) -> None:
         ("-rf", "begins with"),
         ("+1-1", "begins with"),
         ("@ada", "begins with"),
-        ("__", "a letter or a digit at least"),
+        ("__", "at least one letter or digit"),
         ("=1+1", "letters, digits"),
         ("a\u200bda", "letters, digits"),
         ("a\u3164da", "letters, digits"),  # an invisible letter
@@ -100,12 +100,12 @@ def test_names_of_all_languages(name: str) -> None:
         ("\u0410dmin", "one script"),
         ("ad\u0430", "one script"),
         ("\u03b1lpha", "one script"),
-        ("7\u0667", "one kind"),
+        ("7\u0667", "one script"),
         ("a\u0301\u0301\u0301", "marks"),
         ("simulated-7", "begin with"),
-        ("sirnulated-7", "nor look so"),
+        ("sirnulated-7", "or a look-alike"),
         ("SIMULATED-7", "begin with"),
-        ("movieIens-7", "nor look so"),
+        ("movieIens-7", "or a look-alike"),
     ],
 )
 def test_names_that_break_a_rule(name: str, rule: str) -> None:
