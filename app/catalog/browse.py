@@ -1,7 +1,7 @@
-"""Pages of movies in an order, and movies like a movie.
+"""Sorted pages of movies, and movies similar in content.
 
-Pages come from the snapshot: over 58,000 movies that takes 0.2 ms where Postgres needs 17 to 29 ms for a page
-and as much again for its count, and the filter is the one that recommendations use.
+Pages are read from the snapshot. For 58,000 movies that takes 0.2 ms, while Postgres needs 17 to 29 ms for a
+page and as much again for its count. Recommendations use the same filter.
 """
 
 from bisect import bisect_left
@@ -16,10 +16,10 @@ from sqlalchemy import text
 from app.db.engine import Sessions
 from app.serving.snapshot import MovieFilter, Snapshot
 
-Key = tuple[float | str | None, int]  # what a movie is ordered by, and its id; None comes last either way
+Key = tuple[float | str | None, int]  # a movie's sort value and id; None comes last in either direction
 
 
-MIN_EF_SEARCH = 100  # more finds more of the truly nearest, for more time
+MIN_EF_SEARCH = 100  # a larger value has a better recall and takes longer
 SIMILAR = """
 SELECT movie.movie_id, near.movie_id AS similar_id, 1 - near.distance AS similarity
 FROM movie_vectors AS movie CROSS JOIN LATERAL (
@@ -46,7 +46,7 @@ class Order:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Positions in the snapshot, int32 (m,), with each movie's key, which holds while others come and go."""
+    """Positions of movies in the snapshot, int32 (m,), and their keys, which are valid in later snapshots."""
 
     positions: NDArray[np.int32]
     keys: list[Key]
@@ -62,9 +62,10 @@ class Neighbor:
 
 
 def values(snapshot: Snapshot, field: OrderField) -> NDArray[np.float64]:
-    """float64 (n,), what the movies are ordered by; nan where it is unknown.
+    """Sort values of the movies, float64 (n,); nan if unknown.
 
-    The average is the plain mean, as it is shown; `min_rating_count` keeps movies of few ratings away.
+    The average rating is the plain mean, as displayed; the filter `min_rating_count` excludes movies with few
+    ratings.
     """
     match field:
         case OrderField.POPULARITY:
@@ -78,7 +79,7 @@ def values(snapshot: Snapshot, field: OrderField) -> NDArray[np.float64]:
 
 
 def ranked(snapshot: Snapshot, order: Order) -> NDArray[np.int32]:
-    """Positions of all movies in this order, int32 (n,); equal ones by id, unknown ones last."""
+    """Positions of all movies in this order, int32 (n,); ties by id, unknown values last."""
     found = snapshot.derived.get(order)
     if found is None:
         by = values(snapshot, order.field)
@@ -88,6 +89,7 @@ def ranked(snapshot: Snapshot, order: Order) -> NDArray[np.int32]:
 
 
 def key_of(snapshot: Snapshot, order: Order) -> Callable[[int], Key]:
+    """The function from a position in the snapshot to the movie's key."""
     if order.field is OrderField.TITLE:
         return lambda position: (snapshot.facts.titles[position], int(snapshot.movie_ids[position]))
     by = values(snapshot, order.field)
@@ -100,8 +102,7 @@ def key_of(snapshot: Snapshot, order: Order) -> Callable[[int], Key]:
 
 
 def follows(key: Key, other: Key | None, order: Order) -> bool:
-    """Whether a movie with `key` stands behind one with `other`; None is the end, and nothing is behind
-    it."""
+    """Whether `key` comes after `other` in this order; None is the end, which no key comes after."""
     if other is None:
         return False
     (value, movie_id), (other_value, other_id) = key, other
@@ -114,21 +115,20 @@ def follows(key: Key, other: Key | None, order: Order) -> bool:
 
 def page(
     snapshot: Snapshot,
-    wanted: MovieFilter,
+    movie_filter: MovieFilter,
     order: Order,
     count: int,
     key: Key | None = None,
     *,
     backward: bool = False,
 ) -> Page:
-    """The `count` movies that follow the one with `key`, or, `backward`, that come before it; None is the
-    end.
+    """The `count` movies after `key`, or before it if `backward`. Without a key, the first or last movies.
 
-    Movies that come or go between two pages move no other movie across the key.
+    Movies added or removed between two pages move no other movie across the key.
     """
     in_order = ranked(snapshot, order)
-    if wanted != MovieFilter():
-        in_order = in_order[snapshot.mask(wanted)[in_order]]
+    if movie_filter != MovieFilter():
+        in_order = in_order[snapshot.mask(movie_filter)[in_order]]
     keys = key_of(snapshot, order)
     if backward:
         end = bisect_left(in_order, True, key=lambda at: key == keys(at) or follows(keys(at), key, order))
@@ -147,13 +147,13 @@ def page(
 
 
 async def similar(sessions: Sessions, movie_ids: Sequence[int], k: int) -> dict[int, list[Neighbor]]:
-    """The `k` movies nearest in content to each movie, nearest first; `k` is at most 999.
+    """The `k` movies most similar in content to each movie, most similar first; `k` is at most 999.
 
-    A movie without a vector is near to none.
+    A movie without a vector has no similar movies.
     """
     near: dict[int, list[Neighbor]] = {movie_id: [] for movie_id in movie_ids}
     async with sessions() as session:
-        # The index gives no more rows than this, the movie itself among them.
+        # The index returns at most this many rows, including the movie itself.
         ef_search = {"ef_search": str(max(k + 1, MIN_EF_SEARCH))}
         await session.execute(text("SELECT set_config('hnsw.ef_search', :ef_search, true)"), ef_search)
         rows = await session.execute(text(SIMILAR), {"movie_ids": list(movie_ids), "k": k})

@@ -1,7 +1,7 @@
-"""Movies that curators add, change and take out, each in one transaction with the movie's vector.
+"""Add, change and remove movies, each in one transaction with the movie's vector.
 
-Each such transaction says in `catalog_changes` which movie it was about, so that other processes take up just
-that movie; the one that did it has taken it up when it answers.
+Each transaction records its movie in `catalog_changes`, so that other processes re-read only that movie. This
+process has re-read it when the function returns.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
@@ -21,11 +21,11 @@ from app.serving.live import Live
 from app.serving.model import Model
 from recommender.model.content import vectors_of
 
-ATTEMPTS = 3  # while a new model is being taken up
+ATTEMPTS = 3  # while a new model is loading
 LISTS = ("genres", "directors", "cast")
 EXTERNAL = {f"movies_{column}_key": column for column in ("imdb_id", "tmdb_id", "movielens_id")}
 
-# Those whom another source knows come first: they are who is meant, more often than not.
+# People with a TMDB id come first, since they are more likely meant.
 PEOPLE = """
 SELECT DISTINCT ON (name) name, id FROM people WHERE name = ANY(:names) ORDER BY name, tmdb_id IS NULL, id
 """
@@ -38,7 +38,7 @@ INSERT INTO movie_vectors (movie_id, embedding, model_version)
 VALUES (:movie_id, CAST(:embedding AS vector), :version)
 ON CONFLICT (movie_id) DO UPDATE SET embedding = excluded.embedding, model_version = excluded.model_version
 """
-# What the active model has not learnt is told to processes that start later.
+# Changes since the training of the active model are kept for processes that start later.
 FORGET_CHANGES = """
 DELETE FROM catalog_changes WHERE changed_at < least(now() - interval '1 hour',
     (SELECT trained_at - interval '1 hour' FROM model_versions WHERE status = 'ACTIVE'))
@@ -57,12 +57,12 @@ class ModelChanging(Exception):
     """A new model was activated that this process does not serve yet."""
 
 
-async def add(sessions: Sessions, live: Live, given: Mapping[str, Any]) -> int:
-    """The id of a new movie. `given`: see `movie_facts.checked`.
+async def add(sessions: Sessions, live: Live, fields: Mapping[str, Any]) -> int:
+    """Add a movie with these fields (see `validation.checked`). Returns its id.
 
     Raises InvalidMovie, MovieExists or ModelChanging.
     """
-    facts = checked(given, complete=True)
+    facts = checked(fields, complete=True)
 
     async def act(session: AsyncSession) -> int:
         columns = {name: value for name, value in facts.items() if name not in LISTS}
@@ -75,12 +75,12 @@ async def add(sessions: Sessions, live: Live, given: Mapping[str, Any]) -> int:
     return await _changed(sessions, live, act)
 
 
-async def change(sessions: Sessions, live: Live, movie_id: int, given: Mapping[str, Any]) -> int:
-    """Change what is given, and only that; None clears it.
+async def change(sessions: Sessions, live: Live, movie_id: int, fields: Mapping[str, Any]) -> int:
+    """Change these fields of a movie; None clears a field. Returns its id.
 
     Raises MovieNotFound, InvalidMovie, MovieExists or ModelChanging.
     """
-    facts = checked(given)
+    facts = checked(fields)
 
     async def act(session: AsyncSession) -> int:
         columns = {name: value for name, value in facts.items() if name not in LISTS}
@@ -91,7 +91,7 @@ async def change(sessions: Sessions, live: Live, movie_id: int, given: Mapping[s
             .returning(Movie.id)
         )
         if found.one_or_none() is None:
-            raise MovieNotFound("There is no movie of this id.")
+            raise MovieNotFound("There is no movie with this id.")
         await _set_lists(session, movie_id, facts)
         return movie_id
 
@@ -99,7 +99,7 @@ async def change(sessions: Sessions, live: Live, movie_id: int, given: Mapping[s
 
 
 async def remove(sessions: Sessions, live: Live, movie_id: int) -> int:
-    """Take the movie out with all that refers to it; gives how many ratings went with it.
+    """Remove a movie with all rows that refer to it. Returns the number of ratings deleted.
 
     Raises MovieNotFound or ModelChanging.
     """
@@ -109,9 +109,9 @@ async def remove(sessions: Sessions, live: Live, movie_id: int) -> int:
         nonlocal n_ratings
         counted = select(MovieStats.rating_count).where(MovieStats.movie_id == movie_id)
         n_ratings = await session.scalar(counted) or 0
-        gone = await session.scalar(delete(Movie).where(Movie.id == movie_id).returning(Movie.id))
-        if gone is None:
-            raise MovieNotFound("There is no movie of this id.")
+        deleted = await session.scalar(delete(Movie).where(Movie.id == movie_id).returning(Movie.id))
+        if deleted is None:
+            raise MovieNotFound("There is no movie with this id.")
         return movie_id
 
     await _changed(sessions, live, act)
@@ -119,6 +119,7 @@ async def remove(sessions: Sessions, live: Live, movie_id: int) -> int:
 
 
 async def _changed(sessions: Sessions, live: Live, act: Callable[[AsyncSession], Awaitable[int]]) -> int:
+    """Run `act`, embed the movie whose id it returns, and record the change, in one transaction."""
     for _ in range(ATTEMPTS):
         try:
             async with sessions.begin() as session:
@@ -128,8 +129,8 @@ async def _changed(sessions: Sessions, live: Live, act: Callable[[AsyncSession],
                 if model is not None:
                     await _embed(session, model, movie_id)
                 until = await session.scalar(select(CatalogRevision.revision))
-                told = insert(CatalogChange).values(since=since, until=until, movie_id=movie_id)
-                await session.execute(told)
+                record = insert(CatalogChange).values(since=since, until=until, movie_id=movie_id)
+                await session.execute(record)
                 await session.execute(text(FORGET_CHANGES))
         except ModelChanging:
             await live.refresh()
@@ -138,11 +139,11 @@ async def _changed(sessions: Sessions, live: Live, act: Callable[[AsyncSession],
         else:
             await live.refresh()
             return movie_id
-    raise ModelChanging("A new model is being taken up: try again in a moment.")
+    raise ModelChanging("A new model is loading: retry in a moment.")
 
 
 async def _served_model(session: AsyncSession, live: Live) -> Model | None:
-    """The active model, which stays it until the transaction ends; raises ModelChanging."""
+    """The active model, locked until the transaction ends. Raises ModelChanging if another one is served."""
     active = select(ModelVersion.version).where(ModelVersion.status == "ACTIVE").with_for_update(read=True)
     version = await session.scalar(active)
     model = live.served.model
@@ -158,8 +159,8 @@ async def _embed(session: AsyncSession, model: Model, movie_id: int) -> None:
     (vector,) = vectors_of(model.hybrid.encoder.transform(movies_of([tuple(row)])))
     if vector.any():
         embedding = str(vector.tolist())
-        named = {"movie_id": movie_id, "embedding": embedding, "version": model.version}
-        await session.execute(text(VECTOR), named)
+        params = {"movie_id": movie_id, "embedding": embedding, "version": model.version}
+        await session.execute(text(VECTOR), params)
 
 
 async def _set_lists(session: AsyncSession, movie_id: int, facts: Mapping[str, Any]) -> None:
@@ -171,12 +172,12 @@ async def _set_lists(session: AsyncSession, movie_id: int, facts: Mapping[str, A
 
 
 async def _set_genres(session: AsyncSession, movie_id: int, names: list[str]) -> None:
-    known = {row.name: row.id for row in await session.execute(select(Genre.name, Genre.id))}
-    if unknown := [name for name in names if name not in known]:
-        raise InvalidMovie(f"genres: there is no genre {unknown[0]!r}; there are {', '.join(sorted(known))}.")
+    ids = {row.name: row.id for row in await session.execute(select(Genre.name, Genre.id))}
+    if unknown := [name for name in names if name not in ids]:
+        raise InvalidMovie(f"genres: there is no genre {unknown[0]!r}; there are {', '.join(sorted(ids))}.")
     await session.execute(delete(MovieGenre).where(MovieGenre.movie_id == movie_id))
     if names:
-        rows = [{"movie_id": movie_id, "genre_id": known[name]} for name in names]
+        rows = [{"movie_id": movie_id, "genre_id": ids[name]} for name in names]
         await session.execute(insert(MovieGenre), rows)
 
 

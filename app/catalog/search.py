@@ -1,8 +1,8 @@
-"""Search for movies as people write them: by titles, people and years, by words of overviews, and by meaning.
+"""Search for movies by titles, people and years, by words of overviews, and by content vectors.
 
-Titles and people decide first, in memory; then overviews, which Postgres finds by their English stems.
-Content vectors count only where no title and nobody is named. Each has its own range of scores, so that none
-stands above the one before it.
+Titles and people are matched in memory and rank first. Next come overviews, which Postgres matches by English
+stems. Content vectors count only if the query names neither a title nor a person. Each kind of match has its
+own range of scores, below that of the one before it.
 """
 
 import asyncio
@@ -22,21 +22,21 @@ from app.serving.snapshot import MovieFilter, Snapshot
 from recommender.model.content import query_vector
 from recommender.model.nearest import top
 
-# A score is of one of three parts: from NAMED on, from WORDS to NAMED, and below WORDS.
+# Ranges of scores: from NAMED to BEST, from WORDS to NAMED, and below WORDS.
 NAMED, WORDS, BEST = 0.6, 0.3, 1.0
-# How much of a query a movie must have to be named by it: alone, with so much of the title, or with all of a
-# title of two words and more.
+# A query names a movie that has enough of it: COVERED, or PARTLY with MOST of its title, or SURPLUS with the
+# WHOLE of a title of two or more words.
 COVERED, PARTLY, SURPLUS = 0.8, 0.6, 0.35
 MOST, WHOLE = 0.6, 0.95
-HALF = 0.5  # of the words: "Reality" is not named by "a hacker learns that reality is a simulation"
-NEAR, MOST_NEAR = 0.2, 100  # cosines of at least this, and of so many movies, the nearest
-KNOWN, MOST_DOUBLINGS = 0.3, 20  # the share of a score that doublings of the number of ratings make
+HALF = 0.5  # of the words: "a hacker learns that reality is a simulation" does not name "Reality"
+NEAR, MOST_NEAR = 0.2, 100  # minimum cosine, and maximum number of movies
+POPULAR, MOST_DOUBLINGS = 0.3, 20  # share of a score that depends on the number of ratings
 
 UNWANTED = re.compile(r'(?:^|(?<=\s))-("[^"]*"|\S+)')
-OPERATORS = re.compile(r'"|(?:^|\s)-(?=\w)')  # "Episode IV - A New Hope" has none
+OPERATORS = re.compile(r'"|(?:^|\s)-(?=\w)')  # not in "Episode IV - A New Hope"
 
-# The weights are those of the vector's classes D, C, B, A: a word of an overview counts a fifth of one of a
-# title. 32 maps ranks to 0..1.
+# The weights are of the vector's classes D, C, B, A: a word of an overview counts a fifth of a word of a title.
+# 32 maps ranks to 0..1.
 FOUND = """
 SELECT coalesce(array_agg(id), '{}') AS movie_ids, coalesce(array_agg(rank), '{}') AS ranks
 FROM (
@@ -45,17 +45,17 @@ FROM (
         SELECT (websearch_to_tsquery('simple', :words) || websearch_to_tsquery('english', :words))
             && !! (websearch_to_tsquery('simple', :without) || websearch_to_tsquery('english', :without))
             AS query
-    ) AS wanted
+    ) AS parsed
     WHERE search @@ query
     ORDER BY rank DESC, id
     LIMIT :most
 ) AS found
 """
-MOST_FOUND = 5_000  # movies whose words count; the event loop reads them
+MOST_FOUND = 5_000  # movies matched by words, since the event loop reads them
 
 
 class SearchMatch(StrEnum):
-    """By what a movie was found."""
+    """The part of a movie that matches the query."""
 
     TITLE = "TITLE"
     PERSON = "PERSON"
@@ -65,8 +65,7 @@ class SearchMatch(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Hits:
-    """Best first: positions in the snapshot int32 (m,), scores float64 (m,) from 0 to 1, and by what each was
-    found."""
+    """Movies found, best first: positions in the snapshot int32 (m,), and scores float64 (m,) from 0 to 1."""
 
     positions: NDArray[np.int32]
     scores: NDArray[np.float64]
@@ -80,14 +79,14 @@ async def search(
     snapshot: Snapshot,
     model: Model | None,
     words: str,
-    wanted: MovieFilter,
+    movie_filter: MovieFilter,
     *,
     count: int,
     key: tuple[float, int] | None = None,
 ) -> Hits:
-    """The `count` best movies that pass the filter, behind the one with this score and id."""
+    """Find the `count` best movies that pass the filter, after the score and movie id of `key`."""
     ranks = await found_words(sessions, snapshot, words)
-    return await asyncio.to_thread(ranked, snapshot, model, words, ranks, wanted, count, key)
+    return await asyncio.to_thread(ranked, snapshot, model, words, ranks, movie_filter, count, key)
 
 
 def ranked(
@@ -95,13 +94,13 @@ def ranked(
     model: Model | None,
     words: str,
     ranks: NDArray[np.float64],
-    wanted: MovieFilter,
+    movie_filter: MovieFilter,
     count: int,
     key: tuple[float, int] | None,
 ) -> Hits:
-    """`ranks`: see `found_words`."""
+    """Rank the movies; `ranks` are those of `found_words`."""
     scores, kinds = scored(snapshot, model, words, ranks)
-    scores[~snapshot.mask(wanted)] = 0
+    scores[~snapshot.mask(movie_filter)] = 0
     hits = np.flatnonzero(scores).astype(np.int32)
     hits = hits[np.lexsort((hits, -scores[hits]))]
     scores = scores[hits]
@@ -119,15 +118,15 @@ def ranked(
 def scored(
     snapshot: Snapshot, model: Model | None, words: str, ranks: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.int8]]:
-    """float64 (n,), 0 for what is not found, and int8 (n,), the place of its kind in SearchMatch."""
-    # Whole doublings: a rating more does not move a movie from one page to another.
+    """Scores float64 (n,), 0 for movies not found, and int8 (n,) the index of their kind in SearchMatch."""
+    # Whole doublings, so that a single rating rarely moves a movie between pages.
     doublings = np.ceil(np.log2(snapshot.rating_count + 1.0)) / MOST_DOUBLINGS
-    known = 1 - KNOWN + KNOWN * np.minimum(doublings, 1)
+    popularity = 1 - POPULAR + POPULAR * np.minimum(doublings, 1)
     scores = np.zeros(len(snapshot.cards))
     kinds = np.full(len(snapshot.cards), list(SearchMatch).index(SearchMatch.WORDS), np.int8)
     found = ranks > 0
     if OPERATORS.search(words):
-        scores[found] = (WORDS + (NAMED - WORDS) * ranks * known)[found]
+        scores[found] = (WORDS + (NAMED - WORDS) * ranks * popularity)[found]
         return scores.round(6), kinds
     matched = matches(snapshot.titles, snapshot.people, snapshot.facts, words)
     sure = named(matched)
@@ -139,21 +138,21 @@ def scored(
         partly = np.zeros(len(snapshot.cards))
         partly[matched.positions] = matched.relevance
         likely = (near + partly) / 2
-        scores[near > 0] = (WORDS * likely * known)[near > 0]
+        scores[near > 0] = (WORDS * likely * popularity)[near > 0]
         kinds[near > 0] = list(SearchMatch).index(SearchMatch.MEANING)
         where = matched.positions[unsure & (near[matched.positions] == 0)]
-        scores[where] = (WORDS * likely * known)[where]
+        scores[where] = (WORDS * likely * popularity)[where]
         kinds[where] = list(SearchMatch).index(SearchMatch.TITLE)
-    scores[found] = (WORDS + (NAMED - WORDS) * (ranks + near) / 2 * known)[found]
+    scores[found] = (WORDS + (NAMED - WORDS) * (ranks + near) / 2 * popularity)[found]
     kinds[found] = list(SearchMatch).index(SearchMatch.WORDS)
     where = matched.positions[sure]
-    scores[where] = NAMED + (BEST - NAMED) * matched.relevance[sure] * known[where]
+    scores[where] = NAMED + (BEST - NAMED) * matched.relevance[sure] * popularity[where]
     kinds[where] = np.where(matched.title_words[sure] > 0, 0, 1)
     return scores.round(6), kinds
 
 
 def named(matched: Matches) -> NDArray[np.bool_]:
-    """Whose titles and people have enough of the query not to be there by chance."""
+    """bool (m,): movies whose titles and people cover enough of the query to be named by it."""
     coverage, share = matched.coverage, matched.share
     return (matched.counted >= HALF) & (
         (coverage >= COVERED)
@@ -163,8 +162,8 @@ def named(matched: Matches) -> NDArray[np.bool_]:
 
 
 async def found_words(sessions: Sessions, snapshot: Snapshot, words: str) -> NDArray[np.float64]:
-    """float64 (n,), 0 where Postgres does not find the words."""
-    # What is unwanted must be missing as it is and by its stem, so it cannot stand in either query.
+    """Ranks of movies whose texts contain the words, float64 (n,); 0 for others."""
+    # Excluded words must match neither literally nor by stem, so both queries are negated.
     parameters = {
         "words": UNWANTED.sub(" ", words),
         "without": " or ".join(UNWANTED.findall(words)),
@@ -179,7 +178,7 @@ async def found_words(sessions: Sessions, snapshot: Snapshot, words: str) -> NDA
 
 
 def nearness(snapshot: Snapshot, model: Model, words: str) -> NDArray[np.float64]:
-    """float64 (n,): the cosine of a movie's content and the words, 0 where it is not among the nearest."""
+    """Cosine of the words and each movie's content vector, float64 (n,); 0 unless among the nearest."""
     direction = query_vector(model.hybrid.encoder, words, [genre.name for genre in snapshot.genres])
     near = np.zeros(len(snapshot.cards))
     cosine = model.hybrid.content_vectors @ direction  # (n_items, width) @ (width,)

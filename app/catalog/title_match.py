@@ -1,4 +1,4 @@
-"""Movies that a query names: by titles, people and years, and by their number in a collection."""
+"""Match a query to titles, people and years, and to numbers within collections such as `die hard 4`."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -12,15 +12,15 @@ from app.serving.columns import Facts, People
 from app.serving.title_index import LIGHT, TitleIndex
 from app.serving.words import words_of
 
-NUMBERED = 0.93  # worth of a number that only the order of a collection gives
+NUMBERED = 0.93  # weight of a match by the order of a collection
 MAX_COLLECTIONS, MOST = 5, 0.6
-CLEAR = 0.95  # coverage of a query that needs no thought of typing errors
+CLEAR = 0.95  # coverage at which typing errors are not considered
 
 
 def matches(index: TitleIndex, people: People, facts: Facts, query: str) -> Matches:
-    """Every movie with a word of the query in a title or a name.
+    """Find movies with a word of the query in a title or a person's name.
 
-    Typing errors count for unknown words, and for all where nothing has the whole query.
+    Typing errors are considered in unknown words, and in all words if no movie has the whole query.
     """
     words = words_of(query)[:MAX_WORDS]
     if not words or not index.n_movies:
@@ -37,7 +37,7 @@ def matches(index: TitleIndex, people: People, facts: Facts, query: str) -> Matc
 
 
 def with_collections(index: TitleIndex, words: Sequence[str], found: Matches) -> Matches:
-    """`die hard 4` is the fourth movie of its collection, unless a title there has the number itself."""
+    """Match `die hard 4` to the fourth movie of its collection, unless a title in it has the number."""
     numbers = [word for word in words if word in PARTS]
     if len(numbers) != 1:
         return found
@@ -45,8 +45,11 @@ def with_collections(index: TitleIndex, words: Sequence[str], found: Matches) ->
     number = int(numbers[0])
     for text, share in named:
         members = index.collections.members[text]
-        theirs = np.isin(found.positions, members)
-        if number > len(members) or found.coverage[theirs & (found.title_words > 0)].max(initial=0) > CLEAR:
+        in_collection = np.isin(found.positions, members)
+        if (
+            number > len(members)
+            or found.coverage[in_collection & (found.title_words > 0)].max(initial=0) > CLEAR
+        ):
             continue
         relevance = NUMBERED * (1 - TITLE_SHARE + TITLE_SHARE * share)
         position = members[number - 1]
@@ -63,14 +66,14 @@ def with_collections(index: TitleIndex, words: Sequence[str], found: Matches) ->
 
 
 def collections_named(index: TitleIndex, words: Sequence[str]) -> list[tuple[int, float]]:
-    """Collections whose names have all the words but surplus ones, and the share of the name asked for."""
+    """Collections whose names have all words except surplus ones, and the share of the name in the query."""
     names = index.collections.names
     texts: NDArray[Any] | None = None
-    asked = [word for word in words if word not in SURPLUS or names.has(word)]
-    for word in asked:
+    required = [word for word in words if word not in SURPLUS or names.has(word)]
+    for word in required:
         having = names.texts[names.exact(word)]
         texts = having if texts is None else np.intersect1d(texts, having)
     if texts is None or texts.size > MAX_COLLECTIONS:
         return []
-    shares = [(int(text), len(set(asked)) / int(index.collections.n_words[text])) for text in texts]
+    shares = [(int(text), len(set(required)) / int(index.collections.n_words[text])) for text in texts]
     return [(text, share) for text, share in shares if share >= MOST]

@@ -1,4 +1,4 @@
-"""Score movies against a query by their titles, their people and their year."""
+"""Score movies against a query by their titles, people and years."""
 
 import re
 from collections.abc import Iterator
@@ -19,35 +19,36 @@ from seeds.titles import fold
 Floats = NDArray[np.float32]
 
 MAX_WORDS = 12
-# What people write beside a title; it counts where a title has it.
+# Words that people add to a title; they count only in titles that have them.
 SURPLUS = frozenset({
     "movie", "movies", "film", "films", "full", "watch", "online", "free", "hd", "dvd", "bluray", "trailer",
     "stream", "streaming", "imdb", "starring", "directed", "director", "actor", "part", "volume", "episode",
     "chapter",
 })  # fmt: skip
-UNFINISHED, JOINED, PARTED, MISTYPED = 0.9, 0.97, 0.95, 0.9  # worth of such a match beside an exact one
+UNFINISHED, JOINED, PARTED, MISTYPED = 0.9, 0.97, 0.95, 0.9  # weights relative to an exact match
 FULL_NAME, SURNAME, FORENAME = 1.0, 0.9, 0.5
 NEAR_YEAR = 0.5
-UNKNOWN_WEIGHT = 0.25  # of a word that no title and nobody has as it is written
-YEAR_WEIGHT = 0.5  # of a year that is another one
-OTHER_TITLE = 0.96  # worth of a title beside the one that the movie goes by
-PERSON_ONLY = 0.7  # the share of the title that a whole name stands for
-TITLE_SHARE = 0.4  # how much of the relevance hangs on the share of the title that was asked for
+UNKNOWN_WEIGHT = 0.25  # of a word that is in no title or name as written
+YEAR_WEIGHT = 0.5  # of a year that differs
+OTHER_TITLE = 0.96  # weight of a title other than the main one
+PERSON_ONLY = 0.7  # a whole name counts as this share of the title
+TITLE_SHARE = 0.4  # part of the relevance that depends on the share of the title in the query
 PARTS = frozenset(map(str, range(1, 21)))
-OTHER_NUMBER = 0.85  # worth of a movie without the number of a sequel that is asked for
-OTHER_WORDS = 0.95  # worth of a title that has not just the words of the query, light ones among them
+OTHER_NUMBER = 0.85  # weight of a movie without the query's number of a sequel
+OTHER_WORDS = 0.95  # weight of a title whose words, including light ones, are not exactly the query's
 UNFINISHED_YEAR = re.compile(r"(?:1[89]|20)\d?")
-OF_LIGHT = 0.5  # share of a title that a query of light words must have
+OF_LIGHT = 0.5  # minimum share of a title for a query of light words
 FIRST_YEAR, LAST_YEAR = 1870, 2050
 
 
 @dataclass(frozen=True, slots=True)
 class Matches:
-    """Movies with words of a query, aligned: `positions` int32 (n,), and float32 (n,) from 0 to 1 each.
+    """Movies with words of a query, in aligned columns: `positions` int32 (n,), and float32 (n,) from 0 to 1.
 
-    `coverage`: how much of the query the movie has. `share`: how much of its title the query has.
-    `relevance`: both together. `counted`: the share of the words that the movie has, whatever they weigh,
-    without light and surplus ones. `title_words` int8 (n,): how many words of the query the title has.
+    `coverage`: the weighted share of the query that the movie has. `share`: the weighted share of its title
+    that the query has. `relevance`: both combined. `counted`: the unweighted share of the query's words that
+    the movie has, without light and surplus words. `title_words` int8 (n,): the number of the query's words
+    in the title.
     """
 
     positions: Ints
@@ -59,17 +60,17 @@ class Matches:
 
 
 class Scoring:
-    """Works out one query. `asked` float32 (n_words, n_titles): how well a title has each word."""
+    """Scores one query. `title_hits` float32 (n_words, n_titles): how well each title matches each word."""
 
     def __init__(self, index: TitleIndex, people: People, facts: Facts, query: str) -> None:
         self.index, self.people, self.facts = index, people, facts
         self.words = words_of(query)[:MAX_WORDS]
-        self.letters = fold(query).split()[-1]  # `i` may become "It", though it is a number as it stands
-        self.asked = np.zeros((len(self.words), index.movies.size), np.float32)
-        self.mass = np.zeros(index.movies.size, np.float32)  # of each title's words that were asked for
-        self.named = np.zeros((len(self.words), index.n_movies), np.float32)  # as `asked`, by people
+        self.letters = fold(query).split()[-1]  # as typed, without number forms: `i` may be the start of "It"
+        self.title_hits = np.zeros((len(self.words), index.movies.size), np.float32)
+        self.mass = np.zeros(index.movies.size, np.float32)  # weight of each title's words that match
+        self.name_hits = np.zeros((len(self.words), index.n_movies), np.float32)  # as `title_hits`, for names
         self.counts = np.zeros(len(self.words))  # titles and people with the word
-        self.known = np.zeros(len(self.words), np.bool_)  # whether one has it as it is written
+        self.known = np.zeros(len(self.words), np.bool_)  # whether any has the word as written
 
     def result(self, *, mistyped: bool) -> Matches:
         self._titles(mistyped)
@@ -77,16 +78,20 @@ class Scoring:
         weights, missing = self._weights()
         texts = self._candidates()
         movies = self.index.movies[texts]
-        best = np.maximum(self.asked[:, texts], np.maximum(self.named[:, movies], self._years(movies)))
+        best = np.maximum(
+            self.title_hits[:, texts], np.maximum(self.name_hits[:, movies], self._years(movies))
+        )
         gained = weights @ best
         coverage = gained / np.maximum(gained + missing @ (1 - best), 1e-6)
         share = np.minimum(self.mass[texts] / np.maximum(self.index.weights[texts], 1e-6), 1)
         share *= np.where(self.index.main[texts], 1, OTHER_TITLE)
         heavy = [i for i, word in enumerate(self.words) if word not in LIGHT] or [*range(len(self.words))]
-        title_words = np.count_nonzero(self.asked[:, texts][heavy], axis=0).astype(np.int8)
-        whole = self.named[:, movies].max(0) * PERSON_ONLY
+        title_words = np.count_nonzero(self.title_hits[:, texts][heavy], axis=0).astype(np.int8)
+        whole = self.name_hits[:, movies].max(0) * PERSON_ONLY
         relevance = coverage * (1 - TITLE_SHARE + TITLE_SHARE * np.maximum(share, whole))
-        just_these = (self.index.n_words[texts] == len(set(self.words))) & (self.asked[:, texts].min(0) == 1)
+        just_these = (self.index.n_words[texts] == len(set(self.words))) & (
+            self.title_hits[:, texts].min(0) == 1
+        )
         relevance *= np.where(just_these, 1, OTHER_WORDS)
         numbers = [i for i in range(len(self.words)) if self.words[i] in PARTS]
         relevance *= np.where((best[numbers] > 0).all(0), 1, OTHER_NUMBER)
@@ -95,7 +100,7 @@ class Scoring:
         return best_of_each(Matches(movies, coverage, share, relevance, counted, title_words))
 
     def _titles(self, mistyped: bool) -> None:
-        """Fill `asked` and `mass`."""
+        """Fill `title_hits` and `mass`."""
         last = len(self.words) - 1
         titles = self.index.titles
         for i, word in enumerate(self.words):
@@ -113,7 +118,7 @@ class Scoring:
                 for where, worth in (*titles.mistyped(word), *self._mistyped_number(word)):
                     self._take(i, own, where, worth * MISTYPED)
             self.mass += own
-            self.counts[i] += np.count_nonzero(self.asked[i])
+            self.counts[i] += np.count_nonzero(self.title_hits[i])
         for i in range(last):
             self._joined(i, mistyped)
 
@@ -125,11 +130,11 @@ class Scoring:
 
     def _take(self, i: int, own: Floats, where: slice, worth: float) -> None:
         texts = self.index.titles.texts[where]
-        self.asked[i, texts] = np.maximum(self.asked[i, texts], worth)
+        self.title_hits[i, texts] = np.maximum(self.title_hits[i, texts], worth)
         own[texts] = np.maximum(own[texts], worth * self.index.posting_weights[where])
 
     def _joined(self, i: int, mistyped: bool) -> None:
-        """`ghost busters` in a title that has `ghostbusters`."""
+        """Match `ghost busters` to a title that has `ghostbusters`."""
         titles = self.index.titles
         word = self.words[i] + self.words[i + 1]
         exact = titles.exact(word)
@@ -141,11 +146,11 @@ class Scoring:
         for where, worth in found:
             texts = titles.texts[where]
             for each in (i, i + 1):
-                self.asked[each, texts] = np.maximum(self.asked[each, texts], worth)
+                self.title_hits[each, texts] = np.maximum(self.title_hits[each, texts], worth)
             self.mass[texts] = np.maximum(self.mass[texts], worth * self.index.posting_weights[where])
 
     def _parted(self, i: int, own: Floats, word: str, *, known: bool) -> None:
-        """`starwars` in a title that has `star` and `wars`."""
+        """Match `starwars` to a title that has `star` and `wars`."""
         titles = self.index.titles
         shortest = 3 if known else 1
         for cut in range(shortest, len(word) - shortest + 1):
@@ -159,29 +164,29 @@ class Scoring:
             texts, at, place = np.intersect1d(
                 titles.texts[first], titles.texts[second], assume_unique=True, return_indices=True
             )
-            self.asked[i, texts] = np.maximum(self.asked[i, texts], PARTED)
+            self.title_hits[i, texts] = np.maximum(self.title_hits[i, texts], PARTED)
             mass = self.index.posting_weights[first][at] + self.index.posting_weights[second][place]
             own[texts] = np.maximum(own[texts], PARTED * mass)
 
     def _names(self, mistyped: bool) -> None:
-        """Fill `named`: a word counts for a movie as much of the person's name as the query has."""
+        """Fill `name_hits`. Words of whole names in the query and surnames count more than forenames."""
         of_word = list(self._people_of_words(mistyped))
         everyone = np.concatenate([persons for persons, _, _ in of_word])
         if not everyone.size:
             return
         persons, n_words = np.unique(everyone, return_counts=True)
         whole = n_words >= self.index.name_lengths[persons]
-        for i, (theirs, by_surname, worth) in enumerate(of_word):
-            if not theirs.size:
+        for i, (with_word, by_surname, worth) in enumerate(of_word):
+            if not with_word.size:
                 continue
-            level = np.where(whole[np.searchsorted(persons, theirs)], FULL_NAME, FORENAME)
-            level = np.maximum(level, np.where(np.isin(theirs, by_surname), SURNAME, 0)) * worth
-            movies, n_movies = self._movies_of(theirs)
-            np.maximum.at(self.named[i], movies, np.repeat(level.astype(np.float32), n_movies))
-            self.counts[i] += theirs.size
+            level = np.where(whole[np.searchsorted(persons, with_word)], FULL_NAME, FORENAME)
+            level = np.maximum(level, np.where(np.isin(with_word, by_surname), SURNAME, 0)) * worth
+            movies, n_movies = self._movies_of(with_word)
+            np.maximum.at(self.name_hits[i], movies, np.repeat(level.astype(np.float32), n_movies))
+            self.counts[i] += with_word.size
 
     def _people_of_words(self, mistyped: bool) -> Iterator[tuple[Ints, Ints, float]]:
-        """For each word the people, those who have it for a surname, and its worth."""
+        """Yield for each word the people with it, those with it as a surname, and its weight."""
         names, surnames = self.index.names, self.index.surnames
         for i, word in enumerate(self.words):
             persons, last, worth = names.texts[names.exact(word)], surnames.texts[surnames.exact(word)], 1.0
@@ -201,7 +206,7 @@ class Scoring:
             yield persons, last, worth
 
     def _movies_of(self, persons: Ints) -> tuple[Ints, NDArray[np.int64]]:
-        """The movies of each person, one after the other, and how many each has."""
+        """The movies of all persons, concatenated, and the number of movies of each."""
         at = positions(self.people.ids, self.index.person_ids[persons])
         known = at >= 0
         starts = np.where(known, self.people.starts[at], 0)
@@ -219,7 +224,7 @@ class Scoring:
         return years
 
     def _weights(self) -> tuple[Floats, Floats]:
-        """(n_words,): what a word that is there gains, and what one that is missing loses."""
+        """The gain of a word that matches and the loss of one that does not, float32 (n_words,) each."""
         n = self.index.movies.size
         weights = np.log1p(n / np.maximum(self.counts, 1))
         missing = np.where(self.known, weights, weights * UNKNOWN_WEIGHT)
@@ -234,18 +239,18 @@ class Scoring:
         return weights.astype(np.float32), missing.astype(np.float32)
 
     def _candidates(self) -> Ints:
-        """Texts with a word that counts, and the main titles of movies with such a person."""
+        """Titles with a word that counts, and main titles of movies of people with such a word."""
         heavy = [i for i, word in enumerate(self.words) if word not in LIGHT and word not in SURPLUS]
         if not heavy:
             return np.flatnonzero(self.mass >= OF_LIGHT * self.index.weights).astype(np.int32)
         rows = heavy
-        texts = np.flatnonzero(self.asked[rows].any(0))
-        named = np.flatnonzero(self.named[rows].any(0))
+        texts = np.flatnonzero(self.title_hits[rows].any(0))
+        named = np.flatnonzero(self.name_hits[rows].any(0))
         return np.union1d(texts, self.index.main_texts[named]).astype(np.int32)
 
 
 def best_of_each(found: Matches) -> Matches:
-    """Of several titles of a movie the one that answers best; positions ascending."""
+    """Keep the most relevant title of each movie; positions ascending."""
     in_order = np.lexsort((-found.relevance, found.positions))
     _, first = np.unique(found.positions[in_order], return_index=True)
     return taken(found, in_order[first])
@@ -263,7 +268,7 @@ def taken(found: Matches, rows: NDArray[Any]) -> Matches:
 
 
 def unfinished_numbers(letters: str) -> list[str]:
-    """The forms of the number words that begin so: `tw` may become two, twelve, twelfth or twenty."""
+    """Forms of number words with this beginning: `tw` may become two, twelve, twelfth or twenty."""
     if len(letters) < 2:  # noqa: PLR2004
         return []
     return [form for word, form in NUMBER_WORDS.items() if word.startswith(letters)]

@@ -1,4 +1,4 @@
-"""What may be said of a movie: each fact with its rule."""
+"""Validation of a movie's fields."""
 
 import math
 import re
@@ -6,11 +6,13 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime
 from typing import Any
 
-FIRST_YEAR = 1870  # before the first movie there is
+FIRST_YEAR = 1870  # before the first movie
 YEARS_AHEAD = 10
 MAX_ID = 2**31 - 1
 MAX_DIGITS = 20  # of an id, with leading zeros
-MAX_SPACED = 4  # times the limit that a text may have with its spaces
+MAX_SPACED = 4  # length of a text with its spaces, in multiples of the limit
+
+NO_TITLE = "title: a movie needs a title."
 
 Rule = Callable[[Any], Any]
 
@@ -19,18 +21,17 @@ class InvalidMovie(Exception):
     """An expected failure; its message is shown to the client and names the field and the rule."""
 
 
-def checked(given: Mapping[str, Any], *, complete: bool = False) -> dict[str, Any]:
-    """The facts as they are kept: texts trimmed, names once each, the year of a release date.
+def checked(fields: Mapping[str, Any], *, complete: bool = False) -> dict[str, Any]:
+    """Validate a movie's fields and normalize them: trim texts, deduplicate names, set the release year.
 
-    given: any of RULES by name; None is a fact not known. complete: a movie needs a title.
-    Raises InvalidMovie.
+    fields: any of RULES by name; None is an unknown value. complete: requires a title. Raises InvalidMovie.
     """
-    if complete and "title" not in given:
-        raise InvalidMovie("title: a movie needs one.")
+    if complete and "title" not in fields:
+        raise InvalidMovie(NO_TITLE)
     facts: dict[str, Any] = {}
-    for name, value in given.items():
+    for name, value in fields.items():
         if value is None and name == "title":
-            raise InvalidMovie("title: a movie needs one.")
+            raise InvalidMovie(NO_TITLE)
         try:
             facts[name] = ([] if name in MANY else None) if value is None else RULES[name](value)
         except InvalidMovie as error:
@@ -55,8 +56,8 @@ def a_text(most: int) -> Rule:
             raise InvalidMovie("it is empty.")
         if len(text) > most:
             raise InvalidMovie(f"it has {len(text):,} characters; the limit is {most:,}.")
-        if not text.isprintable():  # Postgres keeps neither NUL nor half a character
-            raise InvalidMovie("it has characters that cannot be shown.")
+        if not text.isprintable():  # Postgres stores neither NUL nor lone surrogates
+            raise InvalidMovie("it has unprintable characters.")
         return text
 
     return rule
@@ -116,19 +117,19 @@ RULES: dict[str, Rule] = {
     "year": a_year,
     "release_date": a_day,
     "runtime_minutes": a_number(1, 32_767),
-    "original_language": matching("[a-z]{2,3}", "an ISO 639-1 code, as `en`"),
+    "original_language": matching("[a-z]{2,3}", "an ISO 639-1 code, such as `en`"),
     "poster_path": matching(
-        r"(?:/|https://)[!-~]{1,490}", "a path of TMDB's, as `/poster.jpg`, or an https address"
+        r"(?:/|https://)[!-~]{1,490}", "a TMDB path, such as `/poster.jpg`, or an https URL"
     ),
     "popularity": a_number(0, 1e6),
     "vote_average": a_number(0, 10),
     "vote_count": a_number(0, MAX_ID),
-    "imdb_id": matching("tt[0-9]{7,10}", "an IMDb id, as `tt0133093`"),
+    "imdb_id": matching("tt[0-9]{7,10}", "an IMDb id, such as `tt0133093`"),
     "tmdb_id": an_id,
     "movielens_id": an_id,
     "genres": names(10, a_text(50)),
     "directors": names(20, a_text(200)),
     "cast": names(100, a_text(200)),
-    "countries": names(30, matching("[A-Z]{2}", "ISO 3166-1 codes, as `FR`")),
+    "countries": names(30, matching("[A-Z]{2}", "ISO 3166-1 codes, such as `FR`")),
     "keywords": names(100, a_text(100)),
 }

@@ -100,7 +100,7 @@ def test_names_of_all_languages(name: str) -> None:
         ("\u0410dmin", "one script"),
         ("ad\u0430", "one script"),
         ("\u03b1lpha", "one script"),
-        ("7\u0667", "one script"),
+        ("7\u0667", "digits of one script"),
         ("a\u0301\u0301\u0301", "marks"),
         ("simulated-7", "begin with"),
         ("sirnulated-7", "or a look-alike"),

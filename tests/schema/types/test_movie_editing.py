@@ -180,7 +180,7 @@ def test_a_change_changes_what_is_given_and_nothing_else(ask: Ask, curator: Memb
     unknown = ask(UPDATE, curator.token, input={"movieId": "TW92aWU6OTk5OTk5", "title": "x"})
     assert outcome(unknown, "updateMovie")["__typename"] == "MovieUnknown"
     cleared = ask(UPDATE, curator.token, input={"movieId": added["id"], "title": None})
-    assert outcome(cleared, "updateMovie")["message"] == "title: a movie needs one."
+    assert outcome(cleared, "updateMovie")["message"] == "title: a movie needs a title."
     assert code(ask(UPDATE, curator.token, input={"movieId": "no id", "title": "x"})) == "BAD_USER_INPUT"
     outcome(ask("RateMovie", curator.token, movie=added["id"], stars=3), "rateMovie")
     assert outcome(ask(DELETE, curator.token, id=added["id"]), "deleteMovie") == {"deletedRatingCount": 1}
@@ -191,7 +191,7 @@ def test_a_change_changes_what_is_given_and_nothing_else(ask: Ask, curator: Memb
     [
         ({"title": " "}, "title: it is empty."),
         ({"title": "x" * 301}, "title: it has 301 characters; the limit is 300."),
-        ({"title": "nul\0"}, "title: it has characters that cannot be shown."),
+        ({"title": "nul\0"}, "title: it has unprintable characters."),
         ({"overview": "x" * 5_001}, "overview: it has 5,001 characters; the limit is 5,000."),
         ({"genres": ["Opera buffa"]}, "genres: there is no genre 'Opera buffa'; there are Action,"),
         ({"releaseDate": "1700-01-01"}, "releaseDate: it must be a year from 1870 to"),
@@ -200,12 +200,12 @@ def test_a_change_changes_what_is_given_and_nothing_else(ask: Ask, curator: Memb
             "year: 1998 is not the year of the release date, 1999.",
         ),
         ({"runtimeMinutes": 0}, "runtimeMinutes: it must be a number from 1 to 32,767."),
-        ({"originalLanguage": "English"}, "originalLanguage: it must be an ISO 639-1 code, as `en`."),
+        ({"originalLanguage": "English"}, "originalLanguage: it must be an ISO 639-1 code, such as `en`."),
         ({"directors": ["A"] * 21}, "directors: there are 21; the limit is 20."),
         ({"cast": [""]}, "cast: it is empty."),
         ({"voteAverage": 11}, "voteAverage: it must be a number from 0 to 10."),
-        ({"posterPath": "http://example.org/x.jpg"}, "posterPath: it must be a path of TMDB's"),
-        ({"imdbId": "0078748"}, "imdbId: it must be an IMDb id, as `tt0133093`."),
+        ({"posterPath": "http://example.org/x.jpg"}, "posterPath: it must be a TMDB path"),
+        ({"imdbId": "0078748"}, "imdbId: it must be an IMDb id, such as `tt0133093`."),
         ({"imdbId": "tt0078748"}, "imdbId: another movie has this id."),
         ({"tmdbId": "9" * 30}, "tmdbId: it must be a whole number from 1 to"),
     ],
