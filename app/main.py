@@ -30,7 +30,7 @@ from app.web.compression import Compression
 from app.web.health import DatabaseProbe, healthz, readyz
 from app.web.http_protocol import protocol
 from app.web.meter import meter_database, meter_event_loop
-from app.web.rate_limits import Rates
+from app.web.rate_limits import RateLimits
 from app.web.server import GRACE_SECONDS, Server
 from schema import schema
 from schema.execution.context import Context
@@ -50,7 +50,7 @@ class State(TypedDict):
     sessions: Sessions
     live: Live
     changes: Changes
-    rates: Rates
+    rates: RateLimits
     probe: DatabaseProbe
     full_disk: FullDisk
     exports: Exports
@@ -86,7 +86,7 @@ def create_app(settings: Settings, database_url: str) -> Starlette:
         following = Live(sessions, settings.models, await live.load(sessions, settings.models))
         gc.freeze()  # the catalog is never garbage, so collections need not traverse it
         changes = Changes(settings.direct_database_url or database_url)
-        rates = Rates.of(settings)
+        rates = RateLimits.of(settings)
         tasks = [
             asyncio.create_task(following.follow(settings.poll_seconds, settings.learning_seconds)),
             asyncio.create_task(changes.follow()),
@@ -123,7 +123,7 @@ def create_app(settings: Settings, database_url: str) -> Starlette:
         endpoint = Compression(endpoint)
     routes: list[BaseRoute] = [Route("/healthz", healthz), Route("/readyz", readyz)]
     if settings.explored:
-        endpoint = graphiql.PageOr(endpoint)
+        endpoint = graphiql.GraphiqlOrApi(endpoint)
         routes += graphiql.routes()
     graphql = (Route("/graphql", endpoint), WebSocketRoute("/graphql", endpoint))
     app = Starlette(routes=[*graphql, *routes], lifespan=lifespan, middleware=security.middleware(settings))

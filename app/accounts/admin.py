@@ -47,9 +47,10 @@ async def set_role(sessions: Sessions, username: str, role: Role) -> str:
     """
     username = username_in(username)
     can_sign_in = User.password_hash.is_not(None)
-    statement = update(User).where(named(username), can_sign_in).values(role=role.value)
+    changed = update(User).where(named(username), can_sign_in).values(role=role.value)
+    statement = changed.returning(User.username)
     async with sessions.begin() as session:
-        found = await session.scalar(statement.returning(User.username)) if username else None
+        found = await session.scalar(statement) if username else None
     if found is None:
         raise UnknownMember("There is no member of this name who can sign in.")
     return found

@@ -35,7 +35,7 @@ POPULAR, MOST_DOUBLINGS = 0.3, 20  # share of a score that depends on the number
 UNWANTED = re.compile(r'(?:^|(?<=\s))-("[^"]*"|\S+)')
 OPERATORS = re.compile(r'"|(?:^|\s)-(?=\w)')  # not in "Episode IV - A New Hope"
 
-# The weights are of the vector's classes D, C, B, A: a word of an overview counts a fifth of a word of a title.
+# The weights are of the vector's classes D, C, B, A: a word of an overview counts a fifth of one of a title.
 # 32 maps ranks to 0..1.
 FOUND = """
 SELECT coalesce(array_agg(id), '{}') AS movie_ids, coalesce(array_agg(rank), '{}') AS ranks

@@ -1,1 +1,1 @@
-"""HTTP below GraphQL: security headers, rate limits, admission, the protocol, health and GraphiQL."""
+"""HTTP below GraphQL: protocol, security headers, rate limits, admission, health and GraphiQL."""

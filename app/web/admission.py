@@ -1,13 +1,13 @@
-"""Admission control: how many operations run at once, which wait, and which are refused.
+"""Admission control: limit concurrent operations, queue others, and refuse the rest under overload.
 
-A process that begins everything it is asked for answers nothing in time once more comes than it can do. Two
-well-known controls work together:
+A process that starts every operation it receives answers none in time when it is overloaded. Two well-known
+controls work together:
 
-- The number of operations that run at once follows the lag of the event loop, the time for which work that is
-  ready waits for its turn: additive increase, multiplicative decrease.
+- The number of concurrent operations follows the lag of the event loop, which is how long ready work waits
+  for its turn: additive increase, multiplicative decrease.
 - Other operations wait in a queue with a controlled delay (CoDel, in the form of "Fail at Scale", ACM Queue
-  13(8), 2015). A burst may wait for a while. Where the queue does not empty any more, the wait is short, so
-  that those who are answered are answered soon, and the others are refused at once.
+  13(8), 2015). A burst may wait for a while. While the queue does not empty, the wait is short, so that
+  admitted operations are answered soon and the others are refused at once.
 """
 
 import asyncio
@@ -18,29 +18,29 @@ from dataclasses import dataclass
 from app.settings import Settings
 
 MIN_AT_ONCE = 10  # less would leave the database or threads idle
-MAX_LAG_SECONDS = 0.05  # of the event loop, that lasts
-DECREASE, FAST_DECREASE = 0.8, 0.5  # the fast one for a lag of five times the limit
-WINDOW_SECONDS, PROBE_SECONDS = 0.1, 0.02  # the least lag in a window is the one that lasts
-BURST_SECONDS = 1.0  # longest wait when the queue was empty not longer ago than that
-STANDING_SECONDS = 0.1  # longest wait when it was not
-MAX_WAITING = 5  # times MAX_OPERATIONS_AT_ONCE, of a burst
+MAX_LAG_SECONDS = 0.05  # longest lasting lag of the event loop
+DECREASE, FAST_DECREASE = 0.8, 0.5  # the fast one at five times the maximum lag
+WINDOW_SECONDS, PROBE_SECONDS = 0.1, 0.02  # the least lag in a window is the lasting one
+BURST_SECONDS = 1.0  # longest wait if the queue was empty within this time
+STANDING_SECONDS = 0.1  # longest wait otherwise
+MAX_WAITING = 5  # longest queue in a burst, in multiples of MAX_OPERATIONS_AT_ONCE
 RETRY_SECONDS = 2
 
 
 class Overloaded(Exception):
-    """More is asked than can be answered in time. What is refused so was not begun."""
+    """The process is overloaded. The refused operation was not started."""
 
     def __init__(self, setting: str = "") -> None:
         self.setting = setting
         self.wait_seconds = RETRY_SECONDS
         super().__init__(
-            f"The service is overloaded, and did not begin this: try again in {RETRY_SECONDS} seconds."
+            f"The service is overloaded and did not start this operation: retry in {RETRY_SECONDS} seconds."
         )
 
 
 @dataclass(slots=True)
 class Turn:
-    """The place of one operation among those that run. `deadline` is of the event loop's clock."""
+    """The slot of a running operation. `deadline` is a time of the event loop's clock."""
 
     leave: Callable[[], None]
     deadline: float
@@ -53,7 +53,7 @@ class Turn:
 
 
 class Admission:
-    """Of one process. `connections` are those that are open."""
+    """Admission control of one process. `connections` are the open ones."""
 
     def __init__(self, settings: Settings) -> None:
         self.most_at_once = settings.max_operations_at_once
@@ -63,12 +63,12 @@ class Admission:
         self.at_once = float(self.most_at_once)
         self.running = 0
         self.waiting: deque[asyncio.Future[None]] = deque()
-        self.emptied = float("-inf")  # when the queue last began to be empty, or was
+        self.emptied = float("-inf")  # when the queue was last seen empty
 
     def check(self) -> None:
-        """Raises Overloaded where an operation that comes now would not be admitted.
+        """Raise Overloaded if an operation that arrives now would not be admitted.
 
-        It costs next to nothing, so that it can stand before anything else that is done for a request.
+        Cheap enough to run before any other work for a request.
         """
         if len(self.connections) > self.most_connections:
             raise Overloaded("MAX_CONNECTIONS")
@@ -78,7 +78,7 @@ class Admission:
 
     @property
     def standing(self) -> bool:
-        """Whether the queue has not been empty for long: more comes than leaves."""
+        """Whether the queue has not been empty for a while: more operations arrive than finish."""
         return bool(self.waiting) and self.now - self.emptied > BURST_SECONDS
 
     @property
@@ -86,7 +86,7 @@ class Admission:
         return asyncio.get_running_loop().time()
 
     async def admitted(self) -> Turn:
-        """A turn, after a wait. Raises Overloaded. Its time runs from now on, with the wait."""
+        """Wait for a turn. Its deadline counts from the call, including the wait. Raises Overloaded."""
         self.check()
         deadline = self.now + self.execution_seconds
         if not self.waiting:
@@ -108,7 +108,7 @@ class Admission:
         return Turn(self.leave, deadline)
 
     def forgo(self, place: asyncio.Future[None]) -> None:
-        """Leave the queue, or the place that was given in the same moment."""
+        """Leave the queue, or the slot if it was assigned at the same moment."""
         if place in self.waiting:
             self.waiting.remove(place)
         elif place.done() and not place.cancelled():
@@ -119,7 +119,7 @@ class Admission:
         self.admit()
 
     def admit(self) -> None:
-        """Give the free places to those who wait longest."""
+        """Assign free slots to the operations that have waited longest."""
         while self.waiting and self.running < int(self.at_once):
             place = self.waiting.popleft()
             if not place.done():
@@ -127,15 +127,15 @@ class Admission:
                 self.running += 1
 
     async def follow(self) -> None:
-        """Adapt for as long as the process serves."""
+        """Measure the lag and adapt to it, until cancelled."""
         while True:
             ends, lag = self.now + WINDOW_SECONDS, float("inf")
-            while self.now < ends:  # where the lag is longer than the window, once
+            while self.now < ends:  # at least once, even if the lag exceeds the window
                 lag = min(lag, await lag_of_loop())
             self.adapt(lag)
 
     def adapt(self, lag_seconds: float) -> None:
-        """To a lag that lasts. Few operations are never the cause of it."""
+        """Adapt the number of concurrent operations to a lasting lag. Few operations never cause it."""
         if lag_seconds > MAX_LAG_SECONDS:
             if self.running > MIN_AT_ONCE:
                 factor = DECREASE if lag_seconds < 5 * MAX_LAG_SECONDS else FAST_DECREASE
@@ -146,6 +146,7 @@ class Admission:
 
 
 async def lag_of_loop() -> float:
+    """How many seconds late the event loop resumes a task."""
     loop = asyncio.get_running_loop()
     due = loop.time() + PROBE_SECONDS
     await asyncio.sleep(PROBE_SECONDS)

@@ -1,6 +1,6 @@
-"""What one request takes of its client's limits: its price before it is executed, and then the rest.
+"""Charge a request to its client's rate limits: its static cost before execution, and the excess after it.
 
-The rest is measured processor time, so that the limit of cost holds where a price is too low.
+The excess is measured processor time, so that the cost limit holds even where a static cost is too low.
 """
 
 import asyncio
@@ -8,10 +8,10 @@ from collections.abc import Awaitable
 from contextvars import Context
 
 from app.web.meter import Meter
-from app.web.rate_limits import Left, RateLimited, Rates
+from app.web.rate_limits import Left, RateLimited, RateLimits
 
 UNIT_NANOSECONDS = 20_000
-REQUEST_COST = 40  # of what every request takes before and after its fields: HTTP, JSON, who asks
+REQUEST_COST = 40  # of each request besides its fields: HTTP, JSON, authentication
 LIMITS = ("REQUESTS_PER_MINUTE", "OPERATIONS_PER_MINUTE", "COST_PER_MINUTE")
 POLICY_UNIT = {"COST_PER_MINUTE": ';qu="cost"'}
 
@@ -22,9 +22,9 @@ def units(meter: Meter) -> int:
 
 
 class Budget:
-    """`left` is by setting. `reader` measures the reading of a document, `meter` the execution."""
+    """The charges of a request. `left` is by setting. `reader` meters parsing, `meter` meters execution."""
 
-    def __init__(self, rates: Rates) -> None:
+    def __init__(self, rates: RateLimits) -> None:
         self.rates = rates
         self.left: dict[str, Left] = {}
         self.reader, self.meter = Meter(), Meter()
@@ -34,26 +34,28 @@ class Budget:
 
     @property
     def actual(self) -> int:
-        """What the operation has taken until now."""
+        """The actual cost of the operation so far."""
         return REQUEST_COST + units(self.meter)
 
     async def request(self, address: str) -> None:
-        """Raises RateLimited, as `reading` and `operation` do."""
+        """Charge a request. Raises RateLimited, as do `reading` and `operation`."""
         await self._note(self.rates.request(address))
 
     async def reading(self, client: str, cost: int) -> None:
+        """Charge the parsing of a document."""
         self._client = client
         if cost:
             await self._note(self.rates.reading(client, cost))
             self._read += cost
 
     async def operation(self, client: str, cost: int) -> None:
+        """Charge the static cost of an operation."""
         self._client = client
         await self._note(self.rates.operation(client, cost))
         self._executed += cost
 
     async def settle(self) -> None:
-        """Charge what was taken beyond what was paid."""
+        """Charge the actual cost beyond the charges so far."""
         owed = max(0, units(self.reader) - self._read) - self._settled
         if self._executed:
             owed += max(0, self.actual - self._executed)
@@ -62,17 +64,19 @@ class Budget:
             await self._note(self.rates.owed(self._client, owed))
 
     async def close(self) -> None:
-        """Settle; what threads take from now on is charged when they end."""
+        """Settle. Time that threads spend from now on is charged when they end."""
         await self.settle()
         self.meter.late = self._settle_later
 
     def _settle_later(self) -> None:
         if self._settling is None or self._settling.done():
             loop = asyncio.get_running_loop()
-            self._settling = loop.create_task(self.settle(), context=Context())  # on no account
+            self._settling = loop.create_task(
+                self.settle(), context=Context()
+            )  # in a context without a meter
 
     async def fields(self) -> dict[str, str]:
-        """Header fields of draft-ietf-httpapi-ratelimit-headers-10: each limit, and what is left of it."""
+        """Header fields of draft-ietf-httpapi-ratelimit-headers-10: the limits and their remainders."""
         if self._client and "OPERATIONS_PER_MINUTE" not in self.left:
             await self._note(self.rates.left(self._client))
         if not self.left:
@@ -81,8 +85,8 @@ class Budget:
             f'"{left.policy}";q={left.per_minute};w=60{POLICY_UNIT.get(left.setting, "")}'
             for left in self.left.values()
         )
-        rests = (f'"{left.policy}";r={left.remaining};t={left.seconds}' for left in self.left.values())
-        return {"RateLimit-Policy": ", ".join(policies), "RateLimit": ", ".join(rests)}
+        limits = (f'"{left.policy}";r={left.remaining};t={left.seconds}' for left in self.left.values())
+        return {"RateLimit-Policy": ", ".join(policies), "RateLimit": ", ".join(limits)}
 
     async def _note(self, taken: Awaitable[list[Left]]) -> None:
         try:
@@ -93,5 +97,5 @@ class Budget:
         self._remember(left)
 
     def _remember(self, left: list[Left]) -> None:
-        known = self.left | {each.setting: each for each in left}
-        self.left = {setting: known[setting] for setting in LIMITS if setting in known}
+        by_setting = self.left | {each.setting: each for each in left}
+        self.left = {setting: by_setting[setting] for setting in LIMITS if setting in by_setting}

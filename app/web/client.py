@@ -3,20 +3,20 @@
 from dataclasses import dataclass
 from ipaddress import IPv6Address, IPv6Network, ip_address
 
-IPV6_SITE = 64  # bits; one customer has all addresses below
+IPV6_SITE = 64  # prefix length in bits; one customer has all addresses of a prefix
 LONGEST_AGENT = 200
 
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """Where a request comes from, as far as it is known."""
+    """The origin of a request; None for what is unknown."""
 
     address: str | None = None
-    agent: str | None = None  # what the client calls itself
+    agent: str | None = None  # the User-Agent header
 
     @property
     def network(self) -> str:
-        """The address, or the site that an IPv6 address is of."""
+        """The address, or the /64 network of an IPv6 address; '' if unknown."""
         try:
             address = ip_address((self.address or "").partition("%")[0])
         except ValueError:

@@ -1,9 +1,9 @@
-"""Compressed answers: gzip or Zstandard, as the client accepts them.
+"""Compress responses with gzip or Zstandard, as the client accepts them.
 
-BREACH reads a secret that is compressed beside a text of the attacker's choice, which a page of another site
-makes the victim's browser ask for. Here no browser adds credentials by itself (there are no cookies), and an
-answer that may hold a new secret, that of a mutation, is marked `no-transform` and sent as it is.
-Streams of events and of parts are sent as they are too, so that each part arrives at once.
+The BREACH attack reads a secret that is compressed together with text of the attacker's choice, which another
+site makes the victim's browser request. Here browsers add no credentials on their own (there are no cookies).
+A response that may hold a new secret, that of a mutation, is marked `no-transform` and not compressed.
+Streams of events and of parts are not compressed either, so that each part arrives at once.
 """
 
 import asyncio
@@ -20,8 +20,8 @@ from werkzeug.http import parse_accept_header
 from app.web.zstd import ZstdCompressor
 
 COMPRESSED = {"application/json", "application/graphql-response+json", "text/html"}
-MIN_BYTES = 1_000  # below it, headers and the work cost more than is saved
-MAX_BYTES_ON_LOOP = 32_768  # more is compressed in a thread: about a millisecond of gzip
+MIN_BYTES = 1_000  # below this, compression costs more than it saves
+MAX_BYTES_ON_LOOP = 32_768  # about a millisecond of gzip; more is compressed in a thread
 GZIP_LEVEL, ZSTD_LEVEL = 5, 3
 LONGEST_HEADER = 1_000
 COMPRESSORS: dict[str, Callable[[], Any]] = {
@@ -37,13 +37,13 @@ class Compression:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
             coding = preferred(", ".join(Headers(scope=scope).getlist("accept-encoding")))
-            send = Answer(coding, send).send
+            send = Response(coding, send).send
         await self.app(scope, receive, send)
 
 
 @lru_cache(maxsize=256)
 def preferred(header: str) -> str | None:
-    """The coding of ours with the highest quality; None where the client prefers the answer as it is."""
+    """The supported coding with the highest quality; None if the client prefers no compression."""
     if len(header) > LONGEST_HEADER:
         return None
     qualities = {name.lower(): quality for name, quality in reversed(list(parse_accept_header(header)))}
@@ -53,8 +53,8 @@ def preferred(header: str) -> str | None:
     return best if quality > 0 and quality >= qualities.get("identity", 0.0) else None
 
 
-class Answer:
-    """One answer on its way out. Its head waits for the first part of its body, whose length decides."""
+class Response:
+    """Sends one response. The length of the first part of the body decides whether to compress it."""
 
     def __init__(self, coding: str | None, send: Send) -> None:
         self.coding = coding
@@ -115,7 +115,7 @@ def may_compress(status: int, headers: MutableHeaders) -> bool:
 
 
 def change(headers: MutableHeaders, coding: str, length: int | None) -> None:
-    """Describe the compressed answer. Its entity tag is weak: it names the answer in every coding."""
+    """Set the headers of a compressed response. Its ETag is weak, since it is the same for all codings."""
     headers["Content-Encoding"] = coding
     if length is None:
         del headers["Content-Length"]

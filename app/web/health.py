@@ -11,33 +11,33 @@ from starlette.responses import JSONResponse
 
 from app.settings import Settings
 
-PROBE_SECONDS = 2.0  # longest a probe of the database may take
-LEAST_FREE_BYTES = 64 << 20  # Postgres writes its log in files of 16 MB
-PROBE_LASTS = 0.5  # seconds a success stands, so that frequent checks cost the database nothing
+PROBE_SECONDS = 2.0  # longest time for a probe of the database
+LEAST_FREE_BYTES = 64 << 20  # Postgres writes its WAL in files of 16 MB
+PROBE_LASTS = 0.5  # seconds for which a success is reused by frequent checks
 
 
 @dataclass(slots=True)
 class DatabaseProbe:
-    """Ask the database whether it answers, on a connection of its own.
+    """Probe the database on a separate connection.
 
-    The pool of the requests may be taken by blocked writers; that says nothing about the database. Checks
-    that come together share one probe.
+    Blocked writers may hold the whole pool of the requests while the database works. Concurrent checks share
+    one probe.
     """
 
     address: str
     failure: str | None = None
-    asked_at: float = float("-inf")
-    asking: asyncio.Lock = field(default_factory=asyncio.Lock)
+    probed_at: float = float("-inf")
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def fault(self) -> str | None:
-        """The reason why the database cannot be used; None while it answers."""
-        async with self.asking:
-            if self.failure is not None or time.monotonic() >= self.asked_at + PROBE_LASTS:
-                self.failure = await self._ask()
-                self.asked_at = time.monotonic()
+        """The reason why the database cannot be used; None if it answers."""
+        async with self.lock:
+            if self.failure is not None or time.monotonic() >= self.probed_at + PROBE_LASTS:
+                self.failure = await self._probe()
+                self.probed_at = time.monotonic()
             return self.failure
 
-    async def _ask(self) -> str | None:
+    async def _probe(self) -> str | None:
         try:
             async with asyncio.timeout(PROBE_SECONDS):
                 async with await psycopg.AsyncConnection.connect(self.address, autocommit=True) as connection:
@@ -50,14 +50,15 @@ class DatabaseProbe:
 
 
 async def healthz(_: Request) -> JSONResponse:
-    """Report that the process answers."""
+    """Liveness: report that the process answers."""
     return JSONResponse({"status": "ok"})
 
 
 async def readyz(request: Request) -> JSONResponse:
-    """Report whether the process can do its work: read and write the database, and rank with a model.
+    """Readiness: report whether the process can read and write the database and rank with a model.
 
-    200 or 503. `reasons` names what is missing, and an active model in whose place the former one is served.
+    Responds with 200 or 503. `reasons` lists failures, also an active model that cannot be loaded, while the
+    previous one is served.
     """
     served = request.state.live.served
     fault = await request.state.probe.fault()
@@ -78,5 +79,5 @@ async def readyz(request: Request) -> JSONResponse:
 
 
 def _is_disk_full(settings: Settings) -> bool:
-    """Whether the embedded Postgres has no room left; the disk of another one is out of sight."""
+    """Whether the disk of the embedded Postgres is full. The disk of an external one cannot be checked."""
     return settings.database_url is None and shutil.disk_usage(settings.data_dir).free < LEAST_FREE_BYTES

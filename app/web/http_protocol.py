@@ -1,4 +1,4 @@
-"""HTTP connections with time-outs, limits for each address, and a lingering close."""
+"""HTTP connections with timeouts, limits per address, and a lingering close."""
 
 import asyncio
 import socket
@@ -11,12 +11,12 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 from app.settings import Settings
 from app.web.security import listed
 
-BODY_GRACE_SECONDS = 2.0  # for the answer to a body that does not come, and for what is still on its way
-REFUSED_SECONDS = 1.0  # for a client to read why its connection is refused
-HEADROOM = 2  # times MAX_CONNECTIONS: requests of those beyond it are refused, but for health
+BODY_GRACE_SECONDS = 2.0  # to respond to a body that does not arrive, and to receive the rest
+REFUSED_SECONDS = 1.0  # for a client to read the refusal of its connection
+HEADROOM = 2  # connections accepted, in multiples of MAX_CONNECTIONS; the excess gets only health checks
 MAX_HEAD_BYTES = 131_072  # of a request's line and headers
 SHORT_BODY_BYTES = 65_536
-MAX_DRAINED_BYTES = 64_000_000  # of a body that is not read, before the connection is cut
+MAX_DRAINED_BYTES = 64_000_000  # of an unread body, before the connection is closed
 
 
 def refusal(status: str, *headers: str) -> bytes:
@@ -29,14 +29,14 @@ OVERLOADED = refusal("503 Service Unavailable", "Retry-After: 2")
 TOO_LONG = refusal("431 Request Header Fields Too Large")
 
 
-class PatientProtocol(HttpToolsProtocol):
-    """uvicorn's protocol with what it lacks.
+class TimeoutProtocol(HttpToolsProtocol):
+    """uvicorn's protocol with two additions.
 
-    - Time-outs for the headers of a request and for a client that does not read its answer.
-    - A lingering close (RFC 9112, 9.6). A socket that is closed with unread bytes resets the connection, and
-      the client may lose the answer. So an answer that is given before the whole request has arrived
-      announces the end of the connection, only the sending side is closed, and the rest of the request is
-      received and dropped, within a time and a length.
+    - Timeouts for the headers of a request, and for a client that does not read its response.
+    - A lingering close (RFC 9112, 9.6). Closing a socket with unread bytes resets the connection, and the
+      client may lose the response. So a response that is sent before the whole request has arrived announces
+      the end of the connection. Only the sending side is closed, and the rest of the request is received and
+      dropped, up to a time and a length.
     """
 
     seconds: float
@@ -48,12 +48,12 @@ class PatientProtocol(HttpToolsProtocol):
     arriving: asyncio.TimerHandle | None = None
     unread: asyncio.TimerHandle | None = None
     address: str = ""
-    refused = False  # what still arrives is dropped
-    lingering = False  # until the whole request has arrived
+    refused = False  # bytes that still arrive are dropped
+    lingering = False  # closes when the whole request has arrived
     in_head = False
-    arrived = True  # the whole request
-    keep_alive = False  # whether the connection may outlive the request, once that has arrived
-    received = 0  # bytes of the request's head, or of what is dropped
+    arrived = True  # whether the whole request has arrived
+    keep_alive = False  # whether the connection may serve another request once this one has arrived
+    received = 0  # bytes of the request's head, or bytes dropped
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -73,7 +73,7 @@ class PatientProtocol(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def handle_websocket_upgrade(self) -> None:
-        self.forget()  # the websocket's protocol takes over
+        self.forget()  # the websocket protocol takes over
         super().handle_websocket_upgrade()
 
     def forget(self) -> None:
@@ -87,7 +87,7 @@ class PatientProtocol(HttpToolsProtocol):
             self.address = ""
 
     def expect(self, seconds: float | None) -> None:
-        """That what arrives is complete after so long; None when it is."""
+        """Close the connection unless the request arrives within this time; None cancels the timeout."""
         if self.arriving is not None:
             self.arriving.cancel()
         self.arriving = None if seconds is None else self.loop.call_later(seconds, self.transport.close)
@@ -106,9 +106,9 @@ class PatientProtocol(HttpToolsProtocol):
                 self.refuse(TOO_LONG)
 
     def refuse(self, answer: bytes) -> None:
-        """Answer a connection that has no request yet."""
+        """Send a refusal on a connection and close it; only close it if an earlier request is in progress."""
         if self.cycle is not None and not self.cycle.response_complete:
-            self.transport.close()  # a former request is still being answered
+            self.transport.close()  # an earlier request is still being answered
             return
         self.refused = True
         self.transport.write(answer)
@@ -127,7 +127,7 @@ class PatientProtocol(HttpToolsProtocol):
         self.in_head, self.received = True, 0
 
     def on_headers_complete(self) -> None:
-        # The body has its own limit where it is read, which can still tell the client.
+        # Reading the body has its own, shorter timeout, which can respond to the client.
         self.expect(self.seconds + BODY_GRACE_SECONDS)
         self.in_head = False
         former = self.cycle
@@ -139,7 +139,7 @@ class PatientProtocol(HttpToolsProtocol):
             self.cycle.transport = cast("asyncio.Transport", Lingering(self, self.cycle))
 
     def body_is_short(self) -> bool:
-        """Whether the rest of the body surely comes, and is dropped sooner than a new connection is made."""
+        """Whether the rest of the body surely arrives, and dropping it is faster than a new connection."""
         lengths = [value for name, value in self.headers if name == b"content-length" and value.isdigit()]
         chunked = any(name == b"transfer-encoding" for name, _ in self.headers)
         return not self.expect_100_continue and not chunked and sum(map(int, lengths)) <= SHORT_BODY_BYTES
@@ -168,9 +168,9 @@ class PatientProtocol(HttpToolsProtocol):
 
 
 class Lingering:
-    """The transport of one request, which is closed when all of it has arrived."""
+    """The transport of one request. `close` takes effect when the whole request has arrived."""
 
-    def __init__(self, protocol: PatientProtocol, cycle: RequestResponseCycle) -> None:
+    def __init__(self, protocol: TimeoutProtocol, cycle: RequestResponseCycle) -> None:
         self.protocol = protocol
         self.cycle = cycle
         self.write = protocol.transport.write
@@ -185,7 +185,7 @@ class Lingering:
 
 
 def give_up_on_unread(transport: asyncio.Transport, seconds: float) -> None:
-    """Where the system can, it drops who does not take the last bytes, which it has from us already."""
+    """Let the system drop a client that does not acknowledge the last bytes, if it supports that."""
     connection = transport.get_extra_info("socket")
     if connection is not None and hasattr(socket, "TCP_USER_TIMEOUT"):
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, round(seconds * 1000))
@@ -198,8 +198,8 @@ def is_proxy(address: str, proxies: list[str]) -> bool:
         return False
 
 
-def protocol(settings: Settings) -> type[PatientProtocol]:
-    """uvicorn makes one for each connection."""
+def protocol(settings: Settings) -> type[TimeoutProtocol]:
+    """The protocol class, which uvicorn instantiates for each connection."""
     limits = {
         "seconds": settings.request_seconds,
         "most": settings.max_connections,
@@ -207,4 +207,4 @@ def protocol(settings: Settings) -> type[PatientProtocol]:
         "proxies": listed(settings.trusted_proxies),
         "open": Counter(),
     }
-    return type("Protocol", (PatientProtocol,), limits)
+    return type("Protocol", (TimeoutProtocol,), limits)

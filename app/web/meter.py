@@ -1,7 +1,7 @@
-"""Processor time of one operation: in the event loop, in threads, and in Postgres.
+"""Meter the processor time of an operation: in the event loop, in threads, and in Postgres.
 
 The task factory and the executor of this module pass the meter on to the tasks and threads that an operation
-starts. A connection of the pool counts from its checkout to its return.
+starts. A connection of the pool is metered from checkout to return.
 """
 
 import asyncio
@@ -28,7 +28,7 @@ Clock = Callable[[], int]
 
 
 class Meter:
-    """`late` is called for time that is spent after it was set."""
+    """Processor time of one operation. `late`, once set, is called whenever time is added."""
 
     __slots__ = ("_since", "_total", "late")
 
@@ -39,7 +39,7 @@ class Meter:
 
     @property
     def nanoseconds(self) -> int:
-        """With the step that runs now, where one does."""
+        """The total, including the step that is running."""
         return self._total + (0 if self._since is None else thread_time_ns() - self._since)
 
     def add(self, nanoseconds: int) -> None:
@@ -48,7 +48,7 @@ class Meter:
             self.late()
 
     def run(self, function: Callable[..., Result], *arguments: Any) -> Result:
-        """Call the function on this meter's account."""
+        """Call a function and add its time to this meter."""
         token = METER.set(self)
         self._since = began = thread_time_ns()
         try:
@@ -62,8 +62,8 @@ class Meter:
 METER: ContextVar[Meter | None] = ContextVar("meter", default=None)
 
 
-class Steps(Coroutine[Any, Any, Result]):
-    """A coroutine each of whose steps runs on a meter's account."""
+class MeteredCoroutine(Coroutine[Any, Any, Result]):
+    """A coroutine whose steps add their time to a meter."""
 
     __slots__ = ("coroutine", "meter")
 
@@ -93,14 +93,16 @@ class Steps(Coroutine[Any, Any, Result]):
 def metered_task(
     loop: asyncio.AbstractEventLoop, coroutine: Coroutine[Any, Any, Result], **options: Any
 ) -> "asyncio.Task[Result]":
-    """A task factory: tasks of an operation are on its account."""
+    """Task factory: tasks of an operation add their time to its meter."""
     context: Context | None = options.get("context")
     meter = METER.get() if context is None else context.get(METER)
-    return asyncio.Task(coroutine if meter is None else Steps(coroutine, meter), loop=loop, **options)
+    return asyncio.Task(
+        coroutine if meter is None else MeteredCoroutine(coroutine, meter), loop=loop, **options
+    )
 
 
 class Threads(ThreadPoolExecutor):
-    """Threads whose work is on the account of the operation that asks for it, also when it ends too late."""
+    """Threads whose work is added to the meter of the operation, even if it ends after the operation."""
 
     def submit(self, fn: Callable[..., Result], /, *args: Any, **kwargs: Any) -> Future[Result]:
         meter = METER.get()
@@ -116,22 +118,22 @@ def timed(function: Callable[[], Result], meter: Meter, loop: asyncio.AbstractEv
     finally:
         spent = thread_time_ns() - began
         with suppress(RuntimeError):  # the loop is closed
-            # Outside of the operation's context, lest what follows is on its account again.
+            # In a new context, so that this call is not metered itself.
             loop.call_soon_threadsafe(meter.add, spent, context=Context())
 
 
 def meter_event_loop() -> None:
-    """Meter what operations do in the running event loop and its default threads."""
+    """Meter operations in the running event loop and its default threads."""
     loop = asyncio.get_running_loop()
     loop.set_task_factory(metered_task)  # type: ignore[arg-type] # the protocol has no options before 3.13
     loop.set_default_executor(Threads(thread_name_prefix="worker"))
 
 
 class Waiting:
-    """A clock for a database elsewhere, whose processor time cannot be read: an estimate from above.
+    """A clock for a remote database, whose processor time cannot be read: an upper estimate.
 
-    It runs while the event loop has nothing to do and connections are out, slower when more are out than
-    there are cores.
+    It runs while the event loop is idle and connections are checked out, and more slowly if there are more of
+    them than cores.
     """
 
     def __init__(self) -> None:
@@ -146,7 +148,7 @@ class Waiting:
 
 
 def meter_database(engine: Engine) -> None:
-    """Meter what Postgres does for operations over the connections of this engine's pool."""
+    """Meter Postgres on the connections of this engine's pool."""
     waiting = Waiting()
 
     def connected(_: Any, record: ConnectionPoolEntry) -> None:
@@ -180,7 +182,7 @@ def meter_database(engine: Engine) -> None:
 
 
 class BackendClock:
-    """Nanoseconds that a Postgres process on this machine has run."""
+    """Processor time of a Postgres process on this machine, in nanoseconds."""
 
     def __init__(self, file: int) -> None:
         self.file = file
@@ -188,7 +190,7 @@ class BackendClock:
 
     @classmethod
     def of(cls, connection: AsyncConnection[Any] | None) -> Self | None:
-        """None for a process that cannot be looked at: on another machine, or behind a pooler."""
+        """None if the process cannot be read: on another machine, or behind a pooler."""
         if connection is None or not is_local(connection.info.host):
             return None
         process = Path("/proc") / str(connection.info.backend_pid)
@@ -200,7 +202,7 @@ class BackendClock:
             return None
 
     def __call__(self) -> int:
-        with suppress(OSError, ValueError):  # it has ended
+        with suppress(OSError, ValueError):  # the process has ended
             self.last = int(os.pread(self.file, LINE, 0).partition(b" ")[0])
         return self.last
 

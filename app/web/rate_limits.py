@@ -1,8 +1,8 @@
-"""How often and how much one client may ask in a minute.
+"""Rate limits: requests, operations and cost of a client per minute.
 
-Counted by the generic cell rate algorithm: one moment for each counter, until which what was asked fills its
-minute. A minute's worth may come at once; from then on it comes back evenly. The moments are in Redis, where
-all processes count together, or else in this process.
+They use the generic cell rate algorithm: each counter stores one timestamp, when its quota will be free again
+(the theoretical arrival time). A minute's quota may be used at once, and is restored evenly. The timestamps
+are in Redis, where all processes share them, or else in this process.
 """
 
 import logging
@@ -19,12 +19,12 @@ from redis.exceptions import RedisError
 from app.settings import Settings
 
 MINUTE = 60.0
-MAX_COUNTERS = 100_000  # in one process; those that were not asked for longest are forgotten
+MAX_COUNTERS = 100_000  # in one process; the least recently used are dropped
 REDIS_SECONDS = 0.5  # longest to wait for Redis
-ALMOST = 1e-6  # moments are floats
+ALMOST = 1e-6  # tolerance for timestamps, which are floats
 
-# All or none, by Redis's own clock; with ARGV[1] = 1 all in any case. Gives the counter that has no room for
-# longest, for how long, and how many seconds of each are filled.
+# Charges all counters or none, by Redis's clock; with ARGV[1] = 1 all, even beyond their limits. Returns the
+# index of the counter with the longest wait (0 for none), the wait, and the filled seconds of each counter.
 TAKE = """
 local t = redis.call('TIME')
 local now = t[1] + t[2] / 1e6
@@ -54,8 +54,8 @@ log = logging.getLogger("marquee.rates")
 
 
 @dataclass(frozen=True, slots=True)
-class Take:
-    """`amount` of what `setting` allows `per_minute` of, for one client; `what` says so in words."""
+class Charge:
+    """`amount` of a client's quota of `per_minute` for `setting`. `what` describes the quota in messages."""
 
     setting: str
     what: str
@@ -69,12 +69,12 @@ class Take:
 
     @property
     def seconds(self) -> float:
-        """How much of the counter's minute it takes. More than a minute's worth takes all of it."""
+        """The seconds of the counter's minute that the charge fills, at most all of it."""
         return MINUTE * min(self.amount / self.per_minute, 1)
 
     @property
     def owed_seconds(self) -> float:
-        """The same of what has been used already: all of it counts."""
+        """The seconds that an amount already used fills, without a maximum."""
         return MINUTE * self.amount / self.per_minute
 
     def left(self, filled: float) -> "Left":
@@ -84,9 +84,9 @@ class Take:
 
 @dataclass(frozen=True, slots=True)
 class Left:
-    """What is left to one client of a limit, and after how many seconds there is more of it.
+    """A client's remaining quota, and the seconds until it is restored.
 
-    That is all of it, or, after a refusal, enough for what was refused.
+    After a refusal, `seconds` is the time until there is enough for the refused charge.
     """
 
     setting: str
@@ -102,57 +102,57 @@ class Left:
 class RateLimited(Exception):
     """An expected failure; its message is shown to the client.
 
-    `filled`: seconds of each counter as they are, for what is `left`.
+    `filled`: the filled seconds of each counter, from which `left` is computed.
     """
 
-    def __init__(self, take: Take, wait_seconds: float, filled: Sequence[float] = ()) -> None:
-        self.take = take
+    def __init__(self, charge: Charge, wait_seconds: float, filled: Sequence[float] = ()) -> None:
+        self.charge = charge
         self.filled = filled
         self.left: list[Left] = []
         self.wait_seconds = max(1, math.ceil(wait_seconds))
         again = "a second" if self.wait_seconds == 1 else f"{self.wait_seconds:,} seconds"
         super().__init__(
-            f"The limit is {take.per_minute:,} {take.what}, and {take.amount:,} more were asked: "
-            f"try again in {again}."
+            f"The limit is {charge.per_minute:,} {charge.what}, and {charge.amount:,} more were requested: "
+            f"retry in {again}."
         )
 
 
 class Counters(Protocol):
-    async def take(self, takes: Sequence[Take], *, owed: bool = False) -> list[float]:
-        """All of them, or none; gives how many seconds of each counter are filled, 60 and more being all.
+    async def take(self, charges: Sequence[Charge], *, owed: bool = False) -> list[float]:
+        """Charge all counters or none. Returns the filled seconds of each counter; 60 is full.
 
-        Raises RateLimited where one has no room, unless it is owed.
+        Raises RateLimited if a quota is exceeded, unless the charges are `owed`.
         """
 
 
 class ProcessCounters:
-    """Moments of this process's clock, by key; at most MAX_COUNTERS."""
+    """Timestamps of this process's clock by key; at most MAX_COUNTERS."""
 
     def __init__(self) -> None:
         self.filled: OrderedDict[str, float] = OrderedDict()
 
-    async def take(self, takes: Sequence[Take], *, owed: bool = False) -> list[float]:
+    async def take(self, charges: Sequence[Charge], *, owed: bool = False) -> list[float]:
         now = time.monotonic()
-        before = [max(self.filled.get(take.key, 0.0), now) for take in takes]
+        before = [max(self.filled.get(charge.key, 0.0), now) for charge in charges]
         after = [
-            until + (take.owed_seconds if owed else take.seconds)
-            for until, take in zip(before, takes, strict=True)
+            until + (charge.owed_seconds if owed else charge.seconds)
+            for until, charge in zip(before, charges, strict=True)
         ]
         longest = max(after, default=now) - now - MINUTE
         if longest > ALMOST and not owed:
-            limiting = takes[after.index(max(after))]
+            limiting = charges[after.index(max(after))]
             raise RateLimited(limiting, longest, [until - now for until in before])
-        for take, until in zip(takes, after, strict=True):
+        for charge, until in zip(charges, after, strict=True):
             if until > now:
-                self.filled[take.key] = until
-                self.filled.move_to_end(take.key)
+                self.filled[charge.key] = until
+                self.filled.move_to_end(charge.key)
         while len(self.filled) > MAX_COUNTERS:
             self.filled.popitem(last=False)
         return [until - now for until in after]
 
 
 class SharedCounters:
-    """Moments in Redis. While it does not answer, each process counts for itself."""
+    """Timestamps in Redis. While Redis does not answer, each process counts for itself."""
 
     def __init__(self, redis: Redis) -> None:
         self.redis = redis
@@ -160,25 +160,25 @@ class SharedCounters:
         self.own = ProcessCounters()
         self.answers = True
 
-    async def take(self, takes: Sequence[Take], *, owed: bool = False) -> list[float]:
-        seconds = [take.owed_seconds if owed else take.seconds for take in takes]
+    async def take(self, charges: Sequence[Charge], *, owed: bool = False) -> list[float]:
+        seconds = [charge.owed_seconds if owed else charge.seconds for charge in charges]
         try:
-            answer = self.script(keys=[take.key for take in takes], args=[int(owed), *seconds])
+            answer = self.script(keys=[charge.key for charge in charges], args=[int(owed), *seconds])
             which, wait, *filled = await cast("Awaitable[Any]", answer)
         except (RedisError, OSError) as error:
             if self.answers:
-                log.warning("Redis does not answer; rates are counted in each process: %s", error)
+                log.warning("Redis does not answer; each process counts its own rate limits: %s", error)
             self.answers = False
-            return await self.own.take(takes, owed=owed)
+            return await self.own.take(charges, owed=owed)
         self.answers = True
         if which:
-            raise RateLimited(takes[which - 1], float(wait), [float(each) for each in filled])
+            raise RateLimited(charges[which - 1], float(wait), [float(each) for each in filled])
         return [float(each) for each in filled]
 
 
 @dataclass(frozen=True, slots=True)
-class Rates:
-    """The settings' limits, counted."""
+class RateLimits:
+    """The rate limits of the settings."""
 
     settings: Settings
     counters: Counters
@@ -199,48 +199,48 @@ class Rates:
             await self.counters.redis.aclose()
 
     async def request(self, address: str) -> list[Left]:
-        """Raises RateLimited, as `operation` and `reading` do."""
+        """Charge a request. Raises RateLimited, as do `operation` and `reading`."""
         return await self.take([self.of_requests(address, 1)])
 
     async def operation(self, client: str, cost: int) -> list[Left]:
-        """`client`: the member, the key, or the address."""
+        """Charge an operation to a client, which is a member, an API key or an address."""
         return await self.take([self.of_operations(client, 1), self.of_cost(client, cost)])
 
     async def reading(self, client: str, cost: int) -> list[Left]:
-        """Of a document that is read before it is known what it asks for."""
+        """Charge the parsing of a document, whose operation is not known yet."""
         return await self.take([self.of_cost(client, cost)])
 
     async def owed(self, client: str, cost: int) -> list[Left]:
-        """What an operation took beyond its price: it is charged whether or not there is room."""
+        """Charge the actual cost of an operation beyond its static cost, even beyond the limit."""
         return await self.take([self.of_cost(client, cost)], owed=True)
 
     async def left(self, client: str) -> list[Left]:
-        """What is left, with nothing taken."""
+        """The remaining quotas of a client, without a charge."""
         return await self.take([self.of_operations(client, 0), self.of_cost(client, 0)], owed=True)
 
-    def of_requests(self, address: str, amount: int) -> Take:
+    def of_requests(self, address: str, amount: int) -> Charge:
         limit = self.settings.requests_per_minute
-        return Take("REQUESTS_PER_MINUTE", "requests in a minute from an address", address, amount, limit)
+        return Charge("REQUESTS_PER_MINUTE", "requests per minute from an address", address, amount, limit)
 
-    def of_operations(self, client: str, amount: int) -> Take:
+    def of_operations(self, client: str, amount: int) -> Charge:
         limit = self.settings.operations_per_minute
-        return Take("OPERATIONS_PER_MINUTE", "operations in a minute", client, amount, limit)
+        return Charge("OPERATIONS_PER_MINUTE", "operations per minute", client, amount, limit)
 
-    def of_cost(self, client: str, amount: int) -> Take:
-        return Take("COST_PER_MINUTE", "of cost in a minute", client, amount, self.settings.cost_per_minute)
+    def of_cost(self, client: str, amount: int) -> Charge:
+        return Charge("COST_PER_MINUTE", "of cost per minute", client, amount, self.settings.cost_per_minute)
 
-    async def take(self, takes: Sequence[Take], *, owed: bool = False) -> list[Left]:
-        limited = [take for take in takes if take.per_minute]
+    async def take(self, charges: Sequence[Charge], *, owed: bool = False) -> list[Left]:
+        limited = [charge for charge in charges if charge.per_minute]
         if not limited:
             return []
         try:
             filled = await self.counters.take(limited, owed=owed)
         except RateLimited as refused:
             refused.left = [
-                replace(take.left(seconds), seconds=refused.wait_seconds)
-                if take is refused.take
-                else take.left(seconds)
-                for take, seconds in zip(limited, refused.filled, strict=True)
+                replace(charge.left(seconds), seconds=refused.wait_seconds)
+                if charge is refused.charge
+                else charge.left(seconds)
+                for charge, seconds in zip(limited, refused.filled, strict=True)
             ]
             raise
-        return [take.left(seconds) for take, seconds in zip(limited, filled, strict=True)]
+        return [charge.left(seconds) for charge, seconds in zip(limited, filled, strict=True)]

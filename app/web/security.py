@@ -1,7 +1,7 @@
-"""What browsers are told about every answer, and which pages they let ask.
+"""Security headers, CORS, allowed hosts and the cross-origin (CSRF) check.
 
-There are no cookies: who asks is told by a header that no page of another origin can send unasked. On top of
-that, a page of another origin is refused unless it is allowed, before anything is done for it.
+There are no cookies: clients authenticate with a header that a page of another origin cannot send without a
+preflight. In addition, requests of pages of other origins are refused before any work, unless allowed.
 """
 
 from starlette.datastructures import MutableHeaders
@@ -29,7 +29,7 @@ READABLE = ("ETag", "RateLimit", "RateLimit-Policy", "Retry-After")
 
 
 class SecurityHeaders:
-    """Adds what an answer does not say for itself."""
+    """Adds security headers that a response does not set."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -39,28 +39,28 @@ class SecurityHeaders:
             await self.app(scope, receive, send)
             return
 
-        async def told(message: Message) -> None:
+        async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(raw=message.setdefault("headers", []))
                 for name, value in HEADERS.items():
                     headers.setdefault(name, value)
-                # A policy of a script is that of the workers it starts: GraphiQL's files have none.
+                # A script's policy also applies to the workers it starts, so GraphiQL's files have none.
                 if not scope["path"].startswith("/graphiql/"):
                     headers.setdefault("Content-Security-Policy", POLICY)
                 if scope["scheme"] == "https":
                     headers.setdefault("Strict-Transport-Security", TRANSPORT_SECURITY)
             await send(message)
 
-        await self.app(scope, receive, told)
+        await self.app(scope, receive, send_with_headers)
 
 
 def listed(text: str) -> list[str]:
-    """The parts of a setting that has several, by commas."""
+    """Split a setting at its commas."""
     return [part.strip() for part in text.split(",") if part.strip()]
 
 
 def middleware(settings: Settings) -> list[Middleware]:
-    """Outermost first."""
+    """The middleware for hosts, CORS and headers, outermost first."""
     found = [Middleware(SecurityHeaders)]
     if (hosts := listed(settings.allowed_hosts)) and "*" not in hosts:
         found.append(Middleware(TrustedHostMiddleware, allowed_hosts=hosts, www_redirect=False))
@@ -78,7 +78,7 @@ def middleware(settings: Settings) -> list[Middleware]:
 
 
 def is_foreign(connection: HTTPConnection, settings: Settings) -> bool:
-    """Whether the page that asks is of another origin, and not of an allowed one. Programs name no origin."""
+    """Whether a request is from a page of another origin that is not allowed. Programs send no origin."""
     origin = connection.headers.get("origin")
     if origin is None or connection.headers.get("sec-fetch-site") == "same-origin":
         return False

@@ -1,4 +1,4 @@
-"""The uvicorn server: it prints its addresses once it listens, and ends streams when it stops."""
+"""The uvicorn server: prints its addresses once it listens, and ends streams when it stops."""
 
 import asyncio
 import socket
@@ -9,11 +9,11 @@ from starlette.applications import Starlette
 
 from app import console
 
-GRACE_SECONDS = 10  # for requests under way when the process is told to stop
+GRACE_SECONDS = 10  # for requests in progress when the process stops
 
 
 class Server(uvicorn.Server):
-    """Tells the addresses once it truly listens, and streams when it stops."""
+    """Prints the addresses once it listens, and signals streams when it stops."""
 
     def __init__(self, app: Starlette, **options: Any) -> None:
         super().__init__(uvicorn.Config(app, **options))

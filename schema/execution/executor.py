@@ -18,7 +18,7 @@ from strawberry.types.graphql import OperationType
 
 from app.web.admission import Overloaded, Turn
 from app.web.budget import Budget
-from app.web.meter import Steps
+from app.web.meter import MeteredCoroutine
 from app.web.rate_limits import RateLimited
 from schema.core.errors import CallerError, ErrorCode, present
 from schema.execution.context import Clock, Context
@@ -146,13 +146,13 @@ class Executor:
 
 
 def rate_limited(limited: RateLimited) -> CallerError:
-    take = limited.take
+    charge = limited.charge
     return CallerError(
         str(limited),
         ErrorCode.RATE_LIMITED,
-        setting=take.setting,
-        limit=take.per_minute,
-        asked=take.amount,
+        setting=charge.setting,
+        limit=charge.per_minute,
+        asked=charge.amount,
         retryAfter=limited.wait_seconds,
     )
 
@@ -168,7 +168,7 @@ async def charged(results: Results, budget: Budget) -> Results:
         async with aclosing(results):
             while True:
                 try:
-                    result = await Steps(anext(results), budget.meter)
+                    result = await MeteredCoroutine(anext(results), budget.meter)
                 except StopAsyncIteration:
                     return
                 yield result

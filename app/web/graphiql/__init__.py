@@ -1,4 +1,4 @@
-"""GraphiQL: a page for browsers at the API's own address, its files from here or else from a CDN."""
+"""GraphiQL: a page for browsers at the URL of the API, with vendored files or else files of a CDN."""
 
 import json
 import secrets
@@ -14,20 +14,20 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 FOLDER = Path(__file__).parent
 CDN = "https://cdn.jsdelivr.net"
-LONGEST_QUERY_STRING = 2_000  # of an address that asks for the page; a longer one is not parsed here
-# The parameters of a GraphQL request; an address that has one is answered by the API.
+LONGEST_QUERY_STRING = 2_000  # of a URL of the page; a longer one is not parsed here
+# The parameters of a GraphQL request; the API answers a URL with one of them.
 REQUEST_PARAMETERS = {"query", "operationName", "variables", "extensions", "documentId"}
 
 
-class PageOr:
-    """The API, and for a browser that asks for a page at its address, GraphiQL."""
+class GraphiqlOrApi:
+    """Serves GraphiQL to browsers that request a page, and the API to all others."""
 
     def __init__(self, graphql: ASGIApp) -> None:
         self.graphql = graphql
         self.html, self.policy = _page()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if not _asks_for_page(scope):
+        if not _requests_page(scope):
             await self.graphql(scope, receive, send)
             return
         nonce = secrets.token_urlsafe(16)
@@ -42,7 +42,7 @@ class PageOr:
 
 
 def routes() -> list[BaseRoute]:
-    """The page's own files, its examples, and the vendored ones, all below `/graphiql`; and the way to it."""
+    """Routes of the page's files, examples and vendored files in `/graphiql`, and the redirect from `/`."""
     files = [
         Route("/examples.json", _examples),
         Mount("/vendor", StaticFiles(directory=FOLDER / "vendor", check_dir=False)),
@@ -51,7 +51,7 @@ def routes() -> list[BaseRoute]:
     return [Mount("/graphiql", routes=files), Route("/", _to_page)]
 
 
-def _asks_for_page(scope: Scope) -> bool:
+def _requests_page(scope: Scope) -> bool:
     return (
         scope["type"] == "http"
         and scope["method"] in ("GET", "HEAD")
@@ -62,7 +62,7 @@ def _asks_for_page(scope: Scope) -> bool:
 
 
 def _page() -> tuple[Template, Template]:
-    """The page and its policy, both but for the nonce by which its dialogs may add a style element."""
+    """Templates of the page and its policy, to fill in the nonce for the style elements of its dialogs."""
     assets: dict[str, str] = json.loads((FOLDER / "assets.json").read_text())
     vendored = all((FOLDER / "vendor" / name).is_file() for name in assets)
     base, allowed = ("/graphiql/vendor", "'self'") if vendored else (f"{CDN}/npm", f"'self' {CDN}")
@@ -77,7 +77,7 @@ def _page() -> tuple[Template, Template]:
         "default-src": "'none'",
         "script-src": allowed,
         "style-src": f"{allowed} 'nonce-$nonce'",
-        "img-src": "'self' data: https:",  # posters in answers
+        "img-src": "'self' data: https:",  # posters in responses
         "font-src": "'self' data:",
         "connect-src": "'self'",
         "base-uri": "'none'",
@@ -96,7 +96,7 @@ def _examples(_: Request) -> JSONResponse:
 
 
 def examples() -> list[dict[str, str]]:
-    """The operations that open as tabs, in order. The page fills in `MOVIE_n` and `NEW_USER`."""
+    """The operations that open as tabs, in order. The page replaces `MOVIE_n` and `NEW_USER`."""
     return [
         {
             "query": path.read_text(),

@@ -1,7 +1,7 @@
-"""Copy GraphiQL's files out of npm's packages, so that the page needs no other host. Standard library only.
+"""Copy GraphiQL's files out of npm packages, so that the page needs no other host. Standard library only.
 
-npm holds each package to the hash in package-lock.json; each file is then held to the hash in assets.json, by
-which a browser checks it too when it comes from the CDN instead.
+npm checks each package against the hash in package-lock.json. Then each file is checked against the hash in
+assets.json, against which browsers also check a file of the CDN.
 """
 
 import base64
@@ -39,7 +39,7 @@ def vendor() -> None:
     for name, integrity in json.loads((FOLDER / "assets.json").read_text()).items():
         content = (FOLDER / "node_modules" / re.sub(r"(.)@[^/]+", r"\1", name, count=1)).read_bytes()
         if sri(content) != integrity:
-            sys.exit(f"{name} is not the file that assets.json names")
+            sys.exit(f"{name} does not match its hash in assets.json")
         (fresh / name).parent.mkdir(parents=True, exist_ok=True)
         (fresh / name).write_bytes(content)
     shutil.rmtree(FOLDER / "vendor", ignore_errors=True)

@@ -176,7 +176,7 @@ def test_without_the_vendored_files_the_same_come_from_the_cdn(
     shutil.copytree(graphiql.FOLDER, tmp_path / "graphiql", ignore=shutil.ignore_patterns("vendor"))
     monkeypatch.setattr(graphiql, "FOLDER", tmp_path / "graphiql")
     with ThreadPoolExecutor() as pool:  # this thread's event loop is Playwright's
-        bare = pool.submit(asyncio.run, get(graphiql.PageOr(PlainTextResponse("the API")))).result()
+        bare = pool.submit(asyncio.run, get(graphiql.GraphiqlOrApi(PlainTextResponse("the API")))).result()
 
     def from_cdn(route: Route) -> None:
         file = VENDOR / route.request.url.removeprefix(f"{graphiql.CDN}/npm/")

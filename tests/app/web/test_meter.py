@@ -13,7 +13,7 @@ from sqlalchemy import text
 from app.db.engine import create_engine
 from app.settings import Settings
 from app.web import meter
-from app.web.meter import BackendClock, Meter, Steps, Threads, Waiting, is_local
+from app.web.meter import BackendClock, Meter, MeteredCoroutine, Threads, Waiting, is_local
 
 BURNT = 0.02  # seconds of processor time
 NANOSECONDS = int(BURNT * 1e9)
@@ -56,7 +56,7 @@ def test_steps_and_tasks_count_and_what_others_do_meanwhile_does_not(run: Run) -
     async def use() -> None:
         other = asyncio.ensure_future(child())
         measured = Meter()
-        assert await Steps(operation(), measured) == 5
+        assert await MeteredCoroutine(operation(), measured) == 5
         await other
         assert 5 * NANOSECONDS <= measured.nanoseconds < 7 * NANOSECONDS
 
@@ -74,12 +74,12 @@ def test_a_generator_counts_step_by_step(run: Run) -> None:
     async def use() -> None:
         measured = Meter()
         each: Any = results()
-        assert await Steps(anext(each), measured) == 1
+        assert await MeteredCoroutine(anext(each), measured) == 1
         assert measured.nanoseconds >= NANOSECONDS
-        assert await Steps(anext(each), measured) == 2
+        assert await MeteredCoroutine(anext(each), measured) == 2
         assert measured.nanoseconds >= 2 * NANOSECONDS
         with pytest.raises(StopAsyncIteration):
-            await Steps(anext(each), measured)
+            await MeteredCoroutine(anext(each), measured)
 
     run(use())
 
@@ -92,7 +92,7 @@ def test_threads_count_of_each_executor(run: Run) -> None:
 
     async def use() -> None:
         measured = Meter()
-        await Steps(operation(), measured)
+        await MeteredCoroutine(operation(), measured)
         assert measured.nanoseconds >= 2 * NANOSECONDS
 
     run(use())
@@ -103,7 +103,7 @@ def test_a_thread_that_ends_too_late_is_told_of(run: Run) -> None:
         measured, told = Meter(), asyncio.Event()
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(BURNT / 10):
-                await Steps(asyncio.to_thread(burn), measured)
+                await MeteredCoroutine(asyncio.to_thread(burn), measured)
         before = measured.nanoseconds
         measured.late = told.set
         await told.wait()
@@ -120,7 +120,7 @@ def test_a_step_that_runs_is_counted_already(run: Run) -> None:
             burn()
             return measured.nanoseconds
 
-        assert await Steps(operation(), measured) >= NANOSECONDS
+        assert await MeteredCoroutine(operation(), measured) >= NANOSECONDS
 
     run(use())
 
@@ -145,7 +145,7 @@ def test_cancellation_and_errors_pass_through(run: Run) -> None:
         return "done"
 
     async def use() -> None:
-        assert await Steps(operation(), Meter()) == "done"
+        assert await MeteredCoroutine(operation(), Meter()) == "done"
 
     run(use())
 
@@ -170,13 +170,13 @@ def test_postgres_counts_for_the_operation_that_asks(
 
         little, much = Meter(), Meter()
         await counting(1)  # of nobody's account
-        await Steps(counting(1), little)
-        await Steps(counting(1_000_000), much)
+        await MeteredCoroutine(counting(1), little)
+        await MeteredCoroutine(counting(1_000_000), much)
         assert little.nanoseconds > 0
         assert much.nanoseconds - little.nanoseconds > 5_000_000
         if not elsewhere:  # a wait is no work
             before = much.nanoseconds
-            await Steps(sleeping(engine), much)
+            await MeteredCoroutine(sleeping(engine), much)
             assert much.nanoseconds - before < 200_000_000
         await engine.dispose()
 
@@ -204,7 +204,7 @@ def test_a_lost_connection_counts_and_leaves_no_file_open(database_url: str) -> 
 
         measured = Meter()
         with pytest.raises(Exception, match=r"terminating connection|server closed"):
-            await Steps(lost(), measured)
+            await MeteredCoroutine(lost(), measured)
         assert measured.nanoseconds > 0
         await engine.dispose()
         assert clocks[0].file == -1

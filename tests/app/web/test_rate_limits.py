@@ -1,4 +1,4 @@
-"""Rates: a minute's worth at once, then evenly; all or none; in one process and in Redis alike."""
+"""Rate limits: a minute's worth at once, then evenly; all or none; in one process and in Redis alike."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -9,7 +9,7 @@ from redis.asyncio import Redis
 
 from app.settings import Settings
 from app.web import rate_limits
-from app.web.rate_limits import Counters, ProcessCounters, RateLimited, Rates, SharedCounters, Take
+from app.web.rate_limits import Charge, Counters, ProcessCounters, RateLimited, RateLimits, SharedCounters
 
 Use = Callable[[Counters], Awaitable[None]]
 
@@ -34,10 +34,10 @@ def counting(request: pytest.FixtureRequest) -> Callable[[Use], None]:
     return run
 
 
-def client(per_minute: int, name: str = "") -> Callable[[int], Take]:
+def client(per_minute: int, name: str = "") -> Callable[[int], Charge]:
     """Takes of a client that was never seen before."""
     key = name or uuid4().hex
-    return lambda amount: Take("COST_PER_MINUTE", "of cost in a minute", key, amount, per_minute)
+    return lambda amount: Charge("COST_PER_MINUTE", "of cost per minute", key, amount, per_minute)
 
 
 def test_a_minutes_worth_comes_at_once_and_then_evenly(counting: Callable[[Use], None]) -> None:
@@ -45,7 +45,7 @@ def test_a_minutes_worth_comes_at_once_and_then_evenly(counting: Callable[[Use],
         take = client(600)
         await counters.take([take(200)])
         await counters.take([take(395)])
-        with pytest.raises(RateLimited, match="600 of cost in a minute, and 50 more") as limited:
+        with pytest.raises(RateLimited, match="600 of cost per minute, and 50 more") as limited:
             await counters.take([take(50)])
         assert limited.value.wait_seconds == 5  # 45 of them, at 10 in a second
         await counters.take([take(3)])  # what was refused has taken nothing
@@ -73,7 +73,7 @@ def test_of_several_all_are_taken_or_none(counting: Callable[[Use], None]) -> No
         await counters.take([plenty(1), little(30)])
         with pytest.raises(RateLimited) as limited:
             await counters.take([plenty(59_000), little(31)])
-        assert limited.value.take.per_minute == 60
+        assert limited.value.charge.per_minute == 60
         await counters.take([plenty(59_000), little(29)])
 
     counting(use)
@@ -116,7 +116,7 @@ def test_a_look_takes_nothing(counting: Callable[[Use], None]) -> None:
 def test_what_is_left_is_told_of_each_limit_also_in_a_refusal() -> None:
     async def use() -> None:
         settings = Settings.model_validate({"operations_per_minute": 3, "cost_per_minute": 600})
-        counted = Rates(settings, ProcessCounters())
+        counted = RateLimits(settings, ProcessCounters())
         operations, cost = await counted.operation("ada", 300)
         assert (operations.policy, operations.per_minute, operations.remaining) == ("operations", 3, 2)
         assert (cost.policy, cost.remaining, cost.seconds) == ("cost", 300, 30)
@@ -148,10 +148,10 @@ def test_without_redis_each_process_counts_for_itself() -> None:
         settings = Settings.model_validate(
             {"redis_url": "redis://127.0.0.1:1", "operations_per_minute": 2, "cost_per_minute": 0}
         )
-        counted = Rates.of(settings)
+        counted = RateLimits.of(settings)
         for _ in range(2):
             await counted.operation("ada", 10)
-        with pytest.raises(RateLimited, match="2 operations in a minute"):
+        with pytest.raises(RateLimited, match="2 operations per minute"):
             await counted.operation("ada", 10)
         await counted.close()
 
@@ -161,7 +161,7 @@ def test_without_redis_each_process_counts_for_itself() -> None:
 def test_zero_does_not_limit() -> None:
     async def use() -> None:
         names = ("requests_per_minute", "operations_per_minute", "cost_per_minute")
-        counted = Rates.of(Settings.model_validate(dict.fromkeys(names, 0)))
+        counted = RateLimits.of(Settings.model_validate(dict.fromkeys(names, 0)))
         for _ in range(100):
             await counted.request("192.0.2.1")
             await counted.operation("ada", 10**9)

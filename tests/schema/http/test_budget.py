@@ -20,7 +20,7 @@ from app.web.admission import Turn
 from app.web.budget import REQUEST_COST, Budget
 from app.web.client import Client
 from app.web.meter import meter_event_loop
-from app.web.rate_limits import Counters, ProcessCounters, Rates, SharedCounters
+from app.web.rate_limits import Counters, ProcessCounters, RateLimits, SharedCounters
 from schema.core.directives import Cost
 from schema.core.errors import CallerError
 from schema.execution.context import Context
@@ -118,7 +118,7 @@ class Service:
 
     def __init__(self, counters: Counters) -> None:
         self.settings = Settings.model_validate({"cost_per_minute": A_MINUTES, "operations_per_minute": 0})
-        self.rates = Rates(self.settings, counters)
+        self.rates = RateLimits(self.settings, counters)
         self.client = Client(str(IPv6Address(uuid4().int)))
 
     async def ask(self, query: str, seconds: float = 30) -> list[Any]:

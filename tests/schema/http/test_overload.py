@@ -76,7 +76,7 @@ def test_a_queue_that_does_not_empty_refuses_before_anything_is_read(monkeypatch
         tasks = await entered(control, 8)
         control.check()  # a burst may still wait
         control.emptied -= 31
-        with pytest.raises(Overloaded, match="did not begin"):
+        with pytest.raises(Overloaded, match="did not start"):
             control.check()
         for task in tasks:
             task.cancel()

@@ -1,6 +1,6 @@
 "use strict";
 
-// By this name GraphiQL's dialogs look for the nonce of their style element.
+// GraphiQL's dialogs read the nonce of their style element from this variable.
 window.__webpack_nonce__ = document.currentScript.dataset.nonce;
 
 const SESSION = "marquee:session";
@@ -36,7 +36,7 @@ async function authorization() {
   else if (session() && Date.parse(session().expiresAt) < Date.now() + 30_000) {
     const { refreshToken } = session();
     keep(null);
-    // One at a time: a refresh token that is used twice ends its session.
+    // One refresh at a time: using a refresh token twice ends its session.
     refreshing = enter("refreshSession", { refreshToken }).finally(() => (refreshing = null));
     await refreshing;
   }
@@ -46,8 +46,8 @@ async function authorization() {
 async function enter(mutation, input) {
   const names = Object.keys(input);
   const declared = names.map((name) => `$${name}: String!`).join(", ");
-  const given = names.map((name) => `${name}: $${name}`).join(", ");
-  const query = `mutation (${declared}) { result: ${mutation}(input: { ${given} }) { ${FIELDS} } }`;
+  const fields = names.map((name) => `${name}: $${name}`).join(", ");
+  const query = `mutation (${declared}) { result: ${mutation}(input: { ${fields} }) { ${FIELDS} } }`;
   const body = JSON.stringify({ query, variables: input });
   const response = await fetch("/graphql", { method: "POST", headers: { "Content-Type": "application/json" }, body });
   const { data, errors } = await response.json();
@@ -71,12 +71,12 @@ element("signed-in").addEventListener("submit", async (event) => {
 
 async function authorizedFetch(url, options) {
   const headers = new Headers(options.headers);
-  // A token that was typed into the headers' editor goes before the one of the form.
+  // A token in the headers editor takes precedence over that of the form.
   if (!headers.has("Authorization")) new Headers(await authorization()).forEach((value, name) => headers.set(name, value));
   return fetch(url, { ...options, headers });
 }
 
-// A subscription's results, one by one, until it ends or the stop button is pressed.
+// Yield a subscription's results until it ends or the stop button is pressed.
 async function* events(params, { headers } = {}) {
   const stop = new AbortController();
   try {
@@ -113,7 +113,7 @@ function fetcherOf(requests) {
   return (params, options) => (subscribes(params, options) ? events : requests)(params, options);
 }
 
-// The examples name movies and a new user; here they become ids of this catalogue and a name not yet taken.
+// Replace the placeholders of the examples by ids of movies in this catalog and a new username.
 async function tabs() {
   const examples = await (await fetch("/graphiql/examples.json")).json();
   const popular = await graphql("{ recommendations(first: 3) { edges { node { id } } } }").catch(() => null);
