@@ -1,4 +1,4 @@
-"""Tables of accounts besides members: sign-ins, what guards them, keys of services, what operators did."""
+"""Account tables: sessions, refresh tokens, log-in throttling, API keys and the audit log."""
 
 from datetime import datetime
 from typing import Any
@@ -12,7 +12,7 @@ from app.db.tables import Base, identity, owned_by
 
 
 class Session(Base):
-    """One sign-in and all the refresh tokens that followed from it (a token family)."""
+    """A session, to which all its refresh tokens belong (a token family)."""
 
     __tablename__ = "sessions"
     __table_args__ = (Index(None, "user_id"),)
@@ -23,8 +23,8 @@ class Session(Base):
     expires_at: Mapped[datetime]
     ended_at: Mapped[datetime | None]
     refreshed_at: Mapped[datetime | None]
-    address: Mapped[str | None]  # from which the sign-in came
-    agent: Mapped[str | None]  # what the client called itself
+    address: Mapped[str | None]  # of the client that logged in
+    agent: Mapped[str | None]  # its User-Agent header
 
 
 class RefreshToken(Base):
@@ -38,7 +38,7 @@ class RefreshToken(Base):
 
 
 class KnownNetwork(Base):
-    """From where a member has signed in; see `app.throttle`."""
+    """A network from which a member has signed in; see `app.accounts.login_throttle`."""
 
     __tablename__ = "known_networks"
 
@@ -48,7 +48,7 @@ class KnownNetwork(Base):
 
 
 class SignInAttempt(Base):
-    """How many wrong passwords came of late, as the time at which all of them will be forgotten."""
+    """A log-in limit, as the time when all its attempts are restored; see `app.accounts.login_throttle`."""
 
     __tablename__ = "sign_in_attempts"
     __table_args__ = (Index(None, "forgotten_at"),)
@@ -58,14 +58,14 @@ class SignInAttempt(Base):
 
 
 class ApiKey(Base):
-    """A service's key, of which only the hash is kept."""
+    """A service's API key. Only its hash is stored."""
 
     __tablename__ = "api_keys"
     __table_args__ = (Index(None, "created_by"),)
 
     id: Mapped[int] = identity()
     key_hash: Mapped[bytes] = mapped_column(unique=True)
-    beginning: Mapped[str]  # of the key, to know it again by
+    beginning: Mapped[str]  # of the key, to identify it
     name: Mapped[str]
     scopes: Mapped[list[str]] = mapped_column(ARRAY(Text))
     created_by: Mapped[int | None] = mapped_column(ForeignKey("users.id", ondelete="SET NULL"))
@@ -76,7 +76,7 @@ class ApiKey(Base):
 
 
 class AuditEntry(Base):
-    """One act of an operator. Rows are added, given their outcome, and never changed again."""
+    """An operator's action. A row is inserted, gets its outcome, and is then only anonymized."""
 
     __tablename__ = "audit_log"
     __table_args__ = (Index(None, "user_id"), Index(None, "api_key_id"))
@@ -87,5 +87,5 @@ class AuditEntry(Base):
     api_key_id: Mapped[int | None] = mapped_column(ForeignKey("api_keys.id", ondelete="SET NULL"))
     act: Mapped[str]
     arguments: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'::jsonb"))
-    outcome: Mapped[str | None]  # null while it is under way, and for ever when the process died
+    outcome: Mapped[str | None]  # null while it runs, or if the process died
     address: Mapped[str | None]

@@ -1,4 +1,4 @@
-"""Binary COPY: its frame, and the row of a rating.
+"""Format of binary COPY: header, trailer, and the row of a rating.
 
 https://www.postgresql.org/docs/18/sql-copy.html, "Binary Format": big-endian, each column after its length.
 """

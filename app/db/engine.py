@@ -1,6 +1,6 @@
-"""Engines and addresses.
+"""Database engines, sessions and URLs.
 
-Noun functions take the sessionmaker, not a session: concurrent resolvers cannot share one.
+Functions take the sessionmaker rather than a session, since concurrent resolvers cannot share a session.
 """
 
 import time
@@ -17,12 +17,12 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 
 from app.settings import Settings
 
-FULL_DISK_SECONDS = 30.0  # that a statement that failed for want of room speaks for
+FULL_DISK_SECONDS = 30.0  # for which the disk counts as full after a failed write
 
 Sessions = async_sessionmaker[AsyncSession]
 Number = TypeVar("Number", bound=np.number)
 
-# Of an array of one dimension as `array_send` gives it; each element follows its length.
+# The header of a one-dimensional array of `array_send`; each element is preceded by its length.
 # https://github.com/postgres/postgres/blob/REL_18_STABLE/src/backend/utils/adt/arrayfuncs.c, array_send
 ARRAY_HEADER_BYTES = 20
 LOCK_POLL_SECONDS = 0.5
@@ -35,7 +35,7 @@ class FullDisk:
     seen_at: float = float("-inf")
 
     def note(self, context: ExceptionContext) -> None:
-        """Listen to the errors of an engine."""
+        """Handle an error of an engine."""
         if isinstance(context.original_exception, psycopg.errors.DiskFull):
             self.seen_at = time.monotonic()
 
@@ -44,12 +44,12 @@ class FullDisk:
 
 
 def sqlalchemy_url(database_url: str) -> URL:
-    """The address with our driver, whichever of the `postgres` spellings it was given in."""
+    """The URL with our driver, from a URL with any `postgres` scheme."""
     return make_url(database_url).set(drivername="postgresql+psycopg")
 
 
 def psycopg_url(database_url: str) -> str:
-    """The address as libpq reads it."""
+    """The URL for libpq, from a URL with any `postgres` scheme."""
     return make_url(database_url).set(drivername="postgresql").render_as_string(hide_password=False)
 
 
@@ -66,14 +66,14 @@ def create_engine(database_url: str, settings: Settings) -> AsyncEngine:
         max_overflow=settings.database_pool_size,
         pool_pre_ping=True,
         connect_args=connect_args,
-        hide_parameters=True,  # errors are logged; what was sent is not
+        hide_parameters=True,  # keeps parameters out of logged errors
     )
-    event.listen(engine.sync_engine, "handle_error", leave_out_rows)
+    event.listen(engine.sync_engine, "handle_error", remove_row_details)
     return engine
 
 
-def leave_out_rows(context: ExceptionContext) -> None:
-    """Postgres shows the row that it refuses, which is not for a log either."""
+def remove_row_details(context: ExceptionContext) -> None:
+    """Remove the refused row, which Postgres shows in DETAIL, from an error that may be logged."""
     original = context.original_exception
     if isinstance(original, psycopg.Error) and original.diag.message_detail:
         for error in filter(None, (original, context.sqlalchemy_exception)):
@@ -85,27 +85,27 @@ def sessionmaker(engine: AsyncEngine) -> Sessions:
 
 
 def address_of(sessions: Sessions) -> str:
-    """Where they connect to, as libpq reads it."""
+    """The libpq URL of the database that sessions connect to."""
     return psycopg_url(sessions.kw["bind"].url.render_as_string(hide_password=False))
 
 
 def lock(connection: psycopg.Connection[Any], number: int, waits: Callable[[], None]) -> None:
-    """Take an advisory lock for as long as the connection lives, which commits by itself.
+    """Take an advisory lock that lasts as long as the connection, which must be in autocommit mode.
 
-    `waits` is called once where another one has it. It is asked for again and again: a statement that waits
-    would hold back vacuum as long as it does.
+    `waits` is called once if another connection holds the lock. The lock is polled, since a waiting statement
+    would hold back vacuum.
     """
     assert connection.autocommit
-    taken = "SELECT pg_try_advisory_lock(%s)"
-    if connection.execute(taken, (number,)).fetchone() == (True,):
+    statement = "SELECT pg_try_advisory_lock(%s)"
+    if connection.execute(statement, (number,)).fetchone() == (True,):
         return
     waits()
-    while connection.execute(taken, (number,)).fetchone() != (True,):
+    while connection.execute(statement, (number,)).fetchone() != (True,):
         time.sleep(LOCK_POLL_SECONDS)
 
 
 def array_in(sent: bytes | None, of: type[Number]) -> NDArray[Number]:
-    """(n,): the numbers of an array without nulls that `array_send` gave; none for the array NULL."""
+    """Decode an array without nulls of `array_send`, (n,); NULL is an empty array."""
     if sent is None:
         return np.empty(0, of)
     value = np.dtype(of)

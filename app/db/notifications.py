@@ -1,7 +1,7 @@
-"""What changes in Postgres, told by Postgres: one connection listens, whoever waits in this process is woken.
+"""LISTEN/NOTIFY: one connection per process wakes its waiters.
 
-A notification belongs to the transaction that caused it (triggers send it): it comes when the change can be
-read, and never for one that was rolled back. It says only that something changed: whoever is woken reads.
+Triggers send notifications as part of a transaction. They arrive once the change can be read, and never for a
+transaction that was rolled back. They carry no data, so waiters re-read.
 """
 
 import asyncio
@@ -18,39 +18,41 @@ from psycopg.conninfo import make_conninfo
 from app.db.engine import psycopg_url
 
 RETRY_SECONDS = 1.0
-# A connection that died without a word is noticed in half a minute.
+# A connection that is silently lost is detected within half a minute.
 KEEPALIVE = {"keepalives_idle": "15", "keepalives_interval": "5", "keepalives_count": "3"}
 
 log = logging.getLogger("marquee.changes")
 
 
 class Topic(StrEnum):
-    """Channels; the payload of each is the id of what changed."""
+    """Channels, whose payload is the id of the changed row."""
 
-    TASTE = "marquee_taste"  # of the user: ratings, favourite genres, events that count
-    SESSION = "marquee_session"  # ended, or gone with its user
-    TRAINING = "marquee_training"  # of the job: how far it is
+    TASTE = "marquee_taste"  # of a user: ratings, favorite genres, graded events
+    SESSION = "marquee_session"  # ended, or deleted with its user
+    TRAINING = "marquee_training"  # the progress of a job
 
 
 class Changes:
+    """Waiters for notifications, by channel and id."""
+
     def __init__(self, database_url: str) -> None:
         self.address = make_conninfo(psycopg_url(database_url), **KEEPALIVE)
         self.waiting: defaultdict[tuple[str, str], set[asyncio.Event]] = defaultdict(set)
 
     async def follow(self) -> None:
-        """Listen for ever; connect again when the connection is lost."""
+        """Listen until cancelled; reconnect after a lost connection."""
         while True:
             try:
                 await self._listen()
             except psycopg.Error as error:
-                log.warning("cannot hear of changes (%s); trying again", error)
+                log.warning("cannot listen for notifications (%s); retrying", error)
             await asyncio.sleep(RETRY_SECONDS)
 
     @contextmanager
     def watch(self, *names: tuple[Topic, str]) -> Iterator[asyncio.Event]:
-        """An event that is set whenever one of these may have changed; clear it before you read.
+        """Yield an event that is set whenever one of these may have changed. Clear it before reading.
 
-        It is also set after the connection was lost, since nobody knows what was missed.
+        It is also set after a reconnection, since notifications may have been missed.
         """
         changed = asyncio.Event()
         for name in names:

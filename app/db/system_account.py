@@ -1,4 +1,4 @@
-"""Postgres refuses to run as root: whom it runs as then, and the way to its files for that account."""
+"""Run Postgres under an unprivileged account when the service runs as root, and grant it file access."""
 
 import logging
 import os
@@ -22,14 +22,14 @@ class Account:
     gid: int
 
     def as_arguments(self) -> dict[str, Any]:
-        """For `subprocess`: this account and none of our own groups."""
+        """Arguments for `subprocess`: this account, without our groups."""
         return {"user": self.uid, "group": self.gid, "extra_groups": []}
 
 
 def account_for(folder: Path) -> Account | None:
-    """Nobody else when we are not root; the owner of the folder that is there; else a system account of ours.
+    """The account for Postgres, if this process is root: the owner of the folder, or else a system account.
 
-    Raises OSError when that account cannot be made.
+    Raises OSError if the account cannot be created.
     """
     if os.geteuid() != 0:
         return None
@@ -39,7 +39,7 @@ def account_for(folder: Path) -> Account | None:
     except KeyError:
         if owner:
             raise PermissionError(
-                1, f"belongs to user {owner}, whom this system does not know", str(folder)
+                1, f"belongs to user {owner}, who does not exist on this system", str(folder)
             ) from None
         entry = _make_account()
     return Account(entry.pw_name, entry.pw_uid, entry.pw_gid)
@@ -49,7 +49,7 @@ def _make_account() -> pwd.struct_passwd:
     useradd = shutil.which("useradd", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin")
     if useradd is None:
         raise PermissionError(
-            1, "Postgres does not run as root, and there is no useradd to make it an account"
+            1, "Postgres does not run as root, and there is no useradd to create an account for it"
         )
     command = [
         useradd,
@@ -62,26 +62,24 @@ def _make_account() -> pwd.struct_passwd:
     ]
     made = subprocess.run(command, check=False, capture_output=True, text=True)  # noqa: S603 - our own command
     try:
-        return pwd.getpwnam(ACCOUNT)  # also when another process was quicker
+        return pwd.getpwnam(ACCOUNT)  # also if another process created it
     except KeyError:
         raise PermissionError(
-            1, f"Postgres needs an account of its own under root: {made.stderr.strip()}"
+            1, f"Postgres does not run as root, and its account was not created: {made.stderr.strip()}"
         ) from None
 
 
 def let_through(path: Path, account: Account) -> None:
-    """Let the account pass through the folders above `path`: pass, not read."""
+    """Let the account traverse, but not read, the folders above `path`."""
     for folder in path.parents:
         found = folder.stat()
         if not found.st_mode & stat.S_IXOTH and found.st_uid != account.uid:
             folder.chmod(stat.S_IMODE(found.st_mode) | stat.S_IXOTH)
-            log.warning(
-                "%s: other accounts may now pass through it, for Postgres does not run as root", folder
-            )
+            log.warning("%s: other accounts can now traverse it, since Postgres does not run as root", folder)
 
 
 def let_read(folder: Path) -> None:
-    """Let all read an installed program; under a strict umask a package is root's alone."""
+    """Let all accounts read an installed program, which under a strict umask only root can."""
     if folder.stat().st_mode & stat.S_IROTH:
         return
     for parent, _, names in os.walk(folder):

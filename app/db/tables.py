@@ -1,4 +1,4 @@
-"""The database as declarative tables. What SQLAlchemy cannot say (triggers, extensions) is in migrations/."""
+"""Declarative tables. Triggers and extensions, which SQLAlchemy cannot declare, are in migrations/."""
 
 from datetime import date, datetime
 from typing import Any
@@ -29,7 +29,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 VECTOR_WIDTH = 128
 
-# Titles match as written, in any language; an English overview matches by its stems.
+# Titles match literally, in any language; English overviews match by stems.
 SEARCH_VECTOR = (
     "setweight(to_tsvector('simple', title), 'A') || "
     "setweight(to_tsvector('simple', coalesce(original_title, '')), 'A') || "
@@ -47,7 +47,7 @@ class Base(DeclarativeBase):
             "pk": "%(table_name)s_pkey",
         }
     )
-    type_annotation_map = {  # noqa: RUF012 - SQLAlchemy reads it as a plain class attribute
+    type_annotation_map = {  # noqa: RUF012 - SQLAlchemy reads a plain class attribute
         int: BigInteger,
         str: Text,
         float: REAL,
@@ -83,14 +83,14 @@ class User(Base):
 
     id: Mapped[int] = identity()
     username: Mapped[str]
-    # See `app.usernames`; null for members that came with a data set, and where an older account has them.
+    # See `app.accounts.usernames`; null for members of data sets, and if an older account has the same.
     username_key: Mapped[str | None]
     skeleton: Mapped[str | None]
     skeleton_as_written: Mapped[str | None]
-    password_hash: Mapped[str | None]  # members that came with a data set have none and cannot log in
+    password_hash: Mapped[str | None]  # null for members of data sets, who cannot log in
     role: Mapped[str] = mapped_column(server_default="USER")
     simulated: Mapped[bool] = mapped_column(server_default=text("false"))
-    source: Mapped[str | None]  # the data set a member came with
+    source: Mapped[str | None]  # the member's data set
     discoverable: Mapped[bool] = mapped_column(server_default=text("false"))  # by other members
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
 
@@ -116,10 +116,10 @@ class Movie(Base):
     countries: Mapped[list[str]] = mapped_column(ARRAY(Text), server_default="{}")
     overview: Mapped[str | None]
     keywords: Mapped[list[str]] = mapped_column(ARRAY(Text), server_default="{}")
-    collection: Mapped[str | None]  # the franchise, as TMDB names it
-    poster_path: Mapped[str | None]  # TMDB's path, or a whole address
+    collection: Mapped[str | None]  # the franchise, named as on TMDB
+    poster_path: Mapped[str | None]  # a TMDB path or a URL
     popularity: Mapped[float | None]
-    vote_average: Mapped[float | None]  # TMDB's 0..10
+    vote_average: Mapped[float | None]  # 0 to 10, from TMDB
     vote_count: Mapped[int | None]
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
     updated_at: Mapped[datetime] = mapped_column(server_default=func.now(), onupdate=func.now())
@@ -127,9 +127,9 @@ class Movie(Base):
 
 
 class MovieTitle(Base):
-    """A title that a source gave a movie, the current one among them.
+    """A title of a movie in one source, including the current one.
 
-    FORMER is one that a trigger on `movies` kept when an update replaced it.
+    A trigger on `movies` stores a title that an update replaces as FORMER.
     """
 
     __tablename__ = "movie_titles"
@@ -144,7 +144,7 @@ class MovieTitle(Base):
 
 
 class MovieStats(Base):
-    """Kept by a trigger on `ratings`; a movie without a row has no rating."""
+    """Rating statistics, maintained by a trigger on `ratings`. A movie without a row has no ratings."""
 
     __tablename__ = "movie_stats"
     __table_args__ = (
@@ -162,7 +162,7 @@ class MovieStats(Base):
 
 
 class MovieVector(Base):
-    """The content vector of a movie, of length 1, as the active model's encoder made it."""
+    """The content vector of a movie, of norm 1, from the encoder of the active model."""
 
     __tablename__ = "movie_vectors"
     __table_args__ = (
@@ -204,7 +204,7 @@ class FavoriteGenre(Base):
 
 
 class Person(Base):
-    """A person is known by TMDB's id, or, where a source has none, by name."""
+    """A person, identified by the TMDB id, or by name if the source has no id."""
 
     __tablename__ = "people"
     __table_args__ = (
@@ -236,7 +236,7 @@ class Rating(Base):
     __table_args__ = (
         CheckConstraint("half_stars BETWEEN 1 AND 10", name="half_stars"),
         Index(None, "movie_id"),
-        # All that a history needs, by time.
+        # A covering index for histories, by time.
         Index("ratings_history_idx", "user_id", "rated_at", "movie_id", postgresql_include=["half_stars"]),
     )
 
@@ -247,7 +247,7 @@ class Rating(Base):
 
 
 class Feedback(Base):
-    """What a user did with a movie, as events that are never changed; their owner may remove them."""
+    """Events of users on movies. They are never changed, but their user may delete them."""
 
     __tablename__ = "feedback"
     __table_args__ = (
@@ -257,7 +257,7 @@ class Feedback(Base):
         UniqueConstraint("user_id", "idempotency_key"),
         Index(None, "user_id", "occurred_at"),
         Index(None, "movie_id"),
-        # What tells taste, without the impressions, which are most of the events.
+        # Graded events, without impressions, which are most of the events.
         Index(
             "feedback_signals_idx",
             "user_id",
@@ -280,7 +280,7 @@ class Feedback(Base):
 
 
 class EventCount(Base):
-    """How many events of a kind a member has; kept by triggers on `feedback`."""
+    """The number of a member's events of a kind, maintained by triggers on `feedback`."""
 
     __tablename__ = "event_counts"
     __table_args__ = ({"postgresql_with": {"fillfactor": 70}},)  # room for updates on the same page
@@ -291,7 +291,7 @@ class EventCount(Base):
 
 
 class CatalogRevision(Base):
-    """One row, counted up by triggers whenever movies, genres, people or credits change."""
+    """A single row, incremented by triggers whenever movies, genres, people or credits change."""
 
     __tablename__ = "catalog_revision"
     __table_args__ = (CheckConstraint("id", name="one_row"),)
@@ -301,14 +301,14 @@ class CatalogRevision(Base):
 
 
 class CatalogChange(Base):
-    """One movie's change, which counted the catalogue's revision up from `since` to `until`.
+    """A change of one movie, which incremented the catalog's revision from `since` to `until`.
 
-    Revisions that no row covers were changes of many movies. Rows are kept for a while only.
+    Revisions that no row covers changed many movies. Old rows are deleted.
     """
 
     __tablename__ = "catalog_changes"
 
     until: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     since: Mapped[int]
-    movie_id: Mapped[int]  # refers to nothing: the movie may be gone
+    movie_id: Mapped[int]  # not a foreign key, since the movie may be deleted
     changed_at: Mapped[datetime] = mapped_column(server_default=func.now())

@@ -1,4 +1,4 @@
-"""What models learn from, the models, and the trainings that were asked for."""
+"""Tables of data sets, models and training jobs."""
 
 from datetime import datetime
 from typing import Any
@@ -32,7 +32,7 @@ class ModelVersion(Base):
 
 
 class DatasetVersion(Base):
-    """A data set that was loaded: its name and how much of it is here."""
+    """A loaded data set: its name and the numbers of its rows."""
 
     __tablename__ = "dataset_versions"
 
@@ -45,7 +45,7 @@ class DatasetVersion(Base):
 
 
 class TrainingJob(Base):
-    """See `app.training_jobs`. Of each database at most one waits and one runs."""
+    """A training job; see `app.training.jobs`. At most one job is queued and one runs in a database."""
 
     __tablename__ = "training_jobs"
     __table_args__ = (
@@ -65,9 +65,9 @@ class TrainingJob(Base):
     status: Mapped[str] = mapped_column(server_default="QUEUED")
     stage: Mapped[str] = mapped_column(server_default="waiting")
     fraction: Mapped[float] = mapped_column(server_default=text("0"))  # of the stage
-    message: Mapped[str | None]  # why it failed
-    claim: Mapped[UUID | None]  # of the process that runs it; another one's writes no longer count
-    heartbeat_at: Mapped[datetime | None]  # null: given back, for anyone to take
+    message: Mapped[str | None]  # the reason of a failure
+    claim: Mapped[UUID | None]  # of the process that runs it; writes with another claim are ignored
+    heartbeat_at: Mapped[datetime | None]  # null if released, so that any process may claim it
     tries: Mapped[int] = mapped_column(SmallInteger, server_default=text("0"))
     requested_by: Mapped[int | None] = mapped_column(ForeignKey("users.id", ondelete="SET NULL"))
     requested_at: Mapped[datetime] = mapped_column(server_default=func.now())
