@@ -1,4 +1,4 @@
-"""Settings from the environment. Every one of them is listed in the README; a test holds the two together."""
+"""Settings from the environment. The README lists them all, which a test checks."""
 
 from functools import cached_property
 from ipaddress import ip_address, ip_network
@@ -22,7 +22,7 @@ LISTS = ("trusted_proxies", "allowed_origins")
 
 
 class Settings(BaseSettings):
-    """One frozen object, read once at start-up; an invalid value stops the start with its name and rule."""
+    """Immutable settings, read once at start-up. An invalid value fails with its name and rule."""
 
     model_config = SettingsConfigDict(frozen=True, extra="ignore")
 
@@ -33,7 +33,7 @@ class Settings(BaseSettings):
         description="`postgresql://…` of a Postgres 15+ with pgvector; without it an embedded one is started",
     )
     direct_database_url: str | None = Field(
-        None, description="the same database past a pooler of transactions, to hear of changes"
+        None, description="URL of the same database that bypasses a transaction pooler, for `LISTEN`"
     )
     data_dir: Path = Field(
         Path(".data"), description="folder of the embedded database, downloads, models and the local secret"
@@ -41,121 +41,135 @@ class Settings(BaseSettings):
     model_dir: Path | None = Field(None, description="folder of trained models; default `DATA_DIR/models`")
     secret_key: SecretStr | None = Field(
         None,
-        description="signs access tokens, 32 characters or more; needed with `DATABASE_URL`, "
-        "else made and kept in `DATA_DIR`",
+        description="signs access tokens, at least 32 characters; required with `DATABASE_URL`, else "
+        "generated and kept in `DATA_DIR`",
     )
-    access_token_seconds: PositiveInt = Field(900, description="life of an access token")
-    refresh_token_days: PositiveInt = Field(30, description="life of a refresh token that is not used")
+    access_token_seconds: PositiveInt = Field(900, description="lifetime of an access token")
+    refresh_token_days: PositiveInt = Field(30, description="lifetime of an unused refresh token")
     refresh_overlap_seconds: Annotated[float, Field(ge=0, le=600)] = Field(
         30.0,
-        description="how long a replaced refresh token works again, for tabs that renew at once and lost "
-        "answers; `0` is not at all",
+        description="how long a replaced refresh token remains valid, for tabs that renew concurrently and "
+        "lost responses; `0` disables it",
     )
     sign_in_tries: PositiveInt = Field(
-        5, description="wrong passwords for an account from an address, then one each 30 seconds"
+        5, description="wrong passwords for an account from an address, then one every 30 seconds"
     )
     sign_in_tries_per_address: PositiveInt = Field(
-        50, description="wrong passwords from an address for all accounts, then one each 6 seconds"
+        50, description="wrong passwords from an address for all accounts, then one every 6 seconds"
     )
-    database_pool_size: PositiveInt = Field(10, description="database connections a process keeps")
+    database_pool_size: PositiveInt = Field(10, description="database connections that a process keeps open")
     database_prepared_statements: bool = Field(True, description="`false` behind a pgbouncer older than 1.21")
-    statement_timeout_ms: PositiveInt = Field(10_000, description="longest a statement of a request may take")
+    statement_timeout_ms: PositiveInt = Field(
+        10_000, description="maximum duration of a statement of a request"
+    )
     poll_seconds: PositiveFloat = Field(
-        0.5, description="how often a process looks for a newly activated model or changed movies"
+        0.5, description="interval at which a process checks for a newly activated model or changed movies"
     )
     learning_seconds: NonNegativeFloat = Field(
-        30.0, description="shortest time between two moves of movies by the ratings that arrive"
+        30.0, description="minimum interval between online updates of item factors"
     )
     sentence_model: Path | None = Field(
         None,
-        description="folder of a Model2Vec sentence-embedding model that training uses (extra `embeddings`)",
+        description="folder of a Model2Vec sentence-embedding model for training (extra `embeddings`)",
     )
     training_settings: Path | None = Field(
-        None, description="settings file of `marquee tune` that training uses; without it the defaults"
+        None, description="settings file of `marquee tune` for training; default: the built-in settings"
     )
-    kept_models: NonNegativeInt = Field(
-        3, description="trained models whose files are kept besides the active one, to go back to"
-    )
+    kept_models: NonNegativeInt = Field(3, description="inactive models kept on disk for rollback")
     training_stale_seconds: PositiveFloat = Field(
-        30.0, description="after which a training without a sign of life is taken over by another process"
+        30.0, description="time without a heartbeat after which another process takes over a training"
     )
     cache_seconds: NonNegativeInt = Field(
-        60, description="how long shared caches may keep a signed-out answer to a GET; `0` is not at all"
+        60, description="how long shared caches may keep a signed-out response to a GET; `0` disables it"
     )
     compression: bool = Field(
-        True, description="compress answers as `Accept-Encoding` says; `false` where a proxy does it"
+        True, description="compress responses as `Accept-Encoding` allows; `false` where a proxy does it"
     )
     trusted_documents: Path | None = Field(
-        None, description="JSON file of documents by id, or Apollo's manifest: no others are answered then"
+        None,
+        description="JSON file of documents by id, or an Apollo manifest; other documents are then refused",
     )
     production: bool = Field(
         False,
-        description="production mode: no introspection, suggestions of names, GraphiQL or demo account",
+        description='production mode: disables introspection, "did you mean" suggestions, GraphiQL and the '
+        "demo account",
     )
     introspection: bool | None = Field(
-        None, description="answer what the schema is like; default: not with `PRODUCTION`"
+        None, description="allow introspection; default: not with `PRODUCTION`"
     )
     suggestions: bool | None = Field(
-        None, description="tell which name was meant by an unknown one; default: not with `PRODUCTION`"
+        None, description="suggest similar names for unknown ones; default: not with `PRODUCTION`"
     )
-    max_cost: PositiveInt = Field(
-        10_000, description="most an operation may cost, as `extensions.cost` tells it"
+    max_cost: PositiveInt = Field(10_000, description="maximum cost of an operation, as in `extensions.cost`")
+    max_depth: PositiveInt = Field(15, description="maximum depth of fields in a document")
+    max_aliases: NonNegativeInt = Field(
+        100, description="maximum aliases in an operation, including its fragments"
     )
-    max_depth: PositiveInt = Field(15, description="levels of fields in a document")
-    max_aliases: NonNegativeInt = Field(100, description="aliases in an operation, with its fragments")
     max_tokens: PositiveInt = Field(
-        1_000, description="tokens of a document, also of what its operations select, with fragments"
+        1_000,
+        description="maximum tokens of a document, and of what its operations select, including fragments",
     )
-    max_document_characters: PositiveInt = Field(20_000, description="length of a document")
-    max_fragments: NonNegativeInt = Field(60, description="fragments of a document")
+    max_document_characters: PositiveInt = Field(20_000, description="maximum length of a document")
+    max_fragments: NonNegativeInt = Field(60, description="maximum fragments of a document")
     max_repeated_fields: NonNegativeInt = Field(
-        1_000, description="pairs of one name selected for one object; validation compares them all"
+        1_000,
+        description="maximum pairs of same-named fields in one selection (bounds the cost of validation)",
     )
     max_body_bytes: PositiveInt = Field(
-        3_500_000, description="length of a request's body, or of a message over a websocket"
+        3_500_000, description="maximum length of a request's body, or of a websocket message"
     )
-    max_json_depth: PositiveInt = Field(32, description="levels of lists and objects in a request's JSON")
+    max_json_depth: PositiveInt = Field(
+        32, description="maximum nesting of lists and objects in a request's JSON"
+    )
     max_json_values: PositiveInt = Field(
-        20_000, description="values in the lists and objects of a request's JSON"
+        20_000, description="maximum values in the lists and objects of a request's JSON"
     )
     request_seconds: PositiveFloat = Field(
-        10.0, description="longest a request may take to arrive, and a client to read on"
+        10.0,
+        description="maximum time for a request to arrive, and for a client to read more of its response",
     )
     execution_seconds: PositiveFloat = Field(
-        10.0, description="longest a query or mutation may take; then it is stopped, in the database too"
+        10.0,
+        description="maximum duration of a query or mutation, which is then cancelled, in the database too",
     )
     export_seconds: PositiveFloat = Field(
-        300.0, description="longest `exportMyData` may take to be made, and again to be sent"
+        300.0, description="maximum time to make `exportMyData`, and again to send it"
     )
     max_operations_at_once: PositiveInt = Field(
-        100, description="operations that run at once in a process; fewer while it is overloaded"
+        100, description="concurrent operations of a process; fewer while it is overloaded"
     )
     max_connections: PositiveInt = Field(
-        1_000, description="connections at once in a process; beyond, only health is answered"
+        1_000, description="concurrent connections of a process; beyond it, only health checks are answered"
     )
     max_connections_per_address: PositiveInt = Field(
-        250, description="connections at once from one address, unless it is a trusted proxy's"
+        250, description="concurrent connections of an address, except for trusted proxies"
     )
     requests_per_minute: NonNegativeInt = Field(
-        6_000, description="requests from an address; `0` does not limit"
+        6_000, description="requests per address and minute; `0` disables the limit"
     )
     operations_per_minute: NonNegativeInt = Field(
-        3_000, description="operations of a member, a key, or an address signed out; `0` does not limit"
+        3_000,
+        description="operations per member, key or signed-out address, per minute; `0` disables the limit",
     )
     cost_per_minute: NonNegativeInt = Field(
-        300_000, description="cost of the operations of the same; `0` does not limit"
+        300_000,
+        description="query cost per member, key or signed-out address, per minute; `0` disables the limit",
     )
     redis_url: SecretStr | None = Field(
-        None, description="`redis://…` holds rate limits across processes; without it each counts for itself"
+        None,
+        description="`redis://…` that shares rate limits between processes; without it each process counts "
+        "its own",
     )
     trusted_proxies: str = Field(
-        "127.0.0.1,::1", description="addresses and networks, by commas, whose `X-Forwarded-For` is believed"
+        "127.0.0.1,::1",
+        description="comma-separated addresses and networks whose `X-Forwarded-For` is trusted",
     )
     allowed_origins: str = Field(
-        "", description="origins, by commas, whose pages may ask besides our own; `*` is any"
+        "",
+        description="comma-separated origins whose pages may send requests, besides our own; `*` allows any",
     )
     allowed_hosts: str = Field(
-        "*", description="names, by commas, under which the service is asked; `*.example.com` is any below"
+        "*", description="comma-separated host names of the service; `*.example.com` allows any subdomain"
     )
     graphiql: bool | None = Field(
         None, description="serve the GraphiQL explorer at `/graphql`; default: not with `PRODUCTION`"
@@ -167,7 +181,7 @@ class Settings(BaseSettings):
     @model_validator(mode="before")
     @classmethod
     def _take_empty_for_unset(cls, values: dict[str, object]) -> dict[str, object]:
-        """A deployment passes on what it does not set as ''; in a list, '' is a value: nobody."""
+        """Treat '' as unset, since deployments pass unset variables as ''. In a list, '' means none."""
         return {name: value for name, value in values.items() if value != "" or name in LISTS}
 
     @model_validator(mode="after")
@@ -192,7 +206,7 @@ class Settings(BaseSettings):
 
     @property
     def has_demo_account(self) -> bool:
-        """Whether the account with the published password may exist: only for this machine."""
+        """Whether the demo account, whose password is public, may exist: only on loopback."""
         return self.database_url is None and not self.production and self._is_loopback
 
     @property
