@@ -1,4 +1,4 @@
-"""Settings: read from the environment, refused with their name and rule, and all of them in the README."""
+"""Settings: read from the environment, refused with their name and rule, and listed in the README."""
 
 import re
 from pathlib import Path
@@ -11,7 +11,7 @@ from app.settings import Settings
 README = Path(__file__).parents[2] / "README.md"
 
 
-def test_every_setting_stands_in_the_readme_with_its_default() -> None:
+def test_the_readme_lists_every_setting_with_its_default() -> None:
     rows = {
         name: (default.strip().strip("`"), text.strip())
         for name, default, text in re.findall(
@@ -25,12 +25,12 @@ def test_every_setting_stands_in_the_readme_with_its_default() -> None:
         assert rows[name.upper()] == (default, field.description), name
 
 
-def test_an_empty_value_is_no_value(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_empty_value_counts_as_unset(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("REDIS_URL", "ALLOWED_HOSTS", "PORT", "DATABASE_URL", "TRUSTED_PROXIES"):
         monkeypatch.setenv(name, "")
     settings = Settings()
     assert (settings.redis_url, settings.allowed_hosts, settings.port) == (None, "*", 8000)
-    assert settings.trusted_proxies == ""  # nobody is trusted
+    assert settings.trusted_proxies == ""  # no proxy is trusted
 
 
 @pytest.mark.parametrize(
@@ -47,7 +47,7 @@ def test_an_empty_value_is_no_value(monkeypatch: pytest.MonkeyPatch) -> None:
         ({"database_url": "postgresql:///marquee", "secret_key": "s" * 32}, True, False),
     ],
 )
-def test_explorer_and_demo_account_are_for_trying_out(
+def test_graphiql_and_demo_account_are_only_for_local_use(
     values: dict[str, object], explored: bool, demo: bool
 ) -> None:
     settings = Settings(**values)  # type: ignore[arg-type]  # as they come from the environment
@@ -55,7 +55,7 @@ def test_explorer_and_demo_account_are_for_trying_out(
 
 
 @pytest.mark.parametrize(
-    ("name", "value", "told"),
+    ("name", "value", "message"),
     [
         ("PORT", "eighty", "port"),
         ("PORT", "70000", "port"),
@@ -64,13 +64,13 @@ def test_explorer_and_demo_account_are_for_trying_out(
         ("LOG_LEVEL", "loud", "log_level"),
     ],
 )
-def test_a_bad_value_is_refused(monkeypatch: pytest.MonkeyPatch, name: str, value: str, told: str) -> None:
+def test_a_bad_value_is_refused(monkeypatch: pytest.MonkeyPatch, name: str, value: str, message: str) -> None:
     monkeypatch.setenv(name, value)
-    with pytest.raises(ValidationError, match=told):
+    with pytest.raises(ValidationError, match=message):
         Settings()
 
 
-def test_a_given_database_needs_a_given_secret(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_database_url_requires_a_secret_key(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("SECRET_KEY", raising=False)
     monkeypatch.setenv("DATABASE_URL", "postgresql://localhost/marquee")
     with pytest.raises(ValidationError, match="SECRET_KEY"):

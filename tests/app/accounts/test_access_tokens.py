@@ -1,4 +1,4 @@
-"""Access tokens that are not ours are refused, whatever they say and whoever signed them."""
+"""Access tokens: valid ones are read, all others are refused."""
 
 import json
 from datetime import UTC, datetime, timedelta
@@ -27,7 +27,7 @@ SESSION = str(uuid4())
 OURS = {"sub": "7", "sid": SESSION, "iat": NOW, "exp": NOW + 900}
 CLAIMS = ("sub", "sid", "iat", "exp", "aud", "nbf", "iss", "jti")
 
-# Nothing of it is about time.
+# None of the claims depends on time.
 patient = how(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 LETTERS = "a7 -\u0667\u00e9"
 anything = st.recursive(
@@ -45,12 +45,12 @@ anything = st.recursive(
 
 
 def signed(claims: Any, **header: Any) -> str:
-    """A token with our signature over any JSON, which `jwt.encode` would look at."""
+    """A token with our signature over any JSON, which `jwt.encode` would check."""
     payload = json.dumps(claims).encode()
     return jwt.PyJWS().encode(payload, SECRET_KEY, algorithm="HS256", headers=header)
 
 
-def test_what_we_issue_is_read_back() -> None:
+def test_an_issued_token_is_read_back() -> None:
     session_id = uuid4()
     token, expires_at = access_tokens.issue(SETTINGS, 7, session_id)
     assert access_tokens.claims_of(SETTINGS, token) == access_tokens.Claims(7, session_id, expires_at)
@@ -61,7 +61,7 @@ def test_what_we_issue_is_read_back() -> None:
 @patient
 @given(claims=st.dictionaries(st.sampled_from(CLAIMS), anything), without=st.sets(st.sampled_from(CLAIMS)))
 def test_a_claim_of_any_type_is_read_or_refused(claims: dict[str, Any], without: set[str]) -> None:
-    """Also in a token that is ours but for these claims."""
+    """Also in a token that is valid except for these claims."""
     odd = {name: value for name, value in {**OURS, **claims}.items() if name not in without}
     try:
         read = access_tokens.claims_of(SETTINGS, signed(odd))
@@ -139,8 +139,8 @@ def test_tokens_that_are_refused() -> None:
 
 
 @pytest.mark.anyio
-async def test_the_codes_of_odd_tokens(sessions: Sessions) -> None:
-    """Also of one that is whole but of nobody; and whose budget they spend is known."""
+async def test_error_codes_of_invalid_tokens(sessions: Sessions) -> None:
+    """Also of a valid token of no member. The client that pays for the request is known."""
     served = ServingState(await snapshot.load(sessions))
     odd = [{**OURS, "sid": 5}, {**OURS, "sub": ["7"]}, {**OURS, "exp": [1]}, OURS, {**OURS, "sub": "9" * 18}]
     for token in [*map(signed, odd), "mq_" + "x" * 10**5]:

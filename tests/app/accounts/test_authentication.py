@@ -1,4 +1,4 @@
-"""What a member may rely on when signing in, and what nobody else may do."""
+"""Sign-up, log-in, sessions and changes of passwords."""
 
 import asyncio
 from collections.abc import Callable
@@ -39,7 +39,9 @@ async def test_a_name_is_taken_whatever_its_case(sessions: Sessions, settings: S
         await authentication.sign_up(sessions, settings, again, PASSWORD)
 
 
-async def test_of_many_who_want_a_name_at_once_one_has_it(sessions: Sessions, settings: Settings) -> None:
+async def test_of_concurrent_sign_ups_with_a_name_one_succeeds(
+    sessions: Sessions, settings: Settings
+) -> None:
     results = await asyncio.gather(
         *(authentication.sign_up(sessions, settings, "ada", PASSWORD) for _ in range(5)),
         return_exceptions=True,
@@ -70,7 +72,7 @@ async def test_names_that_are_refused(sessions: Sessions, settings: Settings, us
         await authentication.log_in(sessions, settings, username, PASSWORD)
 
 
-async def test_a_stranger_learns_nothing_from_a_failure(
+async def test_a_failed_log_in_reveals_nothing(
     sessions: Sessions, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await authentication.sign_up(sessions, settings, "ada", PASSWORD)
@@ -110,7 +112,7 @@ async def test_logging_out_ends_that_session_at_once(sessions: Sessions, setting
         await authentication.refresh_session(sessions, settings, here.refresh_token)
 
 
-async def test_refreshing_gives_new_tokens_for_the_same_session(
+async def test_refreshing_returns_new_tokens_of_the_same_session(
     sessions: Sessions, settings: Settings
 ) -> None:
     first = await authentication.sign_up(sessions, settings, "ada", PASSWORD)
@@ -122,14 +124,12 @@ async def test_refreshing_gives_new_tokens_for_the_same_session(
 
 
 @pytest.mark.parametrize("token", ["", "guess", "\ud800", pytest.param("x" * 10**6, id="large")])
-async def test_refresh_tokens_that_nobody_was_given(
-    sessions: Sessions, settings: Settings, token: str
-) -> None:
+async def test_unknown_refresh_tokens_are_refused(sessions: Sessions, settings: Settings, token: str) -> None:
     with pytest.raises(authentication.InvalidRefreshToken):
         await authentication.refresh_session(sessions, settings, token)
 
 
-async def test_a_session_not_used_for_its_time_is_over(sessions: Sessions, settings: Settings) -> None:
+async def test_an_unused_session_expires(sessions: Sessions, settings: Settings) -> None:
     tokens = await authentication.sign_up(sessions, settings, "ada", PASSWORD)
     async with sessions.begin() as session:
         await session.execute(update(Session).values(expires_at=func.now()))
@@ -141,7 +141,7 @@ async def test_a_session_not_used_for_its_time_is_over(sessions: Sessions, setti
         assert await session.scalar(select(func.count()).select_from(Session)) == 1
 
 
-async def test_refreshing_puts_off_the_end(sessions: Sessions, settings: Settings) -> None:
+async def test_refreshing_extends_the_session(sessions: Sessions, settings: Settings) -> None:
     tokens = await authentication.sign_up(sessions, settings, "ada", PASSWORD)
     soon = datetime.now(UTC) + timedelta(minutes=1)
     async with sessions.begin() as session:
@@ -162,7 +162,7 @@ async def test_a_deleted_account_is_signed_out(sessions: Sessions, settings: Set
         await authentication.refresh_session(sessions, settings, tokens.refresh_token)
 
 
-async def test_recognising_a_viewer_takes_one_statement(sessions: Sessions, settings: Settings) -> None:
+async def test_authenticating_a_viewer_takes_one_statement(sessions: Sessions, settings: Settings) -> None:
     tokens = await authentication.sign_up(sessions, settings, "ada", PASSWORD)
     statements: list[str] = []
     engine = sessions.kw["bind"].sync_engine
@@ -217,7 +217,7 @@ async def test_a_refused_change_of_password_changes_nothing(
     await authentication.log_in(sessions, settings, "ada.lovelace", PASSWORD)
 
 
-async def test_of_changes_of_a_password_at_once_one_holds(sessions: Sessions, settings: Settings) -> None:
+async def test_of_concurrent_password_changes_one_succeeds(sessions: Sessions, settings: Settings) -> None:
     tokens = [await authentication.sign_up(sessions, settings, "ada", PASSWORD)]
     tokens += [await authentication.log_in(sessions, settings, "ada", PASSWORD) for _ in range(3)]
     new = [f"a long walk to {place}" for place in range(4)]
@@ -270,7 +270,7 @@ async def test_all_sessions_end_together(sessions: Sessions, settings: Settings)
     assert await viewer_of(sessions, settings, other.access_token) == other.viewer
 
 
-async def test_an_operator_makes_an_administrator(sessions: Sessions, settings: Settings) -> None:
+async def test_the_command_creates_an_administrator(sessions: Sessions, settings: Settings) -> None:
     member = await authentication.sign_up(sessions, settings, "ada", PASSWORD)
     await admin.create_admin(sessions, "Ada", "another long walk")
     await admin.create_admin(sessions, "root.of.all", "another long walk")

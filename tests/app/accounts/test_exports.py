@@ -1,4 +1,4 @@
-"""An export of any size arrives whole, as of one moment and in bounded pieces, and leaves nothing behind."""
+"""Exports of any size are complete, consistent, written in bounded pieces, and leave no file."""
 
 import asyncio
 import json
@@ -18,7 +18,7 @@ from schema.execution.executor import in_time
 pytestmark = pytest.mark.anyio
 
 EVENTS = 12_345
-LONGEST_LINE = 600  # characters of JSON of an event below
+LONGEST_LINE = 600  # characters of an event's JSON
 MEMBERS = """
 INSERT INTO users (id, username) SELECT n, 'member ' || n FROM generate_series(1, 5) AS n;
 INSERT INTO movies (id, title) SELECT n, 'Movie ' || n FROM generate_series(1, 30) AS n;
@@ -61,7 +61,7 @@ async def whole(made: Export) -> bytes:
     return b"".join([part async for part in made.parts()])
 
 
-async def test_a_long_history_arrives_whole_in_bounded_pieces(filled: Sessions, pieces: list[int]) -> None:
+async def test_a_long_history_is_complete_and_in_bounded_pieces(filled: Sessions, pieces: list[int]) -> None:
     made = await Exports().make(filled, 1, nullcontext())
     parts = [part async for part in made.parts()]
     held = json.loads(b"".join(parts))
@@ -75,10 +75,10 @@ async def test_a_long_history_arrives_whole_in_bounded_pieces(filled: Sessions, 
     made.close()
 
 
-async def test_it_is_of_one_moment(
+async def test_an_export_is_a_snapshot(
     filled: Sessions, database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What is written while it is made stands in none of its tables."""
+    """Rows written during an export are in none of its tables."""
     write = Export.write
 
     async def while_others_write(made: Export, piece: bytes) -> None:
@@ -96,7 +96,7 @@ async def test_it_is_of_one_moment(
     assert [event["position"] for event in held["feedback"]] == list(range(1, EVENTS + 1))
 
 
-async def test_one_of_a_member_until_it_is_sent(filled: Sessions) -> None:
+async def test_a_member_has_one_export_at_a_time(filled: Sessions) -> None:
     turns = Exports()
     first = await turns.make(filled, 1, nullcontext())
     with pytest.raises(ExportUnderWay):
@@ -105,11 +105,13 @@ async def test_one_of_a_member_until_it_is_sent(filled: Sessions) -> None:
     first.close()
     assert first.file.closed
     again = await turns.make(filled, 1, nullcontext())
-    del first, again  # one that an answer never came to
+    del first, again  # an export that is never sent
     assert turns.members == set()
 
 
-async def test_so_many_at_once_in_a_process(filled: Sessions, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_concurrent_exports_of_a_process_are_limited(
+    filled: Sessions, monkeypatch: pytest.MonkeyPatch
+) -> None:
     under_way = most = 0
 
     async def counted(sessions: Sessions, user_id: int, made: Export) -> None:
@@ -127,7 +129,9 @@ async def test_so_many_at_once_in_a_process(filled: Sessions, monkeypatch: pytes
         each.close()
 
 
-async def test_who_leaves_stops_it(filled: Sessions, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_cancelled_request_stops_its_export(
+    filled: Sessions, monkeypatch: pytest.MonkeyPatch
+) -> None:
     begun = asyncio.Event()
 
     async def stuck(_made: Export, _piece: bytes) -> None:
@@ -150,14 +154,14 @@ async def test_who_leaves_stops_it(filled: Sessions, monkeypatch: pytest.MonkeyP
         assert await session.scalar(text(others)) == 0
 
 
-async def test_one_that_takes_too_long_is_stopped(filled: Sessions) -> None:
+async def test_an_export_that_takes_too_long_is_stopped(filled: Sessions) -> None:
     turns = Exports(seconds=0.001)
     with pytest.raises(TimeoutError):
         await turns.make(filled, 1, nullcontext())
     assert turns.members == set()
 
 
-async def test_the_clock_of_an_operation_stands_still_meanwhile() -> None:
+async def test_an_export_does_not_count_against_the_operation_deadline() -> None:
     clock = Clock()
     steps: list[str] = []
 
@@ -169,6 +173,6 @@ async def test_the_clock_of_an_operation_stands_still_meanwhile() -> None:
         yield "late"
 
     deadline = asyncio.get_running_loop().time() + 0.1
-    (told,) = [result async for result in in_time(results(), deadline, 0.1, clock)]  # type: ignore[arg-type]
+    (outcome,) = [result async for result in in_time(results(), deadline, 0.1, clock)]  # type: ignore[arg-type]
     assert steps == ["made"]
-    assert told.errors[0].extensions["code"] == "TIMEOUT"
+    assert outcome.errors[0].extensions["code"] == "TIMEOUT"

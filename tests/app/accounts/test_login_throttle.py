@@ -1,4 +1,4 @@
-"""Who guesses passwords is slowed down, in every process, and the owner is not locked out."""
+"""Password guessing is throttled across processes, and the owner is not locked out."""
 
 import asyncio
 from datetime import timedelta
@@ -38,17 +38,17 @@ async def fail(sessions: Sessions, settings: Settings, username: str, client: Cl
 
 
 async def later(sessions: Sessions, seconds: float) -> None:
-    """As if so much time had gone by."""
+    """Move all timestamps back, as if this time had passed."""
     async with sessions.begin() as session:
         earlier = SignInAttempt.forgotten_at - timedelta(seconds=seconds)
         await session.execute(update(SignInAttempt).values(forgotten_at=earlier))
 
 
 @pytest.mark.parametrize("username", ["ada", "nobody-of-this-name"])
-async def test_after_some_wrong_passwords_no_more_are_looked_at(
+async def test_after_some_wrong_passwords_attempts_are_refused(
     sessions: Sessions, settings: Settings, username: str
 ) -> None:
-    """And the answer is the same whether there is such an account."""
+    """The response does not depend on whether the account exists."""
     await authentication.sign_up(sessions, settings, "ada", PASSWORD, HOME)
     for _ in range(3):
         await fail(sessions, settings, username, THIEF)
@@ -58,7 +58,7 @@ async def test_after_some_wrong_passwords_no_more_are_looked_at(
         assert 1 <= refusal.value.wait_seconds <= 30
 
 
-async def test_tries_come_back_with_time(sessions: Sessions, settings: Settings) -> None:
+async def test_attempts_are_restored_over_time(sessions: Sessions, settings: Settings) -> None:
     await authentication.sign_up(sessions, settings, "ada", PASSWORD, HOME)
     for _ in range(3):
         await fail(sessions, settings, "ada", HOME)
@@ -80,9 +80,7 @@ async def test_the_owner_is_not_locked_out_by_a_thief(sessions: Sessions, settin
         ).viewer.username == "ada"
 
 
-async def test_a_right_password_takes_nothing_away_and_forgets_the_wrong_ones(
-    sessions: Sessions, settings: Settings
-) -> None:
+async def test_a_right_password_resets_the_limit(sessions: Sessions, settings: Settings) -> None:
     await authentication.sign_up(sessions, settings, "ada", PASSWORD, HOME)
     for _ in range(4):
         await fail(sessions, settings, "ada", HOME)
@@ -94,7 +92,7 @@ async def test_a_right_password_takes_nothing_away_and_forgets_the_wrong_ones(
 
 
 async def test_many_accounts_from_one_address(sessions: Sessions, settings: Settings) -> None:
-    """Whoever has signed in from there before still does, however many others are tried."""
+    """Members who have signed in from the address before are not limited by attempts on other accounts."""
     await authentication.sign_up(sessions, settings, "ada", PASSWORD, HOME)
     await authentication.sign_up(sessions, settings, "bob", PASSWORD, AWAY)
     for number in range(6):
@@ -107,7 +105,7 @@ async def test_many_accounts_from_one_address(sessions: Sessions, settings: Sett
     assert (await authentication.log_in(sessions, settings, "bob", PASSWORD, HOME)).viewer.username == "bob"
 
 
-async def test_no_more_guesses_by_asking_at_once_in_several_processes(
+async def test_concurrent_processes_share_the_limit(
     sessions: Sessions, settings: Settings, database_url: str
 ) -> None:
     engine = create_engine(database_url, settings)
@@ -134,11 +132,11 @@ async def test_no_more_guesses_by_asking_at_once_in_several_processes(
         (None, ""),
     ],
 )
-def test_what_counts_as_one_address(address: str | None, network: str) -> None:
+def test_addresses_of_one_network_count_as_one(address: str | None, network: str) -> None:
     assert Client(address).network == network
 
 
-async def test_what_is_forgotten_is_cleared_away(sessions: Sessions, settings: Settings) -> None:
+async def test_expired_rows_are_deleted(sessions: Sessions, settings: Settings) -> None:
     for number in range(5):
         await fail(sessions, settings, f"guess-{number}", THIEF)
     await later(sessions, 3600)

@@ -1,4 +1,4 @@
-"""Which passwords are good enough, and how they are kept."""
+"""Password rules and hashing."""
 
 import asyncio
 import subprocess
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.anyio
 PASSWORD = "a long walk home"
 
 
-async def test_a_password_is_kept_as_argon2id_only(sessions: Sessions, settings: Settings) -> None:
+async def test_passwords_are_hashed_with_argon2id(sessions: Sessions, settings: Settings) -> None:
     tokens = await authentication.sign_up(sessions, settings, "ada", PASSWORD)
     async with sessions() as session:
         kept = await session.scalar(select(User.password_hash))
@@ -56,7 +56,7 @@ async def test_weak_passwords_are_refused_by_rule(
 
 
 @pytest.mark.parametrize("password", ["12 ‰ of Çelik", "👩‍🚀 to the moon", "x1y2" * 32, "пароль из слов"])
-async def test_any_script_makes_a_password(sessions: Sessions, settings: Settings, password: str) -> None:
+async def test_passwords_of_any_script(sessions: Sessions, settings: Settings, password: str) -> None:
     await authentication.sign_up(sessions, settings, "ada", password)
     await authentication.log_in(sessions, settings, "ADA", password)
     with pytest.raises(authentication.InvalidCredentials):
@@ -97,15 +97,15 @@ print(failures)
 """
 
 
-def test_the_first_hashes_of_a_process_may_come_at_once() -> None:
-    """However slowly the library loads its backend; each thread would find it half loaded."""
+def test_the_first_hashes_of_a_process_may_be_concurrent() -> None:
+    """Even if the library loads its backend slowly, so that each thread could find it half loaded."""
     ended = subprocess.run(
         [sys.executable, "-c", RACE], check=False, capture_output=True, text=True, cwd=ROOT
     )
     assert (ended.stdout, ended.returncode) == ("[]\n", 0), ended.stderr
 
 
-async def test_a_hash_with_former_parameters_is_made_anew(sessions: Sessions, settings: Settings) -> None:
+async def test_a_hash_with_outdated_parameters_is_replaced(sessions: Sessions, settings: Settings) -> None:
     former = argon2.using(type="ID", memory_cost=8192, time_cost=1, parallelism=1).hash(PASSWORD)
     async with sessions.begin() as session:
         await session.execute(insert(User).values(username="ada", password_hash=former))

@@ -1,4 +1,4 @@
-"""All that is held on a member is told, goes with them, and is forgotten by the next model."""
+"""A member's data is exported completely, deleted with the account, and not used by the next model."""
 
 import asyncio
 import json
@@ -51,7 +51,7 @@ async def held_on(sessions: Sessions, user_id: int) -> dict[str, list[dict[str, 
 
 
 async def referring(sessions: Sessions) -> set[str]:
-    """The tables that refer to members, or to what belongs to them, as the database itself says."""
+    """The tables that refer to members or to their rows, by the foreign keys of the database."""
     statement = """
         WITH RECURSIVE owned AS (
             SELECT 'users'::regclass AS of UNION
@@ -88,7 +88,7 @@ async def test_no_table_is_left_out(sessions: Sessions, settings: Settings) -> N
             assert len(rows) == kept.get(name, 1), name
 
 
-# What outlives a member, and which text of it says nothing of one.
+# Tables that are kept when a member is deleted, and their text columns without personal data.
 NOT_PERSONAL = {
     "api_keys": {"beginning", "scopes"},
     "audit_log": {"act", "outcome"},
@@ -109,8 +109,8 @@ INSERT INTO training_jobs (requested_by, status) VALUES (:ada, 'FAILED');
 """
 
 
-def test_every_text_that_outlives_a_member_is_looked_at() -> None:
-    """A new column of text is either cleared or said to be not personal."""
+def test_every_kept_text_column_is_checked() -> None:
+    """A new text column is either cleared or listed as not personal."""
     cleared = {"api_keys": {"name"}, "audit_log": {"arguments", "address"}}
     for table in Base.metadata.sorted_tables:
         keys = {key.column.table.name: key.ondelete for key in table.foreign_keys}
@@ -122,7 +122,7 @@ def test_every_text_that_outlives_a_member_is_looked_at() -> None:
 async def test_a_dump_after_deletion_has_nothing_of_the_member(
     sessions: Sessions, settings: Settings
 ) -> None:
-    """Of one who was an operator: neither name, address, program nor notes, in any column of any table."""
+    """A deleted operator's name, address, user agent and notes are in no column of any table."""
     client = Client(ADDRESS, AGENT)
     ada = (await authentication.sign_up(sessions, settings, "Ada", PASSWORD, client)).viewer.id
     await authentication.log_in(sessions, settings, "ada", PASSWORD, client)
@@ -162,8 +162,8 @@ async def dump(sessions: Sessions) -> str:
     return str(rows)
 
 
-async def test_every_reference_says_what_becomes_of_it(sessions: Sessions) -> None:
-    """A key without a rule would keep members from leaving."""
+async def test_every_foreign_key_has_a_deletion_rule(sessions: Sessions) -> None:
+    """A foreign key without a rule would prevent the deletion of members."""
     async with sessions() as session:
         found = await session.execute(
             text("SELECT conname, confdeltype FROM pg_constraint WHERE confrelid = 'users'::regclass")
@@ -171,9 +171,7 @@ async def test_every_reference_says_what_becomes_of_it(sessions: Sessions) -> No
         assert {rule for _, rule in found} <= {"c", "n"}
 
 
-async def test_members_who_leave_at_once_do_not_wait_for_each_other(
-    database_url: str, settings: Settings
-) -> None:
+async def test_concurrent_deletions_do_not_deadlock(database_url: str, settings: Settings) -> None:
     engine = create_engine(database_url, settings)
     sessions = sessionmaker(engine)
     fill(database_url, PEOPLE)
@@ -188,7 +186,7 @@ async def test_members_who_leave_at_once_do_not_wait_for_each_other(
 
 
 def fill(database_url: str, people: int) -> None:
-    """Members 1 to `people`, each with some ratings; the last one likes what nobody else has seen."""
+    """Members 1 to `people`, each with some ratings. The last one likes movies that no one else has rated."""
     rng = np.random.default_rng(3)
     with psycopg.connect(database_url) as connection:
         for movie in range(1, MOVIES + 1):
@@ -201,24 +199,24 @@ def fill(database_url: str, people: int) -> None:
             connection.execute(
                 "INSERT INTO users (id, username) VALUES (%s, %s)", (member, f"member {member}")
             )
-            for movie, given in zip(movies.tolist(), half_stars.tolist(), strict=True):
+            for movie, value in zip(movies.tolist(), half_stars.tolist(), strict=True):
                 connection.execute(
-                    "INSERT INTO ratings VALUES (%s, %s, %s, '2020-01-01')", (member, movie, given)
+                    "INSERT INTO ratings VALUES (%s, %s, %s, '2020-01-01')", (member, movie, value)
                 )
 
 
 @pytest.fixture
 def without(empty_database_url: str) -> str:
-    """A database that the last member has never been in."""
+    """A database without the last member."""
     migrations.upgrade(empty_database_url)
     fill(empty_database_url, PEOPLE - 1)
     return empty_database_url
 
 
-def test_the_next_model_is_as_if_they_had_never_been_here(
+def test_the_next_model_does_not_use_a_deleted_member(
     database_url: str, without: str, settings: Settings, tmp_path: Path
 ) -> None:
-    """Bit for bit, in every array of it."""
+    """All arrays of the model are equal bit for bit."""
 
     async def leave() -> None:
         engine = create_engine(database_url, settings)
@@ -236,6 +234,6 @@ def test_the_next_model_is_as_if_they_had_never_been_here(
 
 
 def trained(database_url: str, models: Path) -> dict[str, bytes]:
-    """The arrays of a model that is trained now, as they are on disk."""
+    """The arrays on disk of a newly trained model."""
     folder = models / train.train(database_url, models, lambda _stage, _fraction: None, kept_models=3)
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*.npy")}

@@ -1,4 +1,4 @@
-"""Renewing a sign-in: tabs that renew at once and lost answers stay signed in, a stolen token is noticed."""
+"""Renewal of sessions: concurrent tabs and lost responses are tolerated, stolen tokens are detected."""
 
 import asyncio
 from datetime import timedelta
@@ -23,7 +23,7 @@ async def renew(sessions: Sessions, settings: Settings, token: str) -> Tokens:
 
 
 async def later(sessions: Sessions, by: timedelta) -> None:
-    """As if all that has happened had happened that much earlier."""
+    """Move all timestamps back by this time."""
     moved = text("UPDATE refresh_tokens SET issued_at = issued_at - :by, used_at = used_at - :by")
     async with sessions.begin() as session:
         await session.execute(moved, {"by": by})
@@ -36,14 +36,14 @@ async def signed_in(sessions: Sessions, settings: Settings, *tokens: Tokens) -> 
 async def assert_ends_the_session(
     sessions: Sessions, settings: Settings, token: str, *others: Tokens
 ) -> None:
-    """Refused, and with it all other tokens of the session."""
+    """The token is refused, and so are all other tokens of the session."""
     for refresh_token in (token, *(each.refresh_token for each in others)):
         with pytest.raises(authentication.InvalidRefreshToken):
             await renew(sessions, settings, refresh_token)
         assert not any(await signed_in(sessions, settings, *others))
 
 
-async def test_a_retry_after_a_lost_answer_stays_signed_in(sessions: Sessions, settings: Settings) -> None:
+async def test_a_retry_after_a_lost_response_stays_signed_in(sessions: Sessions, settings: Settings) -> None:
     first = await authentication.sign_up(sessions, settings, "ada", PASSWORD)
     lost = await renew(sessions, settings, first.refresh_token)
     second = await renew(sessions, settings, first.refresh_token)
@@ -63,8 +63,8 @@ async def test_chains_of_retries_stay_signed_in(sessions: Sessions, settings: Se
         assert all(await signed_in(sessions, settings, tokens))
 
 
-async def test_many_tabs_at_once_stay_signed_in(database_url: str, settings: Settings) -> None:
-    """In two processes, which share nothing but the database."""
+async def test_concurrent_tabs_stay_signed_in(database_url: str, settings: Settings) -> None:
+    """In two processes that share only the database."""
     engines = [create_engine(database_url, settings) for _ in range(2)]
     here, there = map(sessionmaker, engines)
     tokens = await authentication.sign_up(here, settings, "ada", PASSWORD)
@@ -75,7 +75,7 @@ async def test_many_tabs_at_once_stay_signed_in(database_url: str, settings: Set
         assert len({each.refresh_token for each in pairs}) == TABS
         assert all(await signed_in(there, settings, tokens, *pairs))
         tokens = pairs[TABS // 2]
-    # Also where each goes on with its own, at the same time.
+    # Also if each tab continues with its own tokens at the same time.
     pairs = await asyncio.gather(*(renew(there, settings, each.refresh_token) for each in pairs))
     assert all(await signed_in(here, settings, *pairs))
     for engine in engines:
@@ -92,7 +92,7 @@ async def test_use_beyond_the_overlap_ends_the_session(
     second = await renew(sessions, settings, first.refresh_token)
     await later(sessions, timedelta(seconds=seconds - 0.5))
     again = await renew(sessions, settings, first.refresh_token)
-    # Counted from the first use, whatever was renewed again meanwhile.
+    # Counted from the first use, regardless of later renewals.
     await later(sessions, timedelta(seconds=0.6))
     await assert_ends_the_session(sessions, settings, first.refresh_token, first, second, again)
     assert await signed_in(sessions, settings, other) == [True]
@@ -115,10 +115,10 @@ async def test_without_an_overlap_a_second_use_ends_the_session(
     assert await signed_in(sessions, strict, first) == [False]
 
 
-async def test_a_token_of_before_the_last_renewal_but_one_ends_the_session(
+async def test_a_token_from_before_the_previous_renewal_ends_the_session(
     sessions: Sessions, settings: Settings
 ) -> None:
-    """Whoever holds its successor has shown it: the successor has arrived."""
+    """A later renewal shows that the client has received the token's successor."""
     first = await authentication.sign_up(sessions, settings, "ada", PASSWORD)
     second = await renew(sessions, settings, first.refresh_token)
     third = await renew(sessions, settings, second.refresh_token)
@@ -126,10 +126,10 @@ async def test_a_token_of_before_the_last_renewal_but_one_ends_the_session(
 
 
 @pytest.mark.parametrize("owner_is_first", [True, False])
-async def test_a_thief_within_the_overlap_is_noticed_at_the_next_renewal(
+async def test_a_thief_within_the_overlap_is_detected_at_the_next_renewal(
     sessions: Sessions, settings: Settings, *, owner_is_first: bool
 ) -> None:
-    """Two holders who go on apart: the second of them to renew again is refused, and both are signed out."""
+    """Of two clients that renew separately, the second to renew again is refused, and the session ends."""
     stolen = await authentication.sign_up(sessions, settings, "ada", PASSWORD)
     owner = await renew(sessions, settings, stolen.refresh_token)
     thief = await renew(sessions, settings, stolen.refresh_token)

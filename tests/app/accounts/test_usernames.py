@@ -1,4 +1,4 @@
-"""Names: one in all its spellings, of one script, and unlike every other one."""
+"""Usernames: equal in all spellings, of one script, and different in looks from all others."""
 
 import asyncio
 
@@ -28,7 +28,7 @@ PASSWORD = "a long walk home"
         ("rn", "m"),
         ("l1I", "lll"),
         ("\u0131", "i"),  # dotless
-        ("a\u200bb", "ab"),  # what is not shown
+        ("a\u200bb", "ab"),  # an invisible character
         ("caf\u00e9", "cafe\u0301"),
     ],
 )
@@ -75,7 +75,7 @@ def test_scripts_that_are_not(mixed: str) -> None:
         "\u0939\u093f\u0928\u094d\u0926\u0940",  # with vowel signs
         "\u0e44\u0e17\u0e22",
         "\u0639\u0631\u0628\u064a",
-        "\u1eb9\u0301k\u1ecd\u0301",  # letters that no composed form has
+        "\u1eb9\u0301k\u1ecd\u0301",  # letters without a composed form
     ],
 )
 def test_names_of_all_languages(name: str) -> None:
@@ -139,7 +139,7 @@ ALIKE = [
 
 
 @pytest.mark.parametrize(("first", "second"), [*ALIKE, *(pair[::-1] for pair in ALIKE)])
-async def test_a_name_that_looks_like_another_is_not_given(
+async def test_a_name_that_looks_like_another_is_refused(
     sessions: Sessions, settings: Settings, first: str, second: str
 ) -> None:
     await authentication.sign_up(sessions, settings, first, PASSWORD)
@@ -148,7 +148,7 @@ async def test_a_name_that_looks_like_another_is_not_given(
     await authentication.sign_up(sessions, settings, "somebody.else", PASSWORD)
 
 
-async def test_of_many_alike_at_once_one_is_made(sessions: Sessions, settings: Settings) -> None:
+async def test_of_concurrent_look_alikes_one_is_created(sessions: Sessions, settings: Settings) -> None:
     names = ["modem", "modern", "MODEM", "rnodern", "rnodem", "Modern"]
     results = await asyncio.gather(
         *(authentication.sign_up(sessions, settings, name, PASSWORD) for name in names),
@@ -171,13 +171,13 @@ async def test_one_key_finds_an_account_everywhere(sessions: Sessions, settings:
         await authentication.log_in(sessions, settings, name, "another long walk")
     ).viewer.role is Role.ADMIN
     with pytest.raises(admin.UnknownMember):
-        await admin.set_role(sessions, "str\u0430\u00dfe", Role.ADMIN)  # a look-alike is nobody
+        await admin.set_role(sessions, "str\u0430\u00dfe", Role.ADMIN)  # a look-alike is no account
     with pytest.raises(authentication.UsernameTaken):
         await admin.create_admin(sessions, "modem", PASSWORD)
     assert await admin.delete_member(sessions, spelled) == viewer.id
 
 
-async def test_spellings_of_a_name_share_their_tries(sessions: Sessions, settings: Settings) -> None:
+async def test_spellings_of_a_name_share_a_limit(sessions: Sessions, settings: Settings) -> None:
     for spelled in ("stra\u00dfe", "STRASSE", "\uff33trasse", "Strasse", "STRA\u00dfE"):
         with pytest.raises(authentication.InvalidCredentials):
             await authentication.log_in(sessions, settings, spelled, "a guess")
@@ -185,8 +185,8 @@ async def test_spellings_of_a_name_share_their_tries(sessions: Sessions, setting
         await authentication.log_in(sessions, settings, "strasse", "a guess")
 
 
-def test_accounts_of_before_keep_their_names(database_url: str, settings: Settings) -> None:
-    """Also those that break today's rules or look like each other: the oldest has the looks."""
+def test_older_accounts_keep_their_names(database_url: str, settings: Settings) -> None:
+    """Also if they break current rules or look alike; the oldest one has the skeleton."""
     config = Config(toml_file=ROOT / "pyproject.toml")
     config.attributes["database_url"] = database_url
     command.downgrade(config, "0010")
@@ -215,7 +215,7 @@ def test_accounts_of_before_keep_their_names(database_url: str, settings: Settin
             keys = dict((await session.execute(select(User.username, User.username_key))).all())
             looks = dict((await session.execute(select(User.username, User.skeleton))).all())
         assert keys["STRASSE"] == "strasse"
-        assert keys["stra\u00dfe"] is None  # the key is what the other one registered
+        assert keys["stra\u00dfe"] is None  # the other account registered the key
         assert looks["Admin"] is not None
         assert looks["\u0410dmin"] is None
         assert looks["modern"] is looks["movielens-1"] is None
@@ -226,10 +226,8 @@ def test_accounts_of_before_keep_their_names(database_url: str, settings: Settin
     asyncio.run(look())
 
 
-async def test_an_account_that_a_former_release_makes_meanwhile_works(
-    sessions: Sessions, settings: Settings
-) -> None:
-    """It has neither key nor looks."""
+async def test_an_account_created_by_an_older_release_works(sessions: Sessions, settings: Settings) -> None:
+    """It has neither a key nor skeletons."""
     async with sessions.begin() as session:
         hash_ = await passwords.hashed(PASSWORD)
         await session.execute(insert(User).values(username="Ada", password_hash=hash_))

@@ -1,4 +1,4 @@
-"""Totals of events are exact, whatever comes and goes, and read no event."""
+"""Totals of events stay exact and are read without reading events."""
 
 import asyncio
 import random
@@ -62,9 +62,9 @@ async def test_totals_stay_exact(filled: Sessions) -> None:
     counted = await rows(filled, COUNTED)
     assert await rows(filled, KEPT) == counted
     for user_id in range(1, MEMBERS + 1):
-        theirs = {kind: count for owner, kind, count in counted if owner == user_id}
-        assert await history.count_events(filled, user_id) == sum(theirs.values())  # type: ignore[arg-type]
-        assert await history.count_events(filled, user_id, [Kind.LIKE]) == theirs.get("LIKE", 0)
+        counts = {kind: count for owner, kind, count in counted if owner == user_id}
+        assert await history.count_events(filled, user_id) == sum(counts.values())  # type: ignore[arg-type]
+        assert await history.count_events(filled, user_id, [Kind.LIKE]) == counts.get("LIKE", 0)
 
 
 async def test_a_total_reads_one_row_of_each_kind(filled: Sessions) -> None:

@@ -1,4 +1,4 @@
-"""Events are stored whole or not at all, once; and say what members meant by them."""
+"""Batches of events are stored completely and once, and read as signals."""
 
 import asyncio
 from datetime import UTC, datetime, timedelta
@@ -54,7 +54,7 @@ async def hidden(sessions: Sessions, user_id: int) -> list[int]:
         return sorted((await events.signals(session, user_id)).hidden.tolist())
 
 
-async def test_an_event_is_kept_as_it_was_sent(sessions: Sessions, member: int, movies: list[int]) -> None:
+async def test_an_event_is_stored_unchanged(sessions: Sessions, member: int, movies: list[int]) -> None:
     moment = datetime(2024, 2, 29, 23, 59, 59, 999999, tzinfo=UTC)
     event = Event(movies[0], Kind.WATCH, uuid4(), 3, 0.5, moment, "once")
     assert await events.record(sessions, member, [event, Event(movies[1], Kind.CLICK)]) == 2
@@ -72,13 +72,13 @@ async def test_an_event_is_kept_as_it_was_sent(sessions: Sessions, member: int, 
     assert NOW <= second.occurred_at <= datetime.now(UTC)
 
 
-async def test_a_batch_sent_again_is_accepted_but_kept_once(
+async def test_a_repeated_batch_is_accepted_but_stored_once(
     sessions: Sessions, member: int, movies: list[int]
 ) -> None:
     batch = [Event(movie, Kind.IMPRESSION, idempotency_key=f"key {movie}") for movie in movies]
     batch.append(batch[0])
     assert await events.record(sessions, member, batch) == 13
-    # A client that heard nothing tries again, from two places and in another order.
+    # A client without a response retries, concurrently and in another order.
     await asyncio.gather(*(events.record(sessions, member, batch[:: 1 - 2 * (n % 2)]) for n in range(6)))
     assert await stored(sessions) == 12
     await events.record(sessions, await add_member(sessions, "bob"), batch)
@@ -166,7 +166,7 @@ async def test_the_latest_opinion_counts_and_outweighs_watching(
     assert abs(times[late] - later.timestamp()) <= 0.5
 
 
-async def test_a_rating_takes_the_place_of_events(sessions: Sessions, member: int, movies: list[int]) -> None:
+async def test_a_rating_replaces_events(sessions: Sessions, member: int, movies: list[int]) -> None:
     await events.record(
         sessions, member, [Event(movies[0], Kind.LIKE), Event(movies[1], Kind.NOT_INTERESTED)]
     )
@@ -178,7 +178,7 @@ async def test_a_rating_takes_the_place_of_events(sessions: Sessions, member: in
     assert await graded(sessions, member, between) == {movies[0]: 4.5, movies[1]: 2.0}
 
 
-async def test_signals_are_as_of_when_we_heard_of_them(
+async def test_signals_depend_on_the_time_of_receipt(
     sessions: Sessions, member: int, movies: list[int]
 ) -> None:
     await events.record(sessions, member, [Event(movies[0], Kind.LIKE)])

@@ -1,4 +1,4 @@
-"""The watchlist is read once, however many events a member has."""
+"""The watchlist reads each event at most once."""
 
 import json
 from typing import Any
@@ -24,7 +24,7 @@ FILL = """
 
 
 def scans(plan: dict[str, Any]) -> list[dict[str, Any]]:
-    """Of the table of events, anywhere in a plan."""
+    """The scans of the table of events, anywhere in a plan."""
     own = [plan] if plan.get("Relation Name") == "feedback" else []
     return own + [scan for part in plan.get("Plans", ()) for scan in scans(part)]
 

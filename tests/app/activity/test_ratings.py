@@ -1,4 +1,4 @@
-"""A rating counts at once, exactly once, and only while it stands."""
+"""A rating counts at once, exactly once, and until it is removed."""
 
 import asyncio
 import random
@@ -32,7 +32,7 @@ async def add_movies(sessions: Sessions, n_movies: int) -> list[int]:
         )
 
 
-async def test_a_rating_comes_back_with_the_movies_fresh_figures(sessions: Sessions) -> None:
+async def test_a_rating_is_returned_with_updated_statistics(sessions: Sessions) -> None:
     ada, bob = await add_users(sessions, 2)
     (movie,) = await add_movies(sessions, 1)
     first = await ratings.rate(sessions, ada, movie, 4.5)
@@ -49,7 +49,7 @@ async def test_a_rating_comes_back_with_the_movies_fresh_figures(sessions: Sessi
 @pytest.mark.parametrize(
     "stars", [0, 0.3, 0.25, 5.5, 6, -1, float("nan"), float("inf"), -float("inf"), 1e308]
 )
-async def test_stars_run_from_a_half_to_five_in_halves(sessions: Sessions, stars: float) -> None:
+async def test_stars_are_0_5_to_5_in_steps_of_0_5(sessions: Sessions, stars: float) -> None:
     (ada,), (movie,) = await add_users(sessions, 1), await add_movies(sessions, 1)
     with pytest.raises(ratings.InvalidStars):
         await ratings.rate(sessions, ada, movie, stars)
@@ -62,7 +62,7 @@ async def test_every_step_of_half_a_star_is_kept_exactly(sessions: Sessions) -> 
         assert (await ratings.rate(sessions, ada, movie, half_stars / 2)).rating.stars == half_stars / 2
 
 
-async def test_what_is_not_there_cannot_be_rated_or_removed(sessions: Sessions) -> None:
+async def test_missing_movies_and_ratings_are_refused(sessions: Sessions) -> None:
     (ada,), (movie,) = await add_users(sessions, 1), await add_movies(sessions, 1)
     with pytest.raises(ratings.MovieNotFound):
         await ratings.rate(sessions, ada, movie + 1, 4)
@@ -70,7 +70,7 @@ async def test_what_is_not_there_cannot_be_rated_or_removed(sessions: Sessions) 
         await ratings.remove(sessions, ada, movie)
 
 
-async def test_figures_are_exact_after_many_members_at_once(sessions: Sessions) -> None:
+async def test_statistics_are_exact_after_concurrent_ratings(sessions: Sessions) -> None:
     users, movies = await add_users(sessions, 8), await add_movies(sessions, 3)
 
     async def act(user_id: int, seed: int) -> None:
@@ -83,18 +83,18 @@ async def test_figures_are_exact_after_many_members_at_once(sessions: Sessions) 
                 with suppress(ratings.NotRated):
                     await ratings.remove(sessions, user_id, movie)
 
-    # Two devices of each member, so that the same rating is written at once too.
+    # Two devices of each member, so that the same rating is also written concurrently.
     await asyncio.gather(*(act(user_id, seed) for seed, user_id in enumerate(users * 2)))
     async with sessions() as session:
         for movie in movies:
-            mine = tables.Rating.movie_id == movie
+            of_movie = tables.Rating.movie_id == movie
             total = func.coalesce(func.sum(tables.Rating.half_stars), 0)
-            count, half_stars = (await session.execute(select(func.count(), total).where(mine))).one()
+            count, half_stars = (await session.execute(select(func.count(), total).where(of_movie))).one()
             assert await ratings.stats_of(session, movie) == Stats(count, half_stars)
             assert count > 0
 
 
-async def test_a_history_is_complete_and_as_of_a_moment(sessions: Sessions) -> None:
+async def test_a_history_is_complete_up_to_a_time(sessions: Sessions) -> None:
     (ada, bob), movies = await add_users(sessions, 2), await add_movies(sessions, 4)
     async with sessions() as session:
         nothing = await ratings.history(session, ada)
@@ -124,7 +124,7 @@ async def test_pages_of_ratings_neither_repeat_nor_skip(sessions: Sessions) -> N
     for movie in movies:
         await ratings.rate(sessions, ada, movie, 3)
         await ratings.rate(sessions, bob, movie, 3)
-    # An import gives many ratings one time: the movie's id then decides.
+    # An import stores many ratings with the same time, so the movie's id decides.
     moment = datetime(2020, 5, 17, 12, 30, 15, 123457, tzinfo=UTC)
     async with sessions.begin() as session:
         imported = tables.Rating.movie_id.in_(movies[5:15])

@@ -1,4 +1,4 @@
-"""Movies, and what people write when they mean one of them: facts only."""
+"""Judged queries, with the movies that people mean by them."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ _LINES = Path(__file__).with_name("judged_movies.txt").read_text("utf-8").splitl
 
 
 def _movie(line: str) -> tuple[Movie, int]:
-    """The movie of a line of the table, and its number of ratings."""
+    """The movie in a line of the table, and its number of ratings."""
     title, year, director, actors, original, other, ratings, collection = line.split(" | ")
     movie = Movie(
         title,
@@ -24,7 +24,7 @@ def _movie(line: str) -> tuple[Movie, int]:
 
 MOVIES = [_movie(line) for line in _LINES]
 
-# What someone writes, and the title and year that come first.
+# A query, and the title and year that should rank first.
 QUERIES = """
 the matrix (1999) = The Matrix 1999
 matrix 1999 = The Matrix 1999
@@ -257,7 +257,7 @@ the silence of the l = The Silence of the Lambs 1991
 goodbye lenin = Good Bye, Lenin! 2003
 """
 
-# Written after the constants of the scorer were chosen, and never used to choose one.
+# Written after the scorer's constants were chosen, and never used to choose one.
 HELD_OUT = """
 rings fellowship 2001 = The Lord of the Rings: The Fellowship of the Ring 2001
 peter jackson two towers = The Lord of the Rings: The Two Towers 2002

@@ -1,4 +1,4 @@
-"""Pages hold together in every order, both ways, while movies come and go; similar movies are the nearest."""
+"""Pagination in every order and direction while movies are added and removed; similar movies."""
 
 import numpy as np
 import pytest
@@ -16,7 +16,7 @@ pytestmark = pytest.mark.anyio
 
 EVERYTHING = MovieFilter()
 ORDERS = [Order(field, descending) for field in OrderField for descending in (True, False)]
-# `unaccent` is no part of every Postgres; the titles of the movies have only these two letters.
+# Not every Postgres has `unaccent`. The titles of the movies have only these two accented letters.
 IN_SQL = {
     OrderField.POPULARITY: "coalesce(rating_count, 0)",
     OrderField.AVERAGE_RATING: "half_stars_sum::float8 / nullif(rating_count, 0)",
@@ -25,12 +25,14 @@ IN_SQL = {
 }
 
 
-def walk(movies: Snapshot, wanted: MovieFilter, order: Order, count: int, *, backward: bool) -> list[int]:
+def walk(
+    movies: Snapshot, movie_filter: MovieFilter, order: Order, count: int, *, backward: bool
+) -> list[int]:
     """Ids on all pages, in order."""
     seen: list[int] = []
     key = None
     while True:
-        page = browse.page(movies, wanted, order, count, key, backward=backward)
+        page = browse.page(movies, movie_filter, order, count, key, backward=backward)
         assert 0 < len(page.positions) <= count
         assert (page.has_previous if backward else page.has_next) or len(seen) + len(page.keys) == page.total
         ids = movies.movie_ids[page.positions].tolist()
@@ -41,7 +43,9 @@ def walk(movies: Snapshot, wanted: MovieFilter, order: Order, count: int, *, bac
 
 
 @pytest.mark.parametrize("order", ORDERS, ids=lambda order: f"{order.field}-{order.descending}")
-async def test_pages_both_ways_are_the_whole_list_as_sql_orders_it(catalogue: Sessions, order: Order) -> None:
+async def test_pages_in_both_directions_are_the_whole_list_in_the_order_of_sql(
+    catalogue: Sessions, order: Order
+) -> None:
     movies = await snapshot.load(catalogue)
     direction = "DESC" if order.descending else "ASC"
     async with catalogue() as session:
@@ -54,15 +58,15 @@ async def test_pages_both_ways_are_the_whole_list_as_sql_orders_it(catalogue: Se
     forward = walk(movies, EVERYTHING, order, 37, backward=False)
     assert forward == list(expected)
     assert walk(movies, EVERYTHING, order, 41, backward=True) == forward
-    wanted = MovieFilter(genres=("Comedy",), year_from=1992)
-    kept = set(movies.movie_ids[movies.mask(wanted)].tolist())
+    movie_filter = MovieFilter(genres=("Comedy",), year_from=1992)
+    kept = set(movies.movie_ids[movies.mask(movie_filter)].tolist())
     assert 10 < len(kept) < 100
-    assert walk(movies, wanted, order, 7, backward=False) == [id_ for id_ in forward if id_ in kept]
-    assert walk(movies, wanted, order, 9, backward=True) == [id_ for id_ in forward if id_ in kept]
+    assert walk(movies, movie_filter, order, 7, backward=False) == [id_ for id_ in forward if id_ in kept]
+    assert walk(movies, movie_filter, order, 9, backward=True) == [id_ for id_ in forward if id_ in kept]
 
 
 @pytest.mark.parametrize("order", ORDERS, ids=lambda order: f"{order.field}-{order.descending}")
-async def test_no_movie_is_repeated_or_skipped_while_others_come_and_go(
+async def test_no_movie_is_repeated_or_skipped_while_others_are_added_and_removed(
     catalogue: Sessions, order: Order
 ) -> None:
     movies = await snapshot.load(catalogue)
@@ -76,9 +80,9 @@ async def test_no_movie_is_repeated_or_skipped_while_others_come_and_go(
         if not page.has_next:
             break
         turn += 1
-        if moved < 1_000:  # and no more, or new ones might stand behind each page for ever
+        if moved < 1_000:  # a limit, since new movies might follow each page forever
             async with catalogue.begin() as session:
-                # The page's end is among those that leave.
+                # The last movie of the page is among those removed.
                 leaving = {int(movies.movie_ids[page.positions[-1]]), 3 * turn, *brought} - lasting
                 await session.execute(delete(tables.Movie).where(tables.Movie.id.in_(leaving)))
                 coming = [
@@ -93,7 +97,7 @@ async def test_no_movie_is_repeated_or_skipped_while_others_come_and_go(
     assert lasting <= set(seen)
 
 
-async def test_a_page_says_what_lies_around_it(catalogue: Sessions) -> None:
+async def test_a_page_shows_whether_others_precede_and_follow(catalogue: Sessions) -> None:
     movies = await snapshot.load(catalogue)
     order = Order()
     first = browse.page(movies, EVERYTHING, order, 100)
@@ -111,9 +115,7 @@ async def test_a_page_says_what_lies_around_it(catalogue: Sessions) -> None:
     )
 
 
-async def test_similar_movies_are_the_nearest_and_as_many_as_asked_for(
-    catalogue: Sessions, statements: list[str]
-) -> None:
+async def test_similar_movies_are_the_nearest_k(catalogue: Sessions, statements: list[str]) -> None:
     ids, vectors = await embedded(catalogue)
     cosines = vectors @ vectors.T
     statements.clear()
@@ -134,7 +136,7 @@ async def test_similar_movies_are_the_nearest_and_as_many_as_asked_for(
 
 
 async def embedded(sessions: Sessions) -> tuple[list[int], np.ndarray]:
-    """Vectors for all movies but those whose id ends in 0."""
+    """Vectors for all movies except those with an id that ends in 0."""
     ids = [id_ for id_ in range(1, 301) if id_ % 10]
     vectors = np.random.default_rng(0).normal(size=(len(ids), VECTOR_WIDTH))
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)

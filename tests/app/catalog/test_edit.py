@@ -1,4 +1,4 @@
-"""The catalogue in memory after movies came, changed and went is the one that a new process reads."""
+"""After any changes of movies, the catalog in memory equals the one that a new process reads."""
 
 import random
 from dataclasses import replace
@@ -34,42 +34,42 @@ def facts(rng: random.Random) -> dict[str, Any]:
     }
 
 
-def assert_same(mine: Snapshot, fresh: Snapshot) -> None:
-    assert mine.revision == fresh.revision
-    assert np.array_equal(mine.movie_ids, fresh.movie_ids)
-    assert [replace(card, genres=()) for card in mine.cards] == [
+def assert_same(updated: Snapshot, fresh: Snapshot) -> None:
+    assert updated.revision == fresh.revision
+    assert np.array_equal(updated.movie_ids, fresh.movie_ids)
+    assert [replace(card, genres=()) for card in updated.cards] == [
         replace(card, genres=()) for card in fresh.cards
     ]
-    assert [[genre.id for genre in card.genres] for card in mine.cards] == [
+    assert [[genre.id for genre in card.genres] for card in updated.cards] == [
         [genre.id for genre in card.genres] for card in fresh.cards
     ]
-    assert mine.genres == fresh.genres
-    assert mine.position_of == fresh.position_of
-    assert np.array_equal(mine.rating_count, fresh.rating_count)
-    assert np.array_equal(mine.facts.title_ranks, fresh.facts.title_ranks)
-    assert np.array_equal(mine.facts.release_days, fresh.facts.release_days, equal_nan=True)
+    assert updated.genres == fresh.genres
+    assert updated.position_of == fresh.position_of
+    assert np.array_equal(updated.rating_count, fresh.rating_count)
+    assert np.array_equal(updated.facts.title_ranks, fresh.facts.title_ranks)
+    assert np.array_equal(updated.facts.release_days, fresh.facts.release_days, equal_nan=True)
     for word in (*WORDS, "alie", "zebr", "quietreturns"):
-        one, other = (matches(each.titles, each.people, each.facts, word) for each in (mine, fresh))
+        one, other = (matches(each.titles, each.people, each.facts, word) for each in (updated, fresh))
         assert np.array_equal(one.positions, other.positions), word
         assert np.allclose(one.relevance, other.relevance, atol=1e-4), word
     for name in ("person 1", "PERSON 3", "new one", "ada", "nobody", "never heard of"):
-        assert sorted(mine.people.movies_of(name)) == sorted(fresh.people.movies_of(name)), name
-    for wanted in (
+        assert sorted(updated.people.movies_of(name)) == sorted(fresh.people.movies_of(name)), name
+    for movie_filter in (
         MovieFilter(genres=("Drama",)),
         MovieFilter(languages=("xx", "fr")),
         MovieFilter(year_from=2000),
         MovieFilter(people=("new one",)),
     ):
-        assert np.array_equal(mine.mask(wanted), fresh.mask(wanted)), wanted
+        assert np.array_equal(updated.mask(movie_filter), fresh.mask(movie_filter)), movie_filter
 
 
-async def test_any_sequence_of_changes_leaves_what_a_new_process_reads(
+async def test_any_sequence_of_changes_equals_a_fresh_load(
     catalogue: Sessions, tmp_path: Path, statements: list[str]
 ) -> None:
     live = Live(catalogue, tmp_path, ServingState(await snapshot.load(catalogue)))
     other = Live(catalogue, tmp_path, live.served)
     rng = random.Random(3)  # noqa: S311 - not for secrets
-    async with catalogue.begin() as session:  # the people of the fixture have chosen their ids
+    async with catalogue.begin() as session:  # the fixture sets the ids of people
         await session.execute(text("SELECT setval(pg_get_serial_sequence('people', 'id'), 1000)"))
     statements.clear()
     for step in range(40):
@@ -78,9 +78,9 @@ async def test_any_sequence_of_changes_leaves_what_a_new_process_reads(
             case "add":
                 await edit.add(catalogue, live, facts(rng))
             case "change":
-                given = facts(rng)
-                kept = rng.sample(sorted(given), 3)
-                await edit.change(catalogue, live, rng.choice(ids), {name: given[name] for name in kept})
+                fields = facts(rng)
+                kept = rng.sample(sorted(fields), 3)
+                await edit.change(catalogue, live, rng.choice(ids), {name: fields[name] for name in kept})
             case "remove":
                 await edit.remove(catalogue, live, rng.choice(ids))
         if step % 5 == 0:
@@ -93,7 +93,7 @@ async def test_any_sequence_of_changes_leaves_what_a_new_process_reads(
     assert_same(other.served.snapshot, fresh)
 
 
-async def test_a_change_by_other_hands_is_read_whole_and_those_of_one_movie_go_on(
+async def test_an_external_change_reloads_all_and_changes_of_one_movie_continue(
     catalogue: Sessions, tmp_path: Path
 ) -> None:
     live = Live(catalogue, tmp_path, ServingState(await snapshot.load(catalogue)))
@@ -107,7 +107,7 @@ async def test_a_change_by_other_hands_is_read_whole_and_those_of_one_movie_go_o
     assert live.served.snapshot.cards[position].title == "Another"
 
 
-async def test_what_is_refused_leaves_no_trace(catalogue: Sessions, tmp_path: Path) -> None:
+async def test_a_refused_change_stores_nothing(catalogue: Sessions, tmp_path: Path) -> None:
     live = Live(catalogue, tmp_path, ServingState(await snapshot.load(catalogue)))
     before = live.served.snapshot.revision
     with pytest.raises(InvalidMovie, match="genres: there is no genre 'Nonsense'"):

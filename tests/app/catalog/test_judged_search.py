@@ -1,4 +1,4 @@
-"""People find a movie however they write it: over judged queries, the movie that is meant comes first."""
+"""Search quality over judged queries: the intended movie ranks first."""
 
 import random
 from pathlib import Path
@@ -49,25 +49,25 @@ def wrong(snapshot: Snapshot, queries: str) -> list[str]:
     ]
 
 
-def test_what_is_meant_comes_first(movies: Snapshot) -> None:
+def test_the_intended_movie_ranks_first(movies: Snapshot) -> None:
     assert len(pairs(QUERIES)) >= 200
     assert wrong(movies, QUERIES) == []
 
 
-def test_what_is_meant_comes_first_in_queries_that_chose_nothing(movies: Snapshot) -> None:
+def test_the_intended_movie_ranks_first_in_held_out_queries(movies: Snapshot) -> None:
     missed = wrong(movies, HELD_OUT)
     assert len(missed) <= 0.05 * len(pairs(HELD_OUT)), missed
 
 
 def test_names_find_the_movies_of_people_and_no_others(movies: Snapshot) -> None:
     for query, titles in pairs(PEOPLE):
-        wanted = titles.split(", ")
+        expected = titles.split(", ")
         hits = bench.first(movies, query, len(movies.cards))
-        first = [movies.cards[position].title for position in hits[: len(wanted)]]
-        assert sorted(first) == sorted(wanted), query
+        first = [movies.cards[position].title for position in hits[: len(expected)]]
+        assert sorted(first) == sorted(expected), query
 
 
-def test_a_score_tells_by_what_a_movie_was_found(movies: Snapshot) -> None:
+def test_a_score_shows_the_kind_of_match(movies: Snapshot) -> None:
     nothing = np.zeros(len(movies.cards))
     for query, meant, kind in (
         ("casablanca bogart", "Casablanca 1942", SearchMatch.TITLE),
@@ -102,7 +102,7 @@ def test_a_sentence_names_no_title_by_one_word(movies: Snapshot, query: str) -> 
 @pytest.mark.parametrize(
     "query", ["qwxzy vbnmq", "🎬", "", "   ", "the", "zzzz 9999", "'; DROP TABLE movies"]
 )
-def test_what_names_nothing_finds_nothing(movies: Snapshot, query: str) -> None:
+def test_unknown_words_find_nothing(movies: Snapshot, query: str) -> None:
     assert bench.first(movies, query) == []
 
 
@@ -114,7 +114,7 @@ def reached(snapshot: Snapshot, queries: list[Query], floors: dict[str, float]) 
     return short
 
 
-def test_every_way_to_write_the_bundled_movies_finds_them(bundled: Snapshot) -> None:
+def test_bundled_movies_are_found_by_every_spelling(bundled: Snapshot) -> None:
     rng = random.Random(11)  # noqa: S311 - not for secrets
     positions = rng.sample(range(len(bundled.cards)), 120)
     queries = judged(bundled, positions, seed=5)
@@ -123,7 +123,7 @@ def test_every_way_to_write_the_bundled_movies_finds_them(bundled: Snapshot) -> 
 
 
 @pytest.mark.timeout(600)  # two thousand queries
-def test_the_figures_on_the_most_rated_movies(published: Snapshot) -> None:
+def test_quality_on_the_most_rated_movies(published: Snapshot) -> None:
     order = most_rated(published)
     queries = judged(published, order[:100], seed=1)
     queries += list(sequels(published, order))[:100]
@@ -132,6 +132,6 @@ def test_the_figures_on_the_most_rated_movies(published: Snapshot) -> None:
 
 
 @pytest.mark.timeout(600)  # two thousand queries
-def test_the_figures_hold_on_movies_that_chose_nothing(published: Snapshot) -> None:
+def test_quality_on_held_out_movies(published: Snapshot) -> None:
     queries = judged(published, most_rated(published)[100:250:3], seed=2)
     assert reached(published, queries, {**TARGETS, "unfinished": 85}) == []

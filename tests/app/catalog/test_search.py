@@ -1,4 +1,4 @@
-"""Search finds what a person means, best first, and every movie that it finds can be paged to."""
+"""Search ranks the intended movie first, and pagination reaches every movie found."""
 
 from typing import Any
 
@@ -64,7 +64,7 @@ async def titles(sessions: Sessions, movies: Snapshot, words: str, **facts: Any)
         ("the matrix", "The Matrix"),
         ("matrix", "The Matrix"),
         ("ALIEN", "Alien"),
-        ("the mat", "The Matrix"),  # typing
+        ("the mat", "The Matrix"),  # unfinished
         ("matrix rel", "The Matrix Reloaded"),
         ("spid", "Spider-Man"),
         ("amelie", "Amélie"),  # without accents
@@ -81,17 +81,19 @@ async def titles(sessions: Sessions, movies: Snapshot, words: str, **facts: Any)
         ('"family business"', "The Godfather"),
     ],
 )
-async def test_what_is_meant_comes_first(
+async def test_the_intended_movie_ranks_first(
     sessions: Sessions, movies: Snapshot, words: str, first: str
 ) -> None:
     assert (await titles(sessions, movies, words))[0] == first
 
 
-async def test_a_title_comes_before_an_overview_however_popular(sessions: Sessions, movies: Snapshot) -> None:
+async def test_a_title_ranks_before_an_overview_of_a_popular_movie(
+    sessions: Sessions, movies: Snapshot
+) -> None:
     assert await titles(sessions, movies, "alien") == ["Alien", "Aliens", "Resident Alien", "The Visitor"]
 
 
-async def test_operators_mean_what_they_say(sessions: Sessions, movies: Snapshot) -> None:
+async def test_operators(sessions: Sessions, movies: Snapshot) -> None:
     assert await titles(sessions, movies, "matrix -reloaded") == ["The Matrix"]
     assert await titles(sessions, movies, 'matrix -"the matrix reloaded"') == ["The Matrix"]
     assert await titles(sessions, movies, '"wars star"') == []
@@ -102,7 +104,7 @@ async def test_a_person_finds_their_movies(sessions: Sessions, movies: Snapshot)
     assert set(await titles(sessions, movies, "yasujiro ozu")) == {"Tokyo Story", "Late Spring"}
 
 
-async def test_the_filter_holds_within_a_search(sessions: Sessions, movies: Snapshot) -> None:
+async def test_a_search_is_filtered(sessions: Sessions, movies: Snapshot) -> None:
     assert await titles(sessions, movies, "alien", year_from=1952) == [
         "Aliens",
         "Resident Alien",
@@ -114,12 +116,12 @@ async def test_the_filter_holds_within_a_search(sessions: Sessions, movies: Snap
 @pytest.mark.parametrize(
     "words", ["", "   ", "🎬", "xyzzyx", "the", "'; DROP TABLE movies", "a & | ! b:*", "\\", "%"]
 )
-async def test_anything_may_be_typed(sessions: Sessions, movies: Snapshot, words: str) -> None:
+async def test_any_text_is_accepted(sessions: Sessions, movies: Snapshot, words: str) -> None:
     found = await titles(sessions, movies, words)
     assert len(found) == len(set(found)) < len(MOVIES)
 
 
-async def test_pages_of_a_search_are_the_whole_of_it(sessions: Sessions, movies: Snapshot) -> None:
+async def test_pages_cover_the_whole_search(sessions: Sessions, movies: Snapshot) -> None:
     whole = await search(sessions, movies, None, "alien", MovieFilter(), count=20)
     assert (whole.has_previous, whole.has_next) == (False, False)
     seen: list[int] = []

@@ -80,7 +80,7 @@ def value(url: str, query: str) -> object:
         return row[0]
 
 
-def test_keeps_what_was_written_and_leaves_nothing_running(data_dir: Path) -> None:
+def test_data_persists_and_no_process_remains(data_dir: Path) -> None:
     with embedded_postgres(data_dir) as url:
         with psycopg.connect(url) as connection:
             connection.execute("CREATE EXTENSION vector")
@@ -128,7 +128,7 @@ def test_a_killed_users_server_is_taken_over(
     assert servers_of(data_dir) == []
 
 
-def test_starts_again_after_both_were_killed(
+def test_restarts_after_user_and_server_were_killed(
     data_dir: Path, start_user: Callable[[Path], subprocess.Popen[str]]
 ) -> None:
     user = start_user(data_dir)
@@ -141,7 +141,7 @@ def test_starts_again_after_both_were_killed(
 
 
 @pytest.mark.parametrize("name", ["folder", "deep/" * 30 + "folder"])
-def test_a_server_that_dies_is_started_again_at_the_same_address(data_dir: Path, name: str) -> None:
+def test_a_server_that_dies_is_restarted_at_the_same_address(data_dir: Path, name: str) -> None:
     with embedded_postgres(data_dir / name) as url:
         with psycopg.connect(url) as connection:
             connection.execute("CREATE TABLE movies AS SELECT 1 AS id")
@@ -163,7 +163,7 @@ def answers(url: str) -> bool:
         return False
 
 
-def test_a_folder_in_use_whose_server_is_gone_gets_one_again(
+def test_a_missing_server_of_a_folder_in_use_is_started(
     data_dir: Path, start_user: Callable[[Path], subprocess.Popen[str]]
 ) -> None:
     user = start_user(data_dir)
@@ -196,7 +196,7 @@ def test_ctrl_c_in_a_terminal_leaves_the_server_to_its_user(
     assert servers_of(data_dir) == []
 
 
-def test_a_process_number_of_another_life_is_not_believed(data_dir: Path) -> None:
+def test_a_stale_pid_is_ignored(data_dir: Path) -> None:
     with embedded_postgres(data_dir):
         lines = (data_dir / "postgres" / "postmaster.pid").read_text().splitlines()
     with psutil.Popen(["sleep", "600"]) as other:  # as after a restart of the machine
@@ -211,7 +211,7 @@ def test_a_process_number_of_another_life_is_not_believed(data_dir: Path) -> Non
 
 
 @pytest.mark.parametrize("name", ["deep/" * 30 + "folder", "a folder's näme?&x=%41 #+"])
-def test_any_folder_will_do(data_dir: Path, name: str) -> None:
+def test_folders_with_unusual_names(data_dir: Path, name: str) -> None:
     for _ in range(2):
         with embedded_postgres(data_dir / name) as url:
             socket_folder = Path(str(value(url, "SHOW unix_socket_directories")))
@@ -219,7 +219,7 @@ def test_any_folder_will_do(data_dir: Path, name: str) -> None:
         assert not socket_folder.exists()
 
 
-def test_a_first_start_that_was_cut_short_is_begun_anew(data_dir: Path) -> None:
+def test_an_interrupted_first_start_is_repeated(data_dir: Path) -> None:
     (data_dir / "postgres.new").mkdir()
     (data_dir / "postgres.new" / "PG_VERSION").write_text("18\n")
     with embedded_postgres(data_dir) as url:
@@ -234,7 +234,7 @@ def test_a_damaged_database_is_explained(data_dir: Path) -> None:
         pass
 
 
-def test_files_of_another_are_not_touched(data_dir: Path) -> None:
+def test_other_files_are_not_touched(data_dir: Path) -> None:
     (data_dir / "postgres").mkdir()
     (data_dir / "postgres" / "letter.txt").write_text("dear")
     with (
@@ -245,7 +245,7 @@ def test_files_of_another_are_not_touched(data_dir: Path) -> None:
     assert (data_dir / "postgres" / "letter.txt").read_text() == "dear"
 
 
-def test_a_folder_that_cannot_be_made_is_explained(data_dir: Path) -> None:
+def test_a_folder_that_cannot_be_created_is_explained(data_dir: Path) -> None:
     (data_dir / "file").touch()
     with (
         pytest.raises(EmbeddedPostgresError, match="Not a directory"),

@@ -1,4 +1,4 @@
-"""Exports as the sites write them, and files that are none."""
+"""Exports of sites, and invalid files."""
 
 from datetime import UTC, datetime
 
@@ -97,7 +97,7 @@ def facts(text: str) -> list[tuple[object, ...]]:
         (MOVIELENS, Source.MOVIELENS, [("", None, None, None, 8)]),
     ],
 )
-def test_each_layout_is_known_by_its_header(
+def test_each_layout_is_detected_by_its_header(
     text: str, source: Source, rows: list[tuple[object, ...]]
 ) -> None:
     for written in (text, "\ufeff" + text, text.replace("\n", "\r\n"), text.rstrip("\n")):
@@ -107,7 +107,7 @@ def test_each_layout_is_known_by_its_header(
 
 
 @pytest.mark.parametrize("contents", Contents)
-def test_a_list_is_what_it_is_said_to_be(contents: Contents) -> None:
+def test_contents_set_the_purpose_of_a_list(contents: Contents) -> None:
     for source, text in LISTS.items():
         with pytest.raises(InvalidHistory, match="`contents`"):
             read(text)
@@ -118,19 +118,19 @@ def test_a_list_is_what_it_is_said_to_be(contents: Contents) -> None:
         assert row.at == (None if source is Source.MOVIELENS else datetime(2021, 2, 1, tzinfo=UTC))
 
 
-def test_what_was_rated_is_so_in_any_list() -> None:
+def test_ratings_in_a_list_count_as_ratings() -> None:
     rated = LISTS[Source.IMDB].replace("Ridley Scott,,", "Ridley Scott,9,2022-05-01")
     for contents in (None, *Contents):
         (row,) = read(rated, contents=contents).rows
         assert (row.half_stars, row.at) == (9, datetime(2022, 5, 1, tzinfo=UTC))
 
 
-def test_rows_are_named_by_the_line_they_begin_on() -> None:
+def test_rows_are_numbered_by_their_first_line() -> None:
     lines = [row.line for row in read(DIARY).rows]
     assert lines == [2, 4]
 
 
-def test_times_are_read_as_they_are_written() -> None:
+def test_times_are_parsed() -> None:
     texts = (LETTERBOXD, IMDB, TRAKT, MOVIELENS, MOVIELENS_SITE)
     times = [read(text).rows[0].at for text in texts]
     assert times == [
@@ -169,7 +169,7 @@ def test_times_are_read_as_they_are_written() -> None:
         ("Name,Letterboxd URI,Rating\n,https://x,3\n", "It has neither a title nor an id."),
     ],
 )
-def test_rows_of_which_nothing_comes_say_why(text: str, reason: str) -> None:
+def test_skipped_rows_have_a_reason(text: str, reason: str) -> None:
     history = read(text)
     reasons = [(each.line, each.reason) for each in history.skipped]
     reasons += [(row.line, row.fault or row.nameless) for row in history.rows if row.fault or row.nameless]
@@ -177,7 +177,7 @@ def test_rows_of_which_nothing_comes_say_why(text: str, reason: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "source", "told"),
+    ("text", "source", "message"),
     [
         ("", None, "header"),
         ("a,b\n1,2\n", None, "header"),
@@ -189,8 +189,8 @@ def test_rows_of_which_nothing_comes_say_why(text: str, reason: str) -> None:
         pytest.param('Const,Your Rating\n"' + "x" * 200_000 + '",5\n', None, "Line 2", id="a large field"),
     ],
 )
-def test_files_that_cannot_be_taken(text: str, source: Source | None, told: str) -> None:
-    with pytest.raises(InvalidHistory, match=told):
+def test_invalid_files_are_refused(text: str, source: Source | None, message: str) -> None:
+    with pytest.raises(InvalidHistory, match=message):
         read(text, source)
 
 

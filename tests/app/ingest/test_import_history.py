@@ -1,4 +1,4 @@
-"""Histories from elsewhere: which movie a row means, and what is stored of it."""
+"""Import of histories: matching of rows to movies, and the ratings and events stored."""
 
 import asyncio
 import io
@@ -49,8 +49,8 @@ async def bring(sessions: Sessions, csv: str, user_id: int = 1, contents: Conten
 
 async def half_stars(sessions: Sessions, user_id: int = 1) -> dict[int, int]:
     async with sessions() as session:
-        movie_ids, given, _ = await ratings.history(session, user_id)
-    return dict(zip(movie_ids.tolist(), given.tolist(), strict=True))
+        movie_ids, values, _ = await ratings.history(session, user_id)
+    return dict(zip(movie_ids.tolist(), values.tolist(), strict=True))
 
 
 @pytest.mark.parametrize(
@@ -76,7 +76,7 @@ async def half_stars(sessions: Sessions, user_id: int = 1) -> dict[int, int]:
         ("Unheard Of", "1999", None),
     ],
 )
-async def test_movies_are_known_by_title_and_year(
+async def test_movies_match_by_title_and_year(
     movies: Sessions, title: str, year: str, movie: int | None
 ) -> None:
     done = await bring(movies, f"{LETTERBOXD}2024-03-01,{title},{year},https://x,4\n")
@@ -92,10 +92,10 @@ async def test_movies_are_known_by_title_and_year(
         ("1214,,,5,x", 1),
         ("9999,0078748,,5,x", 1),
         ("9999,,348,5,x", 1),
-        ("9999,,,5,Alien (1979)", None),  # MovieLens knows it by another number
+        ("9999,,,5,Alien (1979)", None),  # MovieLens has another id for it
         ('9999,,,5,"Matrix, The (1999)"', 3),
         ("9999,0375679,,5,x", 6),
-        ("9999,0115964,,5,Crash (2004)", None),  # IMDb knows that one by another id
+        ("9999,0115964,,5,Crash (2004)", None),  # IMDb has another id for it
     ],
 )
 async def test_an_id_decides(movies: Sessions, row: str, movie: int | None) -> None:
@@ -132,7 +132,7 @@ async def test_the_last_rating_of_a_movie_counts(movies: Sessions) -> None:
         assert await half_stars(movies) == {1: 8}
 
 
-async def test_a_second_time_changes_nothing(movies: Sessions) -> None:
+async def test_a_second_import_changes_nothing(movies: Sessions) -> None:
     file = LETTERBOXD + "2024-03-01,Alien,1979,x,4\n2024-03-01,Solaris,1972,x,\n"
     assert (await bring(movies, file)).changed == 2
     assert (await bring(movies, file)).changed == 0
@@ -140,7 +140,7 @@ async def test_a_second_time_changes_nothing(movies: Sessions) -> None:
     assert (await bring(movies, undated)).changed == 0
 
 
-async def test_what_was_said_here_later_stands(movies: Sessions) -> None:
+async def test_a_later_rating_is_kept(movies: Sessions) -> None:
     await ratings.rate(movies, 1, 1, 1.5)
     assert (await bring(movies, LETTERBOXD + "2024-03-01,Alien,1979,x,4\n")).changed == 0
     assert await half_stars(movies) == {1: 3}
@@ -154,7 +154,7 @@ async def test_what_was_said_here_later_stands(movies: Sessions) -> None:
         (Contents.LIKED, "LIKE", None),
     ],
 )
-async def test_what_was_not_rated_is_an_event(
+async def test_unrated_movies_become_events(
     movies: Sessions, contents: Contents, kind: str, fraction: float | None
 ) -> None:
     file = "Date,Name,Year,Letterboxd URI\n2021-02-01,Alien,1979,x\n"
@@ -166,8 +166,8 @@ async def test_what_was_not_rated_is_an_event(
     assert await half_stars(movies) == {}
 
 
-async def test_the_movies_figures_are_right_with_it(movies: Sessions) -> None:
-    """Also when several members bring files at once."""
+async def test_movie_statistics_are_updated(movies: Sessions) -> None:
+    """Also when several members import at the same time."""
     rows = [f"2024-03-01,{movie['title']},{movie['year']},x,3" for movie in MOVIES[:6]]
     await asyncio.gather(
         *(
@@ -180,7 +180,7 @@ async def test_the_movies_figures_are_right_with_it(movies: Sessions) -> None:
         assert [tuple(row) for row in await session.execute(query)] == [(id_, 2, 12) for id_ in range(1, 7)]
 
 
-async def test_a_movie_that_went_meanwhile(movies: Sessions) -> None:
+async def test_a_movie_deleted_during_the_import(movies: Sessions) -> None:
     before = await snapshot.load(movies)
     async with movies.begin() as session:
         await session.execute(delete(Movie).where(Movie.id == 1))
@@ -202,7 +202,7 @@ async def test_ratings_are_stored_in_few_statements(movies: Sessions, statements
     "day",
     ["", "soon", "0000-00-00", "31.02.2014", "2199-01-01", "03/04/2014", "99999999999999999999", "41654"],
 )
-async def test_a_rating_without_a_day_replaces_none(movies: Sessions, day: str) -> None:
+async def test_a_rating_without_a_date_replaces_none(movies: Sessions, day: str) -> None:
     await ratings.rate(movies, 1, 1, 5)
     row = f"{day},Alien,1979,x,1\n"
     done = await bring(movies, LETTERBOXD + row)
@@ -236,16 +236,14 @@ async def test_a_rating_without_a_day_replaces_none(movies: Sessions, day: str) 
         ("05/05/2014", "2014-05-05"),
     ],
 )
-async def test_days_are_read_as_sites_and_spreadsheets_write_them(
-    movies: Sessions, day: str, rated_at: str
-) -> None:
+async def test_dates_of_sites_and_spreadsheets(movies: Sessions, day: str, rated_at: str) -> None:
     done = await bring(movies, f"{LETTERBOXD}{day},Alien,1979,x,4\n")
     assert [str(match.row.at)[:10] for match in done.matches] == [rated_at]
     await ratings.rate(movies, 2, 1, 5)
     assert (await bring(movies, f"{LETTERBOXD}{day},Alien,1979,x,4\n", user_id=2)).changed == 0
 
 
-async def test_an_event_without_a_day_comes_before_all_others(movies: Sessions) -> None:
+async def test_an_event_without_a_date_precedes_all_others(movies: Sessions) -> None:
     event = events.Event(1, events.Kind.DISLIKE)
     await events.record(movies, 1, [event])
     await bring(movies, "Date,Name,Year,Letterboxd URI\n,Alien,1979,x\n", contents=Contents.LIKED)
@@ -254,7 +252,7 @@ async def test_an_event_without_a_day_comes_before_all_others(movies: Sessions) 
         assert (await session.scalars(order)).all() == ["LIKE", "DISLIKE"]
 
 
-async def test_a_diary_tells_when_a_movie_was_watched_and_when_it_was_rated(movies: Sessions) -> None:
+async def test_a_diary_has_dates_of_watching_and_of_rating(movies: Sessions) -> None:
     diary = (
         "Date,Name,Year,Letterboxd URI,Rating,Rewatch,Tags,Watched Date\n"
         "2023-04-11,Alien,1979,x,,,,2009-05-01\n2023-04-12,Solaris,1972,x,4,,,2009-05-02\n"
@@ -273,7 +271,7 @@ async def test_a_diary_tells_when_a_movie_was_watched_and_when_it_was_rated(movi
 
 
 async def test_an_archive_is_imported_as_a_whole(movies: Sessions) -> None:
-    """A rated movie is rated once, by the file that has the rating that stands."""
+    """A rated movie gets one rating, from the file with the current ratings."""
     header = "Date,Name,Year,Letterboxd URI"
     files = {
         "ratings.csv": f"{header},Rating\n2020-01-01,Alien,1979,x,4.5\n,Twins,2010,x,4\n",

@@ -1,4 +1,4 @@
-"""Files of many sites and programs: archives, JSON, encodings, and columns that a caller names."""
+"""Layouts of many sites and programs: archives, JSON, encodings, and columns named by the client."""
 
 import io
 import json
@@ -285,7 +285,7 @@ def test_a_list_of_letterboxd_begins_at_its_header() -> None:
         ("11/10", 5, None),
     ],
 )
-def test_columns_that_a_caller_names(rating: str, scale: float, half_stars: int | None) -> None:
+def test_columns_named_by_the_client(rating: str, scale: float, half_stars: int | None) -> None:
     text = f'Movie name;My score;Seen on;Year;Rating\n\nAlien;"{rating}";31/12/2019;1979;1.0\n'
     columns = {"title": "movie name", "rating": "My Score", "year": "Year", "rated_at": "Seen on"}
     history = read(text, layout=named_layout(columns, scale), scale=scale)
@@ -298,7 +298,7 @@ def test_columns_that_a_caller_names(rating: str, scale: float, half_stars: int 
     assert str(row.at)[:10] == ("2019-12-31" if half_stars else "None")
 
 
-def test_ratings_need_a_scale_and_columns_a_movie() -> None:
+def test_named_columns_need_a_movie_and_a_scale_for_ratings() -> None:
     with pytest.raises(InvalidHistory, match="ratingScale"):
         named_layout({"title": "a", "rating": "b"}, None)
     with pytest.raises(InvalidHistory, match="neither a title nor an id"):
@@ -308,7 +308,7 @@ def test_ratings_need_a_scale_and_columns_a_movie() -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "message"),
+    ("arguments", "message"),
     [
         ({"csv": "a,b\n1,2\n"}, "Columns found: a, b. Known exports: Letterboxd .*`columns`"),
         ({"csv": '{"a": 1}'}, "The JSON is not a known export.*Names found: a."),
@@ -340,12 +340,12 @@ def test_ratings_need_a_scale_and_columns_a_movie() -> None:
         ({"file": b"\xff\xfe\x00\xd8\x00"}, "neither text nor a zip archive"),
     ],
 )
-def test_files_that_cannot_be_taken_say_why(given: dict[str, Any], message: str) -> None:
+def test_invalid_files_are_explained(arguments: dict[str, Any], message: str) -> None:
     with pytest.raises(InvalidHistory, match=message):
-        read(**given)
+        read(**arguments)
 
 
-def test_base64_that_is_none() -> None:
+def test_invalid_base64() -> None:
     for file in ("%%%", "abc", "é"):
         with pytest.raises(InvalidHistory, match="not Base64"):
             at_once(history_files.read(None, file, Order(), NOW))

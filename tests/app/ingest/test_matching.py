@@ -1,4 +1,4 @@
-"""Which movie a row of a file means. A wrong one is worse than none."""
+"""Matching of rows to movies. A wrong match is worse than none."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -66,7 +66,7 @@ def found(text: str, contents: Contents | None = None) -> dict[int, tuple[int, M
 @pytest.mark.parametrize(
     ("rows", "expected"),
     [
-        # The movie of a row's own year is in the file: a neighbor's row is another movie.
+        # The file has a row of the exact year, so a row of a neighboring year is another movie.
         (["Reservoir Dogs,1992", "Reservoir Dogs,1991"], {2: (1, YEAR)}),
         (["Reservoir Dogs,1991", "Reservoir Dogs,1992"], {3: (1, YEAR)}),
         (["Reservoir Dogs,1991"], {2: (1, NEAR)}),
@@ -89,7 +89,7 @@ def found(text: str, contents: Contents | None = None) -> dict[int, tuple[int, M
         (['"Odyssey, The",1997'], {2: (3, YEAR)}),
         (["Heat (1995),", "Heat (1995),1995", "Heat (1986),1995", "2012,2009"],
          {2: (5, YEAR), 3: (5, YEAR), 5: (17, YEAR)}),
-        # The titles that other sources have, but not with a neighboring year.
+        # Titles of other sources match, but not with a neighboring year.
         (["Halloween H20: 20 Years Later,1998", "Halloween: H20,1998"], {2: (21, YEAR), 3: (21, YEAR)}),
         (["Halloween 7,1997"], {}),
         (["Posession,2013"], {2: (25, YEAR)}),
@@ -116,7 +116,7 @@ def test_a_title_needs_its_year(rows: list[str], expected: dict[int, tuple[int, 
         (["tt0105236,7,,Reservoir Dogs,,Feature Movie,1992", "tt0999999,2,,Reservoir Dogs,,Short,1991"],
          {2: (1, ID)}),
         (["tt0000009,7,,The Matrix,,Movie,1999"], {}),
-        # A kind that is not one of movies keeps a row from its title.
+        # A row of another kind than movies does not match by title.
         (["tt0000009,7,,Fargo,,TV Series,2014", "tt0000009,7,,Fargo,,Serie TV,2014"], {}),
         (["tt0000009,7,,Fargo,,Fernsehserie,2014", "tt0000009,7,,Fargo,,Videospiel,2014"], {}),
         (["tt0000009,7,,Fargo,,Minissérie de televisão,2014", "tt0000009,7,,Fargo,,Сериал,2014"], {}),
@@ -135,16 +135,16 @@ def test_an_id_decides_before_the_kind(rows: list[str], expected: dict[int, tupl
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        # TMDB numbers series by themselves, and the ids of an episode's row are those of its series.
+        # TMDB numbers series separately, and the ids in an episode's row are those of its series.
         ("watched_at,type,title,year,trakt_id,imdb_id,tmdb_id\n,show,Lost,2004,73,tt0411008,4607\n", {}),
         ("watched_at,type,title,year,trakt_id,imdb_id,tmdb_id\n,movie,x,,73,,4607\n", {2: (12, ID)}),
         (("watched_at,type,title,year,trakt_id,imdb_id,season_number,episode_number,episode_imdb_id\n"
          ",episode,Planet Earth,2006,1,tt0795176,1,1,tt1111111\n"), {}),
         (("watched_at,type,title,year,trakt_id,imdb_id,season_number,episode_number,episode_imdb_id\n"
          ",episode,Sherlock,2010,1,tt1475582,1,1,tt1665071\n"), {2: (6, ID)}),
-        # Ids of two movies name neither.
+        # Ids of two movies match neither.
         ("movieId,imdbId,tmdbId,rating\n1089,0133093,,4\n", {}),
-        # Another site's `movie_id` is not MovieLens's.
+        # `movie_id` of another site is not a MovieLens id.
         ("movie_id,title,year,rating\n603,The Matrix,1999,4\n", {}),
         ('movie_id,title,year,rating\n603,"Bye Bye, Love",1995,4\n', {2: (16, ID)}),
         ("movie_id,imdb_id,tmdb_id,rating,title\n603,,,4,another title\n", {2: (16, ID)}),
@@ -156,17 +156,17 @@ def test_an_id_decides_before_the_kind(rows: list[str], expected: dict[int, tupl
          "4,Network,movie,1976,dropped,,,,,,,\n"), {2: (5, ID), 4: (10, YEAR)}),
     ],
 )  # fmt: skip
-def test_ids_are_those_of_movies(text: str, expected: dict[int, tuple[int, MatchedBy]]) -> None:
+def test_ids_match_only_movies(text: str, expected: dict[int, tuple[int, MatchedBy]]) -> None:
     assert found(text) == expected
 
 
 def test_fields_that_a_bare_comma_shifts_are_not_read() -> None:
     rows = "2020-01-01,Network, The,1999,https://x\n2020-01-01,Heat, Dust and Gold,1983,https://x\n"
     assert found("Date,Name,Year,Letterboxd URI\n" + rows, Contents.WATCHED) == {}
-    # By chance as many values as the header has.
+    # As many values as the header has.
     assert found(LETTERBOXD + rows) == {}
     assert found("Date,Name,Year,Letterboxd URI\n2020,Heat\n", Contents.WATCHED) == {}
 
 
-def test_a_list_of_netflix_names_no_movie() -> None:
+def test_netflix_titles_without_a_year_match_no_movie() -> None:
     assert found('Title,Date\n"Heat","1/15/20"\n"Lost: Season 1: Pilot","1/15/20"\n') == {}

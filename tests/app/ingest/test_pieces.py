@@ -1,4 +1,4 @@
-"""Long computations let others run, and end with the request."""
+"""Long computations run in pieces, between which the event loop runs, and end with the request."""
 
 import asyncio
 
@@ -29,7 +29,7 @@ async def test_the_loop_runs_between_the_pieces() -> None:
     assert len(seen) > 10
 
 
-async def test_a_computation_that_is_cancelled_ends() -> None:
+async def test_a_cancelled_computation_ends() -> None:
     taken: list[int] = []
     under_way = asyncio.create_task(in_pieces(counting(1_000_000, taken)))
     await asyncio.sleep(0.1)
@@ -43,7 +43,7 @@ async def test_a_computation_that_is_cancelled_ends() -> None:
     assert len(taken) == before
 
 
-async def test_errors_arrive() -> None:
+async def test_errors_propagate() -> None:
     def failing() -> Steps[None]:
         yield
         raise ValueError("odd")

@@ -1,4 +1,4 @@
-"""The operations that GraphiQL opens with: for each part of the API, and each works for whom it is meant."""
+"""GraphiQL's examples: one for each part of the API, each working for its kind of user."""
 
 import json
 import re
@@ -27,11 +27,11 @@ def definition(example: dict[str, str]) -> OperationDefinitionNode:
 
 
 def meant_for(example: dict[str, str]) -> str:
-    """As its first lines tell."""
-    told = " ".join(re.findall("^# ?(.*)$", example["query"], re.MULTILINE))
-    if found := re.match(r"For (curator|administrator)s", told):
+    """The kind of user that the first lines of an example name."""
+    comment = " ".join(re.findall("^# ?(.*)$", example["query"], re.MULTILINE))
+    if found := re.match(r"For (curator|administrator)s", comment):
         return found[1]
-    return "member" if re.match("Sign(ed)? in", told) else "visitor"
+    return "member" if re.match("Sign(ed)? in", comment) else "visitor"
 
 
 def test_there_is_one_for_each_part_of_the_api() -> None:
@@ -51,7 +51,7 @@ def test_there_is_one_for_each_part_of_the_api() -> None:
 
 
 class Page:
-    """What GraphiQL does for a user: fills in the variables, sends the token, and shows what comes."""
+    """GraphiQL for a user: replaces placeholders, sends the token, and returns the response."""
 
     def __init__(self, url: str, database_url: str) -> None:
         self.url = f"{url}/graphql"
@@ -102,8 +102,8 @@ def page(seeded_database_url: str, start_server: StartServer) -> Page:
     return Page(start_server(seeded_database_url).url, seeded_database_url)
 
 
-def test_each_works_for_whom_it_is_meant(page: Page) -> None:
-    """In the order of the tabs, in which a user goes through them."""
+def test_each_works_for_its_kind_of_user(page: Page) -> None:
+    """In the order of the tabs."""
     for example in EXAMPLES:
         name, who, variables = definition(example).name, meant_for(example), page.filled_in(example)
         assert name is not None
@@ -120,7 +120,7 @@ def test_each_works_for_whom_it_is_meant(page: Page) -> None:
                 page.names["JOB"] = answer["trainModel"]["job"]["id"]
             case _:
                 answer = page.ask(example["query"], variables, who)
-                answer.pop("apiKeys", None)  # of which there are none yet
+                answer.pop("apiKeys", None)  # there are none yet
                 assert '"edges": []' not in json.dumps(answer), answer
                 for result in answer.values():
                     assert result
@@ -129,7 +129,7 @@ def test_each_works_for_whom_it_is_meant(page: Page) -> None:
 
 
 def told_of_a_rating(page: Page, subscription: str, who: str) -> Any:
-    """The first event; ratings are given until it comes, as the first may come before the watch begins."""
+    """The first event. Ratings are sent until it arrives, since the first may precede the subscription."""
     rate = """mutation ($movie: ID!, $stars: Float!) {
         rateMovie(input: { movieId: $movie, stars: $stars }) { __typename } }"""
     with ThreadPoolExecutor(1) as pool:

@@ -1,4 +1,4 @@
-"""The page a newcomer sees first: it renders, runs, signs in, and needs no other host."""
+"""The GraphiQL page renders, runs operations, signs in, and needs no other host."""
 
 import asyncio
 import json
@@ -40,7 +40,7 @@ def test_a_browser_gets_the_page_and_a_program_the_api(server: str) -> None:
     )
 
 
-def test_it_can_be_switched_off(start_server: StartServer, database_url: str) -> None:
+def test_it_can_be_disabled(start_server: StartServer, database_url: str) -> None:
     server = start_server(database_url, GRAPHIQL="false").url
     assert "html" not in httpx.get(f"{server}/graphql", headers=BROWSER).headers["content-type"]
     assert httpx.get(f"{server}/graphiql/start.js").status_code == 404
@@ -57,7 +57,7 @@ def test_every_file_that_the_page_names_is_there(server: str) -> None:
 
 
 @pytest.mark.skipif(not VENDOR.is_dir(), reason="GraphiQL was not fetched: npm was missing at install time")
-def test_the_cdn_serves_the_very_files_that_are_vendored() -> None:
+def test_the_cdn_serves_the_vendored_files() -> None:
     assets = json.loads((VENDOR.parent / "assets.json").read_text())
     for name, integrity in assets.items():
         assert sri((VENDOR / name).read_bytes()) == integrity
@@ -83,7 +83,7 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture
 def page(browser: Browser, server: str) -> Iterator[Page]:
-    """GraphiQL, opened; whatever it asks of another host or finds forbidden by its policy fails the test."""
+    """GraphiQL, opened. A request to another host or a violation of the policy fails the test."""
     context = browser.new_context(viewport={"width": 1400, "height": 850})
     page = context.new_page()
     complaints: list[str] = []
@@ -112,7 +112,7 @@ def test_offers_an_explorer_and_the_headers(page: Page) -> None:
     expect(page.locator(".graphiql-editor-tool")).to_be_visible()
 
 
-def test_signs_up_rates_and_shows_a_list_of_ones_own(page: Page) -> None:
+def test_signs_up_rates_and_shows_personal_recommendations(page: Page) -> None:
     page.get_by_label("username").fill("browser-test")
     page.get_by_label("password").fill("a-long-password")
     page.get_by_role("button", name="Sign up").click()
@@ -127,7 +127,7 @@ def test_signs_up_rates_and_shows_a_list_of_ones_own(page: Page) -> None:
     expect(page.locator("#sign-in")).to_be_visible()
 
 
-def test_shows_what_a_subscription_tells_until_it_is_stopped(page: Page, server: str) -> None:
+def test_shows_events_of_a_subscription_until_it_is_stopped(page: Page, server: str) -> None:
     page.get_by_label("username").fill("browser-subscriber")
     page.get_by_label("password").fill("a-long-password")
     page.get_by_role("button", name="Sign up").click()
@@ -147,7 +147,7 @@ def test_shows_what_a_subscription_tells_until_it_is_stopped(page: Page, server:
 
     (movie,) = re.findall(r'"id": ?"([^"]+)"', ask("{ movies(first: 1) { edges { node { id } } } }").text)
     results = page.locator(".result-window")
-    for stars in (5, 4, 3):  # the first may come before the subscription watches
+    for stars in (5, 4, 3):  # the first may precede the subscription
         ask(f'mutation {{ rateMovie(input: {{ movieId: "{movie}", stars: {stars} }}) {{ __typename }} }}')
         page.wait_for_timeout(500)
     expect(results).to_contain_text('"recommendationsChanged"', timeout=20_000)
@@ -155,7 +155,7 @@ def test_shows_what_a_subscription_tells_until_it_is_stopped(page: Page, server:
     expect(page.get_by_role("button", name="Execute query")).to_be_visible()
 
 
-def test_its_menus_keep_to_the_policy(page: Page) -> None:
+def test_menus_comply_with_the_policy(page: Page) -> None:
     for name in ("Open settings dialog", "Open short keys dialog"):
         page.get_by_role("button", name=name).click()
         expect(page.get_by_role("dialog")).to_be_visible()
@@ -170,7 +170,7 @@ async def get(app: ASGIApp) -> httpx.Response:
         return await client.get("http://marquee/graphql", headers=BROWSER)
 
 
-def test_without_the_vendored_files_the_same_come_from_the_cdn(
+def test_without_vendored_files_the_cdn_is_used(
     browser: Browser, server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shutil.copytree(graphiql.FOLDER, tmp_path / "graphiql", ignore=shutil.ignore_patterns("vendor"))

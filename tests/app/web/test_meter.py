@@ -1,4 +1,4 @@
-"""Processor time is measured where an operation spends it: in steps, tasks, threads and in Postgres."""
+"""Processor time of an operation is metered in coroutines, tasks, threads and Postgres."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -27,12 +27,12 @@ def burn(seconds: float = BURNT) -> None:
 
 @pytest.fixture(params=[asyncio.run, uvloop.run])
 def run(request: pytest.FixtureRequest) -> Callable[[Awaitable[None]], None]:
-    """Runs in an event loop that is metered."""
+    """Run a coroutine in a metered event loop."""
 
-    def runs(wanted: Any) -> None:
+    def runs(awaitable: Any) -> None:
         async def main() -> None:
             meter.meter_event_loop()
-            await wanted
+            await awaitable
 
         request.param(main())
 
@@ -42,7 +42,7 @@ def run(request: pytest.FixtureRequest) -> Callable[[Awaitable[None]], None]:
 Run = Callable[[Any], None]
 
 
-def test_steps_and_tasks_count_and_what_others_do_meanwhile_does_not(run: Run) -> None:
+def test_coroutines_and_tasks_count_and_concurrent_work_does_not(run: Run) -> None:
     async def child() -> None:
         burn()
         await asyncio.sleep(0.001)
@@ -84,7 +84,7 @@ def test_a_generator_counts_step_by_step(run: Run) -> None:
     run(use())
 
 
-def test_threads_count_of_each_executor(run: Run) -> None:
+def test_threads_of_each_executor_count(run: Run) -> None:
     async def operation() -> None:
         await asyncio.to_thread(burn)
         with Threads(1) as threads:
@@ -98,21 +98,21 @@ def test_threads_count_of_each_executor(run: Run) -> None:
     run(use())
 
 
-def test_a_thread_that_ends_too_late_is_told_of(run: Run) -> None:
+def test_a_thread_that_ends_late_is_reported(run: Run) -> None:
     async def use() -> None:
-        measured, told = Meter(), asyncio.Event()
+        measured, reported = Meter(), asyncio.Event()
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(BURNT / 10):
                 await MeteredCoroutine(asyncio.to_thread(burn), measured)
         before = measured.nanoseconds
-        measured.late = told.set
-        await told.wait()
+        measured.late = reported.set
+        await reported.wait()
         assert measured.nanoseconds >= before + NANOSECONDS
 
     run(use())
 
 
-def test_a_step_that_runs_is_counted_already(run: Run) -> None:
+def test_a_running_step_is_counted(run: Run) -> None:
     async def use() -> None:
         measured = Meter()
 
@@ -151,10 +151,10 @@ def test_cancellation_and_errors_pass_through(run: Run) -> None:
 
 
 @pytest.mark.parametrize("elsewhere", [False, True])
-def test_postgres_counts_for_the_operation_that_asks(
+def test_postgres_counts_for_the_operation_that_queries(
     database_url: str, monkeypatch: pytest.MonkeyPatch, elsewhere: bool
 ) -> None:
-    """Also where the server's processes cannot be seen: then by how long it was waited for."""
+    """Also if the server's processes cannot be read: then by the time waited for it."""
     if elsewhere:
         monkeypatch.setattr(meter, "is_local", lambda _host: False)
 
@@ -169,12 +169,12 @@ def test_postgres_counts_for_the_operation_that_asks(
                 await connection.execute(text("SELECT count(*) FROM generate_series(1, :to)"), {"to": to})
 
         little, much = Meter(), Meter()
-        await counting(1)  # of nobody's account
+        await counting(1)  # not metered
         await MeteredCoroutine(counting(1), little)
         await MeteredCoroutine(counting(1_000_000), much)
         assert little.nanoseconds > 0
         assert much.nanoseconds - little.nanoseconds > 5_000_000
-        if not elsewhere:  # a wait is no work
+        if not elsewhere:  # waiting takes no processor time
             before = much.nanoseconds
             await MeteredCoroutine(sleeping(engine), much)
             assert much.nanoseconds - before < 200_000_000
@@ -212,7 +212,7 @@ def test_a_lost_connection_counts_and_leaves_no_file_open(database_url: str) -> 
     asyncio.run(main())
 
 
-def test_a_process_that_is_not_postgres_is_not_looked_at(database_url: str) -> None:
+def test_a_process_that_is_not_postgres_is_not_read(database_url: str) -> None:
     async def main() -> None:
         async with await AsyncConnection.connect(database_url) as connection:
             clock = BackendClock.of(connection)
@@ -225,7 +225,7 @@ def test_a_process_that_is_not_postgres_is_not_looked_at(database_url: str) -> N
     assert [is_local(host) for host in ("db", "10.0.0.7", "")] == [False] * 3
 
 
-def test_waiting_runs_slower_when_more_connections_are_out_than_cores(
+def test_waiting_runs_slower_with_more_connections_than_cores(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     now = iter([1_000, 2_000, 3_000])

@@ -1,4 +1,4 @@
-"""Rate limits: a minute's worth at once, then evenly; all or none; in one process and in Redis alike."""
+"""Rate limits: a minute's quota at once, then evenly; all or none; in one process and in Redis."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -16,7 +16,7 @@ Use = Callable[[Counters], Awaitable[None]]
 
 @pytest.fixture(params=["process", "redis"])
 def counting(request: pytest.FixtureRequest) -> Callable[[Use], None]:
-    """Runs with counters of each kind."""
+    """Run with both kinds of counters."""
     url = request.getfixturevalue("redis_url") if request.param == "redis" else None
 
     def run(use: Use) -> None:
@@ -35,12 +35,12 @@ def counting(request: pytest.FixtureRequest) -> Callable[[Use], None]:
 
 
 def client(per_minute: int, name: str = "") -> Callable[[int], Charge]:
-    """Takes of a client that was never seen before."""
+    """Charges of a new client."""
     key = name or uuid4().hex
     return lambda amount: Charge("COST_PER_MINUTE", "of cost per minute", key, amount, per_minute)
 
 
-def test_a_minutes_worth_comes_at_once_and_then_evenly(counting: Callable[[Use], None]) -> None:
+def test_a_minutes_quota_is_available_at_once_and_then_evenly(counting: Callable[[Use], None]) -> None:
     async def use(counters: Counters) -> None:
         take = client(600)
         await counters.take([take(200)])
@@ -48,13 +48,13 @@ def test_a_minutes_worth_comes_at_once_and_then_evenly(counting: Callable[[Use],
         with pytest.raises(RateLimited, match="600 of cost per minute, and 50 more") as limited:
             await counters.take([take(50)])
         assert limited.value.wait_seconds == 5  # 45 of them, at 10 in a second
-        await counters.take([take(3)])  # what was refused has taken nothing
-        await counters.take([client(600)(600)])  # nor has another client
+        await counters.take([take(3)])  # the refused charge took nothing
+        await counters.take([client(600)(600)])  # other clients have their own counters
 
     counting(use)
 
 
-def test_what_was_taken_comes_back_with_time(counting: Callable[[Use], None]) -> None:
+def test_quota_is_restored_over_time(counting: Callable[[Use], None]) -> None:
     async def use(counters: Counters) -> None:
         take = client(6_000)  # 100 in a second
         await counters.take([take(6_000)])
@@ -67,7 +67,7 @@ def test_what_was_taken_comes_back_with_time(counting: Callable[[Use], None]) ->
     counting(use)
 
 
-def test_of_several_all_are_taken_or_none(counting: Callable[[Use], None]) -> None:
+def test_several_charges_are_all_or_none(counting: Callable[[Use], None]) -> None:
     async def use(counters: Counters) -> None:
         plenty, little = client(60_000), client(60)
         await counters.take([plenty(1), little(30)])
@@ -79,7 +79,7 @@ def test_of_several_all_are_taken_or_none(counting: Callable[[Use], None]) -> No
     counting(use)
 
 
-def test_more_than_a_minutes_worth_takes_a_whole_minute(counting: Callable[[Use], None]) -> None:
+def test_a_charge_above_the_quota_takes_a_whole_minute(counting: Callable[[Use], None]) -> None:
     async def use(counters: Counters) -> None:
         take = client(100)
         await counters.take([take(5_000)])
@@ -90,7 +90,7 @@ def test_more_than_a_minutes_worth_takes_a_whole_minute(counting: Callable[[Use]
     counting(use)
 
 
-def test_what_is_owed_is_taken_without_room_and_waited_for(counting: Callable[[Use], None]) -> None:
+def test_owed_charges_may_exceed_the_quota(counting: Callable[[Use], None]) -> None:
     async def use(counters: Counters) -> None:
         take = client(600)  # 10 in a second
         assert await counters.take([take(590)]) == pytest.approx([59], abs=1)
@@ -103,7 +103,7 @@ def test_what_is_owed_is_taken_without_room_and_waited_for(counting: Callable[[U
     counting(use)
 
 
-def test_a_look_takes_nothing(counting: Callable[[Use], None]) -> None:
+def test_a_charge_of_zero_takes_nothing(counting: Callable[[Use], None]) -> None:
     async def use(counters: Counters) -> None:
         take = client(600)
         assert await counters.take([take(0)], owed=True) == pytest.approx([0], abs=0.01)
@@ -113,7 +113,7 @@ def test_a_look_takes_nothing(counting: Callable[[Use], None]) -> None:
     counting(use)
 
 
-def test_what_is_left_is_told_of_each_limit_also_in_a_refusal() -> None:
+def test_the_remaining_quota_of_each_limit_is_reported_also_in_a_refusal() -> None:
     async def use() -> None:
         settings = Settings.model_validate({"operations_per_minute": 3, "cost_per_minute": 600})
         counted = RateLimits(settings, ProcessCounters())
@@ -123,7 +123,7 @@ def test_what_is_left_is_told_of_each_limit_also_in_a_refusal() -> None:
         with pytest.raises(RateLimited) as limited:
             await counted.operation("ada", 400)
         operations, cost = limited.value.left
-        assert operations.remaining == 2  # it was not taken
+        assert operations.remaining == 2  # not charged
         assert (cost.remaining, cost.seconds) == (300, limited.value.wait_seconds) == (300, 10)
         (cost,) = await counted.owed("ada", 900)
         assert (cost.remaining, cost.seconds) == (0, 120)
@@ -132,7 +132,7 @@ def test_what_is_left_is_told_of_each_limit_also_in_a_refusal() -> None:
     asyncio.run(use())
 
 
-def test_processes_count_together_in_redis(redis_url: str) -> None:
+def test_processes_share_counters_in_redis(redis_url: str) -> None:
     async def use() -> None:
         take = client(10)
         async with Redis.from_url(redis_url) as one, Redis.from_url(redis_url) as other:
@@ -158,7 +158,7 @@ def test_without_redis_each_process_counts_for_itself() -> None:
     asyncio.run(use())
 
 
-def test_zero_does_not_limit() -> None:
+def test_zero_disables_a_limit() -> None:
     async def use() -> None:
         names = ("requests_per_minute", "operations_per_minute", "cost_per_minute")
         counted = RateLimits.of(Settings.model_validate(dict.fromkeys(names, 0)))
