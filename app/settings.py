@@ -1,4 +1,4 @@
-"""Settings from the environment. The README lists them all, which a test checks."""
+"""Settings from the environment. docs/settings.md lists all of them; a test compares the two."""
 
 from functools import cached_property
 from ipaddress import ip_address, ip_network

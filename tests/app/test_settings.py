@@ -1,4 +1,4 @@
-"""Settings: read from the environment, refused with their name and rule, and listed in the README."""
+"""Settings: read from the environment, refused with name and rule, and all listed in docs/settings.md."""
 
 import re
 from pathlib import Path
@@ -8,14 +8,14 @@ from pydantic import ValidationError
 
 from app.settings import Settings
 
-README = Path(__file__).parents[2] / "README.md"
+PAGE = Path(__file__).parents[2] / "docs" / "settings.md"
 
 
-def test_the_readme_lists_every_setting_with_its_default() -> None:
+def test_every_setting_is_on_the_page_with_its_default() -> None:
     rows = {
         name: (default.strip().strip("`"), text.strip())
         for name, default, text in re.findall(
-            r"^\| `([A-Z_]+)` \|([^|]*)\|([^|]*)\|$", README.read_text(), re.MULTILINE
+            r"^\| `([A-Z_]+)` \|([^|]*)\|([^|]*)\|$", PAGE.read_text(), re.MULTILINE
         )
     }
     assert set(rows) == {name.upper() for name in Settings.model_fields}
@@ -30,7 +30,7 @@ def test_an_empty_value_counts_as_unset(monkeypatch: pytest.MonkeyPatch) -> None
         monkeypatch.setenv(name, "")
     settings = Settings()
     assert (settings.redis_url, settings.allowed_hosts, settings.port) == (None, "*", 8000)
-    assert settings.trusted_proxies == ""  # no proxy is trusted
+    assert settings.trusted_proxies == ""  # an empty list
 
 
 @pytest.mark.parametrize(
@@ -39,7 +39,7 @@ def test_an_empty_value_counts_as_unset(monkeypatch: pytest.MonkeyPatch) -> None
         ({}, True, True),
         ({"host": "::1"}, True, True),
         ({"host": "localhost"}, True, True),
-        ({"host": "0.0.0.0"}, True, False),  # noqa: S104 - the case in question
+        ({"host": "0.0.0.0"}, True, False),  # noqa: S104 - the tested case
         ({"host": "movies.example.com"}, True, False),
         ({"production": True}, False, False),
         ({"production": True, "graphiql": True}, True, False),
@@ -47,7 +47,7 @@ def test_an_empty_value_counts_as_unset(monkeypatch: pytest.MonkeyPatch) -> None
         ({"database_url": "postgresql:///marquee", "secret_key": "s" * 32}, True, False),
     ],
 )
-def test_graphiql_and_demo_account_are_only_for_local_use(
+def test_graphiql_and_demo_account_depend_on_host_and_production(
     values: dict[str, object], explored: bool, demo: bool
 ) -> None:
     settings = Settings(**values)  # type: ignore[arg-type]  # as they come from the environment
@@ -64,13 +64,15 @@ def test_graphiql_and_demo_account_are_only_for_local_use(
         ("LOG_LEVEL", "loud", "log_level"),
     ],
 )
-def test_a_bad_value_is_refused(monkeypatch: pytest.MonkeyPatch, name: str, value: str, message: str) -> None:
+def test_an_invalid_value_is_refused(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str, message: str
+) -> None:
     monkeypatch.setenv(name, value)
     with pytest.raises(ValidationError, match=message):
         Settings()
 
 
-def test_a_database_url_requires_a_secret_key(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_external_database_needs_a_secret(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("SECRET_KEY", raising=False)
     monkeypatch.setenv("DATABASE_URL", "postgresql://localhost/marquee")
     with pytest.raises(ValidationError, match="SECRET_KEY"):
