@@ -1,4 +1,4 @@
-# GraphiQL's files, held to the hashes in the lock file.
+# GraphiQL's files, verified by the hashes in the lock file.
 FROM node:22-slim AS graphiql
 WORKDIR /app/app/web/graphiql
 COPY app/web/graphiql/package.json app/web/graphiql/package-lock.json app/web/graphiql/.npmrc ./
@@ -24,7 +24,7 @@ RUN python app/web/graphiql/fetch.py \
         --no-deps --no-index /tmp/marquee-*.whl
 
 FROM python:3.11-slim-bookworm
-# Alembic's command reads its settings here; everything else is installed.
+# Alembic reads its settings from pyproject.toml; all other files are installed in /opt/marquee.
 WORKDIR /app
 COPY pyproject.toml ./
 COPY migrations migrations

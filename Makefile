@@ -1,7 +1,7 @@
 PYTHON ?= python3
 SHELL := /bin/bash
 MAKEFLAGS += --jobs=2 --no-print-directory
-# The small solves run eight times slower on two BLAS threads than on one.
+# Small linear systems are solved eight times slower with two BLAS threads than with one.
 export OPENBLAS_NUM_THREADS ?= 1
 export OMP_NUM_THREADS ?= 1
 
@@ -15,16 +15,16 @@ COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --gen
 .DELETE_ON_ERROR:
 .PHONY: help run test check bench-quality bench-search bench-hostile bench-overload bench-cost bench-pauses bench-fuzz release lock clean
 
-help: ## Tell what can be made
+help: ## List the targets
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
 
-run: .venv/.run .venv/.graphiql ## Install, prepare the database and serve on http://127.0.0.1:8000
+run: .venv/.run .venv/.graphiql ## Install, prepare a database and serve on http://127.0.0.1:8000
 	@exec $(BIN)/marquee serve --prepare
 
-test: .venv/.dev .venv/.graphiql ## Prove it all on a real Postgres
+test: .venv/.dev .venv/.graphiql ## Run the tests on a real Postgres
 	@$(BIN)/pytest --numprocesses auto --dist worksteal $(ARGS)
 
-check: .venv/.dev ## Lint, types, layers, what breaks clients, and drift of the SDL, docs/api.md and the migrations
+check: .venv/.dev ## Lint, types, import rules, breaking changes, and drift of the SDL, docs/api.md and the migrations
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
@@ -33,53 +33,53 @@ check: .venv/.dev ## Lint, types, layers, what breaks clients, and drift of the 
 	$(BIN)/marquee diff-schema > /dev/null
 	$(BIN)/pytest -q tests/test_migrations.py -k drift
 
-bench-quality: .venv/.dev ## Measure lists and stars on ../shared/data; writes docs/bench/quality.md
+bench-quality: .venv/.dev ## Measure the quality of lists and stars on ../shared/data; writes docs/bench/quality.md
 	$(BIN)/python -m bench.quality --page docs/bench/quality.md $(ARGS)
 
-bench-search: .venv/.dev ## Measure how well search finds movies, on ../shared/data; writes docs/bench/search.md
+bench-search: .venv/.dev ## Measure the quality of search on ../shared/data; writes docs/bench/search.md
 	$(BIN)/python -m bench.search --page docs/bench/search.md $(ARGS)
 
-bench-hostile: .venv/.dev ## Ask what nobody should, and time the refusals; writes docs/bench/hostile.md
+bench-hostile: .venv/.dev ## Time the refusals of hostile requests; writes docs/bench/hostile.md
 	$(BIN)/python -m bench.hostile --page docs/bench/hostile.md $(ARGS)
 
-bench-cost: .venv/.dev ## Ask each field that works, and compare its price with its processor time; writes docs/bench/cost.md
+bench-cost: .venv/.dev ## Compare the cost of each field with its processor time; writes docs/bench/cost.md
 	$(BIN)/python -m bench.cost --page docs/bench/cost.md $(ARGS)
 
-bench-pauses: .venv/.dev ## Measure what other clients wait beside a member of a long history; writes docs/bench/pauses.md
+bench-pauses: .venv/.dev ## Measure delays of other clients while a member with a long history is served; writes docs/bench/pauses.md
 	$(BIN)/python -m bench.pauses --page docs/bench/pauses.md $(ARGS)
 
-bench-overload: .venv/.dev ## Ask more than one process can answer; writes docs/bench/overload.md
+bench-overload: .venv/.dev ## Send more requests than one process can handle; writes docs/bench/overload.md
 	$(BIN)/python -m bench.overload --page docs/bench/overload.md $(ARGS)
 
-bench-fuzz: .venv/.dev ## Ask 5,000 operations made at random: none is a fault of ours
+bench-fuzz: .venv/.dev ## Send 5,000 random operations: none may cause an internal error
 	FUZZ_EXAMPLES=5000 $(BIN)/pytest -q --numprocesses 0 tests/schema/http/test_fuzz.py $(ARGS)
 
-release: ## Make what is there release VERSION=x.y.z: in pyproject.toml, the changelog and the released schema
-	@[[ "$(VERSION)" =~ ^[0-9]+\.[0-9]+\.[0-9]+$$ ]] || { echo "Say which: make release VERSION=x.y.z" >&2; exit 1; }
+release: ## Release VERSION=x.y.z: set it in pyproject.toml, the changelog and the released schema
+	@[[ "$(VERSION)" =~ ^[0-9]+\.[0-9]+\.[0-9]+$$ ]] || { echo "Set the version: make release VERSION=x.y.z" >&2; exit 1; }
 	@last=$$(sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml); \
 		[[ "$(VERSION)" != "$$last" && "$$(printf '%s\n' "$$last" $(VERSION) | sort -V | tail -1)" = "$(VERSION)" ]] \
-		|| { echo "$(VERSION) does not come after $$last, the last release" >&2; exit 1; }
+		|| { echo "$(VERSION) is not newer than $$last, the last release" >&2; exit 1; }
 	@sed -n '/^## Unreleased$$/,/^## [0-9]/p' CHANGELOG.md | grep -q '^[^#]' \
-		|| { echo "CHANGELOG.md has no word under Unreleased" >&2; exit 1; }
-	@[ -z "$$(git status --porcelain)" ] || { echo "Commit first what is to be released" >&2; exit 1; }
+		|| { echo "CHANGELOG.md has no entry under Unreleased" >&2; exit 1; }
+	@[ -z "$$(git status --porcelain)" ] || { echo "Commit all changes before a release" >&2; exit 1; }
 	@$(MAKE) check
 	$(BIN)/python -m app.cli.release $(VERSION)
-	@echo "To do: git commit --all --message 'Release $(VERSION)' && git tag v$(VERSION)"
+	@echo "Now run: git commit --all --message 'Release $(VERSION)' && git tag v$(VERSION)"
 
-lock: .venv/.dev ## Renew the lock files (ARGS=--upgrade for newer releases)
+lock: .venv/.dev ## Update the lock files (ARGS=--upgrade for newer releases)
 	$(COMPILE) $(ARGS) pyproject.toml --output-file requirements.lock
 	$(COMPILE) $(ARGS) pyproject.toml --extra dev --constraint requirements.lock --output-file requirements-dev.lock
 	$(COMPILE) $(ARGS) --group install --constraint requirements-dev.lock --output-file requirements-install.lock
 	cd $(GRAPHIQL) && npm install --package-lock-only --omit-lockfile-registry-resolved
 	cd $(CLIENTS) && npm install --package-lock-only --omit-lockfile-registry-resolved
 
-clean: ## Remove what was installed; the data in .data stays
+clean: ## Remove installed files; keep the data in .data
 	rm -rf .venv $(GRAPHIQL)/vendor $(GRAPHIQL)/node_modules $(CLIENTS)/node_modules
 
 .venv/.install: requirements-install.lock
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
 		echo "Marquee needs Python 3.11 or newer: make $(MAKECMDGOALS) PYTHON=/path/to/python3.12" >&2; exit 1; }
-	@echo "Making .venv with $$($(PYTHON) --version)"
+	@echo "Creating .venv with $$($(PYTHON) --version)"
 	@$(PYTHON) -m venv .venv
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
 	@touch $@
@@ -91,7 +91,7 @@ clean: ## Remove what was installed; the data in .data stays
 	$(call install,$<)
 	@touch .venv/.run
 
-# uv takes a quarter of pip's time; where it cannot reach the packages as pip is set to, pip fetches them.
+# uv takes a quarter of pip's time. If uv cannot reach pip's index, pip installs the packages.
 define install
 	@echo "Installing $(1)"
 	@index="$$($(BIN)/python -m pip config list | sed -n "s/.*\.index-url='\(.*\)'/\1/p" | tail -1)"; \
@@ -103,7 +103,7 @@ define install
 	@touch $@
 endef
 
-# GraphiQL's files, checked by their hashes; without npm the page loads the same files from a CDN.
+# GraphiQL's files, verified by hash. Without npm the page loads the same files from a CDN.
 .venv/.graphiql: $(GRAPHIQL)/package-lock.json .venv/.install
 	@$(PYTHON) $(GRAPHIQL)/fetch.py || echo "GraphiQL will load from its CDN: npm could not fetch it (see above)" >&2
 	@touch $@
