@@ -1,6 +1,6 @@
-"""One Postgres for the whole run, a migrated template database made once, a clone of it for each test.
+"""One Postgres for the whole run, one migrated template database, and a clone of it for each test.
 
-`TEST_DATABASE_URL` names another server to use, as a user that may create databases.
+`TEST_DATABASE_URL` names another server; its user must be allowed to create databases.
 """
 
 import fcntl
@@ -29,7 +29,7 @@ ROOT = Path(__file__).parent.parent
 
 FOLDER = "MARQUEE_TEST_FOLDER"
 ENOUGH_MEMORY = 6 << 30
-# Nothing of a test outlives its machine, so nothing waits for the disk.
+# Test data need not survive a crash, so writes do not wait for the disk.
 POSTGRES_OPTIONS = {
     "fsync": "off",
     "synchronous_commit": "off",
@@ -52,7 +52,7 @@ StartServer = Callable[..., Service]
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Make the run's folder, which workers find by their environment. A killed run's is removed first."""
+    """Make the run's folder, which workers find by their environment. Remove those of killed runs first."""
     if hasattr(config, "workerinput"):
         return
     for left in _parent_of_runs().glob("marquee-test-*"):
@@ -69,7 +69,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def _parent_of_runs() -> Path:
-    """Memory where there is enough of it: a clone then takes 5 ms, not 40."""
+    """A folder in memory if it is large enough: a clone then takes 5 ms instead of 40."""
     memory = Path("/dev/shm")  # noqa: S108
     if memory.is_dir() and shutil.disk_usage(memory).free > ENOUGH_MEMORY:
         return memory
@@ -81,20 +81,20 @@ def _remove_run(folder: Path) -> None:
         for template in folder.glob("test_*"):
             _execute(given, "DROP DATABASE IF EXISTS {} WITH (FORCE)", template.name)
     elif (folder / "postgres" / "postmaster.pid").exists():
-        with embedded_postgres(folder):  # and stop it, as its last user
+        with embedded_postgres(folder):  # the exit of the last user stops it
             pass
     shutil.rmtree(folder)
 
 
 @pytest.fixture(scope="session")
 def run_folder() -> Path:
-    """A folder that all workers of this run share; it goes when the run ends."""
+    """A folder shared by all workers of this run, removed at its end."""
     return Path(os.environ[FOLDER])
 
 
 @pytest.fixture(scope="session")
 def postgres_url(run_folder: Path) -> Iterator[str]:
-    """The server's maintenance database."""
+    """The URL of the server's maintenance database."""
     if given := os.environ.get("TEST_DATABASE_URL"):
         yield given
     else:
@@ -104,26 +104,26 @@ def postgres_url(run_folder: Path) -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def migrated_template(postgres_url: str, run_folder: Path) -> str:
-    """The name of a migrated database that nobody connects to; tests clone it."""
+    """The name of a migrated database without connections; tests clone it."""
     return made_once(postgres_url, run_folder, "migrated", migrations.upgrade)
 
 
 @pytest.fixture
 def database_url(postgres_url: str, migrated_template: str) -> Iterator[str]:
-    """A migrated, empty database of the test's own."""
+    """A migrated, empty database for one test."""
     with cloned(postgres_url, migrated_template) as url:
         yield url
 
 
 @pytest.fixture
 def empty_database_url(postgres_url: str) -> Iterator[str]:
-    """A database without a single table of ours."""
+    """A database without tables."""
     with cloned(postgres_url, "template1") as url:
         yield url
 
 
 def made_once(postgres_url: str, run_folder: Path, label: str, make: Callable[[str], None]) -> str:
-    """The name of a template database, made by whichever worker comes first while the others wait."""
+    """The name of a template database. The first worker makes it while the others wait."""
     name = f"test_{run_folder.name.rpartition('-')[2]}_{label}"
     done = run_folder / name
     with (run_folder / f"{label}.lock").open("w") as lock:
@@ -138,17 +138,17 @@ def made_once(postgres_url: str, run_folder: Path, label: str, make: Callable[[s
 
 @pytest.fixture(scope="session")
 def model_dir(run_folder: Path) -> Path:
-    """The folder with the model of the seeded template; whoever trains writes a further one beside it."""
+    """The folder with the model of the seeded template; further trainings add models to it."""
     return run_folder / "models"
 
 
 @pytest.fixture(scope="session")
 def seeded_template(postgres_url: str, run_folder: Path, model_dir: Path) -> str:
-    """A database with the bundled catalogue and a trained, active model."""
+    """The name of a template database with the bundled catalog and a trained, active model."""
 
     def make(database_url: str) -> None:
-        from app.training import train  # noqa: PLC0415 - brings the recommender, which few tests need
-        from seeds.bundled import load_bundled  # noqa: PLC0415 - likewise
+        from app.training import train  # noqa: PLC0415 - imports the recommender, which few tests need
+        from seeds.bundled import load_bundled  # noqa: PLC0415 - the same
 
         migrations.upgrade(database_url)
         load_bundled(database_url)
@@ -159,7 +159,7 @@ def seeded_template(postgres_url: str, run_folder: Path, model_dir: Path) -> str
 
 
 def keep_a_quarter(database_url: str) -> None:
-    """Of the members: enough to train on, in a quarter of the time."""
+    """Keep a quarter of the members: enough to train on, in a quarter of the time."""
     with psycopg.connect(database_url) as connection:
         connection.execute("SET marquee.bulk = 'on'")
         connection.execute("DELETE FROM users WHERE id % 4 <> 0")
@@ -175,7 +175,7 @@ def keep_a_quarter(database_url: str) -> None:
 
 @pytest.fixture
 def seeded_database_url(postgres_url: str, seeded_template: str) -> Iterator[str]:
-    """A database of the test's own with the bundled catalogue and the trained model of `model_dir`."""
+    """A database for one test with the bundled catalog and the trained model of `model_dir`."""
     with cloned(postgres_url, seeded_template) as url:
         yield url
 
@@ -189,14 +189,14 @@ def server_database_url(postgres_url: str, seeded_template: str) -> Iterator[str
 
 @pytest.fixture(scope="session")
 def server(server_database_url: str, model_dir: Path, run_folder: Path) -> Iterator[str]:
-    """The address of a real service on a seeded database, shared by tests that make users of their own."""
+    """The address of a real service on a seeded database. The tests that share it make their own users."""
     with running(server_database_url, model_dir, run_folder) as service:
         yield service.url
 
 
 @pytest.fixture
 def start_server(model_dir: Path, run_folder: Path) -> Iterator[StartServer]:
-    """Starts services of the test's own, with further settings: `start_server(database_url, PORT="0")`."""
+    """Start services for one test, with further settings: `start_server(database_url, PORT="0")`."""
     with ExitStack() as stack:
         yield lambda database_url, **settings: stack.enter_context(
             running(database_url, model_dir, run_folder, **settings)
@@ -205,7 +205,7 @@ def start_server(model_dir: Path, run_folder: Path) -> Iterator[StartServer]:
 
 @pytest.fixture(scope="session")
 def redis_url(run_folder: Path) -> Iterator[str]:
-    """The address of a Redis of the worker's own."""
+    """The address of a Redis for this worker."""
     if (server := shutil.which("redis-server")) is None:
         pytest.skip("redis-server is not installed")
     address = run_folder / f"redis-{uuid4().hex[:8]}.sock"
@@ -225,7 +225,7 @@ def redis_url(run_folder: Path) -> Iterator[str]:
 
 @contextmanager
 def running(database_url: str, model_dir: Path, run_folder: Path, **settings: str) -> Iterator[Service]:
-    """`marquee serve` as a process of its own, on a free port; it is told to stop in the end."""
+    """Run `marquee serve` as a process on a free port, and stop it at the end."""
     log = run_folder / f"serve-{uuid4().hex[:8]}.log"
     environment = {
         **os.environ,

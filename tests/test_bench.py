@@ -1,4 +1,4 @@
-"""What benches write: figures with where they come from, and a page that says the command for each number."""
+"""Benchmarks: figures with their origin, and pages with the command for each number."""
 
 import json
 from pathlib import Path
@@ -14,24 +14,24 @@ from schema import schema
 from schema.execution.documents import DocumentCache
 
 
-def test_figures_come_with_their_origin_and_whether_they_hold(tmp_path: Path) -> None:
+def test_figures_have_their_origin_and_pass_or_fail(tmp_path: Path) -> None:
     figures = [
         Figure("a", 0.5, "s", target=0.6, at_most=True),
         Figure("b", 0.5, target=0.6),
         Figure("c", 0.5),
     ]
     write(tmp_path / "f.json", "some", figures)
-    told = json.loads((tmp_path / "f.json").read_text())
-    assert {"commit", "hardware", "data", "figures"} == told.keys()
-    assert (told["data"], told["commit"]) == ("some", commit())
-    assert "cores" in told["hardware"]
-    assert [figure["holds"] for figure in told["figures"]] == [True, False, None]
-    assert told["figures"][0].keys() == {"key", "value", "target", "unit", "holds"}
+    written = json.loads((tmp_path / "f.json").read_text())
+    assert {"commit", "hardware", "data", "figures"} == written.keys()
+    assert (written["data"], written["commit"]) == ("some", commit())
+    assert "cores" in written["hardware"]
+    assert [figure["holds"] for figure in written["figures"]] == [True, False, None]
+    assert written["figures"][0].keys() == {"key", "value", "target", "unit", "holds"}
 
 
 @pytest.fixture(scope="module")
-def told(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, quality.Run]:
-    """A small evaluation by the command that the bench runs."""
+def evaluated(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, quality.Run]:
+    """A small evaluation with the command of the benchmark."""
     data = tmp_path_factory.mktemp("data")
     (data / "little").mkdir()
     rows = [f"{user},{movie},{4.5 if movie % 2 == user % 2 else 2},{movie + 1}" for user in range(60)
@@ -41,9 +41,9 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, quality.Run]:
     return data, quality.run(data, ["--data", "DATA/little", "--protocol", "temporal", *diversity])
 
 
-def test_ours_and_its_distance_to_the_best_other_are_followed(told: tuple[Path, quality.Run]) -> None:
-    figures = {figure.key: figure.value for figure in quality.figures(told[1])}
-    ranking: dict[str, Any] = told[1].told["trials"][0]["ranking"]
+def test_the_difference_to_the_best_baseline_is_tracked(evaluated: tuple[Path, quality.Run]) -> None:
+    figures = {figure.key: figure.value for figure in quality.figures(evaluated[1])}
+    ranking: dict[str, Any] = evaluated[1].told["trials"][0]["ranking"]
     ours = ranking["marquee"]["figures"]["ndcg@10"]["value"]
     assert figures["little/temporal/ndcg@10"] == ours
     others = {
@@ -54,8 +54,8 @@ def test_ours_and_its_distance_to_the_best_other_are_followed(told: tuple[Path, 
     assert figures["little/temporal/diversity gained"] >= 0
 
 
-def test_the_page_has_a_command_and_a_row_for_every_model(told: tuple[Path, quality.Run]) -> None:
-    data, run = told
+def test_the_page_has_a_command_and_a_row_for_every_model(evaluated: tuple[Path, quality.Run]) -> None:
+    data, run = evaluated
     text = quality.page(data, [run], list(quality.figures(run)), [Figure("ml-100k/u1/rmse", 0.9)])
     assert "marquee evaluate --data $DATA/little --protocol temporal" in text
     assert str(data) not in text
@@ -68,15 +68,15 @@ def test_the_page_has_a_command_and_a_row_for_every_model(told: tuple[Path, qual
 
 def test_stars_are_compared_with_those_of_the_same_pair(tmp_path: Path) -> None:
     (tmp_path / "u1.test").write_text("1\t2\t3\t0\n2\t1\t5\t0\n")
-    told = tmp_path / "told.csv"
-    told.write_text("user_id,movie_id,stars\n2,1,5\n1,2,4\n")
-    assert ml100k_folds.rmse(tmp_path / "u1.test", told) == pytest.approx(0.5**0.5)
-    told.write_text("user_id,movie_id,stars\n2,1,5\n")
+    predictions = tmp_path / "predictions.csv"
+    predictions.write_text("user_id,movie_id,stars\n2,1,5\n1,2,4\n")
+    assert ml100k_folds.rmse(tmp_path / "u1.test", predictions) == pytest.approx(0.5**0.5)
+    predictions.write_text("user_id,movie_id,stars\n2,1,5\n")
     with pytest.raises(ValueError, match="not of the pairs"):
-        ml100k_folds.rmse(tmp_path / "u1.test", told)
+        ml100k_folds.rmse(tmp_path / "u1.test", predictions)
 
 
-def test_each_hostile_request_is_told_with_what_refused_it() -> None:
+def test_each_hostile_request_is_listed_with_its_limit() -> None:
     refusals = [
         hostile.Refusal(each, [0.002, 0.04 if each.setting else 0.06, 0.003])
         for each in hostile_requests.requests()
@@ -94,7 +94,7 @@ def test_each_hostile_request_is_told_with_what_refused_it() -> None:
     assert "- nothing: after 10.0 s" in text
 
 
-def test_each_field_that_works_is_measured() -> None:
+def test_each_field_is_measured() -> None:
     working = set(cost_operations.working_fields(schema._schema))
     assert "Query.movies" in working
     assert "User.watchlist" in working
@@ -121,7 +121,7 @@ def test_the_page_of_costs_has_each_field_and_the_ratio() -> None:
     assert "Largest to smallest: 3.50 (target: 3 at most; missed)" in text
 
 
-def test_a_slow_moment_of_the_machine_is_leveled() -> None:
+def test_outliers_of_the_machine_are_smoothed() -> None:
     found = [
         cost.Measured(name, 10, took, took, took, 3) for name, took in (("a", 100), ("b", 100), ("c", 300))
     ]

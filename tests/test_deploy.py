@@ -1,4 +1,4 @@
-"""What is shipped: the image, the services around it, and the wheel."""
+"""The image, the compose file and the wheel."""
 
 import importlib.util
 import subprocess
@@ -20,23 +20,21 @@ def run(*command: str | Path) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_compose_file_is_to_its_specification() -> None:
+def test_compose_file_conforms_to_its_specification() -> None:
     run(COMMANDS / "check-jsonschema", "--builtin-schema", "vendor.compose-spec", "docker-compose.yml")
 
 
-def test_compose_sets_only_settings_that_there_are() -> None:
+def test_compose_sets_only_existing_settings() -> None:
     services = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]
     libpq = {"PGPASSWORD"}
     for name in ("migrate", "seed", "api"):
         assert set(services[name]["environment"]) - libpq <= {
             field.upper() for field in Settings.model_fields
         }
-        assert (
-            "${SECRET_KEY:?" in services[name]["environment"]["SECRET_KEY"]
-        )  # no secret of ours stands there
+        assert "${SECRET_KEY:?" in services[name]["environment"]["SECRET_KEY"]  # the file contains no secret
 
 
-def test_compose_passes_on_what_a_deployment_sets() -> None:
+def test_compose_passes_on_the_settings_of_a_deployment() -> None:
     services = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]
     passed = {"PRODUCTION", "ALLOWED_HOSTS", "ALLOWED_ORIGINS", "TRUSTED_PROXIES", "REDIS_URL"}
     assert passed <= set(services["api"]["environment"])
@@ -54,7 +52,7 @@ def test_dockerfile_passes_its_linter() -> None:
     run(COMMANDS / "hadolint", "Dockerfile")
 
 
-def test_wheel_carries_all_that_it_needs_at_run_time(tmp_path: Path) -> None:
+def test_the_wheel_has_all_files_for_run_time(tmp_path: Path) -> None:
     if importlib.util.find_spec("hatchling") is None:
         pytest.skip("hatchling is not installed: pip install -r requirements-install.lock")
     run(

@@ -1,4 +1,4 @@
-"""The schema moves up and down safely beside a running service, and its triggers count exactly."""
+"""Migrations up and down beside a running service, and exact counts of triggers."""
 
 import os
 import random
@@ -48,7 +48,7 @@ def our_objects(url: str) -> dict[str, list[object]]:
     return {"relations": column(url, relations), "functions": column(url, functions)}
 
 
-def test_goes_down_to_nothing_and_up_again(database_url: str, config: Config) -> None:
+def test_downgrades_to_an_empty_database_and_upgrades_again(database_url: str, config: Config) -> None:
     at_head = our_objects(database_url)
     command.downgrade(config, "base")
     assert our_objects(database_url) == {
@@ -57,11 +57,11 @@ def test_goes_down_to_nothing_and_up_again(database_url: str, config: Config) ->
     }
     migrations.upgrade(database_url)
     assert our_objects(database_url) == at_head
-    migrations.upgrade(database_url)  # changes nothing
+    migrations.upgrade(database_url)  # no change
     assert our_objects(database_url) == at_head
 
 
-def test_a_database_that_lacks_a_revision_is_known_and_one_that_is_ahead_is_let_be(
+def test_outdated_databases_are_detected_and_newer_ones_accepted(
     database_url: str, empty_database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert not migrations.is_behind(database_url)
@@ -73,7 +73,7 @@ def test_a_database_that_lacks_a_revision_is_known_and_one_that_is_ahead_is_let_
     assert migrations.is_behind(database_url)
     assert migrations.is_behind(empty_database_url)
     monkeypatch.setenv("SECRET_KEY", "a secret of the tests, long enough")
-    for address, told in (
+    for address, message in (
         (empty_database_url, "lacks migrations"),
         ("postgresql://u@127.0.0.1:1/d", "reached"),
     ):
@@ -81,14 +81,14 @@ def test_a_database_that_lacks_a_revision_is_known_and_one_that_is_ahead_is_let_
         for command_line in (["serve"], ["train"], ["seed", "bundled"]):
             refused = CliRunner().invoke(app, command_line, env={"COLUMNS": "200"})
             assert refused.exit_code == 1
-            assert told in refused.output
+            assert message in refused.output
 
 
 def test_no_drift_between_tables_and_migrations(config: Config) -> None:
     command.check(config)
 
 
-def test_the_command_works_from_the_root_and_one_migrator_waits_for_another(empty_database_url: str) -> None:
+def test_the_command_works_from_the_root_and_migrators_wait_for_each_other(empty_database_url: str) -> None:
     migrators = [
         subprocess.Popen(
             [sys.executable, "-m", "alembic", "upgrade", "head"],
@@ -111,20 +111,20 @@ def test_the_command_works_from_the_root_and_one_migrator_waits_for_another(empt
         ({"lock_timeout": "0", "statement_timeout": "300ms"}, "statement timeout"),
     ],
 )
-def test_gives_up_rather_than_block_the_service(
+def test_a_migration_times_out_instead_of_blocking_the_service(
     database_url: str, config: Config, attributes: dict[str, str], message: str
 ) -> None:
-    command.downgrade(config, "0001")  # each migration is a transaction of its own
+    command.downgrade(config, "0001")  # each migration has its own transaction
     config.attributes.update(attributes)
     before = our_objects(database_url)
     with psycopg.connect(database_url) as reader:
-        reader.execute("SELECT count(*) FROM movies")  # a transaction that stays open
+        reader.execute("SELECT count(*) FROM movies")  # an open transaction
         with pytest.raises(OperationalError, match=message):
             command.downgrade(config, "base")
     assert our_objects(database_url) == before
     del config.attributes["lock_timeout"]
     config.attributes.pop("statement_timeout", None)
-    command.downgrade(config, "base")  # and left no lock behind
+    command.downgrade(config, "base")  # and released its lock
 
 
 def run_at_once(database_url: str, work: Callable[[psycopg.Connection, random.Random], None]) -> None:
@@ -172,7 +172,7 @@ def test_movie_statistics_stay_exact_under_concurrent_writers(database_url: str)
     ) == [0]
 
 
-def test_every_change_of_the_catalogue_counts(database_url: str) -> None:
+def test_every_change_of_the_catalog_is_counted(database_url: str) -> None:
     changes = [
         "INSERT INTO movies (title) VALUES ('Alien')",
         "UPDATE movies SET year = 1979",
@@ -218,7 +218,7 @@ def test_a_replaced_title_is_kept_beside_its_movie(database_url: str) -> None:
     assert column(database_url, "SELECT count(*) FROM movie_titles") == [0]
 
 
-def test_ratings_do_not_count_as_changes_of_the_catalogue(database_url: str) -> None:
+def test_ratings_do_not_count_as_changes_of_the_catalog(database_url: str) -> None:
     execute(database_url, "INSERT INTO movies (title) VALUES ('Alien')")
     execute(database_url, "INSERT INTO users (username) VALUES ('ripley')")
     before = column(database_url, "SELECT revision FROM catalog_revision")

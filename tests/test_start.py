@@ -1,4 +1,4 @@
-"""`make run`'s command on a bare folder: the first start, the second, and what each kind of end leaves."""
+"""The command of `make run` on an empty folder: first start, second start, and each kind of stop."""
 
 import os
 import re
@@ -19,7 +19,7 @@ COMMAND = [sys.executable, "-c", "from app.cli.commands import main; main()", "s
 
 @contextmanager
 def started(data_dir: Path) -> Iterator[tuple[subprocess.Popen[bytes], str, str]]:
-    """A service on the embedded database of `data_dir`: its process, its address and what it printed."""
+    """A service on the embedded database of `data_dir`: its process, address and output."""
     log = data_dir.with_suffix(".log")
     environment = {
         name: value for name, value in os.environ.items() if name not in ("DATABASE_URL", "SECRET_KEY")
@@ -48,7 +48,7 @@ def postgres_of(data_dir: Path) -> list[int]:
     ]
 
 
-def test_first_start_second_start_and_every_end(tmp_path: Path) -> None:
+def test_first_start_second_start_and_every_kind_of_stop(tmp_path: Path) -> None:
     data_dir = tmp_path / "data"
     with started(data_dir) as (process, url, printed):
         assert "demo / marquee-demo" in printed
@@ -72,7 +72,7 @@ def test_first_start_second_start_and_every_end(tmp_path: Path) -> None:
     assert not postgres_of(data_dir)
 
 
-def test_a_given_database_starts_nothing_embedded(
+def test_an_external_database_starts_no_embedded_one(
     seeded_database_url: str, model_dir: Path, tmp_path: Path
 ) -> None:
     environment = {

@@ -1,4 +1,4 @@
-"""A database of the test's own, as the service sees it."""
+"""Fixtures on a database for one test: settings, sessions, a catalog, sent statements."""
 
 import random
 from collections.abc import AsyncIterator
@@ -36,7 +36,7 @@ async def sessions(database_url: str, settings: Settings) -> AsyncIterator[Sessi
 
 @pytest.fixture
 async def catalogue(sessions: Sessions) -> Sessions:
-    """300 made-up movies with ratings, of which any fact may be missing; the same each time."""
+    """300 random movies with ratings, with missing attributes; the same on each run."""
     rng = random.Random(7)  # noqa: S311 - not for secrets
     people = [
         {"id": id_, "tmdb_id": id_, "name": f"Person {id_ % 25}"} for id_ in range(1, 31)
@@ -80,7 +80,7 @@ async def catalogue(sessions: Sessions) -> Sessions:
 
 @pytest.fixture
 def statements(sessions: Sessions) -> list[str]:
-    """Grows by each statement that is sent to the database."""
+    """Appends each statement that is sent to the database."""
     sent: list[str] = []
 
     def note(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:

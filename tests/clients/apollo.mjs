@@ -20,7 +20,7 @@ const persisted = new PersistedQueryLink({ sha256, useGETForHashedQueries: true 
 const clientOf = (link, incrementalHandler = new Defer20220824Handler()) =>
   new ApolloClient({ link, cache: new InMemoryCache(), incrementalHandler });
 
-// A document that nobody sent before. The first time the text is sent as well, from then on the hash alone, in an address that can be cached.
+// A new document. The first request has its text, later ones only the hash, in a cacheable URL.
 const genres = gql(`query Genres${Date.now()} { genres { id name } }`);
 for (let time = 0; time < 2; time++) {
   const client = clientOf(ApolloLink.from([persisted, http]));

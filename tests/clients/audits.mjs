@@ -1,4 +1,4 @@
-// All audits of GraphQL over HTTP. Prints how many there are.
+// All audits of GraphQL over HTTP. Prints their number.
 import assert from "node:assert/strict";
 import { auditServer } from "graphql-http";
 

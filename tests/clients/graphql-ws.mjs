@@ -1,4 +1,4 @@
-// graphql-ws: signs in by the payload of connection_init, runs operations of each kind, and is told when it may not.
+// graphql-ws: signs in by the payload of connection_init, runs operations of each kind, and gets errors for forbidden ones.
 import assert from "node:assert/strict";
 import { createClient } from "graphql-ws";
 import WebSocket from "ws";
@@ -15,7 +15,7 @@ assert.ok(data.viewer.username);
 const changes = client.iterate({ query: "subscription { recommendationsChanged { changedAt } }" });
 const changed = changes.next();
 const rate = "mutation Rate($id: ID!) { rateMovie(input: { movieId: $id, stars: 4 }) { __typename } }";
-const again = setInterval(() => ask(rate, { id: data.movies.edges[0].node.id }), 200); // until the subscription stands
+const again = setInterval(() => ask(rate, { id: data.movies.edges[0].node.id }), 200); // until the subscription is active
 assert.ok((await changed).value.data.recommendationsChanged.changedAt);
 clearInterval(again);
 await changes.return();
@@ -26,7 +26,7 @@ await assert.rejects(client.iterate({ query: "{ nope }" }).next(), (errors) => {
 });
 await assert.rejects(connect({ Authorization: "Bearer forged" }).iterate({ query: "{ __typename }" }).next(), { code: 4403 });
 
-// Signing out ends what the sign-in began.
+// Logging out ends the subscriptions of the session.
 const last = client.iterate({ query: "subscription { recommendationsChanged { changedAt } }" });
 const ended = last.next();
 await new Promise((done) => setTimeout(done, 300));

@@ -1,4 +1,4 @@
-// relay-compiler: the SDL serves connections with @connection, @refetchable nodes, and mutations' unions.
+// relay-compiler: the SDL supports connections with @connection, @refetchable nodes, and mutations' unions.
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { mkdirSync, readdirSync, writeFileSync } from "node:fs";

@@ -1,4 +1,4 @@
-"""Clients from npm, as their users set them up, against the real service. Skipped where npm is missing."""
+"""Clients from npm in their usual setup, against a real service. Skipped without npm."""
 
 import fcntl
 import shutil
@@ -15,7 +15,7 @@ SDL = FOLDER.parent.parent / "schema" / "schema.graphql"
 
 @pytest.fixture(scope="session")
 def packages(run_folder: Path) -> None:
-    """`npm ci`, by whichever worker comes first, unless what is there is what the lock file names."""
+    """Run `npm ci` in one worker, unless the installed packages match the lock file."""
     if shutil.which("node") is None or (npm := shutil.which("npm")) is None:
         pytest.skip("no npm here: apt-get install nodejs npm")
     wanted = (FOLDER / "package-lock.json").read_bytes()
@@ -31,7 +31,7 @@ def packages(run_folder: Path) -> None:
 
 @pytest.fixture
 def token(server: str) -> str:
-    """A new member's."""
+    """The access token of a new member."""
     query = """mutation ($name: String!) { signUp(input: { username: $name, password: "a long walk home" }) {
         ... on AuthPayload { accessToken } } }"""
     variables = {"name": f"client-{uuid4().hex[:12]}"}

@@ -14,7 +14,7 @@ const client = new Client({
   requestPolicy: "network-only",
 });
 
-const mine = gql(`query Viewer${Date.now()} { viewer { username } }`); // a document that nobody sent before
+const mine = gql(`query Viewer${Date.now()} { viewer { username } }`); // a new document
 for (let time = 0; time < 2; time++) {
   const { data, error } = await client.query(mine, {}).toPromise();
   assert.equal(error, undefined);
@@ -44,7 +44,7 @@ const changed = new Promise((done) =>
 const rate = gql`mutation Rate($id: ID!) { rateMovie(input: { movieId: $id, stars: 4 }) { __typename } }`;
 const again = setInterval(
   () => client.mutation(rate, { id: results[0].data.movies.edges[0].node.id }).toPromise(),
-  200, // until the subscription stands
+  200, // until the subscription is active
 );
 const event = await changed;
 clearInterval(again);

@@ -1,4 +1,4 @@
-"""Asking a real service over HTTP, with the operations that clients send."""
+"""Fixtures that send the operations of clients to a real service over HTTP."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -30,7 +30,7 @@ class Member:
 
 @pytest.fixture(scope="session")
 def operations() -> dict[str, str]:
-    """Text of each operation in `tests/operations`, with its fragments, by its name."""
+    """The text of each operation in `tests/operations`, with its fragments, by name."""
     documents = [parse(path.read_text()) for path in sorted(OPERATIONS.glob("*.graphql"))]
     return {
         name: print_ast(operation)
@@ -47,12 +47,12 @@ def http() -> Iterator[httpx.Client]:
 
 @pytest.fixture(scope="session")
 def ask(server: str, http: httpx.Client, operations: dict[str, str]) -> Ask:
-    """Send an operation, by its name or as text, to the shared service; gives the body of the answer."""
+    """Send an operation, by name or as text, to the shared service, and return the body of the response."""
     return asking(server, http, operations)
 
 
 def asking(url: str, http: httpx.Client, operations: dict[str, str], **always: str) -> Ask:
-    """Asks this service; `always` are headers of each request, with underscores for hyphens."""
+    """A function that sends operations to this service. `always`: headers of each request, with _ for -."""
 
     def ask(operation: str, token: str | None = None, **variables: Any) -> dict[str, Any]:
         headers = {name.replace("_", "-"): value for name, value in always.items()}
@@ -61,7 +61,7 @@ def asking(url: str, http: httpx.Client, operations: dict[str, str], **always: s
         query = {"query": operations.get(operation, operation), "variables": variables}
         response = http.post(f"{url}/graphql", json=query, headers=headers)
         body: dict[str, Any] = response.json()
-        body.pop("extensions", None)  # what it cost; tests of the cost ask by themselves
+        body.pop("extensions", None)  # the cost; its tests send their own requests
         return body
 
     return ask
@@ -86,7 +86,7 @@ def promoted(member: Member, database_url: str, role: str) -> Member:
 
 
 def outcome(body: dict[str, Any], field: str) -> dict[str, Any]:
-    """What a mutation came to, which has no errors besides."""
+    """The outcome of a mutation without other errors."""
     assert "errors" not in body, body["errors"]
     found: dict[str, Any] = body["data"][field]
     return found
@@ -100,7 +100,7 @@ def sign_up(ask: Ask) -> Member:
 
 
 def code(body: dict[str, Any]) -> str:
-    """The code of an answer's only error."""
+    """The code of the only error in a response."""
     (error,) = body["errors"]
     found: str = error["extensions"]["code"]
     return found

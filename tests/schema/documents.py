@@ -1,4 +1,4 @@
-"""Documents made from the schema itself, for tests that walk all of it."""
+"""Documents generated from the schema, for tests that cover all of it."""
 
 from base64 import b64encode
 from collections.abc import Iterator
@@ -21,7 +21,7 @@ from graphql import (
 
 from schema import schema
 
-DEPTH = 5  # of the fields asked for below a root
+DEPTH = 5  # levels of fields below a root
 
 
 def roots() -> Iterator[tuple[str, str, GraphQLField]]:
@@ -32,7 +32,7 @@ def roots() -> Iterator[tuple[str, str, GraphQLField]]:
 
 
 def arguments_of(field: GraphQLField, **chosen: str) -> str:
-    """The required arguments, sizes of pages, and those chosen; the values find nothing or little."""
+    """The required arguments, page sizes, and the chosen arguments; the values match few or no objects."""
     given = {
         name: value_of(argument.type, name)
         for name, argument in field.args.items()
@@ -70,7 +70,7 @@ def value_of(type_: Any, name: str, without: str | None = None) -> str:
 
 
 def selection_of(field: GraphQLField, depth: int = DEPTH) -> str:
-    """All fields below, so far down; a type that stands above itself is not gone into again."""
+    """All fields down to this depth; a type is not selected again within itself."""
     return below(get_named_type(field.type), depth, frozenset())
 
 

@@ -1,4 +1,4 @@
-"""Clients of a released schema keep working, or are told what breaks and have time for it."""
+"""Breaking changes must be named in the changelog, and deprecations last as long as promised."""
 
 from datetime import date
 from pathlib import Path
@@ -31,7 +31,7 @@ def changed(was: str, becomes: str) -> Changes:
 
 
 @pytest.mark.parametrize(
-    ("was", "becomes", "told"),
+    ("was", "becomes", "change"),
     [
         (" stars: Float,", "", "Field Movie.stars was removed."),
         (
@@ -51,25 +51,25 @@ def changed(was: str, becomes: str) -> Changes:
     ],
 )
 def test_what_breaks_clients_is_refused_until_the_changelog_names_it(
-    was: str, becomes: str, told: str
+    was: str, becomes: str, change: str
 ) -> None:
     changes = changed(was, becomes)
-    assert changes.breaking == [told]
-    elsewhere = f"# Changelog\n\n## Unreleased\n\nNothing yet.\n\n## 0.1.0, 2026-11-21\n\n- {told}\n"
-    assert changes.unnamed(elsewhere) == [told]
-    assert changes.unnamed(elsewhere.replace("Nothing yet.", f"- `{told}` For a reason.")) == []
+    assert changes.breaking == [change]
+    elsewhere = f"# Changelog\n\n## Unreleased\n\nNothing yet.\n\n## 0.1.0, 2026-11-21\n\n- {change}\n"
+    assert changes.unnamed(elsewhere) == [change]
+    assert changes.unnamed(elsewhere.replace("Nothing yet.", f"- `{change}` For a reason.")) == []
 
 
-def test_additions_are_free_and_what_may_surprise_is_told() -> None:
+def test_additions_are_allowed_and_risky_changes_are_listed() -> None:
     more = changed("year: Int,", "year: Int, cast(first: Int! = 10): [String!]!,")
     assert more == Changes([], [], ["Movie.cast", "Movie.cast(first:)"], [])
     assert more.unnamed("") == []
     assert changed("NAME YEAR", "NAME YEAR STARS").dangerous == ["Enum value Order.STARS was added."]
-    (told,) = changed("1999", "2000").dangerous
-    assert told == "Query.movie(year:) has changed defaultValue from 1999 to 2000."
+    (change,) = changed("1999", "2000").dangerous
+    assert change == "Query.movie(year:) has changed defaultValue from 1999 to 2000."
 
 
-def test_a_deprecated_field_stays_for_as_long_as_was_promised() -> None:
+def test_a_deprecated_field_stays_for_the_promised_time() -> None:
     reason = "Use `Movie.name`. Deprecated on 2026-09-01, works until {} at least."
     for until, kept in (("2027-03-02", True), ("2027-03-01", False)):
         old = RELEASED.replace("year: Int,", f'year: Int @deprecated(reason: "{reason.format(until)}"),')
@@ -91,19 +91,19 @@ def test_a_deprecated_field_stays_for_as_long_as_was_promised() -> None:
     ],
 )
 @pytest.mark.parametrize("where", ["stars: Float", "NAME", "year: Int = 1999", "genre: String"])
-def test_deprecations_tell_what_to_use_and_until_when(where: str, reason: str, fault: str | None) -> None:
+def test_deprecations_name_the_replacement_and_the_date(where: str, reason: str, fault: str | None) -> None:
     faults = deprecation_faults(RELEASED.replace(where, f'{where} @deprecated(reason: "{reason}")'))
     assert faults == [] if fault is None else fault in faults[0]
 
 
-def test_those_of_our_schema_do() -> None:
+def test_deprecations_of_the_schema_are_complete() -> None:
     assert deprecation_faults(schema.as_str()) == []
 
 
-def test_the_command_refuses_what_is_not_named(tmp_path: Path) -> None:
+def test_the_command_refuses_unnamed_breaking_changes(tmp_path: Path) -> None:
     released, changelog = tmp_path / "released.graphql", tmp_path / "CHANGELOG.md"
     released.write_text(schema.as_str().replace("  originalTitle: String\n", "  originalTitle: String!\n"))
-    told = "Field Movie.originalTitle changed type from String! to String."
+    change = "Field Movie.originalTitle changed type from String! to String."
 
     def run() -> Any:
         files = ["--released", str(released), "--changelog", str(changelog)]
@@ -116,7 +116,7 @@ def test_the_command_refuses_what_is_not_named(tmp_path: Path) -> None:
     changelog.write_text(f"## Unreleased\n\n- A field.{entry}")
     refused = run()
     assert refused.exit_code == 1
-    assert f"Breaking:\n  {told}" in refused.stdout
-    assert f"must say under Unreleased: {told}" in " ".join(refused.output.split())
-    changelog.write_text(f"## Unreleased\n\n- {told}{entry}")
+    assert f"Breaking:\n  {change}" in refused.stdout
+    assert f"must say under Unreleased: {change}" in " ".join(refused.output.split())
+    changelog.write_text(f"## Unreleased\n\n- {change}{entry}")
     assert run().exit_code == 0

@@ -1,4 +1,4 @@
-"""Whoever reads the schema, or the page that is made from it, finds everything explained."""
+"""Descriptions of the schema, and the reference page generated from it."""
 
 import re
 
@@ -14,20 +14,25 @@ SDL = schema.as_str()
 
 
 def descriptions() -> dict[str, str]:
-    """Of each element of the schema, by its coordinate."""
+    """The description of each element of the schema, by coordinate."""
     return {name: element.description or "" for name, element in elements(build_schema(SDL))}
 
 
 def test_every_element_of_the_schema_is_described() -> None:
-    told = descriptions()
-    assert {"Movie.cast(first:)", "ErrorCode.TIMEOUT", "RateMovieInput.stars", "@defer(label:)"} < told.keys()
-    assert [name for name, text in told.items() if not text.strip()] == []
+    texts = descriptions()
+    assert {
+        "Movie.cast(first:)",
+        "ErrorCode.TIMEOUT",
+        "RateMovieInput.stars",
+        "@defer(label:)",
+    } < texts.keys()
+    assert [name for name, text in texts.items() if not text.strip()] == []
 
 
-def test_every_error_code_tells_when_it_comes_and_then_what_to_do() -> None:
-    told = descriptions()
+def test_every_error_code_has_a_cause_and_a_remedy() -> None:
+    texts = descriptions()
     for code in ErrorCode:
-        assert re.search(r"[.:] \w", told[f"ErrorCode.{code.name}"]), code
+        assert re.search(r"[.:] \w", texts[f"ErrorCode.{code.name}"]), code
 
 
 @pytest.fixture(scope="module")
@@ -35,16 +40,16 @@ def page() -> str:
     return reference(SDL)
 
 
-def test_the_page_tells_of_each_element(page: str) -> None:
+def test_the_page_describes_each_element(page: str) -> None:
     for name, text in descriptions().items():
         if name in {"Query", "Mutation", "Subscription"} or name.endswith("Result"):
-            continue  # the sections themselves, and what stands with its mutation
+            continue  # sections, and types that are listed with their mutation
         assert " ".join(text.split()).replace("|", r"\|") in page, name
         (last,) = re.findall(r"(@?\w+)(?::\))?$", name)
         assert re.search(rf"`[\w(]*{last}(:\))?`", page), name
 
 
-def test_every_link_of_the_page_leads_somewhere(page: str) -> None:
+def test_every_link_of_the_page_has_a_target(page: str) -> None:
     anchors = re.findall(r'<a id="([^"]+)">', page)
     assert len(anchors) == len(set(anchors))
     headings = {title.lower().replace(" ", "-") for title in re.findall(r"^## (.+)$", page, re.MULTILINE)}
@@ -53,7 +58,7 @@ def test_every_link_of_the_page_leads_somewhere(page: str) -> None:
     assert set(links) <= set(anchors) | headings
 
 
-def test_a_change_of_the_schema_is_a_change_of_the_page() -> None:
+def test_a_change_of_the_schema_changes_the_page() -> None:
     small = """
     "All."
     type Query {

@@ -1,4 +1,4 @@
-"""No log tells what only its owner may know, not even when everything is logged and everything fails."""
+"""Logs contain no secrets, even at the most verbose level and with errors."""
 
 import httpx
 import psycopg
@@ -38,7 +38,7 @@ def test_secrets_are_never_logged(
     inline = f'mutation {{ logIn(input: {{ username: "ada", password: "{GUESS}" }}) {{ nonsense }} }}'
     assert code(ask(inline)) == "BAD_USER_INPUT"
 
-    # From here on what is asked fails inside.
+    # From here on requests fail with internal errors.
     with psycopg.connect(database_url) as connection:
         (password_hash,) = connection.execute("SELECT password_hash FROM users").fetchone() or ("",)
         connection.execute("ALTER TABLE refresh_tokens RENAME TO gone")

@@ -110,12 +110,12 @@ def test_a_payload_of_any_type_is_refused(payload: Any) -> None:
         {"aud": []},
     ],
 )
-def test_claims_that_are_refused(changed: dict[str, Any]) -> None:
+def test_invalid_claims_are_refused(changed: dict[str, Any]) -> None:
     with pytest.raises(jwt.InvalidTokenError):
         access_tokens.claims_of(SETTINGS, signed({**OURS, **changed}))
 
 
-def test_tokens_that_are_refused() -> None:
+def test_invalid_tokens_are_refused() -> None:
     past = datetime.now(UTC) - timedelta(seconds=1)
     ours = signed(OURS)
     deep = jwt.utils.base64url_encode(b"[" * 700).decode()

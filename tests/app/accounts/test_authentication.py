@@ -33,7 +33,7 @@ async def test_a_new_account_is_signed_in(sessions: Sessions, settings: Settings
 
 
 @pytest.mark.parametrize("again", ["ada", "ADA", "\uff21da"])
-async def test_a_name_is_taken_whatever_its_case(sessions: Sessions, settings: Settings, again: str) -> None:
+async def test_usernames_are_unique_in_any_case(sessions: Sessions, settings: Settings, again: str) -> None:
     await authentication.sign_up(sessions, settings, "Ada", PASSWORD)
     with pytest.raises(authentication.UsernameTaken):
         await authentication.sign_up(sessions, settings, again, PASSWORD)
@@ -65,7 +65,7 @@ async def test_of_concurrent_sign_ups_with_a_name_one_succeeds(
         pytest.param("x" * 10**6, id="large"),
     ],
 )
-async def test_names_that_are_refused(sessions: Sessions, settings: Settings, username: str) -> None:
+async def test_invalid_usernames_are_refused(sessions: Sessions, settings: Settings, username: str) -> None:
     with pytest.raises(authentication.InvalidUsername):
         await authentication.sign_up(sessions, settings, username, PASSWORD)
     with pytest.raises(authentication.InvalidCredentials):

@@ -45,7 +45,7 @@ async def filled(sessions: Sessions) -> Sessions:
 
 @pytest.fixture
 def pieces(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """Grows by the size of each piece that is written."""
+    """Appends the size of each written chunk."""
     sizes: list[int] = []
     write = Export.write
 

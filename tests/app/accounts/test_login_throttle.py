@@ -70,7 +70,7 @@ async def test_attempts_are_restored_over_time(sessions: Sessions, settings: Set
     assert (await authentication.log_in(sessions, settings, "ada", PASSWORD, HOME)).viewer.username == "ada"
 
 
-async def test_the_owner_is_not_locked_out_by_a_thief(sessions: Sessions, settings: Settings) -> None:
+async def test_the_owner_is_not_locked_out(sessions: Sessions, settings: Settings) -> None:
     await authentication.sign_up(sessions, settings, "ada", PASSWORD, HOME)
     for _ in range(3):
         await fail(sessions, settings, "ada", THIEF)

@@ -63,7 +63,7 @@ async def test_passwords_of_any_script(sessions: Sessions, settings: Settings, p
         await authentication.log_in(sessions, settings, "ada", password[:-1])
 
 
-async def test_a_password_is_the_same_however_composed(sessions: Sessions, settings: Settings) -> None:
+async def test_passwords_are_normalized(sessions: Sessions, settings: Settings) -> None:
     await authentication.sign_up(sessions, settings, "ada", "cafe\u0301 au lait")
     await authentication.log_in(sessions, settings, "ada", "caf\u00e9 au lait")
 

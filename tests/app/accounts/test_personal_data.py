@@ -119,7 +119,7 @@ def test_every_kept_text_column_is_checked() -> None:
             assert texts == cleared.get(table.name, set()) | NOT_PERSONAL[table.name], table.name
 
 
-async def test_a_dump_after_deletion_has_nothing_of_the_member(
+async def test_a_dump_after_deletion_has_no_data_of_the_member(
     sessions: Sessions, settings: Settings
 ) -> None:
     """A deleted operator's name, address, user agent and notes are in no column of any table."""

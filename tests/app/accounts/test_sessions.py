@@ -140,9 +140,7 @@ async def test_a_thief_within_the_overlap_is_detected_at_the_next_renewal(
     await assert_ends_the_session(sessions, settings, second.refresh_token, owner, thief, renewed)
 
 
-async def test_a_clock_that_is_set_back_keeps_the_order_of_renewals(
-    sessions: Sessions, settings: Settings
-) -> None:
+async def test_a_clock_set_back_keeps_the_order_of_refreshes(sessions: Sessions, settings: Settings) -> None:
     first = await authentication.sign_up(sessions, settings, "ada", PASSWORD)
     second = await renew(sessions, settings, first.refresh_token)
     await later(sessions, -timedelta(hours=1))

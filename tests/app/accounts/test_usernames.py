@@ -46,14 +46,14 @@ def test_the_skeleton_is_its_own_skeleton() -> None:
 @pytest.mark.parametrize(
     "one", ["abc", "\u043c\u0438\u0440", "yamada\u592a\u90ce", "\u3084\u307e\u30c0\u592a", "123"]
 )
-def test_scripts_that_are_written_together(one: str) -> None:
+def test_scripts_that_may_be_combined(one: str) -> None:
     assert confusables.is_highly_restrictive(one)
 
 
 @pytest.mark.parametrize(
     "mixed", ["a\u043c", "a\u03b1", "\u043c\u03b1", "a\u0915", "\u043c\u592a", "\uae40\u3084"]
 )
-def test_scripts_that_are_not(mixed: str) -> None:
+def test_scripts_that_may_not_be_combined(mixed: str) -> None:
     assert not confusables.is_highly_restrictive(mixed)
 
 
@@ -78,7 +78,7 @@ def test_scripts_that_are_not(mixed: str) -> None:
         "\u1eb9\u0301k\u1ecd\u0301",  # letters without a composed form
     ],
 )
-def test_names_of_all_languages(name: str) -> None:
+def test_names_in_all_languages_are_accepted(name: str) -> None:
     assert usernames.fault(usernames.username_in(name)) is None
 
 
@@ -108,7 +108,7 @@ def test_names_of_all_languages(name: str) -> None:
         ("movieIens-7", "or a look-alike"),
     ],
 )
-def test_names_that_break_a_rule(name: str, rule: str) -> None:
+def test_names_that_break_a_rule_are_refused(name: str, rule: str) -> None:
     assert rule in (usernames.fault(usernames.username_in(name)) or "")
 
 

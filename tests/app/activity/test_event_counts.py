@@ -67,7 +67,7 @@ async def test_totals_stay_exact(filled: Sessions) -> None:
         assert await history.count_events(filled, user_id, [Kind.LIKE]) == counts.get("LIKE", 0)
 
 
-async def test_a_total_reads_one_row_of_each_kind(filled: Sessions) -> None:
+async def test_a_total_reads_one_row_for_each_kind(filled: Sessions) -> None:
     async with filled.begin() as session:
         await session.execute(
             text(

@@ -143,7 +143,7 @@ async def test_events_become_graded_observations(sessions: Sessions, member: int
     assert await hidden(sessions, member) == [movies[2]]
 
 
-async def test_the_latest_opinion_counts_and_outweighs_watching(
+async def test_the_latest_opinion_counts_and_overrides_watching(
     sessions: Sessions, member: int, movies: list[int]
 ) -> None:
     earlier, later = NOW - timedelta(days=2), NOW - timedelta(days=1)

@@ -30,7 +30,7 @@ def scans(plan: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize("behind", ["", "AND (added_at, movie_id) < (now(), 400)"])
-def test_the_watchlist_reads_each_event_once_at_most(database_url: str, behind: str) -> None:
+def test_the_watchlist_reads_each_event_at_most_once(database_url: str, behind: str) -> None:
     statement = WATCHLIST.replace(":user_id", "(SELECT id FROM users)")
     with psycopg.connect(database_url, autocommit=True, cursor_factory=psycopg.ClientCursor) as connection:
         connection.execute(FILL, {"movies": MOVIES, "events": EVENTS})

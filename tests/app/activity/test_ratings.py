@@ -56,7 +56,7 @@ async def test_stars_are_0_5_to_5_in_steps_of_0_5(sessions: Sessions, stars: flo
     assert await ratings.count_ratings(sessions, ada) == 0
 
 
-async def test_every_step_of_half_a_star_is_kept_exactly(sessions: Sessions) -> None:
+async def test_half_stars_are_stored_exactly(sessions: Sessions) -> None:
     (ada,), (movie,) = await add_users(sessions, 1), await add_movies(sessions, 1)
     for half_stars in range(1, 11):
         assert (await ratings.rate(sessions, ada, movie, half_stars / 2)).rating.stars == half_stars / 2

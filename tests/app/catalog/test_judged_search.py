@@ -94,7 +94,7 @@ def test_a_score_shows_the_kind_of_match(movies: Snapshot) -> None:
         "up and away with a balloon",
     ],
 )
-def test_a_sentence_names_no_title_by_one_word(movies: Snapshot, query: str) -> None:
+def test_one_word_of_a_sentence_does_not_match_a_title(movies: Snapshot, query: str) -> None:
     scores, _ = scored(movies, None, query, np.zeros(len(movies.cards)))
     assert scores.max() < 0.3
 

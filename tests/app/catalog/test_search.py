@@ -100,7 +100,7 @@ async def test_operators(sessions: Sessions, movies: Snapshot) -> None:
     assert set(await titles(sessions, movies, "godfather or wars")) == {"The Godfather", "Star Wars"}
 
 
-async def test_a_person_finds_their_movies(sessions: Sessions, movies: Snapshot) -> None:
+async def test_a_person_query_finds_their_movies(sessions: Sessions, movies: Snapshot) -> None:
     assert set(await titles(sessions, movies, "yasujiro ozu")) == {"Tokyo Story", "Late Spring"}
 
 

@@ -26,7 +26,7 @@ def test_the_list_of_commands_loads_none_of_them() -> None:
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_the_list_says_what_the_command_says(name: str) -> None:
+def test_the_list_has_the_first_line_of_each_command(name: str) -> None:
     module, summary = COMMANDS[name]
     paragraph = (load(module, name).help or "").split("\n\n")[0]
     assert " ".join(paragraph.split()) == summary
@@ -35,7 +35,7 @@ def test_the_list_says_what_the_command_says(name: str) -> None:
     assert f"Usage: root {name}" in " ".join(shown.stdout.split())
 
 
-def test_a_command_that_is_none_is_refused() -> None:
+def test_an_unknown_command_is_refused() -> None:
     ended = CliRunner().invoke(app, ["sevre"])
     assert ended.exit_code == 2
     assert "sevre" in ended.output

@@ -1,4 +1,4 @@
-"""The demo account, and commands on a machine that does not let them write."""
+"""The demo account, and commands without write permission."""
 
 import os
 import subprocess
@@ -32,7 +32,7 @@ def test_closing_the_demo_account_ends_its_sessions_and_its_published_password(d
         assert connection.execute("SELECT count(*) FROM sessions").fetchone() == (0,)
 
 
-def test_a_demo_account_whose_owner_changed_the_password_is_left_alone(database_url: str) -> None:
+def test_a_demo_account_with_a_changed_password_is_kept(database_url: str) -> None:
     demo_account.open_account(database_url)
     own = passwords.HASHER.hash("a password of my own")
     with psycopg.connect(database_url) as connection:

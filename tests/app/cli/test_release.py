@@ -22,7 +22,7 @@ ENTRY = f"## 0.1.0, 2026-11-21\n\n`{release.sha256(SDL)}`\n`{release.sha256(SETT
         ("- A field.\n\n", SDL, SDL, SETTINGS + "#", SETTINGS, "released_settings.json has changed since"),
     ],
 )
-def test_what_was_released_stays_and_what_changes_is_named(
+def test_released_files_stay_and_changes_are_named(
     notes: str, released: str, current: str, settings: str, current_settings: str, expected: str | None
 ) -> None:
     changelog = f"# Changelog\n\n## Unreleased\n\n{notes}{ENTRY}"

@@ -99,7 +99,7 @@ def test_an_acknowledged_write_is_on_disk(data_dir: Path) -> None:
         assert value(url, "SHOW full_page_writes") == "on"
 
 
-def test_only_its_own_account_reaches_it(data_dir: Path) -> None:
+def test_only_its_own_account_can_connect(data_dir: Path) -> None:
     with embedded_postgres(data_dir) as url:
         folder = data_dir / "postgres"
         assert folder.stat().st_mode & 0o077 == 0
@@ -199,7 +199,7 @@ def test_ctrl_c_in_a_terminal_leaves_the_server_to_its_user(
 def test_a_stale_pid_is_ignored(data_dir: Path) -> None:
     with embedded_postgres(data_dir):
         lines = (data_dir / "postgres" / "postmaster.pid").read_text().splitlines()
-    with psutil.Popen(["sleep", "600"]) as other:  # as after a restart of the machine
+    with psutil.Popen(["sleep", "600"]) as other:  # as after a reboot
         account = (data_dir / "postgres").stat()
         pid_file = data_dir / "postgres" / "postmaster.pid"
         pid_file.write_text("\n".join([str(other.pid), *lines[1:], ""]))

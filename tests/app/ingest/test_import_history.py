@@ -125,7 +125,7 @@ async def test_each_row_is_accounted_for(movies: Sessions) -> None:
     ]
 
 
-async def test_the_last_rating_of_a_movie_counts(movies: Sessions) -> None:
+async def test_the_newest_rating_of_a_movie_counts(movies: Sessions) -> None:
     rows = ["2024-03-01,Alien,1979,x,4", "2023-03-01,Alien,1979,x,2", "2024-03-02,Alien,1979,x,"]
     for order in (rows, rows[::-1]):
         await bring(movies, LETTERBOXD + "\n".join(order))

@@ -203,7 +203,7 @@ def test_encodings_are_recognized(encoding: str) -> None:
     assert [facts(row)[0] for row in read(file=text.encode(encoding)).rows] == ["Amélie"]
 
 
-def test_base64_comes_in_lines_and_as_a_data_url() -> None:
+def test_base64_may_have_lines_or_be_a_data_url() -> None:
     encoded = b64encode(RATINGS.encode()).decode()
     lines = "\n".join(encoded[at : at + 20] for at in range(0, len(encoded), 20))
     for file in (lines, f"data:text/csv;base64,{encoded}"):
@@ -250,7 +250,7 @@ def test_more_layouts_of_csv(source: Source, text: str) -> None:
     assert [facts(row) for row in history.rows] == [("Alien", 1979, 9, None, "2020-01-01")]
 
 
-def test_a_list_of_letterboxd_begins_at_its_header() -> None:
+def test_a_letterboxd_list_starts_at_its_header() -> None:
     text = (
         "Letterboxd list export v7\nDate,Name,Tags,URL,Description\n2024-01-01,For a rainy day,,https://x,\n\n"
         "Position,Name,Year,URL,Description\n1,Alien,1979,https://x,\n2,Heat,1995,https://y,\n"

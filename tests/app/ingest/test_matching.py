@@ -160,7 +160,7 @@ def test_ids_match_only_movies(text: str, expected: dict[int, tuple[int, Matched
     assert found(text) == expected
 
 
-def test_fields_that_a_bare_comma_shifts_are_not_read() -> None:
+def test_fields_shifted_by_an_unquoted_comma_are_not_read() -> None:
     rows = "2020-01-01,Network, The,1999,https://x\n2020-01-01,Heat, Dust and Gold,1983,https://x\n"
     assert found("Date,Name,Year,Letterboxd URI\n" + rows, Contents.WATCHED) == {}
     # As many values as the header has.

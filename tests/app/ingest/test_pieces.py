@@ -12,13 +12,13 @@ pytestmark = pytest.mark.anyio
 def counting(steps: int, taken: list[int]) -> Steps[int]:
     for step in range(steps):
         taken.append(step)
-        # A step that is longer than a piece: the loop runs after each.
+        # A step is longer than a slice, so the loop runs after each.
         sum(range(200_000))
         yield
     return steps
 
 
-async def test_the_loop_runs_between_the_pieces() -> None:
+async def test_the_event_loop_runs_between_slices() -> None:
     taken: list[int] = []
     under_way = asyncio.create_task(in_pieces(counting(40, taken)))
     seen = set[int]()

@@ -16,7 +16,7 @@ MODELS = ["marquee", "item-knn", "pure-svd", "ease", "ials", "popularity", "rand
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """120 users of two kinds, who rate 40 of 60 movies; settings that fit in a moment."""
+    """120 users of two kinds, who rate 40 of 60 movies; settings for a fast fit."""
     folder = tmp_path_factory.mktemp("data")
     rng = np.random.default_rng(1)
     rows = ["user_id,movie_id,rating,timestamp"]
@@ -35,18 +35,18 @@ def evaluate(data: Path, *arguments: object) -> Result:
 
 
 def figures(path: Path) -> dict[str, Any]:
-    told: dict[str, Any] = json.loads(path.read_text())
-    return told
+    report: dict[str, Any] = json.loads(path.read_text())
+    return report
 
 
-def test_every_figure_stands_beside_those_of_others(data: Path, tmp_path: Path) -> None:
+def test_every_figure_is_listed_with_the_baselines(data: Path, tmp_path: Path) -> None:
     result = evaluate(
         data, "--protocol", "strong", "--json", tmp_path / "f.json", "--plot", tmp_path / "f.svg"
     )
     assert result.exit_code == 0, result.output
-    told = figures(tmp_path / "f.json")
-    assert (told["protocol"], told["data"], len(told["trials"])) == ("strong", data.name, 1)
-    (trial,) = told["trials"]
+    report = figures(tmp_path / "f.json")
+    assert (report["protocol"], report["data"], len(report["trials"])) == ("strong", data.name, 1)
+    (trial,) = report["trials"]
     assert list(trial["ranking"]) == MODELS
     for model, report in trial["ranking"].items():
         for k in (10, 20, 50, 100):
@@ -63,7 +63,7 @@ def test_every_figure_stands_beside_those_of_others(data: Path, tmp_path: Path) 
 
 
 @pytest.mark.parametrize("protocol", [Protocol.NEW_USER, Protocol.NEW_ITEM])
-def test_protocols_of_several_trials_tell_each(data: Path, tmp_path: Path, protocol: Protocol) -> None:
+def test_protocols_with_several_trials_report_each(data: Path, tmp_path: Path, protocol: Protocol) -> None:
     result = evaluate(
         data, "--protocol", protocol, "--json", tmp_path / "f.json", "--plot", tmp_path / "f.png"
     )
@@ -85,7 +85,7 @@ def test_json_without_a_name_goes_to_the_output(data: Path) -> None:
     assert trial["ratings"]["marquee"]["figures"]["rmse"]["value"] < 1
 
 
-def test_what_cannot_be_measured_is_said_in_a_line(data: Path, tmp_path: Path) -> None:
+def test_an_impossible_measurement_is_explained_in_one_line(data: Path, tmp_path: Path) -> None:
     (tmp_path / "r.csv").write_text("user_id,movie_id,rating\n1,1,4\n1,2,3\n2,2,4\n2,3,2.5\n")
     for protocol in ("global", "temporal"):
         arguments = ["evaluate", "--data", str(tmp_path / "r.csv"), "--protocol", protocol]
@@ -107,7 +107,7 @@ def test_what_cannot_be_measured_is_said_in_a_line(data: Path, tmp_path: Path) -
         ("1,1,2 1,2,2 2,2,2 2,1,2 3,1,2 3,2,2", "temporal", "no user has an item of 4 stars"),
     ],
 )
-def test_too_few_ratings_for_a_protocol_are_said_to_be(
+def test_too_few_ratings_for_a_protocol_are_reported(
     data: Path, tmp_path: Path, rows: str, protocol: str, message: str
 ) -> None:
     ratings = tmp_path / "r.csv"

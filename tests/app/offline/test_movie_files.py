@@ -1,4 +1,4 @@
-"""What files beside the ratings, and elsewhere, say of movies."""
+"""Movie files beside the ratings and in other folders."""
 
 from pathlib import Path
 
@@ -33,7 +33,7 @@ def movies(beside: Path, *folders: Path, ids: tuple[int, ...] = (1, 7, 50)) -> t
     return movie_files.columns(np.array(ids, np.int64), known), report
 
 
-def test_a_list_links_tags_and_tmdb_say_together_what_a_movie_is(tmp_path: Path) -> None:
+def test_movies_links_tags_and_tmdb_are_joined(tmp_path: Path) -> None:
     home = write(
         tmp_path / "ml",
         movies__csv=MOVIES,
@@ -41,56 +41,60 @@ def test_a_list_links_tags_and_tmdb_say_together_what_a_movie_is(tmp_path: Path)
         tags__csv="userId,movieId,tag,timestamp\n3,1,Pixar ,1\n4,1,pixar,2\n4,99,x,2\n",
     )
     tmdb = write(tmp_path / "tmdb", movies_metadata__csv=METADATA, keywords__csv=KEYWORDS)
-    told, report = movies(home, tmdb)
-    assert told.titles == ["Toy Story", "The City", ""]
-    assert told.genres == [("Animation", "Comedy", "Children"), (), ()]
-    assert told.keywords == [("pixar", "toy"), (), ()]
-    assert told.overviews == ["Toys live.", "A town.", ""]  # the second joined by title and year
-    assert told.years.tolist() == [1995, 1994, 0]
-    np.testing.assert_array_equal(told.vote_count, np.array([5415, 3, np.nan], np.float32))
+    found, report = movies(home, tmdb)
+    assert found.titles == ["Toy Story", "The City", ""]
+    assert found.genres == [("Animation", "Comedy", "Children"), (), ()]
+    assert found.keywords == [("pixar", "toy"), (), ()]
+    assert found.overviews == ["Toys live.", "A town.", ""]  # the second joined by title and year
+    assert found.years.tolist() == [1995, 1994, 0]
+    np.testing.assert_array_equal(found.vote_count, np.array([5415, 3, np.nan], np.float32))
     assert report.skipped == {}
 
 
 def test_the_older_layouts_are_read_in_latin_1(tmp_path: Path) -> None:
     item = "1|Cité, La (1994)|14-Jul-1994||http://x|" + "|".join("1" if i == 8 else "0" for i in range(19))
     (tmp_path / "u.item").write_bytes(f"{item}\n".encode("latin-1"))
-    told, _ = movies(tmp_path, ids=(1, 2))
-    assert (told.titles, told.genres, told.years.tolist()) == (["La Cité", ""], [("Drama",), ()], [1994, 0])
+    found, _ = movies(tmp_path, ids=(1, 2))
+    assert (found.titles, found.genres, found.years.tolist()) == (
+        ["La Cité", ""],
+        [("Drama",), ()],
+        [1994, 0],
+    )
     (tmp_path / "movies.dat").write_bytes("2::Amélie (2001)::Comedy|Romance\n".encode("latin-1"))
-    told, _ = movies(tmp_path, ids=(1, 2))
-    assert (told.titles, told.genres) == (["", "Amélie"], [(), ("Comedy", "Romance")])
+    found, _ = movies(tmp_path, ids=(1, 2))
+    assert (found.titles, found.genres) == (["", "Amélie"], [(), ("Comedy", "Romance")])
 
 
-def test_links_without_a_list_are_enough_for_tmdb(tmp_path: Path) -> None:
+def test_links_alone_suffice_to_join_tmdb(tmp_path: Path) -> None:
     write(
         tmp_path,
         links__csv="movieId,imdbId,tmdbId\n1,0114709,862\n",
         movies_metadata__csv=METADATA,
         keywords__csv=KEYWORDS,
     )
-    told, _ = movies(tmp_path)
-    assert told.titles == ["Toy Story", "", ""]
-    assert told.keywords[0] == ("toy",)
+    found, _ = movies(tmp_path)
+    assert found.titles == ["Toy Story", "", ""]
+    assert found.keywords[0] == ("toy",)
 
 
-def test_ids_of_another_folder_are_not_mixed_in(tmp_path: Path) -> None:
+def test_ids_of_another_folder_are_not_mixed(tmp_path: Path) -> None:
     home = write(tmp_path / "mine", movies__csv=MOVIES)
     write(home / "other", links__csv="movieId,imdbId,tmdbId\n1,1,901\n", movies_metadata__csv=METADATA)
     beside, _ = movies(home)
     assert beside.overviews == ["", "", ""]
-    told, _ = movies(
+    found, _ = movies(
         home, write(tmp_path / "more", links__csv="movieId,imdbId,tmdbId\n1,1,901\n"), home / "other"
     )
-    assert told.overviews == ["Toys live.", "A town.", ""]
+    assert found.overviews == ["Toys live.", "A town.", ""]
 
 
-def test_nothing_known_of_movies_is_normal(tmp_path: Path) -> None:
-    told, report = movies(tmp_path)
-    assert told.titles == ["", "", ""]
+def test_no_movie_files_is_valid(tmp_path: Path) -> None:
+    found, report = movies(tmp_path)
+    assert found.titles == ["", "", ""]
     assert (report.skipped, report.notes) == ({}, [])
 
 
-def test_content_that_is_not_used_is_said_with_the_reason(tmp_path: Path) -> None:
+def test_unused_content_is_reported_with_the_reason(tmp_path: Path) -> None:
     tmdb = write(tmp_path / "tmdb", TMDB_movie_dataset_v11__csv=METADATA)
     _, report = movies(write(tmp_path / "ml"), tmdb)
     (note,) = report.notes
@@ -118,12 +122,12 @@ def test_kaggle_names_of_lists_links_and_tags(tmp_path: Path) -> None:
         tag__csv="userId,movieId,tag,timestamp\n3,1.0,Pixar,1\n",
         movies_metadata__csv=METADATA,
     )
-    told, _ = movies(home)
-    assert told.keywords[0] == ("pixar",)
-    assert told.overviews[0] == "Toys live."
+    found, _ = movies(home)
+    assert found.keywords[0] == ("pixar",)
+    assert found.overviews[0] == "Toys live."
 
 
-def test_movies_whose_ids_are_texts_are_joined(tmp_path: Path) -> None:
+def test_movies_with_string_ids_are_joined(tmp_path: Path) -> None:
     ids = TextIds()
     numbers = np.array([ids.number("tt0114709"), ids.number("tt9")], np.int64)
     metadata = METADATA.replace("id,title", "imdb_id,id,title").replace("862,Toy", "tt0114709,862,Toy")

@@ -1,4 +1,4 @@
-"""Columns under all the names that data sets give them, and columns that are not understood."""
+"""Columns under the names of common data sets, and unrecognized columns."""
 
 import bz2
 import gzip
@@ -111,7 +111,7 @@ def test_columns_can_be_named(tmp_path: Path, content: str, columns: str, half_s
         ("user_id,movie_id,liked", "1,2,3", "line 2: 3 in column liked, where yes or no is expected"),
     ],
 )
-def test_a_column_that_is_not_understood_is_never_taken_for_absent(
+def test_an_unrecognized_column_never_counts_as_absent(
     tmp_path: Path, header: str, row: str, message: str | None
 ) -> None:
     file = written(tmp_path, f"{header}\n{row}\n")
@@ -124,7 +124,7 @@ def test_a_column_that_is_not_understood_is_never_taken_for_absent(
         read(file)
 
 
-def test_columns_of_something_else_are_left_out_with_a_note(tmp_path: Path) -> None:
+def test_unrelated_columns_are_left_out_with_a_note(tmp_path: Path) -> None:
     reading = Reading()
     text = "user_id,movie_id,title,genres,review_text\n1,2,Heat,Crime,a long text of its own that says much\n"
     rows, scale = read(written(tmp_path, text), reading)
@@ -165,9 +165,7 @@ def test_yes_among_numbers_is_refused(tmp_path: Path) -> None:
     "ids", [("u-1", "tt0000111"), ("0a4f7f3e-9d1e-4a57", "007"), ("Jean, P", "B00005JL22")]
 )
 @pytest.mark.parametrize("ending", ["csv", "parquet"])
-def test_text_ids_keep_their_texts_and_numbers_stay_numbers(
-    tmp_path: Path, ids: tuple[str, str], ending: str
-) -> None:
+def test_string_ids_and_number_ids_keep_their_type(tmp_path: Path, ids: tuple[str, str], ending: str) -> None:
     user, movie = ids
     if ending == "csv":
         file = written(tmp_path, f'user_id,movie_id,rating\n"{user}",{movie},4\n5,7.0,3\n')
@@ -186,7 +184,7 @@ def test_text_ids_keep_their_texts_and_numbers_stay_numbers(
     assert again.user_ids.tolist() == rows.user_ids.tolist()
 
 
-def test_lists_and_pairs_of_text_ids(tmp_path: Path) -> None:
+def test_lists_and_pairs_with_string_ids(tmp_path: Path) -> None:
     reading = Reading()
     ids = rating_files.read_ids(written(tmp_path, "u-2\nu-1\nu-2\n"), USER, quiet, reading=reading)
     assert sorted(map(reading.ids.text, ids.tolist())) == ["u-1", "u-2"]
@@ -204,7 +202,7 @@ def test_lists_and_pairs_of_text_ids(tmp_path: Path) -> None:
         (("03.02.2014", "15.01.2014"), None),
     ],
 )
-def test_dates_are_read_as_the_file_or_the_option_says(
+def test_the_file_or_the_option_decides_the_order_of_dates(
     tmp_path: Path, texts: tuple[str, str], order: DayOrder | None
 ) -> None:
     text = f"user_id,movie_id,rating,date\n1,1,4,{texts[0]}\n1,2,4,{texts[1]}\n"
@@ -215,7 +213,7 @@ def test_dates_are_read_as_the_file_or_the_option_says(
     ]
 
 
-def test_dates_that_can_be_read_in_two_ways_are_asked_for(tmp_path: Path) -> None:
+def test_ambiguous_dates_need_the_option(tmp_path: Path) -> None:
     text = "user_id,movie_id,rating,date\n1,1,4,03/02/2014\n"
     with pytest.raises(SourceError, match=r"column date: .*--dates DMY .*--dates MDY"):
         read(written(tmp_path, text))
@@ -256,7 +254,7 @@ def packed_files() -> dict[str, bytes]:
 
 
 @pytest.mark.parametrize("name", packed_files())
-def test_packed_files_and_other_encodings_say_the_same(tmp_path: Path, name: str) -> None:
+def test_compressed_files_and_other_encodings_have_the_same_rows(tmp_path: Path, name: str) -> None:
     rows, _ = read(written(tmp_path, packed_files()[name], name))
     assert rows.user_ids.tolist() == [1, 1, 2, 2]
     assert rows.timestamps.tolist() == [JANUARY] * 4
@@ -270,7 +268,7 @@ def test_a_zip_of_one_file_is_read(tmp_path: Path) -> None:
     assert len(read(tmp_path / "r.csv")[0]) == 4
 
 
-def test_western_text_is_read_with_a_note(tmp_path: Path) -> None:
+def test_windows_1252_is_read_with_a_note(tmp_path: Path) -> None:
     reading = Reading()
     text = "user_id,movie_id,rating\nJosé,3,4\n".encode("latin-1")
     rows, _ = read(written(tmp_path, text), reading)
@@ -289,14 +287,14 @@ def test_western_text_is_read_with_a_note(tmp_path: Path) -> None:
         (b",".join([b"x"] * 2000) + b"\n1,2\n", "more than 1000 columns"),
     ],
 )
-def test_what_is_no_text_is_refused_without_showing_it(tmp_path: Path, content: bytes, message: str) -> None:
+def test_binary_data_is_refused_without_quoting_it(tmp_path: Path, content: bytes, message: str) -> None:
     with pytest.raises(SourceError, match=message) as refused:
         read(written(tmp_path, content))
     assert str(refused.value).isprintable()
     assert len(str(refused.value)) < 600
 
 
-def test_a_file_that_grows_too_much_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_decompression_bomb_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(text_streams, "FREE_BYTES", 1 << 16)
     bomb = gzip.compress(b"user_id,movie_id,rating\n" + b"1,2,3\n" * (1 << 20), 9)
     with pytest.raises(SourceError, match="unpacks to more than 300 times its size"):
@@ -313,7 +311,7 @@ def test_control_characters_of_a_file_never_reach_a_message(tmp_path: Path) -> N
     assert str(refused.value).isprintable()
 
 
-def test_rows_go_on_over_line_breaks_inside_quotes(tmp_path: Path) -> None:
+def test_quoted_line_breaks_are_part_of_a_row(tmp_path: Path) -> None:
     text = 'user_id,movie_id,review,rating\n1,2,"one\ntwo, ""three""\n",4\n1,3,plain,5\n1,4,"5"" disc",3\n'
     rows, _ = read(written(tmp_path, text))
     assert list(zip(rows.item_ids.tolist(), rows.half_stars.tolist(), rows.lines.tolist(), strict=True)) == [
@@ -351,7 +349,7 @@ def test_json_lines(tmp_path: Path) -> None:
         ("7,31,x,4.5,1389744000\n", "no header and 5 columns"),
     ],
 )
-def test_a_file_without_header_in_another_order_is_asked_for(
+def test_a_file_without_header_in_another_order_needs_the_option(
     tmp_path: Path, content: str, message: str
 ) -> None:
     with pytest.raises(SourceError, match=message + ".*--columns user=1"):
@@ -361,6 +359,6 @@ def test_a_file_without_header_in_another_order_is_asked_for(
 @pytest.mark.parametrize(
     "text", ["user", "user=a,user=b", "movie=a,movie=b", "user=", "user=a,movie=a", "x=1"]
 )
-def test_columns_that_make_no_sense_are_refused(text: str) -> None:
+def test_contradictory_columns_are_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r".+"):
         ColumnNames.parse(text)

@@ -1,4 +1,4 @@
-"""Files of ratings in every layout they come in, and what is said of one that cannot be used."""
+"""Rating files in every supported layout, and errors of invalid ones."""
 
 import zipfile
 from pathlib import Path
@@ -70,7 +70,7 @@ def lines(separator: str, header: str = "") -> bytes:
         ),
     ],
 )
-def test_every_layout_of_text_says_the_same(tmp_path: Path, name: str, content: bytes) -> None:
+def test_every_text_layout_has_the_same_rows(tmp_path: Path, name: str, content: bytes) -> None:
     (tmp_path / name).write_bytes(content)
     rows, scale = read(tmp_path / name)
     assert (stars(rows), scale) == (ROWS, Scale.STARS)
@@ -81,7 +81,7 @@ def table() -> pa.Table:
     return pa.table(dict(zip(names, (list(column) for column in zip(*ROWS, strict=True)), strict=True)))
 
 
-def test_parquet_says_the_same_whatever_its_types(tmp_path: Path) -> None:
+def test_parquet_of_any_types_has_the_same_rows(tmp_path: Path) -> None:
     parquet.write_table(table(), tmp_path / "r.parquet")
     assert stars(read(tmp_path / "r.parquet")[0]) == ROWS
     times = pa.array([row[3] * 1000 for row in ROWS], pa.timestamp("ms", tz="UTC"))
@@ -121,7 +121,7 @@ def test_times_and_ratings_may_be_missing(tmp_path: Path) -> None:
     assert (stars(rows), scale) == ([(1, 2, 5.0, 0)], Scale.LIKES)
 
 
-def test_a_column_of_ones_is_one_of_likes_when_it_is_long(tmp_path: Path) -> None:
+def test_a_long_column_of_ones_is_read_as_likes(tmp_path: Path) -> None:
     rows = "".join(f"1,{movie},1\n" for movie in range(20))
     (tmp_path / "likes.csv").write_text(f"user_id,movie_id,rating\n{rows}")
     liked, scale = read(tmp_path / "likes.csv")
@@ -132,7 +132,7 @@ def test_a_column_of_ones_is_one_of_likes_when_it_is_long(tmp_path: Path) -> Non
     assert read(tmp_path / "harsh.csv", Scale.LIKES)[1] is Scale.LIKES
 
 
-def test_a_scale_of_ten_is_told_by_its_ratings_or_by_the_model(tmp_path: Path) -> None:
+def test_a_scale_of_ten_is_recognized_from_ratings_or_the_model(tmp_path: Path) -> None:
     (tmp_path / "r.dat").write_text("".join(f"1::{movie}::{movie}::964982703\n" for movie in range(11)))
     rows, scale = read(tmp_path / "r.dat")
     assert scale is Scale.TEN
@@ -170,9 +170,7 @@ GOOD = "".join(f"{user},{movie},3.5,964982703\n" for user in range(5) for movie 
         ),
     ],
 )
-def test_a_row_that_cannot_be_used_is_named_with_file_line_and_rule(
-    tmp_path: Path, row: str, rule: str
-) -> None:
+def test_an_invalid_row_is_reported_with_file_line_and_rule(tmp_path: Path, row: str, rule: str) -> None:
     file = tmp_path / "ratings.csv"
     file.write_text(f"userId,movieId,rating,timestamp\n{GOOD}{row}\n{GOOD}")
     with pytest.raises(SourceError) as refused:
@@ -180,7 +178,7 @@ def test_a_row_that_cannot_be_used_is_named_with_file_line_and_rule(
     assert str(refused.value) == f"{file}, line 42: {rule.format(row=row)}"
 
 
-def test_a_parquet_row_that_cannot_be_used_is_named(tmp_path: Path) -> None:
+def test_an_invalid_parquet_row_is_reported(tmp_path: Path) -> None:
     file = tmp_path / "r.parquet"
     parquet.write_table(table().set_column(2, "rating", pa.array([4.5, 9.0, 3.0])), file)
     with pytest.raises(
@@ -208,7 +206,7 @@ def test_a_parquet_row_that_cannot_be_used_is_named(tmp_path: Path) -> None:
         (b"user_id,stars\n1,2\n", "no column is recognized as the movie; there are user_id, stars"),
     ],
 )
-def test_a_file_of_something_else_is_refused(tmp_path: Path, content: bytes, message: str) -> None:
+def test_an_unrelated_file_is_refused(tmp_path: Path, content: bytes, message: str) -> None:
     (tmp_path / "r.csv").write_bytes(content)
     with pytest.raises(SourceError, match=message):
         read(tmp_path / "r.csv")
@@ -234,7 +232,7 @@ def test_pairs_keep_their_order_and_their_repetitions(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["out.csv", "deep/er/out.parquet"])
-def test_what_is_written_reads_back_with_nan_left_empty(tmp_path: Path, name: str) -> None:
+def test_written_files_read_back_with_nan_left_empty(tmp_path: Path, name: str) -> None:
     schema = pa.schema({"user_id": pa.int64(), "score": pa.float32()})
     column = rating_files.column(np.array([1.25, np.nan], np.float32))
     batch = pa.record_batch([pa.array([1, 2]), column], schema=schema)
@@ -244,7 +242,7 @@ def test_what_is_written_reads_back_with_nan_left_empty(tmp_path: Path, name: st
     assert back.to_pydict() == {"user_id": [1, 2, 1, 2], "score": [1.25, None, 1.25, None]}
 
 
-def test_what_cannot_be_written_whole_is_not_there(tmp_path: Path) -> None:
+def test_an_incomplete_file_is_removed(tmp_path: Path) -> None:
     schema = pa.schema({"user_id": pa.int64()})
 
     def batches() -> object:

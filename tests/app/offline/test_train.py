@@ -38,7 +38,7 @@ def rows(path: Path) -> list[dict[str, Any]]:
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two kinds of users, who like movies of odd and of even id; the movies 48 and 49 have no ratings."""
+    """Two kinds of users, who like movies with odd and even ids; the movies 48 and 49 have no ratings."""
     folder = tmp_path_factory.mktemp("data")
     rng = np.random.default_rng(5)
     lines = ["userId,movieId,rating,timestamp"]
@@ -69,7 +69,7 @@ def model(data: Path) -> Path:
 
 @pytest.fixture
 def histories(tmp_path: Path) -> Path:
-    """Users whom training has not seen: 1001 likes odd movies, 1002 even ones; 1003 rated an unknown one."""
+    """Users outside the training set: 1001 likes odd movies, 1002 even ones; 1003 rated an unknown one."""
     file = tmp_path / "histories.csv"
     odd = [f"1001,{movie},5.0" for movie in range(1, 17, 2)] + ["1001,2,1.0"]
     even = [f"1002,{movie},5.0" for movie in range(2, 18, 2)] + ["1002,1,1.0"]
@@ -77,7 +77,7 @@ def histories(tmp_path: Path) -> Path:
     return file
 
 
-def test_a_killed_training_goes_on_to_the_very_same_model(data: Path, tmp_path: Path) -> None:
+def test_a_killed_training_resumes_to_the_same_model(data: Path, tmp_path: Path) -> None:
     settings, out = tmp_path / "settings.toml", tmp_path / "model"
     settings.write_text("factors = 16\niterations = 200\n")
     arguments = ["train", "--data", str(data), "--out", str(out), "--settings", str(settings)]
@@ -101,9 +101,7 @@ def test_a_killed_training_goes_on_to_the_very_same_model(data: Path, tmp_path: 
     assert filecmp.cmpfiles(out, tmp_path / "resumed", files, shallow=False)[0] == files
 
 
-def test_lists_are_full_ordered_fresh_and_to_the_users_taste(
-    model: Path, histories: Path, tmp_path: Path
-) -> None:
+def test_lists_are_full_ordered_unseen_and_personal(model: Path, histories: Path, tmp_path: Path) -> None:
     (tmp_path / "users.csv").write_text("user_id\n1001\n2001\n2002\n")
     out = tmp_path / "lists.csv"
     result = succeed(
@@ -126,7 +124,7 @@ def test_lists_are_full_ordered_fresh_and_to_the_users_taste(
     assert cold[0] == cold[1] == cold[2]
 
 
-def test_a_list_longer_than_the_catalogue_ends_with_it_and_candidates_limit_it(
+def test_a_list_is_limited_by_the_catalog_and_the_candidates(
     model: Path, histories: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "lists.parquet"
@@ -144,9 +142,7 @@ def test_a_list_longer_than_the_catalogue_ends_with_it_and_candidates_limit_it(
     assert {row["movie_id"] for row in rows(out) if row["user_id"] == 1001} == {20, 48}
 
 
-def test_predictions_follow_the_pairs_and_know_what_they_can(
-    model: Path, histories: Path, tmp_path: Path
-) -> None:
+def test_predictions_have_the_order_of_the_pairs(model: Path, histories: Path, tmp_path: Path) -> None:
     pairs = [(1002, 31), (1001, 31), (5, 31), (1001, 9999), (5, 9999), (1001, 31), (1001, 48)]
     text = "\n".join(["user_id,movie_id", *(f"{user},{movie}" for user, movie in pairs)])
     (tmp_path / "pairs.csv").write_text(text)
@@ -154,20 +150,20 @@ def test_predictions_follow_the_pairs_and_know_what_they_can(
     succeed(
         "predict", "--model", model, "--pairs", tmp_path / "pairs.csv", "--histories", histories, "--out", out
     )
-    told = rows(out)
-    assert [(row["user_id"], row["movie_id"]) for row in told] == pairs
-    for row in told:
+    predictions = rows(out)
+    assert [(row["user_id"], row["movie_id"]) for row in predictions] == pairs
+    for row in predictions:
         assert 0.5 <= row["low"] <= row["stars"] <= row["high"] <= 5
         assert 0 <= row["match_percent"] <= 100
-    disliked, liked, unknown_user, *_ = (row["stars"] for row in told)
+    disliked, liked, unknown_user, *_ = (row["stars"] for row in predictions)
     assert disliked < unknown_user < liked
     assert disliked < 3
     assert liked > 4
-    assert told[1] == told[5]
-    assert list(told[0]) == ["user_id", "movie_id", "stars", "low", "high", "match_percent"]
+    assert predictions[1] == predictions[5]
+    assert list(predictions[0]) == ["user_id", "movie_id", "stars", "low", "high", "match_percent"]
 
 
-def test_ids_that_are_texts_come_back_as_they_were(tmp_path: Path) -> None:
+def test_string_ids_are_written_unchanged(tmp_path: Path) -> None:
     rng = np.random.default_rng(3)
     ratings = [
         f"user-{user},tt{movie:07d},{rng.integers(1, 11) / 2},{964982703 + movie}"
@@ -202,7 +198,7 @@ def test_ids_that_are_texts_come_back_as_they_were(tmp_path: Path) -> None:
     assert "--columns" in result.output
 
 
-def test_a_rating_that_cannot_be_used_is_refused_with_its_place(model: Path, tmp_path: Path) -> None:
+def test_an_invalid_rating_is_refused_with_its_position(model: Path, tmp_path: Path) -> None:
     bad = tmp_path / "bad.csv"
     bad.write_text("user_id,movie_id,rating\n1,2,4.0\n1,3,9.0\n")
     out = tmp_path / "lists.csv"
@@ -232,7 +228,7 @@ def test_a_rating_that_cannot_be_used_is_refused_with_its_place(model: Path, tmp
         ),
     ],
 )
-def test_what_cannot_be_done_is_said_in_a_line(
+def test_impossible_requests_are_explained_in_one_line(
     data: Path, model: Path, tmp_path: Path, arguments: str, message: str
 ) -> None:
     result = marquee(*arguments.format(data=data, model=model, tmp=tmp_path).split())
@@ -253,9 +249,7 @@ def test_what_cannot_be_done_is_said_in_a_line(
         ("factor = 8", "unknown setting factor; the settings are factors, regularization, alpha0"),
     ],
 )
-def test_settings_that_nothing_can_be_fitted_with_are_refused(
-    data: Path, tmp_path: Path, settings: str, message: str
-) -> None:
+def test_invalid_settings_are_refused(data: Path, tmp_path: Path, settings: str, message: str) -> None:
     (tmp_path / "s.toml").write_text(settings)
     result = marquee("train", "--data", data, "--out", tmp_path / "m", "--settings", tmp_path / "s.toml")
     assert result.exit_code == 1
@@ -263,7 +257,7 @@ def test_settings_that_nothing_can_be_fitted_with_are_refused(
     assert [path.name for path in tmp_path.iterdir()] == ["s.toml"]
 
 
-def test_nobody_and_nothing_to_judge_give_files_without_rows(model: Path, tmp_path: Path) -> None:
+def test_no_users_and_no_pairs_write_files_without_rows(model: Path, tmp_path: Path) -> None:
     empty, out = tmp_path / "none.csv", tmp_path / "out.csv"
     empty.write_text("user_id,movie_id,rating\n")
     for command, option in (("recommend", "--histories"), ("predict", "--pairs")):
@@ -272,7 +266,7 @@ def test_nobody_and_nothing_to_judge_give_files_without_rows(model: Path, tmp_pa
         assert rows(out) == []
 
 
-def test_a_model_that_cannot_be_written_leaves_the_former_one(
+def test_a_model_that_cannot_be_written_keeps_the_previous_one(
     data: Path, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     out = tmp_path / "model"
@@ -292,7 +286,7 @@ def test_a_model_that_cannot_be_written_leaves_the_former_one(
     assert not list(tmp_path.glob(".model.????*/*.npy"))
 
 
-def test_a_model_is_replaced_whole_and_settings_are_kept_to(data: Path, tmp_path: Path) -> None:
+def test_a_model_is_replaced_whole_and_uses_the_settings(data: Path, tmp_path: Path) -> None:
     settings = tmp_path / "settings.toml"
     settings.write_text("factors = 4\niterations = 2\n")
     out = tmp_path / "model"

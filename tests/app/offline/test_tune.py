@@ -1,4 +1,4 @@
-"""`marquee tune`: settings that `train` reads, a search that can be stopped and taken up again."""
+"""`marquee tune`: writes settings that `train` reads, and resumes a stopped search."""
 
 import dataclasses
 import json
@@ -38,7 +38,7 @@ def tune(data: Path, out: Path, *arguments: object) -> Result:
     return CliRunner().invoke(app, [str(argument) for argument in command])
 
 
-def test_a_search_goes_on_where_it_stopped_and_train_reads_its_settings(data: Path, tmp_path: Path) -> None:
+def test_a_search_resumes_and_train_reads_its_settings(data: Path, tmp_path: Path) -> None:
     out = tmp_path / "settings.toml"
     first = tune(data, out, "--trials", 2)
     assert first.exit_code == 0, first.output
@@ -55,7 +55,7 @@ def test_a_search_goes_on_where_it_stopped_and_train_reads_its_settings(data: Pa
     assert trained.exit_code == 0, trained.output
 
 
-def test_a_search_is_not_taken_up_on_other_data(data: Path, tmp_path: Path) -> None:
+def test_a_search_does_not_resume_on_other_data(data: Path, tmp_path: Path) -> None:
     out = tmp_path / "settings.json"
     assert tune(data, out, "--trials", 1).exit_code == 0
     assert json.loads(out.read_text()) == {}  # the defaults
@@ -67,7 +67,7 @@ def test_a_search_is_not_taken_up_on_other_data(data: Path, tmp_path: Path) -> N
     assert tune(data, out, "--trials", 2, "--protocol", "strong").exit_code == 1
 
 
-def test_a_file_of_something_else_is_no_place_for_trials(data: Path, tmp_path: Path) -> None:
+def test_an_unrelated_file_is_not_used_for_trials(data: Path, tmp_path: Path) -> None:
     for place in (data, tmp_path):
         refused = tune(data, tmp_path / "s.toml", "--trials", 1, "--storage", place)
         assert refused.exit_code == 1
@@ -75,8 +75,8 @@ def test_a_file_of_something_else_is_no_place_for_trials(data: Path, tmp_path: P
 
 
 def test_a_budget_of_minutes_ends_it(data: Path, tmp_path: Path) -> None:
-    told = json.loads(tune(data, tmp_path / "s.toml", "--minutes", 0.0001).stdout)
-    assert told["trials"] <= 2
+    output = json.loads(tune(data, tmp_path / "s.toml", "--minutes", 0.0001).stdout)
+    assert output["trials"] <= 2
 
 
 def pairs(part: Interactions) -> set[tuple[int, int]]:
@@ -85,7 +85,7 @@ def pairs(part: Interactions) -> set[tuple[int, int]]:
 
 
 @pytest.mark.parametrize("protocol", [Protocol.STRONG, Protocol.TEMPORAL, Protocol.NEW_USER])
-def test_nothing_that_evaluate_tests_on_is_seen(data: Path, protocol: Protocol) -> None:
+def test_the_test_split_of_evaluate_is_not_used(data: Path, protocol: Protocol) -> None:
     read = train.read_data(data, [], quiet)
     first = next(iter(protocols.trials(protocol, read.interactions, np.random.default_rng(7))))
     split: Split = task(protocol, read.interactions, read.movies, seed=7).split
@@ -94,7 +94,7 @@ def test_nothing_that_evaluate_tests_on_is_seen(data: Path, protocol: Protocol) 
     assert seen <= pairs(first.split.train)
 
 
-def test_what_is_searched_are_settings_of_training() -> None:
+def test_searched_settings_are_training_settings() -> None:
     defaults = dataclasses.asdict(Config())
     for name, where in SPACE.items():
         assert name in defaults
@@ -103,7 +103,7 @@ def test_what_is_searched_are_settings_of_training() -> None:
             assert where.whole == isinstance(defaults[name], int)
 
 
-def test_settings_are_written_for_either_reader(tmp_path: Path, data: Path) -> None:
+def test_settings_are_written_as_toml_and_json(tmp_path: Path, data: Path) -> None:
     for name in ("s.toml", "s.json"):
         assert tune(data, tmp_path / name, "--trials", 1).exit_code == 0
         assert Config.read(tmp_path / name) == Config()

@@ -1,4 +1,4 @@
-"""Shelves hold what their titles say, of one order each, and no movie is dealt to two."""
+"""Home shelves: contents, order, and no movie on two shelves."""
 
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
@@ -50,7 +50,7 @@ def model(served: ServingState) -> Model:
 
 
 async def add_member(sessions: Sessions, stars: dict[int, float], age: timedelta = timedelta()) -> int:
-    """A member who gave movies, by their ids, stars so long ago."""
+    """A member with ratings of these movies and this age."""
     added = insert(tables.User).values(username=f"ada{len(stars)}-{age.days}").returning(tables.User.id)
     async with sessions.begin() as session:
         user_id = (await session.scalars(added)).one()
@@ -138,7 +138,7 @@ async def test_shelves_stay_apart_however_far_they_are_continued(
     assert len(set(seen)) == len(seen) > 300
 
 
-def test_movies_are_dealt_in_rounds() -> None:
+def test_movies_are_assigned_in_rounds() -> None:
     def shelf(*item_idx: int) -> Shelf:
         return Shelf(Kind.GENRE, np.array(item_idx, np.int32), np.zeros(len(item_idx)))
 
@@ -152,7 +152,7 @@ async def test_because_you_liked_shows_the_movies_own_neighbours(
 ) -> None:
     first, second, loathed = await known_movies(sessions, 3)
     member = await add_member(sessions, {first: 4.5, second: 4.0, loathed: 1.0})
-    async with sessions.begin() as session:  # the last liked one comes first
+    async with sessions.begin() as session:  # the most recently liked movie is first
         await session.execute(
             update(tables.Rating)
             .where(tables.Rating.user_id == member, tables.Rating.movie_id == first)
@@ -160,7 +160,10 @@ async def test_because_you_liked_shows_the_movies_own_neighbours(
         )
     page = await shown(sessions, served, model, member, count=20)
     about = [shelf for shelf in page.shelves if shelf.kind is Kind.BECAUSE_YOU_LIKED]
-    assert [shelf.subject for shelf in about] in ([second, first], [second])  # one shelf for two movies alike
+    assert [shelf.subject for shelf in about] in (
+        [second, first],
+        [second],
+    )  # one shelf for two similar movies
     nearest, _ = model.hybrid.similar(int(model.item_idx([second])[0]), k=303)
     apart = [movie for movie in nearest.tolist() if model.hybrid.item_ids[movie] not in (first, loathed)]
     on_shelf = about[0].item_idx.tolist()
@@ -215,7 +218,7 @@ async def test_trending_follows_ratings_and_their_age(
     assert long_ago not in await trending()
 
 
-async def test_trends_are_the_same_kept_or_counted(sessions: Sessions) -> None:
+async def test_stored_trends_equal_counted_trends(sessions: Sessions) -> None:
     movie, *_ = await known_movies(sessions, 1)
     for n in range(5):
         await add_member(sessions, {movie: 3.0}, timedelta(days=n * 7))
@@ -278,7 +281,7 @@ async def test_rediscover_brings_back_what_was_loved_long_ago(
     assert picks[0].match.match_percent is not None
     assert without.match_percent is not None
     assert abs(picks[0].match.match_percent - without.match_percent) <= 10
-    # The others are movies that the member does not know, near those loved.
+    # The other movies are unrated neighbors of the liked ones.
     near = {movie for dear in (loved, liked) for movie in neighbours(model, dear)}
     assert {pick.movie_id for pick in picks[2:]} <= near
 

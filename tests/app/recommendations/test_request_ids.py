@@ -1,4 +1,4 @@
-"""An id of a list belongs to the member for whom the list was made."""
+"""The request id of a list belongs to its member."""
 
 from uuid import UUID, uuid4
 
@@ -9,14 +9,14 @@ SETTINGS = Settings.model_validate({"secret_key": "a secret of the tests, long e
 OTHERS = Settings.model_validate({"secret_key": "another secret of the same length."})
 
 
-def test_an_id_is_a_uuid_of_its_own() -> None:
+def test_a_request_id_is_a_unique_uuid() -> None:
     ids = {request_ids.issue(SETTINGS, 7) for _ in range(1000)}
     assert len(ids) == 1000
     assert {each.version for each in ids} == {8}
     assert {each.variant for each in ids} == {uuid4().variant}
 
 
-def test_an_id_is_of_one_member() -> None:
+def test_a_request_id_belongs_to_one_member() -> None:
     for user_id in (1, 7, 2**40):
         request_id = request_ids.issue(SETTINGS, user_id)
         assert request_ids.is_of(SETTINGS, UUID(str(request_id)), user_id)
@@ -24,11 +24,11 @@ def test_an_id_is_of_one_member() -> None:
         assert not request_ids.is_of(OTHERS, request_id, user_id)
 
 
-def test_a_visitors_list_may_be_anyones() -> None:
+def test_a_visitors_request_id_is_valid_for_any_member() -> None:
     assert request_ids.is_of(SETTINGS, request_ids.issue(SETTINGS, None), 7)
 
 
-def test_an_id_that_is_changed_in_any_bit_is_nobodys() -> None:
+def test_a_request_id_with_any_bit_changed_is_invalid() -> None:
     request_id = request_ids.issue(SETTINGS, 7)
     for bit in range(128):
         assert not request_ids.is_of(SETTINGS, UUID(int=request_id.int ^ (1 << bit)), 7), bit

@@ -1,4 +1,4 @@
-"""Members alike are those a count by hand finds, at a cost that does not grow with the ratings."""
+"""Similar users equal a brute-force count, at a cost that does not grow with the ratings."""
 
 from datetime import UTC, datetime
 
@@ -19,12 +19,12 @@ N_MEMBERS, N_MOVIES = 60, 40
 
 @pytest.fixture
 async def stars(sessions: Sessions) -> NDArray[np.int64]:
-    """Half-stars (N_MEMBERS, N_MOVIES) as they are stored, 0 where not rated: tastes along one line."""
+    """Half-stars (N_MEMBERS, N_MOVIES), 0 where not rated; tastes vary along one dimension."""
     rng = np.random.default_rng(5)
     leaning = np.outer(rng.normal(size=N_MEMBERS), rng.normal(size=N_MOVIES))
     given = np.clip(np.round(6 + 1.5 * leaning + rng.normal(size=leaning.shape)), 1, 10).astype(np.int64)
-    given[rng.random(given.shape) < rng.random(N_MOVIES) * 0.8] = 0  # movies are known to some or to many
-    given[0, :12] = np.arange(12) % 9 + 1  # the member who asks knows some of them
+    given[rng.random(given.shape) < rng.random(N_MOVIES) * 0.8] = 0  # movies have few or many raters
+    given[0, :12] = np.arange(12) % 9 + 1  # the requesting member has rated some of them
     now = datetime.now(UTC)
     async with sessions.begin() as session:
         members = [{"id": n + 1, "username": f"member {n}", "discoverable": True} for n in range(N_MEMBERS)]
@@ -53,7 +53,7 @@ def by_hand(given: NDArray[np.int64], hidden: frozenset[int] = frozenset()) -> l
     return sorted(found, key=lambda each: (-each[2], each[0]))
 
 
-async def test_the_same_as_by_hand(sessions: Sessions, stars: NDArray[np.int64]) -> None:
+async def test_similar_users_equal_a_brute_force_count(sessions: Sessions, stars: NDArray[np.int64]) -> None:
     movies = await snapshot.load(sessions)
     found = await similar_users.similar(sessions, movies, 1, 100)
     expected = by_hand(stars)
@@ -63,7 +63,7 @@ async def test_the_same_as_by_hand(sessions: Sessions, stars: NDArray[np.int64])
     assert len(await similar_users.similar(sessions, movies, 1, 3)) == 3
 
 
-async def test_those_who_hide_are_not_shown(sessions: Sessions, stars: NDArray[np.int64]) -> None:
+async def test_undiscoverable_members_are_not_shown(sessions: Sessions, stars: NDArray[np.int64]) -> None:
     movies = await snapshot.load(sessions)
     nearest = (await similar_users.similar(sessions, movies, 1, 1))[0].user_id
     async with sessions.begin() as session:
@@ -73,14 +73,14 @@ async def test_those_who_hide_are_not_shown(sessions: Sessions, stars: NDArray[n
     assert [each.user_id for each in found] == [each[0] for each in by_hand(stars, hidden)]
 
 
-async def test_someone_new_is_like_nobody(sessions: Sessions) -> None:
+async def test_a_new_member_has_no_similar_users(sessions: Sessions) -> None:
     async with sessions.begin() as session:
         new = insert(tables.User).values(username="new").returning(tables.User.id)
         user_id = (await session.scalars(new)).one()
     assert await similar_users.similar(sessions, await snapshot.load(sessions), user_id, 10) == []
 
 
-async def test_the_least_rated_movies_are_asked_for_up_to_a_budget(
+async def test_the_least_rated_movies_are_read_up_to_a_budget(
     sessions: Sessions,
     stars: NDArray[np.int64],
     monkeypatch: pytest.MonkeyPatch,
@@ -95,6 +95,6 @@ async def test_the_least_rated_movies_are_asked_for_up_to_a_budget(
     assert similar_users.probes(movies, known).tolist() == in_order[:5]
     monkeypatch.setattr(similar_users, "RATERS", 1)
     assert similar_users.probes(movies, known).tolist() == in_order[:1]
-    # And then no more than the budget is read of it.
+    # At most the budget is read of it.
     monkeypatch.setattr(similar_users, "RATERS", 7)
     assert len(await similar_users.similar(sessions, movies, 1, 100)) <= 7

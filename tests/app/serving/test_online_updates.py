@@ -1,4 +1,4 @@
-"""What is read for movies that move is bounded, whatever is rated, taken back or cannot be read."""
+"""Reads for online updates are bounded, whatever is rated, removed or unreadable."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -27,7 +27,7 @@ MOVIES_AND_MODEL = (
 
 
 class Step:
-    """Of movies that training has seen `counts` ratings of."""
+    """An item step of movies with `counts` ratings in training."""
 
     def __init__(self, counts: NDArray[np.int32]) -> None:
         self.counts = counts
@@ -58,15 +58,15 @@ def snapshot_of(counts: NDArray[Any]) -> Any:
 
 
 async def settled(sessions: Sessions, model: Any, counts: NDArray[Any]) -> Arrivals:
-    """That has looked at movies of these counts, and has none to do."""
+    """Updates that have seen movies with these counts, with an empty queue."""
     known = Arrivals()
     await known._look(sessions, model, snapshot_of(counts), model.hybrid.item_step)
     assert known.due == {}
     return known
 
 
-async def test_ratings_that_are_taken_back_queue_only_movies_that_had_moved(sessions: Sessions) -> None:
-    """As the deletion of an account with a rating of every movie does, in every process."""
+async def test_removed_ratings_queue_only_updated_movies(sessions: Sessions) -> None:
+    """As after the deletion of an account with a rating of every movie."""
     counts = np.linspace(10, 50_000, N_MOVIES).astype(np.int32)
     model = model_of(counts)
     known = await settled(sessions, model, counts)
@@ -77,7 +77,7 @@ async def test_ratings_that_are_taken_back_queue_only_movies_that_had_moved(sess
     assert list(known.due) == [1]
 
 
-async def test_a_new_process_queues_no_movie_for_ratings_that_are_gone(sessions: Sessions) -> None:
+async def test_a_new_process_queues_no_movie_for_removed_ratings(sessions: Sessions) -> None:
     counts = np.full(N_MOVIES, 100, np.int32)
     model = model_of(counts)
     async with sessions.begin() as session:
@@ -98,7 +98,7 @@ async def test_movies_beyond_the_bounds_leave_the_queue(sessions: Sessions) -> N
     assert list(known.due) == list(range(301, N_MOVIES + 1))
 
 
-async def test_a_batch_that_fails_is_given_up(sessions: Sessions) -> None:
+async def test_a_failed_batch_is_dropped(sessions: Sessions) -> None:
     counts = np.full(N_MOVIES, 10, np.int32)
     model = model_of(counts)
     known = await settled(sessions, model, counts)

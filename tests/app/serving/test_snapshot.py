@@ -1,4 +1,4 @@
-"""The catalogue in memory says what Postgres says, and follows it."""
+"""The catalog snapshot equals Postgres and follows its changes."""
 
 import random
 from dataclasses import asdict, replace
@@ -18,7 +18,7 @@ from app.serving.snapshot import MovieFilter
 
 pytestmark = pytest.mark.anyio
 
-# The meaning of a filter, said once more in another language.
+# The filter as SQL.
 FILTERED = text(
     """
     SELECT movies.id FROM movies LEFT JOIN movie_stats ON movie_stats.movie_id = movies.id
@@ -59,7 +59,7 @@ def random_filter(rng: random.Random) -> MovieFilter:
     )
 
 
-async def test_any_filter_lets_through_what_the_same_question_in_sql_does(catalogue: Sessions) -> None:
+async def test_any_filter_matches_the_same_filter_in_sql(catalogue: Sessions) -> None:
     movies = await snapshot.load(catalogue)
     rng = random.Random(1)  # noqa: S311 - not for secrets
     kept = []
@@ -74,10 +74,10 @@ async def test_any_filter_lets_through_what_the_same_question_in_sql_does(catalo
             expected = (await session.scalars(FILTERED, named)).all()
             assert movies.movie_ids[movies.mask(wanted)].tolist() == expected, wanted
             kept.append(len(expected))
-    assert sum(0 < count < len(movies.cards) for count in kept) > 100  # the question was a real one
+    assert sum(0 < count < len(movies.cards) for count in kept) > 100  # the filter is not empty
 
 
-async def test_a_mask_is_the_callers_own(catalogue: Sessions) -> None:
+async def test_the_caller_may_change_a_mask(catalogue: Sessions) -> None:
     movies = await snapshot.load(catalogue)
     movies.mask(MovieFilter(genres=("Comedy",)))[:] = True
     movies.mask(MovieFilter())[:] = False
@@ -85,7 +85,7 @@ async def test_a_mask_is_the_callers_own(catalogue: Sessions) -> None:
     assert not movies.mask(MovieFilter(genres=("Comedy",))).all()
 
 
-async def test_cards_hold_all_of_a_movie(sessions: Sessions) -> None:
+async def test_cards_have_all_attributes_of_a_movie(sessions: Sessions) -> None:
     async with sessions.begin() as session:
         await session.execute(insert(tables.Genre), [{"id": 1, "name": "War"}, {"id": 2, "name": "Drama"}])
         await session.execute(insert(tables.Person), [{"id": 1, "name": "Ada"}, {"id": 2, "name": "Bob"}])
@@ -115,16 +115,14 @@ async def test_cards_hold_all_of_a_movie(sessions: Sessions) -> None:
     assert movies.people.movies_of("bob").tolist() == [0]
 
 
-async def test_nothing_new_is_one_statement_and_the_same_object(
-    catalogue: Sessions, statements: list[str]
-) -> None:
+async def test_an_unchanged_snapshot_takes_one_statement(catalogue: Sessions, statements: list[str]) -> None:
     movies = await snapshot.load(catalogue)
     statements.clear()
     assert await snapshot.refreshed(catalogue, movies) is movies
     assert len(statements) == 1
 
 
-async def test_a_rating_changes_the_counts_and_nothing_else(catalogue: Sessions) -> None:
+async def test_a_rating_changes_only_the_counts(catalogue: Sessions) -> None:
     movies = await snapshot.load(catalogue)
     user_id = await a_member(catalogue)
     count, total = movies.rating_count.copy(), movies.half_stars_sum.copy()
@@ -136,7 +134,7 @@ async def test_a_rating_changes_the_counts_and_nothing_else(catalogue: Sessions)
     assert position is not None
     assert fresh.rating_count[position] == count[position] + 1
     assert fresh.half_stars_sum[position] == total[position] + 9
-    assert np.array_equal(movies.rating_count, count)  # whoever holds the former one still reads one moment
+    assert np.array_equal(movies.rating_count, count)  # the former snapshot does not change
     others = np.arange(len(count)) != position
     assert np.array_equal(fresh.rating_count[others], count[others])
     await ratings.remove(catalogue, user_id, 42)
@@ -145,7 +143,7 @@ async def test_a_rating_changes_the_counts_and_nothing_else(catalogue: Sessions)
     assert np.array_equal(again.half_stars_sum, total)
 
 
-async def test_a_rating_that_is_committed_late_is_counted_too(catalogue: Sessions) -> None:
+async def test_a_rating_that_is_committed_late_is_counted(catalogue: Sessions) -> None:
     movies = await snapshot.load(catalogue)
     ada, bob = await a_member(catalogue), await a_member(catalogue)
     position = movies.position(7)
@@ -160,7 +158,7 @@ async def test_a_rating_that_is_committed_late_is_counted_too(catalogue: Session
     assert movies.rating_count[position] == before + 1
 
 
-async def test_rows_read_once_are_not_read_for_ever(catalogue: Sessions) -> None:
+async def test_rows_are_not_read_again_forever(catalogue: Sessions) -> None:
     movies = await snapshot.load(catalogue)
     await ratings.rate(catalogue, await a_member(catalogue), 7, 3)
     movies = await snapshot.refreshed(catalogue, movies)
@@ -170,7 +168,7 @@ async def test_rows_read_once_are_not_read_for_ever(catalogue: Sessions) -> None
     assert await snapshot.refreshed(catalogue, moved_on) is moved_on
 
 
-async def test_a_new_title_keeps_the_movies_in_their_places(catalogue: Sessions) -> None:
+async def test_a_new_title_keeps_the_positions_of_movies(catalogue: Sessions) -> None:
     movies = await snapshot.load(catalogue)
     async with catalogue.begin() as session:
         await session.execute(update(tables.Movie).where(tables.Movie.id == 5).values(title="Another Title"))
@@ -182,7 +180,7 @@ async def test_a_new_title_keeps_the_movies_in_their_places(catalogue: Sessions)
     assert movies.cards[position].title != "Another Title"
 
 
-async def test_movies_come_and_go(catalogue: Sessions) -> None:
+async def test_movies_are_added_and_deleted(catalogue: Sessions) -> None:
     movies = await snapshot.load(catalogue)
     async with catalogue.begin() as session:
         await session.execute(insert(tables.Movie).values(id=2000, title="New"))
@@ -194,7 +192,7 @@ async def test_movies_come_and_go(catalogue: Sessions) -> None:
     assert fresh.movie_ids.tolist() == [card.id for card in fresh.cards]
 
 
-async def test_an_empty_catalogue_is_one(sessions: Sessions) -> None:
+async def test_an_empty_catalog_is_valid(sessions: Sessions) -> None:
     movies = await snapshot.load(sessions)
     assert movies.mask(MovieFilter(genres=("Comedy",), people=("Ada",), languages=("en",))).tolist() == []
     assert movies.positions([1]).tolist() == [-1]

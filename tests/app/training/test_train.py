@@ -1,4 +1,4 @@
-"""Training publishes a model whole or not at all, and running services take it up."""
+"""Training publishes a complete model or none, and running services load it."""
 
 import json
 import os
@@ -26,7 +26,7 @@ def versions(database_url: str) -> list[tuple[str, str]]:
         return connection.execute(query).fetchall()
 
 
-def test_a_running_service_takes_up_a_new_model(
+def test_a_running_service_loads_a_new_model(
     seeded_database_url: str, start_server: StartServer, model_dir: Path
 ) -> None:
     service = start_server(seeded_database_url, POLL_SECONDS="0.1")
@@ -46,12 +46,12 @@ def test_a_running_service_takes_up_a_new_model(
     assert versions(seeded_database_url) == [(former, "RETIRED"), (fresh, "ACTIVE")]
 
 
-def test_a_killed_training_leaves_the_former_model_and_the_next_one_goes_on(
+def test_a_killed_training_keeps_the_model_and_the_next_one_resumes(
     seeded_database_url: str, model_dir: Path, tmp_path: Path
 ) -> None:
     models = tmp_path / "models"
     with psycopg.connect(seeded_database_url) as connection:
-        connection.execute("DELETE FROM users WHERE id % 16 <> 0")  # it need not take long
+        connection.execute("DELETE FROM users WHERE id % 16 <> 0")  # keeps the test short
     before = versions(seeded_database_url)
     for version, _ in before:
         shutil.copytree(model_dir / version, models / version)
@@ -69,14 +69,14 @@ def test_a_killed_training_leaves_the_former_model_and_the_next_one_goes_on(
     long_ago = time.time() - 2 * publish.UNFINISHED_SECONDS
     os.utime(marker, (long_ago, long_ago))
 
-    told: list[tuple[str, float]] = []
-    fresh = train.train(seeded_database_url, models, lambda *stage: told.append(stage), kept_models=3)
-    assert [done for stage, done in told if stage == "factors"] == [1.0]  # all iterations were kept
+    stages: list[tuple[str, float]] = []
+    fresh = train.train(seeded_database_url, models, lambda *stage: stages.append(stage), kept_models=3)
+    assert [done for stage, done in stages if stage == "factors"] == [1.0]  # all iterations were kept
     assert versions(seeded_database_url)[-1] == (fresh, "ACTIVE")
     assert {path.name for path in models.iterdir()} == {*kept, fresh}
 
 
-def test_settings_of_a_search_are_what_training_uses(database_url: str, tmp_path: Path) -> None:
+def test_training_uses_the_settings_of_a_search(database_url: str, tmp_path: Path) -> None:
     with psycopg.connect(database_url) as connection:
         connection.execute("INSERT INTO movies (title) SELECT 'Movie ' || n FROM generate_series(1, 9) AS n")
         connection.execute("INSERT INTO users (username) SELECT 'u' || n FROM generate_series(1, 9) AS n")
@@ -99,12 +99,12 @@ def test_settings_of_a_search_are_what_training_uses(database_url: str, tmp_path
         assert process.stdout is not None
         process.stdin.write(json.dumps(order) + "\n")
         process.stdin.flush()
-        told = json.loads(process.stdout.read().splitlines()[-1])
+        output = json.loads(process.stdout.read().splitlines()[-1])
         assert process.wait() == __main__.REFUSED
-    assert told == {"refused": f"{settings}: iterations must be a whole number from 1, not 0"}
+    assert output == {"refused": f"{settings}: iterations must be a whole number from 1, not 0"}
 
 
-def test_a_training_that_is_refused_at_the_end_leaves_nothing(database_url: str, tmp_path: Path) -> None:
+def test_a_training_refused_at_the_end_leaves_no_files(database_url: str, tmp_path: Path) -> None:
     with psycopg.connect(database_url) as connection:
         connection.execute("INSERT INTO movies (title) SELECT 'Movie ' || n FROM generate_series(1, 9) AS n")
 
@@ -117,14 +117,14 @@ def test_a_training_that_is_refused_at_the_end_leaves_nothing(database_url: str,
     assert list(tmp_path.iterdir()) == []
 
 
-def test_nothing_to_train_on_is_said(database_url: str, tmp_path: Path) -> None:
+def test_nothing_to_train_on_is_an_error(database_url: str, tmp_path: Path) -> None:
     with pytest.raises(train.NothingToTrainOn, match="seed"):
         train.train(database_url, tmp_path, lambda _stage, _fraction: None, kept_models=3)
     assert versions(database_url) == []
 
 
-def test_movies_without_ratings_train_all_the_same(database_url: str, tmp_path: Path) -> None:
-    """A new catalogue has no ratings yet; its movies have content."""
+def test_movies_without_ratings_can_be_trained_on(database_url: str, tmp_path: Path) -> None:
+    """A new catalog has no ratings, but content."""
     with psycopg.connect(database_url) as connection:
         connection.execute(
             "INSERT INTO movies (title, year, overview) SELECT 'Movie ' || n, 1950 + n, 'A story of ' || n "
@@ -134,13 +134,13 @@ def test_movies_without_ratings_train_all_the_same(database_url: str, tmp_path: 
     version = train.train(database_url, tmp_path, lambda _stage, _fraction: None, kept_models=3)
     assert versions(database_url) == [(version, "ACTIVE")]
     assert train.has_active_model(database_url, tmp_path)
-    # One that another release wrote is none: the first start after an upgrade trains.
+    # A model of another format does not count: the first start after an upgrade trains.
     manifest = tmp_path / version / "manifest.json"
     manifest.write_text(manifest.read_text().replace('"format": ', '"format": 9'))
     assert not train.has_active_model(database_url, tmp_path)
 
 
-def test_simulated_members_teach_only_until_real_ones_are_there(database_url: str) -> None:
+def test_simulated_members_are_used_only_until_real_members_rate(database_url: str) -> None:
     with psycopg.connect(database_url) as connection:
         connection.execute("INSERT INTO movies (title) SELECT 'Movie ' || n FROM generate_series(1, 3) AS n")
         connection.execute("INSERT INTO users (username, simulated) VALUES ('a', true), ('b', false)")
@@ -150,7 +150,7 @@ def test_simulated_members_teach_only_until_real_ones_are_there(database_url: st
         )
         movies = data.read_movies(connection)
 
-        def learnt(simulated: bool, name: str) -> tuple[int, str]:
+        def trained_on(simulated: bool, name: str) -> tuple[int, str]:
             connection.execute(
                 "INSERT INTO dataset_versions (version, simulated, movie_count, member_count, rating_count) "
                 "VALUES (%s, %s, 3, 1, 3)",
@@ -159,5 +159,5 @@ def test_simulated_members_teach_only_until_real_ones_are_there(database_url: st
             interactions = data.read_interactions(connection, movies.item_ids)
             return interactions.nnz, data.dataset_version(connection, interactions)
 
-        assert learnt(True, "simulated-1") == (6, "simulated-1@6")
-        assert learnt(False, "real-1") == (3, "real-1@3")
+        assert trained_on(True, "simulated-1") == (6, "simulated-1@6")
+        assert trained_on(False, "real-1") == (3, "real-1@3")

@@ -46,7 +46,7 @@ def test_it_can_be_disabled(start_server: StartServer, database_url: str) -> Non
     assert httpx.get(f"{server}/graphiql/start.js").status_code == 404
 
 
-def test_every_file_that_the_page_names_is_there(server: str) -> None:
+def test_every_file_of_the_page_exists(server: str) -> None:
     html = httpx.get(f"{server}/graphql", headers=BROWSER).text
     own = re.findall(r'(?:src|href)="(/[^"]+)"', html)
     assert "/graphiql/start.js" in own

@@ -1,4 +1,4 @@
-"""Arguments that break a rule are named as the caller wrote them, whichever field they are of."""
+"""Invalid arguments of every field are reported by their path."""
 
 import json
 from collections import deque
@@ -23,12 +23,12 @@ from tests.schema.conftest import Member
 from tests.schema.documents import arguments_of, global_id, roots, selection_of, value_of
 
 STRANGE = ("", "x", "TW92aWU6", global_id("Nothing", 1), global_id("Movie", "one"), global_id("Session", -1))
-ELSEWHERE = {"requestId", "imdbId", "tmdbId", "movielensId"}  # ids, but no global ones
+ELSEWHERE = {"requestId", "imdbId", "tmdbId", "movielensId"}  # ids that are not global ids
 SIZES, CURSORS = {"first", "last", "perShelf"}, {"after", "before"}
 
 
 def ids_in(type_: Any, name: str) -> Iterator[tuple[str, str]]:
-    """Where an argument has global ids, and a value of it with `ID` in place of one."""
+    """The paths of global ids in an argument, each with a value that has `ID` in its place."""
     if isinstance(type_, GraphQLNonNull):
         yield from ids_in(type_.of_type, name)
     elif isinstance(type_, GraphQLList):
@@ -55,7 +55,7 @@ def global_ids() -> Iterator[Any]:
 
 
 def pages() -> Iterator[Any]:
-    """The fields that have a size or a cursor, each with a document around it, without its arguments."""
+    """The fields with a size or a cursor, each with a document around it, without its arguments."""
     seen: set[GraphQLNamedType] = set()
     reached: deque[tuple[str, str, GraphQLNamedType]] = deque([("{ ", " }", query_type())])
     while reached:
@@ -78,7 +78,7 @@ def query_type() -> GraphQLObjectType:
 
 
 def messages(http: httpx.Client, server: str, token: str, document: str) -> set[str]:
-    """Of all errors in an answer, or in a stream of them."""
+    """The messages of all errors in a response or a stream of responses."""
     headers = {"Authorization": f"Bearer {token}", "Accept": "application/json, text/event-stream"}
     text = http.post(f"{server}/graphql", json={"query": document}, headers=headers).text
     answers = [line.removeprefix("data:") for line in text.splitlines() if "errors" in line]
@@ -90,7 +90,7 @@ def messages(http: httpx.Client, server: str, token: str, document: str) -> set[
 
 
 @pytest.mark.parametrize(("document", "path"), [*global_ids()])
-def test_an_id_that_is_none_is_named(
+def test_an_invalid_id_is_named(
     server: str, http: httpx.Client, operator: Member, document: str, path: str
 ) -> None:
     for strange in STRANGE:
@@ -99,18 +99,20 @@ def test_an_id_that_is_none_is_named(
 
 
 @pytest.mark.parametrize(("before", "after", "field"), [*pages()])
-def test_a_size_or_a_cursor_that_is_none_is_named(
+def test_an_invalid_size_or_cursor_is_named(
     server: str, http: httpx.Client, operator: Member, before: str, after: str, field: GraphQLField
 ) -> None:
     name = before.rpartition(" ")[2]
 
-    def told(**given: str) -> set[str]:
+    def refusals(**given: str) -> set[str]:
         document = before + arguments_of(field, **given) + after
         return messages(http, server, operator.token, document)
 
     for argument in SIZES & field.args.keys():
-        assert told(**{argument: "0"}) == {f"{name}.{argument} must be from 1 to 100, not 0."}
-    assert "after" not in field.args or told(after='"x"') == {f"{name}.after is not a cursor of this field."}
+        assert refusals(**{argument: "0"}) == {f"{name}.{argument} must be from 1 to 100, not 0."}
+    assert "after" not in field.args or refusals(after='"x"') == {
+        f"{name}.after is not a cursor of this field."
+    }
     if "before" in field.args:
-        assert told(last="1", before='"x"') == {f"{name}.before is not a cursor of this field."}
-        assert told(first="1", last="1") == {f"{name}.last cannot be given with `first`."}
+        assert refusals(last="1", before='"x"') == {f"{name}.before is not a cursor of this field."}
+        assert refusals(first="1", last="1") == {f"{name}.last cannot be given with `first`."}

@@ -1,4 +1,4 @@
-"""Each string and list that can be sent has a declared limit, which is checked before anything else."""
+"""Every string and list argument has a declared limit, which is checked first."""
 
 from collections import deque
 from collections.abc import Iterator
@@ -38,7 +38,7 @@ Definition = GraphQLArgument | GraphQLInputField
 
 
 def fields() -> Iterator[tuple[str, str, Any]]:
-    """Each field that can be asked for: a document around it, its coordinate, itself."""
+    """Each field: a document around it, its coordinate, the field."""
     seen: set[str] = set()
     roots = [("query", "query_type"), ("mutation", "mutation_type"), ("subscription", "subscription_type")]
     left: deque[tuple[str, Any]] = deque(
@@ -61,7 +61,7 @@ def fields() -> Iterator[tuple[str, str, Any]]:
 
 
 def definitions() -> Iterator[tuple[str, Definition]]:
-    """All arguments and input fields of the schema, by coordinates."""
+    """All arguments and input fields of the schema, by coordinate."""
     for name, type_ in schema._schema.type_map.items():
         if name.startswith("__"):
             continue
@@ -77,7 +77,7 @@ def is_list(type_: Any) -> bool:
 
 
 def missing(definition: Definition) -> list[str]:
-    """What has no limit."""
+    """The coordinates without a limit."""
     constraint = constraint_of(definition) or Constraint()
     named = get_named_type(definition.type)
     return [
@@ -95,19 +95,19 @@ def test_every_string_and_list_has_a_limit() -> None:
     assert not without, "\n".join(without)
 
 
-def test_each_limit_stands_in_the_description_and_in_the_sdl() -> None:
+def test_each_limit_is_in_the_description_and_in_the_sdl() -> None:
     sdl = schema.as_str()
     assert "query: String! @constraint(maxLength: 200)" in sdl
     assert "ids: [ID!]! @constraint(maxLength: 500, maxItems: 100)" in sdl
     for place, definition in definitions():
         if (constraint := constraint_of(definition)) is not None:
-            told = (definition.description or "").rpartition("More than ")[2]
+            rule = (definition.description or "").rpartition("More than ")[2]
             for limit in (constraint.max_length, constraint.max_items):
-                assert not limit or f"{limit:,} " in told, place
+                assert not limit or f"{limit:,} " in rule, place
 
 
 def beyond(type_: Any, constraint: Constraint | None, place: str) -> Iterator[tuple[str, Any]]:
-    """Places within a value of this type and values that are one too long there, for each limit in it."""
+    """For each limit in a type: its path in a value, and a value that exceeds it by one."""
     if isinstance(type_, GraphQLNonNull):
         yield from beyond(type_.of_type, constraint, place)
     elif isinstance(type_, GraphQLList):
@@ -139,7 +139,7 @@ def given_beyond() -> Iterator[Any]:
 
 
 @pytest.mark.parametrize(("query", "place", "definition"), [*given_beyond()])
-def test_a_variable_is_refused_wherever_it_is_too_long(
+def test_a_variable_that_is_too_long_is_refused_in_every_place(
     query: str, place: str, definition: GraphQLArgument
 ) -> None:
     document = DocumentCache(schema._schema, Settings(max_depth=99, max_tokens=9_999)).read(query)
@@ -179,7 +179,7 @@ LITERALS = {
 
 
 @pytest.mark.parametrize("document", LITERALS)
-def test_a_literal_is_refused_wherever_it_is_too_long(document: str) -> None:
+def test_a_literal_that_is_too_long_is_refused_in_every_place(document: str) -> None:
     place, limit = LITERALS[document]
     reader = DocumentCache(schema._schema, Settings())
     assert reader.read(document % ("x" * limit))
@@ -194,7 +194,7 @@ def test_a_literal_is_refused_wherever_it_is_too_long(document: str) -> None:
     }
 
 
-def test_a_variable_has_the_limit_of_each_of_its_places() -> None:
+def test_a_variable_has_the_limits_of_all_its_uses() -> None:
     query = """query ($x: String!, $ids: [ID!]!) {
         search(query: $x, first: 1) { edges { score } } nodes(ids: $ids) { id }
         movies(first: 1, filter: {genres: [$x]}) { totalCount }
@@ -230,7 +230,7 @@ def test_the_longest_value_is_refused_over_http(server: str, http: httpx.Client)
     assert "search.query takes at most 200" in http.get(f"{server}/graphql", params=asked).text
 
 
-def test_a_name_of_a_group_is_not_quoted_whole(ask: Ask, member: Member) -> None:
+def test_a_long_group_name_is_truncated_in_errors(ask: Ask, member: Member) -> None:
     query = """query ($names: [String!]!) {
         groupRecommendations(usernames: $names, first: 1) { modelVersion }
     }"""

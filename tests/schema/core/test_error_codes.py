@@ -1,4 +1,4 @@
-"""Expected outcomes have a code for programs, one for each thing that can be wrong."""
+"""Expected outcomes have a code for programs, one for each problem."""
 
 from collections import defaultdict
 
@@ -10,7 +10,7 @@ from tests.schema.conftest import Ask, Member, outcome
 from tests.schema.documents import global_id
 
 
-def test_one_thing_has_one_code_in_all_mutations() -> None:
+def test_a_problem_has_one_code_in_all_mutations() -> None:
     codes: dict[str, set[str]] = defaultdict(set)
     descriptions: dict[str, str] = {}
     for name, type_ in schema._schema.type_map.items():
@@ -23,7 +23,7 @@ def test_one_thing_has_one_code_in_all_mutations() -> None:
     assert codes["WEAK_PASSWORD"] == {"WeakPassword"}
 
 
-def test_a_movie_that_is_not_there_has_one_code(ask: Ask, operator: Member) -> None:
+def test_a_missing_movie_has_one_code(ask: Ask, operator: Member) -> None:
     found = set()
     for mutation, more in (("rateMovie", ", stars: 3"), ("deleteMovie", "")):
         given = f'{{movieId: "{global_id("Movie", 999_999)}"{more}}}'

@@ -1,4 +1,4 @@
-"""The price of an operation: objects, values and weights, times lists; arguments by how much they hold."""
+"""The cost of an operation: objects, values and weights, multiplied by lists; arguments by their size."""
 
 from typing import Annotated, Any
 
@@ -102,20 +102,20 @@ def test_lists_within_lists_multiply() -> None:
     inner = 5 * (OBJECT + VALUE)
     assert points("{ sliced(first: 20) { items(first: 5) { name } } }") == up(20 * (OBJECT + inner))
     assert points("{ paged(first: 30) { edges { name } } }") == up(FIELD * POINTS + 30 * (OBJECT + VALUE))
-    assert points("{ sliced { name } }") == up(100 * (OBJECT + VALUE))  # a longest page
+    assert points("{ sliced { name } }") == up(100 * (OBJECT + VALUE))  # a page of maximal size
 
 
-def test_variables_and_their_defaults_say_how_long_a_list_is() -> None:
+def test_variables_and_their_defaults_set_the_length_of_a_list() -> None:
     query = "query ($n: Int = 6) { sliced(first: $n) { name } }"
     each = OBJECT + VALUE
     assert points(query) == points(query, n=6) == up(6 * each)
     assert points(query, n=50) == up(50 * each)
     assert points(query, n=10**8) == up(10**8 * each)
     assert points(query, n=-3) == 0  # it is not executed
-    assert points(query, n="many") == up(100 * each)  # likewise
+    assert points(query, n="many") == up(100 * each)  # not executed either
 
 
-def test_fragments_cost_what_they_select() -> None:
+def test_fragments_cost_as_much_as_their_fields() -> None:
     plain = points("{ items { name items(first: 3) { name } } }")
     spread = (
         "{ items { ...A } } fragment A on Item { name ...B } fragment B on Item { items(first: 3) { name } }"
@@ -150,7 +150,7 @@ def test_fragments_cost_what_they_select() -> None:
         ("depth: $d", {"d": float("inf")}, 0),
     ],
 )
-def test_arguments_cost_by_how_much_they_hold(arguments: str, variables: Any, charged: int) -> None:
+def test_arguments_cost_by_their_size(arguments: str, variables: Any, charged: int) -> None:
     names = {"d": "Int = 2", "ids": "[ID!]", "one": "ID!", "names": "[String!]", "wanted": "Wanted"}
     declared = ", ".join(f"${name}: {kind}" for name, kind in names.items() if f"${name}" in arguments)
     query = f"query {f'({declared})' if declared else ''} {{ found{f'({arguments})' if arguments else ''} }}"
@@ -161,7 +161,7 @@ def shelf_id(page: int, shelf: str = "TOP_PICKS/0") -> str:
     return relay.to_base64("Shelf", f"{page:032x}/20260101T000000Z-abcdef/1767225600000000/8/24/{shelf}")
 
 
-def test_shelves_by_their_ids_cost_the_home_pages_that_they_are_from() -> None:
+def test_shelves_by_id_cost_as_much_as_their_home_pages() -> None:
     query = "query ($ids: [ID!]!) { nodes(ids: $ids) { id } }"
     movies = points(query, schema, ids=["TW92aWU6MQ=="] * 100)
     one = points(query, schema, ids=[shelf_id(1)] * 100)
@@ -173,10 +173,10 @@ def test_shelves_by_their_ids_cost_the_home_pages_that_they_are_from() -> None:
     assert many - movies == 100 * home
     single = "query ($id: ID!) { node(id: $id) { id } }"
     assert points(single, schema, id=shelf_id(1)) - points(single, schema, id="TW92aWU6MQ==") == home
-    assert points(query, schema, ids=["U2hlbGY6", "U2hlbGY6?", "U2hlbGY6ä"]) < home  # no ids of ours
+    assert points(query, schema, ids=["U2hlbGY6", "U2hlbGY6?", "U2hlbGY6ä"]) < home  # invalid ids
 
 
-def test_rows_by_their_ids_cost_their_reading() -> None:
+def test_rows_by_id_cost_their_reading() -> None:
     query = "query ($ids: [ID!]!) { nodes(ids: $ids) { id } }"
     movies = points(query, schema, ids=["TW92aWU6MQ=="] * 4)
     sessions = points(query, schema, ids=[relay.to_base64("Session", number) for number in range(4)])
@@ -206,11 +206,11 @@ GROUP = "query ($v: [String!]!) { groupRecommendations(usernames: $v, first: 1) 
         (GROUP, {"v": ["a"]}, {"v": ["a"] * 10}),
     ],
 )
-def test_work_that_grows_with_an_argument_is_priced_by_it(query: str, little: Any, much: Any) -> None:
+def test_work_that_grows_with_an_argument_costs_by_its_size(query: str, little: Any, much: Any) -> None:
     assert points(query, schema, **much) > points(query, schema, **little)
 
 
-def test_all_batches_that_a_minute_pays_for_take_what_it_pays_for() -> None:
+def test_the_budget_of_a_minute_bounds_the_work_of_batches() -> None:
     """240 batches of 500 events are 12 seconds of processor time, and a budget is 6."""
     cost = points(BATCH, schema, e=[{}] * 500) / POINTS + REQUEST_COST
     assert 240 * cost > Settings().cost_per_minute

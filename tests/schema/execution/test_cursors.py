@@ -1,4 +1,4 @@
-"""A cursor continues the list it came from, and no other."""
+"""A cursor is valid only for the list that it came from."""
 
 import json
 from base64 import urlsafe_b64decode, urlsafe_b64encode
@@ -15,7 +15,7 @@ PAGE = "{ edges { cursor } pageInfo { hasNextPage } }"
 
 
 def variants(member: Member) -> dict[str, tuple[str, list[str]]]:
-    """By the field: a document around it, and the arguments of different lists."""
+    """By field: a document around it, and the arguments of different lists."""
     movies = [
         "",
         'filter: {genres: ["Drama"]}',
@@ -60,7 +60,7 @@ def variants(member: Member) -> dict[str, tuple[str, list[str]]]:
     }
 
 
-# Fields whose lists have no arguments but those of the page: one list for each parent.
+# Fields whose lists have only page arguments: one list for each parent.
 WITHOUT_ARGUMENTS = {
     "Movie.similar",
     "Shelf.movies",
@@ -73,7 +73,7 @@ WITHOUT_ARGUMENTS = {
 }
 
 
-def test_every_list_is_among_those_tried() -> None:
+def test_every_list_is_tested() -> None:
     paged = {
         f"{name}.{key}"
         for name, type_ in schema._schema.type_map.items()
@@ -131,7 +131,7 @@ def test_a_cursor_is_refused_with_other_arguments(ask: Ask, active: Member, coor
                 is_refused(page(ask, document, others, active.token, after=cursor), field)
 
 
-def test_null_arguments_are_those_that_are_left_out(ask: Ask) -> None:
+def test_null_arguments_equal_absent_ones(ask: Ask) -> None:
     cursor = cursor_of(page(ask, "{ movies(%s) PAGE }", "", None))
     for same in ("filter: null", "filter: {}", "filter: {genres: null}, orderBy: null"):
         assert "errors" not in page(ask, "{ movies(%s) PAGE }", same, None, after=cursor)
@@ -139,7 +139,7 @@ def test_null_arguments_are_those_that_are_left_out(ask: Ask) -> None:
     assert "errors" not in page(ask, query, "", None, after=cursor)
 
 
-def test_a_page_before_a_cursor_is_one_of_its_list(ask: Ask) -> None:
+def test_a_page_before_a_cursor_belongs_to_its_list(ask: Ask) -> None:
     document = '{ movies(last: 1, before: "%s", %s) { edges { cursor } } }'
     cursor = cursor_of(ask("{ movies(last: 1) { edges { cursor } } }"))
     assert "errors" not in ask(document % (cursor, ""))
@@ -164,7 +164,7 @@ def test_a_cursor_of_one_member_is_refused_to_another(ask: Ask, active: Member, 
     is_refused(page(ask, document, "", sign_up(ask).token, after=cursor), field)
 
 
-def test_nobody_goes_on_with_a_list_of_somebody_else(ask: Ask, active: Member) -> None:
+def test_a_recommendation_list_is_refused_to_another_member(ask: Ask, active: Member) -> None:
     document = "{ recommendations(%s) PAGE }"
     cursor = cursor_of(page(ask, document, "", active.token))
     for reader in (None, sign_up(ask).token):
@@ -174,7 +174,7 @@ def test_nobody_goes_on_with_a_list_of_somebody_else(ask: Ask, active: Member) -
     is_refused(page(ask, document, "", active.token, after=anonymous), "recommendations")
 
 
-def test_a_shelf_goes_on_for_its_member_only(ask: Ask, active: Member) -> None:
+def test_a_shelf_continues_only_for_its_member(ask: Ask, active: Member) -> None:
     home = "{ home(shelves: 1, perShelf: 5) { shelves { id movies(%s) PAGE } } }"
     (shelf,) = page(ask, home, "", active.token)["data"]["home"]["shelves"]
     document = '{ node(id: "ID") { ... on Shelf { movies(%s) PAGE } } }'.replace("ID", shelf["id"])
@@ -182,12 +182,12 @@ def test_a_shelf_goes_on_for_its_member_only(ask: Ask, active: Member) -> None:
     assert "errors" not in page(ask, document, "", active.token, after=cursor)
     for reader in (None, sign_up(ask).token):
         body = page(ask, document, "", reader, after=cursor)
-        assert body["data"]["node"] is None  # such a reader has no such shelf, or may not go on with it
+        assert body["data"]["node"] is None  # this reader has no such shelf, or may not continue it
         for error in body.get("errors", ()):
             assert error["extensions"]["argument"] == "movies.after"
 
 
-def test_a_cursor_that_was_altered_is_refused(ask: Ask) -> None:
+def test_an_altered_cursor_is_refused(ask: Ask) -> None:
     document = "{ recommendations(%s) PAGE }"
     cursor = cursor_of(page(ask, document, "", None))
     parts = json.loads(urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))

@@ -1,4 +1,4 @@
-"""Documents beyond the limits are refused by what they say; as are operations with too high a price."""
+"""Documents beyond the limits and operations of too high a cost are refused."""
 
 from contextlib import suppress
 from typing import Any
@@ -54,10 +54,10 @@ BEYOND = {
 
 
 @pytest.mark.parametrize("setting", BEYOND)
-def test_a_document_beyond_a_limit_is_refused_with_the_limit_and_what_was_asked(setting: str) -> None:
+def test_a_document_beyond_a_limit_is_refused_with_limit_and_request(setting: str) -> None:
     query, asked, limit = BEYOND[setting]
-    told = {"code": "QUERY_TOO_COMPLEX", "setting": setting, "limit": limit, "asked": asked}
-    assert refused(query) == told
+    expected = {"code": "QUERY_TOO_COMPLEX", "setting": setting, "limit": limit, "asked": asked}
+    assert refused(query) == expected
     others = {"max_tokens": 5_000, "max_repeated_fields": 1_000_000}
     raised = {setting.lower(): asked if setting != "MAX_TOKENS" else 5_000}
     with suppress(InvalidDocument):  # as validation then says, within the limits
@@ -70,10 +70,10 @@ def test_a_document_at_the_limit_is_read() -> None:
 
 
 @pytest.mark.parametrize("generations", [11, 50])
-def test_fragments_that_double_are_counted_and_not_followed(generations: int) -> None:
-    told = refused(bomb(generations))
-    assert told["setting"] == "MAX_TOKENS"
-    assert told["asked"] > 2**generations
+def test_exponential_fragments_are_counted_without_expansion(generations: int) -> None:
+    details = refused(bomb(generations))
+    assert details["setting"] == "MAX_TOKENS"
+    assert details["asked"] > 2**generations
 
 
 @pytest.mark.parametrize(
@@ -88,7 +88,7 @@ def test_the_same_name_at_another_place_is_no_repetition(query: str) -> None:
     assert reader(max_repeated_fields=1).read(query)
 
 
-def test_repetition_is_counted_where_it_is_compared() -> None:
+def test_repetition_is_counted_where_validation_compares() -> None:
     def asked(query: str) -> int:
         return int(refused(query, max_repeated_fields=1)["asked"])
 
@@ -113,7 +113,7 @@ def test_circular_fragments_are_refused(query: str) -> None:
 @pytest.mark.parametrize(
     "query", ["{" * 5_000, "{a" * 900, "{ a(b: " + "[" * 900, "query ($a: " + "[" * 900, "\ud800", ""]
 )
-def test_what_is_no_document_is_told_so(query: str) -> None:
+def test_a_text_that_is_no_document_is_refused(query: str) -> None:
     with pytest.raises(GraphQLError):
         reader().read(query)
 
@@ -142,7 +142,7 @@ def test_introspection_and_suggestions_are_off_in_production() -> None:
     assert "title" not in message
 
 
-def test_a_document_is_read_once_and_those_read_are_bounded() -> None:
+def test_documents_are_cached_up_to_a_limit() -> None:
     reads = reader()
     assert reads.read("{ __typename }") is reads.read("{ __typename }")
     assert errors(reads, "{ nothing }") == errors(reads, "{ nothing }")
@@ -158,12 +158,12 @@ def cost(query: str, operation: str | None = None, most: int = 10**9, **variable
     return CostedOperation.of(document, operation, variables, most).requested
 
 
-def test_what_costs_too_much_is_refused_with_the_limit_and_the_cost() -> None:
+def test_an_operation_of_too_high_a_cost_is_refused_with_limit_and_cost() -> None:
     with pytest.raises(CallerError) as error:
         cost("{ movies(first: 1000) { edges { node { title } } } }", most=1_000)
-    told = error.value.extensions or {}
-    assert (told["code"], told["setting"], told["limit"]) == ("QUERY_TOO_COMPLEX", "MAX_COST", 1_000)
-    assert told["asked"] == cost("{ movies(first: 1000) { edges { node { title } } } }") > 1_000
+    details = error.value.extensions or {}
+    assert (details["code"], details["setting"], details["limit"]) == ("QUERY_TOO_COMPLEX", "MAX_COST", 1_000)
+    assert details["asked"] == cost("{ movies(first: 1000) { edges { node { title } } } }") > 1_000
 
 
 def test_operations_that_clients_send_are_within_the_limits() -> None:

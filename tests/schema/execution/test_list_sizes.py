@@ -1,4 +1,4 @@
-"""Every list of objects says how long it can be: that is what an operation's cost is told by."""
+"""Every list of objects declares its maximal size, from which the cost is computed."""
 
 from collections.abc import Iterator
 
@@ -18,10 +18,10 @@ from schema.core.directives import SIZED, SLICING
 from schema.execution.cost import declared
 
 MISSING = (
-    "{} gives a list whose length nothing tells, so that what it costs is a guess. Give it an argument "
-    "`first`, or say how long it is: directives=[ListSize(assumed_size=...)] of schema/cost.py. Where an "
-    "argument of another name tells the length: ListSize(slicing_arguments=[...]), and sized_fields=[...] on "
-    "a field whose value has the list within it."
+    "{} is a list of unknown length, so its cost cannot be computed. Add an argument `first`, or declare the "
+    "length: directives=[ListSize(assumed_size=...)] of schema/core/directives.py. If another argument sets "
+    "the length: ListSize(slicing_arguments=[...]), and sized_fields=[...] on a field whose value contains "
+    "the list."
 )
 
 
@@ -50,7 +50,7 @@ def test_every_list_of_objects_has_a_size() -> None:
             assert known, MISSING.format(place)
 
 
-def test_arguments_that_tell_a_size_are_there() -> None:
+def test_arguments_that_set_a_size_exist() -> None:
     for place, field in fields():
         size = declared(field)[1]
         for name in size.slicing_arguments or ():

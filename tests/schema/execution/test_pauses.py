@@ -1,4 +1,4 @@
-"""What takes long is not done on the event loop, and what is done there lets others in.
+"""Heavy work runs in threads, and long work on the event loop yields to other requests.
 
 Times differ from machine to machine; threads and turns of the loop do not.
 """
@@ -86,7 +86,7 @@ def anyio_backend() -> str:
 
 @pytest.fixture
 def threads() -> Iterator[dict[str, set[int]]]:
-    """In which threads each of HEAVY has been called, by its name."""
+    """The threads in which each function of HEAVY was called, by name."""
     called = defaultdict[str, set[int]](set)
 
     def noted(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
@@ -117,9 +117,9 @@ def threads() -> Iterator[dict[str, set[int]]]:
 async def process(
     seeded_database_url: str,
     model_dir: Path,
-    threads: dict[str, set[int]],  # noqa: ARG001 - which are noted while it starts, too
+    threads: dict[str, set[int]],  # noqa: ARG001 - calls at start are recorded too
 ) -> AsyncIterator[Process]:
-    """A member who has rated half of the catalogue asks a process that has just started."""
+    """A request by a member who rated half of the catalog, to a process that has just started."""
     settings = Settings.model_validate(
         {
             "database_url": seeded_database_url,
@@ -149,7 +149,7 @@ async def member(sessions: Sessions) -> Viewer:
     return Viewer(user_id, "heavy", Role.USER, datetime.now(UTC), uuid4())
 
 
-async def test_what_is_heavy_runs_in_threads(process: Process, threads: dict[str, set[int]]) -> None:
+async def test_heavy_work_runs_in_threads(process: Process, threads: dict[str, set[int]]) -> None:
     for operation in OPERATIONS.values():
         assert await process.ask(operation)
     here = threading.get_ident()
@@ -167,7 +167,7 @@ async def test_nothing_is_built_on_first_use(process: Process) -> None:
         assert {"names", "rarity"} <= traits.__dict__.keys()
 
 
-async def test_others_come_in_while_a_long_list_is_completed(
+async def test_other_requests_run_while_a_long_list_is_completed(
     process: Process, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(pace, "PIECE_SECONDS", 0.0)  # after each item
@@ -186,8 +186,8 @@ async def test_others_come_in_while_a_long_list_is_completed(
     assert turns >= 100
 
 
-async def test_reasons_of_a_long_history_cost_what_the_list_bears(process: Process) -> None:
-    """Names that no movie of the list bears are not weighed, however many movies the member has rated."""
+async def test_reasons_of_a_long_history_depend_on_the_list_only(process: Process) -> None:
+    """Names that no movie of the list has are not scored, however many movies the member rated."""
     model = process.served.model
     assert model is not None
     user = await history_of(process.sessions, process.viewer.id)

@@ -1,4 +1,4 @@
-"""Who may do what: every field of the schema as every role.
+"""Permissions: every field of the schema with every role.
 
 A new root field needs a line in ROOTS, a new node one in NODES, a new field of a member one in MEMBER; a test
 fails without it.
@@ -89,7 +89,7 @@ ROOTS = {
     "Subscription.recommendationsChanged": MEMBERS,
     "Subscription.trainingProgress": ADMIN_MEMBERS,
 }
-# Who finds an object of another member (or of nobody) by its id; the others are given null.
+# Roles that find another member's object (or an object without a member) by id; others get null.
 NODES = {
     "ApiKey": ADMIN_MEMBERS,
     "Genre": ANYONE,
@@ -99,10 +99,10 @@ NODES = {
     "Rating": frozenset[str](),
     "Session": frozenset[str](),
     "TrainingJob": ADMIN_LOOKS,
-    "Shelf": None,  # a page of lists, made anew for whoever asks
+    "Shelf": None,  # a page of lists, made anew for each request
     "User": frozenset[str](),
 }
-# What others may see of a member; all else is refused to everyone but them.
+# Fields of a member that others may see; all other fields are refused to them.
 SEEN_BY_OTHERS = {"id", "username", "simulated"}
 MEMBER = SEEN_BY_OTHERS | {
     "createdAt",
@@ -128,7 +128,7 @@ class World:
     tokens: dict[str, Callable[[], Any]]
 
     async def context(self, actor: str) -> Context:
-        """As of a new request; a member has signed in for it."""
+        """The context of a new request, with a new member for a signed-in role."""
         token = await self.tokens[actor]()
         return Context(self.settings, self.sessions, self.served, token, client=Client("192.0.2.1"))
 
@@ -212,27 +212,27 @@ def test_no_field_of_a_member_is_unlisted() -> None:
     assert set(user.fields) == MEMBER
 
 
-async def test_every_root_field_as_every_role(world: World) -> None:
+async def test_every_root_field_with_every_role(world: World) -> None:
     wrong = []
     for (operation, name, field), actor in product(roots(), ACTORS):
         _, _, field_name = name.partition(".")
         document = f"{operation} {{ {field_name}{arguments_of(field)}{selection_of(field)} }}"
         refusals = await refused(world, operation, document, actor)
-        # What is refused below is looked at by `test_another_members_fields_as_every_role`.
-        told = {code for path, code in refusals if path == (field_name,)}
+        # `test_another_members_fields_with_every_role` covers the fields below.
+        codes = {code for path, code in refusals if path == (field_name,)}
         expected = set() if actor in ROOTS[name] else {refusal_of(actor)}
-        if told != expected or (not expected and refusals):
+        if codes != expected or (not expected and refusals):
             wrong.append(f"{name} as {actor}: {refusals or 'allowed'}, expected {expected or 'allowed'}")
     assert wrong == []
 
 
 def refusal_of(actor: str) -> str:
-    """What is refused to a visitor asks for a sign-in; what is refused to someone known is forbidden."""
+    """The code of a refusal: UNAUTHENTICATED for a visitor, FORBIDDEN for a signed-in client."""
     return "UNAUTHENTICATED" if actor == "signed out" else "FORBIDDEN"
 
 
-async def test_another_members_fields_as_every_role(world: World) -> None:
-    """A member has what is theirs to themselves, whoever asks."""
+async def test_another_members_fields_with_every_role(world: World) -> None:
+    """The private fields of a member are refused to every other role."""
 
     @strawberry.type
     class Probe:
@@ -253,7 +253,7 @@ async def test_another_members_fields_as_every_role(world: World) -> None:
             assert codes == {refusal_of(actor)}, (name, actor)
 
 
-async def test_every_node_as_every_role(world: World) -> None:
+async def test_every_node_with_every_role(world: World) -> None:
     keys = {
         "ApiKey": world.key_id,
         "Genre": 1,
@@ -280,15 +280,15 @@ async def test_every_node_as_every_role(world: World) -> None:
 async def refused(
     world: World, operation: str, document: str, actor: str
 ) -> set[tuple[tuple[Any, ...], str]]:
-    """Where and with which code an answer refuses; the document itself is sound."""
+    """The paths and codes of the errors in a response; the document itself is valid."""
     context = await world.context(actor)
     errors: list[Any] = []
     if operation == "subscription":
         with suppress(TimeoutError, StopAsyncIteration):
-            async with asyncio.timeout(1):  # one who is let in may wait for ever
+            async with asyncio.timeout(1):  # an accepted subscription may wait forever
                 events = await schema.subscribe(document, context_value=context)
                 result = await anext(events) if isinstance(events, AsyncGenerator) else events
-                # A stream that does not begin has no path yet.
+                # A refused stream has no path.
                 root = document.split()[2]
                 errors = [error if error.path else located(error, root) for error in result.errors or []]
     else:

@@ -1,4 +1,4 @@
-"""How many statements an answer costs, whatever it shows."""
+"""The number of SQL statements of a response."""
 
 from collections.abc import AsyncIterator
 from typing import Any
@@ -23,7 +23,7 @@ N_MOVIES = 60
 
 
 class Counted:
-    """Executes operations in this process and counts what reaches the database."""
+    """Executes operations in this process and counts the statements."""
 
     def __init__(self, context: Context) -> None:
         self.context = context
@@ -75,7 +75,7 @@ async def counted(database_url: str) -> AsyncIterator[Counted]:
 CARDS = "{ id title genres { id name } directors { id name } averageRating ratingCount cast { character } }"
 
 
-async def test_a_page_of_cards_with_its_count_needs_none(counted: Counted) -> None:
+async def test_a_page_of_cards_with_its_count_needs_no_statement(counted: Counted) -> None:
     data = await counted(
         f"{{ movies(first: 24) {{ totalCount edges {{ cursor node {CARDS} }} }} genres {{ name }} }}"
     )
@@ -84,7 +84,7 @@ async def test_a_page_of_cards_with_its_count_needs_none(counted: Counted) -> No
     assert counted.sent == []
 
 
-async def test_movies_similar_to_each_of_a_page_are_read_together(counted: Counted) -> None:
+async def test_similar_movies_of_a_page_are_read_together(counted: Counted) -> None:
     data = await counted(
         "{ movies(first: 24) { edges { node { "
         f"similar(first: 5) {{ edges {{ node {CARDS} }} }} }} }} }} }}"
@@ -93,13 +93,13 @@ async def test_movies_similar_to_each_of_a_page_are_read_together(counted: Count
     assert len(counted.sent) <= 2
 
 
-async def test_a_search_is_one(counted: Counted) -> None:
+async def test_a_search_is_one_statement(counted: Counted) -> None:
     data = await counted(f'{{ search(query: "movie", first: 24) {{ edges {{ node {CARDS} }} }} }}')
     assert len(data["search"]["edges"]) == 24
     assert len(counted.sent) == 1
 
 
-async def test_nodes_in_memory_need_none(counted: Counted) -> None:
+async def test_nodes_in_memory_need_no_statement(counted: Counted) -> None:
     page = await counted("{ movies(first: 24) { edges { node { id genres { id } } } } }")
     ids = [edge["node"]["id"] for edge in page["movies"]["edges"]]
     data = await counted("query ($ids: [ID!]!) { nodes(ids: $ids) { id } }", ids=ids)
@@ -107,14 +107,14 @@ async def test_nodes_in_memory_need_none(counted: Counted) -> None:
     assert counted.sent == []
 
 
-async def test_movies_that_memory_does_not_have_are_read_together(counted: Counted) -> None:
+async def test_movies_missing_in_the_snapshot_are_read_together(counted: Counted) -> None:
     ids = [relay.to_base64("Movie", 10**6 + number) for number in range(100)]
     data = await counted("query ($ids: [ID!]!) { nodes(ids: $ids) { id } }", ids=ids)
     assert data["nodes"] == [None] * 100
     assert len(counted.sent) == 1
 
 
-async def test_a_movie_newer_than_memory_is_read(counted: Counted) -> None:
+async def test_a_movie_newer_than_the_snapshot_is_read(counted: Counted) -> None:
     async with counted.context.sessions.begin() as session:
         await session.execute(insert(tables.Movie).values(id=500, title="Just Added", poster_path="/a.jpg"))
         await session.execute(insert(tables.MovieGenre).values(movie_id=500, genre_id=1))

@@ -1,4 +1,4 @@
-"""Asking a real service in every way that HTTP and websockets have."""
+"""Fixtures for HTTP and websocket clients of a real service."""
 
 import json
 import shutil
@@ -19,7 +19,7 @@ from tests.conftest import cloned, running
 PROTOCOL = Subprotocol("graphql-transport-ws")
 PAGE = "{ movies(first: 10) { edges { node { title } } } }"
 GRAPHQL = "application/graphql-response+json"
-FRIEND = "https://movies.example"  # an origin that is allowed
+FRIEND = "https://movies.example"  # an allowed origin
 GUARDED = {
     "ALLOWED_ORIGINS": f"{FRIEND}, https://other.example",
     "EXECUTION_SECONDS": "1",
@@ -33,7 +33,7 @@ GUARDED = {
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """A new account, signed in, at one service."""
+    """A new signed-in account at one service."""
 
     url: str
     id: str
@@ -61,7 +61,7 @@ class Socket:
     def __init__(self, connection: ClientConnection) -> None:
         self.connection = connection
 
-    def send(self, kind: str, id: str | None = None, payload: Any = None) -> None:  # noqa: A002 - the protocol's
+    def send(self, kind: str, id: str | None = None, payload: Any = None) -> None:  # noqa: A002 - name of the protocol
         message = {"type": kind, "id": id, "payload": payload}
         self.connection.send(json.dumps({key: value for key, value in message.items() if value is not None}))
 
@@ -95,7 +95,7 @@ def movie_ids(url: str) -> list[str]:
 
 @contextmanager
 def open_socket(url: str, payload: Any = None, **options: Any) -> Iterator[Socket]:
-    """A connection that was acknowledged."""
+    """An acknowledged connection."""
     with connect(url.replace("http", "ws", 1), subprotocols=[PROTOCOL], **options) as connection:
         socket = Socket(connection)
         socket.send("connection_init", payload=payload)
@@ -142,7 +142,7 @@ def guarded(
 
 @pytest.fixture
 def client() -> Iterator[httpx.Client]:
-    """At an address from which nobody has asked."""
+    """A client with a new address."""
     digits = uuid4().int
     address = f"10.{digits % 250}.{digits // 250 % 250}.{digits // 62_500 % 250}"
     with httpx.Client(headers={"X-Forwarded-For": address, "Accept": GRAPHQL}, timeout=30) as client:

@@ -1,4 +1,4 @@
-"""What an operation takes beyond its price is charged: also of one that fails, is stopped, or gives much."""
+"""Processor time beyond the cost is charged, also for operations that fail, stop or return much."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
@@ -29,7 +29,7 @@ from schema.execution.executor import Executor
 from schema.execution.request import GraphQLRequest
 
 SECONDS = 0.05
-UNITS = 2_500  # so much of cost that is
+UNITS = 2_500  # the same in units of cost
 A_MINUTES = 10_000
 
 
@@ -85,7 +85,7 @@ def part() -> Part:
     return Part()
 
 
-CHEAP = [Cost(weight=1)]  # a thousandth of what it takes
+CHEAP = [Cost(weight=1)]  # a thousandth of its measured cost
 
 
 @strawberry.type
@@ -114,7 +114,7 @@ Asked = Callable[["Service"], Awaitable[None]]
 
 
 class Service:
-    """Answers for one client with a budget of A_MINUTES, who has asked for nothing before."""
+    """A service for one new client with a budget of A_MINUTES."""
 
     def __init__(self, counters: Counters) -> None:
         self.settings = Settings.model_validate({"cost_per_minute": A_MINUTES, "operations_per_minute": 0})
@@ -139,7 +139,7 @@ class Service:
             return [result async for result in results]
 
     async def taken(self) -> int:
-        """Of the budget. While it is asked, some of it comes back."""
+        """The used part of the budget. Some of it is restored while the operation runs."""
         (cost,) = await self.rates.left(await self.payer())
         return A_MINUTES - cost.remaining
 
@@ -166,7 +166,7 @@ def asked(request: pytest.FixtureRequest) -> Callable[[Asked], None]:
     return run
 
 
-COMES_BACK = 0.5  # at most so much of what was taken, until it is looked at
+COMES_BACK = 0.5  # largest share of a charge that is restored before the budget is read
 
 
 @pytest.mark.parametrize(
@@ -181,7 +181,7 @@ COMES_BACK = 0.5  # at most so much of what was taken, until it is looked at
         ("subscription { three }", 3),
     ],
 )
-def test_more_than_was_announced_is_charged(asked: Callable[[Asked], None], query: str, times: int) -> None:
+def test_time_beyond_the_cost_is_charged(asked: Callable[[Asked], None], query: str, times: int) -> None:
     async def asks(service: Service) -> None:
         await service.ask(query, 0.5 if "endless" in query else 30)
         assert await service.taken() >= COMES_BACK * times * UNITS
@@ -189,7 +189,7 @@ def test_more_than_was_announced_is_charged(asked: Callable[[Asked], None], quer
     asked(asks)
 
 
-def test_a_thread_that_goes_on_is_charged_when_it_ends(asked: Callable[[Asked], None]) -> None:
+def test_a_thread_that_continues_is_charged_at_its_end(asked: Callable[[Asked], None]) -> None:
     async def asks(service: Service) -> None:
         (stopped,) = await service.ask("{ late }", 0.01)
         assert stopped.errors[0].extensions["code"] == "TIMEOUT"
@@ -202,25 +202,25 @@ def test_a_thread_that_goes_on_is_charged_when_it_ends(asked: Callable[[Asked], 
     asked(asks)
 
 
-def test_a_budget_that_is_drained_refuses_though_the_price_is_wrong(asked: Callable[[Asked], None]) -> None:
+def test_a_used_up_budget_refuses_even_if_the_cost_is_too_low(asked: Callable[[Asked], None]) -> None:
     async def asks(service: Service) -> None:
         for number in range(200):
             (result,) = await service.ask("{ a: step b: step }")
             if result.errors:
-                told = result.errors[0].extensions
-                assert (told["code"], told["setting"]) == ("RATE_LIMITED", "COST_PER_MINUTE")
-                assert number < 20  # by its price it could be asked 450 times
+                extensions = result.errors[0].extensions
+                assert (extensions["code"], extensions["setting"]) == ("RATE_LIMITED", "COST_PER_MINUTE")
+                assert number < 20  # by its cost it could run 450 times
                 return
         pytest.fail("nothing was refused")
 
     asked(asks)
 
 
-def test_what_takes_less_is_charged_its_price_and_told_what_it_took(asked: Callable[[Asked], None]) -> None:
+def test_a_faster_operation_is_charged_its_cost_and_reports_its_time(asked: Callable[[Asked], None]) -> None:
     async def asks(service: Service) -> None:
         (result,) = await service.ask("{ dear }")
         cost = result.extensions["cost"]
-        assert cost["requested"] == REQUEST_COST + 2 * UNITS + 1  # for its plain value
+        assert cost["requested"] == REQUEST_COST + 2 * UNITS + 1  # for its scalar value
         assert REQUEST_COST <= cost["actual"] < UNITS
         assert UNITS < await service.taken() < 3 * UNITS
         (result,) = await service.ask("{ step }")

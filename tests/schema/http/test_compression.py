@@ -1,4 +1,4 @@
-"""Compressed answers: which coding, of which answers, and with which headers."""
+"""Compressed responses: coding, headers, and responses that are not compressed."""
 
 import asyncio
 import gzip
@@ -66,13 +66,13 @@ def vary(answer: HTTPResponse) -> set[str]:
         ("gzip," * 1_000, None),
     ],
 )
-def test_the_coding_that_is_liked_best(header: str, coding: str | None) -> None:
+def test_the_preferred_coding(header: str, coding: str | None) -> None:
     assert preferred(header) == coding
 
 
 @pytest.mark.parametrize("method", ["GET", "POST"])
 @pytest.mark.parametrize(("header", "coding"), [("gzip", "gzip"), ("zstd", "zstd"), ("br", None)])
-def test_an_answer_comes_in_the_coding_that_the_client_accepts(
+def test_a_response_has_a_coding_that_the_client_accepts(
     graphql: str, method: str, header: str, coding: str | None
 ) -> None:
     answer, raw = asked(graphql, header, method=method)
@@ -84,14 +84,14 @@ def test_an_answer_comes_in_the_coding_that_the_client_accepts(
     assert coding is None or len(raw) < len(plain) / 2
 
 
-def test_a_short_answer_is_sent_as_it_is(graphql: str) -> None:
+def test_a_short_response_is_not_compressed(graphql: str) -> None:
     answer, raw = asked(graphql, "gzip", "{ __typename }")
     assert answer.headers["Content-Encoding"] is None
     assert json.loads(raw)["data"] == {"__typename": "Query"}
     assert vary(answer) == {"Accept", "Authorization", "Accept-Encoding"}
 
 
-def test_an_answer_that_may_be_kept_is_revalidated_in_every_coding(graphql: str) -> None:
+def test_a_cacheable_response_is_revalidated_in_every_coding(graphql: str) -> None:
     plain, _ = asked(graphql, "identity")
     packed, _ = asked(graphql, "gzip")
     assert packed.headers["ETag"] == f"W/{plain.headers['ETag']}"
@@ -113,7 +113,7 @@ def test_head_has_the_headers_of_get(graphql: str, coding: str) -> None:
         assert answer.headers[name] == got.headers[name]
 
 
-def test_an_answer_with_tokens_is_not_compressed(member: Member) -> None:
+def test_a_response_with_tokens_is_not_compressed(member: Member) -> None:
     key = '{ username: "nobody here", password: "a long walk home" }'
     padding = " ".join(f"t{n}: __typename" for n in range(90))
     query = f"mutation {{ logIn(input: {key}) {{ {padding} ... on AuthPayload {{ accessToken }} }} }}"
@@ -125,7 +125,7 @@ def test_an_answer_with_tokens_is_not_compressed(member: Member) -> None:
 
 
 @pytest.mark.parametrize("accept", ["text/event-stream", "multipart/mixed"])
-def test_streams_are_sent_as_they_are(graphql: str, accept: str) -> None:
+def test_streams_are_not_compressed(graphql: str, accept: str) -> None:
     query = PAGE.replace("{ movies", "{ ... @defer { genres { name } } movies")
     answer, raw = asked(graphql, "gzip, zstd", query, "POST", Accept=accept)
     assert answer.headers["Content-Type"].startswith(accept)
@@ -133,7 +133,7 @@ def test_streams_are_sent_as_they_are(graphql: str, accept: str) -> None:
     assert b"genres" in raw
 
 
-def test_a_proxy_may_do_it(start_server: StartServer, seeded_database_url: str) -> None:
+def test_compression_can_be_left_to_a_proxy(start_server: StartServer, seeded_database_url: str) -> None:
     service = start_server(seeded_database_url, COMPRESSION="false")
     answer, raw = asked(f"{service.url}/graphql", "gzip, zstd")
     assert answer.headers["Content-Encoding"] is None
@@ -141,8 +141,8 @@ def test_a_proxy_may_do_it(start_server: StartServer, seeded_database_url: str) 
 
 
 def answered(response: Response, coding: str = "gzip") -> list[Message]:
-    """What the server sends of an application's answer."""
-    told: list[Message] = []
+    """The messages that the server sends for an application's response."""
+    messages: list[Message] = []
 
     async def application(scope: Scope, receive: Receive, send: Send) -> None:
         await response(scope, receive, send)
@@ -152,15 +152,15 @@ def answered(response: Response, coding: str = "gzip") -> list[Message]:
         return {"type": "http.disconnect"}
 
     async def send(message: Message) -> None:
-        told.append(message)
+        messages.append(message)
 
     scope = {"type": "http", "method": "GET", "headers": [(b"accept-encoding", coding.encode())]}
     asyncio.run(Compression(application)(scope, receive, send))
-    return told
+    return messages
 
 
 @pytest.mark.parametrize("coding", ["gzip", "zstd"])
-def test_a_streamed_answer_is_compressed_piece_by_piece(coding: str) -> None:
+def test_a_streamed_response_is_compressed_in_chunks(coding: str) -> None:
     pieces = [b'{"rows": ["', b"a" * (2 * MAX_BYTES_ON_LOOP), b"", b"b" * 100, b'"]}']
 
     async def body() -> Any:
@@ -185,7 +185,7 @@ def test_a_streamed_answer_is_compressed_piece_by_piece(coding: str) -> None:
         Response(status_code=204, media_type="application/json"),
     ],
 )
-def test_what_cannot_be_compressed_is_left_alone(response: Response) -> None:
+def test_some_responses_are_never_compressed(response: Response) -> None:
     raw = list(response.raw_headers)
     head, body = answered(response)
     assert head["headers"] == raw

@@ -1,4 +1,4 @@
-"""Clients that still write when their request is refused: each reads its answer."""
+"""Clients that still write when their request is refused can read the response."""
 
 import json
 import shutil
@@ -23,7 +23,7 @@ JSON = {"Content-Type": "application/json"}
 
 
 def refused(url: str, body: Any, **headers: str) -> tuple[int, Any]:
-    """As Python's urllib asks: it writes all of its body, then reads."""
+    """Request like Python's urllib, which writes the whole body before it reads."""
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     request = urllib.request.Request(url, body, {**JSON, **named})  # noqa: S310 - http
     with pytest.raises(urllib.error.HTTPError) as raised:
@@ -37,7 +37,7 @@ def chunks() -> Iterator[bytes]:
         yield BIG[start : start + 65_536]
 
 
-def test_a_client_that_writes_on_reads_its_refusal(graphql: str) -> None:
+def test_a_client_that_still_writes_reads_its_refusal(graphql: str) -> None:
     for _ in range(3):
         assert refused(graphql, BIG) == (413, "QUERY_TOO_COMPLEX")
         assert refused(graphql, chunks()) == (413, "QUERY_TOO_COMPLEX")
@@ -46,7 +46,7 @@ def test_a_client_that_writes_on_reads_its_refusal(graphql: str) -> None:
         assert refused(graphql, BIG, Origin="https://strangers.example") == (403, "FORBIDDEN")
 
 
-def test_who_asks_too_often_reads_so(guarded: Guarded) -> None:
+def test_a_rate_limited_client_reads_its_refusal(guarded: Guarded) -> None:
     address = "198.51.100.77"
     answers = {refused(guarded.url, BIG, X_Forwarded_For=address)[0] for _ in range(31)}
     assert answers == {413, 429}
@@ -54,7 +54,7 @@ def test_who_asks_too_often_reads_so(guarded: Guarded) -> None:
 
 @pytest.mark.parametrize("options", [[], ["-H", "Expect:"], ["-H", "Transfer-Encoding: chunked"]])
 def test_curl_reads_its_refusal(graphql: str, tmp_path: Path, options: list[str]) -> None:
-    """It sends `Expect: 100-continue` before a long body, unless it may not."""
+    """curl sends `Expect: 100-continue` before a long body, unless disabled."""
     if (curl := shutil.which("curl")) is None:
         pytest.skip("curl is not installed")
     (tmp_path / "body").write_bytes(BIG)
@@ -76,8 +76,8 @@ def opened(url: str) -> socket.socket:
     return socket.create_connection((address.hostname, address.port), timeout=20)
 
 
-def test_a_body_without_an_end_is_not_read_for_ever(guarded: Guarded) -> None:
-    """REQUEST_SECONDS is half a second there."""
+def test_an_endless_body_is_not_read_forever(guarded: Guarded) -> None:
+    """REQUEST_SECONDS is half a second."""
     head = "POST /graphql HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n"
     with opened(guarded.url) as client:
         client.sendall(f"{head}Content-Length: 9999999999\r\n\r\n".encode())
@@ -90,7 +90,7 @@ def send_for_ever(client: socket.socket) -> None:
         client.sendall(b" " * 65_536)
 
 
-def test_a_connection_outlives_a_request_that_is_refused_once_it_has_arrived(graphql: str) -> None:
+def test_a_connection_survives_the_refusal_of_a_complete_request(graphql: str) -> None:
     address = urlsplit(graphql)
     assert address.hostname
     client = HTTPConnection(address.hostname, address.port, timeout=20)
@@ -110,13 +110,13 @@ def test_a_connection_outlives_a_request_that_is_refused_once_it_has_arrived(gra
         (b"GET / HTTP/1.1\r\nHost: a\r\nCookie: " + b"x" * (3 * MAX_HEAD_BYTES), b"431"),
     ],
 )
-def test_what_is_no_request_is_refused_on_the_connection(graphql: str, sent: bytes, status: bytes) -> None:
+def test_an_invalid_request_is_refused_on_the_connection(graphql: str, sent: bytes, status: bytes) -> None:
     with opened(graphql) as client:
         client.sendall(sent)
         assert client.recv(100).startswith(b"HTTP/1.1 " + status)
 
 
-def test_a_connection_too_many_reads_why(start_server: StartServer, seeded_database_url: str) -> None:
+def test_an_excess_connection_reads_the_reason(start_server: StartServer, seeded_database_url: str) -> None:
     settings = {"MAX_CONNECTIONS_PER_ADDRESS": "2", "TRUSTED_PROXIES": "192.0.2.1", "REQUEST_SECONDS": "60"}
     url = start_server(seeded_database_url, **settings).url
     with opened(url), opened(url):

@@ -1,4 +1,4 @@
-"""Bodies as clients send them: media types, charsets and content codings, each refused by its name."""
+"""Request bodies: media types, charsets and content codings, and their refusals."""
 
 import gzip
 import hashlib
@@ -89,7 +89,7 @@ def test_a_compressed_body_is_decoded(graphql: str, coding: str, content: bytes)
 
 
 @pytest.mark.parametrize("coding", ["br", "compress", "gzip, gzip", "zstd, gzip", "none"])
-def test_a_content_coding_that_is_not_known_is_named(graphql: str, coding: str) -> None:
+def test_an_unknown_content_coding_is_named(graphql: str, coding: str) -> None:
     answer = sent(graphql, gzip.compress(gzip.compress(QUERY, mtime=0)), Content_Encoding=coding)
     assert (answer.status_code, answer.headers["Accept-Encoding"]) == (415, "gzip, deflate, zstd")
     assert f"Content-Encoding: {coding}" in answer.json()["errors"][0]["message"]
@@ -108,9 +108,7 @@ def test_a_content_coding_that_is_not_known_is_named(graphql: str, coding: str) 
         ("gzip", gzip.compress(b"", mtime=0) * 100_000),
     ],
 )
-def test_a_body_that_is_not_of_its_coding_is_refused_as_such(
-    graphql: str, coding: str, content: bytes
-) -> None:
+def test_a_body_that_does_not_match_its_coding_is_refused(graphql: str, coding: str, content: bytes) -> None:
     answer = sent(graphql, content, Content_Encoding=coding)
     assert answer.status_code == 400
     assert coding in answer.json()["errors"][0]["message"]
@@ -124,18 +122,18 @@ def test_a_bomb_is_refused_at_the_limit(graphql: str, coding: str, compress: Any
     assert len(bomb) < 110_000
     answer = sent(graphql, bomb, Content_Encoding=coding, Accept=GRAPHQL)
     assert answer.status_code == 413
-    told = error_in(answer)
-    assert (told["code"], told["setting"], told["limit"]) == (
+    error = error_in(answer)
+    assert (error["code"], error["setting"], error["limit"]) == (
         "QUERY_TOO_COMPLEX",
         "MAX_BODY_BYTES",
         3_500_000,
     )
-    assert told["asked"] == 3_500_001  # decoding stops with the first byte too many
+    assert error["asked"] == 3_500_001  # decoding stops at the first excess byte
     assert coding in answer.json()["errors"][0]["message"]
 
 
-def test_no_more_parts_are_decoded_than_a_few() -> None:
-    """Each part copies the rest: without a bound, many small ones take the square of the body's length."""
+def test_the_number_of_decoded_parts_is_bounded() -> None:
+    """Each part copies the rest: without a bound, many small parts take quadratic time."""
     part = gzip.compress(b"x")
     assert decompress(part * MAX_MEMBERS, "gzip", 100) == b"x" * MAX_MEMBERS
     with pytest.raises(Refused, match="parts"):
@@ -163,7 +161,7 @@ def test_the_accept_header_is_read_by_its_grammar(header: str, json_: str, strea
     assert (accept.json, accept.prefers_stream) == (json_, stream)
 
 
-def test_parts_are_sent_as_the_client_reads_them() -> None:
+def test_parts_have_the_format_that_the_client_accepts() -> None:
     apollo = Accept.of('multipart/mixed;deferSpec=20220824, multipart/mixed;subscriptionSpec="1.0"')
     assert apollo.incremental
     assert apollo.legacy_incremental
@@ -171,7 +169,7 @@ def test_parts_are_sent_as_the_client_reads_them() -> None:
     assert not Accept.of("multipart/mixed;q=0").incremental
 
 
-def test_a_header_or_an_address_that_no_client_sends_is_refused(graphql: str) -> None:
+def test_an_invalid_header_or_url_is_refused(graphql: str) -> None:
     assert sent(graphql, Accept="a/b," * 1_000).status_code == 431
     many = "&".join(f"p{n}" for n in range(1_000))
     answer = httpx.get(f"{graphql}?{many}")
@@ -180,7 +178,7 @@ def test_a_header_or_an_address_that_no_client_sends_is_refused(graphql: str) ->
 
 
 @pytest.mark.parametrize("name", ["operationName", "variables", "extensions", "documentId"])
-def test_an_empty_parameter_of_an_address_is_absent(graphql: str, name: str) -> None:
+def test_an_empty_url_parameter_counts_as_absent(graphql: str, name: str) -> None:
     params = {"query": "query Q { genres { name } }", name: ""}
     answer = httpx.get(graphql, params=params, headers={"Accept": GRAPHQL})
     assert answer.status_code == 200, answer.text
@@ -188,12 +186,12 @@ def test_an_empty_parameter_of_an_address_is_absent(graphql: str, name: str) -> 
 
 
 @pytest.mark.parametrize("name", ["operationName", "variables", "extensions", "documentId"])
-def test_a_null_member_of_a_body_is_absent(graphql: str, name: str) -> None:
+def test_a_null_member_of_a_body_counts_as_absent(graphql: str, name: str) -> None:
     answer = httpx.post(graphql, json={"query": "{ __typename }", name: None}, headers={"Accept": GRAPHQL})
     assert answer.status_code == 200, answer.text
 
 
-def test_a_stored_document_is_named_with_empty_parameters(graphql: str) -> None:
+def test_a_stored_document_can_be_named_with_empty_parameters(graphql: str) -> None:
     query = "query Stored { genres { name } __typename }"
     sha256 = hashlib.sha256(query.encode()).hexdigest()
     extensions = json.dumps({"persistedQuery": {"version": 1, "sha256Hash": sha256}})

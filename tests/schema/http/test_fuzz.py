@@ -1,6 +1,6 @@
-"""Operations and variables made at random: whatever is asked, nothing goes wrong on our side.
+"""Random operations and variables cause no internal errors.
 
-FUZZ_EXAMPLES is how many operations are made in all; `make bench-fuzz` makes 5,000.
+FUZZ_EXAMPLES is the total number of operations; `make bench-fuzz` sends 5,000.
 """
 
 import os
@@ -26,10 +26,10 @@ from tests.schema.conftest import OPERATIONS
 from tests.schema.http.conftest import Member, sign_up
 
 EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "250"))
-# Of requests that are what they should not be.
+# Codes of invalid requests.
 EXPECTED = {"BAD_USER_INPUT", "UNAUTHENTICATED", "FORBIDDEN", "QUERY_TOO_COMPLEX"}
 UNLIMITED = dict.fromkeys(("REQUESTS_PER_MINUTE", "OPERATIONS_PER_MINUTE", "COST_PER_MINUTE"), "0")
-# Of fields that inputs have.
+# Field names of inputs.
 NAMES = sorted(
     {
         name
@@ -61,7 +61,7 @@ Bodies = st.SearchStrategy[dict[str, Any]]
 
 @dataclass(frozen=True, slots=True)
 class Fuzzed:
-    """A service that does not limit how often it is asked."""
+    """A service without rate limits."""
 
     url: str
     database_url: str
@@ -75,7 +75,7 @@ class Fuzzed:
         return member
 
     def ask_each(self, bodies: Bodies, n_examples: int) -> None:
-        """As an administrator of its own, who is refused nothing, and may be signed out by it."""
+        """Sends each operation as a new administrator, whose session the operation may end."""
         operator = self.operator()
 
         @quietly(n_examples)
@@ -104,7 +104,7 @@ def fuzzed(postgres_url: str, seeded_template: str, model_dir: Path, run_folder:
 
 
 def quietly(examples: int) -> settings:
-    """The same examples on each run."""
+    """Run with the same examples each time."""
     return settings(
         max_examples=max(1, examples),
         derandomize=True,
@@ -116,7 +116,7 @@ def quietly(examples: int) -> settings:
 
 
 @pytest.mark.timeout(3600)
-def test_no_operation_is_a_fault_of_ours(fuzzed: Fuzzed) -> None:
+def test_random_operations_cause_no_internal_error(fuzzed: Fuzzed) -> None:
     for field in FIELDS:
         for mode in (GenerationMode.POSITIVE, GenerationMode.NEGATIVE):
             bodies = field.as_strategy(mode).map(lambda case: {"query": case.body})
@@ -124,7 +124,7 @@ def test_no_operation_is_a_fault_of_ours(fuzzed: Fuzzed) -> None:
 
 
 @pytest.mark.timeout(3600)
-def test_no_variables_are_a_fault_of_ours(fuzzed: Fuzzed) -> None:
+def test_random_variables_cause_no_internal_error(fuzzed: Fuzzed) -> None:
     operations = list(contract())
     for bodies in operations:
         fuzzed.ask_each(bodies, EXAMPLES // len(operations))

@@ -1,4 +1,4 @@
-"""Hostile requests are refused with a code that says why, and the service answers others as before."""
+"""Hostile requests are refused with a code, and other requests still work."""
 
 from collections.abc import Iterator
 
@@ -15,7 +15,7 @@ REQUESTS = requests()
 
 
 @pytest.mark.parametrize("hostile", REQUESTS, ids=[hostile.name for hostile in REQUESTS])
-def test_is_refused_by_the_rule_it_breaks(graphql: str, hostile: Hostile) -> None:
+def test_a_hostile_request_is_refused_by_its_rule(graphql: str, hostile: Hostile) -> None:
     content = in_chunks(hostile.body) if hostile.chunked else hostile.body
     headers = {"Content-Type": "application/json"}
     answer = httpx.post(graphql, content=content, headers=headers, timeout=30)
@@ -56,7 +56,7 @@ def test_a_websocket_that_breaks_the_protocol_is_closed(
         assert closed.value.rcvd.code == code
 
 
-def test_what_is_refused_over_http_is_refused_over_a_websocket(graphql: str) -> None:
+def test_a_websocket_refuses_the_same_requests_as_http(graphql: str) -> None:
     with open_socket(graphql) as socket:
         for number, hostile in enumerate(REQUESTS):
             if not hostile.setting or hostile.setting == "MAX_BODY_BYTES":
@@ -72,18 +72,18 @@ def test_what_is_refused_over_http_is_refused_over_a_websocket(graphql: str) -> 
 
 def refused(socket: Socket, id_: str, payload: object) -> tuple[str, str]:
     socket.send("subscribe", id_, payload)
-    told = socket.receive()
-    assert (told["type"], told["id"]) == ("error", id_)
-    extensions = told["payload"][0]["extensions"]
+    reply = socket.receive()
+    assert (reply["type"], reply["id"]) == ("error", id_)
+    extensions = reply["payload"][0]["extensions"]
     return extensions["code"], extensions["setting"]
 
 
-def test_operations_at_once_on_one_websocket_are_bounded(member: Member) -> None:
+def test_concurrent_operations_on_one_websocket_are_bounded(member: Member) -> None:
     query = {"query": "subscription { recommendationsChanged { changedAt } }"}
     with open_socket(member.url, {"Authorization": f"Bearer {member.token}"}) as socket:
         for number in range(101):
             socket.send("subscribe", str(number), query)
-        told = socket.receive()
-        assert (told["type"], told["id"]) == ("error", "100")
-        told_more = {"code": "RATE_LIMITED", "limit": 100, "asked": 101}
-        assert told["payload"][0]["extensions"] == told_more
+        reply = socket.receive()
+        assert (reply["type"], reply["id"]) == ("error", "100")
+        expected = {"code": "RATE_LIMITED", "limit": 100, "asked": 101}
+        assert reply["payload"][0]["extensions"] == expected

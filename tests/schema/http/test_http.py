@@ -1,6 +1,6 @@
-"""GraphQL over HTTP: media types, statuses, requests that are none, stored documents, and what may be cached.
+"""GraphQL over HTTP: media types, statuses, invalid requests, stored documents, caching.
 
-`tests/clients` runs the audits of the specification's authors; this needs no Node.
+`tests/clients` runs the audits of the specification's authors, which need Node.
 """
 
 import hashlib
@@ -31,7 +31,7 @@ NO_FIELD = {"query": "{ nope }"}
         (f"text/event-stream;q=0.5, {GRAPHQL}", GRAPHQL, 400),
     ],
 )
-def test_the_media_type_that_is_liked_best_decides_the_status(
+def test_the_preferred_media_type_decides_the_status(
     graphql: str, accept: str, media_type: str, status: int
 ) -> None:
     answer = httpx.post(graphql, json=NO_FIELD, headers={"Accept": accept})
@@ -40,7 +40,7 @@ def test_the_media_type_that_is_liked_best_decides_the_status(
     assert answer.json()["errors"][0]["extensions"]["code"] == "BAD_USER_INPUT"
 
 
-def test_a_field_that_fails_is_no_failed_request(graphql: str) -> None:
+def test_a_failed_field_has_the_status_of_a_success(graphql: str) -> None:
     query = {"query": '{ movie(id: "none of ours") { title } genres { name } }'}
     answer = httpx.post(graphql, json=query, headers={"Accept": GRAPHQL})
     assert answer.status_code == 200
@@ -79,7 +79,7 @@ def body_of(content: str | bytes, content_type: str = JSON) -> dict[str, Any]:
     ],
 )
 @pytest.mark.parametrize("accept", [JSON, GRAPHQL])
-def test_what_is_no_request_is_refused_with_a_coded_error(
+def test_an_invalid_request_is_refused_with_a_code(
     graphql: str, accept: str, status: int, request_: dict[str, Any]
 ) -> None:
     headers = {**request_.get("headers", {}), "Accept": accept}
@@ -109,7 +109,7 @@ def hashed(query: str, hash_: str | None = None) -> dict[str, str]:
     return {"extensions": json.dumps({"persistedQuery": {"version": 1, "sha256Hash": sha256}})}
 
 
-def test_a_document_is_sent_once_and_then_named(graphql: str) -> None:
+def test_a_document_is_sent_once_and_then_referenced(graphql: str) -> None:
     query = f"query Q{uuid4().hex} {{ genres {{ name }} }}"
     unknown = httpx.get(graphql, params=hashed(query))
     assert unknown.status_code == 200
@@ -129,14 +129,14 @@ def test_a_document_is_sent_once_and_then_named(graphql: str) -> None:
         assert answer.json()["data"] == with_text.json()["data"]
 
 
-def test_a_hash_names_its_own_text_only(graphql: str) -> None:
+def test_a_hash_must_match_its_text(graphql: str) -> None:
     query = f"query Q{uuid4().hex} {{ genres {{ name }} }}"
     forged = httpx.get(graphql, params={**hashed(query), "query": "{ __typename }"})
     assert "hash" in forged.json()["errors"][0]["message"]
     assert httpx.get(graphql, params=hashed(query)).json()["errors"][0]["message"] == "PersistedQueryNotFound"
 
 
-def test_a_document_that_is_not_valid_is_not_remembered(graphql: str) -> None:
+def test_an_invalid_document_is_not_stored(graphql: str) -> None:
     query = f"query Q{uuid4().hex} {{ nope }}"
     for _ in range(2):
         httpx.get(graphql, params={**hashed(query), "query": query})
@@ -144,7 +144,7 @@ def test_a_document_that_is_not_valid_is_not_remembered(graphql: str) -> None:
         assert named["errors"][0]["message"] == "PersistedQueryNotFound"
 
 
-def test_signed_out_answers_of_the_catalogue_may_be_kept_by_anyone(graphql: str) -> None:
+def test_signed_out_catalog_responses_are_publicly_cacheable(graphql: str) -> None:
     movies = "fragment Movies on Query { movies(first: $n) { edges { node { title } } } }"
     query = f"query ($n: Int!) {{ ...Movies }} {movies}"
     params = {"query": query, "variables": '{"n": 3}'}
@@ -172,11 +172,11 @@ def test_signed_out_answers_of_the_catalogue_may_be_kept_by_anyone(graphql: str)
         "{ nope }",
     ],
 )
-def test_no_other_answer_is_kept(graphql: str, query: str) -> None:
+def test_other_responses_are_not_cacheable(graphql: str, query: str) -> None:
     assert httpx.get(graphql, params={"query": query}).headers["cache-control"] == "no-store"
 
 
-def test_a_member_s_answers_and_answers_to_a_post_are_not_kept(graphql: str, member: Member) -> None:
+def test_responses_to_members_and_to_post_are_not_cacheable(graphql: str, member: Member) -> None:
     query = {"query": "{ genres { name } }"}
     for answer in (
         httpx.get(graphql, params=query, headers=member.headers),

@@ -1,4 +1,4 @@
-"""Answers in pieces: what is deferred comes later, is complete, and tells no more of a failure than any."""
+"""Incremental delivery: deferred parts are complete, and their errors are masked."""
 
 import asyncio
 import json
@@ -42,7 +42,7 @@ def pieces(answer: httpx.Response) -> list[Any]:
     return [json.loads(body.removesuffix("-----\r\n")) for body in bodies]
 
 
-def test_home_comes_first_and_the_movies_of_its_shelves_after_it(graphql: str, member: Member) -> None:
+def test_the_movies_of_shelves_follow_the_home_page(graphql: str, member: Member) -> None:
     answer = httpx.post(graphql, json={"query": HOME}, headers={**member.headers, "Accept": NOW}, timeout=30)
     first, *rest = pieces(answer)
     shelves = first["data"]["home"]["shelves"]
@@ -56,7 +56,7 @@ def test_home_comes_first_and_the_movies_of_its_shelves_after_it(graphql: str, m
     assert [piece["hasNext"] for piece in (first, *rest)] == [True] * len(rest) + [False]
 
 
-def test_clients_of_the_proposal_of_2022_get_paths(graphql: str) -> None:
+def test_clients_of_the_2022_proposal_get_paths(graphql: str) -> None:
     first, *rest = pieces(httpx.post(graphql, json={"query": HOME}, headers={"Accept": LEGACY}, timeout=30))
     assert first.keys() == {"data", "hasNext", "extensions"}
     paths = [patch["path"] for piece in rest for patch in piece["incremental"]]
@@ -66,14 +66,14 @@ def test_clients_of_the_proposal_of_2022_get_paths(graphql: str) -> None:
     assert not any({"pending", "completed"} & piece.keys() for piece in rest)
 
 
-def test_a_client_that_accepts_no_pieces_has_all_at_once(graphql: str) -> None:
+def test_a_client_without_incremental_delivery_gets_one_response(graphql: str) -> None:
     for later in (True, False):
         body = {"query": HOME, "variables": {"later": later}}
         home = httpx.post(graphql, json=body, timeout=30).json()["data"]["home"]
         assert all(len(shelf["movies"]["edges"]) == 4 for shelf in home["shelves"])
 
 
-def test_pieces_come_as_events_and_over_a_websocket_too(graphql: str) -> None:
+def test_parts_are_delivered_as_events_and_over_a_websocket(graphql: str) -> None:
     query = {"query": "{ __typename ... @defer { genres { name } } }"}
     events = httpx.post(graphql, json=query, headers={"Accept": "text/event-stream"}).text
     sent = [json.loads(line[6:]) for line in events.splitlines() if line.startswith("data: {")]
@@ -136,7 +136,7 @@ def asked(query: str, accept: str) -> httpx.Response:
 
 
 @pytest.mark.parametrize("accept", [NOW, LEGACY, "text/event-stream"])
-def test_an_error_in_a_deferred_part_is_masked_like_any_other(accept: str) -> None:
+def test_an_error_in_a_deferred_part_is_masked(accept: str) -> None:
     answer = asked("{ fine ... @defer { secret } ... @defer { fatal } ... @defer { refused } }", accept).text
     assert "swordfish" not in answer
     assert answer.count("Something went wrong on our side.") == 2
@@ -144,7 +144,7 @@ def test_an_error_in_a_deferred_part_is_masked_like_any_other(accept: str) -> No
     assert answer.count('"message":"not like this"') == 1
 
 
-def test_a_deferred_part_that_is_lost_is_said_to_be_lost() -> None:
+def test_a_failed_deferred_part_is_reported() -> None:
     query = '{ fine ... @defer(label: "x") { fatal } }'
     _, now = pieces(asked(query, NOW))
     assert [error["path"] for error in now["completed"][0]["errors"]] == [["fatal"]]

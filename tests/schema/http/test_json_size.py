@@ -1,4 +1,4 @@
-"""The values of a JSON text are counted before it is decoded."""
+"""The values of a JSON text are counted before decoding."""
 
 import json
 import random
@@ -30,14 +30,14 @@ def separators(value: Any) -> int:
 
 @pytest.mark.parametrize("seed", range(20))
 @pytest.mark.parametrize("ascii_only", [True, False])
-def test_what_stands_in_strings_is_not_counted(seed: int, ascii_only: bool) -> None:
+def test_the_contents_of_strings_are_not_counted(seed: int, ascii_only: bool) -> None:
     value = a_value(random.Random(seed), 6)  # noqa: S311 - no secret
     assert n_separators(json.dumps(value, ensure_ascii=ascii_only).encode()) == separators(value)
 
 
 @pytest.mark.parametrize("item", ["1", '"a,b"', "[]", "{}", '{"a":1}', "[[]]"])
-def test_too_many_values_are_noticed_and_those_within_the_limit_pass(item: str) -> None:
-    per_item = 2 if "1" in item and "{" in item or item == "[[]]" else 1  # noqa: RUF021 - read aloud
+def test_values_beyond_the_limit_are_refused(item: str) -> None:
+    per_item = 2 if "1" in item and "{" in item or item == "[[]]" else 1  # noqa: RUF021 - precedence is clear
     within = f"[{','.join([item] * (MOST // per_item))}]".encode()
     beyond = f"[{','.join([item] * (2 * MOST + 2))}]".encode()
     assert not may_exceed(within, MOST)

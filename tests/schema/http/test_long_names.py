@@ -1,4 +1,4 @@
-"""Names and tokens around an operation have limits too."""
+"""Limits of names and tokens of a request."""
 
 import httpx
 import pytest
@@ -24,7 +24,7 @@ def http() -> httpx.Client:
         {"query": QUERY, "operationName": {"a": LONG}},
     ],
 )
-def test_a_long_name_is_refused_and_not_repeated(
+def test_a_long_name_is_refused_and_not_quoted(
     server: str, http: httpx.Client, parameters: dict[str, object]
 ) -> None:
     response = http.post(f"{server}/graphql", json=parameters)
@@ -46,7 +46,7 @@ def test_a_long_name_is_refused_and_not_repeated(
         ("{ movies(first: 1) { " + "x" * 19_000 + " } }", {}),
     ],
 )
-def test_no_error_repeats_a_long_value(
+def test_no_error_quotes_a_long_value_whole(
     server: str, http: httpx.Client, query: str, variables: dict[str, object]
 ) -> None:
     response = http.post(f"{server}/graphql", json={"query": query, "variables": variables})
@@ -55,7 +55,7 @@ def test_no_error_repeats_a_long_value(
         assert len(error["message"]) < 1_100
 
 
-def test_a_long_token_is_not_valid(server: str, http: httpx.Client) -> None:
+def test_a_long_token_is_invalid(server: str, http: httpx.Client) -> None:
     headers = {"Authorization": f"Bearer {'x' * 60_000}"}
     response = http.post(f"{server}/graphql", json={"query": "{ viewer { id } }"}, headers=headers)
     assert code(response.json()) == "UNAUTHENTICATED"

@@ -1,4 +1,4 @@
-"""What clients are told while something that the service needs is away, and that it recovers by itself."""
+"""Outages: errors while a dependency is missing, and recovery without a restart."""
 
 import shutil
 import signal
@@ -15,9 +15,7 @@ from tests.conftest import StartServer, in_database
 from tests.schema.http.conftest import GRAPHQL, error_in, movie_ids, post, sign_up
 
 
-def test_before_the_first_training_lists_are_not_there_and_all_else_is(
-    start_server: StartServer, database_url: str
-) -> None:
+def test_without_a_model_only_lists_are_unavailable(start_server: StartServer, database_url: str) -> None:
     url = start_server(database_url).url
     assert httpx.get(f"{url}/readyz").json() == {
         "status": "unavailable",
@@ -36,7 +34,7 @@ def test_before_the_first_training_lists_are_not_there_and_all_else_is(
     assert sign_up(f"{url}/graphql").ask("{ viewer { username } }")["viewer"]["username"]
 
 
-def test_while_the_database_is_away_the_catalogue_is_served_and_faults_are_named(
+def test_without_a_database_the_catalog_is_served_and_errors_are_coded(
     start_server: StartServer, seeded_database_url: str, postgres_url: str
 ) -> None:
     service = start_server(seeded_database_url)
@@ -44,12 +42,12 @@ def test_while_the_database_is_away_the_catalogue_is_served_and_faults_are_named
     member = sign_up(url)
     with httpx.Client(headers={**member.headers, "Accept": GRAPHQL}) as client:
 
-        def told_of_viewer() -> dict[str, Any]:
+        def viewer_response() -> dict[str, Any]:
             found: dict[str, Any] = post(client, url, "{ viewer { username } }").json()
             return found
 
         reachable(postgres_url, seeded_database_url, allowed=False)
-        (error,) = told_of_viewer()["errors"]
+        (error,) = viewer_response()["errors"]
         assert error["extensions"]["code"] == "SERVICE_UNAVAILABLE"
         assert error["extensions"]["errorId"] in service.log.read_text()
         assert "SELECT" not in error["message"]
@@ -60,13 +58,13 @@ def test_while_the_database_is_away_the_catalogue_is_served_and_faults_are_named
 
         reachable(postgres_url, seeded_database_url, allowed=True)
         deadline = time.monotonic() + 20
-        while "errors" in (body := told_of_viewer()):
+        while "errors" in (body := viewer_response()):
             assert time.monotonic() < deadline, body
             time.sleep(0.1)
         assert httpx.get(f"{service.url}/readyz").status_code == 200
 
 
-def test_a_service_that_trains_stops_when_told_to_though_the_database_is_away(
+def test_a_training_service_stops_on_request_without_a_database(
     start_server: StartServer, seeded_database_url: str, postgres_url: str
 ) -> None:
     service = start_server(seeded_database_url, POLL_SECONDS="0.1")
@@ -80,11 +78,11 @@ def test_a_service_that_trains_stops_when_told_to_though_the_database_is_away(
         time.sleep(0.05)
     reachable(postgres_url, seeded_database_url, allowed=False)
     service.process.terminate()
-    assert service.process.wait(25) == -signal.SIGTERM  # as who stops it expects of one that has cleaned up
+    assert service.process.wait(25) == -signal.SIGTERM  # the exit status of a clean stop
 
 
 def reachable(postgres_url: str, database_url: str, *, allowed: bool) -> None:
-    """Whether anyone may connect to the database; who is connected is thrown out."""
+    """Allow or forbid connections to the database, and end the existing ones."""
     name = psycopg.conninfo.conninfo_to_dict(database_url)["dbname"]
     statement = sql.SQL("ALTER DATABASE {} ALLOW_CONNECTIONS {}")
     with psycopg.connect(in_database(postgres_url, "postgres"), autocommit=True) as connection:
@@ -101,7 +99,7 @@ def test_a_damaged_model_is_not_served_and_is_logged_once(
     damage(shutil.copytree(model_dir / version, tmp_path / version))
     service = start_server(seeded_database_url, MODEL_DIR=str(tmp_path), POLL_SECONDS="0.05")
     member = sign_up(f"{service.url}/graphql")
-    for _ in range(10):  # of the polls, each of which finds the same
+    for _ in range(10):  # of several polls
         member.ask("{ viewer { username } }")
         time.sleep(0.05)
     answer = httpx.get(f"{service.url}/readyz")
@@ -116,7 +114,7 @@ def test_a_damaged_model_is_not_served_and_is_logged_once(
     assert "Traceback" not in log
 
 
-def test_the_former_model_is_served_in_place_of_a_damaged_one(
+def test_the_previous_model_is_served_instead_of_a_damaged_one(
     start_server: StartServer, seeded_database_url: str, model_dir: Path, tmp_path: Path
 ) -> None:
     version = active_version(seeded_database_url)
@@ -147,7 +145,7 @@ def active_version(database_url: str) -> str:
 
 
 def damage(folder: Path) -> None:
-    """Flip one bit in the middle of its largest array."""
+    """Flip one bit in the middle of the model's largest array."""
     path = max(folder.glob("*.npy"), key=lambda path: path.stat().st_size)
     content = bytearray(path.read_bytes())
     content[len(content) // 2] ^= 1
@@ -155,7 +153,7 @@ def damage(folder: Path) -> None:
     path.write_bytes(content)
 
 
-def test_a_full_disk_is_named(start_server: StartServer, seeded_database_url: str) -> None:
+def test_a_full_disk_is_reported(start_server: StartServer, seeded_database_url: str) -> None:
     service = start_server(seeded_database_url)
     url = f"{service.url}/graphql"
     member = sign_up(url)

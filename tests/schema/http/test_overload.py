@@ -1,4 +1,4 @@
-"""What cannot be answered in time is refused before it is begun, and the rest is answered."""
+"""Overload: requests that cannot be answered in time are refused before execution."""
 
 import asyncio
 from collections.abc import Coroutine
@@ -30,13 +30,13 @@ def run(work: Coroutine[Any, Any, None]) -> None:
 
 
 async def entered(control: Admission, n: int) -> list["asyncio.Task[Turn]"]:
-    """So many that ask at once, each admitted, waiting or refused."""
+    """Start this many concurrent requests, each admitted, waiting or refused."""
     tasks = [asyncio.create_task(control.admitted()) for _ in range(n)]
     await asyncio.sleep(0)
     return tasks
 
 
-def test_so_many_run_at_once_and_the_others_follow_in_order() -> None:
+def test_concurrency_is_bounded_and_the_queue_is_in_order() -> None:
     async def work() -> None:
         control = controlled(2)
         tasks = await entered(control, 5)
@@ -55,7 +55,7 @@ def test_so_many_run_at_once_and_the_others_follow_in_order() -> None:
     run(work())
 
 
-def test_a_burst_waits_and_is_then_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_burst_waits_up_to_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     async def work() -> None:
         monkeypatch.setattr(admission, "BURST_SECONDS", 0.05)
         control = controlled(1)
@@ -69,7 +69,7 @@ def test_a_burst_waits_and_is_then_refused(monkeypatch: pytest.MonkeyPatch) -> N
     run(work())
 
 
-def test_a_queue_that_does_not_empty_refuses_before_anything_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_standing_queue_refuses_before_the_body_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
     async def work() -> None:
         monkeypatch.setattr(admission, "BURST_SECONDS", 30.0)
         control = controlled(2)
@@ -87,11 +87,11 @@ def test_a_queue_that_does_not_empty_refuses_before_anything_is_read(monkeypatch
     run(work())
 
 
-def test_who_leaves_the_queue_leaves_no_place_taken() -> None:
+def test_a_cancelled_waiter_frees_its_place() -> None:
     async def work() -> None:
         control = controlled(1)
         first, second, third = await entered(control, 3)
-        first.result().end()  # gives the place to the second, who leaves in the same moment
+        first.result().end()  # passes the place to the second, which is cancelled at the same time
         second.cancel()
         turn = await third
         assert (control.running, len(control.waiting)) == (1, 0)
@@ -101,12 +101,12 @@ def test_who_leaves_the_queue_leaves_no_place_taken() -> None:
     run(work())
 
 
-def test_the_number_at_once_follows_the_lag_of_the_event_loop() -> None:
+def test_concurrency_adapts_to_the_lag_of_the_event_loop() -> None:
     async def work() -> None:
         control = controlled(50)
         await entered(control, 20)
         control.adapt(SLOW)
-        assert control.at_once == pytest.approx(16)  # of those that run, not of those that may
+        assert control.at_once == pytest.approx(16)  # 0.8 of the running ones, not of the allowed ones
         control.running = 16
         for _ in range(50):
             control.running = int(control.at_once)
@@ -116,7 +116,7 @@ def test_the_number_at_once_follows_the_lag_of_the_event_loop() -> None:
         waiting = asyncio.create_task(control.admitted())
         await asyncio.sleep(0)
         assert not waiting.done()
-        control.adapt(FAST)  # one more, for who waits
+        control.adapt(FAST)  # one more, for the waiter
         await waiting
         for _ in range(100):
             control.adapt(FAST)
@@ -125,7 +125,7 @@ def test_the_number_at_once_follows_the_lag_of_the_event_loop() -> None:
     run(work())
 
 
-def test_the_time_of_an_operation_runs_while_it_waits() -> None:
+def test_the_time_of_an_operation_includes_its_wait() -> None:
     async def work() -> None:
         control = controlled(1)
         began = asyncio.get_running_loop().time()
@@ -153,11 +153,11 @@ def test_more_connections_than_allowed_are_refused() -> None:
 
 
 def refused_of(asked: list["Future[httpx.Response]"], n: int) -> list[httpx.Response]:
-    """The first answers of many, once there are so many."""
+    """The first responses, once this many have arrived."""
     return [each.result() for _, each in zip(range(n), as_completed(asked, timeout=50), strict=False)]
 
 
-def test_excess_is_refused_and_the_rest_is_answered(
+def test_excess_requests_are_refused_and_the_others_answered(
     start_server: StartServer, seeded_database_url: str
 ) -> None:
     """Three operations wait for a lock; nothing else can begin until it is released."""
@@ -187,8 +187,8 @@ def test_excess_is_refused_and_the_rest_is_answered(
                 "retryAfter": 2,
             }
         opened.send("subscribe", "1", RATINGS)
-        told = opened.receive()
-        assert (told["type"], told["payload"][0]["extensions"]["code"]) == ("error", "OVERLOADED")
+        reply = opened.receive()
+        assert (reply["type"], reply["payload"][0]["extensions"]["code"]) == ("error", "OVERLOADED")
         assert httpx.get(f"{url}/healthz").status_code == httpx.get(f"{url}/readyz").status_code == 200
         holder.rollback()
         answered = [each.result() for each in asked if each.result() not in refused]

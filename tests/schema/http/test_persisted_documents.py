@@ -1,4 +1,4 @@
-"""Documents by their names: how many are kept, and a service that answers trusted ones only."""
+"""Persisted documents: the size of the store, and trusted documents."""
 
 import hashlib
 import json
@@ -69,7 +69,7 @@ def test_a_document_that_is_not_valid_is_not_known() -> None:
 
 
 @pytest.mark.parametrize("content", FORMATS.values(), ids=FORMATS.keys())
-def test_trusted_documents_come_as_compilers_write_them(content: Any, tmp_path: Path) -> None:
+def test_trusted_documents_are_read_in_the_formats_of_compilers(content: Any, tmp_path: Path) -> None:
     file = tmp_path / "documents.json"
     file.write_text(json.dumps(content))
     documents = trusted_documents(file, schema._schema)
@@ -89,7 +89,7 @@ def test_trusted_documents_come_as_compilers_write_them(content: Any, tmp_path: 
         ('{"movies": "{ nope }"}', "document movies: Cannot query field 'nope'"),
     ],
 )
-def test_a_file_that_cannot_be_used_says_why(content: str | None, message: str, tmp_path: Path) -> None:
+def test_an_invalid_file_is_refused_with_a_reason(content: str | None, message: str, tmp_path: Path) -> None:
     file = tmp_path / "documents.json"
     if content is not None:
         file.write_text(content)
@@ -97,7 +97,7 @@ def test_a_file_that_cannot_be_used_says_why(content: str | None, message: str, 
         trusted_documents(file, schema._schema)
 
 
-def test_a_service_with_trusted_documents_answers_no_others(
+def test_with_trusted_documents_all_others_are_refused(
     start_server: StartServer, seeded_database_url: str, tmp_path: Path
 ) -> None:
     file = tmp_path / "documents.json"
@@ -118,7 +118,7 @@ def test_a_service_with_trusted_documents_answers_no_others(
         {"query": "{ __schema { types { name } } }"},
         {"query": other, "documentId": "genres-1"},
         {"documentId": "nobody's"},
-        {"query": other, "extensions": by_hash},  # Apollo's way to have a document remembered
+        {"query": other, "extensions": by_hash},  # Apollo's automatic persisted query
         {"extensions": by_hash},
     ):
         for answer in (

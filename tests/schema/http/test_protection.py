@@ -1,4 +1,4 @@
-"""What holds for every client, told by a service with limits that a test can reach."""
+"""Protections of every client, on a service with low limits."""
 
 import socket
 import time
@@ -31,7 +31,7 @@ STRANGER = "https://strangers.example"
 RATINGS = {"query": "{ viewer { ratings(first: 5) { edges { cursor } } } }"}
 
 
-def test_an_operation_ends_after_its_time_and_so_does_its_statement(guarded: Guarded) -> None:
+def test_an_operation_and_its_statement_end_after_the_time_limit(guarded: Guarded) -> None:
     waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = %s"
     member = sign_up(guarded.url, "192.0.2.1")
     with psycopg.connect(guarded.database_url) as holder, psycopg.connect(guarded.database_url) as looking:
@@ -44,14 +44,14 @@ def test_an_operation_ends_after_its_time_and_so_does_its_statement(guarded: Gua
         with open_socket(guarded.url, {"Authorization": f"Bearer {member.token}"}) as opened:
             opened.send("subscribe", "1", RATINGS)
             until(lambda: n_waiting() == 1)
-            told = opened.receive()["payload"]["errors"][0]["extensions"]
-            assert told == {"code": "TIMEOUT", "setting": "EXECUTION_SECONDS"}
+            error = opened.receive()["payload"]["errors"][0]["extensions"]
+            assert error == {"code": "TIMEOUT", "setting": "EXECUTION_SECONDS"}
             until(lambda: n_waiting() == 0)
         answer = httpx.post(
             guarded.url, json=RATINGS, headers={**member.headers, "Accept": GRAPHQL}, timeout=30
         )
         assert answer.status_code == 504
-        assert error_in(answer) == told
+        assert error_in(answer) == error
 
 
 def until(holds: Callable[[], bool]) -> None:
@@ -61,7 +61,7 @@ def until(holds: Callable[[], bool]) -> None:
         time.sleep(0.02)
 
 
-def test_every_answer_has_the_headers_of_a_safe_one(guarded: Guarded, client: httpx.Client) -> None:
+def test_every_response_has_security_headers(guarded: Guarded, client: httpx.Client) -> None:
     root = guarded.url.removesuffix("/graphql")
     answers = [
         post(client, guarded.url),
@@ -82,7 +82,7 @@ def test_every_answer_has_the_headers_of_a_safe_one(guarded: Guarded, client: ht
     assert "max-age" in secure.headers["Strict-Transport-Security"]
 
 
-def test_pages_of_allowed_origins_ask_and_others_do_not(guarded: Guarded, client: httpx.Client) -> None:
+def test_only_pages_of_allowed_origins_may_send_requests(guarded: Guarded, client: httpx.Client) -> None:
     own = f"http://{urlsplit(guarded.url).netloc}"
     for origin, status, allowed in (
         (FRIEND, 200, FRIEND),
@@ -101,8 +101,8 @@ def test_pages_of_allowed_origins_ask_and_others_do_not(guarded: Guarded, client
         assert "Access-Control-Allow-Credentials" not in preflight.headers
 
 
-def test_a_form_of_another_page_changes_nothing(guarded: Guarded, client: httpx.Client) -> None:
-    """What a browser sends without asking first: no JSON by POST, and no mutation by GET."""
+def test_forms_of_other_origins_are_refused(guarded: Guarded, client: httpx.Client) -> None:
+    """Requests without a CORS preflight: no JSON by POST, and no mutation by GET."""
     mutation = "mutation { logOut { __typename } }"
     for kind in ("text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x"):
         content = f'{{"query": "{mutation}"}}'
@@ -111,7 +111,7 @@ def test_a_form_of_another_page_changes_nothing(guarded: Guarded, client: httpx.
 
 
 @pytest.mark.parametrize("origin", [FRIEND, STRANGER, "null", None])
-def test_websockets_follow_the_same_origins(guarded: Guarded, origin: str | None) -> None:
+def test_websockets_have_the_same_allowed_origins(guarded: Guarded, origin: str | None) -> None:
     options: dict[str, Any] = {"subprotocols": [PROTOCOL], "origin": origin and Origin(origin)}
     if origin in (FRIEND, None):
         with connect(guarded.url.replace("http", "ws", 1), **options) as connection:
@@ -123,13 +123,13 @@ def test_websockets_follow_the_same_origins(guarded: Guarded, origin: str | None
 
 
 @pytest.mark.parametrize("sent", [b"", b"POST /graphql HTTP/1.1\r\nHost: a\r\n"])
-def test_who_does_not_say_what_they_want_is_not_waited_for(guarded: Guarded, sent: bytes) -> None:
+def test_a_connection_without_a_request_is_closed(guarded: Guarded, sent: bytes) -> None:
     with slow(guarded.url) as connection:
         connection.sendall(sent)
         assert connection.recv(1_000) == b""
 
 
-def test_a_body_that_does_not_come_is_not_waited_for(guarded: Guarded) -> None:
+def test_a_body_that_does_not_arrive_is_refused(guarded: Guarded) -> None:
     with slow(guarded.url) as connection:
         head = b"POST /graphql HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n"
         connection.sendall(head + b"Content-Length: 100\r\n\r\n{")
@@ -154,9 +154,7 @@ def test_websockets_of_an_address_are_limited(guarded: Guarded) -> None:
         stack.enter_context(open_socket(guarded.url, additional_headers={"X-Forwarded-For": "192.0.2.10"}))
 
 
-def test_a_service_in_production_that_is_asked_without_a_proxy(
-    start_server: StartServer, seeded_database_url: str
-) -> None:
+def test_production_mode_without_a_proxy(start_server: StartServer, seeded_database_url: str) -> None:
     settings = {
         "PRODUCTION": "true",
         "TRUSTED_PROXIES": "192.0.2.1",
@@ -167,19 +165,21 @@ def test_a_service_in_production_that_is_asked_without_a_proxy(
     )
     url = f"{service.url}/graphql"
     with httpx.Client(headers={"Accept": GRAPHQL}) as client:
-        told = post(client, url, "{ __schema { queryType { name } } }")
-        assert "introspection" in told.json()["errors"][0]["message"]
+        refusal = post(client, url, "{ __schema { queryType { name } } }")
+        assert "introspection" in refusal.json()["errors"][0]["message"]
         (error,) = post(client, url, "{ genre { name } }").json()["errors"]
         assert "genres" not in error["message"]
         assert post(client, url, Host="strangers.example").status_code == 400
         assert post(client, url, Host="movies.example").status_code == 200
-        for number in range(7):  # what a client says of its address is not believed
+        for number in range(7):  # a client cannot set its own address
             assert post(client, url, **{"X-Forwarded-For": f"192.0.2.{number}"}).status_code == 200
         assert error_in(post(client, url, **{"X-Forwarded-For": "192.0.2.99"}))["code"] == "RATE_LIMITED"
-        with slow(url), slow(url), slow(url) as fourth:  # and one of the client's own
+        with slow(url), slow(url), slow(url) as fourth:  # and the client's own connection
             assert fourth.recv(1_000).startswith(b"HTTP/1.1 429 ")
         deadline = time.monotonic() + 10
-        while not (answer := healthz(url)).startswith(b"HTTP/1.1 200 "):  # once it knows that these have gone
+        while not (answer := healthz(url)).startswith(
+            b"HTTP/1.1 200 "
+        ):  # once the service has noticed their end
             assert answer.startswith(b"HTTP/1.1 429 "), answer
             assert time.monotonic() < deadline
 

@@ -1,4 +1,4 @@
-"""How much each may ask in a minute, told by a service with limits that a test can reach."""
+"""Rate limits, on a service with low limits."""
 
 import re
 from pathlib import Path
@@ -13,15 +13,15 @@ from tests.conftest import running
 from tests.schema.http.conftest import FRIEND, GRAPHQL, PAGE, Guarded, error_in, post, sign_up
 
 
-def test_an_answer_tells_what_was_asked_and_what_it_cost(guarded: Guarded, client: httpx.Client) -> None:
-    told = post(client, guarded.url).json()["extensions"]["cost"]
-    assert told["requested"] > REQUEST_COST
-    assert told["actual"] >= REQUEST_COST
+def test_a_response_reports_its_cost(guarded: Guarded, client: httpx.Client) -> None:
+    cost = post(client, guarded.url).json()["extensions"]["cost"]
+    assert cost["requested"] > REQUEST_COST
+    assert cost["actual"] >= REQUEST_COST
 
 
 def left_in(answer: httpx.Response) -> dict[str, tuple[int, int, int]]:
-    """By policy: its quota, what remains, and the seconds until there is more."""
-    told = {}
+    """By policy: the quota, the remainder, and the seconds until there is more."""
+    policies = {}
     policies = answer.headers["RateLimit-Policy"].split(", ")
     for policy, rest in zip(policies, answer.headers["RateLimit"].split(", "), strict=True):
         quota = re.fullmatch(r'"(\w+)";q=(\d+);w=60(?:;qu="cost")?', policy)
@@ -29,8 +29,8 @@ def left_in(answer: httpx.Response) -> dict[str, tuple[int, int, int]]:
         assert quota is not None, policy
         assert state is not None, rest
         assert quota[1] == state[1]
-        told[quota[1]] = (int(quota[2]), int(state[2]), int(state[3]))
-    return told
+        policies[quota[1]] = (int(quota[2]), int(state[2]), int(state[3]))
+    return policies
 
 
 ALL = {"requests": 30, "operations": 12, "cost": 3_000}
@@ -52,7 +52,7 @@ DEFERRED = "{ movies(first: 1) { edges { cursor ... @defer { node { title } } } 
         (PAGE, {"Origin": "https://strangers.example"}, {}),
     ],
 )
-def test_each_answer_tells_what_is_left(
+def test_each_response_reports_the_remainder(
     guarded: Guarded, client: httpx.Client, query: str, headers: dict[str, str], known: dict[str, int]
 ) -> None:
     answer = client.post(
@@ -60,16 +60,16 @@ def test_each_answer_tells_what_is_left(
         content=orjson.dumps({"query": query}),
         headers={"Content-Type": "application/json", **headers},
     )
-    if not known:  # not counted either
+    if not known:  # not counted
         assert "RateLimit" not in answer.headers
         return
-    told = left_in(answer)
-    assert {name: quota for name, (quota, _, _) in told.items()} == known
-    assert told["requests"][1] == 29
-    assert all(0 <= left <= quota for quota, left, _ in told.values())
+    remaining = left_in(answer)
+    assert {name: quota for name, (quota, _, _) in remaining.items()} == known
+    assert remaining["requests"][1] == 29
+    assert all(0 <= left <= quota for quota, left, _ in remaining.values())
 
 
-def test_what_is_left_falls_by_what_was_asked(guarded: Guarded, client: httpx.Client) -> None:
+def test_the_remainder_falls_by_the_cost(guarded: Guarded, client: httpx.Client) -> None:
     left = [left_in(post(client, guarded.url)) for _ in range(3)]
     for name in ("operations", "cost"):
         assert left[0][name][1] > left[1][name][1] > left[2][name][1], name
@@ -79,14 +79,14 @@ def test_what_is_left_falls_by_what_was_asked(guarded: Guarded, client: httpx.Cl
     assert left_in(again)["cost"][1] < left_in(answer)["cost"][1]
 
 
-def test_pages_of_other_origins_may_read_what_is_left(guarded: Guarded, client: httpx.Client) -> None:
+def test_pages_of_other_origins_may_read_the_remainder(guarded: Guarded, client: httpx.Client) -> None:
     answer = post(client, guarded.url, Origin=FRIEND)
     exposed = answer.headers["Access-Control-Expose-Headers"].split(", ")
     assert {"RateLimit", "RateLimit-Policy", "Retry-After"} <= set(exposed)
 
 
 def refused_at(client: httpx.Client, url: str, query: str, most: int, **headers: str) -> dict[str, Any]:
-    """The error of the first request that comes too often, which is not the first of all."""
+    """The error of the first refused request, which is not the first request."""
     for number in range(most):
         answer = post(client, url, query, **headers)
         if answer.status_code != 200:
@@ -95,10 +95,10 @@ def refused_at(client: httpx.Client, url: str, query: str, most: int, **headers:
             error = error_in(answer)
             assert error["code"] == "RATE_LIMITED"
             assert int(answer.headers["Retry-After"]) == error["retryAfter"] > 0
-            told = left_in(answer)[error["setting"].partition("_")[0].lower()]
-            assert told[0] == error["limit"]
-            assert told[1] < error["asked"]
-            assert told[2] == error["retryAfter"]
+            remaining = left_in(answer)[error["setting"].partition("_")[0].lower()]
+            assert remaining[0] == error["limit"]
+            assert remaining[1] < error["asked"]
+            assert remaining[2] == error["retryAfter"]
             return error
     pytest.fail(f"{most} requests were answered")
 
@@ -108,15 +108,15 @@ def test_requests_of_an_address_are_limited(guarded: Guarded, client: httpx.Clie
         assert client.post(guarded.url, content=b"{").status_code == 415
     answer = client.post(guarded.url, content=b"{")
     assert answer.status_code == 429
-    told = {"code": "RATE_LIMITED", "setting": "REQUESTS_PER_MINUTE", "limit": 30, "asked": 1}
-    assert told.items() <= error_in(answer).items()
+    expected = {"code": "RATE_LIMITED", "setting": "REQUESTS_PER_MINUTE", "limit": 30, "asked": 1}
+    assert expected.items() <= error_in(answer).items()
     assert answer.headers["Retry-After"] == "2"
     assert left_in(answer) == {"requests": (30, 0, 2)}
     with httpx.Client(headers={"X-Forwarded-For": "192.0.2.77"}) as other:
         assert post(other, guarded.url).status_code == 200
 
 
-def test_operations_of_a_member_are_limited_wherever_they_are(guarded: Guarded) -> None:
+def test_operations_of_a_member_are_limited_across_addresses(guarded: Guarded) -> None:
     member, other = sign_up(guarded.url, "192.0.2.2"), sign_up(guarded.url, "192.0.2.3")
     with httpx.Client(headers={**member.headers, "Accept": GRAPHQL}) as client:
         for number in range(12):
@@ -134,14 +134,14 @@ def refused_at_once(client: httpx.Client, url: str) -> dict[str, Any]:
     return error_in(answer)
 
 
-def test_cost_is_limited_by_what_is_asked(guarded: Guarded, client: httpx.Client) -> None:
+def test_cost_is_limited(guarded: Guarded, client: httpx.Client) -> None:
     dear = "{ movies(first: 100) { edges { node { title genres { id name } directors { id name } } } } }"
     error = refused_at(client, guarded.url, dear, 10)
     assert (error["setting"], error["limit"]) == ("COST_PER_MINUTE", 3_000)
     assert error["asked"] > 300
 
 
-def test_what_is_refused_costs_its_reading(guarded: Guarded, client: httpx.Client) -> None:
+def test_a_refused_document_costs_its_parsing(guarded: Guarded, client: httpx.Client) -> None:
     unknown = "{ " + "nothing " * 1_000 + "}"
     for number in range(10):
         answer = post(client, guarded.url, unknown)
@@ -154,7 +154,7 @@ def test_what_is_refused_costs_its_reading(guarded: Guarded, client: httpx.Clien
 
 
 @pytest.mark.usefixtures("redis_url")
-def test_rates_hold_across_processes(
+def test_rate_limits_are_shared_by_processes(
     guarded: Guarded, client: httpx.Client, model_dir: Path, run_folder: Path
 ) -> None:
     with running(guarded.database_url, model_dir, run_folder, **guarded.settings) as second:

@@ -1,4 +1,4 @@
-"""Subscriptions over websockets and as events: told of changes in any process, and ended with the sign-in."""
+"""Subscriptions over websockets and as events: changes in any process, and the end of the session."""
 
 import json
 import time
@@ -27,7 +27,7 @@ CHANGED_LIST = {"query": f"subscription {{ recommendationsChanged {{ {LIST} }} }
 
 @contextmanager
 def again_and_again(act: Callable[[], object]) -> Iterator[None]:
-    """Until the block ends: nobody is told when a subscription stands."""
+    """Repeat until the block ends: the start of a subscription is not acknowledged."""
     done = Event()
 
     def run() -> None:
@@ -45,7 +45,7 @@ def again_and_again(act: Callable[[], object]) -> Iterator[None]:
 
 @contextmanager
 def subscribed(member: Member, movies: list[str], url: str | None = None) -> Iterator[Socket]:
-    """A websocket on which the member's subscription stands and is quiet."""
+    """A websocket with an active subscription of the member and no pending messages."""
     with open_socket(url or member.url, {"Authorization": f"Bearer {member.token}"}) as socket:
         socket.send("subscribe", "1", CHANGED)
         with again_and_again(lambda: member.rate(movies[0])):
@@ -55,7 +55,7 @@ def subscribed(member: Member, movies: list[str], url: str | None = None) -> Ite
 
 
 def settle(socket: Socket) -> None:
-    """Receive what may still be on its way."""
+    """Receive pending messages."""
     while True:
         try:
             socket.receive(timeout=0.5)
@@ -68,7 +68,7 @@ def assert_quiet(socket: Socket) -> None:
         socket.receive(timeout=0.5)
 
 
-def assert_told(socket: Socket) -> None:
+def assert_changed(socket: Socket) -> None:
     message = socket.receive()
     assert (message["type"], message["id"]) == ("next", "1"), message
     assert message["payload"]["data"]["recommendationsChanged"]["changedAt"]
@@ -83,7 +83,7 @@ def events(response: httpx.Response) -> Iterator[tuple[str, Any]]:
             yield name, json.loads(line.removeprefix("data: ") or "null")
 
 
-def test_tells_of_each_kind_of_change_that_counts(member: Member, movies: list[str]) -> None:
+def test_each_relevant_kind_of_change_is_reported(member: Member, movies: list[str]) -> None:
     feedback = (
         "mutation ($events: [FeedbackInput!]!) { recordFeedback(input: { events: $events }) { __typename } }"
     )
@@ -98,25 +98,25 @@ def test_tells_of_each_kind_of_change_that_counts(member: Member, movies: list[s
             lambda: member.rate(movies[2]),
         ):
             change()
-            assert_told(socket)
+            assert_changed(socket)
             settle(socket)
         member.ask(feedback, events=[{"movieId": movies[3], "kind": "IMPRESSION"}])
         sign_up(member.url).rate(movies[4])
         assert_quiet(socket)
 
 
-def test_the_list_told_with_a_change_is_the_new_one(member: Member) -> None:
+def test_an_event_has_the_new_list(member: Member) -> None:
     with open_socket(member.url, {"authorization": f"bearer {member.token}"}) as socket:
         socket.send("subscribe", "1", CHANGED_LIST)
         before = member.ask(f"{{ {LIST} }}")["recommendations"]["edges"]
         rated = before[0]["node"]["id"]
         with again_and_again(lambda: member.rate(rated)):
-            told = socket.receive()["payload"]["data"]["recommendationsChanged"]["recommendations"]
-        assert told["strategy"] == "PERSONALIZED"
-        assert rated not in [edge["node"]["id"] for edge in told["edges"]]
+            page = socket.receive()["payload"]["data"]["recommendationsChanged"]["recommendations"]
+        assert page["strategy"] == "PERSONALIZED"
+        assert rated not in [edge["node"]["id"] for edge in page["edges"]]
 
 
-def test_events_carry_it_too(member: Member, movies: list[str]) -> None:
+def test_changes_are_reported_as_server_sent_events(member: Member, movies: list[str]) -> None:
     headers = {**member.headers, "Accept": "text/event-stream"}
     with httpx.stream("POST", member.url, json=CHANGED, headers=headers, timeout=30) as response:
         assert response.headers["content-type"].startswith("text/event-stream")
@@ -142,7 +142,7 @@ def test_a_stream_by_get_is_for_subscriptions_and_queries_only(graphql: str) -> 
         assert body["errors"][0]["extensions"]["code"] == code
 
 
-def test_signing_out_ends_a_subscription_and_the_next_one_needs_a_new_token(
+def test_logging_out_ends_a_subscription_and_the_next_one_needs_a_new_token(
     member: Member, movies: list[str]
 ) -> None:
     with subscribed(member, movies) as socket:
@@ -169,7 +169,7 @@ def test_an_expired_token_ends_a_subscription(member: Member) -> None:
         assert socket.receive() == {"id": "1", "type": "complete"}
 
 
-def test_a_service_hears_of_others_also_after_its_connection_was_lost_and_stops_at_once(
+def test_a_service_reconnects_to_notifications_and_stops_at_once(
     start_server: StartServer, seeded_database_url: str
 ) -> None:
     service = start_server(seeded_database_url)
@@ -179,26 +179,26 @@ def test_a_service_hears_of_others_also_after_its_connection_was_lost_and_stops_
         user_id = int(b64decode(member.id).decode().partition(":")[2])
         rate = "INSERT INTO ratings (user_id, movie_id, half_stars) SELECT %s, max(id) - %s, 9 FROM movies"
         other.execute(rate, (user_id, 0))
-        assert_told(socket)
+        assert_changed(socket)
         cut = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'LISTEN%'"
         assert len(other.execute(f"{cut} AND datname = current_database()").fetchall()) == 1
-        assert_told(socket)  # something may have been missed
+        assert_changed(socket)  # a notification may have been missed
         settle(socket)
         other.execute(rate, (user_id, 1))
-        assert_told(socket)
+        assert_changed(socket)
     headers = {**member.headers, "Accept": "text/event-stream"}
     with httpx.stream("POST", member.url, json=CHANGED, headers=headers, timeout=30) as response:
         stream = events(response)
         with again_and_again(lambda: member.rate(movies[0])):
             next(stream)
         service.process.terminate()
-        # The stream breaks off and is not complete, so that the client comes again.
+        # The stream ends without `complete`, so that the client reconnects.
         assert "complete" not in [name for name, _ in stream]
     service.process.wait(30)
     assert "timeout graceful shutdown exceeded" not in service.log.read_text()
 
 
-def test_operations_of_every_kind_and_what_is_wrong_with_one(graphql: str) -> None:
+def test_operations_of_every_kind_and_their_errors(graphql: str) -> None:
     with open_socket(graphql) as socket:
         socket.send("ping")
         assert socket.receive() == {"type": "pong"}
@@ -235,9 +235,7 @@ def test_operations_of_every_kind_and_what_is_wrong_with_one(graphql: str) -> No
         ("{}", 4400),
     ],
 )
-def test_a_client_that_does_not_keep_to_the_protocol_is_disconnected(
-    graphql: str, message: str, code: int
-) -> None:
+def test_a_client_that_violates_the_protocol_is_disconnected(graphql: str, message: str, code: int) -> None:
     with connect(graphql.replace("http", "ws"), subprotocols=[PROTOCOL]) as connection:
         connection.send(message)
         with pytest.raises(ConnectionClosed) as closed:
@@ -259,7 +257,7 @@ def test_pages_of_other_sites_and_other_protocols_are_refused(graphql: str) -> N
     assert closed.value.rcvd.code == 4406
 
 
-def test_a_null_member_of_a_message_is_absent(graphql: str) -> None:
+def test_a_null_member_of_a_message_counts_as_absent(graphql: str) -> None:
     with connect(graphql.replace("http", "ws", 1), subprotocols=[PROTOCOL]) as connection:
         socket = Socket(connection)
         connection.send('{"type": "connection_init", "payload": null, "id": null}')

@@ -1,4 +1,4 @@
-"""Accounts as clients meet them."""
+"""Accounts over the API."""
 
 import asyncio
 from datetime import UTC, datetime, timedelta
@@ -23,7 +23,7 @@ def test_signing_up_signs_in(ask: Ask, member: Member) -> None:
     assert viewer["ratings"]["pageInfo"] == {"hasNextPage": False, "endCursor": None}
 
 
-def test_signed_out_there_is_no_viewer(ask: Ask) -> None:
+def test_a_signed_out_client_has_no_viewer(ask: Ask) -> None:
     assert ask("Viewer") == {"data": {"viewer": None}}
 
 
@@ -39,14 +39,14 @@ def test_signed_out_there_is_no_viewer(ask: Ask) -> None:
         pytest.param("é" * 65, "a long walk home", "InvalidUsername", id="a long name"),
     ],
 )
-def test_sign_ups_that_are_refused(ask: Ask, username: str, password: str, expected: str) -> None:
+def test_invalid_sign_ups_are_refused(ask: Ask, username: str, password: str, expected: str) -> None:
     refused = outcome(ask("SignUp", username=username, password=password), "signUp")
     assert refused["__typename"] == expected
     assert len(refused["message"]) < 200
 
 
 @pytest.mark.parametrize("field", ["username", "password"])
-def test_a_sign_up_with_a_large_value_is_refused_unread(ask: Ask, field: str) -> None:
+def test_a_sign_up_with_a_large_value_is_refused(ask: Ask, field: str) -> None:
     given = {"username": "fine", "password": "a long walk home"} | {field: "x1y2" * 100_000}
     (error,) = ask("SignUp", **given)["errors"]
     assert error["extensions"]["argument"] == f"signUp.input.{field}"
@@ -54,7 +54,7 @@ def test_a_sign_up_with_a_large_value_is_refused_unread(ask: Ask, field: str) ->
     assert len(error["message"]) < 200
 
 
-def test_a_name_is_given_once(ask: Ask, member: Member) -> None:
+def test_usernames_are_unique(ask: Ask, member: Member) -> None:
     again = ask("SignUp", username=member.username.upper(), password="another long walk")
     assert outcome(again, "signUp")["__typename"] == "UsernameTaken"
 
@@ -67,14 +67,14 @@ def test_logging_in(ask: Ask, member: Member) -> None:
     assert ask("Viewer", payload["accessToken"])["data"]["viewer"]["id"] == member.id
 
 
-def test_a_failed_log_in_does_not_say_why(ask: Ask, member: Member) -> None:
+def test_a_failed_log_in_has_no_reason(ask: Ask, member: Member) -> None:
     attempts = [(member.username, "wrong password"), ("nobody-of-this-name", member.password), ("nul\0", "x")]
     answers = [outcome(ask("LogIn", username=name, password=word), "logIn") for name, word in attempts]
     assert answers[0]["__typename"] == "InvalidCredentials"
     assert answers[1:] == answers[:1] * 2
 
 
-def test_refreshing_and_what_a_thief_gets(ask: Ask, member: Member) -> None:
+def test_refreshing_and_reuse_of_a_token(ask: Ask, member: Member) -> None:
     renewed = outcome(ask("RefreshSession", refreshToken=member.refresh_token), "refreshSession")
     assert renewed["viewer"]["id"] == member.id
     again = outcome(ask("RefreshSession", refreshToken=member.refresh_token), "refreshSession")
@@ -90,7 +90,7 @@ def test_refreshing_and_what_a_thief_gets(ask: Ask, member: Member) -> None:
     assert after["__typename"] == "InvalidRefreshToken"
 
 
-def test_logging_out_ends_the_sign_in(ask: Ask, member: Member) -> None:
+def test_logging_out_ends_the_session(ask: Ask, member: Member) -> None:
     assert outcome(ask("LogOut", member.token), "logOut")["viewer"] == {"id": member.id}
     assert code(ask("Viewer", member.token)) == "UNAUTHENTICATED"
     refused = outcome(ask("RefreshSession", refreshToken=member.refresh_token), "refreshSession")
@@ -99,7 +99,7 @@ def test_logging_out_ends_the_sign_in(ask: Ask, member: Member) -> None:
         assert outcome(ask("LogOut", token), "logOut")["__typename"] == "NotSignedIn"
 
 
-def test_a_sign_in_ended_by_another_process_is_over_here(
+def test_a_session_ended_by_another_process_has_ended(
     http: httpx.Client, operations: dict[str, str], database_url: str, start_server: StartServer
 ) -> None:
     ask = asking(start_server(database_url).url, http, operations)
@@ -120,7 +120,7 @@ async def log_out_here(database_url: str, member: Member) -> None:
 
 
 @pytest.mark.parametrize("token", ["nonsense", "a.b.c", pytest.param("x" * 3000, id="a large one")])
-def test_a_bad_token_is_refused_and_not_taken_for_a_visitor(ask: Ask, token: str) -> None:
+def test_an_invalid_token_is_refused_and_not_treated_as_signed_out(ask: Ask, token: str) -> None:
     assert code(ask("Viewer", token)) == "UNAUTHENTICATED"
 
 
@@ -134,7 +134,7 @@ def test_choosing_favorite_genres(ask: Ask, member: Member) -> None:
     assert ask("Viewer", member.token)["data"]["viewer"]["favoriteGenres"] == chosen
 
 
-def test_genres_that_cannot_be_favorites(ask: Ask, member: Member) -> None:
+def test_invalid_favorite_genres_are_refused(ask: Ask, member: Member) -> None:
     unknown = "R2VucmU6OTk5OTk5"  # Genre:999999
     refused = outcome(ask("SetFavoriteGenres", member.token, genres=[unknown]), "setFavoriteGenres")
     assert refused["__typename"] == "GenreNotFound"
@@ -143,7 +143,7 @@ def test_genres_that_cannot_be_favorites(ask: Ask, member: Member) -> None:
     assert code(ask("SetFavoriteGenres", genres=[])) == "UNAUTHENTICATED"
 
 
-def test_members_are_nodes_only_to_themselves(ask: Ask, member: Member) -> None:
+def test_a_member_is_a_node_only_for_themselves(ask: Ask, member: Member) -> None:
     other = sign_up(ask)
     query = "query ($id: ID!) { node(id: $id) { id ... on User { username favoriteGenres { name } } } }"
     own = ask(query, member.token, id=member.id)["data"]["node"]

@@ -1,4 +1,4 @@
-"""Operators give roles and keys, and all that they do is noted."""
+"""Roles and API keys, and the audit log of operators."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -45,7 +45,7 @@ def create(ask: Ask, operator: Member, **given: Any) -> dict[str, Any]:
     )
 
 
-def test_a_role_holds_from_the_next_request_on(ask: Ask, operator: Member, member: Member) -> None:
+def test_a_role_applies_from_the_next_request(ask: Ask, operator: Member, member: Member) -> None:
     assert code(ask(AUDIT, member.token, first=1)) == "FORBIDDEN"
     given = outcome(ask(SET_ROLE, operator.token, username=member.username.upper(), role="ADMIN"), "setRole")
     assert given == {"__typename": "SetRolePayload", "username": member.username, "role": "ADMIN"}
@@ -55,12 +55,12 @@ def test_a_role_holds_from_the_next_request_on(ask: Ask, operator: Member, membe
 
 
 @pytest.mark.parametrize("username", ["nobody-of-this-name", "", "nul\0", "simulated-4"])
-def test_whom_no_role_can_be_given(ask: Ask, operator: Member, username: str) -> None:
+def test_roles_that_cannot_be_set(ask: Ask, operator: Member, username: str) -> None:
     refused = outcome(ask(SET_ROLE, operator.token, username=username, role="CURATOR"), "setRole")
     assert refused["__typename"] == "MemberNotFound"
 
 
-def test_each_act_is_noted_with_its_outcome(ask: Ask, operator: Member, member: Member) -> None:
+def test_each_action_is_logged_with_its_outcome(ask: Ask, operator: Member, member: Member) -> None:
     outcome(ask(SET_ROLE, operator.token, username=member.username, role="CURATOR"), "setRole")
     outcome(ask(SET_ROLE, operator.token, username="nobody", role="CURATOR"), "setRole")
     code(ask(REVOKE, operator.token, id="nonsense"))
@@ -74,7 +74,7 @@ def test_each_act_is_noted_with_its_outcome(ask: Ask, operator: Member, member: 
     assert datetime.now(UTC) - datetime.fromisoformat(mine[0]["begunAt"]) < timedelta(minutes=5)
 
 
-def test_what_is_refused_or_only_asked_is_no_act(ask: Ask, operator: Member, member: Member) -> None:
+def test_refused_mutations_and_queries_are_not_logged(ask: Ask, operator: Member, member: Member) -> None:
     before = acts(ask, operator.token, 1)
     assert code(ask(SET_ROLE, member.token, username=member.username, role="ADMIN")) == "FORBIDDEN"
     assert code(ask(SET_ROLE, username=member.username, role="ADMIN")) == "UNAUTHENTICATED"
@@ -92,7 +92,7 @@ def test_pages_of_the_audit_log(ask: Ask, operator: Member) -> None:
     assert code(ask(AUDIT, operator.token, first=101)) == "BAD_USER_INPUT"
 
 
-def test_a_key_lets_a_service_do_what_its_scopes_say(ask: Ask, operator: Member) -> None:
+def test_a_key_has_the_permissions_of_its_scopes(ask: Ask, operator: Member) -> None:
     admin = create(ask, operator, name="trainer", scopes=["ADMIN", "READ"])
     assert admin["key"].startswith("mq_")
     assert admin["key"].startswith(admin["apiKey"]["beginning"])
@@ -102,13 +102,13 @@ def test_a_key_lets_a_service_do_what_its_scopes_say(ask: Ask, operator: Member)
     assert code(ask(AUDIT, reader["key"], first=1)) == "FORBIDDEN"
     assert ask("Viewer", reader["key"]) == {"data": {"viewer": None}}
     assert code(ask("RateMovie", reader["key"], movie="TW92aWU6MQ==", stars=4)) == "FORBIDDEN"
-    # Keys do not make keys: one that is stolen cannot outlive its end.
+    # A key cannot create keys, so a stolen key cannot outlive its revocation.
     assert code(ask(CREATE, admin["key"], input={"name": "more", "scopes": ["ADMIN"]})) == "FORBIDDEN"
     used = ask(KEYS, operator.token, first=2)["data"]["apiKeys"]["edges"]
     assert all(edge["node"]["lastUsedAt"] is not None for edge in used)
 
 
-def test_a_key_ends(ask: Ask, operator: Member, server_database_url: str) -> None:
+def test_a_key_expires_or_is_revoked(ask: Ask, operator: Member, server_database_url: str) -> None:
     revoked, expired = create(ask, operator), create(ask, operator, expiresAt="2999-01-01T00:00:00")
     gone = outcome(ask(REVOKE, operator.token, id=revoked["apiKey"]["id"]), "revokeApiKey")
     assert gone["apiKey"]["revokedAt"] is not None
@@ -131,11 +131,11 @@ def test_a_key_ends(ask: Ask, operator: Member, server_database_url: str) -> Non
         {"expiresAt": "2001-01-01T00:00:00Z"},
     ],
 )
-def test_keys_that_cannot_be(ask: Ask, operator: Member, given: dict[str, Any]) -> None:
+def test_invalid_keys_are_refused(ask: Ask, operator: Member, given: dict[str, Any]) -> None:
     assert create(ask, operator, **given)["__typename"] == "InvalidApiKey"
 
 
-def test_of_a_key_only_a_hash_is_kept(ask: Ask, operator: Member, server_database_url: str) -> None:
+def test_only_a_hash_of_a_key_is_stored(ask: Ask, operator: Member, server_database_url: str) -> None:
     key = create(ask, operator)["key"]
     with psycopg.connect(server_database_url) as connection:
         (stored,) = connection.execute("SELECT string_agg(k::text, ' ') FROM api_keys AS k").fetchone() or (
@@ -148,7 +148,7 @@ def test_of_a_key_only_a_hash_is_kept(ask: Ask, operator: Member, server_databas
     assert key[9:] not in stored + noted
 
 
-def test_a_curator_is_no_administrator(ask: Ask, server_database_url: str) -> None:
+def test_a_curator_is_not_an_administrator(ask: Ask, server_database_url: str) -> None:
     curator = promoted(sign_up(ask), server_database_url, "CURATOR")
     assert code(ask(KEYS, curator.token, first=1)) == "FORBIDDEN"
     assert code(ask(AUDIT, curator.token, first=1)) == "FORBIDDEN"

@@ -1,4 +1,4 @@
-"""The catalogue over HTTP, open to everyone."""
+"""The catalog over HTTP, open to signed-out clients."""
 
 import re
 from base64 import b64encode
@@ -19,7 +19,7 @@ def movies(ask: Ask, first: int = 24, **variables: Any) -> list[dict[str, Any]]:
     return [edge["node"] for edge in edges]
 
 
-def test_a_movie_has_all_that_a_page_about_it_shows(ask: Ask) -> None:
+def test_a_movie_has_the_fields_of_a_movie_page(ask: Ask) -> None:
     card = movies(ask, first=1)[0]
     movie = ask("Movie", id=card["id"])["data"]["movie"]
     assert {name: movie[name] for name in card} == card
@@ -38,7 +38,7 @@ def test_a_movie_has_all_that_a_page_about_it_shows(ask: Ask) -> None:
     assert set(near[0]["node"]) == set(card)
 
 
-def test_similar_movies_go_on_where_a_page_ended(ask: Ask) -> None:
+def test_similar_movies_are_paginated(ask: Ask) -> None:
     query = """query ($id: ID!, $first: Int!, $after: String) { movie(id: $id) {
         similar(first: $first, after: $after) {
             edges { cursor node { id } } pageInfo { hasNextPage hasPreviousPage endCursor } } } }"""
@@ -65,7 +65,7 @@ def test_a_rating_shows_at_once_on_the_movie(ask: Ask, member: Member) -> None:
     assert (again["viewerRating"], again["ratingCount"]) == (None, before["ratingCount"])
 
 
-def test_pages_follow_each_other_both_ways(ask: Ask) -> None:
+def test_pages_follow_each_other_in_both_directions(ask: Ask) -> None:
     first = ask("Movies", first=24)["data"]["movies"]
     page = first["pageInfo"]
     assert (page["hasPreviousPage"], page["hasNextPage"]) == (False, True)
@@ -90,7 +90,7 @@ def test_pages_follow_each_other_both_ways(ask: Ask) -> None:
     ("field", "shown"),
     [("POPULARITY", "ratingCount"), ("AVERAGE_RATING", "averageRating"), ("RELEASE_DATE", "year")],
 )
-def test_an_order_is_the_order_of_what_is_shown(ask: Ask, field: str, direction: str, shown: str) -> None:
+def test_an_order_sorts_by_the_shown_values(ask: Ask, field: str, direction: str, shown: str) -> None:
     wanted = {"minRatingCount": 1, "yearFrom": 1900}
     order = {"field": field, "direction": direction}
     values = [movie[shown] for movie in movies(ask, first=100, filter=wanted, orderBy=order)]
@@ -98,7 +98,7 @@ def test_an_order_is_the_order_of_what_is_shown(ask: Ask, field: str, direction:
     assert len(set(values)) > 1
 
 
-def test_titles_ascend_unless_asked_otherwise(ask: Ask) -> None:
+def test_titles_ascend_by_default(ask: Ask) -> None:
     titles = [
         movie["title"].lower()
         for movie in movies(ask, orderBy={"field": "TITLE"}, filter={"languages": ["en"]})
@@ -108,7 +108,7 @@ def test_titles_ascend_unless_asked_otherwise(ask: Ask) -> None:
     assert last[0]["title"].lower() > titles[-1]
 
 
-def test_a_filter_holds_for_every_movie_and_a_page_is_full(ask: Ask) -> None:
+def test_a_filter_applies_to_every_movie_and_pages_are_full(ask: Ask) -> None:
     wanted = {
         "genres": ["comedy"],
         "excludeGenres": ["Horror"],
@@ -136,7 +136,7 @@ def test_people_are_found_in_any_case(ask: Ask) -> None:
     assert movies(ask, filter={"people": [director["name"], "Nobody At All"]}) == []
 
 
-def test_search_finds_a_movie_by_its_title_also_misspelt(ask: Ask) -> None:
+def test_search_finds_a_movie_by_its_misspelled_title(ask: Ask) -> None:
     for movie in movies(ask, first=12):
         title = movie["title"]
         word = max(re.findall(r"\w+", title), key=len)
@@ -148,7 +148,7 @@ def test_search_finds_a_movie_by_its_title_also_misspelt(ask: Ask) -> None:
             assert scores == sorted(scores, reverse=True)
 
 
-def test_search_goes_on_where_a_page_ended(ask: Ask) -> None:
+def test_search_is_paginated(ask: Ask) -> None:
     query = """query ($after: String, $first: Int!) { search(query: "the", first: $first, after: $after) {
         edges { cursor node { id } } pageInfo { hasNextPage endCursor } } }"""
     whole = ask(query, first=30)["data"]["search"]["edges"]
@@ -159,14 +159,16 @@ def test_search_goes_on_where_a_page_ended(ask: Ask) -> None:
 
 
 @pytest.mark.parametrize("words", ["", "\\u0000", "a\\u0000b", "&|!()':*", "%", "x" * 200])
-def test_anything_may_be_searched_for(server: str, http: httpx.Client, words: str) -> None:
+def test_any_text_may_be_searched_for(server: str, http: httpx.Client, words: str) -> None:
     query = "query ($words: String!) { search(query: $words, first: 5) { edges { score } } }"
-    content = f'{{"query": "{query}", "variables": {{"words": "{words}"}}}}'  # as no JSON library writes it
+    content = (
+        f'{{"query": "{query}", "variables": {{"words": "{words}"}}}}'  # escaped unlike any JSON library
+    )
     response = http.post(f"{server}/graphql", content=content, headers={"Content-Type": "application/json"})
     assert "errors" not in response.json()
 
 
-def test_half_a_character_is_refused(server: str, http: httpx.Client) -> None:
+def test_an_unpaired_surrogate_is_refused(server: str, http: httpx.Client) -> None:
     content = '{"query": "{ search(query: \\"\\ud800\\", first: 5) { edges { score } } }"}'
     response = http.post(f"{server}/graphql", content=content, headers={"Content-Type": "application/json"})
     assert response.status_code == 400
@@ -196,12 +198,12 @@ def test_nodes_are_found_by_their_ids(ask: Ask) -> None:
 @pytest.mark.parametrize(
     "id_", ["Movie:999999999", "Genre:999999999", "Person:999999999", "User:1", "Rating:1.1"]
 )
-def test_what_is_not_there_or_not_ones_own_is_null(ask: Ask, id_: str) -> None:
+def test_missing_and_private_nodes_are_null(ask: Ask, id_: str) -> None:
     body = ask("Node", id=global_id(id_))
     assert body == {"data": {"node": None}}
 
 
-def test_a_movie_that_is_not_there_is_null(ask: Ask) -> None:
+def test_a_missing_movie_is_null(ask: Ask) -> None:
     assert ask("Movie", id=global_id("Movie:999999999")) == {"data": {"movie": None}}
 
 
@@ -211,7 +213,7 @@ MALFORMED = ["", "1", "Movie:1", "!!!", "é", "x" * 5000, *map(global_id, KEYS +
 
 
 @pytest.mark.parametrize("id_", MALFORMED)
-def test_what_is_no_id_is_the_callers_fault(ask: Ask, id_: str) -> None:
+def test_an_invalid_id_is_bad_input(ask: Ask, id_: str) -> None:
     for operation in ("Movie", "Node"):
         assert code(ask(operation, id=id_)) == "BAD_USER_INPUT"
 
@@ -246,7 +248,7 @@ def test_an_id_of_another_type_is_named(ask: Ask) -> None:
         ({"first": 5, "orderBy": {"field": "BOX_OFFICE"}}, "BOX_OFFICE"),
     ],
 )
-def test_a_fault_of_the_caller_is_named(ask: Ask, variables: dict[str, Any], named: str) -> None:
+def test_bad_input_is_named(ask: Ask, variables: dict[str, Any], named: str) -> None:
     body = ask("Movies", **variables)
     assert code(body) == "BAD_USER_INPUT"
     assert named in body["errors"][0]["message"]
@@ -260,7 +262,7 @@ def test_a_page_has_one_direction(ask: Ask, arguments: str) -> None:
     assert code(ask(f"{{ movies{given} {{ totalCount }} }}")) == "BAD_USER_INPUT"
 
 
-def test_a_search_has_its_limits(ask: Ask) -> None:
+def test_a_search_has_limits(ask: Ask) -> None:
     assert code(ask("Search", query="x" * 201, first=5)) == "BAD_USER_INPUT"
     assert code(ask("Search", query="x", first=101)) == "BAD_USER_INPUT"
     assert code(ask('{ search(query: "x", first: 5, after: "x") { edges { score } } }')) == "BAD_USER_INPUT"

@@ -1,4 +1,4 @@
-"""Events sent by clients."""
+"""Feedback events of clients."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -34,8 +34,8 @@ def test_every_kind_of_event_is_accepted(ask: Ask, member: Member, movies: list[
         assert payload == {"__typename": "RecordFeedbackPayload", "accepted": 7}
 
 
-def test_feedback_is_on_the_viewers_own_lists(ask: Ask, member: Member, movies: list[str]) -> None:
-    """On a list of another member, or of nobody, an event counts without the list."""
+def test_feedback_refers_to_lists_of_the_viewer(ask: Ask, member: Member, movies: list[str]) -> None:
+    """With the request id of another member's list or of no list, an event counts without the list."""
     mutation = """
     mutation ($events: [FeedbackInput!]!) { recordFeedback(input: { events: $events }) {
       ... on RecordFeedbackPayload { accepted ignoredRequestIds } } }
@@ -47,8 +47,8 @@ def test_feedback_is_on_the_viewers_own_lists(ask: Ask, member: Member, movies: 
     )
     for ids, ignored in ((own, 0), (visitors, 0), (others, 2), ([str(uuid4())], 1)):
         events = [{"movieId": movies[0], "kind": "CLICK", "requestId": each} for each in ids]
-        told = ask(mutation, member.token, events=events)["data"]["recordFeedback"]
-        assert told == {"accepted": len(ids), "ignoredRequestIds": ignored}
+        payload = ask(mutation, member.token, events=events)["data"]["recordFeedback"]
+        assert payload == {"accepted": len(ids), "ignoredRequestIds": ignored}
     held = ask("ExportMyData", member.token)["data"]["exportMyData"]["feedback"]
     stored = {event["requestId"] for event in held}
     assert stored == {*own, *visitors, None}
@@ -93,19 +93,19 @@ def test_a_refused_event_is_named(
         {"colour": "red"},
     ],
 )
-def test_events_that_are_malformed(
+def test_malformed_events_are_refused(
     ask: Ask, member: Member, movies: list[str], wrong: dict[str, Any]
 ) -> None:
     event = {"movieId": movies[0], "kind": "CLICK", **wrong}
     assert code(ask("RecordFeedback", member.token, events=[event])) == "BAD_USER_INPUT"
 
 
-def test_a_batch_that_is_too_large(ask: Ask, member: Member, movies: list[str]) -> None:
+def test_a_batch_that_is_too_large_is_refused(ask: Ask, member: Member, movies: list[str]) -> None:
     events = [{"movieId": movies[0], "kind": "CLICK"}] * 501
     refused = ask("RecordFeedback", member.token, events=events)["data"]["recordFeedback"]
     assert refused["__typename"] == "InvalidFeedback"
     assert "500" in refused["message"]
 
 
-def test_events_have_a_sender(ask: Ask, movies: list[str]) -> None:
+def test_events_need_a_signed_in_member(ask: Ask, movies: list[str]) -> None:
     assert code(ask("RecordFeedback", events=[{"movieId": movies[0], "kind": "LIKE"}])) == "UNAUTHENTICATED"

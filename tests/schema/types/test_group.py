@@ -1,4 +1,4 @@
-"""A movie for several: nobody is left out, nothing is told of those who do not want it; and refusals."""
+"""Group recommendations: aggregation, privacy of undiscoverable members, refusals."""
 
 from typing import Any
 
@@ -23,7 +23,7 @@ query ($usernames: [String!]!, $first: Int!, $after: String, $filter: MovieFilte
 
 
 def best_of(ask: Ask, genre: str, count: int) -> list[str]:
-    """The most rated movies of a genre."""
+    """The ids of the most rated movies of a genre."""
     body = ask(
         "Movies",
         first=count,
@@ -54,7 +54,7 @@ def edges(body: dict[str, Any]) -> list[dict[str, Any]]:
     return found
 
 
-def test_a_list_for_two_of_unlike_taste(ask: Ask) -> None:
+def test_a_list_for_two_members_with_different_taste(ask: Ask) -> None:
     ada = with_taste(ask, loves="Horror", loathes="Romance")
     ben = with_taste(ask, loves="Romance", loathes="Horror")
     shown = edges(ask("MovieNight", ada.token, usernames=[ada.username, ben.username], first=20))
@@ -62,7 +62,7 @@ def test_a_list_for_two_of_unlike_taste(ask: Ask) -> None:
     for edge in shown:
         assert [member["username"] for member in edge["members"]] == [ada.username, ben.username]
         assert all(0 <= member["matchPercent"] <= 100 for member in edge["members"])
-    # The least happy of the two does better than on either's own list.
+    # The lower match of the two is better than on either member's own list.
     group = sum(min(member["matchPercent"] for member in edge["members"]) for edge in shown) / 20
     for one, other in ((ada, ben), (ben, ada)):
         own = ask("Recommendations", one.token, first=20)["data"]["recommendations"]["edges"]
@@ -76,7 +76,7 @@ def viewer_match(ask: Ask, member: Member, movie: str) -> int:
     return percent
 
 
-def test_nothing_that_one_of_them_has_rated_or_turned_down(ask: Ask, member: Member) -> None:
+def test_movies_rated_or_rejected_by_a_member_are_left_out(ask: Ask, member: Member) -> None:
     other = findable(ask, sign_up(ask))
     findable(ask, member)
     before = [
@@ -94,7 +94,7 @@ def test_nothing_that_one_of_them_has_rated_or_turned_down(ask: Ask, member: Mem
     assert not {before[0], before[1]} & set(after)
 
 
-def test_pages_continue_the_list_that_was_shown(ask: Ask, member: Member) -> None:
+def test_pages_continue_the_same_list(ask: Ask, member: Member) -> None:
     other = with_taste(ask, loves="Comedy", loathes="War")
     asked = {"usernames": [member.username, other.username], "filter": {"yearFrom": 1970}}
     whole = [edge["node"]["id"] for edge in edges(ask(PAGES, member.token, first=30, **asked))]
@@ -114,8 +114,8 @@ def test_names_count_once_in_any_case(ask: Ask, member: Member) -> None:
     assert [each["username"] for each in shown[0]["members"]] == [member.username]
 
 
-def test_who_does_not_want_to_be_found_is_as_good_as_unknown(ask: Ask, member: Member) -> None:
-    """A new member too, and one who does not want it any longer."""
+def test_an_undiscoverable_member_looks_like_an_unknown_one(ask: Ask, member: Member) -> None:
+    """Also a new member, and a member who opted out again."""
     hidden = findable(ask, sign_up(ask))
     assert edges(ask("MovieNight", member.token, usernames=[hidden.username], first=3))
     ask(SET_DISCOVERABLE, hidden.token, discoverable=False)
@@ -128,12 +128,12 @@ def test_who_does_not_want_to_be_found_is_as_good_as_unknown(ask: Ask, member: M
     assert code(refused) == code(unknown) == "BAD_USER_INPUT"
     texts = [body["errors"][0]["message"] for body in (refused, unknown)]
     assert texts[0].replace(hidden.username, "nobody-here") == texts[1]
-    # They themselves may still ask others along.
+    # They may still ask for a group list themselves.
     assert edges(ask("MovieNight", hidden.token, usernames=usernames, first=3))
 
 
 @pytest.mark.parametrize(
-    ("variables", "told"),
+    ("variables", "message"),
     [
         ({"usernames": [], "first": 5}, "usernames"),
         ({"usernames": ["a"] * 11, "first": 5}, "at most 10 items, not 11"),
@@ -145,12 +145,12 @@ def test_who_does_not_want_to_be_found_is_as_good_as_unknown(ask: Ask, member: M
         ({"usernames": ["simulated-0001"], "first": 101}, "first"),
     ],
 )
-def test_bad_input_is_told_by_field_and_rule(
-    ask: Ask, member: Member, variables: dict[str, Any], told: str
+def test_bad_input_names_field_and_rule(
+    ask: Ask, member: Member, variables: dict[str, Any], message: str
 ) -> None:
     body = ask("MovieNight", member.token, **variables)
     assert code(body) == "BAD_USER_INPUT"
-    assert told in body["errors"][0]["message"]
+    assert message in body["errors"][0]["message"]
     assert len(body["errors"][0]["message"]) < 300
 
 
@@ -160,5 +160,5 @@ def test_a_cursor_of_another_list_is_refused(ask: Ask, member: Member) -> None:
     assert code(body) == "BAD_USER_INPUT"
 
 
-def test_strangers_are_told_nothing(ask: Ask, member: Member) -> None:
+def test_signed_out_clients_are_refused(ask: Ask, member: Member) -> None:
     assert code(ask("MovieNight", usernames=[member.username], first=5)) == "UNAUTHENTICATED"

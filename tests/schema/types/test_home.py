@@ -1,4 +1,4 @@
-"""Home over HTTP: all shelves in one request and few statements, each continued on its own; and refusals."""
+"""The home page over HTTP: all shelves in one request and few statements, pagination, refusals."""
 
 from base64 import b64encode
 from collections.abc import AsyncIterator
@@ -38,7 +38,7 @@ def anyio_backend() -> str:
 
 @pytest.fixture
 def movies(ask: Ask) -> list[str]:
-    """Ids of movies, the best known first."""
+    """Ids of movies, most rated first."""
     body = ask("Movies", first=20, orderBy={"field": "POPULARITY", "direction": "DESC"})
     return [edge["node"]["id"] for edge in body["data"]["movies"]["edges"]]
 
@@ -52,7 +52,7 @@ def shown(shelf: dict[str, Any]) -> list[str]:
     return [edge["node"]["id"] for edge in shelf["movies"]["edges"]]
 
 
-def test_a_members_page_of_eight_shelves(ask: Ask, member: Member, movies: list[str]) -> None:
+def test_a_member_gets_eight_shelves(ask: Ask, member: Member, movies: list[str]) -> None:
     rate(ask, member, movies[:10], 4.5)
     page = ask("Home", member.token, shelves=8, perShelf=24)["data"]["home"]
     assert page["requestId"]
@@ -71,7 +71,7 @@ def test_a_members_page_of_eight_shelves(ask: Ask, member: Member, movies: list[
         assert all(edge["predictedRating"]["stars"] for edge in shelf["movies"]["edges"])
 
 
-def test_a_page_for_someone_signed_out(ask: Ask) -> None:
+def test_a_page_for_a_signed_out_client(ask: Ask) -> None:
     page = ask("Home", shelves=8, perShelf=12)["data"]["home"]
     assert [shelf["kind"] for shelf in page["shelves"]][:4] == [
         "POPULAR",
@@ -83,7 +83,7 @@ def test_a_page_for_someone_signed_out(ask: Ask) -> None:
     assert len(everything) == len(set(everything)) == 8 * 12
 
 
-def test_a_rating_changes_the_very_next_page(ask: Ask, member: Member, movies: list[str]) -> None:
+def test_a_rating_changes_the_next_page(ask: Ask, member: Member, movies: list[str]) -> None:
     rate(ask, member, movies[:3], 5.0)
     before = ask("Home", member.token, shelves=4, perShelf=12)["data"]["home"]
     rate(ask, member, movies[3:4], 5.0)
@@ -92,12 +92,12 @@ def test_a_rating_changes_the_very_next_page(ask: Ask, member: Member, movies: l
     assert [shown(shelf) for shelf in after["shelves"]] != [shown(shelf) for shelf in before["shelves"]]
 
 
-def test_each_shelf_is_continued_from_where_it_was(ask: Ask, member: Member, movies: list[str]) -> None:
+def test_each_shelf_continues_from_its_cursor(ask: Ask, member: Member, movies: list[str]) -> None:
     rate(ask, member, movies[:8], 4.5)
     page = ask("Home", member.token, shelves=6, perShelf=10)["data"]["home"]
     rated = ask(CONTINUE, member.token, id=page["shelves"][0]["id"], first=15)["data"]["node"]
     gone = shown(rated)[13]
-    rate(ask, member, [gone], 1.0)  # what the member does meanwhile moves no other movie
+    rate(ask, member, [gone], 1.0)  # a rating meanwhile moves no other movie
     seen = [movie for shelf in page["shelves"] for movie in shown(shelf)]
     for shelf in page["shelves"]:
         after, ranks = shelf["movies"]["pageInfo"]["endCursor"], list(range(1, 11))
@@ -112,7 +112,7 @@ def test_each_shelf_is_continued_from_where_it_was(ask: Ask, member: Member, mov
     assert gone not in seen
 
 
-def test_a_shelf_goes_on_to_its_end(ask: Ask) -> None:
+def test_a_shelf_is_paginated_to_its_end(ask: Ask) -> None:
     page = ask("Home", shelves=3, perShelf=5)["data"]["home"]
     shelf = page["shelves"][1]
     seen, info = shown(shelf), shelf["movies"]["pageInfo"]
@@ -124,7 +124,7 @@ def test_a_shelf_goes_on_to_its_end(ask: Ask) -> None:
 
 
 @pytest.mark.parametrize(
-    ("variables", "told"),
+    ("variables", "message"),
     [
         ({"shelves": 0, "perShelf": 10}, "home.shelves"),
         ({"shelves": 21, "perShelf": 10}, "home.shelves"),
@@ -132,13 +132,13 @@ def test_a_shelf_goes_on_to_its_end(ask: Ask) -> None:
         ({"shelves": 3, "perShelf": 101}, "home.perShelf"),
     ],
 )
-def test_bad_input_is_told_by_field_and_rule(ask: Ask, variables: dict[str, Any], told: str) -> None:
+def test_bad_input_names_field_and_rule(ask: Ask, variables: dict[str, Any], message: str) -> None:
     body = ask("Home", **variables)
     assert {error["extensions"]["code"] for error in body["errors"]} == {"BAD_USER_INPUT"}
-    assert told in body["errors"][0]["message"]
+    assert message in body["errors"][0]["message"]
 
 
-def test_a_shelf_takes_its_own_cursors_only(ask: Ask) -> None:
+def test_a_shelf_accepts_only_its_own_cursors(ask: Ask) -> None:
     first, second = ask("Home", shelves=2, perShelf=5)["data"]["home"]["shelves"]
     assert code(ask(CONTINUE, id=first["id"], first=101)) == "BAD_USER_INPUT"
     for cursor in (second["movies"]["pageInfo"]["endCursor"], "bm8", "WyJzaGVsZiIsMV0"):
@@ -157,14 +157,14 @@ def test_a_shelf_takes_its_own_cursors_only(ask: Ask) -> None:
         f"{'0' * 32}/v/0/3/0/POPULAR/0",
     ],
 )
-def test_an_id_that_no_home_page_gave_out_is_refused(ask: Ask, key: str) -> None:
+def test_a_forged_shelf_id_is_refused(ask: Ask, key: str) -> None:
     body = ask(CONTINUE, id=b64encode(f"Shelf:{key}".encode()).decode(), first=3)
     assert code(body) == "BAD_USER_INPUT"
 
 
 @pytest.fixture
 async def context(seeded_database_url: str, model_dir: Path) -> AsyncIterator[Context]:
-    """Of a member with ratings of now and of long ago, on a database of the test's own."""
+    """The context of a member with new and old ratings, on a database for one test."""
     settings = Settings.model_validate(
         {"database_url": seeded_database_url, "secret_key": "a secret of the tests, long enough"}
     )
@@ -197,5 +197,5 @@ async def test_eight_shelves_of_twenty_four_need_few_statements(
     assert result.data is not None
     shelves = result.data["home"]["shelves"]
     assert [len(shown(shelf)) for shelf in shelves] == [24] * 8
-    assert "REDISCOVER" in {shelf["kind"] for shelf in shelves}  # the one that asks most
+    assert "REDISCOVER" in {shelf["kind"] for shelf in shelves}  # the one with the most statements
     assert 0 < len(sent) <= 6, sent

@@ -1,4 +1,4 @@
-"""A member brings their history, and the next list knows it."""
+"""Import of ratings: the next list includes them."""
 
 import io
 import zipfile
@@ -35,7 +35,7 @@ def letterboxd(movies: list[dict[str, Any]]) -> str:
     return "\n".join(["Date,Name,Year,Letterboxd URI,Rating", *rows, "2020-01-01,Unheard Of,1901,x,3"])
 
 
-def test_a_history_is_brought_and_counts(ask: Ask, member: Member, movies: list[dict[str, Any]]) -> None:
+def test_an_imported_history_counts(ask: Ask, member: Member, movies: list[dict[str, Any]]) -> None:
     done = outcome(ask(IMPORT, member.token, csv=letterboxd(movies)), "importRatings")
     rows = done.pop("rows")
     assert [row["movie"]["id"] for row in rows] == [movie["id"] for movie in movies]
@@ -77,10 +77,10 @@ def test_a_history_is_brought_and_counts(ask: Ask, member: Member, movies: list[
 @pytest.mark.parametrize(
     ("contents", "kind"), [("WATCHED", "WATCH"), ("WATCHLIST", "WATCHLIST"), ("LIKED", "LIKE")]
 )
-def test_a_list_is_taken_for_what_it_is_said_to_be(
+def test_contents_select_the_kind_of_a_list(
     ask: Ask, member: Member, movies: list[dict[str, Any]], contents: str, kind: str
 ) -> None:
-    """Letterboxd's watched.csv, watchlist.csv and likes/films.csv, which nothing in them tells apart."""
+    """Letterboxd's watched.csv, watchlist.csv and likes/films.csv have the same layout."""
     rows = [f'2020-01-01,"{movie["title"]}",{movie["year"]},https://boxd.it/x' for movie in movies]
     csv = "\n".join(["Date,Name,Year,Letterboxd URI", *rows])
     refused = outcome(ask(IMPORT, member.token, csv=csv), "importRatings")
@@ -90,12 +90,12 @@ def test_a_list_is_taken_for_what_it_is_said_to_be(
     counts = {"WATCHED": done["watched"], "WATCHLIST": done["watchlisted"], "LIKED": done["liked"]}
     assert counts == {each: 6 if each == contents else 0 for each in counts}
     viewer = ask("Taste", member.token)["data"]["viewer"]
-    told = {(edge["node"]["kind"], edge["node"]["movie"]["id"]) for edge in viewer["history"]["edges"]}
-    assert told == {(kind, movie["id"]) for movie in movies}
+    history = {(edge["node"]["kind"], edge["node"]["movie"]["id"]) for edge in viewer["history"]["edges"]}
+    assert history == {(kind, movie["id"]) for movie in movies}
     assert len(viewer["watchlist"]["edges"]) == (6 if contents == "WATCHLIST" else 0)
 
 
-def test_files_that_are_refused(ask: Ask, member: Member, movies: list[dict[str, Any]]) -> None:
+def test_invalid_files_are_refused(ask: Ask, member: Member, movies: list[dict[str, Any]]) -> None:
     for given in ({"csv": "a,b\n1,2"}, {"csv": ""}, {"csv": letterboxd(movies), "source": "IMDB"}):
         refused = outcome(ask(IMPORT, member.token, **given), "importRatings")
         assert refused["__typename"] == "InvalidImport"
@@ -103,7 +103,7 @@ def test_files_that_are_refused(ask: Ask, member: Member, movies: list[dict[str,
     assert code(ask(IMPORT, csv=letterboxd(movies))) == "UNAUTHENTICATED"
 
 
-def test_doubtful_rows_are_shown_first(ask: Ask, member: Member, movies: list[dict[str, Any]]) -> None:
+def test_uncertain_rows_are_listed_first(ask: Ask, member: Member, movies: list[dict[str, Any]]) -> None:
     csv = letterboxd(movies).replace(f'"{movies[5]["title"]}",{movies[5]["year"]}', f'"{movies[5]["title"]}",'
                                     f"{movies[5]['year'] - 1}")  # fmt: skip
     query = """mutation ($csv: String!) { importRatings(input: { csv: $csv }) { ... on ImportRatingsPayload {

@@ -1,10 +1,10 @@
-"""Search finds movies by what the words mean, and those that are named still come first."""
+"""Semantic search: movies by the meaning of the query, after those matched by name."""
 
 import pytest
 
 from tests.schema.conftest import Ask
 
-# What someone would ask for, and the movie they have in mind: words of few titles, and of few overviews.
+# Queries and the intended movie; their words are in few titles and few overviews.
 MEANT = {
     "monster hunting the crew of a spaceship": "Alien",
     "android hunter in a rainy future city": "Blade Runner",
@@ -25,7 +25,7 @@ MEANT = {
     "courtroom jury drama": "12 Angry Men",
     "holocaust industrialist saves workers": "Schindler's List",
 }
-FLOOR = 12  # of 18 among the first ten; the words alone find 1
+FLOOR = 12  # of 18 among the first ten; keyword search finds 1
 FOUND = "query ($words: String!) { search(query: $words, first: 10) { edges { node { title } } } }"
 
 
@@ -33,7 +33,7 @@ def titles(ask: Ask, words: str) -> list[str]:
     return [edge["node"]["title"] for edge in ask(FOUND, words=words)["data"]["search"]["edges"]]
 
 
-def test_what_is_meant_is_found_among_the_first_ten(ask: Ask) -> None:
+def test_the_intended_movie_is_among_the_first_ten(ask: Ask) -> None:
     found = [words for words, title in MEANT.items() if title in titles(ask, words)]
     assert len(found) >= FLOOR, sorted(set(MEANT) - set(found))
 
@@ -47,18 +47,18 @@ def test_what_is_meant_is_found_among_the_first_ten(ask: Ask) -> None:
         ("psyc", "Psycho"),
     ],
 )
-def test_a_movie_that_is_named_comes_first(ask: Ask, words: str, title: str) -> None:
+def test_a_movie_matched_by_title_is_first(ask: Ask, words: str, title: str) -> None:
     assert titles(ask, words)[0] == title
 
 
-def test_the_documented_example_of_a_meaning_finds_its_movie_first(ask: Ask) -> None:
+def test_the_documented_example_finds_its_movie_first(ask: Ask) -> None:
     assert titles(ask, "samurai defend a village")[0] == "Seven Samurai"
 
 
 @pytest.mark.parametrize(
     "words", ["matrix 1999", "pulp fiction tarantino 1994", "casablanca bogart", "alien"]
 )
-def test_meaning_is_not_asked_where_a_title_is_named(ask: Ask, words: str) -> None:
+def test_semantic_search_is_not_used_if_a_title_matches(ask: Ask, words: str) -> None:
     query = """query ($words: String!) {
         search(query: $words, first: 100) { edges { score matchedBy node { title } } } }"""
     edges = ask(query, words=words)["data"]["search"]["edges"]
@@ -67,7 +67,7 @@ def test_meaning_is_not_asked_where_a_title_is_named(ask: Ask, words: str) -> No
     assert "MEANING" not in {edge["matchedBy"] for edge in edges}
 
 
-def test_what_is_found_by_meaning_stands_behind_words(ask: Ask) -> None:
+def test_semantic_matches_rank_below_keyword_matches(ask: Ask) -> None:
     query = '{ search(query: "space monster", first: 100) { edges { score matchedBy } } }'
     edges = ask(query)["data"]["search"]["edges"]
     scores = [edge["score"] for edge in edges]
@@ -78,11 +78,11 @@ def test_what_is_found_by_meaning_stands_behind_words(ask: Ask) -> None:
 
 
 @pytest.mark.parametrize("words", ["qxzv", "", "-alien", '"toys that come alive"'])
-def test_what_means_nothing_or_is_told_exactly_finds_nothing_by_meaning(ask: Ask, words: str) -> None:
+def test_nonsense_and_exact_queries_have_no_semantic_matches(ask: Ask, words: str) -> None:
     assert len(titles(ask, words)) < 2
 
 
-def test_pages_of_what_is_meant_go_on_where_they_ended(ask: Ask) -> None:
+def test_semantic_results_are_paginated(ask: Ask) -> None:
     query = """query ($after: String) { search(query: "space monster", first: 7, after: $after) {
         edges { node { id } } pageInfo { endCursor hasNextPage } } }"""
     whole = ask(query.replace("first: 7", "first: 100"))["data"]["search"]["edges"]

@@ -1,4 +1,4 @@
-"""Operators have models trained in the background, follow it, and choose which model makes the lists."""
+"""Models: background training, progress, activation and rollback."""
 
 import json
 import os
@@ -32,7 +32,7 @@ ENDED = ("SUCCEEDED", "FAILED")
 
 @pytest.fixture
 def small_database_url(database_url: str) -> str:
-    """A database with enough movies and ratings for a training of a second."""
+    """A database with few movies and ratings, so that training takes a second."""
     with psycopg.connect(database_url) as connection:
         connection.execute(
             "INSERT INTO movies (title, year, overview) SELECT 'Movie ' || n, 1950 + n, 'A story of ' || n "
@@ -52,13 +52,13 @@ def small_database_url(database_url: str) -> str:
 def operating(
     service: Service, database_url: str, http: httpx.Client, operations: dict[str, str]
 ) -> tuple[Ask, Member]:
-    """Asks the service; and an administrator of it."""
+    """A function that sends operations to a new service, and an administrator of it."""
     ask = asking(service.url, http, operations)
     return ask, promoted(sign_up(ask), database_url, "ADMIN")
 
 
 def train(ask: Ask, operator: Member) -> str:
-    """The id of the job that was asked for."""
+    """Request a training and return the id of its job."""
     payload = outcome(ask("TrainModel", operator.token), "trainModel")
     assert payload["__typename"] == "TrainModelPayload"
     id_: str = payload["job"]["id"]
@@ -74,7 +74,7 @@ def until(reached: Callable[[], Any], what: str, seconds: float = 60) -> Any:
 
 
 def serving(ask: Ask) -> str | None:
-    """The version that lists are made with; None before there is one."""
+    """The version of the served model, or None."""
     data = ask(LIST)["data"]
     return data and str(data["recommendations"]["modelVersion"])
 
@@ -89,7 +89,7 @@ def ended(ask: Ask, operator: Member, job: str) -> dict[str, Any]:
 
 
 def progress(service: Service, operator: Member, operations: dict[str, str], job: str) -> Iterator[Any]:
-    """What `trainingProgress` tells over a websocket, until it is complete."""
+    """The events of `trainingProgress` over a websocket, until it completes."""
     with open_socket(f"{service.url}/graphql", {"Authorization": f"Bearer {operator.token}"}) as socket:
         query = {"query": operations["TrainingProgress"], "variables": {"job": job}}
         socket.send("subscribe", "1", query)
@@ -99,7 +99,7 @@ def progress(service: Service, operator: Member, operations: dict[str, str], job
         assert message["type"] == "complete", message
 
 
-def test_a_training_is_followed_to_its_model(
+def test_a_training_is_reported_until_its_model_is_active(
     small_database_url: str,
     start_server: StartServer,
     http: httpx.Client,
@@ -109,18 +109,18 @@ def test_a_training_is_followed_to_its_model(
     ask, operator = operating(service, small_database_url, http, operations)
     assert ask("Models", operator.token)["data"] == {"activeModel": None, "models": {"edges": []}}
     job = train(ask, operator)
-    told = list(progress(service, operator, operations, job))
-    assert told[0]["model"] is None
-    assert len({each["stage"] for each in told}) > 2
-    version = told[-1]["model"]["version"]
-    assert told[-1] == {"stage": "done", "fraction": 1.0, "message": None, "model": {"version": version}}
-    # Whoever comes later is told how it ended, over server-sent events as well.
-    assert list(progress(service, operator, operations, job)) == told[-1:]
+    events = list(progress(service, operator, operations, job))
+    assert events[0]["model"] is None
+    assert len({each["stage"] for each in events}) > 2
+    version = events[-1]["model"]["version"]
+    assert events[-1] == {"stage": "done", "fraction": 1.0, "message": None, "model": {"version": version}}
+    # Later subscribers get the final state, also over server-sent events.
+    assert list(progress(service, operator, operations, job)) == events[-1:]
     body = {"query": operations["TrainingProgress"], "variables": {"job": job}}
     headers = {"Authorization": f"Bearer {operator.token}", "Accept": "text/event-stream"}
     events = httpx.post(f"{service.url}/graphql", json=body, headers=headers, timeout=30).text
     (line,) = [line for line in events.splitlines() if line.startswith("data: {")]
-    assert json.loads(line[6:])["data"]["trainingProgress"] == told[-1]
+    assert json.loads(line[6:])["data"]["trainingProgress"] == events[-1]
 
     models = ask("Models", operator.token)["data"]
     assert models["activeModel"]["version"] == version
@@ -133,7 +133,7 @@ def test_a_training_is_followed_to_its_model(
     assert ask(node, operator.token, id="TW9kZWw6bm8=")["data"]["node"] is None
 
 
-def test_a_training_outlives_the_service_that_was_killed(
+def test_a_training_survives_a_killed_service(
     seeded_database_url: str,
     start_server: StartServer,
     http: httpx.Client,
@@ -141,14 +141,14 @@ def test_a_training_outlives_the_service_that_was_killed(
 ) -> None:
     settings = {"POLL_SECONDS": "0.1", "TRAINING_STALE_SECONDS": "1"}
     with psycopg.connect(seeded_database_url) as connection:
-        connection.execute("DELETE FROM users WHERE id % 16 <> 0")  # it need not take long
+        connection.execute("DELETE FROM users WHERE id % 16 <> 0")  # keeps the test short
     service = start_server(seeded_database_url, **settings)
     ask, operator = operating(service, seeded_database_url, http, operations)
     job = train(ask, operator)
     running = progress(service, operator, operations, job)
     while next(running)["stage"] in ("waiting", "starting"):
         pass
-    # Asked for again meanwhile: one more, since ratings may have come that this one has not read; not two.
+    # Requests meanwhile add one job, since this one may miss newer ratings; not two.
     again = train(ask, operator)
     assert again != job
     assert train(ask, operator) == again
@@ -156,7 +156,11 @@ def test_a_training_outlives_the_service_that_was_killed(
     assert len(trainers) == 1
     service.process.send_signal(signal.SIGKILL)
     service.process.wait()
-    until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in trainers), "it trains for nobody", 10)
+    until(
+        lambda: not any(Path(f"/proc/{pid}").exists() for pid in trainers),
+        "the subprocess outlives its service",
+        10,
+    )
     with psycopg.connect(seeded_database_url) as connection:
         connection.execute("DELETE FROM training_jobs WHERE status = 'QUEUED'")
 
@@ -172,7 +176,7 @@ def test_a_training_outlives_the_service_that_was_killed(
         assert connection.execute("SELECT count(*) FROM model_versions").fetchall() == [(2,)]
 
 
-def test_a_training_that_dies_each_time_is_given_up_and_one_of_nothing_at_once(
+def test_a_crashing_training_fails_after_its_attempts_and_an_empty_one_at_once(
     small_database_url: str,
     start_server: StartServer,
     http: httpx.Client,
@@ -203,7 +207,7 @@ def children(pid: int) -> list[int]:
     return [int(child) for path in found for child in path.read_text().split()]
 
 
-def test_former_models_can_be_activated_again_while_they_are_kept(
+def test_kept_models_can_be_activated_again(
     small_database_url: str,
     start_server: StartServer,
     http: httpx.Client,
@@ -251,7 +255,9 @@ def test_former_models_can_be_activated_again_while_they_are_kept(
     assert code(ask(PAGES, operator.token, first=2, after="bm8=")) == "BAD_USER_INPUT"
 
 
-def test_what_is_no_training(ask: Ask, server: str, operator: Member, operations: dict[str, str]) -> None:
+def test_unknown_trainings_are_refused(
+    ask: Ask, server: str, operator: Member, operations: dict[str, str]
+) -> None:
     with open_socket(f"{server}/graphql", {"Authorization": f"Bearer {operator.token}"}) as socket:
         query = operations["TrainingProgress"]
         socket.send("subscribe", "1", {"query": query, "variables": {"job": "VHJhaW5pbmdKb2I6OTk5OTk5"}})
@@ -263,7 +269,7 @@ def test_what_is_no_training(ask: Ask, server: str, operator: Member, operations
     assert outcome(refused, "trainModel")["message"] == "note must have at most 200 characters."
 
 
-def test_figures_tell_what_was_measured(
+def test_a_model_has_its_metrics(
     seeded_database_url: str, start_server: StartServer, http: httpx.Client, operations: dict[str, str]
 ) -> None:
     service = start_server(seeded_database_url)
@@ -276,7 +282,7 @@ def test_figures_tell_what_was_measured(
     assert 0.6 < named["match_auc"] < 1
 
 
-def test_a_deleted_member_is_gone_with_their_ratings(ask: Ask, operator: Member, member: Member) -> None:
+def test_a_deleted_member_and_their_ratings_are_removed(ask: Ask, operator: Member, member: Member) -> None:
     movies = ask("{ movies(first: 1) { edges { node { id ratingCount } } } }")["data"]["movies"]
     movie = movies["edges"][0]["node"]
     outcome(ask("RateMovie", member.token, movie=movie["id"], stars=5), "rateMovie")

@@ -1,4 +1,4 @@
-"""Movies that curators add, change and take out are so for everyone at once, in every process."""
+"""Edits of movies take effect at once, in every process."""
 
 import time
 from collections.abc import Callable
@@ -64,7 +64,7 @@ def titles(ask: Ask, words: str) -> list[str]:
 
 
 def place(ask: Ask, token: str, movie: str) -> int:
-    """Of the movie in the member's list of all movies."""
+    """The rank of the movie in the member's list of all movies."""
     listed: list[str] = []
     after = None
     while movie not in listed:
@@ -95,7 +95,7 @@ def refused(ask: Ask, curator: Member, **facts: Any) -> str:
     return message
 
 
-def test_a_movie_is_found_everywhere_at_once_and_gone_as_quickly(
+def test_a_movie_is_added_and_deleted_everywhere_at_once(
     seeded_database_url: str, start_server: StartServer, http: httpx.Client, operations: dict[str, str]
 ) -> None:
     here = start_server(seeded_database_url, POLL_SECONDS="0.1")
@@ -115,7 +115,7 @@ def test_a_movie_is_found_everywhere_at_once_and_gone_as_quickly(
     similar = {edge["node"]["title"] for edge in movie["similar"]["edges"]}
     assert len(similar) == 5
     assert similar <= of_genres(ask, ["Horror", "Sci-Fi"])
-    assert titles(ask, "nostromo returns")[0] == TITLE  # here when the answer comes
+    assert titles(ask, "nostromo returns")[0] == TITLE  # in this process before the response
     until(lambda: TITLE in titles(elsewhere, "nostromo"), "the other process has not heard")
     assert TITLE in titles(elsewhere, "someone entirely new")
 
@@ -126,7 +126,7 @@ def test_a_movie_is_found_everywhere_at_once_and_gone_as_quickly(
     (edge,) = until(listed, "it is not recommended")
     assert edge["predictedRating"]["stars"] > 3
     assert edge["reasons"]
-    # Among all movies it stands higher for who loves its like.
+    # It ranks higher for a member who likes similar movies.
     stranger = sign_up(elsewhere)
     for title in ("Amélie", "When Harry Met Sally...", "Annie Hall"):
         rated = elsewhere("RateMovie", stranger.token, movie=movie_id(elsewhere, title), stars=5)
@@ -134,7 +134,7 @@ def test_a_movie_is_found_everywhere_at_once_and_gone_as_quickly(
     assert place(elsewhere, member.token, movie["id"]) + 100 < place(elsewhere, stranger.token, movie["id"])
     assert outcome(elsewhere("RateMovie", member.token, movie=movie["id"], stars=4), "rateMovie")
 
-    # A process that starts before the next training knows it as well.
+    # A process that starts before the next training has it too.
     third = asking(start_server(seeded_database_url).url, http, operations)
     other = sign_up(third)
     edges = third(LIST, other.token, filter=NEW)["data"]["recommendations"]["edges"]
@@ -153,7 +153,7 @@ def test_a_movie_is_found_everywhere_at_once_and_gone_as_quickly(
     assert left == (4,)
 
 
-def test_a_change_changes_what_is_given_and_nothing_else(ask: Ask, curator: Member) -> None:
+def test_an_update_changes_only_the_given_fields(ask: Ask, curator: Member) -> None:
     added = outcome(ask("AddMovie", curator.token, input={**ALIEN_LIKE, "imdbId": None}), "addMovie")["movie"]
 
     def changed(**facts: Any) -> Any:
@@ -187,7 +187,7 @@ def test_a_change_changes_what_is_given_and_nothing_else(ask: Ask, curator: Memb
 
 
 @pytest.mark.parametrize(
-    ("facts", "told"),
+    ("facts", "message"),
     [
         ({"title": " "}, "title: it is empty."),
         ({"title": "x" * 301}, "title: it has 301 characters; the limit is 300."),
@@ -210,10 +210,10 @@ def test_a_change_changes_what_is_given_and_nothing_else(ask: Ask, curator: Memb
         ({"tmdbId": "9" * 30}, "tmdbId: it must be a whole number from 1 to"),
     ],
 )
-def test_what_breaks_a_rule_is_named_and_nothing_is_stored(
-    ask: Ask, curator: Member, server_database_url: str, facts: dict[str, Any], told: str
+def test_an_invalid_edit_is_reported_and_not_stored(
+    ask: Ask, curator: Member, server_database_url: str, facts: dict[str, Any], message: str
 ) -> None:
-    assert refused(ask, curator, **facts).startswith(told)
+    assert refused(ask, curator, **facts).startswith(message)
     with psycopg.connect(server_database_url) as connection:
         kept = connection.execute("SELECT count(*) FROM movies WHERE title IN ('Never there', 'nul')")
         assert kept.fetchall() == [(0,)]

@@ -1,4 +1,4 @@
-"""The movies to ask a newcomer about: known, dividing, of every genre; page by page, and refusals."""
+"""Onboarding movies: well known, informative, of many genres; pagination and refusals."""
 
 from collections import Counter
 from typing import Any
@@ -21,7 +21,7 @@ def ids(body: dict[str, Any]) -> list[str]:
     return [node["id"] for node in nodes(body)]
 
 
-def test_the_movies_are_known_and_of_many_genres(ask: Ask, genres: dict[str, str]) -> None:
+def test_the_movies_are_well_known_and_of_many_genres(ask: Ask, genres: dict[str, str]) -> None:
     asked = nodes(ask("Onboarding", first=24))
     assert len({movie["id"] for movie in asked}) == 24
     counts = sorted(
@@ -34,8 +34,8 @@ def test_the_movies_are_known_and_of_many_genres(ask: Ask, genres: dict[str, str
     assert covered.most_common(1)[0][1] <= 14
 
 
-def test_the_movies_divide_those_who_know_them(ask: Ask) -> None:
-    """Movies that all love come first by popularity, and tell little."""
+def test_the_movies_have_divided_ratings(ask: Ask) -> None:
+    """Movies that all members like are popular but not informative."""
     asked = nodes(ask("Onboarding", first=50))
     popular = ask("Movies", first=50, orderBy={"field": "POPULARITY", "direction": "DESC"})
     loved = [edge["node"]["averageRating"] for edge in popular["data"]["movies"]["edges"]]
@@ -70,7 +70,7 @@ def test_pages_follow_each_other_while_the_member_rates(ask: Ask, member: Member
     assert not rated & set(ids(ask("Onboarding", member.token, first=100)))
 
 
-def test_only_movies_of_the_genres_chosen(ask: Ask, genres: dict[str, str]) -> None:
+def test_only_movies_of_the_chosen_genres(ask: Ask, genres: dict[str, str]) -> None:
     chosen = [genres["Western"], genres["Musical"]]
     pages = walk(ask, "Onboarding", "onboarding", genres=chosen)
     movies = [edge["node"] for page in pages for edge in page["edges"]]
@@ -94,7 +94,7 @@ def test_five_ratings_make_the_next_list_personal(ask: Ask, member: Member) -> N
 
 
 @pytest.mark.parametrize(
-    ("variables", "told"),
+    ("variables", "message"),
     [
         ({"first": 0}, "onboarding.first"),
         ({"first": 101}, "onboarding.first"),
@@ -104,12 +104,12 @@ def test_five_ratings_make_the_next_list_personal(ask: Ask, member: Member) -> N
         ({"first": 5, "after": "bm8"}, "cursor"),
     ],
 )
-def test_bad_input_is_told_by_field_and_rule(ask: Ask, variables: dict[str, Any], told: str) -> None:
+def test_bad_input_names_field_and_rule(ask: Ask, variables: dict[str, Any], message: str) -> None:
     body = ask("Onboarding", **variables)
     assert code(body) == "BAD_USER_INPUT"
-    assert told in body["errors"][0]["message"]
+    assert message in body["errors"][0]["message"]
 
 
-def test_a_cursor_goes_with_its_genres(ask: Ask, genres: dict[str, str]) -> None:
+def test_a_cursor_is_refused_with_other_genres(ask: Ask, genres: dict[str, str]) -> None:
     cursor = ask("Onboarding", first=5)["data"]["onboarding"]["pageInfo"]["endCursor"]
     assert code(ask("Onboarding", first=5, after=cursor, genres=[genres["Drama"]])) == "BAD_USER_INPUT"

@@ -1,4 +1,4 @@
-"""What members rate moves movies in the lists of others, without a training."""
+"""Online updates: ratings change the lists of other members without a training."""
 
 import time
 from base64 import b64encode
@@ -50,7 +50,7 @@ def rank(ask: Ask, member: Member, movie: str) -> int:
     raise AssertionError("the movie is in no list")
 
 
-def test_a_movie_that_some_of_one_taste_like_comes_to_others_of_it(
+def test_a_movie_liked_by_some_ranks_higher_for_members_of_the_same_taste(
     ask: Ask, seeded_database_url: str
 ) -> None:
     with psycopg.connect(seeded_database_url) as connection:
@@ -67,7 +67,7 @@ def test_a_movie_that_some_of_one_taste_like_comes_to_others_of_it(
         time.sleep(0.2)
     assert now <= 24 < before[0]
     assert rank(ask, other, movie) > 4 * now
-    # Whoever goes on with a list that was begun before goes on with that one.
+    # A list that began before the update does not change.
     again = ask("Recommendations", friend.token, first=19, after=began["edges"][0]["cursor"])
     began_with = [edge["node"]["id"] for edge in began["edges"]]
     assert [edge["node"]["id"] for edge in again["data"]["recommendations"]["edges"]] == began_with[1:]

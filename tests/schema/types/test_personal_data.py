@@ -1,4 +1,4 @@
-"""A member takes along what is held on them, and leaves without a trace."""
+"""Export and deletion of personal data."""
 
 import httpx
 import psycopg
@@ -17,7 +17,7 @@ mutation ($yes: Boolean!) { setDiscoverable(input: { discoverable: $yes }) {
 """
 
 
-def test_the_export_has_all_that_a_member_did(ask: Ask, member: Member) -> None:
+def test_the_export_has_all_data_of_a_member(ask: Ask, member: Member) -> None:
     movie = ask(MOVIE)["data"]["movies"]["edges"][0]["node"]
     genre = ask("{ genres { id name } }")["data"]["genres"][0]
     outcome(ask("RateMovie", member.token, movie=movie["id"], stars=4.5), "rateMovie")
@@ -41,7 +41,7 @@ def test_the_export_has_all_that_a_member_did(ask: Ask, member: Member) -> None:
         assert secret not in str(held)
 
 
-def test_the_export_is_of_the_viewer_alone(ask: Ask, member: Member) -> None:
+def test_the_export_has_only_data_of_the_viewer(ask: Ask, member: Member) -> None:
     other = sign_up(ask)
     assert other.username not in str(ask("ExportMyData", member.token))
     assert code(ask("ExportMyData")) == "UNAUTHENTICATED"
@@ -70,7 +70,7 @@ def test_deleting_the_account(ask: Ask, member: Member, server_database_url: str
     assert wrong == []
 
 
-def test_a_stolen_token_does_not_guess_the_password(ask: Ask, member: Member) -> None:
+def test_password_guesses_with_a_stolen_token_are_throttled(ask: Ask, member: Member) -> None:
     guesses = [
         outcome(ask("DeleteAccount", member.token, password=f"guess {n}"), "deleteAccount")["__typename"]
         for n in range(6)
@@ -78,7 +78,7 @@ def test_a_stolen_token_does_not_guess_the_password(ask: Ask, member: Member) ->
     assert guesses == ["InvalidCredentials"] * 5 + ["TooManyAttempts"]
 
 
-def test_the_audit_log_does_not_name_who_left(
+def test_the_audit_log_does_not_name_a_deleted_member(
     ask: Ask, member: Member, operator: Member, server_database_url: str
 ) -> None:
     outcome(ask(SET_ROLE, operator.token, username=member.username.upper()), "setRole")
@@ -89,7 +89,7 @@ def test_the_audit_log_does_not_name_who_left(
     assert not any(member.username in arguments.lower() for _, arguments in rows)
 
 
-def test_whether_others_find_a_member_is_theirs_to_say(ask: Ask, member: Member) -> None:
+def test_a_member_decides_whether_they_are_discoverable(ask: Ask, member: Member) -> None:
     query = "{ viewer { discoverable } }"
     assert ask(query, member.token)["data"]["viewer"]["discoverable"] is False
     for yes in (True, False):
@@ -100,12 +100,12 @@ def test_whether_others_find_a_member_is_theirs_to_say(ask: Ask, member: Member)
 
 
 @pytest.mark.parametrize("password", ["", "\0", pytest.param("x" * 500, id="a long one")])
-def test_passwords_that_none_can_be(ask: Ask, member: Member, password: str) -> None:
+def test_invalid_passwords_are_refused(ask: Ask, member: Member, password: str) -> None:
     refused = outcome(ask("DeleteAccount", member.token, password=password), "deleteAccount")
     assert refused["__typename"] == "InvalidCredentials"
 
 
-def test_a_large_export_comes_in_one_piece_only(
+def test_a_large_export_needs_a_single_response(
     ask: Ask, member: Member, server: str, http: httpx.Client, server_database_url: str
 ) -> None:
     with psycopg.connect(server_database_url) as connection:
@@ -133,7 +133,7 @@ def test_a_large_export_comes_in_one_piece_only(
     assert len(ask("ExportMyData", member.token)["data"]["exportMyData"]["feedback"]) == 9000
 
 
-def test_a_small_export_comes_as_an_event_too(member: Member, server: str, http: httpx.Client) -> None:
+def test_a_small_export_is_also_sent_as_an_event(member: Member, server: str, http: httpx.Client) -> None:
     headers = {"Authorization": f"Bearer {member.token}", "Accept": "text/event-stream"}
     answer = http.post(f"{server}/graphql", json={"query": "{ exportMyData }"}, headers=headers)
     assert f'"username":"{member.username}"' in answer.text

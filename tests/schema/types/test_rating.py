@@ -1,4 +1,4 @@
-"""Giving ratings, taking them back, and reading one's own."""
+"""Rate movies, remove ratings, and read one's own ratings."""
 
 from base64 import b64decode, b64encode
 from typing import Any
@@ -37,7 +37,7 @@ def global_id(type_name: str, key: object) -> str:
     return b64encode(f"{type_name}:{key}".encode()).decode()
 
 
-def test_a_rating_shows_the_movies_new_figures_at_once(ask: Ask, member: Member) -> None:
+def test_a_rating_returns_the_new_statistics_of_the_movie(ask: Ask, member: Member) -> None:
     rarest = ask(
         "{ movies(first: 1, orderBy: { field: POPULARITY, direction: ASC }) { edges { node { id } } } }"
     )
@@ -65,7 +65,7 @@ def test_the_movie_shows_the_viewers_rating(ask: Ask, member: Member, movies: li
     assert ask(MOVIE, id=movies[0])["data"]["movie"]["viewerRating"] is None
 
 
-def test_taking_a_rating_back(ask: Ask, member: Member, movies: list[str]) -> None:
+def test_removing_a_rating(ask: Ask, member: Member, movies: list[str]) -> None:
     removal = """
     mutation ($movie: ID!) { removeRating(input: { movieId: $movie }) {
       ... on RemoveRatingPayload { movie { ratingCount averageRating viewerRating { stars } } } } }
@@ -87,18 +87,18 @@ def test_taking_a_rating_back(ask: Ask, member: Member, movies: list[str]) -> No
 
 
 @pytest.mark.parametrize("stars", [0, 0.3, 5.5, -1, 1e308, 6])
-def test_stars_that_are_refused(ask: Ask, member: Member, movies: list[str], stars: float) -> None:
+def test_invalid_stars_are_refused(ask: Ask, member: Member, movies: list[str], stars: float) -> None:
     refused = rate(ask, member, movies[0], stars)
     assert refused["__typename"] == "InvalidStars"
     assert "steps of 0.5" in refused["message"]
 
 
 @pytest.mark.parametrize("stars", ["NaN", "Infinity", "4", None, True])
-def test_stars_that_are_no_number(ask: Ask, member: Member, movies: list[str], stars: object) -> None:
+def test_stars_must_be_a_number(ask: Ask, member: Member, movies: list[str], stars: object) -> None:
     assert code(ask("RateMovie", member.token, movie=movies[0], stars=stars)) == "BAD_USER_INPUT"
 
 
-def test_movies_that_cannot_be_rated(ask: Ask, member: Member, movies: list[str]) -> None:
+def test_missing_movies_cannot_be_rated(ask: Ask, member: Member, movies: list[str]) -> None:
     unknown = global_id("Movie", 2**63 - 1)
     assert rate(ask, member, unknown, 4)["__typename"] == "MovieNotFound"
     removed = ask("RemoveRating", member.token, movie=unknown)
@@ -121,7 +121,9 @@ def test_the_viewer_reads_their_ratings_newest_first(ask: Ask, member: Member, m
     assert ratings["pageInfo"] == {"hasNextPage": False, "endCursor": ratings["edges"][-1]["cursor"]}
 
 
-def test_pages_hold_both_ways_while_ratings_come_and_go(ask: Ask, member: Member, movies: list[str]) -> None:
+def test_pages_in_both_directions_are_stable_under_changes(
+    ask: Ask, member: Member, movies: list[str]
+) -> None:
     for movie in movies[:7]:
         rate(ask, member, movie, 4)
     seen, after = [], None
@@ -132,7 +134,7 @@ def test_pages_hold_both_ways_while_ratings_come_and_go(ask: Ask, member: Member
         after = page["pageInfo"]["endCursor"]
         if not page["pageInfo"]["hasNextPage"]:
             break
-        # A new one stands before the page, and one that was shown goes.
+        # A new rating precedes the page, and a shown one is removed.
         rate(ask, member, movies[10 + len(seen)], 2)
         ask("RemoveRating", member.token, movie=seen[-1])
     assert seen == movies[6::-1]
@@ -143,7 +145,7 @@ def test_pages_hold_both_ways_while_ratings_come_and_go(ask: Ask, member: Member
 
 
 @pytest.mark.parametrize(("size", "from_"), [("first", "after"), ("last", "before")])
-def test_a_thousand_ratings_come_and_go_and_no_page_repeats_or_skips(
+def test_no_page_repeats_or_skips_under_a_thousand_changes(
     ask: Ask, server_database_url: str, size: str, from_: str
 ) -> None:
     member = sign_up(ask)
@@ -165,7 +167,7 @@ def test_a_thousand_ratings_come_and_go_and_no_page_repeats_or_skips(
             if not page["pageInfo"]["hasNextPage" if size == "first" else "hasPreviousPage"]:
                 break
             turn += 1
-            if moved >= 1_000:  # or new ones might stand behind each page for ever
+            if moved >= 1_000:  # then stop, or new ratings could follow every page
                 continue
             gone = connection.execute(
                 "DELETE FROM ratings WHERE user_id = %s AND movie_id %% 3 = %s", (user_id, turn % 2)
@@ -194,11 +196,11 @@ def test_a_thousand_ratings_come_and_go_and_no_page_repeats_or_skips(
         {"first": 2, "after": b64encode(b'["movies",1,1]').decode()},
     ],
 )
-def test_pages_that_cannot_be(ask: Ask, member: Member, arguments: dict[str, Any]) -> None:
+def test_invalid_pages_are_refused(ask: Ask, member: Member, arguments: dict[str, Any]) -> None:
     assert code(ask(PAGE, member.token, **arguments)) == "BAD_USER_INPUT"
 
 
-def test_a_rating_is_a_node_only_to_its_owner(ask: Ask, member: Member, movies: list[str]) -> None:
+def test_a_rating_is_a_node_only_for_its_owner(ask: Ask, member: Member, movies: list[str]) -> None:
     query = "query ($id: ID!) { node(id: $id) { id ... on Rating { stars movie { id } } } }"
     id_ = rate(ask, member, movies[4], 2.5)["rating"]["id"]
     assert ask(query, member.token, id=id_)["data"]["node"] == {
@@ -212,7 +214,7 @@ def test_a_rating_is_a_node_only_to_its_owner(ask: Ask, member: Member, movies: 
 
 
 @pytest.mark.parametrize(("stars", "shown"), [(4.4999999, "4.4999999"), (5.0000001, "5.0000001"), (6, "6")])
-def test_stars_are_quoted_as_they_were_given(ask: Ask, member: Member, stars: float, shown: str) -> None:
+def test_errors_quote_the_stars_of_the_request(ask: Ask, member: Member, stars: float, shown: str) -> None:
     (movie,) = ask("Movies", first=1)["data"]["movies"]["edges"]
     refused = outcome(ask("RateMovie", member.token, movie=movie["node"]["id"], stars=stars), "rateMovie")
     assert refused["__typename"] == "InvalidStars"

@@ -1,4 +1,4 @@
-"""Lists over HTTP, for a member, a visitor's likes and nobody: pages, filters, reasons and refusals."""
+"""Recommendations over HTTP for members and visitors: pages, filters, reasons and refusals."""
 
 from typing import Any
 from uuid import uuid4
@@ -10,7 +10,7 @@ from tests.schema.conftest import Ask, Member, code
 
 @pytest.fixture
 def movies(ask: Ask) -> list[str]:
-    """Ids of ten movies, the best known first."""
+    """Ids of ten movies, most rated first."""
     body = ask("Movies", first=10, orderBy={"field": "POPULARITY", "direction": "DESC"})
     return [edge["node"]["id"] for edge in body["data"]["movies"]["edges"]]
 
@@ -24,7 +24,7 @@ def rate(ask: Ask, member: Member, movies: list[str], stars: float = 5.0) -> Non
         assert ask("RateMovie", member.token, movie=movie, stars=stars)["data"]["rateMovie"]["rating"]
 
 
-def test_nobody_gets_the_popular_list(ask: Ask) -> None:
+def test_a_signed_out_visitor_gets_the_popular_list(ask: Ask) -> None:
     page = ask("Recommendations", first=24)["data"]["recommendations"]
     assert page["strategy"] == "POPULAR"
     assert [edge["rank"] for edge in page["edges"]] == list(range(1, 25))
@@ -33,7 +33,7 @@ def test_nobody_gets_the_popular_list(ask: Ask) -> None:
     assert page["modelVersion"]
 
 
-def test_a_visitors_likes_make_the_list(ask: Ask, movies: list[str]) -> None:
+def test_a_visitors_likes_change_the_list(ask: Ask, movies: list[str]) -> None:
     liked = movies[:3]
     page = ask("Recommendations", first=24, likes=liked)["data"]["recommendations"]
     assert page["strategy"] == "SESSION"
@@ -46,7 +46,7 @@ def test_a_visitors_likes_make_the_list(ask: Ask, movies: list[str]) -> None:
     assert named <= set(liked)
 
 
-def test_a_rating_changes_the_very_next_list(ask: Ask, member: Member, movies: list[str]) -> None:
+def test_a_rating_changes_the_next_list(ask: Ask, member: Member, movies: list[str]) -> None:
     lists = [listed(ask("Recommendations", member.token, first=24))]
     for movie in movies[:6]:
         rate(ask, member, [movie])
@@ -57,7 +57,7 @@ def test_a_rating_changes_the_very_next_list(ask: Ask, member: Member, movies: l
         assert lists[-1] != lists[-2]
 
 
-def test_each_movie_comes_with_match_stars_and_reason(ask: Ask, member: Member, movies: list[str]) -> None:
+def test_each_movie_has_match_stars_and_reason(ask: Ask, member: Member, movies: list[str]) -> None:
     rate(ask, member, movies[:5])
     for edge in ask("Recommendations", member.token, first=24)["data"]["recommendations"]["edges"]:
         assert 0 <= edge["matchPercent"] <= 100
@@ -67,7 +67,7 @@ def test_each_movie_comes_with_match_stars_and_reason(ask: Ask, member: Member, 
         assert all(reason["text"] for reason in edge["reasons"])
 
 
-def test_never_a_movie_rated_excluded_or_turned_down(ask: Ask, member: Member, movies: list[str]) -> None:
+def test_rated_excluded_and_rejected_movies_are_left_out(ask: Ask, member: Member, movies: list[str]) -> None:
     rate(ask, member, movies[:4])
     turned_down = listed(ask("Recommendations", member.token, first=1))[0]
     event = {"movieId": turned_down, "kind": "NOT_INTERESTED"}
@@ -91,7 +91,7 @@ def test_never_a_movie_rated_excluded_or_turned_down(ask: Ask, member: Member, m
     assert not set(seen) & hidden
 
 
-def test_pages_continue_the_list_that_was_shown(ask: Ask, member: Member, movies: list[str]) -> None:
+def test_pages_continue_the_same_list(ask: Ask, member: Member, movies: list[str]) -> None:
     rate(ask, member, movies[:3])
     whole = ask("Recommendations", member.token, first=30, diversity=0.5)["data"]["recommendations"]
     begun = ask("Recommendations", member.token, first=10, diversity=0.5)["data"]["recommendations"]
@@ -129,7 +129,7 @@ def test_diversity_spreads_the_genres(ask: Ask, movies: list[str]) -> None:
     assert genres(1.0) > genres(0.0)
 
 
-def test_movies_shown_often_and_never_touched_sink(ask: Ask, member: Member, movies: list[str]) -> None:
+def test_movies_shown_often_without_a_reaction_move_down(ask: Ask, member: Member, movies: list[str]) -> None:
     def page(**variables: Any) -> dict[str, Any]:
         found: dict[str, Any] = ask("Recommendations", member.token, first=10, **variables)["data"]
         page: dict[str, Any] = found["recommendations"]
@@ -151,13 +151,13 @@ def test_movies_shown_often_and_never_touched_sink(ask: Ask, member: Member, mov
     later = [edge["node"]["id"] for edge in page(diversity=0.1)["edges"]]
     assert later[:2] == first[:2]
     assert not set(first[2:4]) & set(later[2:4])
-    # A list that was begun before goes on as it was, and one by score alone knows nothing of it.
+    # An earlier list continues unchanged, and a list by score alone is not affected.
     again = ask("Recommendations", member.token, first=9, diversity=0.1, after=varied["edges"][0]["cursor"])
     assert listed(again) == first[1:]
     assert [edge["score"] for edge in page()["edges"]] == [edge["score"] for edge in plain["edges"]]
 
 
-def test_a_list_seen_twice_shows_its_movies_once(ask: Ask, member: Member, movies: list[str]) -> None:
+def test_a_list_shown_twice_counts_once(ask: Ask, member: Member, movies: list[str]) -> None:
     rate(ask, member, movies[:3])
     body = ask("Recommendations", member.token, first=10, diversity=0.1)
     page = body["data"]["recommendations"]
@@ -177,7 +177,7 @@ def test_a_list_seen_twice_shows_its_movies_once(ask: Ask, member: Member, movie
     assert score() == once
 
 
-def test_novelty_brings_movies_that_fewer_have_rated(ask: Ask, movies: list[str]) -> None:
+def test_novelty_favors_movies_with_fewer_ratings(ask: Ask, movies: list[str]) -> None:
     query = """query ($likes: [ID!], $diversity: Float, $novelty: Float) {
       recommendations(first: 20, likes: $likes, diversity: $diversity, novelty: $novelty) {
         edges { node { ratingCount } } } }"""
@@ -190,7 +190,7 @@ def test_novelty_brings_movies_that_fewer_have_rated(ask: Ask, movies: list[str]
     assert ratings(diversity=0, novelty=0.8) == ratings()
 
 
-def test_a_movie_tells_how_well_it_fits_the_viewer(ask: Ask, member: Member, movies: list[str]) -> None:
+def test_a_movie_has_the_match_of_the_viewer(ask: Ask, member: Member, movies: list[str]) -> None:
     assert ask("Movie", id=movies[0])["data"]["movie"]["viewerMatch"] is None
     rate(ask, member, movies[1:4])
     match = ask("Movie", member.token, id=movies[0])["data"]["movie"]["viewerMatch"]
@@ -199,7 +199,7 @@ def test_a_movie_tells_how_well_it_fits_the_viewer(ask: Ask, member: Member, mov
 
 
 @pytest.mark.parametrize(
-    ("variables", "told"),
+    ("variables", "message"),
     [
         ({"first": 0}, "first"),
         ({"first": 101}, "first"),
@@ -213,10 +213,10 @@ def test_a_movie_tells_how_well_it_fits_the_viewer(ask: Ask, member: Member, mov
         ({"first": 10, "filter": {"yearFrom": 2000, "yearTo": 1990}}, "year"),
     ],
 )
-def test_bad_input_is_told_by_field_and_rule(ask: Ask, variables: dict[str, Any], told: str) -> None:
+def test_bad_input_names_field_and_rule(ask: Ask, variables: dict[str, Any], message: str) -> None:
     body = ask("Recommendations", **variables)
     assert code(body) == "BAD_USER_INPUT"
-    assert told in body["errors"][0]["message"]
+    assert message in body["errors"][0]["message"]
 
 
 def test_a_cursor_of_another_field_is_refused(ask: Ask) -> None:

@@ -1,4 +1,4 @@
-"""A member sees where they are signed in and ends what they left behind."""
+"""Sessions: list them, end them, and throttling of log-ins."""
 
 import httpx
 import pytest
@@ -20,7 +20,7 @@ mutation ($id: ID!) { endSession(input: { sessionId: $id }) {
 
 @pytest.fixture
 def phone(server: str, http: httpx.Client, operations: dict[str, str]) -> Ask:
-    """Asks from elsewhere, and says what it is."""
+    """A client with another address and a user agent."""
     return asking(server, http, operations, X_Forwarded_For="203.0.113.9", User_Agent="Phone 1.0\tbeta")
 
 
@@ -30,7 +30,7 @@ def log_in(ask: Ask, member: Member) -> str:
     return token
 
 
-def test_sign_ins_are_listed_and_ended_one_by_one(ask: Ask, phone: Ask, member: Member) -> None:
+def test_sessions_are_listed_and_ended_one_by_one(ask: Ask, phone: Ask, member: Member) -> None:
     token = log_in(phone, member)
     listed = ask(SESSIONS, member.token, first=10)["data"]["viewer"]["sessions"]["edges"]
     there, here = (edge["node"] for edge in listed)
@@ -47,13 +47,13 @@ def test_sign_ins_are_listed_and_ended_one_by_one(ask: Ask, phone: Ask, member: 
     assert again["__typename"] == "SessionNotFound"
 
 
-def test_renewing_is_seen(ask: Ask, member: Member) -> None:
+def test_a_refresh_is_shown(ask: Ask, member: Member) -> None:
     renewed = outcome(ask("RefreshSession", refreshToken=member.refresh_token), "refreshSession")
     (edge,) = ask(SESSIONS, renewed["accessToken"], first=1)["data"]["viewer"]["sessions"]["edges"]
     assert edge["node"]["lastUsedAt"] > edge["node"]["createdAt"]
 
 
-def test_pages_of_sign_ins(ask: Ask, member: Member) -> None:
+def test_pages_of_sessions(ask: Ask, member: Member) -> None:
     for _ in range(4):
         log_in(ask, member)
     seen, after = [], None
@@ -74,7 +74,7 @@ def test_pages_of_sign_ins(ask: Ask, member: Member) -> None:
     assert code(ask(SESSIONS, member.token, first=0)) == "BAD_USER_INPUT"
 
 
-def test_nobody_ends_or_sees_anothers(ask: Ask, member: Member) -> None:
+def test_sessions_of_another_member_are_not_accessible(ask: Ask, member: Member) -> None:
     (edge,) = ask(SESSIONS, member.token, first=1)["data"]["viewer"]["sessions"]["edges"]
     id_ = edge["node"]["id"]
     other = sign_up(ask)
@@ -87,7 +87,7 @@ def test_nobody_ends_or_sees_anothers(ask: Ask, member: Member) -> None:
         assert code(ask(END, member.token, id=wrong)) == "BAD_USER_INPUT"
 
 
-def test_wrong_passwords_are_throttled_where_they_come_from(
+def test_wrong_passwords_are_throttled_by_address(
     server: str, http: httpx.Client, operations: dict[str, str], ask: Ask, member: Member
 ) -> None:
     thief = asking(server, http, operations, X_Forwarded_For="198.51.100.3")
@@ -116,7 +116,7 @@ mutation ($current: String!, $new: String!) {
 """
 
 
-def test_sign_ins_are_ended_together(ask: Ask, phone: Ask, member: Member) -> None:
+def test_sessions_are_ended_together(ask: Ask, phone: Ask, member: Member) -> None:
     there = log_in(phone, member)
     assert outcome(ask(OTHERS, member.token), "endOtherSessions") == {"endedSessions": 1}
     assert code(phone("Viewer", there)) == "UNAUTHENTICATED"

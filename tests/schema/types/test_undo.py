@@ -1,4 +1,4 @@
-"""Whatever a member does has an undo, which holds from the next list on."""
+"""Every member action can be undone, with effect from the next list."""
 
 from typing import Any
 
@@ -50,7 +50,7 @@ def recommended(ask: Ask, member: Member) -> list[tuple[str, float]]:
     return [(edge["node"]["id"], edge["score"]) for edge in edges]
 
 
-def test_a_movie_is_taken_off_the_watchlist(ask: Ask, member: Member, movies: list[str]) -> None:
+def test_a_movie_is_removed_from_the_watchlist(ask: Ask, member: Member, movies: list[str]) -> None:
     for movie in movies[:2]:
         record(ask, member, movie, "WATCHLIST", "WATCHLIST", "CLICK")
     taken = outcome(ask(TAKE_OFF, member.token, movie=movies[0]), "removeFromWatchlist")
@@ -66,7 +66,7 @@ def test_a_movie_is_taken_off_the_watchlist(ask: Ask, member: Member, movies: li
     assert len(viewer["watchlist"]["edges"]) == 2
 
 
-def test_a_movie_that_was_turned_down_is_recommended_again(ask: Ask, member: Member) -> None:
+def test_a_rejected_movie_is_recommended_again(ask: Ask, member: Member) -> None:
     before = recommended(ask, member)
     movie = before[0][0]
     record(ask, member, movie, "NOT_INTERESTED")
@@ -81,7 +81,7 @@ def test_a_movie_that_was_turned_down_is_recommended_again(ask: Ask, member: Mem
 
 @pytest.mark.parametrize("kind", [kind.value for kind in Kind])
 def test_every_kind_of_event_has_an_undo(ask: Ask, member: Member, movies: list[str], kind: str) -> None:
-    """The lists, taste and history are what they were before it."""
+    """The lists, taste and history are the same as before the event."""
     record(ask, member, movies[1], "LIKE")
     before = recommended(ask, member), ask(LISTS, member.token)
     record(ask, member, movies[0], kind)
@@ -90,7 +90,7 @@ def test_every_kind_of_event_has_an_undo(ask: Ask, member: Member, movies: list[
     assert (recommended(ask, member), ask(LISTS, member.token)) == before
 
 
-def test_the_opinion_before_a_removed_one_counts_again(ask: Ask, member: Member, movies: list[str]) -> None:
+def test_an_earlier_opinion_counts_again(ask: Ask, member: Member, movies: list[str]) -> None:
     record(ask, member, movies[0], "LIKE")
     before = recommended(ask, member)
     record(ask, member, movies[0], "DISLIKE")
@@ -110,7 +110,7 @@ def test_several_kinds_are_removed_at_once(ask: Ask, member: Member, movies: lis
     ]
 
 
-def test_nobody_removes_anothers_events(ask: Ask, member: Member, movies: list[str]) -> None:
+def test_events_of_another_member_cannot_be_removed(ask: Ask, member: Member, movies: list[str]) -> None:
     record(ask, member, movies[0], "LIKE", "WATCHLIST")
     other = sign_up(ask)
     assert remove(ask, other, movies[0], "LIKE")["__typename"] == "FeedbackNotFound"
@@ -122,15 +122,13 @@ def test_nobody_removes_anothers_events(ask: Ask, member: Member, movies: list[s
 
 
 @pytest.mark.parametrize("kinds", [[], ["LIKE"] * 8])
-def test_the_list_of_kinds_has_a_length(
-    ask: Ask, member: Member, movies: list[str], kinds: list[str]
-) -> None:
+def test_the_list_of_kinds_has_a_limit(ask: Ask, member: Member, movies: list[str], kinds: list[str]) -> None:
     refused = ask(REMOVE, member.token, movie=movies[0], kinds=kinds)
     assert code(refused) == "BAD_USER_INPUT"
     assert "removeFeedback.input.kinds" in refused["errors"][0]["message"]
 
 
-def test_movies_that_are_not_there(ask: Ask, member: Member) -> None:
+def test_missing_movies(ask: Ask, member: Member) -> None:
     unknown = "TW92aWU6OTk5OTk5OTk="  # Movie:99999999
     assert remove(ask, member, unknown, "LIKE")["__typename"] == "FeedbackNotFound"
     assert code(ask(REMOVE, member.token, movie="nonsense", kinds=["LIKE"])) == "BAD_USER_INPUT"

@@ -1,4 +1,4 @@
-"""What members see of themselves: taste, events, watchlist, members alike; and nobody else sees it."""
+"""Private fields of a member: taste, history, watchlist, similar users."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -49,7 +49,7 @@ def ago(minutes: int) -> str:
     return (datetime.now(UTC) - timedelta(minutes=minutes)).isoformat()
 
 
-def test_taste_is_what_was_rated_above_the_members_mean(ask: Ask, member: Member) -> None:
+def test_taste_is_relative_to_the_members_mean_rating(ask: Ask, member: Member) -> None:
     def of(genre: str, other: str) -> list[str]:
         body = ask("Movies", first=6, filter={"genres": [genre], "excludeGenres": [other]})
         return [edge["node"]["id"] for edge in body["data"]["movies"]["edges"]]
@@ -68,14 +68,14 @@ def test_taste_is_what_was_rated_above_the_members_mean(ask: Ask, member: Member
     assert len(taste["people"]) <= 20
 
 
-def test_a_like_tells_taste_but_is_no_rating(ask: Ask, member: Member, movies: list[str]) -> None:
+def test_a_like_counts_for_taste_but_is_no_rating(ask: Ask, member: Member, movies: list[str]) -> None:
     record(ask, member, {"movieId": movies[0], "kind": "LIKE"})
     (liking, *_) = ask("Taste", member.token)["data"]["viewer"]["taste"]["genres"]
     assert liking["affinity"] > 0
     assert (liking["ratingCount"], liking["meanStars"]) == (0, None)
 
 
-def test_someone_new_has_no_taste_yet(ask: Ask, member: Member) -> None:
+def test_a_new_member_has_no_taste_profile(ask: Ask, member: Member) -> None:
     viewer = ask("Taste", member.token)["data"]["viewer"]
     assert viewer == {
         "taste": {"genres": [], "decades": [], "people": []},
@@ -84,9 +84,7 @@ def test_someone_new_has_no_taste_yet(ask: Ask, member: Member) -> None:
     }
 
 
-def test_history_is_newest_first_and_pages_hold_while_events_come(
-    ask: Ask, member: Member, movies: list[str]
-) -> None:
+def test_history_is_newest_first_and_pages_are_stable(ask: Ask, member: Member, movies: list[str]) -> None:
     kinds = ["IMPRESSION", "CLICK", "LIKE", "WATCHLIST"]
     sent = [
         {"movieId": movies[n], "kind": kinds[n % 4], "occurredAt": ago(n // 2 * 2)} for n in range(23)
@@ -100,7 +98,7 @@ def test_history_is_newest_first_and_pages_hold_while_events_come(
         page = ask(HISTORY, member.token, first=5, after=info["endCursor"])["data"]["viewer"]["history"]
         seen += [edge["node"]["movie"]["id"] for edge in page["edges"]]
         info = page["pageInfo"]
-        record(ask, member, {"movieId": movies[39], "kind": "CLICK"})  # newer than all that is to come
+        record(ask, member, {"movieId": movies[39], "kind": "CLICK"})  # newer than all later events
     assert len(seen) == len(set(seen)) == 24
     assert set(seen) == {*movies[:23], movies[30]}
     assert seen[-1] == movies[30]
@@ -111,7 +109,7 @@ def test_history_is_newest_first_and_pages_hold_while_events_come(
     assert only["totalCount"] == len(only["edges"]) == 7
 
 
-def test_a_watch_is_shown_with_how_far_it_went(ask: Ask, member: Member, movies: list[str]) -> None:
+def test_a_watch_has_its_progress(ask: Ask, member: Member, movies: list[str]) -> None:
     when = "2024-02-29T20:15:00+00:00"
     record(ask, member, {"movieId": movies[0], "kind": "WATCH", "watchedFraction": 0.35, "occurredAt": when})
     (edge,) = ask("Taste", member.token)["data"]["viewer"]["history"]["edges"]
@@ -119,7 +117,7 @@ def test_a_watch_is_shown_with_how_far_it_went(ask: Ask, member: Member, movies:
     assert edge["node"]["occurredAt"] == when
 
 
-def test_the_watchlist_is_what_is_still_to_be_seen(ask: Ask, member: Member, movies: list[str]) -> None:
+def test_the_watchlist_has_unwatched_movies(ask: Ask, member: Member, movies: list[str]) -> None:
     wanted, seen, begun, rated, disliked, again, *_ = movies
     record(ask, member, {"movieId": again, "kind": "WATCH", "watchedFraction": 1.0, "occurredAt": ago(90)})
     record(ask, member, {"movieId": again, "kind": "WATCHLIST", "occurredAt": ago(80)})
@@ -133,7 +131,7 @@ def test_the_watchlist_is_what_is_still_to_be_seen(ask: Ask, member: Member, mov
         {"movieId": disliked, "kind": "NOT_INTERESTED"},
     )
     rate(ask, member, {rated: 4.0})
-    left = [begun, wanted, again]  # the last added first
+    left = [begun, wanted, again]  # most recently added first
     page = ask("Taste", member.token)["data"]["viewer"]["watchlist"]
     assert [edge["node"]["id"] for edge in page["edges"]] == left
     first = ask(WATCHLIST, member.token, first=2)["data"]["viewer"]["watchlist"]
@@ -144,14 +142,16 @@ def test_the_watchlist_is_what_is_still_to_be_seen(ask: Ask, member: Member, mov
     assert not rest["pageInfo"]["hasNextPage"]
 
 
-def test_members_alike_find_each_other_and_may_hide(ask: Ask, member: Member, movies: list[str]) -> None:
+def test_similar_users_find_each_other_and_may_opt_out(ask: Ask, member: Member, movies: list[str]) -> None:
     stars = {movie: 1.0 + (n % 5) for n, movie in enumerate(movies[:15])}
     twin, opposite = sign_up(ask), sign_up(ask)
     rate(ask, member, stars)
     rate(ask, twin, stars)
     rate(ask, opposite, {movie: 6 - given for movie, given in stars.items()})
     found = ask("SimilarUsers", member.token)["data"]["viewer"]["similarUsers"]
-    assert twin.username not in {each["user"]["username"] for each in found}  # a new member is not found
+    assert twin.username not in {
+        each["user"]["username"] for each in found
+    }  # a new member is not discoverable
     for each in (twin, opposite):
         ask(SET_DISCOVERABLE, each.token, discoverable=True)
     found = ask("SimilarUsers", member.token)["data"]["viewer"]["similarUsers"]
@@ -180,7 +180,7 @@ def test_simulated_members_are_marked(ask: Ask, member: Member) -> None:
     assert ask("{ viewer { simulated } }", member.token)["data"]["viewer"]["simulated"] is False
 
 
-def test_nobody_sees_the_pages_of_another(ask: Ask, member: Member, movies: list[str]) -> None:
+def test_private_pages_are_refused_to_other_members(ask: Ask, member: Member, movies: list[str]) -> None:
     stars = {movie: 1.0 + (n % 5) for n, movie in enumerate(movies[:12])}
     twin = sign_up(ask)
     for each in (member, twin):
@@ -200,7 +200,7 @@ def test_nobody_sees_the_pages_of_another(ask: Ask, member: Member, movies: list
 
 @pytest.mark.parametrize("field", ["history", "watchlist", "similarUsers"])
 @pytest.mark.parametrize("first", [0, 101])
-def test_a_page_has_1_to_100(ask: Ask, member: Member, field: str, first: int) -> None:
+def test_a_page_has_1_to_100_items(ask: Ask, member: Member, field: str, first: int) -> None:
     body = ask(f"{{ viewer {{ {field}(first: {first}) {{ __typename }} }} }}", member.token)
     assert code(body) == "BAD_USER_INPUT"
     assert field in body["errors"][0]["message"]
