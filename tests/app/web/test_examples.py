@@ -34,7 +34,7 @@ def meant_for(example: dict[str, str]) -> str:
     return "member" if re.match("Sign(ed)? in", comment) else "visitor"
 
 
-def test_each_part_of_the_api_has_an_example() -> None:
+def test_there_is_one_for_each_part_of_the_api() -> None:
     fields: dict[str, set[str]] = {"query": set(), "mutation": set(), "subscription": set()}
     for example in EXAMPLES:
         operation = definition(example)
@@ -109,7 +109,7 @@ def test_each_works_for_its_kind_of_user(page: Page) -> None:
         assert name is not None
         match name.value:
             case "Changes":
-                event = first_event(page, example["query"], who)
+                event = told_of_a_rating(page, example["query"], who)
                 shown = event["recommendationsChanged"]["recommendations"]["edges"]
                 assert [edge["rank"] for edge in shown] == [1, 2, 3, 4, 5]
             case "Progress":

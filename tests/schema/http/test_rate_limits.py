@@ -21,7 +21,7 @@ def test_a_response_reports_its_cost(guarded: Guarded, client: httpx.Client) -> 
 
 def left_in(answer: httpx.Response) -> dict[str, tuple[int, int, int]]:
     """By policy: the quota, the remainder, and the seconds until there is more."""
-    policies = {}
+    limits = {}
     policies = answer.headers["RateLimit-Policy"].split(", ")
     for policy, rest in zip(policies, answer.headers["RateLimit"].split(", "), strict=True):
         quota = re.fullmatch(r'"(\w+)";q=(\d+);w=60(?:;qu="cost")?', policy)
@@ -29,8 +29,8 @@ def left_in(answer: httpx.Response) -> dict[str, tuple[int, int, int]]:
         assert quota is not None, policy
         assert state is not None, rest
         assert quota[1] == state[1]
-        policies[quota[1]] = (int(quota[2]), int(state[2]), int(state[3]))
-    return policies
+        limits[quota[1]] = (int(quota[2]), int(state[2]), int(state[3]))
+    return limits
 
 
 ALL = {"requests": 30, "operations": 12, "cost": 3_000}

@@ -118,8 +118,8 @@ def test_a_training_is_reported_until_its_model_is_active(
     assert list(progress(service, operator, operations, job)) == events[-1:]
     body = {"query": operations["TrainingProgress"], "variables": {"job": job}}
     headers = {"Authorization": f"Bearer {operator.token}", "Accept": "text/event-stream"}
-    events = httpx.post(f"{service.url}/graphql", json=body, headers=headers, timeout=30).text
-    (line,) = [line for line in events.splitlines() if line.startswith("data: {")]
+    stream = httpx.post(f"{service.url}/graphql", json=body, headers=headers, timeout=30).text
+    (line,) = [line for line in stream.splitlines() if line.startswith("data: {")]
     assert json.loads(line[6:])["data"]["trainingProgress"] == events[-1]
 
     models = ask("Models", operator.token)["data"]
