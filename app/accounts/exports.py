@@ -30,7 +30,7 @@ from sqlalchemy import (
     text,
 )
 
-from app.db import account_tables, training_tables  # noqa: F401 - registers their tables
+from app.db import account_tables, activity_tables, training_tables  # noqa: F401 - registers their tables
 from app.db.engine import Sessions
 from app.db.tables import Base, Movie, User
 

@@ -7,8 +7,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.accounts import usernames
 from app.db.account_tables import ApiKey, AuditEntry
+from app.db.activity_tables import Rating
 from app.db.engine import Sessions
-from app.db.tables import MovieStats, Rating, User
+from app.db.tables import MovieStats, User
 
 DELETED = "(deleted member)"  # replaces the username in free text
 FREE_TEXT = ("note", "name")  # fields of operators' input with free text

@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from sqlalchemy import delete, func, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.db.activity_tables import Feedback
 from app.db.engine import Sessions
-from app.db.tables import Feedback, Movie, User
+from app.db.tables import Movie, User
 
 MAX_EVENTS = 500
 MAX_KEY_LENGTH = 200

@@ -8,8 +8,8 @@ from sqlalchemy import func, select, text, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.activity.events import Kind
+from app.db.activity_tables import EventCount, Feedback
 from app.db.engine import Sessions
-from app.db.tables import EventCount, Feedback
 
 # A movie is on the watchlist if the latest event that adds or removes it added it, and no rating followed.
 # Each part of the union reads its own index once.

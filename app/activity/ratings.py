@@ -12,7 +12,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.db import tables
+from app.db import activity_tables as tables
 from app.db.engine import Sessions, array_in
 from app.db.tables import MovieStats
 

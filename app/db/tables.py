@@ -19,7 +19,6 @@ from sqlalchemy import (
     MetaData,
     SmallInteger,
     Text,
-    UniqueConstraint,
     Uuid,
     func,
     text,
@@ -229,65 +228,6 @@ class Credit(Base):
     position: Mapped[int] = mapped_column(SmallInteger, primary_key=True)
     person_id: Mapped[int] = owned_by("people.id")
     character: Mapped[str | None]
-
-
-class Rating(Base):
-    __tablename__ = "ratings"
-    __table_args__ = (
-        CheckConstraint("half_stars BETWEEN 1 AND 10", name="half_stars"),
-        Index(None, "movie_id"),
-        # A covering index for histories, by time.
-        Index("ratings_history_idx", "user_id", "rated_at", "movie_id", postgresql_include=["half_stars"]),
-    )
-
-    user_id: Mapped[int] = owned_by("users.id", primary_key=True)
-    movie_id: Mapped[int] = owned_by("movies.id", primary_key=True)
-    half_stars: Mapped[int] = mapped_column(SmallInteger)
-    rated_at: Mapped[datetime] = mapped_column(server_default=func.now())
-
-
-class Feedback(Base):
-    """Events of users on movies. They are never changed, but their user may delete them."""
-
-    __tablename__ = "feedback"
-    __table_args__ = (
-        one_of("kind", "IMPRESSION", "CLICK", "WATCH", "LIKE", "DISLIKE", "NOT_INTERESTED", "WATCHLIST"),
-        CheckConstraint("watched_fraction BETWEEN 0 AND 1", name="watched_fraction"),
-        CheckConstraint("position >= 0", name="position"),
-        UniqueConstraint("user_id", "idempotency_key"),
-        Index(None, "user_id", "occurred_at"),
-        Index(None, "movie_id"),
-        # Graded events, without impressions, which are most of the events.
-        Index(
-            "feedback_signals_idx",
-            "user_id",
-            "movie_id",
-            postgresql_where=text("kind IN ('LIKE', 'DISLIKE', 'NOT_INTERESTED', 'WATCH')"),
-        ),
-        Index("feedback_watchlist_idx", "user_id", "movie_id", postgresql_where=text("kind = 'WATCHLIST'")),
-    )
-
-    id: Mapped[int] = identity()
-    user_id: Mapped[int] = owned_by("users.id")
-    movie_id: Mapped[int] = owned_by("movies.id")
-    kind: Mapped[str]
-    request_id: Mapped[UUID | None]
-    position: Mapped[int | None] = mapped_column(SmallInteger)
-    watched_fraction: Mapped[float | None]
-    occurred_at: Mapped[datetime]
-    received_at: Mapped[datetime] = mapped_column(server_default=func.now())
-    idempotency_key: Mapped[str | None]
-
-
-class EventCount(Base):
-    """The number of a member's events of a kind, maintained by triggers on `feedback`."""
-
-    __tablename__ = "event_counts"
-    __table_args__ = ({"postgresql_with": {"fillfactor": 70}},)  # room for updates on the same page
-
-    user_id: Mapped[int] = owned_by("users.id", primary_key=True)
-    kind: Mapped[str] = mapped_column(primary_key=True)
-    events: Mapped[int]
 
 
 class CatalogRevision(Base):

@@ -10,8 +10,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.activity import events as feedback
 from app.activity.events import Kind
+from app.db.activity_tables import Feedback, Rating
 from app.db.engine import Sessions
-from app.db.tables import Feedback, Movie, Rating, User
+from app.db.tables import Movie, User
 from app.ingest import history_files
 from app.ingest.layouts import Source
 from app.ingest.matching import Match, MatchedBy, MovieIndex, by_movie, matched, skip

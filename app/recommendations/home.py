@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 from sqlalchemy import Select, case, func, select
 
 from app.activity import history as diary
+from app.db.activity_tables import Rating
 from app.db.engine import Sessions
-from app.db.tables import MovieStats, Rating
+from app.db.tables import MovieStats
 from app.recommendations import recommend
 from app.recommendations.history import NO_HISTORY, UserHistory, history_of
 from app.recommendations.recommend import Match, Pick, Reason

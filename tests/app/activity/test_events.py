@@ -10,7 +10,7 @@ from sqlalchemy import func, insert, select
 
 from app.activity import events, ratings
 from app.activity.events import Event, InvalidFeedback, Kind
-from app.db import tables
+from app.db import activity_tables, tables
 from app.db.engine import Sessions
 
 pytestmark = pytest.mark.anyio
@@ -40,7 +40,7 @@ async def movies(sessions: Sessions) -> list[int]:
 
 async def stored(sessions: Sessions) -> int:
     async with sessions() as session:
-        return await session.scalar(select(func.count()).select_from(tables.Feedback)) or 0
+        return await session.scalar(select(func.count()).select_from(activity_tables.Feedback)) or 0
 
 
 async def graded(sessions: Sessions, user_id: int, until: datetime | None = None) -> dict[int, float]:
@@ -59,7 +59,9 @@ async def test_an_event_is_stored_unchanged(sessions: Sessions, member: int, mov
     event = Event(movies[0], Kind.WATCH, uuid4(), 3, 0.5, moment, "once")
     assert await events.record(sessions, member, [event, Event(movies[1], Kind.CLICK)]) == 2
     async with sessions() as session:
-        first, second = (await session.scalars(select(tables.Feedback).order_by(tables.Feedback.id))).all()
+        first, second = (
+            await session.scalars(select(activity_tables.Feedback).order_by(activity_tables.Feedback.id))
+        ).all()
     sent = (event.movie_id, "WATCH", event.request_id, 3, 0.5, moment, "once")
     kept = (first.movie_id, first.kind, first.request_id, first.position, first.watched_fraction)
     assert (*kept, first.occurred_at, first.idempotency_key) == sent

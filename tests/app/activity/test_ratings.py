@@ -10,7 +10,7 @@ from sqlalchemy import func, insert, select, update
 
 from app.activity import ratings
 from app.activity.ratings import Stats
-from app.db import tables
+from app.db import activity_tables, tables
 from app.db.engine import Sessions
 
 pytestmark = pytest.mark.anyio
@@ -87,8 +87,8 @@ async def test_statistics_are_exact_after_concurrent_ratings(sessions: Sessions)
     await asyncio.gather(*(act(user_id, seed) for seed, user_id in enumerate(users * 2)))
     async with sessions() as session:
         for movie in movies:
-            of_movie = tables.Rating.movie_id == movie
-            total = func.coalesce(func.sum(tables.Rating.half_stars), 0)
+            of_movie = activity_tables.Rating.movie_id == movie
+            total = func.coalesce(func.sum(activity_tables.Rating.half_stars), 0)
             count, half_stars = (await session.execute(select(func.count(), total).where(of_movie))).one()
             assert await ratings.stats_of(session, movie) == Stats(count, half_stars)
             assert count > 0
@@ -127,8 +127,8 @@ async def test_pages_of_ratings_neither_repeat_nor_skip(sessions: Sessions) -> N
     # An import stores many ratings with the same time, so the movie's id decides.
     moment = datetime(2020, 5, 17, 12, 30, 15, 123457, tzinfo=UTC)
     async with sessions.begin() as session:
-        imported = tables.Rating.movie_id.in_(movies[5:15])
-        await session.execute(update(tables.Rating).where(imported).values(rated_at=moment))
+        imported = activity_tables.Rating.movie_id.in_(movies[5:15])
+        await session.execute(update(activity_tables.Rating).where(imported).values(rated_at=moment))
     expected = [*movies[:14:-1], *movies[4::-1], *movies[14:4:-1]]
     for backward in (False, True):
         seen: list[int] = []

@@ -11,8 +11,9 @@ import pytest
 from sqlalchemy import delete, insert, select, text
 
 from app.activity import events, ratings
+from app.db.activity_tables import Feedback, Rating
 from app.db.engine import Sessions
-from app.db.tables import Feedback, Movie, Rating, User
+from app.db.tables import Movie, User
 from app.ingest import import_history, matching
 from app.ingest.import_history import Imported
 from app.ingest.rows import Contents, Order

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from sqlalchemy import insert, select, text, update
 
-from app.db import tables
+from app.db import activity_tables, tables
 from app.db.engine import Sessions, create_engine, sessionmaker
 from app.recommendations import home, recommend
 from app.recommendations.history import history_of
@@ -59,7 +59,7 @@ async def add_member(sessions: Sessions, stars: dict[int, float], age: timedelta
             for id_, given in stars.items()
         ]
         if rows:
-            await session.execute(insert(tables.Rating), rows)
+            await session.execute(insert(activity_tables.Rating), rows)
     return user_id
 
 
@@ -154,8 +154,8 @@ async def test_because_you_liked_shows_the_movies_own_neighbours(
     member = await add_member(sessions, {first: 4.5, second: 4.0, loathed: 1.0})
     async with sessions.begin() as session:  # the most recently liked movie is first
         await session.execute(
-            update(tables.Rating)
-            .where(tables.Rating.user_id == member, tables.Rating.movie_id == first)
+            update(activity_tables.Rating)
+            .where(activity_tables.Rating.user_id == member, activity_tables.Rating.movie_id == first)
             .values(rated_at=NOW - timedelta(days=1))
         )
     page = await shown(sessions, served, model, member, count=20)
@@ -205,15 +205,15 @@ async def test_trending_follows_ratings_and_their_age(
                 {"user_id": id_, "movie_id": movie_id, "half_stars": 6, "rated_at": NOW - age}
                 for id_ in members
             ]
-            await session.execute(insert(tables.Rating), rows)
+            await session.execute(insert(activity_tables.Rating), rows)
 
     await rate(long_ago, crowd, timedelta(days=29))  # 12 ratings weigh less than a quarter: as 2.9 of now
     await rate(lately, crowd[:4], timedelta())
     assert (await trending())[:2] == [lately, long_ago]
     async with sessions.begin() as session:
-        mine = (tables.Rating.movie_id == lately) & (tables.Rating.user_id == crowd[0])
+        mine = (activity_tables.Rating.movie_id == lately) & (activity_tables.Rating.user_id == crowd[0])
         await session.execute(text("DELETE FROM ratings WHERE movie_id = :id"), {"id": long_ago})
-        await session.execute(update(tables.Rating).where(mine).values(half_stars=10))
+        await session.execute(update(activity_tables.Rating).where(mine).values(half_stars=10))
     assert (await trending())[0] == lately
     assert long_ago not in await trending()
 
@@ -262,7 +262,7 @@ async def test_rediscover_brings_back_what_was_loved_long_ago(
     async with sessions.begin() as session:
         for movie_id, kind, fraction in events:
             await session.execute(
-                insert(tables.Feedback).values(
+                insert(activity_tables.Feedback).values(
                     user_id=member, movie_id=movie_id, kind=kind, watched_fraction=fraction, occurred_at=NOW
                 )
             )

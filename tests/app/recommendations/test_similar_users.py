@@ -7,7 +7,7 @@ import pytest
 from numpy.typing import NDArray
 from sqlalchemy import insert, update
 
-from app.db import tables
+from app.db import activity_tables, tables
 from app.db.engine import Sessions
 from app.recommendations import similar_users
 from app.serving import snapshot
@@ -35,7 +35,7 @@ async def stars(sessions: Sessions) -> NDArray[np.int64]:
             {"user_id": int(u) + 1, "movie_id": int(i) + 1, "half_stars": int(given[u, i]), "rated_at": now}
             for u, i in np.argwhere(given)
         ]
-        await session.execute(insert(tables.Rating), rows)
+        await session.execute(insert(activity_tables.Rating), rows)
     return given
 
 

@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import delete, insert, text, update
 
 from app.activity import ratings
-from app.db import tables
+from app.db import activity_tables, tables
 from app.db.engine import Sessions
 from app.serving import snapshot
 from app.serving.snapshot import MovieFilter
@@ -150,7 +150,7 @@ async def test_a_rating_that_is_committed_late_is_counted(catalogue: Sessions) -
     assert position is not None
     before = movies.rating_count[position]
     async with catalogue.begin() as slow:
-        await slow.execute(insert(tables.Rating).values(user_id=ada, movie_id=7, half_stars=3))
+        await slow.execute(insert(activity_tables.Rating).values(user_id=ada, movie_id=7, half_stars=3))
         await ratings.rate(catalogue, bob, 8, 4)
         movies = await snapshot.refreshed(catalogue, movies)
         assert movies.rating_count[position] == before

@@ -20,7 +20,7 @@ from app.accounts import api_keys, authentication
 from app.accounts.api_keys import Scope
 from app.accounts.viewer import MEMBER as MEMBER_COLUMNS
 from app.accounts.viewer import Role, Viewer
-from app.db import tables
+from app.db import activity_tables, tables
 from app.db.engine import Sessions, create_engine, sessionmaker
 from app.db.training_tables import ModelVersion, TrainingJob
 from app.serving import snapshot
@@ -154,10 +154,10 @@ async def world(database_url: str) -> AsyncIterator[World]:
         await session.execute(insert(tables.Person).values(id=1, name="Ada"))
         await session.execute(insert(tables.Credit).values(movie_id=1, kind="CAST", position=0, person_id=1))
         rated = [{"user_id": user["id"], "movie_id": 1, "half_stars": 8} for user in users]
-        await session.execute(insert(tables.Rating), rated)
+        await session.execute(insert(activity_tables.Rating), rated)
         for user in users:
             seen = {"user_id": user["id"], "movie_id": 2, "kind": "WATCHLIST"}
-            await session.execute(insert(tables.Feedback).values(**seen, occurred_at=func.now()))
+            await session.execute(insert(activity_tables.Feedback).values(**seen, occurred_at=func.now()))
         trained = {"version": "v1", "status": "READY", "dataset_version": "own@0", "metrics": {}}
         await session.execute(insert(ModelVersion).values(trained))
         await session.execute(insert(TrainingJob).values(status="FAILED"))

@@ -11,7 +11,7 @@ from sqlalchemy import event, update
 
 from app.accounts import authentication
 from app.activity import ratings
-from app.db import tables
+from app.db import activity_tables
 from app.db.engine import create_engine, sessionmaker
 from app.serving import live
 from app.settings import Settings
@@ -176,9 +176,9 @@ async def context(seeded_database_url: str, model_dir: Path) -> AsyncIterator[Co
         await ratings.rate(sessions, tokens.viewer.id, movie_id, 4.5)
     async with sessions.begin() as session:
         long_ago = {"rated_at": datetime.now(UTC) - timedelta(days=900)}
-        old = tables.Rating.movie_id.in_(served.snapshot.movie_ids[:5].tolist())
-        mine = tables.Rating.user_id == tokens.viewer.id
-        await session.execute(update(tables.Rating).where(mine, old).values(long_ago))
+        old = activity_tables.Rating.movie_id.in_(served.snapshot.movie_ids[:5].tolist())
+        mine = activity_tables.Rating.user_id == tokens.viewer.id
+        await session.execute(update(activity_tables.Rating).where(mine, old).values(long_ago))
     yield Context(settings, sessions, served, tokens.access_token)
     await engine.dispose()
 
