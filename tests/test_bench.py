@@ -7,7 +7,9 @@ from typing import Any
 import pytest
 
 from app.settings import Settings
-from bench import cost, cost_operations, hostile, hostile_requests, ml100k_folds, quality
+from bench import hostile, hostile_requests, ml100k_folds, quality
+from bench.cost import report
+from bench.cost.operations import OPERATIONS, resolved_fields
 from bench.figures import Figure, commit, write
 from bench.hostile_connections import BEGINNINGS, Dropped
 from schema import schema
@@ -94,35 +96,39 @@ def test_each_hostile_request_is_listed_with_its_limit() -> None:
     assert "- nothing: after 10.0 s" in text
 
 
-def test_each_field_is_measured() -> None:
-    working = set(cost_operations.working_fields(schema._schema))
-    assert "Query.movies" in working
-    assert "User.watchlist" in working
-    missing = working - cost_operations.OPERATIONS.keys()
-    assert not missing, f"add an operation to bench/cost_operations.py, and set the price by it: {missing}"
-    names = {name.partition(",")[0] for name in cost_operations.OPERATIONS}
-    assert {name for name in names if "." in name} <= working
+def test_each_field_with_a_resolver_is_measured() -> None:
+    resolved = set(resolved_fields(schema._schema))
+    assert "Query.movies" in resolved
+    assert "User.watchlist" in resolved
+    missing = resolved - OPERATIONS.keys()
+    assert not missing, f"add an operation to bench/cost/, and set the price by it: {missing}"
+    names = {name.partition(",")[0] for name in OPERATIONS}
+    assert {name for name in names if "." in name} <= resolved
 
 
 def test_each_operation_that_is_measured_is_valid() -> None:
-    reader = DocumentCache(schema._schema, Settings())
-    for name, operation in cost_operations.OPERATIONS.items():
-        assert reader.read(operation.document).operations, name
+    documents = DocumentCache(schema._schema, Settings())
+    for name, operation in OPERATIONS.items():
+        assert documents.read(operation.document).operations, name
 
 
 def test_the_page_of_costs_has_each_field_and_the_ratio() -> None:
-    found = [cost.Measured("Query.a", 100, 1_500, 500, 90, 40), cost.Measured("Query.b", 10, 400, 300, 90, 9)]
-    figures = {figure.key: figure for figure in cost.figures(found)}
+    found = [
+        report.Measurement("Query.a", 100, 1_500, 500, 90, 40),
+        report.Measurement("Query.b", 10, 400, 300, 90, 9),
+    ]
+    figures = {figure.key: figure for figure in report.figures(found)}
     assert figures["Query.a/us per unit"].value == 20
     assert figures["ratio of largest to smallest"].value == 3.5
     assert figures["ratio of largest to smallest"].holds is False
-    text = cost.page(found)
+    text = report.page(found)
     assert "| Query.a | 100 | 1.50 ms | 0.50 ms | 20.0 | 40 |" in text
     assert "Largest to smallest: 3.50 (target: 3 at most; missed)" in text
 
 
 def test_outliers_of_the_machine_are_smoothed() -> None:
     found = [
-        cost.Measured(name, 10, took, took, took, 3) for name, took in (("a", 100), ("b", 100), ("c", 300))
+        report.Measurement(name, 10, took, took, took, 3)
+        for name, took in (("a", 100), ("b", 100), ("c", 300))
     ]
-    assert [each.service for each in cost.leveled(found)] == [100, 100, 100]
+    assert [each.service for each in report.leveled(found)] == [100, 100, 100]

@@ -1,0 +1,131 @@
+"""Compare the price of each field of the schema with its processor time.
+
+    python -m bench.cost [--only TEXT] [--json FILE] [--page FILE]
+
+Starts a service on the bundled catalog without rate limits. A member with hundreds of ratings and thousands
+of events sends each operation repeatedly. The processor time of the service and of its Postgres is measured.
+"""
+
+import argparse
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from statistics import median
+
+import psutil
+
+from app.settings import Settings
+from bench.cost.accounts import Client, Rig
+from bench.cost.operation import Operation, Request
+from bench.cost.operations import OPERATIONS
+from bench.cost.report import DATA, Measurement, figures, leveled, page, row
+from bench.figures import write
+from bench.start_service import Service, started
+from schema import schema
+from schema.execution.documents import CostedOperation, DocumentCache
+
+MAX_COST = 10**9
+UNLIMITED = {
+    "REQUESTS_PER_MINUTE": "0",
+    "OPERATIONS_PER_MINUTE": "0",
+    "COST_PER_MINUTE": "0",
+    "MAX_COST": str(MAX_COST),
+    "EXECUTION_SECONDS": "120",
+    "POLL_SECONDS": "60",  # keeps background work low
+}
+SECONDS = 1.0  # for each operation
+REFERENCE = OPERATIONS["plain fields"]
+WARM_UPS = 2
+MIN_TIMES = 3
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--only", default="", help="measure only operations whose name contains this text")
+    parser.add_argument("--json", type=Path, help="write the figures to this file")
+    parser.add_argument("--page", type=Path, help="write a Markdown page to this file")
+    options = parser.parse_args()
+    measurements = []
+    with started(**UNLIMITED) as service:
+        for measurement in measure_all(service, options.only):
+            measurements.append(measurement)
+            print(row(measurement), flush=True)  # noqa: T201 - it is a command
+    measurements = leveled(measurements)
+    for figure in figures(measurements):
+        print(f"{figure.key}: {figure.value:.1f} {figure.unit}")  # noqa: T201 - it is a command
+    if options.json:
+        write(options.json, DATA, figures(measurements))
+    if options.page:
+        options.page.parent.mkdir(parents=True, exist_ok=True)
+        options.page.write_text(page(measurements), encoding="utf-8")
+
+
+def measure_all(service: Service, only: str = "") -> Iterator[Measurement]:
+    rig = Rig(service)
+    documents = DocumentCache(schema._schema, Settings())  # noqa: SLF001 - graphql-core's
+    assert rig.member
+    for name, operation in OPERATIONS.items():
+        if only in name:
+            yield measure(rig, documents, name, operation)
+
+
+def measure(rig: Rig, documents: DocumentCache, name: str, operation: Operation) -> Measurement:
+    """Raises AssertionError for an operation that fails."""
+    start = time.perf_counter()
+    for _ in range(min(WARM_UPS, operation.times)):
+        send(rig, operation, operation.make(rig), check=True)
+    seconds = (time.perf_counter() - start) / WARM_UPS
+    times = max(MIN_TIMES, min(operation.times, int(SECONDS / seconds)))
+    requests = [operation.make(rig) for _ in range(times)]
+    document = documents.read(operation.document)
+    prices = [
+        CostedOperation.of(
+            document, None, each.variables, MAX_COST, signed_in=each.member is not None
+        ).requested
+        for each in requests
+    ]
+    if operation.trigger:
+        trigger = documents.read(operation.trigger)
+        prices = [price + CostedOperation.of(trigger, None, {}, MAX_COST).requested for price in prices]
+    spent, reference = [], []
+    for each in requests:
+        spent.append(microseconds(rig, operation, each))
+        reference.append(sum(microseconds(rig, REFERENCE, Request())))
+    service, postgres = (median(column) for column in zip(*spent, strict=True))
+    return Measurement(name, median(prices), service, postgres, median(reference), times)
+
+
+def microseconds(rig: Rig, operation: Operation, request: Request) -> list[float]:
+    """Processor time that one request takes in the service and in its Postgres."""
+    before = processor_time(rig.service)
+    send(rig, operation, request)
+    after = processor_time(rig.service)
+    return [(end - start) / 1_000 for start, end in zip(before, after, strict=True)]
+
+
+def send(rig: Rig, operation: Operation, request: Request, *, check: bool = False) -> None:
+    if operation.streams:
+        Client(rig.service.url).first_event(operation.document, request.variables, request.member)
+        return
+    answer = rig.client.post(operation.document, request.variables, request.member)
+    assert not check or "errors" not in answer, (operation.document, answer["errors"])
+
+
+def processor_time(service: Service) -> tuple[int, int]:
+    """Nanoseconds of processor time so far of the service's threads and of its Postgres processes."""
+    threads = Path(f"/proc/{service.pid}/task").glob("*/schedstat")
+    backends = (
+        Path(f"/proc/{child.pid}/schedstat") for child in psutil.Process(service.postmaster).children()
+    )
+    return sum(map(nanoseconds, threads)), sum(map(nanoseconds, backends))
+
+
+def nanoseconds(schedstat: Path) -> int:
+    with suppress(OSError, ValueError):  # the thread or process has ended
+        return int(schedstat.read_text().partition(" ")[0])
+    return 0
+
+
+if __name__ == "__main__":
+    main()

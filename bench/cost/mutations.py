@@ -1,0 +1,207 @@
+"""Operations of mutations, each with input that it accepts."""
+
+from itertools import count
+
+from bench.cost.accounts import PASSWORD, Rig, event, global_id, history_file
+from bench.cost.operation import (
+    Operation,
+    Request,
+    Variables,
+    as_admin,
+    as_member,
+    as_new_member,
+    the_admin,
+    the_member,
+    with_input,
+)
+
+NUMBERS = count(1)  # for names and movies that differ between requests
+
+
+def mutation(name: str, kind: str, selection: str = "__typename") -> str:
+    return f"mutation($i:{kind}!){{{name}(input:$i){{{selection}}}}}"
+
+
+def movie_to_add(number: int) -> Variables:
+    names = [f"Person {number} {place}" for place in range(20)]
+    return {
+        "title": f"A Movie {number}",
+        "year": 2020,
+        "genres": ["Drama"],
+        "directors": names[:1],
+        "cast": names,
+    }
+
+
+def added_movie(rig: Rig) -> str:
+    """Add a movie and return its id."""
+    document = mutation("addMovie", "AddMovieInput", "... on AddMoviePayload{movie{id}}")
+    data = rig.client.post(document, {"i": movie_to_add(next(NUMBERS))}, rig.admin)["data"]
+    movie_id: str = data["addMovie"]["movie"]["id"]
+    return movie_id
+
+
+def other_session(rig: Rig) -> Request:
+    """End one of two sessions of a new member."""
+    member = rig.sign_up()
+    rig.log_in(member)
+    query = "{viewer{sessions(first:5){edges{node{id isCurrent}}}}}"
+    edges = rig.client.post(query, {}, member)["data"]["viewer"]["sessions"]["edges"]
+    session = next(edge["node"]["id"] for edge in edges if not edge["node"]["isCurrent"])
+    return Request({"i": {"sessionId": session}}, member)
+
+
+def created_key(rig: Rig) -> Variables:
+    document = mutation("createApiKey", "CreateApiKeyInput", "... on CreateApiKeyPayload{apiKey{id}}")
+    data = rig.client.post(document, {"i": {"name": "bench", "scopes": ["READ"]}}, rig.admin)["data"]
+    return {"apiKeyId": data["createApiKey"]["apiKey"]["id"]}
+
+
+def rated_movie(rig: Rig) -> Variables:
+    movie = global_id("Movie", 400 + next(NUMBERS) % 300)
+    document = mutation("rateMovie", "RateMovieInput")
+    rig.client.post(document, {"i": {"movieId": movie, "stars": 4.0}}, rig.member)
+    return {"movieId": movie}
+
+
+def active_version(rig: Rig) -> Variables:
+    data = rig.client.post("{activeModel{version}}", {}, rig.admin)["data"]
+    return {"version": data["activeModel"]["version"]}
+
+
+MUTATIONS: dict[str, Operation] = {
+    "Mutation.signUp": Operation(
+        mutation("signUp", "SignUpInput"),
+        lambda rig: Request({"i": {"username": f"new-{next(NUMBERS)}-{rig.name}", "password": PASSWORD}}),
+        times=6,
+    ),
+    "Mutation.logIn": Operation(
+        mutation("logIn", "LogInInput"),
+        lambda rig: Request({"i": {"username": rig.member.username, "password": PASSWORD}}),
+        times=6,
+    ),
+    "Mutation.refreshSession": Operation(
+        mutation("refreshSession", "RefreshSessionInput"),
+        lambda rig: Request({"i": {"refreshToken": rig.log_in(rig.member).refresh_token}}),
+        times=6,
+    ),
+    "Mutation.logOut": Operation("mutation{logOut{__typename}}", as_new_member(), times=6),
+    "Mutation.setFavoriteGenres": Operation(
+        mutation("setFavoriteGenres", "SetFavoriteGenresInput"),
+        with_input(lambda rig: {"genreIds": rig.genre_ids[:5]}, the_member),
+        times=10,
+    ),
+    "Mutation.endSession": Operation(mutation("endSession", "EndSessionInput"), other_session, times=6),
+    "Mutation.endOtherSessions": Operation(
+        "mutation{endOtherSessions{__typename}}", as_new_member(), times=6
+    ),
+    "Mutation.endAllSessions": Operation("mutation{endAllSessions{__typename}}", as_new_member(), times=6),
+    "Mutation.changePassword": Operation(
+        mutation("changePassword", "ChangePasswordInput"),
+        as_new_member(i={"currentPassword": PASSWORD, "newPassword": PASSWORD + " again"}),
+        times=5,
+    ),
+    "Mutation.deleteAccount": Operation(
+        mutation("deleteAccount", "DeleteAccountInput"), as_new_member(i={"password": PASSWORD}), times=6
+    ),
+    "Mutation.setDiscoverable": Operation(
+        mutation("setDiscoverable", "SetDiscoverableInput"), as_member(i={"discoverable": True}), times=10
+    ),
+    "Mutation.rateMovie": Operation(
+        mutation("rateMovie", "RateMovieInput"),
+        with_input(
+            lambda _: {"movieId": global_id("Movie", 1 + next(NUMBERS) % 300), "stars": 3.5}, the_member
+        ),
+    ),
+    "Mutation.removeRating": Operation(
+        mutation("removeRating", "RemoveRatingInput"), with_input(rated_movie, the_member), times=10
+    ),
+    "Mutation.recordFeedback": Operation(
+        mutation("recordFeedback", "RecordFeedbackInput"),
+        with_input(lambda _: {"events": [event(n) for n in range(500)]}, the_member),
+        times=6,
+    ),
+    "Mutation.recordFeedback, 1": Operation(
+        mutation("recordFeedback", "RecordFeedbackInput"),
+        with_input(lambda _: {"events": [event(2)]}, the_member),
+    ),
+    "Mutation.removeFeedback": Operation(
+        mutation("removeFeedback", "RemoveFeedbackInput"),
+        with_input(
+            lambda _: {"movieId": global_id("Movie", 1 + next(NUMBERS)), "kinds": ["LIKE"]}, the_member
+        ),
+        times=10,
+    ),
+    "Mutation.removeFromWatchlist": Operation(
+        mutation("removeFromWatchlist", "RemoveFromWatchlistInput"),
+        with_input(lambda _: {"movieId": global_id("Movie", 1 + next(NUMBERS))}, the_member),
+        times=10,
+    ),
+    "Mutation.importRatings": Operation(
+        mutation("importRatings", "ImportRatingsInput", "... on ImportRatingsPayload{rated}"),
+        with_input(lambda rig: {"csv": history_file(rig.titles, 300), "source": "LETTERBOXD"}, Rig.sign_up),
+        times=3,
+    ),
+    "Mutation.importRatings, unknown": Operation(
+        mutation("importRatings", "ImportRatingsInput", "... on ImportRatingsPayload{rated}"),
+        with_input(lambda _: {"csv": history_file([("Nowhere to be found", 1999)], 5_000)}, Rig.sign_up),
+        times=3,
+    ),
+    "ImportRatingsPayload.skipped": Operation(
+        mutation("importRatings", "ImportRatingsInput", "... on ImportRatingsPayload{skipped{line reason}}"),
+        with_input(lambda _: {"csv": history_file([("Nowhere to be found", 1999)], 1_000)}, Rig.sign_up),
+        times=3,
+    ),
+    "ImportRatingsPayload.skippedCount": Operation(
+        mutation("importRatings", "ImportRatingsInput", "... on ImportRatingsPayload{skippedCount}"),
+        with_input(lambda _: {"csv": history_file([("Nowhere to be found", 1999)], 10)}, Rig.sign_up),
+        times=5,
+    ),
+    "ImportRatingsPayload.rows": Operation(
+        mutation("importRatings", "ImportRatingsInput", "... on ImportRatingsPayload{rows{line}}"),
+        with_input(lambda rig: {"csv": history_file(rig.titles, 100), "source": "LETTERBOXD"}, Rig.sign_up),
+        times=3,
+    ),
+    "ImportedRow.movie": Operation(
+        mutation("importRatings", "ImportRatingsInput", "... on ImportRatingsPayload{rows{movie{title}}}"),
+        with_input(lambda rig: {"csv": history_file(rig.titles, 100), "source": "LETTERBOXD"}, Rig.sign_up),
+        times=3,
+    ),
+    "Mutation.setRole": Operation(
+        mutation("setRole", "SetRoleInput"),
+        with_input(lambda rig: {"username": rig.member.username, "role": "USER"}, the_admin),
+        times=10,
+    ),
+    "Mutation.deleteUser": Operation(
+        mutation("deleteUser", "DeleteUserInput"),
+        with_input(lambda rig: {"username": rig.sign_up().username}, the_admin),
+        times=5,
+    ),
+    "Mutation.createApiKey": Operation(
+        mutation("createApiKey", "CreateApiKeyInput"),
+        with_input(lambda _: {"name": "bench", "scopes": ["READ"]}, the_admin),
+        times=10,
+    ),
+    "Mutation.revokeApiKey": Operation(
+        mutation("revokeApiKey", "RevokeApiKeyInput"), with_input(created_key, the_admin), times=6
+    ),
+    "Mutation.addMovie": Operation(
+        mutation("addMovie", "AddMovieInput"),
+        with_input(lambda _: movie_to_add(next(NUMBERS)), the_admin),
+        times=5,
+    ),
+    "Mutation.updateMovie": Operation(
+        mutation("updateMovie", "UpdateMovieInput"),
+        with_input(lambda rig: {"movieId": added_movie(rig), "year": 2019}, the_admin),
+        times=5,
+    ),
+    "Mutation.deleteMovie": Operation(
+        mutation("deleteMovie", "DeleteMovieInput"),
+        with_input(lambda rig: {"movieId": added_movie(rig)}, the_admin),
+        times=5,
+    ),
+    "Mutation.activateModel": Operation(
+        mutation("activateModel", "ActivateModelInput"), with_input(active_version, the_admin), times=3
+    ),
+    "Mutation.trainModel": Operation(mutation("trainModel", "TrainModelInput"), as_admin(i={}), times=5),
+}

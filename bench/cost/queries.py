@@ -1,0 +1,132 @@
+"""Operations of queries: the catalog, lists, the viewer and administration."""
+
+from graphql import get_introspection_query
+
+from bench.cost.accounts import Rig, global_id
+from bench.cost.operation import PAGE, Operation, Request, as_admin, as_member, signed_out
+
+LONG_QUERY = (
+    "the man who lovd a wman frm the darkk sity of lghts and the lst hous on the hil wth a strnge vew to kll"
+)
+CARD = (
+    "id title originalTitle year releaseDate runtimeMinutes overview originalLanguage countries keywords "
+    "collection posterUrl imdbId tmdbId ratingCount averageRating"
+)
+RECOMMENDED = "edges{score matchPercent predictedRating{low} reasons{text} node{title}}"
+VIEWER = "query{viewer{%s}}"
+GROUP = (
+    "query($u:[String!]!){groupRecommendations(usernames:$u,first:24){edges{score members{matchPercent}}}}"
+)
+
+
+def shelf_ids(rig: Rig) -> Request:
+    """PAGE times the id of the last shelf of the member's home page."""
+    query = "{home(shelves:8,perShelf:24){shelves{id}}}"
+    shelves = rig.client.post(query, {}, rig.member)["data"]["home"]["shelves"]
+    return Request({"ids": [shelves[-1]["id"]] * PAGE}, rig.member)
+
+
+QUERIES: dict[str, Operation] = {
+    "a request": Operation("{__typename}"),
+    "plain fields": Operation(f"{{movies(first:{PAGE}){{edges{{cursor node{{{CARD}}}}}}}}}"),
+    "introspection": Operation(get_introspection_query()),
+    "Query.movie": Operation("query($id:ID!){movie(id:$id){title}}", signed_out(id=global_id("Movie", 5))),
+    "Query.movies": Operation(f"{{movies(first:{PAGE}){{edges{{node{{title}}}}}}}}"),
+    "Query.movies, filter": Operation(
+        "query($f:MovieFilter){movies(first:10,filter:$f){totalCount edges{node{title}}}}",
+        signed_out(
+            f={"people": [f"Unknown {n}" for n in range(50)], "languages": [f"l{n}" for n in range(50)]}
+        ),
+    ),
+    "Query.search": Operation(
+        "query($q:String!){search(query:$q,first:10){edges{score}}}", signed_out(q="dark knight")
+    ),
+    "Query.search, 100 characters": Operation(
+        "query($q:String!){search(query:$q,first:10){edges{score}}}", signed_out(q=LONG_QUERY[:100])
+    ),
+    "Query.genres": Operation("{genres{name}}"),
+    "Query.node": Operation("query($id:ID!){node(id:$id){id}}", signed_out(id=global_id("Movie", 5))),
+    "Query.nodes": Operation(
+        "query($ids:[ID!]!){nodes(ids:$ids){id}}",
+        signed_out(ids=[global_id("Movie", number) for number in range(1, PAGE + 1)]),
+    ),
+    "Query.nodes, unknown": Operation(
+        "query($ids:[ID!]!){nodes(ids:$ids){id}}",
+        signed_out(ids=[global_id("Movie", 10**6 + number) for number in range(1, PAGE + 1)]),
+    ),
+    "Query.nodes, shelves": Operation(
+        "query($ids:[ID!]!){nodes(ids:$ids){... on Shelf{movies(first:1){edges{score}}}}}", shelf_ids, times=5
+    ),
+    "Query.node, a shelf": Operation(
+        "query($ids:ID!){node(id:$ids){... on Shelf{title}}}",
+        lambda rig: Request({"ids": shelf_ids(rig).variables["ids"][0]}, rig.member),
+        times=5,
+    ),
+    "Query.recommendations": Operation(f"{{recommendations(first:24){{{RECOMMENDED}}}}}", as_member()),
+    "Query.recommendations, 1": Operation("{recommendations(first:1){edges{score}}}", as_member()),
+    "Query.recommendations, 100": Operation(f"{{recommendations(first:100){{{RECOMMENDED}}}}}", as_member()),
+    "Query.recommendations, likes": Operation(
+        "query($l:[ID!]){recommendations(first:10,likes:$l){edges{score}}}",
+        signed_out(l=[global_id("Movie", number) for number in range(1, 301)]),
+    ),
+    "Query.recommendations, exclude": Operation(
+        "query($l:[ID!]){recommendations(first:10,exclude:$l){edges{score}}}",
+        signed_out(l=[global_id("Movie", number) for number in range(1, 301)]),
+    ),
+    "Query.home": Operation("{home(shelves:8,perShelf:24){shelves{title}}}", as_member()),
+    "Query.home, 20": Operation("{home(shelves:20,perShelf:1){shelves{title}}}", as_member()),
+    "Query.home, signed out": Operation("{home(shelves:8,perShelf:24){shelves{title}}}"),
+    "Query.onboarding, signed out": Operation("{onboarding(first:24){edges{node{title}}}}"),
+    "Query.recommendations, signed out": Operation("{recommendations(first:24){edges{score}}}"),
+    "Query.onboarding": Operation("{onboarding(first:24){edges{node{title}}}}", as_member()),
+    "Query.groupRecommendations": Operation(
+        GROUP,
+        lambda rig: Request({"u": [rig.member.username]}, rig.member),
+    ),
+    "Query.groupRecommendations, 5": Operation(
+        GROUP,
+        lambda rig: Request({"u": [rig.member.username, *rig.friends]}, rig.member),
+    ),
+    "Query.viewer": Operation("{viewer{username}}", as_member()),
+    "Query.exportMyData": Operation("{exportMyData}", as_member(), times=5),
+    "Query.auditLog": Operation("{auditLog(first:24){edges{node{act}}}}", as_admin()),
+    "Query.apiKeys": Operation("{apiKeys(first:24){edges{node{name}}}}", as_admin()),
+    "Query.activeModel": Operation("{activeModel{version metrics{name}}}", as_admin()),
+    "Query.models": Operation("{models(first:24){edges{node{version}}}}", as_admin()),
+    "Movie.cast": Operation(
+        f"{{movies(first:{PAGE}){{edges{{node{{cast(first:4){{character person{{name}}}}}}}}}}}}"
+    ),
+    "Movie.alternativeTitles": Operation(f"{{movies(first:{PAGE}){{edges{{node{{alternativeTitles}}}}}}}}"),
+    "Movie.viewerRating": Operation(
+        f"{{movies(first:{PAGE}){{edges{{node{{viewerRating{{stars}}}}}}}}}}", as_member()
+    ),
+    "Movie.viewerMatch": Operation(
+        f"{{movies(first:{PAGE}){{edges{{node{{viewerMatch{{matchPercent reasons{{text}}}}}}}}}}}}",
+        as_member(),
+        times=10,
+    ),
+    "Movie.similar": Operation(
+        "{movies(first:50){edges{node{similar(first:5){edges{similarity}}}}}}", times=10
+    ),
+    "Genre.movieCount": Operation("{genres{movieCount}}"),
+    "Rating.movie": Operation(VIEWER % "ratings(first:100){edges{node{movie{title}}}}", as_member()),
+    "Shelf.movies": Operation(
+        f"{{home(shelves:8,perShelf:24){{shelves{{movies(first:24){{{RECOMMENDED}}}}}}}}}",
+        as_member(),
+        times=10,
+    ),
+    "User.taste": Operation(VIEWER % "taste{genres{affinity} decades{affinity}}", as_member()),
+    "Taste.people": Operation(VIEWER % "taste{people(first:100){affinity person{name}}}", as_member()),
+    "User.history": Operation(VIEWER % "history(first:24){edges{node{kind movie{title}}}}", as_member()),
+    "HistoryConnection.totalCount": Operation(VIEWER % "history(first:1){totalCount}", as_member()),
+    "User.watchlist": Operation(VIEWER % "watchlist(first:24){edges{node{title}}}", as_member()),
+    "WatchlistConnection.totalCount": Operation(VIEWER % "watchlist(first:1){totalCount}", as_member()),
+    "User.similarUsers": Operation(VIEWER % "similarUsers(first:10){similarity user{username}}", as_member()),
+    "User.createdAt": Operation(VIEWER % "createdAt", as_member()),
+    "User.favoriteGenres": Operation(VIEWER % "favoriteGenres{name}", as_member()),
+    "User.ratings": Operation(VIEWER % "ratings(first:24){edges{node{stars}}}", as_member()),
+    "RatingConnection.totalCount": Operation(VIEWER % "ratings(first:1){totalCount}", as_member()),
+    "User.sessions": Operation(VIEWER % "sessions(first:10){edges{node{isCurrent}}}", as_member()),
+    "User.discoverable": Operation(VIEWER % "discoverable", as_member()),
+    "ModelConnection.totalCount": Operation("{models(first:1){totalCount}}", as_admin()),
+}
