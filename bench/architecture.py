@@ -1,9 +1,9 @@
-"""Draw the rooms and the imports between them, and hold docs/architecture.md to the code.
+"""Draw the packages and the imports between them into docs/architecture.md, or check that drawing.
 
     python -m bench.architecture [--check]
 
-An arrow goes from the package that imports to the package that it imports. Arrows that follow from others are
-left out (transitive reduction), so that the picture shows the order.
+An arrow points from a package to one that it imports. The picture is the transitive reduction: an arrow that
+follows from others is left out.
 """
 
 import argparse
@@ -16,16 +16,16 @@ import grimp
 PAGE = Path(__file__).parents[1] / "docs" / "architecture.md"
 BEGIN, END = "<!-- picture: python -m bench.architecture -->", "<!-- end of the picture -->"
 PACKAGES = ("app", "schema", "recommender", "seeds")
-GROUND = {"app.console", "app.settings"}  # every room imports them
+GROUND = {"app.console", "app.settings"}  # every package imports them
 
 
-def room_of(module: str) -> str | None:
-    """The package of two names that a module belongs to; None for the ground."""
-    room = ".".join(module.split(".")[:2])
-    if room in GROUND or room == "app":
+def package_of(module: str) -> str | None:
+    """The package of a module: two names under `app`, one elsewhere. None for GROUND and `app` itself."""
+    package = ".".join(module.split(".")[:2])
+    if package in GROUND or package == "app":
         return None
-    if room.startswith("app."):
-        return room
+    if package.startswith("app."):
+        return package
     return module.split(".", maxsplit=1)[0]
 
 
@@ -34,14 +34,14 @@ def arrows() -> set[tuple[str, str]]:
     found = set()
     for module in graph.modules:
         for imported in graph.find_modules_directly_imported_by(module):
-            pair = room_of(module), room_of(imported)
+            pair = package_of(module), package_of(imported)
             if pair[0] and pair[1] and pair[0] != pair[1]:
                 found.add((pair[0], pair[1]))
     return found
 
 
 def reduced(found: set[tuple[str, str]]) -> set[tuple[str, str]]:
-    """The arrows that do not follow from others; the graph has no cycle."""
+    """The transitive reduction of a graph without cycles."""
 
     def reaches(start: str, goal: str, without: tuple[str, str]) -> bool:
         return any(
@@ -65,7 +65,7 @@ def picture() -> str:
 
 
 def page_with(text: str) -> str:
-    """The page with the picture of today between its markers."""
+    """The page with the current picture between its markers."""
     before, rest = text.split(BEGIN, maxsplit=1)
     after = rest.split(END, maxsplit=1)[1]
     return f"{before}{BEGIN}\n{picture()}\n{END}{after}"
@@ -75,7 +75,7 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--check", action="store_true", help="only check that the page matches the code")
     check = parser.parse_args().check
-    fresh = page_with(PAGE.read_text())
-    if check and fresh != PAGE.read_text():
+    updated = page_with(PAGE.read_text())
+    if check and updated != PAGE.read_text():
         sys.exit(f"{PAGE.name} does not match the code: run `python -m bench.architecture`.")
-    PAGE.write_text(fresh)
+    PAGE.write_text(updated)

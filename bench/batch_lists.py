@@ -1,9 +1,9 @@
-"""How long the lists of 10,000 users over 60,000 movies take on one core, from file to file.
+"""Measure batch recommendation on one core: lists for 10,000 users over 60,000 movies, from file to file.
 
-    python -m bench.lists [--quick] [--json FILE]
+    python -m bench.batch_lists [--quick] [--json FILE]
 
-Ratings are drawn by chance with a long tail; what is in them does not change how long lists take. `--quick`
-trains on fewer users.
+Ratings are random with a long-tailed popularity; their values do not affect the time. `--quick` trains on
+fewer users.
 """
 
 import argparse
@@ -28,13 +28,13 @@ K = 100
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="train on fewer users")
-    parser.add_argument("--json", type=Path, help="where to write the figures")
+    parser.add_argument("--json", type=Path, help="write the figures to this file")
     options = parser.parse_args()
     figures = measure(QUICK_USERS if options.quick else N_USERS)
     for figure in figures:
         print(f"{figure.key}: {figure.value:.1f} {figure.unit}")  # noqa: T201 - it is a command
     if options.json:
-        write(options.json, f"{N_LISTS} drawn users, {N_MOVIES} movies", figures)
+        write(options.json, f"{N_LISTS} random users, {N_MOVIES} movies", figures)
 
 
 def measure(n_users: int) -> list[Figure]:
@@ -60,12 +60,12 @@ def measure(n_users: int) -> list[Figure]:
 
 
 def draw(path: Path, n_users: int, rng: np.random.Generator) -> None:
-    """Ratings of users, on average about 90 each, of movies by a long tail; each movie has one at least."""
+    """Write random ratings to a Parquet file: about 90 per user on average, and at least one per movie."""
     share = 1 / (20 + np.arange(N_MOVIES)) ** 0.9
     lengths = np.clip(rng.lognormal(4.2, 0.8, n_users), 20, 1_500).astype(np.int64)
     users = np.concatenate((np.repeat(np.arange(n_users), lengths), rng.integers(0, n_users, N_MOVIES)))
-    drawn = np.searchsorted(np.cumsum(share / share.sum()), rng.random(lengths.sum()))
-    movies = np.concatenate((np.minimum(drawn, N_MOVIES - 1), np.arange(N_MOVIES)))
+    sampled = np.searchsorted(np.cumsum(share / share.sum()), rng.random(lengths.sum()))
+    movies = np.concatenate((np.minimum(sampled, N_MOVIES - 1), np.arange(N_MOVIES)))
     columns = {
         "user_id": users,
         "movie_id": movies,

@@ -1,4 +1,4 @@
-"""Figures with where they come from: the form in which every bench tells what it found."""
+"""Benchmark figures, and the JSON file that records them with commit, hardware and data."""
 
 import json
 import platform
@@ -14,13 +14,13 @@ ROOT = Path(__file__).parents[1]
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """One number. holds: whether it reaches the target; None without one."""
+    """One measured number. holds: whether it meets the target; None without a target."""
 
     key: str
     value: float
     unit: str = ""
     target: float | None = None
-    at_most: bool = False  # the target is a bound from above
+    at_most: bool = False  # the target is an upper bound
 
     @property
     def holds(self) -> bool | None:
@@ -30,9 +30,9 @@ class Figure:
 
 
 def commit() -> str:
-    """The commit of the checkout, with + when files have been changed since; "unknown" outside of git."""
+    """The commit of the checkout, with a + for uncommitted changes; "unknown" outside of a git checkout."""
     try:
-        told = subprocess.run(
+        described = subprocess.run(
             ["git", "describe", "--always", "--dirty=+", "--abbrev=12", "--exclude=*"],  # noqa: S607
             cwd=ROOT,
             capture_output=True,
@@ -41,7 +41,7 @@ def commit() -> str:
         )
     except (OSError, subprocess.CalledProcessError):
         return "unknown"
-    return told.stdout.strip()
+    return described.stdout.strip()
 
 
 def hardware() -> str:
@@ -53,13 +53,13 @@ def hardware() -> str:
 
 
 def write(path: Path, data: str, figures: Iterable[Figure]) -> None:
-    """JSON of all figures, with commit, hardware and what they were measured on."""
+    """Write the figures as JSON, with commit, hardware and the name of the data."""
     rows = [
         {name: value for name, value in asdict(figure).items() if name != "at_most"} | {"holds": figure.holds}
         for figure in figures
     ]
-    told = {"commit": commit(), "hardware": hardware(), "data": data, "figures": rows}
-    path.write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
+    content = {"commit": commit(), "hardware": hardware(), "data": data, "figures": rows}
+    path.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
 
 
 def _processor() -> str:

@@ -1,8 +1,8 @@
-"""How soon hostile requests are refused, and what others notice of them.
+"""Measure how fast hostile requests are refused, and the latency of another client meanwhile.
 
     python -m bench.hostile [--quick] [--json FILE] [--page FILE]
 
-A service is started for it, with its default settings, on the bundled catalogue.
+Starts a service with default settings on the bundled catalog.
 """
 
 import argparse
@@ -23,23 +23,25 @@ import orjson
 
 from bench.figures import Figure, commit, hardware, write
 from bench.hostile_connections import BEGINNINGS, Dropped, held, slow
-from bench.hostile_requests import Hostile, asking, requests
+from bench.hostile_requests import Hostile, request_body, requests
 from bench.start_service import service
 
 REFUSED_MS = 50.0
 TIMES, QUICK_TIMES = 20, 5
 SECONDS, QUICK_SECONDS = 20.0, 5.0
-DROPPED_SECONDS = 13.0  # REQUEST_SECONDS, and what is waited for an answer to a body
-PAUSE = 0.02  # between the other client's queries
+DROPPED_SECONDS = 13.0  # REQUEST_SECONDS and the grace for an answer to an unfinished body
+PAUSE = 0.02  # seconds between the other client's queries
 ATTACKERS = 4
 SLOW, SOCKETS = 100, 100
-DATA = "the bundled catalogue"
-QUERY = asking("{ movies(first: 24) { edges { node { id title year genres { name } averageRating } } } }")
+DATA = "the bundled catalog"
+QUERY = request_body(
+    "{ movies(first: 24) { edges { node { id title year genres { name } averageRating } } } }"
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """`seconds` of each time that it was asked."""
+    """A hostile request and the seconds until each of its refusals."""
 
     hostile: Hostile
     seconds: list[float]
@@ -50,14 +52,14 @@ class Refusal:
 
 
 class Client:
-    """One connection. It asks from addresses of its own, as through a proxy, so that no rate limits it."""
+    """An HTTP client with one connection. Each request has a new X-Forwarded-For, to avoid rate limits."""
 
     def __init__(self, url: str, network: int) -> None:
         self.connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=60)
         self.addresses = (f"10.{network}.{n // 250 % 250}.{n % 250}" for n in count())
 
-    def ask(self, body: bytes, *, chunked: bool = False) -> tuple[float, bytes]:
-        """Seconds until the whole answer was there, and the answer."""
+    def post(self, body: bytes, *, chunked: bool = False) -> tuple[float, bytes]:
+        """Return the seconds until the end of the answer, and the answer."""
         headers = {"Content-Type": "application/json", "X-Forwarded-For": next(self.addresses)}
         content = (body[n : n + 65_536] for n in range(0, len(body), 65_536)) if chunked else body
         started = time.perf_counter()
@@ -68,9 +70,9 @@ class Client:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="fewer times, and a shorter attack")
-    parser.add_argument("--json", type=Path, help="where to write the figures")
-    parser.add_argument("--page", type=Path, help="where to write them to be read, in Markdown")
+    parser.add_argument("--quick", action="store_true", help="fewer repetitions and a shorter attack")
+    parser.add_argument("--json", type=Path, help="write the figures to this file")
+    parser.add_argument("--page", type=Path, help="write a Markdown page to this file")
     options = parser.parse_args()
     with service() as url:
         refusals = [refusal(url, each, QUICK_TIMES if options.quick else TIMES) for each in requests()]
@@ -90,37 +92,37 @@ def main() -> None:
 
 
 def refusal(url: str, hostile: Hostile, times: int) -> Refusal:
-    """Raises AssertionError for a request that is not refused as it should be."""
+    """Time the refusals of a request. Raises AssertionError for another error than the expected one."""
     client = Client(url, 1)
-    client.ask(QUERY)  # that there is a connection
-    told = []
+    client.post(QUERY)  # opens the connection
+    times_taken = []
     for _ in range(times):
-        seconds, answer = client.ask(hostile.body, chunked=hostile.chunked)
+        seconds, answer = client.post(hostile.body, chunked=hostile.chunked)
         extensions = orjson.loads(answer)["errors"][0]["extensions"]
         assert (extensions["code"], extensions.get("setting", "")) == (hostile.code, hostile.setting), (
             hostile.name
         )
-        told.append(seconds)
-    return Refusal(hostile, told)
+        times_taken.append(seconds)
+    return Refusal(hostile, times_taken)
 
 
 def others(url: str, seconds: float) -> list[float]:
-    """How long each query of a client takes who asks again and again, in milliseconds."""
+    """Milliseconds that each query of another client takes, sent one after another."""
     client = Client(url, 2)
-    expected = client.ask(QUERY)[1]
-    told = []
+    expected = client.post(QUERY)[1]
+    latencies = []
     until = time.monotonic() + seconds
     while time.monotonic() < until:
-        took, answer = client.ask(QUERY)
+        took, answer = client.post(QUERY)
         assert answer == expected
-        told.append(1_000 * took)
+        latencies.append(1_000 * took)
         time.sleep(PAUSE)
-    return told
+    return latencies
 
 
 @contextmanager
 def attack(url: str) -> Iterator[None]:
-    """By every hostile request in turn, over several connections, and by slow clients and idle websockets."""
+    """Attack with all hostile requests in turn on several connections, slow clients and idle websockets."""
     context = get_context("spawn")
     done = context.Event()
     attackers = [context.Process(target=attacker, args=(url, number, done)) for number in range(ATTACKERS)]
@@ -130,23 +132,23 @@ def attack(url: str) -> Iterator[None]:
             stack.callback(process.join, 60)
         stack.callback(done.set)
         stack.enter_context(held(url, SLOW, SOCKETS))
-        time.sleep(1)  # until they are at it
+        time.sleep(1)  # until all attackers have started
         yield
 
 
 def attacker(url: str, number: int, done: Event) -> None:
-    """Asks as fast as it is answered."""
+    """Send each request as soon as the last one is answered."""
     client = Client(url, 3 + number)
     for hostile in cycle(requests()):
         if done.is_set():
             return
-        client.ask(hostile.body, chunked=hostile.chunked)
+        client.post(hostile.body, chunked=hostile.chunked)
 
 
 def figures(
     refusals: list[Refusal], dropped: list[Dropped], calm: list[float], attacked: list[float]
 ) -> list[Figure]:
-    """What is followed from one commit to the next."""
+    """The figures to compare between commits."""
     found = [
         Figure(f"refused/{each.hostile.name}", each.slowest_ms, "ms", REFUSED_MS, at_most=True)
         for each in refusals
@@ -154,17 +156,17 @@ def figures(
     found += [
         Figure(f"dropped/{each.sent}", each.seconds, "s", DROPPED_SECONDS, at_most=True) for each in dropped
     ]
-    for name, told in (("calm", calm), ("under attack", attacked)):
+    for name, latencies in (("calm", calm), ("under attack", attacked)):
         found += [
-            Figure(f"others, {name}/median", statistics.median(told), "ms"),
-            Figure(f"others, {name}/p99", statistics.quantiles(told, n=100)[98], "ms"),
-            Figure(f"others, {name}/answered", len(told)),
+            Figure(f"others, {name}/median", statistics.median(latencies), "ms"),
+            Figure(f"others, {name}/p99", statistics.quantiles(latencies, n=100)[98], "ms"),
+            Figure(f"others, {name}/answered", len(latencies)),
         ]
     return found
 
 
 def page(refusals: list[Refusal], found: list[Figure]) -> str:
-    """Markdown: each request with what refused it, then what others noticed."""
+    """Markdown: each request with its refusal, then the latency of another client."""
     by_key = {figure.key: figure for figure in found}
     lines = [
         "# Hostile requests",
@@ -175,9 +177,9 @@ def page(refusals: list[Refusal], found: list[Figure]) -> str:
         "",
         "## Refusals",
         "",
-        f"Each is asked {len(refusals[0].seconds)} times, one after the other, and refused by the same",
-        "rule each time: a limit's setting, or another one. The time is from the first byte sent to the last",
-        "one of the answer. `bench/hostile_requests.py` makes them, and tests ask them too.",
+        f"Each request is sent {len(refusals[0].seconds)} times in sequence and refused by the same rule",
+        "each time: a limit with a setting, or another rule. The time is from the first byte sent to the",
+        "last byte of the answer. `bench/hostile_requests.py` defines the requests; tests send them too.",
         "",
         "| request | bytes | code | limit | median | slowest | under 50 ms |",
         "|---|--:|---|---|--:|--:|---|",
@@ -190,18 +192,19 @@ def page(refusals: list[Refusal], found: list[Figure]) -> str:
             f"| {each.hostile.name} | {len(each.hostile.body):,} | `{each.hostile.code}` | {limit} "
             f"| {middle:.1f} ms | {each.slowest_ms:.1f} ms | {holds} |"
         )
-    lines += ["", "Clients that send this and then no more lose their connection (`REQUEST_SECONDS`):", ""]
+    lines += ["", "Clients that send only this lose their connection (`REQUEST_SECONDS`):", ""]
     lines += [f"- {each}: after {by_key[f'dropped/{each}'].value:.1f} s" for each in BEGINNINGS]
     return "\n".join([*lines, *noticed(by_key)]) + "\n"
 
 
 def noticed(by_key: dict[str, Figure]) -> Iterator[str]:
-    yield from ("", "## Others", "")
+    yield from ("", "## Other clients", "")
     yield from (
-        f"Another client asks for a page of 24 movies, {1_000 * PAUSE:.0f} ms after the last answer, first",
-        f"alone, then while {ATTACKERS} clients send all requests from above in turn, each as fast as it is",
-        f"answered and from a new address each time (so that no rate limits them), {SLOW} slow clients hold",
-        f"connections and {SOCKETS} websockets are open. No query of the client fails.",
+        f"Another client requests a page of 24 movies, {1_000 * PAUSE:.0f} ms after each answer: first",
+        f"alone, then under attack. {ATTACKERS} attackers send all requests above in turn, each as soon as",
+        "the last one is answered and from a new address, which avoids rate limits. Meanwhile",
+        f"{SLOW} slow clients hold connections and {SOCKETS} idle websockets are open.",
+        "No query of the client fails.",
         "",
         "| | queries | median | p99 |",
         "|---|--:|--:|--:|",

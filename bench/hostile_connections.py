@@ -1,4 +1,4 @@
-"""Clients that hold connections and do not use them."""
+"""Clients that hold connections without using them."""
 
 import socket
 import time
@@ -11,7 +11,7 @@ from websockets.sync.client import connect
 from websockets.typing import Subprotocol
 
 HEAD = b"POST /graphql HTTP/1.1\r\nHost: slow\r\nContent-Type: application/json\r\n"
-# What a slow client sends, and then no more.
+# The only bytes that a slow client sends.
 BEGINNINGS = {
     "nothing": b"",
     "half of the headers": HEAD,
@@ -21,25 +21,26 @@ BEGINNINGS = {
 
 @dataclass(frozen=True, slots=True)
 class Dropped:
-    """After how many seconds a slow client was told so, or its connection closed."""
+    """Seconds until the service answered a slow client or closed its connection."""
 
     sent: str
     seconds: float
 
 
 def slow(url: str) -> list[Dropped]:
-    """Raises TimeoutError for one that is waited for."""
+    """Open a slow client for each of BEGINNINGS. Raises TimeoutError for one that is not dropped."""
     with ExitStack() as stack:
-        opened = {sent: stack.enter_context(begun(url, text)) for sent, text in BEGINNINGS.items()}
+        opened = {sent: stack.enter_context(open_slow(url, text)) for sent, text in BEGINNINGS.items()}
         started = time.perf_counter()
-        told = []
+        dropped = []
         for sent, connection in opened.items():
             connection.recv(4_000)
-            told.append(Dropped(sent, time.perf_counter() - started))
-    return told
+            dropped.append(Dropped(sent, time.perf_counter() - started))
+    return dropped
 
 
-def begun(url: str, text: bytes) -> socket.socket:
+def open_slow(url: str, text: bytes) -> socket.socket:
+    """Connect and send only `text`."""
     address = urlsplit(url)
     connection = socket.create_connection((address.hostname, address.port), timeout=60)
     connection.sendall(text)
@@ -48,11 +49,11 @@ def begun(url: str, text: bytes) -> socket.socket:
 
 @contextmanager
 def held(url: str, n_slow: int, n_sockets: int) -> Iterator[None]:
-    """So many slow clients, and so many websockets that ask for nothing."""
+    """Hold n_slow slow clients and n_sockets idle websockets open."""
     texts = list(BEGINNINGS.values())
     with ExitStack() as stack:
         for number in range(n_slow):
-            stack.enter_context(begun(url, texts[number % len(texts)]))
+            stack.enter_context(open_slow(url, texts[number % len(texts)]))
         for number in range(n_sockets):
             socket_ = connect(
                 f"{url.replace('http', 'ws', 1)}/graphql",

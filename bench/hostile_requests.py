@@ -1,4 +1,4 @@
-"""Requests that ask for far too much, or for what does not exist, each with the code that refuses it."""
+"""Hostile requests: oversized, malformed or invalid, each with the error code that refuses it."""
 
 from base64 import b64encode
 from collections.abc import Iterator
@@ -14,25 +14,25 @@ PAGE = "{ pageInfo { hasNextPage } }"
 
 @dataclass(frozen=True, slots=True)
 class Hostile:
-    """`setting`: the limit that it breaks; empty where it breaks a rule that has none."""
+    """A request and its refusal. `setting`: the limit that it exceeds; empty for a rule without a setting."""
 
     name: str
     body: bytes
     code: str = BAD
     setting: str = ""
-    chunked: bool = False  # does not say how long it is
+    chunked: bool = False  # sent without Content-Length
 
 
-def asking(query: str, **variables: Any) -> bytes:
+def request_body(query: str, **variables: Any) -> bytes:
     return orjson.dumps({"query": query, "variables": variables})
 
 
 def too_complex(name: str, setting: str, query: str, **variables: Any) -> Hostile:
-    return Hostile(name, asking(query, **variables), TOO_COMPLEX, setting)
+    return Hostile(name, request_body(query, **variables), TOO_COMPLEX, setting)
 
 
 def bad(name: str, query: str, **variables: Any) -> Hostile:
-    return Hostile(name, asking(query, **variables))
+    return Hostile(name, request_body(query, **variables))
 
 
 def requests() -> list[Hostile]:
@@ -40,7 +40,7 @@ def requests() -> list[Hostile]:
 
 
 def documents() -> Iterator[Hostile]:
-    """Large in themselves."""
+    """Large documents."""
     similar = "{ similar(first: 2) { edges { node " * 10
     deep = "{ movies(first: 2) { edges { node " + similar + "{ title }" + " } } }" * 11
     yield too_complex("30 levels deep", "MAX_DEPTH", deep)
@@ -84,12 +84,12 @@ def repetitions() -> Iterator[Hostile]:
     yield bad("900 unknown fields", "{" + " ".join(f"movie{n}" for n in range(900)) + "}")
     yield bad("300 arguments", "{ movies(" + "first: 1 " * 300 + f") {PAGE} }}")
     nested = "[" * 900
-    yield bad("900 lists in one another", f"{{ nodes(ids: {nested}")
+    yield bad("900 nested lists", f"{{ nodes(ids: {nested}")
 
 
 def bodies() -> Iterator[Hostile]:
     most = "MAX_BODY_BYTES"
-    long = asking("{ __typename }", text="x" * (4 * MEGABYTE))
+    long = request_body("{ __typename }", text="x" * (4 * MEGABYTE))
     yield Hostile("4 MB body", long, TOO_COMPLEX, most)
     yield Hostile("4 MB body, in chunks", long, TOO_COMPLEX, most, chunked=True)
     head = b'{"query": "{ __typename }", "variables": {"a": '
@@ -97,7 +97,7 @@ def bodies() -> Iterator[Hostile]:
         "10,000 levels of JSON", head + b"[" * 10_000 + b"]" * 10_000 + b"}}", TOO_COMPLEX, "MAX_JSON_DEPTH"
     )
     yield Hostile(
-        "10,000 objects in one another",
+        "10,000 nested objects",
         b'{"a":' * 10_000 + b"1" + b"}" * 10_000,
         TOO_COMPLEX,
         "MAX_JSON_DEPTH",
@@ -107,10 +107,10 @@ def bodies() -> Iterator[Hostile]:
     yield Hostile("1,000,000 values", values, TOO_COMPLEX, "MAX_JSON_VALUES")
     operation = b'{"query": "{ __typename }"}'
     yield Hostile("a batch of 1,000", b"[" + b",".join([operation] * 1_000) + b"]")
-    yield Hostile("no UTF-8", b'{"query": "{ __typename } # \xff\xfe"}')
+    yield Hostile("invalid UTF-8", b'{"query": "{ __typename } # \xff\xfe"}')
     yield Hostile("half a surrogate pair", b'{"query": "{ __typename } # \\ud800"}')
     yield Hostile("NUL characters", b"\x00" * 10_000)
-    yield Hostile("JSON that does not end", b'{"query": "{ __typename }", "variables": {"a": [1, 2')
+    yield Hostile("unfinished JSON", b'{"query": "{ __typename }", "variables": {"a": [1, 2')
 
 
 def sizes() -> Iterator[Hostile]:
@@ -134,7 +134,7 @@ def sizes() -> Iterator[Hostile]:
 
 
 def values() -> Iterator[Hostile]:
-    """Ids and cursors that nobody was given."""
+    """Invalid ids and cursors."""
     movie = "query ($id: ID!) { movie(id: $id) { title } }"
     for name, id_ in (
         ("a word", "matrix"),
@@ -161,11 +161,11 @@ def values() -> Iterator[Hostile]:
 
 
 def names() -> Iterator[Hostile]:
-    """Requests that are none."""
+    """Malformed requests."""
     yield Hostile("no document", b'{"query": ""}')
     yield Hostile("a document that is a number", b'{"query": 7}')
     yield bad("half a document", "{ movies(first: 2) {")
-    yield bad("an operation that is not there", "query A { __typename } query B { __typename }")
+    yield bad("no operation of that name", "query A { __typename } query B { __typename }")
     yield Hostile("variables that are a list", b'{"query": "{ __typename }", "variables": []}')
 
 

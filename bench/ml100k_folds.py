@@ -1,8 +1,8 @@
-"""RMSE on the five folds that MovieLens 100K comes with, u1 to u5, from file to file.
+"""RMSE on the five published folds of MovieLens 100K, u1 to u5, from file to file.
 
-    python -m bench.folds FOLDER [--json FILE]
+    python -m bench.ml100k_folds FOLDER [--json FILE]
 
-FOLDER is ml-100k as GroupLens packs it: u1.base, u1.test and so on, and u.item.
+FOLDER is the unpacked ml-100k archive of GroupLens: u1.base, u1.test and so on, and u.item.
 """
 
 import argparse
@@ -23,7 +23,7 @@ TARGET = 0.880
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--json", type=Path, help="where to write the figures")
+    parser.add_argument("--json", type=Path, help="write the figures to this file")
     options = parser.parse_args()
     figures = list(measure(options.folder))
     for figure in figures:
@@ -33,8 +33,8 @@ def main() -> None:
 
 
 def measure(folder: Path) -> Iterator[Figure]:
-    """That of each fold, and their mean."""
-    reached = []
+    """The RMSE of each fold, then their mean."""
+    errors = []
     with tempfile.TemporaryDirectory() as name:
         scratch = Path(name)
         for fold in FOLDS:
@@ -44,20 +44,20 @@ def measure(folder: Path) -> Iterator[Figure]:
                 "predict", "--model", scratch / "model", "--pairs", test, "--histories", base,
                 "--out", scratch / "stars.csv",
             )  # fmt: skip
-            reached.append(rmse(test, scratch / "stars.csv"))
-            yield Figure(f"ml-100k/u{fold}/rmse", reached[-1], "stars")
-    yield Figure("ml-100k/u1-u5/rmse", float(np.mean(reached)), "stars", TARGET, at_most=True)
+            errors.append(rmse(test, scratch / "stars.csv"))
+            yield Figure(f"ml-100k/u{fold}/rmse", errors[-1], "stars")
+    yield Figure("ml-100k/u1-u5/rmse", float(np.mean(errors)), "stars", TARGET, at_most=True)
 
 
 def rmse(test: Path, predicted: Path) -> float:
-    """Of the predicted stars of all pairs of `test`, in any order."""
+    """RMSE of predicted stars. Both files hold the same pairs, in any order; raises ValueError otherwise."""
     user, movie, stars, _ = np.loadtxt(test, delimiter="\t", dtype=np.int64, unpack=True)
     table = csv.read_csv(predicted)
-    told = [table[name].to_numpy() for name in ("user_id", "movie_id", "stars")]
-    here, there = np.lexsort((movie, user)), np.lexsort((told[1], told[0]))
-    if not np.array_equal(np.stack((user, movie))[:, here], np.stack(told[:2])[:, there]):
-        raise ValueError(f"{predicted} is not of the pairs of {test}")
-    return float(np.sqrt(np.mean((told[2][there] - stars[here]) ** 2)))
+    columns = [table[name].to_numpy() for name in ("user_id", "movie_id", "stars")]
+    here, there = np.lexsort((movie, user)), np.lexsort((columns[1], columns[0]))
+    if not np.array_equal(np.stack((user, movie))[:, here], np.stack(columns[:2])[:, there]):
+        raise ValueError(f"{predicted} does not hold the pairs of {test}")
+    return float(np.sqrt(np.mean((columns[2][there] - stars[here]) ** 2)))
 
 
 if __name__ == "__main__":

@@ -1,11 +1,10 @@
-"""Latency and refusals when more is asked than one process can answer.
+"""Latency and refusals under more load than one process can serve.
 
     python -m bench.overload [--quick] [--json FILE] [--page FILE]
 
-A service is started for it, without rate limits, on the bundled catalogue. First its capacity is measured:
-what it answers in a second to clients that ask again as soon as they are answered. Then requests come at a
-fixed mean rate, whether or not the ones before are answered (open loop), at 1, 2 and 4 times that capacity.
-The time of an answer runs from the moment when its request was due. `--url` measures a running service.
+Starts a service without rate limits on the bundled catalog. First measures its capacity: answers per second
+in a closed loop. Then sends requests in an open loop, at mean rates of 1, 2 and 4 times the capacity. The
+latency of an answer counts from the time when its request was due. `--url` measures a running service.
 """
 
 import argparse
@@ -22,31 +21,31 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from bench.figures import Figure, commit, hardware, write
-from bench.hostile_requests import asking
+from bench.hostile_requests import request_body
 from bench.start_service import service
 
 FACTORS = (1, 2, 4)
-CLIENTS = 16  # that measure the capacity
+CLIENTS = 16  # concurrent clients of the closed loop
 SECONDS, QUICK_SECONDS = 15.0, 4.0
 GIVE_UP_SECONDS = 60.0
 HEALTH_PAUSE = 0.1
 EXECUTION_MS = 10_000.0
-DATA = "the bundled catalogue"
+DATA = "the bundled catalog"
 NO_LIMITS = {"REQUESTS_PER_MINUTE": "0", "OPERATIONS_PER_MINUTE": "0", "COST_PER_MINUTE": "0"}
 OPERATIONS = (
-    asking("{ movies(first: 24) { edges { node { id title year genres { name } averageRating } } } }"),
-    asking('{ search(query: "the last night", first: 10) { edges { node { id title year } } } }'),
-    asking("{ recommendations(first: 20) { edges { node { id title } matchPercent } } }"),
+    request_body("{ movies(first: 24) { edges { node { id title year genres { name } averageRating } } } }"),
+    request_body('{ search(query: "the last night", first: 10) { edges { node { id title year } } } }'),
+    request_body("{ recommendations(first: 20) { edges { node { id title } matchPercent } } }"),
 )
 OK, UNAVAILABLE = 200, 503
 
 
 @dataclass(slots=True)
 class Load:
-    """What came of the requests of one rate; times in milliseconds."""
+    """Results of one request rate. Times in milliseconds."""
 
     factor: int
-    offered: float  # in a second
+    offered: float  # requests per second
     seconds: float
     answered: list[float] = field(default_factory=list)
     refused: list[float] = field(default_factory=list)
@@ -55,14 +54,14 @@ class Load:
 
 
 class Connections:
-    """Kept alive, each for one request at a time."""
+    """A pool of kept-alive connections, each for one request at a time."""
 
     def __init__(self, url: str) -> None:
         self.address = urlsplit(url)
         self.free: list[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = []
 
-    async def ask(self, request: bytes) -> int:
-        """The status. Raises OSError or EOFError where the connection fails."""
+    async def send(self, request: bytes) -> int:
+        """Return the HTTP status. Raises OSError or EOFError if the connection fails."""
         reader, writer = self.free.pop() if self.free else await self.connect()
         try:
             writer.write(request)
@@ -82,21 +81,21 @@ class Connections:
         return await asyncio.open_connection(self.address.hostname, self.address.port)
 
 
-def post(body: bytes) -> bytes:
+def post_request(body: bytes) -> bytes:
     head = "POST /graphql HTTP/1.1\r\nHost: bench\r\nContent-Type: application/json\r\n"
     return f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body
 
 
-REQUESTS = [post(body) for body in OPERATIONS]
+REQUESTS = [post_request(body) for body in OPERATIONS]
 HEALTH = b"GET /healthz HTTP/1.1\r\nHost: bench\r\n\r\n"
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="less time for each rate")
-    parser.add_argument("--json", type=Path, help="where to write the figures")
-    parser.add_argument("--page", type=Path, help="where to write them to be read, in Markdown")
-    parser.add_argument("--url", help="address of a service without rate limits, instead of one of its own")
+    parser.add_argument("--quick", action="store_true", help="measure each rate for less time")
+    parser.add_argument("--json", type=Path, help="write the figures to this file")
+    parser.add_argument("--page", type=Path, help="write a Markdown page to this file")
+    parser.add_argument("--url", help="measure the service without rate limits at this address")
     options = parser.parse_args()
     with nullcontext(options.url) if options.url else service(**NO_LIMITS) as url:
         rate, loads = asyncio.run(measured(url, QUICK_SECONDS if options.quick else SECONDS))
@@ -111,19 +110,19 @@ def main() -> None:
 
 
 async def measured(url: str, seconds: float) -> tuple[float, list[Load]]:
-    await capacity(url, 1.0)  # until all is warm
+    await capacity(url, 1.0)  # warm-up
     rate = await capacity(url, seconds)
     return rate, [await offered(url, factor, factor * rate, seconds) for factor in FACTORS]
 
 
 async def capacity(url: str, seconds: float) -> float:
-    """Answers in a second to clients that wait for each of them."""
+    """Answers per second to CLIENTS clients that each wait for an answer before the next request."""
     connections, until, number = Connections(url), time.monotonic() + seconds, count()
 
     async def client() -> int:
         answered = 0
         while time.monotonic() < until:
-            status = await connections.ask(REQUESTS[next(number) % len(REQUESTS)])
+            status = await connections.send(REQUESTS[next(number) % len(REQUESTS)])
             answered += status == OK
         return answered
 
@@ -131,9 +130,9 @@ async def capacity(url: str, seconds: float) -> float:
 
 
 async def offered(url: str, factor: int, rate: float, seconds: float) -> Load:
-    """Requests at moments of a Poisson process, each on a connection that is free then."""
+    """Send requests at the times of a Poisson process, each on a free or new connection."""
     load, connections = Load(factor, rate, seconds), Connections(url)
-    random_ = random.Random(factor)  # noqa: S311 - the same moments in each run
+    random_ = random.Random(factor)  # noqa: S311 - the same times in each run
     started = due = time.monotonic()
     probe = asyncio.ensure_future(health(connections, load))
     tasks = []
@@ -153,7 +152,7 @@ async def offered(url: str, factor: int, rate: float, seconds: float) -> Load:
 async def one(connections: Connections, request: bytes, due: float, load: Load) -> None:
     try:
         async with asyncio.timeout(GIVE_UP_SECONDS):
-            status = await connections.ask(request)
+            status = await connections.send(request)
     except (OSError, EOFError):
         status = 0
     times = {OK: load.answered, UNAVAILABLE: load.refused}.get(status)
@@ -166,7 +165,7 @@ async def one(connections: Connections, request: bytes, due: float, load: Load) 
 async def health(connections: Connections, load: Load) -> None:
     while True:
         started = time.monotonic()
-        assert await connections.ask(HEALTH) == OK, "health is refused"
+        assert await connections.send(HEALTH) == OK, "the health check is refused"
         load.health.append(1_000 * (time.monotonic() - started))
         await asyncio.sleep(HEALTH_PAUSE)
 
@@ -200,11 +199,10 @@ def page(rate: float, loads: list[Load], found: list[Figure]) -> str:
         f"{hardware()}, clients and service on one machine,",
         f"one process of the service without rate limits, on {DATA}.",
         "",
-        f"{CLIENTS} clients that ask again as soon as they are answered get {rate:,.0f} answers in a second:",
-        "a page of 24 movies, a search and a list of 20 recommendations in turn. Then requests come at",
-        f"random moments at a fixed mean rate for {loads[0].seconds:.0f} s, whether or not those before are",
-        "answered.",
-        "Times run from the moment when a request was due. Refused is answered by 503 with `Retry-After`.",
+        f"In a closed loop, {CLIENTS} clients get {rate:,.0f} answers per second: a page of 24 movies, a",
+        "search and a list of 20 recommendations in turn. Then an open loop sends requests at random times",
+        f"with a fixed mean rate for {loads[0].seconds:.0f} s.",
+        "Latencies count from the time when a request was due. Refusals are 503 with `Retry-After`.",
         "",
         "| load | offered | answered | refused | failed | answered: p50 | p99 | refused: p99 | health: p99 |",
         "|---|--:|--:|--:|--:|--:|--:|--:|--:|",

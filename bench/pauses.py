@@ -1,10 +1,9 @@
-"""How long another client waits while a member of a long history is answered.
+"""Measure how long another client waits while the service answers a member with a long history.
 
     python -m bench.pauses [--url URL] [--events N] [--page FILE]
 
-A service is started for it on the bundled catalogue, unless the address of one is given, with its rate limits
-off. A new member rates every movie of the catalogue and sends events; another process asks for `__typename`
-all the time.
+Starts a service without rate limits on the bundled catalog, unless `--url` is given. A new member rates most
+movies of the catalog and sends events. Another process requests `__typename` in a loop.
 """
 
 import argparse
@@ -27,7 +26,7 @@ from bench.figures import commit, hardware
 from bench.start_service import service
 
 NO_LIMITS = {"COST_PER_MINUTE": "0", "OPERATIONS_PER_MINUTE": "0", "REQUESTS_PER_MINUTE": "0"}
-PING_SECONDS = 0.002  # between two questions of the other client
+PING_SECONDS = 0.002  # between two requests of the other client
 EVENTS, BATCH = 20_000, 500
 TIMES = 5
 MOVIES = (
@@ -62,7 +61,7 @@ SITUATIONS = {
 
 
 class Client:
-    """One connection."""
+    """An HTTP client with one connection."""
 
     def __init__(self, url: str, token: str | None = None) -> None:
         self.connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=600)
@@ -70,8 +69,8 @@ class Client:
         if token is not None:
             self.headers["Authorization"] = f"Bearer {token}"
 
-    def ask(self, query: str, **variables: Any) -> Any:
-        """The data of the answer. Raises RuntimeError for one with errors."""
+    def post(self, query: str, **variables: Any) -> Any:
+        """Return the data of the answer. Raises RuntimeError for an answer with errors."""
         body = orjson.dumps({"query": query, "variables": variables})
         self.connection.request("POST", "/graphql", body, self.headers)
         answer = orjson.loads(self.connection.getresponse().read())
@@ -82,7 +81,7 @@ class Client:
 
 @dataclass(frozen=True, slots=True)
 class Pause:
-    """`seconds` that the operation took, and `waits` of the other client meanwhile."""
+    """`seconds`: median time of the operation. `waits`: seconds of the other client's requests meanwhile."""
 
     name: str
     seconds: float
@@ -91,14 +90,14 @@ class Pause:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--url", help="a service without rate limits, such as http://127.0.0.1:8000")
-    parser.add_argument("--events", type=int, default=EVENTS, help="events that the member sends")
-    parser.add_argument("--page", type=Path, help="where to write the figures to be read, in Markdown")
+    parser.add_argument("--url", help="measure this service without rate limits, e.g. http://127.0.0.1:8000")
+    parser.add_argument("--events", type=int, default=EVENTS, help="number of events that the member sends")
+    parser.add_argument("--page", type=Path, help="write a Markdown page to this file")
     options = parser.parse_args()
     with nullcontext(options.url) if options.url else service(**NO_LIMITS) as url:
-        client, told = member(url, options.events)
+        client, history = member(url, options.events)
         pauses = measure(url, client)
-    text = page(pauses, told)
+    text = page(pauses, history)
     print(text)  # noqa: T201 - it is a command
     if options.page:
         options.page.parent.mkdir(parents=True, exist_ok=True)
@@ -106,9 +105,9 @@ def main() -> None:
 
 
 def member(url: str, n_events: int) -> tuple[Client, str]:
-    """A new member of a long history, and what it has."""
+    """Create a member with a long history. Return the member's client and a description of the history."""
     name = f"bench-{uuid4().hex[:12]}"
-    token = Client(url).ask(SIGN_UP, name=name)["signUp"]["accessToken"]
+    token = Client(url).post(SIGN_UP, name=name)["signUp"]["accessToken"]
     client = Client(url, token)
     ids: list[str] = []
     after = None
@@ -116,40 +115,40 @@ def member(url: str, n_events: int) -> tuple[Client, str]:
         query = (
             "query ($after: String) { movies(first: 100, after: $after) { pageInfo { endCursor hasNextPage } "
         )
-        movies = client.ask(query + "edges { node { id } } } }", after=after)["movies"]
+        movies = client.post(query + "edges { node { id } } } }", after=after)["movies"]
         ids += [edge["node"]["id"] for edge in movies["edges"]]
         after = movies["pageInfo"]["endCursor"] if movies["pageInfo"]["hasNextPage"] else None
-    rated = ids[: len(ids) - len(ids) // 10]  # something is left to recommend
+    rated = ids[: len(ids) - len(ids) // 10]  # a tenth is left to recommend
     for place, movie_id in enumerate(rated):
-        client.ask(RATE, id=movie_id, stars=1 + place % 9 / 2)
+        client.post(RATE, id=movie_id, stars=1 + place % 9 / 2)
     kinds = ("IMPRESSION", "IMPRESSION", "CLICK", "WATCHLIST", "IMPRESSION", "LIKE")
     for start in range(0, n_events, BATCH):
         events = [
             {"movieId": ids[n % len(ids)], "kind": kinds[n % len(kinds)]} for n in range(start, start + BATCH)
         ]
-        client.ask(RECORD, events=events)
+        client.post(RECORD, events=events)
     return client, f"{len(rated):,} ratings and {n_events:,} events, {len(ids):,} movies"
 
 
 def measure(url: str, client: Client) -> list[Pause]:
-    """Each situation TIMES times, beside the other client."""
+    """Run each situation TIMES times beside the other client."""
     context = get_context("spawn")
-    ours, theirs = context.Pipe()
-    other = context.Process(target=ping, args=(url, theirs))
+    control, ping_end = context.Pipe()
+    other = context.Process(target=ping, args=(url, ping_end))
     other.start()
-    ours.recv()  # it is at it
+    control.recv()  # it has started
     spans: list[tuple[str, float, float]] = []
     for name, query in SITUATIONS.items():
         for _ in range(TIMES):
             began = time.monotonic()
             if query:
-                client.ask(query)
+                client.post(query)
             else:
                 time.sleep(1)
             spans.append((name, began, time.monotonic()))
             time.sleep(0.05)
-    ours.send(None)
-    waits: list[tuple[float, float]] = ours.recv()
+    control.send(None)
+    waits: list[tuple[float, float]] = control.recv()
     other.join()
     return [
         Pause(
@@ -159,8 +158,8 @@ def measure(url: str, client: Client) -> list[Pause]:
                 wait
                 for found, began, end in spans
                 if found == name
-                for asked, wait in waits
-                if asked < end and asked + wait > began
+                for start, wait in waits
+                if start < end and start + wait > began
             ],
         )
         for name in SITUATIONS
@@ -168,31 +167,31 @@ def measure(url: str, client: Client) -> list[Pause]:
 
 
 def ping(url: str, line: Connection) -> None:
-    """Ask all the time until something is said; send when each question was asked and how long it took."""
+    """Send requests until a message arrives; then send the start and the seconds of each of them."""
     client = Client(url)
-    client.ask("{ __typename }")
+    client.post("{ __typename }")
     line.send(None)
     waits: list[tuple[float, float]] = []
     while not line.poll():
         began = time.monotonic()
-        client.ask("{ __typename }")
+        client.post("{ __typename }")
         waits.append((began, time.monotonic() - began))
         time.sleep(PING_SECONDS)
     line.recv()
     line.send(waits)
 
 
-def page(pauses: list[Pause], told: str) -> str:
+def page(pauses: list[Pause], history: str) -> str:
     lines = [
         "# Pauses",
         "",
         f"Written by `make bench-pauses` at commit `{commit()}`, {datetime.now(UTC):%Y-%m-%d}, on",
         f"{hardware()}, clients and service on one machine,",
-        f"one process of the service. The member has {told}.",
+        f"one process of the service. The member has {history}.",
         "",
-        f"Each operation is asked {TIMES} times. Meanwhile another client asks for `__typename` all the",
-        f"time, {1000 * PING_SECONDS:.0f} ms after each answer. What it waits beyond the first row is a",
-        "pause of the service, or of the machine.",
+        f"Each operation is sent {TIMES} times. Meanwhile another client requests `__typename`,",
+        f"{1000 * PING_SECONDS:.0f} ms after each answer. Its wait beyond the first row is a pause of the",
+        "service, or of the machine.",
         "",
         "| meanwhile | takes, median | another client waits, median | longest |",
         "|---|--:|--:|--:|",

@@ -1,9 +1,8 @@
-"""How good lists and stars are: every number by `marquee evaluate`, as anyone can run it.
+"""Quality of recommendations and of predicted ratings, measured by `marquee evaluate`.
 
     python -m bench.quality [--quick] [--json FILE] [--page FILE] [--data FOLDER]
 
-FOLDER holds ml-latest-small, tmdb, movietweetings, ml-100k and ml-1m, as far as they are there; by default
-../shared/data.
+FOLDER holds any of ml-latest-small, tmdb, movietweetings, ml-100k and ml-1m; by default ../shared/data.
 """
 
 import argparse
@@ -24,8 +23,8 @@ from bench.figures import ROOT, Figure, commit, hardware, write
 
 OURS = "marquee"
 DIVERSITIES = (0.1, 0.2, 0.25, 0.3, 0.5)
-KEPT = 0.99  # of NDCG@10 that diversity may leave
-# What was set out to be reached, by data set, protocol and figure.
+KEPT = 0.99  # share of NDCG@10 that a diversified list must keep
+# (target, whether it is an upper bound), by data set, protocol and figure.
 TARGETS = {
     "ml-latest-small/temporal/ndcg@10": (0.144, False),
     "ml-latest-small/rating/match_calibration_error": (0.005, True),
@@ -50,47 +49,49 @@ STARS = (
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One command, and what it told."""
+    """One command and its JSON report."""
 
     command: str
-    told: dict[str, Any]
+    report: dict[str, Any]
 
     @property
     def key(self) -> str:
         votes = " with votes" if "--votes" in self.command else ""
-        return f"{self.told['data']}/{self.told['protocol']}{votes}"
+        return f"{self.report['data']}/{self.report['protocol']}{votes}"
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="two protocols on one data set")
-    parser.add_argument("--json", type=Path, help="where to write the figures")
-    parser.add_argument("--page", type=Path, help="where to write them to be read, in Markdown")
-    parser.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data", help="see above")
+    parser.add_argument("--quick", action="store_true", help="run two protocols on one data set")
+    parser.add_argument("--json", type=Path, help="write the figures to this file")
+    parser.add_argument("--page", type=Path, help="write a Markdown page to this file")
+    parser.add_argument(
+        "--data", type=Path, default=ROOT.parent / "shared" / "data", help="folder of the data sets"
+    )
     options = parser.parse_args()
     runs = []
     for arguments in commands(options.data, quick=options.quick):
         runs.append(run(options.data, arguments))
         for figure in figures(runs[-1]):
             print(f"{figure.key}: {figure.value:.4f}", flush=True)  # noqa: T201 - it is a command
-    of_folds = list(ml100k_folds.measure(options.data / "ml-100k")) if folded(options) else []
+    fold_figures = list(ml100k_folds.measure(options.data / "ml-100k")) if has_folds(options) else []
     if not runs:
         print(f"There are no data sets in {options.data}.", file=sys.stderr)  # noqa: T201
-    found = [figure for one in runs for figure in figures(one)] + of_folds
+    found = [figure for one in runs for figure in figures(one)] + fold_figures
     if options.json:
-        write(options.json, ", ".join(dict.fromkeys(one.told["data"] for one in runs)), found)
+        write(options.json, ", ".join(dict.fromkeys(one.report["data"] for one in runs)), found)
     if options.page:
         options.page.parent.mkdir(parents=True, exist_ok=True)
-        options.page.write_text(page(options.data, runs, found, of_folds), encoding="utf-8")
+        options.page.write_text(page(options.data, runs, found, fold_figures), encoding="utf-8")
 
 
-def folded(options: argparse.Namespace) -> bool:
-    """Whether the folds of MovieLens 100K are there, and there is time for them."""
+def has_folds(options: argparse.Namespace) -> bool:
+    """Whether to measure the folds of MovieLens 100K: they exist and the run is not quick."""
     return not options.quick and (options.data / "ml-100k" / "u1.base").is_file()
 
 
 def commands(data: Path, *, quick: bool) -> Iterator[list[str]]:
-    """The arguments of `marquee evaluate`, with DATA for the folder."""
+    """Arguments of each `marquee evaluate` command, with DATA in place of the folder."""
     small = ["--data", "DATA/ml-latest-small"]
     if (data / "tmdb").is_dir():
         small += ["--content", "DATA/tmdb"]
@@ -106,12 +107,12 @@ def commands(data: Path, *, quick: bool) -> Iterator[list[str]]:
     if (data / "ml-latest-small").is_dir() and (data / "tmdb").is_dir() and not quick:
         yield [*small, "--protocol", "new-item", "--votes", "--no-peers"]
     if (data / "movietweetings").is_dir() and not quick:
-        for protocol in ("temporal", "rating"):  # others take long with so many movies and say little new
+        for protocol in ("temporal", "rating"):  # the others take long with so many movies and add little
             yield ["--data", "DATA/movietweetings", "--protocol", protocol]
 
 
 def run(data: Path, arguments: list[str]) -> Run:
-    """Exceptions of a command that fails go through: a bench that did not run has no exit status 0."""
+    """Run `marquee evaluate`. Raises CalledProcessError if it fails."""
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "figures.json"
         real = [text.replace("DATA", str(data), 1) if text.startswith("DATA") else text for text in arguments]
@@ -126,13 +127,13 @@ def run(data: Path, arguments: list[str]) -> Run:
         ]
         environment = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", **os.environ}
         subprocess.run(command, cwd=ROOT, env=environment, check=True, stdout=subprocess.DEVNULL)  # noqa: S603
-        told = json.loads(file.read_text(encoding="utf-8"))
-    return Run("marquee evaluate " + " ".join(text.replace("DATA", "$DATA") for text in arguments), told)
+        report = json.loads(file.read_text(encoding="utf-8"))
+    return Run("marquee evaluate " + " ".join(text.replace("DATA", "$DATA") for text in arguments), report)
 
 
 def figures(run: Run) -> Iterator[Figure]:
-    """What is followed from one commit to the next: ours, and ours minus the best of the others."""
-    for trial in run.told["trials"]:
+    """The figures to compare between commits: ours, and ours minus the best baseline."""
+    for trial in run.report["trials"]:
         key = f"{run.key}/{trial['label']}".rstrip("/")
         if OURS in trial["ranking"]:
             ours = trial["ranking"][OURS]
@@ -143,7 +144,7 @@ def figures(run: Run) -> Iterator[Figure]:
             yield _figure(f"{key}/ndcg@10 over {best}", others[best]["ndcg@10"]["value"])
             if (gained := _diversity_gained(trial["ranking"])) is not None:
                 yield _figure(f"{key}/diversity gained", gained)
-        if run.told["protocol"] == "rating":
+        if run.report["protocol"] == "rating":
             stars = trial["ratings"][OURS]
             yield _figure(f"{key}/rmse", stars["figures"]["rmse"]["value"], "stars")
             for name in STARS[2:]:
@@ -152,28 +153,28 @@ def figures(run: Run) -> Iterator[Figure]:
             yield _figure(f"{key}/match_calibration_error beyond chance", error - chance)
 
 
-def page(data: Path, runs: list[Run], found: list[Figure], of_folds: list[Figure]) -> str:
-    """Markdown: what was measured on, then each command with all models."""
+def page(data: Path, runs: list[Run], found: list[Figure], fold_figures: list[Figure]) -> str:
+    """Markdown: the data, the targets, then each command with all models."""
     lines = [
         "# Quality",
         "",
         f"Written by `make bench-quality` at commit `{commit()}`, {datetime.now(UTC):%Y-%m-%d}, on",
         f"{hardware()}.",
-        "Each table is of the command above it. Lists are of the whole catalogue, relevant is four stars",
-        "or more, intervals are of 95 % over resampled users; the last column is ours minus the model of the",
-        "row, paired by user. The others chose their settings on a validation part of what is learnt from;",
-        "ours ran with its defaults. What movies' votes of today tell is left out without --votes. The",
-        "error that chance alone would give match percents that are right stands beside theirs.",
+        "Each table shows the command above it. Lists rank the whole catalog; a rating of four stars or more",
+        "is relevant. Intervals are 95 % bootstrap intervals over users. The last column is ours minus the",
+        "model of the row, paired by user. Baselines are tuned on a validation part of the training set;",
+        "ours has its default settings. Current vote counts are features only with --votes. The",
+        "calibration error that correct match percents would show by chance stands beside the measured one.",
         "",
         "| data | ratings, SHA-256 |",
         "|---|---|",
     ]
-    for name in dict.fromkeys(run.told["data"] for run in runs):
+    for name in dict.fromkeys(run.report["data"] for run in runs):
         file = next(f for f in sorted((data / name).iterdir()) if "ratings" in f.name or f.name == "u.data")
         lines.append(f"| {name} | `{hashlib.sha256(file.read_bytes()).hexdigest()[:16]}` {file.name} |")
     lines += [
         "",
-        "## Against what was set out",
+        "## Targets",
         "",
         "| figure | value | target | holds |",
         "|---|---|---|---|",
@@ -185,19 +186,25 @@ def page(data: Path, runs: list[Run], found: list[Figure], of_folds: list[Figure
             lines.append(f"| {figure.key} | {figure.value:.4f} | {bound} | {holds} |")
     for run in runs:
         lines += ["", f"## {run.key}", "", "```sh", run.command, "```"]
-        for trial in run.told["trials"]:
+        for trial in run.report["trials"]:
             lines += _tables(trial)
-    if of_folds:
-        lines += ["", "## ml-100k/u1-u5", "", "```sh", "python -m bench.folds $DATA/ml-100k", "```", ""]
+    if fold_figures:
+        lines += [
+            "",
+            "## ml-100k/u1-u5",
+            "",
+            "```sh",
+            "python -m bench.ml100k_folds $DATA/ml-100k",
+            "```",
+            "",
+        ]
         lines += [_row("fold", "RMSE"), "|---|---|"]
-        lines += [_row(figure.key.split("/")[1], f"{figure.value:.4f}") for figure in of_folds]
+        lines += [_row(figure.key.split("/")[1], f"{figure.value:.4f}") for figure in fold_figures]
     return "\n".join(lines) + "\n"
 
 
 def _tables(trial: dict[str, Any]) -> Iterator[str]:
-    counts = (
-        f"{trial['n_users']} users, {trial['n_train']} ratings learnt from, {trial['n_held_out']} held out."
-    )
+    counts = f"{trial['n_users']} users, {trial['n_train']} training ratings, {trial['n_held_out']} held out."
     yield from ("", f"{trial['label']}: {counts}" if trial["label"] else counts)
     if trial["ranking"]:
         yield from ("", _row("model", *SHOWN, "ours, NDCG@10"), "|---" * (len(SHOWN) + 2) + "|")
@@ -230,7 +237,7 @@ def _figure(key: str, value: float, unit: str = "") -> Figure:
 
 
 def _diversity_gained(ranking: dict[str, Any]) -> float | None:
-    """The most that a list's mean distance between movies gains where NDCG@10 keeps KEPT of itself."""
+    """The largest gain of diversity@10 among the settings that keep a share KEPT of NDCG@10."""
     plain = ranking[OURS]["figures"]
     spread = [report["figures"] for name, report in ranking.items() if name.startswith(f"{OURS}, diversity")]
     kept = [one for one in spread if one["ndcg@10"]["value"] >= KEPT * plain["ndcg@10"]["value"]]

@@ -1,9 +1,9 @@
-"""How well search finds movies as people write them, and what a query costs.
+"""Measure how well search finds movies by realistic queries, and the CPU time of a query.
 
     python -m bench.search [--json FILE] [--page FILE] [--data FOLDER]
 
-FOLDER holds ml-latest-small and tmdb; by default ../shared/data. The catalog is built in memory, without the
-words of overviews and without a model, which both come behind titles and people.
+FOLDER holds ml-latest-small and tmdb; by default ../shared/data. The catalog is built in memory, without
+overviews and without a model, because both rank behind titles and people.
 """
 
 import argparse
@@ -36,12 +36,12 @@ TARGETS = {
     "one typing error": 97, "sequel by another number": 95,
 }  # fmt: skip
 TYPED = ("matr", "the godf", "star w", "jurassic pa")
-DATA = "MovieLens latest-small with TMDB's facts"
+DATA = "MovieLens latest-small with TMDB metadata"
 UNKNOWN = ("qwxzy vbnmq plokij zxwvut", "samurai defend a village", "sinking ship romance iceberg")
 
 
 def catalog(movies: Sequence[Movie], counts: Sequence[int]) -> Snapshot:
-    """A snapshot of these movies, without a database."""
+    """Build a snapshot of movies and their rating counts, without a database."""
     genres: dict[str, GenreRow] = {}
     people: dict[int | str, PersonRow] = {}
     rows = []
@@ -72,24 +72,26 @@ def catalog(movies: Sequence[Movie], counts: Sequence[int]) -> Snapshot:
 
 
 def published(folder: Path) -> Snapshot:
+    """The snapshot of latest-small with TMDB metadata."""
     return catalog(*published_movies(folder))
 
 
 def published_movies(folder: Path) -> tuple[list[Movie], list[int]]:
-    """latest-small with TMDB's facts, as loading one after the other stores them, and numbers of ratings."""
+    """The movies of latest-small merged with TMDB metadata as the loaders do, and their rating counts."""
     movielens = read_movielens(open_source(folder / "ml-latest-small"), Report(dataset="movielens"), quiet)
     ratings = Counter(movielens.ratings.item_ids.tolist())
     index = MovieIndex()
     counts: Counter[int] = Counter()
     for movie, item in zip(movielens.movies, movielens.item_ids.tolist(), strict=True):
-        counts[taken_in(index, movie, authority=False)] += ratings[item]
+        counts[merge(index, movie, authority=False)] += ratings[item]
     movies, additions = read_tmdb(open_source(folder / "tmdb"), Report(dataset="tmdb"), quiet)
     for movie in complete(movies, additions, {}):
-        taken_in(index, movie, authority=True)
+        merge(index, movie, authority=True)
     return index.movies, [counts[number] for number in range(len(index.movies))]
 
 
-def taken_in(index: MovieIndex, movie: Movie, *, authority: bool) -> int:
+def merge(index: MovieIndex, movie: Movie, *, authority: bool) -> int:
+    """Add the movie to the index or update its match. Return its number there."""
     number = index.find(movie)
     if number is None:
         return index.add(movie)
@@ -98,14 +100,14 @@ def taken_in(index: MovieIndex, movie: Movie, *, authority: bool) -> int:
 
 
 def first(snapshot: Snapshot, query: str, count: int = 1) -> list[int]:
-    """Positions of the first hits."""
+    """Positions of the top `count` hits."""
     scores, _ = scored(snapshot, None, query, np.zeros(len(snapshot.cards)))
     hits = np.flatnonzero(scores)
     return [int(at) for at in hits[np.lexsort((hits, -scores[hits]))][:count]]
 
 
 def is_first(snapshot: Snapshot, query: Query) -> bool:
-    """The movie that is meant comes first, or one of the same title where the query has no more than that."""
+    """Whether the first hit is the meant movie, or has its title if the query names no year or director."""
     found = first(snapshot, query.text)
     if not found:
         return False
@@ -116,7 +118,7 @@ def is_first(snapshot: Snapshot, query: Query) -> bool:
 
 
 def places(snapshot: Snapshot, queries: Sequence[Query]) -> dict[str, tuple[int, int, list[str]]]:
-    """For each kind, how many came first, of how many, and those that did not."""
+    """For each kind of query: hits at the first place, queries, and the texts that missed."""
     result: dict[str, tuple[int, int, list[str]]] = {}
     for query in queries:
         right, n, missed = result.get(query.kind, (0, 0, []))
@@ -139,7 +141,7 @@ def cost(snapshot: Snapshot, query: str, repeats: int = 20) -> float:
 
 
 def enlarged(movies: Sequence[Movie], n: int) -> list[Movie]:
-    """As many made-up movies as are missing, with words of the given titles and made-up words and people."""
+    """Fill up to n movies with random ones, from the words of the given titles, random words and names."""
     rng = random.Random(7)  # noqa: S311 - not for secrets
     syllables = (
         "ka",
@@ -196,10 +198,10 @@ def page(found: Sequence[Figure]) -> str:
         "# How well search finds movies",
         "",
         f"Measured at {commit()} on {hardware()} by `make bench-search`: {DATA}.",
-        "Each row is a way to write a movie, with how often the movie that is meant comes first. Queries",
-        "are made from titles, years, people and numbers of the 100 most rated movies; *held out* are the",
-        "300 that follow, which chose no constant. Costs are medians of the CPU of a query, without",
-        "Postgres; the larger catalog is filled up with made-up movies.",
+        "Each row is a kind of query, with the share of queries whose movie comes first. Queries are",
+        "generated from titles, years, people and numbers of the 100 most rated movies. *Held out* are the",
+        "next 300, on which no constant was tuned. Costs are medians of the CPU time of a query, without",
+        "Postgres; the larger catalog is filled up with random movies.",
         "",
         "| figure | measured | | target |",
         "|---|--:|---|--:|",
@@ -212,9 +214,11 @@ def page(found: Sequence[Figure]) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--json", type=Path, help="where to write the figures")
-    parser.add_argument("--page", type=Path, help="where to write them to be read, in Markdown")
-    parser.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data")
+    parser.add_argument("--json", type=Path, help="write the figures to this file")
+    parser.add_argument("--page", type=Path, help="write a Markdown page to this file")
+    parser.add_argument(
+        "--data", type=Path, default=ROOT.parent / "shared" / "data", help="folder of the data sets"
+    )
     options = parser.parse_args()
     movies, counts = published_movies(options.data)
     large = enlarged(movies, LARGE)

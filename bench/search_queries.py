@@ -1,4 +1,4 @@
-"""Ways to write a movie, made from its facts: the queries that the bench of search asks."""
+"""Generate search queries for a movie from its title, year and people."""
 
 import random
 import re
@@ -13,7 +13,7 @@ from app.serving.snapshot import Snapshot
 from app.serving.word_index import WordIndex
 from seeds.titles import fold, fold_case
 
-COMPOUND = 7  # letters of the shortest word that is parted
+COMPOUND = 7  # minimum letters of a compound word to split
 NUMERALS = {
     number: (str(number), roman, word)
     for number, (roman, word) in enumerate(
@@ -31,13 +31,13 @@ NUMERALS = {
 class Query:
     kind: str
     text: str
-    position: int  # of the movie that is meant
+    position: int  # of the meant movie in the snapshot
 
 
 def queries_of(card: Card, position: int, vocabulary: WordIndex, rng: random.Random) -> Iterator[Query]:
-    """Ways to write one movie."""
+    """Generate queries of every kind for one movie."""
     title = card.title
-    made: list[tuple[str, str]] = [
+    texts: list[tuple[str, str]] = [
         ("title", title),
         ("title movie", f"{title} movie"),
         ("movie title", f"movie {title}"),
@@ -45,33 +45,33 @@ def queries_of(card: Card, position: int, vocabulary: WordIndex, rng: random.Ran
         ("unfinished", title[: max(3, -(-3 * len(title) // 4))].strip()),
     ]
     if card.year:
-        made += [("title year", f"{title} {card.year}"), ("title (year)", f"{title.lower()} ({card.year})")]
+        texts += [("title year", f"{title} {card.year}"), ("title (year)", f"{title.lower()} ({card.year})")]
     if card.directors:
         name = card.directors[0].name
-        made += [
+        texts += [
             ("title director", f"{title} {name}"),
             ("title director's surname", f"{title} {name.split()[-1]}"),
             ("director title", f"{name.lower()} {title.lower()}"),
         ]
     if card.cast:
-        made.append(("title actor", f"{title} {card.cast[0][0].name}"))
+        texts.append(("title actor", f"{title} {card.cast[0][0].name}"))
     if card.directors and card.year:
-        made.append(("title year director", f"{title} {card.year} {card.directors[0].name}"))
+        texts.append(("title year director", f"{title} {card.year} {card.directors[0].name}"))
     if title.startswith(("The ", "A ")):
         article, rest = title.split(" ", 1)
-        made += [("article behind", f"{rest}, {article}"), ("no article", rest)]
+        texts += [("article behind", f"{rest}, {article}"), ("no article", rest)]
     if " and " in title or "&" in title:
         other = title.replace("&", "and") if "&" in title else title.replace(" and ", " & ")
-        made.append(("other and", other))
-    made += [("another title", other) for other in card.alternative_titles if fold_case(other).isascii()][:1]
-    made += [("one typing error", typo) for typo in [mistyped(title, rng)] if typo]
-    made += [("words joined", joined) for joined in [joined_pair(title)] if joined]
-    made += [("word parted", parted) for parted in [parted_word(title, vocabulary)] if parted]
-    yield from (Query(kind, text, position) for kind, text in made)
+        texts.append(("other and", other))
+    texts += [("another title", other) for other in card.alternative_titles if fold_case(other).isascii()][:1]
+    texts += [("one typing error", typo) for typo in [mistyped(title, rng)] if typo]
+    texts += [("words joined", joined) for joined in [joined_pair(title)] if joined]
+    texts += [("word parted", parted) for parted in [parted_word(title, vocabulary)] if parted]
+    yield from (Query(kind, text, position) for kind, text in texts)
 
 
 def mistyped(title: str, rng: random.Random) -> str | None:
-    """The title with one error in a word of five letters or more."""
+    """The title with one typing error in a word of five letters or more; None without such a word."""
     words = list(re.finditer(r"[A-Za-z]{5,}", title))
     if not words:
         return None
@@ -93,7 +93,7 @@ def joined_pair(title: str) -> str | None:
 
 
 def parted_word(title: str, vocabulary: WordIndex) -> str | None:
-    """The title with its first compound of two known words as these two."""
+    """The title with its first compound word split into two words of the vocabulary."""
     for word in fold(title).split():
         for cut in range(3, len(word) - 2):
             if len(word) >= COMPOUND and vocabulary.has(word[:cut]) and vocabulary.has(word[cut:]):
@@ -102,7 +102,7 @@ def parted_word(title: str, vocabulary: WordIndex) -> str | None:
 
 
 def sequels(snapshot: Snapshot, positions: Sequence[int]) -> Iterator[Query]:
-    """Titles with a number, in another numeral."""
+    """Numbered titles with the number in another form: 2, ii or two."""
     forms = {form: forms for forms in NUMERALS.values() for form in forms}
     for position in positions:
         title = fold(snapshot.cards[position].title).split()

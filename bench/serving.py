@@ -1,9 +1,9 @@
-"""How long one list takes among 60,000 movies on one core: fold-in, scores, order, and with variety.
+"""Time one recommendation list among 60,000 movies on one core: fold-in, scores, ranking, diversification.
 
     OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 python -m bench.serving [--json FILE]
 
-Ratings and movies are drawn by chance with a long tail; what is in them does not change how long a list
-takes. The model is mapped from disk, as a service has it; histories are of 30 movies, lists of 24.
+Ratings and movies are random with a long-tailed popularity; their values do not affect the time. The model is
+memory-mapped from disk, as in a service. Histories hold 30 movies, lists 24.
 """
 
 import argparse
@@ -28,12 +28,12 @@ from recommender.training.train import train_hybrid
 
 N_USERS, N_LISTS = 4_000, 400
 HISTORY, K = 30, 24
-TARGET = 0.6  # ms, with variety
+TARGET = 0.6  # ms, diversified
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--json", type=Path, help="where to write the figures")
+    parser.add_argument("--json", type=Path, help="write the figures to this file")
     options = parser.parse_args()
     os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
     with tempfile.TemporaryDirectory() as name:
@@ -42,7 +42,7 @@ def main() -> None:
     for figure in figures:
         print(f"{figure.key}: {figure.value:.2f} {figure.unit}")  # noqa: T201 - it is a command
     if options.json:
-        write(options.json, f"{N_USERS} drawn users, {N_MOVIES} movies", figures)
+        write(options.json, f"{N_USERS} random users, {N_MOVIES} movies", figures)
 
 
 def fitted(folder: Path) -> Hybrid:
@@ -53,24 +53,24 @@ def fitted(folder: Path) -> Hybrid:
     users, items, stars, times = (column[first] for column in columns)
     interactions = Interactions.from_arrays(users, items, stars, times, catalog=np.arange(N_MOVIES))
     model = train_hybrid(interactions, movies(rng), Config(iterations=2))
-    usual = np.array([USUAL[part] for part in range(N_PARTS)], np.float32).T  # all parts take part
+    usual = np.array([USUAL[part] for part in range(N_PARTS)], np.float32).T  # all components have weight
     return replace(model, blend=replace(model.blend, weights=usual))
 
 
 def movies(rng: np.random.Generator) -> ItemFeatures:
-    """Of two genres, one director, three actors and four keywords each."""
+    """Random movies, each with two genres, one director, three actors and four keywords."""
 
     def names(kind: str, count: int, of: int) -> list[tuple[str, ...]]:
         return [tuple(f"{kind} {n}" for n in row) for row in rng.integers(0, of, (N_MOVIES, count)).tolist()]
 
     blank = ItemFeatures.blank(np.arange(N_MOVIES))
-    drawn = {
+    features = {
         "genres": names("genre", 2, 18),
         "directors": names("director", 1, 20_000),
         "cast": names("actor", 3, 60_000),
         "keywords": names("keyword", 4, 8_000),
     }
-    return ItemFeatures(**{name: getattr(blank, name) for name in ItemFeatures.__slots__} | drawn)
+    return ItemFeatures(**{name: getattr(blank, name) for name in ItemFeatures.__slots__} | features)
 
 
 def measure(model: Hybrid) -> list[Figure]:
@@ -96,13 +96,14 @@ def measure(model: Hybrid) -> list[Figure]:
         f"a list of {K}": lambda history: model.recommend(history, k=K, allowed=allowed),
     }
     figures = [Figure(key, median_ms(step, histories), "ms") for key, step in steps.items()]
-    varied = median_ms(
+    diversified = median_ms(
         lambda history: model.recommend(history, k=K, allowed=allowed, diversity=0.2), histories
     )
-    return [*figures, Figure(f"a varied list of {K}", varied, "ms", target=TARGET, at_most=True)]
+    return [*figures, Figure(f"a diversified list of {K}", diversified, "ms", target=TARGET, at_most=True)]
 
 
 def median_ms(step: Callable[[History], object], histories: list[History]) -> float:
+    """Median milliseconds of a step over the histories."""
     seconds = []
     for history in histories:
         started = time.perf_counter()

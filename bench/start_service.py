@@ -1,4 +1,4 @@
-"""A service of a bench's own, as `make run` starts it."""
+"""Start a temporary service for a benchmark, as `make run` does."""
 
 import os
 import re
@@ -19,7 +19,7 @@ PROGRAM = [sys.executable, "-c", "from app.cli.commands import main; main()"]
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """`environment`: with it other commands find the same data."""
+    """A running service. `environment` makes other commands use the same data."""
 
     url: str
     pid: int
@@ -34,14 +34,14 @@ class Service:
 
 @contextmanager
 def service(**settings: str) -> Iterator[str]:
-    """The address of a service as `started` gives it."""
+    """The address of a service that `started` runs."""
     with started(**settings) as found:
         yield found.url
 
 
 @contextmanager
 def started(**settings: str) -> Iterator[Service]:
-    """A service with the bundled catalogue and a trained model; in the end all of it is removed."""
+    """Run a service with the bundled catalog and a trained model; its data is removed at the end."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         environment = {
@@ -63,7 +63,7 @@ def started(**settings: str) -> Iterator[Service]:
 
 
 def address_in(log: Path, process: subprocess.Popen[bytes]) -> str:
-    """Raises RuntimeError with what the service said where it does not start."""
+    """Wait for the address in the log. Raises RuntimeError with the log if the service does not start."""
     deadline = time.monotonic() + START_SECONDS
     while (found := re.search(r"(http://\S+)/graphql", log.read_text())) is None:
         if process.poll() is not None or time.monotonic() > deadline:
