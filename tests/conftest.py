@@ -5,15 +5,12 @@
 
 import fcntl
 import os
-import re
 import shutil
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
 
@@ -24,6 +21,7 @@ from sqlalchemy import make_url
 
 from app.db import migrations
 from app.db.embedded import EmbeddedPostgresError, embedded_postgres
+from tests.services import StartServer, running
 
 ROOT = Path(__file__).parent.parent
 
@@ -39,16 +37,6 @@ POSTGRES_OPTIONS = {
     "wal_level": "minimal",
     "max_wal_senders": "0",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Service:
-    url: str  # http://127.0.0.1:PORT
-    process: subprocess.Popen[bytes]
-    log: Path
-
-
-StartServer = Callable[..., Service]
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -221,43 +209,6 @@ def redis_url(run_folder: Path) -> Iterator[str]:
     finally:
         process.terminate()
         process.wait(30)
-
-
-@contextmanager
-def running(database_url: str, model_dir: Path, run_folder: Path, **settings: str) -> Iterator[Service]:
-    """Run `marquee serve` as a process on a free port, and stop it at the end."""
-    log = run_folder / f"serve-{uuid4().hex[:8]}.log"
-    environment = {
-        **os.environ,
-        "DATABASE_URL": database_url,
-        "SECRET_KEY": "a secret of the tests, long enough",
-        "MODEL_DIR": str(model_dir),
-        "PORT": "0",
-        "COLUMNS": "200",
-        **settings,
-    }
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            [sys.executable, "-c", "from app.cli.commands import main; main()", "serve"],
-            cwd=ROOT,
-            env=environment,
-            stderr=output,
-            stdout=output,
-        )
-    try:
-        yield Service(address_in(log, process), process, log)
-    finally:
-        process.terminate()
-        process.wait(30)
-
-
-def address_in(log: Path, process: subprocess.Popen[bytes]) -> str:
-    deadline = time.monotonic() + 60
-    while (found := re.search(r"(http://\S+)/graphql", log.read_text())) is None:
-        if process.poll() is not None or time.monotonic() > deadline:
-            pytest.fail(f"the service did not start:\n{log.read_text()}")
-        time.sleep(0.05)
-    return found[1]
 
 
 @contextmanager

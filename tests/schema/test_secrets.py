@@ -3,8 +3,8 @@
 import httpx
 import psycopg
 
-from tests.conftest import StartServer
 from tests.schema.conftest import asking, code, outcome, promoted, sign_up
+from tests.services import StartServer
 
 KEY = """
 mutation { createApiKey(input: { name: "trainer", scopes: [ADMIN] }) { ... on CreateApiKeyPayload { key } } }

@@ -15,7 +15,8 @@ import psycopg
 import pytest
 
 from app.training import __main__, data, jobs, publish, train
-from tests.conftest import ROOT, StartServer
+from tests.conftest import ROOT
+from tests.services import StartServer
 
 VERSION = "{ recommendations(first: 1) { modelVersion } }"
 

@@ -14,7 +14,7 @@ from graphql import FieldNode, OperationDefinitionNode, parse, validate
 
 from app.web import graphiql
 from schema import schema
-from tests.conftest import StartServer
+from tests.services import StartServer
 
 EXAMPLES = graphiql.examples()
 ROLES = {"member": "USER", "curator": "CURATOR", "administrator": "ADMIN"}

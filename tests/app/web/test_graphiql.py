@@ -16,7 +16,7 @@ from starlette.types import ASGIApp
 
 from app.web import graphiql
 from app.web.graphiql.fetch import sri
-from tests.conftest import StartServer
+from tests.services import StartServer
 
 BROWSER = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
 VENDOR = Path(graphiql.__file__).parent / "vendor"

@@ -14,7 +14,8 @@ import pytest
 from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Subprotocol
 
-from tests.conftest import cloned, running
+from tests.conftest import cloned
+from tests.services import running
 
 PROTOCOL = Subprotocol("graphql-transport-ws")
 PAGE = "{ movies(first: 10) { edges { node { title } } } }"

@@ -14,8 +14,8 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.types import Message, Receive, Scope, Send
 
 from app.web.compression import MAX_BYTES_ON_LOOP, Compression, preferred
-from tests.conftest import StartServer
 from tests.schema.http.conftest import Member
+from tests.services import StartServer
 
 if sys.version_info >= (3, 14):
     from compression import zstd

@@ -15,8 +15,8 @@ from urllib.parse import urlsplit
 import pytest
 
 from app.web.http_protocol import MAX_HEAD_BYTES
-from tests.conftest import StartServer
 from tests.schema.http.conftest import Guarded
+from tests.services import StartServer
 
 BIG = b'{"query": "' + b" " * 12_000_000 + b'"}'
 JSON = {"Content-Type": "application/json"}

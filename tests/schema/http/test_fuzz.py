@@ -21,9 +21,10 @@ from schemathesis import GenerationMode
 from schemathesis.core.result import Ok
 
 from schema import schema
-from tests.conftest import cloned, running
+from tests.conftest import cloned
 from tests.schema.conftest import OPERATIONS
 from tests.schema.http.conftest import Member, sign_up
+from tests.services import running
 
 EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "250"))
 # Codes of invalid requests.

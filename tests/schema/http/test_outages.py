@@ -11,8 +11,9 @@ import httpx
 import psycopg
 from psycopg import sql
 
-from tests.conftest import StartServer, in_database
+from tests.conftest import in_database
 from tests.schema.http.conftest import GRAPHQL, error_in, movie_ids, post, sign_up
+from tests.services import StartServer
 
 
 def test_without_a_model_only_lists_are_unavailable(start_server: StartServer, database_url: str) -> None:
@@ -78,7 +79,8 @@ def test_a_training_service_stops_on_request_without_a_database(
         time.sleep(0.05)
     reachable(postgres_url, seeded_database_url, allowed=False)
     service.process.terminate()
-    assert service.process.wait(25) == -signal.SIGTERM  # the exit status of a clean stop
+    service.process.join(25)
+    assert service.process.exitcode == -signal.SIGTERM  # the exit status of a clean stop
 
 
 def reachable(postgres_url: str, database_url: str, *, allowed: bool) -> None:

@@ -14,8 +14,8 @@ from websockets.sync.client import connect
 from app.settings import Settings
 from app.web import admission
 from app.web.admission import MAX_LAG_SECONDS, MIN_AT_ONCE, Admission, Overloaded, Turn
-from tests.conftest import StartServer
 from tests.schema.http.conftest import GRAPHQL, PROTOCOL, error_in, open_socket, sign_up
+from tests.services import StartServer
 
 RATINGS = {"query": "{ viewer { ratings(first: 5) { edges { cursor } } } }"}
 SLOW, FAST = MAX_LAG_SECONDS * 2, 0.0

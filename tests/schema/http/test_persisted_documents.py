@@ -18,8 +18,8 @@ from schema.http.persisted_documents import (
     PersistedDocuments,
     trusted_documents,
 )
-from tests.conftest import StartServer
 from tests.schema.http.conftest import open_socket
+from tests.services import StartServer
 
 GENRES = "query Genres { genres { name } }"
 MOVIES = "query Movies($n: Int!) { movies(first: $n) { edges { node { title } } } }"

@@ -15,7 +15,6 @@ from websockets.sync.client import connect
 from websockets.typing import Origin
 
 from app.web.security import HEADERS
-from tests.conftest import StartServer
 from tests.schema.http.conftest import (
     FRIEND,
     GRAPHQL,
@@ -26,6 +25,7 @@ from tests.schema.http.conftest import (
     post,
     sign_up,
 )
+from tests.services import StartServer
 
 STRANGER = "https://strangers.example"
 RATINGS = {"query": "{ viewer { ratings(first: 5) { edges { cursor } } } }"}

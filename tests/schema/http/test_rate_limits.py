@@ -9,8 +9,8 @@ import orjson
 import pytest
 
 from app.web.budget import REQUEST_COST
-from tests.conftest import running
 from tests.schema.http.conftest import FRIEND, GRAPHQL, PAGE, Guarded, error_in, post, sign_up
+from tests.services import running
 
 
 def test_a_response_reports_its_cost(guarded: Guarded, client: httpx.Client) -> None:

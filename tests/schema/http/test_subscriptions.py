@@ -16,8 +16,8 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
 from websockets.typing import Origin
 
-from tests.conftest import StartServer
 from tests.schema.http.conftest import PROTOCOL, Member, Socket, movie_ids, open_socket, sign_up
+from tests.services import StartServer
 
 SECRET = "a secret of the tests, long enough"
 CHANGED = {"query": "subscription { recommendationsChanged { changedAt } }"}
@@ -194,7 +194,8 @@ def test_a_service_reconnects_to_notifications_and_stops_at_once(
         service.process.terminate()
         # The stream ends without `complete`, so that the client reconnects.
         assert "complete" not in [name for name, _ in stream]
-    service.process.wait(30)
+    service.process.join(30)
+    assert service.process.exitcode is not None
     assert "timeout graceful shutdown exceeded" not in service.log.read_text()
 
 

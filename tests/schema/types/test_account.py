@@ -10,8 +10,8 @@ from app.accounts import authentication
 from app.db.engine import create_engine, sessionmaker
 from app.settings import Settings
 from tests.app.accounts.conftest import viewer_of
-from tests.conftest import StartServer
 from tests.schema.conftest import Ask, Member, asking, code, outcome, sign_up
+from tests.services import StartServer
 
 
 def test_signing_up_signs_in(ask: Ask, member: Member) -> None:

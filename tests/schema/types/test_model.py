@@ -14,9 +14,9 @@ import psycopg
 import pytest
 
 from app.training import train as training
-from tests.conftest import Service, StartServer
 from tests.schema.conftest import Ask, Member, asking, code, outcome, promoted, sign_up
 from tests.schema.http.conftest import open_socket
+from tests.services import Service, StartServer
 
 LIST = "{ recommendations(first: 1) { modelVersion } }"
 PAGES = """
@@ -152,15 +152,11 @@ def test_a_training_survives_a_killed_service(
     again = train(ask, operator)
     assert again != job
     assert train(ask, operator) == again
-    trainers = children(service.process.pid)
+    trainers = children(service.pid)
     assert len(trainers) == 1
-    service.process.send_signal(signal.SIGKILL)
-    service.process.wait()
-    until(
-        lambda: not any(Path(f"/proc/{pid}").exists() for pid in trainers),
-        "the subprocess outlives its service",
-        10,
-    )
+    service.process.kill()
+    service.process.join()
+    until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in trainers), "the trainer outlives its service", 10)
     with psycopg.connect(seeded_database_url) as connection:
         connection.execute("DELETE FROM training_jobs WHERE status = 'QUEUED'")
 
@@ -187,7 +183,7 @@ def test_a_crashing_training_fails_after_its_attempts_and_an_empty_one_at_once(
     job = train(ask, operator)
 
     def kill() -> bool:
-        for pid in children(service.process.pid):
+        for pid in children(service.pid):
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
         return bool(ask(JOB, operator.token, id=job)["data"]["node"]["status"] == "FAILED")

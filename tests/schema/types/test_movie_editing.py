@@ -8,8 +8,8 @@ import httpx
 import psycopg
 import pytest
 
-from tests.conftest import StartServer
 from tests.schema.conftest import Ask, Member, asking, code, outcome, promoted, sign_up
+from tests.services import StartServer
 
 TITLE = "The Nostromo Returns"
 ALIEN_LIKE = {

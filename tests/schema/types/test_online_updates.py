@@ -8,8 +8,8 @@ import httpx
 import psycopg
 import pytest
 
-from tests.conftest import StartServer
 from tests.schema.conftest import Ask, Member, asking, sign_up
+from tests.services import StartServer
 
 RATERS = 12
 LEAST_KNOWN = """
