@@ -156,7 +156,11 @@ def test_a_training_survives_a_killed_service(
     assert len(trainers) == 1
     service.process.kill()
     service.process.join()
-    until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in trainers), "the trainer outlives its service", 10)
+    until(
+        lambda: not any(Path(f"/proc/{pid}").exists() for pid in trainers),
+        "the trainer outlives its service",
+        10,
+    )
     with psycopg.connect(seeded_database_url) as connection:
         connection.execute("DELETE FROM training_jobs WHERE status = 'QUEUED'")
 
