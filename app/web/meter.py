@@ -55,8 +55,10 @@ class Meter:
             return function(*arguments)
         finally:
             self._since = None
-            self.add(thread_time_ns() - began)
+            self._total += thread_time_ns() - began
             METER.reset(token)
+            if self.late is not None:
+                self.late()
 
 
 METER: ContextVar[Meter | None] = ContextVar("meter", default=None)

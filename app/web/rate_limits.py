@@ -133,7 +133,8 @@ class ProcessCounters:
 
     async def take(self, charges: Sequence[Charge], *, owed: bool = False) -> list[float]:
         now = time.monotonic()
-        before = [max(self.filled.get(charge.key, 0.0), now) for charge in charges]
+        keys = [charge.key for charge in charges]
+        before = [max(self.filled.get(key, 0.0), now) for key in keys]
         after = [
             until + (charge.owed_seconds if owed else charge.seconds)
             for until, charge in zip(before, charges, strict=True)
@@ -142,10 +143,10 @@ class ProcessCounters:
         if longest > ALMOST and not owed:
             limiting = charges[after.index(max(after))]
             raise RateLimited(limiting, longest, [until - now for until in before])
-        for charge, until in zip(charges, after, strict=True):
+        for key, until in zip(keys, after, strict=True):
             if until > now:
-                self.filled[charge.key] = until
-                self.filled.move_to_end(charge.key)
+                self.filled[key] = until
+                self.filled.move_to_end(key)
         while len(self.filled) > MAX_COUNTERS:
             self.filled.popitem(last=False)
         return [until - now for until in after]

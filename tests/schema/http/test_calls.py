@@ -1,0 +1,139 @@
+"""How many calls of our functions a request takes, and in how many of our files."""
+
+import inspect
+import sys
+from collections import Counter
+from collections.abc import AsyncIterator
+from contextvars import ContextVar
+from pathlib import Path
+from types import CodeType, FrameType
+from typing import Any, Self
+from uuid import uuid4
+
+import httpx
+import pytest
+from starlette.types import Receive, Scope, Send
+
+from app.main import create_app
+from app.settings import Settings
+
+pytestmark = pytest.mark.anyio
+
+ROOT = Path(__file__).parents[3]
+OURS = tuple(str(ROOT / package) for package in ("app", "schema", "recommender"))
+PASSWORD = "correct horse battery"
+
+RESUMED = inspect.CO_GENERATOR | inspect.CO_COROUTINE | inspect.CO_ASYNC_GENERATOR
+COUNTED: ContextVar[bool] = ContextVar("counted", default=False)
+
+
+class Calls:
+    """Counts the calls of our functions in the event loop for one request, and their files.
+
+    A coroutine that resumes is no further call. The tasks of the process's own are not counted.
+    """
+
+    def __init__(self) -> None:
+        self.of: Counter[CodeType] = Counter()
+        self.frames: set[FrameType] = set()
+
+    def __enter__(self) -> Self:
+        self.token = COUNTED.set(True)
+        sys.setprofile(self.note)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        sys.setprofile(None)
+        COUNTED.reset(self.token)
+        self.frames.clear()
+
+    def note(self, frame: FrameType, event: str, _: object) -> None:
+        code = frame.f_code
+        if event != "call" or not code.co_filename.startswith(OURS) or not COUNTED.get():
+            return
+        if code.co_flags & RESUMED:
+            if frame in self.frames:
+                return
+            self.frames.add(frame)
+        self.of[code] += 1
+
+    @property
+    def total(self) -> int:
+        return self.of.total()
+
+    @property
+    def files(self) -> set[str]:
+        return {code.co_filename for code in self.of}
+
+
+class Client:
+    def __init__(self, http: httpx.AsyncClient, operations: dict[str, str]) -> None:
+        self.http = http
+        self.operations = operations
+        self.headers: dict[str, str] = {}
+
+    async def send(self, operation: str, **variables: Any) -> dict[str, Any]:
+        query = self.operations.get(operation, operation)
+        body = {"query": query, "variables": variables}
+        answer = await self.http.post("/graphql", json=body, headers=self.headers)
+        result: dict[str, Any] = answer.json()
+        assert "errors" not in result, result["errors"]
+        return result["data"]  # type: ignore[no-any-return]
+
+    async def counted(self, operation: str, **variables: Any) -> Calls:
+        for _ in range(2):
+            await self.send(operation, **variables)
+        with Calls() as calls:
+            await self.send(operation, **variables)
+        return calls
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture
+async def client(
+    server_database_url: str, model_dir: Path, operations: dict[str, str]
+) -> AsyncIterator[Client]:
+    """A client of the whole application in this process, as a member with ten ratings."""
+    settings = Settings.model_validate(
+        {"secret_key": "a secret of the tests, long enough", "model_dir": model_dir, "poll_seconds": 3600}
+    )
+    app = create_app(settings, server_database_url)
+    async with app.router.lifespan_context(app) as state:
+
+        async def with_state(scope: Scope, receive: Receive, send: Send) -> None:
+            await app({**scope, "state": dict(state or {})}, receive, send)
+
+        transport = httpx.ASGITransport(with_state)
+        async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as http:
+            client = Client(http, operations)
+            names = {"username": f"calls{uuid4().hex[:10]}", "password": PASSWORD}
+            signed_up = await client.send("SignUp", **names)
+            client.headers = {"Authorization": f"Bearer {signed_up['signUp']['accessToken']}"}
+            movies = await client.send("{ movies(first: 10) { edges { node { id } } } }")
+            for edge in movies["movies"]["edges"]:
+                await client.send("RateMovie", movie=edge["node"]["id"], stars=4.0)
+            yield client
+
+
+# Calls and files by request. Lower them when a change saves calls.
+CEILINGS: dict[str, tuple[str, dict[str, Any], int, int]] = {
+    "Typename": ("{ __typename }", {}, 230, 26),
+    "Recommendations": ("Recommendations", {"first": 20}, 500, 43),
+    "RateMovie": ("RateMovie", {"stars": 3.5}, 320, 35),
+}
+
+
+@pytest.mark.parametrize("name", CEILINGS)
+async def test_a_request_takes_few_calls_in_few_files(client: Client, name: str) -> None:
+    operation, variables, max_calls, max_files = CEILINGS[name]
+    if name == "RateMovie":
+        movies = await client.send("{ movies(first: 1) { edges { node { id } } } }")
+        variables = {**variables, "movie": movies["movies"]["edges"][0]["node"]["id"]}
+    calls = await client.counted(operation, **variables)
+    most = [f"{count} {code.co_qualname}" for code, count in calls.of.most_common(20)]
+    assert calls.total <= max_calls, most
+    assert len(calls.files) <= max_files, sorted(calls.files)
