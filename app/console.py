@@ -1,14 +1,14 @@
 """Console output of commands: progress on a terminal, errors in one line, and the log."""
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 import typer
 from rich import progress as bars
 from rich.console import Console
 
-Progress = Callable[[str, float], None]  # a stage, and the fraction of it that is completed
+from recommender.progress import Progress
 
 console = Console(stderr=True, highlight=False)
 

@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from seeds.files.report import Progress, Report, SourceError, quiet
+from recommender.progress import Progress
+from seeds.files.report import Report, SourceError, quiet
 from seeds.movies import Credit, Movie, titles_from
 from seeds.simulator import DATASET_VERSION, simulate
 from seeds.store.bulk_copy import store_ratings

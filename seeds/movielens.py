@@ -15,12 +15,13 @@ from typing import Any
 
 import numpy as np
 
+from recommender.progress import Progress
 from seeds.files.archives import csv_rows, find, open_source, separated_rows
 from seeds.files.cells import MISSING, CellError, imdb_id, one_line, row_id
 from seeds.files.download import MOVIELENS, download_movielens
 from seeds.files.rating_rows import RatingFormat
 from seeds.files.ratings import read_ratings
-from seeds.files.report import Progress, Report, SourceError, quiet
+from seeds.files.report import Report, SourceError, quiet
 from seeds.movies import GENRE_NAMES, Movie, titles_from
 from seeds.store.dataset import Dataset, store_dataset
 from seeds.titles import MAX_TITLE, parse_title, titles_in

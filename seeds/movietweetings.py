@@ -9,11 +9,12 @@ from pathlib import Path
 
 import numpy as np
 
+from recommender.progress import Progress
 from seeds.files.archives import find, open_source, separated_rows
 from seeds.files.cells import imdb_id
 from seeds.files.rating_rows import RatingFormat
 from seeds.files.ratings import read_ratings
-from seeds.files.report import Progress, Report, SourceError, quiet
+from seeds.files.report import Report, SourceError, quiet
 from seeds.movielens import MovieRows
 from seeds.movies import Movie, titles_from
 from seeds.store.dataset import Dataset, store_dataset

@@ -11,9 +11,10 @@ from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any
 
+from recommender.progress import Progress
 from seeds.files import cells
 from seeds.files.archives import csv_rows, find, open_source
-from seeds.files.report import Progress, Report, SourceError, quiet
+from seeds.files.report import Report, SourceError, quiet
 from seeds.movies import Movie, merge
 from seeds.store.dataset import record_dataset, transaction
 from seeds.store.movies import store_movies

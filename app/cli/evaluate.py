@@ -22,11 +22,11 @@ from app.cli.options import (
     SettingsFile,
 )
 from app.cli.reading import in_time, read_data, reading_of, refusals
-from app.console import Progress
 from app.offline import evaluate as evaluation
 from recommender.evaluation.protocols import Protocol
 from recommender.interactions import Interactions
 from recommender.item_features import ItemFeatures
+from recommender.progress import Progress
 from recommender.training.config import Config
 from seeds.files.report import SourceError
 

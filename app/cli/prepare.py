@@ -10,6 +10,7 @@ from app.cli import demo_account
 from app.db import migrations
 from app.settings import Settings
 from app.training import train
+from recommender.progress import Progress
 from seeds import bundled
 
 
@@ -36,7 +37,7 @@ def prepare(settings: Settings, database_url: str) -> None:
 
 
 @contextmanager
-def step(title: str) -> Iterator[console.Progress]:
+def step(title: str) -> Iterator[Progress]:
     """Announce a step, and show its progress."""
     console.announce(title)
     with console.progress(title) as progress:

@@ -9,11 +9,11 @@ from zipfile import BadZipFile
 import typer
 
 from app import console
-from app.console import Progress
 from app.offline import train
 from app.offline.rating_files import Reading
 from recommender.interactions import Interactions
 from recommender.item_features import ItemFeatures
+from recommender.progress import Progress
 from recommender.training.config import InvalidSettings
 from seeds.files.column_roles import ColumnNames
 from seeds.files.rating_cells import DayOrder

@@ -9,9 +9,9 @@ import typer
 from app import console
 from app.cli.database import database, require_migrated
 from app.cli.options import Json, show
-from app.console import Progress
 from app.db import migrations
 from app.settings import Settings
+from recommender.progress import Progress
 from seeds.bundled import load_bundled
 from seeds.files.report import Report, SourceError
 from seeds.movielens import load_movielens

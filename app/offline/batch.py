@@ -10,7 +10,6 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
-from app.console import Progress
 from app.offline import rating_files
 from app.offline.rating_files import Reading, Scale, column, interactions
 from recommender.interactions import History, Interactions, positions
@@ -18,6 +17,7 @@ from recommender.model import artifact
 from recommender.model.batch import recommend_all
 from recommender.model.hybrid import Hybrid
 from recommender.model.scorer import Ranking
+from recommender.progress import Progress
 from seeds.files.column_roles import MOVIE, USER
 from seeds.files.rating_cells import TEXT_IDS
 from seeds.files.rating_rows import RatingRows

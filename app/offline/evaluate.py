@@ -12,7 +12,6 @@ from rich.console import Console
 from rich.table import Table
 from threadpoolctl import threadpool_limits
 
-from app.console import Progress
 from app.training.data import read_interactions, read_movies
 from recommender.evaluation import compare, third_party
 from recommender.evaluation.baselines import damped_means
@@ -21,6 +20,7 @@ from recommender.evaluation.predictions import Report
 from recommender.evaluation.protocols import Protocol
 from recommender.interactions import Interactions
 from recommender.item_features import ItemFeatures
+from recommender.progress import Progress
 from recommender.training.config import Config
 
 RANKING_FIGURES = ("precision", "recall", "ndcg", "mrr", "map", "coverage", "diversity", "novelty", "gini")

@@ -9,10 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recommender.item_features import ItemFeatures
+from recommender.progress import Progress
 from seeds.files.archives import csv_rows, find, inside
 from seeds.files.cells import CellError, row_id
 from seeds.files.rating_cells import TextIds
-from seeds.files.report import Progress, Report
+from seeds.files.report import Report
 from seeds.movielens import (
     LINKS,
     MOVIES,

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from pyarrow import csv, parquet
 
 from recommender.interactions import Interactions
+from recommender.progress import Progress
 from seeds.files import arrow_tables, column_roles
 from seeds.files import ratings as rating_files
 from seeds.files.archives import find, open_source
@@ -22,7 +23,7 @@ from seeds.files.rating_cells import LIKE, TEXT_IDS, DayOrder, TextIds
 from seeds.files.rating_columns import in_seconds
 from seeds.files.rating_rows import RatingFormat, RatingRows, ReadRows
 from seeds.files.ratings import OFF_SCALE, as_stars, on_scale
-from seeds.files.report import Progress, Report, SourceError, shown
+from seeds.files.report import Report, SourceError, shown
 
 RATING_FILES = (
     "ratings.csv", "ratings.dat", "u.data", "latest_ratings.dat", "ratings.parquet", "ratings.tsv",

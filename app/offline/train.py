@@ -11,7 +11,6 @@ from uuid import uuid4
 import numpy as np
 from numpy.typing import NDArray
 
-from app.console import Progress
 from app.offline import movie_files, rating_files
 from app.offline.rating_files import Reading, Scale
 from recommender.interactions import Interactions
@@ -19,6 +18,7 @@ from recommender.item_features import ItemFeatures
 from recommender.model import artifact
 from recommender.model.hybrid import Hybrid
 from recommender.model.sentence_embeddings import SentenceModel, SentenceModelError
+from recommender.progress import Progress
 from recommender.training.checkpoint import Checkpoint
 from recommender.training.config import Config
 from recommender.training.train import train_hybrid

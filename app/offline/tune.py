@@ -10,12 +10,12 @@ import numpy as np
 from sqlalchemy.exc import DatabaseError
 from threadpoolctl import threadpool_limits
 
-from app.console import Progress
 from recommender.evaluation import tuning
 from recommender.evaluation.protocols import Protocol
 from recommender.evaluation.tuning import SPACE, Task
 from recommender.interactions import Interactions
 from recommender.item_features import ItemFeatures
+from recommender.progress import Progress
 from recommender.training.config import Config
 
 if TYPE_CHECKING:

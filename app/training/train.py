@@ -12,13 +12,13 @@ from uuid import uuid4
 
 import psycopg
 
-from app.console import Progress
 from app.db.engine import lock
 from app.training import publish
 from app.training.data import NothingToTrainOn, dataset_version, read_interactions, read_movies
 from recommender.model.artifact import ArtifactError
 from recommender.model.hybrid import Hybrid
 from recommender.model.sentence_embeddings import SentenceModel
+from recommender.progress import Progress
 from recommender.training.checkpoint import Checkpoint
 from recommender.training.config import Config
 from recommender.training.train import train_hybrid

@@ -27,11 +27,12 @@ from recommender.evaluation.baselines import (
 )
 from recommender.evaluation.predictions import Predictor, users_with
 from recommender.evaluation.protocols import Protocol, Trial
-from recommender.evaluation.ranking import Evaluation, Progress, Ranker, evaluate, rank_all
+from recommender.evaluation.ranking import Evaluation, Ranker, evaluate, rank_all
 from recommender.interactions import History, Interactions
 from recommender.item_features import ItemFeatures
 from recommender.metrics import RELEVANT_STARS
 from recommender.model.hybrid import Hybrid
+from recommender.progress import Progress
 from recommender.splits import Split
 from recommender.training.config import Config
 from recommender.training.train import train_hybrid

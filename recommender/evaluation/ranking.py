@@ -15,13 +15,13 @@ from recommender.evaluation import predictions
 from recommender.evaluation.predictions import Predictor, Report
 from recommender.interactions import History, Interactions
 from recommender.metrics import RELEVANT_STARS
+from recommender.progress import Progress
 from recommender.splits import Split
 
 KS = (10, 20, 50)
 
 # (history, k) -> at most k items, int32, best first; each once, none of the history.
 Ranker = Callable[[History, int], NDArray[np.int32]]
-Progress = Callable[[str, float], None]  # stage, fraction done
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,13 +8,14 @@ from numpy.typing import NDArray
 
 from recommender.evaluation import compare, protocols
 from recommender.evaluation.protocols import Protocol
-from recommender.evaluation.ranking import Progress, Ranker
+from recommender.evaluation.ranking import Ranker
 from recommender.interactions import History, Interactions
 from recommender.item_features import ItemFeatures
 from recommender.model.blend import Blend
 from recommender.model.content import ContentEncoder
 from recommender.model.nearest import top
 from recommender.model.popularity import popularity
+from recommender.progress import Progress
 from recommender.splits import Split
 from recommender.training import fit_blend
 from recommender.training.config import Config

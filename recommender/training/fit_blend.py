@@ -18,6 +18,7 @@ from recommender.model.edlae import ItemWeights
 from recommender.model.fold_in import FactorModel, graded
 from recommender.model.item_step import ItemStep
 from recommender.model.transitions import ItemTransitions
+from recommender.progress import Progress
 from recommender.splits import users_of
 from recommender.training import ials
 from recommender.training.checkpoint import NOTHING_KEPT, Checkpoint
@@ -25,7 +26,6 @@ from recommender.training.config import Config
 from recommender.training.sessions import sessions
 
 Floats = npt.NDArray[np.float32]
-Progress = Callable[[str, float], None]  # stage, fraction done
 
 # Weights at each length of KNOTS, used unless others are clearly better on the held-out users. Chosen on
 # validation splits of several data sets.

@@ -13,10 +13,10 @@ from recommender.model.content import ContentEncoder, vectors_of
 from recommender.model.hybrid import Hybrid
 from recommender.model.popularity import popularity
 from recommender.model.sentence_embeddings import SentenceModel
+from recommender.progress import Progress
 from recommender.training import fit_blend, fit_match
 from recommender.training.checkpoint import NOTHING_KEPT, Checkpoint
 from recommender.training.config import Config
-from recommender.training.fit_blend import Progress
 
 DEFAULTS = Config()
 

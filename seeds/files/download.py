@@ -11,7 +11,8 @@ from typing import TypeVar
 
 import httpx
 
-from seeds.files.report import Progress, SourceError
+from recommender.progress import Progress
+from seeds.files.report import SourceError
 
 ADDRESS = "https://files.grouplens.org/datasets/movielens/"
 MOVIELENS = (

@@ -20,12 +20,13 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from pyarrow import csv as arrow_csv
 
+from recommender.progress import Progress
 from seeds.files import rating_columns, rating_layouts
 from seeds.files.column_roles import MOVIE, RATING, ROLES, TIME, USER
 from seeds.files.rating_cells import TEXT_IDS, DayOrder, Times, day_order_of, year_last
 from seeds.files.rating_layouts import SAMPLE_BYTES, SPACES, ByMovie, Layout
 from seeds.files.rating_rows import RatingFormat, RatingRows, ReadRows, joined, rows_of
-from seeds.files.report import Progress, Report, SourceError, shown
+from seeds.files.report import Report, SourceError, shown
 from seeds.files.text_streams import open_text
 
 BLOCK_BYTES = 16 << 20

@@ -1,6 +1,5 @@
 """Reports of loads: counts of stored rows, and rows that were not used."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -8,8 +7,6 @@ SAMPLES = 5  # rows shown per reason
 SAMPLE_WIDTH = 160  # characters shown of a row
 
 SHOWN_CHARACTERS = 200
-
-Progress = Callable[[str, float], None]  # a stage, and the fraction of it that is completed
 
 
 def shown(text: str, width: int = SHOWN_CHARACTERS) -> str:

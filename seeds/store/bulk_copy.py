@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 from psycopg import sql
 
 from app.db import binary_copy
-from seeds.files.report import Count, Progress
+from recommender.progress import Progress
+from seeds.files.report import Count
 
 Connection = psycopg.Connection[tuple[Any, ...]]
 Cursor = psycopg.Cursor[tuple[Any, ...]]

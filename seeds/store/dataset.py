@@ -10,9 +10,10 @@ import psycopg
 from numpy.typing import NDArray
 
 from app.db.engine import lock, psycopg_url
+from recommender.progress import Progress
 from seeds.files.rating_rows import RatingRows
 from seeds.files.ratings import latest
-from seeds.files.report import Count, Progress, Report, SourceError, quiet
+from seeds.files.report import Count, Report, SourceError, quiet
 from seeds.movies import Movie
 from seeds.store.bulk_copy import Connection, store_ratings
 from seeds.store.movies import store_movies

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 from psycopg import sql
 
-from seeds.files.report import Count, Progress
+from recommender.progress import Progress
+from seeds.files.report import Count
 from seeds.movies import NOT_GENRES, Credit, Movie, MovieIndex, SourceTitle, all_titles
 from seeds.store.bulk_copy import Connection, Cursor
 from seeds.store.people import People
