@@ -1,9 +1,10 @@
 """Layouts of exports: the meaning of their columns, and detection of a layout by its header."""
 
 import enum
-import unicodedata
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
+
+from seeds.titles import fold_case
 
 MAX_COLUMNS = 200
 LONGEST_NAME = 100  # characters of a column's name
@@ -150,10 +151,8 @@ _NO_RATING = (
 
 def plain(name: str) -> str:
     """A column's name in lower case, without accents, of letters and digits only if it has any."""
-    if not name.isascii():
-        name = "".join(c for c in unicodedata.normalize("NFKD", name[:LONGEST_NAME]))
-        name = "".join(c for c in name if not unicodedata.combining(c))
-    return "".join(c for c in name[:LONGEST_NAME].casefold() if c.isalnum()) or name[:LONGEST_NAME].strip()
+    name = name[:LONGEST_NAME]
+    return "".join(char for char in fold_case(name) if char.isalnum()) or name.strip()
 
 
 def named_layout(columns: Mapping[str, str], scale: float | None) -> Layout:

@@ -4,12 +4,12 @@ Each function takes a short text and returns None if it cannot read it. Ambiguou
 """
 
 import re
-import unicodedata
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 
 from app.activity.ratings import MAX_HALF_STARS
+from seeds.titles import fold_case
 
 LONGEST_VALUE = 100  # characters of an id, year, rating, date or kind
 LARGEST_ID = 2**31
@@ -201,19 +201,12 @@ def is_movie(kind: str) -> bool:
     """Whether a kind may be a movie. Unknown words may, in any language."""
     if len(kind) > LONGEST_VALUE:
         return True
-    plain = "".join(
-        char if char.isalnum() else " "
-        for char in unicodedata.normalize("NFKD", kind).casefold()
-        if not unicodedata.combining(char)
-    )
+    plain = "".join(char if char.isalnum() else " " for char in fold_case(kind))
     words = " ".join(plain.split())
     return words not in _NOT_MOVIES_ALONE and not any(word in words for word in _folded_words())
 
 
 @lru_cache(1)
 def _folded_words() -> tuple[str, ...]:
-    """The words for other kinds than movies, without combining marks, as kinds are compared."""
-    return tuple(
-        "".join(char for char in unicodedata.normalize("NFKD", word) if not unicodedata.combining(char))
-        for word in _NOT_MOVIES
-    )
+    """The words for other kinds than movies, folded as kinds are."""
+    return tuple(map(fold_case, _NOT_MOVIES))

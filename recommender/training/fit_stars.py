@@ -20,7 +20,7 @@ HABIT_RIDGE = 10.0  # the same for users
 HABITS = 32  # singular vectors
 NOISE_FLOOR = 0.5**2 / 12  # stars^2: the variance of rounding to half-stars
 # Weight of the global noise in the noise of a user. Users whose ratings are hard to predict weigh less in the
-# fit of items. Chosen on validation splits of four data sets: docs/recommender.md.
+# fit of items. Chosen on validation splits of four data sets: docs/predictions.md.
 NOISE_RATINGS = 60.0
 FIRST_SPREAD = 0.1  # of factors before the first step
 FIRST_PRECISION = 1.0  # low: a high precision keeps factors at 0, and then its estimate stays high
