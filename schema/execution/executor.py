@@ -55,7 +55,6 @@ class Executor:
         delivered = False
         try:
             context.costed = await self.paid(document, request, context, whole=whole)
-            context.spliced = whole or document.whole is document.ast
             results = await self.schema.stream(
                 document.text,
                 variable_values=request.variables,

@@ -155,6 +155,7 @@ class Endpoint:
             results = self.executor.results(document, request, context, turn, allowed)
             return streamed(results, stream_transport(accept), self.stopping)
         whole = not accept.incremental or (accept.legacy_incremental and "stream" in query)
+        context.spliced = whole or document.whole is document.ast
         results = self.executor.results(document, request, context, turn, allowed, whole=whole)
         first = await self.first(results, http, kind)
         if not isinstance(first, ExecutionResult):
