@@ -33,7 +33,7 @@ WHERE kind = 'WATCHLIST' AND NOT EXISTS (
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class HistoryEntry:
     id: int
     movie_id: int
     kind: Kind
@@ -52,7 +52,7 @@ Key = tuple[datetime, int]
 
 async def events(
     sessions: Sessions, user_id: int, count: int, key: Key | None, kinds: Sequence[Kind] | None = None
-) -> list[Entry]:
+) -> list[HistoryEntry]:
     """At most `count` events of these kinds, or of all, newest first, after the time and id of `key`."""
     columns = (
         Feedback.id,
@@ -70,7 +70,8 @@ async def events(
     async with sessions() as session:
         rows = await session.execute(statement.order_by(*(column.desc() for column in place.clauses)))
         return [
-            Entry(row.id, row.movie_id, Kind(row.kind), row.occurred_at, row.watched_fraction) for row in rows
+            HistoryEntry(row.id, row.movie_id, Kind(row.kind), row.occurred_at, row.watched_fraction)
+            for row in rows
         ]
 
 

@@ -39,7 +39,7 @@ class OrderField(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
+class MovieSort:
     field: OrderField = OrderField.POPULARITY
     descending: bool = True
 
@@ -78,7 +78,7 @@ def values(snapshot: Snapshot, field: OrderField) -> NDArray[np.float64]:
             return snapshot.facts.title_ranks
 
 
-def ranked(snapshot: Snapshot, order: Order) -> NDArray[np.int32]:
+def ranked(snapshot: Snapshot, order: MovieSort) -> NDArray[np.int32]:
     """Positions of all movies in this order, int32 (n,); ties by id, unknown values last."""
     found = snapshot.derived.get(order)
     if found is None:
@@ -88,7 +88,7 @@ def ranked(snapshot: Snapshot, order: Order) -> NDArray[np.int32]:
     return found
 
 
-def key_of(snapshot: Snapshot, order: Order) -> Callable[[int], Key]:
+def key_of(snapshot: Snapshot, order: MovieSort) -> Callable[[int], Key]:
     """The function from a position in the snapshot to the movie's key."""
     if order.field is OrderField.TITLE:
         return lambda position: (snapshot.facts.titles[position], int(snapshot.movie_ids[position]))
@@ -101,7 +101,7 @@ def key_of(snapshot: Snapshot, order: Order) -> Callable[[int], Key]:
     return key
 
 
-def follows(key: Key, other: Key | None, order: Order) -> bool:
+def follows(key: Key, other: Key | None, order: MovieSort) -> bool:
     """Whether `key` comes after `other` in this order; None is the end, which no key comes after."""
     if other is None:
         return False
@@ -116,7 +116,7 @@ def follows(key: Key, other: Key | None, order: Order) -> bool:
 def page(
     snapshot: Snapshot,
     movie_filter: MovieFilter,
-    order: Order,
+    order: MovieSort,
     count: int,
     key: Key | None = None,
     *,

@@ -12,6 +12,7 @@ from sqlalchemy import delete, func, insert, select, text, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.activity.ratings import MovieNotFound
 from app.catalog.validation import InvalidMovie, camel, checked
 from app.db.engine import Sessions
 from app.db.movie_features import MOVIES, movies_of
@@ -43,10 +44,6 @@ FORGET_CHANGES = """
 DELETE FROM catalog_changes WHERE changed_at < least(now() - interval '1 hour',
     (SELECT trained_at - interval '1 hour' FROM model_versions WHERE status = 'ACTIVE'))
 """
-
-
-class MovieNotFound(Exception):
-    """An expected failure; its message is shown to the client."""
 
 
 class MovieExists(Exception):

@@ -30,7 +30,7 @@ END_OF_DIRECTORY = struct.Struct("<4s4H2LH")
 
 
 @dataclass(frozen=True, slots=True)
-class Member:
+class ArchiveFile:
     """How to read a file of an archive: the contents of unrated rows, and the rank of its ratings."""
 
     contents: Contents | None = None
@@ -40,21 +40,21 @@ class Member:
 # The files of Letterboxd's and Trakt's archives. Letterboxd's ratings.csv has the current ratings; the diary
 # and the reviews also have earlier ones.
 LETTERBOXD = {
-    "ratings.csv": Member(rank=1),
-    "watched.csv": Member(Contents.WATCHED),
-    "watchlist.csv": Member(Contents.WATCHLIST),
-    "likes/films.csv": Member(Contents.LIKED),
-    "diary.csv": Member(),
-    "reviews.csv": Member(),
+    "ratings.csv": ArchiveFile(rank=1),
+    "watched.csv": ArchiveFile(Contents.WATCHED),
+    "watchlist.csv": ArchiveFile(Contents.WATCHLIST),
+    "likes/films.csv": ArchiveFile(Contents.LIKED),
+    "diary.csv": ArchiveFile(),
+    "reviews.csv": ArchiveFile(),
 }
 TRAKT = {
-    "ratings-movies": Member(rank=1),
-    "watched-movies": Member(Contents.WATCHED),
-    "watched-history": Member(Contents.WATCHED),
-    "history": Member(Contents.WATCHED),
-    "lists-watchlist": Member(Contents.WATCHLIST),
-    "watchlist": Member(Contents.WATCHLIST),
-    "lists-favorites": Member(Contents.LIKED),
+    "ratings-movies": ArchiveFile(rank=1),
+    "watched-movies": ArchiveFile(Contents.WATCHED),
+    "watched-history": ArchiveFile(Contents.WATCHED),
+    "history": ArchiveFile(Contents.WATCHED),
+    "lists-watchlist": ArchiveFile(Contents.WATCHLIST),
+    "watchlist": ArchiveFile(Contents.WATCHLIST),
+    "lists-favorites": ArchiveFile(Contents.LIKED),
 }
 
 
@@ -158,12 +158,12 @@ def opened(data: bytes) -> zipfile.ZipFile:
         raise InvalidHistory("The zip archive is damaged.") from None
 
 
-def files_to_read(names: list[str]) -> dict[str, Member]:
+def files_to_read(names: list[str]) -> dict[str, ArchiveFile]:
     """Choose the files to read: the known ones, in the order of the tables above.
 
     Raises InvalidHistory if none is known, unless there is a single CSV or JSON file.
     """
-    found: dict[str, Member] = {}
+    found: dict[str, ArchiveFile] = {}
     # One folder may contain all files. Other folders hold entries that the member deleted.
     folders = {name.partition("/")[0] for name in names}
     folder = f"{folders.pop()}/".casefold() if len(folders) == 1 else ""
@@ -178,7 +178,7 @@ def files_to_read(names: list[str]) -> dict[str, Member]:
                 found.setdefault(name, member)
     files = [name for name in names if name.casefold().endswith((".csv", ".json"))]
     if not found and len(files) == 1:
-        return {files[0]: Member()}
+        return {files[0]: ArchiveFile()}
     if not found:
         shown = ", ".join(name[-60:] for name in names[:20]) or "none"
         raise InvalidHistory(

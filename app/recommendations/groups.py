@@ -38,7 +38,7 @@ MEMBERS = text(
 )
 
 
-class UnknownMember(Exception):
+class UnknownUsername(Exception):
     """No discoverable member has this name. The message does not reveal whether the member exists.
 
     `place`: index of the name, from 0.
@@ -77,7 +77,7 @@ async def members(
 ) -> list[Member]:
     """Read the members with these names, each once, and their histories as of `until`.
 
-    Raises UnknownMember for the first name without a discoverable member.
+    Raises UnknownUsername for the first name without a discoverable member.
     """
     possible = [username_in(name) for name in names]
     keys = [key(name) for name in possible]
@@ -86,7 +86,7 @@ async def members(
         found = {row.place: row for row in rows}
         for place, name in enumerate(names, 1):
             if place not in found:
-                raise UnknownMember(place - 1, name)
+                raise UnknownUsername(place - 1, name)
         row_of = {found[place].id: found[place] for place in sorted(found)}
         rated = await ratings.histories(session, list(row_of), until)
         signals = await events.signals_of_each(session, list(row_of), until)

@@ -9,14 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import Select, case, func, select
 
-from app.activity import history as diary
+from app.activity.history import watched_since
 from app.db.activity_tables import Rating
 from app.db.engine import Sessions
 from app.db.tables import MovieStats
 from app.recommendations import recommend
 from app.recommendations.history import NO_HISTORY, UserHistory, history_of
 from app.recommendations.recommend import Match, Pick, Reason
-from app.recommendations.shelves import LONG_AGO, LONGEST, Kind, Shelf, Shelving, dealt
+from app.recommendations.shelves import LONG_AGO, LONGEST, Shelf, ShelfKind, Shelving, dealt
 from app.serving.model import Model
 from app.serving.snapshot import Snapshot
 
@@ -102,7 +102,7 @@ class Home:
         Trends change between two pages, but they only rise. A movie that is below the last shown one now was
         below it before, so trending movies are compared by score and id instead of place.
         """
-        if shelf.kind is not Kind.TRENDING:
+        if shelf.kind is not ShelfKind.TRENDING:
             return place > after.place
         movie_id = int(self.shelving.model.hybrid.item_ids[shelf.item_idx[place]])
         return (float(shelf.scores[place]), movie_id) < (after.score, after.movie_id)
@@ -110,9 +110,9 @@ class Home:
     def _matches(self, shelf: Shelf, item_idx: NDArray[np.int32]) -> list[Match]:
         """Predict m movies of the shelf. For REDISCOVER, the member's own ratings of them are left out."""
         model = self.shelving.model
-        if shelf.kind is not Kind.REDISCOVER:
+        if shelf.kind is not ShelfKind.REDISCOVER:
             subject = None
-            if shelf.kind is Kind.BECAUSE_YOU_LIKED and shelf.subject is not None:
+            if shelf.kind is ShelfKind.BECAUSE_YOU_LIKED and shelf.subject is not None:
                 subject = int(model.item_idx([shelf.subject])[0])
             return recommend.predicted(model, self.shelving.history, item_idx, subject)
         history = self.shelving.history_without(shelf.item_idx)
@@ -157,7 +157,7 @@ async def home(
         shelving = Shelving(snapshot, model, user, now, trends)
         old = user.movie_ids[shelving.loved_long_ago()].tolist()
         if user_id is not None and old:
-            lately = await diary.watched_since(session, user_id, now - LONG_AGO, old)
+            lately = await watched_since(session, user_id, now - LONG_AGO, old)
     shelving = replace(shelving, lately=frozenset(lately))
     return await asyncio.to_thread(put_up, shelving, count, per_shelf)
 

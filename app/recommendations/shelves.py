@@ -32,7 +32,7 @@ NEW_DAYS = 730  # counted back from the newest release, so that an old catalog h
 NEW_MOVIES = 60  # latest movies that count as new at any age
 
 
-class Kind(StrEnum):
+class ShelfKind(StrEnum):
     TOP_PICKS = "TOP_PICKS"
     POPULAR = "POPULAR"
     BECAUSE_YOU_LIKED = "BECAUSE_YOU_LIKED"
@@ -50,7 +50,7 @@ class Shelf:
     `dealt`: ascending places in the own order of the movies that this shelf shows.
     """
 
-    kind: Kind
+    kind: ShelfKind
     item_idx: NDArray[np.int32]
     scores: NDArray[np.float64]
     subject: int | None = None
@@ -101,28 +101,28 @@ class Shelving:
         yield from islice(because, 1)
         yield from islice(genres, 1)
         yield self._trending()
-        yield self.ranked(Kind.NEW_RELEASES, self.allowed & self.model.allowed(self._new()))
+        yield self.ranked(ShelfKind.NEW_RELEASES, self.allowed & self.model.allowed(self._new()))
         yield self._rediscover()
         for pair in zip_longest(because, genres):
             yield from (shelf for shelf in pair if shelf is not None)
 
     def _first(self) -> Shelf:
         """TOP_PICKS; POPULAR without a history or with too few movies of a high match."""
-        picks = self.ranked(Kind.TOP_PICKS, self.allowed)
+        picks = self.ranked(ShelfKind.TOP_PICKS, self.allowed)
         if len(self.history) and picks.item_idx.size >= SHORTEST:
             return picks
-        return self.ranked(Kind.POPULAR, self.allowed)
+        return self.ranked(ShelfKind.POPULAR, self.allowed)
 
     def promised(self, history: History, item_idx: NDArray[np.int32]) -> NDArray[np.bool_]:
         """Movies whose rounded match is PROMISED_PERCENT or more, or unknown, bool (m,)."""
         percent = self.model.hybrid.predict(history, item_idx).match_percent
         return ~(np.rint(percent) < PROMISED_PERCENT)
 
-    def ranked(self, kind: Kind, allowed: NDArray[np.bool_], subject: int | None = None) -> Shelf:
+    def ranked(self, kind: ShelfKind, allowed: NDArray[np.bool_], subject: int | None = None) -> Shelf:
         """Rank the allowed movies. TOP_PICKS and GENRE keep only `promised` movies if there is a history."""
         ranking = self.model.hybrid.ranked(self.scores.copy(), self.history, k=LONGEST, allowed=allowed)
         item_idx, scores = ranking.item_idx, ranking.scores.astype(np.float64)
-        if len(self.history) and kind in (Kind.TOP_PICKS, Kind.GENRE):
+        if len(self.history) and kind in (ShelfKind.TOP_PICKS, ShelfKind.GENRE):
             kept = self.promised(self.history, item_idx)
             item_idx, scores = item_idx[kept], scores[kept]
         return Shelf(kind, item_idx, scores, subject)
@@ -141,7 +141,7 @@ class Shelving:
                 around, _ = self.model.hybrid.similar(liked, k=TOO_CLOSE)
                 near.update(around.tolist())
                 subject = int(self.model.hybrid.item_ids[liked])
-                yield Shelf(Kind.BECAUSE_YOU_LIKED, *self._because(liked), subject)
+                yield Shelf(ShelfKind.BECAUSE_YOU_LIKED, *self._because(liked), subject)
 
     def _because(self, liked: int) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
         """Movies near a liked one that are `promised` and whose score the liked one raises, with cosines."""
@@ -162,13 +162,13 @@ class Shelving:
         ]
         for name in dict.fromkeys(name for name in in_order if name in names):
             of_genre = self.model.allowed(self.snapshot.mask(MovieFilter(genres=(name,))))
-            yield self.ranked(Kind.GENRE, self.allowed & of_genre, names[name].id)
+            yield self.ranked(ShelfKind.GENRE, self.allowed & of_genre, names[name].id)
 
     def _trending(self) -> Shelf:
         movie_ids, trends = self.trends
         item_idx = self.model.item_idx(movie_ids)
         shown = (item_idx >= 0) & self.allowed[item_idx]
-        return Shelf(Kind.TRENDING, item_idx[shown], trends[shown])
+        return Shelf(ShelfKind.TRENDING, item_idx[shown], trends[shown])
 
     def _new(self) -> NDArray[np.bool_]:
         """Movies released within NEW_DAYS of the newest release, or among the NEW_MOVIES latest.
@@ -216,7 +216,7 @@ class Shelving:
         item_idx = np.concatenate((loved, np.array(like_them, np.int32)))
         scores = np.array([*stars, *(found[movie] for movie in like_them)], np.float64)
         kept = self.promised(self.history_without(item_idx), item_idx)
-        return Shelf(Kind.REDISCOVER, item_idx[kept], scores[kept])
+        return Shelf(ShelfKind.REDISCOVER, item_idx[kept], scores[kept])
 
     def history_without(self, item_idx: NDArray[np.int32]) -> History:
         """The history without these movies."""

@@ -44,7 +44,7 @@ SIMILAR = text(
 
 
 @dataclass(frozen=True, slots=True)
-class Neighbor:
+class SimilarUser:
     user_id: int
     username: str
     created_at: datetime
@@ -53,7 +53,7 @@ class Neighbor:
     similarity: float
 
 
-async def similar(sessions: Sessions, snapshot: Snapshot, user_id: int, k: int) -> list[Neighbor]:
+async def similar(sessions: Sessions, snapshot: Snapshot, user_id: int, k: int) -> list[SimilarUser]:
     """Find the at most `k` discoverable members whose ratings are most similar to a member's.
 
     The similarity is Pearson's correlation over the n common movies, times n / (n + SHRINKAGE), because few
@@ -78,7 +78,7 @@ async def similar(sessions: Sessions, snapshot: Snapshot, user_id: int, k: int) 
             "k": k,
         }
         rows = await session.execute(SIMILAR, parameters)
-        return [Neighbor(*row) for row in rows]
+        return [SimilarUser(*row) for row in rows]
 
 
 def probes(snapshot: Snapshot, movie_ids: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -100,7 +100,7 @@ class Rate:
 
 
 @dataclass(frozen=True, slots=True)
-class Charge:
+class ArgumentCost:
     """The cost of one argument of one selected field."""
 
     node: ValueNode | None

@@ -38,7 +38,7 @@ from strawberry.schema.schema_converter import GraphQLCoreConverter
 
 from schema.core.directives import ASSUMED, SIZED, SLICING, Cost, ListSize
 from schema.core.pagination import MAX_PAGE
-from schema.execution.argument_cost import POINTS, Charge, Number, Rate, Size
+from schema.execution.argument_cost import POINTS, ArgumentCost, Number, Rate, Size
 
 OBJECT, VALUE = 5, 2  # points of an object in a field's value, and of a plain value
 INTROSPECTED_EACH = 5  # points of each object of introspection
@@ -74,7 +74,7 @@ class Part:
 
     weight: int
     viewer: int
-    charges: tuple[Charge, ...]
+    charges: tuple[ArgumentCost, ...]
     each: int
     size: Size | None
     parts: "tuple[Part, ...]"
@@ -173,14 +173,14 @@ class Parts:
         weight, viewer = (0, 0) if cost is None else (cost.weight, cost.viewer or 0)
         return Part(POINTS * weight, POINTS * viewer, charges, each, size if long else None, parts)
 
-    def charges(self, coordinate: str, field: GraphQLField, node: FieldNode) -> Iterator[Charge]:
+    def charges(self, coordinate: str, field: GraphQLField, node: FieldNode) -> Iterator[ArgumentCost]:
         nodes = {argument.name.value: argument.value for argument in node.arguments or ()}
         for name, argument in field.args.items():
             default = None if argument.default_value is Undefined else argument.default_value
             if (rate := Rate.of(argument)) is not None:
-                yield Charge(nodes.get(name), default, self.defaults, rate.points)
+                yield ArgumentCost(nodes.get(name), default, self.defaults, rate.points)
             if coordinate in BY_ID:
-                yield Charge(nodes.get(name), default, self.defaults, self.node_points)
+                yield ArgumentCost(nodes.get(name), default, self.defaults, self.node_points)
 
     def node_points(self, ids: object, *, signed_in: bool) -> int:
         """The points of objects by id: reading rows, and rebuilding the home pages of shelves."""

@@ -54,7 +54,7 @@ ContextOf = Callable[[HTTPConnection, str | None], Context]
 log = logging.getLogger("marquee.websocket")
 
 
-class Connection:
+class SocketState:
     """The state that the operations of one websocket share. Each operation gets its own context."""
 
     def __init__(self, context_of: ContextOf, websocket: WebSocket) -> None:
@@ -88,7 +88,7 @@ class Codec:
     def encode_json(self, data: object) -> str:
         return encoded(data)
 
-    async def on_ws_connect(self, connection: Connection) -> object:
+    async def on_ws_connect(self, connection: SocketState) -> object:
         params = {name.lower(): value for name, value in connection.connection_params.items()}
         if isinstance(sent := params.get("authorization"), str):
             connection.token = token_in(sent)
@@ -229,7 +229,7 @@ class Sockets:
         handler = Handler(
             view=codec,
             websocket=ASGIWebSocketAdapter(codec, websocket, websocket),
-            context=Connection(self.context_of, websocket),
+            context=SocketState(self.context_of, websocket),
             root_value=None,
             schema=self.executor.schema,
             connection_init_wait_timeout=INIT_SECONDS,

@@ -8,7 +8,7 @@ import strawberry
 
 from app.activity import history
 from app.activity.events import Kind
-from app.activity.history import Entry
+from app.activity.history import HistoryEntry
 from schema.core.cursors import Cursors
 from schema.core.directives import Cost
 from schema.core.errors import CallerError
@@ -81,7 +81,7 @@ class WatchlistConnection(Connection[Edge[Movie]]):
         )
 
 
-async def history_edge(info: Info, cursors: Cursors, entry: Entry) -> HistoryEdge:
+async def history_edge(info: Info, cursors: Cursors, entry: HistoryEntry) -> HistoryEdge:
     return HistoryEdge(
         cursor=cursors.encode(moment(entry.occurred_at), entry.id),
         node=FeedbackEvent(

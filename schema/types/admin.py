@@ -7,8 +7,7 @@ import strawberry
 from strawberry import relay
 from strawberry.scalars import JSON
 
-from app.accounts import admin
-from app.accounts import audit_log as audit
+from app.accounts import admin, audit_log
 from app.accounts.viewer import Role
 from schema.core.cursors import Cursors
 from schema.core.directives import Cost
@@ -52,7 +51,7 @@ class AuditEntry:
     )
 
     @classmethod
-    def of(cls, entry: audit.Entry) -> Self:
+    def of(cls, entry: audit_log.Entry) -> Self:
         return cls(
             begun_at=entry.begun_at,
             act=entry.act,
@@ -128,7 +127,7 @@ class OperatorQuery:
         after: After = None,
     ) -> AuditEntryConnection:
         asked = window(Cursors.of(info, AUDIT_LOG), first, after)
-        found = await audit.entries(info.context.sessions, asked.count + 1, id_of(asked))
+        found = await audit_log.entries(info.context.sessions, asked.count + 1, id_of(asked))
         edges = [
             Edge(cursor=asked.cursors.encode(entry.id), node=AuditEntry.of(entry))
             for entry in found[: asked.count]

@@ -12,9 +12,8 @@ from strawberry import relay
 from strawberry.types.base import StrawberryObjectDefinition
 
 from app.activity import ratings
-from app.catalog import browse
-from app.catalog import search as searching
-from app.catalog.browse import Key, Order, OrderField
+from app.catalog import browse, search
+from app.catalog.browse import Key, MovieSort, OrderField
 from app.catalog.search import SearchMatch
 from schema.core.constraints import GLOBAL_ID, MAX_ID_LENGTH, Constraint
 from schema.core.cursors import Cursors
@@ -114,7 +113,7 @@ class CatalogQuery:
     ) -> MovieConnection:
         asked = window(Cursors.of(info, MOVIES), first, after, last, before)
         snapshot = info.context.snapshot
-        order = order_by.order() if order_by else Order()
+        order = order_by.order() if order_by else MovieSort()
         page = await asyncio.to_thread(
             browse.page,
             snapshot,
@@ -157,7 +156,7 @@ class CatalogQuery:
     ) -> SearchConnection:
         asked = window(Cursors.of(info, SEARCH), first, after)
         snapshot = info.context.snapshot
-        hits = await searching.search(
+        hits = await search.search(
             info.context.sessions,
             snapshot,
             info.context.model,
@@ -255,7 +254,7 @@ def type_and_key(info: Info, argument: str, id_: strawberry.ID) -> tuple[type[re
     return definition.origin, key
 
 
-def key_of(order: Order, asked: Window) -> Key | None:
+def key_of(order: MovieSort, asked: Window) -> Key | None:
     """The sort key in a `movies` cursor. Raises BadArgument if the cursor is not of this order."""
     match asked.key:
         case None:

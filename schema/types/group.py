@@ -90,7 +90,7 @@ class GroupQuery:
         model = page.model(context)
         try:
             group = await groups.members(context.sessions, viewer.id, usernames, page.shown_at)
-        except groups.UnknownMember as error:
+        except groups.UnknownUsername as error:
             raise BadArgument(f"usernames[{error.place}]", str(error)) from None
         rated_since = None
         if page.rank:

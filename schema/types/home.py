@@ -31,25 +31,25 @@ from schema.types.recommendation import RecommendationEdge, edges_of
 SHELF = "shelf"
 MAX_SHELVES = 20
 TITLES = {
-    shelves.Kind.TOP_PICKS: "Top picks",
-    shelves.Kind.POPULAR: "Popular",
-    shelves.Kind.NEW_RELEASES: "New releases",
-    shelves.Kind.TRENDING: "Trending",
-    shelves.Kind.REDISCOVER: "Rediscover",
+    shelves.ShelfKind.TOP_PICKS: "Top picks",
+    shelves.ShelfKind.POPULAR: "Popular",
+    shelves.ShelfKind.NEW_RELEASES: "New releases",
+    shelves.ShelfKind.TRENDING: "Trending",
+    shelves.ShelfKind.REDISCOVER: "Rediscover",
 }
 
 enum_of(
-    shelves.Kind,
+    shelves.ShelfKind,
     "ShelfKind",
     "How a shelf is built.",
     {
-        shelves.Kind.TOP_PICKS: "The best matches for the member.",
-        shelves.Kind.POPULAR: "The best movies without a member's history.",
-        shelves.Kind.BECAUSE_YOU_LIKED: "The movies most similar to one that the member liked.",
-        shelves.Kind.GENRE: "The best matches for the member in a genre they chose or like.",
-        shelves.Kind.NEW_RELEASES: "The best of the newest movies.",
-        shelves.Kind.TRENDING: "The most rated recently; a rating's weight halves every 14 days.",
-        shelves.Kind.REDISCOVER: "Movies that the member rated highly long ago and has not watched "
+        shelves.ShelfKind.TOP_PICKS: "The best matches for the member.",
+        shelves.ShelfKind.POPULAR: "The best movies without a member's history.",
+        shelves.ShelfKind.BECAUSE_YOU_LIKED: "The movies most similar to one that the member liked.",
+        shelves.ShelfKind.GENRE: "The best matches for the member in a genre they chose or like.",
+        shelves.ShelfKind.NEW_RELEASES: "The best of the newest movies.",
+        shelves.ShelfKind.TRENDING: "The most rated recently; a rating's weight halves every 14 days.",
+        shelves.ShelfKind.REDISCOVER: "Movies that the member rated highly long ago and has not watched "
         "since, and the most similar movies.",
     },
 )
@@ -104,7 +104,7 @@ class HomeList:
 class Shelf(relay.Node):
     id: relay.NodeID[str]
     title: str = strawberry.field(description="The title to show.")
-    kind: shelves.Kind = strawberry.field(description="How the shelf is built.")
+    kind: shelves.ShelfKind = strawberry.field(description="How the shelf is built.")
     movie: Movie | None = strawberry.field(description="The liked movie that the shelf is based on, if any.")
     genre: Genre | None = strawberry.field(description="The genre of the shelf, if any.")
     home: strawberry.Private[landing.Home]
@@ -122,10 +122,10 @@ class Shelf(relay.Node):
     ) -> Self:
         movie = genre = None
         title = TITLES.get(shelf.kind, "")
-        if shelf.kind is shelves.Kind.BECAUSE_YOU_LIKED and shelf.subject is not None:
+        if shelf.kind is shelves.ShelfKind.BECAUSE_YOU_LIKED and shelf.subject is not None:
             movie = movies_of(context.snapshot, [shelf.subject]).get(shelf.subject)
             title = f"Because you liked {movie.title}" if movie else ""
-        if shelf.kind is shelves.Kind.GENRE and shelf.subject is not None:
+        if shelf.kind is shelves.ShelfKind.GENRE and shelf.subject is not None:
             row = context.snapshot.genre(shelf.subject)
             genre, title = (None, "") if row is None else (Genre.of(row), row.name)
         return cls(

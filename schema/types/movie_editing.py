@@ -8,6 +8,7 @@ import strawberry
 from strawberry import UNSET, relay
 
 from app.accounts.viewer import Role
+from app.activity import ratings
 from app.catalog import edit, validation
 from app.serving.live import Live
 from schema.core.constraints import DECOMPOSED, GLOBAL_ID, Constraint
@@ -221,7 +222,7 @@ class MovieMutation:
         {
             validation.InvalidMovie: InvalidMovie,
             edit.MovieExists: MovieExists,
-            edit.MovieNotFound: MovieUnknown,
+            ratings.MovieNotFound: MovieUnknown,
             edit.ModelChanging: busy,
         }
     )
@@ -240,7 +241,7 @@ class MovieMutation:
         description="Delete a movie with all its ratings and events. This cannot be undone.",
         extensions=requires(Role.CURATOR),
     )
-    @outcomes({edit.MovieNotFound: MovieUnknown, edit.ModelChanging: busy})
+    @outcomes({ratings.MovieNotFound: MovieUnknown, edit.ModelChanging: busy})
     async def delete_movie(
         self,
         info: Info,

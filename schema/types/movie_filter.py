@@ -6,7 +6,7 @@ from collections.abc import Iterable
 import strawberry
 
 from app.activity.ratings import in_full
-from app.catalog.browse import Order, OrderField
+from app.catalog.browse import MovieSort, OrderField
 from app.serving.snapshot import MovieFilter, Snapshot
 from schema.core.constraints import Constraint
 from schema.core.directives import Cost
@@ -48,10 +48,10 @@ class MovieOrderInput:
         default=None, description="The direction. By default titles ascend and other fields descend."
     )
 
-    def order(self) -> Order:
+    def order(self) -> MovieSort:
         if self.direction is None:
-            return Order(self.field, descending=self.field is not OrderField.TITLE)
-        return Order(self.field, descending=self.direction is OrderDirection.DESC)
+            return MovieSort(self.field, descending=self.field is not OrderField.TITLE)
+        return MovieSort(self.field, descending=self.direction is OrderDirection.DESC)
 
 
 @strawberry.input(

@@ -8,9 +8,8 @@ from typing import Annotated
 import strawberry
 
 from app.activity import ratings
-from app.recommendations import recommend as recommendations
 from app.recommendations.history import history_for_likes, history_of
-from app.recommendations.recommend import Pick, Picks, Strategy, Wish
+from app.recommendations.recommend import Pick, Picks, Strategy, Wish, recommend
 from app.serving.model import Model
 from app.serving.snapshot import Snapshot
 from schema.core.constraints import MAX_ID_LENGTH, Constraint
@@ -134,7 +133,7 @@ class RecommendationQuery:
             if page.rank:
                 rated_since = await ratings.rated_since(context.sessions, [viewer.id], page.shown_at)
         picks = await asyncio.to_thread(
-            recommendations.recommend,
+            recommend,
             context.snapshot,
             model,
             taste,

@@ -5,7 +5,7 @@ import pytest
 from sqlalchemy import delete, insert, text
 
 from app.catalog import browse
-from app.catalog.browse import Order, OrderField
+from app.catalog.browse import MovieSort, OrderField
 from app.db import tables
 from app.db.engine import Sessions
 from app.db.tables import VECTOR_WIDTH
@@ -15,7 +15,7 @@ from app.serving.snapshot import MovieFilter, Snapshot
 pytestmark = pytest.mark.anyio
 
 EVERYTHING = MovieFilter()
-ORDERS = [Order(field, descending) for field in OrderField for descending in (True, False)]
+ORDERS = [MovieSort(field, descending) for field in OrderField for descending in (True, False)]
 # Not every Postgres has `unaccent`. The titles of the movies have only these two accented letters.
 IN_SQL = {
     OrderField.POPULARITY: "coalesce(rating_count, 0)",
@@ -26,7 +26,7 @@ IN_SQL = {
 
 
 def walk(
-    movies: Snapshot, movie_filter: MovieFilter, order: Order, count: int, *, backward: bool
+    movies: Snapshot, movie_filter: MovieFilter, order: MovieSort, count: int, *, backward: bool
 ) -> list[int]:
     """Ids on all pages, in order."""
     seen: list[int] = []
@@ -44,7 +44,7 @@ def walk(
 
 @pytest.mark.parametrize("order", ORDERS, ids=lambda order: f"{order.field}-{order.descending}")
 async def test_pages_in_both_directions_are_the_whole_list_in_the_order_of_sql(
-    catalogue: Sessions, order: Order
+    catalogue: Sessions, order: MovieSort
 ) -> None:
     movies = await snapshot.load(catalogue)
     direction = "DESC" if order.descending else "ASC"
@@ -67,7 +67,7 @@ async def test_pages_in_both_directions_are_the_whole_list_in_the_order_of_sql(
 
 @pytest.mark.parametrize("order", ORDERS, ids=lambda order: f"{order.field}-{order.descending}")
 async def test_no_movie_is_repeated_or_skipped_while_others_are_added_and_removed(
-    catalogue: Sessions, order: Order
+    catalogue: Sessions, order: MovieSort
 ) -> None:
     movies = await snapshot.load(catalogue)
     lasting = {id_ for id_ in movies.movie_ids.tolist() if id_ % 3}
@@ -99,7 +99,7 @@ async def test_no_movie_is_repeated_or_skipped_while_others_are_added_and_remove
 
 async def test_a_page_shows_whether_others_precede_and_follow(catalogue: Sessions) -> None:
     movies = await snapshot.load(catalogue)
-    order = Order()
+    order = MovieSort()
     first = browse.page(movies, EVERYTHING, order, 100)
     assert (first.has_previous, first.has_next, first.total) == (False, True, 300)
     last = browse.page(movies, EVERYTHING, order, 100, backward=True)

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from sqlalchemy import func, select, text, update
 
+from app.activity.ratings import MovieNotFound
 from app.catalog import edit
 from app.catalog.title_match import matches
 from app.catalog.validation import InvalidMovie
@@ -115,7 +116,7 @@ async def test_a_refused_change_stores_nothing(catalogue: Sessions, tmp_path: Pa
     await edit.add(catalogue, live, {"title": "One", "imdb_id": "tt7777777"})
     with pytest.raises(edit.MovieExists, match="imdbId"):
         await edit.add(catalogue, live, {"title": "Two", "imdb_id": "tt7777777"})
-    with pytest.raises(edit.MovieNotFound):
+    with pytest.raises(MovieNotFound):
         await edit.change(catalogue, live, 10**9, {"title": "Two"})
     async with catalogue() as session:
         assert await session.scalar(select(func.count()).select_from(CatalogChange)) == 1

@@ -13,7 +13,7 @@ from app.db import activity_tables, tables
 from app.db.engine import Sessions, create_engine, sessionmaker
 from app.recommendations import home, recommend
 from app.recommendations.history import history_of
-from app.recommendations.shelves import Kind, Shelf, dealt
+from app.recommendations.shelves import Shelf, ShelfKind, dealt
 from app.serving import live
 from app.serving.live import ServingState
 from app.serving.model import Model
@@ -83,7 +83,7 @@ async def shown(
     )
 
 
-def of_kind(page: home.Home, kind: Kind) -> Shelf:
+def of_kind(page: home.Home, kind: ShelfKind) -> Shelf:
     return next(shelf for shelf in page.shelves if shelf.kind is kind)
 
 
@@ -98,11 +98,11 @@ async def test_eight_full_shelves_without_a_movie_twice(
     member = await add_member(sessions, dict.fromkeys(rated, 4.5))
     page = await shown(sessions, served, model, member)
     assert [shelf.kind for shelf in page.shelves][:5] == [
-        Kind.TOP_PICKS,
-        Kind.BECAUSE_YOU_LIKED,
-        Kind.GENRE,
-        Kind.TRENDING,
-        Kind.NEW_RELEASES,
+        ShelfKind.TOP_PICKS,
+        ShelfKind.BECAUSE_YOU_LIKED,
+        ShelfKind.GENRE,
+        ShelfKind.TRENDING,
+        ShelfKind.NEW_RELEASES,
     ]
     on_shelves = [movies(page, shelf) for shelf in page.shelves]
     assert [len(each) for each in on_shelves] == [24] * 8
@@ -113,9 +113,9 @@ async def test_eight_full_shelves_without_a_movie_twice(
 
 async def test_nobody_has_a_page_too(sessions: Sessions, served: ServingState, model: Model) -> None:
     page = await shown(sessions, served, model, None)
-    assert page.shelves[0].kind is Kind.POPULAR
+    assert page.shelves[0].kind is ShelfKind.POPULAR
     assert len(page.shelves) == 8
-    assert Kind.BECAUSE_YOU_LIKED not in {shelf.kind for shelf in page.shelves}
+    assert ShelfKind.BECAUSE_YOU_LIKED not in {shelf.kind for shelf in page.shelves}
 
 
 async def test_shelves_stay_apart_however_far_they_are_continued(
@@ -140,7 +140,7 @@ async def test_shelves_stay_apart_however_far_they_are_continued(
 
 def test_movies_are_assigned_in_rounds() -> None:
     def shelf(*item_idx: int) -> Shelf:
-        return Shelf(Kind.GENRE, np.array(item_idx, np.int32), np.zeros(len(item_idx)))
+        return Shelf(ShelfKind.GENRE, np.array(item_idx, np.int32), np.zeros(len(item_idx)))
 
     hands = dealt([shelf(0, 1, 2, 3, 4, 5), shelf(0, 1, 9, 8, 3, 4, 7), shelf()], 2)
     # First round: 0 1, then 9 8; second: 2 3, then 4 7; third: 5.
@@ -159,7 +159,7 @@ async def test_because_you_liked_shows_the_movies_own_neighbours(
             .values(rated_at=NOW - timedelta(days=1))
         )
     page = await shown(sessions, served, model, member, count=20)
-    about = [shelf for shelf in page.shelves if shelf.kind is Kind.BECAUSE_YOU_LIKED]
+    about = [shelf for shelf in page.shelves if shelf.kind is ShelfKind.BECAUSE_YOU_LIKED]
     assert [shelf.subject for shelf in about] in (
         [second, first],
         [second],
@@ -181,11 +181,11 @@ async def test_shelves_promise_only_what_the_prediction_promises(
     page = await shown(sessions, served, model, member, count=20)
     assert page.shelves
     for shelf in page.shelves:
-        if shelf.kind in (Kind.POPULAR, Kind.NEW_RELEASES, Kind.TRENDING):
+        if shelf.kind in (ShelfKind.POPULAR, ShelfKind.NEW_RELEASES, ShelfKind.TRENDING):
             continue
         matches = [pick.match for pick, _ in page.page(shelf, 100).picks]
         assert min(match.match_percent for match in matches if match.match_percent is not None) >= 50
-        if shelf.kind is Kind.BECAUSE_YOU_LIKED:
+        if shelf.kind is ShelfKind.BECAUSE_YOU_LIKED:
             assert {match.reasons[0].movie_id for match in matches} == {shelf.subject}
 
 
@@ -197,7 +197,7 @@ async def test_trending_follows_ratings_and_their_age(
 
     async def trending() -> list[int]:
         page = await shown(sessions, served, model, None, count=4, per_shelf=4)
-        return movies(page, of_kind(page, Kind.TRENDING), 5)
+        return movies(page, of_kind(page, ShelfKind.TRENDING), 5)
 
     async def rate(movie_id: int, members: list[int], age: timedelta) -> None:
         async with sessions.begin() as session:
@@ -244,7 +244,7 @@ async def test_new_releases_are_new(sessions: Sessions, served: ServingState, mo
     days = served.snapshot.facts.release_days
     today = datetime.now(UTC).date().toordinal()
     released = days[days <= today]
-    of_shelf = days[served.snapshot.positions(movies(page, of_kind(page, Kind.NEW_RELEASES)))]
+    of_shelf = days[served.snapshot.positions(movies(page, of_kind(page, ShelfKind.NEW_RELEASES)))]
     assert of_shelf.max() <= today
     assert of_shelf.min() >= min(released.max() - 730, np.sort(released)[-60])
 
@@ -267,7 +267,7 @@ async def test_rediscover_brings_back_what_was_loved_long_ago(
                 )
             )
     page = await shown(sessions, served, model, member)
-    shelf = of_kind(page, Kind.REDISCOVER)
+    shelf = of_kind(page, ShelfKind.REDISCOVER)
     picks = [pick for pick, _ in page.page(shelf, 10).picks]
     assert [pick.movie_id for pick in picks[:2]] == [loved, liked]
     year = (NOW - timedelta(days=800)).year
@@ -298,7 +298,7 @@ async def test_what_was_loved_lately_needs_no_rediscovery(
     rated = await known_movies(sessions, 6)
     member = await add_member(sessions, dict.fromkeys(rated, 5.0), timedelta(days=300))
     page = await shown(sessions, served, model, member, count=20)
-    assert Kind.REDISCOVER not in {shelf.kind for shelf in page.shelves}
+    assert ShelfKind.REDISCOVER not in {shelf.kind for shelf in page.shelves}
 
 
 async def test_favourite_genres_come_before_liked_ones(
@@ -312,7 +312,7 @@ async def test_favourite_genres_come_before_liked_ones(
             insert(tables.FavoriteGenre).values(user_id=member, genre_id=western.id, position=0)
         )
     page = await shown(sessions, served, model, member)
-    shelf = of_kind(page, Kind.GENRE)
+    shelf = of_kind(page, ShelfKind.GENRE)
     assert shelf.subject == western.id
     row = served.snapshot.genres.index(western)
     assert served.snapshot.facts.has_genre[row, served.snapshot.positions(movies(page, shelf))].all()
