@@ -4,6 +4,7 @@ The modules of the commands import all their dependencies, including numba, so l
 `marquee --help` take seconds.
 """
 
+import gc
 import sys
 from importlib import import_module
 from typing import Any, NoReturn
@@ -90,6 +91,8 @@ def main() -> None:
     except OSError as error:
         name = f"{error.filename}: " if error.filename else ""
         _end(f"{name}{error.strerror or error}")
+    finally:
+        gc.freeze()  # the interpreter would collect several times as it exits, which takes most of a second
 
 
 def _end(message: str) -> NoReturn:
