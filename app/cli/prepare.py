@@ -9,7 +9,7 @@ from app import console
 from app.cli import demo_account
 from app.db import migrations
 from app.settings import Settings
-from app.training import train
+from app.training import registry
 from recommender.progress import Progress
 from seeds import bundled
 
@@ -21,7 +21,9 @@ def prepare(settings: Settings, database_url: str) -> None:
     if is_empty(database_url):
         with step("Loading the bundled catalog and its simulated members") as progress:
             bundled.load_bundled(database_url, progress)
-    if not train.has_active_model(database_url, settings.models):
+    if not registry.has_active_model(database_url, settings.models):
+        from app.training import train  # noqa: PLC0415 - loads the compiler of training
+
         with step("Training the first model") as progress:
             train.train(
                 database_url,

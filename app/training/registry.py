@@ -148,3 +148,16 @@ def figure_of(name: str, value: float | dict[str, float]) -> Figure:
     if isinstance(value, dict):
         return Figure(measure + rest[len(digits) :], k, value["value"], value["low"], value["high"])
     return Figure(measure + rest[len(digits) :], k, value, None, None)
+
+
+def has_active_model(database_url: str, models: Path) -> bool:
+    """Whether there is one that this release can read."""
+    with psycopg.connect(database_url) as connection:
+        row = connection.execute("SELECT version FROM model_versions WHERE status = 'ACTIVE'").fetchone()
+    if row is None:
+        return False
+    try:
+        Hybrid.load(models / row[0])
+    except (ArtifactError, OSError):
+        return False
+    return True

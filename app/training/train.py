@@ -15,7 +15,6 @@ import psycopg
 from app.db.engine import lock
 from app.training import publish
 from app.training.data import NothingToTrainOn, dataset_version, read_interactions, read_movies
-from recommender.model.artifact import ArtifactError
 from recommender.model.hybrid import Hybrid
 from recommender.model.sentence_embeddings import SentenceModel
 from recommender.progress import Progress
@@ -23,7 +22,7 @@ from recommender.training.checkpoint import Checkpoint
 from recommender.training.config import Config
 from recommender.training.train import train_hybrid
 
-__all__ = ["NothingToTrainOn", "has_active_model", "train"]
+__all__ = ["NothingToTrainOn", "train"]
 
 # Key of an advisory lock; any number that no other code locks.
 TRAINING_LOCK = 7_312_055
@@ -123,16 +122,3 @@ def fit(
 def is_measured(figure: float | dict[str, float]) -> bool:
     """Whether there was enough data to measure the metric; it is nan otherwise."""
     return all(map(math.isfinite, figure.values() if isinstance(figure, dict) else [figure]))
-
-
-def has_active_model(database_url: str, models: Path) -> bool:
-    """Whether there is an active model that this release can read."""
-    with psycopg.connect(database_url) as connection:
-        row = connection.execute("SELECT version FROM model_versions WHERE status = 'ACTIVE'").fetchone()
-    if row is None:
-        return False
-    try:
-        Hybrid.load(models / row[0])
-    except (ArtifactError, OSError):
-        return False
-    return True

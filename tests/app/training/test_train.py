@@ -14,7 +14,7 @@ import httpx
 import psycopg
 import pytest
 
-from app.training import __main__, data, jobs, publish, train
+from app.training import __main__, data, jobs, publish, registry, train
 from tests.conftest import ROOT
 from tests.services import StartServer
 
@@ -131,14 +131,14 @@ def test_movies_without_ratings_can_be_trained_on(database_url: str, tmp_path: P
             "INSERT INTO movies (title, year, overview) SELECT 'Movie ' || n, 1950 + n, 'A story of ' || n "
             "FROM generate_series(1, 40) AS n"
         )
-    assert not train.has_active_model(database_url, tmp_path)
+    assert not registry.has_active_model(database_url, tmp_path)
     version = train.train(database_url, tmp_path, lambda _stage, _fraction: None, kept_models=3)
     assert versions(database_url) == [(version, "ACTIVE")]
-    assert train.has_active_model(database_url, tmp_path)
+    assert registry.has_active_model(database_url, tmp_path)
     # A model of another format does not count: the first start after an upgrade trains.
     manifest = tmp_path / version / "manifest.json"
     manifest.write_text(manifest.read_text().replace('"format": ', '"format": 9'))
-    assert not train.has_active_model(database_url, tmp_path)
+    assert not registry.has_active_model(database_url, tmp_path)
 
 
 def test_simulated_members_are_used_only_until_real_members_rate(database_url: str) -> None:
