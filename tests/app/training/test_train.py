@@ -27,9 +27,18 @@ def versions(database_url: str) -> list[tuple[str, str]]:
         return connection.execute(query).fetchall()
 
 
+def keep_a_part(database_url: str) -> None:
+    """Delete most of the movies and members, so that a training is short."""
+    with psycopg.connect(database_url) as connection:
+        connection.execute("SET marquee.bulk = 'on'")
+        connection.execute("DELETE FROM users WHERE id % 16 <> 0")
+        connection.execute("DELETE FROM movies WHERE id % 4 <> 0")
+
+
 def test_a_running_service_loads_a_new_model(
     seeded_database_url: str, start_server: StartServer, model_dir: Path
 ) -> None:
+    keep_a_part(seeded_database_url)
     service = start_server(seeded_database_url, POLL_SECONDS="0.1")
 
     def served() -> str:
@@ -51,8 +60,7 @@ def test_a_killed_training_keeps_the_model_and_the_next_one_resumes(
     seeded_database_url: str, model_dir: Path, tmp_path: Path
 ) -> None:
     models = tmp_path / "models"
-    with psycopg.connect(seeded_database_url) as connection:
-        connection.execute("DELETE FROM users WHERE id % 16 <> 0")  # keeps the test short
+    keep_a_part(seeded_database_url)
     before = versions(seeded_database_url)
     for version, _ in before:
         shutil.copytree(model_dir / version, models / version)
