@@ -21,8 +21,7 @@ from app.cli.reading import print_report, reading_of, refusals
 from app.offline import train as offline
 from app.offline.rating_files import Reading
 from app.training import train as training
-from recommender.model.sentence_embeddings import SentenceModelError
-from recommender.training.config import Config, InvalidSettings
+from recommender.training.config import Config
 
 app = typer.Typer()
 
@@ -56,7 +55,7 @@ def train(
                 url, settings.models, progress,
                 kept_models=settings.kept_models, settings=settings_file, sentences=sentences,
             )  # fmt: skip
-        except (training.NothingToTrainOn, InvalidSettings, SentenceModelError) as error:
+        except training.PERMANENT as error:
             raise console.fail(str(error)) from None
     show({"version": version} if json else f"Model {version} is active.", json=json)
 

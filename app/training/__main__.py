@@ -24,8 +24,6 @@ def main() -> int:
     with suppress(OSError):
         os.nice(NICENESS)
     from app.training import jobs, train  # noqa: PLC0415 - they take seconds to load
-    from recommender.model.sentence_embeddings import SentenceModelError  # noqa: PLC0415 - likewise
-    from recommender.training.config import InvalidSettings  # noqa: PLC0415 - likewise
 
     def conclude(connection: psycopg.Connection, version: str) -> None:
         jobs.finish(connection, order["job_id"], order["claim"], version)
@@ -40,7 +38,7 @@ def main() -> int:
             sentences=order["sentences"] and Path(order["sentences"]),
             conclude=conclude,
         )
-    except (train.NothingToTrainOn, InvalidSettings, SentenceModelError) as error:
+    except train.PERMANENT as error:
         report(refused=str(error))
         return REFUSED
     except OSError as error:

@@ -16,13 +16,15 @@ from app.db.engine import lock
 from app.training import publish
 from app.training.data import NothingToTrainOn, dataset_version, read_interactions, read_movies
 from recommender.model.hybrid import Hybrid
-from recommender.model.sentence_embeddings import SentenceModel
+from recommender.model.sentence_embeddings import SentenceModel, SentenceModelError
 from recommender.progress import Progress
 from recommender.training.checkpoint import Checkpoint
-from recommender.training.config import Config
+from recommender.training.config import Config, InvalidSettings
 from recommender.training.train import train_hybrid
 
-__all__ = ["NothingToTrainOn", "train"]
+__all__ = ["PERMANENT", "NothingToTrainOn", "train"]
+
+PERMANENT = (NothingToTrainOn, InvalidSettings, SentenceModelError)  # failures that a retry repeats
 
 # Key of an advisory lock; any number that no other code locks.
 TRAINING_LOCK = 7_312_055
