@@ -85,8 +85,8 @@ class Export:
         return self._read(0, SMALL)
 
     def close(self) -> None:
-        self.file.close()
         self.release()
+        self.file.close()
 
     def _read(self, start: int, size: int) -> bytes:
         self.file.seek(start)
@@ -112,7 +112,7 @@ class Exports:
             raise ExportUnderWay
         self.members.add(user_id)
         made = Export(self.seconds)
-        made.release = weakref.finalize(made, self.members.discard, user_id)
+        made.release = weakref.finalize(made, self.end, made.file, user_id)  # also for one that is never sent
         try:
             async with self.places:
                 with while_made:
@@ -122,6 +122,11 @@ class Exports:
             made.close()
             raise
         return made
+
+    def end(self, file: SpooledTemporaryFile[bytes], user_id: int) -> None:
+        """Close the file of an export, and let the member have another."""
+        file.close()
+        self.members.discard(user_id)
 
 
 async def export(sessions: Sessions, user_id: int, made: Export) -> None:

@@ -15,7 +15,7 @@ from app.db.engine import Sessions
 from app.serving.model import Model
 from recommender.interactions import History
 
-LIKED_STARS = 5.0
+LIKE_STARS = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,11 +82,11 @@ async def history_of(
 
 
 def history_for_likes(likes: Sequence[int]) -> UserHistory:
-    """The history of a signed-out visitor: each liked movie counts as LIKED_STARS."""
+    """The history of a signed-out visitor: each liked movie counts as LIKE_STARS."""
     movie_ids = np.unique(np.asarray(likes, np.int64))
     return UserHistory(
         movie_ids,
-        np.full(movie_ids.size, LIKED_STARS, np.float32),
+        np.full(movie_ids.size, LIKE_STARS, np.float32),
         np.zeros(movie_ids.size, np.int64),
         movie_ids,
     )

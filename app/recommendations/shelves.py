@@ -18,6 +18,7 @@ from app.recommendations.taste_profile import Opinions
 from app.serving.model import Model
 from app.serving.snapshot import MovieFilter, Snapshot
 from recommender.interactions import History
+from recommender.model.match import LIKED_STARS
 
 LONGEST = 500  # most movies on a shelf
 SHORTEST = 4  # fewest candidates of a shelf
@@ -25,7 +26,6 @@ NEIGHBORS = 100  # most movies on a "because you liked" shelf, chosen from the M
 MOST_LOOKED_AT = 300
 PROMISED_PERCENT = 50  # lowest match percent on a shelf that claims the user will like its movies
 TOO_CLOSE = 20  # a liked movie among so many nearest ones of another liked movie gets no shelf
-LIKED_STARS = 4.0
 LONG_AGO = timedelta(days=365)
 MOST_LOVED = 5  # loved movies whose neighbors "rediscover" adds
 NEW_DAYS = 730  # counted back from the newest release, so that an old catalog has new releases too

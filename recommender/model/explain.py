@@ -21,7 +21,7 @@ SHARED_GENRES = "SHARED_GENRES"
 SHARED_KEYWORDS = "SHARED_KEYWORDS"
 POPULAR = "POPULAR"
 
-LIKED_STARS = 3.5  # below this the user did not like it, so "because you liked" would be false
+NAMED_STARS = 3.5  # a reason names no movie rated below: "because you liked" would be false
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +146,7 @@ def explain(
     items with a positive effect are reasons; a shared name has the summed effects of the liked items with it.
     subject: an item of the history that comes first instead, if it is a reason.
     """
-    liked = history.stars >= LIKED_STARS
+    liked = history.stars >= NAMED_STARS
     if limit < 1 or not liked.any():
         return [[] for _ in item_idx]
     liked_idx = history.item_idx[liked]

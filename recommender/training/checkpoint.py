@@ -48,7 +48,10 @@ class Checkpoint:
         if self.folder is None:
             return None
         try:
-            with np.load(self.folder / f"{name}.npz", allow_pickle=False) as kept:
+            with (
+                (self.folder / f"{name}.npz").open("rb") as file,
+                np.load(file, allow_pickle=False) as kept,
+            ):
                 return Reached(int(kept["iterations"]), kept["user_factors"], kept["item_factors"])
         except (OSError, ValueError, KeyError, EOFError, BadZipFile):
             return None

@@ -164,7 +164,7 @@ def test_taking_the_named_item_out_costs_more_than_taking_out_another(
         for item, told in zip(shown.tolist(), model.reasons(history, shown, limit=1), strict=True):
             assert told[0].kind == explain.BECAUSE_YOU_LIKED
             named = np.flatnonzero(history.item_idx == told[0].item_idx)[0]
-            assert history.stars[named] >= explain.LIKED_STARS
+            assert history.stars[named] >= explain.NAMED_STARS
             other = rng.choice(np.delete(np.arange(len(history)), named))
             fall = [whole[item] - model.scores(_without(history, out))[item] for out in (named, other)]
             more.append(fall[0] > fall[1])
