@@ -14,7 +14,7 @@ from pyarrow import parquet
 
 from app.offline import rating_files
 from app.offline.rating_files import Reading, Scale
-from seeds.files import text_streams
+from seeds.files import compression
 from seeds.files.column_roles import MOVIE, USER, ColumnNames
 from seeds.files.rating_cells import DayOrder
 from seeds.files.rating_rows import RatingRows
@@ -295,7 +295,7 @@ def test_binary_data_is_refused_without_quoting_it(tmp_path: Path, content: byte
 
 
 def test_a_decompression_bomb_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(text_streams, "FREE_BYTES", 1 << 16)
+    monkeypatch.setattr(compression, "FREE_BYTES", 1 << 16)
     bomb = gzip.compress(b"user_id,movie_id,rating\n" + b"1,2,3\n" * (1 << 20), 9)
     with pytest.raises(SourceError, match="unpacks to more than 300 times its size"):
         read(written(tmp_path, bomb))

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from seeds.files import ratings
+from seeds.files import rating_blocks, rating_parsing, ratings
 from seeds.files.archives import find, open_source
 from seeds.files.rating_rows import RatingFormat, RatingRows
 from seeds.files.ratings import read_ratings
@@ -70,13 +70,13 @@ x,1,4.0,964982703
 def test_every_unusable_row_is_counted_and_shown_with_its_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, block: int
 ) -> None:
-    monkeypatch.setattr(ratings, "BLOCK_BYTES", block)
+    monkeypatch.setattr(rating_blocks, "BLOCK_BYTES", block)
     report = Report("test")
     good = read(tmp_path / "ratings.csv", BROKEN, CSV, report)
     assert rows(good) == [(1, 1, 8, 964982703, 2), (2, 1, 7, 964982703, 14)]
     assert {reason: [s.line for s in entry.samples] for reason, entry in report.skipped.items()} == {
         "column userId: is not a whole number": [3],
-        ratings.FIELD_COUNT: [10, 11],
+        rating_parsing.FIELD_COUNT: [10, 11],
         "column rating: is empty": [12],
         "column movieId: is not a whole number": [13],
         ratings.OFF_SCALE: [4, 6, 7],
@@ -103,7 +103,7 @@ def test_of_a_movie_rated_twice_the_latest_rating_counts(tmp_path: Path) -> None
 
 
 def test_blocks_join_without_a_seam_inside_a_zip(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ratings, "BLOCK_BYTES", 1000)
+    monkeypatch.setattr(rating_blocks, "BLOCK_BYTES", 1000)
     rng = np.random.default_rng(0)
     users = np.repeat(np.arange(1, 201), 5)
     items = np.tile(np.arange(1, 6), 200)
