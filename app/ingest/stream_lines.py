@@ -1,0 +1,24 @@
+"""Parse one line of a stream, whose format is recognized: a JSON event or a classic log line."""
+
+from app.ingest import event_json, log_lines
+from app.ingest.stream_events import MAX_LINE_BYTES, InvalidEvent, Reason, Refused, StreamEvent
+
+
+def parse(line: bytes, source: str, latest_at: int) -> list[StreamEvent] | Refused:
+    """The events of a line, or the reason why it is refused. Never raises.
+
+    A valid line may have no events: a recommendation request that failed.
+    """
+    if len(line) > MAX_LINE_BYTES:
+        return Refused(Reason.MALFORMED, f"A line must have at most {MAX_LINE_BYTES} bytes.")
+    try:
+        text = line.decode().strip()
+    except UnicodeDecodeError:
+        return Refused(Reason.MALFORMED, "A line must be in UTF-8.")
+    if not text:
+        return Refused(Reason.MALFORMED, "The line is empty.")
+    read = event_json.events_in if text[0] == "{" else log_lines.events_in
+    try:
+        return read(text, source, latest_at)
+    except InvalidEvent as error:
+        return error.refused
