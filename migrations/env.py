@@ -6,7 +6,12 @@ import time
 from alembic import context
 from sqlalchemy import Connection, create_engine, pool, text
 
-from app.db import account_tables, activity_tables, training_tables  # noqa: F401 - their tables are compared too
+from app.db import (  # their tables are compared too
+    account_tables,  # noqa: F401
+    activity_tables,  # noqa: F401
+    stream_tables,  # noqa: F401
+    training_tables,  # noqa: F401
+)
 from app.db.engine import LOCK_POLL_SECONDS, sqlalchemy_url
 from app.db.tables import Base
 

@@ -30,7 +30,12 @@ from sqlalchemy import (
     text,
 )
 
-from app.db import account_tables, activity_tables, training_tables  # noqa: F401 - registers their tables
+from app.db import (  # registers their tables
+    account_tables,  # noqa: F401
+    activity_tables,  # noqa: F401
+    stream_tables,  # noqa: F401
+    training_tables,  # noqa: F401
+)
 from app.db.engine import Sessions
 from app.db.tables import Base, Movie, User
 

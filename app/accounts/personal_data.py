@@ -2,13 +2,14 @@
 
 import re
 
-from sqlalchemy import delete, func, select, text, update
+from sqlalchemy import delete, func, select, text, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.accounts import usernames
 from app.db.account_tables import ApiKey, AuditEntry
 from app.db.activity_tables import Rating
 from app.db.engine import Sessions
+from app.db.stream_tables import DeadLetter, ExternalMember
 from app.db.tables import MovieStats, User
 
 DELETED = "(deleted member)"  # replaces the username in free text
@@ -37,6 +38,11 @@ async def delete_member(sessions: Sessions, user_id: int) -> str | None:
 
 async def clear_traces(session: AsyncSession, user_id: int, username: str) -> None:
     """Remove a member's personal data from rows that are kept."""
+    # Lines of a stream that were refused before the member's first event.
+    own = select(ExternalMember.source, ExternalMember.external_id).where(ExternalMember.user_id == user_id)
+    await session.execute(
+        delete(DeadLetter).where(tuple_(DeadLetter.source, DeadLetter.external_id).in_(own))
+    )
     by_member = AuditEntry.user_id == user_id
     by_key = AuditEntry.api_key_id.in_(select(ApiKey.id).where(ApiKey.created_by == user_id))
     await session.execute(update(AuditEntry).where(by_member | by_key).values(address=None))

@@ -109,7 +109,7 @@ async def rate(sessions: Sessions, user_id: int, movie_id: int, stars: float) ->
     Raises InvalidStars or MovieNotFound.
     """
     rating = insert(tables.Rating).values(user_id=user_id, movie_id=movie_id, half_stars=half_stars_of(stars))
-    again = {"half_stars": rating.excluded.half_stars, "rated_at": func.now()}
+    again = {"half_stars": rating.excluded.half_stars, "rated_at": func.now(), "implicit": False}
     key = [tables.Rating.user_id, tables.Rating.movie_id]
     statement = rating.on_conflict_do_update(index_elements=key, set_=again).returning(*COLUMNS)
     try:

@@ -22,10 +22,14 @@ class Rating(Base):
     movie_id: Mapped[int] = owned_by("movies.id", primary_key=True)
     half_stars: Mapped[int] = mapped_column(SmallInteger)
     rated_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    implicit: Mapped[bool] = mapped_column(server_default=text("false"))  # inferred from watching
 
 
 class Feedback(Base):
-    """Events of users on movies. They are never changed, but their user may delete them."""
+    """Events of users on movies. Their user may delete them.
+
+    They are never changed, except that of a stream's progress reports on a movie one row is kept, the furthest.
+    """
 
     __tablename__ = "feedback"
     __table_args__ = (

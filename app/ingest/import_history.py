@@ -39,8 +39,9 @@ RATE = text(
         AS imported (movie_id, half_stars, rated_at)
     ORDER BY movie_id
     ON CONFLICT (user_id, movie_id) DO UPDATE
-    SET half_stars = excluded.half_stars, rated_at = excluded.rated_at
-    WHERE excluded.rated_at >= ratings.rated_at AND excluded.half_stars <> ratings.half_stars
+    SET half_stars = excluded.half_stars, rated_at = excluded.rated_at, implicit = false
+    WHERE (ratings.implicit
+            OR excluded.rated_at >= ratings.rated_at AND excluded.half_stars <> ratings.half_stars)
         AND excluded.movie_id <> ALL (CAST(:undated AS bigint[]))
     """
 )
