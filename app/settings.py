@@ -21,6 +21,10 @@ MIN_SECRET_KEY_LENGTH = 32
 LISTS = ("trusted_proxies", "allowed_origins")
 
 
+Fraction = Annotated[float, Field(gt=0, le=1)]
+Stars = Annotated[float, Field(ge=0.5, le=5, multiple_of=0.5)]
+
+
 class Settings(BaseSettings):
     """Immutable settings, read once at start-up. An invalid value fails with its name and rule."""
 
@@ -78,6 +82,25 @@ class Settings(BaseSettings):
     kept_models: NonNegativeInt = Field(3, description="inactive models kept on disk for rollback")
     training_stale_seconds: PositiveFloat = Field(
         30.0, description="time without a heartbeat after which another process takes over a training"
+    )
+    watch_finished_fraction: Fraction = Field(
+        0.9,
+        description="watched fraction of a movie, in a stream, from which it counts as finished; the credits "
+        "are up to a tenth",
+    )
+    watch_finished_stars: Stars = Field(
+        4.0, description="implicit rating of a finished movie, which is the usual rating of chosen movies"
+    )
+    watch_most_fraction: Fraction = Field(
+        0.5,
+        description="watched fraction from which a movie counts as mostly watched; who dislikes a movie "
+        "stops before its middle",
+    )
+    watch_most_stars: Stars = Field(
+        3.5, description="implicit rating of a mostly watched movie; less of a movie gives no rating"
+    )
+    dead_letter_days: PositiveInt = Field(
+        30, description="days for which refused events of streams are kept, which may contain personal data"
     )
     cache_seconds: NonNegativeInt = Field(
         60, description="how long shared caches may keep a signed-out response to a GET; `0` disables it"

@@ -28,7 +28,7 @@ class Rating(Base):
 class Feedback(Base):
     """Events of users on movies. Their user may delete them.
 
-    They are never changed, except that of a stream's progress reports on a movie one row is kept, the furthest.
+    They are never changed, except that of a stream's progress reports on a movie the furthest is kept.
     """
 
     __tablename__ = "feedback"

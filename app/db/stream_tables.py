@@ -32,13 +32,12 @@ class StreamPosition(Base):
 
 
 class StreamCount(Base):
-    """The number of a stream's events by outcome: STORED, REPEATED, or the reason of dead letters."""
+    """The number of a stream's events by outcome: STORED, REPEATED, or the reason why they were refused."""
 
     __tablename__ = "stream_counts"
     __table_args__ = ({"postgresql_with": {"fillfactor": 70}},)  # room for updates on the same page
 
     stream: Mapped[str] = mapped_column(primary_key=True)
-    partition: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     outcome: Mapped[str] = mapped_column(primary_key=True)
     events: Mapped[int]
 

@@ -14,6 +14,7 @@ from app.ingest.rows import LONGEST_TITLE
 from app.ingest.stream_events import (
     MAX_MEMBER_LENGTH,
     MAX_MINUTES,
+    MAX_SOURCE_LENGTH,
     RATING,
     InvalidEvent,
     MovieName,
@@ -32,7 +33,11 @@ MOVIE_RULE = "The movie must have an id, imdbId, tmdbId or movielensId, or a tit
 USER_RULE = f"The user must be an integer or a text of 1 to {MAX_MEMBER_LENGTH} printable characters."
 KEY_RULE = f"The id must be a text of 1 to {MAX_KEY_LENGTH} printable characters."
 MOST_DIGITS = 18
-known_source = lru_cache(1024)(is_source)
+
+
+@lru_cache(1024)
+def known_source(text: str) -> bool:
+    return is_source(text)
 
 
 def events_in(line: str | bytes, source: str, latest_at: int) -> list[StreamEvent]:
@@ -47,7 +52,7 @@ def events_in(line: str | bytes, source: str, latest_at: int) -> list[StreamEven
     if not isinstance(kind, str) or kind not in KINDS:
         raise InvalidEvent(Reason.MALFORMED, KIND_RULE)
     own_source = data.get("source", source)
-    if not isinstance(own_source, str) or not known_source(own_source):
+    if not isinstance(own_source, str) or not known_source(own_source[: MAX_SOURCE_LENGTH + 1]):
         raise InvalidEvent(
             Reason.MALFORMED, "The source must have 1 to 64 lower-case letters, digits and `.`, `_` or `-`."
         )
@@ -74,6 +79,17 @@ def events_in(line: str | bytes, source: str, latest_at: int) -> list[StreamEven
             event_id_of(data.get("id")),
         )
     ]
+
+
+def pair_in(line: str, source: str) -> tuple[str, str]:
+    """The source and user of a line that may break other rules. Raises InvalidEvent."""
+    try:
+        data = orjson.loads(line)
+    except orjson.JSONDecodeError:
+        data = {}
+    own_source = data.get("source", source)
+    known = isinstance(own_source, str) and known_source(own_source[: MAX_SOURCE_LENGTH + 1])
+    return own_source if known else source, member_of(data.get("user"))
 
 
 def member_of(user: object) -> str:

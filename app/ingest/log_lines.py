@@ -42,9 +42,7 @@ def events_in(line: str, source: str, latest_at: int) -> list[StreamEvent]:
         raise InvalidEvent(Reason.MALFORMED, "A line must have a time, a user and a request.")
     time, user, request = parts
     at = time_of(time.strip(), latest_at)
-    user = user.strip()
-    if not (user.isascii() and user.isdigit() and len(user) <= MAX_USER_DIGITS):
-        raise InvalidEvent(Reason.MEMBER, "The user must be a number of at most 18 digits.")
+    user = valid_user(user)
     request = request.strip()
     if request.startswith(WATCH):
         name, _, piece = request[len(WATCH) :].rpartition("/")
@@ -53,17 +51,29 @@ def events_in(line: str, source: str, latest_at: int) -> list[StreamEvent]:
             raise InvalidEvent(
                 Reason.VALUE, f"The minute must be a number of at most {MAX_MINUTES}, as in 17.mpg."
             )
-        return [StreamEvent(source, user, Kind.WATCH, movie_of(name), at, minutes=int(match[1]))]
+        return [StreamEvent(source, user, Kind.WATCH.value, movie_of(name), at, minutes=int(match[1]))]
     if request.startswith(RATE):
         name, _, stars = request[len(RATE) :].rpartition("=")
         half_stars = half_stars_of(float(stars) if _STARS.fullmatch(stars) else None)
         return [StreamEvent(source, user, RATING, movie_of(name), at, half_stars=half_stars)]
     if request.startswith(RECOMMENDATIONS):
         return [
-            StreamEvent(source, user, Kind.IMPRESSION, movie, at, position=position)
+            StreamEvent(source, user, Kind.IMPRESSION.value, movie, at, position=position)
             for position, movie in enumerate(shown_in(request))
         ]
     raise InvalidEvent(Reason.MALFORMED, "The request must be a rating, a watched minute or recommendations.")
+
+
+def user_in(line: str) -> str:
+    """The user of a line that may break other rules. Raises InvalidEvent."""
+    return valid_user(line.split(",", 2)[1] if "," in line else "")
+
+
+def valid_user(text: str) -> str:
+    user = text.strip()
+    if not (user.isascii() and user.isdigit() and len(user) <= MAX_USER_DIGITS):
+        raise InvalidEvent(Reason.MEMBER, f"The user must be a number of at most {MAX_USER_DIGITS} digits.")
+    return user
 
 
 def movie_of(name: str) -> MovieName:

@@ -9,11 +9,10 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
-from typing import Any
+from typing import Any, Protocol
 
 from app.ingest.pieces import Steps
 from app.ingest.rows import Row, Skipped
-from app.serving.cards import Card
 from seeds.titles import fold, parse_title
 
 KINDS = ("imdb_id", "tmdb_id", "movielens_id")
@@ -37,6 +36,27 @@ class MatchedBy(enum.StrEnum):
     TITLE_AND_NEAR_YEAR = "TITLE_AND_NEAR_YEAR"
 
 
+class NamedMovie(Protocol):
+    """What identifies a movie of the catalog. The serving snapshot has it in its cards."""
+
+    @property
+    def id(self) -> int: ...
+    @property
+    def title(self) -> str: ...
+    @property
+    def original_title(self) -> str | None: ...
+    @property
+    def alternative_titles(self) -> tuple[str, ...]: ...
+    @property
+    def year(self) -> int | None: ...
+    @property
+    def imdb_id(self) -> str | None: ...
+    @property
+    def tmdb_id(self) -> int | None: ...
+    @property
+    def movielens_id(self) -> int | None: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Match:
     row: Row
@@ -49,12 +69,12 @@ class Match:
 class MovieIndex:
     """The movies of the catalog by id, and by title without case, accents and punctuation."""
 
-    cards: Sequence[Card]
-    by_id: dict[tuple[str, Any], Card] = field(default_factory=dict)
-    by_title: dict[str, list[Card]] = field(default_factory=dict)
+    cards: Sequence[NamedMovie]
+    by_id: dict[tuple[str, Any], NamedMovie] = field(default_factory=dict)
+    by_title: dict[str, list[NamedMovie]] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, cards: Sequence[Card]) -> "Steps[MovieIndex]":
+    def of(cls, cards: Sequence[NamedMovie]) -> "Steps[MovieIndex]":
         index = cls(cards)
         for place, card in enumerate(cards):
             for kind in KINDS:
@@ -67,12 +87,12 @@ class MovieIndex:
         index.by_title.pop("", None)
         return index
 
-    def with_ids_of(self, row: Row) -> list[Card]:
+    def with_ids_of(self, row: Row) -> list[NamedMovie]:
         """The movies with the row's ids; several if the ids are those of different movies."""
         named = (self.by_id.get((kind, getattr(row, kind))) for kind in KINDS)
         return [*{card.id: card for card in named if card is not None}.values()]
 
-    def with_title_of(self, row: Row, year: int) -> list[Card]:
+    def with_title_of(self, row: Row, year: int) -> list[NamedMovie]:
         """The movies with the row's title in this or a neighboring year, and without an id that differs."""
         titles = {fold(title) for title in titles_of(row)}
         cards = {card.id: card for title in titles for card in self.by_title.get(title, ())}
@@ -83,11 +103,11 @@ class MovieIndex:
         ]
 
 
-def main_names_of(card: Card) -> list[str]:
+def main_names_of(card: NamedMovie) -> list[str]:
     return [name for name in (card.title, card.original_title) if name]
 
 
-def names_of(card: Card) -> list[str]:
+def names_of(card: NamedMovie) -> list[str]:
     return [*main_names_of(card), *card.alternative_titles]
 
 
@@ -108,7 +128,7 @@ def is_written(row: Row, names: Iterable[str]) -> bool:
     return any(" ".join(name.casefold().split()) in titles for name in names)
 
 
-def ids_differ(row: Row, card: Card) -> bool:
+def ids_differ(row: Row, card: NamedMovie) -> bool:
     pairs = ((getattr(row, kind), getattr(card, kind)) for kind in KINDS)
     return any(None not in pair and pair[0] != pair[1] for pair in pairs)
 
@@ -194,7 +214,7 @@ def with_year(row: Row) -> Row:
     return replace(row, year=years.pop()) if len(years) == 1 else row
 
 
-def has_id_of_other_site(row: Row, card: Card) -> bool:
+def has_id_of_other_site(row: Row, card: NamedMovie) -> bool:
     """Whether a `movieId` is another site's id: the movie with it has another title and year."""
     if not row.foreign or not row.titles:
         return False

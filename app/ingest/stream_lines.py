@@ -22,3 +22,12 @@ def parse(line: bytes, source: str, latest_at: int) -> list[StreamEvent] | Refus
         return read(text, source, latest_at)
     except InvalidEvent as error:
         return error.refused
+
+
+def member_in(line: bytes, source: str) -> tuple[str, str] | None:
+    """The source and external id in a refused line, as far as they are readable; None otherwise."""
+    text = line[:MAX_LINE_BYTES].decode(errors="replace").strip()
+    try:
+        return event_json.pair_in(text, source) if text[:1] == "{" else (source, log_lines.user_in(text))
+    except InvalidEvent:
+        return None

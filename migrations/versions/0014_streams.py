@@ -93,7 +93,9 @@ def upgrade() -> None:
         sa.Column("source", sa.Text(), nullable=False),
         sa.Column("external_id", sa.Text(), nullable=False),
         sa.Column("user_id", sa.BigInteger(), nullable=False),
-        sa.Column("first_seen_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
+        sa.Column(
+            "first_seen_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False
+        ),
         sa.ForeignKeyConstraint(
             ["user_id"], ["users.id"], name=op.f("external_members_user_id_fkey"), ondelete="CASCADE"
         ),
@@ -112,10 +114,9 @@ def upgrade() -> None:
     op.create_table(
         "stream_counts",
         sa.Column("stream", sa.Text(), nullable=False),
-        sa.Column("partition", sa.BigInteger(), autoincrement=False, nullable=False),
         sa.Column("outcome", sa.Text(), nullable=False),
         sa.Column("events", sa.BigInteger(), nullable=False),
-        sa.PrimaryKeyConstraint("stream", "partition", "outcome", name=op.f("stream_counts_pkey")),
+        sa.PrimaryKeyConstraint("stream", "outcome", name=op.f("stream_counts_pkey")),
         postgresql_with={"fillfactor": 70},
     )
     create_dead_letters()
