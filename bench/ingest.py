@@ -4,8 +4,8 @@
 
 The catalog is the bundled one, and Postgres has its usual settings, with durable commits. Rates are events by
 the processor time of both processes, so that other work on the machine does not count; the wall time is shown
-beside it. Lines are drawn for 20,000 users: each kind alone, and a mix as of a streaming site. One in a hundred
-is bad.
+beside it. Lines are drawn for 20,000 users: each kind alone, and a mix as of a streaming site. One in a
+hundred is bad.
 """
 
 import argparse

@@ -5,6 +5,7 @@ import strawberry
 from schema.types.admin import OperatorQuery
 from schema.types.api_key import ApiKeyQuery
 from schema.types.catalog import CatalogQuery
+from schema.types.dead_letter import DeadLetterQuery
 from schema.types.group import GroupQuery
 from schema.types.home import HomeQuery
 from schema.types.model import ModelQuery
@@ -24,6 +25,7 @@ class Query(
     UserQuery,
     PrivacyQuery,
     OperatorQuery,
+    DeadLetterQuery,
     ApiKeyQuery,
     ModelQuery,
 ):

@@ -23,6 +23,7 @@ COMMANDS = {
         "app.cli.train",
         "Train on all ratings and make the new model the active one; running services pick it up.",
     ),
+    "ingest": ("app.cli.ingest", "Ingest ratings and events of other systems, from files or Kafka."),
     "evaluate": (
         "app.cli.evaluate",
         "Evaluate the recommender and baselines on the same splits of the database, or of --data.",

@@ -48,7 +48,7 @@ def batches(file: BufferedReader) -> Iterator[list[Line]]:
         while rest and not rest.endswith(b"\n"):
             rest = file.readline(MAX_LINE_BYTES)
             position += len(rest)
-        lines.append(Line(_PARTITION, start, text))
+        lines.append(Line(_PARTITION, start, text.rstrip(b"\r\n")))
         size += len(text)
         if len(lines) == BATCH_LINES or size >= BATCH_BYTES:
             yield lines

@@ -90,6 +90,7 @@ QUERIES: dict[str, Operation] = {
     "Query.viewer": Operation("{viewer{username}}", as_member()),
     "Query.exportMyData": Operation("{exportMyData}", as_member(), times=5),
     "Query.auditLog": Operation("{auditLog(first:24){edges{node{act}}}}", as_admin()),
+    "Query.deadLetters": Operation("{deadLetters(first:24){edges{node{rule}}}}", as_admin()),
     "Query.apiKeys": Operation("{apiKeys(first:24){edges{node{name}}}}", as_admin()),
     "Query.activeModel": Operation("{activeModel{version metrics{name}}}", as_admin()),
     "Query.models": Operation("{models(first:24){edges{node{version}}}}", as_admin()),

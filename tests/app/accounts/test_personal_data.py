@@ -39,7 +39,8 @@ INSERT INTO audit_log (user_id, act, arguments, address)
     SELECT id, 'setRole', '{"input": {"username": "ADA", "role": "USER"}}', '192.0.2.1' FROM users;
 INSERT INTO training_jobs (requested_by, status) SELECT id, 'FAILED' FROM users;
 INSERT INTO external_members (source, external_id, user_id) SELECT 'tv', username, id FROM users;
-INSERT INTO dead_letters (stream, partition, position, reason, rule, raw_line, is_whole, default_source, user_id)
+INSERT INTO dead_letters
+    (stream, partition, position, reason, rule, raw_line, is_whole, default_source, user_id)
     SELECT 'tv', 0, 0, 'VALUE', 'It has no value.', username, true, 'tv', id FROM users;
 """
 PEOPLE, MOVIES = 40, 30

@@ -47,6 +47,7 @@ ROOTS = {
     "Query.activeModel": ADMIN_LOOKS,
     "Query.apiKeys": ADMIN_MEMBERS,
     "Query.auditLog": ADMINS,
+    "Query.deadLetters": ADMINS,
     "Query.exportMyData": MEMBERS,
     "Query.genres": ANYONE,
     "Query.groupRecommendations": MEMBERS,

@@ -1,0 +1,124 @@
+"""Ingest events of other systems: `marquee ingest`."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import psycopg
+import typer
+
+from app import console
+from app.cli.database import database
+from app.cli.options import FILE, Json, show
+from app.db.engine import create_engine, psycopg_url, sessionmaker
+from app.ingest import dead_letters, event_files
+from app.ingest.store_events import Store
+from app.ingest.stream_events import Reason, is_source
+from app.settings import Settings
+
+SHOWN = 120  # characters of a dead letter's line
+REPLAYED_AT_ONCE = 5_000
+BEYOND_ALL = 2**63 - 1
+
+app = typer.Typer(
+    help="Ingest ratings and events of other systems, from files or Kafka.", no_args_is_help=True
+)
+dead = typer.Typer(help="List and replay refused events.", no_args_is_help=True)
+app.add_typer(dead, name="dead")
+
+
+def source_of(text: str) -> str:
+    if not is_source(text):
+        raise typer.BadParameter("use 1 to 64 lower-case letters, digits and `.`, `_` or `-`")
+    return text
+
+
+Source = Annotated[
+    str,
+    typer.Option(
+        "--source", help="The source of events that name none; its users are members of their own.",
+        callback=source_of,
+    ),
+]  # fmt: skip
+OfReason = Annotated[Reason | None, typer.Option("--reason", help="Only events refused for this reason.")]
+
+
+@app.command("file")
+def ingest_file(
+    paths: Annotated[list[Path], typer.Argument(help="Files with an event in each line.", **FILE)],
+    source: Source = "events",
+    json: Json = False,
+) -> None:
+    """Store the events of files; a file that was read before is continued."""
+    total: Counter[str] = Counter()
+    with store() as (opened, _, _), console.progress("Ingesting") as progress:
+        for path in paths:
+            total += event_files.ingest(path, source, opened, progress)
+    show_counts(total, json=json)
+
+
+@dead.command("list")
+def list_dead(
+    reason: OfReason = None,
+    first: Annotated[int, typer.Option(help="The number of events, newest first.", min=1, max=1000)] = 20,
+    json: Json = False,
+) -> None:
+    """List refused events and the number of all of them by reason."""
+
+    async def read(settings: Settings, url: str) -> tuple[list[dead_letters.Entry], dict[Reason, int]]:
+        engine = create_engine(url, settings)
+        try:
+            sessions = sessionmaker(engine)
+            entries = await dead_letters.entries(sessions, first, reason=reason)
+            return entries, await dead_letters.count_by_reason(sessions)
+        finally:
+            await engine.dispose()
+
+    with database() as (settings, url):
+        entries, counts = asyncio.run(read(settings, url))
+    if json:
+        show(
+            {"counts": {reason.value: count for reason, count in counts.items()}, "deadLetters": entries},
+            json=True,
+        )
+        return
+    for entry in entries:
+        place = f"{entry.stream}, partition {entry.partition}, position {entry.position}"
+        line = "".join(char if char.isprintable() else "\ufffd" for char in entry.raw_line[:SHOWN])
+        typer.echo(f"{entry.reason} at {place}: {entry.rule}\n  {line}")
+    show_counts(counts, json=False)
+
+
+@dead.command("replay")
+def replay_dead(reason: OfReason = None, json: Json = False) -> None:
+    """Store refused events that are valid now, as after a movie was added; the others remain."""
+    total: Counter[str] = Counter()
+    before: int | None = BEYOND_ALL
+    with store() as (opened, _, _), console.progress("Replaying") as progress:
+        while before is not None:
+            counts, before = opened.replay(REPLAYED_AT_ONCE, before, reason)
+            total += counts
+            progress(f"{total.total():,} events", 0.0)
+    show_counts(total, json=json)
+
+
+@contextmanager
+def store() -> Iterator[tuple[Store, Settings, str]]:
+    """Yield a store of events on a connection of its own, with the settings and the address."""
+    with database() as (settings, url):
+        address = psycopg_url(settings.direct_database_url or url)
+        with psycopg.connect(address, autocommit=True, application_name="marquee ingest") as connection:
+            yield Store(connection, settings), settings, address
+
+
+def show_counts(counts: Mapping[Reason, int] | Mapping[str, int], *, json: bool) -> None:
+    if json:
+        show(dict(counts), json=True)
+        return
+    for outcome, events in sorted(counts.items()):
+        typer.echo(f"{outcome}: {events:,}")
+    if not counts:
+        typer.echo("No events.")

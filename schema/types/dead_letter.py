@@ -1,0 +1,94 @@
+"""Dead letters: the refused events of streams, for operators."""
+
+from datetime import datetime
+from typing import Annotated, Self
+
+import strawberry
+
+from app.accounts.viewer import Role
+from app.ingest import dead_letters
+from app.ingest.stream_events import Reason
+from schema.core.cursors import Cursors
+from schema.core.directives import Cost
+from schema.core.enums import enum_of
+from schema.core.pagination import After, Connection, Edge, First, id_of, info_of, window
+from schema.execution.context import Info
+from schema.execution.permissions import requires
+
+DEAD_LETTERS = "deadLetters"
+
+enum_of(
+    Reason,
+    "DeadLetterReason",
+    "Why an event of a stream was refused.",
+    {
+        Reason.MALFORMED: "The line is neither a JSON event of a known version nor a log line.",
+        Reason.TIME: "The time is missing, unreadable or before 2000.",
+        Reason.FUTURE: "The time is more than 5 minutes ahead.",
+        Reason.MEMBER: "There is no valid user id.",
+        Reason.MOVIE: "There is no valid name of a movie.",
+        Reason.UNKNOWN_MOVIE: "No movie, or more than one, of the catalog has this name.",
+        Reason.VALUE: "A rating, minute, fraction or position is outside its range.",
+    },
+)
+
+
+@strawberry.type(description="An event of a stream that was refused.")
+class DeadLetter:
+    reason: Reason = strawberry.field(description="Why the event was refused.")
+    rule: str = strawberry.field(description="The rule that the event breaks, for a person to read.")
+    stream: str = strawberry.field(description="The stream: of a Kafka topic or a file.")
+    partition: int = strawberry.field(description="The partition of the topic; 0 for a file.")
+    position: str = strawberry.field(
+        description="The offset in the partition, or the byte in the file, in decimal digits."
+    )
+    line: str = strawberry.field(description="The line, cut to 16,384 characters.")
+    is_whole: bool = strawberry.field(
+        description="Whether `line` is the whole line, unchanged, so that it can be replayed."
+    )
+    received_at: datetime = strawberry.field(description="When the event was refused first.")
+
+    @classmethod
+    def of(cls, entry: dead_letters.Entry) -> Self:
+        return cls(
+            reason=entry.reason,
+            rule=entry.rule,
+            stream=entry.stream,
+            partition=entry.partition,
+            position=str(entry.position),
+            line=entry.raw_line,
+            is_whole=entry.is_whole,
+            received_at=entry.received_at,
+        )
+
+
+@strawberry.type(description="A page of dead letters, newest first.")
+class DeadLetterConnection(Connection[Edge[DeadLetter]]):
+    pass
+
+
+@strawberry.type
+class DeadLetterQuery:
+    @strawberry.field(
+        directives=[Cost(weight=160)],
+        description="The refused events of streams. `marquee ingest dead replay` stores them again.",
+        extensions=requires(Role.ADMIN),
+    )
+    async def dead_letters(
+        self,
+        info: Info,
+        first: First,
+        after: After = None,
+        reason: Annotated[
+            Reason | None, strawberry.argument(description="Only events that were refused for this reason.")
+        ] = None,
+    ) -> DeadLetterConnection:
+        asked = window(Cursors.of(info, DEAD_LETTERS), first, after)
+        found = await dead_letters.entries(info.context.sessions, asked.count + 1, id_of(asked), reason)
+        edges = [
+            Edge(cursor=asked.cursors.encode(entry.id), node=DeadLetter.of(entry))
+            for entry in found[: asked.count]
+        ]
+        return DeadLetterConnection(
+            edges=edges, page_info=info_of(asked, edges, more=len(found) > asked.count)
+        )
