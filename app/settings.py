@@ -83,6 +83,13 @@ class Settings(BaseSettings):
     training_stale_seconds: PositiveFloat = Field(
         30.0, description="time without a heartbeat after which another process takes over a training"
     )
+    kafka_brokers: str | None = Field(
+        None, description="comma-separated `host:port` of Kafka brokers, for `marquee ingest kafka`"
+    )
+    kafka_properties: Path | None = Field(
+        None,
+        description="file of further properties of librdkafka, such as passwords, as lines of `name=value`",
+    )
     watch_finished_fraction: Fraction = Field(
         0.9,
         description="watched fraction of a movie, in a stream, from which it counts as finished; the credits "

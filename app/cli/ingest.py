@@ -1,6 +1,8 @@
 """Ingest events of other systems: `marquee ingest`."""
 
 import asyncio
+import signal
+import threading
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -9,14 +11,17 @@ from typing import Annotated
 
 import psycopg
 import typer
+from psycopg.conninfo import make_conninfo
 
 from app import console
 from app.cli.database import database
 from app.cli.options import FILE, Json, show
 from app.db.engine import create_engine, psycopg_url, sessionmaker
+from app.db.notifications import KEEPALIVE
 from app.ingest import dead_letters, event_files
 from app.ingest.store_events import Store
 from app.ingest.stream_events import Reason, is_source
+from app.ingest.stream_movies import Connection
 from app.settings import Settings
 
 SHOWN = 120  # characters of a dead letter's line
@@ -30,8 +35,8 @@ dead = typer.Typer(help="List and replay refused events.", no_args_is_help=True)
 app.add_typer(dead, name="dead")
 
 
-def source_of(text: str) -> str:
-    if not is_source(text):
+def source_of(text: str | None) -> str | None:
+    if text is not None and not is_source(text):
         raise typer.BadParameter("use 1 to 64 lower-case letters, digits and `.`, `_` or `-`")
     return text
 
@@ -58,6 +63,70 @@ def ingest_file(
         for path in paths:
             total += event_files.ingest(path, source, opened, progress)
     show_counts(total, json=json)
+
+
+@app.command("kafka")
+def ingest_kafka(
+    topics: Annotated[list[str], typer.Argument(help="The topics.")],
+    brokers: Annotated[str | None, typer.Option(help="host:port, comma-separated.")] = None,
+    group: Annotated[str, typer.Option(help="The consumer group, which shares the partitions.")] = "marquee",
+    source: Annotated[
+        str | None,
+        typer.Option(
+            help="The source of events that name none; default: the topic's name.", callback=source_of
+        ),
+    ] = None,
+    properties: Annotated[
+        Path | None, typer.Option(help="A file of properties of librdkafka: name=value lines.", **FILE)
+    ] = None,
+    to_end: Annotated[bool, typer.Option("--to-end", help="Stop at the end of the partitions.")] = False,
+    json: Json = False,
+) -> None:
+    """Store the events of Kafka topics until it is stopped."""
+    try:
+        from app.ingest import kafka, kafka_topics  # noqa: PLC0415 - an extra, which other commands do not need
+    except ModuleNotFoundError:
+        raise console.fail("Kafka needs an extra: pip install 'marquee[kafka]'") from None
+    if source is None and (unusable := [name for name in topics if not is_source(name)]):
+        raise typer.BadParameter(f"--source is needed: {unusable[0]} cannot be the name of a source")
+
+    with store() as (opened, settings, address), stopped_by_signals() as stopping:
+        try:
+            given = properties_in(properties or settings.kafka_properties)
+            servers = brokers or settings.kafka_brokers or given.get("bootstrap.servers")
+            if servers is None:
+                raise typer.BadParameter("set KAFKA_BROKERS, or give --brokers")
+            given |= {"bootstrap.servers": servers}
+            consumer = kafka_topics.consumer_of(given, group)
+            found = kafka_topics.read_topics(given, topics, source, stopping)
+            ingester = kafka.Ingester(consumer, found, opened, lambda: connect(address), stopping)
+            total = ingester.run(to_end=to_end)
+        except kafka_topics.Stopping:
+            total = Counter()
+        except kafka_topics.KafkaFailure as error:
+            raise console.fail(str(error)) from None
+    show_counts(total, json=json)
+
+
+def properties_in(path: Path | None) -> dict[str, str]:
+    """Read a file of properties, with comments after # at the beginning of a line."""
+    lines = path.read_text().splitlines() if path else []
+    pairs = (line.partition("=") for line in lines if line.strip() and not line.lstrip().startswith("#"))
+    return {name.strip(): value.strip() for name, _, value in pairs}
+
+
+@contextmanager
+def stopped_by_signals() -> Iterator[threading.Event]:
+    """Yield an event that SIGINT and SIGTERM set, so that a batch is finished."""
+    stopping = threading.Event()
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    for number in before:
+        signal.signal(number, lambda *_: stopping.set())
+    try:
+        yield stopping
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 @dead.command("list")
@@ -110,8 +179,16 @@ def store() -> Iterator[tuple[Store, Settings, str]]:
     """Yield a store of events on a connection of its own, with the settings and the address."""
     with database() as (settings, url):
         address = psycopg_url(settings.direct_database_url or url)
-        with psycopg.connect(address, autocommit=True, application_name="marquee ingest") as connection:
-            yield Store(connection, settings), settings, address
+        opened = Store(connect(address), settings)
+        try:
+            yield opened, settings, address
+        finally:
+            opened.connection.close()
+
+
+def connect(address: str) -> Connection:
+    address = make_conninfo(address, application_name="marquee ingest", connect_timeout="10", **KEEPALIVE)
+    return psycopg.connect(address, autocommit=True)
 
 
 def show_counts(counts: Mapping[Reason, int] | Mapping[str, int], *, json: bool) -> None:

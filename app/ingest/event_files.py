@@ -6,7 +6,7 @@ from hashlib import sha256
 from io import BufferedReader
 from pathlib import Path
 
-from app.console import Progress
+from recommender.progress import Progress
 from app.ingest.clean_events import Batch, Line, Stream
 from app.ingest.store_events import Store
 from app.ingest.stream_events import MAX_LINE_BYTES

@@ -19,8 +19,8 @@ query ($first: Int!, $after: String, $reason: DeadLetterReason) {
 
 INSERT = """
 INSERT INTO dead_letters (stream, partition, position, reason, rule, raw_line, is_whole, default_source)
-SELECT 'kafka:logs', 2, 5000000000 + n, CASE n % 2 WHEN 0 THEN 'TIME' ELSE 'VALUE' END, 'A rule.', 'line ' || n,
-    true, 'tv'
+SELECT 'kafka:logs', 2, 5000000000 + n, CASE n % 2 WHEN 0 THEN 'TIME' ELSE 'VALUE' END, 'A rule.',
+    'line ' || n, true, 'tv'
 FROM generate_series(1, 5) AS n
 """
 

@@ -1,0 +1,226 @@
+"""Ingest Kafka topics as a member of a consumer group, with the offsets in Postgres.
+
+Postgres, not the group, knows how far a partition is stored: an assigned partition is read from there on. The
+offsets that are committed to the group are only for tools that show its lag.
+"""
+
+import logging
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+
+import psycopg
+from confluent_kafka import (
+    OFFSET_BEGINNING,
+    Consumer,
+    KafkaError,
+    KafkaException,
+    Message,
+    TopicPartition,
+)
+
+from app.ingest.kafka_topics import RETRY_SECONDS, KafkaFailure, Stopping, Topic
+from app.ingest.store_events import Store
+from app.ingest.stream_events import MAX_LINE_BYTES
+from app.ingest.stream_movies import Connection
+
+BATCH_LINES, BATCH_BYTES = 10_000, 8 << 20
+MESSAGES_AT_ONCE = 200  # a message may have a megabyte
+WAIT_SECONDS = 0.5
+REPORT_SECONDS = 10.0
+# Codes of errors after which the process must not go on. A topic that was deleted may be made again, with
+# other events at the same positions.
+FATAL = (
+    KafkaError.TOPIC_AUTHORIZATION_FAILED,
+    KafkaError.GROUP_AUTHORIZATION_FAILED,
+    KafkaError.UNKNOWN_TOPIC_OR_PART,
+)
+
+log = logging.getLogger("marquee.kafka")
+
+
+@dataclass(slots=True)
+class Ingester:
+    """Reads the assigned partitions of topics, and stores their events.
+
+    `connect` opens a connection to Postgres in autocommit mode. While Postgres is unreachable, the partitions
+    are paused, and the process remains in its group.
+    """
+
+    consumer: Consumer
+    topics: dict[str, Topic]
+    store: Store
+    connect: Callable[[], Connection]
+    stopping: threading.Event
+    is_held: bool = False  # whether the partitions are paused
+    total: Counter[str] = field(default_factory=Counter)
+    reported_at: float = field(default_factory=time.monotonic)
+    reported: int = 0
+
+    def run(self, *, to_end: bool = False) -> Counter[str]:
+        """Ingest until `stopping` is set or, if `to_end`, all assigned partitions are at their end.
+
+        Returns the counts by outcome. Raises KafkaFailure.
+        """
+        self.consumer.subscribe(
+            list(self.topics), on_assign=self._assign, on_revoke=self._drop, on_lost=self._drop
+        )
+        try:
+            while not self.stopping.is_set():
+                self._read()
+                for topic in self.topics.values():
+                    if topic.is_ahead:
+                        self._store(topic)
+                self._report()
+                if to_end and self._is_at_end():
+                    break
+        except Stopping:
+            pass
+        finally:
+            self.consumer.close()
+        return self.total
+
+    def _read(self) -> None:
+        """Read a batch; less of one if no more events are there."""
+        wait = WAIT_SECONDS
+        while not self.stopping.is_set():
+            messages = self.consumer.consume(MESSAGES_AT_ONCE, wait)
+            for message in messages:
+                self._take(message)
+            topics = self.topics.values()
+            if (
+                len(messages) < MESSAGES_AT_ONCE
+                or sum(len(topic.lines) for topic in topics) >= BATCH_LINES
+                or sum(topic.size for topic in topics) >= BATCH_BYTES
+            ):
+                return
+            wait = 0
+
+    def _take(self, message: Message) -> None:
+        """Add a message to the lines of its topic, or note the end of its partition."""
+        name, partition, offset = message.topic(), message.partition(), message.offset()
+        error = message.error()
+        if error is not None and error.code() != KafkaError._PARTITION_EOF:  # noqa: SLF001 - its public name
+            self._complain(error, name, partition)
+            return
+        assert name is not None
+        assert partition is not None
+        assert offset is not None
+        topic = self.topics[name]
+        if error is not None:
+            topic.reach_end(partition, offset)
+        else:
+            topic.add(partition, offset, (message.value() or b"")[: MAX_LINE_BYTES + 1])
+
+    def _complain(self, error: KafkaError, name: str | None, partition: int | None) -> None:
+        """Log an error from which the consumer recovers; raise KafkaFailure for another."""
+        if error.code() == KafkaError._AUTO_OFFSET_RESET:  # noqa: SLF001 - its public name
+            raise KafkaFailure(
+                f"Partition {partition} of {name} no longer has the events after the stored position: they "
+                f"were deleted before they were read. To continue with the oldest event, delete the row of "
+                f"partition {partition} from stream_positions."
+            )
+        if error.fatal() or error.code() in FATAL:
+            raise KafkaFailure(f"Kafka ended the reading of {name}: {error.str()}.")
+        log.warning("Kafka: %s", error.str())
+
+    def _store(self, topic: Topic) -> None:
+        """Store what was read of a topic. Hold the partitions while Postgres is unreachable."""
+        while True:
+            self._find_ends(topic)
+            batch = topic.batch()
+            try:
+                self.total += self.store.store(topic.stream, batch)
+                break
+            except psycopg.OperationalError as error:
+                self._hold(error)
+        self._release()
+        topic.finish(batch)
+        offsets = [TopicPartition(topic.name, *place) for place in batch.nexts.items()]
+        with suppress(KafkaException):  # the group's offsets are only for tools
+            self.consumer.commit(offsets=offsets, asynchronous=True)
+
+    def _find_ends(self, topic: Topic) -> None:
+        """Note the ends of the partitions, as the last answer of a broker had them."""
+        for partition, position in topic.nexts.items():
+            place = TopicPartition(topic.name, partition)
+            watermarks = self.consumer.get_watermark_offsets(place, cached=True)
+            topic.ends[partition] = max(watermarks[1] if watermarks else 0, position)
+
+    def _hold(self, error: psycopg.OperationalError) -> None:
+        """Pause the partitions, wait, and connect again. Raises Stopping.
+
+        Polling keeps the process in its group. Messages of partitions that were assigned meanwhile are kept.
+        """
+        if not self.is_held:
+            log.warning("cannot store events (%s); the partitions are paused", str(error).strip())
+            self.consumer.pause(self.consumer.assignment())
+            self.is_held = True
+        end = time.monotonic() + RETRY_SECONDS
+        while time.monotonic() < end:
+            if self.stopping.is_set():
+                raise Stopping
+            message = self.consumer.poll(RETRY_SECONDS / 5)
+            if message is not None:
+                self._take(message)
+        self._reconnect()
+
+    def _release(self) -> None:
+        if self.is_held:
+            log.info("storing events again")
+            self.consumer.resume(self.consumer.assignment())
+            self.is_held = False
+
+    def _reconnect(self) -> None:
+        """Open a new connection if Postgres is reachable."""
+        try:
+            connection = self.connect()
+        except psycopg.OperationalError:
+            return
+        self.store.connection.close()
+        self.store = Store(connection, self.store.settings, self.store.movies)
+
+    def _assign(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        """Read the assigned partitions from their stored positions on. Raises Stopping."""
+        for name, topic in self.topics.items():
+            assigned = [each for each in partitions if each.topic == name]
+            stored = self._stored(topic.stream.name)
+            for each in assigned:
+                each.offset = stored.get(each.partition, OFFSET_BEGINNING)
+                topic.start(each.partition, stored.get(each.partition, 0))
+        consumer.assign(partitions)
+        if self.is_held:
+            consumer.pause(partitions)
+        log.info("reading %d partitions", len(partitions))
+
+    def _stored(self, stream: str) -> dict[int, int]:
+        while True:
+            try:
+                return self.store.positions(stream)
+            except psycopg.OperationalError as error:
+                log.warning("cannot read the positions (%s); retrying", str(error).strip())
+                if self.stopping.wait(RETRY_SECONDS):
+                    raise Stopping from None
+                self._reconnect()
+
+    def _drop(self, _: Consumer, partitions: list[TopicPartition]) -> None:
+        """Forget partitions that another process reads now, with what was read of them."""
+        for each in partitions:
+            self.topics[each.topic].drop(each.partition)
+
+    def _is_at_end(self) -> bool:
+        assigned = self.consumer.assignment()
+        return bool(assigned) and all(each.partition in self.topics[each.topic].at_end for each in assigned)
+
+    def _report(self) -> None:
+        """Log the rate and the lag, at most every REPORT_SECONDS."""
+        now = time.monotonic()
+        if now < self.reported_at + REPORT_SECONDS:
+            return
+        events = self.total.total()
+        rate = (events - self.reported) / (now - self.reported_at)
+        log.info("%d events/s, lag %d", rate, sum(topic.lag() for topic in self.topics.values()))
+        self.reported_at, self.reported = now, events

@@ -1,0 +1,133 @@
+"""Topics of Kafka: their streams, and how far this process has read them."""
+
+import logging
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicCollection
+from confluent_kafka.admin import AdminClient
+
+from app.ingest.clean_events import Batch, Line, Stream
+
+RETRY_SECONDS = 1.0
+REQUEST_SECONDS = 10.0
+# Set by us: the guarantees depend on them, or a batch's memory does.
+OWN_PROPERTIES: dict[str, str | int | bool] = {
+    "enable.auto.commit": False,
+    "enable.auto.offset.store": False,
+    "enable.partition.eof": True,
+    "isolation.level": "read_committed",
+    "auto.offset.reset": "error",
+    "partition.assignment.strategy": "range,roundrobin",
+    "queued.max.messages.kbytes": 32_768,
+}
+
+log = logging.getLogger("marquee.kafka")
+
+
+class KafkaFailure(Exception):
+    """An error that a retry does not mend; the message has a remedy."""
+
+
+class Stopping(Exception):
+    """The process is asked to stop while it waits."""
+
+
+@dataclass(slots=True)
+class Topic:
+    """A topic, and how far its partitions that are assigned to this process are read.
+
+    `lines` are read and not stored. `nexts` are positions after the last event read, and `stored` those in
+    Postgres. `ends` are the ends of the partitions, and `at_end` those of them that are reached.
+    """
+
+    name: str
+    stream: Stream
+    lines: list[Line] = field(default_factory=list)
+    size: int = 0
+    nexts: dict[int, int] = field(default_factory=dict)
+    stored: dict[int, int] = field(default_factory=dict)
+    ends: dict[int, int] = field(default_factory=dict)
+    at_end: set[int] = field(default_factory=set)
+
+    @property
+    def is_ahead(self) -> bool:
+        """Whether positions or lines were read that are not stored."""
+        return bool(self.lines) or self.nexts != self.stored
+
+    def batch(self) -> Batch:
+        return Batch(list(self.lines), dict(self.nexts), dict(self.ends))
+
+    def add(self, partition: int, offset: int, text: bytes) -> None:
+        """Add an event that was read, unless it was read before or its partition is no longer assigned.
+
+        A consumer may return events of a partition after the call that took it away.
+        """
+        if partition not in self.stored or offset < self.nexts[partition]:
+            return
+        self.lines.append(Line(partition, offset, text))
+        self.size += len(text)
+        self.nexts[partition] = offset + 1
+        self.at_end.discard(partition)
+
+    def reach_end(self, partition: int, offset: int) -> None:
+        """Note that a partition is read to its end, which may be behind the markers of transactions."""
+        if partition not in self.stored:
+            return
+        self.at_end.add(partition)
+        self.nexts[partition] = max(offset, self.nexts[partition])
+
+    def start(self, partition: int, stored: int) -> None:
+        """Note that a partition is assigned to this process, and stored up to this position."""
+        self.drop(partition)
+        self.stored[partition] = self.nexts[partition] = stored
+
+    def drop(self, partition: int) -> None:
+        """Forget a partition, with what was read of it and is not stored."""
+        self.lines = [line for line in self.lines if line.partition != partition]
+        self.size = sum(len(line.text) for line in self.lines)
+        for known in (self.nexts, self.stored, self.ends):
+            known.pop(partition, None)
+        self.at_end.discard(partition)
+
+    def finish(self, batch: Batch) -> None:
+        """Note that all that was read is stored."""
+        self.lines, self.size, self.stored = [], 0, dict(batch.nexts)
+
+    def lag(self) -> int:
+        """The number of events of the assigned partitions that are not stored, as far as it is known."""
+        return sum(max(0, end - self.stored.get(partition, 0)) for partition, end in self.ends.items())
+
+
+def read_topics(
+    brokers: Mapping[str, str], names: Sequence[str], source: str | None, stopping: threading.Event
+) -> dict[str, Topic]:
+    """The topics by name, once all of them exist. Raises KafkaFailure or Stopping.
+
+    A topic that is deleted and made again has another id, and is another stream.
+    """
+    admin = AdminClient(dict(brokers), logger=log)
+    while True:
+        found = admin.describe_topics(TopicCollection(list(names)), request_timeout=REQUEST_SECONDS)
+        try:
+            return {
+                name: Topic(name, Stream(f"kafka:{name}@{found[name].result().topic_id}", source or name))
+                for name in names
+            }
+        except KafkaException as error:
+            if not error.args[0].retriable() and error.args[0].code() != KafkaError.UNKNOWN_TOPIC_OR_PART:
+                raise KafkaFailure(f"Kafka refuses the topics {', '.join(names)}: {error.args[0]}") from None
+            log.warning("waiting for the topics %s: %s", ", ".join(names), error.args[0].str())
+        if stopping.wait(RETRY_SECONDS):
+            raise Stopping
+
+
+def consumer_of(properties: Mapping[str, str], group: str) -> Consumer:
+    """A consumer with these properties of librdkafka, and our own. Raises KafkaFailure."""
+    if taken := sorted(OWN_PROPERTIES.keys() & properties.keys()):
+        raise KafkaFailure(f"These properties cannot be changed: {', '.join(taken)}.")
+    try:
+        return Consumer({**properties, **OWN_PROPERTIES, "group.id": group}, logger=log)
+    except KafkaException as error:
+        raise KafkaFailure(f"Invalid property: {error.args[0].str()}") from None

@@ -1,0 +1,275 @@
+"""`marquee ingest kafka` with a real broker: each event counts once, whatever dies or moves meanwhile."""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import psycopg
+import pytest
+from confluent_kafka import Producer, TopicPartition
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.cimpl import NewTopic
+from psycopg import sql
+
+from bench.start_broker import Broker
+from bench.start_service import PROGRAM
+from tests.conftest import ROOT
+
+pytestmark = pytest.mark.timeout(240)
+
+PARTITIONS = 3
+KILLS = int(os.environ.get("KILLS", "4"))
+SECONDS = 90  # within which events must be stored
+PROPERTIES = "# of the tests\nsession.timeout.ms=2000\nheartbeat.interval.ms=500\n"
+COUNTS = "SELECT outcome, events FROM stream_counts ORDER BY outcome"
+
+
+@pytest.fixture
+def topic(broker: Broker) -> str:
+    name = f"logs-{uuid4().hex[:8]}"
+    make_topic(broker, name)
+    return name
+
+
+@pytest.fixture
+def movies(database_url: str) -> None:
+    with psycopg.connect(database_url) as connection:
+        connection.execute("INSERT INTO movies (title, year) VALUES ('Alien', 1979), ('Heat', 1995)")
+
+
+Start = Callable[..., subprocess.Popen[str]]
+
+
+@pytest.fixture
+def start(broker: Broker, topic: str, database_url: str, tmp_path: Path, movies: None) -> Iterator[Start]:  # noqa: ARG001
+    """Start `marquee ingest kafka` on the topic, with further arguments; killed at the end."""
+    properties = tmp_path / "kafka.properties"
+    properties.write_text(PROPERTIES)
+    environment = {
+        **os.environ,
+        "DATABASE_URL": database_url,
+        "SECRET_KEY": "a secret of the tests, long enough",
+        "KAFKA_BROKERS": broker.address,
+        "KAFKA_PROPERTIES": str(properties),
+        "COLUMNS": "500",
+    }
+    with ExitStack() as stack:
+
+        def run(*arguments: str) -> subprocess.Popen[str]:
+            command = [*PROGRAM, "ingest", "kafka", topic, "--source", "tv", "--json", *arguments]
+            process = subprocess.Popen(
+                command, cwd=ROOT, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+            )
+            stack.callback(process.communicate)
+            stack.callback(process.kill)
+            return process
+
+        yield run
+
+
+def make_topic(broker: Broker, name: str) -> None:
+    admin = AdminClient({"bootstrap.servers": broker.address})
+    admin.create_topics([NewTopic(name, PARTITIONS)])[name].result(30)
+
+
+def finished(process: subprocess.Popen[str]) -> dict[str, int]:
+    """The counts that a process prints at its end."""
+    stdout, stderr = process.communicate(timeout=SECONDS)
+    assert process.returncode == 0, stderr
+    counts: dict[str, int] = json.loads(stdout)
+    return counts
+
+
+def click(number: int) -> str:
+    """A click that no other number makes."""
+    seconds, milliseconds = divmod(number, 1000)
+    time = f"2025-02-15T{seconds // 3600:02}:{seconds // 60 % 60:02}:{seconds % 60:02}.{milliseconds:03}Z"
+    movie = {"title": "Alien", "year": 1979}
+    event = {"version": 1, "kind": "click", "user": number % 50, "movie": movie, "time": time}
+    return json.dumps(event)
+
+
+def send(broker: Broker, topic: str, lines: Sequence[str], **config: Any) -> None:
+    """Send lines to the partitions in turn."""
+    producer = Producer({"bootstrap.servers": broker.address, "linger.ms": 5, **config})
+    for number, line in enumerate(lines):
+        producer.produce(topic, line.encode(), partition=number % PARTITIONS)
+        producer.poll(0)
+    assert producer.flush(60) == 0
+
+
+def rows(database_url: str, query: str) -> list[tuple[Any, ...]]:
+    with psycopg.connect(database_url) as connection:
+        return connection.execute(query.encode()).fetchall()
+
+
+def wait_for(database_url: str, query: str, expected: Callable[[Any], bool]) -> None:
+    deadline = time.monotonic() + SECONDS
+    while not expected(found := rows(database_url, query)):
+        assert time.monotonic() < deadline, found
+        time.sleep(0.05)
+
+
+def wait_for_events(database_url: str, events: int) -> None:
+    wait_for(database_url, "SELECT coalesce(sum(events), 0) FROM stream_counts", lambda n: n[0][0] >= events)
+
+
+def clicks(database_url: str) -> int:
+    [(count,)] = rows(database_url, "SELECT count(*) FROM feedback")
+    return int(count)
+
+
+def test_committed_events_of_all_partitions_are_stored_once(
+    broker: Broker, topic: str, start: Start, database_url: str
+) -> None:
+    send(broker, topic, [*map(click, range(300)), *["bad"] * 3])
+    producer = Producer({"bootstrap.servers": broker.address, "transactional.id": topic})
+    producer.init_transactions(30)
+    for number, end in ((1000, producer.abort_transaction), (1001, producer.commit_transaction)):
+        producer.begin_transaction()
+        producer.produce(topic, click(number).encode(), partition=0)
+        end(30)
+    assert finished(start("--to-end")) == {"STORED": 301, "MALFORMED": 3}
+    lag = "SELECT count(*), sum(end_position - next_position) FROM stream_positions"
+    assert rows(database_url, lag) == [(PARTITIONS, 0)]
+    assert rows(database_url, "SELECT DISTINCT stream LIKE 'kafka:logs-%@%' FROM dead_letters") == [(True,)]
+    assert finished(start("--to-end")) == {}
+    send(broker, topic, [click(2000)])
+    assert finished(start("--to-end", "--group", "another")) == {"STORED": 1}
+    assert clicks(database_url) == 302
+
+
+def test_partitions_move_between_processes(
+    broker: Broker, topic: str, start: Start, database_url: str
+) -> None:
+    n = 40_000
+    first = start()
+    send(broker, topic, [click(number) for number in range(n // 4)])
+    wait_for_events(database_url, 1)
+    second = start()
+    send(broker, topic, [click(number) for number in range(n // 4, n // 2)])
+    wait_for_events(database_url, n // 2)
+    third = start()
+    send(broker, topic, [click(number) for number in range(n // 2, n * 3 // 4)])
+    first.send_signal(signal.SIGTERM)
+    stored = finished(first)
+    send(broker, topic, [click(number) for number in range(n * 3 // 4, n)])
+    wait_for_events(database_url, n)
+    for process in (second, third):
+        process.send_signal(signal.SIGINT)
+    shares = [stored, finished(second), finished(third)]
+    assert sum(share.get("STORED", 0) for share in shares) == n
+    assert rows(database_url, COUNTS) == [("STORED", n)]
+    assert clicks(database_url) == n
+
+
+def test_kills_lose_and_double_nothing(broker: Broker, topic: str, start: Start, database_url: str) -> None:
+    rng = random.Random(5)  # noqa: S311 - not a secret
+    n = 60_000
+    send(broker, topic, [click(number) if number % 100 else "bad" for number in range(n)])
+    for _ in range(KILLS):
+        before = rows(database_url, "SELECT coalesce(sum(next_position), 0) FROM stream_positions")
+        process = start()
+        wait_for(
+            database_url,
+            "SELECT coalesce(sum(next_position), 0) FROM stream_positions",
+            lambda now, before=before: now > before or now[0][0] >= n,  # type: ignore[misc]
+        )
+        time.sleep(rng.random() * 0.4)
+        process.kill()
+        process.wait()
+    finished(start("--to-end"))
+    bad = n // 100
+    assert rows(database_url, COUNTS) == [("MALFORMED", bad), ("STORED", n - bad)]
+    assert clicks(database_url) == n - bad
+    assert rows(database_url, "SELECT count(*) FROM dead_letters") == [(bad,)]
+    assert rows(database_url, "SELECT sum(events) FROM event_counts") == [(n - bad,)]
+
+
+def test_a_broker_restarts(broker: Broker, topic: str, start: Start, database_url: str) -> None:
+    process = start()
+    send(broker, topic, [click(number) for number in range(1000)])
+    wait_for_events(database_url, 1000)
+    broker.stop(kill=True)
+    broker.start()
+    send(broker, topic, [click(number) for number in range(1000, 2000)])
+    wait_for_events(database_url, 2000)
+    process.send_signal(signal.SIGTERM)
+    assert finished(process) == {"STORED": 2000}
+    assert clicks(database_url) == 2000
+
+
+def test_an_outage_of_postgres_is_waited_for(
+    broker: Broker, topic: str, start: Start, database_url: str, postgres_url: str
+) -> None:
+    process = start()
+    send(broker, topic, [click(number) for number in range(1000)])
+    wait_for_events(database_url, 1000)
+    name = database_url.rpartition("/")[2].partition("?")[0]
+
+    def allow(allowed: str) -> None:
+        with psycopg.connect(postgres_url, autocommit=True) as connection:
+            statement = sql.SQL(f"ALTER DATABASE {{}} ALLOW_CONNECTIONS {allowed}")
+            connection.execute(statement.format(sql.Identifier(name)))
+            connection.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", (name,)
+            )
+
+    allow("false")
+    try:
+        send(broker, topic, [click(number) for number in range(1000, 3000)])
+        time.sleep(4)  # longer than the session of the consumer
+    finally:
+        allow("true")
+    wait_for_events(database_url, 3000)
+    process.send_signal(signal.SIGTERM)
+    stdout, stderr = process.communicate(timeout=SECONDS)
+    assert json.loads(stdout) == {"STORED": 3000}
+    assert "the partitions are paused" in stderr
+    assert "storing events again" in stderr
+    assert clicks(database_url) == 3000
+
+
+def test_a_topic_that_is_made_again_is_another_stream(
+    broker: Broker, topic: str, start: Start, database_url: str
+) -> None:
+    send(broker, topic, [click(number) for number in range(30)])
+    assert finished(start("--to-end")) == {"STORED": 30}
+    admin = AdminClient({"bootstrap.servers": broker.address})
+    admin.delete_topics([topic])[topic].result(30)
+    time.sleep(1)
+    make_topic(broker, topic)
+    send(broker, topic, [click(number) for number in range(25, 40)])
+    assert finished(start("--to-end")) == {"STORED": 10, "REPEATED": 5}
+    assert clicks(database_url) == 40
+
+
+def test_events_that_were_deleted_before_they_were_read_end_the_command(
+    broker: Broker, topic: str, start: Start
+) -> None:
+    send(broker, topic, [click(number) for number in range(30)])
+    assert finished(start("--to-end")) == {"STORED": 30}
+    send(broker, topic, [click(number) for number in range(30, 60)])
+    admin = AdminClient({"bootstrap.servers": broker.address})
+    place = TopicPartition(topic, 1, 15)
+    admin.delete_records([place])[place].result(30)
+    process = start("--to-end")
+    _, stderr = process.communicate(timeout=SECONDS)
+    assert process.returncode == 1
+    assert f"Partition 1 of {topic} no longer has the events" in stderr
+
+
+def test_properties_that_the_guarantees_need_cannot_be_changed(start: Start, tmp_path: Path) -> None:
+    (tmp_path / "kafka.properties").write_text("enable.auto.commit=true\n")
+    process = start()
+    _, stderr = process.communicate(timeout=SECONDS)
+    assert process.returncode == 1
+    assert "cannot be changed: enable.auto.commit" in stderr
