@@ -6,10 +6,10 @@ from hashlib import sha256
 from io import BufferedReader
 from pathlib import Path
 
-from recommender.progress import Progress
 from app.ingest.clean_events import Batch, Line, Stream
 from app.ingest.store_events import Store
 from app.ingest.stream_events import MAX_LINE_BYTES
+from recommender.progress import Progress
 
 BATCH_LINES, BATCH_BYTES = 10_000, 8 << 20
 _PARTITION = 0  # a file has one; positions are in bytes
