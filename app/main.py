@@ -19,6 +19,7 @@ from app import console
 from app.accounts.exports import Exports
 from app.db.engine import FullDisk, Sessions, create_engine, psycopg_url, sessionmaker
 from app.db.notifications import Changes
+from app.provenance.recorder import Recorder
 from app.serving import live
 from app.serving.live import Live
 from app.settings import Settings
@@ -54,6 +55,7 @@ class State(TypedDict):
     probe: DatabaseProbe
     full_disk: FullDisk
     exports: Exports
+    recorder: Recorder
 
 
 def context_of(connection: HTTPConnection, token: str | None) -> Context:
@@ -69,6 +71,7 @@ def context_of(connection: HTTPConnection, token: str | None) -> Context:
         client_of(connection),
         Budget(state.rates),
         exports=state.exports,
+        recorder=state.recorder,
     )
 
 
@@ -87,11 +90,13 @@ def create_app(settings: Settings, database_url: str) -> Starlette:
         gc.freeze()  # the catalog is never garbage, so collections need not traverse it
         changes = Changes(settings.direct_database_url or database_url)
         rates = RateLimits.of(settings)
+        recorder = Recorder(settings.served_list_days)
         tasks = [
             asyncio.create_task(following.follow(settings.poll_seconds, settings.learning_seconds)),
             asyncio.create_task(changes.follow()),
             asyncio.create_task(admission.follow()),
             asyncio.create_task(worker.follow(sessions, settings, database_url)),
+            asyncio.create_task(recorder.follow(psycopg_url(database_url), following)),
         ]
         try:
             yield State(
@@ -103,11 +108,13 @@ def create_app(settings: Settings, database_url: str) -> Starlette:
                 probe=DatabaseProbe(psycopg_url(database_url)),
                 full_disk=full_disk,
                 exports=Exports(settings.export_seconds),
+                recorder=recorder,
             )
         finally:
             for task in tasks:
                 task.cancel()
             await asyncio.wait(tasks)
+            await recorder.close(psycopg_url(database_url))
             await rates.close()
             await engine.dispose()
 

@@ -80,6 +80,11 @@ class Settings(BaseSettings):
         None, description="settings file of `marquee tune` for training; default: the built-in settings"
     )
     kept_models: NonNegativeInt = Field(3, description="inactive models kept on disk for rollback")
+    served_list_days: NonNegativeInt = Field(
+        30,
+        description="days for which served lists and what they were computed from are kept, for "
+        "`marquee trace`; `0` records none",
+    )
     training_stale_seconds: PositiveFloat = Field(
         30.0, description="time without a heartbeat after which another process takes over a training"
     )

@@ -9,10 +9,12 @@ from sqlalchemy import Connection, create_engine, pool, text
 from app.db import (  # their tables are compared too
     account_tables,  # noqa: F401
     activity_tables,  # noqa: F401
+    provenance_tables,  # noqa: F401
     stream_tables,  # noqa: F401
     training_tables,  # noqa: F401
 )
 from app.db.engine import LOCK_POLL_SECONDS, sqlalchemy_url
+from app.db.partitions import is_partition
 from app.db.tables import Base
 
 # Any number, as long as it is always this one.
@@ -35,6 +37,7 @@ def migrate(connection: Connection) -> None:
             target_metadata=Base.metadata,
             transaction_per_migration=True,
             compare_server_default=True,
+            include_name=lambda name, kind, _: not (kind == "table" and is_partition(name or "")),
         )
         with context.begin_transaction():
             context.run_migrations()

@@ -112,6 +112,19 @@ def recommend(
     `rated_since`, whose ranks stay empty.
     """
     allowed = model.allowed(snapshot.mask(movie_filter))
+    return recommend_from(allowed, model, group, first=first, after_rank=after_rank, rated_since=rated_since)
+
+
+def recommend_from(
+    allowed: NDArray[np.bool_],
+    model: Model,
+    group: Sequence[Member],
+    *,
+    first: int,
+    after_rank: int = 0,
+    rated_since: NDArray[np.int64] | None = None,
+) -> GroupPicks:
+    """Recommend from the items that pass the filter, bool (n_items,), which is overwritten."""
     for member in group:
         never = model.item_idx(np.concatenate((member.history.movie_ids, member.history.hidden)))
         allowed[never[never >= 0]] = False

@@ -85,8 +85,32 @@ def recommend(
     Movies of `rated_since`, rated after the first page was shown, are left out. Their ranks stay empty, so
     the other movies keep theirs.
     """
-    history = user.indexed(model)
     allowed = model.allowed(snapshot.mask(wish.filter))
+    return recommend_from(
+        allowed,
+        model,
+        user,
+        wish,
+        signed_in=signed_in,
+        first=first,
+        after_rank=after_rank,
+        rated_since=rated_since,
+    )
+
+
+def recommend_from(
+    allowed: NDArray[np.bool_],
+    model: Model,
+    user: UserHistory,
+    wish: Wish,
+    *,
+    signed_in: bool,
+    first: int,
+    after_rank: int = 0,
+    rated_since: NDArray[np.int64] | None = None,
+) -> Picks:
+    """Recommend from the items that pass the filter, bool (n_items,), which is overwritten."""
+    history = user.indexed(model)
     never = model.item_idx(np.concatenate((user.hidden, np.asarray(wish.exclude, np.int64))))
     allowed[never[never >= 0]] = False
     skipped = model.item_idx(np.empty(0, np.int64) if rated_since is None else rated_since)

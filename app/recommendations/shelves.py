@@ -62,7 +62,8 @@ class Shelving:
     """Makes the shelves for one user as of `now`.
 
     `trends`: ids int64 (m,) of the movies with the most recent ratings, and their trends float64 (m,),
-    descending. `lately`: ids of movies of the history that were watched within LONG_AGO.
+    descending. `lately`: ids of movies of the history that were watched within LONG_AGO. `genre_names`: the
+    order of genre shelves; that of the user's taste if None.
     """
 
     snapshot: Snapshot
@@ -71,6 +72,7 @@ class Shelving:
     now: datetime
     trends: tuple[NDArray[np.int64], NDArray[np.float64]]
     lately: frozenset[int] = frozenset()
+    genre_names: tuple[str, ...] | None = None
 
     @cached_property
     def history(self) -> History:
@@ -150,9 +152,11 @@ class Shelving:
         kept[kept] = self.model.hybrid.moved_by(self.history, item_idx[kept], liked)
         return item_idx[kept][:NEIGHBORS], cosines[kept][:NEIGHBORS].astype(np.float64)
 
-    def _genres(self) -> Iterator[Shelf]:
-        """Yield a shelf for each genre: first favorites, then liked genres, then the most rated."""
-        names = {genre.name: genre for genre in self.snapshot.genres}
+    @cached_property
+    def genres_in_order(self) -> tuple[str, ...]:
+        """Names of genres: first favorites, then liked genres, then the most rated."""
+        if self.genre_names is not None:
+            return self.genre_names
         opinions = Opinions.of(self.snapshot, self.user.movie_ids, self.user.stars, self.user.rated)
         rated = self.snapshot.facts.has_genre @ self.snapshot.rating_count
         in_order = [
@@ -160,7 +164,12 @@ class Shelving:
             *(liking.of.name for liking in opinions.genres() if liking.affinity > 0),
             *(self.snapshot.genres[row].name for row in np.argsort(-rated, kind="stable")),
         ]
-        for name in dict.fromkeys(name for name in in_order if name in names):
+        return tuple(dict.fromkeys(in_order))
+
+    def _genres(self) -> Iterator[Shelf]:
+        """Yield a shelf for each genre of the catalog."""
+        names = {genre.name: genre for genre in self.snapshot.genres}
+        for name in filter(names.__contains__, self.genres_in_order):
             of_genre = self.model.allowed(self.snapshot.mask(MovieFilter(genres=(name,))))
             yield self.ranked(ShelfKind.GENRE, self.allowed & of_genre, names[name].id)
 

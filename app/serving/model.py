@@ -1,10 +1,11 @@
 """The served model, aligned with the catalog snapshot."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Self
+from typing import NamedTuple, Self
+from uuid import UUID, uuid4
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +17,47 @@ from recommender.model.hybrid import Hybrid
 from recommender.model.new_items import with_items
 
 BEFORE = datetime.min.replace(tzinfo=UTC)
+
+
+class Factors(NamedTuple):
+    """New factors of m movies: ids int64 (m,) and rows float32 (m, factors)."""
+
+    movie_ids: NDArray[np.int64]
+    rows: NDArray[np.float32]
+
+
+@dataclass(slots=True, eq=False)
+class State:
+    """A state of a model in this process: the loaded model, or an update of the state `before`.
+
+    The updates from the loaded model on, in their order, make the same model again. `version`: of the model.
+    `line`: id of the loaded state. Once the state is `stored`, `before` and `update` are None, so that they
+    need no memory.
+    """
+
+    version: str
+    before: "State | None" = None
+    update: ItemFeatures | Factors | None = None
+    id: UUID = field(default_factory=uuid4)
+    made_at: datetime = field(default_factory=lambda: datetime.now(UTC))
+    stored: bool = False
+    line: UUID = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.line = self.id if self.before is None else self.before.line
+
+    def unstored(self) -> list["State"]:
+        """This state and those before it that are not stored, in their order."""
+        found: list[State] = []
+        state: State | None = self
+        while state is not None and not state.stored:
+            found.append(state)
+            state = state.before
+        return found[::-1]
+
+    def forget(self) -> None:
+        """Count as stored: no other state needs to be kept for this one."""
+        self.stored, self.before, self.update = True, None, None
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,13 +74,22 @@ class Model:
     learnt_at: datetime
     snapshot_idx: NDArray[np.int32]
     since: datetime = BEFORE
+    state: State = field(default_factory=lambda: State(""))
 
     @classmethod
     def load(cls, folder: Path, learnt_at: datetime) -> Self:
-        return cls(folder.name, Hybrid.load(folder), learnt_at, np.empty(0, np.int32))
+        nowhere = np.empty(0, np.int32)
+        return cls(folder.name, Hybrid.load(folder), learnt_at, nowhere, state=State(folder.name))
 
     def with_new_movies(self, movies: ItemFeatures, learnt_at: datetime) -> Self:
-        return replace(self, hybrid=with_items(self.hybrid, movies), learnt_at=learnt_at)
+        state = State(self.version, self.state, movies)
+        return replace(self, hybrid=with_items(self.hybrid, movies), learnt_at=learnt_at, state=state)
+
+    def with_factors(self, factors: Factors) -> Self:
+        """Replace the factors of movies that are in the model."""
+        rows = dict(zip(self.item_idx(factors.movie_ids).tolist(), factors.rows, strict=True))
+        state = State(self.version, self.state, factors)
+        return replace(self, hybrid=self.hybrid.with_items(rows), state=state)
 
     def aligned(self, snapshot: Snapshot) -> Self:
         return replace(self, snapshot_idx=positions(snapshot.movie_ids, self.hybrid.item_ids))

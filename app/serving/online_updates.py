@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -13,7 +13,7 @@ from sqlalchemy import text
 
 from app.activity import ratings
 from app.db.engine import Sessions
-from app.serving.model import BEFORE, Model
+from app.serving.model import BEFORE, Factors, Model
 from app.serving.snapshot import Snapshot
 from recommender.interactions import History, positions
 from recommender.model.item_step import ItemStep
@@ -130,13 +130,14 @@ class Arrivals:
             )
 
     def applied(self, model: Model) -> Model:
-        """The model with the updated factors."""
+        """The model with the updated factors, of which it may have some already."""
         self.unserved = False
-        item_idx = model.item_idx(list(self.rows))
-        rows = {
-            int(idx): row for idx, row in zip(item_idx.tolist(), self.rows.values(), strict=True) if idx >= 0
-        }
-        return replace(model, hybrid=model.hybrid.with_items(rows))
+        movie_ids = np.fromiter(self.rows, np.int64, len(self.rows))
+        rows = np.array(list(self.rows.values()), np.float32).reshape(len(self.rows), -1)
+        item_idx = model.item_idx(movie_ids)
+        here = item_idx >= 0
+        here[here] = (model.hybrid.factor_model.item_factors[item_idx[here]] != rows[here]).any(axis=1)
+        return model.with_factors(Factors(movie_ids[here], rows[here]))
 
     async def _look(self, sessions: Sessions, model: Model, snapshot: Snapshot, step: ItemStep) -> None:
         """Queue the movies that were rated since the last look."""

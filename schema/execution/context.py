@@ -19,6 +19,7 @@ from app.accounts.exports import Export, Exports
 from app.accounts.viewer import Viewer
 from app.db.engine import Sessions
 from app.db.notifications import Changes
+from app.provenance.recorder import Recorder
 from app.recommendations.history import UserHistory, history_of
 from app.recommendations.recommend import Match, matches
 from app.serving.live import Live, ServingState
@@ -75,6 +76,7 @@ class Context:
     budget: Budget | None = None
     costed: CostedOperation | None = None  # under execution
     exports: Exports = field(default_factory=Exports)
+    recorder: Recorder = field(default_factory=Recorder)
     clock: Clock = field(default_factory=Clock)
     spliced: bool = False  # whether the answer can hold an export of any size
     pinned_at: datetime = field(init=False)  # the time of `served`

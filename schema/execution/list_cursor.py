@@ -1,13 +1,19 @@
 """Cursors of recommendation lists: the list, and the position in it."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Self
 from uuid import UUID
 
+import numpy as np
+from numpy.typing import NDArray
+
 from app.accounts.viewer import Viewer
+from app.provenance.record import Placed, ServedList
 from app.recommendations import request_ids
+from app.recommendations.history import UserHistory
+from app.recommendations.recommend import Wish
 from app.serving.model import Model
 from schema.core.cursors import Cursors, invalid_cursor
 from schema.core.errors import CallerError, ErrorCode
@@ -49,6 +55,36 @@ class ListPage:
     def model(self, context: Context) -> Model:
         """The model that made the list, if this process still has it; else the active model."""
         return context.served.model_of(self.model_version, self.shown_at) or require_model(context)
+
+    def record(
+        self,
+        context: Context,
+        model: Model,
+        user_id: int | None,
+        users: Sequence[tuple[int | None, UserHistory]],
+        picks: Sequence[Placed],
+        *,
+        first: int,
+        wish: Wish,
+        skipped: NDArray[np.int64] | None,
+    ) -> None:
+        """Record the page as served."""
+        context.recorder.add(
+            ServedList(
+                name=self.cursors.field,
+                request_id=self.request_id,
+                user_id=user_id,
+                shown_at=self.shown_at,
+                model=model,
+                snapshot=context.snapshot,
+                users=users,
+                picks=picks,
+                first=first,
+                after_rank=self.rank,
+                wish=wish,
+                skipped=skipped,
+            )
+        )
 
 
 def require_model(context: Context) -> Model:

@@ -10,6 +10,7 @@ from app.accounts.viewer import Role
 from app.activity import ratings
 from app.recommendations import groups
 from app.recommendations.groups import GroupPicks, Member
+from app.recommendations.recommend import Wish
 from app.serving.model import Model
 from schema.core.constraints import Constraint
 from schema.core.cursors import Cursors
@@ -105,6 +106,16 @@ class GroupQuery:
             first=size,
             after_rank=page.rank,
             rated_since=rated_since,
+        )
+        page.record(
+            context,
+            model,
+            viewer.id,
+            [(member.id, member.history) for member in group],
+            picks.picks,
+            first=size,
+            wish=Wish(filter=kind),
+            skipped=rated_since,
         )
         return connection(context, model, page, group, picks)
 

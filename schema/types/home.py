@@ -7,13 +7,17 @@ from datetime import datetime
 from typing import Annotated, Self
 from uuid import UUID
 
+import numpy as np
 import strawberry
 from strawberry import relay
 
+from app.accounts.viewer import Viewer
 from app.activity import ratings
+from app.provenance.record import HomeShelf, ServedList
 from app.recommendations import home as landing
 from app.recommendations import request_ids, shelves
 from app.recommendations.home import Standing
+from app.recommendations.recommend import Pick
 from app.serving.model import Model
 from schema.core.constraints import CURSOR
 from schema.core.cursors import Cursors, invalid_cursor
@@ -110,6 +114,7 @@ class Shelf(relay.Node):
     home: strawberry.Private[landing.Home]
     shelf: strawberry.Private[shelves.Shelf]
     rated_since: strawberry.Private[frozenset[int]]
+    home_list: strawberry.Private[HomeList]
 
     @classmethod
     def of(
@@ -137,6 +142,7 @@ class Shelf(relay.Node):
             home=home,
             shelf=shelf,
             rated_since=rated_since,
+            home_list=home_list,
         )
 
     @classmethod
@@ -180,12 +186,41 @@ class Shelf(relay.Node):
         standing = standing_of(cursors, after)
         page = await asyncio.to_thread(self.home.page, self.shelf, size, standing, self.rated_since)
         picks = [pick for pick, _ in page.picks]
+        self._record(info.context, viewer, picks, size, standing)
         edges = edges_of(
             info.context.snapshot, picks, cursors.encode_all(tuple(behind) for _, behind in page.picks)
         )
         return ShelfConnection(
             edges=edges,
             page_info=page_info(edges, has_previous=standing is not None, has_next=page.has_next),
+        )
+
+    def _record(
+        self, context: Context, viewer: Viewer | None, picks: list[Pick], size: int, after: Standing | None
+    ) -> None:
+        """Record the page of the shelf as served."""
+        home_list, user_id = self.home_list, None if viewer is None else viewer.id
+        context.recorder.add(
+            ServedList(
+                name=SHELF,
+                request_id=home_list.request_id,
+                user_id=user_id,
+                shown_at=home_list.shown_at,
+                model=self.home.shelving.model,
+                snapshot=self.home.shelving.snapshot,
+                users=((user_id, self.home.shelving.user),),
+                picks=picks,
+                first=size,
+                after_rank=0 if after is None else after.rank,
+                skipped=np.array(sorted(self.rated_since), np.int64),
+                shelf=HomeShelf(
+                    home=self.home,
+                    shelf=self.shelf,
+                    count=home_list.count,
+                    per_shelf=home_list.per_shelf,
+                    after=after,
+                ),
+            )
         )
 
 

@@ -143,6 +143,9 @@ class RecommendationQuery:
             after_rank=page.rank,
             rated_since=rated_since,
         )
+        user_id = None if viewer is None else viewer.id
+        users = ((user_id, taste),)
+        page.record(context, model, user_id, users, picks.picks, first=size, wish=wish, skipped=rated_since)
         return connection(context, model, page, picks)
 
 

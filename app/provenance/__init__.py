@@ -1,0 +1,1 @@
+"""The lists served: record them with what they were computed from, and reproduce them."""

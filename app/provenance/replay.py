@@ -1,0 +1,188 @@
+"""Read the record of a list, and make the list again from the model, history and filter it was made from."""
+
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import numpy as np
+import psycopg
+from psycopg.rows import class_row
+
+from app.provenance import inputs, states
+from app.provenance.inputs import Input
+from app.provenance.record import Placed
+from app.provenance.rows import DIGEST_BYTES
+from app.provenance.states import StateMissing
+from app.recommendations import groups, home, recommend
+from app.recommendations.groups import Member
+from app.recommendations.home import Standing
+from app.recommendations.recommend import Wish
+from app.recommendations.shelves import Kind
+from app.serving.model import Model
+from app.serving.snapshot import MovieFilter
+from recommender.model.artifact import ArtifactError
+
+MAX_PAGES = 500  # of one list
+MAX_MODELS = 2  # kept for the next list
+
+LISTS = """
+SELECT served_at, id, request_id, user_id, username, field, model_version, model_state, arm, history_at,
+    parameters, inputs, movie_ids, ranks, scores
+FROM served_lists LEFT JOIN users ON users.id = user_id
+WHERE request_id = %s ORDER BY served_at, served_lists.id LIMIT %s
+"""
+INPUTS = "SELECT digest, content FROM served_inputs WHERE served_on = %s AND digest = ANY(%s)"
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedList:
+    """A row of `served_lists`. `username`: None for a visitor."""
+
+    served_at: datetime
+    id: UUID
+    request_id: UUID
+    user_id: int | None
+    username: str | None
+    field: str
+    model_version: str
+    model_state: UUID
+    arm: str | None
+    history_at: datetime
+    parameters: dict[str, Any]
+    inputs: bytes
+    movie_ids: list[int]
+    ranks: list[int]
+    scores: list[float]
+
+
+@dataclass(frozen=True, slots=True)
+class Replay:
+    """A list made again. `same`: whether it has the same movies in the same order and at the same ranks.
+
+    `reason`: why it could not be made; `movie_ids`, `ranks` and `scores` are empty then.
+    """
+
+    same: bool
+    reason: str | None = None
+    movie_ids: list[int] = field(default_factory=list)
+    ranks: list[int] = field(default_factory=list)
+    scores: list[float] = field(default_factory=list)
+
+
+class NotReproducible(Exception):
+    """What the list was made from is gone. The message is for operators."""
+
+
+def recorded(connection: psycopg.Connection, request_id: UUID) -> list[RecordedList]:
+    """The pages served of the list with this id, in order of time, at most MAX_PAGES."""
+    with connection.cursor(row_factory=class_row(RecordedList)) as cursor:
+        return cursor.execute(LISTS, (request_id, MAX_PAGES)).fetchall()
+
+
+@dataclass(slots=True)
+class Replayer:
+    """Makes lists again from a database and a folder of models; keeps the models made last."""
+
+    connection: psycopg.Connection
+    models: Path
+    kept: dict[UUID, Model] = field(default_factory=dict)
+
+    def replay(self, served: RecordedList) -> Replay:
+        """Make a served list again."""
+        try:
+            picks = self._picks(served)
+        except NotReproducible as gone:
+            return Replay(same=False, reason=str(gone))
+        movie_ids, ranks = [pick.movie_id for pick in picks], [pick.rank for pick in picks]
+        same = (movie_ids, ranks) == (served.movie_ids, served.ranks)
+        return Replay(same, None, movie_ids, ranks, [pick.score for pick in picks])
+
+    def _picks(self, served: RecordedList) -> Sequence[Placed]:
+        found = self._inputs(served)
+        model = self._model(served)
+        given = served.parameters
+        skipped = np.array(given.get("ratedSince", ()), np.int64)
+        if "kind" in given:
+            return shelf_of(found, model, served.history_at, given, skipped)
+        mask = inputs.mask_in(found[0])
+        users = [inputs.history_in(of) for of in found[1:]]
+        page = {"first": given["first"], "after_rank": given.get("afterRank", 0), "rated_since": skipped}
+        if served.field == "groupRecommendations":
+            members = [Member(0, "", user) for user in users]
+            return groups.recommend_from(mask, model, members, **page).picks
+        signed_in = served.user_id is not None
+        return recommend.recommend_from(
+            mask, model, users[0], wish_in(given), signed_in=signed_in, **page
+        ).picks
+
+    def _inputs(self, served: RecordedList) -> list[Input]:
+        """The inputs of a list, in their order. Raises NotReproducible if one is deleted."""
+        digests = [
+            served.inputs[start : start + DIGEST_BYTES]
+            for start in range(0, len(served.inputs), DIGEST_BYTES)
+        ]
+        params = (served.served_at.date(), list(set(digests)))
+        found = {bytes(digest): content for digest, content in self.connection.execute(INPUTS, params)}
+        if len(found) < len(set(digests)):
+            raise NotReproducible(
+                "A member whose history the list was made from has been deleted, with the history."
+            )
+        return [Input.unpacked(zlib.decompress(found[digest])) for digest in digests]
+
+    def _model(self, served: RecordedList) -> Model:
+        """The model in the state that made the list. Raises NotReproducible if it cannot be had."""
+        if served.model_state not in self.kept:
+            self._require_files(served.model_version)
+            try:
+                model = states.model_at(
+                    self.connection, self.models, served.model_version, served.model_state
+                )
+            except (StateMissing, ArtifactError, OSError) as error:
+                raise NotReproducible(str(error)) from None
+            while len(self.kept) >= MAX_MODELS:
+                del self.kept[next(iter(self.kept))]
+            self.kept[served.model_state] = model
+        return self.kept[served.model_state]
+
+    def _require_files(self, version: str) -> None:
+        query = "SELECT status FROM model_versions WHERE version = %s"
+        row = self.connection.execute(query, (version,)).fetchone()
+        if row == ("REMOVED",):
+            raise NotReproducible(
+                f"The files of model {version} have been removed. `KEPT_MODELS` is the number of inactive "
+                "models whose files are kept."
+            )
+        if not (self.models / version).is_dir():
+            raise NotReproducible(f"The files of model {version} are not in {self.models}.")
+
+
+def wish_in(given: dict[str, Any]) -> Wish:
+    conditions: dict[str, Any] = {
+        name: tuple(value) if isinstance(value, list) else value
+        for name, value in given.get("filter", {}).items()
+    }
+    return Wish(
+        MovieFilter(**conditions),
+        given.get("diversity", 0.0),
+        given.get("novelty", 0.0),
+        tuple(given.get("exclude", ())),
+    )
+
+
+def shelf_of(
+    found: Sequence[Input], model: Model, now: datetime, given: dict[str, Any], skipped: np.ndarray
+) -> Sequence[Placed]:
+    """The page of a shelf of a home page."""
+    shelving = inputs.shelving_in(found, model, now)
+    page = home.put_up(shelving, given["shelves"], given["perShelf"])
+    after = Standing(*given["after"]) if "after" in given else None
+    kind, subject = Kind(given["kind"]), given.get("subject")
+    for shelf in page.shelves:
+        if (shelf.kind, shelf.subject) == (kind, subject):
+            shown = page.page(shelf, given["first"], after, frozenset(skipped.tolist()))
+            return [pick for pick, _ in shown.picks]
+    return []

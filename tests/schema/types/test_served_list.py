@@ -1,0 +1,149 @@
+"""Served lists are recorded, and are reproduced after ratings, online updates, edits and trainings."""
+
+import random
+import time
+from base64 import b64decode
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import httpx
+import psycopg
+import pytest
+
+from app.provenance.replay import Replayer, recorded
+from app.training import train
+from tests.schema.conftest import Ask, Member, asking, promoted, sign_up
+from tests.services import StartServer
+
+MEMBERS = 6
+Shown = list[tuple[str, list[int]]]  # request id and movies of each page that clients received
+
+
+def local(id_: str) -> int:
+    return int(b64decode(id_).decode().partition(":")[2])
+
+
+def movies_in(connection: dict[str, Any]) -> list[int]:
+    return [local(edge["node"]["id"]) for edge in connection["edges"]]
+
+
+@pytest.fixture
+def ask(
+    start_server: StartServer, seeded_database_url: str, http: httpx.Client, operations: dict[str, str]
+) -> Ask:
+    service = start_server(seeded_database_url, LEARNING_SECONDS="0.5", POLL_SECONDS="0.1")
+    return asking(service.url, http, operations)
+
+
+@pytest.fixture
+def database(seeded_database_url: str) -> Iterator[psycopg.Connection]:
+    with psycopg.connect(seeded_database_url, autocommit=True) as connection:
+        yield connection
+
+
+def browse(ask: Ask, member: Member, members: list[Member], movies: list[str], rng: random.Random) -> Shown:
+    """Ask for one list of each kind, with two pages of some."""
+    shown: Shown = []
+    wishes = [
+        {},
+        {"diversity": rng.random()},
+        {"filter": {"genres": [rng.choice(["Drama", "Comedy", "Action"])], "minRating": 3.2}},
+        {"exclude": rng.sample(movies, 5), "diversity": 0.5},
+    ]
+    for wish in wishes:
+        page = ask("Recommendations", member.token, first=10, **wish)["data"]["recommendations"]
+        shown.append((page["requestId"], movies_in(page)))
+        if rng.random() < 0.5:
+            rate(ask, member, rng.choice(page["edges"])["node"]["id"], rng)
+            after = page["pageInfo"]["endCursor"]
+            page = ask("Recommendations", member.token, first=7, after=after, **wish)["data"][
+                "recommendations"
+            ]
+            shown.append((page["requestId"], movies_in(page)))
+    likes = rng.sample(movies, 4)
+    visitor = ask("Recommendations", first=8, likes=likes)["data"]["recommendations"]
+    shown.append((visitor["requestId"], movies_in(visitor)))
+    home = ask("Home", member.token, shelves=4, perShelf=6)["data"]["home"]
+    shown += [(home["requestId"], movies_in(shelf["movies"])) for shelf in home["shelves"]]
+    names = [each.username for each in rng.sample(members, 2)]
+    group = ask(GROUP, member.token, usernames=names)["data"]["groupRecommendations"]
+    shown.append((group["requestId"], movies_in(group)))
+    return shown
+
+
+GROUP = """
+query ($usernames: [String!]!) {
+  groupRecommendations(usernames: $usernames, first: 6) { requestId edges { node { id } } }
+}
+"""
+
+
+def rate(ask: Ask, member: Member, movie: str, rng: random.Random) -> None:
+    body = ask("RateMovie", member.token, movie=movie, stars=rng.randint(1, 10) / 2)
+    assert body["data"]["rateMovie"]["rating"]
+
+
+def wait_until_recorded(database: psycopg.Connection, count: int) -> None:
+    deadline = time.monotonic() + 30
+    while True:
+        row = database.execute("SELECT count(*) FROM served_lists").fetchone()
+        if row == (count,):
+            return
+        assert time.monotonic() < deadline, (row, count)
+        time.sleep(0.1)
+
+
+def test_lists_are_reproduced_after_ratings_edits_and_a_training(
+    ask: Ask, database: psycopg.Connection, seeded_database_url: str, model_dir: Path
+) -> None:
+    rng = random.Random(7)  # noqa: S311 - not a secret
+    members = [sign_up(ask) for _ in range(MEMBERS)]
+    order = {"field": "POPULARITY", "direction": "DESC"}
+    found = ask("Movies", first=60, filter={}, orderBy=order)["data"]["movies"]["edges"]
+    movies = [edge["node"]["id"] for edge in found]
+    for member in members:
+        for movie in rng.sample(movies, 12):
+            rate(ask, member, movie, rng)
+        impressions = [{"movieId": movie, "kind": "IMPRESSION"} for movie in rng.sample(movies, 10)]
+        assert "errors" not in ask("RecordFeedback", member.token, events=impressions)
+    curator = promoted(members[0], seeded_database_url, "CURATOR")
+    shown: Shown = []
+    for turn in range(4):
+        for member in members:
+            shown += browse(ask, member, members, movies, rng)
+        if turn == 1:
+            for title in ("A Quiet Harbor", "The Long Afternoon"):
+                added = ask(
+                    "AddMovie", curator.token, input={"title": title, "year": 2020, "genres": ["Drama"]}
+                )
+                assert added["data"]["addMovie"]["movie"]["id"]
+            for member in members:  # a movie that few have rated, so that its factors are updated
+                rate(ask, member, added["data"]["addMovie"]["movie"]["id"], rng)
+            time.sleep(1.5)
+        if turn == 2:
+            train.train(seeded_database_url, model_dir, lambda _stage, _fraction: None, kept_models=3)
+            time.sleep(1.5)
+    assert len(shown) >= 200
+    wait_until_recorded(database, len(shown))
+    for member in members:
+        rate(ask, member, rng.choice(movies), rng)
+    versions = database.execute("SELECT DISTINCT model_version FROM served_lists").fetchall()
+    assert len(versions) == 2
+    kinds = {kind for (kind,) in database.execute("SELECT DISTINCT kind FROM model_states")}
+    assert kinds == {"LOADED", "MOVIES", "FACTORS"}
+
+    replayer = Replayer(database, model_dir)
+    remaining = {request_id: [] for request_id, _ in shown}
+    for request_id, ids in shown:
+        remaining[request_id].append(ids)
+    for request_id, pages in remaining.items():
+        lists = recorded(database, UUID(request_id))
+        assert sorted(each.movie_ids for each in lists) == sorted(pages)  # as the clients received them
+        for each in lists:
+            again = replayer.replay(each)
+            assert again.reason is None
+            assert (again.movie_ids, again.ranks) == (each.movie_ids, each.ranks), each.parameters
+            assert again.scores == pytest.approx(each.scores)
+            assert again.same
