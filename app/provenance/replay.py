@@ -3,7 +3,7 @@
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -30,8 +30,8 @@ MAX_PAGES = 500  # of one list
 MAX_MODELS = 2  # kept for the next list
 
 LISTS = """
-SELECT served_at, id, request_id, user_id, username, field, model_version, model_state, arm, history_at,
-    parameters, inputs, movie_ids, ranks, scores
+SELECT served_at, served_lists.id, request_id, user_id, username, field, model_version, model_state, arm,
+    history_at, parameters, inputs, movie_ids, ranks, scores
 FROM served_lists LEFT JOIN users ON users.id = user_id
 WHERE request_id = %s ORDER BY served_at, served_lists.id LIMIT %s
 """
@@ -125,7 +125,7 @@ class Replayer:
             served.inputs[start : start + DIGEST_BYTES]
             for start in range(0, len(served.inputs), DIGEST_BYTES)
         ]
-        params = (served.served_at.date(), list(set(digests)))
+        params = (served.served_at.astimezone(UTC).date(), list(set(digests)))
         found = {bytes(digest): content for digest, content in self.connection.execute(INPUTS, params)}
         if len(found) < len(set(digests)):
             raise NotReproducible(

@@ -42,6 +42,14 @@ INSERT INTO external_members (source, external_id, user_id) SELECT 'tv', usernam
 INSERT INTO dead_letters
     (stream, partition, position, reason, rule, raw_line, is_whole, default_source, user_id)
     SELECT 'tv', 0, 0, 'VALUE', 'It has no value.', username, true, 'tv', id FROM users;
+CREATE TABLE served_lists_20260101 PARTITION OF served_lists DEFAULT;
+CREATE TABLE served_inputs_20260101 PARTITION OF served_inputs DEFAULT;
+INSERT INTO served_lists (served_at, id, request_id, user_id, field, model_version, model_state, history_at,
+    parameters, inputs, movie_ids, ranks, scores)
+    SELECT now(), gen_random_uuid(), gen_random_uuid(), id, 'recommendations', '1', gen_random_uuid(), now(),
+        '{}', '', '{1}', '{1}', '{0.5}' FROM users;
+INSERT INTO served_inputs (served_on, digest, user_id, content)
+    SELECT '2026-01-01', username::bytea, id, '' FROM users;
 """
 PEOPLE, MOVIES = 40, 30
 
@@ -60,6 +68,7 @@ async def referring(sessions: Sessions) -> set[str]:
         WITH RECURSIVE owned AS (
             SELECT 'users'::regclass AS of UNION
             SELECT conrelid FROM pg_constraint JOIN owned ON confrelid = owned.of
+            JOIN pg_class ON pg_class.oid = conrelid AND NOT relispartition
             WHERE contype = 'f' AND (confdeltype = 'c' OR confrelid = 'users'::regclass)
         ) SELECT of::text FROM owned
     """

@@ -46,7 +46,7 @@ def database(seeded_database_url: str) -> Iterator[psycopg.Connection]:
 def browse(ask: Ask, member: Member, members: list[Member], movies: list[str], rng: random.Random) -> Shown:
     """Ask for one list of each kind, with two pages of some."""
     shown: Shown = []
-    wishes = [
+    wishes: list[dict[str, Any]] = [
         {},
         {"diversity": rng.random()},
         {"filter": {"genres": [rng.choice(["Drama", "Comedy", "Action"])], "minRating": 3.2}},
@@ -95,11 +95,12 @@ def wait_until_recorded(database: psycopg.Connection, count: int) -> None:
         time.sleep(0.1)
 
 
-def test_lists_are_reproduced_after_ratings_edits_and_a_training(
-    ask: Ask, database: psycopg.Connection, seeded_database_url: str, model_dir: Path
-) -> None:
-    rng = random.Random(7)  # noqa: S311 - not a secret
+def serve(
+    ask: Ask, database: psycopg.Connection, url: str, model_dir: Path, rng: random.Random
+) -> tuple[Shown, list[Member]]:
+    """Serve lists of all kinds to members who rate meanwhile, with new movies and a training in between."""
     members = [sign_up(ask) for _ in range(MEMBERS)]
+    database.execute("UPDATE users SET discoverable = true")
     order = {"field": "POPULARITY", "direction": "DESC"}
     found = ask("Movies", first=60, filter={}, orderBy=order)["data"]["movies"]["edges"]
     movies = [edge["node"]["id"] for edge in found]
@@ -108,37 +109,50 @@ def test_lists_are_reproduced_after_ratings_edits_and_a_training(
             rate(ask, member, movie, rng)
         impressions = [{"movieId": movie, "kind": "IMPRESSION"} for movie in rng.sample(movies, 10)]
         assert "errors" not in ask("RecordFeedback", member.token, events=impressions)
-    curator = promoted(members[0], seeded_database_url, "CURATOR")
     shown: Shown = []
-    for turn in range(4):
+    for happens in (None, add_movies, None, train_again):
         for member in members:
             shown += browse(ask, member, members, movies, rng)
-        if turn == 1:
-            for title in ("A Quiet Harbor", "The Long Afternoon"):
-                added = ask(
-                    "AddMovie", curator.token, input={"title": title, "year": 2020, "genres": ["Drama"]}
-                )
-                assert added["data"]["addMovie"]["movie"]["id"]
-            for member in members:  # a movie that few have rated, so that its factors are updated
-                rate(ask, member, added["data"]["addMovie"]["movie"]["id"], rng)
+        if happens is not None:
+            happens(ask, members, url, model_dir, rng)
             time.sleep(1.5)
-        if turn == 2:
-            train.train(seeded_database_url, model_dir, lambda _stage, _fraction: None, kept_models=3)
-            time.sleep(1.5)
+    for member in members:
+        shown += browse(ask, member, members, movies, rng)
+        rate(ask, member, rng.choice(movies), rng)
+    return shown, members
+
+
+def add_movies(ask: Ask, members: list[Member], url: str, _: Path, rng: random.Random) -> None:
+    """Add movies that all members rate at once, so that their factors are updated."""
+    curator = promoted(members[0], url, "CURATOR")
+    for title in ("A Quiet Harbor", "The Long Afternoon"):
+        given = {"title": title, "year": 2020, "genres": ["Drama"]}
+        added = ask("AddMovie", curator.token, input=given)["data"]["addMovie"]["movie"]
+        for member in members:
+            rate(ask, member, added["id"], rng)
+
+
+def train_again(_ask: Ask, _members: list[Member], url: str, model_dir: Path, _rng: random.Random) -> None:
+    train.train(url, model_dir, lambda _stage, _fraction: None, kept_models=3)
+
+
+def test_lists_are_reproduced_after_ratings_edits_and_a_training(
+    ask: Ask, database: psycopg.Connection, seeded_database_url: str, model_dir: Path
+) -> None:
+    rng = random.Random(7)  # noqa: S311 - not a secret
+    shown, _ = serve(ask, database, seeded_database_url, model_dir, rng)
     assert len(shown) >= 200
     wait_until_recorded(database, len(shown))
-    for member in members:
-        rate(ask, member, rng.choice(movies), rng)
     versions = database.execute("SELECT DISTINCT model_version FROM served_lists").fetchall()
     assert len(versions) == 2
     kinds = {kind for (kind,) in database.execute("SELECT DISTINCT kind FROM model_states")}
     assert kinds == {"LOADED", "MOVIES", "FACTORS"}
 
     replayer = Replayer(database, model_dir)
-    remaining = {request_id: [] for request_id, _ in shown}
+    pages_of: dict[str, list[list[int]]] = {}
     for request_id, ids in shown:
-        remaining[request_id].append(ids)
-    for request_id, pages in remaining.items():
+        pages_of.setdefault(request_id, []).append(ids)
+    for request_id, pages in pages_of.items():
         lists = recorded(database, UUID(request_id))
         assert sorted(each.movie_ids for each in lists) == sorted(pages)  # as the clients received them
         for each in lists:
