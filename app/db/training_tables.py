@@ -25,10 +25,33 @@ class ModelVersion(Base):
 
     version: Mapped[str] = mapped_column(primary_key=True)
     status: Mapped[str]
-    dataset_version: Mapped[str]
+    dataset_version: Mapped[str]  # the name of a row of `training_data`, or one of before these rows
     metrics: Mapped[dict[str, Any]]
+    training: Mapped[dict[str, Any] | None]  # see `app.training.publish.described`
     trained_at: Mapped[datetime] = mapped_column(server_default=func.now())  # when the ratings were read
     retired_at: Mapped[datetime | None]
+
+
+class TrainingData(Base):
+    """A version of the training data: a cut of the database, never changed. See `app.training.data`.
+
+    `snapshot`: the transactions that were visible. `checksum`: of all that the training read.
+    """
+
+    __tablename__ = "training_data"
+
+    version: Mapped[str] = mapped_column(primary_key=True)
+    read_at: Mapped[datetime]
+    snapshot: Mapped[str]
+    catalog_revision: Mapped[int]
+    movie_count: Mapped[int]
+    member_count: Mapped[int]
+    rating_count: Mapped[int]
+    first_rated_at: Mapped[datetime | None]
+    last_rated_at: Mapped[datetime | None]
+    checksum: Mapped[str]
+    sources: Mapped[dict[str, Any]]  # the number of ratings loaded from each data set
+    rules: Mapped[dict[str, Any]]  # by which rows were left out
 
 
 class DatasetVersion(Base):

@@ -1,12 +1,19 @@
-"""Read the training set in bulk: movies as columns, ratings by binary COPY."""
+"""Read the training set in bulk: movies as columns, ratings by binary COPY; name and store its version."""
+
+import hashlib
+from dataclasses import asdict, dataclass, fields
+from datetime import datetime
+from typing import Any
 
 import numpy as np
+import orjson
 import psycopg
 from numpy.typing import NDArray
+from psycopg.types.json import Jsonb
 
 from app.db import binary_copy
 from app.db.movie_features import MOVIES, movies_of
-from recommender.interactions import Interactions
+from recommender.interactions import MAX_STARS, MIN_STARS, Interactions
 from recommender.item_features import ItemFeatures
 
 ORDER = "ORDER BY id"
@@ -21,8 +28,42 @@ COPY (
 ) TO STDOUT (FORMAT binary)
 """
 DATASETS = """
-SELECT version FROM dataset_versions WHERE NOT (simulated AND %(only_real)s) ORDER BY loaded_at, version
+SELECT version, rating_count FROM dataset_versions
+WHERE NOT (simulated AND %(only_real)s) ORDER BY loaded_at, version
 """
+WATERMARKS = "SELECT now(), pg_current_snapshot()::text, revision FROM catalog_revision"
+STORE = """
+INSERT INTO training_data (version, read_at, snapshot, catalog_revision, movie_count, member_count,
+    rating_count, first_rated_at, last_rated_at, checksum, sources, rules)
+VALUES (%(version)s, %(read_at)s, %(snapshot)s, %(catalog_revision)s, %(movie_count)s, %(member_count)s,
+    %(rating_count)s, to_timestamp(%(first_rated)s), to_timestamp(%(last_rated)s), %(checksum)s, %(sources)s,
+    %(rules)s) ON CONFLICT DO NOTHING
+"""
+CHECKSUM_DIGITS = 12  # of the checksum, in the name of a version
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingData:
+    """A version of the training data: a cut of the database with its name, counts and checksum.
+
+    `version`: the loaded data sets, the number of ratings and the beginning of the checksum:
+    `marquee-simulated-2+ml-latest-small@250836-1f0c5ab2e9d4`. The same data has the same version.
+    `snapshot`: the transactions that were visible. `first_rated`, `last_rated`: Unix seconds, or None.
+    `sources`: the number of ratings of each loaded data set. `rules`: by which rows were left out.
+    """
+
+    version: str
+    read_at: datetime
+    snapshot: str
+    catalog_revision: int
+    movie_count: int
+    member_count: int
+    rating_count: int
+    first_rated: int | None
+    last_rated: int | None
+    checksum: str
+    sources: dict[str, int]
+    rules: dict[str, Any]
 
 
 class NothingToTrainOn(Exception):
@@ -56,7 +97,55 @@ def real_ratings_loaded(connection: psycopg.Connection) -> bool:
     return row is not None and bool(row[0])
 
 
-def dataset_version(connection: psycopg.Connection, interactions: Interactions) -> str:
-    """Names of the loaded data sets and number of ratings: `marquee-simulated-2+ml-latest-small@250836`."""
-    names = connection.execute(DATASETS, {"only_real": real_ratings_loaded(connection)}).fetchall()
-    return "+".join(name for (name,) in names or [("own",)]) + f"@{interactions.nnz}"
+def described(
+    connection: psycopg.Connection, movies: ItemFeatures, interactions: Interactions
+) -> TrainingData:
+    """Name and describe the training data. Call it in the transaction that has read them, of one snapshot."""
+    only_real = real_ratings_loaded(connection)
+    datasets = connection.execute(DATASETS, {"only_real": only_real}).fetchall()
+    ((read_at, snapshot, revision),) = connection.execute(WATERMARKS).fetchall()
+    names = "+".join(name for name, _ in datasets) or "own"
+    checksum = checksum_of(movies, interactions)
+    times = interactions.timestamps
+    return TrainingData(
+        version=f"{names}@{interactions.nnz}-{checksum[:CHECKSUM_DIGITS]}",
+        read_at=read_at,
+        snapshot=snapshot,
+        catalog_revision=revision,
+        movie_count=len(movies),
+        member_count=interactions.n_users,
+        rating_count=interactions.nnz,
+        first_rated=int(times.min()) if times.size else None,
+        last_rated=int(times.max()) if times.size else None,
+        checksum=checksum,
+        sources=dict(datasets),
+        rules={
+            "simulatedMembers": "LEFT_OUT" if only_real else "INCLUDED",
+            "ratingsOfOneMovie": "NEWEST",
+            "stars": [MIN_STARS, MAX_STARS],
+        },
+    )
+
+
+def checksum_of(movies: ItemFeatures, interactions: Interactions) -> str:
+    """The SHA-256 of the training data, in hexadecimal. The order of rows in the database does not matter."""
+    digest = hashlib.sha256()
+    ratings = interactions.user_items
+    for array in (
+        interactions.user_ids,
+        ratings.indptr.astype(np.int64),
+        interactions.item_ids[ratings.indices],
+        ratings.data,
+        interactions.timestamps,
+    ):
+        digest.update(np.ascontiguousarray(array).data)
+    for column in fields(movies):
+        values = getattr(movies, column.name)
+        digest.update(values.data if isinstance(values, np.ndarray) else orjson.dumps(values))
+    return digest.hexdigest()
+
+
+def store(connection: psycopg.Connection, dataset: TrainingData) -> None:
+    """Store a version of the data, unless it is stored."""
+    values = asdict(dataset) | {"sources": Jsonb(dataset.sources), "rules": Jsonb(dataset.rules)}
+    connection.execute(STORE, values)

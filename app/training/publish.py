@@ -1,16 +1,21 @@
 """Publish trained models, and remove the files of retired ones."""
 
+import hashlib
 import shutil
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 from time import time
+from typing import Any
 from uuid import uuid4
 
+import orjson
 import psycopg
 from psycopg.types.json import Jsonb
 
+from app.training.code_version import code_version
 from app.training.vectors import make_active
+from recommender.model import artifact
 from recommender.model.hybrid import Hybrid
 
 UNFINISHED_SECONDS = 86_400  # an older hidden folder is the remains of a killed process
@@ -29,24 +34,42 @@ UPDATE model_versions SET status = 'REMOVED' WHERE version IN (
 def publish(
     connection: psycopg.Connection,
     model: Hybrid,
+    folder: Path,
     *,
     dataset: str,
     learnt_at: datetime,
     conclude: Callable[[psycopg.Connection, str], None],
 ) -> None:
-    """Make a saved model the active one, in one transaction that ends with a call of `conclude`.
+    """Make a model the active one, in one transaction that ends with a call of `conclude`.
 
-    learnt_at: when the model's movies and ratings were read.
+    folder: in which it is saved. dataset: the version of its training data. learnt_at: when its movies and
+    ratings were read.
     """
+    training = described(folder)
     with connection.transaction():
         connection.execute(LOCK)
         connection.execute(
-            "INSERT INTO model_versions (version, status, dataset_version, metrics, trained_at) "
-            "VALUES (%s, 'READY', %s, %s, %s)",
-            (model.version, dataset, Jsonb(model.manifest["metrics"]), learnt_at),
+            "INSERT INTO model_versions (version, status, dataset_version, metrics, training, trained_at) "
+            "VALUES (%s, 'READY', %s, %s, %s, %s)",
+            (model.version, dataset, Jsonb(model.manifest["metrics"]), Jsonb(training), learnt_at),
         )
         make_active(connection, model, learnt_at)
         conclude(connection, model.version)
+
+
+def described(folder: Path) -> dict[str, Any]:
+    """What a saved model was made with: code, parameters with the seed, and the SHA-256 of each file."""
+    manifest = (folder / artifact.MANIFEST).read_bytes()
+    of = orjson.loads(manifest)
+    return {
+        "code": code_version(),
+        "parameters": of["config"],
+        "sentences": of["sentences"],
+        "checksums": {
+            artifact.MANIFEST: hashlib.sha256(manifest).hexdigest(),
+            **{f"{name}.npy": array[artifact.CHECKSUM] for name, array in sorted(of["arrays"].items())},
+        },
+    }
 
 
 def remove_retired(connection: psycopg.Connection, models: Path, kept: int) -> None:

@@ -12,7 +12,7 @@ import psycopg
 from sqlalchemy import Select, func, select, tuple_
 
 from app.db.engine import Sessions, address_of
-from app.db.training_tables import ModelVersion
+from app.db.training_tables import ModelVersion, TrainingData
 from app.training import publish
 from app.training.vectors import make_active
 from recommender.model.artifact import ArtifactError
@@ -42,11 +42,18 @@ class Figure:
 
 @dataclass(frozen=True, slots=True)
 class Trained:
+    """A trained model. `training` and `data` are None for models of earlier releases.
+
+    `training`: see `publish.described`. `data`: the row of its version of the training data.
+    """
+
     version: str
     status: str
     trained_at: datetime
     dataset_version: str
     metrics: dict[str, Any]
+    training: dict[str, Any] | None
+    data: TrainingData | None
 
     def figures(self) -> list[Figure]:
         """The metrics, first those with an interval, which measure lists."""
@@ -57,14 +64,16 @@ class Trained:
 Key = tuple[datetime, str]
 
 
-def models() -> Select[str, str, datetime, str, dict[str, Any]]:
+def models() -> Select[Any, Any, Any, Any, Any, Any, Any]:
     return select(
         ModelVersion.version,
         ModelVersion.status,
         ModelVersion.trained_at,
         ModelVersion.dataset_version,
         ModelVersion.metrics,
-    )
+        ModelVersion.training,
+        TrainingData,
+    ).outerjoin(TrainingData, TrainingData.version == ModelVersion.dataset_version)
 
 
 async def active(sessions: Sessions) -> Trained | None:

@@ -13,8 +13,8 @@ from uuid import uuid4
 import psycopg
 
 from app.db.engine import lock
-from app.training import publish
-from app.training.data import NothingToTrainOn, dataset_version, read_interactions, read_movies
+from app.training import data, publish
+from app.training.data import NothingToTrainOn
 from recommender.model.hybrid import Hybrid
 from recommender.model.sentence_embeddings import SentenceModel, SentenceModelError
 from recommender.progress import Progress
@@ -48,7 +48,7 @@ def train(
 
     Each database has one training at a time; a second one waits. The new model becomes visible in the last
     step, in the transaction of which `conclude` is part. A crash before that leaves the former model active
-    and no row behind, and the next training on the same ratings resumes from the last finished iteration.
+    and no model behind, and the next training on the same ratings resumes from the last finished iteration.
 
     `settings`: a settings file. `sentences`: the folder of a sentence model. Raises NothingToTrainOn,
     InvalidSettings, SentenceModelError, and OSError if `models` is not writable.
@@ -67,7 +67,7 @@ def train(
             model.save(folder)
             model.manifest["version"] = folder.name
             progress("publishing", 0.0)
-            publish.publish(connection, model, **about, conclude=conclude)
+            publish.publish(connection, model, folder, **about, conclude=conclude)
         finally:
             with suppress(psycopg.OperationalError):  # the marker stays if the database is unreachable
                 publish.remove_unpublished(connection, folder)
@@ -111,14 +111,14 @@ def fit(
     progress("reading", 0.0)
     with connection.transaction():
         connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
-        learnt_at = connection.execute("SELECT now()").fetchall()[0][0]
-        movies = read_movies(connection)
-        interactions = read_interactions(connection, movies.item_ids)
-        dataset = dataset_version(connection, interactions)
+        movies = data.read_movies(connection)
+        interactions = data.read_interactions(connection, movies.item_ids)
+        dataset = data.described(connection, movies, interactions)
+    data.store(connection, dataset)
     model = train_hybrid(interactions, movies, config, progress, checkpoint, sentences)
     figures = model.manifest["metrics"].items()
     model.manifest["metrics"] = {name: figure for name, figure in figures if is_measured(figure)}
-    return model, About(dataset=dataset, learnt_at=learnt_at)
+    return model, About(dataset=dataset.version, learnt_at=dataset.read_at)
 
 
 def is_measured(figure: float | dict[str, float]) -> bool:

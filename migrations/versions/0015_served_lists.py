@@ -1,4 +1,4 @@
-"""Record the lists served, what they were computed from, and the states of models."""
+"""Record the lists served, the states of models, and the data and code of each training."""
 
 from collections.abc import Sequence
 
@@ -66,9 +66,28 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("model_states_pkey")),
     )
     op.create_index("model_states_line_used_at_idx", "model_states", ["line", "used_at"])
+    op.create_table(
+        "training_data",
+        sa.Column("version", sa.Text(), nullable=False),
+        sa.Column("read_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("snapshot", sa.Text(), nullable=False),
+        sa.Column("catalog_revision", sa.BigInteger(), nullable=False),
+        sa.Column("movie_count", sa.BigInteger(), nullable=False),
+        sa.Column("member_count", sa.BigInteger(), nullable=False),
+        sa.Column("rating_count", sa.BigInteger(), nullable=False),
+        sa.Column("first_rated_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("last_rated_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("checksum", sa.Text(), nullable=False),
+        sa.Column("sources", postgresql.JSONB(), nullable=False),
+        sa.Column("rules", postgresql.JSONB(), nullable=False),
+        sa.PrimaryKeyConstraint("version", name=op.f("training_data_pkey")),
+    )
+    op.add_column("model_versions", sa.Column("training", postgresql.JSONB(), nullable=True))
 
 
 def downgrade() -> None:
+    op.drop_column("model_versions", "training")
+    op.drop_table("training_data")
     op.drop_table("model_states")
     op.drop_table("served_inputs")
     op.drop_table("served_lists")

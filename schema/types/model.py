@@ -7,9 +7,11 @@ from typing import Annotated, Self
 
 import strawberry
 from strawberry import relay
+from strawberry.scalars import JSON
 
 from app.accounts.api_keys import Scope
 from app.accounts.viewer import Role
+from app.db.training_tables import TrainingData as Row
 from app.training import registry
 from app.training.registry import Figure, Trained
 from schema.core.constraints import Constraint
@@ -62,6 +64,43 @@ class Metric:
         return cls(name=figure.name, k=figure.k, value=figure.value, low=figure.low, high=figure.high)
 
 
+@strawberry.type(description="A version of the training data: a cut of the database, never changed.")
+class TrainingData:
+    version: str = strawberry.field(description="The version, the `datasetVersion` of its models.")
+    read_at: datetime = strawberry.field(description="When it was first read.")
+    movie_count: int = strawberry.field(description="The number of movies.")
+    member_count: int = strawberry.field(description="The number of members with ratings.")
+    rating_count: int = strawberry.field(description="The number of ratings.")
+    first_rated_at: datetime | None = strawberry.field(description="The time of the oldest rating.")
+    last_rated_at: datetime | None = strawberry.field(description="The time of the newest rating.")
+    catalog_revision: str = strawberry.field(
+        description="The number of changes of the catalog until it was read."
+    )
+    snapshot: str = strawberry.field(
+        description="The transactions that were visible, in the format of Postgres's `pg_snapshot`."
+    )
+    checksum: str = strawberry.field(description="The SHA-256 of all that the training reads.")
+    sources: JSON = strawberry.field(description="The number of ratings of each loaded data set.")
+    rules: JSON = strawberry.field(description="The rules by which rows were left out.")
+
+    @classmethod
+    def of(cls, row: Row) -> Self:
+        return cls(
+            version=row.version,
+            read_at=row.read_at,
+            movie_count=row.movie_count,
+            member_count=row.member_count,
+            rating_count=row.rating_count,
+            first_rated_at=row.first_rated_at,
+            last_rated_at=row.last_rated_at,
+            catalog_revision=str(row.catalog_revision),
+            snapshot=row.snapshot,
+            checksum=row.checksum,
+            sources=JSON(row.sources),
+            rules=JSON(row.rules),
+        )
+
+
 @strawberry.type(description="A trained model.")
 class Model(relay.Node):
     id: relay.NodeID[str]
@@ -69,7 +108,24 @@ class Model(relay.Node):
     status: ModelStatus = strawberry.field(description="The status of the model.")
     trained_at: datetime = strawberry.field(description="When the training ratings were read.")
     dataset_version: str = strawberry.field(
-        description="The training data sets and, after `@`, the number of ratings."
+        description="The version of the training data: the loaded data sets and, after `@`, the number of "
+        "ratings and the beginning of the checksum. The same data has the same version."
+    )
+    training_data: TrainingData | None = strawberry.field(
+        description="The training data; null for a model of an earlier release."
+    )
+    code_version: str | None = strawberry.field(
+        description="The version of the package that trained the model and, in a checkout, the commit, with "
+        "a `+` for uncommitted changes; null for a model of an earlier release."
+    )
+    parameters: JSON | None = strawberry.field(
+        description="The hyper-parameters of the training; null for a model of an earlier release."
+    )
+    seed: int | None = strawberry.field(
+        description="The seed of random numbers; null for a model of an earlier release."
+    )
+    checksums: JSON | None = strawberry.field(
+        description="The SHA-256 of each file by name; null for a model of an earlier release."
     )
     metrics: list[Metric] = strawberry.field(
         directives=[ListSize(assumed_size=40)],
@@ -78,12 +134,18 @@ class Model(relay.Node):
 
     @classmethod
     def of(cls, trained: Trained) -> Self:
+        training = trained.training or {}
         return cls(
             id=trained.version,
             version=trained.version,
             status=ModelStatus[trained.status],
             trained_at=trained.trained_at,
             dataset_version=trained.dataset_version,
+            training_data=None if trained.data is None else TrainingData.of(trained.data),
+            code_version=training.get("code"),
+            parameters=training.get("parameters"),
+            seed=training.get("parameters", {}).get("seed"),
+            checksums=training.get("checksums"),
             metrics=[Metric.of(figure) for figure in trained.figures()],
         )
 

@@ -1,5 +1,6 @@
 """Training publishes a complete model or none, and running services load it."""
 
+import hashlib
 import json
 import os
 import shutil
@@ -7,12 +8,15 @@ import signal
 import subprocess
 import sys
 import time
+from datetime import timedelta
 from pathlib import Path
 from subprocess import PIPE
+from typing import Any
 
 import httpx
 import psycopg
 import pytest
+from psycopg.rows import dict_row
 
 from app.training import __main__, data, jobs, publish, registry, train
 from tests.conftest import ROOT
@@ -166,7 +170,53 @@ def test_simulated_members_are_used_only_until_real_members_rate(database_url: s
                 (name, simulated),
             )
             interactions = data.read_interactions(connection, movies.item_ids)
-            return interactions.nnz, data.dataset_version(connection, interactions)
+            version = data.described(connection, movies, interactions).version
+            return interactions.nnz, version.rpartition("-")[0]
 
         assert trained_on(True, "simulated-1") == (6, "simulated-1@6")
         assert trained_on(False, "real-1") == (3, "real-1@3")
+
+
+def test_training_data_are_named_by_their_content(database_url: str, tmp_path: Path) -> None:
+    def trained() -> tuple[str, dict[str, Any]]:
+        version = train.train(database_url, tmp_path, lambda _stage, _fraction: None, kept_models=3)
+        with psycopg.connect(database_url, row_factory=dict_row) as connection:
+            query = (
+                "SELECT * FROM model_versions JOIN training_data ON training_data.version = dataset_version "
+            )
+            row = connection.execute(query + "WHERE model_versions.version = %s", (version,)).fetchone()
+        assert row is not None
+        return version, row
+
+    def execute(statement: str) -> None:
+        with psycopg.connect(database_url) as connection:
+            connection.execute(statement.encode())
+
+    execute(
+        "INSERT INTO movies (title, year) SELECT 'Movie ' || n, 1950 + n FROM generate_series(1, 40) AS n"
+    )
+    execute("INSERT INTO users (username) SELECT 'member ' || n FROM generate_series(1, 30) AS n")
+    execute(
+        "INSERT INTO ratings SELECT u, m, 1 + (u * m) % 10 FROM generate_series(1, 30) u, "
+        "generate_series(1, 40) m WHERE (u + m) % 3 = 0"
+    )
+    version, first = trained()
+    assert (first["movie_count"], first["member_count"], first["rating_count"]) == (40, 30, 400)
+    assert first["dataset_version"] == f"own@400-{first['checksum'][:12]}"
+    assert first["first_rated_at"] <= first["last_rated_at"] <= first["read_at"] + timedelta(seconds=1)
+    execute("UPDATE ratings SET half_stars = half_stars WHERE user_id = 3")  # the rows move, the data stay
+    _, same = trained()
+    assert (same["dataset_version"], same["read_at"]) == (first["dataset_version"], first["read_at"])
+    execute("UPDATE ratings SET half_stars = 11 - half_stars WHERE user_id = 3 AND movie_id = 6")
+    _, rated = trained()
+    execute("UPDATE movies SET title = 'Another' WHERE id = 1")
+    _, edited = trained()
+    checksums = {row["checksum"] for row in (first, rated, edited)}
+    assert len(checksums) == 3
+
+    training = first["training"]
+    assert training["parameters"]["seed"] == 0
+    assert training["code"].startswith("0.") or training["code"].startswith("unknown")
+    for name, checksum in training["checksums"].items():
+        assert hashlib.sha256((tmp_path / version / name).read_bytes()).hexdigest() == checksum
+    assert set(training["checksums"]) == {path.name for path in (tmp_path / version).iterdir()}
