@@ -12,6 +12,7 @@ from schema.types.model import ModelQuery
 from schema.types.onboarding import OnboardingQuery
 from schema.types.personal_data import PrivacyQuery
 from schema.types.recommendation import RecommendationQuery
+from schema.types.served_list import ServedListQuery
 from schema.types.user import UserQuery
 
 
@@ -28,5 +29,6 @@ class Query(
     DeadLetterQuery,
     ApiKeyQuery,
     ModelQuery,
+    ServedListQuery,
 ):
     pass

@@ -37,6 +37,10 @@ COMMANDS = {
         "app.cli.recommend",
         "Write rating predictions for pairs: user_id, movie_id, stars, low, high, match_percent.",
     ),
+    "trace": (
+        "app.cli.trace",
+        "Show what a served list was made from, and make it again: the same movies in the same order.",
+    ),
     "create-admin": (
         "app.cli.create_admin",
         "Create an account with the role ADMIN, or grant the role to an existing account.",

@@ -53,6 +53,7 @@ class Recorder:
     connection: psycopg.Connection | None = None
     stored: rows.Stored = field(default_factory=rows.Stored)
     upkeep_at: float = 0.0
+    replaying: asyncio.Lock = field(default_factory=asyncio.Lock)  # one replay at a time in a process
 
     def add(self, served: ServedList) -> None:
         """Queue a list; count it as dropped if the queue is full."""

@@ -26,8 +26,8 @@ from app.serving.model import Model
 from app.serving.snapshot import MovieFilter
 from recommender.model.artifact import ArtifactError
 
-MAX_PAGES = 500  # of one list
-MAX_MODELS = 2  # kept for the next list
+MAX_PAGES = 100  # of one list
+MAX_LOADED = 2  # models kept for the next list
 
 LISTS = """
 SELECT served_at, served_lists.id, request_id, user_id, username, field, model_version, model_state, arm,
@@ -85,25 +85,24 @@ def recorded(connection: psycopg.Connection, request_id: UUID) -> list[RecordedL
 
 @dataclass(slots=True)
 class Replayer:
-    """Makes lists again from a database and a folder of models; keeps the models made last."""
+    """Makes lists again from a folder of models. `at_hand`: models by state, those made last included."""
 
-    connection: psycopg.Connection
     models: Path
-    kept: dict[UUID, Model] = field(default_factory=dict)
+    at_hand: dict[UUID, Model] = field(default_factory=dict)
 
-    def replay(self, served: RecordedList) -> Replay:
+    def replay(self, connection: psycopg.Connection, served: RecordedList) -> Replay:
         """Make a served list again."""
         try:
-            picks = self._picks(served)
+            picks = self._picks(connection, served)
         except NotReproducible as gone:
             return Replay(same=False, reason=str(gone))
         movie_ids, ranks = [pick.movie_id for pick in picks], [pick.rank for pick in picks]
         same = (movie_ids, ranks) == (served.movie_ids, served.ranks)
         return Replay(same, None, movie_ids, ranks, [pick.score for pick in picks])
 
-    def _picks(self, served: RecordedList) -> Sequence[Placed]:
-        found = self._inputs(served)
-        model = self._model(served)
+    def _picks(self, connection: psycopg.Connection, served: RecordedList) -> Sequence[Placed]:
+        found = inputs_of(connection, served)
+        model = self._model(connection, served)
         given = served.parameters
         skipped = np.array(given.get("ratedSince", ()), np.int64)
         if "kind" in given:
@@ -119,45 +118,45 @@ class Replayer:
             mask, model, users[0], wish_in(given), signed_in=signed_in, **page
         ).picks
 
-    def _inputs(self, served: RecordedList) -> list[Input]:
-        """The inputs of a list, in their order. Raises NotReproducible if one is deleted."""
-        digests = [
-            served.inputs[start : start + DIGEST_BYTES]
-            for start in range(0, len(served.inputs), DIGEST_BYTES)
-        ]
-        params = (served.served_at.astimezone(UTC).date(), list(set(digests)))
-        found = {bytes(digest): content for digest, content in self.connection.execute(INPUTS, params)}
-        if len(found) < len(set(digests)):
-            raise NotReproducible(
-                "A member whose history the list was made from has been deleted, with the history."
-            )
-        return [Input.unpacked(zlib.decompress(found[digest])) for digest in digests]
-
-    def _model(self, served: RecordedList) -> Model:
+    def _model(self, connection: psycopg.Connection, served: RecordedList) -> Model:
         """The model in the state that made the list. Raises NotReproducible if it cannot be had."""
-        if served.model_state not in self.kept:
-            self._require_files(served.model_version)
+        version, state = served.model_version, served.model_state
+        if state not in self.at_hand:
+            require_files(connection, self.models, version)
             try:
-                model = states.model_at(
-                    self.connection, self.models, served.model_version, served.model_state
-                )
+                model = states.model_at(connection, self.models, version, state)
             except (StateMissing, ArtifactError, OSError) as error:
                 raise NotReproducible(str(error)) from None
-            while len(self.kept) >= MAX_MODELS:
-                del self.kept[next(iter(self.kept))]
-            self.kept[served.model_state] = model
-        return self.kept[served.model_state]
+            while len(self.at_hand) >= MAX_LOADED:
+                del self.at_hand[next(iter(self.at_hand))]
+            self.at_hand[state] = model
+        return self.at_hand[state]
 
-    def _require_files(self, version: str) -> None:
-        query = "SELECT status FROM model_versions WHERE version = %s"
-        row = self.connection.execute(query, (version,)).fetchone()
-        if row == ("REMOVED",):
-            raise NotReproducible(
-                f"The files of model {version} have been removed. `KEPT_MODELS` is the number of inactive "
-                "models whose files are kept."
-            )
-        if not (self.models / version).is_dir():
-            raise NotReproducible(f"The files of model {version} are not in {self.models}.")
+
+def inputs_of(connection: psycopg.Connection, served: RecordedList) -> list[Input]:
+    """The inputs of a list, in their order. Raises NotReproducible if one is deleted."""
+    digests = [
+        served.inputs[start : start + DIGEST_BYTES] for start in range(0, len(served.inputs), DIGEST_BYTES)
+    ]
+    params = (served.served_at.astimezone(UTC).date(), list(set(digests)))
+    found = {bytes(digest): content for digest, content in connection.execute(INPUTS, params)}
+    if len(found) < len(set(digests)):
+        raise NotReproducible(
+            "A member whose history the list was made from has been deleted, with the history."
+        )
+    return [Input.unpacked(zlib.decompress(found[digest])) for digest in digests]
+
+
+def require_files(connection: psycopg.Connection, models: Path, version: str) -> None:
+    """Raise NotReproducible if the files of a model are removed or elsewhere."""
+    query = "SELECT status FROM model_versions WHERE version = %s"
+    if connection.execute(query, (version,)).fetchone() == ("REMOVED",):
+        raise NotReproducible(
+            f"The files of model {version} have been removed. `KEPT_MODELS` is the number of inactive models "
+            "whose files are kept."
+        )
+    if not (models / version).is_dir():
+        raise NotReproducible(f"The files of model {version} are not in {models}.")
 
 
 def wish_in(given: dict[str, Any]) -> Wish:

@@ -1,5 +1,7 @@
 """Operations of queries: the catalog, lists, the viewer and administration."""
 
+import time
+
 from graphql import get_introspection_query
 
 from bench.cost.accounts import Rig, global_id
@@ -13,6 +15,7 @@ CARD = (
     "collection posterUrl imdbId tmdbId ratingCount averageRating"
 )
 RECOMMENDED = "edges{score matchPercent predictedRating{low} reasons{text} node{title}}"
+RECORDED_SECONDS = 1.5  # after which a served list is written
 VIEWER = "query{viewer{%s}}"
 GROUP = (
     "query($u:[String!]!){groupRecommendations(usernames:$u,first:24){edges{score members{matchPercent}}}}"
@@ -24,6 +27,16 @@ def shelf_ids(rig: Rig) -> Request:
     query = "{home(shelves:8,perShelf:24){shelves{id}}}"
     shelves = rig.client.post(query, {}, rig.member)["data"]["home"]["shelves"]
     return Request({"ids": [shelves[-1]["id"]] * PAGE}, rig.member)
+
+
+SERVED = "query($id:ID!){servedList(requestId:$id){%s}}"
+
+
+def served_list(rig: Rig) -> Request:
+    """The id of a list that is recorded."""
+    served = rig.client.post("{recommendations(first:24){requestId}}", {}, rig.member)
+    time.sleep(RECORDED_SECONDS)
+    return Request({"id": served["data"]["recommendations"]["requestId"]}, rig.admin)
 
 
 QUERIES: dict[str, Operation] = {
@@ -94,6 +107,9 @@ QUERIES: dict[str, Operation] = {
     "Query.apiKeys": Operation("{apiKeys(first:24){edges{node{name}}}}", as_admin()),
     "Query.activeModel": Operation("{activeModel{version metrics{name}}}", as_admin()),
     "Query.models": Operation("{models(first:24){edges{node{version}}}}", as_admin()),
+    "Query.servedList": Operation(SERVED % "username", served_list, times=5),
+    "ServedList.models": Operation(SERVED % "models{version}", served_list, times=5),
+    "ServedList.replays": Operation(SERVED % "replays{outcome}", served_list, times=5),
     "Movie.cast": Operation(
         f"{{movies(first:{PAGE}){{edges{{node{{cast(first:4){{character person{{name}}}}}}}}}}}}"
     ),

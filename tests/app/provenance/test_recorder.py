@@ -152,18 +152,18 @@ async def test_lists_of_deleted_members_go_with_them(
     alone, together = await serve(context), await serve(context, GROUP)
     context.recorder.write(seeded_database_url)
     with psycopg.connect(seeded_database_url) as connection:
-        replayer = Replayer(connection, model_dir)
+        replayer = Replayer(model_dir)
         (of_group,) = recorded(connection, together)
-        assert replayer.replay(of_group).same
+        assert replayer.replay(connection, of_group).same
         bob = count(connection, "SELECT id FROM users WHERE username = 'bob'")
         ada = count(connection, "SELECT id FROM users WHERE username = 'ada'")
     with psycopg.connect(seeded_database_url) as connection:
         await personal_data.delete_member(context.sessions, bob)
-        replayer = Replayer(connection, model_dir)
+        replayer = Replayer(model_dir)
         (of_group,) = recorded(connection, together)
-        assert "has been deleted" in str(replayer.replay(of_group).reason)
+        assert "has been deleted" in str(replayer.replay(connection, of_group).reason)
         (of_ada,) = recorded(connection, alone)
-        assert replayer.replay(of_ada).same
+        assert replayer.replay(connection, of_ada).same
     await serve(context)
     await personal_data.delete_member(context.sessions, ada)
     context.recorder.write(seeded_database_url)
@@ -214,12 +214,12 @@ async def test_removed_model_files_are_named(
     context.recorder.write(seeded_database_url)
     with psycopg.connect(seeded_database_url) as connection:
         (served,) = recorded(connection, request_id)
-        assert "are not in" in str(Replayer(connection, tmp_path).replay(served).reason)
+        assert "are not in" in str(Replayer(tmp_path).replay(connection, served).reason)
         connection.execute("UPDATE model_versions SET status = 'REMOVED'")
-        assert "KEPT_MODELS" in str(Replayer(connection, model_dir).replay(served).reason)
+        assert "KEPT_MODELS" in str(Replayer(model_dir).replay(connection, served).reason)
         connection.execute("DELETE FROM model_states")
         connection.execute("UPDATE model_versions SET status = 'ACTIVE'")
-        assert "not stored" in str(Replayer(connection, model_dir).replay(served).reason)
+        assert "not stored" in str(Replayer(model_dir).replay(connection, served).reason)
 
 
 def test_inputs_survive_packing() -> None:

@@ -60,6 +60,7 @@ ROOTS = {
     "Query.onboarding": ANYONE,
     "Query.recommendations": ANYONE,
     "Query.search": ANYONE,
+    "Query.servedList": ADMINS,
     "Query.viewer": ANYONE,
     "Mutation.activateModel": ADMINS,
     "Mutation.addMovie": CURATORS,

@@ -1,5 +1,6 @@
 """Served lists are recorded, and are reproduced after ratings, online updates, edits and trainings."""
 
+import json
 import random
 import time
 from base64 import b64decode
@@ -11,10 +12,13 @@ from uuid import UUID
 import httpx
 import psycopg
 import pytest
+from click.testing import Result
+from typer.testing import CliRunner
 
+from app.cli.commands import app
 from app.provenance.replay import Replayer, recorded
 from app.training import train
-from tests.schema.conftest import Ask, Member, asking, promoted, sign_up
+from tests.schema.conftest import Ask, Member, asking, code, promoted, sign_up
 from tests.services import StartServer
 
 MEMBERS = 6
@@ -148,7 +152,7 @@ def test_lists_are_reproduced_after_ratings_edits_and_a_training(
     kinds = {kind for (kind,) in database.execute("SELECT DISTINCT kind FROM model_states")}
     assert kinds == {"LOADED", "MOVIES", "FACTORS"}
 
-    replayer = Replayer(database, model_dir)
+    replayer = Replayer(model_dir)
     pages_of: dict[str, list[list[int]]] = {}
     for request_id, ids in shown:
         pages_of.setdefault(request_id, []).append(ids)
@@ -156,8 +160,61 @@ def test_lists_are_reproduced_after_ratings_edits_and_a_training(
         lists = recorded(database, UUID(request_id))
         assert sorted(each.movie_ids for each in lists) == sorted(pages)  # as the clients received them
         for each in lists:
-            again = replayer.replay(each)
+            again = replayer.replay(database, each)
             assert again.reason is None
             assert (again.movie_ids, again.ranks) == (each.movie_ids, each.ranks), each.parameters
             assert again.scores == pytest.approx(each.scores)
             assert again.same
+
+
+def traced(url: str, model_dir: Path, *arguments: str) -> Result:
+    environment = {
+        "DATABASE_URL": url,
+        "MODEL_DIR": str(model_dir),
+        "SECRET_KEY": "a secret of the tests, long enough",
+    }
+    return CliRunner().invoke(app, ["trace", *arguments], env={**environment, "COLUMNS": "200"})
+
+
+def test_operators_see_the_story_of_a_list(
+    ask: Ask, database: psycopg.Connection, seeded_database_url: str, model_dir: Path
+) -> None:
+    member = sign_up(ask)
+    body = ask("Recommendations", member.token, first=5)["data"]["recommendations"]
+    request_id, titles = body["requestId"], [edge["node"]["title"] for edge in body["edges"]]
+    wait_until_recorded(database, 1)
+    assert code(ask("ServedList", member.token, requestId=request_id)) == "FORBIDDEN"
+    operator = promoted(sign_up(ask), seeded_database_url, "ADMIN")
+    assert code(ask("ServedList", operator.token, requestId="no")) == "BAD_USER_INPUT"
+    assert ask("ServedList", operator.token, requestId=str(UUID(int=1)))["data"] == {"servedList": None}
+    rate(ask, member, body["edges"][0]["node"]["id"], random.Random(1))  # noqa: S311 - not a secret
+    served = ask("ServedList", operator.token, requestId=request_id)["data"]["servedList"]
+    assert served["username"] == member.username
+    (page,) = served["pages"]
+    assert [movie["movie"]["title"] for movie in page["movies"]] == titles
+    assert page["parameters"] == {"first": 5}
+    (model,) = served["models"]
+    assert model["version"] == page["modelVersion"] == body["modelVersion"]
+    (replay,) = served["replays"]
+    assert (replay["outcome"], replay["reason"]) == ("REPRODUCED", None)
+    assert [movie["rank"] for movie in replay["movies"]] == [1, 2, 3, 4, 5]
+
+    shown = traced(seeded_database_url, model_dir, request_id)
+    assert shown.exit_code == 0, shown.output
+    assert "reproduced: the same movies in the same order" in shown.output
+    for part in (member.username, model["datasetVersion"], model["codeVersion"], *titles):
+        assert part in shown.output
+    (story,) = json.loads(traced(seeded_database_url, model_dir, request_id, "--json").output)
+    assert [movie["title"] for movie in story["movies"]] == titles
+    assert story["reproduced"]
+
+    database.execute("UPDATE served_lists SET movie_ids = movie_ids[5:5] || movie_ids[1:4]")
+    different = traced(seeded_database_url, model_dir, request_id)
+    assert different.exit_code == 1
+    assert "the list is different" in different.output
+    database.execute("UPDATE model_versions SET status = 'REMOVED'")
+    gone = traced(seeded_database_url, model_dir, request_id)
+    assert gone.exit_code == 1
+    assert "KEPT_MODELS" in gone.output
+    assert "SERVED_LIST_DAYS" in traced(seeded_database_url, model_dir, str(UUID(int=1))).output
+    assert traced(seeded_database_url, model_dir, "no").exit_code == 2
