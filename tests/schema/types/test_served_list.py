@@ -12,8 +12,7 @@ from uuid import UUID
 import httpx
 import psycopg
 import pytest
-from click.testing import Result
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
 from app.cli.commands import app
 from app.provenance.replay import Replayer, recorded
