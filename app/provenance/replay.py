@@ -21,7 +21,7 @@ from app.recommendations import groups, home, recommend
 from app.recommendations.groups import Member
 from app.recommendations.home import Standing
 from app.recommendations.recommend import Wish
-from app.recommendations.shelves import Kind
+from app.recommendations.shelves import ShelfKind
 from app.serving.model import Model
 from app.serving.snapshot import MovieFilter
 from recommender.model.artifact import ArtifactError
@@ -179,7 +179,7 @@ def shelf_of(
     shelving = inputs.shelving_in(found, model, now)
     page = home.put_up(shelving, given["shelves"], given["perShelf"])
     after = Standing(*given["after"]) if "after" in given else None
-    kind, subject = Kind(given["kind"]), given.get("subject")
+    kind, subject = ShelfKind(given["kind"]), given.get("subject")
     for shelf in page.shelves:
         if (shelf.kind, shelf.subject) == (kind, subject):
             shown = page.page(shelf, given["first"], after, frozenset(skipped.tolist()))
