@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import logging
+import socket
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
@@ -19,10 +20,12 @@ from app import console
 from app.accounts.exports import Exports
 from app.db.engine import FullDisk, Sessions, create_engine, psycopg_url, sessionmaker
 from app.db.notifications import Changes
+from app.monitoring import Monitor
 from app.provenance.recorder import Recorder
 from app.serving import live
 from app.serving.live import Live
 from app.settings import Settings
+from app.telemetry import metrics
 from app.training import worker
 from app.web import graphiql, security
 from app.web.admission import Admission
@@ -31,8 +34,10 @@ from app.web.compression import Compression
 from app.web.health import DatabaseProbe, healthz, readyz
 from app.web.http_protocol import protocol
 from app.web.meter import meter_database, meter_event_loop
+from app.web.metrics_server import MetricsServer, listen
 from app.web.rate_limits import RateLimits
 from app.web.server import GRACE_SECONDS, Server
+from recommender.model import stages
 from schema import schema
 from schema.execution.context import Context
 from schema.http.credentials import client_of
@@ -75,8 +80,8 @@ def context_of(connection: HTTPConnection, token: str | None) -> Context:
     )
 
 
-def create_app(settings: Settings, database_url: str) -> Starlette:
-    """Create the ASGI application. The database must be migrated."""
+def create_app(settings: Settings, database_url: str, scraped: socket.socket | None = None) -> Starlette:
+    """Create the ASGI application. The database must be migrated. `scraped`: the socket of the metrics."""
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[State]:
@@ -91,6 +96,8 @@ def create_app(settings: Settings, database_url: str) -> Starlette:
         changes = Changes(settings.direct_database_url or database_url)
         rates = RateLimits.of(settings)
         recorder = Recorder(settings.served_list_days)
+        monitor = Monitor(settings, following, admission, engine, sessions)
+        metrics.REGISTRY.register(monitor)
         tasks = [
             asyncio.create_task(following.follow(settings.poll_seconds, settings.learning_seconds)),
             asyncio.create_task(changes.follow()),
@@ -98,6 +105,8 @@ def create_app(settings: Settings, database_url: str) -> Starlette:
             asyncio.create_task(worker.follow(sessions, settings, database_url)),
             asyncio.create_task(recorder.follow(psycopg_url(database_url), following)),
         ]
+        if scraped is not None:
+            tasks.append(asyncio.create_task(MetricsServer(scraped, settings, monitor.read).follow()))
         try:
             yield State(
                 settings=settings,
@@ -115,6 +124,7 @@ def create_app(settings: Settings, database_url: str) -> Starlette:
                 task.cancel()
             await asyncio.wait(tasks)
             await recorder.close(psycopg_url(database_url))
+            metrics.REGISTRY.unregister(monitor)
             await rates.close()
             await engine.dispose()
 
@@ -142,7 +152,19 @@ def create_app(settings: Settings, database_url: str) -> Starlette:
 def run(settings: Settings, database_url: str) -> None:
     """Serve until the process receives a signal to stop."""
     try:
-        app = create_app(settings, database_url)
+        scraped = listen(settings)
+    except OSError as error:
+        raise console.fail(
+            f"METRICS_PORT {settings.metrics_port} of {settings.metrics_host} cannot be opened "
+            f"({error.strerror}): each process needs a port of its own."
+        ) from None
+    if scraped is not None:
+        host, port = scraped.getsockname()[:2]
+        address = f"http://{f'[{host}]' if ':' in host else host}:{port}"
+        console.console.print(f"Metrics for Prometheus: {address}/metrics")
+    stages.observers[:] = [metrics.observe_stage]
+    try:
+        app = create_app(settings, database_url, scraped)
     except InvalidDocuments as error:
         raise console.fail(str(error)) from None
     server = Server(

@@ -213,6 +213,18 @@ class Settings(BaseSettings):
         "info", description="`debug`, `info`, `warning` or `error`"
     )
 
+    log_format: Literal["text", "json"] = Field("text", description="`text`, or `json` for one object a line")
+    metrics_port: Annotated[int, Field(ge=0, le=65535)] | None = Field(
+        None,
+        description="port of `/metrics` for Prometheus, one for each process; unset: not served",
+    )
+    metrics_host: str = Field("127.0.0.1", description="address on which `METRICS_PORT` listens")
+    otel_exporter_otlp_endpoint: str | None = Field(
+        None,
+        description="URL of an OpenTelemetry collector for traces (extra `otel`); unset: no traces. Other "
+        "`OTEL_` variables are read by the SDK",
+    )
+
     @model_validator(mode="before")
     @classmethod
     def _take_empty_for_unset(cls, values: dict[str, object]) -> dict[str, object]:

@@ -39,6 +39,13 @@ class Feedback(Base):
         UniqueConstraint("user_id", "idempotency_key"),
         Index(None, "user_id", "occurred_at"),
         Index(None, "movie_id"),
+        # Events are appended in this order, and a BRIN index is small.
+        Index(
+            "feedback_received_at_brin_idx",
+            "received_at",
+            postgresql_using="brin",
+            postgresql_with={"pages_per_range": 32, "autosummarize": "on"},
+        ),
         # Graded events, without impressions, which are most of the events.
         Index(
             "feedback_signals_idx",

@@ -17,6 +17,7 @@ from app.serving import snapshot as catalog
 from app.serving.model import Model
 from app.serving.online_updates import Arrivals
 from app.serving.snapshot import Snapshot
+from app.telemetry import metrics
 from app.training.vectors import LONGEST_EDIT
 from recommender.model.artifact import ArtifactError
 
@@ -153,11 +154,14 @@ class Live:
     served: ServingState
     arrivals: Arrivals = field(default_factory=Arrivals)
     refreshing: asyncio.Lock = field(default_factory=asyncio.Lock)
+    refreshed_at: float = field(default_factory=time.monotonic)  # when `served` was last up to date
 
     async def refresh(self) -> None:
         """Replace the served state by that of the database now."""
         async with self.refreshing:
+            began = time.monotonic()
             self.served = await refreshed(self.served, self.sessions, self.models)
+            self.refreshed_at = began
 
     async def follow(self, poll_seconds: float, learning_seconds: float) -> None:
         """Refresh and learn in a loop, forever. During a database outage the last state is served."""
@@ -167,6 +171,7 @@ class Live:
                 await self.refresh()
                 await self._learn(timedelta(seconds=learning_seconds))
             except Exception:
+                metrics.refresh_failures.inc()
                 log.exception("cannot refresh the catalog and model; serving the last state")
 
     async def _learn(self, rest: timedelta) -> None:

@@ -66,7 +66,7 @@ class Model:
 
     `snapshot_idx` int32 (n_items,): position of each item in the snapshot; -1 for a movie deleted since.
     `learnt_at`: when the features of its movies were read. `since`: when this process began to serve this
-    state of the model.
+    state of the model. `trained_at`: when the ratings of its training were read.
     """
 
     version: str
@@ -75,11 +75,19 @@ class Model:
     snapshot_idx: NDArray[np.int32]
     since: datetime = BEFORE
     state: State = field(default_factory=lambda: State(""))
+    trained_at: datetime = BEFORE
 
     @classmethod
     def load(cls, folder: Path, learnt_at: datetime) -> Self:
         nowhere = np.empty(0, np.int32)
-        return cls(folder.name, Hybrid.load(folder), learnt_at, nowhere, state=State(folder.name))
+        return cls(
+            folder.name,
+            Hybrid.load(folder),
+            learnt_at,
+            nowhere,
+            state=State(folder.name),
+            trained_at=learnt_at,
+        )
 
     def with_new_movies(self, movies: ItemFeatures, learnt_at: datetime) -> Self:
         state = State(self.version, self.state, movies)

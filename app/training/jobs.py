@@ -22,6 +22,7 @@ from app.db.training_tables import TrainingJob
 MAX_TRIES = 3  # attempts at a job whose process dies each time, for example for lack of memory
 WAITING = "waiting"
 ENDED = ("SUCCEEDED", "FAILED")
+STATUSES = ("QUEUED", "RUNNING", *ENDED)
 
 OWNED = "id = %(job_id)s AND claim = %(claim)s AND status = 'RUNNING'"
 FINISH = f"""
@@ -83,6 +84,16 @@ async def by_id(sessions: Sessions, ids: Collection[int]) -> dict[int, Job]:
 
 async def job(sessions: Sessions, job_id: int) -> Job | None:
     return (await by_id(sessions, [job_id])).get(job_id)
+
+
+async def count_by_status(sessions: Sessions) -> dict[str, int]:
+    """The number of jobs of each status."""
+    counts = dict.fromkeys(STATUSES, 0)
+    async with sessions() as session:
+        rows = await session.execute(
+            select(TrainingJob.status, func.count().label("jobs")).group_by(TrainingJob.status)
+        )
+        return counts | {row.status: row.jobs for row in rows}
 
 
 async def claim(sessions: Sessions, stale_seconds: float) -> Claim | None:

@@ -16,6 +16,7 @@ from collections.abc import Callable, Sized
 from dataclasses import dataclass
 
 from app.settings import Settings
+from app.telemetry import metrics
 
 MIN_AT_ONCE = 10  # less would leave the database or threads idle
 MAX_LAG_SECONDS = 0.05  # longest lasting lag of the event loop
@@ -40,9 +41,10 @@ class Overloaded(Exception):
 
 @dataclass(slots=True)
 class Turn:
-    """The slot of a running operation. `deadline` is a time of the event loop's clock."""
+    """The slot of a running operation. `arrived` and `deadline` are times of the event loop's clock."""
 
     leave: Callable[[], None]
+    arrived: float
     deadline: float
     ended: bool = False
 
@@ -88,12 +90,14 @@ class Admission:
     async def admitted(self) -> Turn:
         """Wait for a turn. Its deadline counts from the call, including the wait. Raises Overloaded."""
         self.check()
-        deadline = self.now + self.execution_seconds
+        arrived = self.now
+        deadline = arrived + self.execution_seconds
         if not self.waiting:
             self.emptied = self.now
             if self.running < int(self.at_once):
                 self.running += 1
-                return Turn(self.leave, deadline)
+                metrics.queue_wait.observe(0)
+                return Turn(self.leave, arrived, deadline)
         place: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.waiting.append(place)
         try:
@@ -105,7 +109,9 @@ class Admission:
         except asyncio.CancelledError:
             self.forgo(place)
             raise
-        return Turn(self.leave, deadline)
+        finally:
+            metrics.queue_wait.observe(self.now - arrived)
+        return Turn(self.leave, arrived, deadline)
 
     def forgo(self, place: asyncio.Future[None]) -> None:
         """Leave the queue, or the slot if it was assigned at the same moment."""
@@ -131,7 +137,9 @@ class Admission:
         while True:
             ends, lag = self.now + WINDOW_SECONDS, float("inf")
             while self.now < ends:  # at least once, even if the lag exceeds the window
-                lag = min(lag, await lag_of_loop())
+                probe = await lag_of_loop()
+                metrics.loop_lag.observe(probe)
+                lag = min(lag, probe)
             self.adapt(lag)
 
     def adapt(self, lag_seconds: float) -> None:

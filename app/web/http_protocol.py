@@ -9,6 +9,7 @@ from typing import cast
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from app.settings import Settings
+from app.telemetry import metrics
 from app.web.security import listed
 
 BODY_GRACE_SECONDS = 2.0  # to respond to a body that does not arrive, and to receive the rest
@@ -61,9 +62,11 @@ class TimeoutProtocol(HttpToolsProtocol):
         self.address = self.client[0] if self.client else ""
         self.open[self.address] += 1
         if self.open[self.address] > self.most_per_address and not is_proxy(self.address, self.proxies):
+            metrics.limits_hit.labels("MAX_CONNECTIONS_PER_ADDRESS").inc()
             self.refuse(TOO_MANY)
             return
         if len(self.connections) > HEADROOM * self.most:
+            metrics.limits_hit.labels("MAX_CONNECTIONS").inc()
             self.refuse(OVERLOADED)
             return
         self.expect(self.seconds)

@@ -10,6 +10,7 @@ import numpy.typing as npt
 from recommender.interactions import History
 from recommender.model.edlae import ItemWeights
 from recommender.model.fold_in import FactorModel
+from recommender.model.stages import FOLD_IN, SCAN, stage
 from recommender.model.transitions import ItemTransitions, standardize
 
 Floats = npt.NDArray[np.float32]
@@ -43,18 +44,23 @@ class Blend:
         if not len(history):
             return self.popularity.copy()
         weights = self.at(len(history))
-        scores = self.by_factors(history, weights[FACTORS])
-        if weights[ITEMS]:
-            self.add_by_items(scores, history, weights[ITEMS])
-        if weights[TRANSITIONS]:
-            self.add_by_transitions(scores, history, weights[TRANSITIONS])
-        if weights[POPULARITY]:
-            scores += weights[POPULARITY] * self.popularity
+        with stage(FOLD_IN):
+            user_factors = self.factor_model.user_factors(history)
+        with stage(SCAN):
+            scores = self._by_user_factors(user_factors, weights[FACTORS])
+            if weights[ITEMS]:
+                self.add_by_items(scores, history, weights[ITEMS])
+            if weights[TRANSITIONS]:
+                self.add_by_transitions(scores, history, weights[TRANSITIONS])
+            if weights[POPULARITY]:
+                scores += weights[POPULARITY] * self.popularity
         return scores
 
     def by_factors(self, history: History, weight: np.float32) -> Floats:
         """The standardized scores of the factors times `weight`, float32 (n_items,)."""
-        user_factors = self.factor_model.user_factors(history)
+        return self._by_user_factors(self.factor_model.user_factors(history), weight)
+
+    def _by_user_factors(self, user_factors: Floats, weight: np.float32) -> Floats:
         mean, deviation = self.factor_model.standardize(user_factors)
         scale = _scale(weight, float(deviation))
         scores = np.asarray((user_factors * scale) @ self.factor_model.by_factor, np.float32)

@@ -21,6 +21,7 @@ from recommender.model.match import MatchModel, Predictions, predict
 from recommender.model.nearest import Neighbors, top
 from recommender.model.rerank import WINDOW, mmr
 from recommender.model.scorer import Ranking
+from recommender.model.stages import EXPLAIN, PREDICT, RERANK, stage
 from recommender.model.star_ratings import StarsModel
 
 Floats = npt.NDArray[np.float32]
@@ -232,9 +233,11 @@ class Hybrid:
         if diversity == 0:
             best = top(scores, k)
             return Ranking(best, scores[best])
-        candidates = top(scores, -(-k // WINDOW) * WINDOW)
-        makers = self.makers.matrix[candidates]
-        order = mmr(scores[candidates], self._diversity_vectors(candidates), makers, diversity=diversity, k=k)
+        with stage(RERANK):
+            candidates = top(scores, -(-k // WINDOW) * WINDOW)
+            makers = self.makers.matrix[candidates]
+            vectors = self._diversity_vectors(candidates)
+            order = mmr(scores[candidates], vectors, makers, diversity=diversity, k=k)
         return Ranking(candidates[order], scores[candidates[order]])
 
     def predict(self, history: History, item_idx: ItemIdx) -> Predictions:
@@ -242,7 +245,8 @@ class Hybrid:
         if self.stars is None or self.match is None:
             unknown = np.full(len(item_idx), np.nan, np.float32)
             return Predictions(unknown, unknown, unknown, unknown)
-        return predict(self.stars, self.match, history, item_idx)
+        with stage(PREDICT):
+            return predict(self.stars, self.match, history, item_idx)
 
     def reasons(
         self, history: History, item_idx: ItemIdx, limit: int = 2, subject: int | None = None
@@ -251,8 +255,9 @@ class Hybrid:
 
         subject: an item of the history that comes first if it is a reason.
         """
-        effects = self.blend.effects(history, item_idx)
-        reasons = explain.explain(history, item_idx, effects, self.traits, limit, subject)
+        with stage(EXPLAIN):
+            effects = self.blend.effects(history, item_idx)
+            reasons = explain.explain(history, item_idx, effects, self.traits, limit, subject)
         for found, item in zip(reasons, item_idx.tolist(), strict=True):
             if not found and limit > 0 and self.popularity[item] >= self._popular:
                 found.append(Reason(explain.POPULAR, None, "", 1.0))

@@ -2,7 +2,7 @@
 
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from graphql import (
@@ -29,6 +29,7 @@ from schema.execution.cost import Part, Parts, requested
 from schema.execution.limits import too_complex
 from schema.execution.operation import is_public, without_incremental_delivery
 from schema.execution.request import sha256_of
+from schema.execution.telemetry import OTHER, OperationNames
 
 KEPT_CHARACTERS = 1_000_000  # of all texts together; a document takes about 200 bytes for each
 CHARACTERS_PER_COST = 10
@@ -60,12 +61,16 @@ class Operation:
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A valid document. `whole` is `ast` without what defers a part of the answer."""
+    """A valid document. `whole` is `ast` without what defers a part of the answer.
+
+    `labels`: its operations in metrics, empty unless the document is trusted or was found in the cache.
+    """
 
     text: str
     ast: DocumentNode
     whole: DocumentNode
     operations: Mapping[str | None, Operation]
+    labels: dict[str | None, str] = field(default_factory=dict)
 
     def operation(self, name: str | None) -> Operation | None:
         """The operation of a name; without a name, the only one."""
@@ -73,13 +78,22 @@ class Document:
             return next(iter(self.operations.values()))
         return self.operations.get(name)
 
+    def label(self, operation_name: str | None) -> str:
+        """The operation in metrics."""
+        if operation_name is None and len(self.labels) == 1:
+            return next(iter(self.labels.values()))
+        return self.labels.get(operation_name, OTHER)
+
     def kind(self, operation_name: str | None) -> OperationType | None:
         operation = self.operation(operation_name)
         return None if operation is None else operation.kind
 
 
 class DocumentCache:
-    """The valid documents of one schema, under one set of limits; those read last are kept."""
+    """The valid documents of one schema, under one set of limits; those read last are kept.
+
+    `trusting`: only trusted documents are read.
+    """
 
     def __init__(self, schema: GraphQLSchema, settings: Settings) -> None:
         self.schema = schema
@@ -90,6 +104,8 @@ class DocumentCache:
         self.kept: OrderedDict[str, Document] = OrderedDict()
         self.kept_characters = 0
         self.by_hash: dict[str, str] = {}
+        self.trusting = settings.trusted_documents is not None
+        self.names = OperationNames()
 
     def text_of(self, sha256: str) -> str | None:
         """The text of a kept document, by the hexadecimal SHA-256 of its text."""
@@ -110,6 +126,8 @@ class DocumentCache:
         document = self.kept.get(query)
         if document is not None:
             self.kept.move_to_end(query)
+            if not document.labels:
+                self.label(document)
             return document
         ast = limits.read(query, self.settings)
         hidden = not self.settings.suggested
@@ -119,8 +137,14 @@ class DocumentCache:
         deferring = "defer" in query or "stream" in query
         whole = without_incremental_delivery(ast) if deferring else ast
         document = Document(query, ast, whole, self.operations(ast))
+        if self.trusting:
+            self.label(document)
         self.keep(document)
         return document
+
+    def label(self, document: Document) -> None:
+        for name in document.operations:
+            document.labels[name] = self.names.label(name)
 
     def operations(self, ast: DocumentNode) -> dict[str | None, Operation]:
         fragments = {

@@ -16,6 +16,7 @@ from strawberry import Schema
 from strawberry.types.execution import ExecutionResult, PreExecutionError
 from strawberry.types.graphql import OperationType
 
+from app.telemetry import metrics
 from app.web.admission import Overloaded, Turn
 from app.web.budget import Budget
 from app.web.meter import MeteredCoroutine
@@ -24,6 +25,7 @@ from schema.core.errors import CallerError, ErrorCode, present
 from schema.execution.context import Clock, Context
 from schema.execution.documents import CostedOperation, Document, DocumentCache, InvalidDocument
 from schema.execution.request import GraphQLRequest
+from schema.execution.telemetry import count_errors, count_result
 
 Results = AsyncGenerator[Any]
 ALL = tuple(OperationType)
@@ -53,6 +55,10 @@ class Executor:
         `whole`: defer nothing. The reader of the last result closes an export in it.
         """
         delivered = False
+        kind = document.kind(request.operation_name)
+        endless = kind is OperationType.SUBSCRIPTION
+        if endless:
+            metrics.subscriptions.inc()
         try:
             context.costed = await self.paid(document, request, context, whole=whole)
             results = await self.schema.stream(
@@ -65,7 +71,6 @@ class Executor:
             )
             if context.budget is not None:
                 results = charged(results, context.budget)
-            endless = document.kind(request.operation_name) is OperationType.SUBSCRIPTION
             if endless:
                 turn.end()
             seconds = self.documents.settings.execution_seconds
@@ -73,14 +78,22 @@ class Executor:
             async with aclosing(in_time(results, deadline, seconds, context.clock)) as timed:
                 async for result in timed:
                     delivered = context.spliced and isinstance(result, ExecutionResult) and bool(result.data)
+                    count_result(result)
                     yield result
         except Exception as cause:  # noqa: BLE001 - of what sees the request before it is executed
             raised = (
                 cause if isinstance(cause, GraphQLError) else GraphQLError(str(cause), original_error=cause)
             )
-            yield PreExecutionError(data=None, errors=[present(raised)])
+            refused = PreExecutionError(data=None, errors=[present(raised)])
+            count_result(refused)
+            yield refused
         finally:
             turn.end()
+            if endless:
+                metrics.subscriptions.dec()
+            elif kind is not None:
+                seconds = asyncio.get_running_loop().time() - turn.arrived
+                metrics.operations.labels(document.label(request.operation_name), kind.value).observe(seconds)
             if not delivered:
                 context.discard_export()
 
@@ -93,9 +106,11 @@ class Executor:
         try:
             return await self._read(query, context)
         except GraphQLError as error:
-            raise InvalidDocument([present(error)]) from None
+            errors = [present(error)]
         except InvalidDocument as invalid:
-            raise InvalidDocument([present(error) for error in invalid.errors]) from None
+            errors = [present(error) for error in invalid.errors]
+        count_errors(errors)
+        raise InvalidDocument(errors) from None
 
     async def _read(self, query: str, context: Context) -> Document:
         cost = self.documents.reading_cost(query)

@@ -28,6 +28,7 @@ from schema.execution.documents import DocumentCache, InvalidDocument
 from schema.execution.executor import Executor, Results, overloaded, rate_limited
 from schema.execution.refusal import Refused
 from schema.execution.request import GraphQLRequest
+from schema.execution.telemetry import count_errors
 from schema.http.content_negotiation import GRAPHQL_RESPONSE, Accept
 from schema.http.credentials import bearer_token
 from schema.http.incremental import EVENTS, MULTIPART_SUBSCRIPTION, in_pieces, streamed
@@ -105,18 +106,17 @@ class Endpoint:
             turns.callback(turn.end)
             return await self.answer(http, accept, request, query, context, turn)
         except Refused as refused:
-            result = PreExecutionError(data=None, errors=[refused.error])
-            return json_response(result, accept, refused.status, refused.headers)
+            return json_response(not_executed(refused.error), accept, refused.status, refused.headers)
         except Overloaded as refused:
-            result = PreExecutionError(data=None, errors=[overloaded(refused)])
+            result = not_executed(overloaded(refused))
             return json_response(result, accept, 503, retry_after(refused.wait_seconds))
         except GraphQLError as error:
-            return json_response(PreExecutionError(data=None, errors=[present(error)]), accept)
+            return json_response(not_executed(present(error)), accept)
         except ClientDisconnect:
             return None
         except Exception as cause:  # noqa: BLE001 - a fault of ours has a code and is logged
             fault = present(GraphQLError(str(cause), original_error=cause))
-            return json_response(PreExecutionError(data=None, errors=[fault]), accept, 500)
+            return json_response(not_executed(fault), accept, 500)
 
     async def admit(self, http: Request, context: Context) -> None:
         """Raises Refused for a page of a foreign origin, and for a client beyond its rate."""
@@ -207,6 +207,12 @@ class Endpoint:
 
 def stream_transport(accept: Accept) -> HTTPStreamTransport:
     return EVENTS if accept.events else MULTIPART_SUBSCRIPTION
+
+
+def not_executed(error: GraphQLError) -> PreExecutionError:
+    """The counted result of a request that is refused."""
+    count_errors([error])
+    return PreExecutionError(data=None, errors=[error])
 
 
 async def single(result: ExecutionResult) -> Results:

@@ -38,6 +38,7 @@ from schema.execution.documents import InvalidDocument
 from schema.execution.executor import Executor, overloaded
 from schema.execution.refusal import Refused
 from schema.execution.request import GraphQLRequest, too_many_values
+from schema.execution.telemetry import count_errors
 from schema.http.credentials import bearer_token, client_of, token_in
 from schema.http.incremental import Pieces, encoded
 from schema.http.json_size import may_exceed
@@ -125,6 +126,7 @@ class Handler(BaseGraphQLTransportWSHandler[Any, None]):
                 query = self.documents.text(request)
             except (Refused, CallerError) as refused:
                 error = refused.error if isinstance(refused, Refused) else refused
+                count_errors([error])
                 await self.send_message({"id": message["id"], "type": "error", "payload": [error.formatted]})
                 return
             operation = {"query": query, "operationName": request.operation_name}
@@ -135,7 +137,8 @@ class Handler(BaseGraphQLTransportWSHandler[Any, None]):
         try:
             turn = await self.admission.admitted()
         except Overloaded as refused:
-            await operation.send_initial_errors([overloaded(refused)])
+            count_errors([error := overloaded(refused)])
+            await operation.send_initial_errors([error])
             return
         request = GraphQLRequest(
             operation.query, operation.operation_name, operation.variables, extensions=None, document_id=None
@@ -163,8 +166,10 @@ class Handler(BaseGraphQLTransportWSHandler[Any, None]):
 
 def errors_of(cause: Exception) -> list[GraphQLError]:
     if isinstance(cause, InvalidDocument):
-        return cause.errors
-    return [present(GraphQLError(str(cause), original_error=cause))]
+        return cause.errors  # counted when they were read
+    fault = present(GraphQLError(str(cause), original_error=cause))
+    count_errors([fault])
+    return [fault]
 
 
 def too_many(asked: int) -> CallerError:

@@ -130,7 +130,8 @@ class Service:
             self.settings, sessions, served, None, client=self.client, budget=Budget(self.rates)
         )
         request = GraphQLRequest(query, None, None, None, None)
-        turn = Turn(lambda: None, asyncio.get_running_loop().time() + seconds)
+        now = asyncio.get_running_loop().time()
+        turn = Turn(lambda: None, now, now + seconds)
         try:
             document = await executor.read(query, context)
         except InvalidDocument as invalid:

@@ -1,0 +1,184 @@
+"""The metrics of a live service: counted once, with bounded labels, on a port of their own."""
+
+import re
+import socket
+from pathlib import Path
+
+import httpx
+import psycopg
+import pytest
+
+from schema.execution.telemetry import MAX_NAMES, OTHER, OperationNames
+from tests.conftest import ROOT
+from tests.monitoring.conftest import LIST, RANKED, RATE, Client, StartClient
+from tests.services import StartServer
+
+
+def test_operations_are_timed_by_name_and_type(client: Client) -> None:
+    client.sign_up()
+    (movie, *_) = client.show(click=False)
+    for _ in range(4):
+        client.ask(LIST)
+    client.ask(RATE, id=movie, stars=4)
+    client.ask(RATE, id=movie, stars=5)
+    count = "marquee_operation_seconds_count"
+    # The first request reads the document. Its name is a label from the second one on.
+    assert client.value(count, operation="List", type="query") == 3
+    assert client.value(count, operation="Rate", type="mutation") == 1
+    # SignUp, Ranked, Feedback and List and Rate once each.
+    assert client.value(count, operation="other", type="query") == 2
+    assert client.value(count, operation="other", type="mutation") == 3
+    assert client.value("marquee_operation_seconds_sum", operation="List", type="query") > 0  # type: ignore[operator]
+
+
+def test_documents_that_are_never_repeated_add_no_series(client: Client) -> None:
+    before = len(client.scrape())
+    for number in range(20):
+        client.ask(f"query Name{number} {{ __typename }}")
+    after = client.scrape()
+    assert not [key for key in after if "Name" in str(key)]
+    assert len(after) <= before + 50  # one histogram, of OTHER
+
+
+def test_names_beyond_the_limit_share_a_label() -> None:
+    names = OperationNames()
+    labels = {names.label(f"name{number}") for number in range(3 * MAX_NAMES)}
+    assert len(labels) == MAX_NAMES
+    assert names.label("another") == OTHER
+    assert names.label("name0") == "name0"
+    assert len(OperationNames().label("n" * 1000)) == 64
+
+
+def test_a_trusted_document_is_named_from_its_first_request(
+    seeded_database_url: str, start_client: StartClient, tmp_path: Path
+) -> None:
+    documents = tmp_path / "documents.json"
+    documents.write_text('{"1": "query Trusted { __typename }"}')
+    client = start_client(seeded_database_url, TRUSTED_DOCUMENTS=str(documents))
+    client.ask("query Trusted { __typename }")
+    client.ask("query Unknown { __typename }")
+    count = "marquee_operation_seconds_count"
+    assert client.value(count, operation="Trusted", type="query") == 1
+    assert client.value("marquee_errors_total", code="UNTRUSTED_DOCUMENT") == 1
+
+
+def test_errors_are_counted_once_by_code_and_limits_by_setting(
+    seeded_database_url: str, start_client: StartClient
+) -> None:
+    client = start_client(seeded_database_url, MAX_COST="3000", OPERATIONS_PER_MINUTE="4")
+    before = client.scrape()
+    assert before["marquee_limits_hit_total", (("setting", "MAX_COST"),)] == 0
+    client.ask("{ nothing }")  # not valid
+    client.ask("{")  # not a document
+    client.ask(
+        "{ movies(first: 100) { edges { node { similar(first: 50) { edges { node { title } } } } } } }"
+    )
+    client.ask("{ viewer { id } me: node(id: 4) { id } }")
+    client.http.post(f"{client.url}/graphql", content=b"{")
+    for _ in range(6):
+        client.ask("{ __typename }")
+    after = client.scrape()
+
+    def rise(name: str, **labels: str) -> float:
+        key = (name, tuple(labels.items()))
+        return after[key] - before[key]
+
+    assert rise("marquee_errors_total", code="QUERY_TOO_COMPLEX") == 1
+    assert rise("marquee_limits_hit_total", setting="MAX_COST") == 1
+    assert rise("marquee_errors_total", code="RATE_LIMITED") >= 2
+    assert rise("marquee_limits_hit_total", setting="OPERATIONS_PER_MINUTE") == rise(
+        "marquee_errors_total", code="RATE_LIMITED"
+    )
+    assert rise("marquee_errors_total", code="INTERNAL") == 0
+    assert rise("marquee_errors_total", code="BAD_USER_INPUT") >= 3
+
+
+def test_model_snapshot_scorer_and_pool_are_shown(client: Client, seeded_database_url: str) -> None:
+    client.sign_up()
+    (movie, *_) = client.show(click=False)
+    client.ask(RATE, id=movie, stars=5)
+    client.ask(RANKED)
+    found = client.scrape()
+    with psycopg.connect(seeded_database_url) as connection:
+        version, age, movies = connection.execute(
+            "SELECT version, extract(epoch FROM now() - trained_at)::float8, (SELECT count(*) FROM movies) "
+            "FROM model_versions WHERE status = 'ACTIVE'"
+        ).fetchone() or ("", 0, 0)
+    assert found["marquee_model_info", (("version", version),)] == 1
+    assert found["marquee_model_age_seconds", ()] == pytest.approx(age, abs=60)
+    assert found["marquee_snapshot_movies", ()] == movies
+    assert 0 <= found["marquee_snapshot_age_seconds", ()] < 60
+    for stage in ("fold_in", "scan", "rerank", "predict", "explain"):
+        assert found["marquee_scorer_seconds_count", (("stage", stage),)] >= 1, stage
+    assert found["marquee_database_connections_max", ()] == 20
+    assert found["marquee_training_jobs", (("status", "QUEUED"),)] == 0
+    assert found["marquee_event_loop_lag_seconds_count", ()] > 0
+
+
+def test_online_quality_is_that_of_the_lists_shown(client: Client) -> None:
+    client.sign_up()
+    shown: set[str] = set()
+    for number in range(4):
+        shown.update(client.show(click=number == 0))
+    found = client.scrape()
+    for window in ("hour", "day"):
+        labels = (("window", window),)
+        assert found["marquee_shown_lists", labels] == 4
+        assert found["marquee_list_click_rate", labels] == 0.25
+        assert found["marquee_list_watch_rate", labels] == 0.25
+        movies = found["marquee_snapshot_movies", ()]
+        assert found["marquee_list_coverage", labels] == pytest.approx(len(shown) / movies)
+        assert 0 < found["marquee_list_diversity", labels] < 1
+        assert 0 <= found["marquee_list_popular_share", labels] <= 1
+
+
+def test_two_processes_have_an_endpoint_each(seeded_database_url: str, start_client: StartClient) -> None:
+    first, second = start_client(seeded_database_url), start_client(seeded_database_url)
+    for _ in range(3):
+        first.ask(LIST)
+    count = "marquee_operation_seconds_count"
+    assert first.value(count, operation="List", type="query") == 2
+    assert second.value(count, operation="List", type="query") is None
+    assert first.value("marquee_shown_lists", window="hour") == 0
+    assert second.value("marquee_shown_lists", window="hour") == 0
+
+
+def test_without_a_port_nothing_is_served(seeded_database_url: str, start_server: StartServer) -> None:
+    service = start_server(seeded_database_url, PRODUCTION="true")
+    assert "/metrics" not in service.log.read_text()
+    assert httpx.get(f"{service.url}/metrics").status_code == 404
+
+
+def test_the_port_of_another_process_is_refused_with_a_reason(
+    seeded_database_url: str, start_server: StartServer
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(RuntimeError, match=rf"METRICS_PORT {port} of 127.0.0.1 cannot be opened"):
+            start_server(seeded_database_url, METRICS_PORT=str(port))
+
+
+def test_an_outage_of_the_database_leaves_the_rest_of_a_scrape(
+    seeded_database_url: str, start_client: StartClient
+) -> None:
+    client = start_client(seeded_database_url)
+    with psycopg.connect(seeded_database_url, autocommit=True) as connection:
+        connection.execute("ALTER TABLE training_jobs RENAME TO hidden")
+        found = client.scrape()
+        connection.execute("ALTER TABLE hidden RENAME TO training_jobs")
+    assert found["marquee_database_figures_failures_total", ()] == 1
+    assert ("marquee_shown_lists", (("window", "hour"),)) not in found
+    assert found["marquee_snapshot_movies", ()] > 0
+
+
+def test_each_metric_is_on_the_page(client: Client) -> None:
+    client.sign_up()
+    client.show(click=True)
+    page = (ROOT / "docs" / "monitoring.md").read_text()
+    text = client.http.get(client.metrics).text
+    families = {
+        line.split()[2]: line.split()[3] for line in text.splitlines() if line.startswith("# TYPE marquee_")
+    }
+    rows = {name: kind for name, kind in re.findall(r"^\| `(marquee_\w+)` \| (\w+) \|", page, re.MULTILINE)}
+    created = {name for name in families if name.endswith("_created")}
+    assert rows == {name: kind for name, kind in families.items() if name not in created}
