@@ -98,12 +98,13 @@ def test_model_snapshot_scorer_and_pool_are_shown(client: Client, seeded_databas
     (movie, *_) = client.show(click=False)
     client.ask(RATE, id=movie, stars=5)
     client.ask(RANKED)
-    found = client.scrape()
     with psycopg.connect(seeded_database_url) as connection:
+        connection.execute("INSERT INTO training_jobs (status, tries) VALUES ('FAILED', 3), ('FAILED', 3)")
         version, age, movies = connection.execute(
             "SELECT version, extract(epoch FROM now() - trained_at)::float8, (SELECT count(*) FROM movies) "
             "FROM model_versions WHERE status = 'ACTIVE'"
         ).fetchone() or ("", 0, 0)
+    found = client.scrape()
     assert found["marquee_model_info", (("version", version),)] == 1
     assert found["marquee_model_age_seconds", ()] == pytest.approx(age, abs=60)
     assert found["marquee_snapshot_movies", ()] == movies
@@ -112,6 +113,7 @@ def test_model_snapshot_scorer_and_pool_are_shown(client: Client, seeded_databas
         assert found["marquee_scorer_seconds_count", (("stage", stage),)] >= 1, stage
     assert found["marquee_database_connections_max", ()] == 20
     assert found["marquee_training_jobs", (("status", "QUEUED"),)] == 0
+    assert found["marquee_training_jobs", (("status", "FAILED"),)] == 2
     assert found["marquee_event_loop_lag_seconds_count", ()] > 0
 
 
@@ -179,6 +181,6 @@ def test_each_metric_is_on_the_page(client: Client) -> None:
     families = {
         line.split()[2]: line.split()[3] for line in text.splitlines() if line.startswith("# TYPE marquee_")
     }
-    rows = {name: kind for name, kind in re.findall(r"^\| `(marquee_\w+)` \| (\w+) \|", page, re.MULTILINE)}
+    rows = dict(re.findall(r"^\| `(marquee_\w+)` \| (\w+) \|", page, re.MULTILINE))
     created = {name for name in families if name.endswith("_created")}
     assert rows == {name: kind for name, kind in families.items() if name not in created}
