@@ -7,10 +7,14 @@ from contextlib import contextmanager
 import typer
 from rich import progress as bars
 from rich.console import Console
+from rich.text import Text
+
+from app.telemetry import logs
 
 from recommender.progress import Progress
 
 console = Console(stderr=True, highlight=False)
+log = logging.getLogger("marquee")
 
 
 @contextmanager
@@ -32,13 +36,26 @@ def progress(title: str) -> Iterator[Progress]:
 def announce(title: str) -> None:
     """Print the title of a step if there is no terminal to show its progress."""
     if not console.is_terminal:
-        console.print(title)
+        notice(title)
 
 
-def start_log(level: str) -> None:
+def start_log(level: str, log_format: str = "text") -> None:
     """Log our own messages from `level`, and those of libraries from WARNING."""
-    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    logging.getLogger("marquee").setLevel(level.upper())
+    logs.start(log_format)
+    log.setLevel(level.upper())
+
+
+def is_json() -> bool:
+    """Whether each line on standard error is a JSON object."""
+    return any(isinstance(handler.formatter, logs.JsonFormatter) for handler in logging.root.handlers)
+
+
+def notice(message: str) -> None:
+    """Print a line about the service, with the markup of rich."""
+    if is_json():
+        log.info("%s", Text.from_markup(message).plain)
+    else:
+        console.print(message)
 
 
 def fail(message: str) -> typer.Exit:
@@ -47,5 +64,8 @@ def fail(message: str) -> typer.Exit:
     Control characters, which may come from a quoted file, are replaced.
     """
     plain = "".join(char if char.isprintable() or char == "\n" else "\ufffd" for char in message)
-    console.print(plain, style="red", markup=False, soft_wrap=True)
+    if is_json():
+        log.error("%s", plain)
+    else:
+        console.print(plain, style="red", markup=False, soft_wrap=True)
     return typer.Exit(1)

@@ -161,7 +161,7 @@ def run(settings: Settings, database_url: str) -> None:
     if scraped is not None:
         host, port = scraped.getsockname()[:2]
         address = f"http://{f'[{host}]' if ':' in host else host}:{port}"
-        console.console.print(f"Metrics for Prometheus: {address}/metrics")
+        console.notice(f"Metrics for Prometheus: {address}/metrics")
     stages.observers[:] = [metrics.observe_stage]
     try:
         app = create_app(settings, database_url, scraped)

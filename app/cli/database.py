@@ -24,7 +24,7 @@ def database(*, migrated: bool = True) -> Iterator[tuple[Settings, str]]:
     full, and, if `migrated`, if migrations are missing.
     """
     settings = read_settings()
-    console.start_log(settings.log_level)
+    console.start_log(settings.log_level, settings.log_format)
     try:
         if settings.database_url is not None:
             url = psycopg_url(settings.database_url)

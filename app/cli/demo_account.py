@@ -37,4 +37,4 @@ def close(database_url: str) -> None:
             (passwords.HASHER.hash(secrets.token_urlsafe(32)), row[0]),
         )
         connection.execute("DELETE FROM sessions WHERE user_id = %s", (row[0],))
-    console.console.print("The demo account is disabled because others can reach this service.")
+    console.notice("The demo account is disabled because others can reach this service.")

@@ -35,7 +35,7 @@ def prepare(settings: Settings, database_url: str) -> None:
             )
     if settings.has_demo_account:
         demo_account.open_account(database_url)
-        console.console.print(f"Demo account: {demo_account.DEMO_USERNAME} / {demo_account.DEMO_PASSWORD}")
+        console.notice(f"Demo account: {demo_account.DEMO_USERNAME} / {demo_account.DEMO_PASSWORD}")
 
 
 @contextmanager

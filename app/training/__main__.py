@@ -5,6 +5,7 @@ standard output. It exits when standard input is closed, so it never outlives th
 """
 
 import json
+import logging
 import os
 import sys
 import threading
@@ -13,13 +14,19 @@ from pathlib import Path
 
 import psycopg
 
+from app import console
+
 NICENESS = 10  # requests take precedence over training
 REFUSED = 3  # exit status of a permanent failure: a retry would fail too
+
+
+log = logging.getLogger("marquee.training")
 
 
 def main() -> int:
     """Train and publish a model; return the exit status."""
     order = json.loads(sys.stdin.readline())
+    console.start_log(order["log_level"], order["log_format"])
     threading.Thread(target=exit_at_end_of_input, daemon=True).start()
     with suppress(OSError):
         os.nice(NICENESS)
@@ -43,6 +50,9 @@ def main() -> int:
         return REFUSED
     except OSError as error:
         report(refused=f"{error.filename or 'System error'}: {error.strerror or error}")
+        return 1
+    except Exception:
+        log.exception("training job %d failed", order["job_id"])
         return 1
     return 0
 

@@ -85,6 +85,8 @@ async def started(claim: Claim, settings: Settings, database_url: str) -> Proces
         "kept_models": settings.kept_models,
         "settings": settings.training_settings and str(settings.training_settings),
         "sentences": settings.sentence_model and str(settings.sentence_model),
+        "log_level": settings.log_level,
+        "log_format": settings.log_format,
         "job_id": claim.job_id,
         "claim": str(claim.claim),
     }

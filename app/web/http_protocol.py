@@ -10,6 +10,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 
 from app.settings import Settings
 from app.telemetry import metrics
+from app.web.request_ids import new_id
 from app.web.security import listed
 
 BODY_GRACE_SECONDS = 2.0  # to respond to a body that does not arrive, and to receive the rest
@@ -114,7 +115,7 @@ class TimeoutProtocol(HttpToolsProtocol):
             self.transport.close()  # an earlier request is still being answered
             return
         self.refused = True
-        self.transport.write(answer)
+        self.transport.write(answer.replace(b"\r\n\r\n", f"\r\nX-Request-Id: {new_id()}\r\n\r\n".encode()))
         self.expect(REFUSED_SECONDS)
         self.stop_sending()
 

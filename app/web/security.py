@@ -13,6 +13,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from strawberry.http.websocket_origin import is_same_origin
 
 from app.settings import Settings
+from app.web.request_ids import RequestIds
 
 HEADERS = {
     "X-Content-Type-Options": "nosniff",
@@ -25,7 +26,7 @@ HEADERS = {
 POLICY = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 TRANSPORT_SECURITY = "max-age=31536000"
 PREFLIGHT_SECONDS = 600
-READABLE = ("ETag", "RateLimit", "RateLimit-Policy", "Retry-After")
+READABLE = ("ETag", "RateLimit", "RateLimit-Policy", "Retry-After", "X-Request-Id")
 
 
 class SecurityHeaders:
@@ -60,8 +61,8 @@ def listed(text: str) -> list[str]:
 
 
 def middleware(settings: Settings) -> list[Middleware]:
-    """The middleware for hosts, CORS and headers, outermost first."""
-    found = [Middleware(SecurityHeaders)]
+    """The middleware for request ids, hosts, CORS and headers, outermost first."""
+    found = [Middleware(RequestIds), Middleware(SecurityHeaders)]
     if (hosts := listed(settings.allowed_hosts)) and "*" not in hosts:
         found.append(Middleware(TrustedHostMiddleware, allowed_hosts=hosts, www_redirect=False))
     if origins := listed(settings.allowed_origins):

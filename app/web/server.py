@@ -29,5 +29,5 @@ class Server(uvicorn.Server):
         if self.started:
             host, port = self.servers[0].sockets[0].getsockname()[:2]
             address = f"http://{f'[{host}]' if ':' in host else host}:{port}"
-            console.console.print(f"GraphiQL and the GraphQL API: [bold]{address}/graphql[/]")
-            console.console.print(f"Health: {address}/healthz and {address}/readyz. Stop with Ctrl-C.")
+            console.notice(f"GraphiQL and the GraphQL API: [bold]{address}/graphql[/]")
+            console.notice(f"Health: {address}/healthz and {address}/readyz. Stop with Ctrl-C.")
