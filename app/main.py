@@ -25,7 +25,7 @@ from app.provenance.recorder import Recorder
 from app.serving import live
 from app.serving.live import Live
 from app.settings import Settings
-from app.telemetry import metrics
+from app.telemetry import metrics, tracing
 from app.training import worker
 from app.web import graphiql, security
 from app.web.admission import Admission
@@ -90,6 +90,8 @@ def create_app(settings: Settings, database_url: str, scraped: socket.socket | N
         full_disk = FullDisk()
         event.listen(engine.sync_engine, "handle_error", full_disk.note)
         meter_database(engine.sync_engine)
+        for traces in tracing.active:
+            traces.instrument(engine.sync_engine)
         sessions = sessionmaker(engine)
         following = Live(sessions, settings.models, await live.load(sessions, settings.models))
         gc.freeze()  # the catalog is never garbage, so collections need not traverse it
@@ -127,6 +129,8 @@ def create_app(settings: Settings, database_url: str, scraped: socket.socket | N
             metrics.REGISTRY.unregister(monitor)
             await rates.close()
             await engine.dispose()
+            for traces in tracing.active:
+                await asyncio.to_thread(traces.stop)
 
     trusted = None
     if settings.trusted_documents is not None:
@@ -163,6 +167,11 @@ def run(settings: Settings, database_url: str) -> None:
         address = f"http://{f'[{host}]' if ':' in host else host}:{port}"
         console.notice(f"Metrics for Prometheus: {address}/metrics")
     stages.observers[:] = [metrics.observe_stage]
+    if settings.otel_exporter_otlp_endpoint is not None:
+        try:
+            stages.observers.append(tracing.start().observe_stage)
+        except tracing.NoTraces as error:
+            raise console.fail(str(error)) from None
     try:
         app = create_app(settings, database_url, scraped)
     except InvalidDocuments as error:

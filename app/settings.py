@@ -219,7 +219,7 @@ class Settings(BaseSettings):
         description="port of `/metrics` for Prometheus, one for each process; unset: not served",
     )
     metrics_host: str = Field("127.0.0.1", description="address on which `METRICS_PORT` listens")
-    otel_exporter_otlp_endpoint: str | None = Field(
+    otel_exporter_otlp_endpoint: Annotated[str, Field(pattern="^https?://")] | None = Field(
         None,
         description="URL of an OpenTelemetry collector for traces (extra `otel`); unset: no traces. Other "
         "`OTEL_` variables are read by the SDK",

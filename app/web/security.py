@@ -13,6 +13,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from strawberry.http.websocket_origin import is_same_origin
 
 from app.settings import Settings
+from app.telemetry.tracing import HttpSpans
 from app.web.request_ids import RequestIds
 
 HEADERS = {
@@ -63,6 +64,8 @@ def listed(text: str) -> list[str]:
 def middleware(settings: Settings) -> list[Middleware]:
     """The middleware for request ids, hosts, CORS and headers, outermost first."""
     found = [Middleware(RequestIds), Middleware(SecurityHeaders)]
+    if settings.otel_exporter_otlp_endpoint is not None:
+        found.insert(1, Middleware(HttpSpans))
     if (hosts := listed(settings.allowed_hosts)) and "*" not in hosts:
         found.append(Middleware(TrustedHostMiddleware, allowed_hosts=hosts, www_redirect=False))
     if origins := listed(settings.allowed_origins):

@@ -17,6 +17,7 @@ from strawberry.types.execution import ExecutionResult, PreExecutionError
 from strawberry.types.graphql import OperationType
 
 from app.telemetry import metrics
+from app.telemetry.tracing import OperationSpan
 from app.web.admission import Overloaded, Turn
 from app.web.budget import Budget
 from app.web.meter import MeteredCoroutine
@@ -59,6 +60,8 @@ class Executor:
         endless = kind is OperationType.SUBSCRIPTION
         if endless:
             metrics.subscriptions.inc()
+        label = document.label(request.operation_name)
+        span = OperationSpan.of("unknown" if kind is None else kind.value, label)
         try:
             context.costed = await self.paid(document, request, context, whole=whole)
             results = await self.schema.stream(
@@ -78,22 +81,24 @@ class Executor:
             async with aclosing(in_time(results, deadline, seconds, context.clock)) as timed:
                 async for result in timed:
                     delivered = context.spliced and isinstance(result, ExecutionResult) and bool(result.data)
-                    count_result(result)
+                    span.codes |= count_result(result)
                     yield result
+                    span.enter()
         except Exception as cause:  # noqa: BLE001 - of what sees the request before it is executed
             raised = (
                 cause if isinstance(cause, GraphQLError) else GraphQLError(str(cause), original_error=cause)
             )
             refused = PreExecutionError(data=None, errors=[present(raised)])
-            count_result(refused)
+            span.codes |= count_result(refused)
             yield refused
         finally:
             turn.end()
+            span.end()
             if endless:
                 metrics.subscriptions.dec()
             elif kind is not None:
                 seconds = asyncio.get_running_loop().time() - turn.arrived
-                metrics.operations.labels(document.label(request.operation_name), kind.value).observe(seconds)
+                metrics.operations.labels(label, kind.value).observe(seconds)
             if not delivered:
                 context.discard_export()
 

@@ -37,20 +37,22 @@ class OperationNames:
         return label
 
 
-def count_errors(errors: Iterable[GraphQLError]) -> None:
-    """Count errors by code, and by the setting whose limit caused them."""
+def count_errors(errors: Iterable[GraphQLError]) -> set[str]:
+    """Count errors by code, and by the setting whose limit caused them. Returns the codes."""
+    codes = set()
     for error in errors:
         extensions = error.extensions or {}
-        metrics.errors.labels(extensions.get("code", ErrorCode.BAD_USER_INPUT.name)).inc()
+        code = extensions.get("code", ErrorCode.BAD_USER_INPUT.name)
+        codes.add(code)
+        metrics.errors.labels(code).inc()
         if (setting := extensions.get("setting")) is not None:
             metrics.limits_hit.labels(setting).inc()
+    return codes
 
 
-def count_result(result: Any) -> None:
-    """Count the errors of a result, and of the deferred parts in it."""
+def count_result(result: Any) -> set[str]:
+    """Count the errors of a result, and of the deferred parts in it. Returns their codes."""
     if isinstance(result, SubsequentIncrementalExecutionResult):
-        for part in (*(result.incremental or ()), *(result.completed or ())):
-            if part.errors:
-                count_errors(part.errors)
-    elif result.errors:
-        count_errors(result.errors)
+        parts = (*(result.incremental or ()), *(result.completed or ()))
+        return count_errors(error for part in parts for error in part.errors or ())
+    return count_errors(result.errors) if result.errors else set()
