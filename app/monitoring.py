@@ -93,10 +93,11 @@ class Monitor(Collector):
         yield from self._admission()
         yield from self._connections()
         yield family("training_jobs", "Training jobs, by status.", self.jobs.items(), "status")
-        shown = [(window, quality.lists) for window, quality in self.quality.items()]
+        lately = list(self.quality.items())  # another scrape may add to it
+        shown = [(window, quality.lists) for window, quality in lately]
         yield family("shown_lists", "Lists shown in the window, by events.", shown, "window")
         for name, description in PER_LIST.items():
-            values = [(window, getattr(quality, name)) for window, quality in self.quality.items()]
+            values = [(window, getattr(quality, name)) for window, quality in lately]
             present = [(window, value) for window, value in values if value is not None]
             yield family(f"list_{name}", description, present, "window")
 

@@ -37,6 +37,7 @@ def test_compose_sets_only_existing_settings() -> None:
 def test_compose_passes_on_the_settings_of_a_deployment() -> None:
     services = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]
     passed = {"PRODUCTION", "ALLOWED_HOSTS", "ALLOWED_ORIGINS", "TRUSTED_PROXIES", "REDIS_URL"}
+    passed |= {"LOG_FORMAT", "METRICS_PORT"}
     assert passed <= set(services["api"]["environment"])
 
 
@@ -46,6 +47,19 @@ def test_every_container_is_confined() -> None:
         assert service["read_only"] is True, name
         assert service["cap_drop"] == ["ALL"], name
         assert service["security_opt"] == ["no-new-privileges:true"], name
+
+
+def test_compose_opens_the_metrics_only_on_request() -> None:
+    services = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]
+    assert services["api"]["environment"]["METRICS_PORT"] == "${METRICS_PORT:-}"
+    assert services["api"]["ports"] == ["${PORT:-8000}:8000"]
+    live = {name for name, service in services.items() if "live" in service.get("profiles", ())}
+    assert {"prometheus", "grafana"} <= live
+    mounted = [volume for name in live for volume in services[name]["volumes"] if volume.startswith("./")]
+    for volume in mounted:
+        folder, _, access = volume.split(":")
+        assert (ROOT / folder).is_dir(), volume
+        assert access == "ro", volume
 
 
 def test_dockerfile_passes_its_linter() -> None:

@@ -4,6 +4,7 @@ Each process has its own registry and its own endpoint: see docs/monitoring.md. 
 values, so that clients cannot create series.
 """
 
+from functools import cache
 from importlib.metadata import version
 from platform import python_version
 
@@ -79,6 +80,21 @@ database_failures = Counter(
 )
 
 
+@cache  # the labels are bounded, and prometheus-client takes a lock to find them
+def operation_timer(operation: str, kind: str) -> Histogram:
+    return operations.labels(operation, kind)
+
+
+@cache
+def responses_of(status: int) -> Counter:
+    return responses.labels(status)
+
+
+@cache
+def stage_timer(name: str) -> Histogram:
+    return scorer.labels(name)
+
+
 def observe_stage(name: str, seconds: float) -> None:
     """Record a stage of scoring."""
-    scorer.labels(name).observe(seconds)
+    stage_timer(name).observe(seconds)

@@ -1,9 +1,9 @@
 """The id of a request, in `X-Request-Id` and in each log line of the request; and the count of responses."""
 
 import logging
+import os
 import re
 import time
-from uuid import uuid4
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -39,7 +39,7 @@ class RequestIds:
                 started = True
                 message["headers"] = [*message.get("headers", ()), (HEADER, request_id.encode())]
                 if (status := message.get("status")) is not None:
-                    metrics.responses.labels(status).inc()
+                    metrics.responses_of(status).inc()
                     if log.isEnabledFor(logging.DEBUG):  # without the query string, which holds values
                         spent = 1000 * (time.perf_counter() - began)
                         method = scope.get("method", "GET")
@@ -68,4 +68,4 @@ def id_of(scope: Scope) -> str:
 
 
 def new_id() -> str:
-    return uuid4().hex
+    return os.urandom(16).hex()

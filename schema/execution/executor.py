@@ -98,7 +98,7 @@ class Executor:
                 metrics.subscriptions.dec()
             elif kind is not None:
                 seconds = asyncio.get_running_loop().time() - turn.arrived
-                metrics.operations.labels(label, kind.value).observe(seconds)
+                metrics.operation_timer(label, kind.value).observe(seconds)
             if not delivered:
                 context.discard_export()
 
