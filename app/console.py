@@ -10,7 +10,6 @@ from rich.console import Console
 from rich.text import Text
 
 from app.telemetry import logs
-
 from recommender.progress import Progress
 
 console = Console(stderr=True, highlight=False)
