@@ -16,7 +16,7 @@ COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --gen
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test check bench-quality bench-search bench-hostile bench-overload bench-cost bench-pauses bench-fuzz release lock clean
+.PHONY: help run test coverage check bench-quality bench-search bench-hostile bench-overload bench-cost bench-pauses bench-fuzz release lock clean
 
 help: ## List the targets
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -27,12 +27,19 @@ run: .venv/.run .venv/.graphiql ## Install, prepare a database and serve on http
 test: .venv/.dev .venv/.graphiql ## Run the tests on a real Postgres
 	@$(BIN)/pytest --numprocesses auto --dist worksteal $(ARGS)
 
+coverage: .venv/.dev .venv/.graphiql ## Run the tests with coverage; fail below the floor in pyproject.toml
+	@rm -f .venv/coverage*
+	COVERAGE_FILE=.venv/coverage $(BIN)/coverage run -m pytest --numprocesses auto --dist worksteal $(ARGS)
+	COVERAGE_FILE=.venv/coverage $(BIN)/coverage combine --quiet
+	COVERAGE_FILE=.venv/coverage $(BIN)/coverage report
+
 check: .venv/.dev ## Lint, types, import rules, breaking changes, and drift of the SDL, docs/api.md and the migrations
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/marquee export-schema --check
+	$(BIN)/python -m bench.architecture --check
 	$(BIN)/marquee diff-schema > /dev/null
 	$(BIN)/pytest -q tests/test_migrations.py -k drift
 
