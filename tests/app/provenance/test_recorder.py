@@ -46,7 +46,10 @@ async def context(seeded_database_url: str, model_dir: Path) -> AsyncIterator[Co
             await ratings.rate(sessions, tokens.viewer.id, movie_id, 4.5)
     with psycopg.connect(seeded_database_url) as connection:
         connection.execute("UPDATE users SET discoverable = true")
-    yield Context(settings, sessions, served, tokens.access_token, recorder=Recorder(30))
+    recorder = Recorder(30)
+    yield Context(settings, sessions, served, tokens.access_token, recorder=recorder)
+    if recorder.connection is not None:
+        recorder.connection.close()
     await engine.dispose()
 
 
