@@ -79,6 +79,9 @@ def ingest_kafka(
     properties: Annotated[
         Path | None, typer.Option(help="A file of properties of librdkafka: name=value lines.", **FILE)
     ] = None,
+    batch: Annotated[
+        int, typer.Option(help="The most events of a transaction.", min=1, max=100_000)
+    ] = 10_000,
     to_end: Annotated[bool, typer.Option("--to-end", help="Stop at the end of the partitions.")] = False,
     json: Json = False,
 ) -> None:
@@ -99,7 +102,7 @@ def ingest_kafka(
             given |= {"bootstrap.servers": servers}
             consumer = kafka_topics.consumer_of(given, group)
             found = kafka_topics.read_topics(given, topics, source, stopping)
-            ingester = kafka.Ingester(consumer, found, opened, lambda: connect(address), stopping)
+            ingester = kafka.Ingester(consumer, found, opened, lambda: connect(address), stopping, batch)
             total = ingester.run(to_end=to_end)
         except kafka_topics.Stopping:
             total = Counter()

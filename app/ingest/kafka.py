@@ -27,7 +27,7 @@ from app.ingest.store_events import Store
 from app.ingest.stream_events import MAX_LINE_BYTES
 from app.ingest.stream_movies import Connection
 
-BATCH_LINES, BATCH_BYTES = 10_000, 8 << 20
+BATCH_BYTES = 8 << 20
 MESSAGES_AT_ONCE = 200  # a message may have a megabyte
 WAIT_SECONDS = 0.5
 REPORT_SECONDS = 10.0
@@ -55,6 +55,7 @@ class Ingester:
     store: Store
     connect: Callable[[], Connection]
     stopping: threading.Event
+    batch_lines: int = 10_000
     is_held: bool = False  # whether the partitions are paused
     total: Counter[str] = field(default_factory=Counter)
     reported_at: float = field(default_factory=time.monotonic)
@@ -87,13 +88,13 @@ class Ingester:
         """Read a batch; less of one if no more events are there."""
         wait = WAIT_SECONDS
         while not self.stopping.is_set():
-            messages = self.consumer.consume(MESSAGES_AT_ONCE, wait)
+            messages = self.consumer.consume(min(MESSAGES_AT_ONCE, self.batch_lines), wait)
             for message in messages:
                 self._take(message)
             topics = self.topics.values()
             if (
-                len(messages) < MESSAGES_AT_ONCE
-                or sum(len(topic.lines) for topic in topics) >= BATCH_LINES
+                len(messages) < min(MESSAGES_AT_ONCE, self.batch_lines)
+                or sum(len(topic.lines) for topic in topics) + MESSAGES_AT_ONCE > self.batch_lines
                 or sum(topic.size for topic in topics) >= BATCH_BYTES
             ):
                 return

@@ -23,10 +23,10 @@ from bench.start_broker import Broker
 from bench.start_service import PROGRAM
 from tests.conftest import ROOT
 
-pytestmark = pytest.mark.timeout(240)
+KILLS = int(os.environ.get("KILLS", "4"))
+pytestmark = pytest.mark.timeout(240 + 20 * KILLS)
 
 PARTITIONS = 3
-KILLS = int(os.environ.get("KILLS", "4"))
 SECONDS = 90  # within which events must be stored
 PROPERTIES = "# of the tests\nsession.timeout.ms=2000\nheartbeat.interval.ms=500\n"
 COUNTS = "SELECT outcome, events FROM stream_counts ORDER BY outcome"
@@ -173,11 +173,11 @@ def test_partitions_move_between_processes(
 
 def test_kills_lose_and_double_nothing(broker: Broker, topic: str, start: Start, database_url: str) -> None:
     rng = random.Random(5)  # noqa: S311 - not a secret
-    n = 60_000
+    n = max(60_000, KILLS * 5_000)
     send(broker, topic, [click(number) if number % 100 else "bad" for number in range(n)])
     for _ in range(KILLS):
         before = rows(database_url, "SELECT coalesce(sum(next_position), 0) FROM stream_positions")
-        process = start()
+        process = start("--batch", str(rng.choice([50, 300, 2_000])))
         wait_for(
             database_url,
             "SELECT coalesce(sum(next_position), 0) FROM stream_positions",

@@ -1,5 +1,6 @@
 """Batches of a stream's lines in Postgres: members, ratings, events, dead letters, counts and positions."""
 
+import asyncio
 import json
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -9,6 +10,8 @@ from typing import Any
 import psycopg
 import pytest
 
+from app.accounts import personal_data
+from app.db.engine import create_engine, sessionmaker
 from app.ingest import event_files
 from app.ingest.clean_events import Batch, Line, Stream
 from app.ingest.store_events import Store
@@ -247,12 +250,47 @@ def test_a_batch_that_is_stored_twice_changes_nothing(store: Store, connection: 
     ]  # fmt: skip
 
 
-def test_an_interrupted_batch_leaves_nothing(store: Store, connection: Connection) -> None:
-    connection.execute("ALTER TABLE stream_counts ADD CONSTRAINT refused CHECK (events < 2)")
-    with pytest.raises(psycopg.errors.CheckViolation):
-        put(store, rate(7, "alien+1979", 3), watch(7, "heat+1995", 9), "bad")
-    for table in ("users", "external_members", "ratings", "feedback", "dead_letters", "stream_positions"):
-        assert rows(connection, f"SELECT count(*) FROM {table}") == [(0,)], table  # noqa: S608
+WRITTEN = (
+    "users", "external_members", "ratings", "feedback", "event_counts", "movie_stats", "dead_letters",
+    "stream_counts", "stream_positions",
+)  # fmt: skip
+FAULT = """
+CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'interrupted'; END $$;
+CREATE TRIGGER fault BEFORE INSERT OR UPDATE ON {} FOR EACH STATEMENT EXECUTE FUNCTION fail()
+"""
+
+
+@pytest.mark.parametrize("table", WRITTEN)
+def test_a_batch_that_is_interrupted_anywhere_leaves_nothing(
+    store: Store, connection: Connection, table: str
+) -> None:
+    lines = [rate(7, "alien+1979", 3), watch(7, "heat+1995", 9), "bad"]
+    put(store, *lines)
+    before = {name: rows(connection, f"SELECT * FROM {name} ORDER BY 1, 2") for name in WRITTEN}  # noqa: S608
+    connection.execute(FAULT.format(table).encode())
+    more = [rate(8, "heat+1995", 3), watch(9, "alien+1979", 9), "bad", event("like")]
+    with pytest.raises(psycopg.errors.RaiseException):
+        put(store, *more, start=3)
+    after = {name: rows(connection, f"SELECT * FROM {name} ORDER BY 1, 2") for name in WRITTEN}  # noqa: S608
+    assert after == before
+    connection.execute(f"DROP TRIGGER fault ON {table}".encode())
+    assert put(store, *more, start=3) == {"STORED": 3, "MALFORMED": 1}
+
+
+def test_a_deleted_member_takes_their_dead_letters_along(
+    store: Store, connection: Connection, database_url: str, settings: Settings
+) -> None:
+    put(store, rate(7, "alien+1979", 9), rate(8, "alien+1979", 9))  # before their first event
+    put(store, rate(7, "alien+1979", 3), rate(7, "alien+1979", 9), start=2)
+
+    async def delete(user_id: int) -> None:
+        engine = create_engine(database_url, settings)
+        await personal_data.delete_member(sessionmaker(engine), user_id)
+        await engine.dispose()
+
+    [(user_id,)] = rows(connection, "SELECT user_id FROM external_members")
+    asyncio.run(delete(user_id))
+    assert [row[4] for row in rows(connection, LETTERS)] == ["8"]
 
 
 def test_movies_that_come_and_go(store: Store, connection: Connection) -> None:
