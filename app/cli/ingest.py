@@ -4,10 +4,10 @@ import asyncio
 import signal
 import threading
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 import psycopg
 import typer
@@ -16,13 +16,15 @@ from psycopg.conninfo import make_conninfo
 from app import console
 from app.cli.database import database
 from app.cli.options import FILE, Json, show
-from app.db.engine import create_engine, psycopg_url, sessionmaker
+from app.db.engine import Sessions, create_engine, psycopg_url, sessionmaker
 from app.db.notifications import KEEPALIVE
-from app.ingest import dead_letters, event_files
+from app.ingest import dead_letters, event_files, streams
 from app.ingest.store_events import Store
 from app.ingest.stream_events import Reason, is_source
 from app.ingest.stream_movies import Connection
 from app.settings import Settings
+
+Found = TypeVar("Found")
 
 SHOWN = 120  # characters of a dead letter's line
 REPLAYED_AT_ONCE = 5_000
@@ -132,6 +134,20 @@ def stopped_by_signals() -> Iterator[threading.Event]:
             signal.signal(number, handler)
 
 
+@app.command("status")
+def show_status(json: Json = False) -> None:
+    """Show the streams with their lag and counts, the latest first."""
+    found = read_database(streams.states)
+    if json:
+        show(found, json=True)
+        return
+    for state in found:
+        counts = ", ".join(f"{outcome} {events:,}" for outcome, events in state.counts.items())
+        typer.echo(f"{state.stream}: lag {state.lag:,}, {state.stored_at:%Y-%m-%d %H:%M:%S}\n  {counts}")
+    if not found:
+        typer.echo("No streams.")
+
+
 @dead.command("list")
 def list_dead(
     reason: OfReason = None,
@@ -140,17 +156,11 @@ def list_dead(
 ) -> None:
     """List refused events and the number of all of them by reason."""
 
-    async def read(settings: Settings, url: str) -> tuple[list[dead_letters.Entry], dict[Reason, int]]:
-        engine = create_engine(url, settings)
-        try:
-            sessions = sessionmaker(engine)
-            entries = await dead_letters.entries(sessions, first, reason=reason)
-            return entries, await dead_letters.count_by_reason(sessions)
-        finally:
-            await engine.dispose()
+    async def read(sessions: Sessions) -> tuple[list[dead_letters.Entry], dict[Reason, int]]:
+        entries = await dead_letters.entries(sessions, first, reason=reason)
+        return entries, await dead_letters.count_by_reason(sessions)
 
-    with database() as (settings, url):
-        entries, counts = asyncio.run(read(settings, url))
+    entries, counts = read_database(read)
     if json:
         show(
             {"counts": {reason.value: count for reason, count in counts.items()}, "deadLetters": entries},
@@ -175,6 +185,20 @@ def replay_dead(reason: OfReason = None, json: Json = False) -> None:
             total += counts
             progress(f"{total.total():,} events", 0.0)
     show_counts(total, json=json)
+
+
+def read_database(read: Callable[[Sessions], Awaitable[Found]]) -> Found:
+    """Call an asynchronous function that reads the database."""
+
+    async def run(settings: Settings, url: str) -> Found:
+        engine = create_engine(url, settings)
+        try:
+            return await read(sessionmaker(engine))
+        finally:
+            await engine.dispose()
+
+    with database() as (settings, url):
+        return asyncio.run(run(settings, url))
 
 
 @contextmanager

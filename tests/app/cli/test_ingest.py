@@ -37,6 +37,9 @@ def test_a_file_is_stored_and_what_is_refused_is_replayed(tmp_path: Path, databa
     counts = json.loads(run("file", str(log), "--source", "tv", "--json").stdout)
     assert counts == {"STORED": 2, "UNKNOWN_MOVIE": 1, "MALFORMED": 1}
     assert run("file", str(log)).stdout == "No events.\n"
+    [state] = json.loads(run("status", "--json").stdout)
+    assert (state["partitions"], state["lag"], state["counts"]) == (1, 0, counts)
+    assert "lag 0" in run("status").stdout
     listed = run("dead", "list").stdout.splitlines()
     assert listed[0].startswith("MALFORMED at file:movie.log@")
     assert listed[1] == "  nonsense"
