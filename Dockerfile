@@ -6,11 +6,11 @@ RUN npm ci --silent
 
 FROM python:3.11-slim-bookworm AS build
 WORKDIR /app
-COPY requirements-install.lock requirements.lock ./
+COPY requirements-install.lock requirements-image.lock ./
 RUN python -m venv /opt/install && python -m venv --without-pip /opt/marquee \
     && /opt/install/bin/pip install --no-cache-dir --require-hashes -r requirements-install.lock \
     && /opt/install/bin/uv pip install --no-cache --compile-bytecode --python /opt/marquee/bin/python \
-        --require-hashes -r requirements.lock
+        --require-hashes -r requirements-image.lock
 COPY pyproject.toml README.md LICENSE ./
 COPY app app
 COPY schema schema

@@ -78,6 +78,7 @@ release: ## Release VERSION=x.y.z: set it in pyproject.toml, the changelog and t
 
 lock: .venv/.dev ## Update the lock files (ARGS=--upgrade for newer releases)
 	$(COMPILE) $(ARGS) pyproject.toml --output-file requirements.lock
+	$(COMPILE) $(ARGS) pyproject.toml --extra kafka --constraint requirements.lock --output-file requirements-image.lock
 	$(COMPILE) $(ARGS) pyproject.toml --extra dev --constraint requirements.lock --output-file requirements-dev.lock
 	$(COMPILE) $(ARGS) --group install --constraint requirements-dev.lock --output-file requirements-install.lock
 	cd $(GRAPHIQL) && npm install --package-lock-only --omit-lockfile-registry-resolved
