@@ -114,6 +114,9 @@ class Settings(BaseSettings):
     dead_letter_days: PositiveInt = Field(
         30, description="days for which refused events of streams are kept, which may contain personal data"
     )
+    max_dead_letters: PositiveInt = Field(
+        1_000_000, description="refused events of streams that are kept; beyond it the oldest are deleted"
+    )
     cache_seconds: NonNegativeInt = Field(
         60, description="how long shared caches may keep a signed-out response to a GET; `0` disables it"
     )

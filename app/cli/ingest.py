@@ -81,9 +81,7 @@ def ingest_kafka(
     properties: Annotated[
         Path | None, typer.Option(help="A file of properties of librdkafka: name=value lines.", **FILE)
     ] = None,
-    batch: Annotated[
-        int, typer.Option(help="The most events of a transaction.", min=1, max=100_000)
-    ] = 10_000,
+    batch: Annotated[int, typer.Option(help="The most events of a transaction.", min=1, max=50_000)] = 10_000,
     to_end: Annotated[bool, typer.Option("--to-end", help="Stop at the end of the partitions.")] = False,
     json: Json = False,
 ) -> None:

@@ -23,8 +23,14 @@ FROM STDIN
 """
 _EXPIRE = """
 DELETE FROM dead_letters WHERE id IN (
-    SELECT id FROM dead_letters WHERE received_at < now() - %(days)s * interval '1 day' LIMIT %(most)s
-    FOR UPDATE SKIP LOCKED)
+    SELECT id FROM dead_letters WHERE received_at < now() - %(days)s * interval '1 day'
+    LIMIT %(most)s FOR UPDATE SKIP LOCKED)
+"""
+# Ids have few gaps, so that they tell how many newer rows there are.
+_MAKE_ROOM = """
+DELETE FROM dead_letters WHERE id IN (
+    SELECT id FROM dead_letters WHERE id <= (SELECT max(id) FROM dead_letters) - %(kept)s
+    ORDER BY id LIMIT %(most)s FOR UPDATE SKIP LOCKED)
 """
 _TAKE = """
 DELETE FROM dead_letters WHERE id IN (
@@ -74,8 +80,11 @@ class Entry:
     received_at: datetime
 
 
-def write(connection: psycopg.Connection[Any], letters: Sequence[DeadLetter], days: int) -> None:
-    """Store dead letters in the open transaction, and delete some that are older than `days`."""
+def write(connection: psycopg.Connection[Any], letters: Sequence[DeadLetter], days: int, kept: int) -> None:
+    """Store dead letters in the open transaction.
+
+    Some that are older than `days`, or the oldest beyond `kept`, are deleted.
+    """
     if not letters:
         return
     now = datetime.now(UTC)
@@ -99,7 +108,9 @@ def write(connection: psycopg.Connection[Any], letters: Sequence[DeadLetter], da
                     letter.received_at or now,
                 )
             )
-    connection.execute(_EXPIRE, {"days": days, "most": EXPIRED_AT_ONCE})
+    limits = {"days": days, "kept": kept, "most": max(EXPIRED_AT_ONCE, 2 * len(letters))}
+    connection.execute(_EXPIRE, limits)
+    connection.execute(_MAKE_ROOM, limits)
 
 
 def storable(text: bytes) -> tuple[str, bool]:

@@ -194,7 +194,10 @@ class Store:
 
     def _write(self, cleaned: Cleaned) -> None:
         """Write ratings, events and dead letters, and count the events. Raises MovieDeleted."""
-        dead_letters.write(self.connection, cleaned.letters, self.settings.dead_letter_days)
+        settings = self.settings
+        dead_letters.write(
+            self.connection, cleaned.letters, settings.dead_letter_days, settings.max_dead_letters
+        )
         if not cleaned.events:
             return
         movie_ids = list({movie.id for _, movie in cleaned.events})
@@ -205,9 +208,9 @@ class Store:
         stored = 0
         with self.connection.cursor() as cursor:
             with cursor.copy(_COPY) as copy:
-                for row in rows_of(cleaned.events, members, self.settings):
+                for row in rows_of(cleaned.events, members, settings):
                     copy.write_row(row)
-            for statement in (_RATE, _RECORD):
+            for statement in (_RECORD, _RATE):  # the statistics of movies, which others wait for, last
                 stored += (cursor.execute(statement).fetchone() or (0,))[0]
         cleaned.counts[STORED] += stored
         cleaned.counts[REPEATED] += len(cleaned.events) - stored

@@ -237,6 +237,13 @@ def test_old_dead_letters_expire(store: Store, connection: Connection) -> None:
     assert [row[2] for row in rows(connection, LETTERS)] == ["new"]
 
 
+def test_the_oldest_dead_letters_make_room(connection: Connection, settings: Settings) -> None:
+    store = Store(connection, settings.model_copy(update={"max_dead_letters": 3}))
+    put(store, *map(str, range(5)))
+    put(store, "5", "6", start=5)
+    assert [row[2] for row in rows(connection, LETTERS)] == ["4", "5", "6"]
+
+
 def test_a_batch_that_is_stored_twice_changes_nothing(store: Store, connection: Connection) -> None:
     lines = [rate(7, "alien+1979", 3), watch(7, "heat+1995", 9), "bad", event("click")]
     put(store, *lines)
