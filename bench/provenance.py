@@ -2,8 +2,9 @@
 
     python -m bench.provenance [--lists 1000] [--json FILE]
 
-Starts a service on the bundled catalog. Members in several threads rate movies and ask for lists of all kinds,
-while a new model is trained and activated. Each list is made again and compared with what the client received.
+Starts a service on the bundled catalog. Members in several threads rate movies and ask for lists of all
+kinds, while a new model is trained and activated. Each list is made again and compared with what the client
+received.
 """
 
 import argparse
@@ -45,11 +46,14 @@ SETTINGS = {
     "LEARNING_SECONDS": "1",
 }
 THREADS, RATED = 4, 40
+HOMES, SECOND_PAGES = 0.1, 0.3  # shares of the requests
 RECORDS = 20_000
 TARGET_MICROSECONDS = 30.0
 WRITTEN_SECONDS = 30.0
 
-SIGN_UP = "mutation($u:String!,$p:String!){signUp(input:{username:$u,password:$p}){... on SignUpPayload{accessToken}}}"
+SIGN_UP = """
+mutation($u:String!,$p:String!){signUp(input:{username:$u,password:$p}){... on AuthPayload{accessToken}}}
+"""
 RATE = "mutation($m:ID!,$s:Float!){rateMovie(input:{movieId:$m,stars:$s}){__typename}}"
 MOVIES = "{movies(first:100,orderBy:{field:POPULARITY,direction:DESC}){edges{node{id}}}}"
 LIST = """
@@ -58,6 +62,10 @@ query($f:MovieFilter,$d:Float,$n:Float,$e:[ID!],$a:String){
     requestId edges{node{id}} pageInfo{endCursor}
   }
 }
+"""
+SIZE = "SELECT sum(pg_total_relation_size(inhrelid)) FROM pg_inherits WHERE inhparent = %s::regclass"
+STATES = """
+SELECT count(*), count(DISTINCT model_version), pg_total_relation_size('model_states') FROM model_states
 """
 RATERS = "SELECT user_id FROM ratings GROUP BY user_id ORDER BY count(*) DESC LIMIT 400"
 HOME = "{home(shelves:5,perShelf:8){requestId shelves{movies(first:8){edges{node{id}}}}}}"
@@ -83,13 +91,14 @@ class Client:
 
     def use(self, lists: int) -> None:
         """Ask for lists until this many pages are shown."""
-        answer = self.send(SIGN_UP, u=f"bench-{uuid4().hex[:12]}", p="a long walk home")
-        self.token = answer["signUp"]["accessToken"]
+        if not self.token:
+            answer = self.send(SIGN_UP, u=f"bench-{uuid4().hex[:12]}", p="a long walk home")
+            self.token = answer["signUp"]["accessToken"]
         movies = [edge["node"]["id"] for edge in self.send(MOVIES)["movies"]["edges"]]
         for movie in self.rng.sample(movies, RATED):
             self.rate(movie)
         while sum(map(len, self.shown.values())) < lists:
-            if self.rng.random() < 0.1:
+            if self.rng.random() < HOMES:
                 self.see_home()
             else:
                 self.see_list(movies)
@@ -108,7 +117,7 @@ class Client:
         ])  # fmt: skip
         page = self.send(LIST, **wish)["recommendations"]
         self.note(page["requestId"], page)
-        if self.rng.random() < 0.3 and page["edges"]:
+        if self.rng.random() < SECOND_PAGES and page["edges"]:
             self.rate(page["edges"][0]["node"]["id"])
             self.note(
                 page["requestId"],
@@ -168,22 +177,17 @@ def reproduce(service: Service, url: str, shown: dict[str, list[list[int]]]) -> 
         begun = time.perf_counter()
         for request_id, received in shown.items():
             recorded = replay.recorded(connection, UUID(request_id))
-            missing = sum(
-                (Counter(map(tuple, received)) - Counter(tuple(r.movie_ids) for r in recorded)).values()
-            )
-            outcomes["not as received"] += missing
+            kept = Counter(tuple(each.movie_ids) for each in recorded)
+            outcomes["not as received"] += (Counter(map(tuple, received)) - kept).total()
             for each in recorded:
                 again = replayer.replay(connection, each)
                 outcomes["reproduced" if again.same else again.reason or "different"] += 1
         seconds = time.perf_counter() - begun
-        size = "SELECT coalesce(sum(pg_total_relation_size(inhrelid)), 0) FROM pg_inherits WHERE inhparent = %s::regclass"
         sizes = {
-            table: int((connection.execute(size, (table,)).fetchone() or (0,))[0])
+            table: int((connection.execute(SIZE, (table,)).fetchone() or (0,))[0])
             for table in ("served_lists", "served_inputs")
         }
-        states = connection.execute(
-            "SELECT count(*), count(DISTINCT model_version), pg_total_relation_size('model_states') FROM model_states"
-        ).fetchone() or (0, 0, 0)
+        states = connection.execute(STATES).fetchone() or (0, 0, 0)
     return [
         Figure("pages served", pages, "pages"),
         Figure("pages reproduced", outcomes.pop("reproduced", 0), "pages", target=pages),

@@ -59,7 +59,8 @@ class ServedInput(Base):
 class ModelState(Base):
     """A state of a model in a process, as an update of the state `before`; see `app.serving.model.State`.
 
-    `line`: the first state, as the process loaded the model. `used_at`: a list used it then, to the hour.
+    `line`: the first state, as the process loaded the model. `code_version`: of the process. `used_at`: a list
+    used it then, to the hour.
     """
 
     __tablename__ = "model_states"
@@ -69,6 +70,7 @@ class ModelState(Base):
     line: Mapped[UUID]
     before: Mapped[UUID | None]
     model_version: Mapped[str]
+    code_version: Mapped[str]
     kind: Mapped[str]
     content: Mapped[bytes]
     made_at: Mapped[datetime]

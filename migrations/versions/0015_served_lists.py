@@ -58,6 +58,7 @@ def upgrade() -> None:
         sa.Column("line", sa.Uuid(), nullable=False),
         sa.Column("before", sa.Uuid(), nullable=True),
         sa.Column("model_version", sa.Text(), nullable=False),
+        sa.Column("code_version", sa.Text(), nullable=False),
         sa.Column("kind", sa.Text(), nullable=False),
         sa.Column("content", sa.LargeBinary(), nullable=False),
         sa.Column("made_at", sa.DateTime(timezone=True), nullable=False),
