@@ -96,6 +96,7 @@ def in_words(page: dict[str, Any]) -> str:
         f"{page['field']} for {shown_to}, served {page['served_at']:%Y-%m-%d %H:%M:%S} UTC",
         f"  history    until {page['history_at']:%Y-%m-%d %H:%M:%S.%f} UTC",
         f"  parameters {', '.join(f'{name}: {value}' for name, value in page['parameters'].items())}",
+        f"  served by  {page['code_version'] or 'an unknown version of the code'}",
         *(model_in_words(page["model_version"], page["model"])),
         *rows_in_words(page["movies"]),
     ]
@@ -120,7 +121,7 @@ def model_in_words(version: str, model: dict[str, Any] | None) -> list[str]:
     if data := model["data"]:
         lines.append(f"             sha256 {data['checksum']}, snapshot {data['snapshot']}")
     if training:
-        lines.append(f"  code       {training['code']}, seed {training['parameters']['seed']}")
+        lines.append(f"  trained by {training['code']}, seed {training['parameters']['seed']}")
     return lines
 
 

@@ -59,8 +59,8 @@ class ServedInput(Base):
 class ModelState(Base):
     """A state of a model in a process, as an update of the state `before`; see `app.serving.model.State`.
 
-    `line`: the first state, as the process loaded the model. `code_version`: of the process. `used_at`: a list
-    used it then, to the hour.
+    `line`: the first state, as the process loaded the model. `code_version`: of the process. `used_at`: a
+    list used it then, to the hour.
     """
 
     __tablename__ = "model_states"

@@ -30,9 +30,10 @@ MAX_PAGES = 100  # of one list
 MAX_LOADED = 2  # models kept for the next list
 
 LISTS = """
-SELECT served_at, served_lists.id, request_id, user_id, username, field, model_version, model_state, arm,
-    history_at, parameters, inputs, movie_ids, ranks, scores
+SELECT served_at, served_lists.id, request_id, user_id, username, field, served_lists.model_version,
+    model_state, code_version, arm, history_at, parameters, inputs, movie_ids, ranks, scores
 FROM served_lists LEFT JOIN users ON users.id = user_id
+LEFT JOIN model_states ON model_states.id = model_state
 WHERE request_id = %s ORDER BY served_at, served_lists.id LIMIT %s
 """
 INPUTS = "SELECT digest, content FROM served_inputs WHERE served_on = %s AND digest = ANY(%s)"
@@ -40,7 +41,7 @@ INPUTS = "SELECT digest, content FROM served_inputs WHERE served_on = %s AND dig
 
 @dataclass(frozen=True, slots=True)
 class RecordedList:
-    """A row of `served_lists`. `username`: None for a visitor."""
+    """A row of `served_lists`. `username`: None for a visitor. `code_version`: of the serving process."""
 
     served_at: datetime
     id: UUID
@@ -50,6 +51,7 @@ class RecordedList:
     field: str
     model_version: str
     model_state: UUID
+    code_version: str | None
     arm: str | None
     history_at: datetime
     parameters: dict[str, Any]

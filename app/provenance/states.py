@@ -14,14 +14,15 @@ import psycopg
 
 from app.provenance.inputs import Arrays, Input
 from app.serving.model import BEFORE, Factors, Model, State
+from app.training.code_version import code_version
 from recommender.item_features import ItemFeatures
 
 TOUCH_SECONDS = 3600.0
 LOADED, MOVIES, FACTORS = "LOADED", "MOVIES", "FACTORS"
 
 STORE = """
-INSERT INTO model_states (id, line, before, model_version, kind, content, made_at)
-VALUES (%s, %s, %s, %s, %s, %s, %s) ON CONFLICT DO NOTHING
+INSERT INTO model_states (id, line, before, model_version, code_version, kind, content, made_at)
+VALUES (%s, %s, %s, %s, %s, %s, %s, %s) ON CONFLICT DO NOTHING
 """
 TOUCH = "UPDATE model_states SET used_at = now() WHERE id = ANY(%s)"
 REMOVE = """
@@ -49,7 +50,8 @@ def store(connection: psycopg.Connection, states: Sequence[State]) -> None:
         for state in (each for last in states for each in last.unstored()):
             kind, content = packed(state.update)
             before = None if state.before is None else state.before.id
-            cursor.execute(STORE, (state.id, state.line, before, state.version, kind, content, state.made_at))
+            row = (state.id, state.line, before, state.version, code_version(), kind, content, state.made_at)
+            cursor.execute(STORE, row)
 
 
 def forget(states: Sequence[State]) -> None:

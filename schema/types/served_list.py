@@ -72,6 +72,9 @@ class ServedPage:
     model_state: strawberry.ID = strawberry.field(
         description="The state of the model, after its online updates, in the process that made the page."
     )
+    code_version: str | None = strawberry.field(
+        description="The version of the package that made the page and, in a checkout, the commit."
+    )
     parameters: JSON = strawberry.field(description="The parameters of the page; absent ones are defaults.")
     movies: list[ServedMovie] = strawberry.field(
         directives=[ListSize(assumed_size=24)], description="The movies shown, by rank."
@@ -86,6 +89,7 @@ class ServedPage:
             arm=page.arm,
             model_version=page.model_version,
             model_state=strawberry.ID(str(page.model_state)),
+            code_version=page.code_version,
             parameters=JSON(page.parameters),
             movies=ServedMovie.all(context, page.movie_ids, page.ranks, page.scores),
         )

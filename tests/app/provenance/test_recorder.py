@@ -180,8 +180,9 @@ async def test_old_days_are_dropped_and_coming_ones_made(context: Context, seede
     with psycopg.connect(seeded_database_url, autocommit=True) as connection:
         partitions.make(connection, rows.PARTITIONED, [long_ago, long_ago + timedelta(days=1)])
         connection.execute(
-            "INSERT INTO model_states (id, line, model_version, kind, content, made_at, used_at) SELECT "
-            "id, id, 'old', 'LOADED', '', now(), now() - interval '33 days' FROM gen_random_uuid() AS id"
+            "INSERT INTO model_states (id, line, model_version, code_version, kind, content, made_at, "
+            "used_at) SELECT id, id, 'old', '0', 'LOADED', '', now(), now() - interval '33 days' "
+            "FROM gen_random_uuid() AS id"
         )
     await serve(context)
     context.recorder.write(seeded_database_url)
