@@ -79,6 +79,9 @@ class Settings(BaseSettings):
     training_settings: Path | None = Field(
         None, description="settings file of `marquee tune` for training; default: the built-in settings"
     )
+    mlflow_tracking_uri: str | None = Field(
+        None, description="MLflow server to which trainings are mirrored as runs (extra `mlflow`)"
+    )
     kept_models: NonNegativeInt = Field(3, description="inactive models kept on disk for rollback")
     served_list_days: NonNegativeInt = Field(
         30,

@@ -32,6 +32,7 @@ def prepare(settings: Settings, database_url: str) -> None:
                 kept_models=settings.kept_models,
                 settings=settings.training_settings,
                 sentences=settings.sentence_model,
+                mlflow=settings.mlflow_tracking_uri,
             )
     if settings.has_demo_account:
         demo_account.open_account(database_url)

@@ -54,6 +54,7 @@ def train(
             version = training.train(
                 url, settings.models, progress,
                 kept_models=settings.kept_models, settings=settings_file, sentences=sentences,
+                mlflow=settings.mlflow_tracking_uri,
             )  # fmt: skip
         except training.PERMANENT as error:
             raise console.fail(str(error)) from None

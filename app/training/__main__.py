@@ -43,6 +43,7 @@ def main() -> int:
             kept_models=order["kept_models"],
             settings=order["settings"] and Path(order["settings"]),
             sentences=order["sentences"] and Path(order["sentences"]),
+            mlflow=order["mlflow"],
             conclude=conclude,
         )
     except train.PERMANENT as error:

@@ -3,7 +3,6 @@
 import hashlib
 import shutil
 from collections.abc import Callable
-from datetime import datetime
 from pathlib import Path
 from time import time
 from typing import Any
@@ -14,6 +13,7 @@ import psycopg
 from psycopg.types.json import Jsonb
 
 from app.training.code_version import code_version
+from app.training.data import TrainingData
 from app.training.vectors import make_active
 from recommender.model import artifact
 from recommender.model.hybrid import Hybrid
@@ -35,15 +35,13 @@ def publish(
     connection: psycopg.Connection,
     model: Hybrid,
     folder: Path,
+    dataset: TrainingData,
     *,
-    dataset: str,
-    learnt_at: datetime,
     conclude: Callable[[psycopg.Connection, str], None],
-) -> None:
+) -> dict[str, Any]:
     """Make a model the active one, in one transaction that ends with a call of `conclude`.
 
-    folder: in which it is saved. dataset: the version of its training data. learnt_at: when its movies and
-    ratings were read.
+    folder: in which it is saved. Returns its description, see `described`.
     """
     training = described(folder)
     with connection.transaction():
@@ -51,10 +49,17 @@ def publish(
         connection.execute(
             "INSERT INTO model_versions (version, status, dataset_version, metrics, training, trained_at) "
             "VALUES (%s, 'READY', %s, %s, %s, %s)",
-            (model.version, dataset, Jsonb(model.manifest["metrics"]), Jsonb(training), learnt_at),
+            (
+                model.version,
+                dataset.version,
+                Jsonb(model.manifest["metrics"]),
+                Jsonb(training),
+                dataset.read_at,
+            ),
         )
-        make_active(connection, model, learnt_at)
+        make_active(connection, model, dataset.read_at)
         conclude(connection, model.version)
+    return training
 
 
 def described(folder: Path) -> dict[str, Any]:

@@ -7,14 +7,13 @@ from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TypedDict
 from uuid import uuid4
 
 import psycopg
 
 from app.db.engine import lock
-from app.training import data, publish
-from app.training.data import NothingToTrainOn
+from app.training import data, mlflow_runs, publish
+from app.training.data import NothingToTrainOn, TrainingData
 from recommender.model.hybrid import Hybrid
 from recommender.model.sentence_embeddings import SentenceModel, SentenceModelError
 from recommender.progress import Progress
@@ -42,6 +41,7 @@ def train(
     kept_models: int,
     settings: Path | None = None,
     sentences: Path | None = None,
+    mlflow: str | None = None,
     conclude: Callable[[psycopg.Connection, str], None] = nothing_more,
 ) -> str:
     """Train on the whole database and make the model the active one; return its version.
@@ -50,7 +50,8 @@ def train(
     step, in the transaction of which `conclude` is part. A crash before that leaves the former model active
     and no model behind, and the next training on the same ratings resumes from the last finished iteration.
 
-    `settings`: a settings file. `sentences`: the folder of a sentence model. Raises NothingToTrainOn,
+    `settings`: a settings file. `sentences`: the folder of a sentence model. `mlflow`: the tracking URI of an
+    MLflow server, to which the training is mirrored. Raises NothingToTrainOn,
     InvalidSettings, SentenceModelError, and OSError if `models` is not writable.
     """
     config = Config.read(settings) if settings else Config()
@@ -59,7 +60,7 @@ def train(
         lock(connection, TRAINING_LOCK, lambda: progress("waiting for another training to end", 0.0))
         require_writable(models)
         checkpoint = models / f".checkpoint-{database_name(connection)}"
-        model, about = fit(connection, config, Checkpoint(checkpoint), sentence_model, progress)
+        model, dataset = fit(connection, config, Checkpoint(checkpoint), sentence_model, progress)
         folder = models / f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{uuid4().hex[:6]}"
         progress("writing", 0.0)
         publish.marker(folder).touch()
@@ -67,12 +68,15 @@ def train(
             model.save(folder)
             model.manifest["version"] = folder.name
             progress("publishing", 0.0)
-            publish.publish(connection, model, folder, **about, conclude=conclude)
+            training = publish.publish(connection, model, folder, dataset, conclude=conclude)
         finally:
             with suppress(psycopg.OperationalError):  # the marker stays if the database is unreachable
                 publish.remove_unpublished(connection, folder)
         shutil.rmtree(checkpoint, ignore_errors=True)
         publish.remove_retired(connection, models, kept_models)
+    if mlflow is not None:
+        metrics = model.manifest["metrics"]
+        mlflow_runs.mirror(mlflow, model.version, dataset.read_at, dataset, training, metrics)
     return model.version
 
 
@@ -93,20 +97,13 @@ def database_name(connection: psycopg.Connection) -> str:
     return hashlib.blake2b(f"{info.host}:{info.port}/{info.dbname}".encode(), digest_size=8).hexdigest()
 
 
-class About(TypedDict):
-    """The training data of a model: its name, and when it was read."""
-
-    dataset: str
-    learnt_at: datetime
-
-
 def fit(
     connection: psycopg.Connection,
     config: Config,
     checkpoint: Checkpoint,
     sentences: SentenceModel | None,
     progress: Progress,
-) -> tuple[Hybrid, About]:
+) -> tuple[Hybrid, TrainingData]:
     """Fit a model on the whole database. Metrics that could not be measured are left out."""
     progress("reading", 0.0)
     with connection.transaction():
@@ -118,7 +115,7 @@ def fit(
     model = train_hybrid(interactions, movies, config, progress, checkpoint, sentences)
     figures = model.manifest["metrics"].items()
     model.manifest["metrics"] = {name: figure for name, figure in figures if is_measured(figure)}
-    return model, About(dataset=dataset.version, learnt_at=dataset.read_at)
+    return model, dataset
 
 
 def is_measured(figure: float | dict[str, float]) -> bool:

@@ -87,6 +87,7 @@ async def started(claim: Claim, settings: Settings, database_url: str) -> Proces
         "sentences": settings.sentence_model and str(settings.sentence_model),
         "log_level": settings.log_level,
         "log_format": settings.log_format,
+        "mlflow": settings.mlflow_tracking_uri,
         "job_id": claim.job_id,
         "claim": str(claim.claim),
     }

@@ -141,6 +141,7 @@ def train_again(_ask: Ask, _members: list[Member], url: str, model_dir: Path, _r
     train.train(url, model_dir, lambda _stage, _fraction: None, kept_models=3)
 
 
+@pytest.mark.timeout(300)  # it trains a model
 def test_lists_are_reproduced_after_ratings_edits_and_a_training(
     ask: Ask, database: psycopg.Connection, seeded_database_url: str, model_dir: Path
 ) -> None:

@@ -1,0 +1,90 @@
+"""Mirror trainings as runs of an MLflow server, if `MLFLOW_TRACKING_URI` is set. Postgres is the record."""
+
+import logging
+import os
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from typing import Any
+
+from app.training.data import TrainingData
+
+EXPERIMENT = "marquee"
+# An unreachable server holds a training up for seconds, not for MLflow's ten minutes.
+LIMITS = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_HTTP_REQUEST_TIMEOUT": "10"}
+MAX_BATCH = 1000  # metrics of one request, a limit of MLflow
+
+log = logging.getLogger("marquee.mlflow")
+
+
+def mirror(
+    uri: str,
+    version: str,
+    begun_at: datetime,
+    dataset: TrainingData,
+    training: Mapping[str, Any],
+    metrics: Mapping[str, float | dict[str, float]],
+) -> str | None:
+    """Log a published model as a finished run; return the id of the run, or None if it fails.
+
+    `training`: see `publish.described`. A failure is logged and has no other effect: the model is active.
+    """
+    for name, value in LIMITS.items():
+        os.environ.setdefault(name, value)
+    try:
+        from mlflow.exceptions import MlflowException  # noqa: PLC0415 - an extra, which takes a second to load
+    except ImportError:
+        log.warning("MLFLOW_TRACKING_URI is set, but mlflow is not installed: install the extra `mlflow`")
+        return None
+    try:
+        return _mirror(uri, version, begun_at, dataset, training, metrics)
+    except (MlflowException, OSError) as error:  # of its HTTP client, too
+        log.warning("cannot mirror model %s to MLflow: %s", version, str(error).partition("\n")[0])
+    return None
+
+
+def _mirror(
+    uri: str,
+    version: str,
+    begun_at: datetime,
+    dataset: TrainingData,
+    training: Mapping[str, Any],
+    metrics: Mapping[str, float | dict[str, float]],
+) -> str:
+    from mlflow import MlflowClient  # noqa: PLC0415 - as above
+    from mlflow.entities import Dataset, DatasetInput, Metric, Param  # noqa: PLC0415 - as above
+
+    client = MlflowClient(tracking_uri=uri)
+    found = client.get_experiment_by_name(EXPERIMENT)
+    experiment = client.create_experiment(EXPERIMENT) if found is None else found.experiment_id
+    tags = {
+        "marquee.model_version": version,
+        "marquee.dataset_version": dataset.version,
+        "marquee.code_version": training["code"],
+    }
+    milliseconds = int(begun_at.timestamp() * 1000)
+    run = client.create_run(experiment, start_time=milliseconds, tags=tags, run_name=version)
+    id_: str = run.info.run_id
+    try:
+        data = Dataset(dataset.version, dataset.checksum[:36], "postgres", f"snapshot {dataset.snapshot}")
+        client.log_inputs(id_, [DatasetInput(data)])
+        params = [Param(name, str(value)) for name, value in training["parameters"].items()]
+        values = [Metric(name, value, milliseconds, 0) for name, value in named(metrics)]
+        client.log_batch(id_, params=params, metrics=values[:MAX_BATCH])
+        client.log_dict(id_, dict(training["checksums"]), "checksums.json")
+    except BaseException:
+        client.set_terminated(id_, status="FAILED")
+        raise
+    client.set_terminated(id_)
+    return id_
+
+
+def named(metrics: Mapping[str, float | dict[str, float]]) -> Iterator[tuple[str, float]]:
+    """Metrics by names that MLflow allows: `ndcg@10` is `ndcg_at_10`, its interval `ndcg_at_10.low`."""
+    for name, value in metrics.items():
+        allowed = name.replace("@", "_at_")
+        if isinstance(value, dict):
+            yield allowed, value["value"]
+            yield f"{allowed}.low", value["low"]
+            yield f"{allowed}.high", value["high"]
+        else:
+            yield allowed, value
