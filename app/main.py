@@ -127,6 +127,7 @@ def create_app(settings: Settings, database_url: str, scraped: socket.socket | N
             await asyncio.wait(tasks)
             await recorder.close(psycopg_url(database_url))
             metrics.REGISTRY.unregister(monitor)
+            await monitor.close()
             await rates.close()
             await engine.dispose()
             for traces in tracing.active:

@@ -26,10 +26,11 @@ from app.telemetry import metrics
 from app.training import jobs
 from app.web.admission import Admission
 
-READ_SECONDS = 3.0  # longest time for the queries of a scrape; a scrape takes at most 10
+READ_SECONDS = 3.0  # for which a scrape waits for figures of the database
 KEPT_SECONDS = 5.0  # for which several scrapers share figures
+REST = 50  # times the duration of a query that takes long, before it runs again
 WINDOWS = {"hour": timedelta(hours=1), "day": timedelta(days=1)}
-DAY_SECONDS = 300.0  # between two readings of a whole day, which may be many events
+JOBS = "jobs"
 LIMITS = ("max_", "_per_minute", "execution_seconds", "request_seconds")
 PER_LIST = {
     "click_rate": "Share of the lists shown in the window with a CLICK event.",
@@ -51,11 +52,10 @@ class Monitor(Collector):
     admission: Admission
     engine: AsyncEngine
     sessions: Sessions
-    quality: dict[str, OnlineQuality] = field(default_factory=dict)
     jobs: dict[str, int] = field(default_factory=dict)
-    read_at: float = float("-inf")
-    day_read_at: float = float("-inf")
-    reading: asyncio.Lock = field(default_factory=asyncio.Lock)
+    quality: dict[str, OnlineQuality] = field(default_factory=dict)
+    due: dict[str, float] = field(default_factory=lambda: dict.fromkeys((JOBS, *WINDOWS), 0.0))
+    reading: dict[str, asyncio.Task[None]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for name in self.settings.__class__.model_fields:
@@ -63,29 +63,39 @@ class Monitor(Collector):
                 metrics.limits_hit.labels(name.upper())
 
     async def read(self) -> None:
-        """Read the figures of the database, unless they are fresh. After a failure a scrape lacks them."""
-        async with self.reading:
-            if time.monotonic() < self.read_at + KEPT_SECONDS:
-                return
-            try:
-                async with asyncio.timeout(READ_SECONDS):
-                    await self._read()
-            except (SQLAlchemyError, psycopg.Error, OSError, TimeoutError) as error:
-                metrics.database_failures.inc()
-                self.jobs, self.quality = {}, {}
-                log.warning("cannot read the figures of the database: %s", error or "it takes too long")
+        """Read the figures of the database that are due. Those that take longer are in a later scrape."""
+        for part, due in self.due.items():
+            if part not in self.reading and time.monotonic() >= due:
+                self.reading[part] = asyncio.create_task(self._read(part))
+        if self.reading:
+            await asyncio.wait(self.reading.values(), timeout=READ_SECONDS)
 
-    async def _read(self) -> None:
-        now = time.monotonic()
-        self.jobs = await jobs.count_by_status(self.sessions)
-        windows = ["hour", "day"] if now >= self.day_read_at + DAY_SECONDS else ["hour"]
-        for window in windows:
-            self.quality[window] = await online_quality(
-                self.sessions, self.live.served.snapshot, WINDOWS[window]
-            )
-        if "day" in windows:
-            self.day_read_at = now
-        self.read_at = now
+    async def _read(self, part: str) -> None:
+        """Read `jobs` or the quality of a window. After a failure, scrapes lack it."""
+        began = time.monotonic()
+        try:
+            if part == JOBS:
+                self.jobs = await jobs.count_by_status(self.sessions)
+            else:
+                snapshot = self.live.served.snapshot
+                self.quality[part] = await online_quality(self.sessions, snapshot, WINDOWS[part])
+        except (SQLAlchemyError, psycopg.Error, OSError) as error:
+            metrics.database_failures.inc()
+            log.warning("cannot read figures of the database (%s): %s", part, error)
+            if part == JOBS:
+                self.jobs = {}
+            self.quality.pop(part, None)
+        finally:
+            now = time.monotonic()
+            self.due[part] = now + max(KEPT_SECONDS, REST * (now - began))
+            del self.reading[part]
+
+    async def close(self) -> None:
+        """Stop the queries in progress."""
+        tasks = list(self.reading.values())
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
     def collect(self) -> Iterator[Metric]:
         yield from self._model()

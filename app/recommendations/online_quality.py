@@ -4,6 +4,7 @@ A list was shown if clients reported IMPRESSION events with its `requestId`. CLI
 the list that they name.
 """
 
+import asyncio
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -15,41 +16,48 @@ from app.serving.snapshot import Snapshot
 
 POPULAR_SHARE = 0.1  # of the movies, by the number of ratings, counts as popular
 
+SAMPLED_LISTS = 1_000  # for the diversity: an arbitrary sample, which bounds the time
+
 # The diversity of a list is one minus the mean cosine similarity of its pairs of movies, whose vectors are
-# their genres. The sum over all pairs follows from the square of the sum of the vectors, so that it is linear
-# in the events.
+# their genres. The sum over all pairs follows from the square of the sum of the vectors.
 QUALITY = text(
     """
-    WITH seen AS (
-        SELECT user_id, request_id, movie_id, bool_or(kind = 'IMPRESSION') AS shown,
-            bool_or(kind = 'CLICK') AS clicked, bool_or(kind = 'WATCH') AS watched
-        FROM feedback
-        WHERE received_at > now() - CAST(:window AS interval) AND request_id IS NOT NULL
-            AND kind IN ('IMPRESSION', 'CLICK', 'WATCH')
-        GROUP BY user_id, request_id, movie_id
-    ), lists AS (
-        SELECT bool_or(clicked)::integer AS clicked, bool_or(watched)::integer AS watched
-        FROM seen GROUP BY user_id, request_id HAVING bool_or(shown)
+    WITH lists AS (
+        SELECT row_number() OVER () AS list, clicked, watched, movie_ids FROM (
+            SELECT bool_or(kind = 'CLICK')::integer AS clicked, bool_or(kind = 'WATCH')::integer AS watched,
+                array_agg(movie_id) FILTER (WHERE kind = 'IMPRESSION') AS movie_ids
+            FROM feedback
+            WHERE received_at > now() - CAST(:window AS interval) AND request_id IS NOT NULL
+                AND kind IN ('IMPRESSION', 'CLICK', 'WATCH')
+            GROUP BY user_id, request_id
+        ) AS seen
+        WHERE movie_ids IS NOT NULL
     ), shown AS (
-        SELECT user_id, request_id, movie_id FROM seen WHERE shown
+        SELECT movie_id, count(*) AS times
+        FROM lists CROSS JOIN unnest(movie_ids) AS movie_id GROUP BY movie_id
+    ), sampled AS (
+        SELECT DISTINCT list, movie_id FROM lists CROSS JOIN unnest(movie_ids) AS movie_id
+        WHERE list <= :sampled
     ), vectors AS (
         SELECT movie_id, genre_id, 1 / sqrt(count(*) OVER (PARTITION BY movie_id)) AS weight
-        FROM movie_genres WHERE movie_id IN (SELECT movie_id FROM shown)
+        FROM movie_genres WHERE movie_id IN (SELECT movie_id FROM sampled)
     ), sums AS (
-        SELECT user_id, request_id, sum(weight) AS weight, sum(weight * weight) AS movies
-        FROM shown JOIN vectors USING (movie_id) GROUP BY user_id, request_id, genre_id
+        SELECT list, sum(weight) AS weight, sum(weight * weight) AS movies
+        FROM sampled JOIN vectors USING (movie_id) GROUP BY list, genre_id
     ), similar_pairs AS (
         SELECT (sum(weight * weight) - sum(movies)) / (sum(movies) * (sum(movies) - 1)) AS mean
-        FROM sums GROUP BY user_id, request_id HAVING sum(movies) > 1.5
+        FROM sums GROUP BY list HAVING sum(movies) > 1.5
     )
-    SELECT
-        (SELECT count(*) FROM lists) AS lists,
-        (SELECT avg(clicked)::float8 FROM lists) AS click_rate,
-        (SELECT avg(watched)::float8 FROM lists) AS watch_rate,
-        (SELECT count(DISTINCT movie_id) FROM shown) AS movies,
-        (SELECT avg((rating_count >= :popular)::integer)::float8
-            FROM shown JOIN movie_stats USING (movie_id)) AS popular_share,
-        (SELECT 1 - avg(mean)::float8 FROM similar_pairs) AS diversity
+    SELECT of_lists.*, of_movies.*, (SELECT 1 - avg(mean)::float8 FROM similar_pairs) AS diversity
+    FROM (
+        SELECT count(*) AS lists, avg(clicked)::float8 AS click_rate, avg(watched)::float8 AS watch_rate
+        FROM lists
+    ) AS of_lists, (
+        SELECT count(*) AS movies,
+            (coalesce(sum(times) FILTER (WHERE rating_count >= :popular), 0)
+                / sum(times))::float8 AS popular_share
+        FROM shown LEFT JOIN movie_stats USING (movie_id)
+    ) AS of_movies
     """
 )
 
@@ -60,7 +68,7 @@ class OnlineQuality:
 
     `click_rate`, `watch_rate`: of the lists, with at least one such event. `coverage`: of the catalog, in any
     list. `popular_share`: of the movies in the lists, the tenth of the catalog with most ratings.
-    `diversity`: mean over lists of two movies or more; 0 where all have the same genres.
+    `diversity`: mean over SAMPLED_LISTS of two movies or more; 0 where all have the same genres.
     """
 
     lists: int
@@ -73,7 +81,8 @@ class OnlineQuality:
 
 async def online_quality(sessions: Sessions, snapshot: Snapshot, window: timedelta) -> OnlineQuality:
     """The quality of the lists shown within `window`. Reads only the events received in it."""
-    params = {"window": window, "popular": popular_from(snapshot)}
+    popular = await asyncio.to_thread(popular_from, snapshot)
+    params = {"window": window, "popular": popular, "sampled": SAMPLED_LISTS}
     async with sessions() as session:
         row = (await session.execute(QUALITY, params)).one()
     coverage = row.movies / snapshot.movie_ids.size if row.lists and snapshot.movie_ids.size else None

@@ -3,6 +3,9 @@
 import asyncio
 import json
 import socket
+import subprocess
+import sys
+from subprocess import PIPE
 from typing import Any
 
 import httpx
@@ -11,6 +14,7 @@ import pytest
 from websockets.asyncio.client import connect
 from websockets.typing import Subprotocol
 
+from tests.conftest import ROOT
 from tests.services import Service, StartServer
 
 LISTED = '{"query": "{ movies(first: 1) { edges { node { title } } } }"}'
@@ -138,3 +142,20 @@ def test_concurrent_requests_keep_their_ids(logged: Service) -> None:
     asyncio.run(send())
     ids = [line["request_id"] for line in lines(logged) if line.get("request_id", "").startswith("many-")]
     assert sorted(ids) == sorted(f"many-{number}" for number in range(30))
+
+
+def test_the_failure_of_a_training_is_a_json_line_too() -> None:
+    order = {"database_url": "postgresql://nobody@127.0.0.1:9/none", "models": "models", "kept_models": 1}
+    order |= {"settings": None, "sentences": None, "job_id": 7, "claim": ""}
+    order |= {"log_level": "info", "log_format": "json"}
+    with subprocess.Popen(
+        [sys.executable, "-m", "app.training"], stdin=PIPE, stdout=PIPE, stderr=PIPE, text=True, cwd=ROOT
+    ) as process:
+        assert process.stdin is not None
+        assert process.stderr is not None
+        process.stdin.write(json.dumps(order) + "\n")
+        process.stdin.flush()
+        line = json.loads(process.stderr.read())
+        assert process.wait() == 1
+    assert line["message"] == "training job 7 failed"
+    assert "OperationalError" in line["exception"]

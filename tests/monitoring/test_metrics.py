@@ -2,6 +2,7 @@
 
 import re
 import socket
+import time
 from pathlib import Path
 
 import httpx
@@ -134,6 +135,22 @@ def test_online_quality_is_that_of_the_lists_shown(client: Client) -> None:
         assert 0 <= found["marquee_list_popular_share", labels] <= 1
 
 
+def test_open_subscriptions_are_counted_while_they_last(client: Client) -> None:
+    client.sign_up()
+    headers = {"Accept": "text/event-stream", "Authorization": f"Bearer {client.token}"}
+    body = {"query": "subscription Follow { recommendationsChanged { requestId } }"}
+    assert client.value("marquee_subscriptions_open") == 0
+    with httpx.stream("POST", f"{client.url}/graphql", json=body, headers=headers) as opened:
+        assert opened.status_code == 200
+        deadline = time.monotonic() + 10
+        while client.value("marquee_subscriptions_open") != 1:
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+    while client.value("marquee_subscriptions_open") != 0:
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+
+
 def test_two_processes_have_an_endpoint_each(seeded_database_url: str, start_client: StartClient) -> None:
     first, second = start_client(seeded_database_url), start_client(seeded_database_url)
     for _ in range(3):
@@ -165,10 +182,10 @@ def test_an_outage_of_the_database_leaves_the_rest_of_a_scrape(
 ) -> None:
     client = start_client(seeded_database_url)
     with psycopg.connect(seeded_database_url, autocommit=True) as connection:
-        connection.execute("ALTER TABLE training_jobs RENAME TO hidden")
+        connection.execute("ALTER TABLE feedback RENAME TO hidden")
         found = client.scrape()
-        connection.execute("ALTER TABLE hidden RENAME TO training_jobs")
-    assert found["marquee_database_figures_failures_total", ()] == 1
+    assert found["marquee_database_figures_failures_total", ()] == 2  # of the hour, and of the day
+    assert found["marquee_training_jobs", (("status", "QUEUED"),)] == 0
     assert ("marquee_shown_lists", (("window", "hour"),)) not in found
     assert found["marquee_snapshot_movies", ()] > 0
 

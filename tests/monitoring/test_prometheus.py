@@ -1,54 +1,28 @@
 """Prometheus scrapes two live processes under load: each expression of dashboards and alerts has data."""
 
-import json
-import re
 import shutil
 import socket
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 import httpx
 import psycopg
 import pytest
 import yaml
 
+from bench import dashboards
 from tests.conftest import ROOT
 from tests.monitoring.conftest import LIST, RANKED, RATE, Client, StartClient
 
 PROMETHEUS = ROOT / "deploy" / "prometheus"
-DASHBOARDS = sorted((ROOT / "deploy" / "grafana" / "dashboards").glob("*.json"))
 LOAD_SECONDS = 8
 START_SECONDS = 30
 HEAVY = "{ movies(first: 100) { edges { node { similar(first: 50) { edges { node { title } } } } } } }"
-COMPARISON = re.compile(r"^(?P<inner>.*?)\s*[<>]=?\s*[\d.]+$", re.DOTALL)
-
-
-def inner_expressions(expression: str) -> list[str]:
-    """The sides of an alert's comparisons, which have values in health too."""
-    found = []
-    for part in re.split(r"\s+and\s+", expression.strip()):
-        compared = COMPARISON.match(part)
-        assert compared is not None, f"not a comparison with a number: {part}"
-        found.append(compared["inner"])
-    return found
-
-
-def expressions() -> list[tuple[str, str]]:
-    found = []
-    for path in DASHBOARDS:
-        for panel in json.loads(path.read_text())["panels"]:
-            for target in panel.get("targets", ()):
-                expression = target["expr"].replace("$__rate_interval", "1m")
-                found.append((f"{path.stem}: {panel['title']}", expression))
-    for group in yaml.safe_load((PROMETHEUS / "alerts.yml").read_text())["groups"]:
-        for rule in group["rules"]:
-            found += [(rule["alert"], inner) for inner in inner_expressions(rule["expr"])]
-    return found
 
 
 @pytest.fixture
@@ -116,13 +90,6 @@ def load(client: Client, until: float, faults: list[Exception]) -> None:
         faults.append(fault)
 
 
-def series(prometheus: str, expression: str) -> list[Any]:
-    answer = httpx.get(f"{prometheus}/api/v1/query", params={"query": expression}, timeout=30).json()
-    assert answer["status"] == "success", (expression, answer)
-    found: list[Any] = answer["data"]["result"]
-    return found
-
-
 @pytest.mark.timeout(240)
 def test_each_expression_has_data_under_load(
     prometheus: str, clients: list[Client], seeded_database_url: str
@@ -141,20 +108,30 @@ def test_each_expression_has_data_under_load(
     assert not faults, faults
     time.sleep(1.5)  # two more scrapes
 
-    empty, checked = [], expressions()
-    for name, expression in checked:
-        found = series(prometheus, expression)
-        if not found or all(each["value"][1] == "NaN" for each in found):
-            empty.append((name, expression))
-    assert not empty, f"{len(empty)} of {len(checked)} expressions have no data: {empty}"
+    command = [sys.executable, "-m", "bench.dashboards", "--prometheus", prometheus]
+    done = subprocess.run(command, cwd=ROOT, check=False, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    count = len(list(dashboards.expressions()))
+    assert done.stdout.endswith(f"{count} of {count} expressions have data\n")
 
-    names = {each["metric"]["operation"] for each in series(prometheus, "marquee_operation_seconds_count")}
+    timed = dashboards.evaluate(prometheus, "marquee_operation_seconds_count")
+    names = {labels["operation"] for labels, _ in timed}
     assert {"Ranked", "List", "Rate", "Feedback", "anonymous", "other"} <= names
-    (shown,) = series(prometheus, 'max(marquee_shown_lists{window="hour"})')
+    ((_, shown),) = dashboards.evaluate(prometheus, 'max(marquee_shown_lists{window="hour"})')
     with psycopg.connect(seeded_database_url) as connection:
         lists = connection.execute("SELECT count(DISTINCT request_id) FROM feedback").fetchone()
-    assert 0 < int(shown["value"][1]) <= (lists or (0,))[0]
+    assert 0 < shown <= (lists or (0,))[0]
     alerts = httpx.get(f"{prometheus}/api/v1/rules").json()["data"]["groups"]
     rules = [rule for group in alerts for rule in group["rules"]]
     assert len(rules) == 15
     assert {rule["health"] for rule in rules} == {"ok"}
+
+
+def test_an_expression_without_data_and_a_wrong_one_are_found(prometheus: str) -> None:
+    assert dashboards.evaluate(prometheus, "no_such_metric") == []
+    with pytest.raises(ValueError, match="parse error"):
+        dashboards.evaluate(prometheus, "sum(")
+    with pytest.raises(ValueError, match="does not compare with a number"):
+        list(dashboards.sides("absent(up)"))
+    sides = list(dashboards.sides("max(a) / max(b) < 0.5\n  and max(c) > 200"))
+    assert sides == ["max(a) / max(b)", "max(c)"]
