@@ -3,16 +3,16 @@
 import strawberry
 
 from schema.types.account import AccountMutation, PasswordMutation
-from schema.types.admin import OperatorMutation
-from schema.types.api_key import ApiKeyMutation
 from schema.types.feedback import FeedbackMutation
 from schema.types.import_ratings import ImportMutation
 from schema.types.model import ModelMutation
 from schema.types.movie_editing import MovieMutation
+from schema.types.operator.admin import OperatorMutation
+from schema.types.operator.api_key import ApiKeyMutation
+from schema.types.operator.training import TrainingMutation
 from schema.types.personal_data import PrivacyMutation
 from schema.types.rating import RatingMutation
 from schema.types.session import SessionMutation
-from schema.types.training import TrainingMutation
 
 
 @strawberry.type(description="The root of all mutations. Each result union lists the expected outcomes.")

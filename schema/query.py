@@ -2,17 +2,17 @@
 
 import strawberry
 
-from schema.types.admin import OperatorQuery
-from schema.types.api_key import ApiKeyQuery
 from schema.types.catalog import CatalogQuery
-from schema.types.dead_letter import DeadLetterQuery
 from schema.types.group import GroupQuery
 from schema.types.home import HomeQuery
 from schema.types.model import ModelQuery
 from schema.types.onboarding import OnboardingQuery
+from schema.types.operator.admin import OperatorQuery
+from schema.types.operator.api_key import ApiKeyQuery
+from schema.types.operator.dead_letter import DeadLetterQuery
+from schema.types.operator.served_list import ServedListQuery
 from schema.types.personal_data import PrivacyQuery
 from schema.types.recommendation import RecommendationQuery
-from schema.types.served_list import ServedListQuery
 from schema.types.user import UserQuery
 
 

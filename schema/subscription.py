@@ -19,8 +19,8 @@ from schema.core.errors import BadArgument
 from schema.core.global_ids import local_id
 from schema.execution.context import Info
 from schema.execution.permissions import requires
+from schema.types.operator.training import TrainingProgress
 from schema.types.recommendation import RecommendationQuery
-from schema.types.training import TrainingProgress
 
 LATE_SECONDS = 0.05  # a timer may fire a moment before the token has expired
 

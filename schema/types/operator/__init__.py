@@ -1,0 +1,1 @@
+"""Types of operators: accounts and keys, the audit log, trainings, dead letters and served lists."""
