@@ -111,9 +111,18 @@ def rows(database_url: str, query: str) -> list[tuple[Any, ...]]:
         return connection.execute(query.encode()).fetchall()
 
 
-def wait_for(database_url: str, query: str, expected: Callable[[Any], bool]) -> None:
+def wait_for(
+    database_url: str,
+    query: str,
+    expected: Callable[[Any], bool],
+    process: subprocess.Popen[str] | None = None,
+) -> None:
+    """Wait until the result of a query is as expected, while the process runs."""
     deadline = time.monotonic() + SECONDS
     while not expected(found := rows(database_url, query)):
+        if process is not None and (process.poll() is not None or time.monotonic() > deadline):
+            process.send_signal(signal.SIGTERM)
+            pytest.fail(f"{found}\n{process.communicate(timeout=SECONDS)}")
         assert time.monotonic() < deadline, found
         time.sleep(0.05)
 
@@ -182,6 +191,7 @@ def test_kills_lose_and_double_nothing(broker: Broker, topic: str, start: Start,
             database_url,
             "SELECT coalesce(sum(next_position), 0) FROM stream_positions",
             lambda now, before=before: now > before or now[0][0] >= n,  # type: ignore[misc]
+            process,
         )
         time.sleep(rng.random() * 0.4)
         process.kill()
