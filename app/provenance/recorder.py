@@ -23,11 +23,12 @@ from app.serving.live import Live
 from app.serving.model import State
 
 WRITE_SECONDS = 1.0
-MAX_QUEUED = 10_000  # lists: ten seconds of a thousand a second
-MAX_QUEUED_ROWS = 4_000_000  # rows of their histories, about 100 MB
+MAX_QUEUED = 4_000  # lists, about 50 MB
+MAX_QUEUED_ROWS = 2_000_000  # rows of their histories, about 50 MB
 MAX_BATCH = 1_000  # lists of one transaction
 MAX_TRIES = 3  # attempts to write a batch that the database refuses
 UPKEEP_SECONDS, UPKEEP_RETRY_SECONDS = 3600.0, 60.0
+LOG_SECONDS = 60.0  # between two messages of the same failure
 DAYS_AHEAD = 3  # partitions that exist before their day, so that a lock that is not free does no harm
 
 log = logging.getLogger("marquee.lists")
@@ -53,6 +54,7 @@ class Recorder:
     connection: psycopg.Connection | None = None
     stored: rows.Stored = field(default_factory=rows.Stored)
     upkeep_at: float = 0.0
+    failure: tuple[str, float] = ("", 0.0)  # the last one logged, and when to log it again
     replaying: asyncio.Lock = field(default_factory=asyncio.Lock)  # one replay at a time in a process
 
     def add(self, served: ServedList) -> None:
@@ -97,10 +99,11 @@ class Recorder:
                 self._write(address, state)
             except psycopg.Error as error:
                 self._put_off(error)
+            except Exception:
+                log.exception("cannot record %d served lists", len(self.batch))
+                self._give_up()
             if self.dropped > self.reported:
-                log.warning(
-                    "the queue is full: %d served lists are not recorded", self.dropped - self.reported
-                )
+                log.warning("%d served lists are not recorded", self.dropped - self.reported)
                 self.reported = self.dropped
 
     def _write(self, address: str, state: State | None) -> None:
@@ -122,13 +125,20 @@ class Recorder:
         if self.connection is not None:
             self.connection.close()
             self.connection = None
-        log.warning("cannot record served lists: %s", str(error).partition("\n")[0])
+        reason, now = str(error).partition("\n")[0], time.monotonic()
+        if reason != self.failure[0] or now >= self.failure[1]:
+            log.warning("cannot record served lists: %s", reason)
+            self.failure = reason, now + LOG_SECONDS
         if not isinstance(error, psycopg.OperationalError):
             self.tries += 1
         if self.tries >= MAX_TRIES:
-            self.taken_rows += sum(served.history_rows() for served in self.batch)
-            self.dropped += len(self.batch)
-            self.batch, self.tries = [], 0
+            self._give_up()
+
+    def _give_up(self) -> None:
+        """Count the batch under way as dropped."""
+        self.taken_rows += sum(served.history_rows() for served in self.batch)
+        self.dropped += len(self.batch)
+        self.batch, self.tries = [], 0
 
     def _keep_up(self, connection: psycopg.Connection) -> None:
         """Make partitions ahead and remove what is older than the retention, now and then."""

@@ -137,7 +137,7 @@ class Arrivals:
         item_idx = model.item_idx(movie_ids)
         here = item_idx >= 0
         here[here] = (model.hybrid.factor_model.item_factors[item_idx[here]] != rows[here]).any(axis=1)
-        return model.with_factors(Factors(movie_ids[here], rows[here]))
+        return model.with_factors(Factors(movie_ids[here], rows[here])) if here.any() else model
 
     async def _look(self, sessions: Sessions, model: Model, snapshot: Snapshot, step: ItemStep) -> None:
         """Queue the movies that were rated since the last look."""

@@ -19,6 +19,7 @@ from app.provenance.inputs import Input
 from app.provenance.recorder import Recorder
 from app.provenance.replay import Replayer, recorded
 from app.serving import live
+from app.serving.online_updates import Arrivals
 from app.settings import Settings
 from schema import schema
 from schema.execution.context import Context
@@ -93,9 +94,7 @@ async def test_lists_beyond_the_queue_are_counted(
         context.recorder.write(seeded_database_url)
         context.recorder.write(seeded_database_url)
     assert (context.recorder.written, context.recorder.dropped) == (2, 3)
-    assert [record.message for record in caplog.records] == [
-        "the queue is full: 3 served lists are not recorded"
-    ]
+    assert [record.message for record in caplog.records] == ["3 served lists are not recorded"]
     monkeypatch.setattr(recorder, "MAX_QUEUED_ROWS", 20)  # 16 of a list of ada
     await serve(context)
     await serve(context)
@@ -135,6 +134,22 @@ async def test_a_refused_batch_is_given_up(
     context.recorder.write(seeded_database_url)
     assert context.recorder.written == 1
     assert "violates check constraint" in caplog.text
+
+
+async def test_a_list_that_cannot_be_packed_is_given_up(
+    context: Context,
+    seeded_database_url: str,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    await serve(context)
+    with monkeypatch.context() as patched:
+        patched.setattr(inputs, "of_mask", lambda _mask: None)
+        context.recorder.write(seeded_database_url)
+    assert "cannot record 1 served lists" in caplog.text
+    await serve(context)
+    context.recorder.write(seeded_database_url)
+    assert (context.recorder.written, context.recorder.dropped) == (1, 1)
 
 
 async def test_nothing_is_recorded_for_zero_days(context: Context, seeded_database_url: str) -> None:
@@ -224,6 +239,18 @@ async def test_removed_model_files_are_named(
         connection.execute("DELETE FROM model_states")
         connection.execute("UPDATE model_versions SET status = 'ACTIVE'")
         assert "not stored" in str(Replayer(model_dir).replay(connection, served).reason)
+
+
+async def test_updates_that_the_model_has_make_no_new_state(context: Context) -> None:
+    model = context.served.model
+    assert model is not None
+    movie_id = int(model.hybrid.item_ids[3])
+    moved = np.full_like(model.hybrid.factor_model.item_factors[3], 0.5)
+    arrivals = Arrivals(rows={movie_id: moved})
+    once = arrivals.applied(model)
+    assert once.state.before is model.state
+    assert (once.hybrid.factor_model.item_factors[3] == moved).all()
+    assert arrivals.applied(once) is once
 
 
 def test_inputs_survive_packing() -> None:

@@ -18,7 +18,7 @@ from app.cli.commands import app
 from app.provenance.replay import Replayer, recorded
 from app.training import train
 from tests.schema.conftest import Ask, Member, asking, code, promoted, sign_up
-from tests.services import StartServer
+from tests.services import StartServer, running
 
 MEMBERS = 4
 Shown = list[tuple[str, list[int]]]  # request id and movies of each page that clients received
@@ -220,3 +220,18 @@ def test_operators_see_the_story_of_a_list(
     assert "KEPT_MODELS" in gone.output
     assert "SERVED_LIST_DAYS" in traced(seeded_database_url, model_dir, str(UUID(int=1))).output
     assert traced(seeded_database_url, model_dir, "no").exit_code == 2
+
+
+def test_lists_are_written_when_the_service_stops(
+    seeded_database_url: str,
+    model_dir: Path,
+    run_folder: Path,
+    http: httpx.Client,
+    operations: dict[str, str],
+) -> None:
+    with running(seeded_database_url, model_dir, run_folder) as service:
+        ask = asking(service.url, http, operations)
+        for _ in range(5):
+            assert ask("Recommendations", first=3)["data"]["recommendations"]["edges"]
+    with psycopg.connect(seeded_database_url) as connection:
+        assert connection.execute("SELECT count(*) FROM served_lists").fetchone() == (5,)
