@@ -106,7 +106,7 @@ def test_training_uses_the_settings_of_a_search(database_url: str, tmp_path: Pat
     settings.write_text("iterations = 0\n")
     order = {"database_url": database_url, "models": str(tmp_path), "kept_models": 3, "sentences": None}
     order |= {"settings": str(settings), "job_id": 1, "claim": ""}
-    order |= {"log_level": "info", "log_format": "text"}
+    order |= {"log_level": "info", "log_format": "text", "mlflow": None}
     command = [sys.executable, "-m", "app.training"]
     with subprocess.Popen(command, stdin=PIPE, stdout=PIPE, text=True, cwd=ROOT) as process:
         assert process.stdin is not None
