@@ -5,6 +5,8 @@ import json
 import socket
 import subprocess
 import sys
+from collections.abc import Iterator
+from pathlib import Path
 from subprocess import PIPE
 from typing import Any
 
@@ -15,7 +17,7 @@ from websockets.asyncio.client import connect
 from websockets.typing import Subprotocol
 
 from tests.conftest import ROOT
-from tests.services import Service, StartServer
+from tests.services import Service, StartServer, running
 
 LISTED = '{"query": "{ movies(first: 1) { edges { node { title } } } }"}'
 JSON = {"Content-Type": "application/json"}
@@ -30,9 +32,19 @@ def post(service: Service, body: str = LISTED, **headers: str) -> httpx.Response
     return httpx.post(f"{service.url}/graphql", content=body, headers=JSON | named)
 
 
+SETTINGS = {"LOG_FORMAT": "json", "LOG_LEVEL": "debug"}
+
+
+@pytest.fixture(scope="module")
+def logged(server_database_url: str, model_dir: Path, run_folder: Path) -> Iterator[Service]:
+    with running(server_database_url, model_dir, run_folder, **SETTINGS) as service:
+        yield service
+
+
 @pytest.fixture
-def logged(seeded_database_url: str, start_server: StartServer) -> Service:
-    return start_server(seeded_database_url, LOG_FORMAT="json", LOG_LEVEL="debug")
+def own(seeded_database_url: str, start_server: StartServer) -> Service:
+    """A service for one test."""
+    return start_server(seeded_database_url, **SETTINGS)
 
 
 def test_an_id_that_is_sent_comes_back_and_is_in_the_lines_of_the_request(logged: Service) -> None:
@@ -94,18 +106,18 @@ def anyio_backend() -> str:
 
 
 def test_a_fault_is_one_json_line_with_the_id_and_the_traceback(
-    logged: Service, seeded_database_url: str
+    own: Service, seeded_database_url: str
 ) -> None:
     with psycopg.connect(seeded_database_url, autocommit=True) as connection:
         connection.execute("ALTER TABLE users RENAME TO hidden")
     log_in = 'mutation { logIn(input: { username: "someone", password: "a long walk" }) { __typename } }'
     body = json.dumps({"query": log_in})
-    answer = post(logged, body, X_Request_Id="fault-1")
+    answer = post(own, body, X_Request_Id="fault-1")
     (error,) = answer.json()["errors"]
     assert error["extensions"]["code"] == "INTERNAL"
     (line,) = [
         line
-        for line in lines(logged)
+        for line in lines(own)
         if line.get("request_id") == "fault-1" and line["logger"] == "marquee.graphql"
     ]
     assert error["extensions"]["errorId"] in line["message"]
@@ -113,13 +125,13 @@ def test_a_fault_is_one_json_line_with_the_id_and_the_traceback(
     assert line["level"] == "error"
 
 
-def test_all_lines_of_a_service_are_json_from_start_to_stop(logged: Service) -> None:
-    post(logged)
-    logged.process.terminate()
-    logged.process.join(20)
-    messages = [line["message"] for line in lines(logged)]
+def test_all_lines_of_a_service_are_json_from_start_to_stop(own: Service) -> None:
+    post(own)
+    own.process.terminate()
+    own.process.join(20)
+    messages = [line["message"] for line in lines(own)]
     assert any(message.startswith("GraphiQL and the GraphQL API: http://") for message in messages)
-    assert all({"time", "level", "logger", "message"} <= set(line) for line in lines(logged))
+    assert all({"time", "level", "logger", "message"} <= set(line) for line in lines(own))
 
 
 def test_text_lines_have_the_id_too(seeded_database_url: str, start_server: StartServer) -> None:

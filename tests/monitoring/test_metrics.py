@@ -138,7 +138,7 @@ def test_online_quality_is_that_of_the_lists_shown(client: Client) -> None:
 def test_open_subscriptions_are_counted_while_they_last(client: Client) -> None:
     client.sign_up()
     headers = {"Accept": "text/event-stream", "Authorization": f"Bearer {client.token}"}
-    body = {"query": "subscription Follow { recommendationsChanged { requestId } }"}
+    body = {"query": "subscription Follow { recommendationsChanged { changedAt } }"}
     assert client.value("marquee_subscriptions_open") == 0
     with httpx.stream("POST", f"{client.url}/graphql", json=body, headers=headers) as opened:
         assert opened.status_code == 200

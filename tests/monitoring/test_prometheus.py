@@ -110,6 +110,7 @@ def test_each_expression_has_data_under_load(
 
     command = [sys.executable, "-m", "bench.dashboards", "--prometheus", prometheus]
     done = subprocess.run(command, cwd=ROOT, check=False, capture_output=True, text=True)
+    print(done.stdout)  # noqa: T201 - shown by `pytest -s`
     assert done.returncode == 0, done.stdout + done.stderr
     count = len(list(dashboards.expressions()))
     assert done.stdout.endswith(f"{count} of {count} expressions have data\n")
