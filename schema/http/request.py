@@ -65,7 +65,8 @@ async def body_of(request: Request, settings: Settings) -> bytes:
                     raise too_long(most, len(body))
     except TimeoutError:
         message = f"The body did not arrive within {settings.request_seconds:g} seconds (REQUEST_SECONDS)."
-        raise Refused(CallerError(message, ErrorCode.TIMEOUT), 408, {"Connection": "close"}) from None
+        error = CallerError(message, ErrorCode.TIMEOUT, setting="REQUEST_SECONDS")
+        raise Refused(error, 408, {"Connection": "close"}) from None
     return bytes(body)
 
 

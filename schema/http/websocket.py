@@ -29,6 +29,7 @@ from strawberry.types.execution import PreExecutionError
 from strawberry.types.unset import UNSET
 
 from app.settings import Settings
+from app.telemetry import metrics
 from app.web.admission import Admission, Overloaded
 from app.web.rate_limits import RateLimited
 from app.web.security import is_foreign
@@ -199,6 +200,7 @@ class Sockets:
         try:
             self.admission.check()
         except Overloaded as refused:
+            count_errors([overloaded(refused)])
             headers = {"Retry-After": str(refused.wait_seconds)}
             await websocket.send_denial_response(PlainTextResponse(str(refused), 503, headers))
             return
@@ -225,9 +227,13 @@ class Sockets:
             return False
         try:
             await websocket.state.rates.request(network)
-        except RateLimited:
+        except RateLimited as limited:
+            metrics.limits_hit.labels(limited.charge.setting).inc()
             return False
-        return self.open[network] < settings.max_connections_per_address
+        if self.open[network] >= settings.max_connections_per_address:
+            metrics.limits_hit.labels("MAX_CONNECTIONS_PER_ADDRESS").inc()
+            return False
+        return True
 
     def handler(self, websocket: WebSocket) -> Handler:
         codec: Any = Codec(self.executor.documents.settings)

@@ -62,6 +62,9 @@ def test_graphiql_and_demo_account_depend_on_host_and_production(
         ("SECRET_KEY", "short", "32 characters"),
         ("ACCESS_TOKEN_SECONDS", "0", "access_token_seconds"),
         ("LOG_LEVEL", "loud", "log_level"),
+        ("LOG_FORMAT", "xml", "log_format"),
+        ("METRICS_PORT", "-1", "metrics_port"),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "collector:4318", "otel_exporter_otlp_endpoint"),
     ],
 )
 def test_an_invalid_value_is_refused(

@@ -1,13 +1,18 @@
 """The metrics of a live service: counted once, with bounded labels, on a port of their own."""
 
+import json
 import re
 import socket
 import time
+from contextlib import ExitStack
 from pathlib import Path
 
 import httpx
 import psycopg
 import pytest
+from websockets.exceptions import InvalidStatus
+from websockets.sync.client import connect
+from websockets.typing import Subprotocol
 
 from schema.execution.telemetry import MAX_NAMES, OTHER, OperationNames
 from tests.conftest import ROOT
@@ -149,6 +154,48 @@ def test_open_subscriptions_are_counted_while_they_last(client: Client) -> None:
     while client.value("marquee_subscriptions_open") != 0:
         assert time.monotonic() < deadline
         time.sleep(0.1)
+
+
+def test_operations_and_refusals_of_websockets_are_counted(
+    seeded_database_url: str, start_client: StartClient
+) -> None:
+    client = start_client(seeded_database_url, MAX_CONNECTIONS_PER_ADDRESS="3", TRUSTED_PROXIES="127.0.0.1")
+    address = client.url.replace("http", "ws") + "/graphql"
+    with ExitStack() as stack:
+        sockets = [
+            stack.enter_context(connect(address, subprotocols=[Subprotocol("graphql-transport-ws")]))
+            for _ in range(3)
+        ]
+        with pytest.raises(InvalidStatus):
+            connect(address, subprotocols=[Subprotocol("graphql-transport-ws")])
+        sockets[0].send('{"type": "connection_init"}')
+        sockets[0].recv(20)
+        queries = ("query Socket { __typename }", "query Socket { __typename }", "{ nothing }")
+        for number, query in enumerate(queries):
+            payload = {"type": "subscribe", "id": str(number), "payload": {"query": query}}
+            sockets[0].send(json.dumps(payload))
+            answer = json.loads(sockets[0].recv(20))
+            if answer["type"] == "next":
+                assert json.loads(sockets[0].recv(20))["type"] == "complete"
+    found = client.scrape()
+    assert found["marquee_operation_seconds_count", (("operation", "Socket"), ("type", "query"))] == 1
+    assert found["marquee_errors_total", (("code", "BAD_USER_INPUT"),)] == 1
+    assert found["marquee_limits_hit_total", (("setting", "MAX_CONNECTIONS_PER_ADDRESS"),)] == 1
+
+
+def test_a_body_that_does_not_arrive_hits_its_limit(
+    seeded_database_url: str, start_client: StartClient
+) -> None:
+    client = start_client(seeded_database_url, REQUEST_SECONDS="0.3")
+    host, port = client.url.removeprefix("http://").split(":")
+    with socket.create_connection((host, int(port))) as connection:
+        lines = ("POST /graphql HTTP/1.1", "Host: movies", "Content-Type: application/json")
+        head = "\r\n".join((*lines, "Content-Length: 99", "", ""))
+        connection.sendall(head.encode() + b"{")
+        assert connection.recv(4096).startswith(b"HTTP/1.1 408")
+    assert client.value("marquee_limits_hit_total", setting="REQUEST_SECONDS") == 1
+    assert client.value("marquee_errors_total", code="TIMEOUT") == 1
+    assert client.value("marquee_http_responses_total", status="408") == 1
 
 
 def test_two_processes_have_an_endpoint_each(seeded_database_url: str, start_client: StartClient) -> None:
