@@ -62,6 +62,23 @@ def test_compose_opens_the_metrics_only_on_request() -> None:
         assert access == "ro", volume
 
 
+def test_the_parts_of_monitoring_find_each_other() -> None:
+    services = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]
+    provisioning = ROOT / "deploy" / "grafana" / "provisioning"
+    (provider,) = yaml.safe_load((provisioning / "dashboards" / "marquee.yml").read_text())["providers"]
+    mounted = {volume.split(":")[1]: volume.split(":")[0] for volume in services["grafana"]["volumes"]}
+    assert mounted[provider["options"]["path"]] == "./deploy/grafana/dashboards"
+    assert mounted["/etc/grafana/provisioning"] == "./deploy/grafana/provisioning"
+    (source,) = yaml.safe_load((provisioning / "datasources" / "prometheus.yml").read_text())["datasources"]
+    assert source["url"] == "http://prometheus:9090"
+    assert "prometheus" in services
+    config = yaml.safe_load((ROOT / "deploy" / "prometheus" / "prometheus.yml").read_text())
+    (target,) = config["scrape_configs"][0]["static_configs"][0]["targets"]
+    host, port = target.split(":")
+    assert host in services
+    assert f"METRICS_PORT={port} docker compose" in (ROOT / "docker-compose.yml").read_text()
+
+
 def test_dockerfile_passes_its_linter() -> None:
     run(COMMANDS / "hadolint", "Dockerfile")
 
