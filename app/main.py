@@ -156,17 +156,7 @@ def create_app(settings: Settings, database_url: str, scraped: socket.socket | N
 
 def run(settings: Settings, database_url: str) -> None:
     """Serve until the process receives a signal to stop."""
-    try:
-        scraped = listen(settings)
-    except OSError as error:
-        raise console.fail(
-            f"METRICS_PORT {settings.metrics_port} of {settings.metrics_host} cannot be opened "
-            f"({error.strerror}): each process needs a port of its own."
-        ) from None
-    if scraped is not None:
-        host, port = scraped.getsockname()[:2]
-        address = f"http://{f'[{host}]' if ':' in host else host}:{port}"
-        console.notice(f"Metrics for Prometheus: {address}/metrics")
+    scraped = listen(settings)
     stages.observers[:] = [metrics.observe_stage]
     if settings.otel_exporter_otlp_endpoint is not None:
         try:

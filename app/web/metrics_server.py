@@ -12,6 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from app import console
 from app.settings import Settings
 from app.telemetry.metrics import REGISTRY
 from app.web.http_protocol import protocol
@@ -56,13 +57,24 @@ class MetricsServer(uvicorn.Server):
 
 
 def listen(settings: Settings) -> socket.socket | None:
-    """Bind the port of the metrics; None if they are not served. Raises OSError."""
+    """Bind the port of the metrics and print their address; None if they are not served.
+
+    Ends the command with one line if the port cannot be bound.
+    """
     if settings.metrics_port is None:
         return None
+    address = (settings.metrics_host, settings.metrics_port)
     family = socket.AF_INET6 if ":" in settings.metrics_host else socket.AF_INET
-    return socket.create_server(
-        (settings.metrics_host, settings.metrics_port), family=family, backlog=BACKLOG
-    )
+    try:
+        listening = socket.create_server(address, family=family, backlog=BACKLOG)
+    except OSError as error:
+        raise console.fail(
+            f"METRICS_PORT {settings.metrics_port} of {settings.metrics_host} cannot be opened "
+            f"({error.strerror}): each process needs a port of its own."
+        ) from None
+    host, port = listening.getsockname()[:2]
+    console.notice(f"Metrics for Prometheus: http://{f'[{host}]' if ':' in host else host}:{port}/metrics")
+    return listening
 
 
 def scrape_of(read: Read) -> Callable[[Request], Awaitable[Response]]:

@@ -16,8 +16,6 @@ from strawberry import Schema
 from strawberry.types.execution import ExecutionResult, PreExecutionError
 from strawberry.types.graphql import OperationType
 
-from app.telemetry import metrics
-from app.telemetry.tracing import OperationSpan
 from app.web.admission import Overloaded, Turn
 from app.web.budget import Budget
 from app.web.meter import MeteredCoroutine
@@ -26,7 +24,7 @@ from schema.core.errors import CallerError, ErrorCode, present
 from schema.execution.context import Clock, Context
 from schema.execution.documents import CostedOperation, Document, DocumentCache, InvalidDocument
 from schema.execution.request import GraphQLRequest
-from schema.execution.telemetry import count_errors, count_result
+from schema.execution.telemetry import ObservedOperation, count_errors
 
 Results = AsyncGenerator[Any]
 ALL = tuple(OperationType)
@@ -58,10 +56,7 @@ class Executor:
         delivered = False
         kind = document.kind(request.operation_name)
         endless = kind is OperationType.SUBSCRIPTION
-        if endless:
-            metrics.subscriptions.inc()
-        label = document.label(request.operation_name)
-        span = OperationSpan.of("unknown" if kind is None else kind.value, label)
+        observed = ObservedOperation(kind, document.label(request.operation_name), turn.arrived)
         try:
             context.costed = await self.paid(document, request, context, whole=whole)
             results = await self.schema.stream(
@@ -81,24 +76,19 @@ class Executor:
             async with aclosing(in_time(results, deadline, seconds, context.clock)) as timed:
                 async for result in timed:
                     delivered = context.spliced and isinstance(result, ExecutionResult) and bool(result.data)
-                    span.codes |= count_result(result)
+                    observed.count(result)
                     yield result
-                    span.enter()
+                    observed.resume()
         except Exception as cause:  # noqa: BLE001 - of what sees the request before it is executed
             raised = (
                 cause if isinstance(cause, GraphQLError) else GraphQLError(str(cause), original_error=cause)
             )
             refused = PreExecutionError(data=None, errors=[present(raised)])
-            span.codes |= count_result(refused)
+            observed.count(refused)
             yield refused
         finally:
             turn.end()
-            span.end()
-            if endless:
-                metrics.subscriptions.dec()
-            elif kind is not None:
-                seconds = asyncio.get_running_loop().time() - turn.arrived
-                metrics.operation_timer(label, kind.value).observe(seconds)
+            observed.end()
             if not delivered:
                 context.discard_export()
 

@@ -4,13 +4,16 @@ The name of an operation is chosen by its client. It becomes a label only if its
 found in the cache, and only for the first names of a process.
 """
 
+import asyncio
 from collections.abc import Iterable
 from typing import Any
 
 from graphql import GraphQLError
 from graphql.execution import SubsequentIncrementalExecutionResult
+from strawberry.types.graphql import OperationType
 
 from app.telemetry import metrics
+from app.telemetry.tracing import OperationSpan
 from schema.core.errors import ErrorCode
 
 OTHER, ANONYMOUS = "other", "anonymous"
@@ -35,6 +38,38 @@ class OperationNames:
                 return OTHER
             self.names.add(label)
         return label
+
+
+class ObservedOperation:
+    """One operation in metrics and traces, from its begin to its last result.
+
+    `arrived`: time of the event loop's clock.
+    """
+
+    __slots__ = ("arrived", "endless", "kind", "label", "span")
+
+    def __init__(self, kind: OperationType | None, label: str, arrived: float) -> None:
+        self.kind, self.label, self.arrived = kind, label, arrived
+        self.endless = kind is OperationType.SUBSCRIPTION
+        self.span = OperationSpan.of("unknown" if kind is None else kind.value, label)
+        if self.endless:
+            metrics.subscriptions.inc()
+
+    def count(self, result: Any) -> None:
+        """Count the errors of a result."""
+        self.span.codes |= count_result(result)
+
+    def resume(self) -> None:
+        """Continue after a result, in a task that may be another one."""
+        self.span.enter()
+
+    def end(self) -> None:
+        self.span.end()
+        if self.endless:
+            metrics.subscriptions.dec()
+        elif self.kind is not None:
+            seconds = asyncio.get_running_loop().time() - self.arrived
+            metrics.operation_timer(self.label, self.kind.value).observe(seconds)
 
 
 def count_errors(errors: Iterable[GraphQLError]) -> set[str]:
