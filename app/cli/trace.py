@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
+from datetime import UTC
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -19,6 +20,7 @@ from app.provenance.replay import RecordedList, Replay, Replayer
 
 app = typer.Typer()
 
+TIME = "%Y-%m-%d %H:%M:%S.%f UTC"
 TITLES = "SELECT id, title, year FROM movies WHERE id = ANY(%s)"
 MODEL = """
 SELECT status, trained_at, dataset_version, training, metrics, to_jsonb(training_data) AS data,
@@ -93,8 +95,8 @@ def movies(connection: psycopg.Connection, of: RecordedList | Replay) -> list[di
 def in_words(page: dict[str, Any]) -> str:
     shown_to = page["username"] or ("a visitor" if page["user_id"] is None else "a member")
     lines = [
-        f"{page['field']} for {shown_to}, served {page['served_at']:%Y-%m-%d %H:%M:%S} UTC",
-        f"  history    until {page['history_at']:%Y-%m-%d %H:%M:%S.%f} UTC",
+        f"{page['field']} for {shown_to}, served {page['served_at'].astimezone(UTC):{TIME}}",
+        f"  history    until {page['history_at'].astimezone(UTC):{TIME}}",
         f"  parameters {', '.join(f'{name}: {value}' for name, value in page['parameters'].items())}",
         f"  served by  {page['code_version'] or 'an unknown version of the code'}",
         *(model_in_words(page["model_version"], page["model"])),
