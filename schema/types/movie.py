@@ -317,21 +317,20 @@ def movies_of(snapshot: Snapshot, movie_ids: Iterable[int]) -> dict[int, Movie]:
     return movies
 
 
-def predicted_rating(match: Match) -> PredictedRating | None:
-    if match.stars is None or match.low is None or match.high is None:
-        return None
-    return PredictedRating(stars=match.stars, low=match.low, high=match.high)
-
-
-def reasons_of(match: Match, movies: Mapping[int, Movie]) -> list[RecommendationReason]:
-    """The reasons of a match; `movies` has those that the reasons name."""
+def explained(
+    match: Match, movies: Mapping[int, Movie]
+) -> tuple[PredictedRating | None, list[RecommendationReason]]:
+    """The predicted rating and the reasons of a match; `movies` has those that the reasons name."""
+    predicted = None
+    if match.stars is not None and match.low is not None and match.high is not None:
+        predicted = PredictedRating(stars=match.stars, low=match.low, high=match.high)
     reasons = []
     for why in match.reasons:
         movie = None if why.movie_id is None else movies.get(why.movie_id)
         sentence = (SENTENCES if movie is None else SENTENCES_WITH_MOVIE).get(why.kind, POPULAR)
         text = sentence.format(detail=why.detail, title="" if movie is None else movie.title)
         reasons.append(RecommendationReason(kind=why.kind, text=text, movie=movie))
-    return reasons
+    return predicted, reasons
 
 
 async def viewer_match(movie: Movie, info: Info) -> ViewerMatch | None:
@@ -343,8 +342,5 @@ async def viewer_match(movie: Movie, info: Info) -> ViewerMatch | None:
     if match is None:
         return None
     named = [why.movie_id for why in match.reasons if why.movie_id is not None]
-    return ViewerMatch(
-        match_percent=match.match_percent,
-        predicted_rating=predicted_rating(match),
-        reasons=reasons_of(match, movies_of(context.snapshot, named)),
-    )
+    predicted, reasons = explained(match, movies_of(context.snapshot, named))
+    return ViewerMatch(match_percent=match.match_percent, predicted_rating=predicted, reasons=reasons)

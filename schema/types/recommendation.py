@@ -25,9 +25,8 @@ from schema.types.movie import (
     Movie,
     PredictedRating,
     RecommendationReason,
+    explained,
     movies_of,
-    predicted_rating,
-    reasons_of,
 )
 from schema.types.movie_filter import MovieFilterInput, wanted
 
@@ -186,16 +185,19 @@ def edges_of(snapshot: Snapshot, picks: Sequence[Pick], cursors: Sequence[str]) 
     """The edges of ranked movies, without those deleted since the training."""
     named = {why.movie_id for pick in picks for why in pick.match.reasons if why.movie_id is not None}
     movies = movies_of(snapshot, named.union(pick.movie_id for pick in picks))
-    return [
-        RecommendationEdge(
+    edges = []
+    for pick, cursor in zip(picks, cursors, strict=True):
+        if (movie := movies.get(pick.movie_id)) is None:
+            continue
+        predicted, reasons = explained(pick.match, movies)
+        edge = RecommendationEdge(
             cursor=cursor,
             rank=pick.rank,
             score=pick.score,
             match_percent=pick.match.match_percent,
-            predicted_rating=predicted_rating(pick.match),
-            reasons=reasons_of(pick.match, movies),
+            predicted_rating=predicted,
+            reasons=reasons,
             node=movie,
         )
-        for pick, cursor in zip(picks, cursors, strict=True)
-        if (movie := movies.get(pick.movie_id)) is not None
-    ]
+        edges.append(edge)
+    return edges
