@@ -23,6 +23,15 @@ OWN_PROPERTIES: dict[str, str | int | bool] = {
     "queued.max.messages.kbytes": 32_768,
 }
 
+DEFAULTS = {"reconnect.backoff.ms": "1000"}  # without it, each attempt to reach a broker is logged at once
+REFUSALS = (
+    KafkaError.TOPIC_AUTHORIZATION_FAILED,
+    KafkaError.CLUSTER_AUTHORIZATION_FAILED,
+    KafkaError.SASL_AUTHENTICATION_FAILED,
+    KafkaError._AUTHENTICATION,  # noqa: SLF001 - its public name
+    KafkaError.TOPIC_EXCEPTION,  # an invalid name
+)
+
 log = logging.getLogger("marquee.kafka")
 
 
@@ -107,7 +116,7 @@ def read_topics(
 
     A topic that is deleted and made again has another id, and is another stream.
     """
-    admin = AdminClient(dict(brokers), logger=log)
+    admin = AdminClient({**DEFAULTS, **brokers}, logger=log)
     while True:
         found = admin.describe_topics(TopicCollection(list(names)), request_timeout=REQUEST_SECONDS)
         try:
@@ -116,8 +125,10 @@ def read_topics(
                 for name in names
             }
         except KafkaException as error:
-            if not error.args[0].retriable() and error.args[0].code() != KafkaError.UNKNOWN_TOPIC_OR_PART:
-                raise KafkaFailure(f"Kafka refuses the topics {', '.join(names)}: {error.args[0]}") from None
+            if error.args[0].code() in REFUSALS:
+                raise KafkaFailure(
+                    f"Kafka refuses the topics {', '.join(names)}: {error.args[0].str()}"
+                ) from None
             log.warning("waiting for the topics %s: %s", ", ".join(names), error.args[0].str())
         if stopping.wait(RETRY_SECONDS):
             raise Stopping
@@ -128,6 +139,6 @@ def consumer_of(properties: Mapping[str, str], group: str) -> Consumer:
     if taken := sorted(OWN_PROPERTIES.keys() & properties.keys()):
         raise KafkaFailure(f"These properties cannot be changed: {', '.join(taken)}.")
     try:
-        return Consumer({**properties, **OWN_PROPERTIES, "group.id": group}, logger=log)
+        return Consumer({**DEFAULTS, **properties, **OWN_PROPERTIES, "group.id": group}, logger=log)
     except KafkaException as error:
         raise KafkaFailure(f"Invalid property: {error.args[0].str()}") from None
