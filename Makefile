@@ -16,13 +16,16 @@ COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --gen
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test coverage check bench-quality bench-search bench-hostile bench-overload bench-cost bench-pauses bench-fuzz release lock clean
+.PHONY: help run live test coverage check bench-quality bench-search bench-hostile bench-overload bench-cost bench-pauses bench-fuzz release lock clean
 
 help: ## List the targets
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
 
 run: .venv/.run .venv/.graphiql ## Install, prepare a database and serve on http://127.0.0.1:8000
 	@exec $(BIN)/marquee serve --prepare
+
+live: .venv/.dev .venv/.graphiql ## Run Kafka, the service, an ingester and Prometheus, with a simulated stream
+	@exec $(BIN)/python -m bench.live $(ARGS)
 
 test: .venv/.dev .venv/.graphiql ## Run the tests on a real Postgres
 	@$(BIN)/pytest --numprocesses auto --dist worksteal $(ARGS)

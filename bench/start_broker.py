@@ -59,7 +59,9 @@ class Broker:
         log = (self.folder / "broker.log").open("ab")
         command = [*java(self.jars), MEMORY, "kafka.Kafka", str(self.folder / "server.properties")]
         with log:
-            self.process = subprocess.Popen(command, stdout=log, stderr=log)  # noqa: S603 - our own command
+            self.process = subprocess.Popen(  # noqa: S603 - our own command
+                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+            )
         deadline = time.monotonic() + START_SECONDS
         while True:
             with suppress(OSError), socket.create_connection(("127.0.0.1", self.port), 1):
@@ -94,12 +96,8 @@ def running_broker(folder: Path) -> Iterator[Broker]:
         PROPERTIES.format(port=port, controller_port=controller_port, folder=folder.resolve())
     )
     storage = [*java(jars), "kafka.tools.StorageTool"]
-    identity = subprocess.run([*storage, "random-uuid"], capture_output=True, check=True, text=True)  # noqa: S603
-    subprocess.run(  # noqa: S603 - our own command
-        [*storage, "format", "-t", identity.stdout.strip(), "-c", str(properties), "--standalone"],
-        capture_output=True,
-        check=True,
-    )
+    identity = output_of([*storage, "random-uuid"]).strip()
+    output_of([*storage, "format", "-t", identity, "-c", str(properties), "--standalone"])
     broker = Broker(folder, jars, port)
     try:
         broker.start()
@@ -108,10 +106,18 @@ def running_broker(folder: Path) -> Iterator[Broker]:
         broker.stop()
 
 
+def output_of(command: list[str]) -> str:
+    """The output of a tool of Kafka. Raises BrokerError, such as for a Java that is too old."""
+    ran = subprocess.run(command, capture_output=True, check=False, text=True)  # noqa: S603 - our own command
+    if ran.returncode:
+        raise BrokerError(f"Kafka needs Java 17 or newer, and failed: {ran.stdout[-500:]}{ran.stderr[-500:]}")
+    return ran.stdout
+
+
 def java(jars: Path) -> list[str]:
     found = shutil.which("java")
     if found is None:
-        raise BrokerError("Java is not installed")
+        raise BrokerError("Java is not installed: install Java 17 or newer (Debian: default-jre-headless)")
     return [found, "-cp", f"{jars}/*"]
 
 
@@ -129,7 +135,7 @@ def fetched() -> Path:
 def _fetch(folder: Path) -> None:
     maven = shutil.which("mvn")
     if maven is None:
-        raise BrokerError("Maven is not installed")
+        raise BrokerError("Maven is not installed: install it (Debian: maven)")
     partial = folder.with_suffix(".partial")
     shutil.rmtree(partial, ignore_errors=True)
     goal = ["dependency:copy-dependencies", "-DincludeScope=runtime", f"-DoutputDirectory={partial}"]

@@ -1,0 +1,1 @@
+"""A live system on one machine: Kafka, an ingester, the service and Prometheus, with a simulated stream."""

@@ -1,0 +1,150 @@
+"""Processes that run together: start them, notice that one has ended, stop all of them."""
+
+import os
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import httpx
+
+from app.settings import Settings
+from bench.figures import ROOT
+from bench.start_broker import Broker
+from bench.start_service import PROGRAM, address_in
+
+STOP_SECONDS, READY_SECONDS = 60, 60
+SHOWN_LINES = 15  # of the log of a part that ended
+OWN = frozenset(Settings.model_fields)
+PROMETHEUS = ROOT / "deploy" / "prometheus"
+TARGET = '["api:9464"]'  # in prometheus.yml
+
+
+class PartFailed(Exception):
+    """A part ended, or did not start; the message has the end of its log."""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    name: str
+    process: subprocess.Popen[bytes]
+    log: Path
+
+    def failure(self) -> PartFailed:
+        lines = self.log.read_text(errors="replace").splitlines()[-SHOWN_LINES:]
+        ended = self.process.poll()
+        state = "did not start" if ended is None else f"ended with status {ended}"
+        return PartFailed("\n".join([f"{self.name} {state}:", *(f"  {line}" for line in lines)]))
+
+
+@dataclass(slots=True)
+class Parts:
+    """Processes with logs in a folder and the same settings. `stop` ends them, the last one first.
+
+    Settings of our own environment, such as DATABASE_URL, do not apply to them.
+    """
+
+    folder: Path
+    settings: dict[str, str]
+    started: list[Part] = field(default_factory=list)
+    watched: list[Part] = field(default_factory=list)
+
+    def start(self, name: str, command: Sequence[str]) -> Part:
+        """Start a process in a session of its own: Ctrl-C on the terminal does not reach it."""
+        log = self.folder / f"{name}.log"
+        environment = {key: value for key, value in os.environ.items() if key.lower() not in OWN}
+        with log.open("wb") as output:
+            process = subprocess.Popen(  # noqa: S603 - our own commands
+                command,
+                cwd=ROOT,
+                env=environment | self.settings,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
+            )
+        part = Part(name, process, log)
+        self.started.append(part)
+        self.watched.append(part)
+        return part
+
+    def watch_broker(self, broker: Broker) -> None:
+        """Watch the broker too, which `running_broker` stops."""
+        assert broker.process is not None
+        self.watched.append(Part("broker", broker.process, broker.folder / "broker.log"))
+
+    def check(self) -> None:
+        """Raise PartFailed if a process has ended."""
+        for part in self.watched:
+            if part.process.poll() is not None:
+                raise part.failure()
+
+    def wait_for(self, part: Part, is_ready: Callable[[], bool]) -> None:
+        """Wait until a part is ready. Raises PartFailed."""
+        deadline = time.monotonic() + READY_SECONDS
+        while not is_ready():
+            self.check()
+            if time.monotonic() > deadline:
+                raise part.failure()
+            time.sleep(0.1)
+
+    def stop(self) -> None:
+        for part in reversed(self.started):
+            part.process.terminate()
+            try:
+                part.process.wait(STOP_SECONDS)
+            except subprocess.TimeoutExpired:
+                # Its descendants, such as a training, are in its session.
+                with suppress(ProcessLookupError):
+                    os.killpg(part.process.pid, signal.SIGKILL)
+                part.process.wait()
+        self.started.clear()
+        self.watched.clear()
+
+
+def start_service(parts: Parts) -> tuple[Part, str]:
+    """Start the service as `make run` does, and return it with its address. Raises PartFailed."""
+    part = parts.start("service", [*PROGRAM, "serve", "--prepare"])
+    try:
+        return part, address_in(part.log, part.process)
+    except RuntimeError:
+        raise part.failure() from None
+
+
+def start_ingester(parts: Parts, topic: str) -> Part:
+    return parts.start("ingester", [*PROGRAM, "ingest", "kafka", topic])
+
+
+def start_prometheus(parts: Parts, port: int, metrics: str) -> str | None:
+    """Start Prometheus with the configuration and alerts of `deploy/prometheus`; None if it is missing.
+
+    Returns its address. Raises PartFailed.
+    """
+    program = shutil.which("prometheus")
+    if program is None:
+        return None
+    folder = parts.folder / "prometheus"
+    shutil.copytree(PROMETHEUS, folder)
+    config = (folder / "prometheus.yml").read_text()
+    assert TARGET in config, "the target of the configuration has another name"
+    (folder / "prometheus.yml").write_text(config.replace(TARGET, f'["{metrics}"]'))
+    address = f"127.0.0.1:{port}"
+    options = {
+        "config.file": folder / "prometheus.yml",
+        "storage.tsdb.path": folder / "data",
+        "web.listen-address": address,
+    }
+    command = [program, *(f"--{name}={value}" for name, value in options.items())]
+    part = parts.start("prometheus", command)
+
+    def is_ready() -> bool:
+        with suppress(httpx.HTTPError):
+            return httpx.get(f"http://{address}/-/ready").is_success
+        return False
+
+    parts.wait_for(part, is_ready)
+    return f"http://{address}"
