@@ -118,7 +118,8 @@ def line(player: Player, observed: Observer) -> str:
     except httpx.HTTPError as error:
         return f"{at}, the service does not answer: {error}"
     lag = max(0, player.acknowledged - counts.read)
-    return f"{at}, stored {counts.stored:,}, lag {lag:,}, dead letters {counts.dead:,}, {movies}"
+    stored = f"stored {counts.stored:,}, repeated {counts.repeated:,}"
+    return f"{at}, {stored}, lag {lag:,}, dead letters {counts.dead:,}, {movies}"
 
 
 def interrupt(number: int, frame: FrameType | None) -> None:  # noqa: ARG001

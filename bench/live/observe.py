@@ -23,8 +23,10 @@ query($first: Int!) {
   recommendations(first: $first) { requestId edges { reasons { text } node { title year } } }
 }
 """
-POSITIONS = "SELECT coalesce(sum(next_position), 0)::bigint FROM stream_positions WHERE stream = %s"
-COUNTS = "SELECT outcome, events FROM stream_counts WHERE stream = %s"
+COUNTS = """
+SELECT (SELECT coalesce(sum(next_position), 0)::bigint FROM stream_positions WHERE stream = %(stream)s),
+    (SELECT coalesce(jsonb_object_agg(outcome, events), '{}') FROM stream_counts WHERE stream = %(stream)s)
+"""
 FIND = "SELECT user_id FROM external_members WHERE (source, external_id) = (%s, %s)"
 BEGIN_SESSION = "INSERT INTO sessions (id, user_id, expires_at) VALUES (%s, %s, now() + interval '30 days')"
 STORED, REPEATED = "STORED", "REPEATED"
@@ -32,16 +34,17 @@ STORED, REPEATED = "STORED", "REPEATED"
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """Events of the stream that Postgres has read, by outcome."""
+    """Events of the stream that the ingester has finished, by outcome."""
 
     read: int
     stored: int
+    repeated: int
     dead: int
 
     @staticmethod
     def of(read: int, by_outcome: Mapping[str, int]) -> "Counts":
         dead = sum(events for outcome, events in by_outcome.items() if outcome not in (STORED, REPEATED))
-        return Counts(read, by_outcome.get(STORED, 0), dead)
+        return Counts(read, by_outcome.get(STORED, 0), by_outcome.get(REPEATED, 0), dead)
 
 
 @dataclass(slots=True)
@@ -58,9 +61,9 @@ class Observer:
     def counts(self) -> Counts:
         """Raises psycopg.OperationalError."""
         with psycopg.connect(self.database_url) as connection:
-            row = connection.execute(POSITIONS, (self.stream,)).fetchone()
+            row = connection.execute(COUNTS, {"stream": self.stream}).fetchone()
             assert row is not None
-            return Counts.of(row[0], dict(connection.execute(COUNTS, (self.stream,)).fetchall()))
+            return Counts.of(*row)
 
     def next_list(self) -> str:
         """The first movies of the member's next list, in one line.

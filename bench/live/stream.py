@@ -68,7 +68,7 @@ class Player:
         make_topic(brokers)
         self.events: Iterator[Event] = cycle(events)
         self.rate, self.sent, self.acknowledged = rate, 0, 0
-        self.producer = Producer({"bootstrap.servers": brokers, "linger.ms": 20, "acks": "all"})
+        self.producer = Producer({**quiet(brokers), "linger.ms": 20, "acks": "all"})
         self.began = time.monotonic()
 
     def send_due(self) -> None:
@@ -98,6 +98,11 @@ class Player:
         self.producer.flush(FLUSH_SECONDS)
 
 
+def quiet(brokers: str) -> dict[str, Any]:
+    """Properties of a client that prints nothing as the broker stops; errors are raised anyway."""
+    return {"bootstrap.servers": brokers, "log_level": 2}
+
+
 def make_topic(brokers: str) -> None:
-    admin = AdminClient({"bootstrap.servers": brokers})
+    admin = AdminClient(quiet(brokers))
     admin.create_topics([NewTopic(TOPIC, PARTITIONS)])[TOPIC].result(REQUEST_SECONDS)

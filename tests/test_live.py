@@ -1,0 +1,158 @@
+"""The command of `make live`: its stream changes a member's list, and nothing is left of it at its end."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+import pytest
+
+from bench.live.observe import MEMBER
+from bench.live.stream import UNKNOWN, UNKNOWN_EVERY, simulated
+from bench.start_broker import BrokerError, fetched
+from tests.conftest import ROOT
+
+pytestmark = pytest.mark.timeout(400)
+
+MEMBERS, RATE = 5, 40
+SECONDS = 180
+LINE = re.compile(
+    r"produced (?P<produced>[\d,]+), stored (?P<stored>[\d,]+), repeated (?P<repeated>[\d,]+), "
+    r"lag (?P<lag>[\d,]+), dead letters (?P<dead>[\d,]+), next for member 1: (?P<movies>.*) \((?P<request>[\w-]{36})\)$",
+    re.MULTILINE,
+)
+BECAUSE = re.compile(r"because you (?:liked|watched|rated|loved) (.+?)(?: \||$)", re.IGNORECASE)
+NUMBERS = ("produced", "stored", "repeated", "lag", "dead")
+
+
+@dataclass(frozen=True, slots=True)
+class Live:
+    process: subprocess.Popen[bytes]
+    log: Path
+    data: Path
+
+    def lines(self) -> list[re.Match[str]]:
+        return list(LINE.finditer(self.log.read_text()))
+
+    def wait_for(self, count: int) -> list[re.Match[str]]:
+        """Wait for lines with a list."""
+        deadline = time.monotonic() + SECONDS
+        while len(found := self.lines()) < count:
+            assert self.process.poll() is None, self.log.read_text()
+            assert time.monotonic() < deadline, self.log.read_text()
+            time.sleep(0.2)
+        return found
+
+    def processes(self) -> list[psutil.Process]:
+        """The command's descendants, and the processes of its Postgres."""
+        here = psutil.Process(self.process.pid).children(recursive=True)
+        postgres = [
+            each
+            for each in psutil.process_iter(["cmdline"])
+            if str(self.data) in " ".join(each.info["cmdline"] or ())
+        ]
+        return list({*here, *postgres, *(child for each in postgres for child in each.children())})
+
+
+@contextmanager
+def started(data: Path) -> Iterator[Live]:
+    log = data.with_suffix(".log")
+    arguments = ["--members", str(MEMBERS), "--rate", str(RATE), "--every", "1", "--data", str(data)]
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "bench.live", *arguments], cwd=ROOT, stdout=output, stderr=output
+        )
+    live = Live(process, log, data)
+    try:
+        yield live
+    finally:
+        process.terminate()
+        process.wait(SECONDS)
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    try:
+        fetched()
+    except BrokerError as error:
+        pytest.skip(str(error))
+    tmp_path.chmod(0o711)  # under root, Postgres runs as another account
+    return tmp_path / "data"
+
+
+def test_the_stream_changes_a_list_and_nothing_is_left(data: Path) -> None:
+    with started(data) as live:
+        first, *_, last = live.wait_for(12)
+        assert first["movies"] != last["movies"]
+        before, after = ({name: number(each[name]) for name in NUMBERS} for each in (first, last))
+        assert after["stored"] > before["stored"] > 0
+        assert after["dead"] > 0
+        done = after["stored"] + after["repeated"] + after["dead"]
+        assert done + after["lag"] >= after["produced"]
+        of_member = {event["movie"]["title"] for event in simulated(MEMBERS) if str(event["user"]) == MEMBER}
+        reasons = BECAUSE.findall(" | ".join(found["movies"] for found in live.lines()))
+        assert set(reasons) & of_member, live.log.read_text()
+        running = live.processes()
+        assert {"java", "postgres"} <= {each.name() for each in running}
+        live.process.send_signal(signal.SIGINT)
+        assert live.process.wait(SECONDS) == 0, live.log.read_text()
+        assert not alive(running)
+
+    with started(data) as live:  # a part dies
+        live.wait_for(1)
+        running = live.processes()
+        ingester = next(each for each in running if "ingest" in each.cmdline())
+        ingester.kill()
+        assert live.process.wait(SECONDS) == 1
+        assert f"ingester ended with status -{signal.SIGKILL.value}" in live.log.read_text()
+        assert not alive(running)
+
+
+def number(text: str) -> int:
+    return int(text.replace(",", ""))
+
+
+def alive(processes: list[psutil.Process]) -> list[psutil.Process]:
+    _, left = psutil.wait_procs(processes, timeout=10)
+    return [each for each in left if each.status() != psutil.STATUS_ZOMBIE]
+
+
+@pytest.mark.parametrize("missing", ["java", "mvn"])
+def test_a_missing_program_is_named_with_its_remedy(missing: str, tmp_path: Path) -> None:
+    """Maven is looked for only if Kafka is not fetched yet, so an empty prefix is used."""
+    if missing == "mvn":
+        java = tmp_path / "java"
+        java.write_text("#!/bin/sh\n")
+        java.chmod(0o755)
+    code = (
+        "import sys, runpy\n"
+        f"sys.prefix = {str(tmp_path)!r}\n"
+        "sys.argv = ['bench.live']\n"
+        "runpy.run_module('bench.live', run_name='__main__')\n"
+    )
+    ran = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=ROOT,
+        env={**os.environ, "PATH": str(tmp_path)},
+        capture_output=True,
+        check=False,
+        text=True,
+    )
+    assert ran.returncode == 1, ran.stderr
+    remedy = {"java": "Java is not installed: install Java 17", "mvn": "Maven is not installed: install it"}
+    assert remedy[missing] in ran.stdout
+
+
+def test_a_share_of_the_stream_names_an_unknown_movie() -> None:
+    events = simulated(MEMBERS)
+    unknown = [event for event in events if event["movie"] == UNKNOWN]
+    assert len(unknown) == len(events) // UNKNOWN_EVERY
+    assert {event["kind"] for event in events} == {"click", "watch", "rating"}
+    assert {event["user"] for event in events} == set(range(1, MEMBERS + 1))
