@@ -1,6 +1,7 @@
 """Benchmarks: figures with their origin, and pages with the command for each number."""
 
 import json
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,8 @@ from bench.cost import report
 from bench.cost.operations import OPERATIONS, resolved_fields
 from bench.figures import Figure, commit, write
 from bench.hostile_connections import BEGINNINGS, Dropped
+from bench.soak import load as soak_load
+from bench.soak import report as soak
 from schema import schema
 from schema.execution.documents import DocumentCache
 
@@ -132,3 +135,37 @@ def test_outliers_of_the_machine_are_smoothed() -> None:
         for name, took in (("a", 100), ("b", 100), ("c", 300))
     ]
     assert [each.service for each in report.leveled(found)] == [100, 100, 100]
+
+
+def test_a_soak_tells_limits_from_faults_and_finds_growing_memory() -> None:
+    samples = [
+        soak.Sample(float(at), 10, 20.0, 300.0 if at < 20 else 400.0 + at, 100.0, at % 7, at * 100, at)
+        for at in range(1, 101)
+    ]
+    errors = Counter({("browse", "RATE_LIMITED"): 3, ("rate", "INTERNAL"): 2})
+    latencies = {"browse": [10.0] * 99 + [500.0], "rate": [20.0]}
+    run = soak.Run(100.0, 15.0, 100.0, latencies, errors, samples, soak.Training(50.0, 12.0))
+    figures = {figure.key: figure for figure in soak.figures(run)}
+    assert figures["errors that are not limits"].value == 2
+    assert figures["errors that are not limits"].holds is False
+    assert figures["limits"].value == 3
+    assert figures["growth of the service's memory"].value == pytest.approx(100 * (492.5 / 427.5 - 1))
+    assert figures["growth of the service's memory"].holds is False
+    assert figures["trainings activated"].holds is True
+    assert figures["browse/p50"].value == 10.0
+    text = soak.page(run, list(figures.values()))
+    assert "| browse | 100 | 10 ms | 15 ms | 500 ms |" in text
+    assert "| rate | `INTERNAL` | 2 |" in text
+    assert "Its model is active 12 s later." in text
+    assert commit() in text
+
+
+def test_a_soak_counts_errors_and_refused_mutations() -> None:
+    error_of = soak_load.error_of
+    assert error_of({"data": {"movies": {"edges": []}}}) is None
+    assert error_of({"data": {"rateMovie": {"__typename": "RateMoviePayload"}}}) is None
+    assert error_of({"data": {"rateMovie": {"__typename": "MovieNotFound"}}}) == "MovieNotFound"
+    assert error_of({"errors": [{"message": "a", "extensions": {"code": "OVERLOADED"}}]}) == "OVERLOADED"
+    documents = DocumentCache(schema._schema, Settings())
+    for name, (_, document, _) in soak_load.OPERATIONS.items():
+        assert documents.read(document).operations, name

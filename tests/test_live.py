@@ -25,7 +25,8 @@ MEMBERS, RATE = 5, 40
 SECONDS = 180
 LINE = re.compile(
     r"produced (?P<produced>[\d,]+), stored (?P<stored>[\d,]+), repeated (?P<repeated>[\d,]+), "
-    r"lag (?P<lag>[\d,]+), dead letters (?P<dead>[\d,]+), next for member 1: (?P<movies>.*) \((?P<request>[\w-]{36})\)$",
+    r"lag (?P<lag>[\d,]+), dead letters (?P<dead>[\d,]+), "
+    r"next for member 1: (?P<movies>.*) \((?P<request>[\w-]{36})\)$",
     re.MULTILINE,
 )
 BECAUSE = re.compile(r"because you (?:liked|watched|rated|loved) (.+?)(?: \||$)", re.IGNORECASE)
