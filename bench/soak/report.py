@@ -119,9 +119,9 @@ def introduction(run: Run) -> Iterator[str]:
     yield "with load, service, Postgres, Kafka and ingester on one machine, one process of the service"
     yield "without rate limits, on the bundled catalog."
     yield ""
-    yield f"{run.rate:g} operations a second are sent over HTTP at random times, whether or not earlier ones"
-    yield f"are answered, and {run.events:g} events a second over Kafka, for {run.seconds:g} s. Latencies count"
-    yield "from the time when an operation was due."
+    yield f"{run.rate:g} operations a second are sent over HTTP at random times, whether or not earlier"
+    yield f"ones are answered, and {run.events:g} events a second over Kafka, for {run.seconds:g} s."
+    yield "Latencies count from the time when an operation was due."
     yield ""
     took = run.training.took
     active = "is not active at the end" if took is None else f"is active {took:.0f} s later"
@@ -131,8 +131,8 @@ def introduction(run: Run) -> Iterator[str]:
 def memory(grown: Figure) -> Iterator[str]:
     verdict = "met" if grown.holds else "missed"
     yield f"After the first {100 * WARM_UP:.0f} % of the time, the memory (RSS) of the service grows by"
-    yield f"{grown.value:.1f} % (target: at most {MAX_GROWTH:.0f} %; {verdict}). The growth is that from the first"
-    yield f"to the last {100 * ENDS:.0f} % of the samples, by medians."
+    yield f"{grown.value:.1f} % (target: at most {MAX_GROWTH:.0f} %; {verdict}). The growth is that from the"
+    yield f"first to the last {100 * ENDS:.0f} % of the samples, by medians."
 
 
 def operations(run: Run) -> Iterator[str]:
