@@ -9,13 +9,14 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 import psutil
 import pytest
 
 from bench.live.observe import MEMBER
-from bench.live.stream import UNKNOWN, UNKNOWN_EVERY, simulated
+from bench.live.stream import UNKNOWN, UNKNOWN_EVERY, endless, simulated
 from bench.start_broker import BrokerError, fetched
 from tests.conftest import ROOT
 
@@ -157,3 +158,14 @@ def test_a_share_of_the_stream_names_an_unknown_movie() -> None:
     assert len(unknown) == len(events) // UNKNOWN_EVERY
     assert {event["kind"] for event in events} == {"click", "watch", "rating"}
     assert {event["user"] for event in events} == set(range(1, MEMBERS + 1))
+
+
+def test_a_second_pass_has_other_movies_for_each_member() -> None:
+    events = simulated(MEMBERS)
+    passes = list(islice(endless(events), 2 * len(events)))
+    assert passes[: len(events)] == events
+    again = passes[len(events) :]
+    assert [event["movie"] for event in again] == [event["movie"] for event in events]
+    assert all(
+        after["user"] == before["user"] % MEMBERS + 1 for before, after in zip(events, again, strict=True)
+    )

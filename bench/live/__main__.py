@@ -4,7 +4,7 @@
 
 Every 10 seconds a line has the events produced and stored, those waiting (lag), those refused (dead letters),
 and the first two movies of the next list of a streamed member, with the request id of that list. The database
-is kept for the next start; Kafka begins with an empty topic each time.
+is kept for the next start, except for the streamed members; Kafka begins with an empty topic each time.
 """
 
 import argparse
@@ -24,7 +24,7 @@ import psycopg
 from confluent_kafka import KafkaException
 
 from app.db.embedded import EmbeddedPostgresError, embedded_postgres
-from bench.live.observe import Observer, observer
+from bench.live.observe import Observer, delete_members, observer
 from bench.live.parts import PartFailed, Parts, start_ingester, start_prometheus, start_service
 from bench.live.stream import TOPIC, Player, simulated
 from bench.start_broker import Broker, BrokerError, fetched, free_ports, running_broker
@@ -78,6 +78,7 @@ def run(options: argparse.Namespace) -> None:
         _, url = start_service(parts)
         prometheus = start_prometheus(parts, usable(PROMETHEUS_PORT), metrics)
         database_url = stack.enter_context(embedded_postgres(data))
+        delete_members(database_url)
         player = Player(broker.address, simulated(options.members), options.rate)
         stack.callback(player.close)
         stack.callback(ignore_signals)

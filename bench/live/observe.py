@@ -29,6 +29,8 @@ SELECT (SELECT coalesce(sum(next_position), 0)::bigint FROM stream_positions WHE
 """
 FIND = "SELECT user_id FROM external_members WHERE (source, external_id) = (%s, %s)"
 BEGIN_SESSION = "INSERT INTO sessions (id, user_id, expires_at) VALUES (%s, %s, now() + interval '30 days')"
+DELETE_MEMBERS = "DELETE FROM users WHERE id IN (SELECT user_id FROM external_members WHERE source = %s)"
+DELETE_DEAD_LETTERS = "DELETE FROM dead_letters WHERE default_source = %s"
 STORED, REPEATED = "STORED", "REPEATED"
 
 
@@ -106,3 +108,10 @@ def observer(url: str, database_url: str, brokers: str, data_dir: Path) -> Obser
     settings = Settings.model_validate({"secret_key": local_secret(data_dir), "data_dir": data_dir})
     topics = read_topics({"bootstrap.servers": brokers}, [TOPIC], None, threading.Event())
     return Observer(url, database_url, topics[TOPIC].stream.name, settings)
+
+
+def delete_members(database_url: str) -> None:
+    """Delete the streamed members of earlier runs, so that a run begins with new ones."""
+    with psycopg.connect(database_url) as connection:
+        connection.execute(DELETE_MEMBERS, (TOPIC,))
+        connection.execute(DELETE_DEAD_LETTERS, (TOPIC,))

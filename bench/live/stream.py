@@ -2,13 +2,14 @@
 
 The members have the tastes of `seeds/simulator.py`. Each member goes through their movies: a click on a
 movie, a watch event, a rating. One event in a hundred names a movie that is not in the catalog, as happens in
-real streams. The stream begins again at its end. The time of an event is that at which it is sent.
+real streams. At its end the stream begins again, and each member goes through the movies of the next one. The
+time of an event is that at which it is sent.
 """
 
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from itertools import cycle
+from itertools import count
 from typing import Any
 
 import numpy as np
@@ -61,12 +62,20 @@ def simulated(members: int) -> list[Event]:
     ]
 
 
+def endless(events: list[Event]) -> Iterator[Event]:
+    """Repeat the events; in each pass a member has those of another, so that lists go on changing."""
+    members = max(event["user"] for event in events)
+    for shift in count():
+        for event in events:
+            yield event | {"user": (event["user"] - 1 + shift) % members + 1}
+
+
 class Player:
     """Sends the stream to its topic, `rate` events a second since it was made."""
 
     def __init__(self, brokers: str, events: list[Event], rate: float) -> None:
         make_topic(brokers)
-        self.events: Iterator[Event] = cycle(events)
+        self.events = endless(events)
         self.rate, self.sent, self.acknowledged = rate, 0, 0
         self.producer = Producer({**quiet(brokers), "linger.ms": 20, "acks": "all"})
         self.began = time.monotonic()
