@@ -14,7 +14,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 from types import FrameType
@@ -50,7 +50,7 @@ def main() -> None:
     except KeyboardInterrupt:
         say("Everything is stopped.")
     except (BrokerError, PartFailed, EmbeddedPostgresError, KafkaException) as error:
-        say(f"Everything is stopped. The reason: {error}")
+        say(f"Everything is stopped: {error}")
         sys.exit(1)
 
 
@@ -84,7 +84,11 @@ def run(options: argparse.Namespace) -> None:
         stack.callback(ignore_signals)
         start_ingester(parts, TOPIC)
         announce(url, metrics, prometheus, broker, options)
-        play(parts, player, observer(url, database_url, broker.address, data), options.every)
+        try:
+            play(parts, player, observer(url, database_url, broker.address, data), options.every)
+        except PartFailed as error:
+            say(f"Stopping the others, since {error.part} has ended")
+            raise
 
 
 def announce(
@@ -150,7 +154,8 @@ def usable(port: int) -> int:
 
 
 def say(text: str) -> None:
-    print(text, flush=True)  # noqa: T201 - it is a command
+    with suppress(OSError):  # the terminal may be closed, which is one way to stop
+        print(text, flush=True)  # noqa: T201 - it is a command
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ from bench.start_broker import Broker
 from bench.start_service import PROGRAM, address_in
 
 STOP_SECONDS, READY_SECONDS = 60, 60
+INGESTER_STOP_SECONDS = 10  # without a broker it waits longer; killed, it loses nothing
 SHOWN_LINES = 15  # of the log of a part that ended
 OWN = frozenset(Settings.model_fields)
 PROMETHEUS = ROOT / "deploy" / "prometheus"
@@ -27,18 +28,23 @@ TARGET = '["api:9464"]'  # in prometheus.yml
 class PartFailed(Exception):
     """A part ended, or did not start; the message has the end of its log."""
 
+    def __init__(self, part: str, message: str) -> None:
+        super().__init__(message)
+        self.part = part
+
 
 @dataclass(frozen=True, slots=True)
 class Part:
     name: str
     process: subprocess.Popen[bytes]
     log: Path
+    stop_seconds: float = STOP_SECONDS
 
     def failure(self) -> PartFailed:
         lines = self.log.read_text(errors="replace").splitlines()[-SHOWN_LINES:]
         ended = self.process.poll()
         state = "did not start" if ended is None else f"ended with status {ended}"
-        return PartFailed("\n".join([f"{self.name} {state}:", *(f"  {line}" for line in lines)]))
+        return PartFailed(self.name, "\n".join([f"{self.name} {state}:", *(f"  {line}" for line in lines)]))
 
 
 @dataclass(slots=True)
@@ -53,7 +59,7 @@ class Parts:
     started: list[Part] = field(default_factory=list)
     watched: list[Part] = field(default_factory=list)
 
-    def start(self, name: str, command: Sequence[str]) -> Part:
+    def start(self, name: str, command: Sequence[str], stop_seconds: float = STOP_SECONDS) -> Part:
         """Start a process in a session of its own: Ctrl-C on the terminal does not reach it."""
         log = self.folder / f"{name}.log"
         environment = {key: value for key, value in os.environ.items() if key.lower() not in OWN}
@@ -67,7 +73,7 @@ class Parts:
                 stderr=output,
                 start_new_session=True,
             )
-        part = Part(name, process, log)
+        part = Part(name, process, log, stop_seconds)
         self.started.append(part)
         self.watched.append(part)
         return part
@@ -96,7 +102,7 @@ class Parts:
         for part in reversed(self.started):
             part.process.terminate()
             try:
-                part.process.wait(STOP_SECONDS)
+                part.process.wait(part.stop_seconds)
             except subprocess.TimeoutExpired:
                 # Its descendants, such as a training, are in its session.
                 with suppress(ProcessLookupError):
@@ -116,7 +122,7 @@ def start_service(parts: Parts) -> tuple[Part, str]:
 
 
 def start_ingester(parts: Parts, topic: str) -> Part:
-    return parts.start("ingester", [*PROGRAM, "ingest", "kafka", topic])
+    return parts.start("ingester", [*PROGRAM, "ingest", "kafka", topic], INGESTER_STOP_SECONDS)
 
 
 def start_prometheus(parts: Parts, port: int, metrics: str) -> str | None:
