@@ -71,13 +71,13 @@ def run(options: argparse.Namespace) -> None:
             "COLUMNS": "200",
         }
         parts = Parts(folder, settings)
+        database_url = stack.enter_context(embedded_postgres(data))  # the last to leave it, we stop it
         stack.callback(parts.stop)
         stack.callback(ignore_signals)  # the first step of the end: nothing interrupts it
         parts.watch_broker(broker)
         say("Starting the service; the first start prepares its database and trains a model")
         _, url = start_service(parts)
         prometheus = start_prometheus(parts, usable(PROMETHEUS_PORT), metrics)
-        database_url = stack.enter_context(embedded_postgres(data))
         delete_members(database_url)
         player = Player(broker.address, simulated(options.members), options.rate)
         stack.callback(player.close)

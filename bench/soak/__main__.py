@@ -97,10 +97,10 @@ def started(rate: float, events: float) -> Iterator[System]:
         }
         longer = {"ACCESS_TOKEN_SECONDS": str(7 * 86_400)}
         parts = Parts(folder, settings | NO_LIMITS | longer)
+        database_url = stack.enter_context(embedded_postgres(folder / "data"))
         stack.callback(parts.stop)
         parts.watch_broker(broker)
         service, url = start_service(parts)
-        database_url = stack.enter_context(embedded_postgres(folder / "data"))
         make_admin(settings)
         player = Player(broker.address, simulated(STREAMED_MEMBERS), events)
         stack.callback(player.close)
