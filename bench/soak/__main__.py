@@ -125,13 +125,13 @@ async def measured(system: System, seconds: float) -> Run:
     training = asyncio.ensure_future(trained(system, middle))
     running = asyncio.ensure_future(load.run(seconds))
     await asyncio.wait([running, *helpers], return_when=asyncio.FIRST_COMPLETED)
+    result = training.result() if training.done() else Training(middle, None)
     for each in (*helpers, training):
         if each.done():
             each.result()  # raises what ended it
         each.cancel()
     running.result()
     await load.http.aclose()
-    result = training.result() if training.done() else Training(middle, None)
     return Run(seconds, load.rate, system.player.rate, load.latencies, load.errors, system.samples, result)
 
 
