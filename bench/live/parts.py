@@ -59,15 +59,17 @@ class Parts:
     started: list[Part] = field(default_factory=list)
     watched: list[Part] = field(default_factory=list)
 
+    def environment(self) -> dict[str, str]:
+        return {key: value for key, value in os.environ.items() if key.lower() not in OWN} | self.settings
+
     def start(self, name: str, command: Sequence[str], stop_seconds: float = STOP_SECONDS) -> Part:
         """Start a process in a session of its own: Ctrl-C on the terminal does not reach it."""
         log = self.folder / f"{name}.log"
-        environment = {key: value for key, value in os.environ.items() if key.lower() not in OWN}
         with log.open("wb") as output:
             process = subprocess.Popen(  # noqa: S603 - our own commands
                 command,
                 cwd=ROOT,
-                env=environment | self.settings,
+                env=self.environment(),
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,

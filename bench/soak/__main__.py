@@ -10,7 +10,6 @@ memory and lag.
 
 import argparse
 import asyncio
-import os
 import signal
 import subprocess
 import sys
@@ -101,7 +100,7 @@ def started(rate: float, events: float) -> Iterator[System]:
         stack.callback(parts.stop)
         parts.watch_broker(broker)
         service, url = start_service(parts)
-        make_admin(settings)
+        make_admin(parts)
         player = Player(broker.address, simulated(STREAMED_MEMBERS), events)
         stack.callback(player.close)
         ingester = start_ingester(parts, TOPIC)
@@ -109,8 +108,8 @@ def started(rate: float, events: float) -> Iterator[System]:
         yield System(parts, service, ingester, Load(url, rate), player, observed)
 
 
-def make_admin(settings: dict[str, str]) -> None:
-    environment = {**os.environ, **settings, "ADMIN_PASSWORD": PASSWORD}
+def make_admin(parts: Parts) -> None:
+    environment = parts.environment() | {"ADMIN_PASSWORD": PASSWORD}
     command = [*PROGRAM, "create-admin", ADMIN]
     subprocess.run(command, cwd=ROOT, env=environment, check=True, stdout=subprocess.DEVNULL)  # noqa: S603 - our own command
 
