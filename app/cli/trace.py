@@ -63,12 +63,12 @@ def story(connection: psycopg.Connection, models: Path, request_id: UUID) -> Ite
     replayer = Replayer(models)
     for page in replay.recorded(connection, request_id):
         again = replayer.replay(connection, page)
-        told = {
+        summary = {
             name: value
             for name, value in asdict(page).items()
             if name not in ("inputs", "movie_ids", "ranks", "scores")
         }
-        yield told | {
+        yield summary | {
             "model": model_of(connection, page),
             "movies": movies(connection, page),
             "reproduced": again.same,

@@ -12,7 +12,7 @@ down_revision: str | None = None
 branch_labels: str | Sequence[str] | None = None
 depends_on: str | Sequence[str] | None = None
 
-# Exact under concurrent writers, whoever writes: the row's own OLD and NEW are what is counted. A bulk load
+# Exact under concurrent writers: the trigger counts the OLD and the NEW of the row itself. A bulk load
 # switches it off for its transaction and computes the table anew in one statement.
 MOVIE_STATS = """
 CREATE FUNCTION keep_movie_stats() RETURNS trigger LANGUAGE plpgsql AS $$

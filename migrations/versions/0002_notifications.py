@@ -1,4 +1,4 @@
-"""Changes of a member's taste and ends of sign-ins are told to whoever listens, in any process."""
+"""Notify the processes of changes of a member's history and of ended sessions."""
 
 from collections.abc import Sequence
 
@@ -9,7 +9,7 @@ down_revision: str | None = "0001"
 branch_labels: str | Sequence[str] | None = None
 depends_on: str | Sequence[str] | None = None
 
-# A transaction tells the same only once, however many rows it writes.
+# Postgres sends equal notifications of a transaction once, for any number of rows.
 TASTE = """
 CREATE FUNCTION tell_taste() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN

@@ -1,7 +1,7 @@
 """Usernames are one in all spellings, and look unlike each other.
 
 Of accounts whose names look alike already, the oldest has the looks. The others keep their names: they are found by
-what they registered, and stand in nobody's way.
+what they registered, and do not block other names.
 """
 
 from collections.abc import Sequence
@@ -28,7 +28,7 @@ def upgrade() -> None:
 
 
 def fill(connection: sa.Connection) -> None:
-    """Of those who can sign in: the names of data sets are reserved, and nobody signs in with them."""
+    """Of those who can sign in: the names of data sets are reserved, and no member signs in with them."""
     found = connection.execute(
         sa.text("SELECT id, username, lower(username) FROM users WHERE password_hash IS NOT NULL ORDER BY id")
     ).all()

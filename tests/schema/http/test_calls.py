@@ -16,6 +16,7 @@ from starlette.types import Receive, Scope, Send
 
 from app.main import create_app
 from app.settings import Settings
+from app.web.meter import Meter, MeteredCoroutine
 
 pytestmark = pytest.mark.anyio
 
@@ -24,13 +25,15 @@ OURS = tuple(str(ROOT / package) for package in ("app", "schema", "recommender")
 PASSWORD = "correct horse battery"
 
 RESUMED = inspect.CO_GENERATOR | inspect.CO_COROUTINE | inspect.CO_ASYNC_GENERATOR
+STEPS = {Meter.run.__code__, MeteredCoroutine.__next__.__code__}
 COUNTED: ContextVar[bool] = ContextVar("counted", default=False)
 
 
 class Calls:
     """Counts the calls of our functions in the event loop for one request, and their files.
 
-    A coroutine that resumes is no further call. The tasks of the process's own are not counted.
+    A coroutine that resumes is no further call, and its number of steps depends on the machine: the functions
+    that meter each step are not counted. Nor are the tasks of the process's own.
     """
 
     def __init__(self) -> None:
@@ -49,7 +52,7 @@ class Calls:
 
     def note(self, frame: FrameType, event: str, _: object) -> None:
         code = frame.f_code
-        if event != "call" or not code.co_filename.startswith(OURS) or not COUNTED.get():
+        if event != "call" or not code.co_filename.startswith(OURS) or not COUNTED.get() or code in STEPS:
             return
         if code.co_flags & RESUMED:
             if frame in self.frames:
@@ -121,9 +124,9 @@ async def client(
 
 # Calls and files by request. Lower them when a change saves calls.
 CEILINGS: dict[str, tuple[str, dict[str, Any], int, int]] = {
-    "Typename": ("{ __typename }", {}, 230, 29),
-    "Recommendations": ("Recommendations", {"first": 20}, 490, 48),
-    "RateMovie": ("RateMovie", {"stars": 3.5}, 320, 38),
+    "Typename": ("{ __typename }", {}, 225, 29),
+    "Recommendations": ("Recommendations", {"first": 20}, 440, 48),
+    "RateMovie": ("RateMovie", {"stars": 3.5}, 310, 38),
 }
 
 
