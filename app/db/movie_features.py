@@ -22,7 +22,7 @@ FROM movies
 
 
 def movies_of(rows: Sequence[tuple[Any, ...]]) -> ItemFeatures:
-    """Features of movies from the rows of MOVIES, of which there must be at least one."""
+    """Features of movies from rows of MOVIES, at least one."""
     (ids, titles, overviews, keywords, languages, years, runtimes, popularity, averages, counts, collections,
      genres, directors, cast) = zip(*rows, strict=True)  # fmt: skip
     return ItemFeatures(

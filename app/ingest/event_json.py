@@ -132,7 +132,7 @@ def is_integer(value: object) -> bool:
 
 
 def watched_in(data: dict[str, Any]) -> tuple[float | None, float | None]:
-    """The watched minutes and fraction, one of which is None. Raises InvalidEvent."""
+    """The watched minutes and fraction; one is None. Raises InvalidEvent."""
     minutes, fraction = data.get("minutes"), data.get("fraction")
     if (minutes is None) == (fraction is None):
         raise InvalidEvent(Reason.VALUE, "A watch event must have either minutes or a fraction.")

@@ -130,7 +130,7 @@ class Arrivals:
             )
 
     def applied(self, model: Model) -> Model:
-        """The model with the updated factors, of which it may have some already."""
+        """The model with the updated factors; it may have some already."""
         self.unserved = False
         movie_ids = np.fromiter(self.rows, np.int64, len(self.rows))
         rows = np.array(list(self.rows.values()), np.float32).reshape(len(self.rows), -1)

@@ -47,7 +47,7 @@ def train(
     """Train on the whole database and make the model the active one; return its version.
 
     Each database has one training at a time; a second one waits. The new model becomes visible in the last
-    step, in the transaction of which `conclude` is part. A crash before that leaves the former model active
+    step, in one transaction with `conclude`. A crash before that leaves the former model active
     and no model behind, and the next training on the same ratings resumes from the last finished iteration.
 
     `settings`: a settings file. `sentences`: the folder of a sentence model. `mlflow`: the tracking URI of an

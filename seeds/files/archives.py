@@ -85,7 +85,7 @@ def separated_rows(
 ) -> Iterator[tuple[int, list[str]]]:
     """Yield (line, fields) of each row of a file without header or quotes. Invalid rows are reported.
 
-    Rows have `width` fields, of which the last `optional` may be missing.
+    Rows have `width` fields; the last `optional` fields may be missing.
     """
     with open_text(file) as stream:
         for line, raw in enumerate(bounded_lines(stream, file), 1):

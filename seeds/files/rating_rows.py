@@ -14,7 +14,7 @@ from seeds.files.rating_layouts import Layout
 
 @dataclass(frozen=True, slots=True)
 class RatingFormat:
-    """What is known in advance of the format of a file of ratings."""
+    """The format of a rating file, as far as the caller gives it."""
 
     separator: str | None = None  # None: detect it
     header: bool | None = None  # None: detect it
