@@ -51,7 +51,7 @@ def random_ratings(n_ratings: int) -> sparse.csr_matrix:
 
 
 def measure(ratings: sparse.csr_matrix) -> list[Figure]:
-    from implicit.cpu.als import AlternatingLeastSquares  # noqa: PLC0415 - optional
+    from implicit.cpu.als import AlternatingLeastSquares  # noqa: PLC0415 - an extra
 
     numba.set_num_threads(1)
 

@@ -9,7 +9,6 @@ import typer
 from app import console
 from app.cli.options import SEED, Columns, Content, Dates, ProtocolName
 from app.cli.reading import in_time, read_data, reading_of, refusals
-from app.offline import tune as tuning
 from recommender.evaluation.protocols import Protocol
 from seeds.files.report import SourceError
 
@@ -44,6 +43,10 @@ def tune(
     json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
     """Search for settings on a validation split, apart from the test split; the same command resumes."""
+    try:
+        from app.offline import tune as tuning  # noqa: PLC0415 - an extra, and this file lists the options
+    except ModuleNotFoundError:
+        raise console.fail("tuning needs the extra `tune`: pip install marquee[tune]") from None
     with refusals(), console.progress("Tuning") as progress:
         try:
             result = tuning.tune(

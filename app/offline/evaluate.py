@@ -128,7 +128,7 @@ def draw(protocol: Protocol, data: str, outcomes: list[Outcome], file: Path) -> 
 
     The format follows from the suffix of the file's name.
     """
-    from matplotlib.figure import Figure  # noqa: PLC0415 - optional
+    from matplotlib.figure import Figure  # noqa: PLC0415 - an extra
 
     lists = bool(outcomes[0].evaluation.ranking)
     key = f"ndcg@{SHOWN_AT}" if lists else "rmse"

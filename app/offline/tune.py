@@ -4,9 +4,10 @@ import hashlib
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+import optuna
 from sqlalchemy.exc import DatabaseError
 from threadpoolctl import threadpool_limits
 
@@ -17,9 +18,6 @@ from recommender.interactions import Interactions
 from recommender.item_features import ItemFeatures
 from recommender.progress import Progress
 from recommender.training.config import Config
-
-if TYPE_CHECKING:
-    import optuna
 
 STUDY = "marquee"
 GAIN, SETTINGS, DATA = "gain", "settings", "data"
@@ -44,8 +42,8 @@ def tune(
 
     The objective is NDCG@10 on validation relative to that of the defaults, averaged over the data sets. The
     defaults are the first trial. `storage` keeps every trial, so the same call resumes an interrupted search.
-    Raises TuningError if Optuna is missing, if `storage` belongs to other data or is not a file of trials,
-    or if there are too few ratings.
+    Raises TuningError if `storage` belongs to other data or is not a file of trials, or if there are too few
+    ratings.
     """
     study = _study(storage, seed)
     source = {DATA: _fingerprint(data), "protocol": protocol.value, "seed": seed}
@@ -73,7 +71,7 @@ def tune(
     return summary(study)
 
 
-def summary(study: "optuna.Study") -> dict[str, Any]:
+def summary(study: optuna.Study) -> dict[str, Any]:
     """The number of trials and the best of them."""
     best = study.best_trial
     return {
@@ -84,7 +82,7 @@ def summary(study: "optuna.Study") -> dict[str, Any]:
     }
 
 
-def write_settings(out: Path, study: "optuna.Study") -> None:
+def write_settings(out: Path, study: optuna.Study) -> None:
     """Write the best settings atomically, as JSON if the name ends in .json, else as TOML."""
     best = summary(study)
     settings = best["settings"]
@@ -100,12 +98,8 @@ def write_settings(out: Path, study: "optuna.Study") -> None:
     unfinished.replace(out)
 
 
-def _study(storage: Path, seed: int) -> "optuna.Study":
+def _study(storage: Path, seed: int) -> optuna.Study:
     """Open the study in `storage`, or create it."""
-    try:
-        import optuna  # noqa: PLC0415 - optional
-    except ModuleNotFoundError:
-        raise TuningError("tuning needs the extra `tune`: pip install marquee[tune]") from None
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     storage.parent.mkdir(parents=True, exist_ok=True)
     try:
@@ -120,10 +114,8 @@ def _study(storage: Path, seed: int) -> "optuna.Study":
     return study
 
 
-def _default(study: "optuna.Study", tasks: Sequence[Task], progress: Progress) -> list[float]:
+def _default(study: optuna.Study, tasks: Sequence[Task], progress: Progress) -> list[float]:
     """NDCG@10 of the defaults on each task, from the first trial, which is run if it is missing."""
-    import optuna  # noqa: PLC0415 - optional
-
     if not (finished := _finished(study)):
         reached = tuning.reached(tasks, Config(), progress)
         if not min(reached) > 0:
@@ -135,9 +127,7 @@ def _default(study: "optuna.Study", tasks: Sequence[Task], progress: Progress) -
     return first
 
 
-def _objective(
-    trial: "optuna.Trial", tasks: Sequence[Task], default: list[float], progress: Progress
-) -> float:
+def _objective(trial: optuna.Trial, tasks: Sequence[Task], default: list[float], progress: Progress) -> float:
     """Draw settings and return their gain over the defaults."""
     settings: dict[str, Any] = {}
     for name, where in SPACE.items():
@@ -154,7 +144,7 @@ def _objective(
     return gain
 
 
-def _finished(study: "optuna.Study") -> list[Any]:
+def _finished(study: optuna.Study) -> list[Any]:
     """Trials that were neither interrupted nor failed."""
     return [
         trial

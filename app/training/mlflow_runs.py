@@ -31,29 +31,28 @@ def mirror(
     for name, value in LIMITS.items():
         os.environ.setdefault(name, value)
     try:
-        from mlflow.exceptions import MlflowException  # noqa: PLC0415 - an extra, which takes a second to load
+        from mlflow import MlflowClient, entities, exceptions  # noqa: PLC0415 - an extra, takes a second
     except ImportError:
         log.warning("MLFLOW_TRACKING_URI is set, but mlflow is not installed: install the extra `mlflow`")
         return None
     try:
-        return _mirror(uri, version, begun_at, dataset, training, metrics)
-    except (MlflowException, OSError) as error:  # of its HTTP client, too
+        client = MlflowClient(tracking_uri=uri)
+        return _mirror(client, entities, version, begun_at, dataset, training, metrics)
+    except (exceptions.MlflowException, OSError) as error:  # of its HTTP client, too
         log.warning("cannot mirror model %s to MLflow: %s", version, str(error).partition("\n")[0])
     return None
 
 
 def _mirror(
-    uri: str,
+    client: Any,
+    entities: Any,
     version: str,
     begun_at: datetime,
     dataset: TrainingData,
     training: Mapping[str, Any],
     metrics: Mapping[str, float | dict[str, float]],
 ) -> str:
-    from mlflow import MlflowClient  # noqa: PLC0415 - as above
-    from mlflow.entities import Dataset, DatasetInput, Metric, Param  # noqa: PLC0415 - as above
-
-    client = MlflowClient(tracking_uri=uri)
+    """Log the run by `client`, with MLflow's `entities`."""
     found = client.get_experiment_by_name(EXPERIMENT)
     experiment = client.create_experiment(EXPERIMENT) if found is None else found.experiment_id
     tags = {
@@ -65,10 +64,12 @@ def _mirror(
     run = client.create_run(experiment, start_time=milliseconds, tags=tags, run_name=version)
     id_: str = run.info.run_id
     try:
-        data = Dataset(dataset.version, dataset.checksum[:36], "postgres", f"snapshot {dataset.snapshot}")
-        client.log_inputs(id_, [DatasetInput(data)])
-        params = [Param(name, str(value)) for name, value in training["parameters"].items()]
-        values = [Metric(name, value, milliseconds, 0) for name, value in named(metrics)]
+        data = entities.Dataset(
+            dataset.version, dataset.checksum[:36], "postgres", f"snapshot {dataset.snapshot}"
+        )
+        client.log_inputs(id_, [entities.DatasetInput(data)])
+        params = [entities.Param(name, str(value)) for name, value in training["parameters"].items()]
+        values = [entities.Metric(name, value, milliseconds, 0) for name, value in named(metrics)]
         client.log_batch(id_, params=params, metrics=values[:MAX_BATCH])
         client.log_dict(id_, dict(training["checksums"]), "checksums.json")
     except BaseException:

@@ -39,8 +39,7 @@ def _span(features: csr_matrix, rank: int, rng: np.random.Generator) -> NDArray[
     """
     if min(features.shape) <= SOLVED_WHOLE:
         return np.asarray(np.linalg.svd(features.toarray(), full_matrices=False)[2].T, np.float32)
-    # Here, because serving imports this module and scikit-learn is slow to import.
-    from sklearn.utils.extmath import randomized_svd  # noqa: PLC0415
+    from sklearn.utils.extmath import randomized_svd  # noqa: PLC0415 - slow, and serving loads this module
 
     seed = int(rng.integers(2**31))
     *_, right = randomized_svd(features, rank + 1, n_iter=POWER_ITERATIONS, random_state=seed)

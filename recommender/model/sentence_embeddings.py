@@ -86,8 +86,7 @@ class SentenceModel:
 
 def _load(folder: Path) -> "StaticModel":
     try:
-        # Here, because model2vec is the optional extra `embeddings`.
-        from model2vec import StaticModel  # noqa: PLC0415
+        from model2vec import StaticModel  # noqa: PLC0415 - an extra
     except ModuleNotFoundError:
         raise SentenceModelError("needs the extra `embeddings`: pip install marquee[embeddings]") from None
     if missing := [name for name in FILES if not (folder / name).is_file()]:

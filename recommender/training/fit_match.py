@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.linear_model import LogisticRegression
 
 from recommender import metrics
 from recommender.interactions import MAX_STARS, MIN_STARS, Interactions
@@ -109,8 +110,6 @@ def fit_match(base: MatchModel, features: Doubles, liked: NDArray[np.bool_]) -> 
 
     The powers of the distance are dropped if more predicted stars could mean a lower probability.
     """
-    from sklearn.linear_model import LogisticRegression  # noqa: PLC0415 - loads for a second
-
     if min(liked.sum(), (~liked).sum()) < MIN_OF_A_KIND:
         return base
     centre, spread = features.mean(axis=0), features.std(axis=0)
