@@ -274,7 +274,7 @@ async def test_rediscover_brings_back_what_was_loved_long_ago(
     assert picks[0].match.reasons[0].kind == "YOU_LOVED_IT"
     assert picks[0].match.reasons[0].detail == f"5 stars in {year}"
     assert not {watched, turned_down, disliked} & set(movies(page, shelf, 100))
-    # As if it had not been rated: the model is not told what the member gave the movie.
+    # As if it had not been rated: the model does not see the stars that the member gave.
     user = await history_of(sessions, member)
     (without,) = recommend.matches(model, user, [loved])
     assert without is not None

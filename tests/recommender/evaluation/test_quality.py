@@ -61,11 +61,11 @@ def test_the_item_that_a_reason_names_moved_the_score(world: World) -> None:
         history = split.histories.history(user)
         shown = model.recommend(history, k=8).item_idx
         whole = model.scores(history)[shown]
-        for place, told in enumerate(model.reasons(history, shown, limit=1)):
-            if not told or told[0].item_idx is None:
+        for place, reasons in enumerate(model.reasons(history, shown, limit=1)):
+            if not reasons or reasons[0].item_idx is None:
                 continue
-            other = rng.choice(history.item_idx[history.item_idx != told[0].item_idx])
-            rest = [history.item_idx != item for item in (told[0].item_idx, other)]
+            other = rng.choice(history.item_idx[history.item_idx != reasons[0].item_idx])
+            rest = [history.item_idx != item for item in (reasons[0].item_idx, other)]
             named, random = (
                 whole[place]
                 - model.scores(

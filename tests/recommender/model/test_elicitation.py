@@ -10,11 +10,11 @@ from recommender.model.group import aggregate_scores
 def test_popular_items_of_divided_opinion_are_most_informative() -> None:
     log_count = np.log1p([1000, 1000, 1000, 10, 0])
     share = np.array([0.5, 0.9, 1.0, 0.5, 0.5])
-    told = information(log_count, share)
-    assert told[0] == pytest.approx(np.log(1001))  # one bit
-    assert told[0] > told[1] > told[3] > told[2]
-    assert told[2] == pytest.approx(0, abs=1e-6)
-    assert told[4] == 0
+    bits = information(log_count, share)
+    assert bits[0] == pytest.approx(np.log(1001))  # one bit
+    assert bits[0] > bits[1] > bits[3] > bits[2]
+    assert bits[2] == pytest.approx(0, abs=1e-6)
+    assert bits[4] == 0
 
 
 def test_genres_get_places_by_the_highest_averages() -> None:

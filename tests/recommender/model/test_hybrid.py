@@ -161,9 +161,9 @@ def test_taking_the_named_item_out_costs_more_than_taking_out_another(
         history = world[0].history(user)
         shown = model.recommend(history, k=5).item_idx
         whole = model.scores(history)
-        for item, told in zip(shown.tolist(), model.reasons(history, shown, limit=1), strict=True):
-            assert told[0].kind == explain.BECAUSE_YOU_LIKED
-            named = np.flatnonzero(history.item_idx == told[0].item_idx)[0]
+        for item, reasons in zip(shown.tolist(), model.reasons(history, shown, limit=1), strict=True):
+            assert reasons[0].kind == explain.BECAUSE_YOU_LIKED
+            named = np.flatnonzero(history.item_idx == reasons[0].item_idx)[0]
             assert history.stars[named] >= explain.NAMED_STARS
             other = rng.choice(np.delete(np.arange(len(history)), named))
             fall = [whole[item] - model.scores(_without(history, out))[item] for out in (named, other)]
@@ -181,9 +181,9 @@ def test_shared_names_are_names_that_both_items_bear(
 ) -> None:
     items = world[1]
     shown = model.recommend(WESTERNS, k=10).item_idx
-    told = model.reasons(WESTERNS, shown, limit=3)
+    reasons_of_each = model.reasons(WESTERNS, shown, limit=3)
     kinds = set()
-    for item, reasons in zip(shown.tolist(), told, strict=True):
+    for item, reasons in zip(shown.tolist(), reasons_of_each, strict=True):
         assert len(reasons) <= 3
         for reason in reasons[1:]:
             kinds.add(reason.kind)
@@ -192,7 +192,7 @@ def test_shared_names_are_names_that_both_items_bear(
             assert reason.detail in names[item]
             assert reason.detail in names[reason.item_idx or 0]
     assert kinds == {explain.SHARED_GENRES, explain.SHARED_PEOPLE}
-    assert sum(map(bool, told)) >= 8
+    assert sum(map(bool, reasons_of_each)) >= 8
 
 
 def test_reasons_name_only_liked_items(model: Hybrid) -> None:
@@ -202,8 +202,12 @@ def test_reasons_name_only_liked_items(model: Hybrid) -> None:
 
 
 def test_only_popular_items_have_the_reason_popular(model: Hybrid) -> None:
-    told = model.reasons(History.of([]), np.array([0, 1, N_RATED + 2], np.int32))
-    assert [[reason.kind for reason in reasons] for reasons in told] == [["POPULAR"], ["POPULAR"], []]
+    reasons_of_each = model.reasons(History.of([]), np.array([0, 1, N_RATED + 2], np.int32))
+    assert [[reason.kind for reason in reasons] for reasons in reasons_of_each] == [
+        ["POPULAR"],
+        ["POPULAR"],
+        [],
+    ]
     assert model.reasons(WESTERNS, np.array([4], np.int32), limit=0) == [[]]
 
 

@@ -55,8 +55,8 @@ def test_a_new_item_is_listed_only_for_users_who_like_similar_items(model: Hybri
     # Among items without a rating it is one of the first.
     unrated = after[np.array(moved)[never]]
     assert (unrated > after[place[BETWEEN]]).mean() < 0.3
-    told = more.reasons(history, np.array([place[BETWEEN]], np.int32))[0]
-    assert {more.item_ids[why.item_idx] for why in told if why.item_idx is not None} <= set(ids)
+    reasons = more.reasons(history, np.array([place[BETWEEN]], np.int32))[0]
+    assert {more.item_ids[why.item_idx] for why in reasons if why.item_idx is not None} <= set(ids)
     predicted = more.predict(history, np.array([place[BETWEEN], place[9000]], np.int32))
     assert predicted.stars[0] > predicted.stars[1]
     assert np.isfinite(predicted.match_percent).all()

@@ -81,15 +81,15 @@ def test_random_raters_weigh_less_in_the_fit_of_items(monkeypatch: pytest.Monkey
     def error() -> float:
         blank = np.zeros((n_items, 1), np.float32)
         model = fit_stars(half_of_dice, blank, factors=2, iterations=10, rng=np.random.default_rng(1))
-        foretold = [
+        predicted = [
             model.predict(model.fold_in(half_of_dice.history(user)), np.arange(n_items))[0]
             for user in range(known)
         ]
-        return float(np.sqrt(np.mean((np.array(foretold) - truth) ** 2)))
+        return float(np.sqrt(np.mean((np.array(predicted) - truth) ** 2)))
 
-    told = error()
+    fitted = error()
     monkeypatch.setattr(fit_stars_module, "NOISE_RATINGS", 1e9)  # equal noise of all users
-    assert told < 0.8 * error()
+    assert fitted < 0.8 * error()
 
 
 @pytest.mark.parametrize("bent", [0.0, 0.5, -2.0])

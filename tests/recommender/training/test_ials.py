@@ -91,10 +91,10 @@ class Killed(Exception):
 
 def test_a_fit_that_was_stopped_goes_on_to_the_same_bits(targets: sparse.csr_matrix, tmp_path: Path) -> None:
     def fit(checkpoint: Checkpoint, stop_at: float = 2, ratings: sparse.csr_matrix = targets) -> list[float]:
-        told: list[float] = []
+        fractions: list[float] = []
 
         def progress(fraction: float) -> None:
-            told.append(fraction)
+            fractions.append(fraction)
             if fraction >= stop_at:
                 raise Killed
 
@@ -103,7 +103,7 @@ def test_a_fit_that_was_stopped_goes_on_to_the_same_bits(targets: sparse.csr_mat
         factors[:] = ials.fit(
             ratings, factors=6, iterations=5, rng=rng, progress=progress, checkpoint=checkpoint, **scales
         )
-        return told
+        return fractions
 
     factors: list[np.ndarray] = []
     assert fit(Checkpoint()) == [0.2, 0.4, 0.6, 0.8, 1.0]
