@@ -14,9 +14,8 @@ from app.db.engine import Sessions
 from app.recommendations.history import UserHistory
 from app.serving.model import Model
 from app.serving.snapshot import MovieFilter, Snapshot
-from recommender.model.group import aggregate_scores
 from recommender.model.nearest import top
-from recommender.model.scorer import Ranking
+from recommender.model.scorer import Ranking, aggregate_scores
 
 POOL = 500  # best movies of each member, the candidates of the group's list
 

@@ -1,10 +1,9 @@
-"""Elicited items are informative and of every genre; group scores include every member."""
+"""Elicited items are informative and of every genre."""
 
 import numpy as np
 import pytest
 
 from recommender.model.elicitation import elicit, information
-from recommender.model.group import aggregate_scores
 
 
 def test_popular_items_of_divided_opinion_are_most_informative() -> None:
@@ -44,14 +43,3 @@ def test_a_shorter_list_begins_a_longer_one_and_items_of_no_genre_count() -> Non
     assert (~genres.any(axis=1)).any()
     for k in (1, 7, 30):
         assert elicit(worth, genres, k).tolist() == whole[:k].tolist()
-
-
-def test_a_group_list_is_neither_the_majoritys_nor_a_veto() -> None:
-    # columns: loved by two and hated by the third; liked by all; neutral for all
-    scores = np.array([[3.0, 1.5, 0.5], [3.0, 1.5, 0.5], [-2.0, 1.0, 0.6]], np.float32)
-    assert aggregate_scores(scores).argmax() == 1
-    assert aggregate_scores(scores, misery=0.0).tolist() == pytest.approx(scores.mean(axis=0).tolist())
-    assert aggregate_scores(scores, misery=1.0).tolist() == pytest.approx(scores.min(axis=0).tolist())
-    assert aggregate_scores(scores[:1]).tolist() == pytest.approx(scores[0].tolist())
-    with pytest.raises(ValueError, match="at least one"):
-        aggregate_scores(np.empty((0, 3), np.float32))

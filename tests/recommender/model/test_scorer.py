@@ -8,7 +8,7 @@ import pytest
 
 from recommender.interactions import History
 from recommender.model.hybrid import Hybrid
-from recommender.model.scorer import Scorer
+from recommender.model.scorer import Scorer, aggregate_scores
 from recommender.training.config import Config
 from recommender.training.train import train_hybrid
 from tests.recommender.model.test_hybrid import _world
@@ -88,3 +88,14 @@ def test_threads_share_it(scorer: Scorer) -> None:
         together = list(pool.map(scorer.scores, HISTORIES * 8))
     for one, other in zip(alone, together, strict=True):
         np.testing.assert_array_equal(one, other)
+
+
+def test_a_group_list_is_neither_the_majoritys_nor_a_veto() -> None:
+    # columns: loved by two and hated by the third; liked by all; neutral for all
+    scores = np.array([[3.0, 1.5, 0.5], [3.0, 1.5, 0.5], [-2.0, 1.0, 0.6]], np.float32)
+    assert aggregate_scores(scores).argmax() == 1
+    assert aggregate_scores(scores, misery=0.0).tolist() == pytest.approx(scores.mean(axis=0).tolist())
+    assert aggregate_scores(scores, misery=1.0).tolist() == pytest.approx(scores.min(axis=0).tolist())
+    assert aggregate_scores(scores[:1]).tolist() == pytest.approx(scores[0].tolist())
+    with pytest.raises(ValueError, match="at least one"):
+        aggregate_scores(np.empty((0, 3), np.float32))
