@@ -7,7 +7,7 @@ from datetime import datetime
 from sqlalchemy import func, select, text, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.activity.events import Kind
+from app.activity.feedback import Kind
 from app.db.activity_tables import EventCount, Feedback
 from app.db.engine import Sessions
 

@@ -22,7 +22,7 @@ from app.cli.options import (
     SettingsFile,
 )
 from app.cli.reading import in_time, read_data, reading_of, refusals
-from app.offline import evaluate as evaluation
+from app.offline import evaluation
 from recommender.evaluation.protocols import Protocol
 from recommender.interactions import Interactions
 from recommender.item_features import ItemFeatures

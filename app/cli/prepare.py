@@ -14,7 +14,7 @@ from recommender.progress import Progress
 from seeds import bundled
 
 
-def prepare(settings: Settings, database_url: str) -> None:
+def prepare_database(settings: Settings, database_url: str) -> None:
     """Migrate; load the bundled catalog into an empty database; train if there is no readable model."""
     with step("Migrating the database to the newest revision"):
         migrations.upgrade(database_url)

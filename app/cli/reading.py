@@ -9,7 +9,7 @@ from zipfile import BadZipFile
 import typer
 
 from app import console
-from app.offline import train
+from app.offline import training
 from app.offline.rating_files import Reading
 from recommender.interactions import Interactions
 from recommender.item_features import ItemFeatures
@@ -33,7 +33,7 @@ def read_data(
     data: Path, content: list[Path], progress: Progress, reading: "Reading"
 ) -> "tuple[Interactions, ItemFeatures]":
     """Read a data set, and print what was not used."""
-    data_set = train.read_data(data, content, progress, reading)
+    data_set = training.read_data(data, content, progress, reading)
     print_report(data_set.report)
     return data_set.interactions, data_set.movies
 

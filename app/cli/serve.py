@@ -24,7 +24,7 @@ def serve(
     """Serve the GraphQL API and GraphiQL."""
     with database(migrated=not prepare) as (settings, url):
         if prepare:
-            from app.cli.prepare import prepare as prepare_database  # noqa: PLC0415 - loads the readers of data sets
+            from app.cli.prepare import prepare_database  # noqa: PLC0415 - loads the readers of data sets
 
             prepare_database(settings, url)
         if settings.database_url is None and not settings.has_demo_account:

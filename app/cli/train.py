@@ -18,16 +18,16 @@ from app.cli.options import (
     show,
 )
 from app.cli.reading import print_report, reading_of, refusals
-from app.offline import train as offline
+from app.offline import training
 from app.offline.rating_files import Reading
-from app.training import train as training
+from app.training import train
 from recommender.training.config import Config
 
 app = typer.Typer()
 
 
-@app.command()
-def train(
+@app.command("train")
+def train_model(
     data: Data = None,
     out: ModelOut = None,
     content: Content = None,
@@ -51,12 +51,12 @@ def train(
 
     with database() as (settings, url), console.progress("Training") as progress:
         try:
-            version = training.train(
+            version = train.train(
                 url, settings.models, progress,
                 kept_models=settings.kept_models, settings=settings_file, sentences=sentences,
                 mlflow=settings.mlflow_tracking_uri,
             )  # fmt: skip
-        except training.PERMANENT as error:
+        except train.PERMANENT as error:
             raise console.fail(str(error)) from None
     show({"version": version} if json else f"Model {version} is active.", json=json)
 
@@ -73,12 +73,12 @@ def train_on_files(
     if out is None:
         raise typer.BadParameter("--data needs --out, the folder for the model")
     with refusals(), console.progress("Training") as progress:
-        offline.check_model_folder(out)
+        training.check_model_folder(out)
         config = Config.read(settings) if settings else Config()
-        sentence_model = offline.read_sentence_model(sentences)
-        data_set = offline.read_data(data, content, progress, reading)
+        sentence_model = training.read_sentence_model(sentences)
+        data_set = training.read_data(data, content, progress, reading)
         print_report(data_set.report)
-        model = offline.train(data_set, out, config, progress, sentence_model)
+        model = training.train(data_set, out, config, progress, sentence_model)
     ratings = data_set.interactions
     return {
         "model": str(out),

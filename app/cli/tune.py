@@ -44,12 +44,12 @@ def tune(
 ) -> None:
     """Search for settings on a validation split, apart from the test split; the same command resumes."""
     try:
-        from app.offline import tune as tuning  # noqa: PLC0415 - an extra, and this file lists the options
+        from app.offline import study  # noqa: PLC0415 - an extra, and this file lists the options
     except ModuleNotFoundError:
         raise console.fail("tuning needs the extra `tune`: pip install marquee[tune]") from None
     with refusals(), console.progress("Tuning") as progress:
         try:
-            result = tuning.tune(
+            result = study.tune(
                 [
                     in_time(read_data(path, content or [], progress, reading_of(columns, dates)))
                     for path in data
@@ -62,7 +62,7 @@ def tune(
                 seed=seed,
                 progress=progress,
             )
-        except tuning.TuningError as error:
+        except study.TuningError as error:
             raise SourceError(str(error)) from None
     if json:
         typer.echo(orjson.dumps(result, option=orjson.OPT_INDENT_2).decode())

@@ -9,7 +9,7 @@ from uuid import UUID
 
 import orjson
 
-from app.activity.events import MAX_KEY_LENGTH, MAX_POSITION, Kind
+from app.activity.feedback import MAX_KEY_LENGTH, MAX_POSITION, Kind
 from app.ingest.rows import LONGEST_TITLE
 from app.ingest.stream_events import (
     MAX_MEMBER_LENGTH,

@@ -8,8 +8,8 @@ from datetime import UTC, datetime, timedelta
 from sqlalchemy import func, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.activity import events as feedback
-from app.activity.events import Kind
+from app.activity import feedback
+from app.activity.feedback import Kind
 from app.db.activity_tables import Feedback, Rating
 from app.db.engine import Sessions
 from app.db.tables import Movie, User

@@ -9,7 +9,7 @@ import re
 from functools import lru_cache
 from urllib.parse import unquote_plus
 
-from app.activity.events import Kind
+from app.activity.feedback import Kind
 from app.ingest.rows import LONGEST_TITLE
 from app.ingest.stream_events import (
     MAX_MINUTES,

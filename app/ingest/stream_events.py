@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 from uuid import UUID
 
-from app.activity.events import CLOCK_SKEW, EARLIEST
+from app.activity.feedback import CLOCK_SKEW, EARLIEST
 
 MAX_LINE_BYTES = 16_384
 MAX_SOURCE_LENGTH = 64

@@ -16,13 +16,12 @@ from pyarrow import csv, parquet
 from recommender.interactions import Interactions
 from recommender.progress import Progress
 from seeds.files import arrow_tables, column_roles
-from seeds.files import ratings as rating_files
 from seeds.files.archives import find, open_source
 from seeds.files.column_roles import MOVIE, RATING, ROLES, TIME, USER, ColumnNames
 from seeds.files.rating_cells import LIKE, TEXT_IDS, DayOrder, TextIds
 from seeds.files.rating_columns import in_seconds
 from seeds.files.rating_rows import RatingFormat, RatingRows, ReadRows
-from seeds.files.ratings import OFF_SCALE, as_stars, on_scale
+from seeds.files.ratings import OFF_SCALE, as_stars, on_scale, read_rows
 from seeds.files.report import Report, SourceError, shown
 
 RATING_FILES = (
@@ -245,4 +244,4 @@ def _read_ids(
 def _read(file: Traversable, format_: RatingFormat, report: Report, progress: Progress) -> ReadRows:
     if arrow_tables.is_one(file):
         return arrow_tables.read_rows(file, format_, report)
-    return rating_files.read_rows(file, format_, report, progress)
+    return read_rows(file, format_, report, progress)

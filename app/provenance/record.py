@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.recommendations.history import UserHistory
-from app.recommendations.home import Home, Standing
+from app.recommendations.home import HomePage, Standing
 from app.recommendations.recommend import Wish
 from app.recommendations.shelves import Shelf
 from app.serving.model import Model
@@ -30,7 +30,7 @@ class Placed(Protocol):
 class HomeShelf:
     """The shelf of a home page that a list is a page of, and where the page begins."""
 
-    home: Home
+    home: HomePage
     shelf: Shelf
     count: int
     per_shelf: int

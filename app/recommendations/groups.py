@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from sqlalchemy import text
 
 from app.accounts.usernames import key, username_in
-from app.activity import events, ratings
+from app.activity import feedback, ratings
 from app.db.engine import Sessions
 from app.recommendations.history import UserHistory
 from app.serving.model import Model
@@ -88,7 +88,7 @@ async def members(
                 raise UnknownUsername(place - 1, name)
         row_of = {found[place].id: found[place] for place in sorted(found)}
         rated = await ratings.histories(session, list(row_of), until)
-        signals = await events.signals_of_each(session, list(row_of), until)
+        signals = await feedback.signals_of_each(session, list(row_of), until)
     return [
         Member(id_, row.username, UserHistory.of(rated[id_], signals[id_], tuple(row.favorite_genres)))
         for id_, row in row_of.items()

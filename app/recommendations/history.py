@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.accounts import preferences
-from app.activity import events, ratings
-from app.activity.events import Signals
+from app.activity import feedback, ratings
+from app.activity.feedback import Signals
 from app.db.engine import Sessions
 from app.serving.model import Model
 from recommender.interactions import History
@@ -76,7 +76,7 @@ async def history_of(
     """
     async with sessions() as session:
         history = await ratings.history(session, user_id, until)
-        signals = await events.signals(session, user_id, until, shown=shown)
+        signals = await feedback.signals(session, user_id, until, shown=shown)
         genres = await preferences.favorite_genre_names(session, user_id)
     return UserHistory.of(history, signals, genres)
 

@@ -68,7 +68,7 @@ class ShelfPage:
 
 
 @dataclass(frozen=True, slots=True)
-class Home:
+class HomePage:
     shelving: Shelving
     shelves: list[Shelf]
 
@@ -142,7 +142,7 @@ async def home(
     count: int,
     per_shelf: int,
     now: datetime,
-) -> Home:
+) -> HomePage:
     """Build at most `count` shelves for a member or a visitor as of `now`, in at most five statements."""
     user = NO_HISTORY
     if user_id is not None:
@@ -162,11 +162,11 @@ async def home(
     return await asyncio.to_thread(put_up, shelving, count, per_shelf)
 
 
-def put_up(shelving: Shelving, count: int, per_shelf: int) -> Home:
+def put_up(shelving: Shelving, count: int, per_shelf: int) -> HomePage:
     """Make the first `count` shelves and deal movies to them. Shelves that get none are left out."""
     shelves = shelving.shelves(count)
     hands = dealt(shelves, per_shelf)
-    return Home(
+    return HomePage(
         shelving,
         [replace(shelf, dealt=tuple(hand)) for shelf, hand in zip(shelves, hands, strict=True) if hand],
     )

@@ -19,7 +19,7 @@ from recommender.metrics import RELEVANT_STARS
 from recommender.model.match import Predictions
 from recommender.model.nearest import top
 from recommender.model.star_ratings import NORMAL_80
-from recommender.training import ials as solver
+from recommender.training.ials import fit, half_step
 
 Floats = NDArray[np.float32]
 Scores = Callable[[History], Floats]
@@ -125,7 +125,7 @@ def ials(
 
     Hu, Koren and Volinsky, ICDM 2008, with the regularization of Rendle et al., RecSys 2022: `ials`.
     """
-    _, items = solver.fit(
+    _, items = fit(
         likes(train),
         factors=min(factors, train.n_users, train.n_items),
         regularization=regularization,
@@ -137,7 +137,7 @@ def ials(
     def scores(history: History) -> Floats:
         idx = np.sort(liked(history))
         row = csr_matrix((np.ones(len(idx), np.float32), idx, [0, len(idx)]), shape=(1, train.n_items))
-        solved = solver.half_step(row, items, regularization=regularization, alpha0=alpha0)
+        solved = half_step(row, items, regularization=regularization, alpha0=alpha0)
         return np.asarray(items @ solved[0], np.float32)
 
     return scores

@@ -7,7 +7,7 @@ from typing import Self
 import strawberry
 
 from app.activity import history
-from app.activity.events import Kind
+from app.activity.feedback import Kind
 from app.activity.history import HistoryEntry
 from schema.core.cursors import Cursors
 from schema.core.directives import Cost

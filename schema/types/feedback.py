@@ -9,8 +9,8 @@ from uuid import UUID
 import strawberry
 
 from app.accounts.viewer import Role, Viewer
-from app.activity import events as feedback
-from app.activity.events import Event, Kind
+from app.activity import feedback
+from app.activity.feedback import Event, Kind
 from app.recommendations import request_ids
 from schema.core.constraints import GLOBAL_ID, Constraint
 from schema.core.directives import Cost

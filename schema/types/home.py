@@ -14,9 +14,8 @@ from strawberry import relay
 from app.accounts.viewer import Viewer
 from app.activity import ratings
 from app.provenance.record import HomeShelf, ServedList
-from app.recommendations import home as landing
 from app.recommendations import request_ids, shelves
-from app.recommendations.home import Standing
+from app.recommendations.home import HomePage, Standing, home
 from app.recommendations.recommend import Pick
 from app.serving.model import Model
 from schema.core.constraints import CURSOR
@@ -91,9 +90,9 @@ class HomeList:
         except (ValueError, OverflowError, BadArgument):
             raise InvalidKey(shelf) from None
 
-    async def home(self, context: Context, model: Model) -> landing.Home:
+    async def home(self, context: Context, model: Model) -> HomePage:
         viewer = await context.viewer()
-        return await landing.home(
+        return await home(
             context.sessions,
             context.snapshot,
             model,
@@ -111,7 +110,7 @@ class Shelf(relay.Node):
     kind: shelves.ShelfKind = strawberry.field(description="How the shelf is built.")
     movie: Movie | None = strawberry.field(description="The liked movie that the shelf is based on, if any.")
     genre: Genre | None = strawberry.field(description="The genre of the shelf, if any.")
-    home: strawberry.Private[landing.Home]
+    home: strawberry.Private[HomePage]
     shelf: strawberry.Private[shelves.Shelf]
     rated_since: strawberry.Private[frozenset[int]]
     home_list: strawberry.Private[HomeList]
@@ -121,7 +120,7 @@ class Shelf(relay.Node):
         cls,
         context: Context,
         home_list: HomeList,
-        home: landing.Home,
+        home: HomePage,
         shelf: shelves.Shelf,
         rated_since: frozenset[int] = frozenset(),
     ) -> Self:

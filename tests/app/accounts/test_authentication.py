@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import delete, event, func, insert, select, update
 
 from app.accounts import admin, audit_log, authentication, login_throttle, passwords, preferences
-from app.accounts import sessions as sign_ins
+from app.accounts.sessions import end_all
 from app.accounts.viewer import Role
 from app.db.account_tables import Session
 from app.db.engine import Sessions
@@ -259,11 +259,11 @@ async def test_all_sessions_end_together(sessions: Sessions, settings: Settings)
         await authentication.log_in(sessions, settings, "ada", PASSWORD) for _ in range(2)
     ]
     other = await authentication.sign_up(sessions, settings, "bob", PASSWORD)
-    assert await sign_ins.end_all(sessions, here.viewer.id, but=here.viewer.session_id) == 2
-    assert await sign_ins.end_all(sessions, here.viewer.id, but=here.viewer.session_id) == 0
+    assert await end_all(sessions, here.viewer.id, but=here.viewer.session_id) == 2
+    assert await end_all(sessions, here.viewer.id, but=here.viewer.session_id) == 0
     for tokens, left in ((here, here.viewer), (there, None), (elsewhere, None), (other, other.viewer)):
         assert await viewer_of(sessions, settings, tokens.access_token) == left
-    assert await sign_ins.end_all(sessions, here.viewer.id) == 1
+    assert await end_all(sessions, here.viewer.id) == 1
     assert await viewer_of(sessions, settings, here.access_token) is None
     with pytest.raises(authentication.InvalidRefreshToken):
         await authentication.refresh_session(sessions, settings, here.refresh_token)

@@ -6,9 +6,8 @@ import random
 import pytest
 from sqlalchemy import text
 
-from app.activity import events as feedback
-from app.activity import history
-from app.activity.events import Event, Kind
+from app.activity import feedback, history
+from app.activity.feedback import Event, Kind
 from app.db.engine import Sessions
 
 pytestmark = pytest.mark.anyio

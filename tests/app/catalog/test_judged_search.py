@@ -8,23 +8,23 @@ import pytest
 
 from app.catalog.search import SearchMatch, scored
 from app.serving.snapshot import Snapshot
-from bench import search as bench
+from bench import search
 from bench.search_queries import Query, judged, most_rated, sequels
 from seeds.bundled import read_catalogue
 from tests.app.catalog.judged import HELD_OUT, MOVIES, PEOPLE, QUERIES, pairs
 
-TARGETS = bench.TARGETS
+TARGETS = search.TARGETS
 
 
 @pytest.fixture(scope="module")
 def movies() -> Snapshot:
-    return bench.catalog(*zip(*MOVIES, strict=True))
+    return search.catalog(*zip(*MOVIES, strict=True))
 
 
 @pytest.fixture(scope="module")
 def bundled() -> Snapshot:
     entries = read_catalogue()
-    return bench.catalog([entry.movie for entry in entries], [4**entry.renown for entry in entries])
+    return search.catalog([entry.movie for entry in entries], [4**entry.renown for entry in entries])
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +32,7 @@ def published() -> Snapshot:
     folder = Path(__file__).parents[4] / "shared" / "data"
     if not (folder / "ml-latest-small").is_dir() or not (folder / "tmdb").is_dir():
         pytest.skip(f"the real data is not there: {folder}")
-    return bench.published(folder)
+    return search.published(folder)
 
 
 def named(snapshot: Snapshot, position: int) -> str:
@@ -41,7 +41,7 @@ def named(snapshot: Snapshot, position: int) -> str:
 
 
 def wrong(snapshot: Snapshot, queries: str) -> list[str]:
-    found = [(query, meant, bench.first(snapshot, query)) for query, meant in pairs(queries)]
+    found = [(query, meant, search.first(snapshot, query)) for query, meant in pairs(queries)]
     return [
         f"{query}: {named(snapshot, hits[0]) if hits else 'nothing'}, not {meant}"
         for query, meant, hits in found
@@ -62,7 +62,7 @@ def test_the_intended_movie_ranks_first_in_held_out_queries(movies: Snapshot) ->
 def test_names_find_the_movies_of_people_and_no_others(movies: Snapshot) -> None:
     for query, titles in pairs(PEOPLE):
         expected = titles.split(", ")
-        hits = bench.first(movies, query, len(movies.cards))
+        hits = search.first(movies, query, len(movies.cards))
         first = [movies.cards[position].title for position in hits[: len(expected)]]
         assert sorted(first) == sorted(expected), query
 
@@ -79,7 +79,7 @@ def test_a_score_shows_the_kind_of_match(movies: Snapshot) -> None:
         assert list(SearchMatch)[kinds[best]] is kind
         assert 0.6 <= scores[best] <= 1
     words = nothing.copy()
-    words[bench.first(movies, "heat 1995")[0]] = 0.9
+    words[search.first(movies, "heat 1995")[0]] = 0.9
     scores, kinds = scored(movies, None, "a bank robber and a policeman", words)
     assert 0.3 <= scores.max() < 0.6
     assert list(SearchMatch)[kinds[scores.argmax()]] is SearchMatch.WORDS
@@ -103,12 +103,12 @@ def test_one_word_of_a_sentence_does_not_match_a_title(movies: Snapshot, query: 
     "query", ["qwxzy vbnmq", "🎬", "", "   ", "the", "zzzz 9999", "'; DROP TABLE movies"]
 )
 def test_unknown_words_find_nothing(movies: Snapshot, query: str) -> None:
-    assert bench.first(movies, query) == []
+    assert search.first(movies, query) == []
 
 
 def reached(snapshot: Snapshot, queries: list[Query], floors: dict[str, float]) -> list[str]:
     short = []
-    for kind, (right, n, missed) in bench.places(snapshot, queries).items():
+    for kind, (right, n, missed) in search.places(snapshot, queries).items():
         if 100 * right < floors.get(kind, 95) * n:
             short.append(f"{kind}: {right} of {n}, without {missed[:5]}")
     return short

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from sqlalchemy import delete, insert, select, text
 
-from app.activity import events, ratings
+from app.activity import feedback, ratings
 from app.db.activity_tables import Feedback, Rating
 from app.db.engine import Sessions
 from app.db.tables import Movie, User
@@ -245,8 +245,8 @@ async def test_dates_of_sites_and_spreadsheets(movies: Sessions, day: str, rated
 
 
 async def test_an_event_without_a_date_precedes_all_others(movies: Sessions) -> None:
-    event = events.Event(1, events.Kind.DISLIKE)
-    await events.record(movies, 1, [event])
+    event = feedback.Event(1, feedback.Kind.DISLIKE)
+    await feedback.record(movies, 1, [event])
     await bring(movies, "Date,Name,Year,Letterboxd URI\n,Alien,1979,x\n", contents=Contents.LIKED)
     async with movies() as session:
         order = select(Feedback.kind).where(Feedback.user_id == 1).order_by(Feedback.occurred_at)

@@ -9,8 +9,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from app.cli.commands import app
-from app.offline import train
-from app.offline import tune as tuning
+from app.offline import study, training
 from recommender.evaluation import protocols
 from recommender.evaluation.protocols import Protocol
 from recommender.evaluation.tuning import SPACE, task
@@ -86,7 +85,7 @@ def pairs(part: Interactions) -> set[tuple[int, int]]:
 
 @pytest.mark.parametrize("protocol", [Protocol.STRONG, Protocol.TEMPORAL, Protocol.NEW_USER])
 def test_the_test_split_of_evaluate_is_not_used(data: Path, protocol: Protocol) -> None:
-    read = train.read_data(data, [], quiet)
+    read = training.read_data(data, [], quiet)
     first = next(iter(protocols.trials(protocol, read.interactions, np.random.default_rng(7))))
     split: Split = task(protocol, read.interactions, read.movies, seed=7).split
     seen = pairs(split.train) | pairs(split.histories) | pairs(split.held_out)
@@ -108,4 +107,4 @@ def test_settings_are_written_as_toml_and_json(tmp_path: Path, data: Path) -> No
         assert tune(data, tmp_path / name, "--trials", 1).exit_code == 0
         assert Config.read(tmp_path / name) == Config()
     assert not [path for path in tmp_path.iterdir() if path.name.startswith(".")]
-    assert issubclass(tuning.TuningError, Exception)
+    assert issubclass(study.TuningError, Exception)

@@ -77,17 +77,17 @@ async def shown(
     user_id: int | None,
     count: int = 8,
     per_shelf: int = 24,
-) -> home.Home:
+) -> home.HomePage:
     return await home.home(
         sessions, served.snapshot, model, user_id, count=count, per_shelf=per_shelf, now=datetime.now(UTC)
     )
 
 
-def of_kind(page: home.Home, kind: ShelfKind) -> Shelf:
+def of_kind(page: home.HomePage, kind: ShelfKind) -> Shelf:
     return next(shelf for shelf in page.shelves if shelf.kind is kind)
 
 
-def movies(page: home.Home, shelf: Shelf, first: int = 24) -> list[int]:
+def movies(page: home.HomePage, shelf: Shelf, first: int = 24) -> list[int]:
     return [pick.movie_id for pick, _ in page.page(shelf, first).picks]
 
 

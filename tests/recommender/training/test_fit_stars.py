@@ -12,10 +12,8 @@ from scipy.special import expit
 from recommender import metrics, splits
 from recommender.interactions import History, Interactions
 from recommender.item_features import ItemFeatures
-from recommender.model import match as calibration
-from recommender.model.match import MatchModel, predict
+from recommender.model.match import N_FEATURES, MatchModel, predict
 from recommender.model.star_ratings import StarsModel
-from recommender.training import fit_stars as fit_stars_module
 from recommender.training.fit_match import HeldOut, fit_match, fit_stars_and_match, uncalibrated
 from recommender.training.fit_stars import fit_stars
 
@@ -88,18 +86,18 @@ def test_random_raters_weigh_less_in_the_fit_of_items(monkeypatch: pytest.Monkey
         return float(np.sqrt(np.mean((np.array(predicted) - truth) ** 2)))
 
     fitted = error()
-    monkeypatch.setattr(fit_stars_module, "NOISE_RATINGS", 1e9)  # equal noise of all users
+    monkeypatch.setattr("recommender.training.fit_stars.NOISE_RATINGS", 1e9)  # equal noise of all users
     assert fitted < 0.8 * error()
 
 
 @pytest.mark.parametrize("bent", [0.0, 0.5, -2.0])
 def test_match_percent_rises_with_the_predicted_stars_however_it_bends(world: World, bent: float) -> None:
     rng = np.random.default_rng(3)
-    features = np.zeros((4_000, calibration.N_FEATURES))
+    features = np.zeros((4_000, N_FEATURES))
     features[:, 0] = distance = rng.standard_normal(4_000)
     liked = rng.random(4_000) < expit(distance + bent * distance**2)
     match = fit_match(uncalibrated(world.interactions), features, liked)
-    grid = np.zeros((50, calibration.N_FEATURES))
+    grid = np.zeros((50, N_FEATURES))
     grid[:, 0] = np.linspace(-5, 5, 50)
     assert (np.diff(match.probability(grid)) > 0).all()
 

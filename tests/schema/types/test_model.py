@@ -13,7 +13,7 @@ import httpx
 import psycopg
 import pytest
 
-from app.training import train as training
+from app.training import train
 from tests.schema.conftest import Ask, Member, asking, code, outcome, promoted, sign_up
 from tests.schema.http.conftest import open_socket
 from tests.services import Service, StartServer
@@ -57,7 +57,7 @@ def operating(
     return ask, promoted(sign_up(ask), database_url, "ADMIN")
 
 
-def train(ask: Ask, operator: Member) -> str:
+def request_training(ask: Ask, operator: Member) -> str:
     """Request a training and return the id of its job."""
     payload = outcome(ask("TrainModel", operator.token), "trainModel")
     assert payload["__typename"] == "TrainModelPayload"
@@ -108,7 +108,7 @@ def test_a_training_is_reported_until_its_model_is_active(
     service = start_server(small_database_url, POLL_SECONDS="0.1")
     ask, operator = operating(service, small_database_url, http, operations)
     assert ask("Models", operator.token)["data"] == {"activeModel": None, "models": {"edges": []}}
-    job = train(ask, operator)
+    job = request_training(ask, operator)
     events = list(progress(service, operator, operations, job))
     assert events[0]["model"] is None
     assert len({each["stage"] for each in events}) > 2
@@ -144,14 +144,14 @@ def test_a_training_survives_a_killed_service(
         connection.execute("DELETE FROM users WHERE id % 16 <> 0")  # keeps the test short
     service = start_server(seeded_database_url, **settings)
     ask, operator = operating(service, seeded_database_url, http, operations)
-    job = train(ask, operator)
+    job = request_training(ask, operator)
     running = progress(service, operator, operations, job)
     while next(running)["stage"] in ("waiting", "starting"):
         pass
     # Requests meanwhile add one job, since this one may miss newer ratings; not two.
-    again = train(ask, operator)
+    again = request_training(ask, operator)
     assert again != job
-    assert train(ask, operator) == again
+    assert request_training(ask, operator) == again
     trainers = children(service.pid)
     assert len(trainers) == 1
     service.process.kill()
@@ -184,7 +184,7 @@ def test_a_crashing_training_fails_after_its_attempts_and_an_empty_one_at_once(
 ) -> None:
     service = start_server(small_database_url, POLL_SECONDS="0.1")
     ask, operator = operating(service, small_database_url, http, operations)
-    job = train(ask, operator)
+    job = request_training(ask, operator)
 
     def kill() -> bool:
         for pid in children(service.pid):
@@ -196,7 +196,7 @@ def test_a_crashing_training_fails_after_its_attempts_and_an_empty_one_at_once(
     with psycopg.connect(small_database_url) as connection:
         assert connection.execute("SELECT tries, model_version FROM training_jobs").fetchall() == [(3, None)]
         connection.execute("DELETE FROM movies")
-    end = ended(ask, operator, train(ask, operator))
+    end = ended(ask, operator, request_training(ask, operator))
     assert end["status"] == "FAILED"
     assert "no movies" in end["message"]
     assert ask("Models", operator.token)["data"]["activeModel"] is None
@@ -215,7 +215,7 @@ def test_kept_models_can_be_activated_again(
     tmp_path: Path,
 ) -> None:
     first, second, third = (
-        training.train(small_database_url, tmp_path, lambda _stage, _fraction: None, kept_models=1)
+        train.train(small_database_url, tmp_path, lambda _stage, _fraction: None, kept_models=1)
         for _ in range(3)
     )
     assert {path.name for path in tmp_path.iterdir()} == {second, third}

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from app.activity.events import Kind
+from app.activity.feedback import Kind
 from tests.schema.conftest import Ask, Member, code, outcome, sign_up
 
 REMOVE = """

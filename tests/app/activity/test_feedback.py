@@ -8,8 +8,8 @@ from uuid import uuid4
 import pytest
 from sqlalchemy import func, insert, select
 
-from app.activity import events, ratings
-from app.activity.events import Event, InvalidFeedback, Kind
+from app.activity import feedback, ratings
+from app.activity.feedback import Event, InvalidFeedback, Kind
 from app.db import activity_tables, tables
 from app.db.engine import Sessions
 
@@ -45,19 +45,19 @@ async def stored(sessions: Sessions) -> int:
 
 async def graded(sessions: Sessions, user_id: int, until: datetime | None = None) -> dict[int, float]:
     async with sessions() as session:
-        signals = await events.signals(session, user_id, until)
+        signals = await feedback.signals(session, user_id, until)
     return dict(zip(signals.movie_ids.tolist(), signals.stars.tolist(), strict=True))
 
 
 async def hidden(sessions: Sessions, user_id: int) -> list[int]:
     async with sessions() as session:
-        return sorted((await events.signals(session, user_id)).hidden.tolist())
+        return sorted((await feedback.signals(session, user_id)).hidden.tolist())
 
 
 async def test_an_event_is_stored_unchanged(sessions: Sessions, member: int, movies: list[int]) -> None:
     moment = datetime(2024, 2, 29, 23, 59, 59, 999999, tzinfo=UTC)
     event = Event(movies[0], Kind.WATCH, uuid4(), 3, 0.5, moment, "once")
-    assert await events.record(sessions, member, [event, Event(movies[1], Kind.CLICK)]) == 2
+    assert await feedback.record(sessions, member, [event, Event(movies[1], Kind.CLICK)]) == 2
     async with sessions() as session:
         first, second = (
             await session.scalars(select(activity_tables.Feedback).order_by(activity_tables.Feedback.id))
@@ -79,11 +79,11 @@ async def test_a_repeated_batch_is_accepted_but_stored_once(
 ) -> None:
     batch = [Event(movie, Kind.IMPRESSION, idempotency_key=f"key {movie}") for movie in movies]
     batch.append(batch[0])
-    assert await events.record(sessions, member, batch) == 13
+    assert await feedback.record(sessions, member, batch) == 13
     # A client without a response retries, concurrently and in another order.
-    await asyncio.gather(*(events.record(sessions, member, batch[:: 1 - 2 * (n % 2)]) for n in range(6)))
+    await asyncio.gather(*(feedback.record(sessions, member, batch[:: 1 - 2 * (n % 2)]) for n in range(6)))
     assert await stored(sessions) == 12
-    await events.record(sessions, await add_member(sessions, "bob"), batch)
+    await feedback.record(sessions, await add_member(sessions, "bob"), batch)
     assert await stored(sessions) == 24
 
 
@@ -111,17 +111,17 @@ async def test_one_wrong_event_refuses_the_batch(
 ) -> None:
     batch = [Event(movies[0], Kind.LIKE), Event(**{"movie_id": movies[1], "kind": Kind.WATCH, **wrong})]
     with pytest.raises(InvalidFeedback, match=rf"^events\[1\]\.{field} ") as refused:
-        await events.record(sessions, member, batch)
+        await feedback.record(sessions, member, batch)
     assert (refused.value.index, refused.value.field) == (1, field)
     assert await stored(sessions) == 0
 
 
 async def test_a_batch_has_at_most_500_events(sessions: Sessions, member: int, movies: list[int]) -> None:
     with pytest.raises(InvalidFeedback, match="500"):
-        await events.record(sessions, member, [Event(movies[0], Kind.CLICK)] * 501)
+        await feedback.record(sessions, member, [Event(movies[0], Kind.CLICK)] * 501)
     assert await stored(sessions) == 0
-    assert await events.record(sessions, member, [Event(movies[0], Kind.CLICK)] * 500) == 500
-    assert await events.record(sessions, member, []) == 0
+    assert await feedback.record(sessions, member, [Event(movies[0], Kind.CLICK)] * 500) == 500
+    assert await feedback.record(sessions, member, []) == 0
     assert await stored(sessions) == 500
 
 
@@ -139,7 +139,7 @@ async def test_events_become_graded_observations(sessions: Sessions, member: int
         Event(movies[9], Kind.IMPRESSION),
     ]
     assert await graded(sessions, member) == {}
-    await events.record(sessions, member, batch)
+    await feedback.record(sessions, member, batch)
     expected = {movies[0]: 4.5, movies[1]: 1.5, movies[2]: 2.0, movies[3]: 4.0, movies[4]: 2.5}
     assert await graded(sessions, member) == expected
     assert await hidden(sessions, member) == [movies[2]]
@@ -160,16 +160,16 @@ async def test_the_latest_opinion_counts_and_overrides_watching(
         Event(pieces, Kind.WATCH, watched_fraction=0.95, occurred_at=earlier),
         Event(pieces, Kind.WATCH, watched_fraction=0.05, occurred_at=later),
     ]
-    await events.record(sessions, member, batch)
+    await feedback.record(sessions, member, batch)
     assert await graded(sessions, member) == {changed: 1.5, late: 4.5, movie: 1.5, pieces: 4.0}
     async with sessions() as session:
-        signals = await events.signals(session, member)
+        signals = await feedback.signals(session, member)
     times = dict(zip(signals.movie_ids.tolist(), signals.timestamps.tolist(), strict=True))
     assert abs(times[late] - later.timestamp()) <= 0.5
 
 
 async def test_a_rating_replaces_events(sessions: Sessions, member: int, movies: list[int]) -> None:
-    await events.record(
+    await feedback.record(
         sessions, member, [Event(movies[0], Kind.LIKE), Event(movies[1], Kind.NOT_INTERESTED)]
     )
     between = datetime.now(UTC)
@@ -183,9 +183,11 @@ async def test_a_rating_replaces_events(sessions: Sessions, member: int, movies:
 async def test_signals_depend_on_the_time_of_receipt(
     sessions: Sessions, member: int, movies: list[int]
 ) -> None:
-    await events.record(sessions, member, [Event(movies[0], Kind.LIKE)])
+    await feedback.record(sessions, member, [Event(movies[0], Kind.LIKE)])
     between = datetime.now(UTC)
-    await events.record(sessions, member, [Event(movies[1], Kind.LIKE, occurred_at=NOW - timedelta(days=9))])
+    await feedback.record(
+        sessions, member, [Event(movies[1], Kind.LIKE, occurred_at=NOW - timedelta(days=9))]
+    )
     assert await graded(sessions, member, between) == {movies[0]: 4.5}
     assert await graded(sessions, member) == {movies[0]: 4.5, movies[1]: 4.5}
     assert await graded(sessions, await add_member(sessions, "bob")) == {}
