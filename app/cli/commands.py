@@ -7,13 +7,11 @@ The modules of the commands import all their dependencies, including numba, so l
 import gc
 import sys
 from importlib import import_module
-from typing import Any, NoReturn
+from typing import Any
 
 import typer
 from typer.core import TyperCommand, TyperGroup
 from typer.main import get_command
-
-from app import console
 
 # Module and first line of the help, by name.
 COMMANDS = {
@@ -64,7 +62,7 @@ class LazyGroup(TyperGroup):
             return None
         module, summary = COMMANDS[cmd_name]
         if ctx.meta.get("listing"):
-            return TyperCommand(cmd_name, help=summary)
+            return TyperCommand(cmd_name, short_help=summary)
         return load(module, cmd_name)
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
@@ -81,7 +79,8 @@ def load(module: str, name: str) -> Any:
     return found
 
 
-app = typer.Typer(cls=LazyGroup, no_args_is_help=True, pretty_exceptions_enable=False)
+# Without rich's markup the list is plain text, and takes half the time: rich is loaded with a command.
+app = typer.Typer(cls=LazyGroup, no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None)
 
 
 @app.callback()
@@ -95,11 +94,7 @@ def main() -> None:
         app()
     except OSError as error:
         name = f"{error.filename}: " if error.filename else ""
-        _end(f"{name}{error.strerror or error}")
+        import_module("app.console").fail(f"{name}{error.strerror or error}")
+        sys.exit(1)
     finally:
         gc.freeze()  # the interpreter would collect several times as it exits, which takes most of a second
-
-
-def _end(message: str) -> NoReturn:
-    console.fail(message)
-    sys.exit(1)

@@ -7,7 +7,18 @@ from typer.testing import CliRunner
 from app.cli.commands import COMMANDS, app, load
 from tests.conftest import ROOT
 
-HEAVY = {"alembic", "faiss", "numba", "numpy", "psycopg", "pyarrow", "pydantic", "sqlalchemy", "strawberry"}
+HEAVY = {
+    "alembic",
+    "faiss",
+    "numba",
+    "numpy",
+    "psycopg",
+    "pyarrow",
+    "pydantic",
+    "rich",
+    "sqlalchemy",
+    "strawberry",
+}
 LIST = f"""
 import sys
 from app.cli.commands import app
