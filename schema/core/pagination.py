@@ -20,6 +20,8 @@ MICROSECOND = timedelta(microseconds=1)
 Key = TypeVar("Key")
 Node = TypeVar("Node")
 AnyEdge = TypeVar("AnyEdge")
+Row = TypeVar("Row")
+Page = TypeVar("Page")
 
 
 First = Annotated[int, strawberry.argument(description="The number of items, 1 to 100.")]
@@ -104,6 +106,17 @@ def info_of(asked: Window, edges: Sequence[Edge[Any]], *, more: bool) -> relay.P
     continued = asked.key is not None
     previous, following = (more, continued) if asked.backward else (continued, more)
     return page_info(edges, has_previous=previous, has_next=following)
+
+
+def page_of(
+    connection: Callable[..., Page], asked: Window, found: Sequence[Row], edge: Callable[[Row], Edge[Any]]
+) -> Page:
+    """Make the page of a window from its rows, in the order of the list.
+
+    `found`: the rows in the direction of the window, and one beyond the page if there are more of them.
+    """
+    edges = [edge(row) for row in (found[-asked.count :] if asked.backward else found[: asked.count])]
+    return connection(edges=edges, page_info=info_of(asked, edges, more=len(found) > asked.count))
 
 
 def moment(time: datetime) -> int:

@@ -26,8 +26,8 @@ from schema.core.pagination import (
     Edge,
     FirstOrNone,
     Last,
-    info_of,
     moment,
+    page_of,
     place_of,
     window,
 )
@@ -225,15 +225,15 @@ class ModelQuery:
         found = await registry.newest(
             info.context.sessions, asked.count + 1, place_of(asked, version_of), backward=asked.backward
         )
-        shown = found[-asked.count :] if asked.backward else found[: asked.count]
-        edges = [
-            Edge(
+        return page_of(
+            ModelConnection,
+            asked,
+            found,
+            lambda trained: Edge(
                 cursor=asked.cursors.encode(moment(trained.trained_at), trained.version),
                 node=Model.of(trained),
-            )
-            for trained in shown
-        ]
-        return ModelConnection(edges=edges, page_info=info_of(asked, edges, more=len(found) > asked.count))
+            ),
+        )
 
 
 @strawberry.type

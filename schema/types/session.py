@@ -16,7 +16,7 @@ from schema.core.directives import Cost
 from schema.core.errors import Error
 from schema.core.global_ids import InvalidKey, local_key
 from schema.core.outcomes import outcomes
-from schema.core.pagination import Connection, Edge, Window, info_of, moment, place_of
+from schema.core.pagination import Connection, Edge, Window, moment, page_of, place_of
 from schema.execution.context import Info
 from schema.execution.permissions import requires
 
@@ -64,14 +64,15 @@ class SessionConnection(Connection[Edge[Session]]):
     async def of(cls, info: Info, viewer: Viewer, asked: Window) -> Self:
         key = place_of(asked, lambda session_id: UUID(str(session_id)))
         found = await sessions.sign_ins(info.context.sessions, viewer.id, asked.count + 1, key)
-        edges = [
-            Edge(
+        return page_of(
+            cls,
+            asked,
+            found,
+            lambda each: Edge(
                 cursor=asked.cursors.encode(moment(each.created_at), str(each.id)),
                 node=Session.of(each, viewer),
-            )
-            for each in found[: asked.count]
-        ]
-        return cls(edges=edges, page_info=info_of(asked, edges, more=len(found) > asked.count))
+            ),
+        )
 
 
 @strawberry.input(description="The session to end.")

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Iterable
 from datetime import datetime
+from functools import partial
 from typing import Annotated, Self
 
 import strawberry
@@ -27,8 +28,8 @@ from schema.core.pagination import (
     First,
     FirstOrNone,
     Last,
-    info_of,
     moment,
+    page_of,
     page_size,
     place_of,
     row_id,
@@ -187,18 +188,14 @@ class User(relay.Node):
         found = await ratings.user_ratings(
             info.context.sessions, self.id, asked.count + 1, place, backward=asked.backward
         )
-        shown = found[-asked.count :] if asked.backward else found[: asked.count]
-        edges = [
-            Edge(
+        return page_of(
+            partial(RatingConnection, user_id=self.id),
+            asked,
+            found,
+            lambda rating: Edge(
                 cursor=asked.cursors.encode(moment(rating.rated_at), rating.movie_id),
                 node=Rating.of(rating),
-            )
-            for rating in shown
-        ]
-        return RatingConnection(
-            user_id=self.id,
-            edges=edges,
-            page_info=info_of(asked, edges, more=len(found) > asked.count),
+            ),
         )
 
     @strawberry.field(directives=[Cost(weight=60)], description="The member's sessions, newest first.")

@@ -14,7 +14,7 @@ from schema.core.directives import Cost
 from schema.core.enums import enum_of
 from schema.core.errors import Error
 from schema.core.outcomes import outcomes
-from schema.core.pagination import After, Connection, Edge, First, id_of, info_of, window
+from schema.core.pagination import After, Connection, Edge, First, id_of, page_of, window
 from schema.execution.context import Info
 from schema.execution.permissions import requires
 from schema.types.account import USERNAME
@@ -128,12 +128,11 @@ class OperatorQuery:
     ) -> AuditEntryConnection:
         asked = window(Cursors.of(info, AUDIT_LOG), first, after)
         found = await audit_log.entries(info.context.sessions, asked.count + 1, id_of(asked))
-        edges = [
-            Edge(cursor=asked.cursors.encode(entry.id), node=AuditEntry.of(entry))
-            for entry in found[: asked.count]
-        ]
-        return AuditEntryConnection(
-            edges=edges, page_info=info_of(asked, edges, more=len(found) > asked.count)
+        return page_of(
+            AuditEntryConnection,
+            asked,
+            found,
+            lambda entry: Edge(cursor=asked.cursors.encode(entry.id), node=AuditEntry.of(entry)),
         )
 
 

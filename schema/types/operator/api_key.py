@@ -17,7 +17,7 @@ from schema.core.enums import enum_of
 from schema.core.errors import Error
 from schema.core.global_ids import local_id, whole_number
 from schema.core.outcomes import outcomes
-from schema.core.pagination import After, Connection, Edge, First, id_of, info_of, window
+from schema.core.pagination import After, Connection, Edge, First, id_of, page_of, window
 from schema.execution.context import Info
 from schema.execution.permissions import may, requires
 
@@ -145,11 +145,12 @@ class ApiKeyQuery:
     ) -> ApiKeyConnection:
         asked = window(Cursors.of(info, API_KEYS), first, after)
         found = await api_keys.keys(info.context.sessions, asked.count + 1, id_of(asked))
-        edges = [
-            Edge(cursor=asked.cursors.encode(record.id), node=ApiKey.of(record))
-            for record in found[: asked.count]
-        ]
-        return ApiKeyConnection(edges=edges, page_info=info_of(asked, edges, more=len(found) > asked.count))
+        return page_of(
+            ApiKeyConnection,
+            asked,
+            found,
+            lambda record: Edge(cursor=asked.cursors.encode(record.id), node=ApiKey.of(record)),
+        )
 
 
 @strawberry.type

@@ -11,7 +11,7 @@ from app.ingest.stream_events import Reason
 from schema.core.cursors import Cursors
 from schema.core.directives import Cost
 from schema.core.enums import enum_of
-from schema.core.pagination import After, Connection, Edge, First, id_of, info_of, window
+from schema.core.pagination import After, Connection, Edge, First, id_of, page_of, window
 from schema.execution.context import Info
 from schema.execution.permissions import requires
 
@@ -85,10 +85,9 @@ class DeadLetterQuery:
     ) -> DeadLetterConnection:
         asked = window(Cursors.of(info, DEAD_LETTERS), first, after)
         found = await dead_letters.entries(info.context.sessions, asked.count + 1, id_of(asked), reason)
-        edges = [
-            Edge(cursor=asked.cursors.encode(entry.id), node=DeadLetter.of(entry))
-            for entry in found[: asked.count]
-        ]
-        return DeadLetterConnection(
-            edges=edges, page_info=info_of(asked, edges, more=len(found) > asked.count)
+        return page_of(
+            DeadLetterConnection,
+            asked,
+            found,
+            lambda entry: Edge(cursor=asked.cursors.encode(entry.id), node=DeadLetter.of(entry)),
         )
