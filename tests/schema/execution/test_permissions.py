@@ -5,8 +5,8 @@ fails without it.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
-from contextlib import suppress
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import product
 from typing import Any
@@ -22,6 +22,7 @@ from app.accounts.viewer import MEMBER as MEMBER_COLUMNS
 from app.accounts.viewer import Role, Viewer
 from app.db import activity_tables, tables
 from app.db.engine import Sessions, create_engine, sessionmaker
+from app.db.notifications import Changes, Topic
 from app.db.training_tables import ModelVersion, TrainingJob
 from app.serving import snapshot
 from app.serving.live import ServingState
@@ -284,21 +285,47 @@ async def refused(
 ) -> set[tuple[tuple[Any, ...], str]]:
     """The paths and codes of the errors in a response; the document itself is valid."""
     context = await world.context(actor)
-    errors: list[Any] = []
     if operation == "subscription":
-        with suppress(TimeoutError, StopAsyncIteration):
-            async with asyncio.timeout(1):  # an accepted subscription may wait forever
-                events = await schema.subscribe(document, context_value=context)
-                result = await anext(events) if isinstance(events, AsyncGenerator) else events
-                # A refused stream has no path.
-                root = document.split()[2]
-                errors = [error if error.path else located(error, root) for error in result.errors or []]
+        result = await first_of(document, context)
+        # A refused stream has no path.
+        root = document.split()[2]
+        errors = [error if error.path else located(error, root) for error in (result and result.errors) or []]
     else:
         executed = await schema.execute(document, context_value=context)
         errors = executed.errors or []
         assert all(error.path for error in errors), (document, errors)
     found = ((tuple(error.path), (error.extensions or {}).get("code")) for error in errors)
     return {(path, code) for path, code in found if code in REFUSALS}
+
+
+class Watched(Changes):
+    """Changes that nothing reports. `begun` is set when a subscription waits for one."""
+
+    def __init__(self) -> None:
+        super().__init__("postgresql://nowhere")
+        self.begun = asyncio.Event()
+
+    @contextmanager
+    def watch(self, *names: tuple[Topic, str]) -> Iterator[asyncio.Event]:
+        self.begun.set()
+        with super().watch(*names) as changed:
+            yield changed
+
+
+async def first_of(document: str, context: Context) -> Any:
+    """The first result of a subscription; None as soon as it is accepted and waits for changes."""
+    context.changes = changes = Watched()
+    events = await schema.subscribe(document, context_value=context)
+    if not isinstance(events, AsyncGenerator):
+        return events
+    first, begun = asyncio.ensure_future(anext(events)), asyncio.ensure_future(changes.begun.wait())
+    await asyncio.wait({first, begun}, return_when=asyncio.FIRST_COMPLETED)
+    if begun.done():
+        first.cancel()
+        await asyncio.wait({first})
+        return None
+    begun.cancel()
+    return await first
 
 
 def located(error: GraphQLError, root: str) -> GraphQLError:
