@@ -294,7 +294,7 @@ async def refused(
         executed = await schema.execute(document, context_value=context)
         errors = executed.errors or []
         assert all(error.path for error in errors), (document, errors)
-    found = ((tuple(error.path), (error.extensions or {}).get("code")) for error in errors)
+    found = ((tuple(error.path or ()), (error.extensions or {}).get("code")) for error in errors)
     return {(path, code) for path, code in found if code in REFUSALS}
 
 
