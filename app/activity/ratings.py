@@ -8,7 +8,6 @@ import numpy as np
 import psycopg.errors
 from numpy.typing import NDArray
 from sqlalchemy import delete, func, select, text, tuple_
-from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -68,6 +67,27 @@ COLUMNS = (
     tables.Rating.rated_at,
 )
 
+
+def upsert(rows: str, replaces: str) -> str:
+    """The statement that stores ratings of one member or several.
+
+    `rows`: a query for user_id, movie_id, half_stars, rated_at and implicit, in the order of the key, so that
+    statements do not deadlock. `replaces`: a condition, for the rating `excluded` to replace the one `known`.
+    """
+    return f"""
+    INSERT INTO ratings AS known (user_id, movie_id, half_stars, rated_at, implicit)
+    {rows}
+    ON CONFLICT (user_id, movie_id) DO UPDATE
+    SET half_stars = excluded.half_stars, rated_at = excluded.rated_at, implicit = excluded.implicit
+    WHERE {replaces}
+    """  # noqa: S608 - constants
+
+
+RATE = text(
+    upsert("SELECT :user_id, :movie_id, CAST(:half_stars AS smallint), now(), false", replaces="true")
+    + "RETURNING user_id, movie_id, half_stars, rated_at"
+)
+
 # One row of arrays in Postgres's binary format, which numpy reads without an object for each rating. A fixed
 # order makes sums reproducible.
 ARRAYS = """
@@ -108,13 +128,10 @@ async def rate(sessions: Sessions, user_id: int, movie_id: int, stars: float) ->
 
     Raises InvalidStars or MovieNotFound.
     """
-    rating = insert(tables.Rating).values(user_id=user_id, movie_id=movie_id, half_stars=half_stars_of(stars))
-    again = {"half_stars": rating.excluded.half_stars, "rated_at": func.now(), "implicit": False}
-    key = [tables.Rating.user_id, tables.Rating.movie_id]
-    statement = rating.on_conflict_do_update(index_elements=key, set_=again).returning(*COLUMNS)
+    rating = {"user_id": user_id, "movie_id": movie_id, "half_stars": half_stars_of(stars)}
     try:
         async with sessions.begin() as session:
-            row = (await session.execute(statement)).one()
+            row = (await session.execute(RATE, rating)).one()
             return Rated(Rating(*row), await stats_of(session, movie_id))
     except IntegrityError as error:
         cause = error.orig

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from sqlalchemy import func, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.activity import feedback
+from app.activity import feedback, ratings
 from app.activity.feedback import Kind
 from app.db.activity_tables import Feedback, Rating
 from app.db.engine import Sessions
@@ -29,21 +29,20 @@ JUST_BEFORE = timedelta(seconds=1)
 DOUBT = {by: -place for place, by in enumerate(MatchedBy)}
 LONG_AGO = datetime.min.replace(tzinfo=UTC)
 
-# A later rating replaces an earlier, different one. A rating without a date replaces none. Rows are inserted
-# in the order of movies, so that concurrent imports do not deadlock.
+# A later rating replaces an earlier, different one. A rating without a date replaces none.
 RATE = text(
-    """
-    INSERT INTO ratings (user_id, movie_id, half_stars, rated_at)
-    SELECT :user_id, movie_id, half_stars, coalesce(rated_at, :now)
+    ratings.upsert(
+        """
+    SELECT :user_id, movie_id, half_stars, coalesce(rated_at, :now), false
     FROM unnest(CAST(:movie_ids AS bigint[]), CAST(:half_stars AS smallint[]), CAST(:times AS timestamptz[]))
         AS imported (movie_id, half_stars, rated_at)
     ORDER BY movie_id
-    ON CONFLICT (user_id, movie_id) DO UPDATE
-    SET half_stars = excluded.half_stars, rated_at = excluded.rated_at, implicit = false
-    WHERE (ratings.implicit
-            OR excluded.rated_at >= ratings.rated_at AND excluded.half_stars <> ratings.half_stars)
+    """,
+        replaces="""
+        (known.implicit OR excluded.rated_at >= known.rated_at AND excluded.half_stars <> known.half_stars)
         AND excluded.movie_id <> ALL (CAST(:undated AS bigint[]))
-    """
+    """,
+    )
 )
 
 

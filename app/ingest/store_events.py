@@ -12,6 +12,7 @@ from typing import TypeVar
 import psycopg
 
 from app.accounts import external_members
+from app.activity import ratings
 from app.ingest import dead_letters
 from app.ingest.clean_events import Batch, Cleaned, Line, Stream, clean, rows_of
 from app.ingest.stream_events import Reason
@@ -46,23 +47,23 @@ ORDER BY partition FOR UPDATE
 """
 _MOVIES = "SELECT id FROM movies WHERE id = ANY(%s) ORDER BY id FOR KEY SHARE"
 # A member's own rating replaces an implicit one, and the later of two own ratings counts. Of two implicit
-# ones, the higher counts. Rows are written in one order, so that batches do not deadlock.
-_RATE = """
-WITH written AS (
-    INSERT INTO ratings AS known (user_id, movie_id, half_stars, rated_at, implicit)
+# ones, the higher counts.
+_UPSERT = ratings.upsert(
+    """
     SELECT DISTINCT ON (user_id, movie_id)
         user_id, movie_id, half_stars, to_timestamp(0) + at * interval '1 microsecond', implicit
     FROM incoming_events WHERE half_stars IS NOT NULL
     ORDER BY user_id, movie_id, implicit, CASE WHEN implicit THEN half_stars END DESC, at DESC, place DESC
-    ON CONFLICT (user_id, movie_id) DO UPDATE
-    SET half_stars = excluded.half_stars, rated_at = excluded.rated_at, implicit = excluded.implicit
-    WHERE CASE WHEN excluded.implicit THEN known.implicit AND excluded.half_stars > known.half_stars
+    """,
+    replaces="""
+        CASE WHEN excluded.implicit THEN known.implicit AND excluded.half_stars > known.half_stars
         ELSE known.implicit OR excluded.rated_at > known.rated_at
             OR (excluded.rated_at = known.rated_at AND excluded.half_stars <> known.half_stars) END
-    RETURNING implicit
+    """,
 )
-SELECT count(*) FROM written WHERE NOT implicit
-"""
+_RATE = f"""
+WITH written AS ({_UPSERT} RETURNING implicit) SELECT count(*) FROM written WHERE NOT implicit
+"""  # noqa: S608 - a constant
 # A progress report that goes further changes a row, which fires no trigger: the taste is notified here.
 _RECORD = """
 WITH written AS (
