@@ -18,7 +18,7 @@ NOT_GENRES = frozenset({
     "unknown", "\\n",
 })  # fmt: skip
 
-_IDS = ("movielens_id", "tmdb_id", "imdb_id")
+IDS = ("movielens_id", "tmdb_id", "imdb_id")  # of a movie in other catalogs; each is unique
 
 
 class SourceTitle(NamedTuple):
@@ -76,7 +76,7 @@ class MovieIndex:
 
         Main titles of the indexed movies take precedence over their alternative titles.
         """
-        for kind in _IDS:
+        for kind in IDS:
             value = getattr(movie, kind)
             if value is not None and (number := self._by_id.get((kind, value))) is not None:
                 return number
@@ -84,7 +84,7 @@ class MovieIndex:
         for title in (*main, *others):
             for by_title in (self._by_title, self._by_other_title):
                 for number in by_title.get((title, movie.year), ()):
-                    if not _ids_differ(movie, self.movies[number]):
+                    if not ids_differ(movie, self.movies[number]):
                         return number
         return None
 
@@ -102,7 +102,7 @@ class MovieIndex:
             value = getattr(movie, kind)
             return value if self._by_id.get((kind, value), number) == number else None
 
-        ids = {kind: own(kind) for kind in _IDS}
+        ids = {kind: own(kind) for kind in IDS}
         merged = merge(indexed, replace(movie, **ids), authority=authority)
         if merged != indexed:
             self.movies[number] = merged
@@ -110,7 +110,7 @@ class MovieIndex:
 
     def _register(self, number: int) -> None:
         movie = self.movies[number]
-        for kind in _IDS:
+        for kind in IDS:
             value = getattr(movie, kind)
             if value is not None:
                 self._by_id.setdefault((kind, value), number)
@@ -135,7 +135,7 @@ def merge(known: Movie, other: Movie, *, authority: bool) -> Movie:
     for field in fields(Movie):
         value = getattr(first, field.name)
         merged[field.name] = getattr(second, field.name) if value in (None, ()) else value
-    for name in (*_IDS, "year"):
+    for name in (*IDS, "year"):
         value = getattr(known, name)
         merged[name] = getattr(other, name) if value is None else value
     if merged["original_title"] == merged["title"]:
@@ -170,8 +170,9 @@ def _folded_titles(movie: Movie) -> tuple[list[str], list[str]]:
     return list(main), [title for title in others if title not in main]
 
 
-def _ids_differ(one: Movie, other: Movie) -> bool:
+def ids_differ(one: Any, other: Any) -> bool:
+    """Whether two records with ids are of different movies, because both have an id of one kind."""
     return any(
         (a := getattr(one, kind)) is not None and (b := getattr(other, kind)) is not None and a != b
-        for kind in _IDS
+        for kind in IDS
     )

@@ -1,7 +1,8 @@
 """Throttle password guessing without locking out the account's owner.
 
-Each wrong password uses up one of a few attempts, which are restored over time (the generic cell rate
-algorithm: one timestamp for each limit, in Postgres, so that it holds across processes). Limits are
+Each wrong password uses up one of a few attempts, which are restored over time, by the algorithm of
+`app/web/rate_limits.py`: one timestamp for each limit. It is in Postgres, because these limits must hold
+across processes and restarts, with and without Redis, and a right password gives back its attempt. Limits are
 
 - for an account from one network: a member who mistypes waits for seconds, and only there;
 - for a network, over all accounts. It does not apply to a member who has signed in from that network before.

@@ -13,9 +13,9 @@ from typing import Any, Protocol
 
 from app.ingest.pieces import Steps
 from app.ingest.rows import Row, Skipped
+from seeds.movies import IDS, ids_differ
 from seeds.titles import fold, parse_title
 
-KINDS = ("imdb_id", "tmdb_id", "movielens_id")
 NO_MOVIE = "No movie in the catalog has its id, or its title and year."
 SEVERAL = "Several movies in the catalog have its title and year."
 NO_YEAR = "It has no year, and no id of a movie in the catalog."
@@ -77,7 +77,7 @@ class MovieIndex:
     def of(cls, cards: Sequence[NamedMovie]) -> "Steps[MovieIndex]":
         index = cls(cards)
         for place, card in enumerate(cards):
-            for kind in KINDS:
+            for kind in IDS:
                 if (value := getattr(card, kind)) is not None:
                     index.by_id[kind, value] = card
             for title in {fold(name) for name in names_of(card)}:
@@ -89,7 +89,7 @@ class MovieIndex:
 
     def with_ids_of(self, row: Row) -> list[NamedMovie]:
         """The movies with the row's ids; several if the ids are those of different movies."""
-        named = (self.by_id.get((kind, getattr(row, kind))) for kind in KINDS)
+        named = (self.by_id.get((kind, getattr(row, kind))) for kind in IDS)
         return [*{card.id: card for card in named if card is not None}.values()]
 
     def with_title_of(self, row: Row, year: int) -> list[NamedMovie]:
@@ -126,11 +126,6 @@ def is_written(row: Row, names: Iterable[str]) -> bool:
     """Whether one of the row's titles is one of the names, except for case and spaces."""
     titles = {" ".join(title.casefold().split()) for title in titles_of(row)}
     return any(" ".join(name.casefold().split()) in titles for name in names)
-
-
-def ids_differ(row: Row, card: NamedMovie) -> bool:
-    pairs = ((getattr(row, kind), getattr(card, kind)) for kind in KINDS)
-    return any(None not in pair and pair[0] != pair[1] for pair in pairs)
 
 
 def matched(rows: Sequence[Row], index: MovieIndex) -> Steps[tuple[list[Match], list[Skipped]]]:

@@ -1,8 +1,10 @@
 """Rate limits: requests, operations and cost of a client per minute.
 
 They use the generic cell rate algorithm: each counter stores one timestamp, when its quota will be free again
-(the theoretical arrival time). A minute's quota may be used at once, and is restored evenly. The timestamps
-are in Redis, where all processes share them, or else in this process.
+(the theoretical arrival time). A charge adds its seconds to the later of this time and now, and is refused if
+the result is more than a minute ahead: a minute's quota may be used at once, and is restored evenly. The
+timestamps are in Redis, where all processes share them, or else in this process. Each store must do this in
+one step, so TAKE is the algorithm for Redis, and `ProcessCounters.take` for this process.
 """
 
 import logging
