@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from datetime import date, datetime
+from datetime import datetime
 from typing import Self
 
 import strawberry
@@ -11,7 +11,6 @@ from strawberry import relay
 from app.activity import ratings
 from app.recommendations.recommend import Match
 from app.serving import cards
-from app.serving.cards import Card, PersonRow
 from app.serving.snapshot import Snapshot
 from schema.core.cursors import Cursors, invalid_cursor
 from schema.core.directives import Cost, ListSize
@@ -19,9 +18,9 @@ from schema.core.errors import CallerError
 from schema.core.global_ids import InvalidKey, whole_number
 from schema.core.pagination import After, Connection, Edge, First, page_info, page_size
 from schema.execution.context import Context, Info
-from schema.types.person import CastMember, Genre, Person
+from schema.types.movie_facts import MovieFacts
+from schema.types.person import CastMember, Person
 
-POSTERS = "https://image.tmdb.org/t/p/w500"
 SIMILAR = "similar"
 MOST_SIMILAR = 300  # the longest list of similar movies
 # The sentence of a reason by its kind, with and without a movie that it names; POPULAR for other kinds.
@@ -37,66 +36,7 @@ SENTENCES_WITH_MOVIE = {
 
 
 @strawberry.type(description="A movie.")
-class Movie(relay.Node):
-    id: relay.NodeID[int]
-    title: str = strawberry.field(description="The title, in English if there is an English one.")
-    original_title: str | None = strawberry.field(description="The title in the original language.")
-    year: int | None = strawberry.field(description="Year of the first release.")
-    release_date: date | None = strawberry.field(description="Date of the first release.")
-    runtime_minutes: int | None = strawberry.field(description="Length in minutes.")
-    overview: str | None = strawberry.field(description="A summary of the plot.")
-    original_language: str | None = strawberry.field(description="ISO 639-1 code, such as `en`.")
-    countries: list[str] = strawberry.field(
-        description="ISO 3166-1 codes of the producing countries, such as `FR`."
-    )
-    keywords: list[str] = strawberry.field(description="Themes, one or two words each.")
-    collection: str | None = strawberry.field(description="The franchise that the movie belongs to.")
-    poster_url: str | None = strawberry.field(description="URL of the poster, 500 pixels wide.")
-    imdb_id: strawberry.ID | None = strawberry.field(description="The IMDb id, such as `tt0133093`.")
-    tmdb_id: strawberry.ID | None = strawberry.field(description="The TMDB id.")
-    genres: list[Genre] = strawberry.field(
-        directives=[ListSize(assumed_size=3)], description="The genres, ordered by name."
-    )
-    directors: list[Person] = strawberry.field(
-        directives=[ListSize(assumed_size=2)], description="The directors, in credit order."
-    )
-    rating_count: int = strawberry.field(description="The number of members who rated the movie.")
-    average_rating: float | None = strawberry.field(
-        default=None, description="Mean of all members' stars, rounded to two digits; null without ratings."
-    )
-    half_stars_sum: strawberry.Private[int]
-    players: strawberry.Private[tuple[tuple[PersonRow, str | None], ...]]
-    other_titles: strawberry.Private[tuple[str, ...]]
-
-    def __post_init__(self) -> None:
-        count = self.rating_count
-        self.average_rating = round(self.half_stars_sum / 2 / count, 2) if count else None
-
-    @classmethod
-    def of(cls, card: Card, rating_count: int, half_stars_sum: int) -> Self:
-        return cls(
-            id=card.id,
-            title=card.title,
-            original_title=card.original_title,
-            year=card.year,
-            release_date=card.release_date,
-            runtime_minutes=card.runtime_minutes,
-            overview=card.overview,
-            original_language=card.original_language,
-            countries=list(card.countries),
-            keywords=list(card.keywords),
-            collection=card.collection,
-            poster_url=poster_url(card.poster_path),
-            imdb_id=None if card.imdb_id is None else strawberry.ID(card.imdb_id),
-            tmdb_id=None if card.tmdb_id is None else strawberry.ID(str(card.tmdb_id)),
-            genres=[Genre.of(genre) for genre in card.genres],
-            directors=[Person.of(person) for person in card.directors],
-            rating_count=rating_count,
-            half_stars_sum=half_stars_sum,
-            players=card.cast,
-            other_titles=card.alternative_titles,
-        )
-
+class Movie(MovieFacts):
     @classmethod
     def at(cls, snapshot: Snapshot, position: int) -> "Movie":
         """The movie at a position of the snapshot; one object for all requests that ask for it there."""
@@ -201,10 +141,6 @@ async def movie_of(context: Context, movie_id: int) -> Movie | None:
         return Movie.at(context.snapshot, position)
     found = await cards.read_movies(context.sessions, [movie_id])
     return Movie.of(*found[movie_id]) if found else None
-
-
-def poster_url(path: str | None) -> str | None:
-    return POSTERS + path if path and path.startswith("/") else path
 
 
 def rank_of(cursors: Cursors, after: str | None) -> int:
