@@ -59,16 +59,7 @@ class Executor:
         observed = ObservedOperation(kind, document.label(request.operation_name), turn.arrived)
         try:
             context.costed = await self.paid(document, request, context, whole=whole)
-            results = await self.schema.stream(
-                document.text,
-                variable_values=request.variables,
-                context_value=context,
-                operation_name=request.operation_name,
-                operation_extensions=request.extensions,
-                allowed_operation_types=allowed,
-            )
-            if context.budget is not None:
-                results = charged(results, context.budget)
+            results = await self.begun(document, request, context, allowed)
             if endless:
                 turn.end()
             seconds = self.documents.settings.execution_seconds
@@ -80,10 +71,7 @@ class Executor:
                     yield result
                     observed.resume()
         except Exception as cause:  # noqa: BLE001 - of what sees the request before it is executed
-            raised = (
-                cause if isinstance(cause, GraphQLError) else GraphQLError(str(cause), original_error=cause)
-            )
-            refused = PreExecutionError(data=None, errors=[present(raised)])
+            refused = refusal(cause)
             observed.count(refused)
             yield refused
         finally:
@@ -91,6 +79,24 @@ class Executor:
             observed.end()
             if not delivered:
                 context.discard_export()
+
+    async def begun(
+        self,
+        document: Document,
+        request: GraphQLRequest,
+        context: Context,
+        allowed: Iterable[OperationType],
+    ) -> Results:
+        """Begin the operation. Its actual cost is charged beyond its static cost."""
+        results = await self.schema.stream(
+            document.text,
+            variable_values=request.variables,
+            context_value=context,
+            operation_name=request.operation_name,
+            operation_extensions=request.extensions,
+            allowed_operation_types=allowed,
+        )
+        return results if context.budget is None else charged(results, context.budget)
 
     async def read(self, query: str, context: Context) -> Document:
         """The document of a text, its reading charged to the client.
@@ -152,6 +158,12 @@ class Executor:
             except RateLimited as limited:
                 raise rate_limited(limited) from None
         return costed
+
+
+def refusal(cause: Exception) -> PreExecutionError:
+    """The result of an operation that an exception kept from its execution."""
+    error = cause if isinstance(cause, GraphQLError) else GraphQLError(str(cause), original_error=cause)
+    return PreExecutionError(data=None, errors=[present(error)])
 
 
 def rate_limited(limited: RateLimited) -> CallerError:

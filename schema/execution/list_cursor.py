@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.accounts.viewer import Viewer
+from app.activity import ratings
 from app.provenance.record import Placed, ServedList
 from app.recommendations import request_ids
 from app.recommendations.history import UserHistory
@@ -55,6 +56,12 @@ class ListPage:
     def model(self, context: Context) -> Model:
         """The model that made the list, if this process still has it; else the active model."""
         return context.served.model_of(self.model_version, self.shown_at) or require_model(context)
+
+    async def rated_since(self, context: Context, user_ids: Sequence[int]) -> NDArray[np.int64] | None:
+        """Movies that one of these members rated since the list was made; None on its first page."""
+        if not self.rank:
+            return None
+        return await ratings.rated_since(context.sessions, user_ids, self.shown_at)
 
     def record(
         self,

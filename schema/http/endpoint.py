@@ -144,10 +144,7 @@ class Endpoint:
         try:  # within its limits, before anything else looks at it
             document = await self.executor.read(query, context)
         except InvalidDocument as invalid:
-            refused = PreExecutionError(data=None, errors=invalid.errors)
-            if accept.prefers_stream:
-                return streamed(single(refused), stream_transport(accept), self.stopping)
-            return json_response(refused, accept)
+            return self.refused(PreExecutionError(data=None, errors=invalid.errors), accept)
         kind = document.kind(request.operation_name)
         allowed = BY_METHOD[http.method]
         if accept.prefers_stream or (kind is OperationType.SUBSCRIPTION and accept.streams):
@@ -171,6 +168,11 @@ class Endpoint:
         return json_response(
             first, accept, headers={"Cache-Control": "no-store, no-transform"} if secret else None
         )
+
+    def refused(self, result: PreExecutionError, accept: Accept) -> Response:
+        if accept.prefers_stream:
+            return streamed(single(result), stream_transport(accept), self.stopping)
+        return json_response(result, accept)
 
     async def first(self, results: Results, http: Request, kind: OperationType | None) -> Any:
         """The first result; raises ClientDisconnect when the client has left. Mutations go on to the end."""

@@ -36,15 +36,11 @@ from schema.core.pagination import (
 )
 from schema.execution.context import Context, Info
 from schema.types.movie import Movie, movie_of
-from schema.types.movie_filter import MovieFilterInput, MovieOrderInput, wanted
+from schema.types.movie_filter import Filter, MovieOrderInput, wanted
 from schema.types.person import Genre
 
 MOVIES, SEARCH = "movies", "search"
 MAX_QUERY = 200  # characters
-
-Filter = Annotated[
-    MovieFilterInput | None, strawberry.argument(description="Return only movies that match the filter.")
-]
 
 
 @strawberry.type(description="A page of movies, in the requested order.")

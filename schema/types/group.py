@@ -7,7 +7,6 @@ import strawberry
 
 from app.accounts.usernames import MAX_GIVEN_LENGTH
 from app.accounts.viewer import Role
-from app.activity import ratings
 from app.recommendations import groups
 from app.recommendations.groups import GroupPicks, Member
 from app.recommendations.recommend import Wish
@@ -21,10 +20,21 @@ from schema.execution.context import Context, Info
 from schema.execution.list_cursor import ListPage
 from schema.execution.permissions import requires
 from schema.types.movie import Movie, movies_of
-from schema.types.movie_filter import MovieFilterInput, wanted
+from schema.types.movie_filter import Filter, wanted
 
 FIELD = "groupRecommendations"
 MAX_MEMBERS = 10
+
+Usernames = Annotated[
+    list[str],
+    strawberry.argument(
+        description=f"Usernames of 1 to {MAX_MEMBERS} discoverable members; the viewer may be one.",
+        directives=[
+            Constraint(max_items=MAX_MEMBERS, max_length=MAX_GIVEN_LENGTH),
+            Cost(weight=100),
+        ],
+    ),
+]
 
 
 @strawberry.type(description="How well a movie matches a member of the group.")
@@ -64,22 +74,10 @@ class GroupQuery:
     async def group_recommendations(
         self,
         info: Info,
-        usernames: Annotated[
-            list[str],
-            strawberry.argument(
-                description=f"Usernames of 1 to {MAX_MEMBERS} discoverable members; the viewer may be one.",
-                directives=[
-                    Constraint(max_items=MAX_MEMBERS, max_length=MAX_GIVEN_LENGTH),
-                    Cost(weight=100),
-                ],
-            ),
-        ],
+        usernames: Usernames,
         first: First,
         after: After = None,
-        filter: Annotated[  # noqa: A002 - as in `recommendations`
-            MovieFilterInput | None,
-            strawberry.argument(description="Return only movies that match the filter."),
-        ] = None,
+        filter: Filter = None,  # noqa: A002 - as in `recommendations`
     ) -> GroupRecommendationConnection:
         context = info.context
         viewer = await context.require_viewer()
@@ -89,14 +87,8 @@ class GroupQuery:
         if not usernames:
             raise BadArgument("usernames", f"must name 1 to {MAX_MEMBERS} members, not 0.")
         model = page.model(context)
-        try:
-            group = await groups.members(context.sessions, viewer.id, usernames, page.shown_at)
-        except groups.UnknownUsername as error:
-            raise BadArgument(f"usernames[{error.place}]", str(error)) from None
-        rated_since = None
-        if page.rank:
-            ids = [member.id for member in group]
-            rated_since = await ratings.rated_since(context.sessions, ids, page.shown_at)
+        group = await members_of(context, viewer.id, usernames, page)
+        rated_since = await page.rated_since(context, [member.id for member in group])
         picks = await asyncio.to_thread(
             groups.recommend,
             context.snapshot,
@@ -118,6 +110,14 @@ class GroupQuery:
             skipped=rated_since,
         )
         return connection(context, model, page, group, picks)
+
+
+async def members_of(context: Context, viewer_id: int, usernames: list[str], page: ListPage) -> list[Member]:
+    """The members of the group. Raises BadArgument for a name without a discoverable member."""
+    try:
+        return await groups.members(context.sessions, viewer_id, usernames, page.shown_at)
+    except groups.UnknownUsername as error:
+        raise BadArgument(f"usernames[{error.place}]", str(error)) from None
 
 
 def connection(

@@ -2,6 +2,7 @@
 
 import enum
 from collections.abc import Iterable
+from typing import Annotated
 
 import strawberry
 
@@ -112,6 +113,11 @@ class MovieFilterInput:
             min_rating_count=self.min_rating_count,
             people=tuple(distinct(self.people)),
         )
+
+
+Filter = Annotated[
+    MovieFilterInput | None, strawberry.argument(description="Return only movies that match the filter.")
+]
 
 
 def wanted(given: MovieFilterInput | None, snapshot: Snapshot) -> MovieFilter:

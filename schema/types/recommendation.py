@@ -28,10 +28,33 @@ from schema.types.movie import (
     explained,
     movies_of,
 )
-from schema.types.movie_filter import MovieFilterInput, wanted
+from schema.types.movie_filter import Filter, wanted
 
 FIELD = "recommendations"
 MOVIE_IDS = Constraint(max_items=500, max_length=MAX_ID_LENGTH)
+
+Diversity = Annotated[
+    float | None,
+    strawberry.argument(
+        description="0 (best match first) to 1 (most varied). Above 0, franchises and directors are "
+        "limited and movies shown often without a reaction rank lower. At 0 only `score` counts."
+    ),
+]
+Novelty = Annotated[
+    float | None,
+    strawberry.argument(description="0 to 1 (well-known movies rank lower). No effect if `diversity` is 0."),
+]
+Likes = Annotated[
+    list[strawberry.ID] | None,
+    strawberry.argument(
+        description="Movies that a signed-out visitor likes; ignored when signed in.",
+        directives=[MOVIE_IDS, Cost(weight=1, per=2)],
+    ),
+]
+Excluded = Annotated[
+    list[strawberry.ID] | None,
+    strawberry.argument(description="Movies to leave out.", directives=[MOVIE_IDS, Cost(weight=1, per=10)]),
+]
 
 enum_of(
     Strategy,
@@ -81,40 +104,16 @@ class RecommendationQuery:
         info: Info,
         first: First,
         after: After = None,
-        filter: Annotated[  # noqa: A002 - the contract's name
-            MovieFilterInput | None,
-            strawberry.argument(description="Return only movies that match the filter."),
-        ] = None,
-        diversity: Annotated[
-            float | None,
-            strawberry.argument(
-                description="0 (best match first) to 1 (most varied). Above 0, franchises and directors are "
-                "limited and movies shown often without a reaction rank lower. At 0 only `score` counts."
-            ),
-        ] = None,
-        novelty: Annotated[
-            float | None,
-            strawberry.argument(
-                description="0 to 1 (well-known movies rank lower). No effect if `diversity` is 0."
-            ),
-        ] = None,
-        likes: Annotated[
-            list[strawberry.ID] | None,
-            strawberry.argument(
-                description="Movies that a signed-out visitor likes; ignored when signed in.",
-                directives=[MOVIE_IDS, Cost(weight=1, per=2)],
-            ),
-        ] = None,
-        exclude: Annotated[
-            list[strawberry.ID] | None,
-            strawberry.argument(
-                description="Movies to leave out.", directives=[MOVIE_IDS, Cost(weight=1, per=10)]
-            ),
-        ] = None,
+        filter: Filter = None,  # noqa: A002 - the contract's name
+        diversity: Diversity = None,
+        novelty: Novelty = None,
+        likes: Likes = None,
+        exclude: Excluded = None,
     ) -> RecommendationConnection:
         context = info.context
         viewer = await context.viewer()
-        page = ListPage.of(context, viewer, Cursors.of(info, FIELD, viewer and viewer.id), after)
+        user_id = None if viewer is None else viewer.id
+        page = ListPage.of(context, viewer, Cursors.of(info, FIELD, user_id), after)
         wish = Wish(
             filter=wanted(filter, context.snapshot),
             diversity=valid_share("diversity", diversity),
@@ -123,29 +122,32 @@ class RecommendationQuery:
         )
         size = page_size("first", first)
         liked = known_movie_ids(context, "likes", likes)
-        model = page.model(context)
-        rated_since = None
-        if viewer is None:
-            taste = history_for_likes(liked)
-        else:
-            taste = await history_of(context.sessions, viewer.id, page.shown_at, shown=wish.diversity > 0)
-            if page.rank:
-                rated_since = await ratings.rated_since(context.sessions, [viewer.id], page.shown_at)
-        picks = await asyncio.to_thread(
-            recommend,
-            context.snapshot,
-            model,
-            taste,
-            wish,
-            signed_in=viewer is not None,
-            first=size,
-            after_rank=page.rank,
-            rated_since=rated_since,
-        )
-        user_id = None if viewer is None else viewer.id
-        users = ((user_id, taste),)
-        page.record(context, model, user_id, users, picks.picks, first=size, wish=wish, skipped=rated_since)
-        return connection(context, model, page, picks)
+        return await listed(context, user_id, page, wish, liked, size)
+
+
+async def listed(
+    context: Context, user_id: int | None, page: ListPage, wish: Wish, liked: Sequence[int], size: int
+) -> RecommendationConnection:
+    """Make the page, for the member or for a visitor's likes, and record it."""
+    model = page.model(context)
+    taste, rated_since = history_for_likes(liked), None
+    if user_id is not None:
+        taste = await history_of(context.sessions, user_id, page.shown_at, shown=wish.diversity > 0)
+        rated_since = await page.rated_since(context, [user_id])
+    picks = await asyncio.to_thread(
+        recommend,
+        context.snapshot,
+        model,
+        taste,
+        wish,
+        signed_in=user_id is not None,
+        first=size,
+        after_rank=page.rank,
+        rated_since=rated_since,
+    )
+    users = ((user_id, taste),)
+    page.record(context, model, user_id, users, picks.picks, first=size, wish=wish, skipped=rated_since)
+    return connection(context, model, page, picks)
 
 
 def valid_share(argument: str, share: float | None) -> float:
