@@ -12,13 +12,15 @@ from datetime import UTC, datetime, timedelta
 
 import psycopg
 from prometheus_client import Metric
-from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.pool import QueuePool
 
 from app.db.engine import Sessions
+from app.ingest import dead_letters, streams
+from app.ingest.stream_events import Reason
 from app.recommendations.online_quality import OnlineQuality, online_quality
 from app.serving.live import Live
 from app.settings import Settings
@@ -30,7 +32,7 @@ READ_SECONDS = 3.0  # for which a scrape waits for figures of the database
 KEPT_SECONDS = 5.0  # for which several scrapers share figures
 REST = 50  # times the duration of a query that takes long, before it runs again
 WINDOWS = {"hour": timedelta(hours=1), "day": timedelta(days=1)}
-JOBS = "jobs"
+JOBS, STREAMS = "jobs", "streams"
 LIMITS = ("max_", "_per_minute", "execution_seconds", "request_seconds")
 PER_LIST = {
     "click_rate": "Share of the lists shown in the window with a CLICK event.",
@@ -54,7 +56,9 @@ class Monitor(Collector):
     sessions: Sessions
     jobs: dict[str, int] = field(default_factory=dict)
     quality: dict[str, OnlineQuality] = field(default_factory=dict)
-    due: dict[str, float] = field(default_factory=lambda: dict.fromkeys((JOBS, *WINDOWS), 0.0))
+    streamed: streams.StreamFigures | None = None
+    dead: dict[Reason, int] = field(default_factory=dict)  # dead letters that are kept
+    due: dict[str, float] = field(default_factory=lambda: dict.fromkeys((JOBS, STREAMS, *WINDOWS), 0.0))
     reading: dict[str, asyncio.Task[None]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -71,11 +75,14 @@ class Monitor(Collector):
             await asyncio.wait(self.reading.values(), timeout=READ_SECONDS)
 
     async def _read(self, part: str) -> None:
-        """Read `jobs` or the quality of a window. After a failure, scrapes lack it."""
+        """Read `jobs`, `streams` or the quality of a window. After a failure, scrapes lack it."""
         began = time.monotonic()
         try:
             if part == JOBS:
                 self.jobs = await jobs.count_by_status(self.sessions)
+            elif part == STREAMS:
+                self.dead = await dead_letters.count_by_reason(self.sessions)
+                self.streamed = await streams.figures(self.sessions)
             else:
                 snapshot = self.live.served.snapshot
                 self.quality[part] = await online_quality(self.sessions, snapshot, WINDOWS[part])
@@ -84,6 +91,8 @@ class Monitor(Collector):
             log.warning("cannot read figures of the database (%s): %s", part, error)
             if part == JOBS:
                 self.jobs = {}
+            elif part == STREAMS:
+                self.streamed = None
             self.quality.pop(part, None)
         finally:
             now = time.monotonic()
@@ -110,6 +119,33 @@ class Monitor(Collector):
             values = [(window, getattr(quality, name)) for window, quality in lately]
             present = [(window, value) for window, value in values if value is not None]
             yield family(f"list_{name}", description, present, "window")
+        if self.streamed is not None:
+            yield from self._streams(self.streamed)
+
+    def _streams(self, found: streams.StreamFigures) -> Iterator[Metric]:
+        lag = GaugeMetricFamily(
+            "marquee_stream_lag",
+            "Events, or bytes of a file, that were not stored when others of the partition were.",
+            labels=["stream", "partition"],
+        )
+        age = GaugeMetricFamily(
+            "marquee_stream_stored_age_seconds",
+            "Time since an event of the partition was stored.",
+            labels=["stream", "partition"],
+        )
+        for each in found.partitions:
+            lag.add_metric([each.stream, str(each.partition)], each.lag)
+            age.add_metric([each.stream, str(each.partition)], each.age)
+        events = CounterMetricFamily(
+            "marquee_stream_events_total",
+            "Events by outcome: STORED, REPEATED, or the reason of a dead letter.",
+            labels=["stream", "outcome"],
+        )
+        for stream, outcome, count in found.events:
+            events.add_metric([stream, outcome], count)
+        yield from (lag, age, events)
+        dead = [(reason.value, self.dead.get(reason, 0)) for reason in Reason]
+        yield family("dead_letters", "Dead letters that are kept, by reason.", dead, "reason")
 
     def _model(self) -> Iterator[Metric]:
         model, unreadable = self.live.served.model, self.live.served.unreadable

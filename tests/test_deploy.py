@@ -73,9 +73,10 @@ def test_the_parts_of_monitoring_find_each_other() -> None:
     assert source["url"] == "http://prometheus:9090"
     assert "prometheus" in services
     config = yaml.safe_load((ROOT / "deploy" / "prometheus" / "prometheus.yml").read_text())
-    (target,) = config["scrape_configs"][0]["static_configs"][0]["targets"]
-    host, port = target.split(":")
-    assert host in services
+    targets = config["scrape_configs"][0]["static_configs"][0]["targets"]
+    hosts, (port,) = ({*part} for part in zip(*(target.split(":") for target in targets), strict=True))
+    assert hosts == {"api", "ingest"}
+    assert all({*services[host]["networks"]} & {*services["prometheus"]["networks"]} for host in hosts)
     assert f"METRICS_PORT={port} docker compose" in (ROOT / "docker-compose.yml").read_text()
 
 

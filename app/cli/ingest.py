@@ -87,7 +87,7 @@ def ingest_kafka(
 ) -> None:
     """Store the events of Kafka topics until it is stopped."""
     try:
-        from app.ingest import kafka, kafka_topics  # noqa: PLC0415 - an extra, which other commands do not need
+        from app.ingest import kafka, kafka_topics, stream_metrics  # noqa: PLC0415 - an extra, which other commands do not need
     except ModuleNotFoundError:
         raise console.fail("Kafka needs an extra: pip install 'marquee[kafka]'") from None
     if source is None and (unusable := [name for name in topics if not is_source(name)]):
@@ -103,7 +103,8 @@ def ingest_kafka(
             consumer = kafka_topics.consumer_of(given, group)
             found = kafka_topics.read_topics(given, topics, source, stopping)
             ingester = kafka.Ingester(consumer, found, opened, lambda: connect(address), stopping, batch)
-            total = ingester.run(to_end=to_end)
+            with stream_metrics.served(ingester.metrics, settings):
+                total = ingester.run(to_end=to_end)
         except kafka_topics.Stopping:
             total = Counter()
         except kafka_topics.KafkaFailure as error:

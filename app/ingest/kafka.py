@@ -25,12 +25,15 @@ from confluent_kafka import (
 from app.ingest.kafka_topics import RETRY_SECONDS, KafkaFailure, Stopping, Topic
 from app.ingest.store_events import Store
 from app.ingest.stream_events import MAX_LINE_BYTES
+from app.ingest.stream_metrics import StreamMetrics
 from app.ingest.stream_movies import Connection
 
 BATCH_BYTES = 8 << 20
 MESSAGES_AT_ONCE = 200  # a message may have a megabyte
 WAIT_SECONDS = 0.5
 REPORT_SECONDS = 10.0
+ASK_SECONDS = 1.0  # for the end of a partition
+CLOSE_SECONDS = 5.0  # in which the consumer leaves its group, which takes a broker
 # Codes of errors after which the process must not go on. A topic that was deleted may be made again, with
 # other events at the same positions.
 FATAL = (
@@ -56,10 +59,13 @@ class Ingester:
     connect: Callable[[], Connection]
     stopping: threading.Event
     batch_lines: int = 10_000
-    is_held: bool = False  # whether the partitions are paused
+    metrics: StreamMetrics = field(init=False)
     total: Counter[str] = field(default_factory=Counter)
     reported_at: float = field(default_factory=time.monotonic)
     reported: int = 0
+
+    def __post_init__(self) -> None:
+        self.metrics = StreamMetrics(self.topics)
 
     def run(self, *, to_end: bool = False) -> Counter[str]:
         """Ingest until `stopping` is set or, if `to_end`, all assigned partitions are at their end.
@@ -81,8 +87,19 @@ class Ingester:
         except Stopping:
             pass
         finally:
-            self.consumer.close()
+            self._close()
         return self.total
+
+    def _close(self) -> None:
+        """Leave the group, if a broker answers soon. Otherwise the group notices the absence.
+
+        Without a broker, the consumer waits for its session's timeout, 45 seconds by default.
+        """
+        closing = threading.Thread(target=self.consumer.close, daemon=True)
+        closing.start()
+        closing.join(CLOSE_SECONDS)
+        if closing.is_alive():
+            log.warning("no broker answers: the consumer ends without leaving its group")
 
     def _read(self) -> None:
         """Read a batch; less of one if no more events are there."""
@@ -114,7 +131,9 @@ class Ingester:
         if error is not None:
             topic.reach_end(partition, offset)
         else:
-            topic.add(partition, offset, (message.value() or b"")[: MAX_LINE_BYTES + 1])
+            at = message.timestamp()[1] / 1000  # 0 or less for a message without a time
+            value = message.value() or b""
+            topic.add(partition, offset, value[: MAX_LINE_BYTES + 1], at if at > 0 else time.time())
 
     def _complain(self, error: KafkaError, name: str | None, partition: int | None) -> None:
         """Log an error from which the consumer recovers; raise KafkaFailure for another."""
@@ -133,13 +152,16 @@ class Ingester:
         while True:
             self._find_ends(topic)
             batch = topic.batch()
+            began = time.monotonic()
             try:
-                self.total += self.store.store(topic.stream, batch)
+                counts = self.store.store(topic.stream, batch)
                 break
             except psycopg.OperationalError as error:
                 self._hold(error)
         self._release()
         topic.finish(batch)
+        self.total += counts
+        self.metrics.observe(topic.stream.name, counts, time.monotonic() - began)
         offsets = [TopicPartition(topic.name, *place) for place in batch.nexts.items()]
         with suppress(KafkaException):  # the group's offsets are only for tools
             self.consumer.commit(offsets=offsets, asynchronous=True)
@@ -156,10 +178,10 @@ class Ingester:
 
         Polling keeps the process in its group. Messages of partitions that were assigned meanwhile are kept.
         """
-        if not self.is_held:
+        if not self.metrics.is_held:
             log.warning("cannot store events (%s); the partitions are paused", str(error).strip())
             self.consumer.pause(self.consumer.assignment())
-            self.is_held = True
+            self.metrics.is_held = True
         end = time.monotonic() + RETRY_SECONDS
         while time.monotonic() < end:
             if self.stopping.is_set():
@@ -170,10 +192,10 @@ class Ingester:
         self._reconnect()
 
     def _release(self) -> None:
-        if self.is_held:
+        if self.metrics.is_held:
             log.info("storing events again")
             self.consumer.resume(self.consumer.assignment())
-            self.is_held = False
+            self.metrics.is_held = False
 
     def _reconnect(self) -> None:
         """Open a new connection if Postgres is reachable."""
@@ -193,7 +215,7 @@ class Ingester:
                 each.offset = stored.get(each.partition, OFFSET_BEGINNING)
                 topic.start(each.partition, stored.get(each.partition, 0))
         consumer.assign(partitions)
-        if self.is_held:
+        if self.metrics.is_held:
             consumer.pause(partitions)
         log.info("reading %d partitions", len(partitions))
 
@@ -221,7 +243,24 @@ class Ingester:
         now = time.monotonic()
         if now < self.reported_at + REPORT_SECONDS:
             return
+        self._ask()
         events = self.total.total()
         rate = (events - self.reported) / (now - self.reported_at)
         log.info("%d events/s, lag %d", rate, sum(topic.lag() for topic in self.topics.values()))
         self.reported_at, self.reported = now, events
+
+    def _ask(self) -> None:
+        """Ask the broker for the ends of the partitions. If it answers that no event waits, all is well."""
+        try:
+            for topic in self.topics.values():
+                for partition in list(topic.stored):
+                    place = TopicPartition(topic.name, partition)
+                    watermarks = self.consumer.get_watermark_offsets(place, ASK_SECONDS, cached=False)
+                    topic.ends[partition] = watermarks[1]
+            if not any(topic.stored for topic in self.topics.values()):  # other processes have them all
+                self.consumer.list_topics(next(iter(self.topics)), ASK_SECONDS)
+        except KafkaException as error:
+            log.warning("no broker answers: %s", error.args[0].str())
+            return
+        if not any(topic.lag() for topic in self.topics.values()):
+            self.metrics.well_at = time.monotonic()

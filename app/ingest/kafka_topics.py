@@ -49,6 +49,8 @@ class Topic:
 
     `lines` are read and not stored. `nexts` are positions after the last event read, and `stored` those in
     Postgres. `ends` are the ends of the partitions, and `at_end` those of them that are reached.
+    `waiting_at` are the times of the oldest events read that are not stored, and `read_at` those of the last
+    events read: in Unix seconds, as the broker has them.
     """
 
     name: str
@@ -59,6 +61,8 @@ class Topic:
     stored: dict[int, int] = field(default_factory=dict)
     ends: dict[int, int] = field(default_factory=dict)
     at_end: set[int] = field(default_factory=set)
+    waiting_at: dict[int, float] = field(default_factory=dict)
+    read_at: dict[int, float] = field(default_factory=dict)
 
     @property
     def is_ahead(self) -> bool:
@@ -68,8 +72,10 @@ class Topic:
     def batch(self) -> Batch:
         return Batch(list(self.lines), dict(self.nexts), dict(self.ends))
 
-    def add(self, partition: int, offset: int, text: bytes) -> None:
+    def add(self, partition: int, offset: int, text: bytes, at: float) -> None:
         """Add an event that was read, unless it was read before or its partition is no longer assigned.
+
+        `at`: its time, in Unix seconds.
 
         A consumer may return events of a partition after the call that took it away.
         """
@@ -78,6 +84,8 @@ class Topic:
         self.lines.append(Line(partition, offset, text))
         self.size += len(text)
         self.nexts[partition] = offset + 1
+        self.waiting_at.setdefault(partition, at)
+        self.read_at[partition] = at
         self.at_end.discard(partition)
 
     def reach_end(self, partition: int, offset: int) -> None:
@@ -96,17 +104,35 @@ class Topic:
         """Forget a partition, with what was read of it and is not stored."""
         self.lines = [line for line in self.lines if line.partition != partition]
         self.size = sum(len(line.text) for line in self.lines)
-        for known in (self.nexts, self.stored, self.ends):
-            known.pop(partition, None)
+        for positions in (self.nexts, self.stored, self.ends):
+            positions.pop(partition, None)
+        for times in (self.waiting_at, self.read_at):
+            times.pop(partition, None)
         self.at_end.discard(partition)
 
     def finish(self, batch: Batch) -> None:
         """Note that all that was read is stored."""
         self.lines, self.size, self.stored = [], 0, dict(batch.nexts)
+        self.waiting_at.clear()
 
     def lag(self) -> int:
         """The number of events of the assigned partitions that are not stored, as far as it is known."""
-        return sum(max(0, end - self.stored.get(partition, 0)) for partition, end in self.ends.items())
+        return sum(self.lag_of(partition) or 0 for partition in self.ends)
+
+    def lag_of(self, partition: int) -> int | None:
+        """The lag of a partition; None if its end is not known."""
+        end, stored = self.ends.get(partition), self.stored.get(partition)
+        return None if end is None or stored is None else max(0, end - stored)
+
+    def behind(self, partition: int, now: float) -> float | None:
+        """For how many seconds the oldest event waits that is not stored; 0 if none waits.
+
+        It counts from the last event before it if it is not read yet. None if no event is known.
+        """
+        if self.lag_of(partition) == 0:
+            return 0.0
+        at = self.waiting_at.get(partition, self.read_at.get(partition))
+        return None if at is None else max(0.0, now - at)
 
 
 def read_topics(

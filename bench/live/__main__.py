@@ -13,7 +13,7 @@ import socket
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
@@ -31,7 +31,7 @@ from bench.start_broker import Broker, BrokerError, fetched, free_ports, running
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 TICK_SECONDS = 0.05
-PORT, METRICS_PORT, PROMETHEUS_PORT = 8000, 9464, 9090  # others if these are in use
+PORT, METRICS_PORTS, PROMETHEUS_PORT = 8000, (9464, 9465), 9090  # others if these are in use
 
 
 def main() -> None:
@@ -61,7 +61,7 @@ def run(options: argparse.Namespace) -> None:
     with temporary_folder() as folder, ExitStack() as stack:
         say("Starting the broker")
         broker = stack.enter_context(running_broker(folder / "kafka"))
-        metrics = f"127.0.0.1:{usable(METRICS_PORT)}"
+        metrics, of_ingester = (f"127.0.0.1:{usable(port)}" for port in METRICS_PORTS)
         settings = {
             "DATA_DIR": str(data),
             "HOST": "127.0.0.1",
@@ -77,13 +77,13 @@ def run(options: argparse.Namespace) -> None:
         parts.watch_broker(broker)
         say("Starting the service; the first start prepares its database and trains a model")
         _, url = start_service(parts)
-        prometheus = start_prometheus(parts, usable(PROMETHEUS_PORT), metrics)
+        prometheus = start_prometheus(parts, usable(PROMETHEUS_PORT), metrics, of_ingester)
         delete_members(database_url)
         player = Player(broker.address, simulated(options.members), options.rate)
         stack.callback(player.close)
         stack.callback(ignore_signals)
-        start_ingester(parts, TOPIC)
-        announce(url, metrics, prometheus, broker, options)
+        start_ingester(parts, TOPIC, of_ingester)
+        announce(url, f"{metrics} {of_ingester}", prometheus, broker, options)
         try:
             play(parts, player, observer(url, database_url, broker.address, data), options.every)
         except PartFailed as error:
@@ -92,10 +92,14 @@ def run(options: argparse.Namespace) -> None:
 
 
 def announce(
-    url: str, metrics: str, prometheus: str | None, broker: Broker, options: argparse.Namespace
+    url: str,
+    metrics: Sequence[str],
+    prometheus: str | None,
+    broker: Broker,
+    options: argparse.Namespace,
 ) -> None:
     say(f"GraphiQL    {url}/graphql")
-    say(f"Metrics     http://{metrics}/metrics")
+    say(f"Metrics     {' and '.join(f'http://{each}/metrics' for each in metrics)}")
     say(f"Prometheus  {prometheus or 'is not installed (Debian: prometheus)'}")
     say(f"Kafka       {broker.address}, topic {TOPIC}")
     say(f"Trace       DATA_DIR={options.data} .venv/bin/marquee trace REQUEST_ID")

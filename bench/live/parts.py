@@ -1,5 +1,6 @@
 """Processes that run together: start them, notice that one has ended, stop all of them."""
 
+import json
 import os
 import shutil
 import signal
@@ -18,11 +19,11 @@ from bench.start_broker import Broker
 from bench.start_service import PROGRAM, address_in
 
 STOP_SECONDS, READY_SECONDS = 60, 60
-INGESTER_STOP_SECONDS = 10  # without a broker it waits longer; killed, it loses nothing
+INGESTER_STOP_SECONDS = 15  # killed, it loses nothing
 SHOWN_LINES = 15  # of the log of a part that ended
 OWN = frozenset(Settings.model_fields)
 PROMETHEUS = ROOT / "deploy" / "prometheus"
-TARGET = '["api:9464"]'  # in prometheus.yml
+TARGETS = '["api:9464", "ingest:9464"]'  # in prometheus.yml
 
 
 class PartFailed(Exception):
@@ -62,14 +63,19 @@ class Parts:
     def environment(self) -> dict[str, str]:
         return {key: value for key, value in os.environ.items() if key.lower() not in OWN} | self.settings
 
-    def start(self, name: str, command: Sequence[str], stop_seconds: float = STOP_SECONDS) -> Part:
-        """Start a process in a session of its own: Ctrl-C on the terminal does not reach it."""
+    def start(
+        self, name: str, command: Sequence[str], stop_seconds: float = STOP_SECONDS, **settings: str
+    ) -> Part:
+        """Start a process in a session of its own: Ctrl-C on the terminal does not reach it.
+
+        `settings`: those in which it differs from the others.
+        """
         log = self.folder / f"{name}.log"
         with log.open("wb") as output:
             process = subprocess.Popen(  # noqa: S603 - our own commands
                 command,
                 cwd=ROOT,
-                env=self.environment(),
+                env=self.environment() | settings,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
@@ -123,11 +129,14 @@ def start_service(parts: Parts) -> tuple[Part, str]:
         raise part.failure() from None
 
 
-def start_ingester(parts: Parts, topic: str) -> Part:
-    return parts.start("ingester", [*PROGRAM, "ingest", "kafka", topic], INGESTER_STOP_SECONDS)
+def start_ingester(parts: Parts, topic: str, metrics: str | None = None) -> Part:
+    """Start the ingester. `metrics`: where it serves them, host:port."""
+    settings = {} if metrics is None else {"METRICS_PORT": metrics.rpartition(":")[2]}
+    command = [*PROGRAM, "ingest", "kafka", topic]
+    return parts.start("ingester", command, INGESTER_STOP_SECONDS, **settings)
 
 
-def start_prometheus(parts: Parts, port: int, metrics: str) -> str | None:
+def start_prometheus(parts: Parts, port: int, *metrics: str) -> str | None:
     """Start Prometheus with the configuration and alerts of `deploy/prometheus`; None if it is missing.
 
     Returns its address. Raises PartFailed.
@@ -138,8 +147,8 @@ def start_prometheus(parts: Parts, port: int, metrics: str) -> str | None:
     folder = parts.folder / "prometheus"
     shutil.copytree(PROMETHEUS, folder)
     config = (folder / "prometheus.yml").read_text()
-    assert TARGET in config, "the target of the configuration has another name"
-    (folder / "prometheus.yml").write_text(config.replace(TARGET, f'["{metrics}"]'))
+    assert TARGETS in config, "the targets of the configuration have other names"
+    (folder / "prometheus.yml").write_text(config.replace(TARGETS, json.dumps(metrics)))
     address = f"127.0.0.1:{port}"
     options = {
         "config.file": folder / "prometheus.yml",

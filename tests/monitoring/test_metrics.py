@@ -140,6 +140,30 @@ def test_online_quality_is_that_of_the_lists_shown(client: Client) -> None:
         assert 0 <= found["marquee_list_popular_share", labels] <= 1
 
 
+def test_streams_are_shown_as_postgres_has_them(client: Client, seeded_database_url: str) -> None:
+    with psycopg.connect(seeded_database_url) as connection:
+        connection.execute(
+            "INSERT INTO stream_positions (stream, partition, next_position, end_position, stored_at) "
+            "VALUES ('kafka:tv', 0, 90, 100, now() - interval '1 hour'), ('kafka:tv', 1, 5, NULL, now())"
+        )
+        connection.execute(
+            "INSERT INTO stream_counts VALUES ('kafka:tv', 'STORED', 93), ('kafka:tv', 'TIME', 2)"
+        )
+        connection.execute(
+            "INSERT INTO dead_letters (stream, partition, position, reason, rule, raw_line, is_whole, "
+            "default_source) VALUES ('kafka:tv', 0, 7, 'TIME', 'no time', '{}', true, 'tv')"
+        )
+    found = client.scrape()
+    of_partition = [(("partition", str(number)), ("stream", "kafka:tv")) for number in range(2)]
+    assert [found["marquee_stream_lag", labels] for labels in of_partition] == [10, 0]
+    ages = [found["marquee_stream_stored_age_seconds", labels] for labels in of_partition]
+    assert ages[0] - ages[1] == pytest.approx(3600, abs=1)
+    assert found["marquee_stream_events_total", (("outcome", "STORED"), ("stream", "kafka:tv"))] == 93
+    assert found["marquee_stream_events_total", (("outcome", "TIME"), ("stream", "kafka:tv"))] == 2
+    assert found["marquee_dead_letters", (("reason", "TIME"),)] == 1
+    assert found["marquee_dead_letters", (("reason", "MOVIE"),)] == 0
+
+
 def test_open_subscriptions_are_counted_while_they_last(client: Client) -> None:
     client.sign_up()
     headers = {"Accept": "text/event-stream", "Authorization": f"Bearer {client.token}"}
@@ -240,7 +264,7 @@ def test_an_outage_of_the_database_leaves_the_rest_of_a_scrape(
 def test_each_metric_is_on_the_page(client: Client) -> None:
     client.sign_up()
     client.show(click=True)
-    page = (ROOT / "docs" / "monitoring.md").read_text()
+    page, _, _ = (ROOT / "docs" / "monitoring.md").read_text().partition("## Metrics of an ingester")
     text = client.http.get(client.metrics).text
     families = {
         line.split()[2]: line.split()[3] for line in text.splitlines() if line.startswith("# TYPE marquee_")

@@ -11,10 +11,18 @@ from contextlib import suppress
 from pathlib import Path
 
 import httpx
+import orjson
 import psycopg
 import pytest
 import yaml
+from confluent_kafka import Producer
 
+from app.ingest.clean_events import Stream
+from app.ingest.kafka import Ingester
+from app.ingest.kafka_topics import Topic, consumer_of
+from app.ingest.store_events import Store
+from app.ingest.stream_metrics import served
+from app.settings import Settings
 from bench import dashboards
 from tests.conftest import ROOT
 from tests.monitoring.conftest import LIST, RANKED, RATE, Client, StartClient
@@ -22,18 +30,47 @@ from tests.monitoring.conftest import LIST, RANKED, RATE, Client, StartClient
 PROMETHEUS = ROOT / "deploy" / "prometheus"
 LOAD_SECONDS = 8
 START_SECONDS = 30
+TOPIC = "movielog"
 HEAVY = "{ movies(first: 100) { edges { node { similar(first: 50) { edges { node { title } } } } } } }"
 
 
 @pytest.fixture
-def prometheus(tmp_path: Path, clients: list[Client]) -> Iterator[str]:
-    """A Prometheus with our configuration that scrapes the clients' services every half second."""
+def ingester(seeded_database_url: str, capfd: pytest.CaptureFixture[str]) -> Iterator[tuple[Producer, str]]:
+    """A producer that runs a mock cluster, and the address of the metrics of an ingester of its topic."""
+    producer = Producer({"bootstrap.servers": "mock", "test.mock.num.brokers": 1, "log_level": 0})
+    producer.produce(TOPIC, b"not an event", partition=0)
+    assert producer.flush(10) == 0
+    [broker] = producer.list_topics(timeout=10).brokers.values()
+    given = {"database_url": seeded_database_url, "secret_key": "a secret of the tests, long enough"}
+    settings = Settings.model_validate({**given, "metrics_port": 0})
+    stopping = threading.Event()
+    with psycopg.connect(seeded_database_url, autocommit=True) as connection:
+        ingester = Ingester(
+            consumer_of({"bootstrap.servers": f"{broker.host}:{broker.port}"}, "marquee"),
+            {TOPIC: Topic(TOPIC, Stream(f"kafka:{TOPIC}", "tv"))},
+            Store(connection, settings),
+            lambda: connection,
+            stopping,
+        )
+        with served(ingester.metrics, settings):
+            printed = "".join(capfd.readouterr())
+            address = printed.rpartition("http://")[2].partition("/metrics")[0]
+            thread = threading.Thread(target=ingester.run)
+            thread.start()
+            yield producer, address
+            stopping.set()
+            thread.join(30)
+
+
+@pytest.fixture
+def prometheus(tmp_path: Path, clients: list[Client], ingester: tuple[Producer, str]) -> Iterator[str]:
+    """A Prometheus with our configuration that scrapes the processes every half second."""
     if (program := shutil.which("prometheus")) is None:
         pytest.skip("prometheus is not installed (Debian: prometheus)")
     config = yaml.safe_load((PROMETHEUS / "prometheus.yml").read_text())
     config["global"] = {"scrape_interval": "500ms", "evaluation_interval": "500ms"}
     targets = [client.metrics.removeprefix("http://").removesuffix("/metrics") for client in clients]
-    config["scrape_configs"][0]["static_configs"] = [{"targets": targets}]
+    config["scrape_configs"][0]["static_configs"] = [{"targets": [*targets, ingester[1]]}]
     (tmp_path / "prometheus.yml").write_text(yaml.safe_dump(config))
     shutil.copy(PROMETHEUS / "alerts.yml", tmp_path)
     with socket.create_server(("127.0.0.1", 0)) as free:
@@ -90,9 +127,25 @@ def load(client: Client, until: float, faults: list[Exception]) -> None:
         faults.append(fault)
 
 
+def stream(producer: Producer, until: float, faults: list[Exception]) -> None:
+    """Send events of an unknown movie and of a known one, until a time."""
+    try:
+        turn = 0
+        while time.monotonic() < until:
+            movie = {"title": "The Matrix", "year": 1999} if turn % 2 else {"title": "None", "year": 1900}
+            event = {"version": 1, "kind": "rating", "user": turn, "movie": movie, "value": 4}
+            now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+            producer.produce(TOPIC, orjson.dumps(event | {"time": now}), partition=turn % 3)
+            producer.poll(0.05)
+            turn += 1
+        assert producer.flush(10) == 0
+    except Exception as fault:  # noqa: BLE001 - raised by the test
+        faults.append(fault)
+
+
 @pytest.mark.timeout(240)
 def test_each_expression_has_data_under_load(
-    prometheus: str, clients: list[Client], seeded_database_url: str
+    prometheus: str, clients: list[Client], ingester: tuple[Producer, str], seeded_database_url: str
 ) -> None:
     faults: list[Exception] = []
     until = time.monotonic() + LOAD_SECONDS
@@ -101,6 +154,7 @@ def test_each_expression_has_data_under_load(
         for each in clients
         for _ in range(2)
     ]
+    threads.append(threading.Thread(target=stream, args=(ingester[0], until, faults)))
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -122,9 +176,13 @@ def test_each_expression_has_data_under_load(
     with psycopg.connect(seeded_database_url) as connection:
         lists = connection.execute("SELECT count(DISTINCT request_id) FROM feedback").fetchone()
     assert 0 < shown <= (lists or (0,))[0]
+    ((_, stored),) = dashboards.evaluate(prometheus, 'sum(marquee_ingest_events_total{outcome="STORED"})')
+    ((_, refused),) = dashboards.evaluate(prometheus, "sum(max by (reason) (marquee_dead_letters))")
+    assert stored > 0
+    assert refused > 0
     alerts = httpx.get(f"{prometheus}/api/v1/rules").json()["data"]["groups"]
     rules = [rule for group in alerts for rule in group["rules"]]
-    assert len(rules) == 15
+    assert len(rules) == 18
     assert {rule["health"] for rule in rules} == {"ok"}
 
 

@@ -3,6 +3,7 @@
 import json
 import os
 import random
+import re
 import signal
 import subprocess
 import time
@@ -12,11 +13,13 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+import httpx
 import psycopg
 import pytest
 from confluent_kafka import Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
+from prometheus_client.parser import text_string_to_metric_families
 from psycopg import sql
 
 from bench.start_broker import Broker
@@ -50,7 +53,7 @@ Start = Callable[..., subprocess.Popen[str]]
 
 @pytest.fixture
 def start(broker: Broker, topic: str, database_url: str, tmp_path: Path, movies: None) -> Iterator[Start]:  # noqa: ARG001
-    """Start `marquee ingest kafka` on the topic, with further arguments; killed at the end."""
+    """Start `marquee ingest kafka` on the topic, with further arguments and settings; killed at the end."""
     properties = tmp_path / "kafka.properties"
     properties.write_text(PROPERTIES)
     environment = {
@@ -63,11 +66,16 @@ def start(broker: Broker, topic: str, database_url: str, tmp_path: Path, movies:
     }
     with ExitStack() as stack:
 
-        def run(*arguments: str) -> subprocess.Popen[str]:
+        def run(*arguments: str, **settings: str) -> subprocess.Popen[str]:
             command = [*PROGRAM, "ingest", "kafka", topic, "--source", "tv", "--json", *arguments]
             with log_of(tmp_path).open("a") as log:  # a pipe that is not read would block the process
                 process = subprocess.Popen(
-                    command, cwd=ROOT, env=environment, text=True, stdout=subprocess.PIPE, stderr=log
+                    command,
+                    cwd=ROOT,
+                    env=environment | settings,
+                    text=True,
+                    stdout=subprocess.PIPE,
+                    stderr=log,
                 )
             stack.callback(process.communicate)
             stack.callback(process.kill)
@@ -225,6 +233,58 @@ def test_a_broker_restarts(broker: Broker, topic: str, start: Start, database_ur
     process.send_signal(signal.SIGTERM)
     assert finished(process) == {"STORED": 2000}
     assert clicks(database_url) == 2000
+
+
+def test_without_a_broker_it_stops_soon(
+    broker: Broker, topic: str, start: Start, database_url: str, tmp_path: Path
+) -> None:
+    """A consumer whose offsets are not committed waits for the broker, as long as its session lasts."""
+    (tmp_path / "kafka.properties").write_text("session.timeout.ms=45000\n")
+    process = start()
+    send(broker, topic, [click(number) for number in range(10)])
+    wait_for_events(database_url, 10, process)
+    with psycopg.connect(database_url) as connection:  # a batch waits while the broker dies
+        connection.execute("LOCK TABLE stream_counts IN ACCESS EXCLUSIVE MODE")
+        send(broker, topic, [click(number) for number in range(10, 20)])
+        waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted"
+        wait_for(database_url, waiting, lambda found: found[0][0] > 0, process)
+        broker.stop(kill=True)
+        time.sleep(2)  # the consumer notices the outage
+    try:
+        wait_for_events(database_url, 20, process)
+        process.send_signal(signal.SIGTERM)
+        stdout, _ = process.communicate(timeout=25)
+    finally:
+        broker.start()
+    assert process.returncode == 0
+    assert json.loads(stdout) == {"STORED": 20}
+
+
+def test_an_ingester_serves_its_metrics(
+    broker: Broker, topic: str, start: Start, database_url: str, tmp_path: Path
+) -> None:
+    process = start(METRICS_PORT="0")
+    send(broker, topic, [*map(click, range(30)), "bad", click(0)])
+    wait_for_events(database_url, 32, process)
+    found = re.search(r"http://\S+/metrics", log_of(tmp_path).read_text())
+    assert found is not None
+    text = httpx.get(found[0]).text
+    page = (ROOT / "docs" / "monitoring.md").read_text().partition("## Metrics of an ingester")[2]
+    kinds = dict(re.findall(r"^# TYPE (marquee_\w+) (\w+)", text, re.MULTILINE))
+    assert dict(re.findall(r"^\| `(marquee_\w+)` \| (\w+) \|", page, re.MULTILINE)) == kinds
+    values = {
+        (sample.name, sample.labels.get("outcome", sample.labels.get("partition"))): sample.value
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+    }
+    for outcome, count in {"STORED": 30, "REPEATED": 1, "MALFORMED": 1, "TIME": 0}.items():
+        assert values["marquee_ingest_events_total", outcome] == count
+    for partition in map(str, range(PARTITIONS)):
+        assert values["marquee_ingest_lag", partition] == 0
+        assert values["marquee_ingest_behind_seconds", partition] == 0
+    assert values["marquee_ingest_batch_seconds_count", None] >= 1
+    assert values["marquee_ingest_held", None] == 0
+    assert values["marquee_ingest_idle_seconds", None] < SECONDS
 
 
 def test_an_outage_of_postgres_is_waited_for(
