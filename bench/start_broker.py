@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 
+from bench.die_with_parent import die_with_parent
 from bench.figures import ROOT
 
 POM = ROOT / "deploy" / "kafka" / "pom.xml"
@@ -60,7 +61,12 @@ class Broker:
         command = [*java(self.jars), MEMORY, "kafka.Kafka", str(self.folder / "server.properties")]
         with log:
             self.process = subprocess.Popen(  # noqa: S603 - our own command
-                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+                preexec_fn=die_with_parent(),  # noqa: PLW1509 - it makes two system calls
             )
         deadline = time.monotonic() + START_SECONDS
         while True:

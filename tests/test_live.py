@@ -126,6 +126,24 @@ def alive(processes: list[psutil.Process]) -> list[psutil.Process]:
     return [each for each in left if each.status() != psutil.STATUS_ZOMBIE]
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a process that its parent has ended")
+def test_a_part_ends_with_the_command_that_is_killed(tmp_path: Path) -> None:
+    code = (
+        "import sys, time\n"
+        "from pathlib import Path\n"
+        "from bench.live.parts import Parts\n"
+        f"part = Parts(Path({str(tmp_path)!r}), {{}}).start('part', ['sleep', '600'])\n"
+        "print(part.process.pid, flush=True)\n"
+        "time.sleep(600)\n"
+    )
+    with subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, stdout=subprocess.PIPE) as command:
+        assert command.stdout is not None
+        part = psutil.Process(int(command.stdout.readline()))
+        assert part.is_running()
+        command.kill()
+    assert not alive([part])
+
+
 @pytest.mark.parametrize("missing", ["java", "mvn"])
 def test_a_missing_program_is_named_with_its_remedy(missing: str, tmp_path: Path) -> None:
     """Maven is looked for only if Kafka is not fetched yet, so an empty prefix is used."""

@@ -14,6 +14,7 @@ from pathlib import Path
 import httpx
 
 from app.settings import Settings
+from bench.die_with_parent import die_with_parent
 from bench.figures import ROOT
 from bench.start_broker import Broker
 from bench.start_service import PROGRAM, address_in
@@ -80,6 +81,7 @@ class Parts:
                 stdout=output,
                 stderr=output,
                 start_new_session=True,
+                preexec_fn=die_with_parent(),  # noqa: PLW1509 - it makes two system calls
             )
         part = Part(name, process, log, stop_seconds)
         self.started.append(part)

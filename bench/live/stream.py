@@ -112,6 +112,6 @@ def quiet(brokers: str) -> dict[str, Any]:
     return {"bootstrap.servers": brokers, "log_level": 2}
 
 
-def make_topic(brokers: str) -> None:
+def make_topic(brokers: str, name: str = TOPIC) -> None:
     admin = AdminClient(quiet(brokers))
-    admin.create_topics([NewTopic(TOPIC, PARTITIONS)])[TOPIC].result(REQUEST_SECONDS)
+    admin.create_topics([NewTopic(name, PARTITIONS)])[name].result(REQUEST_SECONDS)

@@ -1,0 +1,1 @@
+"""Kill the processes of a running system, and check that nothing acknowledged is lost or doubled."""
