@@ -122,6 +122,10 @@ def model_in_words(version: str, model: dict[str, Any] | None) -> list[str]:
     ]
     if data := model["data"]:
         lines.append(f"             sha256 {data['checksum']}, snapshot {data['snapshot']}")
+        lines += [
+            f"  up to      {each['stream']}, partition {each['partition']}, offset {each['offset']}"
+            for each in data["streams"]
+        ]
     if training:
         lines.append(f"  trained by {training['code']}, seed {training['parameters']['seed']}")
     return lines

@@ -5,6 +5,7 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import CheckConstraint, ForeignKey, Index, SmallInteger, func, text
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.db.tables import Base, identity, one_of
@@ -52,6 +53,7 @@ class TrainingData(Base):
     checksum: Mapped[str]
     sources: Mapped[dict[str, Any]]  # the number of ratings loaded from each data set
     rules: Mapped[dict[str, Any]]  # by which rows were left out
+    streams: Mapped[list[dict[str, Any]]] = mapped_column(JSONB, server_default=text("'[]'"))  # positions
 
 
 class DatasetVersion(Base):

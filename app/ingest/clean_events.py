@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
+from app.accounts import list_ids
 from app.accounts.external_members import Pair
 from app.ingest.dead_letters import DeadLetter
 from app.ingest.stream_events import RATING, Reason, Refused, StreamEvent, latest
@@ -81,7 +82,10 @@ def clean(lines: Iterable[Line], stream: Stream, movies: StreamMovies) -> Cleane
 def rows_of(
     events: Iterable[tuple[StreamEvent, CatalogMovie]], members: Mapping[Pair, int], settings: Settings
 ) -> Iterable[tuple[Any, ...]]:
-    """Rows of `incoming_events`. A WATCH event may have an implicit rating."""
+    """Rows of `incoming_events`. A WATCH event may have an implicit rating.
+
+    The id of a list that was not made for the member is left out: it would count for another one's list.
+    """
     finished, most = settings.watch_finished_fraction, settings.watch_most_fraction
     finished_half_stars, most_half_stars = (
         int(settings.watch_finished_stars * 2),
@@ -98,16 +102,19 @@ def rows_of(
                 key = (
                     f"watched:{movie.id}" if event.kind == "WATCH" else f"{event.kind}:{movie.id}:{event.at}"
                 )
+        member, request_id = members[event.source, event.external_id], event.request_id
+        if request_id is not None and not list_ids.is_of(settings, request_id, member):
+            request_id = None
         yield (
             place,
-            members[event.source, event.external_id],
+            member,
             movie.id,
             event.kind,
             event.at,
             half_stars,
             event.kind != RATING,
             fraction,
-            event.request_id,
+            request_id,
             event.position,
             key,
         )

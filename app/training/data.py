@@ -32,12 +32,18 @@ SELECT version, rating_count FROM dataset_versions
 WHERE NOT (simulated AND %(only_real)s) ORDER BY loaded_at, version
 """
 WATERMARKS = "SELECT now(), pg_current_snapshot()::text, revision FROM catalog_revision"
+STREAMS = """
+SELECT stream, partition, next_position FROM (
+    SELECT * FROM stream_positions ORDER BY stored_at DESC, stream, partition LIMIT %s
+) AS latest ORDER BY stream, partition
+"""
+MAX_STREAMS = 1_000  # partitions of streams with their positions; those that were stored last
 STORE = """
 INSERT INTO training_data (version, read_at, snapshot, catalog_revision, movie_count, member_count,
-    rating_count, first_rated_at, last_rated_at, checksum, sources, rules)
+    rating_count, first_rated_at, last_rated_at, checksum, sources, rules, streams)
 VALUES (%(version)s, %(read_at)s, %(snapshot)s, %(catalog_revision)s, %(movie_count)s, %(member_count)s,
     %(rating_count)s, to_timestamp(%(first_rated)s), to_timestamp(%(last_rated)s), %(checksum)s, %(sources)s,
-    %(rules)s) ON CONFLICT DO NOTHING
+    %(rules)s, %(streams)s) ON CONFLICT DO NOTHING
 """
 CHECKSUM_DIGITS = 12  # of the checksum, in the name of a version
 
@@ -50,6 +56,8 @@ class TrainingData:
     `marquee-simulated-2+ml-latest-small@250836-1f0c5ab2e9d4`. The same data has the same version.
     `snapshot`: the transactions that were visible. `first_rated`, `last_rated`: Unix seconds, or None.
     `sources`: the number of ratings of each loaded data set. `rules`: by which rows were left out.
+    `streams`: up to which position the events of each partition are in it, with the keys `stream`,
+    `partition` and `offset`.
     """
 
     version: str
@@ -64,6 +72,7 @@ class TrainingData:
     checksum: str
     sources: dict[str, int]
     rules: dict[str, Any]
+    streams: list[dict[str, str | int]]
 
 
 class NothingToTrainOn(Exception):
@@ -124,6 +133,10 @@ def described(
             "ratingsOfOneMovie": "NEWEST",
             "stars": [MIN_STARS, MAX_STARS],
         },
+        streams=[
+            {"stream": stream, "partition": partition, "offset": position}
+            for stream, partition, position in connection.execute(STREAMS, (MAX_STREAMS,))
+        ],
     )
 
 
@@ -147,5 +160,6 @@ def checksum_of(movies: ItemFeatures, interactions: Interactions) -> str:
 
 def store(connection: psycopg.Connection, dataset: TrainingData) -> None:
     """Store a version of the data, unless it is stored."""
-    values = asdict(dataset) | {"sources": Jsonb(dataset.sources), "rules": Jsonb(dataset.rules)}
+    as_json = {name: Jsonb(getattr(dataset, name)) for name in ("sources", "rules", "streams")}
+    values = asdict(dataset) | as_json
     connection.execute(STORE, values)

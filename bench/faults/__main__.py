@@ -1,12 +1,14 @@
 """Kill the service, the ingester, the trainer, the broker and Postgres at random moments, under load.
 
-    python -m bench.faults [--kills 200] [--seed 1] [--json FILE] [--page FILE]
+    python -m bench.faults [--kills 200] [--seed 1] [--minutes 60] [--json FILE] [--page FILE]
 
 Members rate movies over HTTP and events are sent to Kafka meanwhile. At the end each rating and each event
 that was acknowledged must be stored once. Exits with 1 if one is lost or doubled.
 """
 
 import argparse
+import math
+import signal
 import sys
 import tempfile
 from datetime import UTC, datetime
@@ -24,14 +26,16 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--kills", type=int, default=200)
     parser.add_argument("--seed", type=int, default=1, help="of targets and pauses")
+    parser.add_argument("--minutes", type=float, default=math.inf, help="after which there are no more kills")
     parser.add_argument("--json", type=Path, help="write the figures to this file")
     parser.add_argument("--page", type=Path, default=PAGE, help="write a Markdown page to this file")
     options = parser.parse_args()
     if options.kills < 1:
         parser.error("--kills must be above 0")
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     try:
         with tempfile.TemporaryDirectory(prefix="marquee-faults-") as name:
-            result = run(Path(name), options.kills, options.seed, say=say)
+            result = run(Path(name), options.kills, options.seed, minutes=options.minutes, say=say)
     except (BrokerError, TimeoutError) as error:
         sys.exit(str(error))
     text = table(result)
@@ -83,7 +87,8 @@ Written by `python -m bench.faults --kills {kills} --seed {result.seed}` at comm
 The service, its trainer, the ingester, the broker and Postgres are killed (SIGKILL) at random moments and
 started again at once, while members rate movies over HTTP and events are sent to Kafka. A kill ends a
 process and not the machine: what the operating system has to write is not lost. At the end the ratings that
-the service acknowledged and the events that the broker acknowledged are compared with the rows.
+the service acknowledged and the events that the broker acknowledged are compared with the rows. One kill of
+two waits until the service has acknowledged another rating; the others also hit processes that are starting.
 
 {text}
 """

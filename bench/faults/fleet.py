@@ -17,6 +17,7 @@ import psycopg
 from app.db import migrations
 from app.db.cluster import Cluster
 from app.db.embedded import embedded_postgres
+from bench.die_with_parent import die_with_parent
 from bench.figures import ROOT
 from bench.live.parts import Parts
 from bench.live.stream import make_topic
@@ -75,6 +76,7 @@ class Fleet:
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
+                preexec_fn=die_with_parent(),  # noqa: PLW1509 - it makes two system calls
             )
 
     def kill(self, name: str) -> bool:

@@ -1,5 +1,6 @@
 """One run: random kills while ratings and events are written, and what the database has at the end."""
 
+import math
 import random
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -13,7 +14,9 @@ from bench.faults.writers import BAD_EVERY, Key, Writers, writing
 
 RATERS = 2
 TRAINER_SECONDS = 20.0  # in which a trainer must be found; otherwise another process is killed
-GAP_SECONDS = 3.0  # the longest time between two kills
+GAP_SECONDS = 3.0  # the longest pause before a kill
+RECOVERED = 0.5  # of the kills, after a new rating was acknowledged; others may hit a system that starts
+RECOVER_SECONDS = 60.0
 END_SECONDS = 600.0  # in which the rest must be stored
 POLL_SECONDS = 0.2
 
@@ -84,11 +87,13 @@ def run(
     ratings: float = 20.0,
     events: float = 50.0,
     gap: float = GAP_SECONDS,
+    minutes: float = math.inf,
     say: Callable[[str], None] = lambda _: None,
 ) -> Result:
     """Kill processes at random moments, then wait until everything is stored, and compare.
 
-    `ratings`, `events`: a second, at most. Raises BrokerError, or TimeoutError if the rest is not stored.
+    `ratings`, `events`: a second, at most. After `minutes` there are no more kills. Raises BrokerError, or
+    TimeoutError if the rest is not stored.
     """
     rng = random.Random(seed)  # noqa: S311 - the same kills in each run
     began = time.monotonic()
@@ -96,6 +101,10 @@ def run(
         with writing(fleet, RATERS, ratings, events) as writers:
             wait(fleet, lambda: bool(writers.acknowledged()) and read(fleet) > 0)
             for number, target in enumerate(drawn(rng, kills), 1):
+                if time.monotonic() > began + 60 * minutes:
+                    break
+                if rng.random() < RECOVERED:
+                    recover(fleet, writers)
                 fleet.tend(rng.uniform(0, gap))
                 killed = strike(fleet, target, rng)
                 say(f"{number} of {kills}: {killed}; {len(writers.acknowledged()):,} ratings, "
@@ -117,6 +126,13 @@ def drawn(rng: random.Random, kills: int) -> Iterator[str]:
         if number % len(TARGETS) == 0:
             block = rng.sample(TARGETS, len(TARGETS))
         yield block[number % len(TARGETS)]
+
+
+def recover(fleet: Fleet, writers: Writers) -> None:
+    """Wait until another rating is acknowledged, for a limited time."""
+    before, deadline = len(writers.acknowledged()), time.monotonic() + RECOVER_SECONDS
+    while len(writers.acknowledged()) == before and time.monotonic() < deadline:
+        fleet.tend(POLL_SECONDS)
 
 
 def strike(fleet: Fleet, target: str, rng: random.Random) -> str:

@@ -9,10 +9,10 @@ from uuid import UUID
 import numpy as np
 from numpy.typing import NDArray
 
+from app.accounts import list_ids
 from app.accounts.viewer import Viewer
 from app.activity import ratings
 from app.provenance.record import Placed, ServedList
-from app.recommendations import request_ids
 from app.recommendations.history import UserHistory
 from app.recommendations.recommend import Wish
 from app.serving.model import Model
@@ -39,7 +39,7 @@ class ListPage:
         Raises BadArgument for a cursor of another list.
         """
         if after is None:
-            new = request_ids.issue(context.settings, None if viewer is None else viewer.id)
+            new = list_ids.issue(context.settings, None if viewer is None else viewer.id)
             return cls(cursors, new, None, context.pinned_at, 0)
         match cursors.decode(after):
             case (str(request_id), str(version), int(microseconds), int(rank)) if rank > 0:

@@ -8,10 +8,10 @@ from uuid import UUID
 
 import strawberry
 
+from app.accounts import list_ids
 from app.accounts.viewer import Role, Viewer
 from app.activity import feedback
 from app.activity.feedback import Event, Kind
-from app.recommendations import request_ids
 from schema.core.constraints import GLOBAL_ID, Constraint
 from schema.core.directives import Cost
 from schema.core.enums import enum_of
@@ -229,7 +229,7 @@ def event_of(index: int, given: FeedbackInput) -> Event:
 
 def of_own_list(info: Info, viewer: Viewer, event: Event) -> Event:
     """The event; without its request id if that list was made for another member."""
-    if event.request_id is None or request_ids.is_of(info.context.settings, event.request_id, viewer.id):
+    if event.request_id is None or list_ids.is_of(info.context.settings, event.request_id, viewer.id):
         return event
     return replace(event, request_id=None)
 

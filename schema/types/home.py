@@ -11,10 +11,11 @@ import numpy as np
 import strawberry
 from strawberry import relay
 
+from app.accounts import list_ids
 from app.accounts.viewer import Viewer
 from app.activity import ratings
 from app.provenance.record import HomeShelf, ServedList
-from app.recommendations import request_ids, shelves
+from app.recommendations import shelves
 from app.recommendations.home import HomePage, Standing, home
 from app.recommendations.recommend import Pick
 from app.serving.model import Model
@@ -271,7 +272,7 @@ class HomeQuery:
         model = require_model(context)
         count, size = asked_of(shelves, per_shelf)
         viewer = await context.viewer()
-        request_id = request_ids.issue(context.settings, None if viewer is None else viewer.id)
+        request_id = list_ids.issue(context.settings, None if viewer is None else viewer.id)
         home_list = HomeList(request_id, model.version, context.pinned_at, count, size)
         home = await home_list.home(context, model)
         return Home(

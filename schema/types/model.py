@@ -64,6 +64,15 @@ class Metric:
         return cls(name=figure.name, k=figure.k, value=figure.value, low=figure.low, high=figure.high)
 
 
+@strawberry.type(description="How far a partition of an event stream is in the training data.")
+class StreamOffset:
+    stream: str = strawberry.field(description="The name of the stream, such as `kafka:movielog@...`.")
+    partition: int = strawberry.field(description="The partition; 0 for a file.")
+    offset: str = strawberry.field(
+        description="The position behind the last event: an offset of Kafka, or bytes of a file."
+    )
+
+
 @strawberry.type(description="A version of the training data: a cut of the database, never changed.")
 class TrainingData:
     version: str = strawberry.field(description="The version, the `datasetVersion` of its models.")
@@ -82,6 +91,10 @@ class TrainingData:
     checksum: str = strawberry.field(description="The SHA-256 of all that the training reads.")
     sources: JSON = strawberry.field(description="The number of ratings of each loaded data set.")
     rules: JSON = strawberry.field(description="The rules by which rows were left out.")
+    streams: list[StreamOffset] = strawberry.field(
+        directives=[ListSize(assumed_size=10)],
+        description="Up to which event of each stream the data reaches, as it was first read; at most 1,000.",
+    )
 
     @classmethod
     def of(cls, row: Row) -> Self:
@@ -98,6 +111,10 @@ class TrainingData:
             checksum=row.checksum,
             sources=JSON(row.sources),
             rules=JSON(row.rules),
+            streams=[
+                StreamOffset(stream=each["stream"], partition=each["partition"], offset=str(each["offset"]))
+                for each in row.streams
+            ],
         )
 
 

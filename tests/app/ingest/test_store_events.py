@@ -4,18 +4,22 @@ import asyncio
 import json
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from uuid import UUID, uuid4
 
 import psycopg
 import pytest
 
-from app.accounts import personal_data
+from app.accounts import list_ids, personal_data
 from app.db.engine import create_engine, sessionmaker
 from app.ingest import event_files
 from app.ingest.clean_events import Batch, Line, Stream
 from app.ingest.store_events import Store
 from app.ingest.stream_movies import Connection
+from app.recommendations.online_quality import OnlineQuality, online_quality
+from app.serving.snapshot import built
 from app.settings import Settings
 
 STREAM = Stream("test", "tv")
@@ -380,3 +384,42 @@ def test_a_file_is_continued(store: Store, connection: Connection, tmp_path: Pat
     assert rows(connection, "SELECT char_length(raw_line), is_whole FROM dead_letters") == [(16_384, False)]
     path.write_text(rate(77, "alien+1979", 3) + "\n" + path.read_text())
     assert event_files.ingest(path, "tv", store, silent) == {"STORED": 1, "REPEATED": 6, "MALFORMED": 1}
+
+
+def test_an_event_keeps_the_id_of_a_list_of_its_member_only(
+    store: Store, connection: Connection, settings: Settings
+) -> None:
+    put(store, event("click", user="u"), event("click", user="other"))
+    ids = dict(connection.execute("SELECT external_id, user_id FROM external_members").fetchall())
+    own, visitors, others = (list_ids.issue(settings, owner) for owner in (ids["u"], None, ids["other"]))
+    foreign = [others, UUID(int=7), uuid4()]
+    lines = [
+        event("impression", id=str(number), requestId=str(of))
+        for number, of in enumerate([own, visitors, *foreign])
+    ]
+    assert put(store, *lines, start=2) == {"STORED": len(lines)}
+    stored = rows(connection, "SELECT request_id FROM feedback WHERE kind = 'IMPRESSION' ORDER BY id")
+    assert stored == [(own,), (visitors,), *[(None,)] * len(foreign)]
+
+
+def test_click_rates_of_lists_count_events_of_a_stream(
+    store: Store, database_url: str, settings: Settings
+) -> None:
+    clicked, seen = (str(list_ids.issue(settings, None)) for _ in range(2))
+    put(
+        store,
+        *(event("impression", user="u", requestId=of, id=of) for of in (clicked, seen)),
+        event("click", user="u", requestId=clicked),
+        event("click", user="other", requestId=str(uuid4())),
+    )
+
+    async def quality() -> OnlineQuality:
+        engine = create_engine(database_url, settings)
+        try:
+            snapshot = built(0, datetime.now(UTC), {}, {}, [])
+            return await online_quality(sessionmaker(engine), snapshot, timedelta(hours=1))
+        finally:
+            await engine.dispose()
+
+    found = asyncio.run(quality())
+    assert (found.lists, found.click_rate) == (2, 0.5)

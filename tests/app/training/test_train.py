@@ -201,7 +201,13 @@ def test_training_data_are_named_by_their_content(database_url: str, tmp_path: P
         "INSERT INTO ratings SELECT u, m, 1 + (u * m) % 10 FROM generate_series(1, 30) u, "
         "generate_series(1, 40) m WHERE (u + m) % 3 = 0"
     )
+    execute(
+        "INSERT INTO stream_positions (stream, partition, next_position) "
+        "VALUES ('kafka:tv', 1, 9), ('kafka:tv', 0, 7), ('file:log', 0, 5)"
+    )
     version, first = trained()
+    streams = [(each["stream"], each["partition"], each["offset"]) for each in first["streams"]]
+    assert streams == [("file:log", 0, 5), ("kafka:tv", 0, 7), ("kafka:tv", 1, 9)]
     assert (first["movie_count"], first["member_count"], first["rating_count"]) == (40, 30, 400)
     assert first["dataset_version"] == f"own@400-{first['checksum'][:12]}"
     assert first["first_rated_at"] <= first["last_rated_at"] <= first["read_at"] + timedelta(seconds=1)

@@ -12,6 +12,7 @@ from uuid import UUID
 import httpx
 import psycopg
 import pytest
+from psycopg.types.json import Jsonb
 from typer.testing import CliRunner, Result
 
 from app.cli.commands import app
@@ -190,6 +191,8 @@ def test_operators_see_the_story_of_a_list(
     assert code(ask("ServedList", operator.token, requestId="no")) == "BAD_USER_INPUT"
     assert ask("ServedList", operator.token, requestId=str(UUID(int=1)))["data"] == {"servedList": None}
     rate(ask, member, body["edges"][0]["node"]["id"], random.Random(1))  # noqa: S311 - not a secret
+    streams = [{"stream": "kafka:tv@1", "partition": 2, "offset": 2**40}]  # as a training stores it
+    database.execute("UPDATE training_data SET streams = %s", (Jsonb(streams),))
     served = ask("ServedList", operator.token, requestId=request_id)["data"]["servedList"]
     assert served["username"] == member.username
     (page,) = served["pages"]
@@ -197,6 +200,7 @@ def test_operators_see_the_story_of_a_list(
     assert page["parameters"] == {"first": 5}
     (model,) = served["models"]
     assert model["version"] == page["modelVersion"] == body["modelVersion"]
+    assert model["trainingData"]["streams"] == [streams[0] | {"offset": str(2**40)}]
     (replay,) = served["replays"]
     assert (replay["outcome"], replay["reason"]) == ("REPRODUCED", None)
     assert [movie["rank"] for movie in replay["movies"]] == [1, 2, 3, 4, 5]
@@ -204,6 +208,7 @@ def test_operators_see_the_story_of_a_list(
     shown = traced(seeded_database_url, model_dir, request_id)
     assert shown.exit_code == 0, shown.output
     assert "reproduced: the same movies in the same order" in shown.output
+    assert f"kafka:tv@1, partition 2, offset {2**40}" in shown.output
     for part in (member.username, model["datasetVersion"], model["codeVersion"], *titles):
         assert part in shown.output
     (story,) = json.loads(traced(seeded_database_url, model_dir, request_id, "--json").output)
