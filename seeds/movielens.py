@@ -50,6 +50,7 @@ MAX_GENRES = 30
 _GENRE = re.compile(r"[^\W\d_][\w &'/.-]{0,49}")
 
 Movies = dict[int, Movie]
+UNKNOWN = RatingFormat()
 ParseId = Callable[[str], int]
 
 
@@ -60,10 +61,12 @@ def load_movielens(
     strict: bool = False,
     progress: Progress = quiet,
     data_dir: Path = Path(".data"),
+    given: RatingFormat = UNKNOWN,
 ) -> Report:
     """Load a MovieLens data set. Loading it again changes nothing.
 
     `source` is a folder, a zip, or a name such as `ml-latest-small`, which is downloaded into `data_dir`.
+    `given` has the columns and the order of dates of the rating file, if they are not those of MovieLens.
 
     Raises:
         SourceError: the source is missing or is not a MovieLens data set.
@@ -75,27 +78,33 @@ def load_movielens(
         path = download_movielens(str(source), data_dir / "downloads", progress=progress)
     elif path.name in ("", ".", ".."):
         report.dataset = path.resolve().name
-    return store_dataset(conn_url, read_movielens(open_source(path), report, progress), report, progress)
+    return store_dataset(
+        conn_url, read_movielens(open_source(path), report, progress, given), report, progress
+    )
 
 
-def read_movielens(source: Traversable, report: Report, progress: Progress) -> Dataset:
+def read_movielens(
+    source: Traversable, report: Report, progress: Progress, given: RatingFormat = UNKNOWN
+) -> Dataset:
     """Read the data set. One with Kaggle's file names (rating.csv, movie.csv) is ml-20m."""
+    # A header may be missing only if the columns are named by their places.
+    with_header = replace(given, header=None if given.given.given else True)
     if movies_file := find(source, *MOVIES):
         movies = dict(csv_movies(movies_file, report))
         if links := find(source, *LINKS):
             movies = linked(movies, links, report)
         if movies_file.name.startswith(KAGGLE_20M):
             report.dataset = "ml-20m"
-        ratings, layout = find(source, *RATINGS), RatingFormat(header=True)
+        ratings, layout = find(source, *RATINGS), with_header
     elif movies_file := find(source, "movies.dat"):
         movies = dict(dat_movies(movies_file, report))
-        ratings, layout = find(source, "ratings.dat"), RatingFormat(separator="::", header=False)
+        ratings, layout = find(source, "ratings.dat"), replace(given, separator="::", header=False)
     elif movies_file := find(source, "u.item"):
         movies = dict(item_movies(movies_file, find(source, "u.genre"), report))
-        ratings, layout = find(source, "u.data"), RatingFormat(separator="\t", header=False)
+        ratings, layout = find(source, "u.data"), replace(given, separator="\t", header=False)
     elif (movies_file := find(source, "movies_metadata.csv")) and (links := find(source, *LINKS)):
         movies = _of_tmdb(source, links, report, progress)
-        ratings, layout = find(source, *RATINGS), RatingFormat(header=True)
+        ratings, layout = find(source, *RATINGS), with_header
     else:
         raise SourceError(
             f"{source} has no movies.csv, movie.csv, movies.dat or u.item: it is not a MovieLens data set"

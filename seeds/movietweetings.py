@@ -23,11 +23,17 @@ FORMAT = RatingFormat(separator="::", header=False, half_stars_per_unit=1)
 
 
 def load_movietweetings(
-    conn_url: str, source: str | Path, *, strict: bool = False, progress: Progress = quiet
+    conn_url: str,
+    source: str | Path,
+    *,
+    strict: bool = False,
+    progress: Progress = quiet,
+    given: RatingFormat = FORMAT,
 ) -> Report:
     """Load a folder or zip of MovieTweetings. Loading it again changes nothing.
 
-    A rating of 0 is off the scale, which begins at half a star; the row is skipped and counted.
+    A rating of 0 is off the scale, which begins at half a star; the row is skipped and counted. `given` has
+    the columns and the order of dates of the rating file, if they are not those of MovieTweetings.
 
     Raises:
         SourceError: the source is missing or is not MovieTweetings.
@@ -35,11 +41,13 @@ def load_movietweetings(
     """
     report = Report(dataset="movietweetings", strict=strict)
     return store_dataset(
-        conn_url, read_movietweetings(open_source(source), report, progress), report, progress
+        conn_url, read_movietweetings(open_source(source), report, progress, given), report, progress
     )
 
 
-def read_movietweetings(source: Traversable, report: Report, progress: Progress) -> Dataset:
+def read_movietweetings(
+    source: Traversable, report: Report, progress: Progress, given: RatingFormat = FORMAT
+) -> Dataset:
     """Read the data set. Raises SourceError if a file is missing."""
     movies_file = find(source, "latest_movies.dat", "movies.dat")
     ratings = find(source, "latest_ratings.dat", "ratings.dat")
@@ -61,6 +69,8 @@ def read_movietweetings(source: Traversable, report: Report, progress: Progress)
         member_prefix="movietweetings-",
         movies=list(movies.values()),
         item_ids=np.fromiter(movies, dtype=np.int64, count=len(movies)),
-        ratings=read_ratings(ratings, FORMAT, report, progress),
+        ratings=read_ratings(
+            ratings, replace(FORMAT, given=given.given, day_order=given.day_order), report, progress
+        ),
         ratings_file=ratings,
     )

@@ -7,6 +7,8 @@ import orjson
 import typer
 from typer.core import TyperCommand
 
+from seeds.files.column_roles import ColumnNames
+
 SEED = 20_260_101
 FILE = {"exists": True, "dir_okay": False}
 
@@ -78,6 +80,14 @@ Diversities = Annotated[
 Model = Annotated[Path, typer.Option(help="Folder of a model made by `marquee train --data`.")]
 Out = Annotated[Path, typer.Option(help="The output file: .csv or .parquet.", dir_okay=False)]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+
+
+def names_of(columns: str | None) -> ColumnNames:
+    """Parse `--columns`. Raises typer.BadParameter."""
+    try:
+        return ColumnNames() if columns is None else ColumnNames.parse(columns)
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--columns") from None
 
 
 class JsonTo(TyperCommand):

@@ -6,27 +6,21 @@ from contextlib import contextmanager
 from pathlib import Path
 from zipfile import BadZipFile
 
-import typer
-
 from app import console
+from app.cli.options import names_of
 from app.offline import training
 from app.offline.rating_files import Reading
 from recommender.interactions import Interactions
 from recommender.item_features import ItemFeatures
 from recommender.progress import Progress
 from recommender.training.config import InvalidSettings
-from seeds.files.column_roles import ColumnNames
 from seeds.files.rating_cells import DayOrder
 from seeds.files.report import Report, SourceError
 
 
 def reading_of(columns: str | None, dates: str | None) -> "Reading":
     """Parse `--columns` and `--dates`. Raises typer.BadParameter."""
-    try:
-        names = ColumnNames() if columns is None else ColumnNames.parse(columns)
-    except ValueError as error:
-        raise typer.BadParameter(str(error), param_hint="--columns") from None
-    return Reading(columns=names, day_order=DayOrder(dates) if dates else None)
+    return Reading(columns=names_of(columns), day_order=DayOrder(dates) if dates else None)
 
 
 def read_data(

@@ -8,11 +8,13 @@ import typer
 
 from app import console
 from app.cli.database import database, require_migrated
-from app.cli.options import Json, show
+from app.cli.options import Columns, Dates, Json, names_of, show
 from app.db import migrations
 from app.settings import Settings
 from recommender.progress import Progress
 from seeds.bundled import load_bundled
+from seeds.files.rating_cells import DayOrder
+from seeds.files.rating_rows import RatingFormat
 from seeds.files.report import Report, SourceError
 from seeds.movielens import load_movielens
 from seeds.movietweetings import load_movietweetings
@@ -33,13 +35,16 @@ def seed_bundled(json: Json = False) -> None:
 def seed_movielens(
     source: Annotated[str, typer.Argument(help="ml-latest-small, ml-25m, ml-32m, or a folder or zip.")],
     strict: Strict = False,
+    columns: Columns = None,
+    dates: Dates = None,
     json: Json = False,
 ) -> None:
     """Load a MovieLens data set; one given by name is downloaded first. Its terms of use apply."""
+    given = format_of(columns, dates)
     seed(
         f"MovieLens {source}",
         lambda settings, url, progress: load_movielens(
-            url, source, strict=strict, progress=progress, data_dir=settings.data_dir
+            url, source, strict=strict, progress=progress, data_dir=settings.data_dir, given=given
         ),
         json=json,
     )
@@ -61,13 +66,27 @@ def seed_tmdb(
 
 
 @app.command("movietweetings")
-def seed_movietweetings(source: Source, strict: Strict = False, json: Json = False) -> None:
+def seed_movietweetings(
+    source: Source,
+    strict: Strict = False,
+    columns: Columns = None,
+    dates: Dates = None,
+    json: Json = False,
+) -> None:
     """Load MovieTweetings."""
+    given = format_of(columns, dates)
     seed(
         "MovieTweetings",
-        lambda _, url, progress: load_movietweetings(url, source, strict=strict, progress=progress),
+        lambda _, url, progress: load_movietweetings(
+            url, source, strict=strict, progress=progress, given=given
+        ),
         json=json,
     )
+
+
+def format_of(columns: str | None, dates: str | None) -> RatingFormat:
+    """Parse `--columns` and `--dates`. Raises typer.BadParameter."""
+    return RatingFormat(given=names_of(columns), day_order=DayOrder(dates) if dates else None)
 
 
 def seed(title: str, load: Callable[[Settings, str, Progress], Report], *, json: bool) -> None:

@@ -8,6 +8,7 @@ that the layout does not name are ignored.
 import csv
 import io
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 from app.ingest.layouts import (
@@ -21,6 +22,7 @@ from app.ingest.layouts import (
     layout_of,
     shown,
     source_of,
+    translated,
 )
 from app.ingest.pieces import Steps
 from app.ingest.rows import LONGEST_SHOWN, History, Order, Reader, Row, Skipped
@@ -37,10 +39,10 @@ def read_csv(text: str, order: Order, now: datetime) -> Steps[History]:
     `order`, and for movies without a rating whose contents are unknown.
     """
     records = records_of(text)
-    header, source, layout = header_of(records, order)
-    columns = columns_of(header)
-    reader = Reader.of(layout, columns, order, now)
-    history = History(source, [], [])
+    header = header_of(records, order)
+    width, columns = len(header.values), header.columns
+    reader = Reader.of(header.layout, columns, order, now)
+    history = History(header.source, [], [])
     kept: list[tuple[int, dict[str, str]]] = []
     shown_orders: set[bool] = set()
     for line, values in records:
@@ -49,8 +51,8 @@ def read_csv(text: str, order: Order, now: datetime) -> Steps[History]:
             continue
         if len(kept) + len(history.skipped) == MAX_ROWS:
             raise InvalidHistory(f"The file has more than {MAX_ROWS} rows: send it in parts.")
-        if len(values) != len(header):
-            reason = f"It has {len(values)} values, the header has {len(header)}: quote values with a comma."
+        if len(values) != width:
+            reason = f"It has {len(values)} values, the header has {width}: quote values with a comma."
             history.skipped.append(Skipped(line, shown_row(values), reason, order.file))
             continue
         named = {name: values[place] for name, place in columns.items()}
@@ -72,7 +74,17 @@ def shown_row(values: Sequence[str]) -> str:
     return ",".join(value[:LONGEST_SHOWN] for value in values[:MAX_COLUMNS])[:LONGEST_SHOWN]
 
 
-def header_of(records: Iterator[tuple[int, list[str]]], order: Order) -> tuple[list[str], Source, Layout]:
+@dataclass(frozen=True, slots=True)
+class Header:
+    """A header: its values, the index of each column by name, and its layout."""
+
+    values: list[str]
+    columns: dict[str, int]
+    source: Source
+    layout: Layout
+
+
+def header_of(records: Iterator[tuple[int, list[str]]], order: Order) -> Header:
     """Find the header: the first line of a known layout, or with the columns that the client named.
 
     Letterboxd's lists begin with lines about the list, and some spreadsheets with `sep=;`. Raises
@@ -86,9 +98,11 @@ def header_of(records: Iterator[tuple[int, list[str]]], order: Order) -> tuple[l
         columns = columns_of(values)
         if named is not None:
             if is_of(named, columns):
-                return values, order.source or Source.OTHER, named
-        elif (found := source_of(columns)) is not None and order.source in (None, found):
-            return values, found, layout_of(found, columns)
+                return Header(values, columns, order.source or Source.OTHER, named)
+        else:
+            columns = translated(columns)
+            if (found := source_of(columns)) is not None and order.source in (None, found):
+                return Header(values, columns, found, layout_of(found, columns))
         if not first and any(value.strip() for value in values):
             first = values
         if number == LINES_BEFORE_HEADER:

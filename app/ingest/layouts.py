@@ -1,8 +1,12 @@
 """Layouts of exports: the meaning of their columns, and detection of a layout by its header."""
 
 import enum
+import re
+import tomllib
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
+from importlib.resources import files
 
 from seeds.titles import fold_case
 
@@ -148,6 +152,8 @@ _NO_RATING = (
     "criticrating", "notes", "ratedat", "daterated", "rateddate", "numofvotes", "votes", "ratingcount",
 )  # fmt: skip
 
+_OF_ALL_MEMBERS = re.compile("imdb|^(num|nr|nb|nombre|anzahl|aantal|liczba|antal)")
+
 
 def plain(name: str) -> str:
     """A column's name in lower case, without accents, of letters and digits only if it has any."""
@@ -194,6 +200,27 @@ def columns_of(header: Sequence[str]) -> dict[str, int]:
     return {name: place for place, name in reversed([*enumerate(map(plain, header))]) if name}
 
 
+@lru_cache(1)
+def _english() -> dict[str, str]:
+    """English names of columns by their names in other languages, both in the form of `plain`."""
+    text = files("app.ingest").joinpath("translated_columns.toml").read_text(encoding="utf-8")
+    return {
+        plain(name): plain(english)
+        for english, names in tomllib.loads(text).items()
+        for name in names.split(",")
+        if name.strip()
+    }
+
+
+def translated(columns: Mapping[str, int]) -> dict[str, int]:
+    """The columns with English names for translated ones. An English name in the header has precedence."""
+    english = {name: _english().get(name, name) for name in columns}
+    return {
+        name if english[name] in columns else english[name]: place
+        for name, place in reversed([*columns.items()])
+    }
+
+
 def source_of(columns: Collection[str]) -> Source | None:
     """Detect the source of a file by its header."""
     return next((source for source, layout in LAYOUTS.items() if is_of(layout, columns)), None)
@@ -215,7 +242,7 @@ def layout_of(source: Source, columns: Collection[str]) -> Layout:
         layout = replace(layout, rating=(layout.of_ten,), scale=10)
     if not layout.has(layout.rating, columns):
         doubtful = [name for name in columns if any(word in name for word in _LIKE_A_RATING)]
-        doubtful = [name for name in doubtful if name not in _NO_RATING]
+        doubtful = [name for name in doubtful if name not in _NO_RATING and not _OF_ALL_MEMBERS.search(name)]
         if doubtful:
             raise InvalidHistory(
                 f"The column '{doubtful[0]}' may hold ratings, but {source.title()} exports do not have it. "

@@ -8,6 +8,9 @@ from pathlib import Path
 import pytest
 
 from seeds.files.archives import FIELD_COUNT, NOT_UTF8, NUL
+from seeds.files.column_roles import ColumnNames
+from seeds.files.rating_cells import DayOrder
+from seeds.files.rating_rows import RatingFormat
 from seeds.files.ratings import OFF_SCALE
 from seeds.files.report import Count, SourceError, UnusableRowError
 from seeds.movielens import LINK_WITHOUT_MOVIE, NO_TITLE, NOT_AN_ID, SAME_ID, load_movielens
@@ -270,3 +273,20 @@ def test_movielens_as_it_is_published(database_url: str, shared_data: Path) -> N
     # One movie stands there under two numbers.
     assert sum(entry.count for entry in report.set_aside.values()) == 1
     assert query(database_url, "SELECT sum(rating_count), count(*) FROM movie_stats") == [(100_835, 9723)]
+
+
+def test_columns_and_dates_of_the_rating_file_can_be_named(database_url: str, tmp_path: Path) -> None:
+    csv_layout(tmp_path)
+    (tmp_path / "ratings.csv").write_text("day,what,mark,who\n03/02/2014,1,4.5,7\n04/02/2014,2,3,7\n")
+    named = ColumnNames.parse("user=who,movie=what,rating=mark,time=day")
+    with pytest.raises(SourceError, match="--columns user=NAME"):
+        load_movielens(database_url, tmp_path)
+    with pytest.raises(SourceError, match="--dates DMY"):
+        load_movielens(database_url, tmp_path, given=RatingFormat(given=named))
+    load_movielens(database_url, tmp_path, given=RatingFormat(given=named, day_order=DayOrder.DMY))
+    assert query(database_url, "SELECT half_stars, rated_at::date::text FROM ratings ORDER BY 2") == [
+        (9, "2014-02-03"), (6, "2014-02-04")
+    ]  # fmt: skip
+    places = ColumnNames.parse("user=3,movie=2,rating=1,time=4")
+    (tmp_path / "ratings.csv").write_text("0.5,1,8,1400000000\n2.5,2,8,1400000000\n")
+    assert load_movielens(database_url, tmp_path, given=RatingFormat(given=places)).ratings == Count(2)

@@ -3,6 +3,8 @@
 from pathlib import Path
 
 from seeds.files.archives import FIELD_COUNT
+from seeds.files.column_roles import ColumnNames
+from seeds.files.rating_rows import RatingFormat
 from seeds.files.ratings import OFF_SCALE
 from seeds.files.report import Count
 from seeds.movietweetings import load_movietweetings
@@ -48,3 +50,11 @@ def test_movietweetings_as_it_is_published(database_url: str, shared_data: Path)
     assert (report.movies.added, report.members.added, report.ratings.added) == (12_611, 21_081, 141_678)
     assert {reason: entry.count for reason, entry in report.skipped.items()} == {OFF_SCALE: 17}
     assert query(database_url, "SELECT sum(rating_count) FROM movie_stats") == [(141_678,)]
+
+
+def test_columns_of_the_rating_file_can_be_named(database_url: str, tmp_path: Path) -> None:
+    (tmp_path / "movies.dat").write_text(MOVIES.replace("broken\n", ""), encoding="utf-8")
+    (tmp_path / "ratings.dat").write_text("9::0133093::1379466669::1\n", encoding="utf-8")
+    named = RatingFormat(given=ColumnNames.parse("user=4,movie=2,rating=1,time=3"))
+    assert load_movietweetings(database_url, tmp_path, given=named).ratings == Count(1)
+    assert query(database_url, "SELECT half_stars FROM ratings") == [(9,)]

@@ -316,8 +316,8 @@ def test_named_columns_need_a_movie_and_a_scale_for_ratings() -> None:
         ({"csv": "[" * 2000 + "]" * 2000}, "neither CSV nor JSON"),
         ({"csv": "[" + "0," * 300_001 + "0]"}, "300000 values"),
         (
-            {"csv": "Const,Il tuo voto\ntt0078748,9\n", "contents": Contents.WATCHED},
-            "'iltuovoto' may hold ratings",
+            {"csv": "Const,Nota voto\ntt0078748,9\n", "contents": Contents.WATCHED},
+            "'notavoto' may hold ratings",
         ),
         (
             {"csv": RATINGS + '2020-01-01,"Heat,1995,x,4\n2020-01-01,Solaris,1972,x,4\n'},
@@ -349,3 +349,38 @@ def test_invalid_base64() -> None:
     for file in ("%%%", "abc", "é"):
         with pytest.raises(InvalidHistory, match="not Base64"):
             at_once(history_files.read(None, file, Order(), NOW))
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        "Const,Ihre Bewertung,Bewertet am,Titel,Originaltitel,Titeltyp,IMDb-Bewertung,Jahr",
+        "Const,Votre note,Date de la note,Titre,Titre original,Type de titre,Note IMDb,Année",
+        "Const,Tu calificación,Fecha de voto,Título,Título original,Tipo de título,Nota IMDb,Año",
+        "Const,Il tuo voto,Data del voto,Titolo,Titolo originale,Tipo di titolo,Voto IMDb,Anno",
+        "Const,Sua avaliação,Data da avaliação,Título,Título original,Tipo de título,Avaliação IMDb,Ano",
+        "Const,JOUW BEOORDELING,Datum beoordeeld,Titel,Originele titel,Type titel,IMDb,Jaar",
+        "Const,आपकी रेटिंग,रेटिंग की तारीख,शीर्षक,मूल शीर्षक,शीर्षक का प्रकार,IMDb रेटिंग,वर्ष",
+        "Const,Your Rating,Date Rated,Title,Original Title,Title Type,IMDb Rating,Year",
+    ],
+)
+def test_columns_of_imdb_in_other_languages(header: str) -> None:
+    row = "tt0078748,9,2020-01-31,Alien,Alien,Film,8.5,1979"
+    history = read(f"{header}\n{row}\n")
+    assert (history.source, history.skipped) == (Source.IMDB, [])
+    assert [facts(row) for row in history.rows] == [("Alien", 1979, 9, None, "2020-01-31")]
+
+
+def test_an_unknown_translation_is_refused_and_can_be_named() -> None:
+    text = "Const,Einkunn Wertung,Titel,Jahr\ntt0078748,9,Alien,1979\n"
+    with pytest.raises(InvalidHistory, match="'einkunnwertung' may hold ratings"):
+        read(text)
+    columns = {"imdb_id": "Const", "title": "Titel", "rating": "Einkunn Wertung"}
+    (row,) = read(text, layout=named_layout(columns, 10), scale=10.0).rows
+    assert facts(row) == ("Alien", None, 9, None, "None")
+
+
+@pytest.mark.parametrize("header", ["Titel,Datum", "Titre,Date", "Título,Fecha", "Titolo,Data", "Title,Date"])
+def test_a_viewing_history_of_netflix_in_other_languages(header: str) -> None:
+    history = read(f'{header}\n"Alien","31/12/2020"\n')
+    assert [facts(row) for row in history.rows] == [("Alien", None, None, Contents.WATCHED, "2020-12-31")]
