@@ -1,9 +1,11 @@
-"""Read an imported file: CSV or JSON text, or the bytes of either or of a zip archive of them.
+"""Read an imported file: CSV or JSON text, or the bytes of either, also gzipped, or of a zip archive of them.
 
 Only the known files of an archive are unpacked, in pieces and up to a limit.
 """
 
 import binascii
+import bz2
+import gzip
 import struct
 import zipfile
 import zlib
@@ -26,6 +28,17 @@ MAX_UNPACKED = 12_000_000  # bytes of the members that are read
 MAX_ROWS = 60_000  # of the members together
 DIRECTORY_BYTES = 300  # average size allowed for a member's directory entry
 BYTES_AT_ONCE = 65_536
+GZIP, BZIP2 = b"\x1f\x8b", b"BZh"
+# Other formats are refused by name. xz and zstd may need hundreds of megabytes for a small file.
+OTHER_FORMATS = {
+    b"\xfd7zXZ": "compressed with xz",
+    b"\x28\xb5\x2f\xfd": "compressed with zstd",
+    b"7z\xbc\xaf": "a 7z archive",
+    b"Rar!": "a RAR archive",
+    b"%PDF": "a PDF document",
+    b"\xd0\xcf\x11\xe0": "an Excel workbook",
+    b"SQLite format 3": "an SQLite database",
+}
 END_OF_DIRECTORY = struct.Struct("<4s4H2LH")
 
 
@@ -68,6 +81,8 @@ def read(csv: str | None, file: str | None, order: Order, now: datetime) -> Step
     data = bytes_of(file)
     yield
     if not data.startswith(b"PK\x03\x04"):
+        if data.startswith((GZIP, BZIP2)):
+            data = yield from decompressed(data)
         text = decoded(data)
         yield
         return (yield from read_text(text, order, now))
@@ -81,6 +96,22 @@ def read_text(text: str, order: Order, now: datetime) -> Steps[History]:
     return (yield from (read_json if is_json else read_csv)(text, order, now))
 
 
+def decompressed(data: bytes) -> Steps[bytes]:
+    """Decompress gzip or bzip2 in pieces, up to MAX_UNPACKED bytes. Raises InvalidHistory."""
+    stream = gzip.GzipFile(fileobj=BytesIO(data)) if data.startswith(GZIP) else bz2.BZ2File(BytesIO(data))
+    parts, room = [], MAX_UNPACKED
+    try:
+        while part := stream.read(BYTES_AT_ONCE):
+            yield
+            parts.append(part)
+            room -= len(part)
+            if room < 0:
+                raise InvalidHistory(f"The file unpacks to more than {MAX_UNPACKED} bytes: send it in parts.")
+    except (OSError, EOFError, zlib.error):
+        raise InvalidHistory("The compressed file is damaged.") from None
+    return b"".join(parts)
+
+
 def bytes_of(file: str) -> bytes:
     """Decode Base64, with or without line breaks or a data URL. Raises InvalidHistory."""
     try:
@@ -90,9 +121,14 @@ def bytes_of(file: str) -> bytes:
 
 
 def decoded(data: bytes) -> str:
-    """Decode UTF-8, UTF-16 or Windows-1252. Raises InvalidHistory."""
+    """Decode UTF-8, UTF-16, UTF-32 or Windows-1252. Raises InvalidHistory."""
     head = data[:1000]
-    if head.startswith((b"\xff\xfe", b"\xfe\xff")):
+    for mark, name in OTHER_FORMATS.items():
+        if head.startswith(mark):
+            raise InvalidHistory(f"The file is {name}: send CSV or JSON, or a zip archive of them.")
+    if head.startswith((b"\xff\xfe\0\0", b"\0\0\xfe\xff")):
+        encoding = "utf-32"
+    elif head.startswith((b"\xff\xfe", b"\xfe\xff")):
         encoding = "utf-16"
     elif b"\0" in head:
         encoding = "utf-16-le" if b"\0" in head[1::2] else "utf-16-be"

@@ -23,16 +23,19 @@ _GROUPED_YEAR = re.compile(r"[12][,.\u00a0\u202f ’']\d{3}")
 _NUMERIC_DAY = re.compile(r"(\d{1,4})([/.-])(\d{1,2})\2(\d{1,4})(?:[,\sT]{1,3}(\d{1,2}):(\d\d)(?::(\d\d))?)?")
 _WRITTEN_DAYS = (
     "%a %b %d %H:%M:%S %Y",  # IMDb before 2018
-    "%d %b %Y", "%d %B %Y", "%b %d %Y", "%B %d %Y", "%d-%b-%Y",
+    "%d %b %Y", "%d %B %Y", "%b %d %Y", "%B %d %Y", "%d-%b-%Y", "%d-%b-%y", "%a %d %b %Y %H:%M:%S",
 )  # fmt: skip
 
 # Words for other kinds than movies, in lower case, in the languages of IMDb's site and a few more.
 _NOT_MOVIES = (
     "serie", "serial", "episod", "season", "podcast", "game", "videogioco", "videojuego", "videospiel",
     "jeu video", "jogo", "folge", "staffel", "saison", "stagione", "temporada", "aflevering", "avsnitt",
-    "odcinek", "dizi", "bolum", "music video", "musicvideo", "videoclip",
+    "odcinek", "dizi", "bolum", "music video", "musicvideo", "videoclip", "video musical", "musikvideo",
+    "clip video", "muziekvideo", "teledysk", "सीरीज़", "सीरीज", "एपिसोड", "गेम",
+    "पॉडकास्ट", "संगीत वीडियो",
     "сериал", "эпизод", "серия", "игра", "подкаст",
-    "シリーズ", "エピソード", "ゲーム", "剧集", "电视剧", "연속극", "에피소드",
+    "シリーズ", "エピソード", "ゲーム", "剧集", "电视剧", "電視劇", "影集", "游戏", "遊戲",
+    "연속극", "시리즈", "에피소드", "게임",
 )  # fmt: skip
 _NOT_MOVIES_ALONE = {"tv", "show", "tv show", "tvshow", "anime", "book", "album", "person", "people", "list"}
 
@@ -79,6 +82,8 @@ def half_stars_in(text: str, most: float, *, rounded: bool = False) -> int | Non
     share, own_scale = None, True
     if text and not text.strip("★☆⭐½"):
         share = (text.count("★") + text.count("⭐") + text.count("½") / 2) / 5
+    elif text.endswith("½"):
+        share, own_scale = _share(f"{text[:-1].strip()}.5", f"{most:.6f}"), False
     elif text.endswith("%"):
         share = _share(text.removesuffix("%"), "100")
     elif "/" in text:
@@ -130,7 +135,8 @@ def day_of(text: str, now: datetime) -> Day | None:
     text = " ".join(text.replace(",", " ").split()) if len(text) <= LONGEST_VALUE else ""
     if (match := _NUMERIC_DAY.fullmatch(text)) is not None:
         return _numeric(match, now)
-    time = _iso(text) or _since_1970(text) or (_written(text) if text[-4:].isdigit() else None)
+    written = text.removesuffix(" GMT").removesuffix(" +0000")
+    time = _iso(text) or _since_1970(text) or (_written(written) if written[-2:].isdigit() else None)
     time = _plausible(time, now) if time else None
     return Day(time) if time else None
 
@@ -201,12 +207,15 @@ def is_movie(kind: str) -> bool:
     """Whether a kind may be a movie. Unknown words may, in any language."""
     if len(kind) > LONGEST_VALUE:
         return True
-    plain = "".join(char if char.isalnum() else " " for char in fold_case(kind))
-    words = " ".join(plain.split())
+    words = _words_of(kind)
     return words not in _NOT_MOVIES_ALONE and not any(word in words for word in _folded_words())
+
+
+def _words_of(kind: str) -> str:
+    return " ".join("".join(char if char.isalnum() else " " for char in fold_case(kind)).split())
 
 
 @lru_cache(1)
 def _folded_words() -> tuple[str, ...]:
     """The words for other kinds than movies, folded as kinds are."""
-    return tuple(map(fold_case, _NOT_MOVIES))
+    return tuple(map(_words_of, _NOT_MOVIES))

@@ -1,6 +1,7 @@
 """Read and write files of ratings, pairs and ids: CSV, MovieLens' layouts, Parquet and JSON lines."""
 
 import enum
+import zipfile
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from importlib.resources.abc import Traversable
@@ -64,9 +65,15 @@ def rating_file(path: Path) -> Traversable:
     source = open_source(path)
     if (file := find(source, *RATING_FILES)) is not None:
         return file
-    if path.is_file() and len(files := [entry for entry in source.iterdir() if entry.is_file()]) == 1:
-        return files[0]
+    if isinstance(source, zipfile.Path) and len(names := _files_in(source)) == 1:
+        return source.joinpath(names[0])
     raise SourceError(f"{path} has none of {', '.join(RATING_FILES)}; name the file of ratings instead")
+
+
+def _files_in(archive: zipfile.Path) -> list[str]:
+    return [
+        name for name in archive.root.namelist() if not name.endswith("/") and not name.startswith("__MACOSX")
+    ]
 
 
 def read_ratings(

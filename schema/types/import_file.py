@@ -100,8 +100,8 @@ class ImportRatingsInput:
             Cost(weight=28, per=1_000),
         ],
         description="The bytes of the file in Base64, also as a data URL: a zip archive, or text in UTF-8, "
-        "UTF-16 or Windows-1252. Of an archive at most 12,000,000 bytes and 60,000 rows are read, and it has "
-        "at most 1,000 files.",
+        "UTF-16, UTF-32 or Windows-1252, also in gzip or bzip2. Of an archive at most 12,000,000 bytes "
+        "and 60,000 rows are read, and it has at most 1,000 files.",
     )
     source: Source | None = strawberry.field(
         default=None, description="The service that exported the file. By default detected from the header."

@@ -241,9 +241,8 @@ def _seconds(times: NDArray[np.float64], numbers: NDArray[np.bool_]) -> tuple[ND
     """Convert numbers to seconds; return them and the name of the unit. -1 for a number in another unit."""
     if not numbers.any():
         return times, "seconds"
-    days = _as_days(times, numbers)
-    if days is not None:
-        return days, "days written as 20140131"
+    if (days := _as_days(times, numbers)) is not None:
+        return days, "days written as 20140131, or 20140131235959"
     middle = float(np.median(times[numbers]))
     unit = next((name for name, n in UNITS.items() if middle < LAST_SECOND * n), "nanoseconds")
     if unit == "seconds":
@@ -253,16 +252,26 @@ def _seconds(times: NDArray[np.float64], numbers: NDArray[np.bool_]) -> tuple[ND
 
 
 def _as_days(times: NDArray[np.float64], numbers: NDArray[np.bool_]) -> NDArray[np.float64] | None:
-    """Convert numbers that are all days such as 20140131 to seconds, else None."""
+    """Convert numbers that are all days such as 20140131, or all 20140131235959, to seconds, else None."""
     different, at = np.unique(times[numbers], return_inverse=True)
-    if not (different[0] >= 19_700_101 and different[-1] < 21_000_000):  # noqa: PLR2004 - the days in question
+    clock = np.zeros(len(different), np.int64)
+    if not (different[0] >= 19_700_101 and different[-1] < 21_000_000_000_000):  # noqa: PLR2004
         return None
     whole = different.astype(np.int64)
+    if not (whole == different).all():
+        return None
+    if whole[0] >= 19_700_101_000_000:  # noqa: PLR2004 - with hours, minutes and seconds
+        whole, clock = np.divmod(whole, 1_000_000)
+    if not (whole[0] >= 19_700_101 and whole[-1] < 21_000_000):  # noqa: PLR2004 - the days in question
+        return None
     year, month, day = whole // 10_000, whole // 100 % 100, whole % 100
-    if not ((whole == different) & (month >= 1) & (month <= 12) & (day >= 1) & (day <= 31)).all():  # noqa: PLR2004
+    hour, minute, second = clock // 10_000, clock // 100 % 100, clock % 100
+    if not ((month >= 1) & (month <= 12) & (day >= 1) & (day <= 31)).all():  # noqa: PLR2004
+        return None
+    if not ((hour <= 23) & (minute <= 59) & (second <= 59)).all():  # noqa: PLR2004
         return None
     months = (year - 1970).astype("datetime64[Y]").astype("datetime64[M]") + (month - 1)
     seconds = (months.astype("datetime64[D]") + (day - 1)).astype("datetime64[s]").astype(np.int64)
     found = times.copy()
-    found[numbers] = seconds[at]
+    found[numbers] = (seconds + 3_600 * hour + 60 * minute + second)[at]
     return found

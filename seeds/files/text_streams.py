@@ -44,7 +44,15 @@ _OTHER_FORMATS = {
     b"\x80\x05": "a Python pickle",
     b"7z\xbc\xaf": "a 7z archive (unpack it)",
     b"Rar!": "a RAR archive (unpack it)",
+    b"\x1f\x9d": "compressed with compress (unpack it)",
+    b"\x04\x22\x4d\x18": "compressed with LZ4 (unpack it)",
+    b"\x5d\0\0": "compressed with LZMA (unpack it, or use xz)",
+    b"LZIP": "compressed with lzip (unpack it)",
+    b"\x89PNG": "a picture",
+    b"\xff\xd8\xff": "a picture",
 }
+_TAR_MARK, _TAR_MARK_AT = b"ustar", 257
+_HTML = re.compile(rb"\s*<(!doctype\s+html|html|head|body)\b", re.IGNORECASE)
 
 
 @contextmanager
@@ -54,7 +62,7 @@ def open_text(file: Traversable, note: Callable[[str], None] | None = None) -> I
     Raises SourceError if the content is damaged, is not text, or exceeds MAX_GROWTH.
     """
     with file.open("rb") as raw:
-        yield _decoded(unpacked(raw, file), file, note)
+        yield _with_newlines(_decoded(unpacked(raw, file), file, note))
 
 
 def bounded_lines(stream: io.BufferedReader, file: Traversable) -> Iterator[bytes]:
@@ -97,9 +105,7 @@ def _decoded(
             return stream if marked == "utf-8" else _transcoded(stream, marked)
     if encoding := _wide_encoding(head):
         return _transcoded(stream, encoding)
-    for mark, name in _OTHER_FORMATS.items():
-        if head.startswith(mark):
-            raise SourceError(f"{file} is not text, but {name}")
+    _refuse_other_formats(head, file)
     sample = head[: 1 << 16]
     if sum(map(sample.count, map(bytes, zip(_CONTROL, strict=True)))) > max(
         8, MAX_CONTROL_SHARE * len(sample)
@@ -110,6 +116,40 @@ def _decoded(
             note(f"{file} is not UTF-8: it is read as Windows-1252")
         return io.BufferedReader(_Transcoded(stream, _western), HEAD_BYTES)
     return stream
+
+
+def _refuse_other_formats(head: bytes, file: Traversable) -> None:
+    """Raise SourceError for a known format that is not data as text."""
+    for mark, name in _OTHER_FORMATS.items():
+        if head.startswith(mark):
+            raise SourceError(f"{file} is not text, but {name}")
+    if head[_TAR_MARK_AT:].startswith(_TAR_MARK):
+        raise SourceError(f"{file} is a tar archive: unpack it and name the file to read")
+    if _HTML.match(head[:1000]):
+        raise SourceError(f"{file} is a web page instead of data: download the file itself")
+
+
+def _with_newlines(stream: io.BufferedReader) -> io.BufferedReader:
+    """Convert line ends of carriage returns alone, as old spreadsheets write them."""
+    head = stream.peek(HEAD_BYTES)
+    if b"\r" not in head[:-1] or b"\n" in head:
+        return stream
+    return io.BufferedReader(_Replaced(stream), HEAD_BYTES)
+
+
+class _Replaced(io.RawIOBase):
+    """A stream with line feeds for carriage returns."""
+
+    def __init__(self, stream: io.BufferedReader) -> None:
+        self._stream = stream
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        data = self._stream.read1(len(buffer))
+        buffer[: len(data)] = data.replace(b"\r", b"\n")
+        return len(data)
 
 
 def _western(data: bytes, _is_last: bool) -> str:

@@ -198,3 +198,46 @@ def test_other_separators_and_empty_lines() -> None:
     text = "Const;Your Rating;Title;Year\n\ntt0078748;9;Alien;1979\n;;;\n"
     assert facts(text) == [("Alien", 1979, "tt0078748", None, 9)]
     assert facts("movie_id\ttmdb_id\trating\n1214\t348.0\t3,5\n") == [("", None, None, 348, 7)]
+
+
+def imdb_row(kind: str = "Film", rating: str = "9", day: str = "2020-01-31") -> Row:
+    text = f'Const,Title,Title Type,Year,Your Rating,Date Rated\ntt1,Alien,{kind},1979,{rating},"{day}"\n'
+    (row,) = read(text).rows
+    return row
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "Fernsehserie",
+        "Épisode télé",
+        "टीवी सीरीज़",
+        "वीडियो गेम",
+        "Video musicale",
+        "電視劇",
+        "비디오 게임",
+        "游戏",
+    ],
+)
+def test_other_kinds_in_other_languages_do_not_match_by_title(kind: str) -> None:
+    assert imdb_row(kind).nameless == f"It is not a movie ({kind})."
+
+
+@pytest.mark.parametrize(
+    "kind", ["Film", "Película", "Corto", "Speciale TV", "फ़िल्म", "映画", "Kort", "Documental"]
+)
+def test_movies_in_other_languages_match_by_title(kind: str) -> None:
+    assert imdb_row(kind).nameless == ""
+
+
+@pytest.mark.parametrize("day", ["31-Jan-20", "Fri, 31 Jan 2020 10:00:00 GMT", "31 Jan 2020", "1580428800"])
+def test_more_dates_are_parsed(day: str) -> None:
+    assert str(imdb_row(day=day).at)[:10] == "2020-01-31"
+
+
+@pytest.mark.parametrize(("rating", "half_stars"), [("4½", None), ("8½", None), ("9", 9), ("★★★★½", 9)])
+def test_halves_are_parsed_on_the_scale(rating: str, half_stars: int | None) -> None:
+    assert imdb_row(rating=rating).half_stars == half_stars
+    text = f"Date,Name,Year,Letterboxd URI,Rating\n2020-01-01,Alien,1979,x,{rating}\n"
+    expected = {"4½": 9, "★★★★½": 9}.get(rating)
+    assert [row.half_stars for row in read(text).rows] == [expected]

@@ -1,9 +1,13 @@
 """Layouts of many sites and programs: archives, JSON, encodings, and columns named by the client."""
 
+import bz2
+import gzip
 import io
 import json
+import lzma
 import zipfile
 from base64 import b64encode
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -197,10 +201,27 @@ def test_a_list_in_json_needs_its_contents() -> None:
     assert [row.contents for row in read(text, contents=Contents.LIKED).rows] == [Contents.LIKED]
 
 
-@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "cp1252"])
+@pytest.mark.parametrize(
+    "encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32", "cp1252"]
+)
 def test_encodings_are_recognized(encoding: str) -> None:
     text = RATINGS.replace("Alien", "Amélie")
     assert [facts(row)[0] for row in read(file=text.encode(encoding)).rows] == ["Amélie"]
+
+
+@pytest.mark.parametrize("compress", [gzip.compress, bz2.compress])
+def test_a_compressed_file_is_read_within_limits(compress: Callable[[bytes], bytes]) -> None:
+    assert read(file=compress(RATINGS.encode())) == read(RATINGS)
+    with pytest.raises(InvalidHistory, match="more than 12000000 bytes"):
+        read(file=compress(bytes(13_000_000)))
+    with pytest.raises(InvalidHistory, match="damaged"):
+        read(file=compress(RATINGS.encode())[:-9])
+
+
+@pytest.mark.parametrize("start", [lzma.compress(b"x"), b"\x28\xb5\x2f\xfd", b"7z\xbc\xaf", b"%PDF-1.4"])
+def test_other_formats_are_refused_by_name(start: bytes) -> None:
+    with pytest.raises(InvalidHistory, match=r"The file is (compressed with|a) .*: send CSV"):
+        read(file=start + RATINGS.encode())
 
 
 def test_base64_may_have_lines_or_be_a_data_url() -> None:

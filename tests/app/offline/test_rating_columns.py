@@ -250,6 +250,8 @@ def packed_files() -> dict[str, bytes]:
         "utf16le.csv": PLAIN.encode("utf-16-le"),
         "bom.csv": b"\xef\xbb\xbf" + data,
         "utf32.csv": PLAIN.encode("utf-32"),
+        "carriage_returns.csv": data.replace(b"\n", b"\r"),
+        "digits.csv": data.replace(b"1389744000", b"20140115000000"),
     }
 
 
@@ -263,6 +265,10 @@ def test_compressed_files_and_other_encodings_have_the_same_rows(tmp_path: Path,
 def test_a_zip_of_one_file_is_read(tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "archive.zip", "w") as archive:
         archive.writestr("whatever.csv", PLAIN)
+    assert len(read(tmp_path / "archive.zip")[0]) == 4
+    with zipfile.ZipFile(tmp_path / "archive.zip", "w") as archive:
+        archive.writestr("__MACOSX/whatever.csv", "")
+        archive.writestr("folder/whatever.csv", PLAIN)
     assert len(read(tmp_path / "archive.zip")[0]) == 4
     (tmp_path / "archive.zip").rename(tmp_path / "r.csv")
     assert len(read(tmp_path / "r.csv")[0]) == 4
@@ -283,6 +289,10 @@ def test_windows_1252_is_read_with_a_note(tmp_path: Path) -> None:
         (lzma.compress(PLAIN.encode())[:-20], "cannot be unpacked"),
         (b"SQLite format 3\0" + bytes(100), "an SQLite database"),
         (bytes(range(256)) * 40, "is not text"),
+        (b"\x04\x22\x4d\x18" + PLAIN.encode(), "compressed with LZ4"),
+        (b"\x1f\x9d\x90" + PLAIN.encode(), "compressed with compress"),
+        (b"<!DOCTYPE html><html>" + PLAIN.encode(), "a web page instead of data"),
+        (gzip.compress(b"r.csv".ljust(257, b"\0") + b"ustar\0" + bytes(600)), "a tar archive: unpack it"),
         (b"a" * (1 << 18), "line 1: longer than"),
         (b",".join([b"x"] * 2000) + b"\n1,2\n", "more than 1000 columns"),
     ],
