@@ -1,8 +1,9 @@
 """Search for movies by titles, people and years, by words of overviews, and by content vectors.
 
-Titles and people are matched in memory and rank first. Next come overviews, which Postgres matches by English
-stems. Content vectors count only if the query names neither a title nor a person. Each kind of match has its
-own range of scores, below that of the one before it.
+Titles and people are matched in memory and rank first. Next come texts with all words of the query, which
+Postgres matches by English stems. Texts with some of its words, and content vectors, count only if the query
+names neither a title nor a person. Each kind of match has its own range of scores, below that of the one
+before it; the last two share one.
 """
 
 import asyncio
@@ -28,6 +29,7 @@ NAMED, WORDS, BEST = 0.6, 0.3, 1.0
 # WHOLE of a title of two or more words.
 COVERED, PARTLY, SURPLUS = 0.8, 0.6, 0.35
 MOST, WHOLE = 0.6, 0.95
+SOME = 3.0  # weight of texts with some of the words, next to the content vector and the names
 HALF = 0.5  # of the words: "a hacker learns that reality is a simulation" does not name "Reality"
 NEAR, MOST_NEAR = 0.2, 100  # minimum cosine, and maximum number of movies
 POPULAR, MOST_DOUBLINGS = 0.3, 20  # share of a score that depends on the number of ratings
@@ -52,6 +54,27 @@ FROM (
 ) AS found
 """
 MOST_FOUND = 5_000  # movies matched by words, since the event loop reads them
+
+# The weight of a word is its inverse document frequency: ln(1 + n / n_i) (Robertson and Sparck Jones, 1976,
+# in the form that is never negative). The share of a movie is that of the weights of its words.
+SOME_FOUND = """
+WITH words AS (
+    SELECT DISTINCT unnest(tsvector_to_array(to_tsvector('english', :words))) AS word LIMIT :most_words
+), hits AS MATERIALIZED (
+    SELECT word, hit.id FROM words, LATERAL (
+        SELECT id FROM movies WHERE search @@ CAST(quote_literal(word) AS tsquery) LIMIT :most_each
+    ) AS hit
+), weights AS (
+    SELECT word, ln(1 + CAST(:n_movies AS double precision) / count(*)) AS weight FROM hits GROUP BY word
+)
+SELECT coalesce(array_agg(id), '{}') AS movie_ids, coalesce(array_agg(share), '{}') AS shares
+FROM (
+    SELECT id, sum(weight) / (SELECT sum(weight) FROM weights) AS share
+    FROM hits JOIN weights USING (word) GROUP BY id ORDER BY share DESC, id LIMIT :most
+) AS found
+"""
+MOST_WORDS, MOST_EACH = 16, 5_000  # words of a query that are looked up, and movies with one of them
+LEAST_SHARE = 0.3
 
 
 class SearchMatch(StrEnum):
@@ -86,20 +109,30 @@ async def search(
 ) -> Hits:
     """Find the `count` best movies that pass the filter, after the score and movie id of `key`."""
     ranks = await found_words(sessions, snapshot, words)
-    return await asyncio.to_thread(ranked, snapshot, model, words, ranks, movie_filter, count, key)
+    matched, shares = None, None
+    if not OPERATORS.search(words):
+        matched, names_any = await asyncio.to_thread(names_in, snapshot, words)
+        if not names_any:
+            shares = await found_some(sessions, snapshot, words)
+    given = (snapshot, model, words, ranks, matched, shares)
+    return await asyncio.to_thread(lambda: ranked(snapshot, *scored(*given), movie_filter, count, key))
+
+
+def names_in(snapshot: Snapshot, words: str) -> tuple[Matches, bool]:
+    """The movies with words of the query in titles and people, and whether it names any of them."""
+    matched = matches(snapshot.titles, snapshot.people, snapshot.facts, words)
+    return matched, bool(named(matched).any())
 
 
 def ranked(
     snapshot: Snapshot,
-    model: Model | None,
-    words: str,
-    ranks: NDArray[np.float64],
+    scores: NDArray[np.float64],
+    kinds: NDArray[np.int8],
     movie_filter: MovieFilter,
     count: int,
     key: tuple[float, int] | None,
 ) -> Hits:
-    """Rank the movies; `ranks` are those of `found_words`."""
-    scores, kinds = scored(snapshot, model, words, ranks)
+    """Rank the movies that pass the filter by the scores and kinds of `scored`."""
     scores[~snapshot.mask(movie_filter)] = 0
     hits = np.flatnonzero(scores).astype(np.int32)
     hits = hits[np.lexsort((hits, -scores[hits]))]
@@ -116,9 +149,17 @@ def ranked(
 
 
 def scored(
-    snapshot: Snapshot, model: Model | None, words: str, ranks: NDArray[np.float64]
+    snapshot: Snapshot,
+    model: Model | None,
+    words: str,
+    ranks: NDArray[np.float64],
+    matched: Matches | None = None,
+    shares: NDArray[np.float64] | None = None,
 ) -> tuple[NDArray[np.float64], NDArray[np.int8]]:
-    """Scores float64 (n,), 0 for movies not found, and int8 (n,) the index of their kind in SearchMatch."""
+    """Scores float64 (n,), 0 for movies not found, and int8 (n,) the index of their kind in SearchMatch.
+
+    `ranks` are of `found_words`, `matched` of `names_in` and `shares` of `found_some`.
+    """
     # Whole doublings, so that a single rating rarely moves a movie between pages.
     doublings = np.ceil(np.log2(snapshot.rating_count + 1.0)) / MOST_DOUBLINGS
     popularity = 1 - POPULAR + POPULAR * np.minimum(doublings, 1)
@@ -128,19 +169,22 @@ def scored(
     if OPERATORS.search(words):
         scores[found] = (WORDS + (NAMED - WORDS) * ranks * popularity)[found]
         return scores.round(6), kinds
-    matched = matches(snapshot.titles, snapshot.people, snapshot.facts, words)
+    if matched is None:
+        matched = matches(snapshot.titles, snapshot.people, snapshot.facts, words)
     sure = named(matched)
     unsure = ~sure & (matched.share >= WHOLE)
     near = np.zeros(len(snapshot.cards))
     if not sure.any():
         if model is not None:
             near = nearness(snapshot, model, words)
+        some = np.zeros(len(snapshot.cards)) if shares is None else shares
         partly = np.zeros(len(snapshot.cards))
         partly[matched.positions] = matched.relevance
-        likely = (near + partly) / 2
-        scores[near > 0] = (WORDS * likely * popularity)[near > 0]
+        likely = (near + partly + SOME * some) / (2 + SOME)
+        meant = (near > 0) | (some > 0)
+        scores[meant] = (WORDS * likely * popularity)[meant]
         kinds[near > 0] = list(SearchMatch).index(SearchMatch.MEANING)
-        where = matched.positions[unsure & (near[matched.positions] == 0)]
+        where = matched.positions[unsure & ~meant[matched.positions]]
         scores[where] = (WORDS * likely * popularity)[where]
         kinds[where] = list(SearchMatch).index(SearchMatch.TITLE)
     scores[found] = (WORDS + (NAMED - WORDS) * (ranks + near) / 2 * popularity)[found]
@@ -175,6 +219,23 @@ async def found_words(sessions: Sessions, snapshot: Snapshot, words: str) -> NDA
     where = snapshot.positions(movie_ids)
     relevance[where[where >= 0]] = np.array(ranks, np.float64)[where >= 0]
     return relevance
+
+
+async def found_some(sessions: Sessions, snapshot: Snapshot, words: str) -> NDArray[np.float64]:
+    """Share of the words that a movie's texts contain, by weight, float64 (n,); 0 below LEAST_SHARE."""
+    parameters = {
+        "words": words,
+        "most_words": MOST_WORDS,
+        "most_each": MOST_EACH,
+        "n_movies": len(snapshot.cards),
+        "most": MOST_NEAR,
+    }
+    async with sessions() as session:
+        movie_ids, shares = (await session.execute(text(SOME_FOUND), parameters)).one()
+    found = np.zeros(len(snapshot.cards))
+    where = snapshot.positions(movie_ids)
+    found[where[where >= 0]] = np.array(shares, np.float64)[where >= 0]
+    return np.where(found >= LEAST_SHARE, found, 0)
 
 
 def nearness(snapshot: Snapshot, model: Model, words: str) -> NDArray[np.float64]:

@@ -139,3 +139,20 @@ async def test_pages_cover_the_whole_search(sessions: Sessions, movies: Snapshot
 async def test_a_search_is_one_statement(sessions: Sessions, movies: Snapshot, statements: list[str]) -> None:
     await titles(sessions, movies, "godfahter")
     assert len(statements) == 1
+
+
+async def test_texts_with_some_of_the_words_answer_what_no_title_does(
+    sessions: Sessions, movies: Snapshot, statements: list[str]
+) -> None:
+    # `cook` is in one text and weighs more than `alien`, which is in several.
+    assert (await titles(sessions, movies, "someone cooks for aliens in paris"))[0] == "The Visitor"
+    assert (await titles(sessions, movies, "a bitten student climbs walls"))[0] == "Spider-Man"
+    assert len(statements) == 4
+    hits = await search(sessions, movies, None, "a bitten student climbs walls", MovieFilter(), count=20)
+    assert hits.scores.max() < 0.3
+
+
+async def test_texts_with_some_of_the_words_are_not_added_to_a_title(
+    sessions: Sessions, movies: Snapshot
+) -> None:
+    assert await titles(sessions, movies, "the matrix hacker") == ["The Matrix"]
