@@ -1,9 +1,11 @@
-"""Explain recommendations: items of the history and shared attributes that raised an item's score."""
+"""Explain recommendations: items of the history and shared attributes that raised an item's score.
+
+What the average taste explains of a score is the reason POPULAR; the liked items share the rest. No item of
+the history and no shared name is the reason for more than a quarter of a list.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
-from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -11,7 +13,8 @@ from scipy import sparse
 
 from recommender.interactions import History
 from recommender.item_features import ItemFeatures
-from recommender.row_mapping import RowMapping
+from recommender.keywords import curation
+from recommender.traits import Traits
 
 Floats = npt.NDArray[np.float32]
 
@@ -21,15 +24,28 @@ SHARED_GENRES = "SHARED_GENRES"
 SHARED_KEYWORDS = "SHARED_KEYWORDS"
 POPULAR = "POPULAR"
 
-NAMED_STARS = 3.5  # a reason names no movie rated below: "because you liked" would be false
+# A reason names no item rated below NAMED_STARS, nor BELOW_MEAN below the member's own mean, if that is
+# higher: "because you liked" would be false.
+NAMED_STARS, BELOW_MEAN = 3.5, 0.5
+# POPULAR comes first where the average taste explains MOSTLY of the score, or PARTLY if nothing but a genre
+# can be named.
+MOSTLY, PARTLY = 0.5, 0.25
+NEAR_BEST = 0.2  # share of the largest effect from which an item can be named
+UNRELATED = 0.35  # an item of lower kinship is not named: readers do not believe it
+TELLING = 0.24  # rarity below which a genre, such as Drama, is no second reason
+BILLED = 3  # first names of a cast that are reasons: readers do not know the others
+# A name is no reason with a share below FAINT of what the liked items share, or LEAST of the score.
+FAINT, LEAST = 0.05, 0.02
+LIST_SHARE = 4  # an item or name is the reason for one in LIST_SHARE items of a list
 
 
 @dataclass(frozen=True, slots=True)
 class Reason:
     """One reason for one item.
 
-    item_idx: the item of the history that is the reason; None for POPULAR. detail: the name that both items
-    share for SHARED_ kinds, else "". weight: 0 to 1, the share of the total effect of the liked items.
+    item_idx: the item of the history that is the reason; None for POPULAR, and for a name if all
+    items that share it are reasons for enough others. detail: the name that both items
+    share for SHARED_ kinds, else "". weight: 0 to 1, its share of the item's score.
     """
 
     kind: str
@@ -38,83 +54,25 @@ class Reason:
     weight: float
 
 
-class Traits:
-    """Attributes of items of one kind, such as people: csr of ones (n_items, n_names)."""
+def trait_names(items: ItemFeatures, known: frozenset[str] | None = None) -> dict[str, list[tuple[str, ...]]]:
+    """The names of each item that can be reasons, by the kind of reason.
 
-    def __init__(self, lines: npt.NDArray[np.uint8], matrix: sparse.csr_matrix) -> None:
-        self.lines = lines
-        self.matrix = matrix
-
-    @cached_property
-    def names(self) -> list[str]:
-        """The name of each column."""
-        text = self.lines.tobytes().decode()
-        return text.split("\n") if text else []
-
-    @cached_property
-    def rarity(self) -> Floats:
-        """The rarity of each name, float32 (n_names,): 1 for a name of one item, 0 for a name of all."""
-        n_items = max(self.matrix.shape[0], 2)
-        counts = np.bincount(self.matrix.indices, minlength=self.matrix.shape[1])
-        return np.asarray(1 - np.log(np.maximum(counts, 1)) / np.log(n_items), np.float32)
-
-    @classmethod
-    def of(cls, names: list[tuple[str, ...]]) -> Self:
-        """Make traits from the names of each item."""
-        columns: dict[str, int] = {}
-        rows: list[list[int]] = []
-        for of_item in names:
-            clean = dict.fromkeys(" ".join(name.split()) for name in of_item)
-            rows.append([columns.setdefault(name, len(columns)) for name in clean if name])
-        indptr = np.concatenate(([0], np.cumsum([len(row) for row in rows], dtype=np.int64)))
-        indices = np.array([column for row in rows for column in row], np.int32)
-        matrix = sparse.csr_matrix(
-            (np.ones(len(indices), np.float32), indices, indptr), shape=(len(names), len(columns))
-        )
-        return cls(np.frombuffer("\n".join(columns).encode(), np.uint8), matrix)
-
-    def with_rows(self, rows: RowMapping, names: list[tuple[str, ...]]) -> "Traits":
-        """Return traits with `names` for the rows `rows.fresh`; the other rows move as `rows` says."""
-        fresh = Traits.of(names)
-        columns = {name: column for column, name in enumerate(self.names)}
-        place = np.array([columns.setdefault(name, len(columns)) for name in fresh.names], np.int32)
-        before, after = self.matrix.tocoo(), fresh.matrix.tocoo()
-        row = rows.moved[before.row]
-        row_idx = np.concatenate((row[row >= 0], rows.fresh[after.row]))
-        column_idx = np.concatenate((before.col[row >= 0], place[after.col]))
-        shape = (rows.ids.size, len(columns))
-        matrix = sparse.csr_matrix((np.ones(len(row_idx), np.float32), (row_idx, column_idx)), shape=shape)
-        return Traits(np.frombuffer("\n".join(columns).encode(), np.uint8), matrix)
-
-    def of_item(self, item_idx: int) -> npt.NDArray[np.int32]:
-        """The columns of one item's names."""
-        indptr = self.matrix.indptr
-        columns: npt.NDArray[np.int32] = self.matrix.indices[indptr[item_idx] : indptr[item_idx + 1]]
-        return columns
-
-    def arrays(self) -> dict[str, npt.NDArray[Any]]:
-        """The state by name, for the artifact."""
-        shape = np.array(self.matrix.shape, np.int64)
-        return {
-            "lines": self.lines,
-            "indptr": self.matrix.indptr,
-            "indices": self.matrix.indices,
-            "shape": shape,
-        }
-
-    @classmethod
-    def from_arrays(cls, arrays: Mapping[str, npt.NDArray[Any]]) -> Self:
-        """The inverse of `arrays`."""
-        indices = arrays["indices"]
-        shape = tuple(int(n) for n in arrays["shape"])
-        ones = np.ones(len(indices), np.float32)
-        return cls(arrays["lines"], sparse.csr_matrix((ones, indices, arrays["indptr"]), shape=shape))
-
-
-def trait_names(items: ItemFeatures) -> dict[str, list[tuple[str, ...]]]:
-    """The names of each item, by the kind of reason."""
-    people = [(*directors, *cast) for directors, cast in zip(items.directors, items.cast, strict=True)]
-    return {SHARED_PEOPLE: people, SHARED_KEYWORDS: items.keywords, SHARED_GENRES: items.genres}
+    known: keywords that are selected already; else they are selected from those of all items.
+    """
+    people = [
+        (*directors, *cast[:BILLED]) for directors, cast in zip(items.directors, items.cast, strict=True)
+    ]
+    if known is None:
+        everyone = {name for names in (*items.directors, *items.cast) for name in names}
+        known = curation.named(items.keywords, everyone)
+        keywords = [tuple(filter(known.__contains__, of_item)) for of_item in items.keywords]
+    else:
+        former = known
+        keywords = [
+            tuple(word for word in of_item if word in former or curation.is_telling(word))
+            for of_item in items.keywords
+        ]
+    return {SHARED_PEOPLE: people, SHARED_KEYWORDS: keywords, SHARED_GENRES: items.genres}
 
 
 def traits_of(items: ItemFeatures) -> dict[str, Traits]:
@@ -136,40 +94,119 @@ def explain(
     history: History,
     item_idx: npt.NDArray[np.int32],
     effects: Floats,
+    average: Floats,
+    kinship: Floats,
     traits: Mapping[str, Traits],
     limit: int,
     subject: int | None = None,
 ) -> list[list[Reason]]:
-    """Return at most `limit` reasons for each of m items, the liked item of the largest effect first.
+    """Return at most `limit` reasons for each of m items of a list, in its order.
 
-    effects: float32 (n, m), the decrease of an item's score without each item of the history. Only liked
-    items with a positive effect are reasons; a shared name has the summed effects of the liked items with it.
-    subject: an item of the history that comes first instead, if it is a reason.
+    effects: float32 (n, m), the decrease of an item's score without each item of the history. average:
+    float32 (m,), 0 to 1, the share of the score that the average taste explains; from MOSTLY on the first
+    reason is POPULAR. kinship: float32 (n, m), 0 to 1, how much
+    alike the items are to a reader. Only liked items with a positive effect
+    are reasons; a shared name has the summed effects of the liked items with it. The first j items of a list
+    have the reasons that they have in a list of j. subject: an item of the history that comes first instead,
+    if it is a reason, however often.
     """
-    liked = history.stars >= NAMED_STARS
+    liked = history.stars >= max(NAMED_STARS, history.stars.mean() - BELOW_MEAN if len(history) else 0)
+    reasons: list[list[Reason]] = [[] for _ in item_idx]
     if limit < 1 or not liked.any():
-        return [[] for _ in item_idx]
-    liked_idx = history.item_idx[liked]
+        return reasons
     gains = np.maximum(effects[liked], 0)  # (n_liked, m)
     totals = gains.sum(axis=0)
-    shares: Floats = (gains / np.where(totals > 0, totals, 1)).astype(np.float32)
+    shares: Floats = (gains / np.where(totals > 0, totals, 1) * (1 - average)).astype(np.float32)
+    worth = shares * np.square(kinship[liked])
+    worth[(shares < NEAR_BEST * shares.max(axis=0)) | (kinship[liked] < UNRELATED)] = 0
+    liked_idx = history.item_idx[liked]
     common = [_Common(kind, of_kind, liked_idx, item_idx, shares) for kind, of_kind in traits.items()]
-    reasons: list[list[Reason]] = []
+    used = _Used()
     for column, item in enumerate(item_idx.tolist()):
-        found: list[Reason] = []
-        if totals[column] > 0:
-            first = _named_first(liked_idx, shares[:, column], subject)
+        used.next_item()
+        found = reasons[column]
+        about = float(gains[liked_idx == subject, column].max(initial=0))
+        if subject is not None and about > 0:
+            weight = about / float(totals[column]) * (1 - float(average[column]))
+            found.append(Reason(BECAUSE_YOU_LIKED, subject, "", weight))
+        elif average[column] >= MOSTLY:
+            found.append(Reason(POPULAR, None, "", float(average[column])))
+        elif (first := _named(liked_idx, worth[:, column], used)) is not None:
             found.append(Reason(BECAUSE_YOU_LIKED, int(liked_idx[first]), "", float(shares[first, column])))
-            best = [pair for of_kind in common if (pair := of_kind.best(item, column)) is not None]
-            found += [reason for _, reason in sorted(best, key=lambda pair: -pair[0])]
-        reasons.append(found[:limit])
+        if totals[column] > 0:
+            found += _shared(common, item, column, used, alone=not found)
+        if average[column] >= PARTLY and all(reason.kind == SHARED_GENRES for reason in found):
+            found.insert(0, Reason(POPULAR, None, "", float(average[column])))
+        del found[limit:]
+        used.add(found, subject)
     return reasons
 
 
-def _named_first(liked_idx: npt.NDArray[np.int32], shares: Floats, subject: int | None) -> int:
-    if subject is not None and (shares[liked_idx == subject] > 0).any():
-        return int(np.flatnonzero(liked_idx == subject)[0])
-    return int(shares.argmax())
+def average_share(scores: Floats, average: Floats, item_idx: npt.NDArray[np.int32]) -> Floats:
+    """The share of the scores of m items that the average taste explains, float32 (m,), 0 to 1.
+
+    scores, average: float32 (n_items,), the scores of a user and those of the average user. The share is the
+    projection of the former on the latter.
+    """
+    slope = float(scores @ average) / max(float(average @ average), 1e-9)
+    explained = slope * average[item_idx] / np.where(scores[item_idx] > 0, scores[item_idx], np.inf)
+    return np.asarray(explained.clip(0, 1), np.float32)
+
+
+def kinship(liked: Floats, others: Floats, common_makers: sparse.csr_matrix) -> Floats:
+    """How much alike n liked items are to m others for a reader, float32 (n, m), 0 to 1.
+
+    liked: float32 (n, width), others: float32 (m, width), content of length 1 or 0. common_makers: csr
+    (n, m), above 0 for two items of one director or franchise, whose kinship is 1. For others it is the
+    cosine. Items without content are as alike as any two that a reason may relate.
+    """
+    alike = np.maximum(liked @ others.T, 0)
+    alike[~np.any(liked, axis=1)] = UNRELATED
+    alike[:, ~np.any(others, axis=1)] = UNRELATED
+    alike[common_makers.nonzero()] = 1
+    return np.asarray(alike, np.float32)
+
+
+def _named(liked_idx: npt.NDArray[np.int32], worth: Floats, used: "_Used") -> int | None:
+    """The liked item of the highest worth above 0 that has room in the list."""
+    for place in np.argsort(-worth, kind="stable").tolist():
+        if worth[place] <= 0:
+            return None
+        if used.room(int(liked_idx[place])):
+            return int(place)
+    return None
+
+
+def _shared(common: "list[_Common]", item: int, column: int, used: "_Used", *, alone: bool) -> list[Reason]:
+    """The best name of each kind, the most salient first, a genre last and a common genre only alone."""
+    best = [pair for of_kind in common if (pair := of_kind.best(item, column, used)) is not None]
+    best.sort(key=lambda pair: (pair[1].kind == SHARED_GENRES, -pair[0]))
+    return [
+        reason
+        for place, (salience, reason) in enumerate(best)
+        if reason.kind != SHARED_GENRES or salience >= TELLING * reason.weight or (alone and place == 0)
+    ]
+
+
+class _Used:
+    """Counts of the items and names that are reasons in a list, for the limit of LIST_SHARE."""
+
+    def __init__(self) -> None:
+        self._counts: dict[int | str, int] = {}
+        self._n_items = 0
+
+    def next_item(self) -> None:
+        self._n_items += 1
+
+    def room(self, reason: int | str) -> bool:
+        """Whether an item of the history, or a name, can be a reason for the present item of the list."""
+        return self._counts.get(reason, 0) < max(1, self._n_items // LIST_SHARE)
+
+    def add(self, reasons: list[Reason], subject: int | None) -> None:
+        """Count the reasons of one item of the list, except its subject."""
+        for reason in {reason.item_idx for reason in reasons} | {reason.detail for reason in reasons}:
+            if reason is not None and reason not in ("", subject):
+                self._counts[reason] = self._counts.get(reason, 0) + 1
 
 
 class _Common:
@@ -183,11 +220,11 @@ class _Common:
         item_idx: npt.NDArray[np.int32],
         shares: Floats,
     ) -> None:
-        """shares: float32 (n_liked, m), each liked item's share of the total effect on each item's score.
+        """shares: float32 (n_liked, m), each liked item's share of each item's score.
 
         Only names of items of the list are processed, so that the time does not grow with a long history.
         """
-        self._kind, self._traits, self._liked_idx, self._shares = kind, traits, liked_idx, shares
+        self.kind, self._traits, self._liked_idx, self._shares = kind, traits, liked_idx, shares
         names = np.unique(traits.matrix[item_idx].indices)
         shared = traits.matrix[liked_idx][:, names]  # (n_liked, n_names)
         self._holders = shared.tocsc()
@@ -195,17 +232,23 @@ class _Common:
         self._weights = np.asarray(shared.T @ shares)  # (n_names, n_liked) @ (n_liked, m)
         self._salience = self._weights * traits.rarity[names][:, None]
 
-    def best(self, item: int, column: int) -> tuple[float, Reason] | None:
-        """The shared name of the highest salience, its weight times its rarity; None without one above 0."""
+    def best(self, item: int, column: int, used: _Used) -> tuple[float, Reason] | None:
+        """The shared name of the highest salience, its weight times its rarity, that has room in the list.
+
+        None without one above 0.
+        """
         candidates = [
             (float(self._salience[self._rows[name], column]), self._rows[name], name)
             for name in self._traits.of_item(item).tolist()
         ]
-        salience, row, name = max(candidates, default=(0.0, -1, -1))
-        if salience <= 0:
-            return None
-        holders = self._holders.indices[self._holders.indptr[row] : self._holders.indptr[row + 1]]
-        strongest = int(holders[self._shares[holders, column].argmax()])
-        text = self._traits.names[name]
-        weight = float(self._weights[row, column])
-        return salience, Reason(self._kind, int(self._liked_idx[strongest]), text, weight)
+        is_genre = self.kind == SHARED_GENRES
+        least = max(FAINT * self._shares[:, column].sum(), LEAST)
+        for salience, row, name in sorted(candidates, reverse=True):
+            text, weight = self._traits.names[name], float(self._weights[row, column])
+            if weight <= least or not (is_genre or used.room(text)):
+                continue
+            holders = self._holders.indices[self._holders.indptr[row] : self._holders.indptr[row + 1]]
+            holders = holders[np.argsort(-self._shares[holders, column], kind="stable")]
+            named = next((int(at) for at in self._liked_idx[holders] if used.room(int(at))), None)
+            return salience, Reason(self.kind, named, text, weight)
+        return None

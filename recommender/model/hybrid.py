@@ -14,7 +14,7 @@ from recommender.model import artifact, explain
 from recommender.model.blend import Blend
 from recommender.model.content import ContentEncoder, unit
 from recommender.model.content_prior import ContentPrior
-from recommender.model.explain import Reason, Traits
+from recommender.model.explain import Reason
 from recommender.model.fold_in import FactorModel
 from recommender.model.item_step import ItemStep
 from recommender.model.match import MatchModel, Predictions, predict
@@ -23,6 +23,7 @@ from recommender.model.rerank import WINDOW, mmr
 from recommender.model.scorer import Ranking
 from recommender.model.stages import EXPLAIN, PREDICT, RERANK, stage
 from recommender.model.star_ratings import StarsModel
+from recommender.traits import Traits
 
 Floats = npt.NDArray[np.float32]
 ItemIdx = npt.NDArray[np.int32]
@@ -92,7 +93,7 @@ class Hybrid:
         if self.item_step is not None:
             parts["film_step"] = self.item_step.arrays()
         arrays = {f"{part}.{name}": array for part, named in parts.items() for name, array in named.items()}
-        artifact.write(folder, arrays, {**self.manifest, "version": folder.name})
+        artifact.write(folder, arrays, {**self.manifest, "version": folder.name, "keywords_selected": True})
 
     @classmethod
     def load(cls, folder: Path) -> Self:
@@ -116,6 +117,10 @@ class Hybrid:
         for path, array in arrays.items():
             part, _, name = path.partition(".")
             parts.setdefault(part, {})[name] = array
+        traits = {kind: Traits.from_arrays(parts[kind.lower()]) for kind in TRAITS}
+        if not manifest.get("keywords_selected"):
+            keywords, people = traits[explain.SHARED_KEYWORDS], traits[explain.SHARED_PEOPLE]
+            traits[explain.SHARED_KEYWORDS] = keywords.without_unnamed(people.names)
         return cls(
             manifest=dict(manifest),
             item_ids=parts["hybrid"]["item_ids"],
@@ -123,7 +128,7 @@ class Hybrid:
             encoder=ContentEncoder.from_arrays(parts["encoder"]),
             blend=Blend.from_arrays(*(parts[name] for name in BLENDED)),
             content_prior=ContentPrior(**parts["placement"]),
-            traits={kind: Traits.from_arrays(parts[kind.lower()]) for kind in TRAITS},
+            traits=traits,
             makers=Traits.from_arrays(parts["makers"]),
             stars=StarsModel.from_arrays(parts["stars"]) if "stars" in parts else None,
             match=MatchModel.from_arrays(parts["match"]) if "match" in parts else None,
@@ -171,12 +176,12 @@ class Hybrid:
         blend = replace(self.blend, factor_model=replace(model, item_factors=item_factors))
         moved = replace(self, blend=blend)
         _ = blend.factor_model.by_factor  # built now, not in the first request
-        moved.__dict__.update(_neighbors=self._neighbors, _popular=self._popular)
+        moved.__dict__.update(_neighbors=self._neighbors, _popular=self._popular, _average=self._average)
         return moved
 
     def warm(self) -> None:
         """Build what is otherwise built on first use, so that no request waits."""
-        _ = self.factor_model.by_factor, self._popular
+        _ = self.factor_model.by_factor, self._popular, self._average
         for traits in (*self.traits.values(), self.makers):
             _ = traits.names, traits.rarity
         if self.n_items:
@@ -251,15 +256,24 @@ class Hybrid:
     def reasons(
         self, history: History, item_idx: ItemIdx, limit: int = 2, subject: int | None = None
     ) -> list[list[Reason]]:
-        """Return at most `limit` reasons for each of m items, the strongest first.
+        """Return at most `limit` reasons for each of m items of a list, in its order; see `explain.explain`.
 
-        subject: an item of the history that comes first if it is a reason.
+        Each page of a list is explained alone. subject: an item of the history that comes first if it is a
+        reason.
         """
         with stage(EXPLAIN):
             effects = self.blend.effects(history, item_idx)
-            reasons = explain.explain(history, item_idx, effects, self.traits, limit, subject)
-        for found, item in zip(reasons, item_idx.tolist(), strict=True):
-            if not found and limit > 0 and self.popularity[item] >= self._popular:
+            average = explain.average_share(self.blend.scores(history), self._average, item_idx)
+            content, makers = self.content_vectors, self.makers.matrix
+            liked_idx = history.item_idx
+            common = makers[liked_idx] @ makers[item_idx].T
+            kinship = explain.kinship(content[liked_idx], content[item_idx], common)
+            reasons = explain.explain(
+                history, item_idx, effects, average, kinship, self.traits, limit, subject
+            )
+        popular = (self.popularity[item_idx] >= self._popular).tolist()
+        for place, found in enumerate(reasons):
+            if not found and limit > 0 and popular[place]:
                 found.append(Reason(explain.POPULAR, None, "", 1.0))
         return reasons
 
@@ -277,6 +291,13 @@ class Hybrid:
     @cached_property
     def _neighbors(self) -> Neighbors:
         return Neighbors(self.content_vectors, self.factor_model.item_factors)
+
+    @cached_property
+    def _average(self) -> Floats:
+        """The standardized scores of the average user, float32 (n_items,)."""
+        mean, deviation = self.factor_model.standardize(self.factor_model.average)
+        scores = self.factor_model.item_factors @ self.factor_model.average - mean
+        return np.asarray(scores / np.where(deviation > 0, deviation, np.inf), np.float32)
 
     @cached_property
     def _popular(self) -> float:

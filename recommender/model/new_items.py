@@ -10,7 +10,7 @@ from recommender.interactions import positions
 from recommender.item_features import ItemFeatures
 from recommender.model.blend import Blend
 from recommender.model.content import vectors_of
-from recommender.model.explain import maker_names, trait_names
+from recommender.model.explain import SHARED_KEYWORDS, maker_names, trait_names
 from recommender.model.hybrid import Hybrid
 from recommender.model.item_step import ItemStep
 from recommender.model.match import MatchModel
@@ -33,7 +33,7 @@ def with_items(model: Hybrid, items: ItemFeatures) -> Hybrid:
     placed = model.content_prior.factors(content)
     factors = placed.copy()
     factors[fitted >= 0] = model.factor_model.item_factors[fitted[fitted >= 0]]
-    names = trait_names(items)
+    names = trait_names(items, frozenset(model.traits[SHARED_KEYWORDS].names))
     return replace(
         model,
         item_ids=rows.ids,

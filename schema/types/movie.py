@@ -25,7 +25,12 @@ SIMILAR = "similar"
 MOST_SIMILAR = 300  # the longest list of similar movies
 # The sentence of a reason by its kind, with and without a movie that it names; POPULAR for other kinds.
 POPULAR = "Popular with all members"
-SENTENCES = {"SHARED_GENRES": "{detail}, one of your genres", "YOU_LOVED_IT": "You gave it {detail}"}
+SENTENCES = {
+    "SHARED_PEOPLE": "{detail}, as in movies you liked",
+    "SHARED_GENRES": "{detail}, one of your genres",
+    "SHARED_KEYWORDS": "{detail}, as in movies you liked",
+    "YOU_LOVED_IT": "You gave it {detail}",
+}
 SENTENCES_WITH_MOVIE = {
     **SENTENCES,
     "BECAUSE_YOU_LIKED": "Because you liked {title}",

@@ -1,0 +1,1 @@
+"""Selection of the keywords that a reason may name."""
