@@ -243,10 +243,16 @@ def _by_history(rows: NDArray[np.int32]) -> list[tuple[int, NDArray[np.int64]]]:
 
 
 def _typical(model: Hybrid) -> NDArray[np.int32]:
-    """Choose movies spread evenly over those with features."""
-    everything = np.arange(model.n_items, dtype=np.int32)
-    known = everything[np.isfinite(model.predict(History.of([]), everything).stars)]
-    return known[np.linspace(0, len(known) - 1, min(TYPICAL, len(known))).astype(np.int64)]
+    """Choose movies spread evenly over the ratings of the training, so that well-known ones weigh more.
+
+    Without ratings there are none.
+    """
+    if model.item_step is None:
+        return np.empty(0, np.int32)
+    rating = np.cumsum(model.item_step.counts, dtype=np.int64)
+    n_ratings = int(rating[-1]) if len(rating) else 0
+    spread = np.linspace(0, n_ratings - 1, min(TYPICAL, n_ratings)).astype(np.int64)
+    return np.searchsorted(rating, spread, side="right").astype(np.int32)
 
 
 def _judge(

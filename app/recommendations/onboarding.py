@@ -65,4 +65,6 @@ def informative(model: Model) -> NDArray[np.float64]:
     if model.hybrid.match is None:
         return np.asarray(model.hybrid.popularity - model.hybrid.popularity.min(initial=0), np.float64)
     log_count, _, liked_share = model.hybrid.match.item_statistics.T
+    if model.hybrid.item_step is not None:  # without ratings, the statistics are those of known movies
+        log_count = np.log1p(model.hybrid.item_step.counts)
     return information(log_count, liked_share)

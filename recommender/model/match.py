@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from scipy.special import expit
 
 from recommender.interactions import MAX_STARS, MIN_STARS, History
-from recommender.model.star_ratings import Doubles, StarsModel
+from recommender.model.star_ratings import Doubles, StarsModel, with_one
 
 LIKED_STARS = 4.0
 BOUNDARY = 3.75  # of a continuous prediction of a like: halfway to the half-star below LIKED_STARS
@@ -44,6 +44,7 @@ class MatchModel:
     mean: float  # of all stars
     liked_share: float  # of all ratings
     item_statistics: NDArray[np.float32]  # (n_items, 3): log(1 + count), mean stars, liked share
+    statistics_map: NDArray[np.float32]  # (content width + 1, 3), predicts them for a new item
 
     def match_percent(
         self, history: History, item_idx: NDArray[np.integer], stars: Doubles, deviation: Doubles
@@ -71,16 +72,23 @@ class MatchModel:
         about_user = np.broadcast_to(user, (len(item_idx), user.shape[1]))
         return np.concatenate([own, about_user, self.item_statistics[item_idx]], axis=1)
 
+    def expected_statistics(self, content: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Rows of `item_statistics` for items without ratings, from content, float32 (n, 3)."""
+        width = len(self.statistics_map)  # 1, the constant, in models of earlier releases
+        return (with_one(content)[:, -width:] @ self.statistics_map).astype(np.float32)
+
     def arrays(self) -> dict[str, NDArray[np.generic]]:
         """The whole state."""
         scalars = np.array([self.intercept, self.mean, self.liked_share])
-        names = ("weights", "centre", "scale", "item_statistics")
+        names = ("weights", "centre", "scale", "item_statistics", "statistics_map")
         return {"scalars": scalars, **{name: getattr(self, name) for name in names}}
 
     @classmethod
     def from_arrays(cls, arrays: dict[str, NDArray[Any]]) -> Self:
         intercept, mean, liked_share = (float(value) for value in arrays["scalars"])
         rest = {name: array for name, array in arrays.items() if name != "scalars"}
+        if "statistics_map" not in rest:  # a model of an earlier release
+            rest["statistics_map"] = np.array([[0, mean, liked_share]], np.float32)
         return cls(intercept=intercept, mean=mean, liked_share=liked_share, **rest)
 
 
@@ -107,7 +115,10 @@ def standardized(features: Doubles, centre: Doubles, scale: Doubles) -> Doubles:
 
 
 def statistics_of(
-    count: NDArray[Any], stars: NDArray[Any], liked: NDArray[Any], means: tuple[float, float]
+    count: NDArray[Any],
+    stars: NDArray[Any],
+    liked: NDArray[Any],
+    means: tuple[float | Doubles, float | Doubles],
 ) -> Doubles:
     """Statistics (n, 3): log(1 + count), mean stars, share of likes; the last two shrunk to `means`."""
     weight = count + PRIOR_COUNT

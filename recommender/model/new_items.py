@@ -42,7 +42,7 @@ def with_items(model: Hybrid, items: ItemFeatures) -> Hybrid:
         traits={kind: traits.with_rows(rows, names[kind]) for kind, traits in model.traits.items()},
         makers=model.makers.with_rows(rows, maker_names(items)),
         stars=model.stars and _stars(model.stars, rows, fitted, content),
-        match=model.match and _match(model.match, rows, fitted),
+        match=model.match and _match(model.match, rows, fitted, content),
         item_step=model.item_step and _item_step(model.item_step, rows, fitted, placed),
     )
 
@@ -105,7 +105,9 @@ def _stars(
     )
 
 
-def _match(match: MatchModel, rows: RowMapping, fitted: NDArray[np.int64]) -> MatchModel:
-    statistics = np.tile(np.array([0, match.mean, match.liked_share], np.float32), (len(fitted), 1))
+def _match(
+    match: MatchModel, rows: RowMapping, fitted: NDArray[np.int64], content: NDArray[np.float32]
+) -> MatchModel:
+    statistics = match.expected_statistics(content)
     statistics[fitted >= 0] = match.item_statistics[fitted[fitted >= 0]]
     return replace(match, item_statistics=rows.spread(match.item_statistics, statistics))

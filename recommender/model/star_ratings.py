@@ -28,12 +28,16 @@ class StarsModel:
 
         stars(u, i) = mean + b_u + b_i + p_u . q_i + noise_u,
         (b_u, p_u) ~ N([habit_u, 1] habit_map, 1 / user_precision),
-        (b_i, q_i) ~ N([content_i, 1, habit_i] content_map, 1 / item_precision)
+        (b_i, q_i) ~ N([content_i, 1, habit_i] A, 1 / precision)
 
     habit_u represents which items a user rated, regardless of stars: the sum of `habits` over the items of
     the history, divided by the square root of their number. habit_i represents which users rated an item.
     Both come from truncated singular vectors of the binary rating matrix, its entries divided by the square
     roots of both counts. SVD++ uses the same information (Koren, KDD 2008).
+
+    An item without ratings has no habit: its prior is N([content_i, 1] content_map, 1 / item_precision),
+    regressed on content alone with items weighted by their ratings. Items with few ratings have a mixture of
+    both means as their prior.
 
     Fitted by mean-field variational Bayes, which minimizes the free energy (Lim and Teh, "Variational
     Bayesian Approach to Movie Rating Prediction", KDD Cup 2007); the priors are regressed on content and
@@ -49,8 +53,8 @@ class StarsModel:
     user_precision: NDArray[np.float32]  # (d + 1,)
     items: NDArray[np.float32]  # (n_items, d + 1), posterior means: bias first, then factors
     item_variance: NDArray[np.float32]  # (n_items, d + 1)
-    item_precision: NDArray[np.float32]  # (d + 1,), around the mean predicted from content
-    content_map: NDArray[np.float32]  # (content width + 1, d + 1), without the rows for habits
+    item_precision: NDArray[np.float32]  # (d + 1,), of items without ratings
+    content_map: NDArray[np.float32]  # (content width + 1, d + 1), of items without ratings
     habits: NDArray[np.float32]  # (n_items, habit width)
     habit_map: NDArray[np.float32]  # (habit width + 1, d + 1)
     known: NDArray[np.bool_]  # (n_items,), rated in training or with content

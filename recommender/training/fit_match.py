@@ -18,9 +18,9 @@ from recommender.model.match import (
     standardized,
     statistics_of,
 )
-from recommender.model.star_ratings import NORMAL_80, Doubles, StarsModel
+from recommender.model.star_ratings import NORMAL_80, Doubles, StarsModel, with_one
 from recommender.splits import Split, random_ratings
-from recommender.training.fit_stars import fit_stars
+from recommender.training.fit_stars import OBSCURE, by_content, fit_stars
 
 COVERED = 0.8
 MAX_USERS = 5000  # enough to fit a dozen coefficients
@@ -71,22 +71,35 @@ def fit_stars_and_match(
     """
     split = random_ratings(interactions, rng=rng)
     blind = fit_stars(split.train, content, rng=rng, progress=lambda done: progress(0.4 * done), **settings)
-    held = _hold_out(blind, uncalibrated(split.train), split, rng)
-    figures = _figures(held, uncalibrated(split.train))
+    before = uncalibrated(split.train, content)
+    held = _hold_out(blind, before, split, rng)
+    figures = _figures(held, before)
     progress(0.5)
     full = fit_stars(
         interactions, content, rng=rng, progress=lambda done: progress(0.5 + done / 2), **settings
     )
-    match = fit_match(uncalibrated(interactions), held.features, held.liked)
+    match = fit_match(uncalibrated(interactions, content), held.features, held.liked)
     return replace(full, width=held.width()), match, figures
 
 
-def uncalibrated(interactions: Interactions) -> MatchModel:
-    """Statistics of all ratings, with the weights of the logistic nearest to a normal distribution."""
+def uncalibrated(interactions: Interactions, content: NDArray[np.float32]) -> MatchModel:
+    """Statistics of all ratings, with the weights of the logistic nearest to a normal distribution.
+
+    The statistics of an item with few ratings are near those that its content predicts.
+    """
     ratings = interactions.user_items
     liked = ratings.data >= LIKED_STARS
     means = (float(ratings.data.mean(dtype=np.float64)), float(liked.mean()))
-    n_items = interactions.n_items
+    count, total, n_liked = (
+        np.bincount(ratings.indices, weights=weights, minlength=interactions.n_items)
+        for weights in (None, ratings.data, liked)
+    )
+    each = np.maximum(count, 1)
+    raw = np.stack([np.log1p(count), total / each, n_liked / each], axis=1)
+    statistics_map = by_content(content, count)(raw)
+    expected = with_one(content) @ statistics_map
+    statistics = statistics_of(count, total, n_liked, (expected[:, 1], expected[:, 2]))
+    statistics[:, 0] += (expected[:, 0] - statistics[:, 0]) * OBSCURE / (count + OBSCURE)
     weights = np.zeros(N_FEATURES + len(POWERS))
     weights[0] = PROBIT_AS_LOGIT
     return MatchModel(
@@ -96,12 +109,8 @@ def uncalibrated(interactions: Interactions) -> MatchModel:
         intercept=0.0,
         mean=means[0],
         liked_share=means[1],
-        item_statistics=statistics_of(
-            np.bincount(ratings.indices, minlength=n_items),
-            np.bincount(ratings.indices, weights=ratings.data, minlength=n_items),
-            np.bincount(ratings.indices, weights=liked, minlength=n_items),
-            means,
-        ).astype(np.float32),
+        item_statistics=statistics.astype(np.float32),
+        statistics_map=statistics_map.astype(np.float32),
     )
 
 

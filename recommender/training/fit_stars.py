@@ -17,6 +17,10 @@ from recommender.model.star_ratings import NORMAL_80, Doubles, StarsModel, with_
 
 RIDGE = 1.0  # the weight of one item: rows of content and of habits have a length of about 1
 HABIT_RIDGE = 10.0  # the same for users
+PLACED_RIDGE = 3.0  # the same for the content of items weighted by their ratings
+# Ratings of an item whose prior is half that of its habits and half that of its content alone: few ratings
+# can mean an obscure item or a new one. Chosen on validation splits: docs/predictions.md.
+OBSCURE = 3.0
 HABITS = 32  # singular vectors
 NOISE_FLOOR = 0.5**2 / 12  # stars^2: the variance of rounding to half-stars
 # Weight of the global noise in the noise of a user. Users whose ratings are hard to predict weigh less in the
@@ -65,11 +69,6 @@ class Posterior:
         """Set the prior's precision to the most likely one for these rows (empirical Bayes)."""
         away = (self.mean[rows] - self.prior[rows]) ** 2 + self.variance[rows]
         self.precision = 1 / away.mean(axis=0)
-
-    def forget(self, rows: NDArray[np.bool_]) -> None:
-        """Reset these rows to the prior."""
-        self.mean[rows] = self.prior[rows]
-        self.variance[rows] = 1 / self.precision
 
 
 def expected_squares(ratings: csr_matrix, mean: float, users: Posterior, items: Posterior) -> Doubles:
@@ -122,21 +121,49 @@ def fit_stars(
             users.prior = of_users @ habit_map
             users.fit_precision()
             items.update(by_item, mean, users, user_noise)
-            content_map = regression(items.mean[rated])  # (width + 1, d + 1)
-            items.prior = described @ content_map
+            items.prior = described @ regression(items.mean[rated])  # (n, width) @ (width, d + 1)
             items.fit_precision(rated)
             squares = expected_squares(by_user, mean, users, items)
             noise = max(NOISE_FLOOR, float(squares.sum()) / by_user.nnz)
             user_noise = (NOISE_RATINGS * noise + squares) / (NOISE_RATINGS + np.diff(by_user.indptr))
             progress((step + 1) / iterations)
-    items.forget(~rated)
+        counts = np.diff(by_item.indptr)
+        placed_map, placed_precision = _placement(content, items, counts)
+        seen = counts[:, None] / (counts[:, None] + OBSCURE)
+        items.prior = seen * items.prior + (1 - seen) * (with_one(content) @ placed_map)
+        items.update(by_item, mean, users, user_noise)
+    items.mean[~rated], items.variance[~rated] = items.prior[~rated], 1 / placed_precision
     single = _single(users, items)
     single |= {
-        "content_map": content_map[: content.shape[1] + 1].astype(np.float32),
+        "item_precision": placed_precision.astype(np.float32),
+        "content_map": placed_map.astype(np.float32),
         "habits": habits.astype(np.float32),
         "habit_map": habit_map.astype(np.float32),
     }
     return StarsModel(mean=mean, noise=noise, width=NORMAL_80, known=rated | content.any(axis=1), **single)
+
+
+def by_content(content: NDArray[np.float32], counts: NDArray[np.integer]) -> Callable[[Doubles], Doubles]:
+    """Return a function of targets, (n_items, m): their ridge regression on content, (width + 1, m).
+
+    counts: ratings of each item, which weigh it, so that the mean of all ratings of new items is predicted
+    well instead of the mean of all new items, most of which are obscure.
+    """
+    weights = np.sqrt(counts / counts[counts > 0].mean())[:, None]
+    regression = _ridge(with_one(content) * weights, PLACED_RIDGE)
+    return lambda targets: regression(targets * weights)
+
+
+def _placement(
+    content: NDArray[np.float32], items: Posterior, counts: NDArray[np.integer]
+) -> tuple[Doubles, Doubles]:
+    """The prior of items without ratings, whose habits are unknown.
+
+    Returns the map from content to its mean, (width + 1, d + 1), and its precision, (d + 1,).
+    """
+    placed_map = by_content(content, counts)(items.mean)
+    away = (items.mean - with_one(content) @ placed_map) ** 2 + items.variance
+    return placed_map, 1 / np.average(away, axis=0, weights=counts)
 
 
 def _single(users: Posterior, items: Posterior) -> dict[str, NDArray[np.float32]]:
@@ -145,7 +172,6 @@ def _single(users: Posterior, items: Posterior) -> dict[str, NDArray[np.float32]
         "user_precision": users.precision,
         "items": items.mean,
         "item_variance": items.variance,
-        "item_precision": items.precision,
     }
     return {name: array.astype(np.float32) for name, array in fitted.items()}
 

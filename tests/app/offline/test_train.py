@@ -163,6 +163,18 @@ def test_predictions_have_the_order_of_the_pairs(model: Path, histories: Path, t
     assert list(predictions[0]) == ["user_id", "movie_id", "stars", "low", "high", "match_percent"]
 
 
+def test_a_movie_without_ratings_gets_the_mean_of_ratings_not_of_obscure_movies(tmp_path: Path) -> None:
+    known = [f"{user},{movie},4" for user in range(30) for movie in range(5)]
+    obscure = [f"{movie % 30},{movie},1" for movie in range(100, 140)]
+    (tmp_path / "r.csv").write_text("\n".join(["userId,movieId,rating", *known, *obscure]))
+    (tmp_path / "settings.toml").write_text("factors = 4\niterations = 2\n")
+    (tmp_path / "p.csv").write_text("user_id,movie_id\n99,999\n")
+    model, out = tmp_path / "model", tmp_path / "out.csv"
+    succeed("train", "--data", tmp_path / "r.csv", "--out", model, "--settings", tmp_path / "settings.toml")
+    succeed("predict", "--model", model, "--pairs", tmp_path / "p.csv", "--out", out)
+    assert rows(out)[0]["stars"] == pytest.approx(3.37, abs=0.3)
+
+
 def test_string_ids_are_written_unchanged(tmp_path: Path) -> None:
     rng = np.random.default_rng(3)
     ratings = [

@@ -50,7 +50,8 @@ def test_a_new_item_is_listed_only_for_users_who_like_similar_items(model: Hybri
     before, after = model.scores(WESTERNS), more.scores(history)
     moved = [place[int(id_)] for id_ in model.item_ids]
     assert np.allclose(after[moved], before, atol=1e-4)  # other scores do not change
-    never = model.match is not None and model.match.item_statistics[:, 0] == 0
+    assert model.item_step is not None
+    never = model.item_step.counts == 0
     assert after[place[BETWEEN]] > after[place[9000]]
     # Among items without a rating it is one of the first.
     unrated = after[np.array(moved)[never]]

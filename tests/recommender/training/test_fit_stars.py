@@ -96,7 +96,7 @@ def test_match_percent_rises_with_the_predicted_stars_however_it_bends(world: Wo
     features = np.zeros((4_000, N_FEATURES))
     features[:, 0] = distance = rng.standard_normal(4_000)
     liked = rng.random(4_000) < expit(distance + bent * distance**2)
-    match = fit_match(uncalibrated(world.interactions), features, liked)
+    match = fit_match(uncalibrated(world.interactions, world.content), features, liked)
     grid = np.zeros((50, N_FEATURES))
     grid[:, 0] = np.linspace(-5, 5, 50)
     assert (np.diff(match.probability(grid)) > 0).all()
@@ -192,6 +192,15 @@ def test_the_state_survives_arrays(
     assert np.array_equal(before.low, after.low, equal_nan=True)
 
 
+def test_a_match_model_of_an_earlier_release_expects_means_of_new_items(
+    world: World, fitted: tuple[StarsModel, MatchModel, dict[str, float]]
+) -> None:
+    arrays = fitted[1].arrays()
+    del arrays["statistics_map"]
+    expected = MatchModel.from_arrays(arrays).expected_statistics(world.content[:2])
+    assert expected == pytest.approx(np.tile([0, fitted[1].mean, fitted[1].liked_share], (2, 1)))
+
+
 def test_a_single_rating_is_enough_to_fit_and_none_is_refused(world: World) -> None:
     alone = Interactions.from_arrays([1], [3], [4.0], catalog=np.arange(N_ITEMS))
     stars, match, figures = fit_stars_and_match(alone, world.content, rng=np.random.default_rng(0))
@@ -237,3 +246,43 @@ def test_floors_on_movielens(
     assert figures["interval_coverage"] == pytest.approx(0.8, abs=0.02)
     assert figures["match_calibration_error"] < 0.03
     assert figures["match_auc"] > 0.8
+
+
+@pytest.mark.parametrize("described", [True, False])
+def test_floors_of_new_items_on_movielens(
+    latest_small: tuple[Interactions, ItemFeatures],
+    latest_small_content: NDArray[np.float32],
+    described: bool,
+) -> None:
+    """Well-known items with 0, 1, 5 or 10 ratings in the training, described by content or not."""
+    interactions = latest_small[0]
+    items = interactions.user_items.indices
+    rng = np.random.default_rng(0)
+    well_known = np.flatnonzero(np.bincount(items, minlength=interactions.n_items) >= 40)
+    given = np.full(interactions.n_items, -1)
+    given[rng.permutation(well_known)[:240]] = np.resize([0, 1, 5, 10], 240)
+    rank = np.empty(interactions.nnz, np.int64)  # of each rating among those of its item
+    order = np.lexsort((rng.random(interactions.nnz), items))
+    rank[order] = np.arange(len(items)) - np.searchsorted(items[order], items[order])
+    new = given[items] >= 0
+    train = interactions.with_ratings(~new | (rank < given[items]))
+    held_out = interactions.with_ratings(new & (rank >= 10))
+    content = latest_small_content if described else np.zeros((interactions.n_items, 1), np.float32)
+    models = fit_stars_and_match(train, content, rng=np.random.default_rng(2), factors=8, iterations=10)[:2]
+    histories = [held_out.history(user) for user in range(interactions.n_users)]
+    shown = [predict(*models, train.history(u), held.item_idx) for u, held in enumerate(histories)]
+    true, rated = (
+        np.concatenate([getattr(held, name) for held in histories]) for name in ("stars", "item_idx")
+    )
+    stars, percent = (
+        np.concatenate([getattr(one, name) for one in shown]) for name in ("stars", "match_percent")
+    )
+    assert np.isnan(stars[given[rated] == 0]).all() == (not described)
+    floors = (0.83, 0.85, 0.86, 0.88) if described else (np.nan, 0.935, 0.93, 0.9)
+    for n_given, floor in zip((0, 1, 5, 10), floors, strict=True):
+        of = (given[rated] == n_given) & np.isfinite(stars)
+        if of.any():
+            assert metrics.rmse(true[of], stars[of]) < floor
+            assert percent[of].mean() / 100 == pytest.approx(
+                (true[of] >= 4).mean(), abs=0.06 if described else 0.11
+            )
