@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager, suppress
 from typing import TypedDict
 
 from sqlalchemy import event
+from sqlalchemy.ext.asyncio import AsyncEngine
 from starlette.applications import Starlette
 from starlette.requests import HTTPConnection
 from starlette.routing import BaseRoute, Route, WebSocketRoute
@@ -80,59 +81,72 @@ def context_of(connection: HTTPConnection, token: str | None) -> Context:
     )
 
 
+@asynccontextmanager
+async def lifespan(
+    settings: Settings, database_url: str, admission: Admission, scraped: socket.socket | None
+) -> AsyncIterator[State]:
+    """Begin what all requests share and the tasks of the process; end them when the process stops."""
+    meter_event_loop()
+    full_disk = FullDisk()
+    engine = observed_engine(settings, database_url, full_disk)
+    sessions = sessionmaker(engine)
+    following = Live(sessions, settings.models, await live.load(sessions, settings.models))
+    gc.freeze()  # the catalog is never garbage, so collections need not traverse it
+    state = State(
+        settings=settings,
+        sessions=sessions,
+        live=following,
+        changes=Changes(settings.direct_database_url or database_url),
+        rates=RateLimits.of(settings),
+        probe=DatabaseProbe(psycopg_url(database_url)),
+        full_disk=full_disk,
+        exports=Exports(settings.export_seconds),
+        recorder=Recorder(settings.served_list_days),
+    )
+    monitor = Monitor(settings, following, admission, engine, sessions)
+    metrics.REGISTRY.register(monitor)
+    tasks = begin_tasks(state, database_url, admission)
+    if scraped is not None:
+        tasks.append(asyncio.create_task(MetricsServer(scraped, settings, monitor.read).follow()))
+    try:
+        yield state
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks)
+        await state["recorder"].close(psycopg_url(database_url))
+        metrics.REGISTRY.unregister(monitor)
+        await monitor.close()
+        await state["rates"].close()
+        await engine.dispose()
+        for traces in tracing.active:
+            await asyncio.to_thread(traces.stop)
+
+
+def observed_engine(settings: Settings, database_url: str, full_disk: FullDisk) -> AsyncEngine:
+    """An engine whose errors and statements are noted."""
+    engine = create_engine(database_url, settings)
+    event.listen(engine.sync_engine, "handle_error", full_disk.note)
+    meter_database(engine.sync_engine)
+    for traces in tracing.active:
+        traces.instrument(engine.sync_engine)
+    return engine
+
+
+def begin_tasks(state: State, database_url: str, admission: Admission) -> list[asyncio.Task[None]]:
+    """Begin the tasks that run as long as the process."""
+    settings, following = state["settings"], state["live"]
+    return [
+        asyncio.create_task(following.follow(settings.poll_seconds, settings.learning_seconds)),
+        asyncio.create_task(state["changes"].follow()),
+        asyncio.create_task(admission.follow()),
+        asyncio.create_task(worker.follow(state["sessions"], settings, database_url)),
+        asyncio.create_task(state["recorder"].follow(psycopg_url(database_url), following)),
+    ]
+
+
 def create_app(settings: Settings, database_url: str, scraped: socket.socket | None = None) -> Starlette:
     """Create the ASGI application. The database must be migrated. `scraped`: the socket of the metrics."""
-
-    @asynccontextmanager
-    async def lifespan(_: Starlette) -> AsyncIterator[State]:
-        meter_event_loop()
-        engine = create_engine(database_url, settings)
-        full_disk = FullDisk()
-        event.listen(engine.sync_engine, "handle_error", full_disk.note)
-        meter_database(engine.sync_engine)
-        for traces in tracing.active:
-            traces.instrument(engine.sync_engine)
-        sessions = sessionmaker(engine)
-        following = Live(sessions, settings.models, await live.load(sessions, settings.models))
-        gc.freeze()  # the catalog is never garbage, so collections need not traverse it
-        changes = Changes(settings.direct_database_url or database_url)
-        rates = RateLimits.of(settings)
-        recorder = Recorder(settings.served_list_days)
-        monitor = Monitor(settings, following, admission, engine, sessions)
-        metrics.REGISTRY.register(monitor)
-        tasks = [
-            asyncio.create_task(following.follow(settings.poll_seconds, settings.learning_seconds)),
-            asyncio.create_task(changes.follow()),
-            asyncio.create_task(admission.follow()),
-            asyncio.create_task(worker.follow(sessions, settings, database_url)),
-            asyncio.create_task(recorder.follow(psycopg_url(database_url), following)),
-        ]
-        if scraped is not None:
-            tasks.append(asyncio.create_task(MetricsServer(scraped, settings, monitor.read).follow()))
-        try:
-            yield State(
-                settings=settings,
-                sessions=sessions,
-                live=following,
-                changes=changes,
-                rates=rates,
-                probe=DatabaseProbe(psycopg_url(database_url)),
-                full_disk=full_disk,
-                exports=Exports(settings.export_seconds),
-                recorder=recorder,
-            )
-        finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.wait(tasks)
-            await recorder.close(psycopg_url(database_url))
-            metrics.REGISTRY.unregister(monitor)
-            await monitor.close()
-            await rates.close()
-            await engine.dispose()
-            for traces in tracing.active:
-                await asyncio.to_thread(traces.stop)
-
     trusted = None
     if settings.trusted_documents is not None:
         trusted = trusted_documents(settings.trusted_documents, schema._schema)  # noqa: SLF001 - graphql-core's
@@ -148,7 +162,11 @@ def create_app(settings: Settings, database_url: str, scraped: socket.socket | N
         endpoint = graphiql.GraphiqlOrApi(endpoint)
         routes += graphiql.routes()
     graphql = (Route("/graphql", endpoint), WebSocketRoute("/graphql", endpoint))
-    app = Starlette(routes=[*graphql, *routes], lifespan=lifespan, middleware=security.middleware(settings))
+    app = Starlette(
+        routes=[*graphql, *routes],
+        lifespan=lambda _: lifespan(settings, database_url, admission, scraped),
+        middleware=security.middleware(settings),
+    )
     app.state.stopping = stopping
     app.state.admission = admission
     return app

@@ -172,18 +172,7 @@ def page(data: Path, runs: list[Run], found: list[Figure], fold_figures: list[Fi
     for name in dict.fromkeys(run.report["data"] for run in runs):
         file = next(f for f in sorted((data / name).iterdir()) if "ratings" in f.name or f.name == "u.data")
         lines.append(f"| {name} | `{hashlib.sha256(file.read_bytes()).hexdigest()[:16]}` {file.name} |")
-    lines += [
-        "",
-        "## Targets",
-        "",
-        "| figure | value | target | holds |",
-        "|---|---|---|---|",
-    ]
-    for figure in found:
-        if figure.target is not None:
-            holds = "yes" if figure.holds else "no"
-            bound = f"{'≤' if figure.at_most else '≥'} {figure.target:g}"
-            lines.append(f"| {figure.key} | {figure.value:.4f} | {bound} | {holds} |")
+    lines += _targets(found)
     for run in runs:
         lines += ["", f"## {run.key}", "", "```sh", run.command, "```"]
         for trial in run.report["trials"]:
@@ -201,6 +190,15 @@ def page(data: Path, runs: list[Run], found: list[Figure], fold_figures: list[Fi
         lines += [_row("fold", "RMSE"), "|---|---|"]
         lines += [_row(figure.key.split("/")[1], f"{figure.value:.4f}") for figure in fold_figures]
     return "\n".join(lines) + "\n"
+
+
+def _targets(found: list[Figure]) -> Iterator[str]:
+    yield from ("", "## Targets", "", "| figure | value | target | holds |", "|---|---|---|---|")
+    for figure in found:
+        if figure.target is not None:
+            holds = "yes" if figure.holds else "no"
+            bound = f"{'≤' if figure.at_most else '≥'} {figure.target:g}"
+            yield f"| {figure.key} | {figure.value:.4f} | {bound} | {holds} |"
 
 
 def _tables(trial: dict[str, Any]) -> Iterator[str]:

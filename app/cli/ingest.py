@@ -92,7 +92,6 @@ def ingest_kafka(
         raise console.fail("Kafka needs an extra: pip install 'marquee[kafka]'") from None
     if source is None and (unusable := [name for name in topics if not is_source(name)]):
         raise typer.BadParameter(f"--source is needed: {unusable[0]} cannot be the name of a source")
-
     with store() as (opened, settings, address), stopped_by_signals() as stopping:
         try:
             given = properties_in(properties or settings.kafka_properties)

@@ -1,7 +1,7 @@
 """Search for training settings: `marquee tune`."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import orjson
 import typer
@@ -10,6 +10,8 @@ from app import console
 from app.cli.options import SEED, Columns, Content, Dates, ProtocolName
 from app.cli.reading import in_time, read_data, reading_of, refusals
 from recommender.evaluation.protocols import Protocol
+from recommender.interactions import Interactions
+from recommender.item_features import ItemFeatures
 from seeds.files.report import SourceError
 
 TRIALS = 40
@@ -43,30 +45,29 @@ def tune(
     json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
     """Search for settings on a validation split, apart from the test split; the same command resumes."""
-    try:
-        from app.offline import study  # noqa: PLC0415 - an extra, and this file lists the options
-    except ModuleNotFoundError:
-        raise console.fail("tuning needs the extra `tune`: pip install marquee[tune]") from None
     with refusals(), console.progress("Tuning") as progress:
-        try:
-            result = study.tune(
-                [
-                    in_time(read_data(path, content or [], progress, reading_of(columns, dates)))
-                    for path in data
-                ],
-                Protocol(protocol),
-                out,
-                storage=storage or out.with_suffix(".db"),
-                trials=TRIALS if trials is None and minutes is None else trials,
-                minutes=minutes,
-                seed=seed,
-                progress=progress,
-            )
-        except study.TuningError as error:
-            raise SourceError(str(error)) from None
+        reading = reading_of(columns, dates)
+        read = [in_time(read_data(path, content or [], progress, reading)) for path in data]
+        result = search(
+            read, Protocol(protocol), out,
+            storage=storage or out.with_suffix(".db"), minutes=minutes, seed=seed, progress=progress,
+            trials=TRIALS if trials is None and minutes is None else trials,
+        )  # fmt: skip
     if json:
         typer.echo(orjson.dumps(result, option=orjson.OPT_INDENT_2).decode())
     else:
         typer.echo(
             f"{out}: {result['gain']:.4f} times the NDCG@10 of the defaults after {result['trials']} trials"
         )
+
+
+def search(data: list[tuple[Interactions, ItemFeatures]], *where: Any, **limits: Any) -> dict[str, Any]:
+    """Call `study.tune`. Raises SourceError."""
+    try:
+        from app.offline import study  # noqa: PLC0415 - an extra, and this file lists the options
+    except ModuleNotFoundError:
+        raise console.fail("tuning needs the extra `tune`: pip install marquee[tune]") from None
+    try:
+        return study.tune(data, *where, **limits)
+    except study.TuningError as error:
+        raise SourceError(str(error)) from None

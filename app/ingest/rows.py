@@ -169,11 +169,7 @@ class Reader:
             return "Its title has a NUL character."
         short = (value(names)[: LONGEST_VALUE + 1] for names in (layout.year, layout.kind, layout.imdb_id))
         year, kind, imdb_id = short
-        if self.member not in (None, value(("userid",))):
-            raise InvalidHistory(
-                f"Line {line} is of a different user than the lines before: send only your own rows."
-            )
-        self.member = value(("userid",))
+        self.require_same_member(line, value(("userid",)))
         # The ids in an episode's row are those of its series.
         is_part = bool(value(("seasonnumber", "episodenumber", "episode"))) or kind in ("episode", "season")
         if is_part and layout.imdb_id != ("const",):
@@ -199,6 +195,13 @@ class Reader:
         if movie and year and row.year is None:
             row = replace(row, nameless=f"{year[:LONGEST_VALUE]} is not a year.")
         return self.with_contents(row, value)
+
+    def require_same_member(self, line: int, member: str) -> None:
+        if self.member not in (None, member):
+            raise InvalidHistory(
+                f"Line {line} is of a different user than the lines before: send only your own rows."
+            )
+        self.member = member
 
     def with_contents(self, row: Row, value: Values) -> Row:
         """The row with its rating or contents, or with its fault. Raises InvalidHistory."""

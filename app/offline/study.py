@@ -46,12 +46,7 @@ def tune(
     ratings.
     """
     study = _study(storage, seed)
-    source = {DATA: _fingerprint(data), "protocol": protocol.value, "seed": seed}
-    if study.user_attrs.setdefault("of", source) != source:
-        raise TuningError(
-            f"{storage} holds trials of other data, another protocol or seed; name another --storage"
-        )
-    study.set_user_attr("of", source)
+    _require_same(study, {DATA: _fingerprint(data), "protocol": protocol.value, "seed": seed}, storage)
     progress("reading movies", 0.0)
     try:
         tasks = [tuning.task(protocol, *one, seed=seed) for one in data]
@@ -112,6 +107,15 @@ def _study(storage: Path, seed: int) -> optuna.Study:
     n_drawn = len(study.get_trials(deepcopy=False))
     study.sampler = optuna.samplers.TPESampler(seed=seed + n_drawn, multivariate=True)
     return study
+
+
+def _require_same(study: optuna.Study, source: dict[str, Any], storage: Path) -> None:
+    """Raise TuningError if the trials in `storage` are of another source."""
+    if study.user_attrs.setdefault("of", source) != source:
+        raise TuningError(
+            f"{storage} holds trials of other data, another protocol or seed; name another --storage"
+        )
+    study.set_user_attr("of", source)
 
 
 def _default(study: optuna.Study, tasks: Sequence[Task], progress: Progress) -> list[float]:

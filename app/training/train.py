@@ -7,6 +7,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import psycopg
@@ -61,23 +62,35 @@ def train(
         require_writable(models)
         checkpoint = models / f".checkpoint-{database_name(connection)}"
         model, dataset = fit(connection, config, Checkpoint(checkpoint), sentence_model, progress)
-        folder = models / f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{uuid4().hex[:6]}"
-        progress("writing", 0.0)
-        publish.marker(folder).touch()
-        try:
-            model.save(folder)
-            model.manifest["version"] = folder.name
-            progress("publishing", 0.0)
-            training = publish.publish(connection, model, folder, dataset, conclude=conclude)
-        finally:
-            with suppress(psycopg.OperationalError):  # the marker stays if the database is unreachable
-                publish.remove_unpublished(connection, folder)
+        training = write(connection, model, models, dataset, conclude, progress)
         shutil.rmtree(checkpoint, ignore_errors=True)
         publish.remove_retired(connection, models, kept_models)
     if mlflow is not None:
         metrics = model.manifest["metrics"]
         mlflow_runs.mirror(mlflow, model.version, dataset.read_at, dataset, training, metrics)
     return model.version
+
+
+def write(
+    connection: psycopg.Connection,
+    model: Hybrid,
+    models: Path,
+    dataset: TrainingData,
+    conclude: Callable[[psycopg.Connection, str], None],
+    progress: Progress,
+) -> dict[str, Any]:
+    """Write the model to a new folder of `models` and publish it; returns what is stored of the training."""
+    folder = models / f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{uuid4().hex[:6]}"
+    progress("writing", 0.0)
+    publish.marker(folder).touch()
+    try:
+        model.save(folder)
+        model.manifest["version"] = folder.name
+        progress("publishing", 0.0)
+        return publish.publish(connection, model, folder, dataset, conclude=conclude)
+    finally:
+        with suppress(psycopg.OperationalError):  # the marker stays if the database is unreachable
+            publish.remove_unpublished(connection, folder)
 
 
 def require_writable(models: Path) -> None:

@@ -37,6 +37,10 @@ class Executor:
     documents: DocumentCache
     reading: asyncio.Lock = field(default_factory=asyncio.Lock)  # held while a long document is read
 
+    @property
+    def seconds(self) -> float:
+        return self.documents.settings.execution_seconds
+
     async def results(
         self,
         document: Document,
@@ -49,22 +53,20 @@ class Executor:
     ) -> Results:
         """One result of a query or mutation, with its deferred parts behind it; of a subscription, many.
 
-        Never raises: an error ends the stream as its last result, a PreExecutionError where the operation
-        was not executed. The turn ends with the operation; a subscription ends it once it has started.
-        `whole`: defer nothing. The reader of the last result closes an export in it.
+        Never raises: an error ends the stream as its last result, a PreExecutionError where the operation was
+        not executed. The turn ends with the operation, or once a subscription has started. `whole`: defer
+        nothing. The reader of the last result closes an export in it.
         """
         delivered = False
         kind = document.kind(request.operation_name)
-        endless = kind is OperationType.SUBSCRIPTION
         observed = ObservedOperation(kind, document.label(request.operation_name), turn.arrived)
         try:
             context.costed = await self.paid(document, request, context, whole=whole)
             results = await self.begun(document, request, context, allowed)
-            if endless:
+            if observed.endless:
                 turn.end()
-            seconds = self.documents.settings.execution_seconds
-            deadline = None if endless else turn.deadline
-            async with aclosing(in_time(results, deadline, seconds, context.clock)) as timed:
+            deadline = None if observed.endless else turn.deadline
+            async with aclosing(in_time(results, deadline, self.seconds, context.clock)) as timed:
                 async for result in timed:
                     delivered = context.spliced and isinstance(result, ExecutionResult) and bool(result.data)
                     observed.count(result)

@@ -58,7 +58,27 @@ def read(
 
     text: returns the text of a row. misshapen: (line, rule, text) of rows that could not be split into cells.
     """
-    n = len(lines)
+    values, dated, faults = converted(columns, format_, times, len(lines))
+    found = list(misshapen)
+    for row in sorted(faults):
+        role, rule = faults[row]
+        value = shown(str(columns[role][row].as_py()), 60)
+        where = f"{value!r} in {text(row)}" if rule != EMPTY else text(row)
+        found.append((int(lines[row]), COLUMN.format(shown(layout.name(role), 60), rule), where))
+    for line, rule, where in sorted(found):
+        report.skip(rule, str(file), line, where)
+    rows = rows_of(values, dated, lines, layout)
+    if not faults:
+        return rows
+    good = np.ones(len(lines), bool)
+    good[list(faults)] = False
+    return rows.take(good)
+
+
+def converted(
+    columns: dict[str, pa.ChunkedArray], format_: RatingFormat, times: Times, n: int
+) -> tuple[dict[str, NDArray[Any]], NDArray[np.bool_], dict[int, tuple[str, str]]]:
+    """Values of the columns, (n,); whether a row has a time, bool (n,); role and rule of its first fault."""
     values: dict[str, NDArray[Any]] = {}
     dated = np.zeros(n, bool)
     faults: dict[int, tuple[str, str]] = {}
@@ -73,20 +93,7 @@ def read(
                 bad = {row: rule for row, rule in bad.items() if rule != EMPTY}
         for row, rule in bad.items():
             faults.setdefault(row, (role, rule))
-    found = list(misshapen)
-    for row in sorted(faults):
-        role, rule = faults[row]
-        value = shown(str(columns[role][row].as_py()), 60)
-        where = f"{value!r} in {text(row)}" if rule != EMPTY else text(row)
-        found.append((int(lines[row]), COLUMN.format(shown(layout.name(role), 60), rule), where))
-    for line, rule, where in sorted(found):
-        report.skip(rule, str(file), line, where)
-    rows = rows_of(values, dated, lines, layout)
-    if not faults:
-        return rows
-    good = np.ones(n, bool)
-    good[list(faults)] = False
-    return rows.take(good)
+    return values, dated, faults
 
 
 def ids_of(column: pa.ChunkedArray, ids: TextIds | None) -> tuple[NDArray[np.int64], Faults]:
