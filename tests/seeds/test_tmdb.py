@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from seeds import tmdb, tmdb_rows
-from seeds.files.nested_json import countries, names, nested
+from seeds.files.nested_json import countries
 from seeds.files.report import Count, Report, SourceError, UnusableRowError
 from seeds.movielens import load_movielens
 from seeds.tmdb import load_tmdb
@@ -260,32 +260,6 @@ def test_a_cast_without_an_order_is_in_that_of_the_file(database_url: str, tmp_p
 def test_a_folder_without_any_of_the_files_is_refused(database_url: str, tmp_path: Path) -> None:
     with pytest.raises(SourceError, match=r"none of movies_metadata\.csv"):
         load_tmdb(database_url, tmp_path)
-
-
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        ("", []),
-        ("[]", []),
-        ("{'name': 'One', 'poster': None}", [{"name": "One", "poster": None}]),
-        ("[{'name': ': None, ', 'video': True}]", [{"name": ": None, ", "video": True}]),
-        ("""[{'name': "it's"}]""", [{"name": "it's"}]),
-        (r"[{'name': 'a\\b\xa0'}]", [{"name": "a\\b\xa0"}]),
-        ('[{"name": "it\'s", "x": null}]', [{"name": "it's", "x": None}]),
-    ],
-)
-def test_both_notations_are_read(text: str, expected: list[dict[str, Any]]) -> None:
-    assert nested(text) == expected
-
-
-@pytest.mark.parametrize("text", ["[{", "[1]", "'x'", "__import__('os')", "[{'a': f()}]"])
-def test_what_is_no_list_of_objects_is_an_error(text: str) -> None:
-    with pytest.raises(ValueError, match=r".+"):
-        nested(text)
-
-
-def test_names_come_once() -> None:
-    assert names("[{'name': 'b'}, {'name': 'a'}, {'name': 'b'}, {'id': 1}]") == ("b", "a")
 
 
 def test_tmdb_as_it_is_published(database_url: str, shared_data: Path) -> None:

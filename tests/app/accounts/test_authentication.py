@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 from sqlalchemy import delete, event, func, insert, select, update
 
-from app.accounts import admin, audit_log, authentication, login_throttle, passwords, preferences
+from app.accounts import admin, audit_log, authentication, login_throttle, passwords
 from app.accounts.sessions import end_all
 from app.accounts.viewer import Role
 from app.db.account_tables import Session
 from app.db.engine import Sessions
-from app.db.tables import Genre, User
+from app.db.tables import User
 from app.settings import Settings
 from tests.app.accounts.conftest import viewer_of
 
@@ -284,22 +284,3 @@ async def test_the_command_creates_an_administrator(sessions: Sessions, settings
     assert [(entry.act, entry.arguments) for entry in noted] == [
         ("marquee create-admin", {"input": {"username": username}}) for username in ("root.of.all", "Ada")
     ]
-
-
-async def test_favorite_genres_keep_the_members_order(sessions: Sessions, settings: Settings) -> None:
-    async with sessions.begin() as session:
-        names = ["Comedy", "Drama", "Horror"]
-        added = insert(Genre).values([{"name": name} for name in names]).returning(Genre.id)
-        comedy, drama, horror = (await session.scalars(added)).all()
-    user_id = (await authentication.sign_up(sessions, settings, "ada", PASSWORD)).viewer.id
-    await preferences.set_favorite_genres(sessions, user_id, [horror, comedy, horror])
-    assert await preferences.favorite_genre_ids(sessions, user_id) == [horror, comedy]
-    with pytest.raises(preferences.UnknownGenre):
-        await preferences.set_favorite_genres(sessions, user_id, [drama, 999])
-    async with sessions() as session:
-        assert await preferences.favorite_genre_names(session, user_id) == ("Horror", "Comedy")
-    choices = [[comedy, drama], [horror], [drama, horror, comedy]]
-    await asyncio.gather(*(preferences.set_favorite_genres(sessions, user_id, choice) for choice in choices))
-    assert await preferences.favorite_genre_ids(sessions, user_id) in choices
-    await preferences.set_favorite_genres(sessions, user_id, [])
-    assert await preferences.favorite_genre_ids(sessions, user_id) == []

@@ -11,7 +11,8 @@ from app.serving.snapshot import Snapshot
 from bench import search
 from bench.search_queries import Query, judged, most_rated, sequels
 from seeds.bundled import read_catalogue
-from tests.app.catalog.judged import HELD_OUT, MOVIES, PEOPLE, QUERIES, pairs
+from tests.app.catalog.judged import MOVIES, QUERIES, pairs
+from tests.app.catalog.judged_held_out import HELD_OUT, PEOPLE
 
 TARGETS = search.TARGETS
 

@@ -1,87 +1,23 @@
 """Batches of a stream's lines in Postgres: members, ratings, events, dead letters, counts and positions."""
 
 import asyncio
-import json
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 from uuid import UUID, uuid4
 
 import psycopg
 import pytest
 
-from app.accounts import list_ids, personal_data
+from app.accounts import list_ids
 from app.db.engine import create_engine, sessionmaker
 from app.ingest import event_files
-from app.ingest.clean_events import Batch, Line, Stream
 from app.ingest.store_events import Store
 from app.ingest.stream_movies import Connection
 from app.recommendations.online_quality import OnlineQuality, online_quality
 from app.serving.snapshot import built
 from app.settings import Settings
-
-STREAM = Stream("test", "tv")
-MOVIES = """
-INSERT INTO movies (id, title, year, imdb_id, runtime_minutes) VALUES
-    (1, 'Alien', 1979, 'tt0078748', 100), (2, 'The Matrix', 1999, NULL, 136), (3, 'Heat', 1995, NULL, NULL),
-    (4, 'Twins', 2010, NULL, 90), (5, 'Twins', 2010, NULL, 90);
-SELECT setval('movies_id_seq', 100);
-"""
-
-
-@pytest.fixture
-def settings(database_url: str) -> Settings:
-    return Settings.model_validate(
-        {"database_url": database_url, "secret_key": "a secret of the tests, long enough"}
-    )
-
-
-@pytest.fixture
-def connection(database_url: str) -> Iterator[Connection]:
-    with psycopg.connect(database_url, autocommit=True) as connection:
-        connection.execute(MOVIES.encode())
-        yield connection
-
-
-@pytest.fixture
-def store(connection: Connection, settings: Settings) -> Store:
-    return Store(connection, settings)
-
-
-def rate(user: int, movie: str, stars: float, second: int = 0) -> str:
-    return f"2025-02-15T01:49:{second:02},{user},GET /rate/{movie}={stars}"
-
-
-def watch(user: int, movie: str, minute: int, second: int = 0) -> str:
-    return f"2025-02-15T01:49:{second:02},{user},GET /data/m/{movie}/{minute}.mpg"
-
-
-def event(kind: str, **fields: Any) -> str:
-    usual = {"version": 1, "user": "u", "movie": {"imdbId": "tt0078748"}, "time": "2025-02-15T01:49:06Z"}
-    return json.dumps(usual | {"kind": kind} | fields)
-
-
-def put(store: Store, *lines: str, start: int = 0, partition: int = 0) -> dict[str, int]:
-    """Store lines at the positions from `start` on. Returns the counts."""
-    placed = [Line(partition, start + n, line.encode()) for n, line in enumerate(lines)]
-    counts = store.store(STREAM, Batch(placed, {partition: start + len(lines)}))
-    return {outcome: count for outcome, count in counts.items() if count}
-
-
-def rows(connection: Connection, query: str) -> list[tuple[Any, ...]]:
-    return connection.execute(query.encode()).fetchall()
-
-
-RATINGS = """
-SELECT source, external_id, movie_id, half_stars, to_char(rated_at, 'SS'), implicit
-FROM ratings JOIN external_members USING (user_id) ORDER BY 1, 2, 3
-"""
-EVENTS = """
-SELECT external_id, movie_id, kind, round(watched_fraction::numeric, 2)::float, position
-FROM feedback JOIN external_members USING (user_id) ORDER BY external_id DESC, feedback.id
-"""
+from tests.app.ingest.stream import EVENTS, LETTERS, RATINGS, event, put, rate, rows, watch
 
 
 def test_a_rating_makes_its_member_and_counts(store: Store, connection: Connection) -> None:
@@ -188,66 +124,6 @@ def test_recommendations_are_impressions_or_a_dead_letter(store: Store, connecti
     assert rows(connection, EVENTS) == [("7", 1, "IMPRESSION", None, 0), ("7", 3, "IMPRESSION", None, 1)]
 
 
-BAD = [
-    "not an event",
-    rate(7, "twins+2010", 3),
-    rate(7, "unheard+of+1990", 3),
-    rate(7, "alien+1979", 7),
-    f"2999{rate(7, 'alien+1979', 3)[4:]}",
-    "x\0\ud800",
-]
-LETTERS = "SELECT position, reason, raw_line, is_whole, external_id FROM dead_letters ORDER BY position"
-
-
-def test_refused_lines_are_dead_letters(store: Store, connection: Connection) -> None:
-    placed = [
-        Line(0, n, line.encode(errors="surrogatepass"))
-        for n, line in enumerate([*BAD, rate(7, "alien+1979", 3)])
-    ]
-    counts = store.store(STREAM, Batch(placed, {0: 7}))
-    assert counts == {"MALFORMED": 2, "UNKNOWN_MOVIE": 2, "VALUE": 1, "FUTURE": 1, "STORED": 1, "REPEATED": 0}
-    found = rows(connection, LETTERS)
-    assert [row[1] for row in found] == [
-        "MALFORMED", "UNKNOWN_MOVIE", "UNKNOWN_MOVIE", "VALUE", "FUTURE", "MALFORMED"
-    ]  # fmt: skip
-    assert [row[2] for row in found[:-1]] == BAD[:-1]
-    assert [row[3] for row in found] == [True] * 5 + [False]
-    assert [row[4] for row in found] == [None, "7", "7", "7", "7", None]
-    assert rows(connection, "SELECT outcome, events FROM stream_counts ORDER BY 1") == [
-        ("FUTURE", 1), ("MALFORMED", 2), ("STORED", 1), ("UNKNOWN_MOVIE", 2), ("VALUE", 1)
-    ]  # fmt: skip
-
-
-def test_a_replay_stores_what_is_valid_now(store: Store, connection: Connection) -> None:
-    put(store, *BAD[:-1])
-    connection.execute("INSERT INTO movies (title, year) VALUES ('Unheard Of', 1990)")
-    store.movies.loaded_at = 0
-    before = rows(connection, "SELECT position, received_at FROM dead_letters ORDER BY 1")
-    counts, last = store.replay(3, 2**62)
-    assert counts == {"STORED": 1, "VALUE": 1, "FUTURE": 1}
-    assert last is not None
-    assert store.replay(10, last)[0] == {"UNKNOWN_MOVIE": 1, "MALFORMED": 1}
-    assert store.replay(10, 0) == ({}, None)
-    after = rows(connection, "SELECT position, received_at FROM dead_letters ORDER BY 1")
-    assert after == [row for row in before if row[0] != 2]
-    assert rows(connection, "SELECT events FROM stream_counts WHERE outcome = 'STORED'") == [(1,)]
-    assert rows(connection, "SELECT next_position FROM stream_positions") == [(5,)]
-
-
-def test_old_dead_letters_expire(store: Store, connection: Connection) -> None:
-    put(store, "old")
-    connection.execute("UPDATE dead_letters SET received_at = now() - interval '31 days'")
-    put(store, "new", start=1)
-    assert [row[2] for row in rows(connection, LETTERS)] == ["new"]
-
-
-def test_the_oldest_dead_letters_make_room(connection: Connection, settings: Settings) -> None:
-    store = Store(connection, settings.model_copy(update={"max_dead_letters": 3}))
-    put(store, *map(str, range(5)))
-    put(store, "5", "6", start=5)
-    assert [row[2] for row in rows(connection, LETTERS)] == ["4", "5", "6"]
-
-
 def test_a_batch_that_is_stored_twice_changes_nothing(store: Store, connection: Connection) -> None:
     lines = [rate(7, "alien+1979", 3), watch(7, "heat+1995", 9), "bad", event("click")]
     put(store, *lines)
@@ -286,22 +162,6 @@ def test_a_batch_that_is_interrupted_anywhere_leaves_nothing(
     assert after == before
     connection.execute(f"DROP TRIGGER fault ON {table}".encode())
     assert put(store, *more, start=3) == {"STORED": 3, "MALFORMED": 1}
-
-
-def test_a_deleted_member_takes_their_dead_letters_along(
-    store: Store, connection: Connection, database_url: str, settings: Settings
-) -> None:
-    put(store, rate(7, "alien+1979", 9), rate(8, "alien+1979", 9))  # before their first event
-    put(store, rate(7, "alien+1979", 3), rate(7, "alien+1979", 9), start=2)
-
-    async def delete(user_id: int) -> None:
-        engine = create_engine(database_url, settings)
-        await personal_data.delete_member(sessionmaker(engine), user_id)
-        await engine.dispose()
-
-    [(user_id,)] = rows(connection, "SELECT user_id FROM external_members")
-    asyncio.run(delete(user_id))
-    assert [row[4] for row in rows(connection, LETTERS)] == ["8"]
 
 
 def test_movies_that_come_and_go(store: Store, connection: Connection) -> None:

@@ -4,16 +4,14 @@ A new root field needs a line in ROOTS, a new node one in NODES, a new field of 
 fails without it.
 """
 
-import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from itertools import product
 from typing import Any
 
 import pytest
 import strawberry
-from graphql import GraphQLError, GraphQLInterfaceType, GraphQLObjectType
+from graphql import GraphQLInterfaceType, GraphQLObjectType
 from sqlalchemy import func, insert, select
 
 from app.accounts import api_keys, authentication
@@ -22,7 +20,6 @@ from app.accounts.viewer import MEMBER as MEMBER_COLUMNS
 from app.accounts.viewer import Role, Viewer
 from app.db import activity_tables, tables
 from app.db.engine import Sessions, create_engine, sessionmaker
-from app.db.notifications import Changes, Topic
 from app.db.training_tables import ModelVersion, TrainingJob
 from app.serving import snapshot
 from app.serving.live import ServingState
@@ -33,6 +30,7 @@ from schema.core.errors import PresentErrors
 from schema.execution.context import Context
 from schema.types.user import User
 from tests.schema.documents import arguments_of, global_id, roots, selection_of
+from tests.schema.execution.first_result import errors_of
 
 pytestmark = pytest.mark.anyio
 
@@ -286,48 +284,10 @@ async def refused(
     """The paths and codes of the errors in a response; the document itself is valid."""
     context = await world.context(actor)
     if operation == "subscription":
-        result = await first_of(document, context)
-        # A refused stream has no path.
-        root = document.split()[2]
-        errors = [error if error.path else located(error, root) for error in (result and result.errors) or []]
+        errors = await errors_of(document, context)
     else:
         executed = await schema.execute(document, context_value=context)
         errors = executed.errors or []
         assert all(error.path for error in errors), (document, errors)
     found = ((tuple(error.path or ()), (error.extensions or {}).get("code")) for error in errors)
     return {(path, code) for path, code in found if code in REFUSALS}
-
-
-class Watched(Changes):
-    """Changes that nothing reports. `begun` is set when a subscription waits for one."""
-
-    def __init__(self) -> None:
-        super().__init__("postgresql://nowhere")
-        self.begun = asyncio.Event()
-
-    @contextmanager
-    def watch(self, *names: tuple[Topic, str]) -> Iterator[asyncio.Event]:
-        self.begun.set()
-        with super().watch(*names) as changed:
-            yield changed
-
-
-async def first_of(document: str, context: Context) -> Any:
-    """The first result of a subscription; None as soon as it is accepted and waits for changes."""
-    context.changes = changes = Watched()
-    events = await schema.subscribe(document, context_value=context)
-    if not isinstance(events, AsyncGenerator):
-        return events
-    first, begun = asyncio.ensure_future(anext(events)), asyncio.ensure_future(changes.begun.wait())
-    await asyncio.wait({first, begun}, return_when=asyncio.FIRST_COMPLETED)
-    if begun.done():
-        first.cancel()
-        await asyncio.wait({first})
-        return None
-    begun.cancel()
-    return await first
-
-
-def located(error: GraphQLError, root: str) -> GraphQLError:
-    assert (error.extensions or {}).get("code") != "BAD_USER_INPUT", error
-    return GraphQLError(error.message, path=[root], extensions=error.extensions)
