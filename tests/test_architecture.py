@@ -1,0 +1,50 @@
+"""The limits of the code: modules of a folder, lines of a file and a function, imports within functions."""
+
+import ast
+import re
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+from tests.conftest import ROOT
+
+PACKAGES = ("app", "schema", "recommender", "seeds")
+MAX_MODULES = 23  # in a folder
+MAX_LINES = 300  # of a file
+MAX_INNER_IMPORTS = 10
+REASON = re.compile(r"# noqa: PLC0415 - \w")
+
+
+def sources(*packages: str) -> Iterator[tuple[str, str]]:
+    """The place and text of each module."""
+    for package in packages:
+        for path in sorted((ROOT / package).rglob("*.py")):
+            yield str(path.relative_to(ROOT)), path.read_text()
+
+
+def inner_imports(source: str) -> set[int]:
+    """The numbers of the lines on which a function imports."""
+    return {
+        node.lineno
+        for function in ast.walk(ast.parse(source))
+        if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef)
+        for node in ast.walk(function)
+        if isinstance(node, ast.Import | ast.ImportFrom)
+    }
+
+
+def test_few_imports_are_within_functions_and_each_has_its_reason() -> None:
+    found = {
+        f"{place}:{line}": source.splitlines()[line - 1]
+        for place, source in sources(*PACKAGES)
+        for line in inner_imports(source)
+    }
+    assert len(found) <= MAX_INNER_IMPORTS, found
+    assert [place for place, line in found.items() if not REASON.search(line)] == []
+
+
+def test_folders_and_files_are_small() -> None:
+    modules = Counter(Path(place).parent for place, _ in sources(*PACKAGES, "bench"))
+    assert {str(folder): n for folder, n in modules.items() if n > MAX_MODULES} == {}
+    lines = {place: len(source.splitlines()) for place, source in sources(*PACKAGES, "bench", "tests")}
+    assert {place: n for place, n in lines.items() if n > MAX_LINES} == {}
