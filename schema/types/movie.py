@@ -42,6 +42,10 @@ SENTENCES_WITH_MOVIE = {
 
 @strawberry.type(description="A movie.")
 class Movie(MovieFacts):
+    def __post_init__(self) -> None:
+        count = self.rating_count
+        self.average_rating = round(self.half_stars_sum / 2 / count, 2) if count else None
+
     @classmethod
     def at(cls, snapshot: Snapshot, position: int) -> "Movie":
         """The movie at a position of the snapshot; one object for all requests that ask for it there."""

@@ -47,10 +47,6 @@ class MovieFacts(relay.Node):
     players: strawberry.Private[tuple[tuple[PersonRow, str | None], ...]]
     other_titles: strawberry.Private[tuple[str, ...]]
 
-    def __post_init__(self) -> None:
-        count = self.rating_count
-        self.average_rating = round(self.half_stars_sum / 2 / count, 2) if count else None
-
     @classmethod
     def of(cls, card: Card, rating_count: int, half_stars_sum: int) -> Self:
         return cls(
