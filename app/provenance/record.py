@@ -42,7 +42,8 @@ class ServedList:
     """A served page of a list, with references to what it was computed from.
 
     `name`: of the GraphQL field. `users`: whose histories it is for, with their ids, None for a visitor.
-    `skipped`: movies rated since the first page, int64 (n,).
+    `skipped`: movies rated since the first page, int64 (n,). `genres`: ids of the genres that an onboarding
+    list is limited to; None for other lists.
     """
 
     name: str
@@ -58,6 +59,7 @@ class ServedList:
     wish: Wish = Wish()  # noqa: RUF009 - it is frozen
     skipped: NDArray[np.int64] | None = None
     shelf: HomeShelf | None = None
+    genres: Sequence[int] | None = None
     served_at: datetime = field(default_factory=lambda: datetime.now(UTC))
     id: UUID = field(default_factory=uuid4)
 

@@ -17,7 +17,7 @@ from app.provenance.inputs import Input
 from app.provenance.record import Placed
 from app.provenance.rows import DIGEST_BYTES
 from app.provenance.states import StateMissing
-from app.recommendations import groups, home, recommend
+from app.recommendations import groups, home, onboarding, recommend
 from app.recommendations.groups import Member
 from app.recommendations.home import Standing
 from app.recommendations.recommend import Wish
@@ -109,6 +109,8 @@ class Replayer:
         skipped = np.array(given.get("ratedSince", ()), np.int64)
         if "kind" in given:
             return shelf_of(found, model, served.history_at, given, skipped)
+        if served.field == "onboarding":
+            return asked(found, model, given)
         mask = inputs.mask_in(found[0])
         users = [inputs.history_in(of) for of in found[1:]]
         page = {"first": given["first"], "after_rank": given.get("afterRank", 0), "rated_since": skipped}
@@ -172,6 +174,14 @@ def wish_in(given: dict[str, Any]) -> Wish:
         given.get("novelty", 0.0),
         tuple(given.get("exclude", ())),
     )
+
+
+def asked(found: Sequence[Input], model: Model, given: dict[str, Any]) -> Sequence[Placed]:
+    """The page of an onboarding list."""
+    catalog, user = inputs.catalog_in(found), inputs.history_in(found[0])
+    genres = [genre for genre in catalog.genres if genre.id in given.get("genres", ())]
+    page = {"first": given["first"], "after_rank": given.get("afterRank", 0)}
+    return onboarding.movies(catalog, model.aligned(catalog), genres, user.hidden, **page).movies
 
 
 def shelf_of(

@@ -91,6 +91,10 @@ class Batch:
             yield None, inputs.of_trends(shelving.trends).packed()
             yield from ((None, content) for content in self._catalog(shelving.snapshot))
             return
+        if served.genres is not None:
+            yield from ((owner, inputs.of_history(user).packed()) for owner, user in served.users)
+            yield from ((None, content) for content in self._catalog(served.snapshot))
+            return
         yield None, self._mask(served)
         for owner, user in served.users:
             yield owner, inputs.of_history(user).packed()
@@ -122,6 +126,7 @@ def parameters(served: ServedList) -> dict[str, Any]:
         "exclude": list(wish.exclude),
         "afterRank": served.after_rank,
         "ratedSince": [] if served.skipped is None else served.skipped.tolist(),
+        "genres": list(served.genres or ()),
     }
     if shelf is not None:
         given |= {

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,12 +16,19 @@ from recommender.model.nearest import top
 LONGEST = 500
 
 
+class AskedMovie(NamedTuple):
+    """A movie to ask about. `rank`: in the whole list, from 1. `score`: the information of a rating."""
+
+    movie_id: int
+    rank: int
+    score: float
+
+
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """Ids of movies and the rank of each in the whole list, from 1."""
+    """A page of the list."""
 
-    movie_ids: list[int]
-    ranks: list[int]
+    movies: list[AskedMovie]
     has_next: bool
 
 
@@ -52,8 +60,10 @@ def movies(
     ranks = np.arange(after_rank, order.size)
     ranks = ranks[~np.isin(model.hybrid.item_ids[order[ranks]], hidden)]
     shown = ranks[:first]
+    ids, scores = model.hybrid.item_ids[order[shown]].tolist(), worth[order[shown]].tolist()
     return Asked(
-        model.hybrid.item_ids[order[shown]].tolist(), (shown + 1).tolist(), has_next=ranks.size > first
+        [AskedMovie(*each) for each in zip(ids, (shown + 1).tolist(), scores, strict=True)],
+        has_next=ranks.size > first,
     )
 
 

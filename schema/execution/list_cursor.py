@@ -72,10 +72,11 @@ class ListPage:
         picks: Sequence[Placed],
         *,
         first: int,
-        wish: Wish,
-        skipped: NDArray[np.int64] | None,
+        wish: Wish = Wish(),  # noqa: B008 - it is frozen
+        skipped: NDArray[np.int64] | None = None,
+        genres: Sequence[int] | None = None,
     ) -> None:
-        """Record the page as served."""
+        """Record the page as served. `genres`: those of an onboarding list."""
         context.recorder.add(
             ServedList(
                 name=self.cursors.field,
@@ -90,6 +91,7 @@ class ListPage:
                 after_rank=self.rank,
                 wish=wish,
                 skipped=skipped,
+                genres=genres,
             )
         )
 

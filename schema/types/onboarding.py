@@ -8,15 +8,14 @@ import strawberry
 from app.recommendations import onboarding
 from app.recommendations.history import NO_HISTORY
 from app.serving.cards import GenreRow
-from app.serving.model import Model
 from schema.core.constraints import MAX_ID_LENGTH, Constraint
-from schema.core.cursors import Cursors, invalid_cursor
+from schema.core.cursors import Cursors
 from schema.core.directives import Cost
 from schema.core.errors import BadArgument
 from schema.core.global_ids import local_id
 from schema.core.pagination import After, Connection, Edge, First, page_info, page_size
 from schema.execution.context import Context, Info
-from schema.execution.list_cursor import require_model
+from schema.execution.list_cursor import ListPage
 from schema.types.movie import Movie, movies_of
 
 FIELD = "onboarding"
@@ -25,7 +24,9 @@ GENRE_IDS = Constraint(max_items=50, max_length=MAX_ID_LENGTH)
 
 @strawberry.type(description="A page of movies to ask a new member about, most informative first.")
 class OnboardingConnection(Connection[Edge[Movie]]):
-    pass
+    request_id: strawberry.ID = strawberry.field(
+        description="Id of the list, the same on all its pages. Pass it to `recordFeedback`."
+    )
 
 
 @strawberry.type
@@ -52,22 +53,34 @@ class OnboardingQuery:
         context = info.context
         size = page_size("first", first)
         chosen = known_genres(context, genres)
-        cursors = Cursors.of(info, FIELD)
-        model, rank = begun(context, cursors, after)
-        signed_in = await context.viewer() is not None
-        hidden = (await context.history()).hidden if signed_in else NO_HISTORY.hidden
+        viewer = await context.viewer()
+        page = ListPage.of(context, viewer, Cursors.of(info, FIELD), after)
+        model = page.model(context)
+        user = NO_HISTORY if viewer is None else await context.history()
         asked = await asyncio.to_thread(
-            onboarding.movies, context.snapshot, model, chosen, hidden, first=size, after_rank=rank
+            onboarding.movies, context.snapshot, model, chosen, user.hidden, first=size, after_rank=page.rank
         )
-        movies = movies_of(context.snapshot, asked.movie_ids)
+        user_id = None if viewer is None else viewer.id
+        page.record(
+            context,
+            model,
+            user_id,
+            ((user_id, user),),
+            asked.movies,
+            first=size,
+            genres=tuple(genre.id for genre in chosen),
+        )
+        movies = movies_of(context.snapshot, [movie_id for movie_id, _, _ in asked.movies])
+        cursors = page.cursors_of(model, (rank for _, rank, _ in asked.movies))
         edges = [
-            Edge(cursor=cursors.encode(model.version, place), node=movies[movie_id])
-            for movie_id, place in zip(asked.movie_ids, asked.ranks, strict=True)
+            Edge(cursor=cursor, node=movies[movie_id])
+            for (movie_id, _, _), cursor in zip(asked.movies, cursors, strict=True)
             if movie_id in movies
         ]
         return OnboardingConnection(
+            request_id=strawberry.ID(str(page.request_id)),
             edges=edges,
-            page_info=page_info(edges, has_previous=rank > 0, has_next=asked.has_next),
+            page_info=page_info(edges, has_previous=page.rank > 0, has_next=asked.has_next),
         )
 
 
@@ -78,13 +91,3 @@ def known_genres(context: Context, ids: list[strawberry.ID] | None) -> list[Genr
         if context.snapshot.genre(genre_id) is None:
             raise BadArgument(f"genres[{place}]", "is not the id of a genre.")
     return [row for row in context.snapshot.genres if row.id in wanted]
-
-
-def begun(context: Context, cursors: Cursors, after: str | None) -> tuple[Model, int]:
-    """The model that made the list, if still loaded, else the active one; and the rank before the page."""
-    if after is None:
-        return require_model(context), 0
-    match cursors.decode(after):
-        case (str(version), int(rank)) if 0 < rank <= onboarding.LONGEST:
-            return context.served.model_of(version) or require_model(context), rank
-    raise invalid_cursor()

@@ -250,7 +250,9 @@ def test_an_event_keeps_the_id_of_a_list_of_its_member_only(
     store: Store, connection: Connection, settings: Settings
 ) -> None:
     put(store, event("click", user="u"), event("click", user="other"))
-    ids = dict(connection.execute("SELECT external_id, user_id FROM external_members").fetchall())
+    ids: dict[str, int] = dict(
+        connection.execute("SELECT external_id, user_id FROM external_members").fetchall()
+    )
     own, visitors, others = (list_ids.issue(settings, owner) for owner in (ids["u"], None, ids["other"]))
     foreign = [others, UUID(int=7), uuid4()]
     lines = [

@@ -68,6 +68,12 @@ def browse(ask: Ask, member: Member, members: list[Member], movies: list[str], r
                 "recommendations"
             ]
             shown.append((page["requestId"], movies_in(page)))
+    for given in ({}, {"genres": rng.sample([genre["id"] for genre in ask("Genres")["data"]["genres"]], 2)}):
+        asked = ask("Onboarding", member.token, first=5, **given)["data"]["onboarding"]
+        rate(ask, member, asked["edges"][0]["node"]["id"], rng)
+        after = asked["pageInfo"]["endCursor"]
+        more = ask("Onboarding", member.token, first=4, after=after, **given)["data"]["onboarding"]
+        shown += [(page["requestId"], movies_in(page)) for page in (asked, more)]
     likes = rng.sample(movies, 4)
     visitor = ask("Recommendations", first=8, likes=likes)["data"]["recommendations"]
     shown.append((visitor["requestId"], movies_in(visitor)))
