@@ -16,7 +16,7 @@ COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --gen
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run live test coverage check bench-quality bench-search bench-hostile bench-overload bench-cost bench-pauses bench-fuzz bench-soak release lock clean
+.PHONY: help run live test coverage check bench-quality bench-search bench-hostile bench-overload bench-cost bench-pauses bench-faults bench-fuzz bench-soak release lock clean
 
 help: ## List the targets
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -75,6 +75,9 @@ bench-overload: .venv/.dev ## Send more requests than one process can handle; wr
 
 bench-soak: .venv/.dev ## Load the service and an ingester for 15 minutes; writes docs/bench/soak.md
 	$(BIN)/python -m bench.soak $(ARGS)
+
+bench-faults: .venv/.dev ## Kill all processes at random under load; writes docs/bench/faults.md
+	$(BIN)/python -m bench.faults $(ARGS)
 
 bench-fuzz: .venv/.dev ## Send 5,000 random operations: none may cause an internal error
 	FUZZ_EXAMPLES=5000 $(BIN)/pytest -q --numprocesses 0 tests/schema/http/test_fuzz.py $(ARGS)

@@ -106,7 +106,7 @@ QUERIES: dict[str, Operation] = {
     "Query.deadLetters": Operation("{deadLetters(first:24){edges{node{rule}}}}", as_admin()),
     "Query.apiKeys": Operation("{apiKeys(first:24){edges{node{name}}}}", as_admin()),
     "Query.activeModel": Operation("{activeModel{version metrics{name}}}", as_admin()),
-    "TrainingData.streams": Operation(
+    "Query.activeModel, training data": Operation(
         "{activeModel{trainingData{checksum streams{stream partition offset}}}}", as_admin()
     ),
     "Query.models": Operation("{models(first:24){edges{node{version}}}}", as_admin()),
