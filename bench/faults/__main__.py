@@ -41,7 +41,7 @@ def main() -> int:
     text = table(result)
     say(text)
     options.page.parent.mkdir(parents=True, exist_ok=True)
-    options.page.write_text(page(result, text), encoding="utf-8")
+    options.page.write_text(page(result, text, options), encoding="utf-8")
     if options.json:
         write(options.json, f"{options.kills} kills, seed {options.seed}", figures(result))
     return 0 if result.holds else 1
@@ -76,12 +76,12 @@ def table(result: Result) -> str:
     return "\n".join(["| | |", "|---|--:|", *lines, trained])
 
 
-def page(result: Result, text: str) -> str:
-    kills = sum(result.kills.values())
+def page(result: Result, text: str, options: argparse.Namespace) -> str:
+    limit = "" if options.minutes == math.inf else f" --minutes {options.minutes:g}"
     return f"""\
 # Faults
 
-Written by `python -m bench.faults --kills {kills} --seed {result.seed}` at commit {commit()},
+Written by `python -m bench.faults --kills {options.kills} --seed {result.seed}{limit}` at commit {commit()},
 {datetime.now(UTC):%Y-%m-%d}, on {hardware()}, in {result.seconds / 60:.0f} minutes.
 
 The service, its trainer, the ingester, the broker and Postgres are killed (SIGKILL) at random moments and
