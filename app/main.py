@@ -46,6 +46,9 @@ from schema.http.endpoint import Endpoint
 from schema.http.persisted_documents import InvalidDocuments, trusted_documents
 
 SWITCH_SECONDS = 0.001
+# A request makes tens of thousands of objects. With Python's threshold of 700 most of them reach the oldest
+# generation before they are freed, and each of its collections stops the process for tens of milliseconds.
+YOUNG_OBJECTS = 4_000
 
 log = logging.getLogger("marquee")
 
@@ -92,6 +95,7 @@ async def lifespan(
     sessions = sessionmaker(engine)
     following = Live(sessions, settings.models, await live.load(sessions, settings.models))
     gc.freeze()  # the catalog is never garbage, so collections need not traverse it
+    gc.set_threshold(YOUNG_OBJECTS)
     state = State(
         settings=settings,
         sessions=sessions,

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from sqlalchemy import func, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -11,8 +12,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.activity import feedback, ratings
 from app.activity.feedback import Kind
 from app.db.activity_tables import Feedback, Rating
+from app.db.array_literals import array_literal
 from app.db.engine import Sessions
-from app.db.tables import Movie, User
+from app.db.tables import User
 from app.ingest import history_files
 from app.ingest.layouts import Source
 from app.ingest.matching import Match, MatchedBy, MovieIndex, by_movie, matched, skip
@@ -43,6 +45,15 @@ RATE = text(
         AND excluded.movie_id <> ALL (CAST(:undated AS bigint[]))
     """,
     )
+)
+
+
+LOCK = text(
+    """
+    SELECT coalesce(array_agg(id), '{}') FROM (
+        SELECT id FROM movies WHERE id = ANY (CAST(:movie_ids AS bigint[])) ORDER BY id FOR KEY SHARE
+    ) AS locked
+    """
 )
 
 
@@ -83,8 +94,8 @@ async def import_history(
     async with sessions.begin() as session:
         # Imports of a member run one at a time, and the movies cannot be deleted meanwhile.
         await session.execute(select(User.id).where(User.id == user_id).with_for_update(key_share=True))
-        lock = select(Movie.id).where(Movie.id.in_(movie_ids)).order_by(Movie.id)
-        existing = set((await session.scalars(lock.with_for_update(read=True, key_share=True))).all())
+        parameters = {"movie_ids": await asyncio.to_thread(array_literal, movie_ids)}
+        existing = set((await session.execute(LOCK, parameters)).scalar_one())
         matches, deleted = await asyncio.to_thread(split_deleted, matches, existing)
         rated, unrated = await asyncio.to_thread(row_of_each_movie, matches)
         changed, refused = await store_ratings(session, user_id, rated, now)
@@ -177,16 +188,20 @@ async def store_ratings(
             row = rated[movie_id]
             if half_stars != row.half_stars:
                 refused[movie_id] = row, UNREAD_DAY.format(row.unread_day) if row.unread_day else UNDATED
-    params = {
-        "user_id": user_id,
+    columns: dict[str, list[Any]] = {
         "movie_ids": list(rated),
         "half_stars": [row.half_stars for row in rated.values()],
         "times": [row.at for row in rated.values()],
         "undated": undated,
-        "now": now,
     }
-    done = await session.execute(RATE, params)
+    done = await session.execute(
+        RATE, {"user_id": user_id, "now": now, **await asyncio.to_thread(literals, columns)}
+    )
     return done.rowcount, refused  # type: ignore[attr-defined]
+
+
+def literals(columns: Mapping[str, Iterable[object]]) -> dict[str, str]:
+    return {name: array_literal(values) for name, values in columns.items()}
 
 
 async def store_events(
@@ -208,8 +223,7 @@ async def store_events(
         rows = (await session.execute(stored.group_by(Feedback.movie_id))).all()
         first = {movie_id: time - JUST_BEFORE for movie_id, time in rows}
     n = len(movies)
-    events = {
-        "user_id": user_id,
+    columns: dict[str, list[Any]] = {
         "movie_ids": list(movies),
         "kinds": [kind.value] * n,
         "request_ids": [None] * n,
@@ -218,4 +232,5 @@ async def store_events(
         "occurred_at": [row.at or first.get(movie_id, now) for movie_id, row in movies.items()],
         "idempotency_keys": [f"imported:{kind}:{movie_id}" for movie_id in movies],
     }
+    events = {"user_id": user_id, **await asyncio.to_thread(literals, columns)}
     return (await session.execute(feedback.STORE, events)).rowcount  # type: ignore[attr-defined,no-any-return]

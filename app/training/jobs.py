@@ -11,10 +11,9 @@ from datetime import timedelta
 from uuid import UUID, uuid4
 
 import psycopg
-from sqlalchemy import ColumnElement, func, or_, select, text, update
+from sqlalchemy import ColumnElement, func, select, text, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.orm import aliased
 
 from app.db.engine import Sessions
 from app.db.training_tables import TrainingJob
@@ -96,41 +95,32 @@ async def count_by_status(sessions: Sessions) -> dict[str, int]:
         return counts | {row.status: row.jobs for row in rows}
 
 
+# A text, since every process sends it each few moments: to build the statement takes longer than to run it.
+CLAIM = text(
+    """
+    UPDATE training_jobs SET status = 'RUNNING', stage = 'starting', fraction = 0, message = NULL,
+        claim = :token, heartbeat_at = now(), started_at = coalesce(started_at, now()), tries = tries + 1
+    WHERE id = (
+        SELECT id FROM training_jobs
+        WHERE status = 'RUNNING' AND (heartbeat_at > now() - CAST(:stale AS interval)) IS NOT TRUE
+            OR status = 'QUEUED' AND NOT EXISTS (SELECT FROM training_jobs WHERE status = 'RUNNING')
+        LIMIT 1 FOR UPDATE SKIP LOCKED
+    )
+    RETURNING id, tries
+    """
+)
+
+
 async def claim(sessions: Sessions, stale_seconds: float) -> Claim | None:
     """Claim a job: a running one with a stale heartbeat, or the queued one if none is running.
 
     None if there is no such job.
     """
     token = uuid4()
-    alive = TrainingJob.heartbeat_at > func.now() - timedelta(seconds=stale_seconds)
-    stale = (TrainingJob.status == "RUNNING") & alive.is_not(True)
-    running = aliased(TrainingJob)
-    nothing_runs = ~select(running.id).where(running.status == "RUNNING").exists()
-    found = (
-        select(TrainingJob.id)
-        .where(or_(stale, (TrainingJob.status == "QUEUED") & nothing_runs))
-        .limit(1)
-        .with_for_update(skip_locked=True)
-        .scalar_subquery()
-    )
-    statement = (
-        update(TrainingJob)
-        .where(TrainingJob.id == found)
-        .values(
-            status="RUNNING",
-            stage="starting",
-            fraction=0,
-            message=None,
-            claim=token,
-            heartbeat_at=func.now(),
-            started_at=func.coalesce(TrainingJob.started_at, func.now()),
-            tries=TrainingJob.tries + 1,
-        )
-        .returning(TrainingJob.id, TrainingJob.tries)
-    )
     try:
         async with sessions.begin() as session:
-            row = (await session.execute(statement)).one_or_none()
+            parameters = {"token": token, "stale": timedelta(seconds=stale_seconds)}
+            row = (await session.execute(CLAIM, parameters)).one_or_none()
     except IntegrityError:  # another process claimed it first
         return None
     return None if row is None else Claim(row.id, token, row.tries)

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncGenerator, Iterable
 from contextlib import aclosing
+from contextvars import copy_context
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,7 +19,7 @@ from strawberry.types.graphql import OperationType
 
 from app.web.admission import Overloaded, Turn
 from app.web.budget import Budget
-from app.web.meter import MeteredCoroutine
+from app.web.meter import METER, MeteredCoroutine
 from app.web.rate_limits import RateLimited
 from schema.core.errors import CallerError, ErrorCode, present
 from schema.execution.context import Clock, Context
@@ -127,9 +128,11 @@ class Executor:
         try:
             if cost <= AT_ONCE:
                 return budget.reader.run(self.documents.read, query)
-            async with self.reading:
-                await asyncio.sleep(0)  # others get answers between two documents that take long to read
-                return budget.reader.run(self.documents.read, query)
+            async with self.reading:  # in a thread, so that others are answered meanwhile
+                context_of_reader = copy_context()
+                context_of_reader.run(METER.set, budget.reader)
+                in_thread = asyncio.get_running_loop().run_in_executor
+                return await context_of_reader.run(in_thread, None, self.documents.read, query)
         finally:
             await budget.settle()
 

@@ -5,6 +5,7 @@ from collections.abc import AsyncGenerator
 from uuid import uuid4
 
 import orjson
+from anyio._backends import _asyncio  # noqa: F401 - else the first export imports it, for 60 ms
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
