@@ -1,7 +1,7 @@
 """Execute long lists in pieces, with a turn of the event loop between them for other requests."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Iterable
+from collections.abc import AsyncGenerator, ItemsView, Iterable, ValuesView
 from time import perf_counter
 from typing import Any
 
@@ -23,7 +23,7 @@ class PacedExecution(StrawberryGraphQLCoreExecutionContext):
     ) -> Any:
         """Complete a list as graphql-core does, but a long one as an async iterator."""
         paced = (
-            isinstance(items, list)
+            isinstance(items, list | ValuesView | ItemsView)  # introspection lists types as a view
             and len(items) > SHORT
             and is_in_loop()
             and self.get_stream_usage(field_details_list, path) is None
