@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.stats import rankdata
 
 RELEVANT_STARS = 4.0
 
@@ -92,6 +93,16 @@ def popularity_share(
     n_head = max(1, round(head * len(item_counts)))
     most_rated = np.argsort(-item_counts, kind="stable")[:n_head]
     return float(exposure[most_rated].sum() / exposure.sum()) if exposure.sum() else float("nan")
+
+
+def rank_correlation(ordered: NDArray[np.floating]) -> float:
+    """Spearman correlation of a list's order with values of its items, in list order: 1 if they fall.
+
+    nan for fewer than two different values.
+    """
+    ranks = rankdata(ordered)
+    places = -np.arange(len(ordered), dtype=np.float64)
+    return float(np.corrcoef(places, ranks)[0, 1]) if len(ranks) and np.ptp(ranks) > 0 else float("nan")
 
 
 def rmse(stars: NDArray[np.floating], predicted: NDArray[np.floating]) -> float:

@@ -26,6 +26,7 @@ from recommender.training.config import Config
 RANKING_FIGURES = ("precision", "recall", "ndcg", "mrr", "map", "coverage", "diversity", "novelty", "gini")
 WITH_INTERVAL = ("recall", "ndcg")
 SHOWN_AT = 10
+MATCHES_AT = 20
 PLOTS = (".svg", ".png", ".pdf")
 WIDTH = 180  # of tables that are written to a file
 STARS_FIGURES = {
@@ -110,6 +111,7 @@ def print_tables(protocol: Protocol, outcomes: list[Outcome]) -> None:
             console.print(_table_at(k, first.ranking))
     if first.ranking:
         console.print(_table_of_differences(outcomes))
+        console.print(_table_of_matches(outcomes))
     console.print(_table_of_stars(outcomes))
 
 
@@ -177,6 +179,16 @@ def _table_of_differences(outcomes: list[Outcome]) -> Table:
     for other in outcomes[0].evaluation.ranking[OURS].against:
         pairs = (outcome.evaluation.ranking[OURS].against[other] for outcome in outcomes)
         table.add_row(other, *(_interval(pair[f"ndcg@{SHOWN_AT}"], sign="+") for pair in pairs))
+    return table
+
+
+def _table_of_matches(outcomes: list[Outcome]) -> Table:
+    """How the match percents of our model agree with the order of each model's lists."""
+    table = Table("model", "", "rank correlation", "under 50 %", title=f"Match in lists of {MATCHES_AT}")
+    for outcome in outcomes:
+        for name, report in outcome.evaluation.ranking.items():
+            cells = (cell(report, f"{figure}@{MATCHES_AT}") for figure in ("match_agreement", "low_match"))
+            table.add_row(name, outcome.label, *cells)
     return table
 
 

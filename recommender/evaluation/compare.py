@@ -124,6 +124,7 @@ def compare(
                 {} if protocol is Protocol.RATING else _rankers(models, trial, protocol, diversities),
                 {OURS: models.ours.predict} | {name: fit(train) for name, fit in predictors.items()},
                 vectors=models.ours.content_vectors,
+                match=models.ours.predict,
                 rng=np.random.default_rng(seed + 2),
                 ks=KS,
                 allowed=trial.allowed,

@@ -19,6 +19,7 @@ from recommender.progress import Progress
 from recommender.splits import Split
 
 KS = (10, 20, 50)
+HALF = 50  # percent: a rounded match below it counts as low
 
 # (history, k) -> at most k items, int32, best first; each once, none of the history.
 Ranker = Callable[[History, int], NDArray[np.int32]]
@@ -44,6 +45,7 @@ def evaluate(
     *,
     vectors: NDArray[np.float32],
     rng: np.random.Generator,
+    match: Predictor | None = None,
     ks: tuple[int, ...] = KS,
     allowed: NDArray[np.bool_] | None = None,
     max_users: int | None = None,
@@ -52,8 +54,8 @@ def evaluate(
     """Evaluate rankers and predictors on every user with held-out ratings.
 
     Popularity and random rankers are added. vectors: float32 (n_items, width), rows of length 1, for the
-    diversity of lists. allowed: bool (n_items,), the items a list may contain if the protocol limits them;
-    it is applied to the added rankers only. max_users: a random sample of this many users if there are more.
+    diversity of lists. match: predicts the match percents of the items of each list. allowed: bool
+    (n_items,), the items a list may contain if the protocol limits them, for the added rankers only. max_users: a random sample of this many users if there are more.
     Raises ValueError if no user has a liked item held out, and if a ranker returns an item twice or one of
     the history.
     """
@@ -72,6 +74,8 @@ def evaluate(
         lists = rank_all(split, rank, user_idx, max(ks), partial(progress, name))
         per_user[name] = _ranking_figures(split, lists, user_idx, ks, vectors)
         totals[name] = _totals(split.train, lists, ks)
+        if match is not None:
+            totals[name] |= _match_figures(split, lists, user_idx, ks, match)
     return Evaluation(
         n_users=len(user_idx),
         n_items=split.train.n_items,
@@ -173,6 +177,32 @@ def _totals(train: Interactions, lists: NDArray[np.int32], ks: tuple[int, ...]) 
         totals[f"gini@{k}"] = metrics.gini(exposure)
         totals[f"popularity_share@{k}"] = metrics.popularity_share(exposure, _counts(train))
     return totals
+
+
+def _match_figures(
+    split: Split,
+    lists: NDArray[np.int32],
+    user_idx: NDArray[np.intp],
+    ks: tuple[int, ...],
+    match: Predictor,
+) -> dict[str, float]:
+    """The mean rank correlation of order and match percent, and the share of matches under 50 %."""
+    percents = []
+    for row, user in zip(lists, user_idx, strict=True):
+        shown = row[row >= 0]
+        percents.append(match(split.histories.history(int(user)), shown).match_percent)
+    figures = {}
+    for k in ks:
+        known = [one[:k][np.isfinite(one[:k])] for one in percents]
+        agreement = np.array([metrics.rank_correlation(one) for one in known])
+        low = np.rint(np.concatenate(known)) < HALF if known else np.empty(0)
+        figures[f"match_agreement@{k}"] = _mean(agreement[np.isfinite(agreement)])
+        figures[f"low_match@{k}"] = _mean(low)
+    return figures
+
+
+def _mean(values: NDArray[np.generic]) -> float:
+    return float(values.mean()) if values.size else float("nan")
 
 
 def _counts(train: Interactions) -> NDArray[np.intp]:

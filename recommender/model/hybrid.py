@@ -17,7 +17,7 @@ from recommender.model.content_prior import ContentPrior
 from recommender.model.explain import Reason
 from recommender.model.fold_in import FactorModel
 from recommender.model.item_step import ItemStep
-from recommender.model.match import MatchModel, Predictions, predict
+from recommender.model.match import MatchModel, Predictions, held_back, predict
 from recommender.model.nearest import Neighbors, top
 from recommender.model.rerank import WINDOW, mmr
 from recommender.model.scorer import Ranking
@@ -231,19 +231,27 @@ class Hybrid:
         allowed: npt.NDArray[np.bool_] | None = None,
         diversity: float = 0.0,
     ) -> Ranking:
-        """Rank by `scores`, float32 (n_items,), which are overwritten; see `recommend`."""
+        """Rank by `scores`, float32 (n_items,), which are overwritten; see `recommend`.
+
+        Among the best WINDOW items those of a low match are held back if there is a history. The score of a
+        moved item is that of its new place.
+        """
         if allowed is not None:
             np.putmask(scores, ~allowed, np.float32(-np.inf))
         scores[history.item_idx] = -np.inf
+        whole_windows = -(-k // WINDOW) * WINDOW
+        candidates = top(scores, k if diversity == 0 and k > WINDOW else whole_windows)
+        falling = scores[candidates]
+        if len(history) and k > 0:
+            window = candidates[:WINDOW]
+            window[:] = window[held_back(self.predict(history, window).match_percent)]
         if diversity == 0:
-            best = top(scores, k)
-            return Ranking(best, scores[best])
+            return Ranking(candidates[:k], falling[:k])
         with stage(RERANK):
-            candidates = top(scores, -(-k // WINDOW) * WINDOW)
             makers = self.makers.matrix[candidates]
             vectors = self._diversity_vectors(candidates)
-            order = mmr(scores[candidates], vectors, makers, diversity=diversity, k=k)
-        return Ranking(candidates[order], scores[candidates[order]])
+            order = mmr(falling, vectors, makers, diversity=diversity, k=k)
+        return Ranking(candidates[order], falling[order])
 
     def predict(self, history: History, item_idx: ItemIdx) -> Predictions:
         """Predict stars with 80 % intervals and match percents of m items; nan for items without data."""

@@ -16,6 +16,10 @@ PRIOR_COUNT = 5.0  # average ratings added to those of each user or item
 N_FEATURES = 8
 OUTLYING = 4.0  # standard deviations at which features are clipped
 BENT = 3.0  # standard deviations of the distance at which its powers are clipped
+# A list holds back items that the user probably does not like: their rank counts HELD_BACK times. The share
+# of that falls from 1 to 0 between these match percents. Chosen on validation splits: docs/recommender.md.
+HELD_BACK = 7.0
+DOUBTED, TRUSTED = 49.5, 51.0
 POWERS = (2, 3)  # of the distance: errors are not normal, and stars are discrete
 
 
@@ -96,11 +100,25 @@ def predict(
     stars_model: StarsModel, match_model: MatchModel, history: History, item_idx: NDArray[np.integer]
 ) -> Predictions:
     """Predict stars, interval and match percent of items for a user given by the history only."""
-    stars, deviation = stars_model.predict(stars_model.fold_in(history), item_idx)
+    user = history.derived.get(id(stars_model))
+    if user is None:  # a request ranks and predicts for the same history
+        user = history.derived[id(stars_model)] = stars_model.fold_in(history)
+    stars, deviation = stars_model.predict(user, item_idx)
     low, high = stars_model.interval(stars, deviation)
     match = match_model.match_percent(history, item_idx, stars, deviation)
     clipped = np.clip(stars, MIN_STARS, MAX_STARS)
     return Predictions(*(column.astype(np.float32) for column in (clipped, low, high, match)))
+
+
+def held_back(match_percent: NDArray[np.float32]) -> NDArray[np.intp]:
+    """The order of n listed items, best first, that holds back those of a low match: positions, (n,).
+
+    Only ranks count, not scores, so that the effect is bounded: a held-back first item moves to the seventh
+    place, and a list in which each item has a low match keeps its order. Items of unknown match stay.
+    """
+    share = np.nan_to_num((TRUSTED - match_percent) / (TRUSTED - DOUBTED)).clip(0, 1)
+    rank = np.arange(1, len(match_percent) + 1)
+    return np.argsort(rank * HELD_BACK**share, kind="stable")
 
 
 def standardized(features: Doubles, centre: Doubles, scale: Doubles) -> Doubles:

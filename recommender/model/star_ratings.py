@@ -92,7 +92,7 @@ class StarsModel:
         second_moment = user.mean**2 + np.diag(user.covariance)
         second_moment[0] = 1  # the factor of the item's bias is constant
         variance = user.noise + spread @ second_moment
-        variance += np.einsum("nd,de,ne->n", items, user.covariance, items)
+        variance += np.einsum("nd,nd->n", items @ user.covariance, items)
         return stars, np.sqrt(variance)
 
     def interval(self, stars: Doubles, deviation: Doubles) -> tuple[Doubles, Doubles]:

@@ -77,6 +77,13 @@ def test_coverage_gini_and_popularity_share_by_hand() -> None:
     assert metrics.popularity_share(exposure, np.array([1, 9, 5, 0]), head=0.5) == pytest.approx(2 / 8)
 
 
+def test_rank_correlation_by_hand() -> None:
+    assert metrics.rank_correlation(np.array([90.0, 80, 70])) == pytest.approx(1)
+    # Places -0 -1 -2 and ranks 1 3 2: deviations 1 0 -1 and -1 1 0.
+    assert metrics.rank_correlation(np.array([50.0, 90, 80])) == pytest.approx(-0.5)
+    assert np.isnan(metrics.rank_correlation(np.array([50.0, 50])))
+
+
 def test_rmse_by_hand() -> None:
     assert metrics.rmse(np.array([4.0, 3.0]), np.array([3.0, 1.0])) == pytest.approx(np.sqrt(2.5))
 

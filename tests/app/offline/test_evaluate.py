@@ -52,11 +52,12 @@ def test_every_figure_is_listed_with_the_baselines(data: Path, tmp_path: Path) -
         for k in (10, 20, 50, 100):
             for figure in ("precision", "recall", "ndcg", "mrr", "map", "diversity", "novelty"):
                 assert {"value", "low", "high"} == report["figures"][f"{figure}@{k}"].keys()
-            assert {f"{name}@{k}" for name in ("coverage", "gini", "popularity_share")} <= report[
-                "totals"
-            ].keys()
+            totals = ("coverage", "gini", "popularity_share", "match_agreement", "low_match")
+            assert {f"{name}@{k}" for name in totals} <= report["totals"].keys()
         assert model in result.stdout
+    assert "Match in lists of 20" in result.stdout
     ours = trial["ranking"]["marquee"]
+    assert ours["totals"]["low_match@20"] < trial["ranking"]["random"]["totals"]["low_match@20"]
     assert ours["against"]["random"]["ndcg@10"]["low"] > 0
     assert trial["ratings"]["marquee"]["against"]["damped means"]["rmse"]["high"] < 0
     assert (tmp_path / "f.svg").read_text().rstrip().endswith("</svg>")

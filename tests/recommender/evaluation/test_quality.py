@@ -10,6 +10,7 @@ from recommender.item_features import ItemFeatures
 from recommender.model.content_prior import ContentPrior
 from recommender.model.fold_in import graded
 from recommender.model.hybrid import Hybrid
+from recommender.model.nearest import top
 from recommender.splits import Split
 from recommender.training.config import Config
 from recommender.training.train import train_hybrid
@@ -51,6 +52,20 @@ def test_lists_are_far_better_than_popularity(world: World) -> None:
 
 def test_a_little_diversity_costs_little(world: World) -> None:
     assert _ndcg(world, 0.2).mean() > 0.97 * _ndcg(world, 0.0).mean()
+
+
+def test_few_of_the_first_items_have_a_low_match(world: World) -> None:
+    split, model = world
+    low: list[bool] = []
+    unheld: list[bool] = []
+    for user in range(0, split.train.n_users, 6):
+        history = split.histories.history(user)
+        best = top(model.scores(history), 20 + len(history))
+        best = best[~np.isin(best, history.item_idx)][:20]
+        for shown, into in ((model.recommend(history, k=20).item_idx, low), (best, unheld)):
+            into.extend(np.rint(model.predict(history, shown).match_percent) < 50)
+    assert np.mean(low) < 0.1
+    assert np.mean(low) < 0.5 * np.mean(unheld)
 
 
 def test_the_item_that_a_reason_names_moved_the_score(world: World) -> None:
