@@ -55,7 +55,8 @@ def evaluate(
 
     Popularity and random rankers are added. vectors: float32 (n_items, width), rows of length 1, for the
     diversity of lists. match: predicts the match percents of the items of each list. allowed: bool
-    (n_items,), the items a list may contain if the protocol limits them, for the added rankers only. max_users: a random sample of this many users if there are more.
+    (n_items,), the items a list may contain if the protocol limits them, for the added rankers only.
+    max_users: a random sample of this many users if there are more.
     Raises ValueError if no user has a liked item held out, and if a ranker returns an item twice or one of
     the history.
     """
