@@ -31,6 +31,7 @@ def recommend_all(
     for start in range(0, len(histories), n_block):
         block = histories[start : start + n_block]
         for scores, history in zip(block_scores(model.blend, block), block, strict=True):
+            model.add_genre_taste(scores, history)
             yield model.ranked(scores, history, k=k, allowed=allowed, diversity=diversity)
 
 
