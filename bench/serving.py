@@ -22,8 +22,8 @@ from bench.figures import Figure, write
 from recommender.interactions import History, Interactions
 from recommender.item_features import ItemFeatures
 from recommender.model.hybrid import Hybrid
+from recommender.training.choices import USUAL_WEIGHTS
 from recommender.training.config import Config
-from recommender.training.fit_blend import N_PARTS, USUAL
 from recommender.training.train import train_hybrid
 
 N_USERS, N_LISTS = 4_000, 400
@@ -53,7 +53,7 @@ def fitted(folder: Path) -> Hybrid:
     users, items, stars, times = (column[first] for column in columns)
     interactions = Interactions.from_arrays(users, items, stars, times, catalog=np.arange(N_MOVIES))
     model = train_hybrid(interactions, movies(rng), Config(iterations=2))
-    usual = np.array([USUAL[part] for part in range(N_PARTS)], np.float32).T  # all components have weight
+    usual = USUAL_WEIGHTS  # all components have weight
     return replace(model, blend=replace(model.blend, weights=usual))
 
 

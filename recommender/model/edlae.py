@@ -11,7 +11,7 @@ Data", WWW 2019, for the diagonal).
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Self
 
 import numpy as np
@@ -20,7 +20,7 @@ from scipy import linalg, sparse
 from threadpoolctl import threadpool_limits
 
 from recommender.interactions import History
-from recommender.model.fold_in import graded
+from recommender.model.fold_in import GRADES, graded
 
 Floats = npt.NDArray[np.float32]
 
@@ -39,12 +39,13 @@ class ItemWeights:
 
     item_idx: int32 (n_head,) ascending, the items with weights. position: int32 (n_items,), the position of
     each item in item_idx, or -1. weights: float32 (n_head, n_head), row j times the target of item j is added
-    to the scores of a history with item j.
+    to the scores of a history with item j. grades: float32 (6,), the targets of `fold_in.graded`.
     """
 
     item_idx: npt.NDArray[np.int32]
     position: npt.NDArray[np.int32]
     weights: Floats
+    grades: Floats = field(default_factory=GRADES.copy)
 
     @classmethod
     def fit(
@@ -58,6 +59,7 @@ class ItemWeights:
         dropout: float,
         content_weight: float,
         session_weight: float = 0.0,
+        grades: Floats = GRADES,
     ) -> Self:
         """Fit to graded targets, csr float32 (n_users, n_items), content, float32 (n_items, width), and
         sessions, csr float32 (n_sessions, n_items).
@@ -81,7 +83,7 @@ class ItemWeights:
             weights = _inverse(gram) if n_head else gram
         weights /= -weights.diagonal()  # each column by its own
         weights[np.diag_indices(n_head)] = 0
-        return cls(item_idx, position, weights)
+        return cls(item_idx, position, weights, grades)
 
     def scores(self, history: History) -> Floats:
         """Sum the rows of the history's items, each times its target and recency: float32 (n_head,)."""
@@ -127,16 +129,17 @@ class ItemWeights:
 
     def arrays(self) -> dict[str, npt.NDArray[Any]]:
         """The state by name, for the artifact."""
-        return {"item_idx": self.item_idx, "position": self.position, "weights": self.weights}
+        names = ("item_idx", "position", "weights", "grades")
+        return {name: getattr(self, name) for name in names}
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, npt.NDArray[Any]]) -> Self:
-        """The inverse of `arrays`."""
-        return cls(arrays["item_idx"], arrays["position"], arrays["weights"])
+        """The inverse of `arrays`; models of earlier releases have the default grades."""
+        grades = arrays.get("grades", GRADES)
+        return cls(arrays["item_idx"], arrays["position"], arrays["weights"], grades)
 
-    @staticmethod
-    def _amounts(history: History) -> Floats:
-        return graded(history.stars) * recency(history.timestamps)
+    def _amounts(self, history: History) -> Floats:
+        return graded(history.stars, self.grades) * recency(history.timestamps)
 
 
 def recency(timestamps: npt.NDArray[np.int64]) -> Floats:

@@ -3,21 +3,23 @@
 Over the users of the fit, factors have mean m and covariance S. The factors of a user with the rows H
 (n, factors) of rated items and their targets p minimize
 
-    |p - H x|^2 + a alpha0 |Y x|^2 + NOISE (x - m)^T S^-1 (x - m),   a = n / (n + PATIENCE).
+    |p - H x|^2 + a alpha0 |Y x|^2 + b (x - m)^T S^-1 (x - m),
+    a = n / (n + PATIENCE),   b = noise FADING / (n + FADING).
 
 Without ratings the minimum is m, which ranks by popularity; a rating moves it along the directions in
 which users differ. Unrated items count as in `ials`, but less for a short history: a new user has not decided
-against the rest of the catalog. The factors are kept in the basis in which S is I and Y^T Y is diagonal. The
-quadratic terms are then a diagonal D, and Woodbury's identity leaves an n x n system instead of a factors x
-factors one:
+against the rest of the catalog. The prior of a long history counts less: S describes typical users, and the
+longer the history, the less typical its user. The factors are kept in the basis in which S is I and Y^T Y is
+diagonal. The quadratic terms are then a diagonal D, and Woodbury's identity leaves an n x n system instead of
+a factors x factors one:
 
-    x = x0 + D^-1 H^T w,   (I + H D^-1 H^T) w = p - H x0,   x0 = NOISE D^-1 m.
+    x = x0 + D^-1 H^T w,   (I + H D^-1 H^T) w = p - H x0,   x0 = b D^-1 m.
 
 NumPy only: this runs on the request path, which must not trigger numba compilation.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, NamedTuple, Self
 
@@ -31,17 +33,21 @@ Floats = npt.NDArray[np.float32]
 # Targets of star ratings, interpolated linearly. The user chose to watch an item of three stars, so its
 # target is above the 0 of an unrated item. The 0 of one star is observed, and weighs more than the latter.
 GRADE_STARS = (0.0, 1.0, 2.0, 3.0, 4.0, 5.0)
-GRADES = (0.0, 0.0, 0.1, 0.4, 0.95, 1.2)
+GRADES: Floats = np.array([0.0, 0.0, 0.1, 0.4, 0.95, 1.2], np.float32)
 # Chosen on validation splits of dense and of sparse ratings, flat around: docs/recommender.md.
-NOISE = 0.05
+NOISE = 0.05  # unless the fit chooses another
+FADING = 60.0  # ratings of a user, after which the prior counts half
 PATIENCE = 30.0
 PRIOR_RATINGS = 20.0  # of an item: with as many ratings, the content prior counts half
 COVARIANCE_RATINGS = 20.0  # of a user: with as many ratings, the user counts half in mean and covariance
 
 
-def graded(stars: npt.NDArray[np.float32]) -> Floats:
-    """Return the targets of star ratings, float32 of the same shape."""
-    return np.interp(stars, GRADE_STARS, GRADES).astype(np.float32)
+def graded(stars: npt.NDArray[np.float32], grades: Floats = GRADES) -> Floats:
+    """Return the targets of star ratings, float32 of the same shape.
+
+    grades: float32 (6,), the targets of GRADE_STARS.
+    """
+    return np.interp(stars, GRADE_STARS, grades).astype(np.float32)
 
 
 def frequency_scaled(counts: npt.NDArray[Any], n_others: int, regularization: float, alpha0: float) -> Floats:
@@ -82,7 +88,8 @@ class FactorModel:
 
     item_factors: float32 (n_items, factors), in the basis above. energy: float32 (factors,), the diagonal of
     Y^T Y over the n_rated items of the fit, descending; centre: float32 (factors,), their mean row.
-    average: float32 (factors,), the mean m of users.
+    average: float32 (factors,), the mean m of users. grades: float32 (6,), of `graded`. noise: the weight of
+    the prior for an empty history.
     """
 
     item_factors: Floats
@@ -91,6 +98,8 @@ class FactorModel:
     average: Floats
     n_rated: int
     alpha0: float
+    grades: Floats = field(default_factory=GRADES.copy)
+    noise: float = NOISE
 
     @classmethod
     def of(
@@ -101,6 +110,8 @@ class FactorModel:
         user_factors: Floats,
         counts: npt.NDArray[np.int64],
         alpha0: float,
+        grades: Floats = GRADES,
+        noise: float = NOISE,
     ) -> Self:
         """Change to the basis; `rated`, bool (n_items,), marks the items of the fit.
 
@@ -117,6 +128,8 @@ class FactorModel:
             average=basis.average.astype(np.float32),
             n_rated=int(rated.sum()),
             alpha0=alpha0,
+            grades=grades,
+            noise=noise,
         )
 
     @cached_property
@@ -130,11 +143,11 @@ class FactorModel:
     def user_factors(self, history: History) -> Floats:
         """Fold a user in: float32 (factors,)."""
         diagonal = self._diagonal(len(history))
-        start: Floats = NOISE * self.average / diagonal
+        start: Floats = np.float32(self._prior(len(history))) * self.average / diagonal
         if not len(history):
             return start
         rows = self.item_factors[history.item_idx]  # (n, d)
-        surprise = graded(history.stars) - rows @ start
+        surprise = graded(history.stars, self.grades) - rows @ start
         if len(history) <= diagonal.size:
             moved = (rows.T @ np.linalg.solve(_system(rows, diagonal), surprise)) / diagonal
         else:
@@ -171,8 +184,8 @@ class FactorModel:
         rows = self.item_factors[history.item_idx].astype(np.float64)
         diagonal = self._diagonal(len(history)).astype(np.float64)
         inverse = np.linalg.inv(rows.T @ rows + np.diag(diagonal))
-        targets = graded(history.stars)
-        user = inverse @ (rows.T @ targets + NOISE * self.average)
+        targets = graded(history.stars, self.grades)
+        user = inverse @ (rows.T @ targets + self._prior(len(history)) * self.average)
         moved = inverse @ rows.T  # (d, d) @ (d, n)
         leverage = np.einsum("nd,dn->n", rows, moved)
         without = user[:, None] + moved * (
@@ -189,19 +202,29 @@ class FactorModel:
             "energy": self.energy,
             "centre": self.centre,
             "average": self.average,
-            "scalars": np.array([self.n_rated, self.alpha0], np.float64),
+            "scalars": np.array([self.n_rated, self.alpha0, self.noise], np.float64),
+            "grades": self.grades,
         }
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, npt.NDArray[Any]]) -> Self:
-        """The inverse of `arrays`."""
-        n_rated, alpha0 = (float(value) for value in arrays["scalars"])
-        named = {name: arrays[name] for name in ("item_factors", "energy", "centre", "average")}
-        return cls(**named, n_rated=int(n_rated), alpha0=alpha0)
+        """The inverse of `arrays`; models of earlier releases have the default grades and noise."""
+        n_rated, alpha0, *noise = (float(value) for value in arrays["scalars"])
+        return cls(
+            **{name: arrays[name] for name in ("item_factors", "energy", "centre", "average")},
+            n_rated=int(n_rated),
+            alpha0=alpha0,
+            grades=arrays.get("grades", GRADES),
+            noise=noise[0] if noise else NOISE,
+        )
+
+    def _prior(self, n_history: int) -> float:
+        """b in the equation above."""
+        return self.noise * FADING / (n_history + FADING)
 
     def _diagonal(self, n_history: int) -> Floats:
         passed_over = n_history / (n_history + PATIENCE)
-        return np.asarray(passed_over * self.alpha0 * self.energy + NOISE, np.float32)
+        return np.asarray(passed_over * self.alpha0 * self.energy + self._prior(n_history), np.float32)
 
 
 @dataclass(frozen=True, slots=True)

@@ -169,7 +169,7 @@ class Hybrid:
         """
         assert self.item_step is not None
         users = np.stack([self.factor_model.user_factors(history.without(item)) for history in histories])
-        return self.item_step.moved(item, fitted, users, stars)
+        return self.item_step.moved(item, fitted, users, graded(stars, self.factor_model.grades))
 
     def with_items(self, rows: Mapping[int, Floats]) -> Self:
         """Return the model with new factors, float32 (factors,), of some items; `similar` is unchanged."""

@@ -18,7 +18,7 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
-from recommender.model.fold_in import basis_of, content_share, graded
+from recommender.model.fold_in import basis_of, content_share
 
 Floats = npt.NDArray[np.float32]
 
@@ -69,16 +69,16 @@ class ItemStep:
         there = item_idx < len(self.counts)
         return np.where(there, self.counts[np.where(there, item_idx, 0)], 0).astype(np.int32)
 
-    def moved(self, item: int, row: Floats, user_factors: Floats, stars: Floats) -> Floats:
+    def moved(self, item: int, row: Floats, user_factors: Floats, targets: Floats) -> Floats:
         """Update the factors of an item, `row` in the fit, from n new ratings: float32 (d,).
 
-        user_factors: float32 (n, d); stars: (n,).
+        user_factors: float32 (n, d); targets: float32 (n,), of the ratings.
         """
-        seen, n = int(self.seen(np.array([item]))[0]), len(stars)
+        seen, n = int(self.seen(np.array([item]))[0]), len(targets)
         expected = row - (content_share(seen) - content_share(seen + n)) * self.placed[item]
         system = self.unrated + np.float32(seen + n) * self.per_rating + user_factors.T @ user_factors
         system += np.float32(seen) * (np.eye(len(row)) + np.outer(self.average, self.average))
-        surprise = graded(stars) - user_factors @ expected
+        surprise = targets - user_factors @ expected
         return np.asarray(expected + np.linalg.solve(system, user_factors.T @ surprise), np.float32)
 
     def arrays(self) -> dict[str, npt.NDArray[Any]]:

@@ -79,7 +79,7 @@ def _transitions(transitions: ItemTransitions, place: NDArray[np.int64], n_items
     sizes[place] = np.diff(before.indptr)
     indptr = np.concatenate(([0], np.cumsum(sizes)))
     parts = before.data, place[before.indices], indptr
-    return ItemTransitions(sparse.csr_matrix(parts, shape=(n_items, n_items)))
+    return replace(transitions, following=sparse.csr_matrix(parts, shape=(n_items, n_items)))
 
 
 def _item_step(

@@ -11,7 +11,7 @@ Session-based Recommendations", SIGIR 2019. Without timestamps every score is 0.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Self
 
 import numpy as np
@@ -19,7 +19,7 @@ import numpy.typing as npt
 from scipy import sparse
 
 from recommender.interactions import History, Interactions
-from recommender.model.fold_in import graded
+from recommender.model.fold_in import GRADES, graded
 
 Floats = npt.NDArray[np.float32]
 
@@ -33,14 +33,18 @@ BLOCK = 1 << 20  # ratings whose successors are in memory at once
 
 @dataclass(frozen=True, slots=True)
 class ItemTransitions:
-    """following: S, csr float32 (n_items, n_items); row j scores the successors of item j."""
+    """following: S, csr float32 (n_items, n_items); row j scores the successors of item j.
+
+    grades: float32 (6,), the targets of `fold_in.graded`.
+    """
 
     following: sparse.csr_matrix
+    grades: Floats = field(default_factory=GRADES.copy)
 
     @classmethod
-    def fit(cls, interactions: Interactions, *, rng: np.random.Generator) -> Self:
+    def fit(cls, interactions: Interactions, *, rng: np.random.Generator, grades: Floats = GRADES) -> Self:
         """Fit to the ratings with timestamps; ratings of the same second are in random order."""
-        events = _Events.of(interactions.with_ratings(interactions.timestamps > 0), rng)
+        events = _Events.of(interactions.with_ratings(interactions.timestamps > 0), rng, grades)
         shares = events.shares()
         parts = [sparse.csr_matrix((0, interactions.n_items), dtype=np.float32)]
         first = 0
@@ -49,14 +53,14 @@ class ItemTransitions:
             last = max(first + 1, min(int(last), interactions.n_items))
             parts.append(_largest(_above_expected(events.followed(first, last), shares)))
             first = last
-        return cls(sparse.vstack(parts, format="csr"))
+        return cls(sparse.vstack(parts, format="csr"), grades)
 
     def scores(self, history: History) -> Floats:
         """The scores of all items, float32 (n_items,)."""
         scores = np.zeros(self.following.shape[0], np.float32)
         indptr, columns, values = self.following.indptr, self.following.indices, self.following.data
         newest = _newest(history, RECENT)
-        for item, amount in zip(history.item_idx[newest], _amounts(history, newest), strict=True):
+        for item, amount in zip(history.item_idx[newest], self._amounts(history, newest), strict=True):
             row = slice(indptr[item], indptr[item + 1])
             scores[columns[row]] += amount * values[row]
         return scores
@@ -72,10 +76,10 @@ class ItemTransitions:
         amounts = np.zeros(
             (1 + len(recent), len(newest)), np.float32
         )  # row 0: with all items, row 1 + i: without item i
-        amounts[0, : len(recent)] = _amounts(history, recent)
+        amounts[0, : len(recent)] = self._amounts(history, recent)
         for i in range(len(recent)):
             rest = np.delete(np.arange(len(newest)), i)[:RECENT]
-            amounts[1 + i, rest] = _amounts(history, newest[rest])
+            amounts[1 + i, rest] = self._amounts(history, newest[rest])
         raw = sparse.csr_matrix(amounts) @ self.following[history.item_idx[newest]]  # (1 + r, n_items)
         mean, deviation = _spread(raw, n_rated)
         apart = raw[:, item_idx].toarray() - mean[:, None]
@@ -85,14 +89,22 @@ class ItemTransitions:
 
     def arrays(self) -> dict[str, npt.NDArray[Any]]:
         """The state by name, for the artifact."""
-        return {name: getattr(self.following, name) for name in ("data", "indices", "indptr")}
+        named = {name: getattr(self.following, name) for name in ("data", "indices", "indptr")}
+        return {**named, "grades": self.grades}
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, npt.NDArray[Any]]) -> Self:
-        """The inverse of `arrays`."""
+        """The inverse of `arrays`; models of earlier releases have the default grades."""
         n_items = len(arrays["indptr"]) - 1
         parts = arrays["data"], arrays["indices"], arrays["indptr"]
-        return cls(sparse.csr_matrix(parts, shape=(n_items, n_items)))
+        following = sparse.csr_matrix(parts, shape=(n_items, n_items))
+        return cls(following, arrays.get("grades", GRADES))
+
+    def _amounts(self, history: History, newest: npt.NDArray[np.intp]) -> Floats:
+        """FADING^a p of these items; events of the same second are equally old."""
+        age = np.searchsorted(-history.timestamps[newest], -history.timestamps[newest], side="left")
+        targets = graded(history.stars[newest], self.grades)
+        return (np.float32(FADING) ** age * targets).astype(np.float32)
 
 
 def standardize(scores: Floats, n_rated: int) -> tuple[float, float]:
@@ -115,12 +127,6 @@ def _newest(history: History, k: int) -> npt.NDArray[np.intp]:
     return known[np.argsort(-history.timestamps[known], kind="stable")[:k]]
 
 
-def _amounts(history: History, newest: npt.NDArray[np.intp]) -> Floats:
-    """FADING^a p of these items; events of the same second are equally old."""
-    age = np.searchsorted(-history.timestamps[newest], -history.timestamps[newest], side="left")
-    return (np.float32(FADING) ** age * graded(history.stars[newest])).astype(np.float32)
-
-
 @dataclass(frozen=True, slots=True)
 class _Events:
     """Ratings with timestamps, by user and time: user, item and target of each, all (n,).
@@ -136,12 +142,12 @@ class _Events:
     starts: npt.NDArray[np.int64]
 
     @classmethod
-    def of(cls, known: Interactions, rng: np.random.Generator) -> Self:
+    def of(cls, known: Interactions, rng: np.random.Generator, grades: Floats) -> Self:
         user = np.repeat(np.arange(known.n_users, dtype=np.int32), np.diff(known.user_items.indptr))
         order = np.lexsort((rng.random(known.nnz), known.timestamps, user))
         item = known.user_items.indices[order]
         starts = np.concatenate(([0], np.cumsum(np.bincount(item, minlength=known.n_items))))
-        target = graded(known.user_items.data[order])
+        target = graded(known.user_items.data[order], grades)
         return cls(user, item, target, np.argsort(item, kind="stable"), starts)
 
     def shares(self) -> Floats:

@@ -34,7 +34,7 @@ class Config:
     alpha0: float = 0.4
     iterations: int = 12
     item_weight_bytes: int = 256 << 20  # memory limit of the item-to-item weights: 8,192 items
-    item_ridge: float = 50.0  # the item_ settings are parameters of `edlae.ItemWeights.fit`
+    item_ridge: float = 200.0  # the item_ settings are parameters of `edlae.ItemWeights.fit`
     item_dropout: float = 0.3
     item_content: float = 100.0
     item_sittings: float = 0.3  # the weight of sessions

@@ -5,14 +5,16 @@ import numpy.typing as npt
 from scipy import sparse
 
 from recommender.interactions import Interactions
-from recommender.model.fold_in import graded
+from recommender.model.fold_in import GRADES, graded
 from recommender.splits import rank_in_user
 
 STRIDE = 5  # events
 LENGTH = 2 * STRIDE  # so that each event is in two sessions
 
 
-def sessions(interactions: Interactions, *, rng: np.random.Generator) -> sparse.csr_matrix:
+def sessions(
+    interactions: Interactions, *, rng: np.random.Generator, grades: npt.NDArray[np.float32] = GRADES
+) -> sparse.csr_matrix:
     """Graded targets of sessions of LENGTH consecutive events, csr float32 (n_sessions, n_items).
 
     Items rated close together are more related than items rated by the same user years apart. Only ratings
@@ -24,7 +26,7 @@ def sessions(interactions: Interactions, *, rng: np.random.Generator) -> sparse.
     per_user = -(-np.maximum(np.diff(known.user_items.indptr) - STRIDE, 1) // STRIDE)
     first = np.concatenate((np.zeros(1, np.int64), np.cumsum(per_user)))
     piece = rank // STRIDE
-    targets = graded(known.user_items.data)
+    targets = graded(known.user_items.data, grades)
     parts: list[tuple[npt.NDArray[np.float32], npt.NDArray[np.int64], npt.NDArray[np.int32]]] = []
     for which in (piece, piece - 1):
         within = (which >= 0) & (which < per_user[user]) & (size > 1)

@@ -8,29 +8,36 @@ from recommender.item_features import ItemFeatures
 from recommender.metrics import Estimate
 from recommender.model.blend import FACTORS, ITEMS, KNOTS, POPULARITY, TRANSITIONS
 from recommender.model.popularity import FLOOR, HALF_LIFE, freshness, popularity
-from recommender.training import fit_blend
+from recommender.training.choices import (
+    CLEAR,
+    MIXTURES,
+    N_PARTS,
+    PART_NAMES,
+    USUAL,
+    USUAL_WEIGHTS,
+    best_of,
+    smooth,
+    weigh,
+)
 from recommender.training.config import Config
-from recommender.training.fit_blend import MIXTURES, N_PARTS, PART_NAMES, USUAL, Example
+from recommender.training.held_out import Example
 from recommender.training.train import train_hybrid
 
-USUAL_WEIGHTS = np.array([USUAL[part] for part in range(N_PARTS)], np.float32).T
 AT = 3  # index of the tested length
 
 
-def _example(rng: np.random.Generator, telling: int) -> Example:
+def _example(rng: np.random.Generator, telling: int, user: int, own: bool = True) -> Example:
     """Forty items, ten of them relevant; one part scores these higher, the others are noise."""
     parts = rng.standard_normal((N_PARTS, 40)).astype(np.float32)
     hits = np.arange(40) < 10
     parts[telling] += 1.5 * hits
-    return Example(parts, hits, 10)
+    return Example(parts[:1], parts[1:], hits, 10, AT, user, own)
 
 
 def _chosen(telling: int, n_examples: int = 300) -> tuple[np.ndarray, dict[str, Estimate]]:
     """The weights at one length if one part finds the relevant items; other lengths have no examples."""
     rng = np.random.default_rng(0)
-    groups: list[list[Example]] = [[] for _ in KNOTS]
-    groups[AT] = [_example(rng, telling) for _ in range(n_examples)]
-    weights, figures = fit_blend._chosen(groups, USUAL_WEIGHTS)
+    weights, figures = weigh([_example(rng, telling, user) for user in range(n_examples)], 0)
     if n_examples:
         scale = weights[0, TRANSITIONS] / USUAL_WEIGHTS[0, TRANSITIONS]
         usual = USUAL_WEIGHTS[-1].copy()
@@ -42,12 +49,27 @@ def _chosen(telling: int, n_examples: int = 300) -> tuple[np.ndarray, dict[str, 
 def test_other_weights_must_be_clearly_better_than_the_usual_ones() -> None:
     rng = np.random.default_rng(1)
     reached = 0.2 + rng.standard_normal((400, 1)) * 0.1 + rng.standard_normal((400, len(MIXTURES))) * 0.05
+    examples = [_example(rng, ITEMS, user % 200, user < 200) for user in range(400)]
     last = len(MIXTURES) - 1
     reached[:, last] += 0.1
     reached[:, 8] += 0.102
-    assert fit_blend._choose(reached, N_PARTS) == last
+    reached[:, ITEMS] += 0.105  # a part alone
+    assert best_of(reached, examples, CLEAR) == last
     reached[:, 8] += 0.1
-    assert fit_blend._choose(reached, N_PARTS) == 8
+    assert best_of(reached, examples, CLEAR) == 8
+    reached[200:, 8] -= 0.2  # worse for short parts of long histories
+    assert best_of(reached, examples, CLEAR) == last
+
+
+def test_weights_change_smoothly_with_the_length_of_the_history() -> None:
+    weights = USUAL_WEIGHTS.copy()
+    weights[AT] = [0, 1, 0, 0]
+    share = smooth(weights)[:, ITEMS] / smooth(weights)[:, [FACTORS, ITEMS]].sum(axis=1)
+    usual = USUAL_WEIGHTS[:, ITEMS] / USUAL_WEIGHTS[:, [FACTORS, ITEMS]].sum(axis=1)
+    gained = share - usual
+    assert gained[AT] == pytest.approx((1 - usual[AT]) / 2, abs=1e-6)
+    assert gained[AT - 1] == pytest.approx(gained[AT] / 2, abs=1e-6)
+    assert np.all(gained[[0, 1, 5, 6]] == 0)
 
 
 @pytest.mark.parametrize("part", [FACTORS, ITEMS, POPULARITY])

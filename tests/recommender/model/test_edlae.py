@@ -1,3 +1,5 @@
+from typing import Any
+
 import numpy as np
 import pytest
 from scipy import sparse
@@ -6,7 +8,7 @@ from recommender.interactions import History
 from recommender.model import edlae
 from recommender.model.edlae import ItemWeights
 
-SETTINGS = {"ridge": 3.0, "dropout": 0.25, "content_weight": 2.0}
+SETTINGS: dict[str, Any] = {"ridge": 3.0, "dropout": 0.25, "content_weight": 2.0}
 N_USERS, N_ITEMS = 60, 12
 
 

@@ -37,7 +37,7 @@ def _posterior(
     """The minimum of the docstring's function for n items, in the basis of the fit, float64."""
     items = fitted[0][:N_RATED].astype(np.float64)
     average, spread = _tastes(fitted)
-    pull = fold_in.NOISE * np.linalg.inv(spread)
+    pull = fold_in.NOISE * fold_in.FADING / (n + fold_in.FADING) * np.linalg.inv(spread)
     a = n / (n + fold_in.PATIENCE) * ALPHA0 * items.T @ items + rows.T @ rows + pull
     return np.asarray(np.linalg.solve(a, rows.T @ targets + pull @ average))
 

@@ -13,9 +13,9 @@ from recommender.interactions import History, Interactions
 from recommender.item_features import ItemFeatures
 from recommender.model.fold_in import basis_of, graded
 from recommender.model.item_step import ItemStep
-from recommender.training import fit_blend, ials
+from recommender.training import fit_parts, ials
 from recommender.training.config import Config
-from recommender.training.fit_blend import Fitted
+from recommender.training.fit_parts import Fitted
 
 SCALES = {"regularization": 0.02, "alpha0": 0.3}
 
@@ -34,7 +34,7 @@ def test_an_unrated_item_gets_exactly_its_half_step() -> None:
     there = (placed @ change).astype(np.float32)
     step = ItemStep.of(items, rated, np.tile(there, (40, 1)), user_factors=users, counts=counts, **SCALES)
     folded = (users[raters] @ np.linalg.inv(change).T).astype(np.float32)
-    moved = step.moved(39, there, folded, stars)
+    moved = step.moved(39, there, folded, graded(stars))
     np.testing.assert_allclose(moved, fitted @ change, rtol=2e-3, atol=2e-4)
 
 
@@ -45,7 +45,7 @@ def test_the_more_ratings_the_fit_has_seen_the_less_a_new_one_moves_a_item() -> 
     placed, per_user = np.zeros((3, 4), np.float32), np.full(50, 30)
     step = ItemStep.of(items, np.maximum(seen, 1), placed, user_factors=users, counts=per_user, **SCALES)
     step = replace(step, counts=seen.astype(np.int32))
-    row, liked = np.zeros(4, np.float32), np.full(3, 5, np.float32)
+    row, liked = np.zeros(4, np.float32), np.full(3, 1.2, np.float32)
     moves = [np.linalg.norm(step.moved(item, row, users[:3], liked)) for item in range(3)]
     assert moves[0] > 2 * moves[1] > 4 * moves[2] > 0
 
@@ -61,7 +61,7 @@ def _moved(fitted: Fitted, trial: Trial) -> np.ndarray:
         raters = [ratings.history(int(user)).without(item) for user in by_item.indices[given]]
         users = np.stack([model.user_factors(rater) for rater in raters])
         row = model.item_factors[item]
-        factors[item] = fitted.item_step.moved(item, row, users, by_item.data[given])
+        factors[item] = fitted.item_step.moved(item, row, users, graded(by_item.data[given]))
     return factors
 
 
@@ -91,7 +91,7 @@ def test_ten_ratings_move_new_items_to_where_a_fit_would_put_them(
 
     def fit(trial: Trial) -> Fitted:
         config, rng = Config(factors=32, iterations=5), np.random.default_rng(1)
-        return fit_blend.fit_factors(trial.split.train, latest_small_content, config, rng, lambda _: None)
+        return fit_parts.fit_factors(trial.split.train, latest_small_content, config, rng, lambda _: None)
 
     before, after = fit(content_only), fit(ten)
     placed = _ndcg(before, before.model.item_factors, ten)
