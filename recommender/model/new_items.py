@@ -29,6 +29,7 @@ def with_items(model: Hybrid, items: ItemFeatures) -> Hybrid:
     """
     content = model.encoder.transform(items)
     rows = RowMapping.of(model.item_ids, np.empty(0, np.int64), items.item_ids)
+    place = np.searchsorted(rows.ids, model.item_ids)  # of the former items
     fitted = _fitted_rows(model, items)
     placed = model.content_prior.factors(content)
     factors = placed.copy()
@@ -38,10 +39,10 @@ def with_items(model: Hybrid, items: ItemFeatures) -> Hybrid:
         model,
         item_ids=rows.ids,
         content_vectors=rows.spread(model.content_vectors, vectors_of(content)),
-        blend=_blend(model, rows, fitted, factors),
+        blend=_blend(model, rows, place, fitted, factors),
         traits={kind: traits.with_rows(rows, names[kind]) for kind, traits in model.traits.items()},
         makers=model.makers.with_rows(rows, maker_names(items)),
-        stars=model.stars and _stars(model.stars, rows, fitted, content),
+        stars=model.stars and _stars(model.stars, rows, place, fitted, content),
         match=model.match and _match(model.match, rows, fitted, content),
         item_step=model.item_step and _item_step(model.item_step, rows, fitted, placed),
     )
@@ -55,8 +56,14 @@ def _fitted_rows(model: Hybrid, items: ItemFeatures) -> NDArray[np.int64]:
     return np.where((found >= 0) & (model.item_step.counts[found] > 0), found, -1)
 
 
-def _blend(model: Hybrid, rows: RowMapping, fitted: NDArray[np.int64], factors: NDArray[np.float32]) -> Blend:
-    blend, place = model.blend, np.searchsorted(rows.ids, model.item_ids)  # of the former items
+def _blend(
+    model: Hybrid,
+    rows: RowMapping,
+    place: NDArray[np.int64],
+    fitted: NDArray[np.int64],
+    factors: NDArray[np.float32],
+) -> Blend:
+    blend = model.blend
     popularity = np.full(len(fitted), blend.popularity.min(initial=0), np.float32)
     popularity[fitted >= 0] = blend.popularity[fitted[fitted >= 0]]
     item_idx = place[blend.item_weights.item_idx].astype(np.int32)
@@ -90,11 +97,16 @@ def _item_step(
 
 
 def _stars(
-    stars: StarsModel, rows: RowMapping, fitted: NDArray[np.int64], content: NDArray[np.float32]
+    stars: StarsModel,
+    rows: RowMapping,
+    place: NDArray[np.int64],
+    fitted: NDArray[np.int64],
+    content: NDArray[np.float32],
 ) -> StarsModel:
     items, variance = stars.prior(content)
     variance = variance.copy()
     rated = fitted >= 0
+    neighbors = place[stars.neighbors].astype(np.int32)  # in the new order
     items[rated], variance[rated] = stars.items[fitted[rated]], stars.item_variance[fitted[rated]]
     return replace(
         stars,
@@ -102,6 +114,8 @@ def _stars(
         item_variance=rows.spread(stars.item_variance, variance),
         habits=rows.spread(stars.habits, np.where(rated[:, None], stars.habits[fitted], 0)),
         known=rows.spread(stars.known, rated | content.any(axis=1)),
+        neighbors=rows.spread(neighbors, np.where(rated[:, None], neighbors[fitted], 0)),
+        similarity=rows.spread(stars.similarity, np.where(rated[:, None], stars.similarity[fitted], 0)),
     )
 
 

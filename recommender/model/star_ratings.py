@@ -10,6 +10,7 @@ from recommender.interactions import MAX_STARS, MIN_STARS, History
 
 Doubles = NDArray[np.float64]
 PRIOR_RATINGS = 10.0  # weight of the global noise in the noise of a user
+NEIGHBOR_SHRINKAGE = 0.1  # similarity of a neighbor without a residual, added to that of rated neighbors
 NORMAL_80 = 1.2816  # standard deviations to each side that contain 80 % of a normal distribution
 
 
@@ -20,13 +21,15 @@ class UserPosterior:
     mean: Doubles  # (d + 1,)
     covariance: Doubles  # (d + 1, d + 1)
     noise: float  # variance of the user's own ratings around the prediction, stars^2
+    rated: NDArray[np.int32]  # (n,), the items of the history with ratings or content
+    residuals: Doubles  # (n,), their stars minus the prediction
 
 
 @dataclass(frozen=True, slots=True)
 class StarsModel:
     """Biased matrix factorization with Gaussian posteriors over users and items.
 
-        stars(u, i) = mean + b_u + b_i + p_u . q_i + noise_u,
+        stars(u, i) = mean + b_u + b_i + p_u . q_i + w neighbors(u, i) + noise_u,
         (b_u, p_u) ~ N([habit_u, 1] habit_map, 1 / user_precision),
         (b_i, q_i) ~ N([content_i, 1, habit_i] A, 1 / precision)
 
@@ -34,6 +37,9 @@ class StarsModel:
     the history, divided by the square root of their number. habit_i represents which users rated an item.
     Both come from truncated singular vectors of the binary rating matrix, its entries divided by the square
     roots of both counts. SVD++ uses the same information (Koren, KDD 2008).
+
+    neighbors(u, i) is a mean of the user's residuals of similar items, shrunk to 0: Bell and Koren,
+    "Scalable Collaborative Filtering with Jointly Derived Neighborhood Interpolation Weights", ICDM 2007.
 
     An item without ratings has no habit: its prior is N([content_i, 1] content_map, 1 / item_precision),
     regressed on content alone with items weighted by their ratings. Items with few ratings have a mixture of
@@ -58,6 +64,9 @@ class StarsModel:
     habits: NDArray[np.float32]  # (n_items, habit width)
     habit_map: NDArray[np.float32]  # (habit width + 1, d + 1)
     known: NDArray[np.bool_]  # (n_items,), rated in training or with content
+    neighbors: NDArray[np.int32]  # (n_items, k), items with similar residuals
+    similarity: NDArray[np.float32]  # (n_items, k), 0 to 1
+    neighbor_weight: float  # w, of the mean of their residuals
 
     def fold_in(self, history: History) -> UserPosterior:
         """The posterior of a user given the means and variances of items; the prior for an empty history."""
@@ -73,10 +82,9 @@ class StarsModel:
         covariance = np.linalg.inv(precision).astype(np.float64, copy=False)
         prior = with_one(habit(self.habits[idx]))[0] @ self.habit_map
         mean = covariance @ (items.T @ target / self.noise + self.user_precision * prior)
-        squares = float(((target - items @ mean) ** 2).sum())
-        return UserPosterior(
-            mean, covariance, (PRIOR_RATINGS * self.noise + squares) / (PRIOR_RATINGS + len(idx))
-        )
+        residuals = target - items @ mean
+        noise = (PRIOR_RATINGS * self.noise + float(residuals @ residuals)) / (PRIOR_RATINGS + len(idx))
+        return UserPosterior(mean, covariance, noise, idx, residuals)
 
     def predict(self, user: UserPosterior, item_idx: NDArray[np.integer]) -> tuple[Doubles, Doubles]:
         """Predict n items: mean, not clipped to the scale, and standard deviation, in stars, float64 (n,).
@@ -88,12 +96,23 @@ class StarsModel:
         bias = items[:, 0].copy()
         items[:, 0] = 1
         stars = self.mean + bias + items @ user.mean
+        if self.neighbor_weight and len(user.rated):
+            stars += self.neighbor_weight * self.from_neighbors(user, item_idx)
         stars[~self.known[item_idx]] = np.nan
         second_moment = user.mean**2 + np.diag(user.covariance)
         second_moment[0] = 1  # the factor of the item's bias is constant
         variance = user.noise + spread @ second_moment
         variance += np.einsum("nd,nd->n", items @ user.covariance, items)
         return stars, np.sqrt(variance)
+
+    def from_neighbors(self, user: UserPosterior, item_idx: NDArray[np.integer]) -> Doubles:
+        """The shrunk mean residual of the user's ratings of each item's neighbors, (n,), stars."""
+        residuals, rated = np.zeros((2, len(self.items)), np.float32)
+        residuals[user.rated], rated[user.rated] = user.residuals, 1
+        neighbors, similarity = self.neighbors[item_idx], self.similarity[item_idx]
+        total = np.einsum("nk,nk->n", similarity, residuals[neighbors])
+        weight = np.einsum("nk,nk->n", similarity, rated[neighbors])
+        return np.asarray(total / (weight + NEIGHBOR_SHRINKAGE), np.float64)
 
     def interval(self, stars: Doubles, deviation: Doubles) -> tuple[Doubles, Doubles]:
         """The bounds of the 80 % interval, in stars, clipped to the scale."""
@@ -109,16 +128,23 @@ class StarsModel:
         """The whole state."""
         names = (
             "user_precision", "items", "item_variance", "item_precision", "content_map", "habits",
-            "habit_map", "known",
+            "habit_map", "known", "neighbors", "similarity",
         )  # fmt: skip
-        scalars = np.array([self.mean, self.noise, self.width], np.float64)
+        scalars = np.array([self.mean, self.noise, self.width, self.neighbor_weight], np.float64)
         return {"scalars": scalars, **{name: getattr(self, name) for name in names}}
 
     @classmethod
     def from_arrays(cls, arrays: dict[str, NDArray[Any]]) -> Self:
-        mean, noise, width = (float(value) for value in arrays["scalars"])
+        mean, noise, width, *weight = (float(value) for value in arrays["scalars"])
         rest = {name: array for name, array in arrays.items() if name != "scalars"}
-        return cls(mean=mean, noise=noise, width=width, **rest)
+        if not weight:  # a model of an earlier release
+            rest |= no_neighbors(len(rest["items"]))
+        return cls(mean=mean, noise=noise, width=width, neighbor_weight=weight[0] if weight else 0.0, **rest)
+
+
+def no_neighbors(n_items: int) -> dict[str, NDArray[Any]]:
+    """Arrays of a model without neighbors."""
+    return {"neighbors": np.zeros((n_items, 0), np.int32), "similarity": np.zeros((n_items, 0), np.float32)}
 
 
 def with_one(features: NDArray[np.floating]) -> Doubles:

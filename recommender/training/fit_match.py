@@ -26,6 +26,9 @@ COVERED = 0.8
 MAX_USERS = 5000  # enough to fit a dozen coefficients
 PROBIT_AS_LOGIT = 1.702  # scale of the logistic curve nearest to the normal distribution function
 FIGURES = ("rmse", "interval_coverage", "match_calibration_error", "match_auc")
+WEIGHING_USERS = 1500  # enough to fit the weight of neighbors
+CLEARLY = 2.0  # standard errors
+MAX_WEIGHT = 1.5
 MIN_OF_A_KIND = 20  # likes, and ratings that are no likes, to fit the logistic regression
 
 
@@ -71,6 +74,7 @@ def fit_stars_and_match(
     """
     split = random_ratings(interactions, rng=rng)
     blind = fit_stars(split.train, content, rng=rng, progress=lambda done: progress(0.4 * done), **settings)
+    blind = replace(blind, neighbor_weight=_neighbor_weight(blind, split, rng))
     before = uncalibrated(split.train, content)
     held = _hold_out(blind, before, split, rng)
     figures = _figures(held, before)
@@ -79,7 +83,7 @@ def fit_stars_and_match(
         interactions, content, rng=rng, progress=lambda done: progress(0.5 + done / 2), **settings
     )
     match = fit_match(uncalibrated(interactions, content), held.features, held.liked)
-    return replace(full, width=held.width()), match, figures
+    return replace(full, width=held.width(), neighbor_weight=blind.neighbor_weight), match, figures
 
 
 def uncalibrated(interactions: Interactions, content: NDArray[np.float32]) -> MatchModel:
@@ -137,6 +141,25 @@ def _rises(weights: Doubles) -> bool:
     """Whether the probability rises with the distance everywhere."""
     slope = [weights[0], *(power * weights[N_FEATURES + n] for n, power in enumerate(POWERS))]
     return bool((np.polynomial.Polynomial(slope)(np.linspace(-BENT, BENT, 61)) > 0).all())
+
+
+def _neighbor_weight(model: StarsModel, split: Split, rng: np.random.Generator) -> float:
+    """The weight of neighbors that predicts held-out ratings best; 0 unless it is clearly above 0."""
+    users = np.flatnonzero(np.diff(split.held_out.user_items.indptr))
+    errors: list[Doubles] = [np.zeros(1)]
+    effects: list[Doubles] = [np.zeros(1)]
+    for user in rng.permutation(users)[:WEIGHING_USERS]:
+        held = split.held_out.history(int(user))
+        posterior = model.fold_in(split.histories.history(int(user)))
+        stars, _ = model.predict(posterior, held.item_idx)
+        known = np.isfinite(stars)
+        errors.append((held.stars.astype(np.float64) - np.clip(stars, MIN_STARS, MAX_STARS))[known])
+        effects.append(model.from_neighbors(posterior, held.item_idx)[known])
+    error, effect = np.concatenate(errors), np.concatenate(effects)
+    power = float(effect @ effect)
+    if error @ effect < CLEARLY * np.sqrt(power * (error**2).mean()) or power == 0:
+        return 0.0
+    return min(MAX_WEIGHT, float(error @ effect) / power)
 
 
 def _hold_out(model: StarsModel, base: MatchModel, split: Split, rng: np.random.Generator) -> HeldOut:

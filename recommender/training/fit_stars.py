@@ -14,6 +14,7 @@ from threadpoolctl import threadpool_limits
 
 from recommender.interactions import Interactions
 from recommender.model.star_ratings import NORMAL_80, Doubles, StarsModel, with_one
+from recommender.training.residual_neighbors import residual_neighbors
 
 RIDGE = 1.0  # the weight of one item: rows of content and of habits have a length of about 1
 HABIT_RIDGE = 10.0  # the same for users
@@ -96,7 +97,8 @@ def fit_stars(
     """Fit to all ratings; content: float32 (n_items, width), rows of 0 for items without metadata.
 
     Bitwise deterministic for one state of `rng` and any number of threads. The interval has the width of a
-    normal distribution until `fit_stars_and_match` calibrates it. Raises ValueError without ratings.
+    normal distribution, and neighbors have no weight, until `fit_stars_and_match` fits both. Raises
+    ValueError without ratings.
     """
     if not interactions.nnz:
         raise ValueError("the stars model needs at least one rating")
@@ -132,6 +134,8 @@ def fit_stars(
         seen = counts[:, None] / (counts[:, None] + OBSCURE)
         items.prior = seen * items.prior + (1 - seen) * (with_one(content) @ placed_map)
         items.update(by_item, mean, users, user_noise)
+        users.update(by_user, mean, items, np.full(interactions.n_items, noise))
+        neighbors, similarity = residual_neighbors(by_user, mean, users.mean, items.mean)
     items.mean[~rated], items.variance[~rated] = items.prior[~rated], 1 / placed_precision
     single = _single(users, items)
     single |= {
@@ -140,7 +144,16 @@ def fit_stars(
         "habits": habits.astype(np.float32),
         "habit_map": habit_map.astype(np.float32),
     }
-    return StarsModel(mean=mean, noise=noise, width=NORMAL_80, known=rated | content.any(axis=1), **single)
+    return StarsModel(
+        mean=mean,
+        noise=noise,
+        width=NORMAL_80,
+        known=rated | content.any(axis=1),
+        neighbors=neighbors,
+        similarity=similarity,
+        neighbor_weight=0.0,
+        **single,
+    )
 
 
 def by_content(content: NDArray[np.float32], counts: NDArray[np.integer]) -> Callable[[Doubles], Doubles]:

@@ -58,6 +58,12 @@ def test_a_new_item_is_listed_only_for_users_who_like_similar_items(model: Hybri
     assert (unrated > after[place[BETWEEN]]).mean() < 0.3
     reasons = more.reasons(history, np.array([place[BETWEEN]], np.int32))[0]
     assert {more.item_ids[why.item_idx] for why in reasons if why.item_idx is not None} <= set(ids)
+    known = np.flatnonzero(model.item_step.counts)  # their neighbors move with them
+    of_known = [
+        one.predict(h, known_idx.astype(np.int32)).stars
+        for one, h, known_idx in ((model, WESTERNS, known), (more, history, np.array(moved)[known]))
+    ]
+    assert of_known[0] == pytest.approx(of_known[1], abs=1e-4)
     predicted = more.predict(history, np.array([place[BETWEEN], place[9000]], np.int32))
     assert predicted.stars[0] > predicted.stars[1]
     assert np.isfinite(predicted.match_percent).all()

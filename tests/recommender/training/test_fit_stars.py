@@ -2,7 +2,7 @@
 
 import subprocess
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
@@ -190,6 +190,37 @@ def test_the_state_survives_arrays(
     before, after = predict(*fitted[:2], history, item_idx), predict(stars, match, history, item_idx)
     assert np.array_equal(before.match_percent, after.match_percent, equal_nan=True)
     assert np.array_equal(before.low, after.low, equal_nan=True)
+
+
+def test_the_residuals_of_similar_items_move_a_prediction() -> None:
+    """Two pairs of items in each of which the ratings of a user have the same error."""
+    rng = np.random.default_rng(4)
+    n_users, n_items = 400, 40
+    ratings = 3 + 0.8 * rng.standard_normal((n_users, n_items))
+    ratings[:, 1], ratings[:, 3] = ratings[:, 0], ratings[:, 2]
+    stars = np.clip(np.round(2 * ratings) / 2, 0.5, 5)
+    users, items = np.nonzero(rng.random(stars.shape) < 0.7)
+    told = Interactions.from_arrays(users, items, stars[users, items], catalog=np.arange(n_items))
+    blank = np.zeros((n_items, 1), np.float32)
+    model, _, _ = fit_stars_and_match(told, blank, rng=np.random.default_rng(1), factors=1, iterations=8)
+    assert model.neighbor_weight > 0
+    assert model.neighbors[:4, 0].tolist() == [1, 0, 3, 2]
+    high, low = (
+        model.predict(model.fold_in(History.of([0, 2, 7, 8], [mine, 3, 3, 3])), np.array([1, 3, 9]))[0]
+        for mine in (5.0, 1.0)
+    )
+    assert high[0] - low[0] > 3 * max(high[1] - low[1], high[2] - low[2])
+    before = StarsModel.from_arrays(
+        {
+            name: array[:3] if name == "scalars" else array
+            for name, array in model.arrays().items()
+            if name not in ("neighbors", "similarity")
+        }
+    )  # of an earlier release
+    history = History.of([0, 2], [5, 3])
+    assert before.predict(before.fold_in(history), np.array([9]))[0] == pytest.approx(
+        replace(model, neighbor_weight=0.0).predict(model.fold_in(history), np.array([9]))[0]
+    )
 
 
 def test_a_match_model_of_an_earlier_release_expects_means_of_new_items(
