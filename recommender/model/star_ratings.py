@@ -107,12 +107,13 @@ class StarsModel:
 
     def from_neighbors(self, user: UserPosterior, item_idx: NDArray[np.integer]) -> Doubles:
         """The shrunk mean residual of the user's ratings of each item's neighbors, (n,), stars."""
-        residuals, rated = np.zeros((2, len(self.items)), np.float32)
-        residuals[user.rated], rated[user.rated] = user.residuals, 1
-        neighbors, similarity = self.neighbors[item_idx], self.similarity[item_idx]
-        total = np.einsum("nk,nk->n", similarity, residuals[neighbors])
-        weight = np.einsum("nk,nk->n", similarity, rated[neighbors])
-        return np.asarray(total / (weight + NEIGHBOR_SHRINKAGE), np.float64)
+        rated = np.zeros((len(self.items), 2), np.float32)  # residuals, and ones
+        rated[user.rated, 0], rated[user.rated, 1] = user.residuals, 1
+        similarity = self.similarity.take(item_idx, axis=0)[:, None, :]
+        sums = (similarity @ rated.take(self.neighbors.take(item_idx, axis=0), axis=0))[
+            :, 0
+        ]  # (n, k) @ (k, 2)
+        return np.asarray(sums[:, 0] / (sums[:, 1] + NEIGHBOR_SHRINKAGE), np.float64)
 
     def interval(self, stars: Doubles, deviation: Doubles) -> tuple[Doubles, Doubles]:
         """The bounds of the 80 % interval, in stars, clipped to the scale."""
