@@ -16,7 +16,7 @@ from recommender.model.transitions import ItemTransitions
 from recommender.progress import Progress
 from recommender.splits import users_of
 from recommender.training import held_out
-from recommender.training.checkpoint import Checkpoint
+from recommender.training.checkpoint import NOTHING_KEPT, Checkpoint
 from recommender.training.config import Config
 from recommender.training.fit_parts import fit_factors, fit_items
 from recommender.training.held_out import DEPTH, Drawn, Example
@@ -29,7 +29,7 @@ Figures = npt.NDArray[np.float64]
 USUAL = {
     FACTORS: (1.0,) * 7,
     ITEMS: (0.1, 0.2, 0.4, 0.7, 1.0, 1.5, 2.0),
-    TRANSITIONS: (0.1, 0.1, 0.2, 0.3, 0.3, 0.3, 0.3),
+    TRANSITIONS: (0.05, 0.05, 0.1, 0.15, 0.15, 0.15, 0.15),
     POPULARITY: (0.0,) * 7,
 }
 PART_NAMES = ("factors", "items", "succession", "popularity")
@@ -43,7 +43,7 @@ MIXTURES = [
     *np.maximum(np.eye(N_PARTS), LEAST * np.eye(N_PARTS)[FACTORS]),
     *((1.0, items, 0.0, popular) for items in ITEM_WEIGHTS for popular in POPULARITY_WEIGHTS),
 ]
-TRANSITION_SCALES = (0.0, 0.5, 1.5, 2.0, 1.0)  # factors of the usual weights; the last one keeps them
+TRANSITION_SCALES = (0.0, 0.5, 2.0, 3.0, 1.0)  # factors of the usual weights; the last one keeps them
 NOISES = (0.01, 0.02, NOISE)  # the last one stays unless another is better
 GRADE_SETS = (np.array([0.2, 0.2, 0.4, 0.7, 0.95, 1.1], np.float32), GRADES)  # of 0 to 5 stars; so here
 CLEAR, SLIGHT = 2.0, 1.0  # standard errors by which other weights, and other settings, must be better
@@ -68,7 +68,7 @@ def choose(
     config: Config,
     rng: np.random.Generator,
     progress: Progress,
-    checkpoint: Checkpoint,
+    checkpoint: Checkpoint = NOTHING_KEPT,
 ) -> Choices:
     """Fit the parts without some users, and choose what ranks the liked items of these best."""
     held = held_out.users_to_hold_out(interactions, rng)
@@ -145,15 +145,17 @@ def weigh(examples: list[Example], noise: int) -> tuple[Floats, dict[str, Estima
     weights = USUAL_WEIGHTS.copy()
     figures: dict[str, Figures] = {}
     measured: dict[int, list[Example]] = {}
+    unordered = USUAL_WEIGHTS * (np.arange(N_PARTS) != TRANSITIONS)
+    mixtures = np.concatenate((np.array(MIXTURES, np.float32), unordered))  # the usual ones of all knots last
+    by_mixture = [example.ndcg(noise, mixtures) for example in examples]
     for knot in range(len(KNOTS)):
-        near = [example for example in examples if abs(example.knot - knot) <= 1]
-        if len(near) < MIN_EXAMPLES:
+        places = [place for place, example in enumerate(examples) if abs(example.knot - knot) <= 1]
+        if len(places) < MIN_EXAMPLES:
             continue
-        measured[knot] = near
-        unordered = USUAL_WEIGHTS[knot] * (np.arange(N_PARTS) != TRANSITIONS)
-        mixtures = np.concatenate((np.array(MIXTURES, np.float32), unordered[None, :]))
-        reached = np.array([example.ndcg(noise, mixtures) for example in near])
-        weights[knot] = mixtures[best_of(reached, near, CLEAR)]
+        measured[knot] = [examples[place] for place in places]
+        columns = [*range(len(MIXTURES)), len(MIXTURES) + knot]
+        reached = np.array([by_mixture[place][columns] for place in places])
+        weights[knot] = mixtures[columns[best_of(reached, measured[knot], CLEAR)]]
         figures |= {_name(part, knot): reached[:, n] for n, part in enumerate(PART_NAMES)}
     weights = smooth(weights)
     scales = np.array(TRANSITION_SCALES, np.float32)
@@ -198,7 +200,8 @@ def best_of(reached: Figures, examples: Sequence[Example], clear: float) -> int:
     """
     gains = reached - reached[:, -1:]
     users, own = np.array([example.user for example in examples]), np.array([e.own for e in examples])
-    means, variances = [], []
+    means: list[Figures] = []
+    variances: list[Figures] = []
     for kind in (own, ~own):
         ids, place = np.unique(users[kind], return_inverse=True)
         if len(ids) < MIN_GROUP:
@@ -208,12 +211,13 @@ def best_of(reached: Figures, examples: Sequence[Example], clear: float) -> int:
         per_user = sums / np.bincount(place)[:, None]
         means.append(per_user.mean(axis=0))
         variances.append(per_user.var(axis=0) / len(ids))
-    last = gains.shape[1] - 1
+    last = int(gains.shape[1]) - 1
     if not means:
         return last
-    bound = np.mean(means, axis=0) - clear * np.sqrt(np.sum(variances, axis=0)) / len(means)
+    bound: Figures = np.mean(means, axis=0) - clear * np.sqrt(np.sum(variances, axis=0)) / len(means)
     bound[last] = 0
-    return int(np.argmax(bound)) if np.max(bound) > 0 else last
+    best = int(bound.argmax())
+    return best if best != last and float(bound[best]) > 0 else last
 
 
 def _name(part: str, knot: int) -> str:

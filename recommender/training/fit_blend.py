@@ -12,6 +12,7 @@ from recommender.model.transitions import ItemTransitions
 from recommender.progress import Progress
 from recommender.training import choices
 from recommender.training.checkpoint import NOTHING_KEPT, Checkpoint
+from recommender.training.choices import Choices
 from recommender.training.config import Config
 from recommender.training.fit_parts import fit_factors, fit_items
 
@@ -32,6 +33,21 @@ def fit(
     The figures are slightly below those of the returned blend, which is fitted to more users and longer.
     """
     chosen = choices.choose(interactions, content, config, rng, progress, checkpoint)
+    fitted = fit_chosen(interactions, content, popularity, config, chosen, rng, progress, checkpoint)
+    return *fitted, chosen.figures
+
+
+def fit_chosen(
+    interactions: Interactions,
+    content: Floats,
+    popularity: Floats,
+    config: Config,
+    chosen: Choices,
+    rng: np.random.Generator,
+    progress: Progress,
+    checkpoint: Checkpoint = NOTHING_KEPT,
+) -> tuple[Blend, ContentPrior, ItemStep | None]:
+    """Fit the parts of the blend to all ratings, with choices that have been made."""
     grades = chosen.grades
     factor_model, content_prior, item_step = fit_factors(
         interactions,
@@ -46,5 +62,4 @@ def fit(
     progress("item weights", 0.0)
     items = fit_items(interactions, content, config, rng, grades=grades)
     transitions = ItemTransitions.fit(interactions, rng=rng, grades=grades)
-    blend = Blend(factor_model, items, transitions, popularity, chosen.weights)
-    return blend, content_prior, item_step, chosen.figures
+    return Blend(factor_model, items, transitions, popularity, chosen.weights), content_prior, item_step

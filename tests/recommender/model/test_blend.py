@@ -85,8 +85,12 @@ def test_a_part_that_is_better_alone_is_never_lost_to_the_blend(part: int) -> No
 
 
 def test_the_weight_of_transitions_follows_their_figures() -> None:
-    assert _chosen(TRANSITIONS)[0][TRANSITIONS] >= USUAL[TRANSITIONS][AT]
-    assert _chosen(FACTORS)[0][TRANSITIONS] < USUAL[TRANSITIONS][AT]
+    assert _chosen(TRANSITIONS)[0][TRANSITIONS] > USUAL[TRANSITIONS][AT]
+    rng = np.random.default_rng(0)
+    misled = [_example(rng, FACTORS, user) for user in range(300)]
+    for example in misled:
+        example.others[TRANSITIONS - 1] -= 1.5 * example.hits
+    assert weigh(misled, 0)[0][AT, TRANSITIONS] < np.float32(USUAL[TRANSITIONS][AT])
     assert _chosen(FACTORS, n_examples=3)[0][TRANSITIONS] == np.float32(USUAL[TRANSITIONS][AT])
 
 

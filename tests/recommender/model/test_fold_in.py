@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -92,3 +94,16 @@ def test_users_of_few_ratings_say_little_of_how_tastes_are_spread(
     known = FactorModel.of(items, rated, user_factors=users, counts=counts, alpha0=ALPHA0)
     joined = FactorModel.of(items, rated, user_factors=strangers, counts=np.append(counts, 0), alpha0=ALPHA0)
     np.testing.assert_allclose(known.energy, joined.energy, rtol=1e-6)
+
+
+def test_a_model_of_an_earlier_release_has_the_default_targets_and_noise(model: FactorModel) -> None:
+    chosen = replace(model, grades=np.linspace(0, 1, 6, dtype=np.float32), noise=0.01)
+    arrays = chosen.arrays()
+    again = FactorModel.from_arrays(arrays)
+    history = History.of([1, 5, 9], [5, 1, 3])
+    np.testing.assert_array_equal(again.user_factors(history), chosen.user_factors(history))
+    earlier = FactorModel.from_arrays(
+        {name: arrays[name] for name in arrays if name != "grades"} | {"scalars": arrays["scalars"][:2]}
+    )
+    np.testing.assert_array_equal(earlier.user_factors(history), model.user_factors(history))
+    assert np.any(again.user_factors(history) != earlier.user_factors(history))
