@@ -76,8 +76,10 @@ def choose(
         return Choices()
     train = users_of(interactions, np.setdiff1d(np.arange(interactions.n_users), held))
     drawn = list(held_out.drawn(interactions, held, rng))
+    transitions = ItemTransitions.fit(train, rng=rng)  # for all targets: they hardly change it
     scored = [
-        _scored(train, drawn, grades, content, config, rng, progress, checkpoint) for grades in GRADE_SETS
+        _scored(train, drawn, grades, transitions, content, config, rng, progress, checkpoint)
+        for grades in GRADE_SETS
     ]
     noises = [_best_noise(examples) for examples in scored]
     reached = np.stack(
@@ -92,6 +94,7 @@ def _scored(
     train: Interactions,
     drawn: list[Drawn],
     grades: Floats,
+    transitions: ItemTransitions,
     content: Floats,
     config: Config,
     rng: np.random.Generator,
@@ -111,7 +114,6 @@ def _scored(
         grades=grades,
     )
     items = fit_items(train, content, config, rng, grades=grades)
-    transitions = ItemTransitions.fit(train, rng=rng, grades=grades)
     popular = popularity(train, np.full(train.n_items, np.nan, np.float32))
     noisy = [
         Blend(replace(factor_model, noise=noise), items, transitions, popular, USUAL_WEIGHTS)

@@ -14,11 +14,11 @@ from recommender.model.blend import KNOTS, Blend
 Floats = npt.NDArray[np.float32]
 
 SHARE = 0.2  # of the users are held out, at most:
-MAX_SEVERAL, MAX_FEW = 400, 800  # users with more than FEW ratings, and with at most FEW
+MAX_SEVERAL, MAX_FEW = 300, 600  # users with more than FEW ratings, and with at most FEW
 FEW = 5
 MIN_USERS = 30  # with more than FEW ratings; with fewer there are no examples
 KNOWN_SHARE = 0.8  # of an own history
-MAX_IMITATED = 150  # users whose histories are cut to one length
+MAX_IMITATED = 120  # users whose histories are cut to one length
 # Histories longer than NEWCOMER are cut only from those of at most LONGEST times as many ratings: users
 # with 500 ratings differ from those with 50.
 NEWCOMER, LONGEST = 16, 2.5
