@@ -184,8 +184,7 @@ def _places(movies: ItemFeatures) -> dict[tuple[str, int], int]:
 
 
 def _place(places: dict[tuple[str, int], int], text: str) -> int:
-    match = TITLE.match(text)
-    if match:
+    for match in filter(None, map(TITLE.match, text.split(" | "))):
         for year in (int(match[2]), int(match[2]) + 1, int(match[2]) - 1):
             if (item := places.get((_plain(match[1]), year))) is not None:
                 return item

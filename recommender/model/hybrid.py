@@ -13,7 +13,7 @@ from recommender.genre_taste import GenreTaste
 from recommender.interactions import History
 from recommender.model import artifact, explain
 from recommender.model.blend import Blend
-from recommender.model.content import ContentEncoder, unit
+from recommender.model.content import ContentEncoder
 from recommender.model.content_prior import ContentPrior
 from recommender.model.explain import Reason
 from recommender.model.fold_in import FactorModel, graded
@@ -260,8 +260,8 @@ class Hybrid:
             return Ranking(candidates[:k], falling[:k])
         with stage(RERANK):
             makers = self.makers.matrix[candidates]
-            vectors = self._diversity_vectors(candidates)
-            order = mmr(falling, vectors, makers, diversity=diversity, k=k)
+            content = self.content_vectors[candidates]
+            order = mmr(falling, content, makers, diversity=diversity, k=k)
         return Ranking(candidates[order], falling[order])
 
     def predict(self, history: History, item_idx: ItemIdx) -> Predictions:
@@ -333,8 +333,3 @@ class Hybrid:
         genre_traits = self.traits[explain.SHARED_GENRES]
         selected = np.isin(genre_traits.names, list(genres)).astype(np.float32)
         return np.asarray(np.minimum(genre_traits.matrix @ selected, 1), np.float32)
-
-    def _diversity_vectors(self, item_idx: ItemIdx) -> Floats:
-        """Vectors for diversity, float32 (m, n_genres + content width), rows of length 1 or 0."""
-        genres = self.traits[explain.SHARED_GENRES].matrix[item_idx].toarray()
-        return unit(np.concatenate([unit(genres), self.content_vectors[item_idx]], axis=1))

@@ -15,6 +15,9 @@ EXCESS = np.float32(3)  # penalty beyond the cap; relevance and similarity are w
 # Chosen on validation splits of several sets: docs/recommender.md.
 STEEPNESS = 12.0  # square root of the rank at which relevance has decreased by 1, the range of similarity
 PROTECTED = 10  # places over which the weight of similarity rises to its full value
+# Cosines are scaled so that those of the first MEASURED candidates have a deviation of SPREAD, because
+# content of genres alone has larger ones than that of keywords and people.
+MEASURED, SPREAD, LEAST_SPREAD = 60, np.float32(0.26), np.float32(0.05)
 
 
 def mmr(
@@ -27,9 +30,10 @@ def mmr(
 
     Within a window each pick maximizes (1 - diversity) relevance - diversity mean cosine to the last MEMORY
     picks: maximal marginal relevance (Carbonell and Goldstein, SIGIR 1998) with the mean instead of the
-    maximum. Relevance is -root(rank in the window) / STEEPNESS. The weight of the cosine rises over the first
-    PROTECTED places. Items of a maker with CAP recent items are deferred. The first j of a k-list are the
-    j-list if the candidates fill whole windows or are all items. Raises ValueError for a bad diversity.
+    maximum. Relevance is -root(rank in the window) / STEEPNESS. Cosines are scaled to SPREAD. Their weight
+    rises over the first PROTECTED places. Items of a maker with CAP recent items are deferred. The first j of
+    a k-list are the j-list if the candidates fill whole windows or are all items. Raises ValueError for a bad
+    diversity.
     """
     if not 0 <= diversity <= 1:
         raise ValueError(f"diversity must lie between 0 and 1, not {diversity}")
@@ -38,6 +42,7 @@ def mmr(
         return np.arange(k)
     picked = np.empty(k, np.intp)
     recent = _Recent(makers)
+    scale = float(SPREAD / _spread(vectors[:MEASURED]))
     for start in range(0, k, WINDOW):
         window = slice(start, start + WINDOW)
         candidates = vectors[window]
@@ -47,7 +52,7 @@ def mmr(
             (diversity - 1) / STEEPNESS
         )
         for place in range(start, min(start + WINDOW, k)):
-            share = diversity * min(1, place / PROTECTED) / max(len(similarity), 1)
+            share = scale * diversity * min(1, place / PROTECTED) / max(len(similarity), 1)
             worth = worth_of_rank - np.float32(share) * total
             if recent.full:
                 worth -= EXCESS * recent.crowded(window)
@@ -60,6 +65,12 @@ def mmr(
                 total -= similarity.popleft()
             recent.add(start + best)
     return picked
+
+
+def _spread(vectors: Floats) -> np.float32:
+    """The standard deviation of the cosines of n vectors with each other, at least LEAST_SPREAD."""
+    cosines = (vectors @ vectors.T)[np.triu_indices(len(vectors), 1)]
+    return max(np.float32(cosines.std()), LEAST_SPREAD) if cosines.size else SPREAD
 
 
 class _Recent:

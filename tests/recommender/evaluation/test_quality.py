@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from bench import taste_probes
 from recommender import metrics, splits
 from recommender.evaluation.ranking import popularity_ranker
 from recommender.interactions import History, Interactions
@@ -48,6 +49,18 @@ def test_lists_are_far_better_than_popularity(world: World) -> None:
     assert ours.mean() > 0.1
     assert ours.mean() > 1.35 * popular.mean()
     assert metrics.bootstrap(ours - popular, np.random.default_rng(0)).low > 0
+
+
+def test_lists_of_a_known_taste_have_what_it_must_have(
+    latest_small: tuple[Interactions, ItemFeatures], world: World
+) -> None:
+    """Twenty members of ten ratings; the model is smaller and knows fewer ratings than the benchmark's."""
+    outcomes = taste_probes.measure(world[1], world[0].train, latest_small[1])
+    figures = {figure.key: figure.value for figure in taste_probes.figures(outcomes)}
+    assert len(outcomes) == 20
+    assert figures["must appear, found"] > 0.6
+    assert figures["must not appear, shown"] < 0.02
+    assert figures["long tail"] > 0.2
 
 
 def test_a_little_diversity_costs_little(world: World) -> None:

@@ -16,6 +16,7 @@ from recommender.model.hybrid import Hybrid
 from recommender.model.match import held_back
 from recommender.training.config import Config
 from recommender.training.train import train_hybrid
+from recommender.traits import Traits
 
 GENRE = explain.SHARED_GENRES
 GENRES = ("Comedy", "Drama", "Horror", "Western")
@@ -289,6 +290,17 @@ def test_the_same_ratings_give_the_same_model_and_it_survives_the_disk(model: Hy
     (tmp_path / "v7" / "blend.popularity.npy").unlink()
     with pytest.raises(ArtifactError, match="popularity"):
         Hybrid.load(tmp_path / "v7")
+
+
+def test_keywords_of_a_model_of_a_former_release_are_selected_on_loading(
+    model: Hybrid, tmp_path: Path
+) -> None:
+    model.save(tmp_path / "v1")
+    arrays, manifest = artifact.read(tmp_path / "v1")
+    former = Traits.of([("broom", "time travel", "twist ending")] * 9 + [()] * (model.n_items - 9))
+    arrays |= {f"shared_keywords.{name}": array for name, array in former.arrays().items()}
+    artifact.write(tmp_path / "v2", arrays, {k: v for k, v in manifest.items() if k != "keywords_selected"})
+    assert Hybrid.load(tmp_path / "v2").traits[explain.SHARED_KEYWORDS].names == ["time travel"]
 
 
 SERVE = """

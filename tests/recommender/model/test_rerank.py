@@ -4,7 +4,7 @@ from scipy import sparse
 
 from recommender.model.content import unit
 from recommender.model.nearest import Neighbors, top
-from recommender.model.rerank import CAP, MEMORY, PROTECTED, STEEPNESS, WINDOW, mmr
+from recommender.model.rerank import CAP, MEMORY, PROTECTED, SPREAD, STEEPNESS, WINDOW, mmr
 
 Candidates = tuple[np.ndarray, np.ndarray, sparse.csr_matrix]
 
@@ -43,10 +43,11 @@ def test_each_pick_maximises_relevance_less_likeness() -> None:
     scores = np.arange(n, 0, -1).astype(np.float32)
     vectors = unit(np.random.default_rng(5).standard_normal((n, 3)).astype(np.float32))
     picked = mmr(scores, vectors, sparse.csr_matrix((n, 0)), diversity=0.4, k=n).tolist()
+    scale = SPREAD / (vectors @ vectors.T)[np.triu_indices(n, 1)].std()
     for place, item in enumerate(picked):
         left = np.setdiff1d(np.arange(n), picked[:place])
         likeness = (vectors[left] @ vectors[picked[max(0, place - MEMORY) : place]].T).sum(axis=1)
-        share = 0.4 * min(1, place / PROTECTED) / max(min(place, MEMORY), 1)
+        share = scale * 0.4 * min(1, place / PROTECTED) / max(min(place, MEMORY), 1)
         worth = -0.6 * np.sqrt(left) / STEEPNESS - share * likeness
         assert worth[left == item][0] == pytest.approx(worth.max(), abs=1e-5)
 
