@@ -33,6 +33,7 @@ MOSTLY, PARTLY = 0.5, 0.25
 NEAR_BEST = 0.05  # share of the largest effect from which an item can be named
 UNRELATED = 0.35  # an item of lower kinship is not named: readers do not believe it
 TELLING = 0.24  # rarity below which a genre, such as Drama, is no second reason
+FORMATS = frozenset({"IMAX", "(no genres listed)"})  # of "genres" in files
 BILLED = 3  # first names of a cast that are reasons: readers do not know the others
 # A name is no reason with a share below FAINT of what the liked items share, or LEAST of the score.
 FAINT, LEAST = 0.05, 0.02
@@ -107,8 +108,8 @@ def explain(
     reason is POPULAR. kinship: float32 (n, m), 0 to 1, how much
     alike the items are to a reader. Only liked items with a positive effect
     are reasons; a shared name has the summed effects of the liked items with it. The first j items of a list
-    have the reasons that they have in a list of j. subject: an item of the history that comes first instead,
-    if it is a reason, however often.
+    have the reasons that they have in a list of j, for j of at least 2 LIST_SHARE. subject: an item of the
+    history that comes first instead, if it is a reason, however often.
     """
     liked = history.stars >= max(NAMED_STARS, history.stars.mean() - BELOW_MEAN if len(history) else 0)
     reasons: list[list[Reason]] = [[] for _ in item_idx]
@@ -121,7 +122,7 @@ def explain(
     worth[(shares < NEAR_BEST * shares.max(axis=0)) | (kinship[liked] < UNRELATED)] = 0
     liked_idx = history.item_idx[liked]
     common = [_Common(kind, of_kind, liked_idx, item_idx, shares) for kind, of_kind in traits.items()]
-    used = _Used()
+    used = _Used(len(item_idx))
     for column, item in enumerate(item_idx.tolist()):
         used.next_item()
         found = reasons[column]
@@ -191,7 +192,9 @@ def _shared(common: "list[_Common]", item: int, column: int, used: "_Used", *, a
 class _Used:
     """Counts of the items and names that are reasons in a list, for the limit of LIST_SHARE."""
 
-    def __init__(self) -> None:
+    def __init__(self, length: int) -> None:
+        """length: of the list; from twice LIST_SHARE on, the limit is 2 from its first item on."""
+        self._least = min(2, max(1, length // LIST_SHARE))
         self._counts: dict[int | str, int] = {}
         self._n_items = 0
 
@@ -200,7 +203,7 @@ class _Used:
 
     def room(self, reason: int | str) -> bool:
         """Whether an item of the history, or a name, can be a reason for the present item of the list."""
-        return self._counts.get(reason, 0) < max(1, self._n_items // LIST_SHARE)
+        return self._counts.get(reason, 0) < max(self._least, self._n_items // LIST_SHARE)
 
     def add(self, reasons: list[Reason], subject: int | None) -> None:
         """Count the reasons of one item of the list, except its subject."""
@@ -245,7 +248,7 @@ class _Common:
         least = max(FAINT * self._shares[:, column].sum(), LEAST)
         for salience, row, name in sorted(candidates, reverse=True):
             text, weight = self._traits.names[name], float(self._weights[row, column])
-            if weight <= least or not (is_genre or used.room(text)):
+            if weight <= least or text in FORMATS or not (is_genre or used.room(text)):
                 continue
             holders = self._holders.indices[self._holders.indptr[row] : self._holders.indptr[row + 1]]
             holders = holders[np.argsort(-self._shares[holders, column], kind="stable")]
