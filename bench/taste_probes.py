@@ -29,7 +29,7 @@ LENGTH = 24
 DISLIKED = 2.5  # stars, at most
 HEAD = 0.5  # of the ratings are of the movies of the head; the others are the long tail
 FOUND, SHOWN = 0.7, 0.02  # targets: at least, at most
-ARTICLE = re.compile(r"(.*), (the|a|an|la|le|il|les|das|der|die)$")
+ARTICLE = re.compile(r"(.*), (the|a|an|la|le|il|les|das|der|die|l')$")
 TITLE = re.compile(r"(.*) \((\d{4})\)$")
 
 
