@@ -8,37 +8,25 @@ from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import csr_matrix, diags_array, vstack
-from scipy.sparse.linalg import svds
+from scipy.sparse import csr_matrix
 from threadpoolctl import threadpool_limits
 
 from recommender.evaluation.predictions import Predictor
 from recommender.evaluation.ranking import Ranker
 from recommender.interactions import MAX_STARS, MIN_STARS, History, Interactions
-from recommender.metrics import RELEVANT_STARS
 from recommender.model.match import Predictions
 from recommender.model.nearest import top
 from recommender.model.star_ratings import NORMAL_80
+from recommender.scorers.item_knn import ItemKnn
+from recommender.scorers.likes import liked, likes
+from recommender.scorers.svd import Svd
 from recommender.training.ials import fit, half_step
 
 Floats = NDArray[np.float32]
 Scores = Callable[[History], Floats]
 
-BLOCK = 2048  # items whose similarities are computed densely at once
 MAX_BYTES = 256 << 20  # of a dense item-by-item matrix: the 8,192 most liked items
 SHRINKAGE = 25.0  # of the damped means of users and items: Koren, Netflix Prize report, 2009
-
-
-def likes(train: Interactions) -> csr_matrix:
-    """The liked items as ones, csr float32 (n_users, n_items)."""
-    liked = train.with_ratings(train.user_items.data >= RELEVANT_STARS).user_items
-    liked.data = np.ones_like(liked.data)
-    return liked
-
-
-def liked(history: History) -> NDArray[np.int32]:
-    """The liked items of a history, int32 (n,)."""
-    return history.item_idx[history.stars >= RELEVANT_STARS]
 
 
 def ranker(train: Interactions, scores: Scores, allowed: NDArray[np.bool_] | None = None) -> Ranker:
@@ -56,35 +44,13 @@ def ranker(train: Interactions, scores: Scores, allowed: NDArray[np.bool_] | Non
 
 
 def item_knn(train: Interactions, *, neighbours: int) -> Scores:
-    """Item-based k-nearest neighbors by the cosine of the items' users.
-
-    neighbours: similar items kept for each item; reports contain the setting under this spelling.
-
-    Deshpande and Karypis, "Item-Based Top-N Recommendation Algorithms", TOIS 2004, section 4.
-    """
-    ones = likes(train)
-    counts = np.bincount(ones.indices, minlength=train.n_items)
-    unit = (ones @ diags_array(1 / np.sqrt(np.maximum(counts, 1)))).tocsc()
-    kept = [_largest((unit[:, start : start + BLOCK].T @ unit).toarray(), start, neighbours)
-            for start in range(0, train.n_items, BLOCK)]  # fmt: skip
-    similar = vstack(kept, format="csr", dtype=np.float32)
-    return lambda history: np.asarray(similar[liked(history)].sum(axis=0), np.float32).ravel()
+    """The scores of `ItemKnn`; reports contain the setting under this spelling."""
+    return ItemKnn.fit(train, neighbors=neighbours).scores
 
 
 def pure_svd(train: Interactions, *, factors: int) -> Scores:
-    """Truncated singular value decomposition of the likes, with zeros for all other entries.
-
-    Cremonesi, Koren and Turrin, "Performance of Recommender Algorithms on Top-N Recommendation Tasks",
-    RecSys 2010, section 3.2: r_u Q Q^T.
-    """
-    ones = likes(train).astype(np.float64)
-    k = min(factors, min(ones.shape) - 1)
-    if k < 1 or not ones.nnz:
-        return lambda _history: np.zeros(train.n_items, np.float32)
-    with threadpool_limits(limits=1, user_api="blas"):
-        _, _, rows = svds(ones, k=k, v0=np.ones(min(ones.shape)))
-    items = np.ascontiguousarray(rows.T, np.float32)  # (n_items, factors)
-    return lambda history: items @ items[liked(history)].sum(axis=0)
+    """The scores of `Svd`."""
+    return Svd.fit(train, factors=factors).scores
 
 
 def ease(train: Interactions, *, regularization: float) -> Scores:
@@ -178,15 +144,3 @@ def _inverse_gram(rows: csr_matrix, regularization: np.float32) -> Floats:
     gram = (rows.T @ rows).toarray()
     gram[np.diag_indices_from(gram)] += regularization
     return np.asarray(np.linalg.inv(gram), np.float32)
-
-
-def _largest(similar: Floats, start: int, kept: int) -> csr_matrix:
-    """Keep the `kept` largest positive entries of each row, except the item itself, column row + start."""
-    rows = np.arange(len(similar))
-    similar[rows, rows + start] = 0
-    kept = min(kept, similar.shape[1])
-    columns = np.argpartition(-similar, kept - 1, axis=1)[:, :kept]
-    values = np.take_along_axis(similar, columns, axis=1)
-    place = np.repeat(rows, kept)
-    chosen = values.ravel() > 0
-    return csr_matrix((values.ravel()[chosen], (place[chosen], columns.ravel()[chosen])), shape=similar.shape)

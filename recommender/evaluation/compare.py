@@ -21,7 +21,6 @@ from recommender.evaluation.baselines import (
     ease,
     ials,
     item_knn,
-    liked,
     pure_svd,
     ranker,
 )
@@ -33,6 +32,7 @@ from recommender.item_features import ItemFeatures
 from recommender.metrics import RELEVANT_STARS
 from recommender.model.hybrid import Hybrid
 from recommender.progress import Progress
+from recommender.scorers.likes import liked
 from recommender.splits import Split
 from recommender.training.config import Config
 from recommender.training.train import train_hybrid

@@ -75,6 +75,14 @@ def read(folder: Path) -> tuple[Arrays, dict[str, Any]]:
     return {name: _array(folder / f"{name}.npy", of) for name, of in manifest["arrays"].items()}, manifest
 
 
+def kind_of(folder: Path) -> str:
+    """What makes the lists of the model in `folder`: a model of an earlier release is a hybrid.
+
+    Raises ArtifactError for a missing or damaged manifest.
+    """
+    return str(_manifest(folder / MANIFEST).get("kind", "hybrid"))
+
+
 def _array(path: Path, described: Mapping[str, Any]) -> npt.NDArray[Any]:
     mapped: Literal["r"] | None = (
         "r" if 0 not in described["shape"] else None

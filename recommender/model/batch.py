@@ -1,13 +1,13 @@
 """Batch recommendation: the factor scores of a block of users are one matrix product."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 import numpy.typing as npt
 
 from recommender.interactions import History
 from recommender.model.blend import FACTORS, ITEMS, POPULARITY, TRANSITIONS, Blend
-from recommender.model.hybrid import Hybrid
+from recommender.model.hybrid import HYBRID, Hybrid
 from recommender.model.scorer import Ranking
 
 Floats = npt.NDArray[np.float32]
@@ -30,9 +30,17 @@ def recommend_all(
     n_block = max(1, BLOCK_BYTES // (4 * max(1, model.n_items)))
     for start in range(0, len(histories), n_block):
         block = histories[start : start + n_block]
-        for scores, history in zip(block_scores(model.blend, block), block, strict=True):
-            model.add_genre_taste(scores, history)
+        for scores, history in zip(_scores(model, block), block, strict=True):
             yield model.ranked(scores, history, k=k, allowed=allowed, diversity=diversity)
+
+
+def _scores(model: Hybrid, histories: Sequence[History]) -> Iterable[Floats]:
+    if model.kind != HYBRID:
+        return map(model.scores, histories)
+    rows = block_scores(model.blend, histories)
+    for row, history in zip(rows, histories, strict=True):
+        model.add_genre_taste(row, history)
+    return rows
 
 
 def block_scores(blend: Blend, histories: Sequence[History]) -> Floats:

@@ -33,6 +33,7 @@ GENRES = 2.0  # added to scores of favorite genres for an empty history, in stan
 GENRES_FADE = 5.0  # ratings after which half of it is added
 # Weight of the genre taste, in sums of the weights of the blend. Chosen on validation splits.
 TASTE = 0.7
+HYBRID = "hybrid"  # the kind of a model whose manifest names none
 FATIGUE = 0.3  # subtracted from scores, in standard deviations, times log(1 + impressions)
 BLENDED = ("factors", "items", "succession", "blend")
 TRAITS = (explain.SHARED_PEOPLE, explain.SHARED_KEYWORDS, explain.SHARED_GENRES)
@@ -66,6 +67,11 @@ class Hybrid:
         return str(self.manifest.get("version", ""))
 
     @property
+    def kind(self) -> str:
+        """What makes its lists: `hybrid`, or a scorer's kind."""
+        return str(self.manifest.get("kind", HYBRID))
+
+    @property
     def factor_model(self) -> FactorModel:
         return self.blend.factor_model
 
@@ -80,6 +86,12 @@ class Hybrid:
 
     def save(self, folder: Path) -> None:
         """Write to `folder` atomically; its name becomes the version. See `artifact.write`."""
+        named = self.parts().items()
+        arrays = {f"{part}.{name}": array for part, of_part in named for name, array in of_part.items()}
+        artifact.write(folder, arrays, {**self.manifest, "version": folder.name, "keywords_selected": True})
+
+    def parts(self) -> dict[str, artifact.Arrays]:
+        """The arrays of each part, for the artifact."""
         parts: dict[str, artifact.Arrays] = {
             "encoder": dict(self.encoder.arrays()),
             "factors": self.blend.factor_model.arrays(),
@@ -95,8 +107,7 @@ class Hybrid:
             parts |= {"stars": dict(self.stars.arrays()), "match": dict(self.match.arrays())}
         if self.item_step is not None:
             parts["film_step"] = self.item_step.arrays()
-        arrays = {f"{part}.{name}": array for part, named in parts.items() for name, array in named.items()}
-        artifact.write(folder, arrays, {**self.manifest, "version": folder.name, "keywords_selected": True})
+        return parts
 
     @classmethod
     def load(cls, folder: Path) -> Self:
@@ -195,15 +206,29 @@ class Hybrid:
         """Scores of all items, those of the history included, float32 (n_items,)."""
         scores = self.blend.scores(history)
         self.add_genre_taste(scores, history)
+        self.add_genres(scores, history, favorite_genres)
+        return scores
+
+    def add_genres(self, scores: Floats, history: History, favorite_genres: Sequence[str]) -> None:
+        """Add to the scores of items of the favorite genres."""
         if favorite_genres:
             weight = GENRES / (1 + len(history) / GENRES_FADE)
             scores += np.float32(weight) * self._has_any(favorite_genres)
-        return scores
+
+    def part_scores(self, history: History) -> Floats:
+        """The scores that `reasons` explain, float32 (n_items,)."""
+        return self.blend.scores(history)
+
+    def effects(self, history: History, item_idx: ItemIdx) -> Floats:
+        """The decrease of the score of each of m items without each item of the history, float32 (n, m)."""
+        return self.blend.effects(history, item_idx)
 
     def add_genre_taste(self, scores: Floats, history: History) -> None:
         """Add what the history says on genres to blended `scores`, float32 (n_items,)."""
         if len(history):
-            taste = self._genre_taste.scores(history.item_idx, graded(history.stars))
+            taste = self._genre_taste.scores(
+                history.item_idx, graded(history.stars, self.factor_model.grades)
+            )
             scores += np.float32(TASTE) * self.blend.at(len(history)).sum() * taste
 
     def recommend(
@@ -281,8 +306,8 @@ class Hybrid:
         reason.
         """
         with stage(EXPLAIN):
-            effects = self.blend.effects(history, item_idx)
-            average = explain.average_share(self.blend.scores(history), self._average, item_idx)
+            effects = self.effects(history, item_idx)
+            average = explain.average_share(self.part_scores(history), self._average, item_idx)
             content, makers = self.content_vectors, self.makers.matrix
             liked_idx = history.item_idx
             common = makers[liked_idx] @ makers[item_idx].T
@@ -298,7 +323,7 @@ class Hybrid:
 
     def moved_by(self, history: History, item_idx: ItemIdx, subject: int) -> npt.NDArray[np.bool_]:
         """Whether the score of each of m items falls without `subject` in the history, bool (m,)."""
-        effects = self.blend.effects(history, item_idx)
+        effects = self.effects(history, item_idx)
         return np.asarray(effects[history.item_idx == subject].max(axis=0, initial=0) > 0)
 
     def similar(

@@ -50,10 +50,11 @@ def with_items(model: Hybrid, items: ItemFeatures) -> Hybrid:
 
 def _fitted_rows(model: Hybrid, items: ItemFeatures) -> NDArray[np.int64]:
     """Rows of the items in the model's arrays, int64 (n,); -1 for items without ratings in training."""
-    if model.item_step is None:
+    if model.match is None:
         return np.full(len(items), -1, np.int64)
     found = positions(model.item_ids, items.item_ids).astype(np.int64)
-    return np.where((found >= 0) & (model.item_step.counts[found] > 0), found, -1)
+    log_counts = model.match.item_statistics[:, 0]
+    return np.where((found >= 0) & (log_counts[found] > 0), found, -1)
 
 
 def _blend(

@@ -28,9 +28,12 @@ def train_hybrid(
     progress: Progress = lambda _stage, _fraction: None,
     checkpoint: Checkpoint = NOTHING_KEPT,
     sentences: SentenceModel | None = None,
+    *,
+    for_lists: Interactions | None = None,
 ) -> Hybrid:
     """Train on all ratings; `items` describes interactions.item_ids one by one (else ValueError).
 
+    for_lists: the ratings to fit lists to, if they are others, of the same items.
     sentences: a sentence-embedding model whose vectors are part of the items' content. Deterministic for the
     same input and config, with any number of threads, and also when resumed from `checkpoint`.
     """
@@ -44,7 +47,13 @@ def train_hybrid(
     stars, match = None, None
     with threadpool_limits(limits=1, user_api="blas"):  # fixes the order of summation
         blend, content_prior, item_step, reached = fit_blend.fit(
-            interactions, content, popular, config, rng, progress, checkpoint
+            interactions if for_lists is None else for_lists,
+            content,
+            popular,
+            config,
+            rng,
+            progress,
+            checkpoint,
         )
         figures: dict[str, Any] = {name: asdict(estimate) for name, estimate in reached.items()}
         if interactions.nnz:

@@ -12,6 +12,7 @@ from recommender.evaluation.baselines import Scores
 from recommender.evaluation.protocols import Protocol
 from recommender.interactions import History, Interactions
 from recommender.item_features import ItemFeatures
+from recommender.scorers.likes import likes
 from recommender.training.config import Config
 
 N_ITEMS, N_USERS = 60, 120
@@ -57,7 +58,7 @@ def test_without_a_liking_items_come_by_popularity_and_only_those_allowed(rating
 
 def test_ease_solves_its_equation(ratings: Interactions) -> None:
     """Its weights are the constrained minimum: no other column of zero diagonal does better."""
-    ones = baselines.likes(ratings).toarray().astype(np.float64)
+    ones = likes(ratings).toarray().astype(np.float64)
     scores = baselines.ease(ratings, regularization=10.0)
     weights = np.stack([scores(History.of([item])) for item in range(N_ITEMS)]).astype(np.float64)
     assert (np.diag(weights) == 0).all()
@@ -74,7 +75,7 @@ def test_ease_solves_its_equation(ratings: Interactions) -> None:
 
 
 def test_knn_is_the_cosine_of_users(ratings: Interactions) -> None:
-    ones = baselines.likes(ratings).toarray()
+    ones = likes(ratings).toarray()
     scores = baselines.item_knn(ratings, neighbours=N_ITEMS)(History.of([4]))
     norms = np.linalg.norm(ones, axis=0)
     cosine = ones.T @ ones[:, 4] / np.maximum(norms * norms[4], 1e-9)
