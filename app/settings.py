@@ -17,6 +17,8 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from recommender.scorers.names import Kind
+
 MIN_SECRET_KEY_LENGTH = 32
 LISTS = ("trusted_proxies", "allowed_origins")
 
@@ -75,6 +77,9 @@ class Settings(BaseSettings):
     sentence_model: Path | None = Field(
         None,
         description="folder of a Model2Vec sentence-embedding model for training (extra `embeddings`)",
+    )
+    training_model: Kind = Field(
+        "hybrid", description="the kind of model that a training makes: see [models.md](models.md)"
     )
     training_settings: Path | None = Field(
         None, description="settings file of `marquee tune` for training; default: the built-in settings"

@@ -12,10 +12,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+from app.offline.train import read_data
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
-from app.offline.train import read_data
 from bench.figures import ROOT, commit
 from recommender import metrics, splits
 from recommender.evaluation.baselines import Scores, liked

@@ -1,7 +1,8 @@
 """Evaluate the recommender and baselines: `marquee evaluate`."""
 
+from importlib.util import find_spec
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, get_args
 
 import orjson
 import typer
@@ -10,6 +11,7 @@ from app import console
 from app.cli.database import database
 from app.cli.options import (
     SEED,
+    Arms,
     Columns,
     Content,
     Data,
@@ -27,6 +29,7 @@ from recommender.evaluation.protocols import Protocol
 from recommender.interactions import Interactions
 from recommender.item_features import ItemFeatures
 from recommender.progress import Progress
+from recommender.scorers.names import Kind
 from recommender.training.config import Config
 from seeds.files.report import SourceError
 
@@ -45,6 +48,7 @@ def evaluate(
     plot: PlotFile = None,
     peers: Annotated[bool, typer.Option(help="Also evaluate third-party libraries if installed.")] = True,
     diversity: Diversities = None,
+    model: Arms = None,
     max_users: Annotated[
         int, typer.Option(min=1, help="Most users to test; a random sample of them.")
     ] = 5_000,
@@ -65,8 +69,22 @@ def evaluate(
             ratings = in_time(ratings)
         compare(
             protocol, ratings, name, settings_file, peers=peers, diversities=diversity or [],
-            max_users=max_users, json=json, plot=plot, progress=progress,
+            arms=arms_of(model or []), max_users=max_users, json=json, plot=plot, progress=progress,
         )  # fmt: skip
+
+
+def arms_of(named: list[str]) -> list[str]:
+    """The kinds of models to evaluate, each once, without the hybrid, which is always evaluated.
+
+    `all` names each that can be trained here.
+    """
+    for kind in named:
+        if kind not in ("all", *get_args(Kind)):
+            raise typer.BadParameter(f"{kind!r} is not one of {', '.join(get_args(Kind))}, all")
+    if "all" in named:
+        untrained = "" if find_spec("torch") else "autoencoder"
+        named = [kind for kind in get_args(Kind) if kind != untrained]
+    return [kind for kind in dict.fromkeys(named) if kind != "hybrid"]
 
 
 def compare(
@@ -77,6 +95,7 @@ def compare(
     *,
     peers: bool,
     diversities: list[float],
+    arms: list[str],
     max_users: int,
     json: str | None,
     plot: Path | None,
@@ -93,6 +112,7 @@ def compare(
             config=Config.read(settings) if settings else Config(),
             with_peers=peers,
             diversities=diversities,
+            arms=arms,
             max_users=max_users,
             seed=SEED,
             progress=progress,

@@ -7,6 +7,7 @@ import orjson
 import typer
 from typer.core import TyperCommand
 
+from recommender.scorers.names import Kind
 from seeds.files.column_roles import ColumnNames
 
 SEED = 20_260_101
@@ -76,6 +77,18 @@ PlotFile = Annotated[
 ]
 Diversities = Annotated[
     list[float] | None, typer.Option(min=0, max=1, help="Also evaluate our lists with this diversity.")
+]
+Arms = Annotated[
+    list[str] | None,
+    typer.Option(help="Also evaluate this kind of model (docs/models.md), as it is served; `all`: each."),
+]
+ModelKind = Annotated[
+    Kind,
+    typer.Option(
+        "--model",
+        help="The model to train: docs/models.md describes them; default `TRAINING_MODEL`.",
+        envvar="TRAINING_MODEL",
+    ),
 ]
 Model = Annotated[Path, typer.Option(help="Folder of a model made by `marquee train --data`.")]
 Out = Annotated[Path, typer.Option(help="The output file: .csv or .parquet.", dir_okay=False)]

@@ -30,6 +30,7 @@ def prepare_database(settings: Settings, database_url: str) -> None:
                 settings.models,
                 progress,
                 kept_models=settings.kept_models,
+                kind=settings.training_model,
                 settings=settings.training_settings,
                 sentences=settings.sentence_model,
                 mlflow=settings.mlflow_tracking_uri,

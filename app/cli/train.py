@@ -12,6 +12,7 @@ from app.cli.options import (
     Data,
     Dates,
     Json,
+    ModelKind,
     ModelOut,
     Sentences,
     SettingsFile,
@@ -30,6 +31,7 @@ app = typer.Typer()
 def train_model(
     data: Data = None,
     out: ModelOut = None,
+    model: ModelKind = "hybrid",
     content: Content = None,
     settings_file: SettingsFile = None,
     sentences: Sentences = None,
@@ -43,7 +45,7 @@ def train_model(
     """
     if data is not None:
         reading = reading_of(columns, dates)
-        result = train_on_files(data, out, content or [], settings_file, sentences, reading)
+        result = train_on_files(data, out, content or [], settings_file, sentences, reading, model)
         show(result if json else f"The model is in {out}.", json=json)
         return
     if out is not None or content or columns or dates:
@@ -53,7 +55,7 @@ def train_model(
         try:
             version = train.train(
                 url, settings.models, progress,
-                kept_models=settings.kept_models, settings=settings_file, sentences=sentences,
+                kept_models=settings.kept_models, kind=model, settings=settings_file, sentences=sentences,
                 mlflow=settings.mlflow_tracking_uri,
             )  # fmt: skip
         except train.PERMANENT as error:
@@ -68,6 +70,7 @@ def train_on_files(
     settings: Path | None,
     sentences: Path | None,
     reading: "Reading",
+    kind: str,
 ) -> dict[str, object]:
     """Train on files, and return a summary of the model and its data."""
     if out is None:
@@ -78,10 +81,11 @@ def train_on_files(
         sentence_model = training.read_sentence_model(sentences)
         data_set = training.read_data(data, content, progress, reading)
         print_report(data_set.report)
-        model = training.train(data_set, out, config, progress, sentence_model)
+        model = training.train(data_set, out, config, progress, sentence_model, kind)
     ratings = data_set.interactions
     return {
         "model": str(out),
+        "kind": kind,
         "users": ratings.n_users,
         "films": ratings.n_items,
         "ratings": ratings.nnz,

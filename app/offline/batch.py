@@ -18,6 +18,7 @@ from recommender.model.batch import recommend_all
 from recommender.model.hybrid import Hybrid
 from recommender.model.scorer import Ranking
 from recommender.progress import Progress
+from recommender.scorers import kinds
 from seeds.files.column_roles import MOVIE, USER
 from seeds.files.rating_cells import TEXT_IDS
 from seeds.files.rating_rows import RatingRows
@@ -67,7 +68,7 @@ class Histories:
 def load(folder: Path) -> Hybrid:
     """Load a model. Raises SourceError if the folder is not a model."""
     try:
-        return Hybrid.load(folder)
+        return kinds.load(folder)
     except artifact.ArtifactError as error:
         raise SourceError(str(error)) from None
 

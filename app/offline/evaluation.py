@@ -55,13 +55,15 @@ def evaluate(
     config: Config,
     with_peers: bool,
     diversities: Sequence[float],
+    arms: Sequence[str] = (),
     max_users: int,
     seed: int,
     progress: Progress,
 ) -> list[Outcome]:
     """Evaluate our model and the baselines on each split of the protocol.
 
-    with_peers: also evaluate the third-party libraries that are installed. Raises ValueError if there are too
+    with_peers: also evaluate the third-party libraries that are installed. arms: further kinds of models to
+    evaluate. Raises ValueError if there are too
     few ratings for the protocol.
     """
     others = third_party.baselines() if with_peers else {}
@@ -74,6 +76,7 @@ def evaluate(
         baselines={**compare.BASELINES, **others},
         predictors={"damped means": damped_means, **predictors},
         diversities=diversities,
+        arms=arms,
         max_users=max_users,
         seed=seed,
         progress=progress,

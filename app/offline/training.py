@@ -16,12 +16,13 @@ from app.offline.rating_files import Reading, Scale
 from recommender.interactions import Interactions
 from recommender.item_features import ItemFeatures
 from recommender.model import artifact
-from recommender.model.hybrid import Hybrid
+from recommender.model.hybrid import HYBRID, Hybrid
 from recommender.model.sentence_embeddings import SentenceModel, SentenceModelError
 from recommender.progress import Progress
+from recommender.scorers.autoencoder import TorchMissing
 from recommender.training.checkpoint import Checkpoint
 from recommender.training.config import Config
-from recommender.training.train import train_hybrid
+from recommender.training.train_arm import train_model
 from seeds.files.archives import open_source
 from seeds.files.report import Report, SourceError
 
@@ -71,7 +72,12 @@ def read_sentence_model(folder: Path | None) -> SentenceModel | None:
 
 
 def train(
-    data: DataSet, out: Path, config: Config, progress: Progress, sentences: SentenceModel | None = None
+    data: DataSet,
+    out: Path,
+    config: Config,
+    progress: Progress,
+    sentences: SentenceModel | None = None,
+    kind: str = HYBRID,
 ) -> Hybrid:
     """Fit on all ratings and write the model atomically to `out`; a model that is there is replaced.
 
@@ -82,7 +88,9 @@ def train(
     check_model_folder(out)
     checkpoint = Checkpoint(out.with_name(f".{out.name}.checkpoint"))
     try:
-        model = train_hybrid(data.interactions, data.movies, config, progress, checkpoint, sentences)
+        model = train_model(kind, data.interactions, data.movies, config, progress, checkpoint, sentences)
+    except TorchMissing as error:
+        raise SourceError(str(error)) from None
     except np.linalg.LinAlgError as error:
         raise SourceError(f"no model can be fitted with these settings: {error}") from None
     manifest = {**model.manifest, "scale": data.scale, "item_texts": item_texts(model.item_ids, data.texts)}

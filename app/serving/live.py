@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import time
+from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -22,6 +23,7 @@ from app.training.vectors import LONGEST_EDIT
 from recommender.model.artifact import ArtifactError
 
 RETRY_SECONDS = 30.0  # before an unreadable model is tried again
+MOST_ARMS = 4  # models that are served beside the active one
 KEPT_STATES = 4  # earlier states of the active model, before online updates
 MAX_NEW_MOVIES = 2_000
 NEW_MOVIES = """
@@ -34,7 +36,7 @@ log = logging.getLogger("marquee.live")
 
 @dataclass(frozen=True, slots=True)
 class Unreadable:
-    """The active model if its files cannot be served, with the reason and the attempt's monotonic time."""
+    """A model whose files cannot be served, with the reason and the attempt's monotonic time."""
 
     version: str
     reason: str
@@ -47,7 +49,8 @@ class ServingState:
 
     `former`: the model before this one. `earlier`: the active model before its online updates, latest first.
     Both are kept so that lists can be paginated on the model they began with. `unreadable`: the active model,
-    if another one or none is served in its place.
+    if another one or none is served in its place. `arms`: models that are served beside the active one, and
+    `broken`: those of them that cannot be.
     """
 
     snapshot: Snapshot
@@ -55,6 +58,13 @@ class ServingState:
     former: Model | None = None
     earlier: tuple[Model, ...] = ()
     unreadable: Unreadable | None = None
+    arms: tuple[Model, ...] = ()
+    broken: tuple[Unreadable, ...] = ()
+
+    def of_version(self, version: str) -> Model | None:
+        """The model of a version; None if this process does not have it."""
+        kept = (self.model, *self.arms, self.former)
+        return next((model for model in kept if model and model.version == version), None)
 
     def model_of(self, version: str | None, shown_at: datetime | None = None) -> Model | None:
         """The model with which to continue a list; the active one if `version` is no longer kept.
@@ -62,6 +72,8 @@ class ServingState:
         `shown_at`: when the list began. Selects the state of the active model at that time, or the oldest
         kept one.
         """
+        if arm := next((arm for arm in self.arms if arm.version == version), None):
+            return arm
         if self.former is not None and self.former.version == version:
             return self.former
         if self.model is None or self.model.version != version or shown_at is None:
@@ -75,8 +87,10 @@ async def load(sessions: Sessions, models: Path) -> ServingState:
     return await refreshed(ServingState(await catalog.load(sessions)), sessions, models)
 
 
-async def refreshed(served: ServingState, sessions: Sessions, models: Path) -> ServingState:
-    """The state as of now; the same object if nothing has changed."""
+async def refreshed(
+    served: ServingState, sessions: Sessions, models: Path, wanted: Collection[str] = ()
+) -> ServingState:
+    """The state as of now; the same object if nothing has changed. `wanted`: versions of arms."""
     snapshot = await catalog.refreshed(sessions, served.snapshot)
     model, former, earlier = served.model, served.former, served.earlier
     active = await active_version(sessions)
@@ -93,14 +107,33 @@ async def refreshed(served: ServingState, sessions: Sessions, models: Path) -> S
         await asyncio.to_thread(model.hybrid.warm)
         former = former and former.aligned(snapshot)
         earlier = tuple(state.aligned(snapshot) for state in earlier)
-    if (snapshot, model, former, unreadable) == (
-        served.snapshot,
-        served.model,
-        served.former,
-        served.unreadable,
-    ):
-        return served
-    return ServingState(snapshot, model, former, earlier, unreadable)
+    others = [version for version in wanted if model is None or version != model.version]
+    arms, broken = await arms_of(served, sessions, models, others, snapshot)
+    state = ServingState(snapshot, model, former, earlier, unreadable, arms, broken)
+    return served if replace(state, earlier=served.earlier) == served else state
+
+
+async def arms_of(
+    served: ServingState, sessions: Sessions, models: Path, versions: Collection[str], snapshot: Snapshot
+) -> tuple[tuple[Model, ...], tuple[Unreadable, ...]]:
+    """The models of these versions that can be served, aligned with the snapshot, and the others."""
+    arms: list[Model] = []
+    broken: list[Unreadable] = []
+    loaded = {arm.version: arm for arm in served.arms}
+    failed = {arm.version: arm for arm in served.broken}
+    times = await trained_at(sessions, set(versions) - set(loaded))
+    for version in versions:
+        arm: Model | Unreadable | None = loaded.get(version)
+        if arm is None and version in times:
+            arm = await load_model(models / version, times[version], failed.get(version))
+        if isinstance(arm, Unreadable):
+            broken.append(arm)
+        elif arm is not None:
+            if version not in loaded or snapshot.revision != served.snapshot.revision:
+                arm = (await with_new_movies(arm, sessions, snapshot)).aligned(snapshot)
+                await asyncio.to_thread(arm.hybrid.warm)
+            arms.append(arm)
+    return tuple(arms), tuple(broken)
 
 
 async def load_model(folder: Path, learnt_at: datetime, before: Unreadable | None) -> Model | Unreadable:
@@ -116,7 +149,7 @@ async def load_model(folder: Path, learnt_at: datetime, before: Unreadable | Non
     except (ArtifactError, OSError) as error:
         reason = str(error)
     if before is None or not retried or before.reason != reason:
-        log.error("model %s is active but cannot be served: %s", folder.name, reason)
+        log.error("model %s cannot be served: %s", folder.name, reason)
     return Unreadable(folder.name, reason, time.monotonic())
 
 
@@ -124,6 +157,16 @@ async def active_version(sessions: Sessions) -> Row[str, datetime] | None:
     async with sessions() as session:
         query = select(ModelVersion.version, ModelVersion.trained_at).where(ModelVersion.status == "ACTIVE")
         return (await session.execute(query)).one_or_none()
+
+
+async def trained_at(sessions: Sessions, versions: Collection[str]) -> dict[str, datetime]:
+    """The times of training of those of these versions that exist."""
+    if not versions:
+        return {}
+    async with sessions() as session:
+        query = select(ModelVersion.version, ModelVersion.trained_at)
+        rows = await session.execute(query.where(ModelVersion.version.in_(versions)))
+        return {row.version: row.trained_at for row in rows}
 
 
 async def with_new_movies(model: Model, sessions: Sessions, snapshot: Snapshot) -> Model:
@@ -155,12 +198,20 @@ class Live:
     arrivals: Arrivals = field(default_factory=Arrivals)
     refreshing: asyncio.Lock = field(default_factory=asyncio.Lock)
     refreshed_at: float = field(default_factory=time.monotonic)  # when `served` was last up to date
+    wanted: tuple[str, ...] = ()
+
+    def want(self, versions: Collection[str]) -> None:
+        """Serve these models beside the active one, from the next refresh on, and no others.
+
+        At most MOST_ARMS: further ones are ignored.
+        """
+        self.wanted = tuple(sorted(set(versions)))[:MOST_ARMS]
 
     async def refresh(self) -> None:
         """Replace the served state by that of the database now."""
         async with self.refreshing:
             began = time.monotonic()
-            self.served = await refreshed(self.served, self.sessions, self.models)
+            self.served = await refreshed(self.served, self.sessions, self.models, self.wanted)
             self.refreshed_at = began
 
     async def follow(self, poll_seconds: float, learning_seconds: float) -> None:

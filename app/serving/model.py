@@ -14,7 +14,8 @@ from app.serving.snapshot import Snapshot
 from recommender.interactions import positions
 from recommender.item_features import ItemFeatures
 from recommender.model.hybrid import Hybrid
-from recommender.model.new_items import with_items
+from recommender.scorers.arm import with_items
+from recommender.scorers.kinds import load
 
 BEFORE = datetime.min.replace(tzinfo=UTC)
 
@@ -82,7 +83,7 @@ class Model:
         nowhere = np.empty(0, np.int32)
         return cls(
             folder.name,
-            Hybrid.load(folder),
+            load(folder),
             learnt_at,
             nowhere,
             state=State(folder.name),

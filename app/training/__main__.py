@@ -41,6 +41,7 @@ def main() -> int:
             Path(order["models"]),
             lambda stage, fraction: report(stage=stage, fraction=float(fraction)),
             kept_models=order["kept_models"],
+            kind=order["kind"],
             settings=order["settings"] and Path(order["settings"]),
             sentences=order["sentences"] and Path(order["sentences"]),
             mlflow=order["mlflow"],

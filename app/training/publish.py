@@ -16,7 +16,7 @@ from app.training.code_version import code_version
 from app.training.data import TrainingData
 from app.training.vectors import make_active
 from recommender.model import artifact
-from recommender.model.hybrid import Hybrid
+from recommender.model.hybrid import HYBRID, Hybrid
 
 UNFINISHED_SECONDS = 86_400  # an older hidden folder is the remains of a killed process
 
@@ -68,6 +68,7 @@ def described(folder: Path) -> dict[str, Any]:
     of = orjson.loads(manifest)
     return {
         "code": code_version(),
+        "kind": of.get("kind", HYBRID),
         "parameters": of["config"],
         "sentences": of["sentences"],
         "checksums": {

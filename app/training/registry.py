@@ -16,7 +16,8 @@ from app.db.training_tables import ModelVersion, TrainingData
 from app.training import publish
 from app.training.vectors import make_active
 from recommender.model.artifact import ArtifactError
-from recommender.model.hybrid import Hybrid
+from recommender.model.hybrid import HYBRID
+from recommender.scorers import kinds
 
 NOT_FOUND = "There is no model of this version."
 
@@ -54,6 +55,11 @@ class Trained:
     metrics: dict[str, Any]
     training: dict[str, Any] | None
     data: TrainingData | None
+
+    @property
+    def kind(self) -> str:
+        """What makes its lists; see `Hybrid.kind`."""
+        return str((self.training or {}).get("kind", HYBRID))
 
     def figures(self) -> list[Figure]:
         """The metrics, first those with an interval, which measure lists."""
@@ -141,7 +147,7 @@ def _activate(connection: psycopg.Connection, models: Path, version: str, stoppe
         if status == "REMOVED":
             raise ModelUnreadable("The files of this model have been removed.")
         try:
-            model = Hybrid.load(models / version)
+            model = kinds.load(models / version)
         except (ArtifactError, OSError) as error:
             raise ModelUnreadable("The files of this model cannot be read here.") from error
         make_active(connection, model, trained_at)
@@ -166,7 +172,7 @@ def has_active_model(database_url: str, models: Path) -> bool:
     if row is None:
         return False
     try:
-        Hybrid.load(models / row[0])
+        kinds.load(models / row[0])
     except (ArtifactError, OSError):
         return False
     return True

@@ -15,16 +15,20 @@ import psycopg
 from app.db.engine import lock
 from app.training import data, mlflow_runs, publish
 from app.training.data import NothingToTrainOn, TrainingData
-from recommender.model.hybrid import Hybrid
+from recommender.model.hybrid import HYBRID, Hybrid
 from recommender.model.sentence_embeddings import SentenceModel, SentenceModelError
 from recommender.progress import Progress
+from recommender.scorers import kinds
+from recommender.scorers.autoencoder import TorchMissing
+from recommender.scorers.kinds import UnknownKind
 from recommender.training.checkpoint import Checkpoint
 from recommender.training.config import Config, InvalidSettings
-from recommender.training.train import train_hybrid
+from recommender.training.train_arm import train_model
 
 __all__ = ["PERMANENT", "NothingToTrainOn", "train"]
 
-PERMANENT = (NothingToTrainOn, InvalidSettings, SentenceModelError)  # failures that a retry repeats
+# Failures that a retry repeats.
+PERMANENT = (NothingToTrainOn, InvalidSettings, SentenceModelError, UnknownKind, TorchMissing)
 
 # Key of an advisory lock; any number that no other code locks.
 TRAINING_LOCK = 7_312_055
@@ -40,6 +44,7 @@ def train(
     progress: Progress,
     *,
     kept_models: int,
+    kind: str = HYBRID,
     settings: Path | None = None,
     sentences: Path | None = None,
     mlflow: str | None = None,
@@ -51,17 +56,19 @@ def train(
     step, in one transaction with `conclude`. A crash before that leaves the former model active
     and no model behind, and the next training on the same ratings resumes from the last finished iteration.
 
+    `kind`: one of `recommender.scorers.kinds.KINDS`.
     `settings`: a settings file. `sentences`: the folder of a sentence model. `mlflow`: the tracking URI of an
-    MLflow server, to which the training is mirrored. Raises NothingToTrainOn,
-    InvalidSettings, SentenceModelError, and OSError if `models` is not writable.
+    MLflow server, to which the training is mirrored. Raises one of
+    PERMANENT, and OSError if `models` is not writable.
     """
+    kinds.check(kind)
     config = Config.read(settings) if settings else Config()
     sentence_model = None if sentences is None else SentenceModel.open(sentences)
     with psycopg.connect(database_url, autocommit=True) as connection:
         lock(connection, TRAINING_LOCK, lambda: progress("waiting for another training to end", 0.0))
         require_writable(models)
         checkpoint = models / f".checkpoint-{database_name(connection)}"
-        model, dataset = fit(connection, config, Checkpoint(checkpoint), sentence_model, progress)
+        model, dataset = fit(connection, kind, config, Checkpoint(checkpoint), sentence_model, progress)
         training = write(connection, model, models, dataset, conclude, progress)
         shutil.rmtree(checkpoint, ignore_errors=True)
         publish.remove_retired(connection, models, kept_models)
@@ -112,6 +119,7 @@ def database_name(connection: psycopg.Connection) -> str:
 
 def fit(
     connection: psycopg.Connection,
+    kind: str,
     config: Config,
     checkpoint: Checkpoint,
     sentences: SentenceModel | None,
@@ -125,7 +133,7 @@ def fit(
         interactions = data.read_interactions(connection, movies.item_ids)
         dataset = data.described(connection, movies, interactions)
     data.store(connection, dataset)
-    model = train_hybrid(interactions, movies, config, progress, checkpoint, sentences)
+    model = train_model(kind, interactions, movies, config, progress, checkpoint, sentences)
     figures = model.manifest["metrics"].items()
     model.manifest["metrics"] = {name: figure for name, figure in figures if is_measured(figure)}
     return model, dataset

@@ -83,6 +83,7 @@ async def started(claim: Claim, settings: Settings, database_url: str) -> Proces
         "database_url": database_url,
         "models": str(settings.models),
         "kept_models": settings.kept_models,
+        "kind": settings.training_model,
         "settings": settings.training_settings and str(settings.training_settings),
         "sentences": settings.sentence_model and str(settings.sentence_model),
         "log_level": settings.log_level,

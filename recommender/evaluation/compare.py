@@ -31,8 +31,12 @@ from recommender.interactions import History, Interactions
 from recommender.item_features import ItemFeatures
 from recommender.metrics import RELEVANT_STARS
 from recommender.model.hybrid import Hybrid
+from recommender.model.nearest import top
 from recommender.progress import Progress
+from recommender.scorers import kinds
+from recommender.scorers.arm import standardized
 from recommender.scorers.likes import liked
+from recommender.scorers.part import Part
 from recommender.splits import Split
 from recommender.training.config import Config
 from recommender.training.train import train_hybrid
@@ -83,6 +87,7 @@ class _Fitted:
 
     ours: Hybrid
     others: dict[str, Scores] = field(default_factory=dict)
+    arms: dict[str, Part] = field(default_factory=dict)
     settings: dict[str, Settings] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)
 
@@ -96,6 +101,7 @@ def compare(
     baselines: Mapping[str, Baseline] = BASELINES,
     predictors: Mapping[str, Callable[[Interactions], Predictor]] = {"damped means": damped_means},
     diversities: Sequence[float] = (),
+    arms: Sequence[str] = (),
     max_users: int | None = None,
     seed: int = 0,
     progress: Progress = lambda _stage, _fraction: None,
@@ -103,7 +109,8 @@ def compare(
     """Run the trials of the protocol, yielding each outcome as it is done.
 
     items describes interactions.item_ids one by one. diversities: our model is also evaluated with these.
-    predictors: fit functions of rating predictors to compare with. The settings of the baselines are chosen
+    arms: kinds of models that are also evaluated, as they are served. predictors: fit functions of rating
+    predictors to compare with. The settings of the baselines are chosen
     once, for the first trial. Raises ValueError for too few ratings for the protocol.
     """
     fitted: tuple[Interactions, _Fitted] | None = None
@@ -116,6 +123,7 @@ def compare(
                 inner = protocols.validation(protocol, train, np.random.default_rng(seed + 1))
                 settings = _settings(chosen, inner, progress)
             fitted = train, _fit(train, items, config, chosen, settings, progress)
+            _fit_arms(fitted[1], train, () if protocol is Protocol.RATING else arms, progress)
         models = fitted[1]
         yield Outcome(
             trial.label,
@@ -190,6 +198,27 @@ def _fit(
     return fitted
 
 
+def _fit_arms(fitted: _Fitted, train: Interactions, arms: Sequence[str], progress: Progress) -> None:
+    for kind in arms:
+        progress(f"fitting {kind}", 0.0)
+        started = time.perf_counter()
+        fitted.arms[kind] = kinds.FITS[kind](train, fitted.ours.content_vectors)
+        fitted.seconds[f"{kind} arm"] = time.perf_counter() - started
+
+
+def _arm_ranker(part: Part, popularity: NDArray[np.float32], allowed: NDArray[np.bool_] | None) -> Ranker:
+    """The lists of an arm with this part."""
+
+    def rank(history: History, k: int) -> NDArray[np.int32]:
+        scores = standardized(part.scores(history), popularity)
+        scores[history.item_idx] = -np.inf
+        if allowed is not None:
+            scores[~allowed] = -np.inf
+        return top(scores, k)
+
+    return rank
+
+
 def _rankers(
     models: _Fitted, trial: Trial, protocol: Protocol, diversities: Sequence[float]
 ) -> dict[str, Ranker]:
@@ -205,6 +234,8 @@ def _rankers(
     rankers |= {f"{OURS}, diversity {one:g}": with_diversity(one) for one in diversities}
     for name, scores in models.others.items():
         rankers[name] = ranker(train, scores, allowed)
+    for kind, part in models.arms.items():
+        rankers[f"{kind} arm"] = _arm_ranker(part, ours.popularity, allowed)
     if protocol is Protocol.NEW_ITEM:
         rankers["content profile"] = ranker(train, _profile(ours.content_vectors), allowed)
     return rankers

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import get_args
 
 from recommender.interactions import Interactions
 from recommender.model import artifact
@@ -10,6 +11,7 @@ from recommender.scorers.arm import PARTS, Arm
 from recommender.scorers.autoencoder import Autoencoder
 from recommender.scorers.content import Content
 from recommender.scorers.item_knn import ItemKnn
+from recommender.scorers.names import Kind
 from recommender.scorers.nmf import Nmf
 from recommender.scorers.part import Floats, Part
 from recommender.scorers.popularity import Popularity
@@ -28,7 +30,7 @@ FITS: Mapping[str, Fit] = {
     Popularity.kind: lambda train, _content: Popularity(train.n_items),
     Autoencoder.kind: lambda train, _content: Autoencoder.fit(train),
 }
-KINDS = (HYBRID, *FITS)
+KINDS: tuple[str, ...] = get_args(Kind)
 
 
 class UnknownKind(ValueError):

@@ -123,6 +123,10 @@ class Model(relay.Node):
     id: relay.NodeID[str]
     version: str = strawberry.field(description="The model's version, the `modelVersion` of its lists.")
     status: ModelStatus = strawberry.field(description="The status of the model.")
+    kind: str = strawberry.field(
+        description="What makes its lists: `hybrid`, `user-knn`, `svd`, `nmf`, `item-knn`, `content`, "
+        "`popularity` or `autoencoder`."
+    )
     trained_at: datetime = strawberry.field(description="When the training ratings were read.")
     dataset_version: str = strawberry.field(
         description="The version of the training data: the loaded data sets and, after `@`, the number of "
@@ -156,6 +160,7 @@ class Model(relay.Node):
             id=trained.version,
             version=trained.version,
             status=ModelStatus[trained.status],
+            kind=trained.kind,
             trained_at=trained.trained_at,
             dataset_version=trained.dataset_version,
             training_data=None if trained.data is None else TrainingData.of(trained.data),

@@ -181,6 +181,10 @@ def test_new_items_take_part_and_change_nothing_else(trained: Hybrid) -> None:
     longer.check()
 
 
+def test_each_name_is_that_of_a_fit() -> None:
+    assert (HYBRID, *FITS) == KINDS
+
+
 def test_an_unknown_kind_is_refused() -> None:
     with pytest.raises(UnknownKind, match="the models are hybrid, user-knn"):
         train_model("oracle", *_world())

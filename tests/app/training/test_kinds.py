@@ -1,0 +1,99 @@
+"""Models of other kinds: trained, active, and served beside the active one."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import psycopg
+import pytest
+from sqlalchemy import text
+
+from app.db.engine import Sessions, address_of
+from app.serving import live
+from app.serving.live import MOST_ARMS, Live
+from app.training import registry, train
+from recommender.interactions import History
+from recommender.scorers.kinds import UnknownKind
+
+pytestmark = pytest.mark.anyio
+
+WORLD = (
+    "INSERT INTO movies (title, year) SELECT 'Movie ' || n, 1950 + n FROM generate_series(1, 60) AS n",
+    "INSERT INTO users (username) SELECT 'member ' || n FROM generate_series(1, 40) AS n",
+    """
+    INSERT INTO ratings (user_id, movie_id, half_stars)
+    SELECT users.id, movies.id, CASE WHEN users.id % 2 = movies.id % 2 THEN 10 ELSE 3 END
+    FROM users, movies WHERE (users.id + movies.id / 2) % 3 > 0
+    """,
+)
+
+
+async def trained(sessions: Sessions, models: Path, *kinds: str) -> list[str]:
+    """Models of these kinds of one small catalog, in which members like odd or even movies."""
+    async with sessions.begin() as session:
+        for statement in WORLD:
+            await session.execute(text(statement))
+    url = address_of(sessions)
+    return [train.train(url, models, lambda *_: None, kept_models=3, kind=kind) for kind in kinds]
+
+
+async def test_models_of_several_kinds_are_served_side_by_side(sessions: Sessions, tmp_path: Path) -> None:
+    hybrid, svd, knn = await trained(sessions, tmp_path, "hybrid", "svd", "user-knn")
+    found = await registry.by_version(sessions, [hybrid, svd, knn])
+    assert [found[version].kind for version in (hybrid, svd, knn)] == ["hybrid", "svd", "user-knn"]
+    assert [found[version].status for version in (hybrid, svd, knn)] == ["RETIRED", "RETIRED", "ACTIVE"]
+
+    serving = Live(sessions, tmp_path, await live.load(sessions, tmp_path))
+    assert serving.served.of_version(svd) is None
+    serving.want([svd, hybrid, knn, "missing"])
+    await serving.refresh()
+    for version in (hybrid, svd, knn):
+        model = serving.served.of_version(version)
+        assert model is not None
+        assert model.hybrid.kind == found[version].kind
+        odd = model.item_idx([1, 3, 5, 7])
+        listed = model.hybrid.item_ids[model.hybrid.recommend(History.of(odd), k=8).item_idx]
+        likes_odd = model.hybrid.kind, listed.tolist()
+        assert (listed % 2 == 1).mean() > 0.5 or version == knn, likes_odd  # equal ratings: no correlation
+        assert serving.served.model_of(version, datetime.now(UTC)) is not None
+    before = serving.served
+    await serving.refresh()
+    assert serving.served is before
+
+    async with sessions.begin() as session:
+        await session.execute(text("INSERT INTO movies (title, year) VALUES ('A new one', 2020)"))
+    await serving.refresh()
+    assert {len(arm.snapshot_idx) for arm in serving.served.arms} == {61}
+    serving.want([])
+    await serving.refresh()
+    assert serving.served.arms == ()
+
+    # An arm is activated as the others are, and online updates of factors leave it alone.
+    await registry.activate(sessions, tmp_path, svd)
+    async with sessions.begin() as session:
+        await session.execute(text("INSERT INTO users (username) VALUES ('another')"))
+        await session.execute(
+            text("INSERT INTO ratings (user_id, movie_id, half_stars) SELECT max(id), 2, 10 FROM users")
+        )
+    serving.want([hybrid])
+    await serving.refresh()
+    assert serving.served.model is not None
+    assert serving.served.model.version == svd
+    await serving.arrivals.follow(sessions, serving.served.model, serving.served.snapshot)
+    assert not serving.arrivals.rows
+
+    # An unreadable arm does not stop the others.
+    (tmp_path / knn / "scorer.ratings_data.npy").unlink()
+    serving = Live(sessions, tmp_path, await live.load(sessions, tmp_path))
+    serving.want([knn, hybrid])
+    await serving.refresh()
+    assert [arm.version for arm in serving.served.arms] == [hybrid]
+    assert [arm.version for arm in serving.served.broken] == [knn]
+    serving.want([f"v{n}" for n in range(2 * MOST_ARMS)])
+    assert len(serving.wanted) == MOST_ARMS
+
+
+def test_an_unknown_kind_is_refused_before_anything_is_read(database_url: str, tmp_path: Path) -> None:
+    with pytest.raises(UnknownKind, match="there is no model 'oracle'"):
+        train.train(database_url, tmp_path, lambda *_: None, kept_models=3, kind="oracle")
+    with psycopg.connect(database_url) as connection:
+        assert connection.execute("SELECT FROM model_versions").rowcount == 0
