@@ -81,6 +81,16 @@ class Settings(BaseSettings):
     training_model: Kind = Field(
         "hybrid", description="the kind of model that a training makes: see [models.md](models.md)"
     )
+    training_gate: bool = Field(
+        True,
+        description="activate a trained model only if it is no worse than the active one; `false`: always",
+    )
+    training_hours: NonNegativeFloat = Field(
+        0.0, description="hours after a training at which the next one begins by itself; `0`: never"
+    )
+    training_new_ratings: NonNegativeInt = Field(
+        0, description="new ratings since a training at which the next one begins by itself; `0`: never"
+    )
     training_settings: Path | None = Field(
         None, description="settings file of `marquee tune` for training; default: the built-in settings"
     )

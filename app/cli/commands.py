@@ -21,6 +21,7 @@ COMMANDS = {
         "app.cli.train",
         "Train on all ratings and make the new model the active one; running services pick it up.",
     ),
+    "models": ("app.cli.models", "List the trained models, activate one, or roll back."),
     "ingest": ("app.cli.ingest", "Ingest ratings and events of other systems, from files or Kafka."),
     "evaluate": (
         "app.cli.evaluate",

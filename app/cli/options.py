@@ -90,6 +90,14 @@ ModelKind = Annotated[
         envvar="TRAINING_MODEL",
     ),
 ]
+IfBetter = Annotated[
+    bool,
+    typer.Option(
+        "--activate-if-better",
+        help="Activate the model only if it is no worse than the active one on held-out ratings; exit with "
+        "status 3 if it is.",
+    ),
+]
 Model = Annotated[Path, typer.Option(help="Folder of a model made by `marquee train --data`.")]
 Out = Annotated[Path, typer.Option(help="The output file: .csv or .parquet.", dir_okay=False)]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]

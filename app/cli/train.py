@@ -11,6 +11,7 @@ from app.cli.options import (
     Content,
     Data,
     Dates,
+    IfBetter,
     Json,
     ModelKind,
     ModelOut,
@@ -21,10 +22,12 @@ from app.cli.options import (
 from app.cli.reading import print_report, reading_of, refusals
 from app.offline import training
 from app.offline.rating_files import Reading
-from app.training import train
+from app.training import publish, train
 from recommender.training.config import Config
 
 app = typer.Typer()
+
+REFUSED = 3  # exit status if the gate refused the model
 
 
 @app.command("train")
@@ -37,6 +40,7 @@ def train_model(
     sentences: Sentences = None,
     columns: Columns = None,
     dates: Dates = None,
+    if_better: IfBetter = False,
     json: Json = False,
 ) -> None:
     """Train on all ratings and make the new model the active one; running services pick it up.
@@ -56,11 +60,18 @@ def train_model(
             version = train.train(
                 url, settings.models, progress,
                 kept_models=settings.kept_models, kind=model, settings=settings_file, sentences=sentences,
-                mlflow=settings.mlflow_tracking_uri,
+                mlflow=settings.mlflow_tracking_uri, only_if_better=if_better,
             )  # fmt: skip
         except train.PERMANENT as error:
             raise console.fail(str(error)) from None
-    show({"version": version} if json else f"Model {version} is active.", json=json)
+        verdict = publish.verdict_of(url, version)
+    result = {"version": version} | ({} if verdict is None else {"gate": verdict})
+    if verdict is None or verdict["passed"]:
+        show(result if json else f"Model {version} is active.", json=json)
+        return
+    refused = f"Model {version} is stored but not active: {verdict['reason']}."
+    show(result if json else refused, json=json)
+    raise typer.Exit(REFUSED)
 
 
 def train_on_files(

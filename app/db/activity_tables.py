@@ -16,6 +16,12 @@ class Rating(Base):
         Index(None, "movie_id"),
         # A covering index for histories, by time.
         Index("ratings_history_idx", "user_id", "rated_at", "movie_id", postgresql_include=["half_stars"]),
+        Index(
+            "ratings_rated_at_brin_idx",
+            "rated_at",
+            postgresql_using="brin",
+            postgresql_with={"pages_per_range": 32, "autosummarize": "on"},
+        ),
     )
 
     user_id: Mapped[int] = owned_by("users.id", primary_key=True)

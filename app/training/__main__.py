@@ -42,6 +42,7 @@ def main() -> int:
             lambda stage, fraction: report(stage=stage, fraction=float(fraction)),
             kept_models=order["kept_models"],
             kind=order["kind"],
+            only_if_better=order["gate"],
             settings=order["settings"] and Path(order["settings"]),
             sentences=order["sentences"] and Path(order["sentences"]),
             mlflow=order["mlflow"],

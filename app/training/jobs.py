@@ -30,6 +30,21 @@ UPDATE training_jobs SET status = 'SUCCEEDED', stage = 'done', fraction = 1, mes
 """  # noqa: S608 - only constants
 
 
+# Training begins when its job is requested or, by the command, when it reads the ratings.
+DUE = text(
+    """
+    WITH last AS (
+        SELECT greatest(
+            (SELECT max(requested_at) FROM training_jobs), (SELECT max(trained_at) FROM model_versions)
+        ) AS at
+    )
+    SELECT (:seconds > 0 AND at < now() - make_interval(secs => :seconds)) OR (:ratings > 0 AND :ratings = (
+        SELECT count(*) FROM (SELECT FROM ratings WHERE rated_at > at LIMIT :ratings) AS newer))
+    FROM last WHERE NOT EXISTS (SELECT FROM training_jobs WHERE status IN ('QUEUED', 'RUNNING'))
+    """
+)
+
+
 class ClaimLost(Exception):
     """Another process has claimed the job."""
 
@@ -73,6 +88,16 @@ async def request(sessions: Sessions, requested_by: int | None) -> Job:
     )
     async with sessions.begin() as session:
         return Job(*(await session.execute(statement.returning(*JOB))).one())
+
+
+async def request_due(sessions: Sessions, hours: float, new_ratings: int) -> Job | None:
+    """Enqueue a job if one is due: so many hours, or ratings, after the last training began; 0 is never.
+
+    None if none is due, or one is queued or running. Without any training none is due.
+    """
+    async with sessions() as session:
+        due = await session.scalar(DUE, {"seconds": 3600 * hours, "ratings": new_ratings})
+    return await request(sessions, None) if due else None
 
 
 async def by_id(sessions: Sessions, ids: Collection[int]) -> dict[int, Job]:

@@ -3,6 +3,7 @@
 import hashlib
 import shutil
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from time import time
 from typing import Any
@@ -15,6 +16,7 @@ from psycopg.types.json import Jsonb
 from app.training.code_version import code_version
 from app.training.data import TrainingData
 from app.training.vectors import make_active
+from recommender.evaluation.gate import Verdict
 from recommender.model import artifact
 from recommender.model.hybrid import HYBRID, Hybrid
 
@@ -25,8 +27,11 @@ UNFINISHED_SECONDS = 86_400  # an older hidden folder is the remains of a killed
 LOCK = "LOCK TABLE model_versions IN SHARE ROW EXCLUSIVE MODE"
 REMOVE = """
 UPDATE model_versions SET status = 'REMOVED' WHERE version IN (
-    SELECT version FROM model_versions WHERE status = 'RETIRED'
-    ORDER BY coalesce(retired_at, trained_at) DESC, version DESC OFFSET %s
+    SELECT version FROM (
+        SELECT version, row_number() OVER (
+            PARTITION BY status ORDER BY coalesce(retired_at, trained_at) DESC, version DESC) AS place
+        FROM model_versions WHERE status IN ('RETIRED', 'READY')
+    ) AS inactive WHERE place > %s
 )
 """
 
@@ -37,13 +42,15 @@ def publish(
     folder: Path,
     dataset: TrainingData,
     *,
+    verdict: Verdict | None = None,
     conclude: Callable[[psycopg.Connection, str], None],
 ) -> dict[str, Any]:
     """Make a model the active one, in one transaction that ends with a call of `conclude`.
 
-    folder: in which it is saved. Returns its description, see `described`.
+    folder: in which it is saved. verdict: of the gate; a refused model is stored but not made active.
+    Returns its description, see `described`.
     """
-    training = described(folder)
+    training = described(folder) | ({} if verdict is None else {"gate": asdict(verdict)})
     with connection.transaction():
         connection.execute(LOCK)
         connection.execute(
@@ -57,9 +64,18 @@ def publish(
                 dataset.read_at,
             ),
         )
-        make_active(connection, model, dataset.read_at)
+        if verdict is None or verdict.passed:
+            make_active(connection, model, dataset.read_at)
         conclude(connection, model.version)
     return training
+
+
+def verdict_of(database_url: str, version: str) -> dict[str, Any] | None:
+    """The verdict of the gate on a model, see `gate.Verdict`; None without one."""
+    with psycopg.connect(database_url) as connection:
+        query = "SELECT training -> 'gate' FROM model_versions WHERE version = %s"
+        row = connection.execute(query, (version,)).fetchone()
+    return None if row is None else row[0]
 
 
 def described(folder: Path) -> dict[str, Any]:
@@ -79,7 +95,9 @@ def described(folder: Path) -> dict[str, Any]:
 
 
 def remove_retired(connection: psycopg.Connection, models: Path, kept: int) -> None:
-    """Remove the files of all retired models except the `kept` retired last; their rows stay.
+    """Remove the files of inactive models; their rows stay.
+
+    The `kept` retired last stay, and as many of those that the gate refused.
 
     A process that has mapped the files of a model can still read them.
     """

@@ -2,7 +2,7 @@
 
 import asyncio
 import threading
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -20,10 +20,19 @@ from recommender.model.hybrid import HYBRID
 from recommender.scorers import kinds
 
 NOT_FOUND = "There is no model of this version."
+ANOTHER = "Another model is active."
+FORMER = """
+SELECT version FROM model_versions WHERE status = 'RETIRED'
+ORDER BY retired_at DESC NULLS LAST, version DESC LIMIT 1
+"""
 
 
 class ModelNotFound(Exception):
     """No model has this version. The message is for the client."""
+
+
+class NothingToRollBack(Exception):
+    """No model was active before the active one, or another one is active. The message is for the client."""
 
 
 class ModelUnreadable(Exception):
@@ -60,6 +69,11 @@ class Trained:
     def kind(self) -> str:
         """What makes its lists; see `Hybrid.kind`."""
         return str((self.training or {}).get("kind", HYBRID))
+
+    @property
+    def gate(self) -> dict[str, Any] | None:
+        """The verdict of the gate as JSON, see `gate.Verdict`; None for a model trained without it."""
+        return (self.training or {}).get("gate")
 
     def figures(self) -> list[Figure]:
         """The metrics, first those with an interval, which measure lists."""
@@ -123,11 +137,36 @@ async def activate(sessions: Sessions, models: Path, version: str) -> Trained:
     """
     if not version.isprintable():  # Postgres accepts neither NUL nor lone surrogates
         raise ModelNotFound(NOT_FOUND)
+    return await _changed(sessions, lambda connection: _activate(connection, models, version))
+
+
+async def roll_back(sessions: Sessions, models: Path, of: str | None = None) -> Trained:
+    """Activate the model that was active last.
+
+    `of`: only if this version is active. A second call returns to the model of before the first. Raises
+    NothingToRollBack or ModelUnreadable.
+    """
+    if of is not None and not of.isprintable():
+        raise NothingToRollBack(ANOTHER)
+    return await _changed(sessions, lambda connection: _roll_back(connection, models, of))
+
+
+async def _changed(sessions: Sessions, change: Callable[[psycopg.Connection], str]) -> Trained:
+    """Change the active model in a thread, in one transaction; return that model."""
     stopped = threading.Event()
     address = address_of(sessions)
     connection = await asyncio.to_thread(lambda: psycopg.connect(address))
+
+    def changed() -> str:
+        with connection:  # one transaction, rolled back by any error
+            connection.execute(publish.LOCK)
+            version = change(connection)
+            if stopped.is_set():
+                connection.rollback()
+        return version
+
     try:
-        await asyncio.to_thread(_activate, connection, models, version, stopped)
+        version = await asyncio.to_thread(changed)
     except asyncio.CancelledError:
         stopped.set()
         connection.cancel()
@@ -135,24 +174,31 @@ async def activate(sessions: Sessions, models: Path, version: str) -> Trained:
     return (await by_version(sessions, [version]))[version]
 
 
-def _activate(connection: psycopg.Connection, models: Path, version: str, stopped: threading.Event) -> None:
-    with connection:  # one transaction, rolled back by any error
-        connection.execute(publish.LOCK)
-        row = connection.execute(
-            "SELECT status, trained_at FROM model_versions WHERE version = %s", (version,)
-        ).fetchone()
-        if row is None:
-            raise ModelNotFound(NOT_FOUND)
-        status, trained_at = row
-        if status == "REMOVED":
-            raise ModelUnreadable("The files of this model have been removed.")
-        try:
-            model = kinds.load(models / version)
-        except (ArtifactError, OSError) as error:
-            raise ModelUnreadable("The files of this model cannot be read here.") from error
-        make_active(connection, model, trained_at)
-        if stopped.is_set():
-            connection.rollback()
+def _roll_back(connection: psycopg.Connection, models: Path, of: str | None) -> str:
+    active = connection.execute("SELECT version FROM model_versions WHERE status = 'ACTIVE'").fetchone()
+    if of is not None and (active is None or active[0] != of):
+        raise NothingToRollBack(ANOTHER)
+    row = connection.execute(FORMER).fetchone()
+    if row is None:
+        raise NothingToRollBack("There is no earlier model whose files are kept.")
+    return _activate(connection, models, row[0])
+
+
+def _activate(connection: psycopg.Connection, models: Path, version: str) -> str:
+    row = connection.execute(
+        "SELECT status, trained_at FROM model_versions WHERE version = %s", (version,)
+    ).fetchone()
+    if row is None:
+        raise ModelNotFound(NOT_FOUND)
+    status, trained_at = row
+    if status == "REMOVED":
+        raise ModelUnreadable("The files of this model have been removed.")
+    try:
+        model = kinds.load(models / version)
+    except (ArtifactError, OSError) as error:
+        raise ModelUnreadable("The files of this model cannot be read here.") from error
+    make_active(connection, model, trained_at)
+    return version
 
 
 def figure_of(name: str, value: float | dict[str, float]) -> Figure:

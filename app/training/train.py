@@ -7,14 +7,17 @@ from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import uuid4
 
 import psycopg
 
 from app.db.engine import lock
-from app.training import data, mlflow_runs, publish
+from app.training import data, gate, mlflow_runs, publish
 from app.training.data import NothingToTrainOn, TrainingData
+from recommender.evaluation.gate import Verdict
+from recommender.interactions import Interactions
+from recommender.item_features import ItemFeatures
 from recommender.model.hybrid import HYBRID, Hybrid
 from recommender.model.sentence_embeddings import SentenceModel, SentenceModelError
 from recommender.progress import Progress
@@ -48,18 +51,20 @@ def train(
     settings: Path | None = None,
     sentences: Path | None = None,
     mlflow: str | None = None,
+    only_if_better: bool = False,
     conclude: Callable[[psycopg.Connection, str], None] = nothing_more,
 ) -> str:
     """Train on the whole database and make the model the active one; return its version.
+
+    `only_if_better`: not if the gate refuses it (`gate.judged`). It is then stored, READY, with the reason.
 
     Each database has one training at a time; a second one waits. The new model becomes visible in the last
     step, in one transaction with `conclude`. A crash before that leaves the former model active
     and no model behind, and the next training on the same ratings resumes from the last finished iteration.
 
-    `kind`: one of `recommender.scorers.kinds.KINDS`.
-    `settings`: a settings file. `sentences`: the folder of a sentence model. `mlflow`: the tracking URI of an
-    MLflow server, to which the training is mirrored. Raises one of
-    PERMANENT, and OSError if `models` is not writable.
+    `kind`: one of `recommender.scorers.kinds.KINDS`. `settings`: a settings file. `sentences`: the folder of
+    a sentence model. `mlflow`: the tracking URI of an MLflow server, to which the training is mirrored.
+    Raises one of PERMANENT, and OSError if `models` is not writable.
     """
     kinds.check(kind)
     config = Config.read(settings) if settings else Config()
@@ -68,13 +73,19 @@ def train(
         lock(connection, TRAINING_LOCK, lambda: progress("waiting for another training to end", 0.0))
         require_writable(models)
         checkpoint = models / f".checkpoint-{database_name(connection)}"
-        model, dataset = fit(connection, kind, config, Checkpoint(checkpoint), sentence_model, progress)
-        training = write(connection, model, models, dataset, conclude, progress)
+        fitted = fit(connection, kind, config, Checkpoint(checkpoint), sentence_model, progress)
+        model = fitted.model
+        verdict = None
+        if only_if_better:
+            verdict = gate.judged(
+                connection, models, model, fitted.interactions, fitted.movies, sentence_model, progress
+            )
+        training = write(connection, model, models, fitted.dataset, verdict, conclude, progress)
         shutil.rmtree(checkpoint, ignore_errors=True)
         publish.remove_retired(connection, models, kept_models)
     if mlflow is not None:
         metrics = model.manifest["metrics"]
-        mlflow_runs.mirror(mlflow, model.version, dataset.read_at, dataset, training, metrics)
+        mlflow_runs.mirror(mlflow, model.version, fitted.dataset.read_at, fitted.dataset, training, metrics)
     return model.version
 
 
@@ -83,6 +94,7 @@ def write(
     model: Hybrid,
     models: Path,
     dataset: TrainingData,
+    verdict: Verdict | None,
     conclude: Callable[[psycopg.Connection, str], None],
     progress: Progress,
 ) -> dict[str, Any]:
@@ -94,7 +106,7 @@ def write(
         model.save(folder)
         model.manifest["version"] = folder.name
         progress("publishing", 0.0)
-        return publish.publish(connection, model, folder, dataset, conclude=conclude)
+        return publish.publish(connection, model, folder, dataset, verdict=verdict, conclude=conclude)
     finally:
         with suppress(psycopg.OperationalError):  # the marker stays if the database is unreachable
             publish.remove_unpublished(connection, folder)
@@ -117,6 +129,13 @@ def database_name(connection: psycopg.Connection) -> str:
     return hashlib.blake2b(f"{info.host}:{info.port}/{info.dbname}".encode(), digest_size=8).hexdigest()
 
 
+class Fitted(NamedTuple):
+    model: Hybrid
+    dataset: TrainingData
+    interactions: Interactions
+    movies: ItemFeatures
+
+
 def fit(
     connection: psycopg.Connection,
     kind: str,
@@ -124,7 +143,7 @@ def fit(
     checkpoint: Checkpoint,
     sentences: SentenceModel | None,
     progress: Progress,
-) -> tuple[Hybrid, TrainingData]:
+) -> Fitted:
     """Fit a model on the whole database. Metrics that could not be measured are left out."""
     progress("reading", 0.0)
     with connection.transaction():
@@ -136,7 +155,7 @@ def fit(
     model = train_model(kind, interactions, movies, config, progress, checkpoint, sentences)
     figures = model.manifest["metrics"].items()
     model.manifest["metrics"] = {name: figure for name, figure in figures if is_measured(figure)}
-    return model, dataset
+    return Fitted(model, dataset, interactions, movies)
 
 
 def is_measured(figure: float | dict[str, float]) -> bool:

@@ -4,6 +4,7 @@ import asyncio
 import json
 import logging
 import sys
+import time
 from asyncio.subprocess import PIPE, Process
 from contextlib import suppress
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from app.training.__main__ import REFUSED
 from app.training.jobs import MAX_TRIES, Claim, ClaimLost
 
 PROGRESS_SECONDS = 0.25  # minimum interval between two writes of progress
+DUE_SECONDS = 30.0  # between two looks at whether a training is due
 HEARTBEATS = 5  # in the time after which a job counts as stale
 
 log = logging.getLogger("marquee.training")
@@ -35,8 +37,14 @@ class Progress:
 
 async def follow(sessions: Sessions, settings: Settings, database_url: str) -> None:
     """Run jobs one after another, forever. An outage of the database only delays them."""
+    asked_at = -DUE_SECONDS
     while True:
         try:
+            if (settings.training_hours or settings.training_new_ratings) and (
+                time.monotonic() >= asked_at + DUE_SECONDS
+            ):
+                asked_at = time.monotonic()
+                await jobs.request_due(sessions, settings.training_hours, settings.training_new_ratings)
             claim = await jobs.claim(sessions, settings.training_stale_seconds)
             if claim is not None:
                 await run(claim, sessions, settings, database_url)
@@ -84,6 +92,7 @@ async def started(claim: Claim, settings: Settings, database_url: str) -> Proces
         "models": str(settings.models),
         "kept_models": settings.kept_models,
         "kind": settings.training_model,
+        "gate": settings.training_gate,
         "settings": settings.training_settings and str(settings.training_settings),
         "sentences": settings.sentence_model and str(settings.sentence_model),
         "log_level": settings.log_level,

@@ -203,5 +203,8 @@ MUTATIONS: dict[str, Operation] = {
     "Mutation.activateModel": Operation(
         mutation("activateModel", "ActivateModelInput"), with_input(active_version, the_admin), times=3
     ),
+    "Mutation.rollbackModel": Operation(
+        mutation("rollbackModel", "RollbackModelInput"), with_input(lambda _: {}, the_admin), times=3
+    ),
     "Mutation.trainModel": Operation(mutation("trainModel", "TrainModelInput"), as_admin(i={}), times=5),
 }

@@ -105,7 +105,9 @@ QUERIES: dict[str, Operation] = {
     "Query.auditLog": Operation("{auditLog(first:24){edges{node{act}}}}", as_admin()),
     "Query.deadLetters": Operation("{deadLetters(first:24){edges{node{rule}}}}", as_admin()),
     "Query.apiKeys": Operation("{apiKeys(first:24){edges{node{name}}}}", as_admin()),
-    "Query.activeModel": Operation("{activeModel{version kind metrics{name}}}", as_admin()),
+    "Query.activeModel": Operation(
+        "{activeModel{version kind gate{passed difference{value}} metrics{name}}}", as_admin()
+    ),
     "Query.activeModel, training data": Operation(
         "{activeModel{trainingData{checksum streams{stream partition offset}}}}", as_admin()
     ),

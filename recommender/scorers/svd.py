@@ -18,6 +18,7 @@ from recommender.scorers.likes import liked, likes
 from recommender.scorers.part import Arrays, Floats, ItemIdx, placed
 
 FACTORS = 32
+LEAST = 1e-6  # of the largest singular value
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,14 +31,15 @@ class Svd:
 
     @classmethod
     def fit(cls, train: Interactions, *, factors: int = FACTORS) -> Self:
-        """Fewer factors if there are fewer users or items; none without likes."""
+        """Fewer factors if the likes have a lower rank; none without likes."""
         ones = likes(train).astype(np.float64)
         k = min(factors, min(ones.shape) - 1)
         if k < 1 or not ones.nnz:
             return cls(np.zeros((train.n_items, 0), np.float32))
         with threadpool_limits(limits=1, user_api="blas"):
-            _, _, rows = svds(ones, k=k, v0=np.ones(min(ones.shape)))
-        return cls(np.ascontiguousarray(rows.T, np.float32))
+            _, values, rows = svds(ones, k=k, v0=np.ones(min(ones.shape)))
+        known = values > LEAST * values.max()  # beyond the rank of the likes, vectors are arbitrary
+        return cls(np.ascontiguousarray(rows[known].T, np.float32))
 
     def scores(self, history: History) -> Floats:
         return np.asarray(self.items @ self.items[liked(history)].sum(axis=0), np.float32)

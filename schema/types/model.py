@@ -3,7 +3,7 @@
 import enum
 from collections.abc import Iterable
 from datetime import datetime
-from typing import Annotated, Self
+from typing import Annotated, Any, Self
 
 import strawberry
 from strawberry import relay
@@ -14,6 +14,7 @@ from app.accounts.viewer import Role
 from app.db.training_tables import TrainingData as Row
 from app.training import registry
 from app.training.registry import Figure, Trained
+from recommender.evaluation.gate import K as COMPARED_AT
 from schema.core.constraints import Constraint
 from schema.core.cursors import Cursors
 from schema.core.directives import Cost, ListSize
@@ -118,6 +119,32 @@ class TrainingData:
         )
 
 
+@strawberry.type(
+    description="The comparison of a new model with the active one, on the same held-out ratings, before it "
+    "may become active."
+)
+class GateVerdict:
+    passed: bool = strawberry.field(description="Whether the model may become active.")
+    reason: str | None = strawberry.field(
+        description="Why it was refused, with the figures, or why nothing was compared."
+    )
+    member_count: int = strawberry.field(description="The number of compared members.")
+    difference: Metric | None = strawberry.field(
+        description="`ndcg` at 10 of the new model minus that of the active one, paired by member; null if "
+        "nothing was compared."
+    )
+
+    @classmethod
+    def of(cls, verdict: dict[str, Any]) -> Self:
+        difference = verdict["difference"]
+        return cls(
+            passed=verdict["passed"],
+            reason=verdict["reason"],
+            member_count=verdict["n_users"],
+            difference=None if difference is None else Metric(name="ndcg", k=COMPARED_AT, **difference),
+        )
+
+
 @strawberry.type(description="A trained model.")
 class Model(relay.Node):
     id: relay.NodeID[str]
@@ -153,6 +180,10 @@ class Model(relay.Node):
         description="The metrics of the training; list metrics on the newest, held-out ratings first.",
     )
 
+    gate: GateVerdict | None = strawberry.field(
+        description="The comparison before activation; null for a model that was activated without it."
+    )
+
     @classmethod
     def of(cls, trained: Trained) -> Self:
         training = trained.training or {}
@@ -169,6 +200,7 @@ class Model(relay.Node):
             seed=training.get("parameters", {}).get("seed"),
             checksums=training.get("checksums"),
             metrics=[Metric.of(figure) for figure in trained.figures()],
+            gate=None if trained.gate is None else GateVerdict.of(trained.gate),
         )
 
     @classmethod
@@ -216,6 +248,33 @@ class ModelUnreadable(Error):
 ActivateModelResult = Annotated[
     ActivateModelPayload | ModelNotFound | ModelUnreadable,
     strawberry.union("ActivateModelResult", description="Outcomes of `activateModel`."),
+]
+
+
+@strawberry.input(description="Options of the rollback.")
+class RollbackModelInput:
+    active_version: str | None = strawberry.field(
+        default=None,
+        directives=[Constraint(max_length=200)],
+        description="Only if this version is active, so that a repeated request does not undo the first.",
+    )
+
+
+@strawberry.type(description="The former model is active. Each process loads it within a second.")
+class RollbackModelPayload:
+    model: Model = strawberry.field(description="The model.")
+
+
+@strawberry.type(
+    description="There is no earlier model whose files are kept, or another version is active than asked."
+)
+class NothingToRollBack(Error):
+    pass
+
+
+RollbackModelResult = Annotated[
+    RollbackModelPayload | NothingToRollBack | ModelUnreadable,
+    strawberry.union("RollbackModelResult", description="Outcomes of `rollbackModel`."),
 ]
 
 
@@ -274,6 +333,23 @@ class ModelMutation:
         context = info.context
         trained = await registry.activate(context.sessions, context.settings.models, input.version)
         return ActivateModelPayload(model=Model.of(trained))
+
+    @strawberry.mutation(
+        directives=[Cost(weight=2600)],
+        description="Activate the model that was active before the active one.",
+        extensions=requires(Role.ADMIN),
+    )
+    @outcomes({registry.NothingToRollBack: NothingToRollBack, registry.ModelUnreadable: ModelUnreadable})
+    async def rollback_model(
+        self,
+        info: Info,
+        input: Annotated[  # noqa: A002
+            RollbackModelInput, strawberry.argument(description="The rollback.")
+        ],
+    ) -> RollbackModelResult:
+        context = info.context
+        trained = await registry.roll_back(context.sessions, context.settings.models, input.active_version)
+        return RollbackModelPayload(model=Model.of(trained))
 
 
 def version_of(key: object) -> str:

@@ -129,8 +129,8 @@ TrainModelResult = Annotated[
 class TrainingMutation:
     @strawberry.mutation(
         directives=[Cost(weight=800)],
-        description="Train a model on all ratings and activate it, in the background. If a job is already "
-        "waiting, that job is returned.",
+        description="Train a model on all ratings, in the background, and activate it unless it is worse "
+        "than the active one (`Model.gate`). If a job is already waiting, that job is returned.",
         extensions=requires(Role.ADMIN),
     )
     async def train_model(

@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
@@ -10,7 +11,8 @@ from sqlalchemy import text
 from app.db.engine import Sessions, address_of
 from app.serving import live
 from app.serving.live import MOST_ARMS, Live
-from app.training import registry, train
+from app.training import jobs, registry, train
+from app.training.registry import NothingToRollBack
 from recommender.interactions import History
 from recommender.scorers.kinds import UnknownKind
 
@@ -90,6 +92,78 @@ async def test_models_of_several_kinds_are_served_side_by_side(sessions: Session
     assert [arm.version for arm in serving.served.broken] == [knn]
     serving.want([f"v{n}" for n in range(2 * MOST_ARMS)])
     assert len(serving.wanted) == MOST_ARMS
+
+
+async def test_a_worse_candidate_is_refused_and_a_better_one_rolled_back(
+    sessions: Sessions, tmp_path: Path
+) -> None:
+    (hybrid,) = await trained(sessions, tmp_path, "hybrid")
+    url = address_of(sessions)
+
+    def gated(kind: str) -> str:
+        quiet: Any = {"kept_models": 3, "kind": kind, "only_if_better": True}
+        return train.train(url, tmp_path, lambda *_: None, **quiet)
+
+    async def state(version: str) -> tuple[str, dict[str, Any]]:
+        found = (await registry.by_version(sessions, [version]))[version]
+        assert found.gate is not None
+        return found.status, found.gate
+
+    # Both are fitted again without the newest ratings of each member.
+    status, verdict = await state(gated("popularity"))
+    assert (status, verdict["passed"]) == ("READY", False)
+    assert verdict["reason"].startswith("its NDCG@10 is lower by")
+    assert verdict["difference"]["high"] < 0
+    active = await registry.active(sessions)
+    assert active is not None
+    assert active.version == hybrid
+    with pytest.raises(NothingToRollBack):
+        await registry.roll_back(sessions, tmp_path)  # a refused model was never active
+
+    status, verdict = await state(same := gated("hybrid"))
+    assert (status, verdict["passed"], verdict["n_users"]) == ("ACTIVE", True, 0)
+    assert "the same kind and settings" in verdict["reason"]
+    assert (await registry.roll_back(sessions, tmp_path, same)).version == hybrid
+    with pytest.raises(NothingToRollBack, match="Another model is active"):
+        await registry.roll_back(sessions, tmp_path, same)
+
+    # Now the newest ratings are newer than the active model, so that it is compared itself.
+    async with sessions.begin() as session:
+        await session.execute(text("UPDATE ratings SET rated_at = now() WHERE (user_id + movie_id) % 7 = 0"))
+    status, verdict = await state(gated("popularity"))
+    assert (status, verdict["passed"]) == ("READY", False)
+    assert verdict["active"]["ndcg"] > verdict["candidate"]["ndcg"]
+
+
+async def test_a_training_is_due_after_time_or_new_ratings(sessions: Sessions) -> None:
+    async with sessions.begin() as session:
+        for statement in WORLD:
+            await session.execute(text(statement))
+    assert await jobs.request_due(sessions, 1, 1) is None  # the first training is for the operator to start
+    async with sessions.begin() as session:
+        await session.execute(
+            text(
+                "INSERT INTO model_versions (version, status, dataset_version, metrics, trained_at) "
+                "VALUES ('v', 'ACTIVE', '', '{}', now() - interval '3 hours')"
+            )
+        )
+        await session.execute(text("UPDATE ratings SET rated_at = now() - interval '4 hours'"))
+        await session.execute(text("UPDATE ratings SET rated_at = now() WHERE movie_id = 1"))
+        n_new = await session.scalar(text("SELECT count(*) FROM ratings WHERE movie_id = 1")) or 0
+    assert n_new > 5
+    assert await jobs.request_due(sessions, 0, 0) is None
+    assert await jobs.request_due(sessions, 4, n_new + 1) is None
+    by_ratings = await jobs.request_due(sessions, 0, n_new)
+    assert by_ratings is not None
+    assert await jobs.request_due(sessions, 1, 1) is None  # one is queued
+    async with sessions.begin() as session:
+        await session.execute(text("UPDATE training_jobs SET status = 'FAILED'"))
+    assert await jobs.request_due(sessions, 1, n_new) is None  # a failed one is not repeated at once
+    async with sessions.begin() as session:
+        await session.execute(text("UPDATE training_jobs SET requested_at = now() - interval '2 hours'"))
+    by_time = await jobs.request_due(sessions, 1, 0)
+    assert by_time is not None
+    assert by_time.id != by_ratings.id
 
 
 def test_an_unknown_kind_is_refused_before_anything_is_read(database_url: str, tmp_path: Path) -> None:

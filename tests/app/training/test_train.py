@@ -104,7 +104,13 @@ def test_training_uses_the_settings_of_a_search(database_url: str, tmp_path: Pat
     assert (config["iterations"], config["alpha0"]) == (3, 0.2)
 
     settings.write_text("iterations = 0\n")
-    order = {"database_url": database_url, "models": str(tmp_path), "kept_models": 3, "kind": "hybrid"}
+    order = {
+        "database_url": database_url,
+        "models": str(tmp_path),
+        "kept_models": 3,
+        "kind": "hybrid",
+        "gate": True,
+    }
     order |= {"settings": str(settings), "sentences": None, "job_id": 1, "claim": ""}
     order |= {"log_level": "info", "log_format": "text", "mlflow": None}
     command = [sys.executable, "-m", "app.training"]

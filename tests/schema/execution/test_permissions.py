@@ -84,6 +84,7 @@ ROOTS = {
     "Mutation.setDiscoverable": MEMBERS,
     "Mutation.setFavoriteGenres": MEMBERS,
     "Mutation.setRole": ADMIN_MEMBERS,
+    "Mutation.rollbackModel": ADMINS,
     "Mutation.signUp": ANYONE,
     "Mutation.trainModel": ADMINS,
     "Mutation.updateMovie": CURATORS,

@@ -1,0 +1,86 @@
+"""Compare a candidate with the active model before it is activated."""
+
+from dataclasses import fields
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import psycopg
+
+from recommender import splits
+from recommender.evaluation import gate
+from recommender.evaluation.gate import MIN_USERS, Verdict
+from recommender.evaluation.predictions import users_with
+from recommender.interactions import Interactions
+from recommender.item_features import ItemFeatures
+from recommender.metrics import RELEVANT_STARS
+from recommender.model.artifact import ArtifactError
+from recommender.model.hybrid import Hybrid
+from recommender.model.sentence_embeddings import SentenceModel
+from recommender.progress import Progress
+from recommender.scorers import kinds
+from recommender.splits import Split
+from recommender.training.config import Config, InvalidSettings
+from recommender.training.train_arm import train_model
+
+ACTIVE = "SELECT version, trained_at FROM model_versions WHERE status = 'ACTIVE'"
+
+
+def judged(
+    connection: psycopg.Connection,
+    models: Path,
+    candidate: Hybrid,
+    interactions: Interactions,
+    movies: ItemFeatures,
+    sentences: SentenceModel | None,
+    progress: Progress,
+) -> Verdict:
+    """Compare a model that is trained on these ratings with the active one, on each member's newest ratings.
+
+    For the comparison the candidate is fitted again without the held-out ratings. Are enough of them newer
+    than the active model, then the active model itself is compared, and only on those. Otherwise it is fitted
+    again too, with its kind and settings.
+    """
+    row = connection.execute(ACTIVE).fetchone()
+    if row is None:
+        return Verdict(True, "there was no active model")
+    version, trained_at = row
+    try:
+        active = kinds.load(models / version)
+    except (ArtifactError, OSError):
+        return Verdict(True, f"the active model {version} cannot be read")
+    whole = splits.temporal_per_user(interactions, rng=np.random.default_rng(0))
+    newer = newer_than(whole, trained_at)
+    again = len(users_with(newer.held_out, RELEVANT_STARS, None, np.random.default_rng(0))) < MIN_USERS
+    if again and made_with(active) == made_with(candidate):
+        return Verdict(True, "the same kind and settings, and too few new ratings to compare")
+
+    def fitted(model: Hybrid, split: Split, who: str) -> Hybrid:
+        return train_model(
+            model.kind, split.train, movies, config_of(model), lambda *at: progress(f"gate: {who}", at[1]),
+            sentences=sentences,
+        )  # fmt: skip
+
+    if again:
+        return gate.judge(whole, fitted(candidate, whole, "candidate"), fitted(active, whole, "active model"))
+    return gate.judge(newer, fitted(candidate, newer, "candidate"), active)
+
+
+def newer_than(split: Split, time: datetime) -> Split:
+    """The split with only the held-out ratings after `time`; the older ones are in neither set."""
+    held = split.held_out
+    return Split(split.train, split.histories, held.with_ratings(held.timestamps > time.timestamp()))
+
+
+def made_with(model: Hybrid) -> tuple[Any, ...]:
+    return model.kind, model.manifest.get("config"), model.manifest.get("sentences")
+
+
+def config_of(model: Hybrid) -> Config:
+    """The settings of a model; the defaults for those that this release does not know."""
+    known = {field.name for field in fields(Config)}
+    try:
+        return Config(**{name: value for name, value in model.manifest["config"].items() if name in known})
+    except (InvalidSettings, KeyError, TypeError):
+        return Config()
