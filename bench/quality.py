@@ -1,8 +1,9 @@
 """Quality of recommendations and of predicted ratings, measured by `marquee evaluate`.
 
-    python -m bench.quality [--quick] [--json FILE] [--page FILE] [--data FOLDER]
+    python -m bench.quality [--quick | --arms] [--json FILE] [--page FILE] [--data FOLDER]
 
 FOLDER holds any of ml-latest-small, tmdb, movietweetings, ml-100k and ml-1m; by default ../shared/data.
+With --arms, only the lists of all kinds of models are measured, on ml-latest-small and movietweetings.
 """
 
 import argparse
@@ -57,7 +58,8 @@ class Run:
     @property
     def key(self) -> str:
         votes = " with votes" if "--votes" in self.command else ""
-        return f"{self.report['data']}/{self.report['protocol']}{votes}"
+        arms = " of all kinds" if "--model" in self.command else ""
+        return f"{self.report['data']}/{self.report['protocol']}{votes}{arms}"
 
 
 def main() -> None:
@@ -68,9 +70,10 @@ def main() -> None:
     parser.add_argument(
         "--data", type=Path, default=ROOT.parent / "shared" / "data", help="folder of the data sets"
     )
+    parser.add_argument("--arms", action="store_true", help="measure only the lists of all kinds of models")
     options = parser.parse_args()
     runs = []
-    for arguments in commands(options.data, quick=options.quick):
+    for arguments in arms(options.data) if options.arms else commands(options.data, quick=options.quick):
         runs.append(run(options.data, arguments))
         for figure in figures(runs[-1]):
             print(f"{figure.key}: {figure.value:.4f}", flush=True)  # noqa: T201 - it is a command
@@ -87,7 +90,15 @@ def main() -> None:
 
 def has_folds(options: argparse.Namespace) -> bool:
     """Whether to measure the folds of MovieLens 100K: they exist and the run is not quick."""
-    return not options.quick and (options.data / "ml-100k" / "u1.base").is_file()
+    return not (options.quick or options.arms) and (options.data / "ml-100k" / "u1.base").is_file()
+
+
+def arms(data: Path) -> Iterator[list[str]]:
+    """Arguments of the commands that compare all kinds of models."""
+    content = ["--content", "DATA/tmdb"] if (data / "tmdb").is_dir() else []
+    for name, more in (("ml-latest-small", content), ("movietweetings", [])):
+        if (data / name).is_dir():
+            yield ["--data", f"DATA/{name}", *more, "--protocol", "temporal", "--model", "all", "--no-peers"]
 
 
 def commands(data: Path, *, quick: bool) -> Iterator[list[str]]:
@@ -106,6 +117,8 @@ def commands(data: Path, *, quick: bool) -> Iterator[list[str]]:
             yield [*here, "--protocol", protocol]
     if (data / "ml-latest-small").is_dir() and (data / "tmdb").is_dir() and not quick:
         yield [*small, "--protocol", "new-item", "--votes", "--no-peers"]
+    if not quick:
+        yield from arms(data)
     if (data / "movietweetings").is_dir() and not quick:
         for protocol in ("temporal", "rating"):  # the others take long with so many movies and add little
             yield ["--data", "DATA/movietweetings", "--protocol", protocol]

@@ -83,6 +83,8 @@ def arms_of(named: list[str]) -> list[str]:
             raise typer.BadParameter(f"{kind!r} is not one of {', '.join(get_args(Kind))}, all")
     if "all" in named:
         untrained = "" if find_spec("torch") else "autoencoder"
+        if untrained:
+            console.notice("The kind `autoencoder` is left out: it needs the extra `neural`.")
         named = [kind for kind in get_args(Kind) if kind != untrained]
     return [kind for kind in dict.fromkeys(named) if kind != "hybrid"]
 

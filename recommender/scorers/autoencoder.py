@@ -21,7 +21,9 @@ from recommender.scorers.part import Arrays, Floats, ItemIdx, left_out, placed
 
 WIDTH = 200
 EPOCHS = 100
-BATCH = 128
+STEPS = 2_000  # at most, so that a large data set has fewer epochs
+BATCHES = 5  # of an epoch, in the limits of LEAST_BATCH and LARGEST_BATCH users
+LEAST_BATCH, LARGEST_BATCH = 128, 500
 DROPOUT = 0.5
 LEARNING_RATE = 1e-3
 WEIGHT_DECAY = 0.01  # of the decoder and encoder, as a share of each step (AdamW)
@@ -69,9 +71,11 @@ class Autoencoder:
                 encode, decode = torch.nn.Linear(n_items, width), torch.nn.Linear(width, n_items)
                 parameters = [*encode.parameters(), *decode.parameters()]
                 solver = torch.optim.AdamW(parameters, lr=LEARNING_RATE, weight_decay=WEIGHT_DECAY)
-                for epoch in range(epochs if n_users else 0):
-                    progress(epoch / epochs)
-                    for rows in torch.randperm(n_users).split(BATCH):
+                size = min(max(n_users // BATCHES, LEAST_BATCH), LARGEST_BATCH)
+                n_epochs = min(epochs, max(1, STEPS * size // n_users)) if n_users else 0
+                for epoch in range(n_epochs):
+                    progress(epoch / n_epochs)
+                    for rows in torch.randperm(n_users).split(size):
                         target = torch.from_numpy(ones[rows.numpy()].toarray())
                         kept = torch.nn.functional.dropout(torch.nn.functional.normalize(target), DROPOUT)
                         chances = torch.log_softmax(decode(torch.tanh(encode(kept))), dim=1)

@@ -242,6 +242,14 @@ def test_kept_models_can_be_activated_again(
         vectors = connection.execute("SELECT DISTINCT model_version FROM movie_vectors").fetchall()
     assert vectors == [(second,)]
 
+    def rolled_back(active: str) -> dict[str, Any]:
+        return outcome(ask("RollbackModel", operator.token, active=active), "rollbackModel")
+
+    assert rolled_back(third)["__typename"] == "NothingToRollBack"
+    former = {"version": third, "status": "ACTIVE"}
+    assert rolled_back(second) == {"__typename": "RollbackModelPayload", "model": former}
+    assert statuses() == {third: "ACTIVE", second: "RETIRED", first: "REMOVED"}
+
     pages = ask(PAGES, operator.token, first=2)["data"]["models"]
     assert [edge["node"]["version"] for edge in pages["edges"]] == [third, second]
     assert pages["totalCount"] == 3
