@@ -90,7 +90,7 @@ class TrainingJob(Base):
     status: Mapped[str] = mapped_column(server_default="QUEUED")
     stage: Mapped[str] = mapped_column(server_default="waiting")
     fraction: Mapped[float] = mapped_column(server_default=text("0"))  # of the stage
-    message: Mapped[str | None]  # the reason of a failure
+    message: Mapped[str | None]  # the reason of a failure, or of the gate
     claim: Mapped[UUID | None]  # of the process that runs it; writes with another claim are ignored
     heartbeat_at: Mapped[datetime | None]  # null if released, so that any process may claim it
     tries: Mapped[int] = mapped_column(SmallInteger, server_default=text("0"))

@@ -109,8 +109,16 @@ async def refreshed(
         earlier = tuple(state.aligned(snapshot) for state in earlier)
     others = [version for version in wanted if model is None or version != model.version]
     arms, broken = await arms_of(served, sessions, models, others, snapshot)
-    state = ServingState(snapshot, model, former, earlier, unreadable, arms, broken)
-    return served if replace(state, earlier=served.earlier) == served else state
+    if (snapshot, model, former, unreadable, arms, broken) == (
+        served.snapshot,
+        served.model,
+        served.former,
+        served.unreadable,
+        served.arms,
+        served.broken,
+    ):
+        return served
+    return ServingState(snapshot, model, former, earlier, unreadable, arms, broken)
 
 
 async def arms_of(

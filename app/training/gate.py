@@ -59,7 +59,7 @@ def judged(
     def fitted(model: Hybrid, split: Split, who: str) -> Hybrid:
         return train_model(
             model.kind, split.train, movies, config_of(model), lambda *at: progress(f"gate: {who}", at[1]),
-            sentences=sentences,
+            sentences=sentences, only_lists=True,
         )  # fmt: skip
 
     if again:

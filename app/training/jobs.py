@@ -25,8 +25,10 @@ STATUSES = ("QUEUED", "RUNNING", *ENDED)
 
 OWNED = "id = %(job_id)s AND claim = %(claim)s AND status = 'RUNNING'"
 FINISH = f"""
-UPDATE training_jobs SET status = 'SUCCEEDED', stage = 'done', fraction = 1, message = NULL,
-    finished_at = now(), model_version = %(version)s WHERE {OWNED}
+UPDATE training_jobs SET status = 'SUCCEEDED', stage = 'done', fraction = 1, finished_at = now(), message = (
+        SELECT training -> 'gate' ->> 'reason' FROM model_versions
+        WHERE version = %(version)s AND NOT (training -> 'gate' ->> 'passed')::boolean),
+    model_version = %(version)s WHERE {OWNED}
 """  # noqa: S608 - only constants
 
 

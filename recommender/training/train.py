@@ -30,10 +30,12 @@ def train_hybrid(
     sentences: SentenceModel | None = None,
     *,
     for_lists: Interactions | None = None,
+    only_lists: bool = False,
 ) -> Hybrid:
     """Train on all ratings; `items` describes interactions.item_ids one by one (else ValueError).
 
-    for_lists: the ratings to fit lists to, if they are others, of the same items.
+    for_lists: the ratings to fit lists to, if they are others, of the same items. only_lists: leave stars and
+    match out.
     sentences: a sentence-embedding model whose vectors are part of the items' content. Deterministic for the
     same input and config, with any number of threads, and also when resumed from `checkpoint`.
     """
@@ -56,7 +58,7 @@ def train_hybrid(
             checkpoint,
         )
         figures: dict[str, Any] = {name: asdict(estimate) for name, estimate in reached.items()}
-        if interactions.nnz:
+        if interactions.nnz and not only_lists:
             stars, match, prediction_figures = fit_match.fit_stars_and_match(
                 interactions, content, rng=rng, progress=lambda fraction: progress("stars", fraction)
             )

@@ -24,6 +24,8 @@ def train_model(
     progress: Progress = lambda _stage, _fraction: None,
     checkpoint: Checkpoint = NOTHING_KEPT,
     sentences: SentenceModel | None = None,
+    *,
+    only_lists: bool = False,
 ) -> Hybrid:
     """Train a hybrid, or an `Arm` whose lists come from the scorer of this kind; see `train_hybrid`.
 
@@ -31,8 +33,11 @@ def train_model(
     TorchMissing for an autoencoder without PyTorch.
     """
     if kinds.check(kind) == HYBRID:
-        return train_hybrid(interactions, items, config, progress, checkpoint, sentences)
-    return with_part(kind, shared(interactions, items, config, progress, sentences), interactions, progress)
+        return train_hybrid(
+            interactions, items, config, progress, checkpoint, sentences, only_lists=only_lists
+        )
+    parts = shared(interactions, items, config, progress, sentences, only_lists=only_lists)
+    return with_part(kind, parts, interactions, progress)
 
 
 def shared(
@@ -41,10 +46,14 @@ def shared(
     config: Config = DEFAULTS,
     progress: Progress = lambda _stage, _fraction: None,
     sentences: SentenceModel | None = None,
+    *,
+    only_lists: bool = False,
 ) -> Hybrid:
     """Train what all arms share: content, traits, popularity, stars and match. Its lists are of no use."""
     nothing = interactions.with_ratings(np.zeros(interactions.nnz, bool))
-    return train_hybrid(interactions, items, config, progress, sentences=sentences, for_lists=nothing)
+    return train_hybrid(
+        interactions, items, config, progress, sentences=sentences, for_lists=nothing, only_lists=only_lists
+    )
 
 
 def with_part(

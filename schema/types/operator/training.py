@@ -36,7 +36,9 @@ class TrainingJob(relay.Node):
     status: TrainingStatus = strawberry.field(description="The status of the training.")
     stage: str = strawberry.field(description="The current stage, such as `factors`.")
     fraction: float = strawberry.field(description="The completed fraction of the stage, 0 to 1.")
-    message: str | None = strawberry.field(description="Why the training failed or is being retried.")
+    message: str | None = strawberry.field(
+        description="Why the training failed or is retried, or why its model is not active."
+    )
     model_version: strawberry.Private[str | None]
 
     @classmethod
@@ -73,7 +75,9 @@ class TrainingProgress:
     status: TrainingStatus = strawberry.field(description="The status of the training.")
     stage: str = strawberry.field(description="The current stage, such as `factors`.")
     fraction: float = strawberry.field(description="The completed fraction of the stage, 0 to 1.")
-    message: str | None = strawberry.field(description="Why the training failed or is being retried.")
+    message: str | None = strawberry.field(
+        description="Why the training failed or is retried, or why its model is not active."
+    )
     model_version: strawberry.Private[str | None]
 
     @classmethod

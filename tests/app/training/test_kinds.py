@@ -97,7 +97,7 @@ async def test_models_of_several_kinds_are_served_side_by_side(sessions: Session
 async def test_a_worse_candidate_is_refused_and_a_better_one_rolled_back(
     sessions: Sessions, tmp_path: Path
 ) -> None:
-    (hybrid,) = await trained(sessions, tmp_path, "hybrid")
+    (first,) = await trained(sessions, tmp_path, "svd")
     url = address_of(sessions)
 
     def gated(kind: str) -> str:
@@ -116,14 +116,14 @@ async def test_a_worse_candidate_is_refused_and_a_better_one_rolled_back(
     assert verdict["difference"]["high"] < 0
     active = await registry.active(sessions)
     assert active is not None
-    assert active.version == hybrid
+    assert active.version == first
     with pytest.raises(NothingToRollBack):
         await registry.roll_back(sessions, tmp_path)  # a refused model was never active
 
-    status, verdict = await state(same := gated("hybrid"))
+    status, verdict = await state(same := gated("svd"))
     assert (status, verdict["passed"], verdict["n_users"]) == ("ACTIVE", True, 0)
     assert "the same kind and settings" in verdict["reason"]
-    assert (await registry.roll_back(sessions, tmp_path, same)).version == hybrid
+    assert (await registry.roll_back(sessions, tmp_path, same)).version == first
     with pytest.raises(NothingToRollBack, match="Another model is active"):
         await registry.roll_back(sessions, tmp_path, same)
 
