@@ -10,6 +10,7 @@ In training, half of the inputs are dropped. PyTorch fits it; NumPy alone serves
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib.util import find_spec
 from typing import ClassVar, Self
 
 import numpy as np
@@ -33,6 +34,12 @@ class TorchMissing(Exception):
     """PyTorch is not installed. The message is for the user."""
 
 
+def require_torch() -> None:
+    """Raise TorchMissing before a long training would fail."""
+    if find_spec("torch") is None:
+        raise TorchMissing("the model `autoencoder` needs the extra `neural`: pip install marquee[neural]")
+
+
 @dataclass(frozen=True, slots=True)
 class Autoencoder:
     """encoder, decoder: float32 (n_items, width). hidden_bias: float32 (width,). bias: float32 (n_items,)."""
@@ -54,12 +61,9 @@ class Autoencoder:
         progress: Callable[[float], None] = lambda _fraction: None,
     ) -> Self:
         """Fit with PyTorch on one thread; the same ratings make the same model. Raises TorchMissing."""
-        try:
-            import torch  # noqa: PLC0415 - an optional extra that takes seconds to load
-        except ModuleNotFoundError:
-            raise TorchMissing(
-                "the model `autoencoder` needs the extra `neural`: pip install marquee[neural]"
-            ) from None
+        require_torch()
+        import torch  # noqa: PLC0415 - an optional extra that takes seconds to load
+
         ones = likes(train)
         ones = ones[np.flatnonzero(np.diff(ones.indptr))]
         n_users, n_items = ones.shape

@@ -8,7 +8,7 @@ from recommender.interactions import Interactions
 from recommender.model import artifact
 from recommender.model.hybrid import HYBRID, Hybrid
 from recommender.scorers.arm import PARTS, Arm
-from recommender.scorers.autoencoder import Autoencoder
+from recommender.scorers.autoencoder import Autoencoder, require_torch
 from recommender.scorers.content import Content
 from recommender.scorers.item_knn import ItemKnn
 from recommender.scorers.names import Kind
@@ -38,9 +38,11 @@ class UnknownKind(ValueError):
 
 
 def check(kind: str) -> str:
-    """Return the kind. Raises UnknownKind."""
+    """Return the kind. Raises UnknownKind, and TorchMissing for an autoencoder without PyTorch."""
     if kind not in KINDS:
         raise UnknownKind(f"there is no model {kind!r}; the models are {', '.join(KINDS)}")
+    if kind == Autoencoder.kind:
+        require_torch()
     return kind
 
 

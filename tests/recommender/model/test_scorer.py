@@ -15,7 +15,7 @@ from recommender.model.batch import recommend_all
 from recommender.model.hybrid import HYBRID, Hybrid
 from recommender.model.scorer import Scorer, aggregate_scores
 from recommender.scorers.arm import with_items
-from recommender.scorers.autoencoder import Autoencoder
+from recommender.scorers.autoencoder import Autoencoder, TorchMissing
 from recommender.scorers.kinds import FITS, KINDS, UnknownKind, load
 from recommender.scorers.likes import likes
 from recommender.scorers.popularity import Popularity
@@ -183,6 +183,15 @@ def test_new_items_take_part_and_change_nothing_else(trained: Hybrid) -> None:
 
 def test_each_name_is_that_of_a_fit() -> None:
     assert (HYBRID, *FITS) == KINDS
+
+
+@pytest.mark.skipif(find_spec("torch") is not None, reason="PyTorch is installed")
+def test_an_autoencoder_without_pytorch_is_refused_before_anything_is_fitted() -> None:
+    def progress(stage: str, _fraction: float) -> None:
+        raise AssertionError(stage)
+
+    with pytest.raises(TorchMissing, match=r"pip install marquee\[neural\]"):
+        train_model(Autoencoder.kind, *_world(), progress=progress)
 
 
 def test_an_unknown_kind_is_refused() -> None:
