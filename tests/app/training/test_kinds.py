@@ -1,5 +1,6 @@
 """Models of other kinds: trained, active, and served beside the active one."""
 
+import json
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -7,7 +8,9 @@ from typing import Any
 import psycopg
 import pytest
 from sqlalchemy import text
+from typer.testing import CliRunner
 
+from app.cli.commands import app
 from app.db.engine import Sessions, address_of
 from app.serving import live
 from app.serving.live import MOST_ARMS, Live
@@ -133,6 +136,34 @@ async def test_a_worse_candidate_is_refused_and_a_better_one_rolled_back(
     status, verdict = await state(gated("popularity"))
     assert (status, verdict["passed"]) == ("READY", False)
     assert verdict["active"]["ndcg"] > verdict["candidate"]["ndcg"]
+
+
+def test_models_are_listed_activated_and_rolled_back_by_commands(
+    database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with psycopg.connect(database_url) as connection:
+        connection.execute(WORLD[0].encode())  # without ratings a training is quick
+    first, second = (train.train(database_url, tmp_path, lambda *_: None, kept_models=3) for _ in range(2))
+    monkeypatch.setenv("DATABASE_URL", database_url)
+    monkeypatch.setenv("MODEL_DIR", str(tmp_path))
+    monkeypatch.setenv("SECRET_KEY", "x" * 32)
+
+    def said(*arguments: str) -> str:
+        result = CliRunner().invoke(app, ["models", *arguments])
+        assert result.exit_code == 0, result.output
+        return result.stdout
+
+    def statuses() -> dict[str, str]:
+        return {each["version"]: each["status"] for each in json.loads(said("list", "--json"))}
+
+    assert statuses() == {first: "RETIRED", second: "ACTIVE"}
+    assert said("rollback") == f"Model {first} is active.\n"
+    assert statuses() == {first: "ACTIVE", second: "RETIRED"}
+    assert json.loads(said("activate", second, "--json")) == {"version": second}
+    assert "hybrid" in said("list")
+    refused = CliRunner().invoke(app, ["models", "activate", "no such"])
+    assert refused.exit_code == 1
+    assert "There is no model of this version." in refused.stderr
 
 
 async def test_a_training_is_due_after_time_or_new_ratings(sessions: Sessions) -> None:

@@ -154,10 +154,17 @@ def test_all_meet_on_the_same_users(ratings: Interactions) -> None:
     items = ItemFeatures.blank(ratings.item_ids)
     chosen = {"ease": compare.BASELINES["ease"]}
     (outcome,) = compare.compare(
-        Protocol.STRONG, ratings, items, config=Config(factors=6, iterations=3), baselines=chosen
+        Protocol.STRONG,
+        ratings,
+        items,
+        config=Config(factors=6, iterations=3),
+        baselines=chosen,
+        arms=["svd", "popularity"],
     )
     ranking = outcome.evaluation.ranking
-    assert list(ranking) == ["marquee", "ease", "popularity", "random"]
+    assert list(ranking) == ["marquee", "ease", "svd arm", "popularity arm", "popularity", "random"]
+    arms = [ranking[name].figures["ndcg@10"].value for name in ("svd arm", "popularity arm")]
+    assert arms[0] > arms[1]  # users like every third item
     difference = ranking["marquee"].against["ease"]["ndcg@10"]
     values = [ranking[name].figures["ndcg@10"].value for name in ("marquee", "ease")]
     assert difference.value == pytest.approx(values[0] - values[1])
