@@ -21,6 +21,7 @@ from app import console
 from app.accounts.exports import Exports
 from app.db.engine import FullDisk, Sessions, create_engine, psycopg_url, sessionmaker
 from app.db.notifications import Changes
+from app.experiments.running import Running
 from app.monitoring import Monitor
 from app.provenance.recorder import Recorder
 from app.serving import live
@@ -65,6 +66,7 @@ class State(TypedDict):
     full_disk: FullDisk
     exports: Exports
     recorder: Recorder
+    running: Running
 
 
 def context_of(connection: HTTPConnection, token: str | None) -> Context:
@@ -81,6 +83,7 @@ def context_of(connection: HTTPConnection, token: str | None) -> Context:
         Budget(state.rates),
         exports=state.exports,
         recorder=state.recorder,
+        running=state.running,
     )
 
 
@@ -96,6 +99,8 @@ async def lifespan(
     following = Live(sessions, settings.models, await live.load(sessions, settings.models))
     gc.freeze()  # the catalog is never garbage, so collections need not traverse it
     gc.set_threshold(YOUNG_OBJECTS)
+    running = Running(following.want)
+    await running.read(sessions)
     state = State(
         settings=settings,
         sessions=sessions,
@@ -106,6 +111,7 @@ async def lifespan(
         full_disk=full_disk,
         exports=Exports(settings.export_seconds),
         recorder=Recorder(settings.served_list_days),
+        running=running,
     )
     monitor = Monitor(settings, following, admission, engine, sessions)
     metrics.REGISTRY.register(monitor)
@@ -143,6 +149,7 @@ def begin_tasks(state: State, database_url: str, admission: Admission) -> list[a
     return [
         asyncio.create_task(following.follow(settings.poll_seconds, settings.learning_seconds)),
         asyncio.create_task(state["changes"].follow()),
+        asyncio.create_task(state["running"].follow(state["sessions"], state["changes"])),
         asyncio.create_task(admission.follow()),
         asyncio.create_task(worker.follow(state["sessions"], settings, database_url)),
         asyncio.create_task(state["recorder"].follow(psycopg_url(database_url), following)),

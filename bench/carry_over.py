@@ -12,13 +12,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from app.offline.train import read_data
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
+from app.offline.training import read_data
 from bench.figures import ROOT, commit
 from recommender import metrics, splits
-from recommender.evaluation.baselines import Scores, liked
+from recommender.evaluation.baselines import Scores
 from recommender.evaluation.compare import BASELINES
 from recommender.interactions import History, Interactions
 from recommender.item_features import ItemFeatures
@@ -27,6 +27,7 @@ from recommender.model.blend import Blend
 from recommender.model.content import ContentEncoder
 from recommender.model.nearest import top
 from recommender.model.popularity import popularity
+from recommender.scorers.likes import liked
 from recommender.splits import Split
 from recommender.training import choices
 from recommender.training.choices import PART_NAMES, Choices

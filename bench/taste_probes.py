@@ -15,9 +15,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
-from app.offline.train import read_data
 from numpy.typing import NDArray
 
+from app.offline.training import read_data
 from bench.figures import ROOT, Figure, commit, hardware, write
 from recommender.interactions import History, Interactions
 from recommender.item_features import ItemFeatures

@@ -9,6 +9,7 @@ from sqlalchemy import Connection, create_engine, pool, text
 from app.db import (  # their tables are compared too
     account_tables,  # noqa: F401
     activity_tables,  # noqa: F401
+    experiment_tables,  # noqa: F401
     provenance_tables,  # noqa: F401
     stream_tables,  # noqa: F401
     training_tables,  # noqa: F401

@@ -9,6 +9,7 @@ from schema.types.model import ModelMutation
 from schema.types.movie_editing import MovieMutation
 from schema.types.operator.admin import OperatorMutation
 from schema.types.operator.api_key import ApiKeyMutation
+from schema.types.operator.experiment import ExperimentMutation
 from schema.types.operator.training import TrainingMutation
 from schema.types.personal_data import PrivacyMutation
 from schema.types.rating import RatingMutation
@@ -29,5 +30,6 @@ class Mutation(
     MovieMutation,
     TrainingMutation,
     ModelMutation,
+    ExperimentMutation,
 ):
     pass

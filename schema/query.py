@@ -10,6 +10,7 @@ from schema.types.onboarding import OnboardingQuery
 from schema.types.operator.admin import OperatorQuery
 from schema.types.operator.api_key import ApiKeyQuery
 from schema.types.operator.dead_letter import DeadLetterQuery
+from schema.types.operator.experiment import ExperimentQuery
 from schema.types.operator.served_list import ServedListQuery
 from schema.types.personal_data import PrivacyQuery
 from schema.types.recommendation import RecommendationQuery
@@ -30,5 +31,6 @@ class Query(
     ApiKeyQuery,
     ModelQuery,
     ServedListQuery,
+    ExperimentQuery,
 ):
     pass

@@ -33,6 +33,7 @@ from sqlalchemy import (
 from app.db import (  # registers their tables
     account_tables,  # noqa: F401
     activity_tables,  # noqa: F401
+    experiment_tables,  # noqa: F401
     provenance_tables,  # noqa: F401
     stream_tables,  # noqa: F401
     training_tables,  # noqa: F401

@@ -99,6 +99,7 @@ def in_words(page: dict[str, Any]) -> str:
         f"  history    until {page['history_at'].astimezone(UTC):{TIME}}",
         f"  parameters {', '.join(f'{name}: {value}' for name, value in page['parameters'].items())}",
         f"  served by  {page['code_version'] or 'an unknown version of the code'}",
+        *([f"  arm        {page['arm']}"] if page["arm"] else []),
         *(model_in_words(page["model_version"], page["model"])),
         *rows_in_words(page["movies"]),
     ]

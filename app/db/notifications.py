@@ -30,6 +30,7 @@ class Topic(StrEnum):
     TASTE = "marquee_taste"  # of a user: ratings, favorite genres, graded events
     SESSION = "marquee_session"  # ended, or deleted with its user
     TRAINING = "marquee_training"  # the progress of a job
+    EXPERIMENT = "marquee_experiment"  # of any experiment; the payload is "all"
 
 
 class Changes:

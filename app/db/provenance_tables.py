@@ -15,7 +15,8 @@ class ServedList(Base):
     """A page of a list as it was served; see `app.recommendations.served_lists`. Partitioned by UTC day.
 
     `inputs`: digests of rows of `served_inputs` of the same day, 16 bytes each, one after the other.
-    `history_at`: the history is the one up to this time. `arm`: of an experiment.
+    `history_at`: the history is the one up to this time. `arm`: of each experiment, as
+    `experiment/arm`. `propensities`: of a list with exploration; see `recommender.model.exploration`.
     """
 
     __tablename__ = "served_lists"
@@ -39,6 +40,7 @@ class ServedList(Base):
     movie_ids: Mapped[list[int]] = mapped_column(ARRAY(BigInteger))
     ranks: Mapped[list[int]] = mapped_column(ARRAY(Integer))
     scores: Mapped[list[float]] = mapped_column(ARRAY(REAL))
+    propensities: Mapped[list[float] | None] = mapped_column(ARRAY(REAL))
 
 
 class ServedInput(Base):

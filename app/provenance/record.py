@@ -43,7 +43,7 @@ class ServedList:
 
     `name`: of the GraphQL field. `users`: whose histories it is for, with their ids, None for a visitor.
     `skipped`: movies rated since the first page, int64 (n,). `genres`: ids of the genres that an onboarding
-    list is limited to; None for other lists.
+    list is limited to; None for other lists. `arm`: of experiments.
     """
 
     name: str
@@ -60,6 +60,7 @@ class ServedList:
     skipped: NDArray[np.int64] | None = None
     shelf: HomeShelf | None = None
     genres: Sequence[int] | None = None
+    arm: str | None = None
     served_at: datetime = field(default_factory=lambda: datetime.now(UTC))
     id: UUID = field(default_factory=uuid4)
 

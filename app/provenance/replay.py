@@ -173,6 +173,8 @@ def wish_in(given: dict[str, Any]) -> Wish:
         given.get("diversity", 0.0),
         given.get("novelty", 0.0),
         tuple(given.get("exclude", ())),
+        given.get("exploration", 0.0),
+        given.get("seed", 0),
     )
 
 

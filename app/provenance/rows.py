@@ -14,6 +14,7 @@ from psycopg.types.json import Jsonb
 from app.db import partitions
 from app.provenance import inputs, states
 from app.provenance.record import ServedList
+from app.recommendations.recommend import Pick
 from app.serving.snapshot import Snapshot
 
 PARTITIONED = {"served_lists": "timestamptz", "served_inputs": "date"}
@@ -28,8 +29,8 @@ INSERT INTO served_inputs (served_on, digest, user_id, content)
 SELECT * FROM unnest(%s::date[], %s::bytea[], %s::bigint[], %s::bytea[]) ON CONFLICT DO NOTHING
 """
 COPY = """
-COPY served_lists (served_at, id, request_id, user_id, field, model_version, model_state, history_at,
-    parameters, inputs, movie_ids, ranks, scores) FROM STDIN
+COPY served_lists (served_at, id, request_id, user_id, field, model_version, model_state, arm, history_at,
+    parameters, inputs, movie_ids, ranks, scores, propensities) FROM STDIN
 """
 Key = tuple[date, bytes]
 
@@ -66,12 +67,14 @@ class Batch:
             served.name,
             served.model.version,
             served.model.state.id,
+            served.arm,
             served.shown_at,
             Jsonb(parameters(served)),
             digests,
             [pick.movie_id for pick in served.picks],
             [pick.rank for pick in served.picks],
             [pick.score for pick in served.picks],
+            propensities(served),
         )
         self.rows.append((served.user_id, row))
 
@@ -124,6 +127,8 @@ def parameters(served: ServedList) -> dict[str, Any]:
         "diversity": wish.diversity,
         "novelty": wish.novelty,
         "exclude": list(wish.exclude),
+        "exploration": wish.exploration,
+        "seed": wish.seed,
         "afterRank": served.after_rank,
         "ratedSince": [] if served.skipped is None else served.skipped.tolist(),
         "genres": list(served.genres or ()),
@@ -137,6 +142,12 @@ def parameters(served: ServedList) -> dict[str, Any]:
             "after": None if shelf.after is None else list(shelf.after),
         }
     return {"first": served.first} | {name: value for name, value in given.items() if value}
+
+
+def propensities(served: ServedList) -> list[float] | None:
+    """The propensities of the movies of a list with exploration."""
+    known = [pick.propensity for pick in served.picks if isinstance(pick, Pick) and pick.propensity]
+    return known or None
 
 
 def store(connection: psycopg.Connection, lists: Sequence[ServedList], stored: Stored) -> int:

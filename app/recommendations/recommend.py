@@ -11,6 +11,7 @@ from app.recommendations.history import UserHistory
 from app.serving.model import Model
 from app.serving.snapshot import MovieFilter, Snapshot
 from recommender.interactions import History
+from recommender.model.exploration import POOL, explored
 
 REASONS_PER_MOVIE = 2
 
@@ -50,6 +51,7 @@ class Pick:
     rank: int
     score: float
     match: Match
+    propensity: float | None = None  # of a list with exploration
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,12 +63,17 @@ class Picks:
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """Parameters of a list: filter, diversity and novelty from 0 to 1, and ids of movies to leave out."""
+    """Parameters of a list: filter, diversity and novelty from 0 to 1, and ids of movies to leave out.
+
+    `exploration`: probability, from 0 to 1, that a place has a random movie of the first POOL, by `seed`.
+    """
 
     filter: MovieFilter = field(default_factory=MovieFilter)
     diversity: float = 0.0
     novelty: float = 0.0
     exclude: tuple[int, ...] = ()
+    exploration: float = 0.0
+    seed: int = 0
 
 
 def recommend(
@@ -116,22 +123,32 @@ def recommend_from(
     skipped = model.item_idx(np.empty(0, np.int64) if rated_since is None else rated_since)
     ranking = model.hybrid.recommend(
         history,
-        k=after_rank + first + skipped.size + 1,
+        k=max(after_rank + first + skipped.size + 1, POOL if wish.exploration else 0),
         allowed=allowed,
         diversity=wish.diversity,
         favorite_genres=user.favorite_genres,
         shown=user.shown_in_vain(model),
         novelty=wish.novelty,
     )
-    ranks = np.arange(after_rank, ranking.item_idx.size)
-    ranks = ranks[~np.isin(ranking.item_idx[ranks], skipped)]
+    ranked, scores, propensities = ranking.item_idx, ranking.scores, None
+    if wish.exploration:
+        order, propensities = explored(ranked.size, wish.exploration, wish.seed)
+        ranked, scores = ranked[order], scores[order]
+    ranks = np.arange(after_rank, ranked.size)
+    ranks = ranks[~np.isin(ranked[ranks], skipped)]
     shown = ranks[:first]
-    item_idx = ranking.item_idx[shown]
+    item_idx = ranked[shown]
     matches = predicted(model, history, item_idx)
     picks = [
-        Pick(int(movie_id), int(rank) + 1, float(score), match)
+        Pick(
+            int(movie_id),
+            int(rank) + 1,
+            float(score),
+            match,
+            None if propensities is None else float(propensities[rank]),
+        )
         for movie_id, rank, score, match in zip(
-            model.hybrid.item_ids[item_idx], shown, ranking.scores[shown], matches, strict=True
+            model.hybrid.item_ids[item_idx], shown, scores[shown], matches, strict=True
         )
     ]
     return Picks(strategy_of(history, signed_in=signed_in), picks, has_next=ranks.size > first)

@@ -73,6 +73,11 @@ refresh_failures = Counter(
     "Failed refreshes of the catalog snapshot and the model.",
     registry=REGISTRY,
 )
+arms_unserved = Counter(
+    "marquee_experiment_unserved_total",
+    "Lists without the arm of their member, because this process does not have the arm's model.",
+    registry=REGISTRY,
+)
 database_failures = Counter(
     "marquee_database_figures_failures_total",
     "Failed or slow queries of the figures that scrapes read from Postgres.",

@@ -30,7 +30,9 @@ UPDATE model_versions SET status = 'REMOVED' WHERE version IN (
     SELECT version FROM (
         SELECT version, row_number() OVER (
             PARTITION BY status ORDER BY coalesce(retired_at, trained_at) DESC, version DESC) AS place
-        FROM model_versions WHERE status IN ('RETIRED', 'READY')
+        FROM model_versions WHERE status IN ('RETIRED', 'READY') AND version NOT IN (
+            SELECT model_version FROM experiment_arms JOIN experiments ON experiments.id = experiment_id
+            WHERE model_version IS NOT NULL AND stopped_at IS NULL AND ends_at > now())
     ) AS inactive WHERE place > %s
 )
 """

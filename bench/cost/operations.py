@@ -9,12 +9,13 @@ from collections.abc import Iterator
 from graphql import GraphQLObjectType, GraphQLSchema, is_introspection_type
 from strawberry.schema.schema_converter import GraphQLCoreConverter
 
+from bench.cost.experiments import EXPERIMENTS
 from bench.cost.mutations import MUTATIONS
 from bench.cost.operation import Operation
 from bench.cost.queries import QUERIES
 from bench.cost.subscriptions import SUBSCRIPTIONS
 
-OPERATIONS: dict[str, Operation] = QUERIES | MUTATIONS | SUBSCRIPTIONS
+OPERATIONS: dict[str, Operation] = QUERIES | MUTATIONS | SUBSCRIPTIONS | EXPERIMENTS
 
 
 def resolved_fields(schema: GraphQLSchema) -> Iterator[str]:

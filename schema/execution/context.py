@@ -19,6 +19,8 @@ from app.accounts.exports import Export, Exports
 from app.accounts.viewer import Viewer
 from app.db.engine import Sessions
 from app.db.notifications import Changes
+from app.experiments.assignment import Subject, Treatment
+from app.experiments.running import Running
 from app.provenance.recorder import Recorder
 from app.recommendations.history import UserHistory, history_of
 from app.recommendations.recommend import Match, matches
@@ -77,6 +79,7 @@ class Context:
     costed: CostedOperation | None = None  # under execution
     exports: Exports = field(default_factory=Exports)
     recorder: Recorder = field(default_factory=Recorder)
+    running: Running = field(default_factory=Running)
     clock: Clock = field(default_factory=Clock)
     spliced: bool = False  # whether the answer can hold an export of any size
     pinned_at: datetime = field(init=False)  # the time of `served`
@@ -137,6 +140,16 @@ class Context:
     async def _read_history(self) -> UserHistory:
         viewer = await self.require_viewer()
         return await history_of(self.sessions, viewer.id)
+
+    def treatment(self, viewer: Viewer | None, ratings: int | None = None) -> Treatment | None:
+        """What experiments make of a list that begins now; None for a visitor and outside experiments.
+
+        `ratings`: the number of the viewer's ratings; None as long as they are not read.
+        """
+        if viewer is None:
+            return None
+        subject = Subject(viewer.id, viewer.role, viewer.created_at, ratings)
+        return self.running.treatment(subject, self.pinned_at)
 
     async def match(self, movie_id: int) -> Match | None:
         """The match of a movie and the viewer; one thread predicts all movies of a page."""

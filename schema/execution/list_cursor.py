@@ -1,7 +1,7 @@
 """Cursors of recommendation lists: the list, and the position in it."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Self
 from uuid import UUID
@@ -12,25 +12,33 @@ from numpy.typing import NDArray
 from app.accounts import list_ids
 from app.accounts.viewer import Viewer
 from app.activity import ratings
+from app.experiments.assignment import Treatment
 from app.provenance.record import Placed, ServedList
 from app.recommendations.history import UserHistory
 from app.recommendations.recommend import Wish
 from app.serving.model import Model
+from app.telemetry import metrics
 from schema.core.cursors import Cursors, invalid_cursor
 from schema.core.errors import CallerError, ErrorCode
 from schema.core.pagination import moment, of_moment
 from schema.execution.context import Context
 
+SEED_SHIFT = 80  # keeps 48 bits of an id, all of them random
+
 
 @dataclass(frozen=True, slots=True)
 class ListPage:
-    """A position in a list: cursors, request id, model version, time of the history, last rank."""
+    """A position in a list: cursors, request id, model version, time of the history, last rank.
+
+    `treatment`: of the list by experiments. Cursors carry it, so that all pages of a list have the same.
+    """
 
     cursors: Cursors
     request_id: UUID
     model_version: str | None
     shown_at: datetime
     rank: int
+    treatment: Treatment | None = None
 
     @classmethod
     def of(cls, context: Context, viewer: Viewer | None, cursors: Cursors, after: str | None) -> Self:
@@ -42,19 +50,49 @@ class ListPage:
             new = list_ids.issue(context.settings, None if viewer is None else viewer.id)
             return cls(cursors, new, None, context.pinned_at, 0)
         match cursors.decode(after):
-            case (str(request_id), str(version), int(microseconds), int(rank)) if rank > 0:
+            case (str(request_id), str(version), int(microseconds), int(rank), *treated) if rank > 0:
                 try:
-                    return cls(cursors, UUID(request_id), version, of_moment(microseconds), rank)
-                except (ValueError, OverflowError):
+                    treatment = Treatment(*treated) if treated else None
+                    return cls(cursors, UUID(request_id), version, of_moment(microseconds), rank, treatment)
+                except (ValueError, OverflowError, TypeError):
                     pass
         raise invalid_cursor()
 
     def cursors_of(self, model: Model, ranks: Iterable[int]) -> list[str]:
         request_id, shown_at = str(self.request_id), moment(self.shown_at)
-        return self.cursors.encode_all((request_id, model.version, shown_at, rank) for rank in ranks)
+        of = self.treatment
+        treated = () if of is None else (of.label, of.model_version, of.diversity, of.exploration)
+        return self.cursors.encode_all(
+            (request_id, model.version, shown_at, rank, *treated) for rank in ranks
+        )
+
+    def treated(self, context: Context, viewer: Viewer | None, ratings: int | None = None) -> Self:
+        """The page of a list with the member's arms, which the first page of the list decides.
+
+        Without an arm if this process does not have the arm's model. `ratings`: see `Context.treatment`.
+        """
+        if self.rank:
+            return self
+        treatment = context.treatment(viewer, ratings)
+        version = None if treatment is None else treatment.model_version
+        if version is not None and context.served.of_version(version) is None:
+            metrics.arms_unserved.inc()
+            treatment = None
+        return replace(self, treatment=treatment)
+
+    def wish(self, asked: Wish) -> Wish:
+        """The parameters of the list: those that were asked for, and what the arms set."""
+        of = self.treatment
+        if of is None:
+            return asked
+        seed = self.request_id.int >> SEED_SHIFT if of.exploration else 0
+        return replace(asked, diversity=of.diversity, exploration=of.exploration, seed=seed)
 
     def model(self, context: Context) -> Model:
-        """The model that made the list, if this process still has it; else the active model."""
+        """The model of the list's arm or first page, if this process has it; else the active one."""
+        arm = self.treatment
+        if arm is not None and arm.model_version is not None and not self.rank:
+            return context.served.of_version(arm.model_version) or require_model(context)
         return context.served.model_of(self.model_version, self.shown_at) or require_model(context)
 
     async def rated_since(self, context: Context, user_ids: Sequence[int]) -> NDArray[np.int64] | None:
@@ -92,6 +130,7 @@ class ListPage:
                 wish=wish,
                 skipped=skipped,
                 genres=genres,
+                arm=None if self.treatment is None else self.treatment.label,
             )
         )
 

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import strawberry
 
+from app.accounts.viewer import Viewer
 from app.activity import ratings
 from app.recommendations.history import history_for_likes, history_of
 from app.recommendations.recommend import Pick, Picks, Strategy, Wish, recommend
@@ -37,7 +38,8 @@ Diversity = Annotated[
     float | None,
     strawberry.argument(
         description="0 (best match first) to 1 (most varied). Above 0, franchises and directors are "
-        "limited and movies shown often without a reaction rank lower. At 0 only `score` counts."
+        "limited and movies shown often without a reaction rank lower. At 0 only `score` counts. "
+        "A list with a diversity of the client is in no experiment."
     ),
 ]
 Novelty = Annotated[
@@ -90,6 +92,10 @@ class RecommendationConnection(Connection[RecommendationEdge]):
     )
     model_version: str = strawberry.field(description="The model that made the list.")
     strategy: Strategy = strawberry.field(description="The basis of the list.")
+    arm: str | None = strawberry.field(
+        description="The arms of experiments that the list has, as `experiment/arm`, separated by spaces; "
+        "null without one."
+    )
 
 
 @strawberry.type
@@ -112,8 +118,9 @@ class RecommendationQuery:
     ) -> RecommendationConnection:
         context = info.context
         viewer = await context.viewer()
-        user_id = None if viewer is None else viewer.id
-        page = ListPage.of(context, viewer, Cursors.of(info, FIELD, user_id), after)
+        page = ListPage.of(context, viewer, Cursors.of(info, FIELD, viewer and viewer.id), after)
+        if diversity is None:
+            page = page.treated(context, viewer)
         wish = Wish(
             filter=wanted(filter, context.snapshot),
             diversity=valid_share("diversity", diversity),
@@ -122,29 +129,34 @@ class RecommendationQuery:
         )
         size = page_size("first", first)
         liked = known_movie_ids(context, "likes", likes)
-        return await listed(context, user_id, page, wish, liked, size)
+        return await listed(context, viewer, page, wish, liked, size)
 
 
 async def listed(
-    context: Context, user_id: int | None, page: ListPage, wish: Wish, liked: Sequence[int], size: int
+    context: Context, viewer: Viewer | None, page: ListPage, asked: Wish, liked: Sequence[int], size: int
 ) -> RecommendationConnection:
     """Make the page, for the member or for a visitor's likes, and record it."""
-    model = page.model(context)
+    wish = page.wish(asked)
     taste, rated_since = history_for_likes(liked), None
-    if user_id is not None:
-        taste = await history_of(context.sessions, user_id, page.shown_at, shown=wish.diversity > 0)
-        rated_since = await page.rated_since(context, [user_id])
+    if viewer is not None:
+        taste = await history_of(context.sessions, viewer.id, page.shown_at, shown=wish.diversity > 0)
+        rated_since = await page.rated_since(context, [viewer.id])
+    if page.treatment is not None:
+        page = page.treated(context, viewer, taste.rated)
+        wish = page.wish(asked)
+    model = page.model(context)
     picks = await asyncio.to_thread(
         recommend,
         context.snapshot,
         model,
         taste,
         wish,
-        signed_in=user_id is not None,
+        signed_in=viewer is not None,
         first=size,
         after_rank=page.rank,
         rated_since=rated_since,
     )
+    user_id = None if viewer is None else viewer.id
     users = ((user_id, taste),)
     page.record(context, model, user_id, users, picks.picks, first=size, wish=wish, skipped=rated_since)
     return connection(context, model, page, picks)
@@ -178,6 +190,7 @@ def connection(context: Context, model: Model, page: ListPage, picks: Picks) -> 
         request_id=strawberry.ID(str(page.request_id)),
         model_version=model.version,
         strategy=picks.strategy,
+        arm=None if page.treatment is None else page.treatment.label,
         edges=edges,
         page_info=page_info(edges, has_previous=page.rank > 0, has_next=picks.has_next),
     )

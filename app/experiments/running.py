@@ -1,0 +1,58 @@
+"""The running experiments that each process keeps in memory, in step with the database."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Collection
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import datetime
+
+import psycopg
+from sqlalchemy.exc import SQLAlchemyError
+
+from app.db.engine import Sessions
+from app.db.notifications import Changes, Topic
+from app.experiments import registry
+from app.experiments.assignment import Experiment, Subject, Treatment, treatment_of
+
+RETRY_SECONDS = 5.0
+REREAD_SECONDS = 60.0  # also without a notification, should one be lost
+
+log = logging.getLogger("marquee.experiments")
+
+
+@dataclass(slots=True)
+class Running:
+    """The experiments that are not stopped and not over, by name. Their times are compared at each use.
+
+    `want`: gets the versions of the arms' models after each reading. `reporting`: held while a report is
+    made, so that a process makes one at a time.
+    """
+
+    want: Callable[[Collection[str]], None] | None = None
+    experiments: tuple[Experiment, ...] = ()
+    reporting: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    def treatment(self, subject: Subject, now: datetime) -> Treatment | None:
+        """What experiments make of a list of the member; None without one."""
+        return treatment_of(self.experiments, subject, now) if self.experiments else None
+
+    async def read(self, sessions: Sessions) -> None:
+        self.experiments = await registry.current(sessions)
+        if self.want is not None:
+            arms = [arm for experiment in self.experiments for arm in experiment.arms]
+            self.want([arm.model_version for arm in arms if arm.model_version is not None])
+
+    async def follow(self, sessions: Sessions, changes: Changes) -> None:
+        """Read again after each change, forever. During a database outage the last ones are used."""
+        with changes.watch((Topic.EXPERIMENT, "all")) as changed:
+            while True:
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(changed.wait(), REREAD_SECONDS)
+                changed.clear()
+                try:
+                    await self.read(sessions)
+                except (SQLAlchemyError, psycopg.Error, OSError) as error:
+                    log.warning("cannot read the experiments: %s", error)
+                    changed.set()
+                    await asyncio.sleep(RETRY_SECONDS)
