@@ -5,6 +5,7 @@ of its own, decides the arm. So a member's arm is the same in all processes and 
 arms of one experiment say nothing about those of the next.
 """
 
+from bisect import bisect
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -84,6 +85,19 @@ class Experiment:
     report: dict[str, Any] | None = None
 
     @cached_property
+    def is_whole(self) -> bool:
+        """Whether it has all members of its layer."""
+        return self.slice_to - self.slice_from >= 1
+
+    @cached_property
+    def layer_salt(self) -> bytes:
+        return b"layer " + self.layer.encode()
+
+    @cached_property
+    def arm_salt(self) -> bytes:
+        return b"arm " + self.salt.encode()
+
+    @cached_property
     def bounds(self) -> tuple[float, ...]:
         """The upper bound of each arm's part of the interval from 0 to 1."""
         total = sum(arm.share for arm in self.arms)
@@ -126,22 +140,24 @@ class Treatment:
     exploration: float = 0.0
 
 
-def uniform(salt: str, id_: int) -> float:
+def uniform(salt: bytes, id_: int) -> float:
     """The place of an id in the interval from 0 to 1, 1 excluded: BLAKE2b of the salt and the id."""
-    digest = blake2b(b"%d" % id_, digest_size=HASH_BYTES, key=salt.encode()).digest()
+    digest = blake2b(b"%b %d" % (salt, id_), digest_size=HASH_BYTES).digest()
     return (int.from_bytes(digest) >> 11) / (1 << 53)
 
 
 def arm_of(experiment: Experiment, subject: Subject, now: datetime) -> Arm | None:
     """The member's arm at `now`; None for a member or time outside the experiment."""
-    if experiment.status(now) is not Status.RUNNING or not fits(experiment.target, subject):
+    if experiment.stopped_at is not None or not experiment.starts_at <= now < experiment.ends_at:
         return None
-    if experiment.slice_to - experiment.slice_from < 1:
-        place = uniform(f"layer {experiment.layer}", subject.id)
+    if not fits(experiment.target, subject):
+        return None
+    if not experiment.is_whole:
+        place = uniform(experiment.layer_salt, subject.id)
         if not experiment.slice_from <= place < experiment.slice_to:
             return None
-    place = uniform(experiment.salt, subject.id)
-    first = next(number for number, bound in enumerate(experiment.bounds) if place < bound)
+    place = uniform(experiment.arm_salt, subject.id)
+    first = bisect(experiment.bounds, place)
     if experiment.period is None:
         return experiment.arms[first]
     turn = int((now - experiment.starts_at) / experiment.period)

@@ -31,6 +31,11 @@ EARLIER = """
     WHERE user_id = ANY(CAST(:users AS bigint[])) AND request_id IS NOT NULL AND kind = 'IMPRESSION'
         AND received_at >= :since AND received_at < :until
 """
+# The lists of all members, for planning.
+ALL = """
+    SELECT DISTINCT request_id, user_id, 0 AS arm FROM feedback
+    WHERE request_id IS NOT NULL AND kind = 'IMPRESSION' AND received_at >= :since AND received_at < :until
+"""
 # The diversity of a list is computed as in `app.recommendations.online_quality`.
 OUTCOMES = """
     WITH lists AS MATERIALIZED ({lists}), events AS MATERIALIZED (
@@ -114,6 +119,11 @@ async def of_experiment(session: AsyncSession, experiment: Experiment, until: da
 async def earlier(session: AsyncSession, users: Sequence[int], until: datetime) -> Outcomes:
     """The outcomes of all lists of these members in the time BEFORE `until`; the arm of each is 0."""
     return await _read(session, EARLIER, until - BEFORE, until, timedelta(0), users=list(users))
+
+
+async def of_all(session: AsyncSession, since: datetime, until: datetime) -> Outcomes:
+    """The outcomes of all lists shown in this time; the arm of each is 0."""
+    return await _read(session, ALL, since, until, timedelta(0))
 
 
 async def _read(

@@ -60,6 +60,10 @@ class Comparison:
     cuped_p_value: float | None = None
     cuped_explained: float | None = None
 
+    @property
+    def always(self) -> tuple[float | None, float | None]:
+        return self.sequential_low, self.sequential_high
+
 
 @dataclass(frozen=True, slots=True)
 class Look:

@@ -8,14 +8,18 @@ observations, the probability that the truth ever leaves
 
 is at most alpha, asymptotically. s / sqrt(n) is the standard error of m; for a difference of two arms it is
 that of the difference, with n the members of both.
+
+The theorem is about values that do not change. A member's metric does, as more lists are shown: its noise
+averages out between two looks, so that the looks are less alike than in the theorem. The interval therefore
+begins late, at MIN_MEMBERS; `python -m bench.experiments` measures how often it is wrong.
 """
 
 import math
 
 from app.experiments.differences import ALPHA, Difference
 
-TIGHTEST_AT = 500  # members at which the interval is narrowest, compared with a fixed one
-MIN_MEMBERS = 100  # of both arms; with fewer, the mean is not yet near normal
+TIGHTEST_AT = 2_000  # members at which the interval is narrowest, compared with a fixed one
+MIN_MEMBERS = 400  # of both arms
 
 
 def squared_rho(tightest_at: int = TIGHTEST_AT, alpha: float = ALPHA) -> float:

@@ -124,7 +124,7 @@ class ExperimentComparison:
     )
     sequential_low: float | None = strawberry.field(
         description="Lower end of the 95 % interval of `lift` that holds at all times, however often one "
-        "looks; null with fewer than 100 members."
+        "looks; null with fewer than 400 members."
     )
     sequential_high: float | None = strawberry.field(description="Upper end of this interval.")
     cuped_lift: float | None = strawberry.field(

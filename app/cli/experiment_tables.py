@@ -1,0 +1,69 @@
+"""Experiments and their reports as text of 80 columns."""
+
+from collections.abc import Iterator, Sequence
+
+from app.experiments.assignment import Experiment
+from app.experiments.measures import Metric
+from app.experiments.page import between, percent, readable
+from app.experiments.report import Report
+
+NAME_WIDTH = 16
+
+
+def cut(name: str, width: int = NAME_WIDTH) -> str:
+    return name if len(name) <= width else f"{name[: width - 1]}…"
+
+
+def list_of(experiments: Sequence[Experiment], statuses: Sequence[str]) -> str:
+    lines = [f"{'name':24} {'status':10} {'layer':12} {'start':16} {'arms'}"]
+    for experiment, status in zip(experiments, statuses, strict=True):
+        arms = ", ".join(f"{arm.name} {arm.share:g}" for arm in experiment.arms)
+        name, layer = cut(experiment.name, 24), cut(experiment.layer, 12)
+        started = f"{experiment.starts_at:%Y-%m-%d %H:%M}"
+        lines.append(f"{name:24} {status:10} {layer:12} {started} {cut(arms, 14)}")
+    return "\n".join(lines) if experiments else "No experiments."
+
+
+def report_of(experiment: Experiment, report: Report) -> str:
+    return "\n".join(_lines(experiment, report))
+
+
+def _lines(experiment: Experiment, report: Report) -> Iterator[str]:
+    status = experiment.status(report.made_at)
+    yield f"{experiment.name}: {status}, {experiment.design}, from {experiment.starts_at:%Y-%m-%d %H:%M} UTC"
+    yield ""
+    yield (
+        f"{'arm':{NAME_WIDTH}} {'share':>6} {'members':>9} {'lists':>9} {'clicks':>8} {'watches':>8} "
+        f"{'stars':>6}"
+    )
+    for arm in report.arms:
+        shown = [
+            arm.metrics[metric].value if metric in arm.metrics else None
+            for metric in (Metric.CLICK_RATE, Metric.WATCH_RATE, Metric.MEAN_STARS)
+        ]
+        clicks, watches, stars = ("–" if value is None else f"{value:.3f}" for value in shown)
+        yield (
+            f"{cut(arm.name):{NAME_WIDTH}} {arm.share:>6.1%} {arm.users:>9,} {arm.lists:>9,} {clicks:>8} "
+            f"{watches:>8} {stars:>6}"
+        )
+    for arm_name in dict.fromkeys(found.arm for found in report.comparisons):
+        yield ""
+        names = cut(f"{arm_name} – {experiment.arms[0].name}", 19)
+        yield f"{names:19} {'lift':>7} {'95 % interval':>18} {'p':>6} {'at all times':>18} {'CUPED':>7}"
+        for found in report.comparisons:
+            if found.arm == arm_name:
+                p_value = "–" if found.p_value is None else f"{found.p_value:.3f}"
+                once, always = between(found.low, found.high), between(*found.always)
+                yield (
+                    f"{readable(found.metric).lower():19} {percent(found.lift):>7} {once:>18} {p_value:>6} "
+                    f"{always:>18} {percent(found.cuped_lift):>7}"
+                )
+    yield ""
+    if report.sample_ratio is not None:
+        p_value = f"p = {report.sample_ratio.p_value:.3g}"
+        yield (
+            f"The numbers of members fit the shares ({p_value})."
+            if not report.sample_ratio.mismatch
+            else (f"The numbers of members do NOT fit the shares ({p_value}): trust nothing.")
+        )
+    yield "Decide by the 95 % interval at the planned end, by the other at any time."

@@ -1,0 +1,167 @@
+"""The report as one HTML page that needs no other file: tables, and the lift over time as SVG."""
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from html import escape
+
+from app.experiments.assignment import Experiment
+from app.experiments.measures import Metric
+from app.experiments.report import ArmResult, Comparison, Look, Report
+
+WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 640, 220, 64, 12, 12, 28  # of a chart, in pixels
+HOW_TO_READ = (
+    "The 95 % interval and p are for one look at the planned end. The interval at all times holds however "
+    "often one looks. An interval without 0 is a difference."
+)
+STYLE = """
+body { font: 15px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem;
+  color: #1b1b1f; background: #fff }
+h1 { font-size: 1.5rem } h2 { font-size: 1.15rem; margin-top: 2rem } h3 { font-size: 1rem; margin: 1rem 0 0 }
+table { border-collapse: collapse; width: 100% } th, td { padding: .3rem .6rem; text-align: right;
+  border-bottom: 1px solid #ddd; font-variant-numeric: tabular-nums }
+th:first-child, td:first-child { text-align: left } .warning { background: #fdecea; padding: .6rem 1rem;
+  border-left: 4px solid #b3261e } .note { color: #555 } svg { width: 100%; height: auto }
+.always { fill: #d7e3f7 } .once { fill: #9dbdec } .lift { fill: none; stroke: #1d4f9c; stroke-width: 2 }
+.zero { stroke: #b3261e; stroke-dasharray: 4 3 } text { font: 11px system-ui, sans-serif; fill: #555 }
+"""
+
+
+def page(experiment: Experiment, report: Report) -> str:
+    """The HTML of the report."""
+    title = f"Experiment {experiment.name}"
+    status = experiment.status(report.made_at)
+    ended = experiment.over_at(report.made_at)
+    dates = f"{experiment.starts_at:%Y-%m-%d %H:%M} to {ended:%Y-%m-%d %H:%M} UTC"
+    design = f"Layer {escape(experiment.layer)}, design {experiment.design.lower()}."
+    made = f"Made {report.made_at:%Y-%m-%d %H:%M} UTC."
+    body = [
+        f"<h1>{escape(title)}</h1>",
+        f'<p class="note">{status.capitalize()}, {dates}. {design} {made}</p>',
+        *_warning(report),
+        "<h2>Arms</h2>",
+        _table(("Arm", "Share", "Members", "Lists", *Metric), map(_arm, report.arms)),
+        "<h2>Differences from the baseline</h2>",
+        _table(
+            ("Arm", "Metric", "Lift", "95 % interval", "p", "At all times", "With CUPED", "CUPED's interval"),
+            map(_comparison, report.comparisons),
+        ),
+        f'<p class="note">{HOW_TO_READ}</p>',
+        "<h2>Lift over time</h2>",
+        '<p class="note">Dark: the interval for one look. Light: the one that holds at all times.</p>',
+        *_charts(report),
+    ]
+    return (
+        f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title>'
+        f'<meta name="viewport" content="width=device-width"><style>{STYLE}</style></head>'
+        f"<body>{''.join(body)}</body></html>\n"
+    )
+
+
+def _warning(report: Report) -> Iterator[str]:
+    if report.sample_ratio is not None and report.sample_ratio.mismatch:
+        yield (
+            '<p class="warning">The arms do not have their shares of the members (p = '
+            f"{report.sample_ratio.p_value:.2g}): the comparisons are not to be trusted.</p>"
+        )
+
+
+def _table(names: Sequence[str], rows: Iterator[Sequence[str]]) -> str:
+    head = "".join(f"<th>{escape(readable(name))}</th>" for name in names)
+    body = "".join(f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in row)}</tr>" for row in rows)
+    return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+
+
+def readable(name: str) -> str:
+    return name.replace("_", " ").capitalize() if name.isupper() else name
+
+
+def _arm(arm: ArmResult) -> list[str]:
+    means = [arm.metrics.get(metric) for metric in Metric]
+    return [
+        arm.name,
+        f"{arm.share:.1%}",
+        f"{arm.users:,}",
+        f"{arm.lists:,}",
+        *("–" if mean is None else f"{mean.value:.3f}" for mean in means),
+    ]
+
+
+def _comparison(found: Comparison) -> list[str]:
+    return [
+        found.arm,
+        readable(found.metric),
+        percent(found.lift),
+        between(found.low, found.high),
+        "–" if found.p_value is None else f"{found.p_value:.3f}",
+        between(*found.always),
+        percent(found.cuped_lift),
+        between(found.cuped_low, found.cuped_high),
+    ]
+
+
+def percent(value: float | None) -> str:
+    return "–" if value is None else f"{value:+.1%}"
+
+
+def between(low: float | None, high: float | None) -> str:
+    return "–" if low is None or high is None else f"{low:+.1%} to {high:+.1%}"
+
+
+def _charts(report: Report) -> Iterator[str]:
+    for arm in dict.fromkeys(found.arm for found in report.comparisons):
+        for metric in Metric:
+            looks = [
+                look
+                for look in report.looks
+                if (look.comparison.arm, look.comparison.metric) == (arm, metric)
+            ]
+            if len(looks) > 1:
+                yield f"<h3>{escape(arm)}: {escape(readable(metric).lower())}</h3>{chart(looks)}"
+
+
+def chart(looks: Sequence[Look]) -> str:
+    """The lift of each look with both intervals, as SVG. The scale is that of the later looks."""
+    times = [look.at.timestamp() for look in looks]
+    found = [look.comparison for look in looks]
+    last = found[len(found) // 4 :]
+    most = max(0.01, *(abs(value) for each in last for value in (each.low, each.high) if value is not None))
+    most = min(most * 1.2, 10.0)
+
+    def x(time: float) -> float:
+        return LEFT + (time - times[0]) / (times[-1] - times[0]) * (WIDTH - LEFT - RIGHT)
+
+    def y(lift: float) -> float:
+        return TOP + (most - min(most, max(-most, lift))) / (2 * most) * (HEIGHT - TOP - BOTTOM)
+
+    def band(ends: Sequence[tuple[float, float | None, float | None]], name: str) -> str:
+        shown = [(x(time), low, high) for time, low, high in ends if low is not None and high is not None]
+        there = [f"{left:.1f},{y(high):.1f}" for left, _, high in shown]
+        back = [f"{left:.1f},{y(low):.1f}" for left, low, _ in reversed(shown)]
+        return f'<polygon class="{name}" points="{" ".join(there + back)}"/>'
+
+    line = " ".join(
+        f"{x(time):.1f},{y(each.lift):.1f}"
+        for time, each in zip(times, found, strict=True)
+        if each.lift is not None
+    )
+    scale = "".join(
+        f'<text x="{LEFT - 6}" y="{y(lift) + 4:.1f}" text-anchor="end">{lift:+.1%}</text>'
+        for lift in (-most, 0.0, most)
+    )
+    return (
+        f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="Lift over time">'
+        + band(
+            [(t, f.sequential_low, f.sequential_high) for t, f in zip(times, found, strict=True)], "always"
+        )
+        + band([(t, f.low, f.high) for t, f in zip(times, found, strict=True)], "once")
+        + f'<line class="zero" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y(0):.1f}" y2="{y(0):.1f}"/>'
+        + f'<polyline class="lift" points="{line}"/>{scale}{_days(looks[0].at, looks[-1].at)}</svg>'
+    )
+
+
+def _days(first: datetime, last: datetime) -> str:
+    ends = ((LEFT, "start", first), (WIDTH - RIGHT, "end", last))
+    return "".join(
+        f'<text x="{at}" y="{HEIGHT - 8}" text-anchor="{anchor}">{time:%Y-%m-%d %H:%M}</text>'
+        for at, anchor, time in ends
+    )

@@ -1,0 +1,78 @@
+"""What another policy would have earned, from lists that a policy with exploration served.
+
+Each of n logged choices has `logged`, the probability with which it was made (its propensity); `other`, the
+probability with which the other policy would have made it; and `reward`, what it earned. The probabilities
+are those given the choices before it in the list. All functions return the mean reward of the other policy.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import stats
+
+Floats = NDArray[np.float64]
+LEVEL = 0.95
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """A mean reward with its 95 % interval. `effective`: the number of choices that carry the estimate."""
+
+    value: float
+    low: float
+    high: float
+    effective: float
+
+
+def inverse_propensity(logged: Floats, other: Floats, reward: Floats) -> Estimate:
+    """Weigh each reward by other / logged: unbiased, if the logging policy makes each choice of the other.
+
+    Horvitz and Thompson, "A generalization of sampling without replacement from a finite universe" (1952).
+    Arrays float64 (n,). Raises ValueError for a propensity that is not above 0.
+    """
+    weights = weights_of(logged, other)
+    return _estimate(weights * reward, weights)
+
+
+def self_normalized(logged: Floats, other: Floats, reward: Floats) -> Estimate:
+    """Divide by the sum of the weights instead of n: a little bias for much less variance.
+
+    Swaminathan and Joachims, "The Self-Normalized Estimator for Counterfactual Learning" (NIPS 2015). The
+    interval is by the delta method. Raises ValueError as `inverse_propensity`, and if all weights are 0.
+    """
+    weights = weights_of(logged, other)
+    total = weights.mean()
+    if not total:
+        raise ValueError("the other policy makes none of the logged choices")
+    value = float((weights * reward).mean() / total)
+    return _estimate(value + weights * (reward - value) / total, weights)
+
+
+def doubly_robust(
+    logged: Floats, other: Floats, reward: Floats, predicted: Floats, expected: Floats
+) -> Estimate:
+    """Predict the rewards, and weigh only the errors: right if propensities or predictions are.
+
+    `predicted` float64 (n,): the predicted reward of each logged choice; `expected` float64 (n,): the mean
+    predicted reward of the other policy's choice at the same place. The predictions must not come from the
+    same logs. Dudik, Langford and Li, "Doubly Robust Policy Evaluation and Learning" (ICML 2011), equation 2.
+    """
+    weights = weights_of(logged, other)
+    return _estimate(expected + weights * (reward - predicted), weights)
+
+
+def weights_of(logged: Floats, other: Floats) -> Floats:
+    if not ((logged > 0) & (logged <= 1)).all():
+        raise ValueError("propensities must be above 0 and at most 1")
+    return other / logged
+
+
+def _estimate(terms: Floats, weights: Floats) -> Estimate:
+    """The mean of independent terms with its interval. `effective`: Kish's effective sample size."""
+    mean = float(terms.mean())
+    quantile = float(stats.t.ppf((1 + LEVEL) / 2, terms.size - 1))
+    half = quantile * float(terms.std(ddof=1)) / np.sqrt(terms.size)
+    squares = float((weights**2).sum())
+    effective = float(weights.sum()) ** 2 / squares if squares else 0.0
+    return Estimate(mean, mean - half, mean + half, effective)
