@@ -113,7 +113,7 @@ async def lifespan(
         recorder=Recorder(settings.served_list_days),
         running=running,
     )
-    monitor = Monitor(settings, following, admission, engine, sessions)
+    monitor = Monitor(settings, following, admission, engine, sessions, running)
     metrics.REGISTRY.register(monitor)
     tasks = begin_tasks(state, database_url, admission)
     if scraped is not None:

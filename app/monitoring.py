@@ -19,6 +19,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.pool import QueuePool
 
 from app.db.engine import Sessions
+from app.experiments.lately import ArmLists, lists_by_arm
+from app.experiments.running import Running
 from app.ingest import dead_letters, streams
 from app.ingest.stream_events import Reason
 from app.recommendations.online_quality import OnlineQuality, online_quality
@@ -32,7 +34,7 @@ READ_SECONDS = 3.0  # for which a scrape waits for figures of the database
 KEPT_SECONDS = 5.0  # for which several scrapers share figures
 REST = 50  # times the duration of a query that takes long, before it runs again
 WINDOWS = {"hour": timedelta(hours=1), "day": timedelta(days=1)}
-JOBS, STREAMS = "jobs", "streams"
+JOBS, STREAMS, ARMS = "jobs", "streams", "arms"
 LIMITS = ("max_", "_per_minute", "execution_seconds", "request_seconds")
 PER_LIST = {
     "click_rate": "Share of the lists shown in the window with a CLICK event.",
@@ -54,11 +56,13 @@ class Monitor(Collector):
     admission: Admission
     engine: AsyncEngine
     sessions: Sessions
+    running: Running = field(default_factory=Running)
+    arms: list[ArmLists] = field(default_factory=list)
     jobs: dict[str, int] = field(default_factory=dict)
     quality: dict[str, OnlineQuality] = field(default_factory=dict)
     streamed: streams.StreamFigures | None = None
     dead: dict[Reason, int] = field(default_factory=dict)  # dead letters that are kept
-    due: dict[str, float] = field(default_factory=lambda: dict.fromkeys((JOBS, STREAMS, *WINDOWS), 0.0))
+    due: dict[str, float] = field(default_factory=lambda: dict.fromkeys((JOBS, STREAMS, ARMS, *WINDOWS), 0.0))
     reading: dict[str, asyncio.Task[None]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -75,7 +79,7 @@ class Monitor(Collector):
             await asyncio.wait(self.reading.values(), timeout=READ_SECONDS)
 
     async def _read(self, part: str) -> None:
-        """Read `jobs`, `streams` or the quality of a window. After a failure, scrapes lack it."""
+        """Read `jobs`, `streams`, `arms` or the quality of a window. After a failure, scrapes lack it."""
         began = time.monotonic()
         try:
             if part == JOBS:
@@ -83,6 +87,8 @@ class Monitor(Collector):
             elif part == STREAMS:
                 self.dead = await dead_letters.count_by_reason(self.sessions)
                 self.streamed = await streams.figures(self.sessions)
+            elif part == ARMS:
+                self.arms = await lists_by_arm(self.sessions, self.running.experiments)
             else:
                 snapshot = self.live.served.snapshot
                 self.quality[part] = await online_quality(self.sessions, snapshot, WINDOWS[part])
@@ -93,6 +99,8 @@ class Monitor(Collector):
                 self.jobs = {}
             elif part == STREAMS:
                 self.streamed = None
+            elif part == ARMS:
+                self.arms = []
             self.quality.pop(part, None)
         finally:
             now = time.monotonic()
@@ -112,6 +120,7 @@ class Monitor(Collector):
         yield from self._admission()
         yield from self._connections()
         yield family("training_jobs", "Training jobs, by status.", self.jobs.items(), "status")
+        yield from self._arms()
         lately = list(self.quality.items())  # another scrape may add to it
         shown = [(window, quality.lists) for window, quality in lately]
         yield family("shown_lists", "Lists shown in the window, by events.", shown, "window")
@@ -158,6 +167,12 @@ class Monitor(Collector):
         )
         due = len(self.live.arrivals.due)
         yield gauge("online_updates_waiting", "Movies whose factors wait for an online update.", due)
+
+    def _arms(self) -> Iterator[Metric]:
+        for outcome in ("shown", "clicked", "watched"):
+            values = [(each.arm, getattr(each, outcome)) for each in self.arms]
+            description = f"Lists of running experiments that were {outcome} in the last hour, by arm."
+            yield family(f"experiment_{outcome}_lists", description, values, "arm")
 
     def _snapshot(self) -> Iterator[Metric]:
         age = time.monotonic() - self.live.refreshed_at

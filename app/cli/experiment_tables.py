@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 
 from app.experiments.assignment import Experiment
 from app.experiments.measures import Metric
-from app.experiments.page import between, percent, readable
+from app.experiments.page import between, chance, percent, readable
 from app.experiments.report import Report
 
 NAME_WIDTH = 16
@@ -52,11 +52,10 @@ def _lines(experiment: Experiment, report: Report) -> Iterator[str]:
         yield f"{names:19} {'lift':>7} {'95 % interval':>18} {'p':>6} {'at all times':>18} {'CUPED':>7}"
         for found in report.comparisons:
             if found.arm == arm_name:
-                p_value = "–" if found.p_value is None else f"{found.p_value:.3f}"
                 once, always = between(found.low, found.high), between(*found.always)
                 yield (
-                    f"{readable(found.metric).lower():19} {percent(found.lift):>7} {once:>18} {p_value:>6} "
-                    f"{always:>18} {percent(found.cuped_lift):>7}"
+                    f"{readable(found.metric).lower():19} {percent(found.lift):>7} {once:>18} "
+                    f"{chance(found.p_value):>6} {always:>18} {percent(found.cuped_lift):>7}"
                 )
     yield ""
     if report.sample_ratio is not None:

@@ -92,11 +92,17 @@ def _comparison(found: Comparison) -> list[str]:
         readable(found.metric),
         percent(found.lift),
         between(found.low, found.high),
-        "–" if found.p_value is None else f"{found.p_value:.3f}",
+        chance(found.p_value),
         between(*found.always),
         percent(found.cuped_lift),
         between(found.cuped_low, found.cuped_high),
     ]
+
+
+def chance(p_value: float | None) -> str:
+    if p_value is None:
+        return "–"
+    return "<.001" if p_value < 0.001 else f"{p_value:.3f}"  # noqa: PLR2004 - digits shown
 
 
 def percent(value: float | None) -> str:

@@ -45,9 +45,9 @@ class Client:
         answer = self.ask(SIGN_UP, username=name, password="a long walk home")
         self.token = answer["data"]["signUp"]["accessToken"]
 
-    def show(self, *, click: bool) -> list[str]:
+    def show(self, *, click: bool, query: str = RANKED) -> list[str]:
         """Show a list, report it as shown, and click its first movie. Returns the movies."""
-        answer = self.ask(RANKED)["data"]["recommendations"]
+        answer = self.ask(query)["data"]["recommendations"]
         ids = [edge["node"]["id"] for edge in answer["edges"]]
         of_list = {"requestId": answer["requestId"]}
         events = [{"movieId": id_, "kind": "IMPRESSION", **of_list} for id_ in ids]

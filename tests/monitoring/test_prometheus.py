@@ -31,6 +31,15 @@ PROMETHEUS = ROOT / "deploy" / "prometheus"
 LOAD_SECONDS = 8
 START_SECONDS = 30
 TOPIC = "movielog"
+EXPERIMENT = """
+INSERT INTO experiments (name, salt, layer, slice_from, slice_to, starts_at, ends_at)
+VALUES ('variety', 'salt', 'default', 0, 1, now(), now() + '1 day')
+"""
+ARMS = """
+INSERT INTO experiment_arms (experiment_id, position, name, share, diversity)
+SELECT id, place, arm_name, 0.5, diversity FROM experiments
+CROSS JOIN (VALUES (0, 'plain', NULL), (1, 'varied', 0.4)) AS arm (place, arm_name, diversity)
+"""
 HEAVY = "{ movies(first: 100) { edges { node { similar(first: 50) { edges { node { title } } } } } } }"
 
 
@@ -106,6 +115,9 @@ def is_ready(url: str) -> bool:
 
 @pytest.fixture
 def clients(seeded_database_url: str, start_client: StartClient) -> list[Client]:
+    with psycopg.connect(seeded_database_url) as connection:
+        connection.execute(EXPERIMENT)
+        connection.execute(ARMS)
     return [start_client(seeded_database_url, MAX_COST="3000") for _ in range(2)]
 
 
@@ -117,7 +129,7 @@ def load(client: Client, until: float, faults: list[Exception]) -> None:
         while time.monotonic() < until:
             (movie, *_) = client.show(click=turn % 3 == 0)
             client.ask(RATE, id=movie, stars=1 + turn % 5)
-            client.ask(LIST)
+            client.show(click=turn % 2 == 0, query=LIST)  # with an arm, since it gives no diversity
             client.ask(RANKED)
             client.ask("{ movies(first: 5) { edges { node { title } } } }")
             client.ask(HEAVY)

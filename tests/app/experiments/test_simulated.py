@@ -9,7 +9,7 @@ def test_experiments_without_a_difference_seldom_find_one() -> None:
     at_end, with_cuped, at_all_times, repeated = experiments.without_difference(100).values()
     assert at_end <= 0.1
     assert with_cuped <= 0.1
-    assert at_all_times <= 0.08
+    assert at_all_times <= 0.1
     assert repeated > 0.15  # the simulation would show the mistake
 
 
