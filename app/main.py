@@ -39,7 +39,7 @@ from app.web.meter import meter_database, meter_event_loop
 from app.web.metrics_server import MetricsServer, listen
 from app.web.rate_limits import RateLimits
 from app.web.server import GRACE_SECONDS, Server
-from recommender.model import stages
+from recommender import stages
 from schema import schema
 from schema.execution.context import Context
 from schema.http.credentials import client_of

@@ -21,7 +21,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from bench.figures import Figure, commit, hardware, write
-from bench.hostile_requests import request_body
+from bench.hostile.requests import request_body
 from bench.start_service import service
 
 FACTORS = (1, 2, 4)

@@ -21,7 +21,7 @@ from app.telemetry import metrics
 from app.web.request_ids import RequestIds
 from bench.figures import Figure, write
 from recommender.model import stages
-from recommender.model.stages import stage
+from recommender.stages import stage
 from schema.execution.telemetry import MAX_NAMES, ObservedOperation
 
 ROUNDS, REPEATS = 20_000, 5

@@ -1,6 +1,6 @@
 """Attributes of items, such as their people, genres and keywords, by name."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import Any, Self
 
@@ -66,6 +66,11 @@ class Traits:
         """Keep the keywords that a reason may name, for a model in which all of them were saved."""
         named = curation.named(self.of_items(), people)
         return Traits.of([tuple(filter(named.__contains__, names)) for names in self.of_items()])
+
+    def any_of(self, names: Sequence[str]) -> Floats:
+        """1 for items with any of these traits, float32 (n_items,)."""
+        selected = np.isin(self.names, list(names)).astype(np.float32)
+        return np.asarray(np.minimum(self.matrix @ selected, 1), np.float32)
 
     def of_items(self) -> list[tuple[str, ...]]:
         """The names of each item."""

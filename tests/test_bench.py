@@ -8,11 +8,13 @@ from typing import Any
 import pytest
 
 from app.settings import Settings
-from bench import hostile, hostile_requests, ml100k_folds, quality
+from bench import ml100k_folds, quality
 from bench.cost import report
 from bench.cost.operations import OPERATIONS, resolved_fields
 from bench.figures import Figure, commit, write
-from bench.hostile_connections import BEGINNINGS, Dropped
+from bench.hostile import __main__ as hostile
+from bench.hostile import requests as hostile_requests
+from bench.hostile.connections import BEGINNINGS, Dropped
 from bench.soak import load as soak_load
 from bench.soak import report as soak
 from schema import schema

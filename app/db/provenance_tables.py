@@ -16,7 +16,7 @@ class ServedList(Base):
 
     `inputs`: digests of rows of `served_inputs` of the same day, 16 bytes each, one after the other.
     `history_at`: the history is the one up to this time. `arm`: of each experiment, as
-    `experiment/arm`. `propensities`: of a list with exploration; see `recommender.model.exploration`.
+    `experiment/arm`. `propensities`: of a list with exploration; see `recommender.exploration`.
     """
 
     __tablename__ = "served_lists"

@@ -19,7 +19,7 @@ from recommender.model import artifact
 from recommender.model.hybrid import HYBRID, Hybrid
 from recommender.model.sentence_embeddings import SentenceModel, SentenceModelError
 from recommender.progress import Progress
-from recommender.scorers.autoencoder import TorchMissing
+from recommender.scorers.kinds import TorchMissing
 from recommender.training.checkpoint import Checkpoint
 from recommender.training.config import Config
 from recommender.training.train_arm import train_model

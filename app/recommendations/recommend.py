@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from app.recommendations.history import UserHistory
 from app.serving.model import Model
 from app.serving.snapshot import MovieFilter, Snapshot
+from recommender.exploration import POOL, explored
 from recommender.interactions import History
-from recommender.model.exploration import POOL, explored
 
 REASONS_PER_MOVIE = 2
 

@@ -22,8 +22,7 @@ from recommender.model.hybrid import HYBRID, Hybrid
 from recommender.model.sentence_embeddings import SentenceModel, SentenceModelError
 from recommender.progress import Progress
 from recommender.scorers import kinds
-from recommender.scorers.autoencoder import TorchMissing
-from recommender.scorers.kinds import UnknownKind
+from recommender.scorers.kinds import TorchMissing, UnknownKind
 from recommender.training.checkpoint import Checkpoint
 from recommender.training.config import Config, InvalidSettings
 from recommender.training.train_arm import train_model

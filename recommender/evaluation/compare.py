@@ -33,12 +33,12 @@ from recommender.metrics import RELEVANT_STARS
 from recommender.model.hybrid import Hybrid
 from recommender.model.nearest import top
 from recommender.progress import Progress
-from recommender.scorers import kinds
 from recommender.scorers.arm import standardized
 from recommender.scorers.likes import liked
 from recommender.scorers.part import Part
 from recommender.splits import Split
 from recommender.training.config import Config
+from recommender.training.fit_part import FITS
 from recommender.training.train import train_hybrid
 
 OURS = "marquee"
@@ -202,7 +202,7 @@ def _fit_arms(fitted: _Fitted, train: Interactions, arms: Sequence[str], progres
     for kind in arms:
         progress(f"fitting {kind}", 0.0)
         started = time.perf_counter()
-        fitted.arms[kind] = kinds.FITS[kind](train, fitted.ours.content_vectors)
+        fitted.arms[kind] = FITS[kind](train, fitted.ours.content_vectors)
         fitted.seconds[f"{kind} arm"] = time.perf_counter() - started
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 
 from recommender.evaluation.off_policy import Estimate, doubly_robust, inverse_propensity, self_normalized
-from recommender.model.exploration import explored
+from recommender.exploration import explored
 
 ITEMS, EPSILON, LISTS = 10, 0.5, 1_500
 RATES = 0.6 / (1 + np.arange(ITEMS))  # chance of a click, by the old rank

@@ -10,8 +10,8 @@ import numpy.typing as npt
 from recommender.interactions import History
 from recommender.model.edlae import ItemWeights
 from recommender.model.fold_in import FactorModel
-from recommender.model.stages import FOLD_IN, SCAN, stage
 from recommender.model.transitions import ItemTransitions, standardize
+from recommender.stages import FOLD_IN, SCAN, stage
 
 Floats = npt.NDArray[np.float32]
 

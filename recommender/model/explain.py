@@ -154,13 +154,28 @@ def average_share(scores: Floats, average: Floats, item_idx: npt.NDArray[np.int3
     return np.asarray(explained.clip(0, 1), np.float32)
 
 
-def kinship(liked: Floats, others: Floats, common_makers: sparse.csr_matrix) -> Floats:
+def or_popular(reasons: list[list[Reason]], popular: npt.NDArray[np.bool_]) -> list[list[Reason]]:
+    """Add POPULAR to the items without a reason that are popular, bool (m,)."""
+    for found, is_popular in zip(reasons, popular.tolist(), strict=True):
+        if not found and is_popular:
+            found.append(Reason(POPULAR, None, "", 1.0))
+    return reasons
+
+
+def kinship(
+    content: Floats,
+    makers: sparse.csr_matrix,
+    liked_idx: npt.NDArray[np.int32],
+    item_idx: npt.NDArray[np.int32],
+) -> Floats:
     """How much alike n liked items are to m others for a reader, float32 (n, m), 0 to 1.
 
-    liked: float32 (n, width), others: float32 (m, width), content of length 1 or 0. common_makers: csr
-    (n, m), above 0 for two items of one director or franchise, whose kinship is 1. For others it is the
-    cosine. Items without content are as alike as any two that a reason may relate.
+    content: float32 (n_items, width), rows of length 1 or 0. makers: csr (n_items, n_makers), of directors
+    and franchises; two items with a common one have the kinship 1. For others it is the cosine. Items without
+    content are as alike as any two that a reason may relate.
     """
+    liked, others = content[liked_idx], content[item_idx]
+    common_makers = makers[liked_idx] @ makers[item_idx].T
     alike = np.maximum(liked @ others.T, 0)
     alike[~np.any(liked, axis=1)] = UNRELATED
     alike[:, ~np.any(others, axis=1)] = UNRELATED

@@ -163,6 +163,12 @@ class FactorModel:
         square = self.energy @ np.square(user_factors) / max(self.n_rated, 1)
         return mean, np.sqrt(np.maximum(square - mean * mean, 0))
 
+    def average_scores(self) -> Floats:
+        """The standardized scores of the average user, float32 (n_items,)."""
+        mean, deviation = self.standardize(self.average)
+        scores = self.item_factors @ self.average - mean
+        return np.asarray(scores / np.where(deviation > 0, deviation, np.inf), np.float32)
+
     def effects(self, history: History, item_idx: npt.NDArray[np.int32]) -> Floats:
         """The decrease of the standardized score of each of m items without each item of the history.
 

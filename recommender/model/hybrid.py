@@ -1,7 +1,7 @@
 """The trained model: ranking, rating prediction, reasons and similar items from a user's history."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from recommender.genre_taste import GenreTaste
 from recommender.interactions import History
-from recommender.model import artifact, explain
+from recommender.model import artifact, explain, saved_parts
 from recommender.model.blend import Blend
 from recommender.model.content import ContentEncoder
 from recommender.model.content_prior import ContentPrior
@@ -22,8 +22,8 @@ from recommender.model.match import MatchModel, Predictions, held_back, predict
 from recommender.model.nearest import Neighbors, top
 from recommender.model.rerank import WINDOW, mmr
 from recommender.model.scorer import Ranking
-from recommender.model.stages import EXPLAIN, PREDICT, RERANK, stage
 from recommender.model.star_ratings import StarsModel
+from recommender.stages import EXPLAIN, PREDICT, RERANK, stage
 from recommender.traits import Traits
 
 Floats = npt.NDArray[np.float32]
@@ -35,8 +35,6 @@ GENRES_FADE = 5.0  # ratings after which half of it is added
 TASTE = 0.7
 HYBRID = "hybrid"  # the kind of a model whose manifest names none
 FATIGUE = 0.3  # subtracted from scores, in standard deviations, times log(1 + impressions)
-BLENDED = ("factors", "items", "succession", "blend")
-TRAITS = (explain.SHARED_PEOPLE, explain.SHARED_KEYWORDS, explain.SHARED_GENRES)
 POPULAR_SHARE = 0.1  # of the catalog counts as popular
 
 
@@ -92,22 +90,7 @@ class Hybrid:
 
     def parts(self) -> dict[str, artifact.Arrays]:
         """The arrays of each part, for the artifact."""
-        parts: dict[str, artifact.Arrays] = {
-            "encoder": dict(self.encoder.arrays()),
-            "factors": self.blend.factor_model.arrays(),
-            "items": self.blend.item_weights.arrays(),
-            "succession": self.blend.transitions.arrays(),
-            "blend": self.blend.arrays(),
-            "placement": asdict(self.content_prior),
-            "hybrid": {"item_ids": self.item_ids, "content": self.content_vectors},
-            "makers": self.makers.arrays(),
-            **{kind.lower(): of_kind.arrays() for kind, of_kind in self.traits.items()},
-        }
-        if self.stars is not None and self.match is not None:
-            parts |= {"stars": dict(self.stars.arrays()), "match": dict(self.match.arrays())}
-        if self.item_step is not None:
-            parts["film_step"] = self.item_step.arrays()
-        return parts
+        return saved_parts.arrays_of(**{name: getattr(self, name) for name in saved_parts.NAMES})
 
     @classmethod
     def load(cls, folder: Path) -> Self:
@@ -127,27 +110,7 @@ class Hybrid:
 
     @classmethod
     def _of(cls, arrays: artifact.Arrays, manifest: Mapping[str, Any]) -> Self:
-        parts: dict[str, artifact.Arrays] = {}
-        for path, array in arrays.items():
-            part, _, name = path.partition(".")
-            parts.setdefault(part, {})[name] = array
-        traits = {kind: Traits.from_arrays(parts[kind.lower()]) for kind in TRAITS}
-        if not manifest.get("keywords_selected"):
-            keywords, people = traits[explain.SHARED_KEYWORDS], traits[explain.SHARED_PEOPLE]
-            traits[explain.SHARED_KEYWORDS] = keywords.without_unnamed(people.names)
-        return cls(
-            manifest=dict(manifest),
-            item_ids=parts["hybrid"]["item_ids"],
-            content_vectors=parts["hybrid"]["content"],
-            encoder=ContentEncoder.from_arrays(parts["encoder"]),
-            blend=Blend.from_arrays(*(parts[name] for name in BLENDED)),
-            content_prior=ContentPrior(**parts["placement"]),
-            traits=traits,
-            makers=Traits.from_arrays(parts["makers"]),
-            stars=StarsModel.from_arrays(parts["stars"]) if "stars" in parts else None,
-            match=MatchModel.from_arrays(parts["match"]) if "match" in parts else None,
-            item_step=ItemStep.from_arrays(parts["film_step"]) if "film_step" in parts else None,
-        )
+        return cls(manifest=dict(manifest), **saved_parts.read(arrays, manifest))
 
     def check(self) -> None:
         """Compare the lengths of the parts; rank, predict and explain for one user.
@@ -161,9 +124,7 @@ class Hybrid:
             "makers": self.makers.matrix,
             **{kind: of_kind.matrix for kind, of_kind in self.traits.items()},
         }
-        for name, array in rows.items():
-            if array.shape[0] != self.n_items:
-                raise ValueError(f"{name} describes {array.shape[0]} items, not {self.n_items}")
+        saved_parts.check_lengths(rows, self.n_items)
         if self.n_items == 0:
             return
         history = History.of([self.n_items - 1], 4.0)
@@ -197,8 +158,7 @@ class Hybrid:
     def warm(self) -> None:
         """Build what is otherwise built on first use, so that no request waits."""
         _ = self.factor_model.by_factor, self._popular, self._average, self._genre_taste
-        for traits in (*self.traits.values(), self.makers):
-            _ = traits.names, traits.rarity
+        _ = [(traits.names, traits.rarity) for traits in (*self.traits.values(), self.makers)]
         if self.n_items:
             self.similar(0, k=1)
 
@@ -213,7 +173,7 @@ class Hybrid:
         """Add to the scores of items of the favorite genres."""
         if favorite_genres:
             weight = GENRES / (1 + len(history) / GENRES_FADE)
-            scores += np.float32(weight) * self._has_any(favorite_genres)
+            scores += np.float32(weight) * self.traits[explain.SHARED_GENRES].any_of(favorite_genres)
 
     def part_scores(self, history: History) -> Floats:
         """The scores that `reasons` explain, float32 (n_items,)."""
@@ -251,11 +211,10 @@ class Hybrid:
         for a bad diversity.
         """
         scores = self.scores(history, favorite_genres)
-        if diversity > 0:
-            if shown is not None:
-                scores -= np.float32(FATIGUE) * np.log1p(shown)
-            if novelty:
-                scores -= np.float32(novelty) * self.popularity
+        if diversity > 0 and shown is not None:
+            scores -= np.float32(FATIGUE) * np.log1p(shown)
+        if diversity > 0 and novelty:
+            scores -= np.float32(novelty) * self.popularity
         return self.ranked(scores, history, k=k, allowed=allowed, diversity=diversity)
 
     def ranked(
@@ -292,8 +251,7 @@ class Hybrid:
     def predict(self, history: History, item_idx: ItemIdx) -> Predictions:
         """Predict stars with 80 % intervals and match percents of m items; nan for items without data."""
         if self.stars is None or self.match is None:
-            unknown = np.full(len(item_idx), np.nan, np.float32)
-            return Predictions(unknown, unknown, unknown, unknown)
+            return Predictions(*[np.full(len(item_idx), np.nan, np.float32)] * 4)
         with stage(PREDICT):
             return predict(self.stars, self.match, history, item_idx)
 
@@ -308,23 +266,15 @@ class Hybrid:
         with stage(EXPLAIN):
             effects = self.effects(history, item_idx)
             average = explain.average_share(self.part_scores(history), self._average, item_idx)
-            content, makers = self.content_vectors, self.makers.matrix
-            liked_idx = history.item_idx
-            common = makers[liked_idx] @ makers[item_idx].T
-            kinship = explain.kinship(content[liked_idx], content[item_idx], common)
-            reasons = explain.explain(
-                history, item_idx, effects, average, kinship, self.traits, limit, subject
-            )
-        popular = (self.popularity[item_idx] >= self._popular).tolist()
-        for place, found in enumerate(reasons):
-            if not found and limit > 0 and popular[place]:
-                found.append(Reason(explain.POPULAR, None, "", 1.0))
-        return reasons
+            kin = explain.kinship(self.content_vectors, self.makers.matrix, history.item_idx, item_idx)
+            reasons = explain.explain(history, item_idx, effects, average, kin, self.traits, limit, subject)
+        popular = self.popularity[item_idx] >= self._popular
+        return explain.or_popular(reasons, popular) if limit > 0 else reasons
 
     def moved_by(self, history: History, item_idx: ItemIdx, subject: int) -> npt.NDArray[np.bool_]:
         """Whether the score of each of m items falls without `subject` in the history, bool (m,)."""
-        effects = self.effects(history, item_idx)
-        return np.asarray(effects[history.item_idx == subject].max(axis=0, initial=0) > 0)
+        of_subject = self.effects(history, item_idx)[history.item_idx == subject]
+        return np.asarray(of_subject.max(axis=0, initial=0) > 0)
 
     def similar(
         self, item_idx: int, *, k: int, allowed: npt.NDArray[np.bool_] | None = None
@@ -345,16 +295,8 @@ class Hybrid:
     @cached_property
     def _average(self) -> Floats:
         """The standardized scores of the average user, float32 (n_items,)."""
-        mean, deviation = self.factor_model.standardize(self.factor_model.average)
-        scores = self.factor_model.item_factors @ self.factor_model.average - mean
-        return np.asarray(scores / np.where(deviation > 0, deviation, np.inf), np.float32)
+        return self.factor_model.average_scores()
 
     @cached_property
     def _popular(self) -> float:
         return float(np.quantile(self.popularity, 1 - POPULAR_SHARE)) if self.n_items else 0.0
-
-    def _has_any(self, genres: Sequence[str]) -> Floats:
-        """1 for items of any of these genres, float32 (n_items,)."""
-        genre_traits = self.traits[explain.SHARED_GENRES]
-        selected = np.isin(genre_traits.names, list(genres)).astype(np.float32)
-        return np.asarray(np.minimum(genre_traits.matrix @ selected, 1), np.float32)

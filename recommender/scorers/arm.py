@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, Self
 
 import numpy as np
@@ -38,12 +39,20 @@ class Arm(Hybrid):
 
     def scores(self, history: History, favorite_genres: Sequence[str] = ()) -> Floats:
         """Standardized scores of the part, float32 (n_items,)."""
-        scores = standardized(self.part.scores(history), self.popularity)
+        scores = self.part_scores(history)
         self.add_genres(scores, history, favorite_genres)
         return scores
 
+    def part_scores(self, history: History) -> Floats:
+        return standardized(self.part.scores(history), self.popularity)
+
     def effects(self, history: History, item_idx: ItemIdx) -> Floats:
         return self.part.effects(history, item_idx)
+
+    @cached_property
+    def _average(self) -> Floats:
+        """Popularity, since the scorer has no average user."""
+        return self.popularity
 
     def parts(self) -> dict[str, artifact.Arrays]:
         return {**super().parts(), "scorer": dict(self.part.arrays())}

@@ -1,40 +1,30 @@
-"""The scorers by the name of their kind: fit one, and load a model of any kind."""
+"""The kinds of models: check a kind, and load a model of any kind."""
 
-from collections.abc import Callable, Mapping
+from importlib.util import find_spec
 from pathlib import Path
 from typing import get_args
 
-from recommender.interactions import Interactions
 from recommender.model import artifact
 from recommender.model.hybrid import HYBRID, Hybrid
 from recommender.scorers.arm import PARTS, Arm
-from recommender.scorers.autoencoder import Autoencoder, require_torch
-from recommender.scorers.content import Content
-from recommender.scorers.item_knn import ItemKnn
+from recommender.scorers.autoencoder import Autoencoder
 from recommender.scorers.names import Kind
-from recommender.scorers.nmf import Nmf
-from recommender.scorers.part import Floats, Part
-from recommender.scorers.popularity import Popularity
-from recommender.scorers.svd import Svd
-from recommender.scorers.user_knn import UserKnn
 
-# Fits a part to ratings and content vectors, float32 (n_items, width).
-Fit = Callable[[Interactions, Floats], Part]
-
-FITS: Mapping[str, Fit] = {
-    UserKnn.kind: lambda train, _content: UserKnn.fit(train),
-    Svd.kind: lambda train, _content: Svd.fit(train),
-    Nmf.kind: lambda train, _content: Nmf.fit(train),
-    ItemKnn.kind: lambda train, _content: ItemKnn.fit(train),
-    Content.kind: lambda _train, content: Content(content),
-    Popularity.kind: lambda train, _content: Popularity(train.n_items),
-    Autoencoder.kind: lambda train, _content: Autoencoder.fit(train),
-}
 KINDS: tuple[str, ...] = get_args(Kind)
+
+
+class TorchMissing(Exception):
+    """PyTorch is not installed. The message is for the user."""
 
 
 class UnknownKind(ValueError):
     """There is no model of this kind. The message lists the kinds."""
+
+
+def require_torch() -> None:
+    """Raise TorchMissing before a long training would fail."""
+    if find_spec("torch") is None:
+        raise TorchMissing("the model `autoencoder` needs the extra `neural`: pip install marquee[neural]")
 
 
 def check(kind: str) -> str:

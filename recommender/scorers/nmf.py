@@ -5,7 +5,6 @@ Cichocki and Phan, 2009, for the coordinate descent. A user is folded in by the 
 solution w of |r - w H|^2 (Lawson and Hanson, 1974, as in scipy).
 """
 
-import warnings
 from dataclasses import dataclass
 from functools import cached_property
 from typing import ClassVar, Self
@@ -14,14 +13,11 @@ import numpy as np
 import numpy.typing as npt
 from scipy.linalg import solve_triangular
 from scipy.optimize import nnls
-from threadpoolctl import threadpool_limits
 
-from recommender.interactions import History, Interactions
-from recommender.scorers.likes import liked, likes
+from recommender.interactions import History
+from recommender.scorers.likes import liked
 from recommender.scorers.part import Arrays, Floats, ItemIdx, left_out, placed
 
-FACTORS = 32
-ITERATIONS = 200
 RIDGE = 1e-6  # of the largest diagonal element, so that a factor without items does not stop the fold-in
 
 
@@ -32,22 +28,6 @@ class Nmf:
     kind: ClassVar[str] = "nmf"
 
     items: Floats
-
-    @classmethod
-    def fit(cls, train: Interactions, *, factors: int = FACTORS) -> Self:
-        """Fewer factors if there are fewer users or items; none without likes."""
-        from sklearn.decomposition import NMF  # noqa: PLC0415 - serving does not need it
-        from sklearn.exceptions import ConvergenceWarning  # noqa: PLC0415
-
-        ones = likes(train)
-        k = min(factors, *ones.shape)
-        if k < 1 or not ones.nnz:
-            return cls(np.zeros((train.n_items, 0), np.float32))
-        solver = NMF(n_components=k, init="nndsvd", random_state=0, max_iter=ITERATIONS, tol=1e-3)
-        with threadpool_limits(limits=1, user_api="blas"), warnings.catch_warnings():
-            warnings.simplefilter("ignore", ConvergenceWarning)  # the lists change little after ITERATIONS
-            solver.fit(ones)
-        return cls(np.ascontiguousarray(solver.components_.T, np.float32))
 
     def scores(self, history: History) -> Floats:
         idx = liked(history)

@@ -13,6 +13,7 @@ from recommender.scorers import kinds
 from recommender.scorers.arm import Arm
 from recommender.training.checkpoint import NOTHING_KEPT, Checkpoint
 from recommender.training.config import Config
+from recommender.training.fit_part import FITS
 from recommender.training.train import DEFAULTS, train_hybrid
 
 
@@ -64,6 +65,6 @@ def with_part(
 ) -> Arm:
     """Fit the scorer of this kind to the ratings, for an arm with the shared parts of `model`."""
     progress(kind, 0.0)
-    part = kinds.FITS[kind](interactions, model.content_vectors)
+    part = FITS[kind](interactions, model.content_vectors)
     parts = {field.name: getattr(model, field.name) for field in fields(Hybrid)}
     return Arm(**{**parts, "manifest": {**model.manifest, "kind": kind}}, part=part)

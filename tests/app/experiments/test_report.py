@@ -1,5 +1,6 @@
 """The report from outcomes: metrics of members, comparisons, looks; as JSON, table and HTML page."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from html.parser import HTMLParser
@@ -27,7 +28,7 @@ EXPERIMENT = Experiment(
 NEVER = np.nan
 
 
-def outcomes(rows: list[tuple[float, ...]], rated: list[tuple[float, ...]] | None = None) -> Outcomes:
+def outcomes(rows: Sequence[tuple[float, ...]], rated: list[tuple[float, ...]] | None = None) -> Outcomes:
     """Rows: the columns of lists in their order. Rated: user, arm, time, stars."""
     lists = np.array(rows, np.float64).reshape(len(rows), 8).T
     ratings = np.array(rated or [], np.float64).reshape(len(rated or []), 4).T

@@ -15,11 +15,12 @@ from recommender.model.batch import recommend_all
 from recommender.model.hybrid import HYBRID, Hybrid
 from recommender.model.scorer import Scorer, aggregate_scores
 from recommender.scorers.arm import with_items
-from recommender.scorers.autoencoder import Autoencoder, TorchMissing
-from recommender.scorers.kinds import FITS, KINDS, UnknownKind, load
+from recommender.scorers.autoencoder import Autoencoder
+from recommender.scorers.kinds import KINDS, TorchMissing, UnknownKind, load
 from recommender.scorers.likes import likes
 from recommender.scorers.popularity import Popularity
 from recommender.training.config import Config
+from recommender.training.fit_part import FITS
 from recommender.training.train_arm import shared, train_model, with_part
 from tests.recommender.model.test_hybrid import _world
 

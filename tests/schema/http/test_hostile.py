@@ -8,7 +8,7 @@ import pytest
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
-from bench.hostile_requests import MEGABYTE, Hostile, requests
+from bench.hostile.requests import MEGABYTE, Hostile, requests
 from tests.schema.http.conftest import PROTOCOL, Member, Socket, open_socket
 
 REQUESTS = requests()

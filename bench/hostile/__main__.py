@@ -22,8 +22,8 @@ from urllib.parse import urlsplit
 import orjson
 
 from bench.figures import Figure, commit, hardware, write
-from bench.hostile_connections import BEGINNINGS, Dropped, held, slow
-from bench.hostile_requests import Hostile, request_body, requests
+from bench.hostile.connections import BEGINNINGS, Dropped, held, slow
+from bench.hostile.requests import Hostile, request_body, requests
 from bench.start_service import service
 
 REFUSED_MS = 50.0
@@ -179,7 +179,7 @@ def page(refusals: list[Refusal], found: list[Figure]) -> str:
         "",
         f"Each request is sent {len(refusals[0].seconds)} times in sequence and refused by the same rule",
         "each time: a limit with a setting, or another rule. The time is from the first byte sent to the",
-        "last byte of the answer. `bench/hostile_requests.py` defines the requests; tests send them too.",
+        "last byte of the answer. `bench/hostile/requests.py` defines the requests; tests send them too.",
         "",
         "| request | bytes | code | limit | median | slowest | under 50 ms |",
         "|---|--:|---|---|--:|--:|---|",
