@@ -87,6 +87,15 @@ def context_of(connection: HTTPConnection, token: str | None) -> Context:
     )
 
 
+async def experiments_of(following: Live) -> Running:
+    """The running experiments, with the models of their arms loaded, so that all requests have their arms."""
+    running = Running(want=following.want)
+    await running.read(following.sessions)
+    if following.wanted:
+        await following.refresh()
+    return running
+
+
 @asynccontextmanager
 async def lifespan(
     settings: Settings, database_url: str, admission: Admission, scraped: socket.socket | None
@@ -99,8 +108,7 @@ async def lifespan(
     following = Live(sessions, settings.models, await live.load(sessions, settings.models))
     gc.freeze()  # the catalog is never garbage, so collections need not traverse it
     gc.set_threshold(YOUNG_OBJECTS)
-    running = Running(following.want)
-    await running.read(sessions)
+    running = await experiments_of(following)
     state = State(
         settings=settings,
         sessions=sessions,

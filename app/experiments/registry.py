@@ -16,9 +16,9 @@ from app.db.training_tables import ModelVersion
 from app.experiments.assignment import Arm, Design, Experiment, Target, parameters_of
 from app.experiments.plans import InvalidExperiment, Plan, validate
 
+MAX_MODELS = 4  # of arms of all experiments: each process has them in memory, see `app.serving.live`
 CLOSE = 1e-9  # sums of shares have rounding errors
 DAYS = 28  # of an experiment without an end
-SERVABLE = ("ACTIVE", "READY", "RETIRED")  # statuses of models that have files
 # At most one experiment starts at a time, since each looks at the others of its layer.
 LOCK = text("LOCK TABLE experiments IN SHARE ROW EXCLUSIVE MODE")
 
@@ -61,6 +61,7 @@ async def start(sessions: Sessions, plan: Plan, retention_days: int) -> Experime
             raise NameTaken(f"An experiment is named {plan.name} already. Choose another name.")
         await require_models(session, plan.arms)
         others = await _current(session, now)
+        require_room_for_models(plan.arms, others)
         slice_from = room_for(plan, others)
         row = {
             "name": plan.name,
@@ -96,8 +97,19 @@ async def require_models(session: AsyncSession, arms: Sequence[Arm]) -> None:
         status = await session.scalar(query)
         if status is None:
             raise InvalidExperiment(at, f"is not the version of a model: {arm.model_version}.")
-        if status not in SERVABLE:
-            raise InvalidExperiment(at, f"has no files: {arm.model_version} is {status}.")
+        if status == "REMOVED":
+            raise InvalidExperiment(at, f"has no files any more: {arm.model_version}. Choose another model.")
+
+
+def require_room_for_models(arms: Sequence[Arm], others: Sequence[Experiment]) -> None:
+    """Raise NoRoom for more models than a process serves beside the active one."""
+    all_arms = (*arms, *(arm for other in others for arm in other.arms))
+    versions = {arm.model_version for arm in all_arms} - {None}
+    if len(versions) > MAX_MODELS:
+        raise NoRoom(
+            f"The arms of all experiments have {len(versions)} models, and a process serves at most "
+            f"{MAX_MODELS}. Stop another experiment."
+        )
 
 
 def room_for(plan: Plan, others: Sequence[Experiment]) -> float:

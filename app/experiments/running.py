@@ -25,23 +25,26 @@ log = logging.getLogger("marquee.experiments")
 class Running:
     """The experiments that are not stopped and not over, by name. Their times are compared at each use.
 
-    `want`: gets the versions of the arms' models after each reading. `reporting`: held while a report is
+    `want` is called with the models that arms need, after each reading. `reporting` is held while a report is
     made, so that a process makes one at a time.
     """
 
-    want: Callable[[Collection[str]], None] | None = None
     experiments: tuple[Experiment, ...] = ()
+    want: Callable[[Collection[str]], None] = lambda _: None
     reporting: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     def treatment(self, subject: Subject, now: datetime) -> Treatment | None:
         """What experiments make of a list of the member; None without one."""
         return treatment_of(self.experiments, subject, now) if self.experiments else None
 
+    def model_versions(self) -> set[str]:
+        """The models that arms need, also of experiments that have not begun."""
+        versions = (arm.model_version for each in self.experiments for arm in each.arms)
+        return {version for version in versions if version is not None}
+
     async def read(self, sessions: Sessions) -> None:
         self.experiments = await registry.current(sessions)
-        if self.want is not None:
-            arms = [arm for experiment in self.experiments for arm in experiment.arms]
-            self.want([arm.model_version for arm in arms if arm.model_version is not None])
+        self.want(self.model_versions())
 
     async def follow(self, sessions: Sessions, changes: Changes) -> None:
         """Read again after each change, forever. During a database outage the last ones are used."""

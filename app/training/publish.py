@@ -99,7 +99,8 @@ def described(folder: Path) -> dict[str, Any]:
 def remove_retired(connection: psycopg.Connection, models: Path, kept: int) -> None:
     """Remove the files of inactive models; their rows stay.
 
-    The `kept` retired last stay, and as many of those that the gate refused.
+    The `kept` retired last stay, as many of those that the gate refused, and the models of arms of
+    experiments that are not over.
 
     A process that has mapped the files of a model can still read them.
     """

@@ -31,8 +31,7 @@ ItemIdx = npt.NDArray[np.int32]
 
 GENRES = 2.0  # added to scores of favorite genres for an empty history, in standard deviations of popularity
 GENRES_FADE = 5.0  # ratings after which half of it is added
-# Weight of the genre taste, in sums of the weights of the blend. Chosen on validation splits.
-TASTE = 0.7
+TASTE = 0.7  # weight of the genre taste, in sums of the weights of the blend; chosen on validation splits
 HYBRID = "hybrid"  # the kind of a model whose manifest names none
 FATIGUE = 0.3  # subtracted from scores, in standard deviations, times log(1 + impressions)
 POPULAR_SHARE = 0.1  # of the catalog counts as popular
@@ -288,9 +287,8 @@ class Hybrid:
 
     @cached_property
     def _genre_taste(self) -> GenreTaste:
-        genres = self.traits[explain.SHARED_GENRES].matrix
         counts = np.ones(self.n_items, np.int64) if self.item_step is None else self.item_step.counts
-        return GenreTaste.of(genres, counts)
+        return GenreTaste.of(self.traits[explain.SHARED_GENRES].matrix, counts)
 
     @cached_property
     def _average(self) -> Floats:

@@ -28,10 +28,10 @@ EXPERIMENT = Experiment(
 NEVER = np.nan
 
 
-def outcomes(rows: Sequence[tuple[float, ...]], rated: list[tuple[float, ...]] | None = None) -> Outcomes:
+def outcomes(rows: Sequence[Sequence[float]], rated: Sequence[Sequence[float]] = ()) -> Outcomes:
     """Rows: the columns of lists in their order. Rated: user, arm, time, stars."""
     lists = np.array(rows, np.float64).reshape(len(rows), 8).T
-    ratings = np.array(rated or [], np.float64).reshape(len(rated or []), 4).T
+    ratings = np.array(rated, np.float64).reshape(len(rated), 4).T
     whole = [column.astype(np.int64) for column in lists[:3]]
     return Outcomes(*whole, *lists[3:], *(column.astype(np.int64) for column in ratings[:2]), *ratings[2:])
 

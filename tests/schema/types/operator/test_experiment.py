@@ -19,6 +19,7 @@ from app.experiments.running import Running
 from app.provenance.recorder import Recorder
 from app.serving import live
 from app.settings import Settings
+from app.training import registry, train
 from app.web.client import Client
 from schema import schema
 from schema.execution.context import Context
@@ -208,49 +209,61 @@ async def test_who_has_no_arm(service: Service) -> None:
     assert (await service.send(LIST, "ada", first=5))["arm"] is None
 
 
-async def test_the_model_of_an_arm(service: Service, seeded_database_url: str) -> None:
+async def test_the_model_of_an_arm(service: Service, seeded_database_url: str, model_dir: Path) -> None:
     version = service.served.model.version
+    trained = train.train(seeded_database_url, model_dir, lambda *_: None, kept_models=3, kind="popularity")
+    await registry.activate(service.sessions, model_dir, version)
     await service.start(arms=[{"name": "this", "share": 1, "modelVersion": version}])
     page = await service.send(LIST, "ada", first=5)
     assert (page["arm"], page["modelVersion"]) == ("variety/this", version)
-    with psycopg.connect(seeded_database_url) as connection:  # activated, but this process has it not yet
-        connection.execute("UPDATE experiment_arms SET model_version = 'another'")
+    with psycopg.connect(seeded_database_url) as connection:
+        connection.execute("UPDATE experiment_arms SET model_version = %s", (trained,))
+    wanted: list[str] = []
+    service.running.want = wanted.extend
     await service.running.read(service.sessions)
-    page = await service.send(LIST, "ada", first=5)
+    assert wanted == [trained]
+    page = await service.send(LIST, "ada", first=5)  # before this process has it
     assert (page["arm"], page["modelVersion"]) == (None, version)
+    service.served = await live.refreshed(service.served, service.sessions, model_dir, wanted)
+    page = await service.send(LIST, "ada", first=5)
+    assert (page["arm"], page["modelVersion"]) == ("variety/this", trained)
+    after = page["pageInfo"]["endCursor"]
+    rest = await service.send(LIST, "ada", first=5, after=after)
+    assert (rest["arm"], rest["modelVersion"]) == ("variety/this", trained)
+    assert not {edge["node"]["id"] for edge in rest["edges"]} & {edge["node"]["id"] for edge in page["edges"]}
 
 
-@pytest.mark.parametrize(
-    ("given", "field"),
-    [
-        ({"name": ""}, "name"),
-        ({"name": "a b"}, "name"),
-        ({"layer": "/"}, "layer"),
-        ({"arms": []}, "arms"),
-        ({"arms": [{"name": "a", "share": 0.6}, {"name": "b", "share": 0.5}]}, "arms"),
-        ({"arms": [{"name": "a", "share": 0.5}, {"name": "a", "share": 0.5}]}, "arms[1].name"),
-        ({"arms": [{"name": "a", "share": 0}]}, "arms[0].share"),
-        ({"arms": [{"name": "a", "share": 1, "diversity": 1.1}]}, "arms[0].diversity"),
-        ({"arms": [{"name": "a", "share": 1, "exploration": -0.1}]}, "arms[0].exploration"),
-        ({"arms": [{"name": "a", "share": 1, "modelVersion": "none"}]}, "arms[0].modelVersion"),
-        ({"minRatings": -1}, "minRatings"),
-        ({"periodHours": 24}, "periodHours"),
-        ({"design": "SWITCHBACK"}, "periodHours"),
-        ({"design": "SWITCHBACK", "periodHours": 24, "arms": ARMS[:1]}, "arms"),
-        ({"startsAt": "2020-01-01T00:00:00Z"}, "startsAt"),
-        ({"endsAt": "2020-01-01T00:00:00"}, "endsAt"),
-        ({"endsAt": (datetime.now(UTC) + timedelta(days=31)).isoformat()}, "endsAt"),
-    ],
+REFUSED: tuple[tuple[dict[str, Any], str], ...] = (
+    ({"name": ""}, "name"),
+    ({"name": "a b"}, "name"),
+    ({"layer": "/"}, "layer"),
+    ({"arms": []}, "arms"),
+    ({"arms": [{"name": "a", "share": 0.6}, {"name": "b", "share": 0.5}]}, "arms"),
+    ({"arms": [{"name": "a", "share": 0.5}, {"name": "a", "share": 0.5}]}, "arms[1].name"),
+    ({"arms": [{"name": "a", "share": 0}]}, "arms[0].share"),
+    ({"arms": [{"name": "a", "share": 1, "diversity": 1.1}]}, "arms[0].diversity"),
+    ({"arms": [{"name": "a", "share": 1, "exploration": -0.1}]}, "arms[0].exploration"),
+    ({"arms": [{"name": "a", "share": 1, "modelVersion": "none"}]}, "arms[0].modelVersion"),
+    ({"minRatings": -1}, "minRatings"),
+    ({"periodHours": 24}, "periodHours"),
+    ({"design": "SWITCHBACK"}, "periodHours"),
+    ({"design": "SWITCHBACK", "periodHours": 24, "arms": ARMS[:1]}, "arms"),
+    ({"startsAt": "2020-01-01T00:00:00Z"}, "startsAt"),
+    ({"endsAt": "2020-01-01T00:00:00"}, "endsAt"),
+    ({"endsAt": (datetime.now(UTC) + timedelta(days=31)).isoformat()}, "endsAt"),
 )
-async def test_refusals_name_the_field(service: Service, given: dict[str, Any], field: str) -> None:
+
+
+async def test_refusals_name_the_field(service: Service) -> None:
     document = """
     mutation ($input: StartExperimentInput!) { startExperiment(input: $input) {
       __typename ... on InvalidExperiment { field message } } }
     """
-    variables = {"name": "variety", "arms": ARMS} | given
-    refused = await service.send(document, "ada", input=variables)
-    assert (refused["__typename"], refused["field"]) == ("InvalidExperiment", field)
-    assert refused["message"].startswith(field)
+    for given, field in REFUSED:
+        variables = {"name": "variety", "arms": ARMS} | given
+        refused = await service.send(document, "ada", input=variables)
+        assert (refused["__typename"], refused.get("field")) == ("InvalidExperiment", field)
+        assert refused["message"].startswith(field)
 
 
 async def test_conflicts(service: Service) -> None:
