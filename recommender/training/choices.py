@@ -102,8 +102,8 @@ def _scored(
     checkpoint: Checkpoint,
 ) -> list[Example]:
     """Fit the parts with these targets, and score the examples."""
-    # Half the iterations are enough to compare the parts.
-    shorter = replace(config, iterations=max(1, config.iterations // 2))
+    # A third of the iterations is enough to compare the parts.
+    shorter = replace(config, iterations=max(1, config.iterations // 3))
     factor_model, *_ = fit_factors(
         train,
         content,

@@ -47,9 +47,7 @@ def test_on_sparse_ratings_the_blend_is_no_worse_than_its_parts_and_the_baseline
     interactions = _sample()
     rng = np.random.default_rng(0)
     split = splits.strong_generalization(interactions, n_test_users=N_USERS // 4, rng=rng)
-    blend = train_hybrid(
-        split.train, ItemFeatures.blank(split.train.item_ids), Config(factors=32, iterations=6)
-    ).blend
+    blend = train_hybrid(split.train, ItemFeatures.blank(split.train.item_ids), Config(factors=32)).blend
 
     def part(index: int) -> Scores:
         weights = np.tile(np.eye(4, dtype=np.float32)[index], (len(blend.weights), 1))
@@ -61,7 +59,7 @@ def test_on_sparse_ratings_the_blend_is_no_worse_than_its_parts_and_the_baseline
     ours = _ndcg(split, blend.scores)
     others = {f"part {index}": part(index) for index in range(3)} | {
         "popularity": popular,
-        "iALS": baselines.ials(split.train, factors=32, regularization=0.01, alpha0=0.4, iterations=6),
+        "iALS": baselines.ials(split.train, factors=32, regularization=0.01, alpha0=0.4),
     }
     for name, scores in others.items():
         gained = ours - _ndcg(split, scores)
