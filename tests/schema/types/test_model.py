@@ -288,16 +288,3 @@ def test_a_model_has_its_metrics(
     assert all(figure["k"] == 20 and figure["low"] < figure["value"] < figure["high"] for figure in lists)
     named = {figure["name"]: figure["value"] for figure in figures}
     assert 0.6 < named["match_auc"] < 1
-
-
-def test_a_deleted_member_and_their_ratings_are_removed(ask: Ask, operator: Member, member: Member) -> None:
-    movies = ask("{ movies(first: 1) { edges { node { id ratingCount } } } }")["data"]["movies"]
-    movie = movies["edges"][0]["node"]
-    outcome(ask("RateMovie", member.token, movie=movie["id"], stars=5), "rateMovie")
-    gone = outcome(ask("DeleteUser", operator.token, username=member.username.upper()), "deleteUser")
-    assert gone == {"__typename": "DeleteUserPayload", "deletedUserId": member.id}
-    after = ask("query ($id: ID!) { movie(id: $id) { id ratingCount } }", id=movie["id"])
-    assert after["data"]["movie"] == movie
-    assert code(ask("{ viewer { id } }", member.token)) == "UNAUTHENTICATED"
-    again = outcome(ask("DeleteUser", operator.token, username=member.username), "deleteUser")
-    assert again["__typename"] == "UserNotFound"

@@ -152,3 +152,16 @@ def test_a_curator_is_not_an_administrator(ask: Ask, server_database_url: str) -
     curator = promoted(sign_up(ask), server_database_url, "CURATOR")
     assert code(ask(KEYS, curator.token, first=1)) == "FORBIDDEN"
     assert code(ask(AUDIT, curator.token, first=1)) == "FORBIDDEN"
+
+
+def test_a_deleted_member_and_their_ratings_are_removed(ask: Ask, operator: Member, member: Member) -> None:
+    movies = ask("{ movies(first: 1) { edges { node { id ratingCount } } } }")["data"]["movies"]
+    movie = movies["edges"][0]["node"]
+    outcome(ask("RateMovie", member.token, movie=movie["id"], stars=5), "rateMovie")
+    gone = outcome(ask("DeleteUser", operator.token, username=member.username.upper()), "deleteUser")
+    assert gone == {"__typename": "DeleteUserPayload", "deletedUserId": member.id}
+    after = ask("query ($id: ID!) { movie(id: $id) { id ratingCount } }", id=movie["id"])
+    assert after["data"]["movie"] == movie
+    assert code(ask("{ viewer { id } }", member.token)) == "UNAUTHENTICATED"
+    again = outcome(ask("DeleteUser", operator.token, username=member.username), "deleteUser")
+    assert again["__typename"] == "UserNotFound"
