@@ -1,6 +1,9 @@
-"""A Kafka broker, and a store of events with a small catalog."""
+"""A Kafka broker with ingesters, and a store of events with a small catalog."""
 
+import os
+import subprocess
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from uuid import uuid4
 
@@ -11,7 +14,12 @@ from app.ingest.store_events import Store
 from app.ingest.stream_movies import Connection
 from app.settings import Settings
 from bench.start_broker import Broker, BrokerError, fetched, running_broker
+from bench.start_service import PROGRAM
+from tests.app.ingest.ingester import Start, log_of, make_topic
 from tests.app.ingest.stream import MOVIES
+from tests.conftest import ROOT
+
+PROPERTIES = "# of the tests\nsession.timeout.ms=2000\nheartbeat.interval.ms=500\n"
 
 
 @pytest.fixture(scope="session")
@@ -23,6 +31,52 @@ def broker(run_folder: Path) -> Iterator[Broker]:
         pytest.skip(str(error))
     with running_broker(run_folder / f"kafka-{uuid4().hex[:8]}") as broker:
         yield broker
+
+
+@pytest.fixture
+def topic(broker: Broker) -> str:
+    name = f"logs-{uuid4().hex[:8]}"
+    make_topic(broker, name)
+    return name
+
+
+@pytest.fixture
+def movies(database_url: str) -> None:
+    with psycopg.connect(database_url) as connection:
+        connection.execute("INSERT INTO movies (title, year) VALUES ('Alien', 1979), ('Heat', 1995)")
+
+
+@pytest.fixture
+def start(broker: Broker, topic: str, database_url: str, tmp_path: Path, movies: None) -> Iterator[Start]:  # noqa: ARG001
+    """Start `marquee ingest kafka` on the topic, with further arguments and settings; killed at the end."""
+    properties = tmp_path / "kafka.properties"
+    properties.write_text(PROPERTIES)
+    environment = {
+        **os.environ,
+        "DATABASE_URL": database_url,
+        "SECRET_KEY": "a secret of the tests, long enough",
+        "KAFKA_BROKERS": broker.address,
+        "KAFKA_PROPERTIES": str(properties),
+        "COLUMNS": "500",
+    }
+    with ExitStack() as stack:
+
+        def run(*arguments: str, **settings: str) -> subprocess.Popen[str]:
+            command = [*PROGRAM, "ingest", "kafka", topic, "--source", "tv", "--json", *arguments]
+            with log_of(tmp_path).open("a") as log:  # a pipe that is not read would block the process
+                process = subprocess.Popen(
+                    command,
+                    cwd=ROOT,
+                    env=environment | settings,
+                    text=True,
+                    stdout=subprocess.PIPE,
+                    stderr=log,
+                )
+            stack.callback(process.communicate)
+            stack.callback(process.kill)
+            return process
+
+        yield run
 
 
 @pytest.fixture
