@@ -1,7 +1,6 @@
 import os
 import subprocess
 import sys
-from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
@@ -17,49 +16,11 @@ from recommender.model.match import held_back
 from recommender.training.config import Config
 from recommender.training.train import train_hybrid
 from recommender.traits import Traits
-
-GENRE = explain.SHARED_GENRES
-GENRES = ("Comedy", "Drama", "Horror", "Western")
-N_RATED, N_NEW, N_USERS = 160, 24, 240
-
-
-def _world() -> tuple[Interactions, ItemFeatures]:
-    """Users who mostly rate, and like, one genre of four; the last items are unrated."""
-    rng = np.random.default_rng(0)
-    n = N_RATED + N_NEW
-    of_item = np.arange(n) % 4
-    appeal = 1 / (6 + np.arange(n) // 4)
-    appeal[N_RATED:] = 0
-    users, items, stars = [], [], []
-    for user in range(N_USERS):
-        odds = appeal * np.where(of_item == user % 4, 40.0, 1.0)
-        chosen = rng.choice(n, 25, replace=False, p=odds / odds.sum())
-        liked = np.where(of_item[chosen] == user % 4, 4.5, 2.5)
-        users += [user] * 25
-        items += (1000 + chosen).tolist()
-        stars += (np.rint(2 * liked + rng.normal(size=25)) / 2).clip(0.5, 5).tolist()
-    features = ItemFeatures.blank(np.arange(1000, 1000 + n))
-    features.genres[:] = [(GENRES[genre],) for genre in of_item]
-    features.directors[:] = [(f"Director {genre} {item % 3}",) for item, genre in enumerate(of_item)]
-    features.years[:] = 1990 + np.arange(n) % 30
-    return Interactions.from_arrays(users, items, stars, catalog=features.item_ids), features
-
-
-@pytest.fixture(scope="module")
-def world() -> tuple[Interactions, ItemFeatures]:
-    return _world()
-
-
-@pytest.fixture(scope="module")
-def model(world: tuple[Interactions, ItemFeatures]) -> Hybrid:
-    return train_hybrid(*world, Config(factors=16))
+from tests.recommender.model.conftest import N_NEW, N_RATED, WESTERNS, _world
 
 
 def _genre(item_idx: np.ndarray) -> np.ndarray:
     return np.asarray(item_idx) % 4
-
-
-WESTERNS = History.of(np.arange(3, 51, 4), np.tile([5, 4.5, 4], 4))
 
 
 def test_the_list_follows_the_taste_of_the_history(model: Hybrid) -> None:
@@ -156,103 +117,6 @@ def test_neighbors_share_taste_and_content(model: Hybrid) -> None:
     assert (_genre(new_idx) == 3).all()
 
 
-def test_taking_the_named_item_out_costs_more_than_taking_out_another(
-    model: Hybrid, world: tuple[Interactions, ItemFeatures]
-) -> None:
-    rng = np.random.default_rng(5)
-    more = []
-    for user in range(0, N_USERS, 3):
-        history = world[0].history(user)
-        shown = model.recommend(history, k=5).item_idx
-        whole = model.scores(history)
-        for item, reasons in zip(shown.tolist(), model.reasons(history, shown, limit=1), strict=True):
-            if not reasons or reasons[0].kind != explain.BECAUSE_YOU_LIKED:
-                continue
-            named = np.flatnonzero(history.item_idx == reasons[0].item_idx)[0]
-            assert history.stars[named] >= explain.NAMED_STARS
-            other = rng.choice(np.delete(np.arange(len(history)), named))
-            fall = [whole[item] - model.scores(_without(history, out))[item] for out in (named, other)]
-            more.append(fall[0] > fall[1])
-    assert len(more) > 150
-    assert np.mean(more) >= 0.95
-
-
-def _without(history: History, position: int) -> History:
-    keep = np.arange(len(history)) != position
-    return History(history.item_idx[keep], history.stars[keep], history.timestamps[keep])
-
-
-def test_shared_names_are_names_that_both_items_bear(
-    model: Hybrid, world: tuple[Interactions, ItemFeatures]
-) -> None:
-    items = world[1]
-    shown = model.recommend(WESTERNS, k=10).item_idx
-    reasons_of_each = model.reasons(WESTERNS, shown, limit=3)
-    kinds = set()
-    for item, reasons in zip(shown.tolist(), reasons_of_each, strict=True):
-        assert len(reasons) <= 3
-        for reason in reasons[1:]:
-            kinds.add(reason.kind)
-            names = items.genres if reason.kind == explain.SHARED_GENRES else items.directors
-            assert reason.item_idx in WESTERNS.item_idx
-            assert reason.detail in names[item]
-            assert reason.detail in names[reason.item_idx or 0]
-    assert kinds == {explain.SHARED_GENRES, explain.SHARED_PEOPLE}
-    assert sum(map(bool, reasons_of_each)) >= 8
-
-
-@pytest.mark.parametrize("history", [WESTERNS, History.of([3], [5]), History.of([3, 7, 8, 12], [5, 4, 4, 2])])
-def test_no_item_and_no_name_is_the_reason_for_more_than_a_quarter_of_a_list(
-    model: Hybrid, history: History
-) -> None:
-    shown = model.recommend(history, k=40, diversity=0.2).item_idx
-    whole = model.reasons(history, shown)
-    assert sum(map(bool, whole)) > 20
-    for k in (1, 4, 7, 12, 40):
-        reasons = model.reasons(history, shown[:k])
-        assert k < 2 * explain.LIST_SHARE or reasons == whole[:k]
-        for of in ("item_idx", "detail"):
-            named = Counter(
-                name for found in reasons for name in {getattr(one, of) for one in found if one.kind != GENRE}
-            )
-            assert max((n for name, n in named.items() if name not in (None, "")), default=0) <= max(1, k / 4)
-
-
-def test_what_the_average_taste_explains_is_popular(model: Hybrid) -> None:
-    """The weight of POPULAR is the share of the average taste; the other reasons share the rest."""
-    shown = model.recommend(WESTERNS, k=60).item_idx
-    share = explain.average_share(model.scores(WESTERNS), model._average, shown)
-    reasons = model.reasons(WESTERNS, shown, limit=3)
-    popular = [
-        found[0].kind == explain.POPULAR for found, of in zip(reasons, share, strict=True) if of >= 0.5
-    ]
-    assert all(popular)
-    for found, of in zip(reasons, share.tolist(), strict=True):
-        for one in found:
-            if one.weight == 1:  # nothing but the popularity of the item
-                continue
-            assert one.weight <= (of if one.kind == explain.POPULAR else 1 - of) + 1e-5
-    by_popularity = model.recommend(History.of([]), k=3).item_idx
-    scores = model.scores(History.of([0, 1, 2, 3]))
-    assert explain.average_share(scores, model._average, by_popularity).min() > 0.3
-
-
-def test_reasons_name_only_liked_items(model: Hybrid) -> None:
-    disliked = History.of([3, 7, 11], [1, 2, 0.5])
-    for reasons in model.reasons(disliked, np.arange(20, 60, dtype=np.int32)):
-        assert {reason.kind for reason in reasons} <= {explain.POPULAR}
-
-
-def test_only_popular_items_have_the_reason_popular(model: Hybrid) -> None:
-    reasons_of_each = model.reasons(History.of([]), np.array([0, 1, N_RATED + 2], np.int32))
-    assert [[reason.kind for reason in reasons] for reasons in reasons_of_each] == [
-        ["POPULAR"],
-        ["POPULAR"],
-        [],
-    ]
-    assert model.reasons(WESTERNS, np.array([4], np.int32), limit=0) == [[]]
-
-
 def test_a_liked_genre_is_predicted_higher_than_another(model: Hybrid) -> None:
     predicted = model.predict(WESTERNS, np.array([67, 65], np.int32))
     assert predicted.stars[0] > predicted.stars[1]
@@ -261,8 +125,8 @@ def test_a_liked_genre_is_predicted_higher_than_another(model: Hybrid) -> None:
     assert (predicted.stars < predicted.high).all()
 
 
-def test_a_model_of_no_ratings_lists_by_content(world: tuple[Interactions, ItemFeatures]) -> None:
-    items = world[1]
+def test_a_model_of_no_ratings_lists_by_content() -> None:
+    items = _world()[1]
     items.vote_count[:] = 1000 + np.arange(len(items))
     empty = Interactions.from_arrays([], [], [], catalog=items.item_ids)
     model = train_hybrid(empty, items)

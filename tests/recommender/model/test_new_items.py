@@ -11,7 +11,7 @@ from recommender.model.hybrid import Hybrid
 from recommender.model.new_items import with_items
 from recommender.training.config import Config
 from recommender.training.train import train_hybrid
-from tests.recommender.model.test_hybrid import GENRES, WESTERNS, _world
+from tests.recommender.model.conftest import GENRES, WESTERNS, _world
 
 BETWEEN = 2043  # an id between those of the model
 

@@ -22,7 +22,7 @@ from recommender.scorers.popularity import Popularity
 from recommender.training.config import Config
 from recommender.training.fit_part import FITS
 from recommender.training.train_arm import shared, train_model, with_part
-from tests.recommender.model.test_hybrid import _world
+from tests.recommender.model.conftest import _world
 
 HISTORIES = [History.of([]), History.of([3], 5.0), History.of([1, 5, 9, 30], 4.0)]
 K = 20
