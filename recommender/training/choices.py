@@ -29,7 +29,7 @@ Figures = npt.NDArray[np.float64]
 USUAL = {
     FACTORS: (1.0,) * 7,
     ITEMS: (0.1, 0.2, 0.4, 0.7, 1.0, 1.5, 2.0),
-    TRANSITIONS: (0.05, 0.05, 0.1, 0.15, 0.15, 0.15, 0.15),
+    TRANSITIONS: (0.1, 0.1, 0.2, 0.3, 0.3, 0.3, 0.3),
     POPULARITY: (0.0,) * 7,
 }
 PART_NAMES = ("factors", "items", "succession", "popularity")
