@@ -19,6 +19,7 @@ BENT = 3.0  # standard deviations of the distance at which its powers are clippe
 # A list holds back items that the user probably does not like: their rank counts HELD_BACK times. The share
 # of that falls from 1 to 0 between these match percents. Chosen on validation splits: docs/recommender.md.
 HELD_BACK = 7.0
+MOST_PLACES = 24  # by which an item moves, the length of a page
 DOUBTED, TRUSTED = 49.5, 51.0
 POWERS = (2, 3)  # of the distance: errors are not normal, and stars are discrete
 
@@ -114,11 +115,13 @@ def held_back(match_percent: NDArray[np.float32]) -> NDArray[np.intp]:
     """The order of n listed items, best first, that holds back those of a low match: positions, (n,).
 
     Only ranks count, not scores, so that the effect is bounded: a held-back first item moves to the seventh
-    place, and a list in which each item has a low match keeps its order. Items of unknown match stay.
+    place, others by at most MOST_PLACES, and a list in which each item has a low match keeps its order. Items
+    of unknown match stay.
     """
     share = np.nan_to_num((TRUSTED - match_percent) / (TRUSTED - DOUBTED)).clip(0, 1)
     rank = np.arange(1, len(match_percent) + 1)
-    return np.argsort(rank * HELD_BACK**share, kind="stable")
+    places = np.minimum(rank * (HELD_BACK**share - 1), MOST_PLACES)
+    return np.argsort(rank + places, kind="stable")
 
 
 def standardized(features: Doubles, centre: Doubles, scale: Doubles) -> Doubles:

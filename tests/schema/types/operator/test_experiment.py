@@ -11,18 +11,14 @@ import psycopg
 import pytest
 from typer.testing import CliRunner
 
-from app.accounts import authentication
 from app.cli.commands import app
 from app.db.engine import create_engine, sessionmaker
 from app.db.notifications import Changes
 from app.experiments.running import Running
-from app.provenance.recorder import Recorder
 from app.serving import live
 from app.settings import Settings
 from app.training import registry, train
-from app.web.client import Client
-from schema import schema
-from schema.execution.context import Context
+from tests.schema.types.operator.experiment_service import ARMS, Service
 
 pytestmark = pytest.mark.anyio
 
@@ -46,45 +42,11 @@ mutation ($movie: ID!) {
 EXPERIMENTS = "query ($first: Int!, $after: String) { experiments(first: $first, after: $after) { %s } }"
 PAGE = "edges { cursor node { name status sampleRatio { pValue mismatch } } } pageInfo { hasNextPage }"
 MEMBERS = 24
-ARMS = [{"name": "plain", "share": 0.5}, {"name": "varied", "share": 0.5, "diversity": 0.7}]
 
 
 @pytest.fixture
 def anyio_backend() -> str:
     return "asyncio"
-
-
-class Service:
-    """A service in this process. `send` executes an operation as a member, by username."""
-
-    def __init__(self, settings: Settings, sessions: Any, served: Any, operations: dict[str, str]) -> None:
-        self.settings, self.sessions, self.served = settings, sessions, served
-        self.operations = operations
-        self.recorder, self.running = Recorder(30), Running()
-        self.tokens: dict[str, str] = {}
-
-    def context(self, username: str | None) -> Context:
-        token = None if username is None else self.tokens[username]
-        context = Context(self.settings, self.sessions, self.served, token, client=Client("192.0.2.1"))
-        context.recorder, context.running = self.recorder, self.running
-        return context
-
-    async def send(self, operation: str, username: str | None, **variables: Any) -> Any:
-        document = self.operations.get(operation, operation)
-        context = self.context(username)
-        result = await schema.execute(document, variable_values=variables, context_value=context)
-        assert result.errors is None, result.errors
-        assert result.data is not None
-        return next(iter(result.data.values()))
-
-    async def sign_up(self, username: str) -> None:
-        tokens = await authentication.sign_up(self.sessions, self.settings, username, "a long walk home")
-        self.tokens[username] = tokens.access_token
-
-    async def start(self, **given: Any) -> Any:
-        started = await self.send("StartExperiment", "ada", input={"name": "variety", "arms": ARMS} | given)
-        await self.running.read(self.sessions)
-        return started
 
 
 @pytest.fixture
