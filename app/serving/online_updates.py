@@ -16,7 +16,7 @@ from app.db.engine import Sessions
 from app.serving.model import BEFORE, Factors, Model
 from app.serving.snapshot import Snapshot
 from recommender.interactions import History, positions
-from recommender.model.item_step import ItemStep
+from recommender.model.item_step import ItemStep, updated
 
 MOST_SEEN = 200  # most training ratings of a movie that is updated: a new one changes others little
 MOST_NEW = 100  # newest ratings of a movie that an update uses
@@ -192,15 +192,15 @@ class Arrivals:
     ) -> None:
         """Compute the factors of movies from their newest ratings: ids of the raters, and half-stars."""
         indexed = {user_id: history_in(model, history) for user_id, history in histories.items()}
+        step, factors = model.hybrid.item_step, model.hybrid.factor_model
+        assert step is not None
         for movie_id, rated in newest.items():
             movie = int(model.item_idx([movie_id])[0])
             if rated is not None:
-                fitted = self.fitted.setdefault(
-                    movie_id, model.hybrid.factor_model.item_factors[movie].copy()
-                )
+                fitted = self.fitted.setdefault(movie_id, factors.item_factors[movie].copy())
                 stars = (np.array(rated[1]) / 2).astype(np.float32)
                 of_raters = [indexed[user_id] for user_id in rated[0]]
-                self.rows[movie_id] = model.hybrid.item_moved(movie, fitted, of_raters, stars)
+                self.rows[movie_id] = updated(step, factors, movie, fitted, of_raters, stars)
                 self.unserved = True
             elif movie_id in self.rows:  # its new ratings were deleted
                 self.rows[movie_id] = self.fitted[movie_id]

@@ -34,6 +34,7 @@ GENRES_FADE = 5.0  # ratings after which half of it is added
 TASTE = 0.7  # weight of the genre taste, in sums of the weights of the blend; chosen on validation splits
 HYBRID = "hybrid"  # the kind of a model whose manifest names none
 FATIGUE = 0.3  # subtracted from scores, in standard deviations, times log(1 + impressions)
+FEW_RATINGS = 10  # of an item in the fit; its match is too uncertain to hold it back
 POPULAR_SHARE = 0.1  # of the catalog counts as popular
 
 
@@ -132,16 +133,6 @@ class Hybrid:
         self.reasons(history, ranking.item_idx)
         self.similar(self.n_items - 1, k=2)
 
-    def item_moved(self, item: int, fitted: Floats, histories: Sequence[History], stars: Floats) -> Floats:
-        """Update the factors of an item, `fitted` in the fit, from n new ratings: float32 (factors,).
-
-        histories: of the n users who rated the item. stars: float32 (n,), their ratings since the fit. The
-        item itself is left out of each history. Requires an item_step.
-        """
-        assert self.item_step is not None
-        users = np.stack([self.factor_model.user_factors(history.without(item)) for history in histories])
-        return self.item_step.moved(item, fitted, users, graded(stars, self.factor_model.grades))
-
     def with_items(self, rows: Mapping[int, Floats]) -> Self:
         """Return the model with new factors, float32 (factors,), of some items; `similar` is unchanged."""
         model = self.factor_model
@@ -238,7 +229,7 @@ class Hybrid:
         falling = scores[candidates]
         if len(history) and k > 0:
             window = candidates[:WINDOW]
-            window[:] = window[held_back(self.predict(history, window).match_percent)]
+            window[:] = window[held_back(self._trusted_match(history, window))]
         if diversity == 0:
             return Ranking(candidates[:k], falling[:k])
         with stage(RERANK):
@@ -246,6 +237,13 @@ class Hybrid:
             content = self.content_vectors[candidates]
             order = mmr(falling, content, makers, diversity=diversity, k=k)
         return Ranking(candidates[order], falling[order])
+
+    def _trusted_match(self, history: History, item_idx: ItemIdx) -> Floats:
+        """The match percents of m items, float32 (m,); nan for items with few ratings in the fit."""
+        percents = self.predict(history, item_idx).match_percent
+        if self.item_step is not None:
+            percents[self.item_step.seen(item_idx) < FEW_RATINGS] = np.nan
+        return percents
 
     def predict(self, history: History, item_idx: ItemIdx) -> Predictions:
         """Predict stars with 80 % intervals and match percents of m items; nan for items without data."""

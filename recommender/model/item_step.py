@@ -11,14 +11,15 @@ the content prior that the weight of n more ratings removes. For an item without
 exactly its half-step.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
 
-from recommender.model.fold_in import basis_of, content_share
+from recommender.interactions import History
+from recommender.model.fold_in import FactorModel, basis_of, content_share, graded
 
 Floats = npt.NDArray[np.float32]
 
@@ -90,3 +91,15 @@ class ItemStep:
     def from_arrays(cls, arrays: Mapping[str, npt.NDArray[Any]]) -> Self:
         """The inverse of `arrays`."""
         return cls(**arrays)
+
+
+def updated(
+    step: ItemStep, model: FactorModel, item: int, fitted: Floats, histories: Sequence[History], stars: Floats
+) -> Floats:
+    """Update the factors of an item, `fitted` in the fit, from n new ratings: float32 (factors,).
+
+    histories: of the n users who rated the item. stars: float32 (n,), their ratings since the fit. The item
+    itself is left out of each history.
+    """
+    users = np.stack([model.user_factors(history.without(item)) for history in histories])
+    return step.moved(item, fitted, users, graded(stars, model.grades))

@@ -69,6 +69,7 @@ WITHOUT_ARGUMENTS = {
     "User.sessions",
     "Query.models",
     "Query.apiKeys",
+    "Query.experiments",
     "Query.auditLog",
 }
 

@@ -93,10 +93,13 @@ async def test_similar_movies_of_a_page_are_read_together(counted: Counted) -> N
     assert len(counted.sent) <= 2
 
 
-async def test_a_search_is_one_statement(counted: Counted) -> None:
-    data = await counted(f'{{ search(query: "movie", first: 24) {{ edges {{ node {CARDS} }} }} }}')
-    assert len(data["search"]["edges"]) == 24
-    assert len(counted.sent) == 1
+@pytest.mark.parametrize(("query", "statements"), [("Movie 12", 1), ("movie", 2)])
+async def test_a_search_is_one_statement_and_another_if_no_title_matches(
+    counted: Counted, query: str, statements: int
+) -> None:
+    data = await counted(f'{{ search(query: "{query}", first: 24) {{ edges {{ node {CARDS} }} }} }}')
+    assert data["search"]["edges"]
+    assert len(counted.sent) == statements
 
 
 async def test_nodes_in_memory_need_no_statement(counted: Counted) -> None:
