@@ -1,4 +1,4 @@
-"""Simulate experiments, of which the truth is known, and write docs/bench/experiments.md.
+"""Simulate experiments with a known truth, and write docs/bench/experiments.md.
 
     python -m bench.experiments --page docs/bench/experiments.md
 

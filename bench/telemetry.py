@@ -20,7 +20,7 @@ from strawberry.types.graphql import OperationType
 from app.telemetry import metrics
 from app.web.request_ids import RequestIds
 from bench.figures import Figure, write
-from recommender.model import stages
+from recommender import stages
 from recommender.stages import stage
 from schema.execution.telemetry import MAX_NAMES, ObservedOperation
 

@@ -1,4 +1,4 @@
-"""Which arm of which experiment a member is in: a function of ids and salts, without state.
+"""Assignment of members to arms of experiments: a function of ids and salts, without state.
 
 The hash of a layer decides which experiment of it a member may be in. The hash of the experiment, with a salt
 of its own, decides the arm. So a member's arm is the same in all processes and after each restart, and the

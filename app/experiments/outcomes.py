@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.experiments.assignment import Experiment
 
-BEFORE = timedelta(days=28)  # of which members' earlier lists are read
+BEFORE = timedelta(days=28)  # the time for which members' earlier lists are read
 
 # The lists of an experiment; `label` is the place of the arm.
 SERVED = """

@@ -75,7 +75,7 @@ class Recorder:
             await asyncio.to_thread(self.write, address, None if model is None else model.state)
 
     async def close(self, address: str) -> None:
-        """Write what is queued, when the process ends."""
+        """Write the queued lists when the process ends."""
         await asyncio.to_thread(self._close, address)
 
     def _close(self, address: str) -> None:
@@ -141,7 +141,7 @@ class Recorder:
         self.batch, self.tries = [], 0
 
     def _keep_up(self, connection: psycopg.Connection) -> None:
-        """Make partitions ahead and remove what is older than the retention, now and then."""
+        """Make partitions ahead and remove those older than the retention, now and then."""
         if time.monotonic() < self.upkeep_at:
             return
         self.upkeep_at = time.monotonic() + UPKEEP_RETRY_SECONDS

@@ -97,7 +97,7 @@ def write(
     conclude: Callable[[psycopg.Connection, str], None],
     progress: Progress,
 ) -> dict[str, Any]:
-    """Write the model to a new folder of `models` and publish it; returns what is stored of the training."""
+    """Write the model to a new folder of `models` and publish it. Returns the description of the training."""
     folder = models / f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{uuid4().hex[:6]}"
     progress("writing", 0.0)
     publish.marker(folder).touch()

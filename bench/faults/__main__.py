@@ -64,7 +64,7 @@ def table(result: Result) -> str:
         ("ratings acknowledged", result.ratings),
         ("ratings without an answer, stored or not", result.unanswered),
         ("events acknowledged by the broker", result.events),
-        ("events of which the producer gave up, stored or not", result.failed),
+        ("events that the producer gave up, stored or not", result.failed),
         ("malformed ones of these", result.dead),
         ("acknowledged ratings lost", result.lost_ratings),
         ("acknowledged events lost", result.lost_events),

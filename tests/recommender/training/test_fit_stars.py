@@ -198,9 +198,9 @@ def test_the_residuals_of_similar_items_move_a_prediction() -> None:
     ratings[:, 1], ratings[:, 3] = ratings[:, 0], ratings[:, 2]
     stars = np.clip(np.round(2 * ratings) / 2, 0.5, 5)
     users, items = np.nonzero(rng.random(stars.shape) < 0.7)
-    told = Interactions.from_arrays(users, items, stars[users, items], catalog=np.arange(n_items))
+    known = Interactions.from_arrays(users, items, stars[users, items], catalog=np.arange(n_items))
     blank = np.zeros((n_items, 1), np.float32)
-    model, _, _ = fit_stars_and_match(told, blank, rng=np.random.default_rng(1), factors=1, iterations=8)
+    model, _, _ = fit_stars_and_match(known, blank, rng=np.random.default_rng(1), factors=1, iterations=8)
     assert model.neighbor_weight > 0
     assert model.neighbors[:4, 0].tolist() == [1, 0, 3, 2]
     high, low = (
