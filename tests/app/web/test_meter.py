@@ -1,6 +1,7 @@
 """Processor time of an operation is metered in coroutines, tasks, threads and Postgres."""
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
 from time import thread_time
 from typing import Any
@@ -100,12 +101,18 @@ def test_threads_of_each_executor_count(run: Run) -> None:
 
 def test_a_thread_that_ends_late_is_reported(run: Run) -> None:
     async def use() -> None:
-        measured, reported = Meter(), asyncio.Event()
+        measured, reported, released = Meter(), asyncio.Event(), threading.Event()
+
+        def late() -> None:
+            released.wait()
+            burn()
+
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(BURNT / 10):
-                await MeteredCoroutine(asyncio.to_thread(burn), measured)
+                await MeteredCoroutine(asyncio.to_thread(late), measured)
         before = measured.nanoseconds
         measured.late = reported.set
+        released.set()
         await reported.wait()
         assert measured.nanoseconds >= before + NANOSECONDS
 
