@@ -10,7 +10,7 @@ from bench.start_broker import BrokerError, fetched
 
 pytestmark = pytest.mark.timeout(900)
 
-KILLS = 3
+KILLS = 5  # one of each process
 
 
 def test_kills_of_all_processes_lose_and_double_nothing(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """Compare a candidate with the active model before it is activated."""
 
+import math
 from dataclasses import fields
 from datetime import datetime
 from pathlib import Path
@@ -68,9 +69,13 @@ def judged(
 
 
 def newer_than(split: Split, time: datetime) -> Split:
-    """The split with only the held-out ratings after `time`; the older ones are in neither set."""
+    """The split with only the held-out ratings after `time`; the older ones are in neither set.
+
+    Timestamps are rounded to seconds, so that those of the same second count as older.
+    """
     held = split.held_out
-    return Split(split.train, split.histories, held.with_ratings(held.timestamps > time.timestamp()))
+    newer = held.timestamps > math.ceil(time.timestamp())
+    return Split(split.train, split.histories, held.with_ratings(newer))
 
 
 def made_with(model: Hybrid) -> tuple[Any, ...]:

@@ -132,7 +132,10 @@ async def test_a_worse_candidate_is_refused_and_a_better_one_rolled_back(
 
     # Now the newest ratings are newer than the active model, so that it is compared itself.
     async with sessions.begin() as session:
-        await session.execute(text("UPDATE ratings SET rated_at = now() WHERE (user_id + movie_id) % 7 = 0"))
+        later = (
+            "UPDATE ratings SET rated_at = now() + interval '3 seconds' WHERE (user_id + movie_id) % 7 = 0"
+        )
+        await session.execute(text(later))
     status, verdict = await state(gated("popularity"))
     assert (status, verdict["passed"]) == ("READY", False)
     assert verdict["active"]["ndcg"] > verdict["candidate"]["ndcg"]
