@@ -80,7 +80,7 @@ class Sender:
     """Sends events that are all different: ratings of new members, clicks, and some that are malformed.
 
     The producer is idempotent: an event that it sends again stands in the topic once. `acknowledged` has the
-    numbers of events; `failed` counts those of which it gave up.
+    numbers of events; `failed` counts those that it gave up.
     """
 
     producer: Producer

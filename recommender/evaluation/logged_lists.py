@@ -1,4 +1,4 @@
-"""Simulated logs of lists with exploration, of which the value of another policy is known."""
+"""Simulated logs of lists with exploration, where the value of another policy is known."""
 
 import numpy as np
 
@@ -12,7 +12,7 @@ TRUTH = float(np.dot(OTHER, RATES[: len(OTHER)]))
 
 
 def estimates(seed: int) -> dict[str, Estimate]:
-    """The value of the other policy from LISTS logged lists, of which the first place is clicked or not.
+    """The value of the other policy from LISTS logged lists, whose first place is clicked or not.
 
     The predictions of the doubly robust estimate are wrong on purpose: all rates are half of the truth.
     """

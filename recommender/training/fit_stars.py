@@ -160,7 +160,7 @@ def by_content(content: NDArray[np.float32], counts: NDArray[np.integer]) -> Cal
     """Return a function of targets, (n_items, m): their ridge regression on content, (width + 1, m).
 
     counts: ratings of each item, which weigh it, so that the mean of all ratings of new items is predicted
-    well instead of the mean of all new items, most of which are obscure.
+    well instead of the mean of all new items, since most are obscure.
     """
     weights = np.sqrt(counts / counts[counts > 0].mean())[:, None]
     regression = _ridge(with_one(content) * weights, PLACED_RIDGE)

@@ -191,7 +191,7 @@ def test_the_state_survives_arrays(
 
 
 def test_the_residuals_of_similar_items_move_a_prediction() -> None:
-    """Two pairs of items in each of which the ratings of a user have the same error."""
+    """Two pairs of items: within a pair, the ratings of a user have the same error."""
     rng = np.random.default_rng(4)
     n_users, n_items = 400, 40
     ratings = 3 + 0.8 * rng.standard_normal((n_users, n_items))
