@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from datetime import UTC
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 from uuid import UUID
 
 import psycopg
@@ -35,8 +35,15 @@ NOT_RECORDED = (
 )
 
 
+MAX_CANDIDATES = 1000
+Candidates = Annotated[
+    int,
+    typer.Option(min=0, max=MAX_CANDIDATES, help="Show the first candidates of the list with their scores."),
+]
+
+
 @app.command()
-def trace(request_id: str, json: Json = False) -> None:
+def trace(request_id: str, candidates: Candidates = 0, json: Json = False) -> None:
     """Show what a served list was made from, and make it again: the same movies in the same order.
 
     REQUEST_ID is the `requestId` of the list. Exits with status 1 if a page of it is not reproduced.
@@ -50,7 +57,7 @@ def trace(request_id: str, json: Json = False) -> None:
         psycopg.connect(url, autocommit=True) as connection,
         threadpool_limits(limits=1, user_api="blas"),  # as in service: it fixes the order of summation
     ):
-        pages = list(story(connection, settings.models, of))
+        pages = list(story(connection, settings.models, of, candidates))
     if not pages:
         raise console.fail(NOT_RECORDED)
     show(pages if json else "\n\n".join(map(in_words, pages)), json=json)
@@ -58,8 +65,10 @@ def trace(request_id: str, json: Json = False) -> None:
         raise typer.Exit(1)
 
 
-def story(connection: psycopg.Connection, models: Path, request_id: UUID) -> Iterator[dict[str, Any]]:
-    """The pages of a list, each with its model and the page made again."""
+def story(
+    connection: psycopg.Connection, models: Path, request_id: UUID, candidates: int = 0
+) -> Iterator[dict[str, Any]]:
+    """The pages of a list, each with its model, the page made again, and so many candidates of the list."""
     replayer = Replayer(models)
     for page in replay.recorded(connection, request_id):
         again = replayer.replay(connection, page)
@@ -74,7 +83,16 @@ def story(connection: psycopg.Connection, models: Path, request_id: UUID) -> Ite
             "reproduced": again.same,
             "reason": again.reason,
             "again": [] if again.same else movies(connection, again),
+            "candidates": candidates_of(connection, replayer, page, candidates) if candidates else [],
         }
+
+
+def candidates_of(
+    connection: psycopg.Connection, replayer: Replayer, page: RecordedList, first: int
+) -> list[dict[str, Any]]:
+    """The first candidates of a page's list by rank; `shown`: whether the page has them."""
+    rows = movies(connection, replayer.candidates(connection, page, first))
+    return [row | {"shown": row["movie_id"] in page.movie_ids} for row in rows]
 
 
 def model_of(connection: psycopg.Connection, page: RecordedList) -> dict[str, Any] | None:
@@ -109,6 +127,8 @@ def in_words(page: dict[str, Any]) -> str:
         lines.append(f"  not reproduced: {page['reason']}")
     else:
         lines += ["  made again, the list is different:", *rows_in_words(page["again"])]
+    if page["candidates"]:
+        lines += ["  candidates, * on this page:", *rows_in_words(page["candidates"])]
     return "\n".join(lines)
 
 
@@ -134,7 +154,7 @@ def model_in_words(version: str, model: dict[str, Any] | None) -> list[str]:
 
 def rows_in_words(rows: Sequence[dict[str, Any]]) -> list[str]:
     return [
-        f"  {row['rank']:>5}  {row['score']:>8.4f}  {row['title']}"
+        f"  {row['rank']:>5}  {row['score']:>8.4f} {'*' if row.get('shown') else ' '}{row['title']}"
         + (f" ({row['year']})" if row["year"] else "")
         for row in rows
     ]

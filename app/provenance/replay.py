@@ -2,7 +2,7 @@
 
 import zlib
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,7 @@ from recommender.model.artifact import ArtifactError
 
 MAX_PAGES = 100  # of one list
 MAX_LOADED = 2  # models kept for the next list
+PLACE = ("after", "afterRank")  # parameters that say where a page begins
 
 LISTS = """
 SELECT served_at, served_lists.id, request_id, user_id, username, field, served_lists.model_version,
@@ -101,6 +102,14 @@ class Replayer:
         movie_ids, ranks = [pick.movie_id for pick in picks], [pick.rank for pick in picks]
         same = (movie_ids, ranks) == (served.movie_ids, served.ranks)
         return Replay(same, None, movie_ids, ranks, [pick.score for pick in picks])
+
+    def candidates(self, connection: psycopg.Connection, served: RecordedList, first: int) -> Replay:
+        """The first candidates that a served list was chosen from: those it showed and the next ones.
+
+        They are not stored, because the stored model and history give them exactly.
+        """
+        given = {name: value for name, value in served.parameters.items() if name not in PLACE}
+        return self.replay(connection, replace(served, parameters={**given, "first": first}))
 
     def _picks(self, connection: psycopg.Connection, served: RecordedList) -> Sequence[Placed]:
         found = inputs_of(connection, served)

@@ -220,6 +220,14 @@ def test_operators_see_the_story_of_a_list(
     (story,) = json.loads(traced(seeded_database_url, model_dir, request_id, "--json").output)
     assert [movie["title"] for movie in story["movies"]] == titles
     assert story["reproduced"]
+    (story,) = json.loads(
+        traced(seeded_database_url, model_dir, request_id, "--json", "--candidates", "30").output
+    )
+    candidates = story["candidates"]
+    assert [each["rank"] for each in candidates] == [*range(1, 31)]
+    assert [each["title"] for each in candidates if each["shown"]] == titles
+    scores = [movie["score"] for movie in story["movies"]]
+    assert [each["score"] for each in candidates[:5]] == pytest.approx(scores)  # stored with four bytes
 
     database.execute("UPDATE served_lists SET movie_ids = movie_ids[5:5] || movie_ids[1:4]")
     different = traced(seeded_database_url, model_dir, request_id)
