@@ -1,9 +1,12 @@
 """Console output of commands: progress on a terminal, errors in one line, and the log."""
 
 import logging
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 
+import psutil
 import typer
 from rich import progress as bars
 from rich.console import Console
@@ -16,6 +19,19 @@ console = Console(stderr=True, highlight=False)
 log = logging.getLogger("marquee")
 
 
+class CommandTime(bars.ProgressColumn):
+    """The time since the command began, with its imports. Rich's column stops where a first stage ends."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.began = psutil.Process().create_time()
+
+    def render(self, task: bars.Task) -> Text:  # noqa: ARG002 - rich's signature
+        return Text(
+            str(timedelta(seconds=round(max(0.0, time.time() - self.began)))), style="progress.elapsed"
+        )
+
+
 @contextmanager
 def progress(title: str) -> Iterator[Progress]:
     """Show a progress bar with the title and stage; nothing without a terminal."""
@@ -24,7 +40,7 @@ def progress(title: str) -> Iterator[Progress]:
         bars.TextColumn("[bold]{task.description}"),
         bars.BarColumn(bar_width=24),
         bars.TextColumn("{task.fields[stage]}"),
-        bars.TimeElapsedColumn(),
+        CommandTime(),
     )
     with bars.Progress(*columns, console=console, disable=not console.is_terminal) as bar:
         task = bar.add_task(title, total=1.0, stage="")

@@ -7,6 +7,7 @@ import socket
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
 from typing import TypedDict
 
 from sqlalchemy import event
@@ -38,13 +39,13 @@ from app.web.http_protocol import protocol
 from app.web.meter import meter_database, meter_event_loop
 from app.web.metrics_server import MetricsServer, listen
 from app.web.rate_limits import RateLimits
-from app.web.server import GRACE_SECONDS, Server
+from app.web.server import GRACE_SECONDS, Server, bind
 from recommender import stages
 from schema import schema
 from schema.execution.context import Context
 from schema.http.credentials import client_of
 from schema.http.endpoint import Endpoint
-from schema.http.persisted_documents import InvalidDocuments, trusted_documents
+from schema.http.persisted_documents import InvalidDocuments, TrustedDocuments, trusted_documents
 
 SWITCH_SECONDS = 0.001
 # A request makes tens of thousands of objects. With Python's threshold of 700 most of them reach the oldest
@@ -164,11 +165,43 @@ def begin_tasks(state: State, database_url: str, admission: Admission) -> list[a
     ]
 
 
-def create_app(settings: Settings, database_url: str, scraped: socket.socket | None = None) -> Starlette:
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """What a service opens before it uses its database: its ports, and the files that its settings name."""
+
+    ports: list[socket.socket]
+    scraped: socket.socket | None  # for the metrics
+    trusted: TrustedDocuments | None
+
+
+def open_service(settings: Settings) -> Opened:
+    """Bind the ports and read the files, so that a wrong setting is reported before any work.
+
+    Ends the command with one line if that fails.
+    """
+    ports = bind(settings)
+    stages.observers[:] = [metrics.observe_stage]
+    try:
+        if settings.otel_exporter_otlp_endpoint is not None:
+            stages.observers.append(tracing.start().observe_stage)
+        return Opened(ports, listen(settings), read_documents(settings))
+    except (tracing.NoTraces, InvalidDocuments) as error:
+        raise console.fail(str(error)) from None
+
+
+def read_documents(settings: Settings) -> TrustedDocuments | None:
+    if settings.trusted_documents is None:
+        return None
+    return trusted_documents(settings.trusted_documents, schema._schema)  # noqa: SLF001 - graphql-core's
+
+
+def create_app(
+    settings: Settings,
+    database_url: str,
+    scraped: socket.socket | None = None,
+    trusted: TrustedDocuments | None = None,
+) -> Starlette:
     """Create the ASGI application. The database must be migrated. `scraped`: the socket of the metrics."""
-    trusted = None
-    if settings.trusted_documents is not None:
-        trusted = trusted_documents(settings.trusted_documents, schema._schema)  # noqa: SLF001 - graphql-core's
     stopping = asyncio.Event()
     admission = Admission(settings)
     endpoint: ASGIApp = Endpoint(
@@ -191,19 +224,9 @@ def create_app(settings: Settings, database_url: str, scraped: socket.socket | N
     return app
 
 
-def run(settings: Settings, database_url: str) -> None:
+def run(settings: Settings, database_url: str, opened: Opened) -> None:
     """Serve until the process receives a signal to stop."""
-    scraped = listen(settings)
-    stages.observers[:] = [metrics.observe_stage]
-    if settings.otel_exporter_otlp_endpoint is not None:
-        try:
-            stages.observers.append(tracing.start().observe_stage)
-        except tracing.NoTraces as error:
-            raise console.fail(str(error)) from None
-    try:
-        app = create_app(settings, database_url, scraped)
-    except InvalidDocuments as error:
-        raise console.fail(str(error)) from None
+    app = create_app(settings, database_url, opened.scraped, opened.trusted)
     server = Server(
         app,
         host=settings.host,
@@ -224,4 +247,4 @@ def run(settings: Settings, database_url: str) -> None:
     # A list takes many small matrix products. A second BLAS thread would take four times the CPU time, and
     # sometimes 100 ms.
     with threadpool_limits(limits=1, user_api="blas"), suppress(KeyboardInterrupt):
-        server.run()
+        server.run(opened.ports)

@@ -17,11 +17,13 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from app.secret_files import with_secret_files
 from recommender.scorers.names import Kind
 
 MIN_SECRET_KEY_LENGTH = 32
 LISTS = ("trusted_proxies", "allowed_origins")
-
+# Settings that are or may contain secrets. Each can be in a file instead.
+SECRETS = ("database_url", "direct_database_url", "secret_key", "redis_url", "mlflow_tracking_uri")
 
 Fraction = Annotated[float, Field(gt=0, le=1)]
 Stars = Annotated[float, Field(ge=0.5, le=5, multiple_of=0.5)]
@@ -233,7 +235,6 @@ class Settings(BaseSettings):
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="`debug`, `info`, `warning` or `error`"
     )
-
     log_format: Literal["text", "json"] = Field("text", description="`text`, or `json` for one object a line")
     metrics_port: Annotated[int, Field(ge=0, le=65535)] | None = Field(
         None,
@@ -250,7 +251,8 @@ class Settings(BaseSettings):
     @classmethod
     def _take_empty_for_unset(cls, values: dict[str, object]) -> dict[str, object]:
         """Treat '' as unset, since deployments pass unset variables as ''. In a list, '' means none."""
-        return {name: value for name, value in values.items() if value != "" or name in LISTS}
+        values = {name: value for name, value in values.items() if value != "" or name in LISTS}
+        return with_secret_files(values, SECRETS)
 
     @model_validator(mode="after")
     def _require_a_strong_secret(self) -> "Settings":

@@ -16,7 +16,8 @@ import grimp
 PAGE = Path(__file__).parents[1] / "docs" / "architecture.md"
 BEGIN, END = "<!-- picture: python -m bench.architecture -->", "<!-- end of the picture -->"
 PACKAGES = ("app", "schema", "recommender", "seeds")
-GROUND = {"app.console", "app.settings", "app.telemetry"}  # every package imports them
+# Every package imports them.
+GROUND = {"app.console", "app.effective_settings", "app.secret_files", "app.settings", "app.telemetry"}
 
 
 def package_of(module: str) -> str | None:

@@ -52,8 +52,7 @@ def database_url() -> str:
     url = context.config.attributes.get("database_url") or os.environ.get("DATABASE_URL")
     if not url:
         raise SystemExit(
-            "alembic: set DATABASE_URL to the database to migrate "
-            "(the embedded one is migrated by `marquee serve --prepare`)"
+            "alembic: set DATABASE_URL to the database to migrate (`marquee migrate` also migrates the embedded one)"
         )
     return str(url)
 

@@ -12,6 +12,7 @@ from schema.types.operator.api_key import ApiKeyQuery
 from schema.types.operator.dead_letter import DeadLetterQuery
 from schema.types.operator.experiment import ExperimentQuery
 from schema.types.operator.served_list import ServedListQuery
+from schema.types.operator.setting import SettingQuery
 from schema.types.personal_data import PrivacyQuery
 from schema.types.recommendation import RecommendationQuery
 from schema.types.user import UserQuery
@@ -32,5 +33,6 @@ class Query(
     ModelQuery,
     ServedListQuery,
     ExperimentQuery,
+    SettingQuery,
 ):
     pass

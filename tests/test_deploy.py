@@ -1,14 +1,17 @@
 """The image, the compose file and the wheel."""
 
 import importlib.util
+import os
 import subprocess
 import sys
+import sysconfig
 import zipfile
 from pathlib import Path
 
 import pytest
 import yaml
 
+from app.db import migrations
 from app.settings import Settings
 
 ROOT = Path(__file__).parent.parent
@@ -84,14 +87,56 @@ def test_dockerfile_passes_its_linter() -> None:
     run(COMMANDS / "hadolint", "Dockerfile")
 
 
-def test_the_wheel_has_all_files_for_run_time(tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     if importlib.util.find_spec("hatchling") is None:
         pytest.skip("hatchling is not installed: pip install -r requirements-install.lock")
+    folder = tmp_path_factory.mktemp("wheel")
     run(
         *(sys.executable, "-m", "pip", "wheel", "--no-index", "--no-deps", "--no-build-isolation"),
-        *("--wheel-dir", tmp_path, "."),
+        *("--wheel-dir", folder, "."),
     )
-    (wheel,) = tmp_path.glob("marquee-*.whl")
+    (built,) = folder.glob("marquee-*.whl")
+    return built
+
+
+def test_an_installed_wheel_migrates_from_an_empty_folder(
+    wheel: Path, tmp_path: Path, empty_database_url: str
+) -> None:
+    venv = tmp_path / "venv"
+    run(sys.executable, "-m", "venv", "--without-pip", venv)
+    (site,) = venv.glob("lib/python*/site-packages")
+    # The dependencies, which cannot be downloaded in a test. `.pth` files of that folder do not apply.
+    (site / "dependencies.pth").write_text(sysconfig.get_path("purelib"))
+    python = venv / "bin" / "python"
+    pip = (sys.executable, "-m", "pip", "--python", python, "install", "--no-index", "--no-deps")
+    run(*pip, "--ignore-installed", "--no-compile", wheel)
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    for arguments, expected in (
+        (["--version"], f"marquee {wheel.name.split('-')[1]}"),
+        (["migrate", "--json"], f'"after": "{migrations.revisions()[0]}"'),
+        (["migrate"], "as before"),
+    ):
+        ran = subprocess.run(
+            [venv / "bin" / "marquee", *arguments],
+            cwd=empty,
+            env={
+                **{name: value for name, value in os.environ.items() if name != "PYTHONPATH"},
+                "DATABASE_URL": empty_database_url,
+                "SECRET_KEY": "a secret of the tests, long enough",
+            },
+            check=False,
+            capture_output=True,
+            text=True,
+        )
+        assert ran.returncode == 0, ran.stderr
+        assert expected in ran.stdout
+    assert not migrations.is_behind(empty_database_url)
+    assert not list(empty.iterdir())
+
+
+def test_the_wheel_has_all_files_for_run_time(wheel: Path) -> None:
     packed = set(zipfile.ZipFile(wheel).namelist())
     folders = ("app", "schema", "recommender", "seeds", "migrations")
     tracked = subprocess.run(

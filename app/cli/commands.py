@@ -7,7 +7,7 @@ The modules of the commands import all their dependencies, including numba, so l
 import gc
 import sys
 from importlib import import_module
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 from typer.core import TyperCommand, TyperGroup
@@ -16,6 +16,14 @@ from typer.main import get_command
 # Module and first line of the help, by name.
 COMMANDS = {
     "serve": ("app.cli.serve", "Serve the GraphQL API and GraphiQL."),
+    "migrate": (
+        "app.cli.operator.migrate",
+        "Migrate the database to the newest revision; processes of the previous release go on serving.",
+    ),
+    "settings": (
+        "app.cli.operator.settings",
+        "Show the settings that apply here, with their origin and without secrets.",
+    ),
     "seed": ("app.cli.seed", "Load movies, members and ratings."),
     "train": (
         "app.cli.train",
@@ -85,8 +93,20 @@ def load(module: str, name: str) -> Any:
 app = typer.Typer(cls=LazyGroup, no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None)
 
 
+def show_version(wanted: bool) -> None:
+    """Print the version of the installed package, and exit."""
+    if wanted:
+        typer.echo(f"marquee {import_module('app.training.code_version').code_version()}")
+        raise typer.Exit
+
+
 @app.callback()
-def marquee() -> None:
+def marquee(
+    version: Annotated[
+        bool,
+        typer.Option("--version", help="Show the version and exit.", callback=show_version, is_eager=True),
+    ] = False,
+) -> None:
     """Marquee: movie recommendations as a GraphQL API over Postgres."""
 
 

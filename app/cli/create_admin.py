@@ -10,6 +10,7 @@ from app.accounts import admin, authentication
 from app.cli.database import database
 from app.cli.options import show
 from app.db.engine import create_engine, sessionmaker
+from app.secret_files import read_secret
 from app.settings import Settings
 
 app = typer.Typer()
@@ -19,15 +20,23 @@ app = typer.Typer()
 def create_admin(
     username: str,
     password: Annotated[
-        str, typer.Option(prompt=True, hide_input=True, confirmation_prompt=True, envvar="ADMIN_PASSWORD")
-    ],
+        str | None,
+        typer.Option(
+            help="Default: `ADMIN_PASSWORD`, or the content of the file `ADMIN_PASSWORD_FILE`.",
+            envvar="ADMIN_PASSWORD",
+        ),
+    ] = None,
 ) -> None:
     """Create an account with the role ADMIN, or grant the role to an existing account."""
+
+    chosen = password or password_of_file()
+    if chosen is None:
+        chosen = str(typer.prompt("Password", hide_input=True, confirmation_prompt=True))
 
     async def create(settings: Settings, url: str) -> None:
         engine = create_engine(url, settings)
         try:
-            await admin.create_admin(sessionmaker(engine), username, password)
+            await admin.create_admin(sessionmaker(engine), username, chosen)
         finally:
             await engine.dispose()
 
@@ -37,3 +46,11 @@ def create_admin(
         except authentication.AccountError as error:
             raise console.fail(str(error)) from None
     show(f"{username} is an administrator.", json=False)
+
+
+def password_of_file() -> str | None:
+    """The password in `ADMIN_PASSWORD_FILE`; None if the variable is unset."""
+    try:
+        return read_secret("ADMIN_PASSWORD")
+    except ValueError as error:
+        raise console.fail(str(error)) from None

@@ -1,6 +1,7 @@
 """The settings and the database of a command."""
 
 import secrets
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,19 +16,25 @@ from app.db.embedded import EmbeddedPostgresError, embedded_postgres
 from app.db.engine import psycopg_url
 from app.settings import Settings
 
+STARTING_SECONDS = 300  # a Postgres after a crash first replays its log
+STARTING_POLL_SECONDS = 0.5
+# The beginning of all messages of SQLSTATE 57P03. psycopg has no code of a connection that was refused.
+STARTING = "the database system is "
+
 
 @contextmanager
-def database(*, migrated: bool = True) -> Iterator[tuple[Settings, str]]:
+def database(*, migrated: bool = True, settings: Settings | None = None) -> Iterator[tuple[Settings, str]]:
     """Yield the settings and the database URL: `DATABASE_URL`, or that of the embedded server, which it runs.
 
-    Ends the command with one line if settings are invalid, if the database is unreachable or its disk is
-    full, and, if `migrated`, if migrations are missing.
+    Waits for a Postgres that is starting. Ends the command with one line if settings are invalid, if the
+    database is unreachable or its disk is full, and, if `migrated`, if migrations are missing. `settings`:
+    those of `read_settings`, if the command has read them.
     """
-    settings = read_settings()
-    console.start_log(settings.log_level, settings.log_format)
+    settings = settings or read_settings()
     try:
         if settings.database_url is not None:
             url = psycopg_url(settings.database_url)
+            wait_while_starting(url)
             if migrated:
                 require_migrated(url)
             yield settings, url
@@ -44,10 +51,13 @@ def database(*, migrated: bool = True) -> Iterator[tuple[Settings, str]]:
         raise console.fail(f"The database cannot be reached: {error}") from None
 
 
-def read_settings() -> Settings:
-    """Read the settings; print invalid ones and exit with status 2."""
+def read_settings(**options: object) -> Settings:
+    """Read the settings and start the log; print invalid ones and exit with status 2.
+
+    `options`: settings of the command line; None is left out.
+    """
     try:
-        return Settings()
+        settings = Settings(**{name: value for name, value in options.items() if value is not None})  # type: ignore[arg-type]  # they are validated
     except ValidationError as error:
         for fault in error.errors():
             name = ".".join(str(part) for part in fault["loc"]).upper()
@@ -55,14 +65,32 @@ def read_settings() -> Settings:
                 f"{name}: {fault['msg']}" if name else fault["msg"], style="red", markup=False
             )
         raise typer.Exit(2) from None
+    console.start_log(settings.log_level, settings.log_format)
+    return settings
+
+
+def wait_while_starting(url: str) -> None:
+    """Wait for a Postgres that starts, recovers or shuts down. Raises psycopg.OperationalError in the end."""
+    deadline = time.monotonic() + STARTING_SECONDS
+    waiting = False
+    while True:
+        try:
+            psycopg.connect(url).close()
+        except psycopg.OperationalError as error:
+            if STARTING not in str(error) or time.monotonic() > deadline:
+                raise
+            if not waiting:
+                console.log.warning("the database is starting; waiting up to %d s for it", STARTING_SECONDS)
+                waiting = True
+        else:
+            return
+        time.sleep(STARTING_POLL_SECONDS)
 
 
 def require_migrated(url: str) -> None:
     """End the command if the database lacks migrations."""
     if migrations.is_behind(url):
-        raise console.fail(
-            "The database lacks migrations: run `alembic upgrade head`, or `marquee serve --prepare`."
-        )
+        raise console.fail("The database lacks migrations: run `marquee migrate`.")
 
 
 def local_secret(data_dir: Path) -> SecretStr:

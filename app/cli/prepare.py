@@ -10,15 +10,39 @@ from app.cli import demo_account
 from app.db import migrations
 from app.settings import Settings
 from app.training import registry
+from recommender.model.sentence_embeddings import SentenceModel, SentenceModelError
 from recommender.progress import Progress
+from recommender.training.config import Config, InvalidSettings
 from seeds import bundled
 
 
+def check_training(settings: Settings) -> None:
+    """End the command with one line if the settings name no valid files for the first training."""
+    try:
+        if settings.training_settings is not None:
+            Config.read(settings.training_settings)
+        if settings.sentence_model is not None:
+            SentenceModel.open(settings.sentence_model)
+    except InvalidSettings as error:
+        raise console.fail(f"TRAINING_SETTINGS: {error}") from None
+    except SentenceModelError as error:
+        raise console.fail(f"SENTENCE_MODEL: {error}") from None
+
+
 def prepare_database(settings: Settings, database_url: str) -> None:
-    """Migrate; load the bundled catalog into an empty database; train if there is no readable model."""
+    """Migrate; load the bundled catalog into an empty embedded database; train if there is no readable model.
+
+    The catalog comes with simulated members, so it is never loaded into a database of others.
+    """
     with step("Migrating the database to the newest revision"):
         migrations.upgrade(database_url)
     if is_empty(database_url):
+        if settings.database_url is not None:
+            console.notice(
+                "The database has no movies: load yours with `marquee seed`, then run `marquee train`. "
+                "Simulated members are loaded only on demand: `marquee seed bundled`."
+            )
+            return
         with step("Loading the bundled catalog and its simulated members") as progress:
             bundled.load_bundled(database_url, progress)
     if not registry.has_active_model(database_url, settings.models):

@@ -8,6 +8,7 @@ import uvicorn
 from starlette.applications import Starlette
 
 from app import console
+from app.settings import Settings
 
 GRACE_SECONDS = 10  # for requests in progress when the process stops
 
@@ -27,7 +28,36 @@ class Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         if self.started:
-            host, port = self.servers[0].sockets[0].getsockname()[:2]
-            address = f"http://{f'[{host}]' if ':' in host else host}:{port}"
+            address = f"http://{shown(self.servers[0].sockets[0])}"
             console.notice(f"GraphiQL and the GraphQL API: [bold]{address}/graphql[/]")
             console.notice(f"Health: {address}/healthz and {address}/readyz. Stop with Ctrl-C.")
+
+
+def bind(settings: Settings) -> list[socket.socket]:
+    """Bind the port on each address of the host, without listening: clients are refused until we serve.
+
+    Ends the command with one line if the port is in use or the host is not of this machine.
+    """
+    bound: list[socket.socket] = []
+    try:
+        found = socket.getaddrinfo(settings.host, settings.port, type=socket.SOCK_STREAM)
+        for family, address in dict.fromkeys((family, address) for family, *_, address in found):
+            port = socket.socket(family)
+            bound.append(port)
+            port.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if family == socket.AF_INET6:
+                port.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            port.bind(address)
+    except OSError as error:
+        for port in bound:
+            port.close()
+        raise console.fail(
+            f"PORT {settings.port} of HOST {settings.host} cannot be opened ({error.strerror or error}): "
+            "choose others, such as `marquee serve --port 8001`."
+        ) from None
+    return bound
+
+
+def shown(listening: socket.socket) -> str:
+    host, port = listening.getsockname()[:2]
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

@@ -104,6 +104,7 @@ QUERIES: dict[str, Operation] = {
     "Query.exportMyData": Operation("{exportMyData}", as_member(), times=5),
     "Query.auditLog": Operation("{auditLog(first:24){edges{node{act}}}}", as_admin()),
     "Query.deadLetters": Operation("{deadLetters(first:24){edges{node{rule}}}}", as_admin()),
+    "Query.settings": Operation("{settings{name value default source}}", as_admin()),
     "Query.apiKeys": Operation("{apiKeys(first:24){edges{node{name}}}}", as_admin()),
     "Query.activeModel": Operation(
         "{activeModel{version kind gate{passed difference{value}} metrics{name}}}", as_admin()

@@ -4,9 +4,9 @@ import re
 from pathlib import Path
 
 import pytest
-from pydantic import ValidationError
+from pydantic import SecretStr, ValidationError
 
-from app.settings import Settings
+from app.settings import SECRETS, Settings
 
 PAGE = Path(__file__).parents[2] / "docs" / "settings.md"
 
@@ -80,3 +80,52 @@ def test_an_external_database_needs_a_secret(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setenv("DATABASE_URL", "postgresql://localhost/marquee")
     with pytest.raises(ValidationError, match="SECRET_KEY"):
         Settings()
+
+
+def test_secrets_are_read_from_files(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in SECRETS:
+        monkeypatch.delenv(name.upper(), raising=False)
+        (tmp_path / name).write_text(f"redis://{name}/of/a/file/long/enough\n")
+        monkeypatch.setenv(f"{name.upper()}_FILE", str(tmp_path / name))
+    settings = Settings()
+    for name in SECRETS:
+        value = getattr(settings, name)
+        plain = value.get_secret_value() if isinstance(value, SecretStr) else value
+        assert plain == f"redis://{name}/of/a/file/long/enough"
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (None, "No such file"),
+        (b"", "1 to 10000 characters"),
+        (b"s" * 10_001, "1 to 10000 characters"),
+        (b"\xff" * 40, "UTF-8"),
+    ],
+)
+def test_a_secret_file_that_cannot_be_used_is_named(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, content: bytes | None, message: str
+) -> None:
+    if content is not None:
+        (tmp_path / "key").write_bytes(content)
+    monkeypatch.setenv("SECRET_KEY_FILE", str(tmp_path / "key"))
+    monkeypatch.delenv("SECRET_KEY", raising=False)
+    with pytest.raises(ValidationError, match=f"SECRET_KEY_FILE.*{message}"):
+        Settings()
+
+
+def test_a_secret_has_one_source(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "key").write_text("s" * 32)
+    monkeypatch.setenv("SECRET_KEY_FILE", str(tmp_path / "key"))
+    monkeypatch.setenv("SECRET_KEY", "s" * 32)
+    with pytest.raises(ValidationError, match="both set"):
+        Settings()
+
+
+def test_every_setting_that_may_hold_a_secret_is_named() -> None:
+    may = {
+        name
+        for name, field in Settings.model_fields.items()
+        if "SecretStr" in str(field.annotation) or name.endswith(("_url", "_uri", "password"))
+    }
+    assert may <= set(SECRETS)

@@ -62,6 +62,7 @@ ROOTS = {
     "Query.recommendations": ANYONE,
     "Query.search": ANYONE,
     "Query.servedList": ADMINS,
+    "Query.settings": ADMINS,
     "Query.viewer": ANYONE,
     "Mutation.activateModel": ADMINS,
     "Mutation.addMovie": CURATORS,

@@ -165,3 +165,16 @@ def test_a_deleted_member_and_their_ratings_are_removed(ask: Ask, operator: Memb
     assert code(ask("{ viewer { id } }", member.token)) == "UNAUTHENTICATED"
     again = outcome(ask("DeleteUser", operator.token, username=member.username), "deleteUser")
     assert again["__typename"] == "UserNotFound"
+
+
+def test_administrators_see_the_settings_without_secrets(ask: Ask, operator: Member, member: Member) -> None:
+    query = "{ settings { name value default source isSecret description } }"
+    assert code(ask(query, member.token)) == "FORBIDDEN"
+    answer = ask(query, operator.token)
+    found = {setting["name"]: setting for setting in answer["data"]["settings"]}
+    assert found["PORT"]["value"] == "0"
+    assert (found["PORT"]["default"], found["PORT"]["source"]) == ("8000", "ENVIRONMENT")
+    assert found["MAX_COST"]["source"] == "DEFAULT"
+    for name in ("DATABASE_URL", "SECRET_KEY"):
+        assert (found[name]["isSecret"], found[name]["value"]) == (True, None)
+    assert "a secret of the tests" not in str(answer)

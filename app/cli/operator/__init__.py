@@ -1,0 +1,1 @@
+"""Commands of operators: migrate, settings, dump and restore."""
