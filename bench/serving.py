@@ -3,7 +3,7 @@
     OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 python -m bench.serving [--json FILE]
 
 Ratings and movies are random with a long-tailed popularity; their values do not affect the time. The model is
-memory-mapped from disk, as in a service. Histories hold 30 movies, lists 24.
+read from disk, as in a service. Histories hold 30 movies, lists 24.
 """
 
 import argparse

@@ -22,8 +22,13 @@ def issue(settings: Settings, user_id: int | None) -> UUID:
 
 def is_of(settings: Settings, request_id: UUID, user_id: int) -> bool:
     """Whether a list was made for this member or for a visitor, who may have signed in since."""
+    return any(was_issued(settings, request_id, owner) for owner in (user_id, None))
+
+
+def was_issued(settings: Settings, request_id: UUID, user_id: int | None) -> bool:
+    """Whether a list was made for exactly this member, or for a visitor if `user_id` is None."""
     nonce = request_id.int >> 80 << 12 | request_id.int >> 64 & 0xFFF
-    return any(_signed(settings, nonce, owner) == request_id for owner in (user_id, None))
+    return _signed(settings, nonce, user_id) == request_id
 
 
 def _signed(settings: Settings, nonce: int, user_id: int | None) -> UUID:

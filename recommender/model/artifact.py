@@ -11,7 +11,7 @@ import re
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 from uuid import uuid4
 
 import numpy as np
@@ -21,7 +21,7 @@ FORMAT = 5
 MANIFEST = "manifest.json"
 CHECKSUM = "sha256"
 MAX_MANIFEST_BYTES = 10_000_000
-READ_ONLY = 0o444  # serving processes map the files: truncating one in place would kill them
+READ_ONLY = 0o444  # a version is never changed
 ARRAY_NAME = re.compile(r"[a-z0-9_]+(\.[a-z0-9_]+)*")
 
 Arrays = dict[str, npt.NDArray[Any]]
@@ -66,10 +66,11 @@ def write(folder: Path, arrays: Mapping[str, npt.NDArray[Any]], manifest: Mappin
 
 
 def read(folder: Path) -> tuple[Arrays, dict[str, Any]]:
-    """Return memory-mapped, read-only arrays by name, and the manifest.
+    """Return read-only arrays by name, and the manifest.
 
-    Every file is read once to verify its checksum. Raises ArtifactError for a missing or damaged file, and
-    for another format.
+    The checksum of every file is verified. The arrays are copies in memory: a file that is truncated or
+    overwritten under a process that maps it would kill the process, or change what it serves. Raises
+    ArtifactError for a missing or damaged file, and for another format.
     """
     manifest = _manifest(folder / MANIFEST)
     return {name: _array(folder / f"{name}.npy", of) for name, of in manifest["arrays"].items()}, manifest
@@ -84,9 +85,6 @@ def kind_of(folder: Path) -> str:
 
 
 def _array(path: Path, described: Mapping[str, Any]) -> npt.NDArray[Any]:
-    mapped: Literal["r"] | None = (
-        "r" if 0 not in described["shape"] else None
-    )  # an empty file cannot be mapped
     try:
         with path.open("rb") as file:
             # Models of earlier releases lack checksums.
@@ -97,13 +95,15 @@ def _array(path: Path, described: Mapping[str, Any]) -> npt.NDArray[Any]:
                 raise ArtifactError(
                     f"{path}: does not match its checksum; the file is damaged or belongs to another model"
                 )
-        array = np.load(path, mmap_mode=mapped, allow_pickle=False)
-    except (OSError, ValueError, SyntaxError) as error:
+            file.seek(0)
+            array: npt.NDArray[Any] = np.load(file, allow_pickle=False)
+    except (OSError, ValueError, SyntaxError, OverflowError, MemoryError) as error:
         raise ArtifactError(f"{path}: {error}") from error
     if list(array.shape) != described["shape"] or array.dtype.str != described["dtype"]:
         found = f"{list(array.shape)} {array.dtype.str}"
         raise ArtifactError(f"{path}: the manifest says {described}, the file holds {found}")
-    return np.asarray(array)  # a plain array on the mapped file: indexing a memmap is slower
+    array.flags.writeable = False
+    return array
 
 
 def _manifest(path: Path) -> dict[str, Any]:

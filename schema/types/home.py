@@ -149,15 +149,21 @@ class Shelf(relay.Node):
     async def resolve_nodes(  # type: ignore[override]
         cls, *, info: Info, node_ids: Iterable[str], **_: object
     ) -> list[Self | None]:
-        """Rebuild the viewer's shelves from the home pages they belong to; None for one that is now empty."""
+        """Rebuild the viewer's shelves from the home pages they belong to.
+
+        None for a shelf that is now empty, and for one of a page that was not made for the viewer.
+        """
         context = info.context
         node_ids = list(node_ids)
+        viewer = await context.viewer()
+        owner = None if viewer is None else viewer.id
         lists = dict.fromkeys(HomeList.of(node_id) for node_id in node_ids)
         found: dict[str, Self] = {}
         for home_list in lists:
+            if not list_ids.was_issued(context.settings, home_list.request_id, owner):
+                continue
             model = context.served.model_of(home_list.version, home_list.shown_at) or require_model(context)
             home = await home_list.home(context, model)
-            viewer = await context.viewer()
             rated_since: frozenset[int] = frozenset()
             if viewer is not None:
                 since = await ratings.rated_since(context.sessions, [viewer.id], home_list.shown_at)

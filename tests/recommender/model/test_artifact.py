@@ -140,6 +140,23 @@ def test_a_model_of_a_release_without_checksums_is_read(tmp_path: Path) -> None:
     assert artifact.read(tmp_path / "v1")[0].keys() == ARRAYS.keys()
 
 
-def test_mapped_files_cannot_be_truncated(tmp_path: Path) -> None:
+def test_files_of_a_model_are_read_only(tmp_path: Path) -> None:
     artifact.write(tmp_path / "v1", ARRAYS, {})
     assert {path.stat().st_mode & 0o777 for path in (tmp_path / "v1").iterdir()} == {0o444}
+
+
+@pytest.mark.parametrize("damage", ["truncated", "overwritten"])
+def test_a_loaded_model_does_not_change_with_its_files(tmp_path: Path, damage: str) -> None:
+    large = np.arange(100_000, dtype=np.float64)  # many pages
+    artifact.write(tmp_path / "v1", {"large": large}, {})
+    arrays, _ = artifact.read(tmp_path / "v1")
+    path = tmp_path / "v1" / "large.npy"
+    path.chmod(0o644)
+    size = path.stat().st_size
+    with path.open("r+b") as file:
+        if damage == "truncated":
+            file.truncate(0)
+        else:
+            file.write(bytes(size))
+    np.testing.assert_array_equal(arrays["large"], large)
+    assert not arrays["large"].flags.writeable

@@ -183,10 +183,21 @@ def test_a_shelf_continues_only_for_its_member(ask: Ask, active: Member) -> None
     cursor = shelf["movies"]["edges"][0]["cursor"]
     assert "errors" not in page(ask, document, "", active.token, after=cursor)
     for reader in (None, sign_up(ask).token):
-        body = page(ask, document, "", reader, after=cursor)
-        assert body["data"]["node"] is None  # this reader has no such shelf, or may not continue it
-        for error in body.get("errors", ()):
-            assert error["extensions"]["argument"] == "movies.after"
+        for after in (cursor, None):
+            body = page(ask, document, "", reader, after=after)
+            assert body["data"]["node"] is None, "only the member for whom the page was made has the shelf"
+
+
+def test_a_shelf_of_a_page_that_was_never_made_is_null(ask: Ask) -> None:
+    home = "{ home(shelves: 1, perShelf: 5) { shelves { id movies(%s) PAGE } } }"
+    (shelf,) = page(ask, home, "", None)["data"]["home"]["shelves"]
+    key = urlsafe_b64decode(shelf["id"] + "=" * (-len(shelf["id"]) % 4)).decode()
+    request_id, rest = key.removeprefix("Shelf:").split("/", 1)
+    forged = f"Shelf:{int(request_id, 16) ^ 1 << 100:032x}/{rest}"
+    document = '{ node(id: "ID") { ... on Shelf { movies(%s) PAGE } } }'
+    for name, exists in ((f"Shelf:{request_id}/{rest}", True), (forged, False)):
+        sent = document.replace("ID", urlsafe_b64encode(name.encode()).decode())
+        assert (page(ask, sent, "", None)["data"]["node"] is not None) == exists
 
 
 def test_an_altered_cursor_is_refused(ask: Ask) -> None:
