@@ -1,5 +1,6 @@
 """Feedback: members' events on movies, and the signals that the recommender gets from them."""
 
+import asyncio
 import enum
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -12,8 +13,9 @@ from sqlalchemy import delete, func, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db.activity_tables import Feedback
+from app.db.array_literals import array_literal
 from app.db.engine import Sessions
-from app.db.tables import Movie, User
+from app.db.tables import User
 
 MAX_EVENTS = 500
 MAX_KEY_LENGTH = 200
@@ -89,6 +91,17 @@ STORE = text(
     """
 )
 
+# Locks the movies of a batch. The place of the first event, from 1, whose movie does not exist.
+LOCK_MOVIES = text(
+    """
+    WITH movie AS (
+        SELECT id FROM movies WHERE id = ANY (CAST(:movie_ids AS bigint[])) ORDER BY id FOR KEY SHARE
+    )
+    SELECT min(place) FROM unnest(CAST(:movie_ids AS bigint[])) WITH ORDINALITY AS event (movie_id, place)
+    WHERE NOT EXISTS (SELECT FROM movie WHERE movie.id = event.movie_id)
+    """
+)
+
 # An opinion outweighs watching, and the latest opinion outweighs earlier ones. Of WATCH events, the largest
 # fraction counts: players report a movie in pieces and in any order.
 SIGNALS_OF = """
@@ -150,36 +163,32 @@ async def record(sessions: Sessions, user_id: int, events: Sequence[Event]) -> i
     An event with an idempotency key that the member has sent before is accepted but not stored again, so that
     clients can retry a batch. Raises InvalidFeedback.
     """
-    now = datetime.now(UTC)
     if len(events) > MAX_EVENTS:
         raise InvalidFeedback(f"A batch has at most {MAX_EVENTS} events, not {len(events)}.")
-    for index, event in enumerate(events):
-        validate(index, event, now)
-    movie_ids = [event.movie_id for event in events]
+    columns = await asyncio.to_thread(columns_of, events, datetime.now(UTC))
     async with sessions.begin() as session:
         # Batches of a member are serialized: two with the same keys in different orders would deadlock.
         await session.execute(select(User.id).where(User.id == user_id).with_for_update(key_share=True))
-        movies = (
-            select(Movie.id).where(Movie.id.in_(set(movie_ids))).with_for_update(read=True, key_share=True)
-        )
-        existing = set((await session.scalars(movies)).all())
-        for index, movie_id in enumerate(movie_ids):
-            if movie_id not in existing:
-                raise InvalidFeedback("is not the id of a movie.", index, "movieId")
-        await session.execute(
-            STORE,
-            {
-                "user_id": user_id,
-                "movie_ids": movie_ids,
-                "kinds": [event.kind.value for event in events],
-                "request_ids": [event.request_id for event in events],
-                "positions": [event.position for event in events],
-                "watched_fractions": [event.watched_fraction for event in events],
-                "occurred_at": [event.occurred_at or now for event in events],
-                "idempotency_keys": [event.idempotency_key for event in events],
-            },
-        )
+        missing = await session.scalar(LOCK_MOVIES, {"movie_ids": columns["movie_ids"]})
+        if missing is not None:
+            raise InvalidFeedback("is not the id of a movie.", missing - 1, "movieId")
+        await session.execute(STORE, {"user_id": user_id, **columns})
     return len(events)
+
+
+def columns_of(events: Sequence[Event], now: datetime) -> dict[str, str]:
+    """The parameters of STORE. Raises InvalidFeedback for an event that breaks a rule."""
+    for index, event in enumerate(events):
+        validate(index, event, now)
+    return {
+        "movie_ids": array_literal(event.movie_id for event in events),
+        "kinds": array_literal(event.kind.value for event in events),
+        "request_ids": array_literal(event.request_id for event in events),
+        "positions": array_literal(event.position for event in events),
+        "watched_fractions": array_literal(event.watched_fraction for event in events),
+        "occurred_at": array_literal(event.occurred_at or now for event in events),
+        "idempotency_keys": array_literal(event.idempotency_key for event in events),
+    }
 
 
 async def remove(sessions: Sessions, user_id: int, movie_id: int, kinds: Collection[Kind]) -> int:

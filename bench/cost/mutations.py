@@ -69,6 +69,18 @@ def active_version(rig: Rig) -> Variables:
     return {"version": data["activeModel"]["version"]}
 
 
+def activated_another(rig: Rig) -> Variables:
+    """Activate the other of two models, so that there is one to go back to."""
+    assert rig.trained_job
+    active = active_version(rig)["version"]
+    query = "{models(first:2){edges{node{version}}}}"
+    edges = rig.client.post(query, {}, rig.admin)["data"]["models"]["edges"]
+    other = next(edge["node"]["version"] for edge in edges if edge["node"]["version"] != active)
+    document = mutation("activateModel", "ActivateModelInput")
+    rig.client.post(document, {"i": {"version": other}}, rig.admin)
+    return {"activeVersion": other}
+
+
 MUTATIONS: dict[str, Operation] = {
     "Mutation.signUp": Operation(
         mutation("signUp", "SignUpInput"),
@@ -204,7 +216,7 @@ MUTATIONS: dict[str, Operation] = {
         mutation("activateModel", "ActivateModelInput"), with_input(active_version, the_admin), times=3
     ),
     "Mutation.rollbackModel": Operation(
-        mutation("rollbackModel", "RollbackModelInput"), with_input(lambda _: {}, the_admin), times=3
+        mutation("rollbackModel", "RollbackModelInput"), with_input(activated_another, the_admin), times=3
     ),
     "Mutation.trainModel": Operation(mutation("trainModel", "TrainModelInput"), as_admin(i={}), times=5),
 }

@@ -1,7 +1,7 @@
 """The maximum cost of an operation, computed before execution.
 
 A unit is about UNIT_NANOSECONDS of processor time, in this service and in Postgres; `bench.cost` compares the
-costs with measured time. An object costs 0.5, a plain value 0.2, a field its `@cost`, and an argument its
+costs with measured time. An object costs 0.3, a plain value 0.2, a field its `@cost`, and an argument its
 `@cost` for each item, for each so many characters, or times its number. A field with `first` or `last` has
 that many `edges`; `@listSize` gives the length of other lists. The directives are those of IBM's GraphQL Cost
 Directives specification, with numbers for weights.
@@ -40,7 +40,7 @@ from schema.core.directives import ASSUMED, SIZED, SLICING, Cost, ListSize
 from schema.core.pagination import MAX_PAGE
 from schema.execution.argument_cost import POINTS, ArgumentCost, Number, Rate, Size
 
-OBJECT, VALUE = 5, 2  # points of an object in a field's value, and of a plain value
+OBJECT, VALUE = 3, 2  # points of an object in a field's value, and of a plain value
 INTROSPECTED_EACH = 5  # points of each object of introspection
 BY_ID = {"Query.node", "Query.nodes"}
 MOST_SHELVES = 20  # of a home page

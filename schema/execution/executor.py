@@ -29,7 +29,7 @@ from schema.execution.telemetry import ObservedOperation, count_errors
 
 Results = AsyncGenerator[Any]
 ALL = tuple(OperationType)
-AT_ONCE = 50  # cost of reading a document: a millisecond
+AT_ONCE = 15  # cost of reading a document: a millisecond
 
 
 @dataclass(frozen=True, slots=True)

@@ -159,7 +159,7 @@ SetFavoriteGenresResult = Annotated[
 
 @strawberry.type
 class AccountMutation:
-    @strawberry.mutation(directives=[Cost(weight=1800)], description="Create an account and log in to it.")
+    @strawberry.mutation(directives=[Cost(weight=1250)], description="Create an account and log in to it.")
     @outcomes(
         {
             authentication.InvalidUsername: InvalidUsername,
@@ -179,7 +179,7 @@ class AccountMutation:
             )
         )
 
-    @strawberry.mutation(directives=[Cost(weight=2000)], description="Log in.")
+    @strawberry.mutation(directives=[Cost(weight=1500)], description="Log in.")
     @outcomes(
         {
             authentication.InvalidCredentials: InvalidCredentials,
@@ -271,7 +271,7 @@ ChangePasswordResult = Annotated[
 @strawberry.type
 class PasswordMutation:
     @strawberry.mutation(
-        directives=[Cost(weight=3500)],
+        directives=[Cost(weight=2400)],
         description="Change the viewer's password and end their other sessions, at once in all processes. "
         "Wrong passwords count toward the limit of `logIn`.",
         extensions=requires(Role.USER),

@@ -143,7 +143,7 @@ class CatalogQuery:
             str,
             strawberry.argument(
                 description="The search text.",
-                directives=[Constraint(max_length=MAX_QUERY), Cost(weight=12, per=10)],
+                directives=[Constraint(max_length=MAX_QUERY), Cost(weight=20, per=10)],
             ),
         ],
         first: First,

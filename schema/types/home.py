@@ -173,7 +173,7 @@ class Shelf(relay.Node):
                 found[made.id] = made
         return [found.get(node_id) for node_id in node_ids]
 
-    @strawberry.field(directives=[Cost(weight=40, viewer=130)], description="The movies on the shelf.")
+    @strawberry.field(directives=[Cost(weight=40, viewer=70)], description="The movies on the shelf.")
     async def movies(
         self,
         info: Info,
@@ -253,7 +253,7 @@ class Home:
 class HomeQuery:
     @strawberry.field(
         directives=[
-            Cost(weight=50, viewer=400),
+            Cost(weight=80, viewer=370),
             ListSize(slicing_arguments=["shelves"], sized_fields=["shelves"]),
         ],
         description="The viewer's home page, or a general one when signed out. Shelves with too few movies "
@@ -266,7 +266,7 @@ class HomeQuery:
             int,
             strawberry.argument(
                 description=f"Maximum number of shelves, 1 to {MAX_SHELVES}.",
-                directives=[Cost(weight=15, viewer=65)],
+                directives=[Cost(weight=20, viewer=60)],
             ),
         ],
         per_shelf: Annotated[

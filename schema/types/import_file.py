@@ -87,7 +87,7 @@ class ImportRatingsInput:
         default=None,
         directives=[
             Constraint(max_length=4_000_000),  # a body may have fewer
-            Cost(weight=28, per=1_000),
+            Cost(weight=20, per=1_000),
         ],
         description="The file as it was exported, CSV or JSON, at most 20,000 rows and 3,000,000 characters; "
         "a longer one can be sent in parts. A row has at most 100,000 characters, a title 300, and the "
@@ -97,7 +97,7 @@ class ImportRatingsInput:
         default=None,
         directives=[
             Constraint(max_length=4_000_000),  # a body may have fewer
-            Cost(weight=28, per=1_000),
+            Cost(weight=20, per=1_000),
         ],
         description="The bytes of the file in Base64, also as a data URL: a zip archive, or text in UTF-8, "
         "UTF-16, UTF-32 or Windows-1252, also in gzip or bzip2. Of an archive at most 12,000,000 bytes "

@@ -157,7 +157,7 @@ ImportRatingsResult = Annotated[
 @strawberry.type
 class ImportMutation:
     @strawberry.mutation(
-        directives=[Cost(weight=600)],
+        directives=[Cost(weight=450)],
         description="Import the viewer's ratings, history, likes or watchlist from another service. Movies "
         "are matched by id, else by title and year. Ambiguous rows are skipped, with the reason.",
         extensions=requires(Role.USER),

@@ -237,7 +237,7 @@ class ModelMutation:
         return ActivateModelPayload(model=Model.of(trained))
 
     @strawberry.mutation(
-        directives=[Cost(weight=2600)],
+        directives=[Cost(weight=1900)],
         description="Activate the model that was active before the active one.",
         extensions=requires(Role.ADMIN),
     )

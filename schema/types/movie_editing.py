@@ -192,7 +192,7 @@ def busy(error: edit.ModelChanging) -> CallerError:
 @strawberry.type
 class MovieMutation:
     @strawberry.mutation(
-        directives=[Cost(weight=1100)],
+        directives=[Cost(weight=1450)],
         description="Add a movie. It appears at once in search, similar movies and recommendations. Until "
         "the next training it is ranked by its content.",
         extensions=requires(Role.CURATOR),
@@ -214,7 +214,7 @@ class MovieMutation:
         return AddMoviePayload(movie=await written(context, movie_id))
 
     @strawberry.mutation(
-        directives=[Cost(weight=1000)],
+        directives=[Cost(weight=1300)],
         description="Update a movie. The model keeps what it learned from the movie's ratings.",
         extensions=requires(Role.CURATOR),
     )
@@ -237,7 +237,7 @@ class MovieMutation:
         return UpdateMoviePayload(movie=await written(context, movie_id))
 
     @strawberry.mutation(
-        directives=[Cost(weight=1000)],
+        directives=[Cost(weight=1200)],
         description="Delete a movie with all its ratings and events. This cannot be undone.",
         extensions=requires(Role.CURATOR),
     )

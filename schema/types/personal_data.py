@@ -58,7 +58,7 @@ SetDiscoverableResult = Annotated[
 @strawberry.type
 class PrivacyQuery:
     @strawberry.field(
-        directives=[Cost(weight=1400)],
+        directives=[Cost(weight=1800)],
         description="Export all data held on the viewer, by table, as of one moment. Only hashes of secrets "
         "are left out. An export may take up to EXPORT_SECONDS; a member can run one at a time. A large "
         "export is sent only as a single response, not over a websocket or as a stream.",
@@ -91,7 +91,7 @@ class PrivacyQuery:
 @strawberry.type
 class PrivacyMutation:
     @strawberry.mutation(
-        directives=[Cost(weight=2600)],
+        directives=[Cost(weight=1850)],
         description="Permanently delete the viewer's account and all their data. Models trained afterwards "
         "do not include the data.",
         extensions=requires(Role.USER),

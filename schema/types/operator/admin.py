@@ -139,7 +139,7 @@ class OperatorQuery:
 @strawberry.type
 class OperatorMutation:
     @strawberry.mutation(
-        directives=[Cost(weight=270)],
+        directives=[Cost(weight=340)],
         description="Set a member's role.",
         extensions=requires(Role.ADMIN, members_only=True),
     )

@@ -169,7 +169,7 @@ StopExperimentResult = Annotated[
 @strawberry.type
 class ExperimentQuery:
     @strawberry.field(
-        directives=[Cost(weight=160)],
+        directives=[Cost(weight=210)],
         description="An experiment by its name; null if there is none.",
         extensions=requires(Role.ADMIN),
     )
@@ -201,7 +201,7 @@ class ExperimentQuery:
 @strawberry.type
 class ExperimentMutation:
     @strawberry.mutation(
-        directives=[Cost(weight=300)],
+        directives=[Cost(weight=750)],
         description="Start an experiment: give each member an arm, by which their lists differ.",
         extensions=requires(Role.ADMIN),
     )
@@ -222,7 +222,7 @@ class ExperimentMutation:
         return StartExperimentPayload(experiment=Experiment.of(started))
 
     @strawberry.mutation(
-        directives=[Cost(weight=800)],
+        directives=[Cost(weight=1050)],
         description="Stop an experiment and keep its report. One that is stopped stays as it is.",
         extensions=requires(Role.ADMIN),
     )

@@ -135,7 +135,7 @@ class ServedList:
         return [Model.of(found[version]) for version in versions if version in found]
 
     @strawberry.field(
-        directives=[Cost(weight=2600), ListSize(assumed_size=10)],
+        directives=[Cost(weight=400), ListSize(assumed_size=10)],
         description="The pages made again from the stored model and history, in the order of `pages`.",
     )
     async def replays(self, info: Info) -> list[Replay]:

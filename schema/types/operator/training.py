@@ -132,7 +132,7 @@ TrainModelResult = Annotated[
 @strawberry.type
 class TrainingMutation:
     @strawberry.mutation(
-        directives=[Cost(weight=800)],
+        directives=[Cost(weight=500)],
         description="Train a model on all ratings, in the background, and activate it unless it is worse "
         "than the active one (`Model.gate`). If a job is already waiting, that job is returned.",
         extensions=requires(Role.ADMIN),
