@@ -104,10 +104,9 @@ def explain(
     """Return at most `limit` reasons for each of m items of a list, in its order.
 
     effects: float32 (n, m), the decrease of an item's score without each item of the history. average:
-    float32 (m,), 0 to 1, the share of the score that the average taste explains; from MOSTLY on the first
-    reason is POPULAR. kinship: float32 (n, m), 0 to 1, how much
-    alike the items are to a reader. Only liked items with a positive effect
-    are reasons; a shared name has the summed effects of the liked items with it. The first j items of a list
+    float32 (m,), 0 to 1, the share of the score that the average taste explains. kinship: float32 (n, m), 0
+    to 1, how much alike the items are to a reader. Only liked items with a positive effect are reasons; a
+    shared name has the summed effects of the liked items with it. The first j items of a list
     have the reasons that they have in a list of j, for j of at least 2 LIST_SHARE. subject: an item of the
     history that comes first instead, if it is a reason, however often.
     """
@@ -122,22 +121,17 @@ def explain(
     worth[(shares < NEAR_BEST * shares.max(axis=0)) | (kinship[liked] < UNRELATED)] = 0
     liked_idx = history.item_idx[liked]
     common = [_Common(kind, of_kind, liked_idx, item_idx, shares) for kind, of_kind in traits.items()]
+    of_subject = (gains > 0) & (liked_idx == subject)[:, None]
     used = _Used(len(item_idx))
     for column, item in enumerate(item_idx.tolist()):
         used.next_item()
-        found = reasons[column]
-        about = float(gains[liked_idx == subject, column].max(initial=0))
-        if subject is not None and about > 0:
-            weight = about / float(totals[column]) * (1 - float(average[column]))
-            found.append(Reason(BECAUSE_YOU_LIKED, subject, "", weight))
-        elif average[column] >= MOSTLY:
-            found.append(Reason(POPULAR, None, "", float(average[column])))
-        elif (first := _named(liked_idx, worth[:, column], used)) is not None:
-            found.append(Reason(BECAUSE_YOU_LIKED, int(liked_idx[first]), "", float(shares[first, column])))
+        found, of_average = reasons[column], float(average[column])
+        for_one = of_subject[:, column], shares[:, column], worth[:, column]
+        found += _first(liked_idx, *for_one, of_average, used)
         if totals[column] > 0:
             found += _shared(common, item, column, used, alone=not found)
-        if average[column] >= PARTLY and all(reason.kind == SHARED_GENRES for reason in found):
-            found.insert(0, Reason(POPULAR, None, "", float(average[column])))
+        if of_average >= PARTLY and all(reason.kind == SHARED_GENRES for reason in found):
+            found.insert(0, Reason(POPULAR, None, "", of_average))
         del found[limit:]
         used.add(found, subject)
     return reasons
@@ -181,6 +175,29 @@ def kinship(
     alike[:, ~np.any(others, axis=1)] = UNRELATED
     alike[common_makers.nonzero()] = 1
     return np.asarray(alike, np.float32)
+
+
+def _first(
+    liked_idx: npt.NDArray[np.int32],
+    of_subject: npt.NDArray[np.bool_],
+    shares: Floats,
+    worth: Floats,
+    average: float,
+    used: "_Used",
+) -> list[Reason]:
+    """The subject if it is a reason, else the average taste, else the liked item of the highest worth.
+
+    of_subject, shares, worth: (n_liked,), for one item of the list. average: the share of the average taste.
+    """
+    if of_subject.any():
+        place: int | None = int(of_subject.argmax())
+    elif average >= MOSTLY:
+        return [Reason(POPULAR, None, "", average)]
+    else:
+        place = _named(liked_idx, worth, used)
+    return (
+        [] if place is None else [Reason(BECAUSE_YOU_LIKED, int(liked_idx[place]), "", float(shares[place]))]
+    )
 
 
 def _named(liked_idx: npt.NDArray[np.int32], worth: Floats, used: "_Used") -> int | None:

@@ -44,27 +44,36 @@ def mmr(
     recent = _Recent(makers)
     scale = float(SPREAD / _spread(vectors[:MEASURED]))
     for start in range(0, k, WINDOW):
-        window = slice(start, start + WINDOW)
-        candidates = vectors[window]
-        similarity = deque(candidates @ vectors[item] for item in picked[max(0, start - MEMORY) : start])
-        total = np.sum(similarity, axis=0) if similarity else np.zeros(len(candidates), np.float32)
-        worth_of_rank = np.sqrt(np.arange(len(candidates), dtype=np.float32)) * np.float32(
-            (diversity - 1) / STEEPNESS
-        )
-        for place in range(start, min(start + WINDOW, k)):
-            share = scale * diversity * min(1, place / PROTECTED) / max(len(similarity), 1)
-            worth = worth_of_rank - np.float32(share) * total
-            if recent.full:
-                worth -= EXCESS * recent.crowded(window)
-            best = int(worth.argmax())
-            picked[place] = start + best
-            worth_of_rank[best] = -np.inf
-            similarity.append(candidates @ candidates[best])  # (n, width) @ (width,)
-            total += similarity[-1]
-            if len(similarity) > MEMORY:
-                total -= similarity.popleft()
-            recent.add(start + best)
+        window = slice(start, min(start + WINDOW, k))
+        before = [vectors[item] for item in picked[max(0, start - MEMORY) : start]]
+        picked[window] = _of_window(vectors, window, before, recent, diversity=diversity, scale=scale)
     return picked
+
+
+def _of_window(
+    vectors: Floats, window: slice, before: list[Floats], recent: "_Recent", *, diversity: float, scale: float
+) -> list[int]:
+    """The picks of one window, from its candidates. before: the vectors of the last picks; see `mmr`."""
+    candidates = vectors[window.start : window.start + WINDOW]
+    similarity = deque(candidates @ vector for vector in before)
+    total = np.sum(similarity, axis=0) if similarity else np.zeros(len(candidates), np.float32)
+    ranks = np.arange(len(candidates), dtype=np.float32)
+    worth_of_rank = np.sqrt(ranks) * np.float32((diversity - 1) / STEEPNESS)
+    picks = []
+    for place in range(window.start, window.stop):
+        share = scale * diversity * min(1, place / PROTECTED) / max(len(similarity), 1)
+        worth = worth_of_rank - np.float32(share) * total
+        if recent.full:
+            worth -= EXCESS * recent.crowded(slice(window.start, window.start + WINDOW))
+        best = int(worth.argmax())
+        picks.append(window.start + best)
+        worth_of_rank[best] = -np.inf
+        similarity.append(candidates @ candidates[best])  # (n, width) @ (width,)
+        total += similarity[-1]
+        if len(similarity) > MEMORY:
+            total -= similarity.popleft()
+        recent.add(picks[-1])
+    return picks
 
 
 def _spread(vectors: Floats) -> np.float32:

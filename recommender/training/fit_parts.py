@@ -1,7 +1,7 @@
 """Fit the parts of the blend: factors with their content prior, item weights and transitions."""
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -40,20 +40,14 @@ def fit_factors(
     grades: Floats = GRADES,
     noise: float = NOISE,
 ) -> Fitted:
-    """Fit iALS to the items with ratings, then move each item toward its content prior.
-
-    grades, noise: of the `FactorModel`.
-    """
+    """Fit iALS to the items with ratings, then move each item toward its content prior."""
     counts = np.bincount(interactions.user_items.indices, minlength=interactions.n_items)
     rated = counts > 0
     if not rated.any():  # without ratings the content vectors are the factors
         return _of_content(content, config)
     everything = _targets(interactions, grades)
     targets = everything[:, rated].tocsr()
-    regularization = config.regularization
-    if regularization is None:
-        regularization = ials.regularization_for(targets, alpha0=config.alpha0, rng=rng)
-    scales = {"regularization": regularization, "alpha0": config.alpha0}
+    scales = _scales(targets, config, rng)
     user_factors, fitted = ials.fit(
         targets,
         factors=min(config.factors, *targets.shape),
@@ -63,16 +57,25 @@ def fit_factors(
         checkpoint=checkpoint,
         **scales,
     )
-    content_prior = ContentPrior.fit(content[rated], fitted, counts[rated])
-    item_factors = ials.toward(content_prior.factors(content), everything.T.tocsr(), user_factors, **scales)
-    of_users = {"user_factors": user_factors, "counts": np.diff(targets.indptr), "alpha0": config.alpha0}
+    first_prior = ContentPrior.fit(content[rated], fitted, counts[rated]).factors(content)
+    item_factors = ials.toward(first_prior, everything.T.tocsr(), user_factors, **scales)
+    of_users: dict[str, Any] = {"user_factors": user_factors, "counts": np.diff(targets.indptr)}
+    of_users["alpha0"] = config.alpha0
     model = FactorModel.of(item_factors, rated, **of_users, grades=grades, noise=noise)
     content_prior = ContentPrior.fit(content[rated], model.item_factors[rated], counts[rated])
     # Unrated items keep the factors of the prior before the last half-step, so that their first rating does
     # not move them by the difference of the two priors.
     placed = np.where(rated[:, None], content_prior.factors(content), model.item_factors)
-    item_step = ItemStep.of(item_factors, counts, placed, regularization=regularization, **of_users)
-    return Fitted(model, content_prior, item_step)
+    of_users["regularization"] = scales["regularization"]
+    return Fitted(model, content_prior, ItemStep.of(item_factors, counts, placed, **of_users))
+
+
+def _scales(targets: sparse.csr_matrix, config: Config, rng: np.random.Generator) -> dict[str, float]:
+    """The regularization, estimated unless it is set, and the weight of unrated items."""
+    regularization = config.regularization
+    if regularization is None:
+        regularization = ials.regularization_for(targets, alpha0=config.alpha0, rng=rng)
+    return {"regularization": regularization, "alpha0": config.alpha0}
 
 
 def fit_items(

@@ -1,11 +1,10 @@
-"""Fit the stars model with compiled half-steps. For training only; serving never imports this module."""
+"""Fit the stars model. For training only; serving never imports this module."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
-from numba import njit, prange
 from numpy.typing import NDArray
 from scipy.linalg import cho_factor, cho_solve
 from scipy.sparse import csr_matrix, diags_array
@@ -14,6 +13,7 @@ from threadpoolctl import threadpool_limits
 
 from recommender.interactions import Interactions
 from recommender.model.star_ratings import NORMAL_80, Doubles, StarsModel, with_one
+from recommender.training.posteriors import FIRST_SPREAD, Posterior, expected_squares
 from recommender.training.residual_neighbors import residual_neighbors
 
 RIDGE = 1.0  # the weight of one item: rows of content and of habits have a length of about 1
@@ -27,62 +27,6 @@ NOISE_FLOOR = 0.5**2 / 12  # stars^2: the variance of rounding to half-stars
 # Weight of the global noise in the noise of a user. Users whose ratings are hard to predict weigh less in the
 # fit of items. Chosen on validation splits of four data sets: docs/predictions.md.
 NOISE_RATINGS = 60.0
-FIRST_SPREAD = 0.1  # of factors before the first step
-FIRST_PRECISION = 1.0  # low: a high precision keeps factors at 0, and then its estimate stays high
-
-
-@dataclass(slots=True)
-class Posterior:
-    """Gaussians over the rows of one side, users or items: bias first, then factors."""
-
-    mean: Doubles  # (n, d + 1)
-    variance: Doubles  # (n, d + 1)
-    prior: Doubles  # (n, d + 1), the prior's mean
-    precision: Doubles  # (d + 1,), the prior's
-
-    @classmethod
-    def start(cls, n: int, factors: int) -> Self:
-        """Start with equal rows of mean 0."""
-        shape = (n, factors + 1)
-        variance = np.full(shape, FIRST_SPREAD**2)
-        return cls(np.zeros(shape), variance, np.zeros(shape), np.full(shape[1], FIRST_PRECISION))
-
-    def update(self, ratings: csr_matrix, mean: float, others: "Posterior", noise: Doubles) -> None:
-        """Update the posterior of the rows of `ratings`, given those of its columns and their noise, stars^2.
-
-        Row by row, with x = (1, q) of a column, V its variances and y = stars - mean - b of that column:
-        A = diag(precision) + sum (x x' + diag(0, V)) / noise,   A m = precision prior + sum x y / noise.
-        """
-        _solve_rows(
-            ratings.indptr,
-            ratings.indices,
-            ratings.data - np.float64(mean),
-            others.mean,
-            others.variance,
-            self.prior,
-            self.precision,
-            noise,
-            self.mean,
-            self.variance,
-        )
-
-    def fit_precision(self, rows: NDArray[np.bool_] | slice = slice(None)) -> None:
-        """Set the prior's precision to the most likely one for these rows (empirical Bayes)."""
-        away = (self.mean[rows] - self.prior[rows]) ** 2 + self.variance[rows]
-        self.precision = 1 / away.mean(axis=0)
-
-
-def expected_squares(ratings: csr_matrix, mean: float, users: Posterior, items: Posterior) -> Doubles:
-    """The sum of expected squared errors over each user's ratings, (n_users,), stars^2."""
-    return _expected_squares(
-        ratings.indptr,
-        ratings.indices,
-        ratings.data - np.float64(mean),
-        users.mean,
-        users.variance,
-        items.mean,
-        items.variance,
-    )
 
 
 def fit_stars(
@@ -102,58 +46,119 @@ def fit_stars(
     """
     if not interactions.nnz:
         raise ValueError("the stars model needs at least one rating")
-    by_user, by_item = interactions.user_items, csr_matrix(interactions.user_items.T)
-    rated = np.diff(by_item.indptr) > 0
-    mean = float(by_user.data.mean(dtype=np.float64))
-    noise = max(NOISE_FLOOR, float(by_user.data.var(dtype=np.float64)))
-    user_noise = np.full(interactions.n_users, noise)
-    described = with_one(content)
-    of_users, of_items, habits = _habits(by_user)
-    described = np.concatenate([described, of_items], axis=1)
-    regression = _ridge(described if rated.all() else described[rated], RIDGE)
-    user_regression = _ridge(of_users, HABIT_RIDGE)
-    users = Posterior.start(interactions.n_users, factors)
-    items = Posterior.start(interactions.n_items, factors)
-    items.mean += FIRST_SPREAD * rng.standard_normal(items.mean.shape)
+    fit, habits = _Fit.start(interactions, content, factors, rng)
     # Rows are solved in parallel; the solve of one row is too small for several BLAS threads.
     with threadpool_limits(limits=1, user_api="blas"):
         for step in range(iterations):
-            users.update(by_user, mean, items, np.full(interactions.n_items, noise))
-            habit_map = user_regression(users.mean)  # (width + 1, d + 1)
-            users.prior = of_users @ habit_map
-            users.fit_precision()
-            items.update(by_item, mean, users, user_noise)
-            items.prior = described @ regression(items.mean[rated])  # (n, width) @ (width, d + 1)
-            items.fit_precision(rated)
-            squares = expected_squares(by_user, mean, users, items)
-            noise = max(NOISE_FLOOR, float(squares.sum()) / by_user.nnz)
-            user_noise = (NOISE_RATINGS * noise + squares) / (NOISE_RATINGS + np.diff(by_user.indptr))
+            fit.step()
             progress((step + 1) / iterations)
-        counts = np.diff(by_item.indptr)
-        placed_map, placed_precision = _placement(content, items, counts)
-        seen = counts[:, None] / (counts[:, None] + OBSCURE)
-        items.prior = seen * items.prior + (1 - seen) * (with_one(content) @ placed_map)
-        items.update(by_item, mean, users, user_noise)
-        users.update(by_user, mean, items, np.full(interactions.n_items, noise))
-        neighbors, similarity = residual_neighbors(by_user, mean, users.mean, items.mean)
-    items.mean[~rated], items.variance[~rated] = items.prior[~rated], 1 / placed_precision
-    single = _single(users, items)
-    single |= {
-        "item_precision": placed_precision.astype(np.float32),
-        "content_map": placed_map.astype(np.float32),
-        "habits": habits.astype(np.float32),
-        "habit_map": habit_map.astype(np.float32),
-    }
+        placed_map, placed_precision = fit.place(content)
+        neighbors, similarity = residual_neighbors(fit.by_user, fit.mean, fit.users.mean, fit.items.mean)
+    unrated = ~fit.rated
+    fit.items.mean[unrated], fit.items.variance[unrated] = fit.items.prior[unrated], 1 / placed_precision
+    fitted = {"item_precision": placed_precision, "content_map": placed_map, "habits": habits}
     return StarsModel(
-        mean=mean,
-        noise=noise,
+        mean=fit.mean,
+        noise=fit.noise,
         width=NORMAL_80,
-        known=rated | content.any(axis=1),
+        known=fit.rated | content.any(axis=1),
         neighbors=neighbors,
         similarity=similarity,
         neighbor_weight=0.0,
-        **single,
+        **{name: array.astype(np.float32) for name, array in (fitted | fit.arrays()).items()},
     )
+
+
+@dataclass(slots=True)
+class _Fit:
+    """The state of a fit: the posteriors of users and items, their priors, and the noise, stars^2.
+
+    described: what the prior of items is regressed on, (n_items, width); of_users: the same for users.
+    """
+
+    by_user: csr_matrix
+    by_item: csr_matrix
+    mean: float
+    rated: NDArray[np.bool_]
+    described: Doubles
+    of_users: Doubles
+    regression: Callable[[Doubles], Doubles]
+    user_regression: Callable[[Doubles], Doubles]
+    users: Posterior
+    items: Posterior
+    noise: float
+    user_noise: Doubles
+    habit_map: Doubles  # (width + 1, d + 1)
+
+    @classmethod
+    def start(
+        cls, interactions: Interactions, content: NDArray[np.float32], factors: int, rng: np.random.Generator
+    ) -> tuple[Self, Doubles]:
+        """The state before the first step, and `StarsModel.habits`."""
+        by_user, by_item = interactions.user_items, csr_matrix(interactions.user_items.T)
+        rated = np.diff(by_item.indptr) > 0
+        noise = max(NOISE_FLOOR, float(by_user.data.var(dtype=np.float64)))
+        of_users, of_items, habits = _habits(by_user)
+        described = np.concatenate([with_one(content), of_items], axis=1)
+        items = Posterior.start(interactions.n_items, factors)
+        items.mean += FIRST_SPREAD * rng.standard_normal(items.mean.shape)
+        state = cls(
+            by_user=by_user,
+            by_item=by_item,
+            mean=float(by_user.data.mean(dtype=np.float64)),
+            rated=rated,
+            described=described,
+            of_users=of_users,
+            regression=_ridge(described if rated.all() else described[rated], RIDGE),
+            user_regression=_ridge(of_users, HABIT_RIDGE),
+            users=Posterior.start(interactions.n_users, factors),
+            items=items,
+            noise=noise,
+            user_noise=np.full(interactions.n_users, noise),
+            habit_map=np.zeros((of_users.shape[1], factors + 1)),
+        )
+        return state, habits
+
+    def step(self) -> None:
+        """Update users, items and noise once."""
+        self.update_users()
+        self.habit_map = self.user_regression(self.users.mean)
+        self.users.prior = self.of_users @ self.habit_map
+        self.users.fit_precision()
+        self.items.update(self.by_item, self.mean, self.users, self.user_noise)
+        item_map = self.regression(self.items.mean[self.rated])  # (width, d + 1)
+        self.items.prior = self.described @ item_map
+        self.items.fit_precision(self.rated)
+        squares = expected_squares(self.by_user, self.mean, self.users, self.items)
+        self.noise = max(NOISE_FLOOR, float(squares.sum()) / self.by_user.nnz)
+        counts = np.diff(self.by_user.indptr)
+        self.user_noise = (NOISE_RATINGS * self.noise + squares) / (NOISE_RATINGS + counts)
+
+    def place(self, content: NDArray[np.float32]) -> tuple[Doubles, Doubles]:
+        """Move the prior of items with few ratings toward that of new items, and update both sides.
+
+        Returns the results of `_placement`.
+        """
+        counts = np.diff(self.by_item.indptr)
+        placed_map, placed_precision = _placement(content, self.items, counts)
+        seen = counts[:, None] / (counts[:, None] + OBSCURE)
+        self.items.prior = seen * self.items.prior + (1 - seen) * (with_one(content) @ placed_map)
+        self.items.update(self.by_item, self.mean, self.users, self.user_noise)
+        self.update_users()
+        return placed_map, placed_precision
+
+    def arrays(self) -> dict[str, Doubles]:
+        """The part of the state that serving needs."""
+        return {
+            "user_precision": self.users.precision,
+            "items": self.items.mean,
+            "item_variance": self.items.variance,
+            "habit_map": self.habit_map,
+        }
+
+    def update_users(self) -> None:
+        noise = np.full(self.by_item.shape[0], self.noise)
+        self.users.update(self.by_user, self.mean, self.items, noise)
 
 
 def by_content(content: NDArray[np.float32], counts: NDArray[np.integer]) -> Callable[[Doubles], Doubles]:
@@ -177,16 +182,6 @@ def _placement(
     placed_map = by_content(content, counts)(items.mean)
     away = (items.mean - with_one(content) @ placed_map) ** 2 + items.variance
     return placed_map, 1 / np.average(away, axis=0, weights=counts)
-
-
-def _single(users: Posterior, items: Posterior) -> dict[str, NDArray[np.float32]]:
-    """The state that serving needs, in single precision."""
-    fitted = {
-        "user_precision": users.precision,
-        "items": items.mean,
-        "item_variance": items.variance,
-    }
-    return {name: array.astype(np.float32) for name, array in fitted.items()}
 
 
 def _habits(ratings: csr_matrix) -> tuple[Doubles, Doubles, Doubles]:
@@ -223,68 +218,3 @@ def _ridge(described: Doubles, strength: float) -> Callable[[Doubles], Doubles]:
     gram[np.diag_indices_from(gram)] += strength
     factor = cho_factor(gram, overwrite_a=True)
     return lambda targets: np.asarray(cho_solve(factor, described.T @ targets))
-
-
-@njit(cache=True, parallel=True)
-def _solve_rows(
-    indptr: NDArray[Any],
-    indices: NDArray[Any],
-    centred: Doubles,
-    others: Doubles,
-    other_variance: Doubles,
-    prior: Doubles,
-    precision: Doubles,
-    noise: Doubles,
-    means: Doubles,
-    variances: Doubles,
-) -> None:
-    size = precision.shape[0]
-    for row in prange(indptr.shape[0] - 1):
-        left = np.zeros((size, size))  # the lower triangle, completed after the last rating
-        right = np.zeros(size)
-        x = np.empty(size)
-        for at in range(indptr[row], indptr[row + 1]):
-            column = indices[at]
-            target = centred[at] - others[column, 0]
-            weight = 1 / noise[column]
-            x[0] = 1.0
-            for a in range(1, size):
-                x[a] = others[column, a]
-                left[a, a] += weight * other_variance[column, a]
-            for a in range(size):
-                weighted = weight * x[a]
-                right[a] += weighted * target
-                for b in range(a + 1):
-                    left[a, b] += weighted * x[b]
-        for a in range(size):
-            for b in range(a + 1):
-                left[b, a] = left[a, b]
-            left[a, a] += precision[a]
-        covariance = np.linalg.inv(left)
-        means[row] = covariance @ (right + precision * prior[row])
-        variances[row] = np.diag(covariance)
-
-
-@njit(cache=True, parallel=True)
-def _expected_squares(
-    indptr: NDArray[Any],
-    indices: NDArray[Any],
-    centred: Doubles,
-    users: Doubles,
-    user_variance: Doubles,
-    items: Doubles,
-    item_variance: Doubles,
-) -> Doubles:
-    sums = np.zeros(indptr.shape[0] - 1)
-    for row in prange(indptr.shape[0] - 1):
-        for at in range(indptr[row], indptr[row + 1]):
-            column = indices[at]
-            error = centred[at] - users[row, 0] - items[column, 0]
-            spread = user_variance[row, 0] + item_variance[column, 0]
-            for a in range(1, users.shape[1]):
-                p, q = users[row, a], items[column, a]
-                v, w = user_variance[row, a], item_variance[column, a]
-                error -= p * q
-                spread += p * p * w + q * q * v + v * w
-            sums[row] += error * error + spread
-    return sums

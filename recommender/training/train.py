@@ -4,6 +4,7 @@ from dataclasses import asdict
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from threadpoolctl import threadpool_limits
 
 from recommender.interactions import Interactions
@@ -11,12 +12,16 @@ from recommender.item_features import ItemFeatures
 from recommender.model import explain
 from recommender.model.content import ContentEncoder, vectors_of
 from recommender.model.hybrid import Hybrid
+from recommender.model.match import MatchModel
 from recommender.model.popularity import popularity
 from recommender.model.sentence_embeddings import SentenceModel
+from recommender.model.star_ratings import StarsModel
 from recommender.progress import Progress
 from recommender.training import fit_blend, fit_match
 from recommender.training.checkpoint import NOTHING_KEPT, Checkpoint
 from recommender.training.config import Config
+
+Floats = npt.NDArray[np.float32]
 
 DEFAULTS = Config()
 
@@ -35,9 +40,8 @@ def train_hybrid(
     """Train on all ratings; `items` describes interactions.item_ids one by one (else ValueError).
 
     for_lists: the ratings to fit lists to, if they are others, of the same items. only_lists: leave stars and
-    match out.
-    sentences: a sentence-embedding model whose vectors are part of the items' content. Deterministic for the
-    same input and config, with any number of threads, and also when resumed from `checkpoint`.
+    match out. sentences: a model whose vectors are part of the items' content. Deterministic for the same
+    input and config, with any number of threads, and also when resumed from `checkpoint`.
     """
     if not np.array_equal(interactions.item_ids, items.item_ids):
         raise ValueError("items must describe the items of the interactions, one by one")
@@ -46,31 +50,17 @@ def train_hybrid(
     encoder = ContentEncoder.fit(items, rng=rng, sentences=sentences)
     content = encoder.transform(items)
     popular = popularity(interactions, items.vote_count)
-    stars, match = None, None
+    rated = interactions if for_lists is None else for_lists
     with threadpool_limits(limits=1, user_api="blas"):  # fixes the order of summation
         blend, content_prior, item_step, reached = fit_blend.fit(
-            interactions if for_lists is None else for_lists,
-            content,
-            popular,
-            config,
-            rng,
-            progress,
-            checkpoint,
+            rated, content, popular, config, rng, progress, checkpoint
         )
-        figures: dict[str, Any] = {name: asdict(estimate) for name, estimate in reached.items()}
-        if interactions.nnz and not only_lists:
-            stars, match, prediction_figures = fit_match.fit_stars_and_match(
-                interactions, content, rng=rng, progress=lambda fraction: progress("stars", fraction)
-            )
-            figures |= prediction_figures
-    counts = {name: getattr(interactions, name) for name in ("n_users", "n_items", "nnz")}
+        stars, match, of_predictors = (
+            (None, None, {}) if only_lists else _predictors(interactions, content, rng, progress)
+        )
+    figures = {name: asdict(estimate) for name, estimate in reached.items()} | of_predictors
     return Hybrid(
-        manifest={
-            "config": asdict(config),
-            "metrics": figures,
-            "sentences": sentences and sentences.described,
-            **counts,
-        },
+        manifest=_manifest(interactions, config, figures, sentences),
         item_ids=interactions.item_ids,
         content_vectors=vectors_of(content),
         encoder=encoder,
@@ -82,3 +72,22 @@ def train_hybrid(
         match=match,
         item_step=item_step,
     )
+
+
+def _predictors(
+    interactions: Interactions, content: Floats, rng: np.random.Generator, progress: Progress
+) -> tuple[StarsModel | None, MatchModel | None, dict[str, Any]]:
+    """The models of stars and match with their figures; none without ratings."""
+    if not interactions.nnz:
+        return None, None, {}
+    return fit_match.fit_stars_and_match(
+        interactions, content, rng=rng, progress=lambda fraction: progress("stars", fraction)
+    )
+
+
+def _manifest(
+    interactions: Interactions, config: Config, figures: dict[str, Any], sentences: SentenceModel | None
+) -> dict[str, Any]:
+    counts = {name: getattr(interactions, name) for name in ("n_users", "n_items", "nnz")}
+    described = sentences and sentences.described
+    return {"config": asdict(config), "metrics": figures, "sentences": described, **counts}
