@@ -25,31 +25,27 @@ Floats = npt.NDArray[np.float32]
 Figures = npt.NDArray[np.float64]
 
 # Weights at each length of KNOTS, used unless others are clearly better on the held-out users. Chosen on
-# validation splits of several data sets.
+# validation splits of several data sets: docs/recommender.md.
 USUAL = {
     FACTORS: (1.0,) * 7,
-    ITEMS: (0.1, 0.2, 0.4, 0.7, 1.0, 1.5, 2.0),
-    TRANSITIONS: (0.1, 0.1, 0.2, 0.3, 0.3, 0.3, 0.3),
+    ITEMS: (0.07, 0.14, 0.28, 0.5, 0.7, 1.05, 1.4),
+    TRANSITIONS: (0.07, 0.07, 0.14, 0.2, 0.2, 0.2, 0.2),
     POPULARITY: (0.0,) * 7,
 }
 PART_NAMES = ("factors", "items", "succession", "popularity")
 N_PARTS = len(PART_NAMES)
 USUAL_WEIGHTS = np.array([USUAL[part] for part in range(N_PARTS)], np.float32).T
-ITEM_WEIGHTS = (0.0, 0.1, 0.2, 0.4, 0.7, 1.0, 1.5, 2.0, 3.0)
-POPULARITY_WEIGHTS = (0.0, 0.3, 1.0, 3.0)
+ITEM_SCALES = (0.0, 0.5, 2.0, 4.0, 1.0)  # factors of the usual weights of items; the last one keeps them
+TRANSITION_SCALES = (0.0, 0.5, 2.0, 4.0, 1.0)  # the same for transitions
+POPULARITY_WEIGHTS = (0.3, 1.0, 0.0)
 LEAST = 0.01  # weight of the factors: only they rank items with few ratings
-# Each part alone, then all mixtures without transitions.
-MIXTURES = [
-    *np.maximum(np.eye(N_PARTS), LEAST * np.eye(N_PARTS)[FACTORS]),
-    *((1.0, items, 0.0, popular) for items in ITEM_WEIGHTS for popular in POPULARITY_WEIGHTS),
-]
-TRANSITION_SCALES = (0.0, 0.5, 2.0, 3.0, 1.0)  # factors of the usual weights; the last one keeps them
 NOISES = (0.01, 0.02, NOISE)  # the last one stays unless another is better
 GRADE_SETS = (np.array([0.2, 0.2, 0.4, 0.7, 0.95, 1.1], np.float32), GRADES)  # of 0 to 5 stars; so here
-CLEAR, SLIGHT = 2.0, 1.0  # standard errors by which other weights, and other settings, must be better
+# Standard errors by which any other choice must be better. With two, one of a dozen candidates was often chosen
+# by chance, at a loss. The noise has two other candidates only. Both measured in docs/recommender.md.
+CLEAR, SLIGHT = 3.0, 1.5
 MIN_GROUP = 20  # users with examples of one kind
 MIN_EXAMPLES = 60
-KERNEL = (0.25, 0.5, 0.25)  # weights of the knot before, the knot and the next, in smoothing
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,13 +77,25 @@ def choose(
         _scored(train, drawn, grades, transitions, content, config, rng, progress, checkpoint)
         for grades in GRADE_SETS
     ]
-    noises = [_best_noise(examples) for examples in scored]
-    reached = np.stack(
-        [_at_usual(examples, noise) for examples, noise in zip(scored, noises, strict=True)], axis=1
-    )
-    best = best_of(reached, scored[-1], SLIGHT)
-    weights, figures = weigh(scored[best], noises[best])
-    return Choices(GRADE_SETS[best], NOISES[noises[best]], weights, figures)
+    best, noise = _best_setting(scored)
+    weights, figures = weigh(scored[best], noise)
+    return Choices(GRADE_SETS[best], NOISES[noise], weights, figures)
+
+
+def _best_setting(scored: list[list[Example]]) -> tuple[int, int]:
+    """The set of targets, then the noise, as indices, that reach most with the usual weights.
+
+    scored: the same examples for each set of targets.
+    """
+    usual = len(NOISES) - 1
+    reached = np.stack([_at_usual(examples, usual) for examples in scored], axis=1)
+    best = best_of(reached, scored[-1], CLEAR)
+    by_noise = np.stack([_at_usual(scored[best], noise) for noise in range(len(NOISES))], axis=1)
+    return best, best_of(by_noise, scored[best], SLIGHT)
+
+
+def _at_usual(examples: list[Example], noise: int) -> Figures:
+    return np.array([example.ndcg(noise, USUAL_WEIGHTS[example.knot][None])[0] for example in examples])
 
 
 def _scored(
@@ -123,75 +131,54 @@ def _scored(
     return [held_out.example(noisy, one) for one in drawn]
 
 
-def _best_noise(examples: list[Example]) -> int:
-    alone = np.eye(N_PARTS, dtype=np.float32)[FACTORS]
-    reached = np.array(
-        [
-            [example.ndcg(noise, np.stack((alone, _usual(example)))).mean() for noise in range(len(NOISES))]
-            for example in examples
-        ]
-    )
-    return best_of(reached, examples, SLIGHT)
-
-
-def _at_usual(examples: list[Example], noise: int) -> Figures:
-    return np.array([example.ndcg(noise, _usual(example)[None, :])[0] for example in examples])
-
-
-def _usual(example: Example) -> Floats:
-    return np.asarray(USUAL_WEIGHTS[example.knot])
-
-
 def weigh(examples: list[Example], noise: int) -> tuple[Floats, dict[str, Estimate]]:
-    """Choose the weights of each knot on the examples of that knot and its neighbors; and figures."""
-    weights = USUAL_WEIGHTS.copy()
-    figures: dict[str, Figures] = {}
-    measured: dict[int, list[Example]] = {}
-    unordered = USUAL_WEIGHTS * (np.arange(N_PARTS) != TRANSITIONS)
-    mixtures = np.concatenate((np.array(MIXTURES, np.float32), unordered))  # the usual ones of all knots last
-    by_mixture = [example.ndcg(noise, mixtures) for example in examples]
-    for knot in range(len(KNOTS)):
-        places = [place for place, example in enumerate(examples) if abs(example.knot - knot) <= 1]
-        if len(places) < MIN_EXAMPLES:
-            continue
-        measured[knot] = [examples[place] for place in places]
-        columns = [*range(len(MIXTURES)), len(MIXTURES) + knot]
-        reached = np.array([by_mixture[place][columns] for place in places])
-        weights[knot] = mixtures[columns[best_of(reached, measured[knot], CLEAR)]]
-        figures |= {_name(part, knot): reached[:, n] for n, part in enumerate(PART_NAMES)}
-    weights = smooth(weights)
-    scales = np.array(TRANSITION_SCALES, np.float32)
-    by_scale = {}
-    for knot, near in measured.items():
-        ordered = np.tile(weights[knot], (len(scales), 1))
-        ordered[:, TRANSITIONS] = USUAL_WEIGHTS[knot, TRANSITIONS] * scales
-        by_scale[knot] = np.array([example.ndcg(noise, ordered) for example in near])
-    scale = len(scales) - 1
-    if measured:
-        everyone = [example for near in measured.values() for example in near]
-        scale = best_of(np.concatenate(list(by_scale.values())), everyone, CLEAR)
-    weights[:, TRANSITIONS] = USUAL_WEIGHTS[:, TRANSITIONS] * scales[scale]
-    figures |= {_name("blend", knot): reached[:, scale] for knot, reached in by_scale.items()}
-    rng = np.random.default_rng(0)
-    return weights, {name: metrics.bootstrap(each, rng) for name, each in figures.items()}
+    """Choose the weights, for all lengths of history together; and figures."""
+    weights = USUAL_WEIGHTS
+    if len(examples) >= MIN_EXAMPLES:
+        for vary in (mixtures, _ordered):
+            candidates = vary(weights)  # (n_candidates, n_knots, N_PARTS)
+            reached = np.array([example.ndcg(noise, candidates[:, example.knot]) for example in examples])
+            weights = candidates[best_of(reached, examples, CLEAR)]
+    return weights.copy(), _figures(examples, noise, weights)
 
 
-def smooth(weights: Floats) -> Floats:
-    """Smooth over the knots what differs from the usual weights; each knot keeps its usual sum.
+def mixtures(weights: Floats) -> Floats:
+    """Each part alone, then other weights of items and popularity: (n_candidates, n_knots, N_PARTS).
 
-    float32 (n_knots, N_PARTS), without transitions.
+    The given weights are the last candidate.
     """
-    usual = USUAL_WEIGHTS.copy()
-    usual[:, TRANSITIONS] = 0
-    plain = weights.copy()
-    plain[:, TRANSITIONS] = 0
-    sums = usual.sum(axis=1, keepdims=True)
-    apart = plain / plain.sum(axis=1, keepdims=True) - usual / sums
-    padded = np.concatenate((apart[:1], apart, apart[-1:]))
-    smoothed = sum(share * padded[k : k + len(apart)] for k, share in enumerate(KERNEL))
-    shares = np.maximum(usual / sums + smoothed, 0)
-    shares[:, FACTORS] = np.maximum(shares[:, FACTORS], LEAST)
-    return np.asarray(np.where(np.any(smoothed, axis=1, keepdims=True), shares * sums, usual), np.float32)
+    alone = np.maximum(np.eye(N_PARTS), LEAST * np.eye(N_PARTS)[FACTORS])
+    candidates = [np.tile(part, (len(weights), 1)) for part in alone]
+    for scale in ITEM_SCALES:
+        for popular in POPULARITY_WEIGHTS:
+            mixed = weights.copy()
+            mixed[:, ITEMS] *= scale
+            mixed[:, POPULARITY] += popular
+            candidates.append(mixed)
+    return np.array(candidates, np.float32)
+
+
+def _ordered(weights: Floats) -> Floats:
+    """Other weights of transitions, as in `mixtures`."""
+    candidates = np.tile(weights, (len(TRANSITION_SCALES), 1, 1))
+    for candidate, scale in zip(candidates, TRANSITION_SCALES, strict=True):
+        candidate[:, TRANSITIONS] = USUAL_WEIGHTS[:, TRANSITIONS] * scale
+    return candidates
+
+
+def _figures(examples: list[Example], noise: int, weights: Floats) -> dict[str, Estimate]:
+    """NDCG of each part and of the blend at each length, on the examples of that knot and its neighbors."""
+    rng = np.random.default_rng(0)
+    figures: dict[str, Estimate] = {}
+    for knot, length in enumerate(KNOTS):
+        near = [example for example in examples if abs(example.knot - knot) <= 1]
+        if len(near) < MIN_EXAMPLES:
+            continue
+        compared = np.concatenate((np.eye(N_PARTS, dtype=np.float32), weights[knot][None]))
+        reached = np.array([example.ndcg(noise, compared) for example in near])
+        for column, name in enumerate((*PART_NAMES, "blend")):
+            figures[f"ndcg@{DEPTH}_of_{name}_at_{int(length)}"] = metrics.bootstrap(reached[:, column], rng)
+    return figures
 
 
 def best_of(reached: Figures, examples: Sequence[Example], clear: float) -> int:
@@ -220,7 +207,3 @@ def best_of(reached: Figures, examples: Sequence[Example], clear: float) -> int:
     bound[last] = 0
     best = int(bound.argmax())
     return best if best != last and float(bound[best]) > 0 else last
-
-
-def _name(part: str, knot: int) -> str:
-    return f"ndcg@{DEPTH}_of_{part}_at_{int(KNOTS[knot])}"
