@@ -18,8 +18,8 @@ from threadpoolctl import threadpool_limits
 from app.offline.training import read_data
 from bench.figures import ROOT, commit
 from recommender import metrics, splits
+from recommender.evaluation.baseline_settings import BASELINES
 from recommender.evaluation.baselines import Scores
-from recommender.evaluation.compare import BASELINES
 from recommender.interactions import History, Interactions
 from recommender.item_features import ItemFeatures
 from recommender.metrics import RELEVANT_STARS

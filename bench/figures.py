@@ -44,6 +44,27 @@ def commit() -> str:
     return described.stdout.strip()
 
 
+def commit_subject() -> str:
+    """The subject of the commit, with a + for uncommitted changes; "unknown" outside of a git checkout."""
+    try:
+        subject, changes = (
+            subprocess.run(  # noqa: S603
+                ["git", *command],  # noqa: S607
+                cwd=ROOT,
+                capture_output=True,
+                text=True,
+                check=True,
+            ).stdout.strip()
+            for command in (
+                ("log", "-1", "--format=%s"),
+                ("status", "--porcelain", "--untracked-files=no", "--", ":!docs"),
+            )
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+    return subject + ("+" if changes else "")
+
+
 def hardware() -> str:
     """Processor, cores and memory."""
     gigabytes = psutil.virtual_memory().total / 2**30

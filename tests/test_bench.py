@@ -1,5 +1,6 @@
 """Benchmarks: figures with their origin, and pages with the command for each number."""
 
+import copy
 import json
 from collections import Counter
 from pathlib import Path
@@ -8,13 +9,14 @@ from typing import Any
 import pytest
 
 from app.settings import Settings
-from bench import ml100k_folds, quality
+from bench import ml100k_folds
 from bench.cost import report
 from bench.cost.operations import OPERATIONS, resolved_fields
-from bench.figures import Figure, commit, write
+from bench.figures import Figure, commit, commit_subject, write
 from bench.hostile import __main__ as hostile
 from bench.hostile import requests as hostile_requests
 from bench.hostile.connections import BEGINNINGS, Dropped
+from bench.quality import page, runs
 from bench.soak import load as soak_load
 from bench.soak import report as soak
 from schema import schema
@@ -37,7 +39,7 @@ def test_figures_have_their_origin_and_pass_or_fail(tmp_path: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def evaluated(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, quality.Run]:
+def evaluated(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, runs.Run]:
     """A small evaluation with the command of the benchmark."""
     data = tmp_path_factory.mktemp("data")
     (data / "little").mkdir()
@@ -45,11 +47,11 @@ def evaluated(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, quality.R
             for movie in range(user % 3, 40, 2 + user % 3)]  # fmt: skip
     (data / "little" / "ratings.csv").write_text("\n".join(["user_id,movie_id,rating,timestamp", *rows]))
     diversity = ["--diversity", "0.3", "--no-peers"]
-    return data, quality.run(data, ["--data", "DATA/little", "--protocol", "temporal", *diversity])
+    return data, runs.run(data, ["--data", "DATA/little", "--protocol", "temporal", *diversity])
 
 
-def test_the_difference_to_the_best_baseline_is_tracked(evaluated: tuple[Path, quality.Run]) -> None:
-    figures = {figure.key: figure.value for figure in quality.figures(evaluated[1])}
+def test_the_difference_to_the_best_baseline_is_tracked(evaluated: tuple[Path, runs.Run]) -> None:
+    figures = {figure.key: figure.value for figure in runs.figures(evaluated[1])}
     ranking: dict[str, Any] = evaluated[1].report["trials"][0]["ranking"]
     ours = ranking["marquee"]["figures"]["ndcg@10"]["value"]
     assert figures["little/temporal/ndcg@10"] == ours
@@ -61,9 +63,9 @@ def test_the_difference_to_the_best_baseline_is_tracked(evaluated: tuple[Path, q
     assert figures["little/temporal/diversity gained"] >= 0
 
 
-def test_the_page_has_a_command_and_a_row_for_every_model(evaluated: tuple[Path, quality.Run]) -> None:
+def test_the_page_has_a_command_and_a_row_for_every_model(evaluated: tuple[Path, runs.Run]) -> None:
     data, run = evaluated
-    text = quality.page(data, [run], list(quality.figures(run)), [Figure("ml-100k/u1/rmse", 0.9)])
+    text = page.page(data, [run], list(runs.figures(run)), [Figure("ml-100k/u1/rmse", 0.9)])
     assert "marquee evaluate --data $DATA/little --protocol temporal" in text
     assert str(data) not in text
     for name in (*run.report["trials"][0]["ranking"], "damped means"):
@@ -71,6 +73,31 @@ def test_the_page_has_a_command_and_a_row_for_every_model(evaluated: tuple[Path,
     widths = {line.count("|") for line in text.splitlines() if line.startswith("| marquee")}
     assert len(widths) == 2  # lists and stars
     assert "| u1 | 0.9000 |" in text
+
+
+def test_the_part_about_kinds_of_models_is_made_anew_and_the_rest_stays(
+    evaluated: tuple[Path, runs.Run],
+) -> None:
+    """All kinds are in one table, with intervals and the hybrid's paired difference."""
+    data, run = evaluated
+    report = copy.deepcopy(run.report)
+    ranking = report["trials"][0]["ranking"]
+    ranking["svd arm"] = ranking["pure-svd"]
+    ranking["marquee"]["against"]["svd arm"] = ranking["marquee"]["against"]["pure-svd"]
+    of_kinds = runs.Run(f"{run.command} --model all", report)
+    old = "# Quality\n\nAbout the data.\n\n## Baselines\n\nOld figures.\n"
+    first = page.with_kinds(old, data, [of_kinds])
+    again = page.with_kinds(first, data, [of_kinds])
+    assert first == again
+    assert first.startswith("# Quality\n\nAbout the data.\n")
+    assert first.endswith("\n## Baselines\n\nOld figures.\n")
+    assert commit_subject() in first
+    rows = {line.split(" | ")[0]: line for line in first.splitlines() if line.startswith("| ")}
+    assert rows["| svd"].count("[") == 2
+    assert first.count(f"{ranking['svd arm']['figures']['ndcg@10']['value']:.4f}") >= 2
+    assert "The autoencoder is left out" in first
+    whole = page.page(data, [run, of_kinds], list(runs.figures(run)), [])
+    assert whole.count(page.BEGIN) == whole.count(page.END) == 1
 
 
 def test_stars_are_compared_with_those_of_the_same_pair(tmp_path: Path) -> None:

@@ -1,8 +1,10 @@
 """Evaluate the recommender and baselines: `marquee evaluate`."""
 
+from collections.abc import Mapping
+from dataclasses import asdict
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Annotated, get_args
+from typing import Annotated, Any, get_args
 
 import orjson
 import typer
@@ -11,6 +13,7 @@ from app import console
 from app.cli.database import database
 from app.cli.options import (
     SEED,
+    Against,
     Arms,
     Columns,
     Content,
@@ -21,17 +24,27 @@ from app.cli.options import (
     JsonTo,
     PlotFile,
     ProtocolName,
+    Seeds,
     SettingsFile,
 )
 from app.cli.reading import in_time, read_data, reading_of, refusals
 from app.offline import evaluation
+from app.offline.evaluation import Task, fingerprint
+from app.offline.evaluation_tables import print_tables
+from app.offline.plot import check_outputs, draw
+from app.offline.previous import Differences, differences_from, differences_of_models, model_of, report_of
+from app.offline.rating_files import Reading
+from recommender.evaluation.compare import Outcome
 from recommender.evaluation.protocols import Protocol
 from recommender.interactions import Interactions
 from recommender.item_features import ItemFeatures
+from recommender.metrics import Estimate
 from recommender.progress import Progress
 from recommender.scorers.names import Kind
 from recommender.training.config import Config
 from seeds.files.report import SourceError
+
+MAX_SEEDS = 20
 
 app = typer.Typer()
 
@@ -47,8 +60,13 @@ def evaluate(
     json: JsonFile = None,
     plot: PlotFile = None,
     peers: Annotated[bool, typer.Option(help="Also evaluate third-party libraries if installed.")] = True,
+    baselines: Annotated[
+        bool, typer.Option(help="Also evaluate item-knn, pure-svd, ease and ials with their best settings.")
+    ] = True,
     diversity: Diversities = None,
     model: Arms = None,
+    seeds: Seeds = "1",
+    against: Against = None,
     max_users: Annotated[
         int, typer.Option(min=1, help="Most users to test; a random sample of them.")
     ] = 5_000,
@@ -58,19 +76,39 @@ def evaluate(
     ] = False,
 ) -> None:
     """Evaluate the recommender and baselines on the same splits of the database, or of --data."""
+    drawn, arms = seeds_of(seeds), arms_of(model or [])
     with refusals(), console.progress("Evaluating") as progress:
-        if data is None:
-            with database() as (_, url):
-                ratings, name = evaluation.read_database(url, progress), "database"
-        else:
-            reading = reading_of(columns, dates)
-            ratings, name = read_data(data, content or [], progress, reading), data.name
+        file = None if json in (None, "-") else Path(str(json))
+        check_outputs(file, plot)
+        before = model_of(against) if against is not None and against.is_dir() else None
+        ratings, name = read(data, content or [], reading_of(columns, dates), progress)
         if not votes:
             ratings = in_time(ratings)
-        compare(
-            protocol, ratings, name, settings_file, peers=peers, diversities=diversity or [],
-            arms=arms_of(model or []), max_users=max_users, json=json, plot=plot, progress=progress,
+        task = Task(Protocol(protocol), name, fingerprint(ratings[0]), drawn, max_users)
+        earlier = report_of(against, task) if against is not None and before is None else None
+        config = Config.read(settings_file) if settings_file else Config()
+        entrants = evaluation.entrants_of(
+            config=config, with_baselines=baselines, with_peers=peers, diversities=diversity or [],
+            arms=arms, previous=before,
         )  # fmt: skip
+        try:
+            outcomes = evaluation.evaluate(task, *ratings, entrants, progress)
+        except ValueError as error:
+            raise SourceError(str(error)) from None
+        differences = differences_of_models(outcomes) if before else None
+        if earlier is not None:
+            differences = differences_from(earlier, outcomes)
+        write(task, outcomes, differences, json=json, file=file, plot=plot)
+
+
+def read(
+    data: Path | None, content: list[Path], reading: Reading, progress: Progress
+) -> tuple[tuple[Interactions, ItemFeatures], str]:
+    """The ratings of the files, or of the database without any, and their name."""
+    if data is not None:
+        return read_data(data, content, progress, reading), data.name
+    with database() as (_, url):
+        return evaluation.read_database(url, progress), "database"
 
 
 def arms_of(named: list[str]) -> list[str]:
@@ -89,44 +127,52 @@ def arms_of(named: list[str]) -> list[str]:
     return [kind for kind in dict.fromkeys(named) if kind != "hybrid"]
 
 
-def compare(
-    protocol: str,
-    ratings: "tuple[Interactions, ItemFeatures]",
-    name: str,
-    settings: Path | None,
-    *,
-    peers: bool,
-    diversities: list[float],
-    arms: list[str],
-    max_users: int,
-    json: str | None,
-    plot: Path | None,
-    progress: Progress,
-) -> None:
-    """Evaluate on ratings that have been read, and write the outputs. `name`: of the data."""
-    chosen = Protocol(protocol)
-    file = None if json in (None, "-") else Path(str(json))
+def seeds_of(text: str) -> tuple[int, ...]:
+    """The seeds: a list such as `3,5,8`, or the first of a number of them. Raises typer.BadParameter."""
     try:
-        evaluation.check_outputs(file, plot)
-        outcomes = evaluation.evaluate(
-            chosen,
-            *ratings,
-            config=Config.read(settings) if settings else Config(),
-            with_peers=peers,
-            diversities=diversities,
-            arms=arms,
-            max_users=max_users,
-            seed=SEED,
-            progress=progress,
-        )
-    except ValueError as error:
-        raise SourceError(str(error)) from None
-    figures = orjson.dumps(evaluation.as_dict(chosen, name, outcomes), option=orjson.OPT_INDENT_2)
+        given = tuple(int(part) for part in text.split(",", MAX_SEEDS))
+    except ValueError:
+        given = ()
+    if len(given) == 1 and 1 <= given[0] <= MAX_SEEDS:
+        return tuple(SEED + 1_000 * number for number in range(given[0]))
+    if (
+        1 < len(given) <= MAX_SEEDS
+        and len(set(given)) == len(given)
+        and 0 <= min(given) <= max(given) < 2**31
+    ):
+        return given
+    raise typer.BadParameter(
+        f"must be a number from 1 to {MAX_SEEDS}, or 2 to {MAX_SEEDS} different seeds from 0 to 2147483647, "
+        "such as 3,5,8",
+        param_hint="--seeds",
+    )
+
+
+def write(
+    task: Task,
+    outcomes: list[Outcome],
+    differences: Differences | None,
+    *,
+    json: str | None,
+    file: Path | None,
+    plot: Path | None,
+) -> None:
+    """Write or print the results."""
+    report = evaluation.as_dict(task, outcomes) | (
+        {"previous": {label: asdicts(of_label) for label, of_label in differences.items()}}
+        if differences
+        else {}
+    )
+    text = orjson.dumps(report, option=orjson.OPT_INDENT_2 | orjson.OPT_SERIALIZE_NUMPY)
     if file is not None:
-        file.write_bytes(figures)
+        file.write_bytes(text)
     if plot is not None:
-        evaluation.draw(chosen, name, outcomes, plot)
+        draw(task.protocol, task.data, outcomes, plot)
     if json == "-":
-        typer.echo(figures.decode())
+        typer.echo(text.decode())
     else:
-        evaluation.print_tables(chosen, outcomes)
+        print_tables(task.protocol, outcomes, len(task.seeds), differences)
+
+
+def asdicts(figures: Mapping[str, Estimate]) -> dict[str, Any]:
+    return {name: asdict(estimate) for name, estimate in figures.items()}

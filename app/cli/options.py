@@ -82,6 +82,21 @@ Arms = Annotated[
     list[str] | None,
     typer.Option(help="Also evaluate this kind of model (docs/models.md), as it is served; `all`: each."),
 ]
+Seeds = Annotated[
+    str,
+    typer.Option(
+        help="Repeat the protocol with as many seeds, or with each of a list such as 3,5,8, and pool their "
+        "users."
+    ),
+]
+Against = Annotated[
+    Path | None,
+    typer.Option(
+        help="A previous model to compare with, paired by user: a report of --json with the same options, "
+        "or the folder of a model, whose kind and settings are fitted again.",
+        exists=True,
+    ),
+]
 ModelKind = Annotated[
     Kind,
     typer.Option(

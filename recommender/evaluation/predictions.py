@@ -9,11 +9,10 @@ from numpy.typing import NDArray
 
 from recommender import metrics
 from recommender.interactions import History, Interactions
-from recommender.metrics import RELEVANT_STARS, Estimate
+from recommender.metrics import RELEVANT_STARS
 from recommender.model.match import Predictions
 from recommender.splits import Split
 
-N_DRAWS = 1000  # bootstrap resamples of users
 CHANCE_DRAWS = 20
 
 
@@ -21,18 +20,17 @@ Predictor = Callable[[History, NDArray[np.int32]], Predictions]
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
-    """The figures of one model.
+class Errors:
+    """The errors of predicted stars on one split.
 
-    figures: means over users with 95 % intervals, by name, such as "ndcg@10".
-    against: this model minus another, paired by user, by the other model's name and then by figure; empty
-    for popularity and random.
-    totals: figures of all lists together that are not means over users, such as "coverage@10".
+    user_ids: int64 (n,). counts: float64 (n,), held-out ratings of each user. squares: float64 (n,), by
+    model, the sum of squared errors over these ratings. totals: other figures of a model, by name.
     """
 
-    figures: dict[str, Estimate]
-    against: dict[str, dict[str, Estimate]]
-    totals: dict[str, float]
+    user_ids: NDArray[np.int64]
+    counts: NDArray[np.float64]
+    squares: dict[str, NDArray[np.float64]]
+    totals: dict[str, dict[str, float]]
 
 
 def users_with(
@@ -46,10 +44,10 @@ def users_with(
     return users
 
 
-def evaluate_predictions(
+def errors_of(
     split: Split, predictors: Mapping[str, Predictor], max_users: int | None, rng: np.random.Generator
-) -> dict[str, Report]:
-    """Evaluate each predictor on the held-out ratings of the same users.
+) -> Errors | None:
+    """The errors of each predictor on the held-out ratings of the same users; None without any of both.
 
     The mean of the training set stands in where a predictor returns nan.
     """
@@ -57,16 +55,17 @@ def evaluate_predictions(
     histories = [split.histories.history(int(user)) for user in users]
     held = [split.held_out.history(int(user)) for user in users]
     if not held or not predictors:
-        return {}
+        return None
     stars = np.concatenate([one.stars for one in held])
     owner = np.repeat(np.arange(len(held)), [len(one) for one in held])
     mean = float(split.train.user_items.data.mean()) if split.train.nnz else float("nan")
-    totals, squares = {}, []
+    squares, totals = {}, {}
     for name, predict in predictors.items():
         parts = [predict(history, one.item_idx) for history, one in zip(histories, held, strict=True)]
         error, totals[name] = _figures(parts, stars, mean)
-        squares.append(np.bincount(owner, weights=error**2))
-    return _reports(totals, np.stack(squares, axis=1), np.bincount(owner), rng)
+        squares[name] = np.bincount(owner, weights=error**2).astype(np.float64)
+    counts = np.bincount(owner).astype(np.float64)
+    return Errors(split.histories.user_ids[users], counts, squares, totals)
 
 
 def _figures(
@@ -93,41 +92,6 @@ def _figures(
         ),
         "match_calibration_chance": _chance(probability[matched]) if both else float("nan"),
         "match_auc": metrics.auc(liked, probability[matched]) if both else float("nan"),
-    }
-
-
-def _reports(
-    totals: dict[str, dict[str, float]],
-    squares: NDArray[np.float64],
-    counts: NDArray[np.intp],
-    rng: np.random.Generator,
-) -> dict[str, Report]:
-    """RMSE over ratings with bootstrap intervals.
-
-    Users are resampled, not ratings, because the errors of one user are not independent.
-    squares: float64 (n_users, n_predictors), sums of squared errors over a user's `counts` ratings.
-    """
-    values = np.sqrt(squares.sum(axis=0) / counts.sum())
-    draws = np.empty((N_DRAWS, len(totals)))
-    for draw in draws:
-        times = np.bincount(rng.integers(len(counts), size=len(counts)), minlength=len(counts))
-        draw[:] = np.sqrt(times @ squares / (times @ counts))
-
-    def estimate(value: float, drawn: NDArray[np.float64]) -> Estimate:
-        low, high = np.quantile(drawn, [0.025, 0.975])
-        return Estimate(float(value), float(low), float(high))
-
-    return {
-        name: Report(
-            figures={"rmse": estimate(values[i], draws[:, i])},
-            against={
-                other: {"rmse": estimate(values[i] - values[j], draws[:, i] - draws[:, j])}
-                for j, other in enumerate(totals)
-                if j != i
-            },
-            totals=totals[name],
-        )
-        for i, name in enumerate(totals)
     }
 
 

@@ -37,6 +37,10 @@ class Protocol(enum.StrEnum):
     RATING = "rating"
 
 
+# Whose test sets are drawn at random: several seeds give several test sets.
+DRAWN = (Protocol.STRONG, Protocol.NEW_USER, Protocol.NEW_ITEM, Protocol.RATING)
+
+
 @dataclass(frozen=True, slots=True)
 class Trial:
     """One split of a protocol.

@@ -4,7 +4,6 @@ There is no option to sample candidate items: it changes which model wins (Krich
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
@@ -12,7 +11,8 @@ from numpy.typing import NDArray
 
 from recommender import metrics
 from recommender.evaluation import predictions
-from recommender.evaluation.predictions import Predictor, Report
+from recommender.evaluation.pooling import Measured
+from recommender.evaluation.predictions import Predictor
 from recommender.interactions import History, Interactions
 from recommender.metrics import RELEVANT_STARS
 from recommender.progress import Progress
@@ -25,20 +25,7 @@ HALF = 50  # percent: a rounded match below it counts as low
 Ranker = Callable[[History, int], NDArray[np.int32]]
 
 
-@dataclass(frozen=True, slots=True)
-class Evaluation:
-    """The figures of all models on one split; `dataclasses.asdict` makes it JSON."""
-
-    n_users: int
-    n_items: int
-    n_train: int
-    n_held_out: int
-    relevant_stars: float
-    ranking: dict[str, Report]
-    ratings: dict[str, Report]
-
-
-def evaluate(
+def measure(
     split: Split,
     rankers: Mapping[str, Ranker],
     predictors: Mapping[str, Predictor],
@@ -50,8 +37,8 @@ def evaluate(
     allowed: NDArray[np.bool_] | None = None,
     max_users: int | None = None,
     progress: Progress = lambda _stage, _fraction: None,
-) -> Evaluation:
-    """Evaluate rankers and predictors on every user with held-out ratings.
+) -> Measured:
+    """Measure rankers and predictors on every user with held-out ratings.
 
     Popularity and random rankers are added. vectors: float32 (n_items, width), rows of length 1, for the
     diversity of lists. match: predicts the match percents of the items of each list. allowed: bool
@@ -60,15 +47,10 @@ def evaluate(
     Raises ValueError if no user has a liked item held out, and if a ranker returns an item twice or one of
     the history.
     """
-    seed = int(rng.integers(2**63))
     user_idx = predictions.users_with(split.held_out, RELEVANT_STARS, max_users, rng)
     if rankers and not len(user_idx):
         raise ValueError(f"no user has an item of {RELEVANT_STARS:g} stars or more held out")
-    baselines = {
-        "popularity": popularity_ranker(split.train, allowed),
-        "random": random_ranker(split.train.n_items, rng, allowed),
-    }
-    entries = {**rankers, **baselines} if rankers else {}
+    entries = {**rankers, **_plain_rankers(split.train, rng, allowed)} if rankers else {}
     per_user: dict[str, dict[str, NDArray[np.float64]]] = {}
     totals: dict[str, dict[str, float]] = {}
     for name, rank in entries.items():
@@ -77,15 +59,19 @@ def evaluate(
         totals[name] = _totals(split.train, lists, ks)
         if match is not None:
             totals[name] |= _match_figures(split, lists, user_idx, ks, match)
-    return Evaluation(
-        n_users=len(user_idx),
-        n_items=split.train.n_items,
-        n_train=split.train.nnz,
-        n_held_out=split.held_out.nnz,
-        relevant_stars=RELEVANT_STARS,
-        ranking=_reports(per_user, totals, list(rankers), np.random.default_rng(seed)),
-        ratings=predictions.evaluate_predictions(split, predictors, max_users, np.random.default_rng(seed)),
-    )
+    ids = split.histories.user_ids[user_idx]
+    errors = predictions.errors_of(split, predictors, max_users, rng)
+    return Measured(split.train.n_items, split.train.nnz, split.held_out.nnz, ids, per_user, totals, errors)
+
+
+def _plain_rankers(
+    train: Interactions, rng: np.random.Generator, allowed: NDArray[np.bool_] | None
+) -> dict[str, Ranker]:
+    """The rankers that every comparison has."""
+    return {
+        "popularity": popularity_ranker(train, allowed),
+        "random": random_ranker(train.n_items, rng, allowed),
+    }
 
 
 def popularity_ranker(train: Interactions, allowed: NDArray[np.bool_] | None = None) -> Ranker:
@@ -208,25 +194,3 @@ def _mean(values: NDArray[np.generic]) -> float:
 
 def _counts(train: Interactions) -> NDArray[np.intp]:
     return np.bincount(train.user_items.indices, minlength=train.n_items)
-
-
-def _reports(
-    per_user: dict[str, dict[str, NDArray[np.float64]]],
-    totals: dict[str, dict[str, float]],
-    compared: list[str],
-    rng: np.random.Generator,
-) -> dict[str, Report]:
-    """Estimate all intervals from the same bootstrap draws of users, so that they can be compared."""
-    columns = {(name, "", figure): v for name, values in per_user.items() for figure, v in values.items()}
-    for name in compared:
-        for other in (other for other in per_user if other != name):
-            for figure, values in per_user[name].items():
-                columns[name, other, figure] = values - per_user[other][figure]
-    if not columns:
-        return {}
-    estimates = metrics.bootstrap_columns(np.stack(list(columns.values()), axis=1), rng)
-    of = {name: Report({}, {}, totals[name]) for name in per_user}
-    for (name, other, figure), estimate in zip(columns, estimates, strict=True):
-        figures = of[name].against.setdefault(other, {}) if other else of[name].figures
-        figures[figure] = estimate
-    return of

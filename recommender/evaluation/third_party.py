@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
+from recommender.evaluation.baseline_settings import Baseline
 from recommender.evaluation.baselines import Scores
-from recommender.evaluation.compare import Baseline
 from recommender.evaluation.predictions import Predictor
 from recommender.interactions import MAX_STARS, MIN_STARS, History, Interactions
 from recommender.metrics import RELEVANT_STARS

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from recommender.evaluation import compare, protocols
+from recommender.evaluation import protocols
+from recommender.evaluation.baseline_settings import mean_ndcg
 from recommender.evaluation.protocols import Protocol
 from recommender.evaluation.ranking import Ranker
 from recommender.interactions import History, Interactions
@@ -74,7 +75,7 @@ def reached(
     progress: Progress = lambda _stage, _fraction: None,
 ) -> list[float]:
     """Fit with `config` on each task and return the NDCG@10 of its lists, one value per task."""
-    return [compare.mean_ndcg(task.split, _ranker(_blend(task, config, progress))) for task in tasks]
+    return [mean_ndcg(task.split, _ranker(_blend(task, config, progress))) for task in tasks]
 
 
 def _blend(task: Task, config: Config, progress: Progress) -> Blend:

@@ -6,10 +6,18 @@ from typing import Any
 
 import numpy as np
 import pytest
+import typer
 from typer.testing import CliRunner, Result
 
 from app.cli.commands import app
+from app.cli.evaluate import seeds_of
+from app.cli.options import SEED
+from app.offline.evaluation import Task
+from app.offline.previous import Earlier, differences_from, model_of, report_of
+from recommender.evaluation.compare import Outcome
+from recommender.evaluation.pooling import Evaluation, PerUser
 from recommender.evaluation.protocols import GIVEN, SHOWN, Protocol
+from seeds.files.report import SourceError
 
 MODELS = ["marquee", "item-knn", "pure-svd", "ease", "ials", "popularity", "random"]
 
@@ -120,3 +128,135 @@ def test_too_few_ratings_for_a_protocol_are_reported(
     result = CliRunner().invoke(app, ["evaluate", *map(str, arguments)])
     assert (result.exit_code, "Traceback" in result.output) == (1, False)
     assert message in result.output
+
+
+def test_seeds_are_pooled_over_users(data: Path, tmp_path: Path) -> None:
+    """Each user counts once, and the pooled mean is that of the users' figures."""
+    file = tmp_path / "f.json"
+    result = evaluate(data, "--protocol", "strong", "--seeds", "7,8", "--json", file)
+    assert result.exit_code == 0, result.output
+    assert "strong, 2 seeds pooled" in result.stdout
+    report = figures(file)
+    assert report["seeds"] == [7, 8]
+    (trial,) = report["trials"]
+    users = trial["users"]
+    assert 24 < len(users["ids"]) == len(set(users["ids"])) == trial["n_users"] <= 48
+    ours = trial["ranking"]["marquee"]
+    for figure in ("ndcg@10", "recall@20"):
+        assert ours["figures"][figure]["value"] == pytest.approx(np.mean(users["figures"][figure]))
+    rmse = np.sqrt(np.sum(users["squares"]) / np.sum(users["counts"]))
+    assert trial["ratings"]["marquee"]["figures"]["rmse"]["value"] == pytest.approx(rmse)
+
+
+def test_a_number_of_seeds_begins_with_the_default() -> None:
+    assert seeds_of("1") == (SEED,)
+    assert seeds_of("3")[0] == SEED
+    assert len(set(seeds_of("3"))) == 3
+    assert seeds_of("3,5") == (3, 5)
+
+
+@pytest.mark.parametrize("seeds", ["", "0", "21", "1,1", "3,x", "-1,2", ",".join(map(str, range(21)))])
+def test_impossible_seeds_are_refused(seeds: str) -> None:
+    with pytest.raises(typer.BadParameter, match="must be a number from 1 to 20, or 2 to 20 different"):
+        seeds_of(seeds)
+
+
+def test_seeds_are_refused_where_all_have_the_same_test_set(data: Path) -> None:
+    result = evaluate(data, "--protocol", "temporal", "--seeds", 2)
+    assert result.exit_code == 1
+    assert "temporal is the same for each seed: leave --seeds out" in " ".join(result.output.split())
+
+
+@pytest.fixture(scope="module")
+def before(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The report of a model with two factors."""
+    folder = tmp_path_factory.mktemp("before")
+    (folder / "settings.json").write_text('{"factors": 2, "iterations": 1, "item_ridge": 1e6}')
+    command = ["evaluate", "--data", data, "--settings", folder / "settings.json", "--no-peers"]
+    command += ["--protocol", "strong", "--json", folder / "f.json"]
+    result = CliRunner().invoke(app, [str(argument) for argument in command])
+    assert result.exit_code == 0, result.output
+    return folder / "f.json"
+
+
+def test_the_difference_to_an_earlier_report_is_paired_by_user(
+    data: Path, before: Path, tmp_path: Path
+) -> None:
+    result = evaluate(data, "--protocol", "strong", "--against", before, "--json", tmp_path / "f.json")
+    assert result.exit_code == 0, result.output
+    assert "marquee minus the previous model" in result.stdout
+    report = figures(tmp_path / "f.json")
+    found = report["previous"][""]
+    now, then = (one["trials"][0]["users"] for one in (report, figures(before)))
+    assert now["ids"] == then["ids"]
+    for name in ("ndcg@10", "recall@20", "diversity@10"):
+        difference = np.array(now["figures"][name]) - np.array(then["figures"][name])
+        assert found[name]["value"] == pytest.approx(difference.mean())
+        assert found[name]["low"] <= found[name]["value"] <= found[name]["high"]
+    values = [
+        one["trials"][0]["ratings"]["marquee"]["figures"]["rmse"]["value"]
+        for one in (report, figures(before))
+    ]
+    assert found["rmse"]["value"] == pytest.approx(values[0] - values[1])
+
+
+def test_the_folder_of_a_model_is_fitted_again(data: Path, tmp_path: Path) -> None:
+    """Its kind and settings are compared, not what it has learned of the held-out ratings."""
+    command = ["train", "--data", data, "--model", "popularity", "--out", tmp_path / "model"]
+    result = CliRunner().invoke(app, [str(argument) for argument in command])
+    assert result.exit_code == 0, result.output
+    result = evaluate(
+        data, "--protocol", "strong", "--against", tmp_path / "model", "--json", tmp_path / "f.json"
+    )
+    assert result.exit_code == 0, result.output
+    report = figures(tmp_path / "f.json")
+    (trial,) = report["trials"]
+    values = [trial["ranking"][name]["figures"]["ndcg@10"]["value"] for name in ("marquee", "previous")]
+    difference = report["previous"][""]["ndcg@10"]
+    assert difference["value"] == pytest.approx(values[0] - values[1])
+    assert difference == trial["ranking"]["marquee"]["against"]["previous"]["ndcg@10"]
+    assert "rmse" in report["previous"][""]
+
+
+TASK = Task(Protocol.STRONG, "data", "abc", (1,), 9)
+REPORT: dict[str, Any] = {"protocol": "strong", "ratings": "abc", "seeds": [1], "max_users": 9, "trials": []}
+NO_STARS = np.empty(0, np.int64), np.empty(0), np.empty(0)
+USERS = {"ids": [1, 2], "figures": {"ndcg@10": [0.5]}, "rated_ids": [], "counts": [], "squares": []}
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("{", "not a report"),
+        ("[]", "not a report"),
+        ("{}", "not a report"),
+        (json.dumps(REPORT | {"protocol": "rating"}), "has other protocol: 'rating', not 'strong'"),
+        (json.dumps(REPORT | {"seeds": [1, 2]}), "has other seeds"),
+        (json.dumps(REPORT | {"max_users": 8}), "has other max users"),
+        (json.dumps(REPORT | {"ratings": "x" * 500}), "has other ratings: 'xxx"),
+        (json.dumps(REPORT | {"trials": [{"label": "", "users": {"ids": ["a"]}}]}), "not a report"),
+        (json.dumps(REPORT | {"trials": [{"label": "", "users": USERS}]}), "do not fit its users"),
+    ],
+)
+def test_a_report_of_something_else_is_refused(tmp_path: Path, text: str, message: str) -> None:
+    (tmp_path / "f.json").write_text(text)
+    with pytest.raises(SourceError, match=message) as refused:
+        report_of(tmp_path / "f.json", TASK)
+    assert len(str(refused.value)) < 600
+
+
+def test_a_report_about_other_users_is_refused(tmp_path: Path) -> None:
+    users = PerUser(np.array([1, 2]), {"ndcg@10": np.zeros(2)}, *NO_STARS)
+    nothing = Evaluation(0, 0, 0, 0, 4.0, {}, {})
+    outcome = Outcome("", nothing, {}, {}, users)
+    same = Earlier(tmp_path, {"": users})
+    assert differences_from(same, [outcome])[""]["ndcg@10"].value == 0
+    others = PerUser(np.array([1, 3]), users.figures, *NO_STARS)
+    for stored in ({}, {"": others}):
+        with pytest.raises(SourceError, match="other users"):
+            differences_from(Earlier(tmp_path, stored), [outcome])
+
+
+def test_a_folder_that_is_no_model_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(SourceError, match=r"manifest\.json"):
+        model_of(tmp_path)

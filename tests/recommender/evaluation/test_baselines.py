@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 from recommender import splits
-from recommender.evaluation import baselines, compare, protocols
+from recommender.evaluation import baseline_settings, baselines, compare, protocols
 from recommender.evaluation.baselines import Scores
+from recommender.evaluation.entrants import Entrants
 from recommender.evaluation.protocols import Protocol
 from recommender.interactions import History, Interactions
 from recommender.item_features import ItemFeatures
@@ -143,23 +144,21 @@ def test_too_little_data_is_refused(protocol: Protocol) -> None:
 def test_settings_are_chosen_on_validation(ratings: Interactions) -> None:
     """A useless setting is not chosen."""
     inner = splits.strong_generalization(ratings, n_test_users=30, rng=np.random.default_rng(0))
-    grid: tuple[compare.Settings, ...] = (
+    grid: tuple[baseline_settings.Settings, ...] = (
         {"regularization": 1e9, "alpha0": 0.1},
         {"regularization": 0.01, "alpha0": 0.1},
     )
-    assert compare.chosen(compare.Baseline(baselines.ials, grid), inner) == grid[1]
+    assert baseline_settings.chosen(baseline_settings.Baseline(baselines.ials, grid), inner) == grid[1]
 
 
 def test_all_meet_on_the_same_users(ratings: Interactions) -> None:
     items = ItemFeatures.blank(ratings.item_ids)
-    chosen = {"ease": compare.BASELINES["ease"]}
+    chosen = {"ease": baseline_settings.BASELINES["ease"]}
     (outcome,) = compare.compare(
         Protocol.STRONG,
         ratings,
         items,
-        config=Config(factors=6, iterations=3),
-        baselines=chosen,
-        arms=["svd", "popularity"],
+        Entrants(config=Config(factors=6, iterations=3), baselines=chosen, arms=["svd", "popularity"]),
     )
     ranking = outcome.evaluation.ranking
     assert list(ranking) == ["marquee", "ease", "svd arm", "popularity arm", "popularity", "random"]

@@ -2,13 +2,16 @@
 
 import json
 from dataclasses import asdict
+from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
 from recommender import splits
-from recommender.evaluation.ranking import Evaluation, Ranker, evaluate, popularity_ranker
+from recommender.evaluation.pooling import Evaluation, pooled
+from recommender.evaluation.predictions import Predictor
+from recommender.evaluation.ranking import Ranker, measure, popularity_ranker
 from recommender.interactions import History, Interactions
 from recommender.model.match import Predictions
 from recommender.splits import Split
@@ -47,13 +50,19 @@ def _constant(_history: History, item_idx: NDArray[np.int32]) -> Predictions:
     return Predictions(*(np.full(n, value, np.float32) for value in (3.0, 1.5, 4.5, 50.0)))
 
 
+def evaluate(
+    split: Split, rankers: dict[str, Ranker], predictors: dict[str, Predictor], **settings: Any
+) -> Evaluation:
+    measured = measure(split, rankers, predictors, vectors=np.eye(N_ITEMS, dtype=np.float32), **settings)
+    return pooled([measured], list(rankers), 0)
+
+
 @pytest.fixture(scope="module")
 def evaluation(split: Split) -> Evaluation:
     return evaluate(
         split,
         {"oracle": _oracle(split)},
         {"constant": _constant},
-        vectors=np.eye(N_ITEMS, dtype=np.float32),
         rng=np.random.default_rng(1),
         ks=(5, 10),
     )
@@ -110,7 +119,6 @@ def test_users_can_be_sampled_and_the_run_repeated(split: Split) -> None:
             split,
             {},
             {},
-            vectors=np.eye(N_ITEMS, dtype=np.float32),
             rng=np.random.default_rng(3),
             max_users=20,
         )
@@ -140,6 +148,5 @@ def test_a_list_that_cheats_is_refused(split: Split, *, repeat_history: bool) ->
             split,
             {"cheat": cheat},
             {},
-            vectors=np.eye(N_ITEMS, dtype=np.float32),
             rng=np.random.default_rng(1),
         )

@@ -1,0 +1,1 @@
+"""Quality of recommendations and of predicted ratings, measured by `marquee evaluate`."""
