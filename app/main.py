@@ -20,6 +20,7 @@ from threadpoolctl import threadpool_limits
 
 from app import console
 from app.accounts.exports import Exports
+from app.catalog.posters import poster
 from app.db.engine import FullDisk, Sessions, create_engine, psycopg_url, sessionmaker
 from app.db.notifications import Changes
 from app.experiments.running import Running
@@ -106,7 +107,8 @@ async def lifespan(
     full_disk = FullDisk()
     engine = observed_engine(settings, database_url, full_disk)
     sessions = sessionmaker(engine)
-    following = Live(sessions, settings.models, await live.load(sessions, settings.models))
+    loaded = await live.load(sessions, settings.models, settings.public_url.rstrip("/"))
+    following = Live(sessions, settings.models, loaded)
     gc.freeze()  # the catalog is never garbage, so collections need not traverse it
     gc.set_threshold(YOUNG_OBJECTS)
     running = await experiments_of(following)
@@ -209,7 +211,11 @@ def create_app(
     )
     if settings.compression:
         endpoint = Compression(endpoint)
-    routes: list[BaseRoute] = [Route("/healthz", healthz), Route("/readyz", readyz)]
+    routes: list[BaseRoute] = [
+        Route("/healthz", healthz),
+        Route("/readyz", readyz),
+        Route("/poster/{movie_id:int}.svg", poster),
+    ]
     if settings.explored:
         endpoint = graphiql.GraphiqlOrApi(endpoint)
         routes += graphiql.routes()

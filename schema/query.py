@@ -6,6 +6,7 @@ from schema.types.catalog import CatalogQuery
 from schema.types.group import GroupQuery
 from schema.types.home import HomeQuery
 from schema.types.model import ModelQuery
+from schema.types.movies.credits import PersonQuery
 from schema.types.onboarding import OnboardingQuery
 from schema.types.operator.admin import OperatorQuery
 from schema.types.operator.api_key import ApiKeyQuery
@@ -21,6 +22,7 @@ from schema.types.user import UserQuery
 @strawberry.type(description="The root of all queries.")
 class Query(
     CatalogQuery,
+    PersonQuery,
     RecommendationQuery,
     HomeQuery,
     OnboardingQuery,

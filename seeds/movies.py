@@ -51,6 +51,11 @@ class Movie:
     keywords: tuple[str, ...] = ()
     collection: str | None = None
     poster_path: str | None = None
+    tagline: str | None = None
+    backdrop_path: str | None = None
+    trailer_url: str | None = None
+    certification: str | None = None
+    localized_titles: tuple[tuple[str, str], ...] = ()  # languages and the title in each, sorted
     popularity: float | None = None
     vote_average: float | None = None  # 0..10
     vote_count: int | None = None

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from seeds import tmdb_details
 from seeds.files import cells
 from seeds.files.nested_json import countries, names, nested
 from seeds.files.report import Report
@@ -17,6 +18,7 @@ NO_LANGUAGE = {"xx"}
 LANGUAGES = {"cn": "zh"}  # TMDB's own code for Cantonese
 NO_OVERVIEW = {"no overview", "no overview found.", "no movie overview available."}
 MAX_TITLE = 500
+MAX_TAGLINE = 500
 MAX_ADDRESS = 300
 
 TITLES = ("title", "original_title")  # a movie may be called Null
@@ -99,6 +101,7 @@ def movie(tmdb_id: int, row: Row) -> Movie | None:
     released = row.get("release_date", cells.day)
     vote_count = row.get("vote_count", _count)
     genres = tuple(GENRE_NAMES.get(name, name) for name in row.get("genres", names) or ())
+    localized = row.get("translations", tmdb_details.localized_titles) or ()
     return Movie(
         title=title,
         original_title=original,
@@ -112,6 +115,12 @@ def movie(tmdb_id: int, row: Row) -> Movie | None:
         keywords=row.get("keywords", names) or (),
         collection=next(iter(row.get("belongs_to_collection", names) or ()), None),
         poster_path=row.get("poster_path", _address),
+        tagline=row.get("tagline", _tagline),
+        backdrop_path=row.get("backdrop_path", _address),
+        trailer_url=row.get("videos", tmdb_details.trailer_url),
+        certification=row.get("release_dates", tmdb_details.certification)
+        or row.get("certification", tmdb_details.certification),
+        localized_titles=localized,
         popularity=row.get("popularity", _finite),
         vote_average=row.get("vote_average", _average) if vote_count else None,  # 0 without votes
         vote_count=vote_count,
@@ -119,7 +128,7 @@ def movie(tmdb_id: int, row: Row) -> Movie | None:
         imdb_id=row.get("imdb_id", cells.imdb_id),
         directors=_people(row, "director"),
         cast=_people(row, "cast"),
-        titles=titles_from("TMDB", title, original),
+        titles=titles_from("TMDB", title, original, *(named for _, named in localized)),
     )
 
 
@@ -228,6 +237,13 @@ def _language(text: str) -> str | None:
     if not re.fullmatch("[a-z]{2,3}", text):
         raise ValueError(text)
     return None if text in NO_LANGUAGE else LANGUAGES.get(text, text)
+
+
+def _tagline(text: str) -> str | None:
+    plain = cells.one_line(text)
+    if len(plain) > MAX_TAGLINE:
+        raise ValueError(cells.TOO_LONG)
+    return plain or None
 
 
 def _overview(text: str) -> str | None:

@@ -221,6 +221,21 @@ async def ratings_of(sessions: Sessions, user_id: int, movie_ids: Sequence[int])
         return {row.movie_id: Rating(*row) for row in await session.execute(statement)}
 
 
+async def histograms(sessions: Sessions, movie_ids: Sequence[int]) -> list[list[int]]:
+    """For each movie the numbers of ratings of 1, 2 ... 10 half-stars."""
+    rated = tables.Rating
+    statement = (
+        select(rated.movie_id, rated.half_stars, func.count())
+        .where(rated.movie_id == func.any(list(movie_ids)))
+        .group_by(rated.movie_id, rated.half_stars)
+    )
+    found = {movie_id: [0] * MAX_HALF_STARS for movie_id in movie_ids}
+    async with sessions() as session:
+        for movie_id, half_stars, count in await session.execute(statement):
+            found[movie_id][half_stars - 1] = count
+    return [found[movie_id] for movie_id in movie_ids]
+
+
 async def stats_of(session: AsyncSession, movie_id: int) -> Stats:
     statement = select(MovieStats.rating_count, MovieStats.half_stars_sum).where(
         MovieStats.movie_id == movie_id

@@ -121,14 +121,19 @@ def page(
     key: Key | None = None,
     *,
     backward: bool = False,
+    among: NDArray[np.bool_] | None = None,
 ) -> Page:
     """The `count` movies after `key`, or before it if `backward`. Without a key, the first or last movies.
+
+    `among`, bool (n,): movies that are not among them are left out too.
 
     Movies added or removed between two pages move no other movie across the key.
     """
     in_order = ranked(snapshot, order)
     if movie_filter != MovieFilter():
         in_order = in_order[snapshot.mask(movie_filter)[in_order]]
+    if among is not None:
+        in_order = in_order[among[in_order]]
     keys = key_of(snapshot, order)
     if backward:
         end = bisect_left(in_order, True, key=lambda at: key == keys(at) or follows(keys(at), key, order))

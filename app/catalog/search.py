@@ -88,13 +88,16 @@ class SearchMatch(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Hits:
-    """Movies found, best first: positions in the snapshot int32 (m,), and scores float64 (m,) from 0 to 1."""
+    """A page of the movies found, best first: positions in the snapshot int32 (m,), scores float64 (m,) from
+    0 to 1. `found` int32 (n_found,): the positions of all movies found.
+    """
 
     positions: NDArray[np.int32]
     scores: NDArray[np.float64]
     matched_by: list[SearchMatch]
     has_previous: bool
     has_next: bool
+    found: NDArray[np.int32]
 
 
 async def search(
@@ -145,7 +148,7 @@ def ranked(
     end = start + count
     page = hits[start:end]
     matched_by = [list(SearchMatch)[kind] for kind in kinds[page]]
-    return Hits(page, scores[start:end], matched_by, start > 0, end < len(hits))
+    return Hits(page, scores[start:end], matched_by, start > 0, end < len(hits), hits)
 
 
 def scored(

@@ -13,7 +13,7 @@ class Rating(Base):
     __tablename__ = "ratings"
     __table_args__ = (
         CheckConstraint("half_stars BETWEEN 1 AND 10", name="half_stars"),
-        Index(None, "movie_id"),
+        Index(None, "movie_id", "half_stars"),  # for histograms
         # A covering index for histories, by time.
         Index("ratings_history_idx", "user_id", "rated_at", "movie_id", postgresql_include=["half_stars"]),
         Index(

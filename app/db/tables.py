@@ -117,6 +117,11 @@ class Movie(Base):
     keywords: Mapped[list[str]] = mapped_column(ARRAY(Text), server_default="{}")
     collection: Mapped[str | None]  # the franchise, named as on TMDB
     poster_path: Mapped[str | None]  # a TMDB path or a URL
+    tagline: Mapped[str | None]
+    backdrop_path: Mapped[str | None]  # a TMDB path or a URL
+    trailer_url: Mapped[str | None]
+    certification: Mapped[str | None]  # of the United States, such as PG-13
+    localized_titles: Mapped[dict[str, Any]] = mapped_column(server_default="{}")  # by ISO 639-1 code
     popularity: Mapped[float | None]
     vote_average: Mapped[float | None]  # 0 to 10, from TMDB
     vote_count: Mapped[int | None]

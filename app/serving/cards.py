@@ -14,7 +14,8 @@ ROWS_AT_ONCE = 1000  # the event loop runs between two batches
 
 MOVIES = """
 SELECT movies.id, title, original_title, year, release_date, runtime_minutes, overview, original_language,
-    countries, keywords, collection, poster_path, imdb_id, tmdb_id, movielens_id,
+    countries, keywords, collection, poster_path, tagline, backdrop_path, trailer_url, certification,
+    localized_titles, imdb_id, tmdb_id, movielens_id,
     ARRAY(SELECT genre_id FROM movie_genres WHERE movie_id = movies.id) AS genre_ids,
     ARRAY(SELECT person_id FROM credits WHERE movie_id = movies.id AND kind = 'DIRECTOR' ORDER BY position)
         AS director_ids,
@@ -70,6 +71,11 @@ class Card:
     directors: tuple[PersonRow, ...]
     cast: tuple[tuple[PersonRow, str | None], ...]
     alternative_titles: tuple[str, ...]  # neither the title nor the original title
+    tagline: str | None = None
+    backdrop_path: str | None = None
+    trailer_url: str | None = None
+    certification: str | None = None
+    localized_titles: tuple[tuple[str, str], ...] = ()  # languages and the title in each
 
 
 async def read(session: AsyncSession, statement: str, **parameters: object) -> list[Any]:
@@ -119,4 +125,9 @@ def card_of(movie: Any, genres: Mapping[int, GenreRow], people: Mapping[int, Per
         directors=tuple(people[id_] for id_ in movie.director_ids),
         cast=tuple(zip((people[id_] for id_ in movie.cast_ids), movie.characters, strict=True)),
         alternative_titles=tuple(movie.alternative_titles),
+        tagline=movie.tagline,
+        backdrop_path=movie.backdrop_path,
+        trailer_url=movie.trailer_url,
+        certification=movie.certification,
+        localized_titles=tuple(movie.localized_titles.items()),
     )

@@ -82,9 +82,9 @@ class ServingState:
         return next((state for state in states if state.since <= shown_at), states[-1])
 
 
-async def load(sessions: Sessions, models: Path) -> ServingState:
+async def load(sessions: Sessions, models: Path, public_url: str = "") -> ServingState:
     """Load the catalog and the active model from the folder `models`."""
-    return await refreshed(ServingState(await catalog.load(sessions)), sessions, models)
+    return await refreshed(ServingState(await catalog.load(sessions, public_url)), sessions, models)
 
 
 async def refreshed(

@@ -87,6 +87,7 @@ class Snapshot:
     titles: TitleIndex
     people: People
     position_of: dict[int, int]
+    public_url: str = ""  # begins the addresses of drawn posters
     derived: dict[Any, Any] = field(default_factory=dict, init=False)  # cache of values computed from it
 
     def position(self, movie_id: int) -> int | None:
@@ -139,7 +140,7 @@ class Snapshot:
             yield self.rating_count >= wanted.min_rating_count
 
 
-async def load(sessions: Sessions) -> Snapshot:
+async def load(sessions: Sessions, public_url: str = "") -> Snapshot:
     """Read the whole catalog."""
     async with sessions() as session:
         await session.execute(text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY"))
@@ -148,7 +149,8 @@ async def load(sessions: Sessions) -> Snapshot:
         genres = {row.id: GenreRow(*row) for row in await session.execute(text(GENRES))}
         people = {row.id: PersonRow(*row) for row in await read(session, "SELECT id, name FROM people")}
         movies = await read(session, MOVIES + "ORDER BY movies.id")
-    return await asyncio.to_thread(built, revision, now - LONGEST_RATING, genres, people, movies)
+    since = now - LONGEST_RATING
+    return await asyncio.to_thread(built, revision, since, genres, people, movies, public_url)
 
 
 async def with_changes(sessions: Sessions, snapshot: Snapshot) -> Snapshot | None:
@@ -173,7 +175,7 @@ async def refreshed(sessions: Sessions, snapshot: Snapshot) -> Snapshot:
     async with sessions() as session:
         change = (await session.execute(text(CHANGES), {"since": snapshot.since})).one()
     if change.revision != snapshot.revision:
-        fresh = await with_changes(sessions, snapshot) or await load(sessions)
+        fresh = await with_changes(sessions, snapshot) or await load(sessions, snapshot.public_url)
         if np.array_equal(fresh.movie_ids, snapshot.movie_ids):
             return replace(fresh, movie_ids=snapshot.movie_ids)
         return fresh
@@ -199,6 +201,7 @@ def built(
     genres: dict[int, GenreRow],
     people: dict[int, PersonRow],
     movies: list[Any],
+    public_url: str = "",
 ) -> Snapshot:
     """Build a snapshot from rows of MOVIES, in order of their ids."""
     cards = [card_of(movie, genres, people) for movie in movies]
@@ -216,6 +219,7 @@ def built(
         titles=TitleIndex.of(cards, credited(cards)),
         people=People.of(cards, people),
         position_of={card.id: position for position, card in enumerate(cards)},
+        public_url=public_url,
     )
 
 
@@ -248,6 +252,7 @@ def changed(
         titles=before.titles.with_rows(rows, cards, credited(cards), all_cards),
         people=before.people.with_rows(rows, cards, people),
         position_of={id_: position for position, id_ in enumerate(rows.ids.tolist())},
+        public_url=before.public_url,
     )
 
 

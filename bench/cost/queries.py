@@ -12,11 +12,13 @@ LONG_QUERY = (
 )
 CARD = (
     "id title originalTitle year releaseDate runtimeMinutes overview originalLanguage countries keywords "
-    "collection posterUrl imdbId tmdbId ratingCount averageRating"
+    "collection posterUrl backdropUrl trailerUrl tagline certification imdbId tmdbId ratingCount "
+    "averageRating"
 )
 RECOMMENDED = "edges{score matchPercent predictedRating{low} reasons{text} node{title}}"
 RECORDED_SECONDS = 1.5  # after which a served list is written
 VIEWER = "query{viewer{%s}}"
+FACETS = "facets{genres{count genre{name}} decades{decade count} languages{language count}}"
 GROUP = (
     "query($u:[String!]!){groupRecommendations(usernames:$u,first:24){edges{score members{matchPercent}}}}"
 )
@@ -131,6 +133,30 @@ QUERIES: dict[str, Operation] = {
     "Movie.similar": Operation(
         "{movies(first:50){edges{node{similar(first:5){edges{similarity}}}}}}", times=10
     ),
+    "Movie.localizedTitle": Operation(
+        f'{{movies(first:{PAGE}){{nodes{{localizedTitle(languages:["de","fr"])}}}}}}'
+    ),
+    "Movie.viewer": Operation(
+        f"{{movies(first:{PAGE}){{nodes{{viewer{{rating{{stars}} onWatchlist watchedFraction hidden}}}}}}}}",
+        as_member(),
+    ),
+    "MovieViewer.match": Operation(
+        f"{{movies(first:{PAGE}){{nodes{{viewer{{match{{matchPercent reasons{{text}}}}}}}}}}}}",
+        as_member(),
+        times=10,
+    ),
+    "Movie.ratingHistogram": Operation("{movies(first:20){nodes{ratingHistogram{stars count}}}}"),
+    "MovieConnection.facets": Operation(f"{{movies(first:1){{{FACETS}}}}}"),
+    "SearchConnection.facets": Operation(
+        f"query($q:String!){{search(query:$q,first:1){{{FACETS}}}}}", signed_out(q="a love story")
+    ),
+    "Query.searchPeople": Operation(
+        "query($q:String!){searchPeople(query:$q,first:24){nodes{name}}}", signed_out(q="john smi")
+    ),
+    "Person.movies": Operation(
+        "query($q:String!){searchPeople(query:$q,first:24){nodes{movies(first:10){nodes{title}}}}}",
+        signed_out(q="a"),
+    ),
     "Genre.movieCount": Operation("{genres{movieCount}}"),
     "Rating.movie": Operation(VIEWER % "ratings(first:100){edges{node{movie{title}}}}", as_member()),
     "Shelf.movies": Operation(
@@ -143,6 +169,12 @@ QUERIES: dict[str, Operation] = {
     "User.history": Operation(VIEWER % "history(first:24){edges{node{kind movie{title}}}}", as_member()),
     "HistoryConnection.totalCount": Operation(VIEWER % "history(first:1){totalCount}", as_member()),
     "User.watchlist": Operation(VIEWER % "watchlist(first:24){edges{node{title}}}", as_member()),
+    "User.watchlist, by title": Operation(
+        VIEWER % "watchlist(first:24,orderBy:{field:TITLE}){nodes{title}}", as_member()
+    ),
+    "User.history, filter": Operation(
+        VIEWER % "history(first:24,filter:{yearFrom:1990}){totalCount nodes{kind}}", as_member()
+    ),
     "WatchlistConnection.totalCount": Operation(VIEWER % "watchlist(first:1){totalCount}", as_member()),
     "User.similarUsers": Operation(VIEWER % "similarUsers(first:10){similarity user{username}}", as_member()),
     "User.createdAt": Operation(VIEWER % "createdAt", as_member()),

@@ -7,7 +7,7 @@ from strawberry import UNSET
 from strawberry.schema_directive import Location
 
 SLICING = ("first", "last")
-SIZED = ("edges",)
+SIZED = ("edges", "nodes")
 ASSUMED = 10
 
 

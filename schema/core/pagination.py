@@ -4,7 +4,8 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Any, Generic, TypeVar
+from inspect import get_annotations
+from typing import Annotated, Any, Generic, TypeVar, get_args, get_origin
 
 import strawberry
 from strawberry import relay
@@ -86,10 +87,35 @@ class Edge(Generic[Node]):
 
 @strawberry.type(description="A page of a list.")
 class Connection(Generic[AnyEdge]):
+    """A subclass also has the field `nodes`, a list of the type that its edges have."""
+
     edges: list[AnyEdge] = strawberry.field(description="The items, in the order of the list.")
     page_info: relay.PageInfo = strawberry.field(
         description="The page's cursors, and whether more pages exist."
     )
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        node: Any = node_type(argument_of(cls, Connection))
+        if not isinstance(node, TypeVar):
+            cls.__annotations__ = {**get_annotations(cls), "nodes": list[node]}
+            cls.nodes = strawberry.field(  # type: ignore[attr-defined]
+                default_factory=list, description="The items without cursors, in the order of the list."
+            )
+
+    def __post_init__(self) -> None:
+        self.nodes = [edge.node for edge in self.edges]  # type: ignore[attr-defined]
+
+
+def argument_of(kind: type, generic: type) -> Any:
+    """The argument with which a class is derived from a generic class; Any if it is not."""
+    bases = getattr(kind, "__orig_bases__", ())
+    return next((get_args(base)[0] for base in bases if get_origin(base) is generic), Any)
+
+
+def node_type(edge: Any) -> Any:
+    """The type of the node of an edge."""
+    return get_args(edge)[0] if get_origin(edge) is Edge else argument_of(edge, Edge)
 
 
 def page_info(edges: Sequence[Edge[Any]], *, has_previous: bool, has_next: bool) -> relay.PageInfo:

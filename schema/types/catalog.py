@@ -7,13 +7,15 @@ from dataclasses import replace
 from inspect import isawaitable
 from typing import Annotated, Any
 
+import numpy as np
 import strawberry
+from numpy.typing import NDArray
 from strawberry import relay
 from strawberry.types.base import StrawberryObjectDefinition
 
 from app.activity import ratings
 from app.catalog import browse, search
-from app.catalog.browse import Key, MovieSort, OrderField
+from app.catalog.browse import MovieSort
 from app.catalog.search import SearchMatch
 from schema.core.constraints import GLOBAL_ID, MAX_ID_LENGTH, Constraint
 from schema.core.cursors import Cursors
@@ -36,16 +38,13 @@ from schema.core.pagination import (
 )
 from schema.execution.context import Context, Info
 from schema.types.movie import Movie, movie_of
-from schema.types.movie_filter import Filter, MovieOrderInput, wanted
+from schema.types.movie_filter import Filter, wanted
+from schema.types.movies.facets import Facets, facets_of
+from schema.types.movies.pages import MovieConnection, OrderBy, key_of
 from schema.types.person import Genre
 
 MOVIES, SEARCH = "movies", "search"
 MAX_QUERY = 200  # characters
-
-
-@strawberry.type(description="A page of movies, in the requested order.")
-class MovieConnection(Connection[Edge[Movie]]):
-    total_count: int = strawberry.field(description="The number of movies on all pages.")
 
 
 enum_of(
@@ -72,7 +71,12 @@ class SearchEdge(Edge[Movie]):
 
 @strawberry.type(description="A page of search results, best first.")
 class SearchConnection(Connection[SearchEdge]):
-    pass
+    total_count: int = strawberry.field(description="The number of movies found, on all pages.")
+    positions: strawberry.Private[NDArray[np.int32]]
+
+    @strawberry.field(directives=[Cost(weight=10)], description="The movies found, counted by their facts.")
+    async def facets(self, info: Info) -> Facets:
+        return await facets_of(info.context.snapshot, self.positions)
 
 
 @strawberry.type
@@ -102,18 +106,16 @@ class CatalogQuery:
         last: Last = None,
         before: Before = None,
         filter: Filter = None,  # noqa: A002 - the contract's name
-        order_by: Annotated[
-            MovieOrderInput | None,
-            strawberry.argument(description="The sort order. A cursor is valid only in its own order."),
-        ] = None,
+        order_by: OrderBy = None,
     ) -> MovieConnection:
         asked = window(Cursors.of(info, MOVIES), first, after, last, before)
         snapshot = info.context.snapshot
         order = order_by.order() if order_by else MovieSort()
+        kind = wanted(filter, snapshot)
         page = await asyncio.to_thread(
             browse.page,
             snapshot,
-            wanted(filter, snapshot),
+            kind,
             order,
             asked.count,
             key_of(order, asked),
@@ -127,6 +129,7 @@ class CatalogQuery:
             edges=edges,
             page_info=page_info(edges, has_previous=page.has_previous, has_next=page.has_next),
             total_count=page.total,
+            movie_filter=kind,
         )
 
     @strawberry.field(
@@ -175,6 +178,8 @@ class CatalogQuery:
         return SearchConnection(
             edges=edges,
             page_info=page_info(edges, has_previous=hits.has_previous, has_next=hits.has_next),
+            total_count=hits.found.size,
+            positions=hits.found,
         )
 
     @strawberry.field(directives=[PUBLIC, ListSize(assumed_size=25)], description="All genres, by name.")
@@ -248,19 +253,6 @@ def type_and_key(info: Info, argument: str, id_: strawberry.ID) -> tuple[type[re
     ):
         raise invalid_id(argument)
     return definition.origin, key
-
-
-def key_of(order: MovieSort, asked: Window) -> Key | None:
-    """The sort key in a `movies` cursor. Raises BadArgument if the cursor is not of this order."""
-    match asked.key:
-        case None:
-            return None
-        case (value, movie_id):
-            kind = str if order.field is OrderField.TITLE else float | int
-            if value is None or (isinstance(value, kind) and not isinstance(value, bool)):
-                with suppress(ValueError):
-                    return value, row_id(movie_id)
-    raise asked.invalid_cursor("this field in this order")
 
 
 def score_of(asked: Window) -> tuple[float, int] | None:

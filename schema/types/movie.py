@@ -3,26 +3,29 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime
-from typing import Self
+from typing import Any, Self
 
 import strawberry
 from strawberry import relay
+from strawberry.types.lazy_type import LazyType
 
 from app.activity import ratings
+from app.recommendations.reason_kinds import KINDS, ReasonKind
 from app.recommendations.recommend import Match
 from app.serving import cards
 from app.serving.snapshot import Snapshot
-from schema.core.cursors import Cursors, invalid_cursor
 from schema.core.directives import Cost, ListSize
+from schema.core.enums import enum_of
 from schema.core.errors import CallerError
 from schema.core.global_ids import InvalidKey, whole_number
-from schema.core.pagination import After, Connection, Edge, First, page_info, page_size
+from schema.core.pagination import After, First, page_size
 from schema.execution.context import Context, Info
 from schema.types.movie_facts import MovieFacts
 from schema.types.person import CastMember, Person
 
-SIMILAR = "similar"
-MOST_SIMILAR = 300  # the longest list of similar movies
+# Types whose modules import this one.
+SIMILAR: LazyType[str, str] = LazyType("SimilarMovieConnection", "schema.types.movies.similar")
+VIEWER: LazyType[str, str] = LazyType("MovieViewer", "schema.types.movies.viewer")
 # The sentence of a reason by its kind, with and without a movie that it names; POPULAR for other kinds.
 POPULAR = "Popular with all members"
 SENTENCES = {
@@ -39,6 +42,21 @@ SENTENCES_WITH_MOVIE = {
     "SHARED_KEYWORDS": "{detail}, as in {title}",
 }
 
+enum_of(
+    ReasonKind,
+    "ReasonKind",
+    "The kind of a reason.",
+    {
+        ReasonKind.BECAUSE_YOU_LIKED: "The viewer liked a similar movie.",
+        ReasonKind.SHARED_PEOPLE: "A director or cast member.",
+        ReasonKind.SHARED_GENRES: "A genre.",
+        ReasonKind.SHARED_KEYWORDS: "A theme.",
+        ReasonKind.SHARED_COLLECTION: "The franchise; only of similar movies.",
+        ReasonKind.POPULAR: "The movie is popular with all members.",
+        ReasonKind.YOU_LOVED_IT: "The viewer rated it highly long ago.",
+    },
+)
+
 
 @strawberry.type(description="A movie.")
 class Movie(MovieFacts):
@@ -52,7 +70,8 @@ class Movie(MovieFacts):
         movie: Movie | None = snapshot.derived.get(position)
         if movie is None:
             count, half_stars_sum = snapshot.rating_count[position], snapshot.half_stars_sum[position]
-            movie = Movie.of(snapshot.cards[position], int(count), int(half_stars_sum))
+            card = snapshot.cards[position]
+            movie = Movie.of(card, int(count), int(half_stars_sum), snapshot.public_url)
             snapshot.derived[position] = movie
         return movie
 
@@ -67,7 +86,7 @@ class Movie(MovieFacts):
         newer = [id_ for id_ in ids if id_ not in places]
         read = await cards.read_movies(info.context.sessions, newer) if newer else {}
         found = {id_: cls.at(snapshot, place) for id_, place in places.items()}
-        found |= {id_: cls.of(*movie) for id_, movie in read.items()}
+        found |= {id_: cls.of(*movie, snapshot.public_url) for id_, movie in read.items()}
         return [found.get(id_) for id_ in ids]
 
     @strawberry.field(description="The cast, leading roles first.")
@@ -100,47 +119,37 @@ class Movie(MovieFacts):
         return await viewer_match(self, info)
 
     @strawberry.field(
+        graphql_type=VIEWER | None,
+        directives=[Cost(weight=0, viewer=6)],
+        description="What the movie is to the viewer; null when signed out.",
+    )
+    async def viewer(self, info: Info) -> Any:
+        viewer = await info.context.viewer()
+        if viewer is None:
+            return None
+        return VIEWER.resolve_type().of(self, await info.context.loaders.states.load((viewer.id, self.id)))
+
+    @strawberry.field(
+        directives=[Cost(weight=60), ListSize(assumed_size=10)],
+        description="The number of ratings of each of 0.5 to 5 stars, ascending.",
+    )
+    async def rating_histogram(self, info: Info) -> list["RatingBucket"]:
+        counts = await info.context.loaders.histograms.load(self.id)
+        return [RatingBucket(stars=half / 2, count=count) for half, count in enumerate(counts, 1)]
+
+    @strawberry.field(
+        graphql_type=SIMILAR,
         directives=[Cost(weight=12)],
         description="The most similar movies by genre, people, words and language.",
     )
-    async def similar(
-        self,
-        info: Info,
-        first: First,
-        after: After = None,
-    ) -> "SimilarMovieConnection":
-        cursors = Cursors.of(info, SIMILAR, self.id)
-        count, start = page_size("first", first), rank_of(cursors, after)
-        end = min(start + count, MOST_SIMILAR)
-        near = await info.context.loaders.similar.load((self.id, end + 1))
-        snapshot = info.context.snapshot
-        edges = [
-            SimilarMovieEdge(
-                cursor=cursors.encode(rank),
-                similarity=round(neighbor.similarity, 4),
-                node=Movie.at(snapshot, position),
-            )
-            for rank, neighbor in enumerate(near[start:end], start + 1)
-            if (position := snapshot.position(neighbor.movie_id)) is not None
-        ]
-        return SimilarMovieConnection(
-            edges=edges,
-            page_info=page_info(
-                edges, has_previous=start > 0, has_next=len(near) > end and end < MOST_SIMILAR
-            ),
-        )
+    async def similar(self, info: Info, first: First, after: After = None) -> Any:
+        return await SIMILAR.resolve_type().of(info, self.id, first, after)
 
 
-@strawberry.type(description="A movie similar to another one.")
-class SimilarMovieEdge(Edge[Movie]):
-    similarity: float = strawberry.field(
-        description="Cosine similarity of the two movies' content, at most 1."
-    )
-
-
-@strawberry.type(description="A page of movies similar to another one, most similar first.")
-class SimilarMovieConnection(Connection[SimilarMovieEdge]):
-    pass
+@strawberry.type(description="The number of ratings of a movie with the same stars.")
+class RatingBucket:
+    stars: float = strawberry.field(description="0.5 to 5 in halves.")
+    count: int = strawberry.field(description="The number of ratings.")
 
 
 async def movie_of(context: Context, movie_id: int) -> Movie | None:
@@ -149,17 +158,7 @@ async def movie_of(context: Context, movie_id: int) -> Movie | None:
     if position is not None:
         return Movie.at(context.snapshot, position)
     found = await cards.read_movies(context.sessions, [movie_id])
-    return Movie.of(*found[movie_id]) if found else None
-
-
-def rank_of(cursors: Cursors, after: str | None) -> int:
-    """The number of movies before the page. Raises BadArgument for a cursor of another list."""
-    match after and cursors.decode(after):
-        case None | "":
-            return 0
-        case (int(rank),) if 0 < rank <= MOST_SIMILAR:
-            return rank
-    raise invalid_cursor()
+    return Movie.of(*found[movie_id], context.snapshot.public_url) if found else None
 
 
 @strawberry.type(description="The viewer's rating of a movie.")
@@ -227,15 +226,19 @@ class PredictedRating:
     high: float = strawberry.field(description="Upper end of the interval.")
 
 
-@strawberry.type(description="Why a movie is recommended. A named movie contributed to the score.")
+@strawberry.type(
+    description="Why a movie is recommended or similar to another. A named movie contributed to the score."
+)
 class RecommendationReason:
     kind: str = strawberry.field(
-        description="`BECAUSE_YOU_LIKED`, `SHARED_PEOPLE`, `SHARED_GENRES`, `SHARED_KEYWORDS`, `POPULAR`, or "
-        "`YOU_LOVED_IT` for a movie to rediscover."
+        description="The name of `reasonKind`.",
+        deprecation_reason="Use `RecommendationReason.reasonKind`. "
+        "Deprecated on 2026-11-30, works until 2027-05-29 at least.",
     )
+    reason_kind: ReasonKind = strawberry.field(description="The kind of reason.")
     text: str = strawberry.field(description="The reason as a sentence to show.")
     movie: Movie | None = strawberry.field(
-        description="The movie in the viewer's history that the reason names."
+        description="The movie in the viewer's history that the reason names, if any."
     )
 
 
@@ -274,7 +277,8 @@ def explained(
         movie = None if why.movie_id is None else movies.get(why.movie_id)
         sentence = (SENTENCES if movie is None else SENTENCES_WITH_MOVIE).get(why.kind, POPULAR)
         text = sentence.format(detail=why.detail, title="" if movie is None else movie.title)
-        reasons.append(RecommendationReason(kind=why.kind, text=text, movie=movie))
+        kind = KINDS.get(why.kind, ReasonKind.POPULAR)
+        reasons.append(RecommendationReason(kind=why.kind, reason_kind=kind, text=text, movie=movie))
     return predicted, reasons
 
 

@@ -1,16 +1,20 @@
 """The facts of a movie: title, dates, people, ids and rating figures."""
 
 from datetime import date
-from typing import Self
+from typing import Annotated, Self
 
 import strawberry
 from strawberry import relay
 
+from app.catalog.posters import poster_path
 from app.serving.cards import Card, PersonRow
-from schema.core.directives import ListSize
+from schema.core.constraints import Constraint
+from schema.core.directives import Cost, ListSize
 from schema.types.person import Genre, Person
 
 POSTERS = "https://image.tmdb.org/t/p/w500"
+BACKDROPS = "https://image.tmdb.org/t/p/w1280"
+LANGUAGES = Constraint(max_items=20, max_length=10)
 
 
 @strawberry.type
@@ -30,7 +34,19 @@ class MovieFacts(relay.Node):
     )
     keywords: list[str] = strawberry.field(description="Themes, one or two words each.")
     collection: str | None = strawberry.field(description="The franchise that the movie belongs to.")
-    poster_url: str | None = strawberry.field(description="URL of the poster, 500 pixels wide.")
+    poster_url: str | None = strawberry.field(
+        description="URL of the poster, 500 pixels wide; never null. A movie without one has a drawn poster, "
+        "an SVG: a path on this API's origin, such as `/poster/7.svg?v=1f0c`, or a whole URL with the "
+        "setting `PUBLIC_URL`."
+    )
+    backdrop_url: str | None = strawberry.field(
+        description="URL of a wide picture without text, 1280 pixels wide."
+    )
+    trailer_url: str | None = strawberry.field(description="URL of a page that plays the trailer.")
+    tagline: str | None = strawberry.field(description="The slogan of the movie's advertisements.")
+    certification: str | None = strawberry.field(
+        description="The age certification of the United States, such as `PG-13`."
+    )
     imdb_id: strawberry.ID | None = strawberry.field(description="The IMDb id, such as `tt0133093`.")
     tmdb_id: strawberry.ID | None = strawberry.field(description="The TMDB id.")
     genres: list[Genre] = strawberry.field(
@@ -46,9 +62,27 @@ class MovieFacts(relay.Node):
     half_stars_sum: strawberry.Private[int]
     players: strawberry.Private[tuple[tuple[PersonRow, str | None], ...]]
     other_titles: strawberry.Private[tuple[str, ...]]
+    titles: strawberry.Private[tuple[tuple[str, str], ...]]
+
+    @strawberry.field(
+        description="The title in the first of these languages in which it is known; otherwise `title`."
+    )
+    def localized_title(
+        self,
+        languages: Annotated[
+            list[str],
+            strawberry.argument(
+                description="ISO 639-1 codes in the order of preference, such as `de`.",
+                directives=[LANGUAGES, Cost(weight=1, per=20)],
+            ),
+        ],
+    ) -> str:
+        known = {**dict(self.titles), self.original_language: self.original_title or self.title}
+        return next((known[code] for code in languages if code in known), self.title)
 
     @classmethod
-    def of(cls, card: Card, rating_count: int, half_stars_sum: int) -> Self:
+    def of(cls, card: Card, rating_count: int, half_stars_sum: int, public_url: str = "") -> Self:
+        """`public_url` begins the address of a drawn poster."""
         return cls(
             id=card.id,
             title=card.title,
@@ -61,7 +95,11 @@ class MovieFacts(relay.Node):
             countries=list(card.countries),
             keywords=list(card.keywords),
             collection=card.collection,
-            poster_url=poster_url(card.poster_path),
+            poster_url=image_url(POSTERS, card.poster_path) or public_url + poster_path(card),
+            backdrop_url=image_url(BACKDROPS, card.backdrop_path),
+            trailer_url=card.trailer_url,
+            tagline=card.tagline,
+            certification=card.certification,
             imdb_id=None if card.imdb_id is None else strawberry.ID(card.imdb_id),
             tmdb_id=None if card.tmdb_id is None else strawberry.ID(str(card.tmdb_id)),
             genres=[Genre.of(genre) for genre in card.genres],
@@ -70,8 +108,9 @@ class MovieFacts(relay.Node):
             half_stars_sum=half_stars_sum,
             players=card.cast,
             other_titles=card.alternative_titles,
+            titles=card.localized_titles,
         )
 
 
-def poster_url(path: str | None) -> str | None:
-    return POSTERS + path if path and path.startswith("/") else path
+def image_url(folder: str, path: str | None) -> str | None:
+    return folder + path if path and path.startswith("/") else path

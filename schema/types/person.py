@@ -1,14 +1,22 @@
 """Genres, people and cast members."""
 
 from collections.abc import Iterable
-from typing import Self
+from typing import Annotated, Any, Self
 
 import strawberry
 from strawberry import relay
+from strawberry.types.lazy_type import LazyType
 
 from app.serving.cards import GenreRow, PersonRow
+from schema.core.directives import Cost
 from schema.core.global_ids import whole_number
+from schema.core.pagination import After, First
 from schema.execution.context import Info
+from schema.types.movie_filter import MovieOrderInput
+
+MOVIES: LazyType[str, str] = LazyType(
+    "PersonMovieConnection", "schema.types.movies.credits"
+)  # which imports this module
 
 
 @strawberry.type(description="A genre of movies.")
@@ -41,6 +49,23 @@ class Person(relay.Node):
     @classmethod
     def of(cls, row: PersonRow) -> Self:
         return cls(id=row.id, name=row.name)
+
+    @strawberry.field(
+        graphql_type=MOVIES,
+        directives=[Cost(weight=10)],
+        description="The movies that the person directed or played in, by default newest first.",
+    )
+    async def movies(
+        self,
+        info: Info,
+        first: First,
+        after: After = None,
+        order_by: Annotated[
+            MovieOrderInput | None,
+            strawberry.argument(description="The sort order. A cursor is valid only in its own order."),
+        ] = None,
+    ) -> Any:
+        return await MOVIES.resolve_type().of(info, self.id, first, after, order_by)
 
     @classmethod
     def resolve_nodes(  # type: ignore[override]

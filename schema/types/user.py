@@ -39,6 +39,8 @@ from schema.execution.context import Info
 from schema.types.activity import HISTORY, WATCHLIST, HistoryConnection, WatchlistConnection
 from schema.types.feedback import FeedbackKind
 from schema.types.movie import Rating
+from schema.types.movie_filter import Filter, OrderDirection, wanted
+from schema.types.movies.orders import WatchlistOrder
 from schema.types.person import Genre
 from schema.types.session import SESSIONS, SessionConnection
 from schema.types.taste import Taste
@@ -82,7 +84,10 @@ class User(relay.Node):
         await self.require_own(info)
         return await asyncio.to_thread(taste_in, info.context.snapshot, await info.context.history())
 
-    @strawberry.field(directives=[Cost(weight=70)], description="The member's feedback events, newest first.")
+    @strawberry.field(
+        directives=[Cost(weight=70)],
+        description="The member's feedback events, by default newest first.",
+    )
     async def history(
         self,
         info: Info,
@@ -95,20 +100,41 @@ class User(relay.Node):
                 directives=[Constraint(max_items=len(FeedbackKind))],
             ),
         ] = None,
+        filter: Filter = None,  # noqa: A002 - as in `movies`
+        direction: Annotated[
+            OrderDirection | None,
+            strawberry.argument(
+                description="Newest first by default; oldest first with `ASC`. A cursor is valid only in its "
+                "own direction."
+            ),
+        ] = None,
     ) -> HistoryConnection:
+        newest_first = direction is not OrderDirection.ASC
         asked = window(Cursors.of(info, HISTORY, self.id), first, after)
         await self.require_own(info)
-        return await HistoryConnection.of(info, self.id, asked, kinds)
+        kind = None if filter is None else wanted(filter, info.context.snapshot)
+        return await HistoryConnection.of(info, self.id, asked, kinds, kind, newest_first=newest_first)
 
     @strawberry.field(
         directives=[Cost(weight=130)],
-        description="The member's watchlist, most recently added first. Movies that were since rated, "
-        "watched to the end or rejected are left out.",
+        description="The member's watchlist, by default most recently added first. Movies that were since "
+        "rated, watched to the end or rejected are left out.",
     )
-    async def watchlist(self, info: Info, first: First, after: After = None) -> WatchlistConnection:
+    async def watchlist(
+        self,
+        info: Info,
+        first: First,
+        after: After = None,
+        filter: Filter = None,  # noqa: A002 - as in `movies`
+        order_by: Annotated[
+            WatchlistOrder | None,
+            strawberry.argument(description="The sort order. A cursor is valid only in its own order."),
+        ] = None,
+    ) -> WatchlistConnection:
         asked = window(Cursors.of(info, WATCHLIST, self.id), first, after)
         await self.require_own(info)
-        return await WatchlistConnection.of(info, self.id, asked)
+        kind = None if filter is None else wanted(filter, info.context.snapshot)
+        return await WatchlistConnection.of(info, self.id, asked, kind, order_by)
 
     @strawberry.field(
         directives=[Cost(weight=1900)],

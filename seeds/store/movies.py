@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 from psycopg import sql
+from psycopg.types.json import Jsonb
 
 from recommender.progress import Progress
 from seeds.files.report import Count
@@ -15,12 +16,14 @@ from seeds.store.people import People
 
 _COLUMNS = (
     "title", "original_title", "year", "release_date", "runtime_minutes", "original_language", "countries",
-    "overview", "keywords", "collection", "poster_path", "popularity", "vote_average", "vote_count",
+    "overview", "keywords", "collection", "poster_path", "tagline", "backdrop_path", "trailer_url",
+    "certification", "localized_titles", "popularity", "vote_average", "vote_count",
     "movielens_id", "tmdb_id", "imdb_id",
 )  # fmt: skip
 _READ = """
 SELECT id, title, original_title, year, release_date, runtime_minutes, original_language, countries, overview,
-    keywords, collection, poster_path, popularity::float8, vote_average::float8, vote_count,
+    keywords, collection, poster_path, tagline, backdrop_path, trailer_url, certification, localized_titles,
+    popularity::float8, vote_average::float8, vote_count,
     movielens_id, tmdb_id, imdb_id,
     ARRAY(SELECT name FROM movie_genres JOIN genres ON id = genre_id WHERE movie_id = movies.id),
     ARRAY(SELECT ARRAY[name, character, tmdb_id::text] FROM credits JOIN people ON people.id = person_id
@@ -43,10 +46,7 @@ def read_movies(cursor: Cursor) -> tuple[list[int], list[Movie]]:
     """Read ids and movies of the whole catalog, ordered by id."""
     ids, movies = [], []
     for movie_id, *values, genres, directors, cast, titles in cursor.execute(_READ):
-        facts: dict[str, Any] = {
-            name: tuple(value) if isinstance(value, list) else value
-            for name, value in zip(_COLUMNS, values, strict=True)
-        }
+        facts: dict[str, Any] = {name: _as_tuple(value) for name, value in zip(_COLUMNS, values, strict=True)}
         ids.append(movie_id)
         movies.append(
             Movie(
@@ -165,8 +165,16 @@ def _copy_movies(cursor: Cursor, table: str, movies: list[tuple[int, Movie]]) ->
             copy.write_row((movie_id, *(_value(movie, column) for column in _COLUMNS)))
 
 
+def _as_tuple(value: Any) -> Any:
+    if isinstance(value, dict):
+        return tuple(sorted(value.items()))
+    return tuple(value) if isinstance(value, list) else value
+
+
 def _value(movie: Movie, column: str) -> Any:
     value = getattr(movie, column)
+    if column == "localized_titles":
+        return Jsonb(dict(value))
     return list(value) if isinstance(value, tuple) else value
 
 

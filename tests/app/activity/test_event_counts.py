@@ -8,6 +8,7 @@ from sqlalchemy import text
 
 from app.activity import feedback, history
 from app.activity.feedback import Event, Kind
+from app.activity.history import Wanted
 from app.db.engine import Sessions
 
 pytestmark = pytest.mark.anyio
@@ -63,7 +64,7 @@ async def test_totals_stay_exact(filled: Sessions) -> None:
     for user_id in range(1, MEMBERS + 1):
         counts = {kind: count for owner, kind, count in counted if owner == user_id}
         assert await history.count_events(filled, user_id) == sum(counts.values())  # type: ignore[arg-type]
-        assert await history.count_events(filled, user_id, [Kind.LIKE]) == counts.get("LIKE", 0)
+        assert await history.count_events(filled, user_id, Wanted([Kind.LIKE])) == counts.get("LIKE", 0)
 
 
 async def test_a_total_reads_one_row_for_each_kind(filled: Sessions) -> None:

@@ -61,6 +61,7 @@ ROOTS = {
     "Query.onboarding": ANYONE,
     "Query.recommendations": ANYONE,
     "Query.search": ANYONE,
+    "Query.searchPeople": ANYONE,
     "Query.servedList": ADMINS,
     "Query.settings": ADMINS,
     "Query.viewer": ANYONE,

@@ -5,9 +5,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from sqlalchemy import event, insert
+from sqlalchemy import event, insert, select
 from strawberry import relay
 
+from app.accounts import authentication
+from app.accounts.viewer import MEMBER
 from app.db import tables
 from app.db.engine import create_engine, sessionmaker
 from app.db.tables import VECTOR_WIDTH
@@ -31,9 +33,9 @@ class Counted:
         engine = context.sessions.kw["bind"].sync_engine
         event.listen(engine, "before_cursor_execute", lambda *event_: self.sent.append(event_[2]))
 
-    async def __call__(self, operation: str, **variables: Any) -> dict[str, Any]:
+    async def __call__(self, operation: str, token: str | None = None, /, **variables: Any) -> dict[str, Any]:
         self.sent.clear()
-        context = Context(self.context.settings, self.context.sessions, self.context.served, None)
+        context = Context(self.context.settings, self.context.sessions, self.context.served, token)
         result = await schema.execute(operation, variable_values=variables, context_value=context)
         assert result.errors is None
         assert result.data is not None
@@ -82,6 +84,27 @@ async def test_a_page_of_cards_with_its_count_needs_no_statement(counted: Counte
     assert len(data["movies"]["edges"]) == 24
     assert data["movies"]["totalCount"] == N_MOVIES
     assert counted.sent == []
+
+
+async def test_the_viewers_state_of_a_page_is_one_statement(counted: Counted) -> None:
+    settings, sessions = counted.context.settings, counted.context.sessions
+    async with sessions.begin() as session:
+        await session.execute(insert(tables.User).values(id=1, username="ada"))
+        member = (await session.execute(select(*MEMBER).where(tables.User.id == 1))).one()
+        signed_in = await authentication.begin_session(session, settings, member, authentication.NOWHERE)
+    state = "viewer { rating { stars } onWatchlist watchedFraction hidden }"
+    page = f"{{ movies(first: 24) {{ nodes {{ {state} }} }} }}"
+    data = await counted(page, signed_in.access_token)
+    assert [movie["viewer"]["hidden"] for movie in data["movies"]["nodes"]] == [False] * 24
+    of_movies = [statement for statement in counted.sent if "feedback" in statement or "ratings" in statement]
+    assert len(of_movies) == 1
+    assert len(counted.sent) == 2  # and the session
+
+
+async def test_the_histograms_of_a_page_are_one_statement(counted: Counted) -> None:
+    data = await counted("{ movies(first: 24) { nodes { ratingHistogram { count } } } }")
+    assert all(len(movie["ratingHistogram"]) == 10 for movie in data["movies"]["nodes"])
+    assert len(counted.sent) == 1
 
 
 async def test_similar_movies_of_a_page_are_read_together(counted: Counted) -> None:
