@@ -56,6 +56,14 @@ class Blend:
                 scores += weights[POPULARITY] * self.popularity
         return scores
 
+    def kept_scores(self, history: History) -> Floats:
+        """The results of `scores`, read-only; computed once and kept with the history."""
+        found = history.derived.get(id(self))
+        if not isinstance(found, KeptScores) or found.blend is not self:
+            found = history.derived[id(self)] = KeptScores(self, self.scores(history))
+            found.scores.setflags(write=False)
+        return found.scores
+
     def by_factors(self, history: History, weight: np.float32) -> Floats:
         """The standardized scores of the factors times `weight`, float32 (n_items,)."""
         return self._by_user_factors(self.factor_model.user_factors(history), weight)
@@ -120,6 +128,14 @@ class Blend:
             own["popularity"],
             own["weights"],
         )
+
+
+@dataclass(frozen=True, slots=True)
+class KeptScores:
+    """The scores of a history by a blend, float32 (n_items,)."""
+
+    blend: Blend
+    scores: Floats
 
 
 def _scale(weight: np.float32, deviation: float) -> np.float32:

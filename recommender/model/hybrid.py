@@ -9,6 +9,7 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
+from recommender.content_taste import corrections
 from recommender.genre_taste import GenreTaste
 from recommender.interactions import History
 from recommender.model import artifact, explain, saved_parts
@@ -43,8 +44,7 @@ class Hybrid:
     """Graded iALS, EDLAE, transitions and popularity; content prior, stars and match.
 
     item_ids: int64 (n_items,) ascending. content_vectors: float32 (n_items, 128), rows of length 1 or 0.
-    stars, match and item_step are None in a model without ratings.
-    The model has no state of single users and is immutable, so that threads can share it.
+    stars, match and item_step are None without ratings. Immutable, so that threads can share it.
     """
 
     manifest: dict[str, Any]
@@ -84,8 +84,8 @@ class Hybrid:
 
     def save(self, folder: Path) -> None:
         """Write to `folder` atomically; its name becomes the version. See `artifact.write`."""
-        named = self.parts().items()
-        arrays = {f"{part}.{name}": array for part, of_part in named for name, array in of_part.items()}
+        parts = self.parts().items()
+        arrays = {f"{part}.{name}": array for part, own in parts for name, array in own.items()}
         artifact.write(folder, arrays, {**self.manifest, "version": folder.name, "keywords_selected": True})
 
     def parts(self) -> dict[str, artifact.Arrays]:
@@ -96,8 +96,7 @@ class Hybrid:
     def load(cls, folder: Path) -> Self:
         """Map a saved model into memory, read-only, and check it.
 
-        Raises artifact.ArtifactError if the folder is not a usable model: damaged, of another kind, or with
-        parts that do not fit together.
+        Raises artifact.ArtifactError for a damaged folder, or parts that do not fit together.
         """
         arrays, manifest = artifact.read(folder)
         try:
@@ -115,7 +114,7 @@ class Hybrid:
     def check(self) -> None:
         """Compare the lengths of the parts; rank, predict and explain for one user.
 
-        Raises ValueError for parts of different lengths, and any error of a part that fails.
+        Raises ValueError for parts of different lengths, and any error of a part.
         """
         rows = {
             "content": self.content_vectors,
@@ -128,9 +127,9 @@ class Hybrid:
         if self.n_items == 0:
             return
         history = History.of([self.n_items - 1], 4.0)
-        ranking = self.recommend(history, k=2, diversity=0.5)
-        self.predict(history, ranking.item_idx)
-        self.reasons(history, ranking.item_idx)
+        item_idx = self.recommend(history, k=2, diversity=0.5).item_idx
+        self.predict(history, item_idx)
+        self.reasons(history, item_idx)
         self.similar(self.n_items - 1, k=2)
 
     def with_items(self, rows: Mapping[int, Floats]) -> Self:
@@ -154,7 +153,7 @@ class Hybrid:
 
     def scores(self, history: History, favorite_genres: Sequence[str] = ()) -> Floats:
         """Scores of all items, those of the history included, float32 (n_items,)."""
-        scores = self.blend.scores(history)
+        scores = self.part_scores(history).copy()
         self.add_genre_taste(scores, history)
         self.add_genres(scores, history, favorite_genres)
         return scores
@@ -166,8 +165,8 @@ class Hybrid:
             scores += np.float32(weight) * self.traits[explain.SHARED_GENRES].any_of(favorite_genres)
 
     def part_scores(self, history: History) -> Floats:
-        """The scores that `reasons` explain, float32 (n_items,)."""
-        return self.blend.scores(history)
+        """The scores that `reasons` explain, float32 (n_items,), read-only."""
+        return self.blend.kept_scores(history)
 
     def effects(self, history: History, item_idx: ItemIdx) -> Floats:
         """The decrease of the score of each of m items without each item of the history, float32 (n, m)."""
@@ -176,9 +175,8 @@ class Hybrid:
     def add_genre_taste(self, scores: Floats, history: History) -> None:
         """Add what the history says on genres to blended `scores`, float32 (n_items,)."""
         if len(history):
-            taste = self._genre_taste.scores(
-                history.item_idx, graded(history.stars, self.factor_model.grades)
-            )
+            targets = graded(history.stars, self.factor_model.grades)
+            taste = self._genre_taste.scores(history.item_idx, targets)
             scores += np.float32(TASTE) * self.blend.at(len(history)).sum() * taste
 
     def recommend(
@@ -195,16 +193,15 @@ class Hybrid:
         """Rank the best k items, none of the history; all allowed items if they are fewer.
 
         The first j of a k-list are the j-list. An empty history is ranked by popularity and favorite genres.
-        allowed: bool (n_items,). diversity: 0 to 1, see `rerank.mmr`. shown: float32 (n_items,), impressions
-        of each item without engagement, which lower its score. novelty: 0 to 1, standard deviations of
-        popularity subtracted from scores. At diversity 0, shown and novelty are ignored. Raises ValueError
-        for a bad diversity.
+        allowed: bool (n_items,). diversity: 0 to 1, see `rerank.mmr`; at 0, shown and novelty are ignored.
+        shown: float32 (n_items,), impressions of each item without engagement, which lower its score.
+        novelty: 0 to 1, standard deviations of popularity subtracted. Raises ValueError for a bad diversity.
         """
         scores = self.scores(history, favorite_genres)
-        if diversity > 0 and shown is not None:
-            scores -= np.float32(FATIGUE) * np.log1p(shown)
-        if diversity > 0 and novelty:
+        if diversity > 0:
             scores -= np.float32(novelty) * self.popularity
+            if shown is not None:
+                scores -= np.float32(FATIGUE) * np.log1p(shown)
         return self.ranked(scores, history, k=k, allowed=allowed, diversity=diversity)
 
     def ranked(
@@ -218,8 +215,8 @@ class Hybrid:
     ) -> Ranking:
         """Rank by `scores`, float32 (n_items,), which are overwritten; see `recommend`.
 
-        Among the best WINDOW items those of a low match are held back if there is a history. The score of a
-        moved item is that of its new place.
+        The best WINDOW items are corrected by content, then those of a low match are held back. The score of
+        a moved item is that of its new place.
         """
         if allowed is not None:
             np.putmask(scores, ~allowed, np.float32(-np.inf))
@@ -229,6 +226,7 @@ class Hybrid:
         falling = scores[candidates]
         if len(history) and k > 0:
             window = candidates[:WINDOW]
+            window[:] = window[self._corrected(falling[:WINDOW], history, window)]
             window[:] = window[held_back(self._trusted_match(history, window))]
         if diversity == 0:
             return Ranking(candidates[:k], falling[:k])
@@ -237,6 +235,12 @@ class Hybrid:
             content = self.content_vectors[candidates]
             order = mmr(falling, content, makers, diversity=diversity, k=k)
         return Ranking(candidates[order], falling[order])
+
+    def _corrected(self, scores: Floats, history: History, item_idx: ItemIdx) -> npt.NDArray[np.intp]:
+        """The order of m items with the corrections of their content, (m,)."""
+        weight = self.blend.at(len(history)).sum() if self.kind == HYBRID else 0
+        correction = weight * corrections(self.content_vectors, history, item_idx)
+        return np.argsort(-scores - correction, kind="stable")
 
     def _trusted_match(self, history: History, item_idx: ItemIdx) -> Floats:
         """The match percents of m items, float32 (m,); nan for items with few ratings in the fit."""
@@ -257,16 +261,15 @@ class Hybrid:
     ) -> list[list[Reason]]:
         """Return at most `limit` reasons for each of m items of a list, in its order; see `explain.explain`.
 
-        Each page of a list is explained alone. subject: an item of the history that comes first if it is a
-        reason.
+        Each page of a list is explained alone.
         """
         with stage(EXPLAIN):
             effects = self.effects(history, item_idx)
             average = explain.average_share(self.part_scores(history), self._average, item_idx)
             kin = explain.kinship(self.content_vectors, self.makers.matrix, history.item_idx, item_idx)
             reasons = explain.explain(history, item_idx, effects, average, kin, self.traits, limit, subject)
-        popular = self.popularity[item_idx] >= self._popular
-        return explain.or_popular(reasons, popular) if limit > 0 else reasons
+        popular = (self.popularity[item_idx] >= self._popular) & (limit > 0)
+        return explain.or_popular(reasons, popular)
 
     def moved_by(self, history: History, item_idx: ItemIdx, subject: int) -> npt.NDArray[np.bool_]:
         """Whether the score of each of m items falls without `subject` in the history, bool (m,)."""

@@ -19,7 +19,7 @@ BENT = 3.0  # standard deviations of the distance at which its powers are clippe
 # A list holds back items that the user probably does not like: their rank counts HELD_BACK times. The share
 # of that falls from 1 to 0 between these match percents. Chosen on validation splits: docs/recommender.md.
 HELD_BACK = 7.0
-MOST_PLACES = 24  # by which an item moves, the length of a page
+MOST_PLACES = 40  # by which an item moves
 DOUBTED, TRUSTED = 49.5, 51.0
 POWERS = (2, 3)  # of the distance: errors are not normal, and stars are discrete
 

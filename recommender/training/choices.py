@@ -28,8 +28,8 @@ Figures = npt.NDArray[np.float64]
 # validation splits of several data sets: docs/recommender.md.
 USUAL = {
     FACTORS: (1.0,) * 7,
-    ITEMS: (0.07, 0.14, 0.28, 0.5, 0.7, 1.05, 1.4),
-    TRANSITIONS: (0.07, 0.07, 0.14, 0.2, 0.2, 0.2, 0.2),
+    ITEMS: (0.07, 0.1, 0.15, 0.2, 0.4, 0.8, 1.4),
+    TRANSITIONS: (0.07, 0.07, 0.08, 0.1, 0.15, 0.2, 0.2),
     POPULARITY: (0.0,) * 7,
 }
 PART_NAMES = ("factors", "items", "succession", "popularity")
@@ -41,8 +41,8 @@ POPULARITY_WEIGHTS = (0.3, 1.0, 0.0)
 LEAST = 0.01  # weight of the factors: only they rank items with few ratings
 NOISES = (0.01, 0.02, NOISE)  # the last one stays unless another is better
 GRADE_SETS = (np.array([0.2, 0.2, 0.4, 0.7, 0.95, 1.1], np.float32), GRADES)  # of 0 to 5 stars; so here
-# Standard errors by which any other choice must be better. With two, one of a dozen candidates was often chosen
-# by chance, at a loss. The noise has two other candidates only. Both measured in docs/recommender.md.
+# Standard errors by which any other choice must be better. With two, one of a dozen candidates was often
+# taken by chance, at a loss. The noise has two other candidates only. Measured in docs/recommender.md.
 CLEAR, SLIGHT = 3.0, 1.5
 MIN_GROUP = 20  # users with examples of one kind
 MIN_EXAMPLES = 60

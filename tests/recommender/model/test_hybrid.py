@@ -7,12 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from recommender.content_taste import corrections
 from recommender.interactions import History, Interactions
 from recommender.item_features import ItemFeatures
 from recommender.model import artifact, explain
 from recommender.model.artifact import ArtifactError
 from recommender.model.hybrid import Hybrid
-from recommender.model.match import held_back
+from recommender.model.match import MOST_PLACES, held_back
 from recommender.training.config import Config
 from recommender.training.train import train_hybrid
 from recommender.traits import Traits
@@ -213,13 +214,19 @@ def test_items_of_a_low_match_are_held_back_by_a_bounded_number_of_places() -> N
     percents = np.full(20, 80, np.float32)
     percents[[0, 2, 5]] = 40, np.nan, 49
     assert held_back(percents).tolist() == [1, 2, 3, 4, 0, *range(6, 20), 5]
+    percents = np.full(200, 80, np.float32)
+    percents[50] = 0
+    assert held_back(percents).tolist().index(50) == 50 + MOST_PLACES - 1
     assert held_back(np.full(9, 30, np.float32)).tolist() == list(range(9))  # a member who rates harshly
 
 
-def test_the_list_of_a_history_is_the_order_of_scores_with_low_matches_held_back(model: Hybrid) -> None:
+def test_the_list_is_ordered_by_corrected_scores_with_low_matches_held_back(model: Hybrid) -> None:
     scores = model.scores(WESTERNS)
     scores[WESTERNS.item_idx] = -np.inf
     best = np.argsort(-scores, kind="stable")[: model.n_items - len(WESTERNS)][:300]
+    weight = model.blend.at(len(WESTERNS)).sum()
+    corrected = scores[best] + weight * corrections(model.content_vectors, WESTERNS, best.astype(np.int32))
+    best = best[np.argsort(-corrected, kind="stable")]
     percents = model.predict(WESTERNS, best.astype(np.int32)).match_percent
     ranking = model.recommend(WESTERNS, k=40)
     assert ranking.item_idx.tolist() == best[held_back(percents)][:40].tolist()
