@@ -139,6 +139,7 @@ async def lifespan(
         metrics.REGISTRY.unregister(monitor)
         await monitor.close()
         await state["rates"].close()
+        state["probe"].close()
         await engine.dispose()
         for traces in tracing.active:
             await asyncio.to_thread(traces.stop)

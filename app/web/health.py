@@ -1,8 +1,13 @@
-"""Liveness and readiness: `/healthz` and `/readyz`."""
+"""Liveness and readiness: `/healthz` and `/readyz`.
+
+Neither waits behind operations: they need no turn (`admission`), no thread of the operations, no connection
+of the pool, and few turns of the event loop.
+"""
 
 import asyncio
 import shutil
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 import psycopg
@@ -11,23 +16,24 @@ from starlette.responses import JSONResponse
 
 from app.settings import Settings
 
-PROBE_SECONDS = 2.0  # longest time for a probe of the database
+PROBE_SECONDS = 2  # longest time for a probe of the database
 LEAST_FREE_BYTES = 64 << 20  # Postgres writes its WAL in files of 16 MB
 PROBE_LASTS = 0.5  # seconds for which a success is reused by frequent checks
 
 
 @dataclass(slots=True)
 class DatabaseProbe:
-    """Probe the database on a separate connection.
+    """Probe the database on a separate connection, in a thread of its own.
 
-    Blocked writers may hold the whole pool of the requests while the database works. Concurrent checks share
-    one probe.
+    Blocked writers may hold the whole pool of the requests while the database works. Each step of a
+    connection in the event loop would wait behind the operations there. Concurrent checks share one probe.
     """
 
     address: str
     failure: str | None = None
     probed_at: float = float("-inf")
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    thread: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1, "health"))
 
     async def fault(self) -> str | None:
         """The reason why the database cannot be used; None if it answers."""
@@ -40,13 +46,23 @@ class DatabaseProbe:
     async def _probe(self) -> str | None:
         try:
             async with asyncio.timeout(PROBE_SECONDS):
-                async with await psycopg.AsyncConnection.connect(self.address, autocommit=True) as connection:
-                    await connection.execute("SELECT 1")
-        except TimeoutError:
-            return f"The database does not answer within {PROBE_SECONDS:g} seconds."
+                await asyncio.get_running_loop().run_in_executor(self.thread, select_one, self.address)
+        except (TimeoutError, psycopg.errors.ConnectionTimeout):
+            return f"The database does not answer within {PROBE_SECONDS} seconds."
         except (psycopg.Error, OSError):
             return "The database cannot be reached."
         return None
+
+    def close(self) -> None:
+        self.thread.shutdown(wait=False, cancel_futures=True)
+
+
+def select_one(address: str) -> None:
+    """Connect and run a statement. Raises psycopg.Error."""
+    with psycopg.connect(
+        address, autocommit=True, connect_timeout=PROBE_SECONDS, tcp_user_timeout=1000 * PROBE_SECONDS
+    ) as connection:
+        connection.execute("SELECT 1")
 
 
 async def healthz(_: Request) -> JSONResponse:
