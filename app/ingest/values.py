@@ -15,6 +15,7 @@ LONGEST_VALUE = 100  # characters of an id, year, rating, date or kind
 LARGEST_ID = 2**31
 FIRST_YEAR, LAST_YEAR = 1870, 2100
 AHEAD = timedelta(days=1)  # a day begins this much earlier in other time zones
+EMOJI_STYLE = "\N{VARIATION SELECTOR-16}"  # follows a star that is shown as an emoji
 UNRATED = {"", "-", "–", "—", "n/a", "na", "null", "none", "not rated", "unrated", "\\n"}
 
 _IMDB_ID = re.compile(r"(?:.{0,80}/title/)?(?:tt)?(\d{1,10})(?:\.0)?(?:[/?].{0,80})?", re.IGNORECASE)
@@ -80,13 +81,16 @@ def half_stars_in(text: str, most: float, *, rounded: bool = False) -> int | Non
     Ratings are `rounded` on scales finer than half-stars. On others, a value between half-stars returns None.
     """
     share, own_scale = None, True
+    text = text.replace(EMOJI_STYLE, "")
+    if text.endswith(" 1/2"):
+        text = text.removesuffix(" 1/2") + "½"
     if text and not text.strip("★☆⭐½"):
         share = (text.count("★") + text.count("⭐") + text.count("½") / 2) / 5
     elif text.endswith("½"):
         share, own_scale = _share(f"{text[:-1].strip()}.5", f"{most:.6f}"), False
     elif text.endswith("%"):
         share = _share(text.removesuffix("%"), "100")
-    elif "/" in text:
+    elif "/" in text and text != "1/2":  # half a star, or one of two
         share = _share(*text.split("/", maxsplit=1))
     else:
         share, own_scale = _share(text, f"{most:.6f}"), False

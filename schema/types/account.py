@@ -159,7 +159,7 @@ SetFavoriteGenresResult = Annotated[
 
 @strawberry.type
 class AccountMutation:
-    @strawberry.mutation(directives=[Cost(weight=1250)], description="Create an account and log in to it.")
+    @strawberry.mutation(directives=[Cost(weight=1000)], description="Create an account and log in to it.")
     @outcomes(
         {
             authentication.InvalidUsername: InvalidUsername,

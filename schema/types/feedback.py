@@ -86,7 +86,7 @@ INPUT_NAMES = {to_camel_case(field.name): field.python_name for field in INPUT.f
 @strawberry.input(description="A batch of events.")
 class RecordFeedbackInput:
     events: list[FeedbackInput] = strawberry.field(
-        directives=[Constraint(max_items=feedback.MAX_EVENTS + 100), Cost(weight=4)],
+        directives=[Constraint(max_items=feedback.MAX_EVENTS + 100), Cost(weight=2)],
         description="The events, at most 500.",
     )
 

@@ -31,7 +31,7 @@ Usernames = Annotated[
         description=f"Usernames of 1 to {MAX_MEMBERS} discoverable members; the viewer may be one.",
         directives=[
             Constraint(max_items=MAX_MEMBERS, max_length=MAX_GIVEN_LENGTH),
-            Cost(weight=100),
+            Cost(weight=115),
         ],
     ),
 ]
@@ -65,7 +65,7 @@ class GroupRecommendationConnection(Connection[GroupRecommendationEdge]):
 @strawberry.type
 class GroupQuery:
     @strawberry.field(
-        directives=[Cost(weight=135)],
+        directives=[Cost(weight=160)],
         description="Recommendations for a group. No movie that a member has rated or rejected is listed. A "
         "movie's score is half the members' average score and half the lowest member's score. The viewer may "
         "be left out of the group.",

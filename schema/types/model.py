@@ -120,7 +120,7 @@ class Model(relay.Node):
 
 @strawberry.type(description="A page of models, most recently trained first.")
 class ModelConnection(Connection[Edge[Model]]):
-    @strawberry.field(directives=[Cost(weight=50)], description="The number of models on all pages.")
+    @strawberry.field(directives=[Cost(weight=80)], description="The number of models on all pages.")
     async def total_count(self, info: Info) -> int:
         return await registry.count(info.context.sessions)
 
@@ -183,7 +183,7 @@ RollbackModelResult = Annotated[
 @strawberry.type
 class ModelQuery:
     @strawberry.field(
-        directives=[Cost(weight=160)],
+        directives=[Cost(weight=190)],
         description="The active model; null before the first training.",
         extensions=requires(Role.ADMIN, Scope.READ),
     )
@@ -192,7 +192,7 @@ class ModelQuery:
         return None if trained is None else Model.of(trained)
 
     @strawberry.field(
-        directives=[Cost(weight=160)],
+        directives=[Cost(weight=190)],
         description="All trained models.",
         extensions=requires(Role.ADMIN, Scope.READ),
     )

@@ -22,15 +22,21 @@ MAX_JSON_BLOCK = 16 << 20  # also the longest line
 
 
 def is_one(file: Traversable) -> bool:
-    """Whether the file is Parquet, or text that begins with a JSON object."""
+    """Whether the file is Parquet, or text that begins with a JSON object.
+
+    Raises SourceError for text that begins with a list of JSON objects.
+    """
     with file.open("rb") as raw:
         if raw.read(len(PARQUET_MARK)) == PARQUET_MARK:
             return True
     try:
         with open_text(file) as stream:
-            return stream.peek(64).lstrip()[:1] == b"{"
+            head = stream.peek(64).lstrip()
     except SourceError:  # the text reader raises it again
         return False
+    if head[:1] == b"[" and head[1:].lstrip()[:1] == b"{":
+        raise SourceError(f"{file} is a list in JSON: write each object on a line of its own (JSON lines)")
+    return head[:1] == b"{"
 
 
 def read_rows(file: Traversable, format_: RatingFormat, report: Report) -> ReadRows:

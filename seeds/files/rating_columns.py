@@ -227,6 +227,10 @@ def in_seconds(rows: ReadRows, format_: RatingFormat, file: Traversable, report:
     for i in np.flatnonzero(off):
         text = f"{rows.times[i]:.15g} of user {rows.user_ids[i]}, movie {rows.item_ids[i]}"
         report.skip(rule, str(file), int(rows.lines[i]), text)
+    if unknown.any():
+        report.notes.append(
+            f"{file}: {unknown.sum()} of {len(rows)} rows have no time, so they count as the oldest"
+        )
     if 0 < times.max() < FIRST_CERTAIN_SECOND and not rows.dated.any():
         _doubt(times.max(), rows.layout.name(TIME), file, report)
     seconds = replace(rows, times=np.where(off, 0, times))

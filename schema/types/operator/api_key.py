@@ -156,7 +156,7 @@ class ApiKeyQuery:
 @strawberry.type
 class ApiKeyMutation:
     @strawberry.mutation(
-        directives=[Cost(weight=300)],
+        directives=[Cost(weight=360)],
         description="Create an API key for a service.",
         extensions=requires(Role.ADMIN, members_only=True),
     )
@@ -176,7 +176,7 @@ class ApiKeyMutation:
         return CreateApiKeyPayload(key=key, api_key=ApiKey.of(record))
 
     @strawberry.mutation(
-        directives=[Cost(weight=300)],
+        directives=[Cost(weight=360)],
         description="Revoke an API key.",
         extensions=requires(Role.ADMIN, members_only=True),
     )

@@ -184,7 +184,7 @@ class ExperimentQuery:
         return None if found is None else Experiment.of(found)
 
     @strawberry.field(
-        directives=[Cost(weight=160)], description="All experiments.", extensions=requires(Role.ADMIN)
+        directives=[Cost(weight=190)], description="All experiments.", extensions=requires(Role.ADMIN)
     )
     async def experiments(self, info: Info, first: First, after: After = None) -> ExperimentConnection:
         asked = window(Cursors.of(info, EXPERIMENTS), first, after)

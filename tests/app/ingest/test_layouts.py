@@ -4,16 +4,18 @@ import bz2
 import gzip
 import io
 import lzma
+import tomllib
 import zipfile
 from base64 import b64encode
 from collections.abc import Callable
 from datetime import UTC, datetime
+from importlib.resources import files
 from typing import Any
 
 import pytest
 
 from app.ingest import history_files
-from app.ingest.layouts import InvalidHistory, Source, named_layout
+from app.ingest.layouts import InvalidHistory, Source, columns_of, named_layout, plain, translated
 from app.ingest.pieces import at_once
 from app.ingest.rows import Contents, History, Order, Row
 
@@ -158,6 +160,9 @@ def test_a_letterboxd_list_starts_at_its_header() -> None:
         ("10/10", 5, 10),
         ("4,5", 5, 9),
         ("★★★½", 10, 7),
+        ("\u2b50\ufe0f\u2b50\ufe0f\u2b50\ufe0f", 10, 6),
+        ("4 1/2", 5, 9),
+        ("1/2", 5, None),
         ("3.7", 5, 7),
         ("3.75", 5, 8),
         ("6", 5, None),
@@ -246,7 +251,22 @@ def test_invalid_base64() -> None:
         "Const,Sua avaliação,Data da avaliação,Título,Título original,Tipo de título,Avaliação IMDb,Ano",
         "Const,JOUW BEOORDELING,Datum beoordeeld,Titel,Originele titel,Type titel,IMDb,Jaar",
         "Const,आपकी रेटिंग,रेटिंग की तारीख,शीर्षक,मूल शीर्षक,शीर्षक का प्रकार,IMDb रेटिंग,वर्ष",
-        "Const,Your Rating,Date Rated,Title,Original Title,Title Type,IMDb Rating,Year",
+        "Const,Twoja ocena,Data oceny,Tytuł,Tytuł oryginalny,Typ tytułu,Ocena IMDb,Rok",
+        "Const,Ditt betyg,Betygsdatum,Titel,Originaltitel,Titelns typ,IMDb-betyg,År",
+        "Const,Din vurdering,Vurderingsdato,Tittel,Originaltittel,Titteltype,IMDb-vurdering,År",
+        "Const,Din bedømmelse,Bedømmelsesdato,Titel,x,Titeltype,IMDb-bedømmelse,År",
+        "Const,Arviosi,Arviointipäivä,Nimi,Alkuperäinen nimi,Tyyppi,IMDb-arvio,Vuosi",
+        "Const,Puanınız,Puanlama tarihi,Başlık,Orijinal başlık,Başlık türü,IMDb puanı,Yıl",
+        "Const,Vaše hodnocení,Datum hodnocení,Název,Původní název,Typ,Hodnocení IMDb,Rok",
+        "Const,Az Ön értékelése,Értékelés dátuma,Cím,Eredeti cím,Típus,IMDb értékelés,Év",
+        "Const,Evaluarea ta,Data evaluării,Titlu,Titlu original,Tip,Evaluare IMDb,year",
+        "Const,Ваша оценка,Дата оценки,Название,Оригинальное название,Тип,Рейтинг IMDb,Год",
+        "Const,Ваша оцінка,Дата оцінки,Назва,Оригінальна назва,Тип,Рейтинг IMDb,Рік",
+        "Const,あなたの評価,評価日,タイトル,原題,種類,IMDb評価,年",
+        "Const,您的评分,评分日期,标题,原标题,类型,IMDb评分,年份",
+        "Const,您的評分,評分日期,標題,原題,類型,IMDb評分,年份",
+        "Const,내 평점,평가 날짜,제목,원제,유형,IMDb 평점,연도",
+        "Const,تقييمك,تاريخ التقييم,العنوان,العنوان الأصلي,النوع,تقييم IMDb,السنة",
     ],
 )
 def test_columns_of_imdb_in_other_languages(header: str) -> None:
@@ -254,6 +274,15 @@ def test_columns_of_imdb_in_other_languages(header: str) -> None:
     history = read(f"{header}\n{row}\n")
     assert (history.source, history.skipped) == (Source.IMDB, [])
     assert [facts(row) for row in history.rows] == [("Alien", 1979, 9, None, "2020-01-31")]
+
+
+def test_each_translated_name_has_one_meaning() -> None:
+    table = tomllib.loads(files("app.ingest").joinpath("translated_columns.toml").read_text("utf-8"))
+    meanings: dict[str, str] = {}
+    for english, names in table.items():
+        for name in filter(None, map(str.strip, names.split(","))):
+            assert meanings.setdefault(plain(name), english) == english, name
+            assert translated(columns_of([name])) == {plain(english): 0}
 
 
 def test_an_unknown_translation_is_refused_and_can_be_named() -> None:

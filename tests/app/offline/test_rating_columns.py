@@ -223,6 +223,20 @@ def test_ambiguous_dates_need_the_option(tmp_path: Path) -> None:
         read(written(tmp_path, "user_id,movie_id,rating,date\n1,1,4,15/01/2014\n1,2,4,01/15/2014\n"))
 
 
+def test_rows_without_a_time_are_noted(tmp_path: Path) -> None:
+    reading = Reading()
+    file = written(tmp_path, "user_id,movie_id,rating,timestamp\n7,31,4,\n7,32,4,1389744000\n")
+    rows, _ = read(file, reading)
+    assert rows.timestamps.tolist() == [0, JANUARY]
+    assert any("1 of 2 rows have no time" in note for note in reading.notes)
+
+
+def test_a_list_in_json_is_refused_by_name(tmp_path: Path) -> None:
+    file = written(tmp_path, '\n[ {"user": 1, "movie": 2, "rating": 4}]', "r.json")
+    with pytest.raises(SourceError, match="write each object on a line"):
+        read(file)
+
+
 @pytest.mark.parametrize("unit", [1, 10**3, 10**6, 10**9])
 def test_units_of_times_are_recognized(tmp_path: Path, unit: int) -> None:
     text = f"user_id,movie_id,rating,timestamp\n1,1,4,{JANUARY * unit}\n1,2,4,{(JANUARY + 60) * unit}\n"
