@@ -1,10 +1,12 @@
 """Run the live system until Ctrl-C: Kafka, service, ingester, Prometheus, and a simulated stream.
 
-    python -m bench.live [--members 300] [--rate 100] [--data .data/live]
+    python -m bench.live [--members 300] [--rate 100] [--visits 0] [--data .data/live]
 
 Every 10 seconds a line has the events produced and stored, those waiting (lag), those refused (dead letters),
-and the first two movies of the next list of a streamed member, with the request id of that list. The database
-is kept for the next start, except for the streamed members; Kafka begins with an empty topic each time.
+and the first two movies of the next list of a streamed member, with the request id of that list. With
+--visits the members also look at their lists, and click on movies to their taste: `bench/live/viewers.py`.
+The database is kept for the next start, except for the streamed members; Kafka begins with an empty topic
+each time.
 """
 
 import argparse
@@ -27,6 +29,7 @@ from app.db.embedded import EmbeddedPostgresError, embedded_postgres
 from bench.live.observe import Observer, delete_members, observer
 from bench.live.parts import PartFailed, Parts, start_ingester, start_prometheus, start_service
 from bench.live.stream import TOPIC, Player, simulated
+from bench.live.viewers import Viewers
 from bench.start_broker import Broker, BrokerError, fetched, free_ports, running_broker
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -38,11 +41,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--members", type=int, default=300, help="streamed members")
     parser.add_argument("--rate", type=float, default=100.0, help="events a second")
+    parser.add_argument("--visits", type=float, default=0.0, help="lists a second that members look at")
     parser.add_argument("--every", type=float, default=10.0, help="seconds between lines")
     parser.add_argument("--data", type=Path, default=Path(".data/live"), help="folder of the database")
     options = parser.parse_args()
-    if options.members < 1 or options.rate <= 0 or options.every <= 0:
-        parser.error("--members, --rate and --every must be above 0")
+    if options.members < 1 or options.rate <= 0 or options.every <= 0 or options.visits < 0:
+        parser.error("--members, --rate and --every must be above 0, and --visits not below 0")
     for number in SIGNALS:
         signal.signal(number, interrupt)
     try:
@@ -83,9 +87,14 @@ def run(options: argparse.Namespace) -> None:
         stack.callback(player.close)
         stack.callback(ignore_signals)
         start_ingester(parts, TOPIC, of_ingester)
+        seen = observer(url, database_url, broker.address, data)
+        if options.visits:
+            viewers = Viewers(url, database_url, seen.settings, options.members, options.visits)
+            viewers.start()
+            stack.callback(viewers.close)
         announce(url, f"{metrics} {of_ingester}", prometheus, broker, options)
         try:
-            play(parts, player, observer(url, database_url, broker.address, data), options.every)
+            play(parts, player, seen, options.every)
         except PartFailed as error:
             say(f"Stopping the others, since {error.part} has ended")
             raise

@@ -12,9 +12,9 @@ import sys
 from pathlib import Path
 
 from bench import ml100k_folds
-from bench.figures import ROOT, write
+from bench.figures import ROOT, Figure, write
 from bench.quality.page import page, with_kinds
-from bench.quality.runs import arms, commands, figures, run
+from bench.quality.runs import Run, arms, commands, figures, run
 
 
 def main() -> None:
@@ -27,14 +27,20 @@ def main() -> None:
     )
     parser.add_argument("--arms", action="store_true", help="measure only the lists of all kinds of models")
     options = parser.parse_args()
-    runs = []
+    runs: list[Run] = []
     for arguments in arms(options.data) if options.arms else commands(options.data, quick=options.quick):
         runs.append(run(options.data, arguments))
         for figure in figures(runs[-1]):
             print(f"{figure.key}: {figure.value:.4f}", flush=True)  # noqa: T201 - it is a command
+        write_files(options, runs, [])  # a run that is stopped keeps what it measured
     fold_figures = list(ml100k_folds.measure(options.data / "ml-100k")) if has_folds(options) else []
     if not runs:
         print(f"There are no data sets in {options.data}.", file=sys.stderr)  # noqa: T201
+    write_files(options, runs, fold_figures)
+
+
+def write_files(options: argparse.Namespace, runs: list[Run], fold_figures: list[Figure]) -> None:
+    """Write the figures and the page that were asked for."""
     found = [figure for one in runs for figure in figures(one)] + fold_figures
     if options.json:
         write(options.json, ", ".join(dict.fromkeys(one.report["data"] for one in runs)), found)

@@ -13,8 +13,12 @@ from typing import Any
 from bench.figures import ROOT, Figure
 
 OURS = "marquee"
-# Of the kinds of models with users held out: so many that all or most users are tested.
-SEEDS = {"ml-latest-small": 3, "movietweetings": 1}
+# Where the kinds of models are compared. Seeds: so many that most users of a small set are tested.
+KINDS = (
+    ("ml-latest-small", ("temporal",)),
+    ("movietweetings", ("temporal",)),
+    ("ml-latest-small", ("strong", "--seeds", "3")),
+)
 DIVERSITIES = (0.1, 0.2, 0.25, 0.3, 0.5)
 KEPT = 0.99  # share of NDCG@10 that a diversified list must keep
 # (target, whether it is an upper bound), by data set, protocol and figure.
@@ -60,13 +64,11 @@ class Run:
 
 def arms(data: Path) -> Iterator[list[str]]:
     """Arguments of the commands that compare all kinds of models."""
-    content = ["--content", "DATA/tmdb"] if (data / "tmdb").is_dir() else []
-    only_kinds = ["--model", "all", "--no-baselines", "--no-peers"]
-    for name, more in (("ml-latest-small", content), ("movietweetings", [])):
+    content = {"ml-latest-small": ["--content", "DATA/tmdb"]} if (data / "tmdb").is_dir() else {}
+    for name, protocol in KINDS:
         if (data / name).is_dir():
-            yield ["--data", f"DATA/{name}", *more, "--protocol", "temporal", *only_kinds]
-            seeds = ["--seeds", str(SEEDS[name])]
-            yield ["--data", f"DATA/{name}", *more, "--protocol", "strong", *seeds, *only_kinds]
+            of_data = ["--data", f"DATA/{name}", *content.get(name, ()), "--protocol", *protocol]
+            yield [*of_data, "--model", "all", "--no-baselines", "--no-peers"]
 
 
 def commands(data: Path, *, quick: bool) -> Iterator[list[str]]:
