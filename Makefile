@@ -110,7 +110,7 @@ clean: ## Remove installed files; keep the data in .data
 		echo "Marquee needs Python 3.11 or newer: make $(MAKECMDGOALS) PYTHON=/path/to/python3.12" >&2; exit 1; }
 	@echo "Creating .venv with $$($(PYTHON) --version)"
 	@$(PYTHON) -m venv .venv
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	@$(BIN)/python -m pip install --disable-pip-version-check --require-hashes -r $<
 	@touch $@
 
 .venv/.run: requirements.lock .venv/.install pyproject.toml
@@ -120,13 +120,14 @@ clean: ## Remove installed files; keep the data in .data
 	$(call install,$<)
 	@touch .venv/.run
 
-# uv takes a quarter of pip's time. If uv cannot reach pip's index, pip installs the packages.
+# uv takes a quarter of pip's time. If uv cannot reach pip's index, pip installs the packages. Both show their progress.
 define install
-	@echo "Installing $(1)"
+	@echo "Installing $(1): about $$(grep -c '==' $(1)) packages"
 	@index="$$($(BIN)/python -m pip config list | sed -n "s/.*\.index-url='\(.*\)'/\1/p" | tail -1)"; \
 		$${index:+env UV_DEFAULT_INDEX="$$index"} \
-		$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r $(1) 2> .venv/uv.log \
-		|| $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $(1)
+		$(BIN)/uv pip install --python $(BIN)/python --require-hashes -r $(1) \
+		|| { echo "uv cannot install them (see above): pip installs them" >&2; \
+		$(BIN)/python -m pip install --disable-pip-version-check --require-hashes -r $(1); }
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-index --no-deps --no-build-isolation \
 		--editable .
 	@touch $@

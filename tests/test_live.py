@@ -5,6 +5,7 @@ import re
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -142,6 +143,49 @@ def test_a_part_ends_with_the_command_that_is_killed(tmp_path: Path) -> None:
         assert part.is_running()
         command.kill()
     assert not alive([part])
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a process that its parent has ended")
+@pytest.mark.parametrize("started", [False, True])
+def test_no_postgres_is_left_of_a_command_that_is_killed(run_folder: Path, started: bool) -> None:
+    """Killed while its Postgres starts, and after it."""
+    folder = Path(tempfile.mkdtemp(prefix="kept-", dir=run_folder))
+    code = (
+        "import sys, time\n"
+        "from pathlib import Path\n"
+        "from bench.keep_postgres import kept_postgres\n"
+        f"with kept_postgres(Path({str(folder)!r})) as address:\n"
+        "    print(address, flush=True)\n"
+        "    time.sleep(600)\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", code], cwd=ROOT, stdout=subprocess.PIPE, text=True
+    ) as command:
+        assert command.stdout is not None
+        if started:
+            assert command.stdout.readline().startswith("postgresql://")
+        else:
+            deadline = time.monotonic() + SECONDS
+            while not (folder / "postgres.log").exists():  # initdb has begun
+                assert time.monotonic() < deadline
+                time.sleep(0.01)
+        left = psutil.Process(command.pid).children(recursive=True)
+        command.kill()
+    deadline = time.monotonic() + SECONDS
+    while of_folder(folder) or alive(left):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    assert not (folder / "postgres" / "postmaster.pid").exists()
+
+
+def of_folder(folder: Path) -> list[psutil.Process]:
+    """The processes of the Postgres of a folder, and of what makes it."""
+    return [
+        process
+        for process in psutil.process_iter(["name", "cmdline"])
+        if process.info["name"] in ("postgres", "initdb", "pg_ctl")
+        and str(folder) in " ".join(process.info["cmdline"] or ())
+    ]
 
 
 @pytest.mark.parametrize("missing", ["java", "mvn"])

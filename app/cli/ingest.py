@@ -23,6 +23,7 @@ from app.ingest.store_events import Store
 from app.ingest.stream_events import Reason, is_source
 from app.ingest.stream_movies import Connection
 from app.settings import Settings
+from recommender.extras import install_command
 
 Found = TypeVar("Found")
 
@@ -89,7 +90,7 @@ def ingest_kafka(
     try:
         from app.ingest import kafka, kafka_topics, stream_metrics  # noqa: PLC0415 - an extra, which other commands do not need
     except ModuleNotFoundError:
-        raise console.fail("Kafka needs an extra: pip install 'marquee[kafka]'") from None
+        raise console.fail(f"Kafka needs the extra `kafka`: {install_command('kafka')}") from None
     if source is None and (unusable := [name for name in topics if not is_source(name)]):
         raise typer.BadParameter(f"--source is needed: {unusable[0]} cannot be the name of a source")
     with store() as (opened, settings, address), stopped_by_signals() as stopping:

@@ -1,8 +1,9 @@
 """List, activate and roll back models: `marquee models`."""
 
 import asyncio
+import shutil
 from collections.abc import Awaitable, Callable
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import typer
 from rich.console import Console
@@ -11,14 +12,14 @@ from rich.table import Table
 from app import console
 from app.cli.database import database
 from app.cli.options import Json, show
+from app.cli.row_report import wrapped
 from app.db.engine import Sessions, create_engine, sessionmaker
 from app.settings import Settings
 from app.training import registry
 from app.training.registry import ModelNotFound, ModelUnreadable, NothingToRollBack, Trained
 
 SHOWN = 100
-WIDTH = 160  # of a table that is written to a file
-TIME = "%Y-%m-%d %H:%M:%S UTC"
+TIME = "%Y-%m-%d %H:%M"  # UTC
 
 Found = TypeVar("Found")
 
@@ -32,13 +33,45 @@ def list_models(json: Json = False) -> None:
     if json:
         show([_described(trained) for trained in found], json=True)
         return
-    table = Table("version", "kind", "status", "trained", "data", "gate")
+    table = Table("version", "kind", "status", "trained", "ndcg", "gate", box=None, pad_edge=False)
     for trained in found:
+        gate = "" if trained.gate is None else "passed" if trained.gate["passed"] else "refused"
         at = trained.trained_at.strftime(TIME)
-        table.add_row(
-            trained.version, trained.kind, trained.status, at, trained.dataset_version, _verdict(trained)
-        )
-    Console(width=None if Console().is_terminal else WIDTH).print(table)
+        main = next((figure for figure in trained.figures() if figure.name == "ndcg"), None)
+        ndcg = "" if main is None else f"{main.value:.3f}"
+        table.add_row(trained.version, trained.kind, trained.status, at, ndcg, gate)
+    Console(markup=False, highlight=False).print(table)
+
+
+@app.command("show")
+def show_model(
+    version: Annotated[str | None, typer.Argument(help="Default: the active one.")] = None,
+    json: Json = False,
+) -> None:
+    """Show a model: its data, its metrics with their intervals and what they were measured on, its gate."""
+
+    async def read(sessions: Sessions, _settings: Settings) -> Trained | None:
+        if version is None:
+            return await registry.active(sessions)
+        return (await registry.by_version(sessions, [version])).get(version)
+
+    trained = _with_models(read)
+    if trained is None:
+        raise console.fail("No model is active." if version is None else registry.NOT_FOUND)
+    if json:
+        show(_described(trained) | {"metrics": trained.figures()}, json=True)
+        return
+    lines = [
+        f"{trained.version}, {trained.kind}, {trained.status}, trained {trained.trained_at.strftime(TIME)}",
+        f"data: {trained.dataset_version}",
+    ]
+    if trained.gate is not None:
+        lines.append(f"gate: {_verdict(trained)}")
+    for figure in trained.figures():
+        interval = "" if figure.low is None else f"  [{figure.low:.4f}, {figure.high:.4f}]"
+        lines += [f"{figure.label}  {figure.value:.4f}{interval}", f"  on {figure.measured_on}"]
+    columns = shutil.get_terminal_size((0, 0)).columns
+    show("\n".join(wrapped(line, columns) for line in lines), json=False)
 
 
 @app.command()

@@ -115,6 +115,7 @@ IfBetter = Annotated[
 ]
 Model = Annotated[Path, typer.Option(help="Folder of a model made by `marquee train --data`.")]
 Out = Annotated[Path, typer.Option(help="The output file: .csv or .parquet.", dir_okay=False)]
+Verbose = Annotated[bool, typer.Option("--verbose", help="Print all examples that are kept, in full.")]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 
 

@@ -8,6 +8,7 @@ from zipfile import BadZipFile
 
 from app import console
 from app.cli.options import names_of
+from app.cli.row_report import unused_rows
 from app.offline import training
 from app.offline.rating_files import Reading
 from recommender.interactions import Interactions
@@ -54,9 +55,8 @@ def note(count: int, text: str) -> None:
 
 def print_report(report: Report) -> None:
     """Print which rows of movie files were not used, on standard error."""
-    for reason, rows in (*report.skipped.items(), *report.set_aside.items()):
-        where = f"{rows.samples[0].file}, line {rows.samples[0].line}"
-        console.console.print(f"{rows.count} rows not used: {reason} ({where})", markup=False, soft_wrap=True)
+    for line in unused_rows(report, verbose=False, width=console.console.width):
+        console.console.print(line, markup=False, soft_wrap=True)
     print_notes(report.notes)
 
 

@@ -1,5 +1,6 @@
 """Load data sets: `marquee seed`."""
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
@@ -8,7 +9,8 @@ import typer
 
 from app import console
 from app.cli.database import database, require_migrated
-from app.cli.options import Columns, Dates, Json, names_of, show
+from app.cli.options import Columns, Dates, Json, Verbose, names_of, show
+from app.cli.row_report import unused_rows, wrapped
 from app.db import migrations
 from app.settings import Settings
 from recommender.progress import Progress
@@ -38,6 +40,7 @@ def seed_movielens(
     columns: Columns = None,
     dates: Dates = None,
     json: Json = False,
+    verbose: Verbose = False,
 ) -> None:
     """Load a MovieLens data set; one given by name is downloaded first. Its terms of use apply."""
     given = format_of(columns, dates)
@@ -47,6 +50,7 @@ def seed_movielens(
             url, source, strict=strict, progress=progress, data_dir=settings.data_dir, given=given
         ),
         json=json,
+        verbose=verbose,
     )
 
 
@@ -56,12 +60,14 @@ def seed_tmdb(
     strict: Strict = False,
     adult: Annotated[bool, typer.Option("--adult", help="Load adult movies too.")] = False,
     json: Json = False,
+    verbose: Verbose = False,
 ) -> None:
     """Add TMDB metadata in the layouts of the Kaggle data sets; all files are optional."""
     seed(
         "TMDB",
         lambda _, url, progress: load_tmdb(url, source, strict=strict, adult=adult, progress=progress),
         json=json,
+        verbose=verbose,
     )
 
 
@@ -72,6 +78,7 @@ def seed_movietweetings(
     columns: Columns = None,
     dates: Dates = None,
     json: Json = False,
+    verbose: Verbose = False,
 ) -> None:
     """Load MovieTweetings."""
     given = format_of(columns, dates)
@@ -81,6 +88,7 @@ def seed_movietweetings(
             url, source, strict=strict, progress=progress, given=given
         ),
         json=json,
+        verbose=verbose,
     )
 
 
@@ -89,7 +97,9 @@ def format_of(columns: str | None, dates: str | None) -> RatingFormat:
     return RatingFormat(given=names_of(columns), day_order=DayOrder(dates) if dates else None)
 
 
-def seed(title: str, load: Callable[[Settings, str, Progress], Report], *, json: bool) -> None:
+def seed(
+    title: str, load: Callable[[Settings, str, Progress], Report], *, json: bool, verbose: bool = False
+) -> None:
     """Load a data set into the database, and print its report."""
     with database(migrated=False) as (settings, url), console.progress(f"Loading {title}") as progress:
         if settings.database_url is None:
@@ -103,17 +113,14 @@ def seed(title: str, load: Callable[[Settings, str, Progress], Report], *, json:
     if json:
         show(report.as_dict(), json=True)
     else:
-        print_report(report)
+        print_report(report, verbose=verbose)
 
 
-def print_report(report: Report) -> None:
+def print_report(report: Report, *, verbose: bool) -> None:
     """Print what was stored, and which rows were not."""
     for kind, count in (("movies", report.movies), ("members", report.members), ("ratings", report.ratings)):
-        typer.echo(f"{kind}: {count.added} added, {count.updated} updated, {count.unchanged} unchanged")
-    for verdict, reasons in (("invalid", report.skipped), ("set aside", report.set_aside)):
-        for reason, rows in reasons.items():
-            typer.echo(f"{rows.count} rows {verdict}: {reason}")
-            for sample in rows.samples:
-                typer.echo(f"  {sample.file}, line {sample.line}: {sample.text}")
+        typer.echo(f"{kind}: {count.added:,} added, {count.updated:,} updated, {count.unchanged:,} unchanged")
+    for line in unused_rows(report, verbose=verbose):
+        typer.echo(line)
     for note in report.notes:
-        typer.echo(note)
+        typer.echo(wrapped(note, shutil.get_terminal_size((0, 0)).columns))

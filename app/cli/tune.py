@@ -10,6 +10,7 @@ from app import console
 from app.cli.options import SEED, Columns, Content, Dates, ProtocolName
 from app.cli.reading import in_time, read_data, reading_of, refusals
 from recommender.evaluation.protocols import Protocol
+from recommender.extras import install_command
 from recommender.interactions import Interactions
 from recommender.item_features import ItemFeatures
 from seeds.files.report import SourceError
@@ -66,7 +67,7 @@ def search(data: list[tuple[Interactions, ItemFeatures]], *where: Any, **limits:
     try:
         from app.offline import study  # noqa: PLC0415 - an extra, and this file lists the options
     except ModuleNotFoundError:
-        raise console.fail("tuning needs the extra `tune`: pip install marquee[tune]") from None
+        raise console.fail(f"tuning needs the extra `tune`: {install_command('tune')}") from None
     try:
         return study.tune(data, *where, **limits)
     except study.TuningError as error:

@@ -10,6 +10,7 @@ import numpy as np
 from recommender.evaluation.compare import Outcome
 from recommender.evaluation.entrants import OURS
 from recommender.evaluation.protocols import Protocol
+from recommender.extras import install_command
 from seeds.files.report import SourceError
 
 SHOWN_AT = 10
@@ -19,7 +20,7 @@ PLOTS = (".svg", ".png", ".pdf")
 def check_outputs(json: Path | None, plot: Path | None) -> None:
     """Create the folders of outputs before the evaluation. Raises SourceError for an unsupported plot."""
     if plot is not None and find_spec("matplotlib") is None:
-        raise SourceError("--plot needs the extra `plot`: pip install marquee[plot]")
+        raise SourceError(f"--plot needs the extra `plot`: {install_command('plot')}")
     if plot is not None and plot.suffix.lower() not in PLOTS:
         raise SourceError(f"{plot} must end in {', '.join(PLOTS[:-1])} or {PLOTS[-1]}")
     for file in filter(None, (json, plot)):

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.telemetry import logs
+from recommender.extras import install_command
 
 if TYPE_CHECKING:
     from opentelemetry.trace import Span
@@ -34,7 +35,7 @@ def start() -> "Tracing":
     try:
         from app.telemetry import tracers  # noqa: PLC0415 - an extra
     except ImportError:
-        message = "OTEL_EXPORTER_OTLP_ENDPOINT needs OpenTelemetry: pip install marquee[otel]"
+        message = f"OTEL_EXPORTER_OTLP_ENDPOINT needs the extra `otel`: {install_command('otel')}"
         raise NoTraces(message) from None
     tracing = tracers.Tracing.of({} if "OTEL_SERVICE_NAME" in os.environ else {"service.name": "marquee"})
     active[:] = [tracing]

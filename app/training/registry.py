@@ -1,6 +1,7 @@
 """The model registry: read, paginate and activate trained models."""
 
 import asyncio
+import re
 import threading
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
@@ -21,6 +22,13 @@ from recommender.scorers import kinds
 
 NOT_FOUND = "There is no model of this version."
 ANOTHER = "Another model is active."
+OF_PART = re.compile(r"_of_(?P<part>[a-z_]+)_at_(?P<ratings>\d+)")
+SAID = {  # metrics without lists
+    "rmse": "RMSE in stars",
+    "interval_coverage": "stars within their interval",
+    "match_calibration_error": "calibration error of match",
+    "match_auc": "AUC of match",
+}
 FORMER = """
 SELECT version FROM model_versions WHERE status = 'RETIRED'
 ORDER BY retired_at DESC NULLS LAST, version DESC LIMIT 1
@@ -41,13 +49,18 @@ class ModelUnreadable(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """A metric measured in training. `low` and `high`: 95 % interval of one that is a mean over users."""
+    """A metric measured in training. `low` and `high`: 95 % interval of one that is a mean over users.
+
+    `label`: as people say it, such as `ndcg@20`. `measured_on`: the ratings, and what ranked them.
+    """
 
     name: str
     k: int | None
     value: float
     low: float | None
     high: float | None
+    label: str
+    measured_on: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,13 +215,32 @@ def _activate(connection: psycopg.Connection, models: Path, version: str) -> str
 
 
 def figure_of(name: str, value: float | dict[str, float]) -> Figure:
-    """Parse a name such as `ndcg@10`, which may have a suffix after the length of the lists."""
+    """Parse a name such as `ndcg@20`, or `ndcg@20_of_items_at_50`: of a part, by members of 50 ratings."""
     measure, _, rest = name.partition("@")
     digits = rest[: len(rest) - len(rest.lstrip("0123456789"))]
     k = int(digits) if digits else None
-    if isinstance(value, dict):
-        return Figure(measure + rest[len(digits) :], k, value["value"], value["low"], value["high"])
-    return Figure(measure + rest[len(digits) :], k, value, None, None)
+    low, high = (value["low"], value["high"]) if isinstance(value, dict) else (None, None)
+    return Figure(
+        name=measure + rest[len(digits) :],
+        k=k,
+        value=value["value"] if isinstance(value, dict) else value,
+        low=low,
+        high=high,
+        label=SAID.get(measure, measure) if k is None else f"{measure}@{k}",
+        measured_on=measured_on(rest[len(digits) :], k),
+    )
+
+
+def measured_on(suffix: str, k: int | None) -> str:
+    """What a metric was measured on, from the suffix of its name and the length of its lists."""
+    if k is None:
+        return "held-out ratings"
+    members, ranked = "held-out members", "the whole model"
+    if found := OF_PART.fullmatch(suffix):
+        members += f" with about {found['ratings']} ratings"
+        if found["part"] != "blend":
+            ranked = f"its {found['part']} alone"
+    return f"the newest ratings of {members}, ranked by {ranked}"
 
 
 def has_active_model(database_url: str, models: Path) -> bool:

@@ -25,7 +25,8 @@ import httpx
 import psycopg
 from confluent_kafka import KafkaException
 
-from app.db.embedded import EmbeddedPostgresError, embedded_postgres
+from app.db.embedded import EmbeddedPostgresError
+from bench.keep_postgres import kept_postgres
 from bench.live.observe import Observer, delete_members, observer
 from bench.live.parts import PartFailed, Parts, start_ingester, start_prometheus, start_service
 from bench.live.stream import TOPIC, Player, simulated
@@ -75,7 +76,7 @@ def run(options: argparse.Namespace) -> None:
             "COLUMNS": "200",
         }
         parts = Parts(folder, settings)
-        database_url = stack.enter_context(embedded_postgres(data))  # the last to leave it, we stop it
+        database_url = stack.enter_context(kept_postgres(data))  # its keeper stops it
         stack.callback(parts.stop)
         stack.callback(ignore_signals)  # the first step of the end: nothing interrupts it
         parts.watch_broker(broker)

@@ -17,6 +17,7 @@ from scipy.sparse import csr_matrix
 from recommender.evaluation.baseline_settings import Baseline
 from recommender.evaluation.baselines import Scores
 from recommender.evaluation.predictions import Predictor
+from recommender.extras import install_command
 from recommender.interactions import MAX_STARS, MIN_STARS, History, Interactions
 from recommender.metrics import RELEVANT_STARS
 from recommender.model.match import Predictions
@@ -143,4 +144,4 @@ def _load(module: str) -> Any:
     try:
         return import_module(module)
     except ModuleNotFoundError as error:
-        raise ModuleNotFoundError(f"{module} needs the extra `peers`: pip install marquee[peers]") from error
+        raise ModuleNotFoundError(f"{module} needs the extra `peers`: {install_command('peers')}") from error

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from recommender.extras import install_command
+
 if TYPE_CHECKING:
     from model2vec import StaticModel
 
@@ -88,7 +90,7 @@ def _load(folder: Path) -> "StaticModel":
     try:
         from model2vec import StaticModel  # noqa: PLC0415 - an extra
     except ModuleNotFoundError:
-        raise SentenceModelError("needs the extra `embeddings`: pip install marquee[embeddings]") from None
+        raise SentenceModelError(f"needs the extra `embeddings`: {install_command('embeddings')}") from None
     if missing := [name for name in FILES if not (folder / name).is_file()]:
         raise SentenceModelError(f"{folder} is not a Model2Vec model: {missing[0]} is missing")
     try:

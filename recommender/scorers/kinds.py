@@ -4,6 +4,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import get_args
 
+from recommender.extras import install_command
 from recommender.model import artifact
 from recommender.model.hybrid import HYBRID, Hybrid
 from recommender.scorers.arm import PARTS, Arm
@@ -24,7 +25,7 @@ class UnknownKind(ValueError):
 def require_torch() -> None:
     """Raise TorchMissing before a long training would fail."""
     if find_spec("torch") is None:
-        raise TorchMissing("the model `autoencoder` needs the extra `neural`: pip install marquee[neural]")
+        raise TorchMissing(f"the model `autoencoder` needs the extra `neural`: {install_command('neural')}")
 
 
 def check(kind: str) -> str:

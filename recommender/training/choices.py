@@ -167,9 +167,13 @@ def _ordered(weights: Floats) -> Floats:
 
 
 def _figures(examples: list[Example], noise: int, weights: Floats) -> dict[str, Estimate]:
-    """NDCG of each part and of the blend at each length, on the examples of that knot and its neighbors."""
+    """NDCG of each part and of the blend at each length, on the examples of that knot and its neighbors.
+
+    `ndcg@DEPTH` is of the blend on the examples of all those knots, each once.
+    """
     rng = np.random.default_rng(0)
     figures: dict[str, Estimate] = {}
+    own = []
     for knot, length in enumerate(KNOTS):
         near = [example for example in examples if abs(example.knot - knot) <= 1]
         if len(near) < MIN_EXAMPLES:
@@ -178,6 +182,9 @@ def _figures(examples: list[Example], noise: int, weights: Floats) -> dict[str, 
         reached = np.array([example.ndcg(noise, compared) for example in near])
         for column, name in enumerate((*PART_NAMES, "blend")):
             figures[f"ndcg@{DEPTH}_of_{name}_at_{int(length)}"] = metrics.bootstrap(reached[:, column], rng)
+        own.append(reached[[example.knot == knot for example in near], -1])
+    if sum(map(len, own)):
+        figures[f"ndcg@{DEPTH}"] = metrics.bootstrap(np.concatenate(own), rng)
     return figures
 
 

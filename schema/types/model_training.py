@@ -18,6 +18,8 @@ class Metric:
     k: int | None = strawberry.field(
         description="The list length; null for a metric that is not about lists."
     )
+    label: str = strawberry.field(description="The metric as people say it, such as `ndcg@20`.")
+    measured_on: str = strawberry.field(description="What it was measured on, for a person to read.")
     value: float = strawberry.field(description="The value of the metric.")
     low: float | None = strawberry.field(
         description="Lower end of the 95 % confidence interval; null if not measured per member."
@@ -26,7 +28,15 @@ class Metric:
 
     @classmethod
     def of(cls, figure: Figure) -> Self:
-        return cls(name=figure.name, k=figure.k, value=figure.value, low=figure.low, high=figure.high)
+        return cls(
+            name=figure.name,
+            k=figure.k,
+            label=figure.label,
+            measured_on=figure.measured_on,
+            value=figure.value,
+            low=figure.low,
+            high=figure.high,
+        )
 
 
 @strawberry.type(description="How far a partition of an event stream is in the training data.")

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Any
 
-SAMPLES = 5  # rows shown per reason
+SAMPLES = 50  # rows kept per reason, as examples
 SAMPLE_WIDTH = 160  # characters shown of a row
 
 SHOWN_CHARACTERS = 200

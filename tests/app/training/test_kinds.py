@@ -7,6 +7,7 @@ from typing import Any
 
 import psycopg
 import pytest
+from psycopg.types.json import Jsonb
 from sqlalchemy import text
 from typer.testing import CliRunner
 
@@ -163,7 +164,33 @@ def test_models_are_listed_activated_and_rolled_back_by_commands(
     assert said("rollback") == f"Model {first} is active.\n"
     assert statuses() == {first: "ACTIVE", second: "RETIRED"}
     assert json.loads(said("activate", second, "--json")) == {"version": second}
+    monkeypatch.setenv("COLUMNS", "80")
     assert "hybrid" in said("list")
+    assert max(map(len, said("list").splitlines())) <= 80
+    figures = {
+        "ndcg@20": {"value": 0.3, "low": 0.2, "high": 0.4},
+        "ndcg@20_of_items_at_50": {"value": 0.25, "low": 0.2, "high": 0.3},
+        "rmse": 0.9,
+    }
+    with psycopg.connect(database_url) as connection:
+        connection.execute("UPDATE model_versions SET metrics = %s", (Jsonb(figures),))
+    shown = said("show")
+    assert shown.startswith(f"{second}, hybrid, ACTIVE")
+    assert max(map(len, shown.splitlines())) <= 80
+    assert (
+        "ndcg@20  0.3000  [0.2000, 0.4000]\n  on the newest ratings of held-out members, ranked by" in shown
+    )
+    labels = [
+        (each["label"], each["measured_on"]) for each in json.loads(said("show", first, "--json"))["metrics"]
+    ]
+    assert labels == [
+        ("ndcg@20", "the newest ratings of held-out members, ranked by the whole model"),
+        (
+            "ndcg@20",
+            "the newest ratings of held-out members with about 50 ratings, ranked by its items alone",
+        ),
+        ("RMSE in stars", "held-out ratings"),
+    ]
     refused = CliRunner().invoke(app, ["models", "activate", "no such"])
     assert refused.exit_code == 1
     assert "There is no model of this version." in refused.stderr

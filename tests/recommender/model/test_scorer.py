@@ -191,7 +191,7 @@ def test_an_autoencoder_without_pytorch_is_refused_before_anything_is_fitted() -
     def progress(stage: str, _fraction: float) -> None:
         raise AssertionError(stage)
 
-    with pytest.raises(TorchMissing, match=r"pip install marquee\[neural\]"):
+    with pytest.raises(TorchMissing, match=r"pip install 'torch"):
         train_model(Autoencoder.kind, *_world(), progress=progress)
 
 
