@@ -20,6 +20,14 @@ COMMANDS = {
         "app.cli.operator.migrate",
         "Migrate the database to the newest revision; processes of the previous release go on serving.",
     ),
+    "dump": (
+        "app.cli.operator.backup",
+        "Write all data that is not derived to a folder, of one moment, while the service runs.",
+    ),
+    "restore": (
+        "app.cli.operator.backup",
+        "Load a dump of this or an earlier release into an empty database; all or nothing.",
+    ),
     "settings": (
         "app.cli.operator.settings",
         "Show the settings that apply here, with their origin and without secrets.",

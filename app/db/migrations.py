@@ -11,7 +11,13 @@ from app.db.engine import psycopg_url
 
 
 def upgrade(database_url: str, revision: str = "head") -> None:
-    """Migrate the database to a revision, the newest, after any concurrent migration has ended."""
+    """Migrate the database to a revision, the newest, after any concurrent migration has ended.
+
+    A database of a later release stays as it is: this one can serve it.
+    """
+    found = revision_of(database_url)
+    if found is not None and not is_known(found):
+        return
     config = scripts()
     config.attributes["database_url"] = psycopg_url(database_url)
     command.upgrade(config, revision)

@@ -16,11 +16,6 @@ def migrate(json: Json = False) -> None:
     """Migrate the database to the newest revision; processes of the previous release go on serving."""
     with database(migrated=False) as (_, url):
         before = migrations.revision_of(url)
-        if before is not None and not migrations.is_known(before):
-            raise console.fail(
-                f"The database is at revision {before}, which only a later release knows. This release can "
-                "serve it as it is."
-            )
         try:
             migrations.upgrade(url)
         except OperationalError as error:
@@ -29,6 +24,8 @@ def migrate(json: Json = False) -> None:
             ) from None
         after = migrations.revision_of(url)
     done = f"The database is at revision {after}, as before."
+    if after is not None and not migrations.is_known(after):
+        done = f"The database is at revision {after}, of a later release. This release can serve it as it is."
     if before != after:
         done = f"The database is migrated from {before or 'no tables'} to revision {after}."
     show({"before": before, "after": after} if json else done, json=json)
