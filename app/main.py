@@ -19,7 +19,9 @@ from starlette.types import ASGIApp
 from threadpoolctl import threadpool_limits
 
 from app import console
+from app.accounts.acting import Acting
 from app.accounts.exports import Exports
+from app.accounts.oidc import Issuer
 from app.catalog.posters import poster
 from app.db.engine import FullDisk, Sessions, create_engine, psycopg_url, sessionmaker
 from app.db.notifications import Changes
@@ -43,6 +45,7 @@ from app.web.rate_limits import RateLimits
 from app.web.server import GRACE_SECONDS, Server, bind
 from recommender import stages
 from schema import schema
+from schema.execution.actor import Credentials
 from schema.execution.context import Context
 from schema.http.credentials import client_of
 from schema.http.endpoint import Endpoint
@@ -69,16 +72,18 @@ class State(TypedDict):
     exports: Exports
     recorder: Recorder
     running: Running
+    acting: Acting
+    issuer: Issuer | None
 
 
-def context_of(connection: HTTPConnection, token: str | None) -> Context:
+def context_of(connection: HTTPConnection, credentials: Credentials) -> Context:
     """Make the context of a request or WebSocket."""
     state = connection.state
     return Context(
         state.settings,
         state.sessions,
         state.live.served,
-        token,
+        credentials,
         state.live,
         state.changes,
         client_of(connection),
@@ -86,6 +91,8 @@ def context_of(connection: HTTPConnection, token: str | None) -> Context:
         exports=state.exports,
         recorder=state.recorder,
         running=state.running,
+        acting=state.acting,
+        issuer=state.issuer,
     )
 
 
@@ -123,6 +130,8 @@ async def lifespan(
         exports=Exports(settings.export_seconds),
         recorder=Recorder(settings.served_list_days),
         running=running,
+        acting=Acting(),
+        issuer=Issuer.of(settings),
     )
     monitor = Monitor(settings, following, admission, engine, sessions, running)
     metrics.REGISTRY.register(monitor)

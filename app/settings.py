@@ -15,8 +15,9 @@ from pydantic import (
     field_validator,
     model_validator,
 )
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import SettingsConfigDict
 
+from app.account_settings import AccountSettings
 from app.secret_files import with_secret_files
 from recommender.scorers.names import Kind
 
@@ -29,7 +30,7 @@ Fraction = Annotated[float, Field(gt=0, le=1)]
 Stars = Annotated[float, Field(ge=0.5, le=5, multiple_of=0.5)]
 
 
-class Settings(BaseSettings):
+class Settings(AccountSettings):
     """Immutable settings, read once at start-up. An invalid value fails with its name and rule."""
 
     model_config = SettingsConfigDict(frozen=True, extra="ignore")
@@ -51,19 +52,6 @@ class Settings(BaseSettings):
         None,
         description="signs access tokens, at least 32 characters; required with `DATABASE_URL`, else "
         "generated and kept in `DATA_DIR`",
-    )
-    access_token_seconds: PositiveInt = Field(900, description="lifetime of an access token")
-    refresh_token_days: PositiveInt = Field(30, description="lifetime of an unused refresh token")
-    refresh_overlap_seconds: Annotated[float, Field(ge=0, le=600)] = Field(
-        30.0,
-        description="how long a replaced refresh token remains valid, for tabs that renew concurrently and "
-        "lost responses; `0` disables it",
-    )
-    sign_in_tries: PositiveInt = Field(
-        5, description="wrong passwords for an account from an address, then one every 30 seconds"
-    )
-    sign_in_tries_per_address: PositiveInt = Field(
-        50, description="wrong passwords from an address for all accounts, then one every 6 seconds"
     )
     database_pool_size: PositiveInt = Field(10, description="database connections that a process keeps open")
     database_prepared_statements: bool = Field(True, description="`false` behind a pgbouncer older than 1.21")
@@ -212,6 +200,16 @@ class Settings(BaseSettings):
     cost_per_minute: NonNegativeInt = Field(
         300_000,
         description="query cost per member, key or signed-out address, per minute; `0` disables the limit",
+    )
+    key_operations_per_minute: NonNegativeInt = Field(
+        60_000,
+        description="operations of an API key per minute for all members it acts for together; `0` disables "
+        "the limit",
+    )
+    key_cost_per_minute: NonNegativeInt = Field(
+        6_000_000,
+        description="query cost of an API key per minute for all members it acts for together; `0` disables "
+        "the limit",
     )
     redis_url: SecretStr | None = Field(
         None,

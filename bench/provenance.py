@@ -36,6 +36,7 @@ from app.training import train
 from bench.figures import Figure, write
 from bench.start_service import Service, started
 from schema.core.cursors import Cursors
+from schema.execution.actor import Credentials
 from schema.execution.context import Context
 from schema.execution.list_cursor import ListPage
 
@@ -219,7 +220,7 @@ async def time_records(service: Service, url: str) -> list[Figure]:
     served = await live.load(sessions, Path(service.environment["DATA_DIR"]) / "models")
     model = served.model
     assert model is not None
-    context = Context(settings, sessions, served, None, recorder=Recorder(30))
+    context = Context(settings, sessions, served, Credentials(), recorder=Recorder(30))
     async with sessions() as session:
         raters = await session.execute(text(RATERS))
         ids = [row.user_id for row in raters]

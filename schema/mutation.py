@@ -5,6 +5,7 @@ import strawberry
 from schema.types.account import AccountMutation, PasswordMutation
 from schema.types.feedback import FeedbackMutation
 from schema.types.import_ratings import ImportMutation
+from schema.types.members.merge import MergeMutation
 from schema.types.model import ModelMutation
 from schema.types.movie_editing import MovieMutation
 from schema.types.operator.admin import OperatorMutation
@@ -25,6 +26,7 @@ class Mutation(
     RatingMutation,
     FeedbackMutation,
     ImportMutation,
+    MergeMutation,
     OperatorMutation,
     ApiKeyMutation,
     MovieMutation,

@@ -8,7 +8,6 @@ from typing import Annotated
 
 import strawberry
 
-from app.accounts import access_tokens
 from app.accounts.viewer import Role
 from app.db.notifications import Topic
 from app.training import jobs
@@ -31,14 +30,14 @@ async def while_signed_in(info: Info, *names: Name) -> AsyncGenerator[None]:
     """Yield at once, then after each notification on the named topics, with a renewed context.
 
     Notifications during a slow subscriber count as one. Raises CallerError(UNAUTHENTICATED) as soon
-    as the session ends or the access token expires, which ends the subscription. Use it within `aclosing`.
+    as the session ends, the access token expires or the key is revoked, which ends the subscription. Use it
+    within `aclosing`.
     """
     context = info.context
     assert context.changes is not None
     viewer = await context.require_viewer()
-    assert context.access_token is not None, "a viewer has one"
-    ends_at = access_tokens.claims_of(context.settings, context.access_token).expires_at
-    with context.changes.watch(*names, (Topic.SESSION, str(viewer.session_id))) as changed:
+    session = str(viewer.session_id or f"key {viewer.key_id}")  # the issuer's tokens end with their time
+    with context.changes.watch(*names, (Topic.SESSION, session)) as changed:
         changed.set()
         while True:
             due = changed.is_set()
@@ -47,7 +46,7 @@ async def while_signed_in(info: Info, *names: Name) -> AsyncGenerator[None]:
             await context.require_viewer()
             if due:
                 yield
-            left = (ends_at - datetime.now(UTC)).total_seconds() + LATE_SECONDS
+            left = (await context.authentication.ends_at() - datetime.now(UTC)).total_seconds() + LATE_SECONDS
             with suppress(TimeoutError):
                 await asyncio.wait_for(changed.wait(), left)
 

@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import Row, func, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 
+from app.accounts import external_members
 from app.accounts.authentication import digest
 from app.db.account_tables import ApiKey as Stored
 from app.db.engine import Sessions
@@ -25,6 +26,7 @@ COLUMNS = (
     Stored.name,
     Stored.beginning,
     Stored.scopes,
+    Stored.source,
     Stored.created_at,
     Stored.expires_at,
     Stored.revoked_at,
@@ -41,7 +43,7 @@ IDENTIFY = text(
         UPDATE api_keys SET last_used_at = now() FROM found
         WHERE api_keys.id = found.id AND coalesce(found.last_used_at < now() - interval '1 minute', true)
     )
-    SELECT id, name, scopes FROM api_keys JOIN found USING (id)
+    SELECT id, name, scopes, source FROM api_keys JOIN found USING (id)
     """
 )
 
@@ -50,6 +52,7 @@ class Scope(enum.StrEnum):
     READ = "READ"
     WRITE = "WRITE"
     ADMIN = "ADMIN"
+    MEMBERS = "MEMBERS"
 
 
 class InvalidApiKey(Exception):
@@ -62,11 +65,12 @@ class ApiKeyNotFound(Exception):
 
 @dataclass(frozen=True, slots=True)
 class ApiKey:
-    """The service that sends a request."""
+    """The service that sends a request. `source` is of the members for whom it may act."""
 
     id: int
     name: str
     scopes: frozenset[Scope]
+    source: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +79,7 @@ class KeyRecord:
     name: str
     beginning: str
     scopes: tuple[Scope, ...]
+    source: str | None
     created_at: datetime
     expires_at: datetime | None
     revoked_at: datetime | None
@@ -82,8 +87,8 @@ class KeyRecord:
 
     @classmethod
     def of(cls, row: Row[*tuple[Any, ...]]) -> "KeyRecord":
-        id_, name, beginning, scopes, *times = row
-        return cls(id_, name, beginning, tuple(map(Scope, scopes)), *times)
+        id_, name, beginning, scopes, source, *times = row
+        return cls(id_, name, beginning, tuple(map(Scope, scopes)), source, *times)
 
 
 def is_api_key(bearer_token: str) -> bool:
@@ -91,13 +96,19 @@ def is_api_key(bearer_token: str) -> bool:
 
 
 async def create(
-    sessions: Sessions, user_id: int | None, name: str, scopes: Collection[Scope], expires_at: datetime | None
+    sessions: Sessions,
+    user_id: int | None,
+    name: str,
+    scopes: Collection[Scope],
+    expires_at: datetime | None,
+    source: str | None = None,
 ) -> tuple[str, KeyRecord]:
     """Create a key. Returns the key, which is never shown again, and its record. Raises InvalidApiKey."""
     if not (0 < len(name) <= MAX_NAME_LENGTH and name.isprintable()):
         raise InvalidApiKey(f"The name must have 1 to {MAX_NAME_LENGTH} printable characters.")
     if not scopes:
         raise InvalidApiKey("A key needs at least one scope.")
+    check_source(scopes, source)
     if expires_at is not None and expires_at <= datetime.now(UTC):
         raise InvalidApiKey("A key cannot expire in the past.")
     key = PREFIX + secrets.token_urlsafe(KEY_BYTES)
@@ -106,6 +117,7 @@ async def create(
         "beginning": key[:SHOWN],
         "name": name,
         "scopes": sorted(scopes),
+        "source": source,
         "created_by": user_id,
         "expires_at": expires_at,
     }
@@ -120,7 +132,17 @@ async def identify(sessions: Sessions, key: str) -> ApiKey | None:
         return None
     async with sessions.begin() as session:
         row = (await session.execute(IDENTIFY, {"key_hash": digest(key)})).one_or_none()
-    return None if row is None else ApiKey(row.id, row.name, frozenset(map(Scope, row.scopes)))
+    return None if row is None else ApiKey(row.id, row.name, frozenset(map(Scope, row.scopes)), row.source)
+
+
+def check_source(scopes: Collection[Scope], source: str | None) -> None:
+    """Raises InvalidApiKey unless exactly a key with the scope MEMBERS has a source."""
+    if Scope.MEMBERS not in scopes and source is not None:
+        raise InvalidApiKey("Only a key with the scope MEMBERS has a source: add the scope, or no source.")
+    if Scope.MEMBERS in scopes and source is None:
+        raise InvalidApiKey("A key with the scope MEMBERS needs a source, the name of the members' system.")
+    if source is not None and not external_members.is_source(source):
+        raise InvalidApiKey(f"The source {external_members.SOURCE_RULE}.")
 
 
 async def keys(sessions: Sessions, count: int, before: int | None) -> list[KeyRecord]:

@@ -34,8 +34,12 @@ class Entry:
 
 
 async def begin(sessions: Sessions, actor: Viewer | ApiKey, act: Act) -> int:
-    """Record an action before it runs: if interrupted, it has no outcome. Returns the id of the entry."""
-    who = {"user_id": actor.id} if isinstance(actor, Viewer) else {"api_key_id": actor.id}
+    """Record an action before it runs: if interrupted, it has no outcome. Returns the id of the entry.
+
+    The action of a key that acts for a member is the key's.
+    """
+    key_id = actor.key_id if isinstance(actor, Viewer) else actor.id
+    who = {"user_id": actor.id} if key_id is None else {"api_key_id": key_id}
     entry = insert(AuditEntry).values(act=act.name, arguments=act.arguments, address=act.address, **who)
     async with sessions.begin() as session:
         return (await session.execute(entry.returning(AuditEntry.id))).scalar_one()

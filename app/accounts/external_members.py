@@ -1,12 +1,26 @@
 """Members of other systems: each pair of source and external id is a member without a password.
 
-They are made at their first use.
+They are made at their first use. A member that was merged into an account has the account's id.
 """
 
+import unicodedata
 from collections.abc import Collection
 from typing import Any
 
 import psycopg
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.accounts.viewer import MEMBER, Member
+from app.db.engine import Sessions
+from app.db.stream_tables import ExternalMember
+from app.db.tables import User
+
+MAX_SOURCE_LENGTH = 64
+MAX_ID_LENGTH = 128
+SOURCE_RULE = f"must have 1 to {MAX_SOURCE_LENGTH} lower-case letters, digits and `.`, `_`, `-`"
+ID_RULE = f"must have 1 to {MAX_ID_LENGTH} characters without control characters and outer spaces"
+UNSTORABLE = {"Cc", "Cs", "Zl", "Zp"}  # categories: controls, half characters, ends of lines and paragraphs
 
 # The pair is inserted first and in one order, so that of two transactions one waits, and no account is left
 # without a pair. The foreign key is checked at the end of the statement. No one can register the username.
@@ -28,8 +42,79 @@ SELECT source, external_id, user_id FROM external_members
 JOIN unnest(%(sources)s::text[], %(external_ids)s::text[]) AS given (source, external_id)
     USING (source, external_id)
 """
+# An account with a password, or of another source, into which a member was merged.
+_FOREIGN = """
+SELECT id FROM users WHERE id = ANY(%s) AND (password_hash IS NOT NULL OR source IS DISTINCT FROM %s)
+"""
 
 Pair = tuple[str, str]  # a source and an external id
+
+
+class MemberMerged(Exception):
+    """The member was merged into an account for which nobody but its owner may act."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "This member was merged into an account that is not of the key's source: requests must be signed "
+            "in as the account."
+        )
+
+
+def is_source(text: str) -> bool:
+    """Whether this may name a source: lower-case letters, digits and `. _ -`."""
+    return (
+        0 < len(text) <= MAX_SOURCE_LENGTH
+        and text.isascii()
+        and text == text.lower()
+        and text[0].isalnum()
+        and all(character.isalnum() or character in "._-" for character in text)
+    )
+
+
+def is_external_id(text: object, most: int = MAX_ID_LENGTH) -> bool:
+    """Whether this may be a member's id in another system. The length is checked first."""
+    return (
+        isinstance(text, str)
+        and 0 < len(text) <= most
+        and text == text.strip()
+        and not any(unicodedata.category(character) in UNSTORABLE for character in text)
+    )
+
+
+async def find_one(sessions: Sessions, source: str, external_id: str) -> Member | None:
+    """The member of a pair, in one statement; None for a pair that has none. Raises MemberMerged."""
+    async with sessions() as session:
+        return await _found(session, source, external_id)
+
+
+async def find_or_make_one(sessions: Sessions, source: str, external_id: str) -> Member:
+    """The member of a pair, made at the first use. Raises MemberMerged."""
+    found = await find_one(sessions, source, external_id)
+    if found is None:
+        async with sessions.begin() as session:
+            found, _ = await make_one(session, source, external_id)
+    return found
+
+
+async def make_one(session: AsyncSession, source: str, external_id: str) -> tuple[Member, bool]:
+    """The member of a pair, and whether this made it. Raises MemberMerged."""
+    connection = await session.connection()
+    made = await connection.exec_driver_sql(_MAKE, arrays([(source, external_id)]))
+    member = await _found(session, source, external_id)
+    assert member is not None, "it was made"
+    return member, made.rowcount == 1
+
+
+async def _found(session: AsyncSession, source: str, external_id: str) -> Member | None:
+    statement = (
+        select(*MEMBER, User.source, User.password_hash.is_not(None).label("has_password"))
+        .join(ExternalMember, ExternalMember.user_id == User.id)
+        .where(ExternalMember.source == source, ExternalMember.external_id == external_id)
+    )
+    row = (await session.execute(statement)).one_or_none()
+    if row is not None and (row.has_password or row.source != source):
+        raise MemberMerged
+    return row
 
 
 def find(connection: psycopg.Connection[Any], pairs: Collection[Pair]) -> dict[Pair, int]:
@@ -45,6 +130,11 @@ def find_or_make(connection: psycopg.Connection[Any], pairs: Collection[Pair]) -
         connection.execute(_MAKE, arrays(missing))
         found |= find(connection, missing)
     return found
+
+
+def foreign(connection: psycopg.Connection[Any], user_ids: Collection[int], source: str) -> set[int]:
+    """Those of these members for whom a key of the source may not act."""
+    return {user_id for (user_id,) in connection.execute(_FOREIGN, (list(user_ids), source)).fetchall()}
 
 
 def arrays(pairs: Collection[Pair]) -> dict[str, list[str]]:

@@ -1,4 +1,4 @@
-"""The viewer, which is the member who sends a request, and roles."""
+"""The viewer, which is the member who sends a request or for whom a key acts, and roles."""
 
 import enum
 from dataclasses import dataclass
@@ -19,11 +19,14 @@ class Role(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Viewer:
+    """A member. `session_id` is of one who logged in, `key_id` is the API key that acts for the member."""
+
     id: int
     username: str
     role: Role
     created_at: datetime
-    session_id: UUID
+    session_id: UUID | None = None
+    key_id: int | None = None
 
 
 # A row with the columns of a Viewer, and possibly others.
@@ -31,5 +34,5 @@ Member = Row[*tuple[Any, ...]]
 MEMBER = (User.id, User.username, User.role, User.created_at)
 
 
-def viewer(member: Member, session_id: UUID) -> Viewer:
+def viewer(member: Member, session_id: UUID | None = None) -> Viewer:
     return Viewer(member.id, member.username, Role(member.role), member.created_at, session_id)

@@ -14,13 +14,14 @@ import typer
 from psycopg.conninfo import make_conninfo
 
 from app import console
+from app.accounts.external_members import is_source
 from app.cli.database import database
 from app.cli.options import FILE, Json, show
 from app.db.engine import Sessions, create_engine, psycopg_url, sessionmaker
 from app.db.notifications import KEEPALIVE
 from app.ingest import dead_letters, event_files, streams
 from app.ingest.store_events import Store
-from app.ingest.stream_events import Reason, is_source
+from app.ingest.stream_events import Reason
 from app.ingest.stream_movies import Connection
 from app.settings import Settings
 from recommender.extras import install_command

@@ -1,4 +1,4 @@
-"""Account tables: sessions, refresh tokens, log-in throttling, API keys and the audit log."""
+"""Account tables: sessions, refresh tokens, log-in throttling, API keys, merged members, the audit log."""
 
 from datetime import datetime
 from typing import Any
@@ -68,6 +68,7 @@ class ApiKey(Base):
     beginning: Mapped[str]  # of the key, to identify it
     name: Mapped[str]
     scopes: Mapped[list[str]] = mapped_column(ARRAY(Text))
+    source: Mapped[str | None]  # of the members for whom a key with the scope MEMBERS acts
     created_by: Mapped[int | None] = mapped_column(ForeignKey("users.id", ondelete="SET NULL"))
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
     expires_at: Mapped[datetime | None]
@@ -89,3 +90,26 @@ class AuditEntry(Base):
     arguments: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'::jsonb"))
     outcome: Mapped[str | None]  # null while it runs, or if the process died
     address: Mapped[str | None]
+
+
+class MergedVisitor(Base):
+    """A visitor whose choices an account has taken over, by the id that the client gave the visitor."""
+
+    __tablename__ = "merged_visitors"
+
+    user_id: Mapped[int] = owned_by("users.id", primary_key=True)
+    visitor_id: Mapped[str] = mapped_column(primary_key=True)
+    merged_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+
+class MemberBatch(Base):
+    """A batch of rows that a key sent for members, with its outcome, which a retry gets again."""
+
+    __tablename__ = "member_batches"
+    __table_args__ = (Index(None, "stored_at"),)
+
+    api_key_id: Mapped[int] = owned_by("api_keys.id", primary_key=True)
+    idempotency_key: Mapped[str] = mapped_column(primary_key=True)
+    checksum: Mapped[bytes]  # of the rows
+    outcome: Mapped[dict[str, Any]]
+    stored_at: Mapped[datetime] = mapped_column(server_default=func.now())

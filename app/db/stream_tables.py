@@ -9,13 +9,14 @@ from app.db.tables import Base, identity, owned_by
 
 
 class ExternalMember(Base):
-    """The member of a user of another system. The account has no password."""
+    """The member of a user of another system: an account without a password, or one it was merged into."""
 
     __tablename__ = "external_members"
+    __table_args__ = (Index(None, "user_id"),)
 
     source: Mapped[str] = mapped_column(primary_key=True)
     external_id: Mapped[str] = mapped_column(primary_key=True)
-    user_id: Mapped[int] = owned_by("users.id", unique=True)
+    user_id: Mapped[int] = owned_by("users.id")
     first_seen_at: Mapped[datetime] = mapped_column(server_default=func.now())
 
 

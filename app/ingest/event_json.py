@@ -9,19 +9,17 @@ from uuid import UUID
 
 import orjson
 
+from app.accounts.external_members import MAX_ID_LENGTH, MAX_SOURCE_LENGTH, is_external_id, is_source
 from app.activity.feedback import MAX_KEY_LENGTH, MAX_POSITION, Kind
 from app.ingest.rows import LONGEST_TITLE
 from app.ingest.stream_events import (
-    MAX_MEMBER_LENGTH,
     MAX_MINUTES,
-    MAX_SOURCE_LENGTH,
     RATING,
     InvalidEvent,
     MovieName,
     Reason,
     StreamEvent,
     half_stars_of,
-    is_source,
     time_of,
 )
 from app.ingest.values import FIRST_YEAR, LARGEST_ID, LAST_YEAR, LONGEST_VALUE, imdb_id_of
@@ -30,7 +28,10 @@ VERSION = 1
 KINDS = {"rating": RATING, **{kind.value.lower(): kind.value for kind in Kind}}
 KIND_RULE = f"The kind must be one of {', '.join(KINDS)}."
 MOVIE_RULE = "The movie must have an id, imdbId, tmdbId or movielensId, or a title with a year."
-USER_RULE = f"The user must be an integer or a text of 1 to {MAX_MEMBER_LENGTH} printable characters."
+USER_RULE = (
+    f"The user must be an integer or a text of 1 to {MAX_ID_LENGTH} characters without control characters "
+    "and outer spaces."
+)
 KEY_RULE = f"The id must be a text of 1 to {MAX_KEY_LENGTH} printable characters."
 MOST_DIGITS = 18
 
@@ -95,7 +96,7 @@ def pair_in(line: str, source: str) -> tuple[str, str]:
 def member_of(user: object) -> str:
     if isinstance(user, int) and not isinstance(user, bool) and abs(user) < 10**MOST_DIGITS:
         return str(user)
-    if not is_text(user, MAX_MEMBER_LENGTH):
+    if not is_external_id(user):
         raise InvalidEvent(Reason.MEMBER, USER_RULE)
     return str(user)
 

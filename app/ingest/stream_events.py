@@ -8,8 +8,6 @@ from uuid import UUID
 from app.activity.feedback import CLOCK_SKEW, EARLIEST
 
 MAX_LINE_BYTES = 16_384
-MAX_SOURCE_LENGTH = 64
-MAX_MEMBER_LENGTH = 100
 MAX_TIME_LENGTH = 40
 SHORTEST_TIME = len("2025-02-15T01:49")
 MAX_MINUTES = 1_440  # a day
@@ -111,14 +109,3 @@ def half_stars_of(value: object) -> int:
         if half_stars == int(half_stars):
             return int(half_stars)
     raise InvalidEvent(Reason.VALUE, "The rating must be from 0.5 to 5 stars in steps of 0.5.")
-
-
-def is_source(text: str) -> bool:
-    """Whether this may name a source: lower-case letters, digits and `. _ -`."""
-    return (
-        0 < len(text) <= MAX_SOURCE_LENGTH
-        and text.isascii()
-        and text == text.lower()
-        and text[0].isalnum()
-        and all(character.isalnum() or character in "._-" for character in text)
-    )

@@ -8,7 +8,7 @@ from collections.abc import Awaitable
 from contextvars import Context
 
 from app.web.meter import Meter
-from app.web.rate_limits import Left, RateLimited, RateLimits
+from app.web.rate_limits import Left, Payer, RateLimited, RateLimits
 
 UNIT_NANOSECONDS = 20_000
 REQUEST_COST = 40  # of each request besides its fields: HTTP, JSON, authentication
@@ -28,7 +28,7 @@ class Budget:
         self.rates = rates
         self.left: dict[str, Left] = {}
         self.reader, self.meter = Meter(), Meter()
-        self._client = ""
+        self._payer = Payer("")
         self._read = self._executed = self._settled = 0
         self._settling: asyncio.Future[None] | None = None
 
@@ -41,17 +41,17 @@ class Budget:
         """Charge a request. Raises RateLimited, as do `reading` and `operation`."""
         await self._note(self.rates.request(address))
 
-    async def reading(self, client: str, cost: int) -> None:
+    async def reading(self, payer: Payer, cost: int) -> None:
         """Charge the parsing of a document."""
-        self._client = client
+        self._payer = payer
         if cost:
-            await self._note(self.rates.reading(client, cost))
+            await self._note(self.rates.reading(payer.client, cost, payer.key))
             self._read += cost
 
-    async def operation(self, client: str, cost: int) -> None:
+    async def operation(self, payer: Payer, cost: int) -> None:
         """Charge the static cost of an operation."""
-        self._client = client
-        await self._note(self.rates.operation(client, cost))
+        self._payer = payer
+        await self._note(self.rates.operation(payer.client, cost, payer.key))
         self._executed += cost
 
     async def settle(self) -> None:
@@ -61,7 +61,7 @@ class Budget:
             owed += max(0, self.actual - self._executed)
         if owed > 0:
             self._settled += owed
-            await self._note(self.rates.owed(self._client, owed))
+            await self._note(self.rates.owed(self._payer.client, owed, self._payer.key))
 
     async def close(self) -> None:
         """Settle. Time that threads spend from now on is charged when they end."""
@@ -77,8 +77,8 @@ class Budget:
 
     async def fields(self) -> dict[str, str]:
         """Header fields of draft-ietf-httpapi-ratelimit-headers-10: the limits and their remainders."""
-        if self._client and "OPERATIONS_PER_MINUTE" not in self.left:
-            await self._note(self.rates.left(self._client))
+        if self._payer.client and "OPERATIONS_PER_MINUTE" not in self.left:
+            await self._note(self.rates.left(self._payer.client))
         if not self.left:
             return {}
         policies = (

@@ -85,6 +85,17 @@ class Charge:
 
 
 @dataclass(frozen=True, slots=True)
+class Payer:
+    """The client that an operation is charged to: a member, an API key or an address.
+
+    `key` is the API key that acts for the member, which is charged too; '' for none.
+    """
+
+    client: str
+    key: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Left:
     """A client's remaining quota, and the seconds until it is restored.
 
@@ -205,17 +216,23 @@ class RateLimits:
         """Charge a request. Raises RateLimited, as do `operation` and `reading`."""
         return await self.take([self.of_requests(address, 1)])
 
-    async def operation(self, client: str, cost: int) -> list[Left]:
-        """Charge an operation to a client, which is a member, an API key or an address."""
-        return await self.take([self.of_operations(client, 1), self.of_cost(client, cost)])
+    async def operation(self, client: str, cost: int, key: str = "") -> list[Left]:
+        """Charge an operation to a client, which is a member, an API key or an address.
 
-    async def reading(self, client: str, cost: int) -> list[Left]:
+        `key`: the API key that acts for the member, as for `reading` and `owed`.
+        """
+        of_key = [self.of_key_operations(key, 1)] if key else []
+        return await self.take(
+            [self.of_operations(client, 1), *of_key, self.of_cost(client, cost), *self.of_key_cost(key, cost)]
+        )
+
+    async def reading(self, client: str, cost: int, key: str = "") -> list[Left]:
         """Charge the parsing of a document, whose operation is not known yet."""
-        return await self.take([self.of_cost(client, cost)])
+        return await self.take([self.of_cost(client, cost), *self.of_key_cost(key, cost)])
 
-    async def owed(self, client: str, cost: int) -> list[Left]:
+    async def owed(self, client: str, cost: int, key: str = "") -> list[Left]:
         """Charge the actual cost of an operation beyond its static cost, even beyond the limit."""
-        return await self.take([self.of_cost(client, cost)], owed=True)
+        return await self.take([self.of_cost(client, cost), *self.of_key_cost(key, cost)], owed=True)
 
     async def left(self, client: str) -> list[Left]:
         """The remaining quotas of a client, without a charge."""
@@ -231,6 +248,17 @@ class RateLimits:
 
     def of_cost(self, client: str, amount: int) -> Charge:
         return Charge("COST_PER_MINUTE", "of cost per minute", client, amount, self.settings.cost_per_minute)
+
+    def of_key_operations(self, key: str, amount: int) -> Charge:
+        limit = self.settings.key_operations_per_minute
+        what = "operations per minute of a key for all its members"
+        return Charge("KEY_OPERATIONS_PER_MINUTE", what, key, amount, limit)
+
+    def of_key_cost(self, key: str, amount: int) -> list[Charge]:
+        """The charge to the key that acts for a member, if there is one."""
+        limit = self.settings.key_cost_per_minute
+        what = "of cost per minute of a key for all its members"
+        return [Charge("KEY_COST_PER_MINUTE", what, key, amount, limit)] if key else []
 
     async def take(self, charges: Sequence[Charge], *, owed: bool = False) -> list[Left]:
         limited = [charge for charge in charges if charge.per_minute]

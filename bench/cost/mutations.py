@@ -41,6 +41,12 @@ def added_movie(rig: Rig) -> str:
     return movie_id
 
 
+def visitor(number: int) -> Variables:
+    """A visitor with as many choices as can be taken over."""
+    movies = [global_id("Movie", key) for key in range(1, 501)]
+    return {"visitorId": f"v-{number}", "likes": movies[:400], "dislikes": movies[400:]}
+
+
 def other_session(rig: Rig) -> Request:
     """End one of two sessions of a new member."""
     member = rig.sign_up()
@@ -119,6 +125,12 @@ MUTATIONS: dict[str, Operation] = {
     "Mutation.setDiscoverable": Operation(
         mutation("setDiscoverable", "SetDiscoverableInput"), as_member(i={"discoverable": True}), times=10
     ),
+    "Mutation.mergeMember": Operation(
+        mutation("mergeMember", "MergeMemberInput"),
+        with_input(lambda _: visitor(next(NUMBERS)), Rig.sign_up),
+        times=5,
+    ),
+    "Mutation.createMergeCode": Operation("mutation{createMergeCode{__typename}}", as_member(), times=10),
     "Mutation.rateMovie": Operation(
         mutation("rateMovie", "RateMovieInput"),
         with_input(

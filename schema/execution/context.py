@@ -7,15 +7,14 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-import jwt
 import orjson
 import strawberry
 from strawberry.dataloader import DataLoader
 
-from app.accounts import access_tokens, api_keys, authentication
-from app.accounts.access_tokens import Claims
-from app.accounts.api_keys import ApiKey
+from app.accounts import access_tokens
+from app.accounts.acting import Acting
 from app.accounts.exports import Export, Exports
+from app.accounts.oidc import Issuer
 from app.accounts.viewer import Viewer
 from app.db.engine import Sessions
 from app.db.notifications import Changes
@@ -31,6 +30,7 @@ from app.settings import Settings
 from app.web.budget import Budget
 from app.web.client import Client
 from schema.core.errors import CallerError, ErrorCode
+from schema.execution.actor import HEADER, Actor, Authentication, Credentials
 from schema.execution.documents import CostedOperation
 from schema.execution.loaders import Loaders
 
@@ -71,7 +71,7 @@ class Context:
     settings: Settings
     sessions: Sessions
     served: ServingState
-    access_token: str | None
+    credentials: Credentials
     live: Live | None = None  # the serving state over time; a subscription outlives `served`
     changes: Changes | None = None
     client: Client = Client()  # noqa: RUF009 - it is frozen
@@ -80,18 +80,22 @@ class Context:
     exports: Exports = field(default_factory=Exports)
     recorder: Recorder = field(default_factory=Recorder)
     running: Running = field(default_factory=Running)
+    acting: Acting = field(default_factory=Acting)
+    issuer: Issuer | None = None
     clock: Clock = field(default_factory=Clock)
     spliced: bool = False  # whether the answer can hold an export of any size
     pinned_at: datetime = field(init=False)  # the time of `served`
+    authentication: Authentication = field(init=False)
     loaders: Loaders = field(init=False)
     _matches: DataLoader[int, Match | None] = field(init=False)
-    _actor: "asyncio.Future[Viewer | ApiKey | None] | None" = field(default=None)
-    _claims: Claims | jwt.InvalidTokenError | None = None
     _history: "asyncio.Future[UserHistory] | None" = field(default=None)
     _export: "asyncio.Future[Export | orjson.Fragment] | None" = field(default=None)
     _made: Export | None = None
 
     def __post_init__(self) -> None:
+        self.authentication = Authentication(
+            self.settings, self.sessions, self.credentials, self.client, self.acting, self.issuer
+        )
         self.pinned_at = datetime.now(UTC)
         self.loaders = Loaders(self.sessions)
         self._matches = DataLoader(self._match)
@@ -99,7 +103,7 @@ class Context:
     def renew(self) -> None:
         """Drop the cached reads, as if the request arrived now."""
         self.__post_init__()
-        self._actor = self._history = self._claims = None
+        self._history = None
         if self.live is not None:
             self.served = self.live.served
 
@@ -116,15 +120,14 @@ class Context:
         """The key that signs cursors, 32 bytes."""
         return hashlib.sha256(access_tokens.secret_key(self.settings).encode()).digest()
 
-    async def actor(self) -> Viewer | ApiKey | None:
-        """The member or API key of the request, read once; None when signed out.
+    @property
+    def is_signed_in(self) -> bool:
+        """Whether the client sends a token or key, which may be invalid."""
+        return self.credentials.token is not None
 
-        Raises CallerError(UNAUTHENTICATED) for a token that is not valid or whose session has ended, and for
-        a key that is not valid.
-        """
-        if self._actor is None:
-            self._actor = asyncio.ensure_future(self._authenticate())
-        return await self._actor
+    async def actor(self) -> Actor | None:
+        """The member or API key of the request; None when signed out. Raises as `Authentication.actor`."""
+        return await self.authentication.actor()
 
     async def viewer(self) -> Viewer | None:
         """The member of the request; None for an API key and when signed out. Raises as `actor` does."""
@@ -183,39 +186,6 @@ class Context:
         if self._made is not None:
             self._made.close()
 
-    def claims(self) -> Claims:
-        """The claims of the access token, verified once a request.
-
-        Raises jwt.InvalidTokenError for a token with another signature or past its expiry.
-        """
-        if self._claims is None:
-            try:
-                self._claims = access_tokens.claims_of(self.settings, self.access_token or "")
-            except jwt.InvalidTokenError as invalid:
-                self._claims = invalid
-        if isinstance(self._claims, jwt.InvalidTokenError):
-            raise self._claims
-        return self._claims
-
-    async def payer(self) -> str:
-        """The client that the operation is charged to: a member, an API key, or a network address.
-
-        Takes one statement for a key, which `actor` needs anyway, and none for a member.
-        """
-        address = self.client.network
-        if self.access_token is None:
-            return address
-        if not api_keys.is_api_key(self.access_token):
-            try:
-                return f"member {self.claims().user_id}"
-            except jwt.InvalidTokenError:
-                return address
-        try:
-            actor = await self.actor()
-        except CallerError:
-            return address
-        return f"key {actor.id}" if isinstance(actor, ApiKey) else address
-
     async def require_viewer(self) -> Viewer:
         actor = await self.actor()
         if actor is None:
@@ -223,26 +193,12 @@ class Context:
                 "Sign in first: send `Authorization: Bearer <accessToken>`.", ErrorCode.UNAUTHENTICATED
             )
         if not isinstance(actor, Viewer):
-            raise CallerError("An API key has no account: sign in as a member.", ErrorCode.FORBIDDEN)
-        return actor
-
-    async def _authenticate(self) -> Viewer | ApiKey | None:
-        if self.access_token is None:
-            return None
-        if api_keys.is_api_key(self.access_token):
-            key = await api_keys.identify(self.sessions, self.access_token)
-            if key is None:
-                raise CallerError("The API key is not valid.", ErrorCode.UNAUTHENTICATED)
-            return key
-        try:
-            viewer = await authentication.viewer_of(self.sessions, self.claims())
-        except jwt.InvalidTokenError:
-            viewer = None
-        if viewer is None:
             raise CallerError(
-                "The access token is not valid or its session has ended.", ErrorCode.UNAUTHENTICATED
+                "An API key has no account: sign in as a member, or act for one with the header "
+                f"{HEADER} and the scope MEMBERS.",
+                ErrorCode.FORBIDDEN,
             )
-        return viewer
+        return actor
 
 
 Info = strawberry.Info[Context, None]

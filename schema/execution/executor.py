@@ -122,7 +122,7 @@ class Executor:
         if budget is None:
             return self.documents.read(query)
         try:
-            await budget.reading(await context.payer(), cost)
+            await budget.reading(await context.authentication.payer(), cost)
         except RateLimited as limited:
             raise rate_limited(limited) from None
         try:
@@ -154,12 +154,12 @@ class Executor:
             request.operation_name,
             variables,
             self.documents.settings.max_cost,
-            signed_in=context.access_token is not None,
+            signed_in=context.is_signed_in,
             whole=whole,
         )
         if context.budget is not None:
             try:
-                await context.budget.operation(await context.payer(), costed.requested)
+                await context.budget.operation(await context.authentication.payer(), costed.requested)
             except RateLimited as limited:
                 raise rate_limited(limited) from None
         return costed

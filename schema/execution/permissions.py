@@ -21,20 +21,23 @@ from schema.execution.context import Context, Info
 
 RANK = {Role.USER: 0, Role.CURATOR: 1, Role.ADMIN: 2}
 SCOPES = {Role.USER: None, Role.CURATOR: Scope.WRITE, Role.ADMIN: Scope.ADMIN}
-SECRETS = ("password", "token", "secret")
+SECRETS = ("password", "token", "secret", "code", "jsonl")  # rows name members
 LONGEST_NOTED = 500  # characters of one argument
 
 Actor = Viewer | ApiKey
 
 
 class Requires(FieldExtension):
-    """Admit members of a role or above, and API keys with the scope."""
+    """Admit members of a role or above, and API keys with the scope; without a role, only API keys."""
 
-    def __init__(self, role: Role, scope: Scope | None) -> None:
+    def __init__(self, role: Role | None, scope: Scope | None, *, noted_for_keys: bool = False) -> None:
         self.role = role
         self.scope = scope
+        self.noted_for_keys = noted_for_keys
         needs = "Needs a member, signed in" if role is Role.USER else f"Needs the role {role}"
         self.need = f"{needs}{'' if scope is None else f', or an API key with the scope {scope}'}."
+        if role is None:
+            self.need = f"Needs an API key with the scope {scope}."
 
     def apply(self, field: StrawberryField) -> None:
         if self.need not in (field.description or ""):
@@ -44,11 +47,12 @@ class Requires(FieldExtension):
         self, next_: AsyncExtensionResolver, source: Any, info: Info, **kwargs: Any
     ) -> Any:
         actor = await self.admit(info.context)
-        if self.role is Role.USER or info.path.typename != "Mutation":
+        arguments = self.noted_arguments(actor, info, kwargs)
+        if arguments is None:
             return await finished(next_(source, info, **kwargs))
         # Noted first, so that no action runs that the audit log cannot hold.
         context = info.context
-        entry = audit_log.Act(info.field_name, noted(kwargs), context.client.address)
+        entry = audit_log.Act(info.field_name, arguments, context.client.address)
         entry_id = await audit_log.begin(context.sessions, actor, entry)
         try:
             result = await finished(next_(source, info, **kwargs))
@@ -58,11 +62,22 @@ class Requires(FieldExtension):
         await audit_log.end(context.sessions, entry_id, type(result).__name__)
         return result
 
+    def noted_arguments(self, actor: Actor, info: Info, arguments: dict[str, Any]) -> dict[str, Any] | None:
+        """What the audit log notes of the arguments; None for an act that it does not note.
+
+        It notes what keys and operators do, and of what a key does for a member that which the field marks,
+        by the member's name alone.
+        """
+        if isinstance(actor, Viewer) and actor.key_id is not None:
+            return {"input": {"username": actor.username}} if self.noted_for_keys else None
+        by_operator = isinstance(actor, ApiKey) or self.role is not Role.USER
+        return noted(arguments) if by_operator and info.path.typename == "Mutation" else None
+
     async def admit(self, context: Context) -> Actor:
         """The member or API key, if it has the permission; raises CallerError otherwise."""
         actor = await context.actor()
         match actor:
-            case Viewer(role=role) if RANK[role] >= RANK[self.role]:
+            case Viewer(role=role) if self.role is not None and RANK[role] >= RANK[self.role]:
                 return actor
             case ApiKey(scopes=scopes) if self.scope in scopes:
                 return actor
@@ -73,13 +88,21 @@ class Requires(FieldExtension):
         raise CallerError(self.need, ErrorCode.FORBIDDEN)
 
 
-def requires(role: Role, scope: Scope | None = None, *, members_only: bool = False) -> list[FieldExtension]:
+def requires(
+    role: Role, scope: Scope | None = None, *, members_only: bool = False, noted_for_keys: bool = False
+) -> list[FieldExtension]:
     """The `extensions=` of a field. By default, API keys need the scope WRITE for a curator's field and ADMIN
     for an administrator's.
 
-    The audit log notes each call of such a mutation, with its arguments and its outcome.
+    The audit log notes each call of such a mutation, with its arguments and its outcome. `noted_for_keys`: it
+    also notes each call of a key that acts for a member.
     """
-    return [Requires(role, None if members_only else scope or SCOPES[role])]
+    return [Requires(role, None if members_only else scope or SCOPES[role], noted_for_keys=noted_for_keys)]
+
+
+def requires_key(scope: Scope) -> list[FieldExtension]:
+    """The `extensions=` of a field for API keys with the scope alone. The audit log notes its mutations."""
+    return [Requires(None, scope)]
 
 
 async def may(context: Context, role: Role, scope: Scope | None = None) -> bool:

@@ -1,10 +1,13 @@
-"""Read the client and the access token of an HTTP connection."""
+"""Read the client and the credentials of an HTTP connection."""
 
 from starlette.requests import HTTPConnection
 
+from app.accounts.external_members import MAX_ID_LENGTH
 from app.web.client import LONGEST_AGENT, Client
+from schema.execution.actor import HEADER, Credentials
 
-MAX_TOKEN_LENGTH = 4_000  # characters; an access token has about 250
+MAX_TOKEN_LENGTH = 8_000  # characters; our access token has about 250, that of an issuer up to thousands
+MAX_BYTES = 4 * MAX_ID_LENGTH
 
 
 def client_of(connection: HTTPConnection) -> Client:
@@ -13,8 +16,19 @@ def client_of(connection: HTTPConnection) -> Client:
     return Client(address, "".join(filter(str.isprintable, agent)) or None)
 
 
-def bearer_token(connection: HTTPConnection) -> str | None:
-    return token_in(connection.headers.get("authorization", ""))
+def credentials_of(connection: HTTPConnection) -> Credentials:
+    """The token or key, and the member for whom the key acts. They may be invalid."""
+    sent = connection.headers.getlist(HEADER)
+    # Two headers would be two members: the line feed, which none can contain, makes them invalid.
+    member = "\n".join(member_in(each) for each in sent[:2]) if sent else None
+    return Credentials(token_in(connection.headers.get("authorization", "")), member)
+
+
+def member_in(header: str) -> str:
+    """A member's id, from the bytes of a header in UTF-8. One that is too long or no UTF-8 is not valid."""
+    if len(header) > MAX_BYTES:
+        return header
+    return header.encode("latin-1").decode(errors="surrogateescape")
 
 
 def token_in(authorization: str) -> str | None:

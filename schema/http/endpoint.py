@@ -30,7 +30,7 @@ from schema.execution.refusal import Refused
 from schema.execution.request import GraphQLRequest
 from schema.execution.telemetry import count_errors
 from schema.http.content_negotiation import GRAPHQL_RESPONSE, Accept
-from schema.http.credentials import bearer_token
+from schema.http.credentials import credentials_of
 from schema.http.incremental import EVENTS, MULTIPART_SUBSCRIPTION, in_pieces, streamed
 from schema.http.persisted_documents import Documents, PersistedDocuments, TrustedDocuments
 from schema.http.request import read
@@ -84,7 +84,7 @@ class Endpoint:
             await self.sockets.serve(WebSocket(scope, receive, send))
             return
         http = Request(scope, receive)
-        context = self.context_of(http, bearer_token(http))
+        context = self.context_of(http, credentials_of(http))
         with ExitStack() as turns:
             response = await self.response(http, context, turns)
             if response is None:
@@ -119,7 +119,9 @@ class Endpoint:
             return json_response(not_executed(fault), accept, 500)
 
     async def admit(self, http: Request, context: Context) -> None:
-        """Raises Refused for a page of a foreign origin, and for a client beyond its rate."""
+        """Raises Refused for a page of a foreign origin and for a client beyond its rate, and CallerError for
+        an invalid id of a member.
+        """
         if is_foreign(http, self.settings):
             message = f"Pages of {http.headers['origin']} may not ask here (ALLOWED_ORIGINS)."
             raise Refused(CallerError(message, ErrorCode.FORBIDDEN), 403)
@@ -128,6 +130,7 @@ class Endpoint:
                 await context.budget.request(context.client.network)
             except RateLimited as limited:
                 raise Refused(rate_limited(limited), 429, retry_after(limited.wait_seconds)) from None
+        context.credentials.check()
 
     async def answer(
         self,

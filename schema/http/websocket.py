@@ -1,7 +1,7 @@
 """GraphQL over a websocket, by the protocol `graphql-transport-ws`.
 
 The client authenticates in the payload of `connection_init`, `{"Authorization": "Bearer ..."}` in any case,
-or by that header of the handshake.
+or by that header of the handshake. `X-Marquee-Member`, the member for whom a key acts, is sent likewise.
 """
 
 import logging
@@ -9,6 +9,7 @@ import re
 from collections import Counter
 from collections.abc import Callable
 from contextlib import aclosing
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any, cast
 
@@ -34,13 +35,14 @@ from app.web.admission import Admission, Overloaded
 from app.web.rate_limits import RateLimited
 from app.web.security import is_foreign
 from schema.core.errors import CallerError, ErrorCode, present
+from schema.execution.actor import HEADER, Credentials
 from schema.execution.context import Context
 from schema.execution.documents import InvalidDocument
 from schema.execution.executor import Executor, overloaded
 from schema.execution.refusal import Refused
 from schema.execution.request import GraphQLRequest, too_many_values
 from schema.execution.telemetry import count_errors
-from schema.http.credentials import bearer_token, client_of, token_in
+from schema.http.credentials import client_of, credentials_of, token_in
 from schema.http.incremental import Pieces, encoded
 from schema.http.json_size import may_exceed
 from schema.http.persisted_documents import Documents
@@ -51,7 +53,7 @@ MAX_OPERATIONS = 100  # at once, on one connection
 POLICY_VIOLATION = 1008
 NO_SUCH_PROTOCOL = 4406
 
-ContextOf = Callable[[HTTPConnection, str | None], Context]
+ContextOf = Callable[[HTTPConnection, Credentials], Context]
 
 log = logging.getLogger("marquee.websocket")
 
@@ -62,11 +64,11 @@ class SocketState:
     def __init__(self, context_of: ContextOf, websocket: WebSocket) -> None:
         self.context_of = context_of
         self.websocket = websocket
-        self.token = bearer_token(websocket)
+        self.credentials = credentials_of(websocket)
         self.connection_params: dict[str, object] = {}
 
     def fresh_context(self) -> Context:
-        return self.context_of(self.websocket, self.token)
+        return self.context_of(self.websocket, self.credentials)
 
 
 HEAD = 300  # characters of a message within which clients write its id
@@ -93,7 +95,10 @@ class Codec:
     async def on_ws_connect(self, connection: SocketState) -> object:
         params = {name.lower(): value for name, value in connection.connection_params.items()}
         if isinstance(sent := params.get("authorization"), str):
-            connection.token = token_in(sent)
+            connection.credentials = replace(connection.credentials, token=token_in(sent))
+        if (member := params.get(HEADER.lower())) is not None:
+            member = member if isinstance(member, str) else ""  # which is not valid
+            connection.credentials = replace(connection.credentials, member=member)
         try:
             await connection.fresh_context().viewer()
         except CallerError:

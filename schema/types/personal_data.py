@@ -22,7 +22,11 @@ RETRY_SECONDS = 5  # a client waits this long while another export is running
 
 @strawberry.input(description="Confirms the deletion of the viewer's account.")
 class DeleteAccountInput:
-    password: str = strawberry.field(directives=[PASSWORD], description="The viewer's password.")
+    password: str | None = strawberry.field(
+        default=None,
+        directives=[PASSWORD],
+        description="The viewer's password. A member of another system has none and leaves it out.",
+    )
 
 
 @strawberry.input(description="The viewer's discoverability.")
@@ -62,7 +66,7 @@ class PrivacyQuery:
         description="Export all data held on the viewer, by table, as of one moment. Only hashes of secrets "
         "are left out. An export may take up to EXPORT_SECONDS; a member can run one at a time. A large "
         "export is sent only as a single response, not over a websocket or as a stream.",
-        extensions=requires(Role.USER),
+        extensions=requires(Role.USER, noted_for_keys=True),
     )
     async def export_my_data(self, info: Info) -> JSON:
         context = info.context
@@ -94,7 +98,7 @@ class PrivacyMutation:
         directives=[Cost(weight=1850)],
         description="Permanently delete the viewer's account and all their data. Models trained afterwards "
         "do not include the data.",
-        extensions=requires(Role.USER),
+        extensions=requires(Role.USER, noted_for_keys=True),
     )
     @outcomes(
         {

@@ -9,6 +9,7 @@ from strawberry import relay
 
 from app.accounts import api_keys
 from app.accounts.api_keys import KeyRecord, Scope
+from app.accounts.external_members import MAX_SOURCE_LENGTH
 from app.accounts.viewer import Role
 from schema.core.constraints import DECOMPOSED, GLOBAL_ID, Constraint
 from schema.core.cursors import Cursors
@@ -32,6 +33,8 @@ enum_of(
         Scope.READ: "Read what operators may read.",
         Scope.WRITE: "Add, change and delete movies, as a curator may.",
         Scope.ADMIN: "Operate the service, except for roles and API keys.",
+        Scope.MEMBERS: "Act for each member of the key's source, by the header `X-Marquee-Member`, and send "
+        "ratings and events of many members at once.",
     },
 )
 
@@ -42,6 +45,9 @@ class ApiKey(relay.Node):
     name: str = strawberry.field(description="What the key is for.")
     beginning: str = strawberry.field(description="The first characters of the key; the rest is not stored.")
     scopes: list[Scope] = strawberry.field(description="The key's permissions.")
+    source: str | None = strawberry.field(
+        description="The system whose members the key acts for; null without the scope `MEMBERS`."
+    )
     created_at: datetime = strawberry.field(description="When the key was created.")
     expires_at: datetime | None = strawberry.field(description="When the key expires; null if never.")
     revoked_at: datetime | None = strawberry.field(
@@ -56,6 +62,7 @@ class ApiKey(relay.Node):
             name=record.name,
             beginning=record.beginning,
             scopes=list(record.scopes),
+            source=record.source,
             created_at=record.created_at,
             expires_at=record.expires_at,
             revoked_at=record.revoked_at,
@@ -87,6 +94,13 @@ class CreateApiKeyInput:
     )
     scopes: list[Scope] = strawberry.field(
         directives=[Constraint(max_items=len(Scope))], description="The key's permissions, at least one."
+    )
+    source: str | None = strawberry.field(
+        default=None,
+        directives=[Constraint(max_length=MAX_SOURCE_LENGTH)],
+        description="The name of your system, for a key with the scope `MEMBERS`, which acts for its members "
+        "alone: 1 to 64 lower-case letters, digits and `.`, `_`, `-`. Events of a stream with this source "
+        "are of the same members.",
     )
     expires_at: datetime | None = strawberry.field(
         default=None,
@@ -171,7 +185,7 @@ class ApiKeyMutation:
         if expires_at is not None and expires_at.tzinfo is None:
             expires_at = expires_at.replace(tzinfo=UTC)
         key, record = await api_keys.create(
-            info.context.sessions, viewer.id, input.name, set(input.scopes), expires_at
+            info.context.sessions, viewer.id, input.name, set(input.scopes), expires_at, input.source
         )
         return CreateApiKeyPayload(key=key, api_key=ApiKey.of(record))
 

@@ -16,7 +16,9 @@ from app.db.engine import Sessions
 from app.serving import snapshot
 from app.serving.live import ServingState
 from app.settings import Settings
+from app.web.rate_limits import Payer
 from schema import schema
+from schema.execution.actor import Credentials
 from schema.execution.context import Context
 from tests.app.accounts.conftest import viewer_of
 
@@ -144,10 +146,10 @@ async def test_error_codes_of_invalid_tokens(sessions: Sessions) -> None:
     served = ServingState(await snapshot.load(sessions))
     odd = [{**OURS, "sid": 5}, {**OURS, "sub": ["7"]}, {**OURS, "exp": [1]}, OURS, {**OURS, "sub": "9" * 18}]
     for token in [*map(signed, odd), "mq_" + "x" * 10**5]:
-        context = Context(SETTINGS, sessions, served, token)
+        context = Context(SETTINGS, sessions, served, Credentials(token))
         result = await schema.execute("{ viewer { id } }", context_value=context)
         assert [(error.extensions or {})["code"] for error in result.errors or []] == ["UNAUTHENTICATED"]
-        assert isinstance(await context.payer(), str)
+        assert isinstance(await context.authentication.payer(), Payer)
 
 
 @pytest.mark.anyio
@@ -161,7 +163,8 @@ async def test_a_session_of_another_member_is_refused(sessions: Sessions) -> Non
 @pytest.mark.anyio
 async def test_a_request_verifies_its_token_once(sessions: Sessions, monkeypatch: pytest.MonkeyPatch) -> None:
     tokens = await authentication.sign_up(sessions, SETTINGS, "ada", "a long walk home")
-    context = Context(SETTINGS, sessions, ServingState(await snapshot.load(sessions)), tokens.access_token)
+    served = ServingState(await snapshot.load(sessions))
+    context = Context(SETTINGS, sessions, served, Credentials(tokens.access_token))
     verified = []
     decode = jwt.decode
 
@@ -170,7 +173,7 @@ async def test_a_request_verifies_its_token_once(sessions: Sessions, monkeypatch
         return decode(token, *given, **named)
 
     monkeypatch.setattr(jwt, "decode", counted)
-    assert await context.payer() == f"member {tokens.viewer.id}"
+    assert await context.authentication.payer() == Payer(f"member {tokens.viewer.id}")
     assert await context.viewer() == tokens.viewer
     assert len(verified) == 1
     context.renew()

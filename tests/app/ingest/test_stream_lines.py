@@ -10,13 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
+from app.accounts.external_members import is_source
 from app.ingest.stream_events import (
     MAX_LINE_BYTES,
     MovieName,
     Reason,
     Refused,
     StreamEvent,
-    is_source,
     latest,
     microseconds,
 )
@@ -154,7 +154,7 @@ CHANGES: list[tuple[dict[str, Any], Reason]] = [
     ({"user": None}, Reason.MEMBER),
     ({"user": True}, Reason.MEMBER),
     ({"user": ""}, Reason.MEMBER),
-    ({"user": "x" * 101}, Reason.MEMBER),
+    ({"user": "x" * 129}, Reason.MEMBER),
     ({"user": 10**18}, Reason.MEMBER),
     ({"movie": None}, Reason.MOVIE),
     ({"movie": "Heat"}, Reason.MOVIE),

@@ -22,6 +22,7 @@ from app.serving import live
 from app.serving.online_updates import Arrivals
 from app.settings import Settings
 from schema import schema
+from schema.execution.actor import Credentials
 from schema.execution.context import Context
 
 pytestmark = pytest.mark.anyio
@@ -48,7 +49,7 @@ async def context(seeded_database_url: str, model_dir: Path) -> AsyncIterator[Co
     with psycopg.connect(seeded_database_url) as connection:
         connection.execute("UPDATE users SET discoverable = true")
     recorder = Recorder(30)
-    yield Context(settings, sessions, served, tokens.access_token, recorder=recorder)
+    yield Context(settings, sessions, served, Credentials(tokens.access_token), recorder=recorder)
     if recorder.connection is not None:
         recorder.connection.close()
     await engine.dispose()

@@ -32,6 +32,7 @@ from recommender.model.hybrid import Hybrid
 from recommender.model.nearest import Neighbors
 from schema import schema
 from schema.execution import pace
+from schema.execution.actor import Credentials
 from schema.execution.context import Context
 
 pytestmark = pytest.mark.anyio
@@ -70,9 +71,9 @@ class Process:
     viewer: Viewer
 
     async def ask(self, operation: str) -> Any:
-        context = Context(self.settings, self.sessions, self.served, "a token", spliced=True)
-        context._actor = asyncio.get_running_loop().create_future()
-        context._actor.set_result(self.viewer)
+        context = Context(self.settings, self.sessions, self.served, Credentials("a token"), spliced=True)
+        context.authentication._actor = asyncio.get_running_loop().create_future()
+        context.authentication._actor.set_result(self.viewer)
         result = await schema.execute(operation, context_value=context)
         assert result.errors is None
         context.discard_export()

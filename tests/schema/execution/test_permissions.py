@@ -4,39 +4,26 @@ A new root field needs a line in ROOTS, a new node one in NODES, a new field of 
 fails without it.
 """
 
-from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
 from itertools import product
 from typing import Any
 
 import pytest
 import strawberry
 from graphql import GraphQLInterfaceType, GraphQLObjectType
-from sqlalchemy import func, insert, select
 
-from app.accounts import api_keys, authentication
 from app.accounts.api_keys import Scope
-from app.accounts.viewer import MEMBER as MEMBER_COLUMNS
-from app.accounts.viewer import Role, Viewer
-from app.db import activity_tables, tables
-from app.db.engine import Sessions, create_engine, sessionmaker
-from app.db.training_tables import ModelVersion, TrainingJob
-from app.serving import snapshot
-from app.serving.live import ServingState
-from app.settings import Settings
-from app.web.client import Client
 from schema import schema
 from schema.core.errors import PresentErrors
-from schema.execution.context import Context
 from schema.types.user import User
 from tests.schema.documents import arguments_of, global_id, roots, selection_of
+from tests.schema.execution.conftest import ACTING, SIGNED_IN, World
 from tests.schema.execution.first_result import errors_of
 
 pytestmark = pytest.mark.anyio
 
-ACTORS = ("signed out", "USER", "CURATOR", "ADMIN", "key READ", "key WRITE", "key ADMIN")
+ACTORS = ("signed out", "USER", "CURATOR", "ADMIN", *(f"key {scope}" for scope in Scope), ACTING)
 ANYONE = frozenset(ACTORS)
-MEMBERS = frozenset({"USER", "CURATOR", "ADMIN"})
+MEMBERS = SIGNED_IN | {ACTING}
 CURATORS = frozenset({"CURATOR", "ADMIN", "key WRITE"})
 ADMINS = frozenset({"ADMIN", "key ADMIN"})
 ADMIN_LOOKS = frozenset({"ADMIN", "key READ"})
@@ -69,6 +56,7 @@ ROOTS = {
     "Mutation.addMovie": CURATORS,
     "Mutation.changePassword": MEMBERS,
     "Mutation.createApiKey": ADMIN_MEMBERS,
+    "Mutation.createMergeCode": MEMBERS,
     "Mutation.deleteAccount": MEMBERS,
     "Mutation.deleteMovie": CURATORS,
     "Mutation.deleteUser": ADMINS,
@@ -78,6 +66,7 @@ ROOTS = {
     "Mutation.importRatings": MEMBERS,
     "Mutation.logIn": ANYONE,
     "Mutation.logOut": ANYONE,
+    "Mutation.mergeMember": MEMBERS,
     "Mutation.rateMovie": MEMBERS,
     "Mutation.recordFeedback": MEMBERS,
     "Mutation.refreshSession": ANYONE,
@@ -124,84 +113,6 @@ MEMBER = SEEN_BY_OTHERS | {
     "watchlist",
 }
 REFUSALS = {"UNAUTHENTICATED", "FORBIDDEN"}
-
-
-@dataclass(frozen=True, slots=True)
-class World:
-    settings: Settings
-    sessions: Sessions
-    served: ServingState
-    key_id: int
-    other: Viewer
-    tokens: dict[str, Callable[[], Any]]
-
-    async def context(self, actor: str) -> Context:
-        """The context of a new request, with a new member for a signed-in role."""
-        token = await self.tokens[actor]()
-        return Context(self.settings, self.sessions, self.served, token, client=Client("192.0.2.1"))
-
-
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
-@pytest.fixture
-async def world(database_url: str) -> AsyncIterator[World]:
-    secret_key = "a secret of the tests, long enough"
-    settings = Settings.model_validate({"database_url": database_url, "secret_key": secret_key})
-    engine = create_engine(database_url, settings)
-    sessions = sessionmaker(engine)
-    async with sessions.begin() as session:
-        users = [{"id": 100 + rank, "username": role, "role": role} for rank, role in enumerate(Role)]
-        users.append({"id": 1, "username": "other", "role": "USER"})
-        await session.execute(insert(tables.User), users)
-        await session.execute(insert(tables.Movie), [{"id": id_, "title": f"Movie {id_}"} for id_ in (1, 2)])
-        await session.execute(insert(tables.Genre).values(id=1, name="Drama"))
-        await session.execute(insert(tables.MovieGenre).values(movie_id=1, genre_id=1))
-        await session.execute(insert(tables.Person).values(id=1, name="Ada"))
-        await session.execute(insert(tables.Credit).values(movie_id=1, kind="CAST", position=0, person_id=1))
-        rated = [{"user_id": user["id"], "movie_id": 1, "half_stars": 8} for user in users]
-        await session.execute(insert(activity_tables.Rating), rated)
-        for user in users:
-            seen = {"user_id": user["id"], "movie_id": 2, "kind": "WATCHLIST"}
-            await session.execute(insert(activity_tables.Feedback).values(**seen, occurred_at=func.now()))
-        trained = {"version": "v1", "status": "READY", "dataset_version": "own@0", "metrics": {}}
-        await session.execute(insert(ModelVersion).values(trained))
-        await session.execute(insert(TrainingJob).values(status="FAILED"))
-        members = {user["username"]: (await member(session, user)) for user in users}
-
-    def signed_in(name: str) -> Callable[[], Any]:
-        async def token() -> str:
-            async with sessions.begin() as session:
-                signed_in = await authentication.begin_session(
-                    session, settings, members[name], authentication.NOWHERE
-                )
-            return signed_in.access_token
-
-        return token
-
-    def always(token: str | None) -> Callable[[], Any]:
-        async def given() -> str | None:
-            return token
-
-        return given
-
-    tokens = {"signed out": always(None)} | {role: signed_in(role) for role in MEMBERS}
-    for scope in Scope:
-        key, record = await api_keys.create(sessions, None, scope.name, [scope], None)
-        tokens[f"key {scope}"] = always(key)
-    async with sessions.begin() as session:
-        other = (
-            await authentication.begin_session(session, settings, members["other"], authentication.NOWHERE)
-        ).viewer
-    served = ServingState(await snapshot.load(sessions))
-    yield World(settings, sessions, served, record.id, other, tokens)
-    await engine.dispose()
-
-
-async def member(session: Any, user: dict[str, Any]) -> Any:
-    return (await session.execute(select(*MEMBER_COLUMNS).where(tables.User.id == user["id"]))).one()
 
 
 def test_no_field_is_unlisted() -> None:

@@ -17,6 +17,7 @@ from app.serving import snapshot
 from app.serving.live import ServingState
 from app.settings import Settings
 from schema import schema
+from schema.execution.actor import Credentials
 from schema.execution.context import Context
 
 pytestmark = pytest.mark.anyio
@@ -35,7 +36,8 @@ class Counted:
 
     async def __call__(self, operation: str, token: str | None = None, /, **variables: Any) -> dict[str, Any]:
         self.sent.clear()
-        context = Context(self.context.settings, self.context.sessions, self.context.served, token)
+        credentials = Credentials(token)
+        context = Context(self.context.settings, self.context.sessions, self.context.served, credentials)
         result = await schema.execute(operation, variable_values=variables, context_value=context)
         assert result.errors is None
         assert result.data is not None
@@ -70,7 +72,7 @@ async def counted(database_url: str) -> AsyncIterator[Counted]:
             ],
         )
     served = ServingState(await snapshot.load(sessions))
-    yield Counted(Context(settings, sessions, served, None))
+    yield Counted(Context(settings, sessions, served, Credentials()))
     await engine.dispose()
 
 

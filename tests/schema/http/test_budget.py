@@ -23,6 +23,7 @@ from app.web.meter import meter_event_loop
 from app.web.rate_limits import Counters, ProcessCounters, RateLimits, SharedCounters
 from schema.core.directives import Cost
 from schema.core.errors import CallerError
+from schema.execution.actor import Credentials
 from schema.execution.context import Context
 from schema.execution.documents import DocumentCache, DocumentExtension, InvalidDocument
 from schema.execution.executor import Executor
@@ -127,7 +128,7 @@ class Service:
         sessions: Any = None
         served: ServingState = ServingState(None)  # type: ignore[arg-type]
         context = Context(
-            self.settings, sessions, served, None, client=self.client, budget=Budget(self.rates)
+            self.settings, sessions, served, Credentials(), client=self.client, budget=Budget(self.rates)
         )
         request = GraphQLRequest(query, None, None, None, None)
         now = asyncio.get_running_loop().time()

@@ -14,6 +14,7 @@ from app.serving.live import ServingState
 from app.settings import Settings
 from app.web.admission import Admission
 from schema.core.errors import CallerError, PresentErrors
+from schema.execution.actor import Credentials
 from schema.execution.context import Context
 from schema.http.endpoint import Endpoint
 from tests.schema.http.conftest import Member, open_socket
@@ -114,8 +115,8 @@ def small_endpoint() -> Endpoint:
 
     settings = Settings(cache_seconds=0)
 
-    def no_context(_connection: HTTPConnection, _token: str | None) -> Any:
-        return Context(settings, None, ServingState(None), None)  # type: ignore[arg-type] # it asks for nothing
+    def no_context(_connection: HTTPConnection, _credentials: Credentials) -> Any:
+        return Context(settings, None, ServingState(None), Credentials())  # type: ignore[arg-type] # it asks for nothing
 
     return Endpoint(
         schema,

@@ -16,6 +16,7 @@ from app.db.engine import create_engine, sessionmaker
 from app.serving import live
 from app.settings import Settings
 from schema import schema
+from schema.execution.actor import Credentials
 from schema.execution.context import Context
 from tests.schema.conftest import Ask, Member, code
 
@@ -179,7 +180,7 @@ async def context(seeded_database_url: str, model_dir: Path) -> AsyncIterator[Co
         old = activity_tables.Rating.movie_id.in_(served.snapshot.movie_ids[:5].tolist())
         mine = activity_tables.Rating.user_id == tokens.viewer.id
         await session.execute(update(activity_tables.Rating).where(mine, old).values(long_ago))
-    yield Context(settings, sessions, served, tokens.access_token)
+    yield Context(settings, sessions, served, Credentials(tokens.access_token))
     await engine.dispose()
 
 

@@ -8,6 +8,7 @@ from app.provenance.recorder import Recorder
 from app.settings import Settings
 from app.web.client import Client
 from schema import schema
+from schema.execution.actor import Credentials
 from schema.execution.context import Context
 
 ARMS = [{"name": "plain", "share": 0.5}, {"name": "varied", "share": 0.5, "diversity": 0.7}]
@@ -24,7 +25,8 @@ class Service:
 
     def context(self, username: str | None) -> Context:
         token = None if username is None else self.tokens[username]
-        context = Context(self.settings, self.sessions, self.served, token, client=Client("192.0.2.1"))
+        credentials, client = Credentials(token), Client("192.0.2.1")
+        context = Context(self.settings, self.sessions, self.served, credentials, client=client)
         context.recorder, context.running = self.recorder, self.running
         return context
 
