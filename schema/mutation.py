@@ -7,6 +7,8 @@ from schema.types.feedback import FeedbackMutation
 from schema.types.import_ratings import ImportMutation
 from schema.types.members.merge import MergeMutation
 from schema.types.model import ModelMutation
+from schema.types.movie_batches.delete import DeleteMoviesMutation
+from schema.types.movie_batches.upsert import UpsertMoviesMutation
 from schema.types.movie_editing import MovieMutation
 from schema.types.operator.admin import OperatorMutation
 from schema.types.operator.api_key import ApiKeyMutation
@@ -30,6 +32,8 @@ class Mutation(
     OperatorMutation,
     ApiKeyMutation,
     MovieMutation,
+    UpsertMoviesMutation,
+    DeleteMoviesMutation,
     TrainingMutation,
     ModelMutation,
     ExperimentMutation,

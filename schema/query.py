@@ -7,6 +7,7 @@ from schema.types.group import GroupQuery
 from schema.types.home import HomeQuery
 from schema.types.model import ModelQuery
 from schema.types.movies.credits import PersonQuery
+from schema.types.movie_batches.keys import MovieLookup
 from schema.types.onboarding import OnboardingQuery
 from schema.types.operator.admin import OperatorQuery
 from schema.types.operator.api_key import ApiKeyQuery
@@ -23,6 +24,7 @@ from schema.types.user import UserQuery
 class Query(
     CatalogQuery,
     PersonQuery,
+    MovieLookup,
     RecommendationQuery,
     HomeQuery,
     OnboardingQuery,

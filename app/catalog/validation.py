@@ -6,11 +6,18 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime
 from typing import Any
 
+import orjson
+
 FIRST_YEAR = 1870  # before the first movie
 YEARS_AHEAD = 10
 MAX_ID = 2**31 - 1
 MAX_DIGITS = 20  # of an id, with leading zeros
 MAX_SPACED = 4  # length of a text with its spaces, in multiples of the limit
+MAX_ATTRIBUTES = 50
+MAX_ATTRIBUTE_NAME = 50  # characters
+MAX_ATTRIBUTE_DEPTH = 4  # of lists and objects, with the attributes themselves
+MAX_ATTRIBUTE_CHARACTERS = 4_000  # of all attributes as JSON
+MAX_EXTERNAL_ID = 200  # characters
 
 NO_TITLE = "title: a movie needs a title."
 
@@ -33,7 +40,7 @@ def checked(fields: Mapping[str, Any], *, complete: bool = False) -> dict[str, A
         if value is None and name == "title":
             raise InvalidMovie(NO_TITLE)
         try:
-            facts[name] = ([] if name in MANY else None) if value is None else RULES[name](value)
+            facts[name] = empty(name) if value is None else RULES[name](value)
         except InvalidMovie as error:
             raise InvalidMovie(f"{camel(name)}: {error}") from None
     released, year = facts.get("release_date"), facts.get("year")
@@ -42,6 +49,11 @@ def checked(fields: Mapping[str, Any], *, complete: bool = False) -> dict[str, A
             raise InvalidMovie(f"year: {year} is not the year of the release date, {released.year}.")
         facts["year"] = released.year
     return facts
+
+
+def empty(name: str) -> Any:
+    """The value of a field that is cleared."""
+    return [] if name in MANY else {} if name == "attributes" else None
 
 
 def camel(name: str) -> str:
@@ -108,6 +120,60 @@ def an_id(value: str) -> int:
     return int(value)
 
 
+def attributes(value: Any) -> dict[str, Any]:
+    """Check attributes: an object of bounded size and depth, of values that Postgres can store."""
+    if not isinstance(value, dict):
+        raise InvalidMovie("it must be an object.")
+    if len(value) > MAX_ATTRIBUTES:
+        raise InvalidMovie(f"there are {len(value):,}; the limit is {MAX_ATTRIBUTES}.")
+    if any(not 0 < len(name) <= MAX_ATTRIBUTE_NAME for name in value):
+        raise InvalidMovie(f"a name must have 1 to {MAX_ATTRIBUTE_NAME} characters.")
+    left: list[tuple[Any, int]] = [(value, 1)]
+    size = 0
+    while left:
+        part, depth = left.pop()
+        size += len(part) if isinstance(part, str) else 1
+        if size > MAX_ATTRIBUTE_CHARACTERS:
+            raise InvalidMovie(TOO_LARGE)
+        left += [(each, depth + 1) for each in _inner(part, depth)]
+    try:
+        whole = orjson.dumps(value)
+    except (TypeError, ValueError):  # an integer beyond 64 bits
+        raise InvalidMovie("it has a value that is not JSON.") from None
+    if len(whole.decode()) > MAX_ATTRIBUTE_CHARACTERS:
+        raise InvalidMovie(TOO_LARGE)
+    return value
+
+
+def _inner(part: Any, depth: int) -> list[Any]:
+    """The parts of a list or an object. Raises InvalidMovie for a value that Postgres cannot store."""
+    if isinstance(part, str) and not part.replace("\n", "").isprintable():
+        raise InvalidMovie("it has unprintable characters.")
+    if isinstance(part, float) and not math.isfinite(part):
+        raise InvalidMovie("it has a number that is not finite.")
+    if not isinstance(part, dict | list):
+        return []
+    if depth > MAX_ATTRIBUTE_DEPTH:
+        raise InvalidMovie(f"it is nested deeper than {MAX_ATTRIBUTE_DEPTH} levels.")
+    return [*part, *part.values()] if isinstance(part, dict) else part
+
+
+TOO_LARGE = f"it has more than {MAX_ATTRIBUTE_CHARACTERS:,} characters as JSON."
+
+
+def external_id(value: str) -> str:
+    text = value.strip() if len(value) <= MAX_SPACED * MAX_EXTERNAL_ID else value
+    if not 0 < len(text) <= MAX_EXTERNAL_ID or not text.isprintable():
+        raise InvalidMovie(f"externalId: it must have 1 to {MAX_EXTERNAL_ID} printable characters.")
+    return text
+
+
+def source(value: str) -> str:
+    if re.fullmatch(r"[a-z0-9][a-z0-9._-]{0,63}", value) is None:
+        raise InvalidMovie("source: it must have 1 to 64 lower-case letters, digits and `.`, `_` or `-`.")
+    return value
+
+
 MANY = ("genres", "directors", "cast", "countries", "keywords")
 RULES: dict[str, Rule] = {
     "title": a_text(300),
@@ -132,4 +198,5 @@ RULES: dict[str, Rule] = {
     "cast": names(100, a_text(200)),
     "countries": names(30, matching("[A-Z]{2}", "ISO 3166-1 codes, such as `FR`")),
     "keywords": names(100, a_text(100)),
+    "attributes": attributes,
 }

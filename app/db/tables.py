@@ -19,6 +19,7 @@ from sqlalchemy import (
     MetaData,
     SmallInteger,
     Text,
+    UniqueConstraint,
     Uuid,
     func,
     text,
@@ -125,9 +126,21 @@ class Movie(Base):
     popularity: Mapped[float | None]
     vote_average: Mapped[float | None]  # 0 to 10, from TMDB
     vote_count: Mapped[int | None]
+    attributes: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'"))  # without a column
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
     updated_at: Mapped[datetime] = mapped_column(server_default=func.now(), onupdate=func.now())
     search: Mapped[Any] = mapped_column(TSVECTOR, Computed(SEARCH_VECTOR, persisted=True))
+
+
+class MovieExternalId(Base):
+    """The id of a movie in another system."""
+
+    __tablename__ = "movie_external_ids"
+    __table_args__ = (UniqueConstraint("movie_id", "source"),)
+
+    source: Mapped[str] = mapped_column(primary_key=True)
+    external_id: Mapped[str] = mapped_column(primary_key=True)
+    movie_id: Mapped[int] = owned_by("movies.id")
 
 
 class MovieTitle(Base):

@@ -26,6 +26,9 @@ SELECT movies.id, title, original_title, year, release_date, runtime_minutes, ov
     ARRAY(SELECT DISTINCT named.title COLLATE "C" FROM movie_titles AS named WHERE named.movie_id = movies.id
           AND named.title <> movies.title AND named.title IS DISTINCT FROM movies.original_title ORDER BY 1)
         AS alternative_titles,
+    ARRAY(SELECT ARRAY[named.source, named.external_id] FROM movie_external_ids AS named
+          WHERE named.movie_id = movies.id ORDER BY named.source) AS external_ids,
+    CASE WHEN attributes <> '{}' THEN attributes::text END AS attributes,
     coalesce(rating_count, 0) AS rating_count, coalesce(half_stars_sum, 0) AS half_stars_sum
 FROM movies LEFT JOIN movie_stats ON movie_stats.movie_id = movies.id
 """
@@ -71,6 +74,8 @@ class Card:
     directors: tuple[PersonRow, ...]
     cast: tuple[tuple[PersonRow, str | None], ...]
     alternative_titles: tuple[str, ...]  # neither the title nor the original title
+    external_ids: tuple[tuple[str, str], ...]  # source and id, by source
+    attributes: str | None  # as JSON; None if there are none
     tagline: str | None = None
     backdrop_path: str | None = None
     trailer_url: str | None = None
@@ -130,4 +135,6 @@ def card_of(movie: Any, genres: Mapping[int, GenreRow], people: Mapping[int, Per
         trailer_url=movie.trailer_url,
         certification=movie.certification,
         localized_titles=tuple(movie.localized_titles.items()),
+        external_ids=tuple((source, external_id) for source, external_id in movie.external_ids),
+        attributes=movie.attributes,
     )

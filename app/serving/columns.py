@@ -1,7 +1,7 @@
 """Columns of all movies, for filters and sort orders."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import Self
 
@@ -53,6 +53,15 @@ class Facts:
             ),
             has_genre=has_genre,
         )
+
+    def with_genres(self, before: Sequence[GenreRow], genres: Sequence[GenreRow]) -> Self:
+        """Return the facts with a row of `has_genre` for each of `genres`, in their order."""
+        rows = {genre.id: row for row, genre in enumerate(before)}
+        if list(rows) == [genre.id for genre in genres]:
+            return self
+        none = np.zeros(len(self.titles), np.bool_)
+        found = [self.has_genre[rows[genre.id]] if genre.id in rows else none for genre in genres]
+        return replace(self, has_genre=np.stack(found) if found else self.has_genre[:0])
 
     def with_rows(self, rows: RowMapping, cards: Sequence[Card], genres: Sequence[GenreRow]) -> Self:
         """Return the columns after `rows`, with `cards` at `rows.fresh`. `genres` must be unchanged."""

@@ -205,6 +205,7 @@ class Live:
     served: ServingState
     arrivals: Arrivals = field(default_factory=Arrivals)
     refreshing: asyncio.Lock = field(default_factory=asyncio.Lock)
+    batching: asyncio.Lock = field(default_factory=asyncio.Lock)  # held by a batch of edits
     refreshed_at: float = field(default_factory=time.monotonic)  # when `served` was last up to date
     wanted: tuple[str, ...] = ()
 

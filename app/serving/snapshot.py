@@ -37,7 +37,7 @@ FROM catalog_revision CROSS JOIN LATERAL (
 # A row of catalog_changes covers one movie. `all_told` is false if other changes incremented the revision.
 CHANGED_MOVIES = """
 SELECT revision, coalesce(movie_ids, '{}') AS movie_ids,
-    coalesce(steps, 0) = revision - :revision AND cardinality(movie_ids) < 1000 AS all_told
+    coalesce(steps, 0) = revision - :revision AND cardinality(movie_ids) <= 5000 AS all_told
 FROM catalog_revision CROSS JOIN LATERAL (
     SELECT array_agg(DISTINCT movie_id) AS movie_ids, sum(until - since) AS steps
     FROM catalog_changes WHERE since >= :revision
@@ -248,7 +248,7 @@ def changed(
         rating_count=rows.spread(before.rating_count, [movie.rating_count for movie in movies]),
         half_stars_sum=rows.spread(before.half_stars_sum, [movie.half_stars_sum for movie in movies]),
         genres=in_order,
-        facts=before.facts.with_rows(rows, cards, in_order),
+        facts=before.facts.with_genres(before.genres, in_order).with_rows(rows, cards, in_order),
         titles=before.titles.with_rows(rows, cards, credited(cards), all_cards),
         people=before.people.with_rows(rows, cards, people),
         position_of={id_: position for position, id_ in enumerate(rows.ids.tolist())},

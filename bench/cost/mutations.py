@@ -33,6 +33,10 @@ def movie_to_add(number: int) -> Variables:
     }
 
 
+def to_upsert(number: int) -> Variables:
+    return {**movie_to_add(number), "externalId": str(number)}
+
+
 def added_movie(rig: Rig) -> str:
     """Add a movie and return its id."""
     document = mutation("addMovie", "AddMovieInput", "... on AddMoviePayload{movie{id}}")
@@ -222,6 +226,23 @@ MUTATIONS: dict[str, Operation] = {
     "Mutation.deleteMovie": Operation(
         mutation("deleteMovie", "DeleteMovieInput"),
         with_input(lambda rig: {"movieId": added_movie(rig)}, the_admin),
+        times=5,
+    ),
+    "Mutation.upsertMovies": Operation(
+        mutation("upsertMovies", "UpsertMoviesInput"),
+        with_input(lambda _: {"source": "bench", "movies": [to_upsert(next(NUMBERS))]}, the_admin),
+        times=5,
+    ),
+    "Mutation.upsertMovies, 300": Operation(
+        mutation("upsertMovies", "UpsertMoviesInput"),
+        with_input(
+            lambda _: {"source": "bench", "movies": [to_upsert(next(NUMBERS)) for _ in range(300)]}, the_admin
+        ),
+        times=3,
+    ),
+    "Mutation.deleteMovies": Operation(
+        mutation("deleteMovies", "DeleteMoviesInput"),
+        with_input(lambda rig: {"movies": [{"movieId": added_movie(rig)}]}, the_admin),
         times=5,
     ),
     "Mutation.activateModel": Operation(

@@ -46,6 +46,9 @@ QUERIES: dict[str, Operation] = {
     "plain fields": Operation(f"{{movies(first:{PAGE}){{edges{{cursor node{{{CARD}}}}}}}}}"),
     "introspection": Operation(get_introspection_query()),
     "Query.movie": Operation("query($id:ID!){movie(id:$id){title}}", signed_out(id=global_id("Movie", 5))),
+    "Query.movieBy": Operation(
+        "query($k:MovieKeyInput!){movieBy(key:$k){title}}", signed_out(k={"imdbId": "tt0133093"})
+    ),
     "Query.movies": Operation(f"{{movies(first:{PAGE}){{edges{{node{{title}}}}}}}}"),
     "Query.movies, filter": Operation(
         "query($f:MovieFilter){movies(first:10,filter:$f){totalCount edges{node{title}}}}",
@@ -121,6 +124,8 @@ QUERIES: dict[str, Operation] = {
     "Movie.cast": Operation(
         f"{{movies(first:{PAGE}){{edges{{node{{cast(first:4){{character person{{name}}}}}}}}}}}}"
     ),
+    "Movie.externalId": Operation(f'{{movies(first:{PAGE}){{edges{{node{{externalId(source:"own")}}}}}}}}'),
+    "Movie.attributes": Operation(f"{{movies(first:{PAGE}){{edges{{node{{attributes}}}}}}}}"),
     "Movie.alternativeTitles": Operation(f"{{movies(first:{PAGE}){{edges{{node{{alternativeTitles}}}}}}}}"),
     "Movie.viewerRating": Operation(
         f"{{movies(first:{PAGE}){{edges{{node{{viewerRating{{stars}}}}}}}}}}", as_member()

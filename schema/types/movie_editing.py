@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import strawberry
 from strawberry import UNSET, relay
+from strawberry.scalars import JSON
 
 from app.accounts.viewer import Role
 from app.activity import ratings
@@ -103,6 +104,12 @@ class AddMovieInput:
     )
     movielens_id: strawberry.ID | None = strawberry.field(
         directives=[EXTERNAL_ID], default=UNSET, description="The MovieLens id."
+    )
+    attributes: JSON | None = strawberry.field(
+        directives=[Constraint(max_length=16_000, max_items=200)],
+        default=UNSET,
+        description="An object of further facts: at most 50, nested at most 4 levels, at most 4,000 "
+        "characters as JSON. It replaces the attributes as a whole.",
     )
 
 

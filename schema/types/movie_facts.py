@@ -3,8 +3,10 @@
 from datetime import date
 from typing import Annotated, Self
 
+import orjson
 import strawberry
 from strawberry import relay
+from strawberry.scalars import JSON
 
 from app.catalog.posters import poster_path
 from app.serving.cards import Card, PersonRow
@@ -15,6 +17,13 @@ from schema.types.person import Genre, Person
 POSTERS = "https://image.tmdb.org/t/p/w500"
 BACKDROPS = "https://image.tmdb.org/t/p/w1280"
 LANGUAGES = Constraint(max_items=20, max_length=10)
+SOURCE = Constraint(max_length=64)
+
+
+@strawberry.type(description="The id of a movie in another system.")
+class ExternalId:
+    source: str = strawberry.field(description="The system, such as `own`.")
+    value: str = strawberry.field(description="The movie's id there.")
 
 
 @strawberry.type
@@ -49,6 +58,10 @@ class MovieFacts(relay.Node):
     )
     imdb_id: strawberry.ID | None = strawberry.field(description="The IMDb id, such as `tt0133093`.")
     tmdb_id: strawberry.ID | None = strawberry.field(description="The TMDB id.")
+    movielens_id: strawberry.ID | None = strawberry.field(description="The MovieLens id.")
+    external_ids: list[ExternalId] = strawberry.field(
+        directives=[ListSize(assumed_size=1)], description="The ids in other systems, by source."
+    )
     genres: list[Genre] = strawberry.field(
         directives=[ListSize(assumed_size=3)], description="The genres, ordered by name."
     )
@@ -63,6 +76,7 @@ class MovieFacts(relay.Node):
     players: strawberry.Private[tuple[tuple[PersonRow, str | None], ...]]
     other_titles: strawberry.Private[tuple[str, ...]]
     titles: strawberry.Private[tuple[tuple[str, str], ...]]
+    attributes_text: strawberry.Private[str | None]
 
     @strawberry.field(
         description="The title in the first of these languages in which it is known; otherwise `title`."
@@ -102,6 +116,8 @@ class MovieFacts(relay.Node):
             certification=card.certification,
             imdb_id=None if card.imdb_id is None else strawberry.ID(card.imdb_id),
             tmdb_id=None if card.tmdb_id is None else strawberry.ID(str(card.tmdb_id)),
+            movielens_id=None if card.movielens_id is None else strawberry.ID(str(card.movielens_id)),
+            external_ids=[ExternalId(source=source, value=value) for source, value in card.external_ids],
             genres=[Genre.of(genre) for genre in card.genres],
             directors=[Person.of(person) for person in card.directors],
             rating_count=rating_count,
@@ -109,7 +125,19 @@ class MovieFacts(relay.Node):
             players=card.cast,
             other_titles=card.alternative_titles,
             titles=card.localized_titles,
+            attributes_text=card.attributes,
         )
+
+    @strawberry.field(description="The id in one other system; null if it has none there.")
+    def external_id(
+        self,
+        source: Annotated[str, strawberry.argument(description="The system.", directives=[SOURCE])],
+    ) -> str | None:
+        return next((each.value for each in self.external_ids if each.source == source), None)
+
+    @strawberry.field(description="Further facts, which have no field of their own; an object.")
+    def attributes(self) -> JSON:
+        return JSON({} if self.attributes_text is None else orjson.loads(self.attributes_text))
 
 
 def image_url(folder: str, path: str | None) -> str | None:

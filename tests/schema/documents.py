@@ -18,6 +18,7 @@ from graphql import (
     is_required_argument,
     is_required_input_field,
 )
+from strawberry.schema.schema_converter import GraphQLCoreConverter
 
 from schema import schema
 
@@ -47,10 +48,11 @@ def value_of(type_: Any, name: str, without: str | None = None) -> str:
     if isinstance(type_, GraphQLList):
         return f"[{value_of(type_.of_type, name)}]"
     if isinstance(type_, GraphQLInputObjectType):
+        one = next(iter(type_.fields)) if is_one_of(type_) and without is None else None
         fields = {
             key: value_of(field.type, key)
             for key, field in type_.fields.items()
-            if is_required_input_field(field) and key != without
+            if (is_required_input_field(field) and key != without) or key == one
         }
         return f"{{{', '.join(f'{key}: {value}' for key, value in fields.items())}}}"
     if isinstance(type_, GraphQLEnumType):
@@ -67,6 +69,11 @@ def value_of(type_: Any, name: str, without: str | None = None) -> str:
     return {"Int": "1", "Float": "1", "Boolean": "true", "DateTime": '"2030-01-01T00:00:00Z"'}.get(
         type_.name, '"unknown"'
     )
+
+
+def is_one_of(type_: GraphQLInputObjectType) -> bool:
+    """Whether a value has exactly one of the type's fields."""
+    return bool(type_.extensions[GraphQLCoreConverter.DEFINITION_BACKREF].is_one_of)
 
 
 def selection_of(field: GraphQLField, depth: int = DEPTH) -> str:

@@ -1,0 +1,1 @@
+"""Movies of other systems: look them up, upsert and delete many at once."""

@@ -1,0 +1,187 @@
+"""`upsertMovies`: add and change many movies of another system at once."""
+
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+import strawberry
+from strawberry import UNSET
+
+from app.accounts.viewer import Role
+from app.catalog import validation
+from app.catalog.batches import edit
+from app.catalog.batches.rows import MAX_ROWS, InvalidBatch, Outcome, Status
+from app.catalog.edit import ModelChanging
+from app.catalog.edit import MovieExists as Exists
+from schema.core.constraints import DECOMPOSED, Constraint
+from schema.core.directives import Cost
+from schema.core.enums import enum_of
+from schema.core.errors import Error
+from schema.core.outcomes import outcomes
+from schema.execution.context import Info
+from schema.execution.permissions import requires
+from schema.types.movie import Movie, movies_of
+from schema.types.movie_batches.keys import MAX_EXTERNAL_ID
+from schema.types.movie_editing import (
+    AddMovieInput,
+    InvalidMovie,
+    MovieExists,
+    Texts,
+    busy,
+    given,
+    live_of,
+)
+from schema.types.movie_facts import SOURCE
+
+UpsertStatus = Status
+enum_of(
+    UpsertStatus,
+    "UpsertStatus",
+    "What became of a row of a batch.",
+    {
+        Status.ADDED: "The movie was added.",
+        Status.UPDATED: "The movie was changed.",
+        Status.UNCHANGED: "The movie was like this before.",
+        Status.REFUSED: "The row breaks a rule. Nothing of it was stored.",
+    },
+)
+
+
+def names(length: int, items: int) -> list[object]:
+    """The limits of a list of names. It costs nothing beside its row."""
+    return [Constraint(max_length=DECOMPOSED * length, max_items=DECOMPOSED * items)]
+
+
+@strawberry.input(
+    description="A movie of another system, by the rules of `AddMovieInput`. A field that is left out keeps "
+    "its value, and null clears it. Genres that the catalog lacks are added to it."
+)
+class UpsertMovieInput(AddMovieInput):
+    external_id: str = strawberry.field(
+        directives=[MAX_EXTERNAL_ID], description="The id in the other system, 1 to 200 characters."
+    )
+    title: str | None = strawberry.field(  # type: ignore[assignment] # a known movie has one
+        directives=[Constraint(max_length=DECOMPOSED * 300)],
+        default=UNSET,
+        description="The title, at most 300 characters. A new movie needs one.",
+    )
+    genres: Texts | None = strawberry.field(
+        directives=names(50, 10), default=UNSET, description="Names of genres, at most 10."
+    )
+    countries: Texts | None = strawberry.field(
+        directives=names(20, 30), default=UNSET, description="ISO 3166-1 codes of countries, at most 30."
+    )
+    keywords: Texts | None = strawberry.field(
+        directives=names(100, 100), default=UNSET, description="Themes, at most 100."
+    )
+    directors: Texts | None = strawberry.field(
+        directives=names(200, 20), default=UNSET, description="Names of the directors, at most 20."
+    )
+    cast: Texts | None = strawberry.field(
+        directives=names(200, 100), default=UNSET, description="Names of the cast, at most 100."
+    )
+
+
+@strawberry.input(description="Movies of another system.")
+class UpsertMoviesInput:
+    source: str = strawberry.field(
+        directives=[SOURCE], description="The system: 1 to 64 lower-case letters, digits and `.`, `_` or `-`."
+    )
+    movies: list[UpsertMovieInput] = strawberry.field(
+        directives=[Constraint(max_items=MAX_ROWS), Cost(weight=8)],
+        description="The movies, at most 1,000. A movie that has an id of this source is changed; else one "
+        "with an IMDb, TMDB or MovieLens id of the row gets the external id; else a movie is added.",
+    )
+
+
+@strawberry.type(description="The outcome of a row of `upsertMovies`.")
+class UpsertedMovie:
+    position: int = strawberry.field(description="The position of the row, from 0.")
+    external_id: str = strawberry.field(description="The external id in the row.")
+    status: UpsertStatus = strawberry.field(description="What became of the row.")
+    movie: Movie | None = strawberry.field(description="The movie; null if the row was refused.")
+    error: Error | None = strawberry.field(
+        description="Why the row was refused: `InvalidMovie` or `MovieExists`."
+    )
+
+
+@strawberry.type(
+    description="The rows were processed, each as a whole or not at all. All processes serve the movies "
+    "within a second."
+)
+class UpsertMoviesPayload:
+    added: int = strawberry.field(description="The number of added movies.")
+    updated: int = strawberry.field(description="The number of changed movies.")
+    unchanged: int = strawberry.field(description="The number of movies that were like this before.")
+    refused: int = strawberry.field(description="The number of refused rows.")
+    rows: list[UpsertedMovie] = strawberry.field(description="The outcome of each row, in their order.")
+
+
+@strawberry.type(description="The batch breaks a rule as a whole, which the message names.")
+class InvalidMovieBatch(Error):
+    pass
+
+
+UpsertMoviesResult = Annotated[
+    UpsertMoviesPayload | InvalidMovieBatch,
+    strawberry.union("UpsertMoviesResult", description="Outcomes of `upsertMovies`."),
+]
+
+
+def facts_of(row: UpsertMovieInput) -> tuple[str, Mapping[str, Any]]:
+    facts = dict(given(row))
+    return facts.pop("external_id"), facts
+
+
+def error_of(error: Exception | None) -> Error | None:
+    if error is None:
+        return None
+    return (MovieExists if isinstance(error, Exists) else InvalidMovie)(message=str(error))
+
+
+@strawberry.type
+class UpsertMoviesMutation:
+    @strawberry.mutation(
+        directives=[Cost(weight=1100)],
+        description="Add and change up to 1,000 movies of another system, by their ids there. The same batch "
+        "again changes nothing. A refused row does not keep the others from being stored.",
+        extensions=requires(Role.CURATOR),
+    )
+    @outcomes(
+        {
+            InvalidBatch: InvalidMovieBatch,
+            validation.InvalidMovie: InvalidMovieBatch,
+            ModelChanging: busy,
+        }
+    )
+    async def upsert_movies(
+        self,
+        info: Info,
+        input: Annotated[UpsertMoviesInput, strawberry.argument(description="The movies.")],  # noqa: A002
+    ) -> UpsertMoviesResult:
+        context = info.context
+        rows = [facts_of(row) for row in input.movies]
+        found = await edit.upsert(context.sessions, live_of(context), input.source, rows)
+        context.renew()
+        return payload_of(found, info)
+
+
+def payload_of(found: list[Outcome], info: Info) -> UpsertMoviesPayload:
+    ids = [row.movie_id for row in found if row.movie_id is not None]
+    movies = movies_of(info.context.snapshot, ids)
+    counts = {status: sum(row.status is status for row in found) for status in Status}
+    return UpsertMoviesPayload(
+        added=counts[Status.ADDED],
+        updated=counts[Status.UPDATED],
+        unchanged=counts[Status.UNCHANGED],
+        refused=counts[Status.REFUSED],
+        rows=[
+            UpsertedMovie(
+                position=row.position,
+                external_id=row.external_id,
+                status=row.status,
+                movie=None if row.movie_id is None else movies.get(row.movie_id),
+                error=error_of(row.error),
+            )
+            for row in found
+        ],
+    )
