@@ -6,8 +6,8 @@ from schema.types.catalog import CatalogQuery
 from schema.types.group import GroupQuery
 from schema.types.home import HomeQuery
 from schema.types.model import ModelQuery
-from schema.types.movies.credits import PersonQuery
 from schema.types.movie_batches.keys import MovieLookup
+from schema.types.movies.credits import PersonQuery
 from schema.types.onboarding import OnboardingQuery
 from schema.types.operator.admin import OperatorQuery
 from schema.types.operator.api_key import ApiKeyQuery

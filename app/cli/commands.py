@@ -33,6 +33,10 @@ COMMANDS = {
         "Show the settings that apply here, with their origin and without secrets.",
     ),
     "seed": ("app.cli.seed", "Load movies, members and ratings."),
+    "load": (
+        "app.cli.load",
+        "Load movies, ratings and events of other systems from csv, JSON lines and Parquet.",
+    ),
     "train": (
         "app.cli.train",
         "Train on all ratings and make the new model the active one; running services pick it up.",

@@ -27,13 +27,14 @@ from app.ingest.values import FIRST_YEAR, LARGEST_ID, LAST_YEAR, LONGEST_VALUE, 
 VERSION = 1
 KINDS = {"rating": RATING, **{kind.value.lower(): kind.value for kind in Kind}}
 KIND_RULE = f"The kind must be one of {', '.join(KINDS)}."
-MOVIE_RULE = "The movie must have an id, imdbId, tmdbId or movielensId, or a title with a year."
+MOVIE_RULE = "The movie must have an id, externalId, imdbId, tmdbId or movielensId, or a title with a year."
 USER_RULE = (
     f"The user must be an integer or a text of 1 to {MAX_ID_LENGTH} characters without control characters "
     "and outer spaces."
 )
 KEY_RULE = f"The id must be a text of 1 to {MAX_KEY_LENGTH} printable characters."
 MOST_DIGITS = 18
+MAX_EXTERNAL_ID = 200
 
 
 @lru_cache(1024)
@@ -70,7 +71,7 @@ def events_in(line: str | bytes, source: str, latest_at: int) -> list[StreamEven
             own_source,
             member_of(data.get("user")),
             KINDS[kind],
-            movie_of(data.get("movie")),
+            movie_of(data.get("movie"), own_source),
             time_of(time, latest_at),
             half_stars,
             minutes,
@@ -145,10 +146,12 @@ def watched_in(data: dict[str, Any]) -> tuple[float | None, float | None]:
     return minutes, fraction
 
 
-def movie_of(value: object) -> MovieName:
+def movie_of(value: object, source: str) -> MovieName:
     """The movie that the object names: by the first id it has, else by title and year."""
     if not isinstance(value, dict):
         raise InvalidEvent(Reason.MOVIE, MOVIE_RULE)
+    if value.get("id") is None and value.get("externalId") is not None:
+        return MovieName(external_id=(source, external_id(value["externalId"])))
     for name, read in IDS.items():
         if value.get(name) is not None:
             return read(value[name])
@@ -158,6 +161,16 @@ def movie_of(value: object) -> MovieName:
     if not FIRST_YEAR <= year <= LAST_YEAR:  # type: ignore[operator]
         raise InvalidEvent(Reason.MOVIE, f"The year must be from {FIRST_YEAR} to {LAST_YEAR}.")
     return MovieName(title=str(title), year=year)
+
+
+def external_id(value: object) -> str:
+    if isinstance(value, int) and not isinstance(value, bool) and abs(value) < 10**MOST_DIGITS:
+        return str(value)
+    if is_text(value, MAX_EXTERNAL_ID):
+        return str(value)
+    raise InvalidEvent(
+        Reason.MOVIE, f"The externalId must be an integer or a text of 1 to {MAX_EXTERNAL_ID} characters."
+    )
 
 
 def own_id(value: object) -> MovieName:

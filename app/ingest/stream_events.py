@@ -37,7 +37,7 @@ class Refused(NamedTuple):
 
 
 class MovieName(NamedTuple):
-    """A movie as an event names it: by one id, or by title and year."""
+    """A movie as an event names it: by one id, or by title and year. `external_id`: with its source."""
 
     movie_id: int | None = None
     imdb_id: str | None = None
@@ -45,6 +45,7 @@ class MovieName(NamedTuple):
     movielens_id: int | None = None
     title: str = ""
     year: int | None = None
+    external_id: tuple[str, str] | None = None
 
 
 class StreamEvent(NamedTuple):

@@ -22,6 +22,7 @@ SELECT id, title, original_title, year, runtime_minutes, imdb_id, tmdb_id, movie
         AS alternative_titles
 FROM movies ORDER BY id
 """
+EXTERNAL_IDS = "SELECT source, external_id, movie_id FROM movie_external_ids"
 Connection = psycopg.Connection[tuple[Any, ...]]
 
 
@@ -48,6 +49,7 @@ class StreamMovies:
     revision: int = -1
     loaded_at: float = float("-inf")
     by_id: dict[int, CatalogMovie] = field(default_factory=dict)
+    by_external_id: dict[tuple[str, str], int] = field(default_factory=dict)
     index: MovieIndex = field(default_factory=lambda: MovieIndex(()))
     found: dict[MovieName, CatalogMovie | str] = field(default_factory=dict)
 
@@ -62,6 +64,8 @@ class StreamMovies:
         with connection.cursor(row_factory=class_row(CatalogMovie)) as cursor:
             movies = cursor.execute(MOVIES).fetchall()
         self.by_id = {movie.id: movie for movie in movies}
+        named = connection.execute(EXTERNAL_IDS).fetchall()
+        self.by_external_id = {(source, external_id): movie_id for source, external_id, movie_id in named}
         self.index = at_once(MovieIndex.of(movies))
         self.found.clear()
         self.revision, self.loaded_at = revision, time.monotonic()
@@ -79,6 +83,9 @@ class StreamMovies:
     def _find(self, name: MovieName) -> CatalogMovie | str:
         if name.movie_id is not None:
             return self.by_id.get(name.movie_id, "No movie in the catalog has its id.")
+        if name.external_id is not None:
+            movie_id = self.by_external_id.get(name.external_id, 0)
+            return self.by_id.get(movie_id, f"No movie has its id in the source {name.external_id[0]}.")
         row = Row(
             line=0,
             titles=(name.title,) if name.title else (),
