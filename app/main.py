@@ -28,6 +28,7 @@ from app.db.notifications import Changes
 from app.experiments.running import Running
 from app.monitoring import Monitor
 from app.provenance.recorder import Recorder
+from app.recommendations.steering.promotions import Promotions
 from app.serving import live
 from app.serving.live import Live
 from app.settings import Settings
@@ -74,6 +75,7 @@ class State(TypedDict):
     running: Running
     acting: Acting
     issuer: Issuer | None
+    promotions: Promotions
 
 
 def context_of(connection: HTTPConnection, credentials: Credentials) -> Context:
@@ -93,6 +95,7 @@ def context_of(connection: HTTPConnection, credentials: Credentials) -> Context:
         running=state.running,
         acting=state.acting,
         issuer=state.issuer,
+        promotions=state.promotions,
     )
 
 
@@ -119,6 +122,8 @@ async def lifespan(
     gc.freeze()  # the catalog is never garbage, so collections need not traverse it
     gc.set_threshold(YOUNG_OBJECTS)
     running = await experiments_of(following)
+    promotions = Promotions()
+    await promotions.read(sessions)
     state = State(
         settings=settings,
         sessions=sessions,
@@ -132,6 +137,7 @@ async def lifespan(
         running=running,
         acting=Acting(),
         issuer=Issuer.of(settings),
+        promotions=promotions,
     )
     monitor = Monitor(settings, following, admission, engine, sessions, running)
     metrics.REGISTRY.register(monitor)
@@ -171,6 +177,7 @@ def begin_tasks(state: State, database_url: str, admission: Admission) -> list[a
         asyncio.create_task(following.follow(settings.poll_seconds, settings.learning_seconds)),
         asyncio.create_task(state["changes"].follow()),
         asyncio.create_task(state["running"].follow(state["sessions"], state["changes"])),
+        asyncio.create_task(state["promotions"].follow(state["sessions"], state["changes"])),
         asyncio.create_task(admission.follow()),
         asyncio.create_task(worker.follow(state["sessions"], settings, database_url)),
         asyncio.create_task(state["recorder"].follow(psycopg_url(database_url), following)),

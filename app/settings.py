@@ -19,6 +19,7 @@ from pydantic_settings import SettingsConfigDict
 
 from app.account_settings import AccountSettings
 from app.secret_files import with_secret_files
+from app.stream_settings import StreamSettings
 from recommender.scorers.names import Kind
 
 MIN_SECRET_KEY_LENGTH = 32
@@ -26,11 +27,8 @@ LISTS = ("trusted_proxies", "allowed_origins")
 # Settings that are or may contain secrets. Each can be in a file instead.
 SECRETS = ("database_url", "direct_database_url", "secret_key", "redis_url", "mlflow_tracking_uri")
 
-Fraction = Annotated[float, Field(gt=0, le=1)]
-Stars = Annotated[float, Field(ge=0.5, le=5, multiple_of=0.5)]
 
-
-class Settings(AccountSettings):
+class Settings(AccountSettings, StreamSettings):
     """Immutable settings, read once at start-up. An invalid value fails with its name and rule."""
 
     model_config = SettingsConfigDict(frozen=True, extra="ignore")
@@ -95,35 +93,6 @@ class Settings(AccountSettings):
     )
     training_stale_seconds: PositiveFloat = Field(
         30.0, description="time without a heartbeat after which another process takes over a training"
-    )
-    kafka_brokers: str | None = Field(
-        None, description="comma-separated `host:port` of Kafka brokers, for `marquee ingest kafka`"
-    )
-    kafka_properties: Path | None = Field(
-        None,
-        description="file of further properties of librdkafka, such as passwords, as lines of `name=value`",
-    )
-    watch_finished_fraction: Fraction = Field(
-        0.9,
-        description="watched fraction of a movie, in a stream, from which it counts as finished; the credits "
-        "are up to a tenth",
-    )
-    watch_finished_stars: Stars = Field(
-        4.0, description="implicit rating of a finished movie, which is the usual rating of chosen movies"
-    )
-    watch_most_fraction: Fraction = Field(
-        0.5,
-        description="watched fraction from which a movie counts as mostly watched; who dislikes a movie "
-        "stops before its middle",
-    )
-    watch_most_stars: Stars = Field(
-        3.5, description="implicit rating of a mostly watched movie; less of a movie gives no rating"
-    )
-    dead_letter_days: PositiveInt = Field(
-        30, description="days for which refused events of streams are kept, which may contain personal data"
-    )
-    max_dead_letters: PositiveInt = Field(
-        1_000_000, description="refused events of streams that are kept; beyond it the oldest are deleted"
     )
     cache_seconds: NonNegativeInt = Field(
         60, description="how long shared caches may keep a signed-out response to a GET; `0` disables it"

@@ -11,6 +11,7 @@ from app.db import (  # their tables are compared too
     activity_tables,  # noqa: F401
     experiment_tables,  # noqa: F401
     provenance_tables,  # noqa: F401
+    steering_tables,  # noqa: F401
     stream_tables,  # noqa: F401
     training_tables,  # noqa: F401
 )

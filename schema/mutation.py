@@ -13,10 +13,13 @@ from schema.types.movie_editing import MovieMutation
 from schema.types.operator.admin import OperatorMutation
 from schema.types.operator.api_key import ApiKeyMutation
 from schema.types.operator.experiment import ExperimentMutation
+from schema.types.operator.hidden_movie import HiddenMovieMutation
+from schema.types.operator.promotion import PromotionMutation
 from schema.types.operator.training import TrainingMutation
 from schema.types.personal_data import PrivacyMutation
 from schema.types.rating import RatingMutation
 from schema.types.session import SessionMutation
+from schema.types.steering.preference import PreferenceMutation
 
 
 @strawberry.type(description="The root of all mutations. Each result union lists the expected outcomes.")
@@ -27,6 +30,7 @@ class Mutation(
     PrivacyMutation,
     RatingMutation,
     FeedbackMutation,
+    PreferenceMutation,
     ImportMutation,
     MergeMutation,
     OperatorMutation,
@@ -34,6 +38,8 @@ class Mutation(
     MovieMutation,
     UpsertMoviesMutation,
     DeleteMoviesMutation,
+    HiddenMovieMutation,
+    PromotionMutation,
     TrainingMutation,
     ModelMutation,
     ExperimentMutation,

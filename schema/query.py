@@ -13,6 +13,8 @@ from schema.types.operator.admin import OperatorQuery
 from schema.types.operator.api_key import ApiKeyQuery
 from schema.types.operator.dead_letter import DeadLetterQuery
 from schema.types.operator.experiment import ExperimentQuery
+from schema.types.operator.hidden_movie import HiddenMovieQuery
+from schema.types.operator.promotion import PromotionQuery
 from schema.types.operator.served_list import ServedListQuery
 from schema.types.operator.setting import SettingQuery
 from schema.types.personal_data import PrivacyQuery
@@ -38,5 +40,7 @@ class Query(
     ServedListQuery,
     ExperimentQuery,
     SettingQuery,
+    HiddenMovieQuery,
+    PromotionQuery,
 ):
     pass

@@ -183,7 +183,7 @@ def test_every_change_of_the_catalog_is_counted(database_url: str) -> None:
         "INSERT INTO credits (movie_id, kind, position, person_id) VALUES (1, 'DIRECTOR', 0, 1)",
         "DELETE FROM movie_genres",
         "DELETE FROM credits",
-        "TRUNCATE genres, movie_genres, favorite_genres",
+        "TRUNCATE genres, movie_genres, favorite_genres, list_preferences, promotions",
     ]
     revision = 0
     for change in changes:

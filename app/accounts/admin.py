@@ -1,11 +1,13 @@
 """Administration of members: admin accounts, roles and deletion."""
 
+from uuid import UUID
+
 from sqlalchemy import insert, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from app.accounts import authentication, passwords, personal_data, usernames
 from app.accounts.usernames import named, username_in
-from app.accounts.viewer import Role
+from app.accounts.viewer import MEMBER, Role, Viewer, viewer
 from app.db.account_tables import AuditEntry, Session
 from app.db.engine import Sessions
 from app.db.tables import User
@@ -54,6 +56,17 @@ async def set_role(sessions: Sessions, username: str, role: Role) -> str:
     if found is None:
         raise UnknownMember("There is no member of this name who can sign in.")
     return found
+
+
+async def member_named(sessions: Sessions, username: str, session_id: UUID) -> Viewer:
+    """The member of this name, as if they had sent the request in a session. Raises UnknownMember."""
+    found = None
+    if username := username_in(username):
+        async with sessions() as session:
+            found = (await session.execute(select(*MEMBER).where(named(username)))).one_or_none()
+    if found is None:
+        raise UnknownMember("there is no member of this name.")
+    return viewer(found, session_id)
 
 
 async def delete_member(sessions: Sessions, username: str) -> int:

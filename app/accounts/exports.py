@@ -35,6 +35,7 @@ from app.db import (  # registers their tables
     activity_tables,  # noqa: F401
     experiment_tables,  # noqa: F401
     provenance_tables,  # noqa: F401
+    steering_tables,  # noqa: F401
     stream_tables,  # noqa: F401
     training_tables,  # noqa: F401
 )
@@ -183,6 +184,7 @@ def json_of(table: FromClause, condition: ColumnElement[bool]) -> Select[str]:
     ]
     rows = select(*columns).where(condition).order_by(*table.primary_key)
     if "movie_id" in table.c:
-        rows = rows.join(Movie, Movie.id == table.c.movie_id).add_columns(Movie.title)
+        named = rows.join(Movie, Movie.id == table.c.movie_id, isouter=bool(table.c.movie_id.nullable))
+        rows = named.add_columns(Movie.title)
     line = rows.subquery("line")
     return select(cast(func.row_to_json(literal_column("line")), Text)).select_from(line)

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 
 from sqlalchemy import delete, insert, select, update
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db.engine import Sessions
 from app.db.tables import FavoriteGenre, Genre, User
@@ -15,12 +14,6 @@ class UnknownGenre(Exception):
     def __init__(self, genre_id: int) -> None:
         super().__init__(genre_id)
         self.genre_id = genre_id
-
-
-async def favorite_genre_names(session: AsyncSession, user_id: int) -> tuple[str, ...]:
-    """Names of a member's favorite genres, most preferred first."""
-    statement = select(Genre.name).join(FavoriteGenre).where(FavoriteGenre.user_id == user_id)
-    return tuple((await session.scalars(statement.order_by(FavoriteGenre.position))).all())
 
 
 async def favorite_genre_ids(sessions: Sessions, user_id: int) -> list[int]:

@@ -19,12 +19,16 @@ from app.serving.snapshot import MovieFilter, Snapshot
 Key = tuple[float | str | None, int]  # a movie's sort value and id; None comes last in either direction
 
 
+SPARE = 50  # neighbors that are read in place of hidden ones
+MAX_EF_SEARCH = 1000  # of pgvector
 MIN_EF_SEARCH = 100  # a larger value has a better recall and takes longer
 SIMILAR = """
 SELECT movie.movie_id, near.movie_id AS similar_id, 1 - near.distance AS similarity
 FROM movie_vectors AS movie CROSS JOIN LATERAL (
     SELECT other.movie_id, other.embedding <=> movie.embedding AS distance
-    FROM movie_vectors AS other WHERE other.movie_id <> movie.movie_id
+    FROM movie_vectors AS other
+    WHERE other.movie_id <> movie.movie_id
+        AND NOT EXISTS (SELECT FROM movies WHERE id = other.movie_id AND hidden_at IS NOT NULL)
     ORDER BY other.embedding <=> movie.embedding LIMIT :k
 ) AS near
 WHERE movie.movie_id = ANY(:movie_ids) ORDER BY movie.movie_id, near.distance, near.movie_id
@@ -154,12 +158,12 @@ def page(
 async def similar(sessions: Sessions, movie_ids: Sequence[int], k: int) -> dict[int, list[Neighbor]]:
     """The `k` movies most similar in content to each movie, most similar first; `k` is at most 999.
 
-    A movie without a vector has no similar movies.
+    A movie without a vector has no similar movies. Movies that are hidden from lists are left out.
     """
     near: dict[int, list[Neighbor]] = {movie_id: [] for movie_id in movie_ids}
     async with sessions() as session:
-        # The index returns at most this many rows, including the movie itself.
-        ef_search = {"ef_search": str(max(k + 1, MIN_EF_SEARCH))}
+        # The index returns at most this many rows, including the movie itself and hidden ones.
+        ef_search = {"ef_search": str(min(max(k + 1 + SPARE, MIN_EF_SEARCH), MAX_EF_SEARCH))}
         await session.execute(text("SELECT set_config('hnsw.ef_search', :ef_search, true)"), ef_search)
         rows = await session.execute(text(SIMILAR), {"movie_ids": list(movie_ids), "k": k})
         for movie_id, similar_id, similarity in rows:

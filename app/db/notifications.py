@@ -31,6 +31,7 @@ class Topic(StrEnum):
     SESSION = "marquee_session"  # ended, or deleted with its user
     TRAINING = "marquee_training"  # the progress of a job
     EXPERIMENT = "marquee_experiment"  # of any experiment; the payload is "all"
+    PROMOTION = "marquee_promotion"  # of any promotion; the payload is "all"
 
 
 class Changes:

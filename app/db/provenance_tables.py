@@ -16,7 +16,9 @@ class ServedList(Base):
 
     `inputs`: digests of rows of `served_inputs` of the same day, 16 bytes each, one after the other.
     `history_at`: the history is the one up to this time. `arm`: of each experiment, as
-    `experiment/arm`. `propensities`: of a list with exploration; see `recommender.exploration`.
+    `experiment/arm`. `propensities`: of a list with exploration; see `recommender.exploration`. `promoted`:
+    those of `movie_ids` whose place a promotion decided, null for none; outcomes of experiments and
+    off-policy estimates leave them out.
     """
 
     __tablename__ = "served_lists"
@@ -41,6 +43,7 @@ class ServedList(Base):
     ranks: Mapped[list[int]] = mapped_column(ARRAY(Integer))
     scores: Mapped[list[float]] = mapped_column(ARRAY(REAL))
     propensities: Mapped[list[float] | None] = mapped_column(ARRAY(REAL))
+    promoted: Mapped[list[int] | None] = mapped_column(ARRAY(BigInteger))
 
 
 class ServedInput(Base):

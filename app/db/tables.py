@@ -101,6 +101,7 @@ class Movie(Base):
         Index("movies_search_idx", "search", postgresql_using="gin"),
         Index(None, "title", "id"),
         Index(None, "release_date", "id"),
+        Index("movies_hidden_at_idx", "hidden_at", "id", postgresql_where=text("hidden_at IS NOT NULL")),
     )
 
     id: Mapped[int] = identity()
@@ -127,6 +128,7 @@ class Movie(Base):
     vote_average: Mapped[float | None]  # 0 to 10, from TMDB
     vote_count: Mapped[int | None]
     attributes: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'"))  # without a column
+    hidden_at: Mapped[datetime | None]  # from all lists; null for a movie that lists may show
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
     updated_at: Mapped[datetime] = mapped_column(server_default=func.now(), onupdate=func.now())
     search: Mapped[Any] = mapped_column(TSVECTOR, Computed(SEARCH_VECTOR, persisted=True))

@@ -1,7 +1,7 @@
 """What members did with the lists of an experiment, as arrays.
 
 A list counts once it is shown: a client reported an IMPRESSION with its `requestId`. Times are those of
-receipt, since clocks of clients differ.
+receipt, since clocks of clients differ. Movies whose place a promotion decided do not count.
 """
 
 from collections.abc import Sequence
@@ -36,13 +36,22 @@ ALL = """
     SELECT DISTINCT request_id, user_id, 0 AS arm FROM feedback
     WHERE request_id IS NOT NULL AND kind = 'IMPRESSION' AND received_at >= :since AND received_at < :until
 """
+# Places that promotions decided: what members do there says nothing on an arm.
+PROMOTED = """
+    SELECT request_id, unnest(promoted) AS movie_id FROM served_lists
+    WHERE promoted IS NOT NULL AND served_at >= CAST(:since AS timestamptz) - interval '1 day'
+        AND served_at < CAST(:until AS timestamptz) + CAST(:after AS interval)
+"""
+NOT_PROMOTED = """NOT EXISTS (SELECT FROM promoted
+                WHERE promoted.request_id = feedback.request_id AND promoted.movie_id = feedback.movie_id)"""
 # The diversity of a list is computed as in `app.recommendations.online_quality`.
 OUTCOMES = """
-    WITH lists AS MATERIALIZED ({lists}), events AS MATERIALIZED (
+    WITH lists AS MATERIALIZED ({lists}), promoted AS MATERIALIZED ({promoted}), events AS MATERIALIZED (
         SELECT request_id, user_id, arm, movie_id, kind, received_at, watched_fraction
         FROM lists JOIN feedback USING (request_id, user_id)
         WHERE kind IN ('IMPRESSION', 'CLICK', 'WATCH') AND received_at >= :since
             AND received_at < CAST(:until AS timestamptz) + CAST(:after AS interval)
+            AND {not_promoted}
     ), shown AS (
         SELECT request_id, user_id, arm, count(*) FILTER (WHERE kind = 'IMPRESSION') AS impressions,
             min(received_at) FILTER (WHERE kind = 'IMPRESSION') AS shown_at,
@@ -70,12 +79,13 @@ OUTCOMES = """
 """
 # A rating counts for the arm whose list last showed the movie before it.
 RATED = """
-    WITH lists AS MATERIALIZED ({lists})
+    WITH lists AS MATERIALIZED ({lists}), promoted AS MATERIALIZED ({promoted})
     SELECT DISTINCT ON (user_id, movie_id) user_id, arm, extract(epoch FROM rated_at)::float8 AS rated_at,
         half_stars / 2.0::float8 AS stars
     FROM lists JOIN feedback USING (request_id, user_id) JOIN ratings USING (user_id, movie_id)
     WHERE kind = 'IMPRESSION' AND NOT implicit AND rated_at >= received_at AND received_at >= :since
         AND rated_at < CAST(:until AS timestamptz) + CAST(:after AS interval)
+        AND {not_promoted}
     ORDER BY user_id, movie_id, received_at DESC
 """
 AFTER = timedelta(days=1)  # for which outcomes of the last lists still count
@@ -135,8 +145,9 @@ async def _read(
     **given: Any,
 ) -> Outcomes:
     params = {"since": since, "until": until, "after": after, **given}
-    rows = (await session.execute(text(OUTCOMES.format(lists=lists)), params)).all()
-    ratings = (await session.execute(text(RATED.format(lists=lists)), params)).all()
+    parts = {"lists": lists, "promoted": PROMOTED, "not_promoted": NOT_PROMOTED}
+    rows = (await session.execute(text(OUTCOMES.format(**parts)), params)).all()
+    ratings = (await session.execute(text(RATED.format(**parts)), params)).all()
     return Outcomes(*_columns(rows, LIST_COLUMNS), *_columns(ratings, RATING_COLUMNS))
 
 

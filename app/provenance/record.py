@@ -13,6 +13,7 @@ from app.recommendations.history import UserHistory
 from app.recommendations.home import HomePage, Standing
 from app.recommendations.recommend import Wish
 from app.recommendations.shelves import Shelf
+from app.recommendations.steering.promotions import Promotion
 from app.serving.model import Model
 from app.serving.snapshot import Snapshot
 
@@ -43,7 +44,7 @@ class ServedList:
 
     `name`: of the GraphQL field. `users`: whose histories it is for, with their ids, None for a visitor.
     `skipped`: movies rated since the first page, int64 (n,). `genres`: ids of the genres that an onboarding
-    list is limited to; None for other lists. `arm`: of experiments.
+    list is limited to; None for other lists. `arm`: of experiments. `promotions`: those that were live.
     """
 
     name: str
@@ -61,6 +62,7 @@ class ServedList:
     shelf: HomeShelf | None = None
     genres: Sequence[int] | None = None
     arm: str | None = None
+    promotions: tuple[Promotion, ...] = ()
     served_at: datetime = field(default_factory=lambda: datetime.now(UTC))
     id: UUID = field(default_factory=uuid4)
 

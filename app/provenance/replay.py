@@ -121,14 +121,15 @@ class Replayer:
         if served.field == "onboarding":
             return asked(found, model, given)
         mask = inputs.mask_in(found[0])
-        users = [inputs.history_in(of) for of in found[1:]]
+        users = [inputs.history_in(of) for of in found if of.kind == inputs.HISTORY]
+        steerings = inputs.steerings_in(found, model.hybrid.n_items)
         page = {"first": given["first"], "after_rank": given.get("afterRank", 0), "rated_since": skipped}
         if served.field == "groupRecommendations":
             members = [Member(0, "", user) for user in users]
-            return groups.recommend_from(mask, model, members, **page).picks
+            return groups.recommend_from(mask, model, members, steerings=steerings, **page).picks
         signed_in = served.user_id is not None
         return recommend.recommend_from(
-            mask, model, users[0], wish_in(given), signed_in=signed_in, **page
+            mask, model, users[0], wish_in(given), signed_in=signed_in, steering=steerings[0], **page
         ).picks
 
     def _model(self, connection: psycopg.Connection, served: RecordedList) -> Model:

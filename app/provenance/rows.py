@@ -14,7 +14,9 @@ from psycopg.types.json import Jsonb
 from app.db import partitions
 from app.provenance import inputs, states
 from app.provenance.record import ServedList
+from app.recommendations.groups import GroupPick
 from app.recommendations.recommend import Pick
+from app.recommendations.steering.steer import Steering
 from app.serving.snapshot import Snapshot
 
 PARTITIONED = {"served_lists": "timestamptz", "served_inputs": "date"}
@@ -30,7 +32,7 @@ SELECT * FROM unnest(%s::date[], %s::bytea[], %s::bigint[], %s::bytea[]) ON CONF
 """
 COPY = """
 COPY served_lists (served_at, id, request_id, user_id, field, model_version, model_state, arm, history_at,
-    parameters, inputs, movie_ids, ranks, scores, propensities) FROM STDIN
+    parameters, inputs, movie_ids, ranks, scores, propensities, promoted) FROM STDIN
 """
 Key = tuple[date, bytes]
 
@@ -75,6 +77,7 @@ class Batch:
             [pick.rank for pick in served.picks],
             [pick.score for pick in served.picks],
             propensities(served),
+            promoted(served),
         )
         self.rows.append((served.user_id, row))
 
@@ -91,6 +94,7 @@ class Batch:
         if served.shelf is not None:
             shelving = served.shelf.home.shelving
             yield served.user_id, inputs.of_history(shelving.user, shelving).packed()
+            yield from self._of_steering(shelving.steering, served.user_id)
             yield None, inputs.of_trends(shelving.trends).packed()
             yield from ((None, content) for content in self._catalog(shelving.snapshot))
             return
@@ -99,8 +103,26 @@ class Batch:
             yield from ((None, content) for content in self._catalog(served.snapshot))
             return
         yield None, self._mask(served)
+        if served.promotions:
+            yield None, self._promotions(served)
         for owner, user in served.users:
             yield owner, inputs.of_history(user).packed()
+            if user.preferences:
+                wished = Steering.of(served.snapshot, served.model, (), user.preferences)
+                yield from self._of_steering(wished, owner)
+
+    @staticmethod
+    def _of_steering(steering: Steering, owner: int | None) -> Iterator[tuple[int | None, bytes]]:
+        for of in inputs.of_steering(steering):
+            yield (owner if of.kind == inputs.WISHES else None), of.packed()
+
+    def _promotions(self, served: ServedList) -> bytes:
+        """Made once for all lists of the batch with the same promotions, model and snapshot."""
+        key = (id(served.model), id(served.snapshot), served.promotions)
+        if key not in self.masks:
+            steering = Steering.of(served.snapshot, served.model, served.promotions)
+            self.masks[key] = inputs.of_promotions(steering).packed()
+        return self.masks[key]
 
     def _mask(self, served: ServedList) -> bytes:
         """Made once for all lists of the batch with the same filter, model and snapshot."""
@@ -148,6 +170,12 @@ def propensities(served: ServedList) -> list[float] | None:
     """The propensities of the movies of a list with exploration."""
     known = [pick.propensity for pick in served.picks if isinstance(pick, Pick) and pick.propensity]
     return known or None
+
+
+def promoted(served: ServedList) -> list[int] | None:
+    """Ids of the movies whose place a promotion decided: outcomes of experiments leave them out."""
+    found = [pick.movie_id for pick in served.picks if isinstance(pick, Pick | GroupPick) and pick.promoted]
+    return found or None
 
 
 def store(connection: psycopg.Connection, lists: Sequence[ServedList], stored: Stored) -> int:

@@ -12,6 +12,9 @@ from app.accounts.usernames import key, username_in
 from app.activity import feedback, ratings
 from app.db.engine import Sessions
 from app.recommendations.history import UserHistory
+from app.recommendations.steering.preferences import PREFERENCES_OF, preferences_in
+from app.recommendations.steering.promotions import Promotion
+from app.recommendations.steering.steer import MAX_PINS, UNSTEERED, Steering
 from app.serving.model import Model
 from app.serving.snapshot import MovieFilter, Snapshot
 from recommender.model.nearest import top
@@ -20,8 +23,8 @@ from recommender.model.scorer import Ranking, aggregate_scores
 POOL = 500  # best movies of each member, the candidates of the group's list
 
 MEMBERS = text(
-    """
-    SELECT place, member.id, username, ARRAY(
+    f"""
+    SELECT place, member.id, username, {PREFERENCES_OF.format(user_id="member.id")}, ARRAY(
         SELECT genres.name FROM favorite_genres JOIN genres ON genres.id = genre_id
         WHERE user_id = member.id ORDER BY position
     ) AS favorite_genres
@@ -33,7 +36,7 @@ MEMBERS = text(
         ORDER BY lower(username) = lower(requested.name) DESC LIMIT 1
     ) AS member
     WHERE discoverable OR member.id = :viewer_id
-    """
+    """  # noqa: S608 - constants
 )
 
 
@@ -57,12 +60,16 @@ class Member:
 
 @dataclass(frozen=True, slots=True)
 class GroupPick:
-    """A movie of the group's list. `match_percents` are in the order of the members, None if unknown."""
+    """A movie of the group's list. `match_percents` are in the order of the members, None if unknown.
+
+    `promoted`: a promotion decided the place.
+    """
 
     movie_id: int
     rank: int
     score: float
     match_percents: tuple[int | None, ...]
+    promoted: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +88,8 @@ async def members(
     possible = [username_in(name) for name in names]
     keys = [key(name) for name in possible]
     async with sessions() as session:
-        rows = await session.execute(MEMBERS, {"usernames": possible, "keys": keys, "viewer_id": viewer_id})
+        params = {"usernames": possible, "keys": keys, "viewer_id": viewer_id, "until": until}
+        rows = await session.execute(MEMBERS, params)
         found = {row.place: row for row in rows}
         for place, name in enumerate(names, 1):
             if place not in found:
@@ -90,7 +98,13 @@ async def members(
         rated = await ratings.histories(session, list(row_of), until)
         signals = await feedback.signals_of_each(session, list(row_of), until)
     return [
-        Member(id_, row.username, UserHistory.of(rated[id_], signals[id_], tuple(row.favorite_genres)))
+        Member(
+            id_,
+            row.username,
+            UserHistory.of(
+                rated[id_], signals[id_], tuple(row.favorite_genres), preferences_in(row.preferences)
+            ),
+        )
         for id_, row in row_of.items()
     ]
 
@@ -104,6 +118,7 @@ def recommend(
     first: int,
     after_rank: int = 0,
     rated_since: NDArray[np.int64] | None = None,
+    promotions: Sequence[Promotion] = (),
 ) -> GroupPicks:
     """Return the `first` picks of the group's list after `after_rank`.
 
@@ -111,7 +126,28 @@ def recommend(
     `rated_since`, whose ranks stay empty.
     """
     allowed = model.allowed(snapshot.mask(movie_filter))
-    return recommend_from(allowed, model, group, first=first, after_rank=after_rank, rated_since=rated_since)
+    return recommend_from(
+        allowed,
+        model,
+        group,
+        first=first,
+        after_rank=after_rank,
+        rated_since=rated_since,
+        steerings=steerings_of(snapshot, model, promotions, [member.history for member in group]),
+    )
+
+
+def steerings_of(
+    snapshot: Snapshot, model: Model, promotions: Sequence[Promotion], users: Sequence[UserHistory]
+) -> list[Steering]:
+    """The steering of each member's scores; the promotions are those of all."""
+    common = Steering.of(snapshot, model, promotions)
+    return [
+        common.with_wishes(Steering.of(snapshot, model, (), user.preferences).wishes)
+        if user.preferences
+        else common
+        for user in users
+    ]
 
 
 def recommend_from(
@@ -122,12 +158,22 @@ def recommend_from(
     first: int,
     after_rank: int = 0,
     rated_since: NDArray[np.int64] | None = None,
+    steerings: Sequence[Steering] = (),
 ) -> GroupPicks:
-    """Recommend from the items that pass the filter, bool (n_items,), which is overwritten."""
+    """Recommend from the items that pass the filter, bool (n_items,), which is overwritten.
+
+    `steerings`: one for each member; none for no steering.
+    """
+    steerings = steerings or [UNSTEERED] * len(group)
     for member in group:
         never = model.item_idx(np.concatenate((member.history.movie_ids, member.history.hidden)))
         allowed[never[never >= 0]] = False
-    order, group_scores = ranked(model, group, allowed)
+    pins = pinned(model, group, allowed, steerings)
+    allowed[pins] = False
+    order, group_scores = ranked(model, group, allowed, steerings)
+    if pins:
+        group_scores[pins] = group_scores[order].max(initial=-np.inf) if order.size else 0
+        order = np.concatenate((np.array(pins, np.int32), order))
     ranks = np.arange(after_rank, order.size)
     if rated_since is not None:
         ranks = ranks[~np.isin(model.hybrid.item_ids[order[ranks]], rated_since)]
@@ -135,20 +181,42 @@ def recommend_from(
     item_idx = order[shown]
     predictions = [model.hybrid.predict(member.history.indexed(model), item_idx) for member in group]
     percents = np.array([prediction.match_percent for prediction in predictions]).T
+    promoted = steerings[0].promotes(item_idx, pins)
     picks = [
         GroupPick(
             int(model.hybrid.item_ids[movie]),
             int(rank) + 1,
             float(group_scores[movie]),
             rounded(member_percents),
+            bool(of_promotion),
         )
-        for movie, rank, member_percents in zip(item_idx, shown, percents, strict=True)
+        for movie, rank, member_percents, of_promotion in zip(
+            item_idx, shown, percents, promoted, strict=True
+        )
     ]
     return GroupPicks(picks, has_next=ranks.size > first)
 
 
+def pinned(
+    model: Model, group: Sequence[Member], allowed: NDArray[np.bool_], steerings: Sequence[Steering]
+) -> list[int]:
+    """The items that come first, at most MAX_PINS: of each pin the best that no member wished away."""
+    found: list[int] = []
+    for of_each in zip(*(steering.candidates(allowed) for steering in steerings), strict=True):
+        left = np.zeros_like(allowed)
+        left[of_each[0]] = True
+        for candidates in of_each[1:]:
+            left &= np.isin(np.arange(left.size), candidates)
+        left[found] = False
+        order, _ = ranked(model, group, left, steerings)
+        found += order[:1].tolist()
+        if len(found) == MAX_PINS:
+            break
+    return found
+
+
 def ranked(
-    model: Model, group: Sequence[Member], allowed: NDArray[np.bool_]
+    model: Model, group: Sequence[Member], allowed: NDArray[np.bool_], steerings: Sequence[Steering]
 ) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
     """Rank the movies that are among the POOL best of any member.
 
@@ -156,22 +224,26 @@ def ranked(
     float32 (n_items,). Scores are standardized per member, so they can be aggregated.
     """
     pool = np.zeros_like(allowed)
-    for member in group:
-        pool[listed(model, member, allowed, POOL).item_idx] = True
+    for member, steering in zip(group, steerings, strict=True):
+        pool[listed(model, member, allowed, POOL, steering).item_idx] = True
     size = int(pool.sum())
     scores = np.full((len(group), model.hybrid.n_items), -np.inf, np.float32)
-    for row, member in zip(scores, group, strict=True):
-        ranking = listed(model, member, pool, size)
+    for row, member, steering in zip(scores, group, steerings, strict=True):
+        ranking = listed(model, member, pool, size, steering)
         row[ranking.item_idx] = ranking.scores
     group_scores = aggregate_scores(scores)
     return top(group_scores, size), group_scores
 
 
-def listed(model: Model, member: Member, allowed: NDArray[np.bool_], k: int) -> Ranking:
+def listed(model: Model, member: Member, allowed: NDArray[np.bool_], k: int, steering: Steering) -> Ranking:
     """The member's own best `k` movies among `allowed`, bool (n_items,)."""
     user = member.history
     return model.hybrid.recommend(
-        user.indexed(model), k=k, allowed=allowed, favorite_genres=user.favorite_genres
+        user.indexed(model),
+        k=k,
+        allowed=allowed,
+        favorite_genres=user.favorite_genres,
+        added=steering.added,
     )
 
 

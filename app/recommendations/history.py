@@ -8,10 +8,10 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from app.accounts import preferences
 from app.activity import feedback, ratings
 from app.activity.feedback import Signals
 from app.db.engine import Sessions
+from app.recommendations.steering.preferences import Preference, wishes
 from app.serving.model import Model
 from recommender.interactions import History
 
@@ -20,12 +20,13 @@ LIKE_STARS = 5.0
 
 @dataclass(frozen=True, slots=True)
 class UserHistory:
-    """A user's ratings, graded events, exclusions and favorite genres, read at request time.
+    """A user's ratings, graded events, exclusions, favorite genres and preferences, read at request time.
 
     `movie_ids` int64 (n,), `stars` float32 (n,), `timestamps` int64 (n,): `rated` ratings, then events with
     the stars they stand for. `hidden` int64: movies that are never recommended, because they are rated or
     marked NOT_INTERESTED. `shown`: movies recently shown and not acted on, ids int64 (s,) and times shown
-    int32 (s,); None if it was not read or is empty.
+    int32 (s,); None if it was not read or is empty. `preferences`: wishes for more or less of a genre, a
+    person or a collection.
     """
 
     movie_ids: NDArray[np.int64]
@@ -35,9 +36,16 @@ class UserHistory:
     favorite_genres: tuple[str, ...] = ()
     rated: int = 0
     shown: tuple[NDArray[np.int64], NDArray[np.int32]] | None = None
+    preferences: tuple[Preference, ...] = ()
 
     @classmethod
-    def of(cls, history: ratings.History, signals: Signals, favorite_genres: tuple[str, ...]) -> Self:
+    def of(
+        cls,
+        history: ratings.History,
+        signals: Signals,
+        favorite_genres: tuple[str, ...],
+        preferences: tuple[Preference, ...] = (),
+    ) -> Self:
         rated_ids, half_stars, rated_at = history
         return cls(
             movie_ids=np.concatenate((rated_ids, signals.movie_ids)),
@@ -47,6 +55,7 @@ class UserHistory:
             favorite_genres=favorite_genres,
             rated=rated_ids.size,
             shown=signals.shown,
+            preferences=preferences,
         )
 
     def indexed(self, model: Model, leaving_out: int | None = None) -> History:
@@ -77,8 +86,8 @@ async def history_of(
     async with sessions() as session:
         history = await ratings.history(session, user_id, until)
         signals = await feedback.signals(session, user_id, until, shown=shown)
-        genres = await preferences.favorite_genre_names(session, user_id)
-    return UserHistory.of(history, signals, genres)
+        genres, preferences = await wishes(session, user_id, until)
+    return UserHistory.of(history, signals, genres, preferences)
 
 
 def history_for_likes(likes: Sequence[int]) -> UserHistory:

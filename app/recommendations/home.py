@@ -1,6 +1,7 @@
 """Build the home page and paginate its shelves."""
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import NamedTuple
@@ -17,6 +18,8 @@ from app.recommendations import recommend
 from app.recommendations.history import NO_HISTORY, UserHistory, history_of
 from app.recommendations.recommend import Match, Pick, Reason
 from app.recommendations.shelves import LONG_AGO, LONGEST, Shelf, ShelfKind, Shelving, dealt
+from app.recommendations.steering.promotions import Promotion
+from app.recommendations.steering.steer import Steering
 from app.serving.model import Model
 from app.serving.snapshot import Snapshot
 
@@ -87,13 +90,15 @@ class HomePage:
             if int(ids[place]) not in rated_since and (after is None or self._follows(shelf, place, after))
         ]
         shown = np.array(places[:first], np.int32)
-        matches = self._matches(shelf, shelf.item_idx[shown])
+        promoted = self.shelving.promoted(shelf, shelf.item_idx[shown])
+        matches = recommend.disclosed(self._matches(shelf, shelf.item_idx[shown]), promoted)
         rank = after.rank if after else 0
         picks = []
-        for place, match in zip(shown.tolist(), matches, strict=True):
+        for place, match, of_promotion in zip(shown.tolist(), matches, promoted.tolist(), strict=True):
             rank += 1
             movie_id, score = int(ids[place]), float(shelf.scores[place])
-            picks.append((Pick(movie_id, rank, score, match), Standing(rank, place, score, movie_id)))
+            pick = Pick(movie_id, rank, score, match, promoted=of_promotion)
+            picks.append((pick, Standing(rank, place, score, movie_id)))
         return ShelfPage(picks, has_next=len(places) > first)
 
     def _follows(self, shelf: Shelf, place: int, after: Standing) -> bool:
@@ -142,6 +147,7 @@ async def home(
     count: int,
     per_shelf: int,
     now: datetime,
+    promotions: Sequence[Promotion] = (),
 ) -> HomePage:
     """Build at most `count` shelves for a member or a visitor as of `now`, in at most five statements."""
     user = NO_HISTORY
@@ -154,7 +160,8 @@ async def home(
             np.array([row.movie_id for row in rows], np.int64),
             np.log(np.array([row.trend for row in rows], np.float64)),
         )
-        shelving = Shelving(snapshot, model, user, now, trends)
+        steering = await asyncio.to_thread(Steering.of, snapshot, model, promotions, user.preferences)
+        shelving = Shelving(snapshot, model, user, now, trends, steering=steering)
         old = user.movie_ids[shelving.loved_long_ago()].tolist()
         if user_id is not None and old:
             lately = await watched_since(session, user_id, now - LONG_AGO, old)

@@ -11,6 +11,7 @@ class ReasonKind(StrEnum):
     SHARED_COLLECTION = "SHARED_COLLECTION"
     POPULAR = "POPULAR"
     YOU_LOVED_IT = "YOU_LOVED_IT"
+    PROMOTED = "PROMOTED"
 
 
 KINDS = {kind.value: kind for kind in ReasonKind}

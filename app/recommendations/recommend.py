@@ -1,19 +1,24 @@
 """Personal recommendations: rank movies for a history and predict the match of each."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from app.recommendations.history import UserHistory
+from app.recommendations.steering.promotions import Promotion
+from app.recommendations.steering.steer import MAX_PINS, UNSTEERED, Steering
 from app.serving.model import Model
 from app.serving.snapshot import MovieFilter, Snapshot
 from recommender.exploration import POOL, explored
 from recommender.interactions import History
+from recommender.model.scorer import Ranking
 
 REASONS_PER_MOVIE = 2
+PROMOTED = "PROMOTED"
 
 
 class Strategy(StrEnum):
@@ -51,7 +56,8 @@ class Pick:
     rank: int
     score: float
     match: Match
-    propensity: float | None = None  # of a list with exploration
+    propensity: float | None = None  # of a list with exploration; 1 for a pin
+    promoted: bool = False  # a promotion decided the place: no outcome of the model, nor of an experiment
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +92,7 @@ def recommend(
     first: int,
     after_rank: int = 0,
     rated_since: NDArray[np.int64] | None = None,
+    promotions: Sequence[Promotion] = (),
 ) -> Picks:
     """Return the `first` picks of the user's list after `after_rank`.
 
@@ -102,6 +109,7 @@ def recommend(
         first=first,
         after_rank=after_rank,
         rated_since=rated_since,
+        steering=Steering.of(snapshot, model, promotions, user.preferences),
     )
 
 
@@ -115,11 +123,14 @@ def recommend_from(
     first: int,
     after_rank: int = 0,
     rated_since: NDArray[np.int64] | None = None,
+    steering: Steering = UNSTEERED,
 ) -> Picks:
     """Recommend from the items that pass the filter, bool (n_items,), which is overwritten."""
     history = user.indexed(model)
     never = model.item_idx(np.concatenate((user.hidden, np.asarray(wish.exclude, np.int64))))
     allowed[never[never >= 0]] = False
+    pins = pinned(model, user, history, allowed, steering)
+    allowed[pins] = False
     skipped = model.item_idx(np.empty(0, np.int64) if rated_since is None else rated_since)
     ranking = model.hybrid.recommend(
         history,
@@ -129,29 +140,93 @@ def recommend_from(
         favorite_genres=user.favorite_genres,
         shown=user.shown_in_vain(model),
         novelty=wish.novelty,
+        added=steering.added,
     )
-    ranked, scores, propensities = ranking.item_idx, ranking.scores, None
-    if wish.exploration:
-        order, propensities = explored(ranked.size, wish.exploration, wish.seed)
-        ranked, scores = ranked[order], scores[order]
-    ranks = np.arange(after_rank, ranked.size)
-    ranks = ranks[~np.isin(ranked[ranks], skipped)]
+    listed = Listed.of(ranking, wish, pins)
+    ranks = np.arange(after_rank, listed.item_idx.size)
+    ranks = ranks[~np.isin(listed.item_idx[ranks], skipped)]
     shown = ranks[:first]
-    item_idx = ranked[shown]
-    matches = predicted(model, history, item_idx)
+    promoted = steering.promotes(listed.item_idx[shown], pins)
+    matches = disclosed(predicted(model, history, listed.item_idx[shown]), promoted)
     picks = [
         Pick(
-            int(movie_id),
+            int(model.hybrid.item_ids[listed.item_idx[rank]]),
             int(rank) + 1,
-            float(score),
+            float(listed.scores[rank]),
             match,
-            None if propensities is None else float(propensities[rank]),
+            None if listed.propensities is None else float(listed.propensities[rank]),
+            bool(of_promotion),
         )
-        for movie_id, rank, score, match in zip(
-            model.hybrid.item_ids[item_idx], shown, scores[shown], matches, strict=True
-        )
+        for rank, match, of_promotion in zip(shown, matches, promoted, strict=True)
     ]
     return Picks(strategy_of(history, signed_in=signed_in), picks, has_next=ranks.size > first)
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A whole list: items int32 (n,) and scores float32 (n,); `propensities` of a list with exploration."""
+
+    item_idx: NDArray[np.int32]
+    scores: NDArray[np.float32]
+    propensities: NDArray[np.float32] | None = None
+
+    @classmethod
+    def of(cls, ranking: Ranking, wish: Wish, pins: Sequence[int]) -> Self:
+        """The pins, with the score of the first place, then the ranking, explored if the wish says so."""
+        item_idx, scores, propensities = ranking.item_idx, ranking.scores, None
+        if wish.exploration:
+            order, propensities = explored(item_idx.size, wish.exploration, wish.seed)
+            item_idx, scores = item_idx[order], scores[order]
+        if not pins:
+            return cls(item_idx, scores, propensities)
+        # Pins are no choice of the policy. `promoted` marks them for off-policy estimates.
+        ones = np.ones(len(pins), np.float32)
+        return cls(
+            np.concatenate((np.array(pins, np.int32), item_idx)),
+            np.concatenate((ones * (scores.max() if scores.size else 0), scores)),
+            None if propensities is None else np.concatenate((ones, propensities)),
+        )
+
+
+def pinned(
+    model: Model,
+    user: UserHistory,
+    history: History,
+    allowed: NDArray[np.bool_],
+    steering: Steering,
+) -> list[int]:
+    """The items that come first: of each pin the user's best, at most MAX_PINS.
+
+    A pin with no item that is allowed, not in the history and not wished away is left out.
+    """
+    if not steering.pins:
+        return []
+    left = allowed.copy()
+    left[history.item_idx] = False
+    found: list[int] = []
+    for candidates in steering.candidates(left):
+        candidates = candidates[~np.isin(candidates, found)]  # noqa: PLW2901
+        if candidates.size > 1:
+            of_pin = np.zeros_like(left)
+            of_pin[candidates] = True
+            candidates = model.hybrid.recommend(  # noqa: PLW2901
+                history, k=1, allowed=of_pin, favorite_genres=user.favorite_genres, added=steering.added
+            ).item_idx
+        found += candidates.tolist()
+        if len(found) == MAX_PINS:
+            break
+    return found
+
+
+def disclosed(matches: list[Match], promoted: NDArray[np.bool_]) -> list[Match]:
+    """The matches, with the reason PROMOTED first where a promotion decided the place."""
+    if not promoted.any():
+        return matches
+    promotion = Reason(PROMOTED, "", None)
+    return [
+        replace(match, reasons=(promotion, *match.reasons)[:REASONS_PER_MOVIE]) if of_promotion else match
+        for match, of_promotion in zip(matches, promoted.tolist(), strict=True)
+    ]
 
 
 def strategy_of(history: History, *, signed_in: bool) -> Strategy:

@@ -4,7 +4,7 @@ A shelf whose title claims that the user will like its movies holds only movies 
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from functools import cached_property
@@ -14,11 +14,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.recommendations.history import UserHistory
+from app.recommendations.recommend import pinned
+from app.recommendations.steering.preferences import Direction
+from app.recommendations.steering.steer import UNSTEERED, Steering
+from app.recommendations.steering.subjects import SubjectKind, name_of
 from app.recommendations.taste_profile import Opinions
 from app.serving.model import Model
 from app.serving.snapshot import MovieFilter, Snapshot
 from recommender.interactions import History
 from recommender.model.match import LIKED_STARS
+from recommender.steering import steer
 
 LONGEST = 500  # most movies on a shelf
 SHORTEST = 4  # fewest candidates of a shelf
@@ -40,6 +45,10 @@ class ShelfKind(StrEnum):
     NEW_RELEASES = "NEW_RELEASES"
     TRENDING = "TRENDING"
     REDISCOVER = "REDISCOVER"
+
+
+FIRST = (ShelfKind.TOP_PICKS, ShelfKind.POPULAR)
+BY_SCORE = (*FIRST, ShelfKind.GENRE, ShelfKind.NEW_RELEASES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +82,7 @@ class Shelving:
     trends: tuple[NDArray[np.int64], NDArray[np.float64]]
     lately: frozenset[int] = frozenset()
     genre_names: tuple[str, ...] | None = None
+    steering: Steering = UNSTEERED
 
     @cached_property
     def history(self) -> History:
@@ -80,8 +90,10 @@ class Shelving:
 
     @cached_property
     def scores(self) -> NDArray[np.float32]:
-        """The model's scores for the user, float32 (n_items,)."""
-        return self.model.hybrid.scores(self.history, self.user.favorite_genres)
+        """The model's scores for the user, steered, float32 (n_items,)."""
+        scores = self.model.hybrid.scores(self.history, self.user.favorite_genres)
+        steer(scores, self.steering.added)
+        return scores
 
     @cached_property
     def allowed(self) -> NDArray[np.bool_]:
@@ -109,11 +121,30 @@ class Shelving:
             yield from (shelf for shelf in pair if shelf is not None)
 
     def _first(self) -> Shelf:
-        """TOP_PICKS; POPULAR without a history or with too few movies of a high match."""
-        picks = self.ranked(ShelfKind.TOP_PICKS, self.allowed)
-        if len(self.history) and picks.item_idx.size >= SHORTEST:
-            return picks
-        return self.ranked(ShelfKind.POPULAR, self.allowed)
+        """TOP_PICKS; POPULAR without a history or with too few movies of a high match. Pins come first."""
+        shelf = self.ranked(ShelfKind.TOP_PICKS, self.allowed)
+        if not len(self.history) or shelf.item_idx.size < SHORTEST:
+            shelf = self.ranked(ShelfKind.POPULAR, self.allowed)
+        if not self.pins:
+            return shelf
+        rest = ~np.isin(shelf.item_idx, self.pins)
+        item_idx, scores = shelf.item_idx[rest], shelf.scores[rest]
+        return replace(
+            shelf,
+            item_idx=np.concatenate((np.array(self.pins, np.int32), item_idx)),
+            scores=np.concatenate((np.full(len(self.pins), scores.max(initial=0)), scores)),
+        )
+
+    @cached_property
+    def pins(self) -> list[int]:
+        """The pinned items, of which the first shelf begins with each, whatever their match."""
+        return pinned(self.model, self.user, self.history, self.allowed, self.steering)
+
+    def promoted(self, shelf: Shelf, item_idx: NDArray[np.int32]) -> NDArray[np.bool_]:
+        """Which of m movies of the shelf a promotion moved, bool (m,)."""
+        if shelf.kind not in BY_SCORE:
+            return np.zeros(item_idx.size, np.bool_)
+        return self.steering.promotes(item_idx, self.pins if shelf.kind in FIRST else ())
 
     def promised(self, history: History, item_idx: NDArray[np.int32]) -> NDArray[np.bool_]:
         """Movies whose rounded match is PROMISED_PERCENT or more, or unknown, bool (m,)."""
@@ -150,21 +181,35 @@ class Shelving:
         item_idx, cosines = self.model.hybrid.similar(liked, k=MOST_LOOKED_AT, allowed=self.allowed)
         kept = self.promised(self.history, item_idx)
         kept[kept] = self.model.hybrid.moved_by(self.history, item_idx[kept], liked)
-        return item_idx[kept][:NEIGHBORS], cosines[kept][:NEIGHBORS].astype(np.float64)
+        places = np.flatnonzero(kept)[:NEIGHBORS]
+        if self.steering.wishes is not None:  # what the member asked for less of comes last
+            less = self.steering.wishes[item_idx[places]] < 0
+            places = places[np.argsort(less, kind="stable")]
+        return item_idx[places], cosines[places].astype(np.float64)
 
     @cached_property
     def genres_in_order(self) -> tuple[str, ...]:
-        """Names of genres: first favorites, then liked genres, then the most rated."""
+        """Names of genres: first favorites, then liked genres, then the most rated.
+
+        Genres of which the member asked for more come before them, and those of which for less last.
+        """
         if self.genre_names is not None:
             return self.genre_names
         opinions = Opinions.of(self.snapshot, self.user.movie_ids, self.user.stars, self.user.rated)
         rated = self.snapshot.facts.has_genre @ self.snapshot.rating_count
+        more, less = self._wished_genres(Direction.MORE), self._wished_genres(Direction.LESS)
         in_order = [
+            *more,
             *self.user.favorite_genres,
             *(liking.of.name for liking in opinions.genres() if liking.affinity > 0),
             *(self.snapshot.genres[row].name for row in np.argsort(-rated, kind="stable")),
         ]
-        return tuple(dict.fromkeys(in_order))
+        return tuple(dict.fromkeys([*(name for name in in_order if name not in less), *less]))
+
+    def _wished_genres(self, direction: Direction) -> list[str]:
+        wished = [each.subject for each in self.user.preferences if each.direction is direction]
+        names = (name_of(self.snapshot, of) for of in wished if of.kind is SubjectKind.GENRE)
+        return [name for name in names if name is not None]
 
     def _genres(self) -> Iterator[Shelf]:
         """Yield a shelf for each genre of the catalog."""

@@ -29,6 +29,7 @@ SELECT movies.id, title, original_title, year, release_date, runtime_minutes, ov
     ARRAY(SELECT ARRAY[named.source, named.external_id] FROM movie_external_ids AS named
           WHERE named.movie_id = movies.id ORDER BY named.source) AS external_ids,
     CASE WHEN attributes <> '{}' THEN attributes::text END AS attributes,
+    hidden_at IS NOT NULL AS hidden,
     coalesce(rating_count, 0) AS rating_count, coalesce(half_stars_sum, 0) AS half_stars_sum
 FROM movies LEFT JOIN movie_stats ON movie_stats.movie_id = movies.id
 """
@@ -81,6 +82,7 @@ class Card:
     trailer_url: str | None = None
     certification: str | None = None
     localized_titles: tuple[tuple[str, str], ...] = ()  # languages and the title in each
+    hidden: bool = False  # from all lists
 
 
 async def read(session: AsyncSession, statement: str, **parameters: object) -> list[Any]:
@@ -137,4 +139,5 @@ def card_of(movie: Any, genres: Mapping[int, GenreRow], people: Mapping[int, Per
         localized_titles=tuple(movie.localized_titles.items()),
         external_ids=tuple((source, external_id) for source, external_id in movie.external_ids),
         attributes=movie.attributes,
+        hidden=movie.hidden,
     )

@@ -22,7 +22,7 @@ class Facts:
 
     `titles`: folded. `title_ranks` float64: equal for equal titles. `years` int16: 0 if unknown.
     `release_days` float64: ordinals since the year 1, nan if unknown. `language_idx` int16: values of
-    `languages`, -1 if unknown. `has_genre` bool (n_genres, n).
+    `languages`, -1 if unknown. `has_genre` bool (n_genres, n). `hidden` bool: from all lists.
     """
 
     titles: list[str]
@@ -32,6 +32,7 @@ class Facts:
     languages: dict[str, int]
     language_idx: NDArray[np.int16]
     has_genre: NDArray[np.bool_]
+    hidden: NDArray[np.bool_]
 
     @classmethod
     def of(cls, cards: Sequence[Card], genres: Sequence[GenreRow]) -> Self:
@@ -52,6 +53,7 @@ class Facts:
                 [languages.get(card.original_language or "", -1) for card in cards], np.int16
             ),
             has_genre=has_genre,
+            hidden=np.array([card.hidden for card in cards], np.bool_),
         )
 
     def with_genres(self, before: Sequence[GenreRow], genres: Sequence[GenreRow]) -> Self:
@@ -80,6 +82,7 @@ class Facts:
             languages=languages,
             language_idx=rows.spread(self.language_idx, code_of[fresh.language_idx]),
             has_genre=np.ascontiguousarray(rows.spread(self.has_genre.T, fresh.has_genre.T).T),
+            hidden=rows.spread(self.hidden, fresh.hidden),
         )
 
 

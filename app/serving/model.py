@@ -65,7 +65,8 @@ class State:
 class Model:
     """A trained model, aligned with one snapshot of the catalog.
 
-    `snapshot_idx` int32 (n_items,): position of each item in the snapshot; -1 for a movie deleted since.
+    `snapshot_idx` int32 (n_items,): position of each item in the snapshot; -1 for a movie that was deleted
+    since, or that operators have hidden from all lists.
     `learnt_at`: when the features of its movies were read. `since`: when this process began to serve this
     state of the model. `trained_at`: when the ratings of its training were read.
     """
@@ -101,7 +102,10 @@ class Model:
         return replace(self, hybrid=self.hybrid.with_items(rows), state=state)
 
     def aligned(self, snapshot: Snapshot) -> Self:
-        return replace(self, snapshot_idx=positions(snapshot.movie_ids, self.hybrid.item_ids))
+        snapshot_idx = positions(snapshot.movie_ids, self.hybrid.item_ids)
+        if snapshot.facts.hidden.any():
+            snapshot_idx[snapshot.facts.hidden[snapshot_idx] & (snapshot_idx >= 0)] = -1
+        return replace(self, snapshot_idx=snapshot_idx)
 
     def item_idx(self, movie_ids: NDArray[np.int64] | Sequence[int]) -> NDArray[np.int32]:
         """Item indices of movies, int32; -1 for a movie that is not in the model."""

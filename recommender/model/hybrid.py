@@ -25,6 +25,7 @@ from recommender.model.rerank import WINDOW, mmr
 from recommender.model.scorer import Ranking
 from recommender.model.star_ratings import StarsModel
 from recommender.stages import EXPLAIN, PREDICT, RERANK, stage
+from recommender.steering import steer
 from recommender.traits import Traits
 
 Floats = npt.NDArray[np.float32]
@@ -189,15 +190,18 @@ class Hybrid:
         favorite_genres: Sequence[str] = (),
         shown: Floats | None = None,
         novelty: float = 0.0,
+        added: Floats | None = None,
     ) -> Ranking:
         """Rank the best k items, none of the history; all allowed items if they are fewer.
 
         The first j of a k-list are the j-list. An empty history is ranked by popularity and favorite genres.
         allowed: bool (n_items,). diversity: 0 to 1, see `rerank.mmr`; at 0, shown and novelty are ignored.
         shown: float32 (n_items,), impressions of each item without engagement, which lower its score.
-        novelty: 0 to 1, standard deviations of popularity subtracted. Raises ValueError for a bad diversity.
+        novelty: 0 to 1, standard deviations of popularity subtracted. added: explicit wishes, see `steer`.
+        Raises ValueError for a bad diversity.
         """
         scores = self.scores(history, favorite_genres)
+        steer(scores, added)
         if diversity > 0:
             scores -= np.float32(novelty) * self.popularity
             if shown is not None:
@@ -261,7 +265,7 @@ class Hybrid:
     ) -> list[list[Reason]]:
         """Return at most `limit` reasons for each of m items of a list, in its order; see `explain.explain`.
 
-        Each page of a list is explained alone.
+        Each page is explained alone. subject: an item of the history that comes first if it is a reason.
         """
         with stage(EXPLAIN):
             effects = self.effects(history, item_idx)

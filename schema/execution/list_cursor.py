@@ -131,6 +131,7 @@ class ListPage:
                 skipped=skipped,
                 genres=genres,
                 arm=None if self.treatment is None else self.treatment.label,
+                promotions=() if genres is not None else context.promotions.live(self.shown_at),
             )
         )
 

@@ -49,6 +49,7 @@ class GroupMember:
 class GroupRecommendationEdge(Edge[Movie]):
     rank: int = strawberry.field(description="The movie's position in the list, from 1.")
     score: float = strawberry.field(description="The ranking score; comparable only within one list.")
+    promoted: bool = strawberry.field(description="Whether a promotion of an operator decided the place.")
     members: list[GroupMember] = strawberry.field(
         directives=[ListSize(assumed_size=10)], description="The members, in the order of `usernames`."
     )
@@ -98,6 +99,7 @@ class GroupQuery:
             first=size,
             after_rank=page.rank,
             rated_since=rated_since,
+            promotions=context.promotions.live(page.shown_at),
         )
         page.record(
             context,
@@ -134,6 +136,7 @@ def connection(
                 GroupMember(username=member.username, match_percent=percent)
                 for member, percent in zip(group, pick.match_percents, strict=True)
             ],
+            promoted=pick.promoted,
             node=movie,
         )
         for pick, cursor in zip(picks.picks, cursors, strict=True)

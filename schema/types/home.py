@@ -101,6 +101,7 @@ class HomeList:
             count=self.count,
             per_shelf=self.per_shelf,
             now=self.shown_at,
+            promotions=context.promotions.live(self.shown_at),
         )
 
 

@@ -33,6 +33,7 @@ SENTENCES = {
     "SHARED_GENRES": "{detail}, one of your genres",
     "SHARED_KEYWORDS": "{detail}, as in movies you liked",
     "YOU_LOVED_IT": "You gave it {detail}",
+    "PROMOTED": "Promoted",
 }
 SENTENCES_WITH_MOVIE = {
     **SENTENCES,

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import strawberry
 
+from app.accounts.usernames import MAX_GIVEN_LENGTH
 from app.accounts.viewer import Viewer
 from app.activity import ratings
 from app.recommendations.history import history_for_likes, history_of
@@ -30,6 +31,7 @@ from schema.types.movie import (
     movies_of,
 )
 from schema.types.movie_filter import Filter, wanted
+from schema.types.operator.member_list import member_looked_at
 
 FIELD = "recommendations"
 MOVIE_IDS = Constraint(max_items=500, max_length=MAX_ID_LENGTH)
@@ -51,6 +53,16 @@ Likes = Annotated[
     strawberry.argument(
         description="Movies that a signed-out visitor likes; ignored when signed in.",
         directives=[MOVIE_IDS, Cost(weight=1, per=2)],
+    ),
+]
+Looked = Annotated[
+    str | None,
+    strawberry.argument(
+        name="for",
+        description="A member whose list an administrator looks at, by username. The look is in the audit "
+        "log; it is not recorded as shown to the member. Needs the role ADMIN, or an API key with the scope "
+        "ADMIN.",
+        directives=[Constraint(max_length=MAX_GIVEN_LENGTH)],
     ),
 ]
 Excluded = Annotated[
@@ -115,10 +127,15 @@ class RecommendationQuery:
         novelty: Novelty = None,
         likes: Likes = None,
         exclude: Excluded = None,
+        for_: Looked = None,
     ) -> RecommendationConnection:
         context = info.context
         viewer = await context.viewer()
-        page = ListPage.of(context, viewer, Cursors.of(info, FIELD, viewer and viewer.id), after)
+        owner: object = viewer and viewer.id
+        if for_ is not None:
+            viewer = await member_looked_at(context, FIELD, for_)
+            owner = ["for", viewer.id]
+        page = ListPage.of(context, viewer, Cursors.of(info, FIELD, owner), after)
         if diversity is None:
             page = page.treated(context, viewer)
         wish = Wish(
@@ -129,13 +146,20 @@ class RecommendationQuery:
         )
         size = page_size("first", first)
         liked = known_movie_ids(context, "likes", likes)
-        return await listed(context, viewer, page, wish, liked, size)
+        return await listed(context, viewer, page, wish, liked, size, recorded=for_ is None)
 
 
 async def listed(
-    context: Context, viewer: Viewer | None, page: ListPage, asked: Wish, liked: Sequence[int], size: int
+    context: Context,
+    viewer: Viewer | None,
+    page: ListPage,
+    asked: Wish,
+    liked: Sequence[int],
+    size: int,
+    *,
+    recorded: bool,
 ) -> RecommendationConnection:
-    """Make the page, for the member or for a visitor's likes, and record it."""
+    """Make the page, for the member or for a visitor's likes. `recorded`: as served to them."""
     wish = page.wish(asked)
     taste, rated_since = history_for_likes(liked), None
     if viewer is not None:
@@ -155,10 +179,12 @@ async def listed(
         first=size,
         after_rank=page.rank,
         rated_since=rated_since,
+        promotions=context.promotions.live(page.shown_at),
     )
     user_id = None if viewer is None else viewer.id
     users = ((user_id, taste),)
-    page.record(context, model, user_id, users, picks.picks, first=size, wish=wish, skipped=rated_since)
+    if recorded:
+        page.record(context, model, user_id, users, picks.picks, first=size, wish=wish, skipped=rated_since)
     return connection(context, model, page, picks)
 
 

@@ -43,6 +43,7 @@ from schema.types.movie_filter import Filter, OrderDirection, wanted
 from schema.types.movies.orders import WatchlistOrder
 from schema.types.person import Genre
 from schema.types.session import SESSIONS, SessionConnection
+from schema.types.steering.preference import Preference, preferences_of
 from schema.types.taste import Taste
 
 RATINGS = "ratings"
@@ -198,6 +199,14 @@ class User(relay.Node):
         wanted = await preferences.favorite_genre_ids(info.context.sessions, self.id)
         known = {row.id: row for row in info.context.snapshot.genres}
         return [Genre.of(known[genre_id]) for genre_id in wanted if genre_id in known]
+
+    @strawberry.field(
+        directives=[Cost(weight=80), ListSize(assumed_size=10)],
+        description="What the member asked for more or less of, last set first.",
+    )
+    async def preferences(self, info: Info) -> list[Preference]:
+        await self.require_own(info)
+        return await preferences_of(info, self.id)
 
     @strawberry.field(directives=[Cost(weight=65)], description="The member's ratings, newest first.")
     async def ratings(

@@ -1,0 +1,109 @@
+"""The effect of promotions and preferences on one list: pins, and what is added to scores."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import reduce
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.recommendations.steering.preferences import Direction, Preference
+from app.recommendations.steering.promotions import Promotion, PromotionKind
+from app.recommendations.steering.subjects import Subject, SubjectKind, places
+from app.serving.model import Model
+from app.serving.snapshot import Snapshot
+
+# Added to scores for a wish, in standard deviations; chosen on the taste probes: docs/recommender.md.
+STEPS = {
+    (SubjectKind.GENRE, Direction.MORE): 2.0,
+    (SubjectKind.GENRE, Direction.LESS): -2.0,
+    (SubjectKind.PERSON, Direction.MORE): 4.0,
+    (SubjectKind.PERSON, Direction.LESS): -2.5,
+    (SubjectKind.COLLECTION, Direction.MORE): 4.0,
+    (SubjectKind.COLLECTION, Direction.LESS): -2.5,
+}
+MOST_WISHED, MOST_BOOSTED = 5.0, 5.0  # of one movie, for all its wishes or boosts together
+MAX_PINS = 3  # of a list
+
+Floats = NDArray[np.float32]
+ItemIdx = NDArray[np.int32]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Steering:
+    """What operators and a member add to a list.
+
+    `boosts`, `wishes`: float32 (n_items,), in standard deviations of the scores; None without any. `pins`: of
+    each pin, oldest first, the items of which the best comes first, int32 ascending.
+    """
+
+    boosts: Floats | None = None
+    wishes: Floats | None = None
+    pins: tuple[ItemIdx, ...] = ()
+
+    @classmethod
+    def of(
+        cls,
+        snapshot: Snapshot,
+        model: Model,
+        promotions: Sequence[Promotion] = (),
+        preferences: Sequence[Preference] = (),
+    ) -> "Steering":
+        if not promotions and not preferences:
+            return UNSTEERED
+        boosts = [
+            (each.subject, each.strength)
+            for each in promotions
+            if each.kind is PromotionKind.BOOST and each.strength is not None
+        ]
+        wishes = [(each.subject, STEPS[each.subject.kind, each.direction]) for each in preferences]
+        pins = [each.subject for each in promotions if each.kind is PromotionKind.PIN]
+        return cls(
+            added(snapshot, model, boosts, MOST_BOOSTED),
+            added(snapshot, model, wishes, MOST_WISHED),
+            tuple(np.flatnonzero(items(snapshot, model, subject)).astype(np.int32) for subject in pins),
+        )
+
+    @property
+    def added(self) -> Floats | None:
+        """What is added to the scores, float32 (n_items,); None for nothing."""
+        parts = [part for part in (self.boosts, self.wishes) if part is not None]
+        return reduce(np.add, parts) if parts else None
+
+    def with_wishes(self, wishes: Floats | None) -> "Steering":
+        return replace(self, wishes=wishes)
+
+    def candidates(self, allowed: NDArray[np.bool_]) -> list[ItemIdx]:
+        """Of each pin the items that may come first: `allowed`, bool (n_items,), and not wished away."""
+        if self.wishes is not None:
+            allowed = allowed & (self.wishes >= 0)
+        return [pin[allowed[pin]] for pin in self.pins]
+
+    def promotes(self, item_idx: ItemIdx, pinned: Sequence[int] = ()) -> NDArray[np.bool_]:
+        """Which of m listed items a promotion moves, bool (m,)."""
+        promoted = np.isin(item_idx, np.asarray(pinned, np.int32))
+        if self.boosts is not None:
+            promoted |= self.boosts[item_idx] > 0
+        return promoted
+
+
+UNSTEERED = Steering()
+
+
+def items(snapshot: Snapshot, model: Model, subject: Subject) -> NDArray[np.bool_]:
+    """The items of a subject that lists may show, bool (n_items,)."""
+    of_subject = np.zeros(len(snapshot.cards), np.bool_)
+    of_subject[places(snapshot, subject)] = True
+    return model.allowed(of_subject)
+
+
+def added(
+    snapshot: Snapshot, model: Model, parts: Sequence[tuple[Subject, float]], most: float
+) -> Floats | None:
+    """The sum over subjects for each item, from -`most` to `most`, float32 (n_items,); None without any."""
+    if not parts:
+        return None
+    total = np.zeros(model.hybrid.n_items, np.float32)
+    for subject, step in parts:
+        total[items(snapshot, model, subject)] += np.float32(step)
+    return np.asarray(np.clip(total, -most, most), np.float32)
