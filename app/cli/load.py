@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from app import console
+from app.accounts.external_members import is_source
 from app.catalog.batches import files as movie_files
 from app.catalog.batches.fields import COLUMNS
 from app.cli.database import database
@@ -16,7 +17,6 @@ from app.ingest.loads import events, ratings
 from app.ingest.loads.ratings import MovieIds, Options
 from app.ingest.loads.scale import Scale
 from app.ingest.store_events import REPEATED, STORED
-from app.ingest.stream_events import is_source
 from recommender.progress import Progress
 from seeds.files.rating_cells import DayOrder
 from seeds.files.report import Count, Report, SourceError

@@ -55,6 +55,7 @@ enum_of(
         ReasonKind.SHARED_COLLECTION: "The franchise; only of similar movies.",
         ReasonKind.POPULAR: "The movie is popular with all members.",
         ReasonKind.YOU_LOVED_IT: "The viewer rated it highly long ago.",
+        ReasonKind.PROMOTED: "Operators moved the movie up.",
     },
 )
 
