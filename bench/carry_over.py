@@ -23,14 +23,14 @@ from recommender.evaluation.baselines import Scores
 from recommender.interactions import History, Interactions
 from recommender.item_features import ItemFeatures
 from recommender.metrics import RELEVANT_STARS
-from recommender.model.blend import Blend
+from recommender.model.blend import ITEMS, TRANSITIONS, Blend
 from recommender.model.content import ContentEncoder
 from recommender.model.nearest import top
 from recommender.model.popularity import popularity
 from recommender.scorers.likes import liked
 from recommender.splits import Split
 from recommender.training import choices
-from recommender.training.choices import PART_NAMES, Choices
+from recommender.training.choices import PART_NAMES, USUAL_WEIGHTS, Choices
 from recommender.training.config import Config
 from recommender.training.fit_blend import fit_chosen
 
@@ -74,7 +74,8 @@ HEAD = (
     "compares the blend with its parts and with each baseline of `evaluate` at its best setting on these",
     "same users. The second applies the choices (targets of stars, noise of the prior, weights of the parts)",
     "made on the set of the row to the set of the column: NDCG@10 minus that of the set's own choices, in",
-    "standard errors of NDCG@10 over users.",
+    "standard errors of NDCG@10 over users; `same` are equal choices. Chosen are the noise, the target of",
+    "two stars, and the factors of the usual weights of items and transitions.",
     "",
 )
 
@@ -120,13 +121,22 @@ def measure(data: Path, n_seeds: int) -> Iterator[str]:
         cells = []
         for name, of_set in cases.items():
             pairs = zip(of_set, made, strict=True)
+            here = np.concatenate(own[name])
+            if all(_same(case.chosen, one.chosen) for case, one in pairs):
+                cells.append("same")
+                continue
+            pairs = zip(of_set, made, strict=True)
             reached = np.concatenate(
                 [_ndcg(case.split, _fit(case, one.chosen).scores) for case, one in pairs]
             )
-            here = np.concatenate(own[name])
             error = here.std() / np.sqrt(len(here))
             cells.append(f"{(reached.mean() - here.mean()) / error:+.2f}")
         yield f"| {source} | {' | '.join(cells)} |"
+
+
+def _same(one: Choices, other: Choices) -> bool:
+    equal = np.array_equal(one.grades, other.grades) and np.array_equal(one.weights, other.weights)
+    return equal and one.noise == other.noise
 
 
 def _rated(ratings: Interactions) -> Interactions:
@@ -210,8 +220,14 @@ def _row(
         gained = ours - pooled[best]
         cells.append(f"{best} {pooled[best].mean():.4f}")
         differences.append(f"{gained.mean():+.4f} ± {gained.std() / np.sqrt(len(gained)):.4f}")
-    chosen = ", ".join(f"{one.chosen.noise:g}, {one.chosen.grades[2]:.1f}" for one in cases)
+    chosen = "; ".join(map(_described, cases))
     return f"| {name} | {ours.mean():.4f} | {' | '.join(cells)} | {'; '.join(differences)} | {chosen} |"
+
+
+def _described(case: Case) -> str:
+    chosen, usual = case.chosen, USUAL_WEIGHTS[-1]
+    items, transitions = (chosen.weights[-1, part] / usual[part] for part in (ITEMS, TRANSITIONS))
+    return f"{chosen.noise:g}, {chosen.grades[2]:.1f}, {items:.1f}, {transitions:.1f}"
 
 
 if __name__ == "__main__":

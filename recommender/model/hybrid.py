@@ -113,10 +113,7 @@ class Hybrid:
         return cls(manifest=dict(manifest), **saved_parts.read(arrays, manifest))
 
     def check(self) -> None:
-        """Compare the lengths of the parts; rank, predict and explain for one user.
-
-        Raises ValueError for parts of different lengths, and any error of a part.
-        """
+        """Compare the lengths of the parts (else ValueError); rank, predict and explain for one user."""
         rows = {
             "content": self.content_vectors,
             "factors": self.factor_model.item_factors,

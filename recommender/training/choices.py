@@ -28,8 +28,8 @@ Figures = npt.NDArray[np.float64]
 # validation splits of several data sets: docs/recommender.md.
 USUAL = {
     FACTORS: (1.0,) * 7,
-    ITEMS: (0.07, 0.1, 0.15, 0.2, 0.4, 0.8, 1.4),
-    TRANSITIONS: (0.07, 0.07, 0.08, 0.1, 0.15, 0.2, 0.2),
+    ITEMS: (0.1, 0.2, 0.22, 0.22, 0.4, 0.8, 1.4),
+    TRANSITIONS: (0.1, 0.15, 0.12, 0.1, 0.15, 0.2, 0.2),
     POPULARITY: (0.0,) * 7,
 }
 PART_NAMES = ("factors", "items", "succession", "popularity")
@@ -41,9 +41,10 @@ POPULARITY_WEIGHTS = (0.3, 1.0, 0.0)
 LEAST = 0.01  # weight of the factors: only they rank items with few ratings
 NOISES = (0.01, 0.02, NOISE)  # the last one stays unless another is better
 GRADE_SETS = (np.array([0.2, 0.2, 0.4, 0.7, 0.95, 1.1], np.float32), GRADES)  # of 0 to 5 stars; so here
-# Standard errors by which any other choice must be better. With two, one of a dozen candidates was often
-# taken by chance, at a loss. The noise has two other candidates only. Measured in docs/recommender.md.
-CLEAR, SLIGHT = 3.0, 1.5
+# Standard errors by which any other choice must be better, both on whole histories and on short parts of
+# longer ones; for the noise, which has two other candidates, SLIGHT. With two standard errors on both together,
+# one of a dozen candidates was often taken by chance, at a loss: docs/recommender.md.
+CLEAR, SLIGHT = 2.5, 1.0
 MIN_GROUP = 20  # users with examples of one kind
 MIN_EXAMPLES = 60
 
@@ -191,13 +192,13 @@ def _figures(examples: list[Example], noise: int, weights: Floats) -> dict[str, 
 def best_of(reached: Figures, examples: Sequence[Example], clear: float) -> int:
     """Choose a candidate: the last one, unless another is better by `clear` standard errors.
 
-    reached: float64 (n_examples, n_candidates). Own histories count half, imitated ones the other half, and
-    users equally within each kind. Of several clear ones, the one with the largest lower bound of its gain.
+    reached: float64 (n_examples, n_candidates). It must be better both on own histories and on imitated ones,
+    if there are MIN_GROUP users of each kind; users count equally. Of several clear ones, the one with the
+    largest lower bound of its gains.
     """
     gains = reached - reached[:, -1:]
     users, own = np.array([example.user for example in examples]), np.array([e.own for e in examples])
-    means: list[Figures] = []
-    variances: list[Figures] = []
+    bounds: list[Figures] = []
     for kind in (own, ~own):
         ids, place = np.unique(users[kind], return_inverse=True)
         if len(ids) < MIN_GROUP:
@@ -205,12 +206,10 @@ def best_of(reached: Figures, examples: Sequence[Example], clear: float) -> int:
         sums = np.zeros((len(ids), gains.shape[1]))
         np.add.at(sums, place, gains[kind])
         per_user = sums / np.bincount(place)[:, None]
-        means.append(per_user.mean(axis=0))
-        variances.append(per_user.var(axis=0) / len(ids))
+        bounds.append(per_user.mean(axis=0) - clear * per_user.std(axis=0) / np.sqrt(len(ids)))
     last = int(gains.shape[1]) - 1
-    if not means:
+    if not bounds:
         return last
-    bound: Figures = np.mean(means, axis=0) - clear * np.sqrt(np.sum(variances, axis=0)) / len(means)
-    bound[last] = 0
-    best = int(bound.argmax())
-    return best if best != last and float(bound[best]) > 0 else last
+    bound: Figures = np.min(bounds, axis=0)
+    best = int(bound[:last].argmax()) if last else last
+    return best if float(bound[best]) > 0 else last
