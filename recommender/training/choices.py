@@ -42,8 +42,8 @@ LEAST = 0.01  # weight of the factors: only they rank items with few ratings
 NOISES = (0.01, 0.02, NOISE)  # the last one stays unless another is better
 GRADE_SETS = (np.array([0.2, 0.2, 0.4, 0.7, 0.95, 1.1], np.float32), GRADES)  # of 0 to 5 stars; so here
 # Standard errors by which any other choice must be better, both on whole histories and on short parts of
-# longer ones; for the noise, which has two other candidates, SLIGHT. With two standard errors on both together,
-# one of a dozen candidates was often taken by chance, at a loss: docs/recommender.md.
+# longer ones; for the noise, which has two other candidates, SLIGHT. With two standard errors on both
+# together, one of a dozen candidates was often taken by chance, at a loss: docs/recommender.md.
 CLEAR, SLIGHT = 2.5, 1.0
 MIN_GROUP = 20  # users with examples of one kind
 MIN_EXAMPLES = 60
