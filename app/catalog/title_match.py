@@ -1,19 +1,30 @@
 """Match a query to titles, people and years, and to numbers within collections such as `die hard 4`."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import numpy as np
 from anyascii import anyascii
 from numpy.typing import NDArray
 
-from app.catalog.title_scoring import MAX_WORDS, PARTS, SURPLUS, TITLE_SHARE, Matches, Scoring, taken
+from app.catalog.title_scoring import (
+    MAX_WORDS,
+    PARTS,
+    SURPLUS,
+    TITLE_SHARE,
+    Matches,
+    Scoring,
+    is_year,
+    taken,
+)
 from app.serving.columns import Facts, People
 from app.serving.title_index import LIGHT, TitleIndex
-from app.serving.words import words_of
+from app.serving.words import MAX_LETTERS, one_form, words_of
+from seeds.titles import fold
 
 NUMBERED = 0.93  # weight of a match by the order of a collection
 MAX_COLLECTIONS, MOST = 5, 0.6
+SHORTEST_PARTED, MOST_WAYS = 8, 12  # letters of several words without spaces, and ways to part them
 CLEAR = 0.95  # coverage at which typing errors are not considered
 
 
@@ -22,6 +33,7 @@ def matches(index: TitleIndex, people: People, facts: Facts, query: str) -> Matc
 
     Typing errors are considered in unknown words, and in all words if no movie has the whole query.
     """
+    query = with_spaces(index, query)
     words = words_of(query)[:MAX_WORDS]
     if not words or not index.n_movies:
         nothing = np.empty(0, np.float32)
@@ -33,15 +45,60 @@ def matches(index: TitleIndex, people: People, facts: Facts, query: str) -> Matc
         again = Scoring(index, people, facts, query).result(mistyped=True)
         if again.relevance.max(initial=0) > found.relevance.max(initial=0):
             found = again
-    return with_collections(index, words, found)
+    return with_collections(index, facts, words, found)
 
 
-def with_collections(index: TitleIndex, words: Sequence[str], found: Matches) -> Matches:
-    """Match `die hard 4` to the fourth movie of its collection, unless a title in it has the number."""
+def with_spaces(index: TitleIndex, query: str) -> str:
+    """Write `thelionking` as `the lion king` if a title has these words."""
+    words = fold(query).split()[:MAX_WORDS]
+    parts = [parted(index, word) for word in words]
+    if not any(parts):
+        return query
+    return " ".join(" ".join(found) or word for word, found in zip(words, parts, strict=True))
+
+
+def parted(index: TitleIndex, word: str) -> list[str]:
+    """The fewest words of one title, three or more, that are this word without spaces.
+
+    Empty if there are none, or if a title or a name has the word as it is. `Scoring` matches two words.
+    """
+    titles = index.titles
+    if not SHORTEST_PARTED <= len(word) <= MAX_LETTERS or titles.has(word) or index.names.has(word):
+        return []
+    ways: list[list[list[str]]] = [[[]]]  # into words, for the first letters of the word
+    for end in range(1, len(word) + 1):
+        found = [
+            [*before, word[start:end]]
+            for start in range(end)
+            if ways[start] and titles.has(one_form(word[start:end]))
+            for before in ways[start]
+        ]
+        ways.append(sorted(found, key=len)[:MOST_WAYS])
+    fewest = next((way for way in ways[-1] if in_one_title(index, way)), [])
+    return fewest if len(fewest) > 2 else []  # noqa: PLR2004
+
+
+def in_one_title(index: TitleIndex, words: Sequence[str]) -> bool:
+    """Whether a title has all words, of which one or more are not light."""
+    titles = index.titles
+    together: NDArray[Any] | None = None
+    for word in words:
+        if word not in LIGHT:
+            having = titles.texts[titles.exact(one_form(word))]
+            together = having if together is None else np.intersect1d(together, having)
+    return together is not None and together.size > 0
+
+
+def with_collections(index: TitleIndex, facts: Facts, words: Sequence[str], found: Matches) -> Matches:
+    """Match `die hard 4` to the fourth movie of its collection, unless a title in it has the number.
+
+    A year in the query must be that of the movie.
+    """
     numbers = [word for word in words if word in PARTS]
     if len(numbers) != 1:
         return found
-    named = collections_named(index, [word for word in words if word not in LIGHT and word not in numbers])
+    years = [word for word in words if is_year(word)]
+    named = collections_named(index, [word for word in words if word not in (*LIGHT, *numbers, *years)])
     number = int(numbers[0])
     for text, share in named:
         members = index.collections.members[text]
@@ -53,6 +110,8 @@ def with_collections(index: TitleIndex, words: Sequence[str], found: Matches) ->
             continue
         relevance = NUMBERED * (1 - TITLE_SHARE + TITLE_SHARE * share)
         position = members[number - 1]
+        if any(int(year) != facts.years[position] for year in years):
+            continue
         others = taken(found, np.flatnonzero(found.positions != position))
         found = Matches(
             np.append(others.positions, np.int32(position)),
@@ -66,14 +125,24 @@ def with_collections(index: TitleIndex, words: Sequence[str], found: Matches) ->
 
 
 def collections_named(index: TitleIndex, words: Sequence[str]) -> list[tuple[int, float]]:
-    """Collections whose names have all words except surplus ones, and the share of the name in the query."""
+    """Collections whose names have all words, and the share of the name in the query.
+
+    Surplus words count only if a name has them all: `scary movie 2`, but `alien 2 movie`.
+    """
+    plain = [word for word in words if word not in SURPLUS]
+    for required in (words, plain):
+        if found := collections_of(index, set(required)):
+            return found
+    return []
+
+
+def collections_of(index: TitleIndex, required: Collection[str]) -> list[tuple[int, float]]:
     names = index.collections.names
     texts: NDArray[Any] | None = None
-    required = [word for word in words if word not in SURPLUS or names.has(word)]
     for word in required:
         having = names.texts[names.exact(word)]
         texts = having if texts is None else np.intersect1d(texts, having)
     if texts is None or texts.size > MAX_COLLECTIONS:
         return []
-    shares = [(int(text), len(set(required)) / int(index.collections.n_words[text])) for text in texts]
+    shares = [(int(text), len(required) / int(index.collections.n_words[text])) for text in texts]
     return [(text, share) for text, share in shares if share >= MOST]

@@ -141,7 +141,9 @@ class Scoring:
         found = [(exact, JOINED)]
         if i + 1 == len(self.words) - 1:
             found.append((titles.beginning(word), JOINED * UNFINISHED))
-        if mistyped and exact.start == exact.stop:
+        # A number is no typing error: `godfather2` is not `godfather`.
+        numbered = self.words[i].isdecimal() or self.words[i + 1].isdecimal()
+        if mistyped and exact.start == exact.stop and not numbered:
             found += [(where, JOINED * MISTYPED * worth) for where, worth in titles.mistyped(word)]
         for where, worth in found:
             texts = titles.texts[where]
