@@ -57,7 +57,11 @@ SITUATIONS = {
     "100 movies with people": f"{{ movies(first: 100) {{ {MOVIES} }} }}",
     "matches of 100 movies": "{ movies(first: 100) { edges { node { viewerMatch { matchPercent } } } } }",
     "exportMyData": "{ exportMyData }",
+    "500 events": RECORD,
+    "an import of 3 MB": "mutation ($csv: String!) { importRatings(input: { csv: $csv }) { __typename } }",
+    "a body of 3.4 MB": "query ($x: [String!]) { movies(first: 1, filter: { people: $x }) { totalCount } }",
 }
+KINDS = ("IMPRESSION", "IMPRESSION", "CLICK", "WATCHLIST", "IMPRESSION", "LIKE")
 
 
 class Client:
@@ -69,11 +73,15 @@ class Client:
         if token is not None:
             self.headers["Authorization"] = f"Bearer {token}"
 
-    def post(self, query: str, **variables: Any) -> Any:
-        """Return the data of the answer. Raises RuntimeError for an answer with errors."""
+    def send(self, query: str, variables: dict[str, Any]) -> Any:
+        """Return the answer, which may have errors."""
         body = orjson.dumps({"query": query, "variables": variables})
         self.connection.request("POST", "/graphql", body, self.headers)
-        answer = orjson.loads(self.connection.getresponse().read())
+        return orjson.loads(self.connection.getresponse().read())
+
+    def post(self, query: str, **variables: Any) -> Any:
+        """Return the data of the answer. Raises RuntimeError for an answer with errors."""
+        answer = self.send(query, variables)
         if answer.get("errors"):
             raise RuntimeError(answer["errors"])
         return answer["data"]
@@ -121,13 +129,24 @@ def member(url: str, n_events: int) -> tuple[Client, str]:
     rated = ids[: len(ids) - len(ids) // 10]  # a tenth is left to recommend
     for place, movie_id in enumerate(rated):
         client.post(RATE, id=movie_id, stars=1 + place % 9 / 2)
-    kinds = ("IMPRESSION", "IMPRESSION", "CLICK", "WATCHLIST", "IMPRESSION", "LIKE")
     for start in range(0, n_events, BATCH):
-        events = [
-            {"movieId": ids[n % len(ids)], "kind": kinds[n % len(kinds)]} for n in range(start, start + BATCH)
-        ]
-        client.post(RECORD, events=events)
+        client.post(RECORD, events=events_of(ids, range(start, start + BATCH)))
     return client, f"{len(rated):,} ratings and {n_events:,} events, {len(ids):,} movies"
+
+
+def events_of(ids: list[str], numbers: range) -> list[dict[str, str]]:
+    return [{"movieId": ids[n % len(ids)], "kind": KINDS[n % len(KINDS)]} for n in numbers]
+
+
+def variables_of(name: str, client: Client) -> dict[str, Any]:
+    """The variables of a situation."""
+    if name == "500 events":
+        edges = client.post("{ movies(first: 100) { edges { node { id } } } }")["movies"]["edges"]
+        return {"events": events_of([edge["node"]["id"] for edge in edges], range(BATCH))}
+    if name == "an import of 3 MB":
+        row = '2024-01-01,"{} ' + "a title that no movie has " * 8 + '",1999,https://boxd.it/x,4\n'
+        return {"csv": "Date,Name,Year,Letterboxd URI,Rating\n" + "".join(map(row.format, range(11_000)))}
+    return {"x": ["x" * 340_000] * 10} if name == "a body of 3.4 MB" else {}
 
 
 def measure(url: str, client: Client) -> list[Pause]:
@@ -139,10 +158,11 @@ def measure(url: str, client: Client) -> list[Pause]:
     control.recv()  # it has started
     spans: list[tuple[str, float, float]] = []
     for name, query in SITUATIONS.items():
+        variables = variables_of(name, client)
         for _ in range(TIMES):
             began = time.monotonic()
             if query:
-                client.post(query)
+                client.send(query, variables)
             else:
                 time.sleep(1)
             spans.append((name, began, time.monotonic()))

@@ -31,7 +31,7 @@ Usernames = Annotated[
         description=f"Usernames of 1 to {MAX_MEMBERS} discoverable members; the viewer may be one.",
         directives=[
             Constraint(max_items=MAX_MEMBERS, max_length=MAX_GIVEN_LENGTH),
-            Cost(weight=115),
+            Cost(weight=135),
         ],
     ),
 ]

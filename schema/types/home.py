@@ -174,7 +174,7 @@ class Shelf(relay.Node):
                 found[made.id] = made
         return [found.get(node_id) for node_id in node_ids]
 
-    @strawberry.field(directives=[Cost(weight=40, viewer=70)], description="The movies on the shelf.")
+    @strawberry.field(directives=[Cost(weight=40, viewer=50)], description="The movies on the shelf.")
     async def movies(
         self,
         info: Info,
