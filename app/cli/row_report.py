@@ -3,6 +3,7 @@
 import shutil
 import textwrap
 from collections.abc import Iterator
+from pathlib import Path
 
 from seeds.files.report import Report, shown
 
@@ -22,7 +23,8 @@ def unused_rows(report: Report, *, verbose: bool, width: int | None = None) -> I
             examples = rows.samples if verbose else rows.samples[:EXAMPLES]
             left += len(rows.samples) - len(examples)
             for sample in examples:
-                line = f"  {sample.file}, line {sample.line}: {sample.text}"
+                where = sample.file if verbose else Path(sample.file).name
+                line = f"  {where}, line {sample.line}: {sample.text}"
                 yield line if verbose or not columns else shown(line, columns)
     if left:
         yield "More examples: --verbose, or --json."

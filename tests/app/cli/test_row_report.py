@@ -12,7 +12,9 @@ LONG = "unknown movie; " * 12
 def report() -> Report:
     made = Report("data")
     for line in range(1, 1_201):
-        made.skip("the rating is off the scale", "ratings.csv", line, f"1,2,{line} " + "x" * 300)
+        made.skip(
+            "the rating is off the scale", "/a/long/folder/ratings.csv", line, f"1,2,{line} " + "x" * 300
+        )
     for line in range(1, 4_001):
         made.put_aside(LONG, "ratings.csv", line, "1,2,3")
     return made
@@ -29,6 +31,6 @@ def test_rows_are_counted_by_reason_with_examples_on_80_columns(report: Report) 
 
 def test_verbose_prints_all_examples_in_full(report: Report) -> None:
     lines = list(unused_rows(report, verbose=True, width=80))
-    assert sum(line.startswith("  ratings.csv") for line in lines) == 2 * SAMPLES
+    assert sum("ratings.csv, line" in line for line in lines) == 2 * SAMPLES
     assert max(map(len, lines)) > 80
     assert len(report.as_dict()["skipped"]["the rating is off the scale"]["samples"]) == SAMPLES
