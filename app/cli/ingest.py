@@ -1,6 +1,7 @@
 """Ingest events of other systems: `marquee ingest`."""
 
 import asyncio
+import shutil
 import signal
 import threading
 from collections import Counter
@@ -17,6 +18,7 @@ from app import console
 from app.accounts.external_members import is_source
 from app.cli.database import database
 from app.cli.options import FILE, Json, show
+from app.cli.row_report import wrapped
 from app.db.engine import Sessions, create_engine, psycopg_url, sessionmaker
 from app.db.notifications import KEEPALIVE
 from app.ingest import dead_letters, event_files, streams
@@ -143,7 +145,8 @@ def show_status(json: Json = False) -> None:
         return
     for state in found:
         counts = ", ".join(f"{outcome} {events:,}" for outcome, events in state.counts.items())
-        typer.echo(f"{state.stream}: lag {state.lag:,}, {state.stored_at:%Y-%m-%d %H:%M:%S}\n  {counts}")
+        typer.echo(f"{state.stream}: lag {state.lag:,}, {state.stored_at:%Y-%m-%d %H:%M:%S}")
+        typer.echo(wrapped(f"  {counts}", shutil.get_terminal_size((0, 0)).columns))
     if not found:
         typer.echo("No streams.")
 

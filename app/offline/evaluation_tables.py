@@ -18,6 +18,7 @@ WITH_INTERVAL = ("recall", "ndcg")
 SHOWN_AT = 10
 MATCHES_AT = 20
 WIDTH = 180  # of tables that are written to a file
+WIDEST = 10_000
 STARS_FIGURES = {
     "known_share": "known",
     "interval_coverage": "in interval",
@@ -43,17 +44,32 @@ def print_tables(
         f"{first.n_train} training ratings, {first.n_held_out} held out; "
         f"relevant from {first.relevant_stars:g} stars."
     )
+    tables = []
     if len(outcomes) > 1:
-        console.print(_table_by_trial(outcomes))
+        tables.append(_table_by_trial(outcomes))
     elif first.ranking:
-        for k in KS:
-            console.print(_table_at(k, first.ranking))
+        tables += [_table_at(k, first.ranking) for k in KS]
     if first.ranking:
-        console.print(_table_of_differences(outcomes))
-        console.print(_table_of_matches(outcomes))
-    console.print(_table_of_stars(outcomes))
+        tables += [_table_of_differences(outcomes), _table_of_matches(outcomes)]
+    tables.append(_table_of_stars(outcomes))
     if differences:
-        console.print(_table_of_previous(differences))
+        tables.append(_table_of_previous(differences))
+    for table in tables:
+        print_table(console, table)
+
+
+def print_table(console: Console, table: Table) -> None:
+    """Print a table; its rows one below the other where it is wider than the terminal."""
+    if console.measure(table, options=console.options.update(max_width=WIDEST)).maximum <= console.width:
+        console.print(table)
+        return
+    lines = [str(table.title)]
+    headers = [str(column.header) for column in table.columns]
+    for name, *cells in zip(*(column.cells for column in table.columns), strict=True):
+        lines.append(str(name))
+        pairs = zip(headers[1:], cells, strict=True)
+        lines += [f"  {header}: {cell}" if header else f"  {cell}" for header, cell in pairs if cell]
+    console.print("\n".join(lines), markup=False, highlight=False)
 
 
 def _table_at(k: int, ranking: Mapping[str, Report]) -> Table:
