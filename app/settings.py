@@ -66,6 +66,7 @@ class Settings(AccountSettings, StreamSettings):
         None,
         description="folder of a Model2Vec sentence-embedding model for training (extra `embeddings`)",
     )
+    content_attributes: str = Field("", description="comma-separated attributes of movies that are features")
     training_model: Kind = Field(
         "hybrid", description="the kind of model that a training makes: see [models.md](models.md)"
     )
@@ -137,7 +138,7 @@ class Settings(AccountSettings, StreamSettings):
         32, description="maximum nesting of lists and objects in a request's JSON"
     )
     max_json_values: PositiveInt = Field(
-        20_000, description="maximum values in the lists and objects of a request's JSON"
+        60_000, description="maximum values in the lists and objects of a request's JSON"
     )
     request_seconds: PositiveFloat = Field(
         10.0,

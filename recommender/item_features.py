@@ -1,6 +1,6 @@
 """Item metadata, as columns."""
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Any, Self
 
 import numpy as np
@@ -28,9 +28,12 @@ class ItemFeatures:
     vote_average: NDArray[np.float32]  # 0..10
     vote_count: NDArray[np.float32]
     collections: list[str]  # franchise
+    attributes: list[tuple[str, ...]] = field(default_factory=list)  # further facts, as `name=value`
 
     def __post_init__(self) -> None:
-        lengths = {field.name: len(getattr(self, field.name)) for field in fields(self)}
+        if not self.attributes:
+            object.__setattr__(self, "attributes", [()] * len(self.item_ids))
+        lengths = {column.name: len(getattr(self, column.name)) for column in fields(self)}
         assert len(set(lengths.values())) == 1, f"columns differ in length: {lengths}"
 
     def __len__(self) -> int:
@@ -66,7 +69,7 @@ class ItemFeatures:
     def take(self, idx: NDArray[np.integer]) -> "ItemFeatures":
         """The items at positions `idx`, in that order."""
         columns: dict[str, Any] = {}
-        for field in fields(self):
-            column = getattr(self, field.name)
-            columns[field.name] = column[idx] if isinstance(column, np.ndarray) else [column[i] for i in idx]
+        for each in fields(self):
+            column = getattr(self, each.name)
+            columns[each.name] = column[idx] if isinstance(column, np.ndarray) else [column[i] for i in idx]
         return ItemFeatures(**columns)

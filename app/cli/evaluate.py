@@ -107,8 +107,8 @@ def read(
     """The ratings of the files, or of the database without any, and their name."""
     if data is not None:
         return read_data(data, content, progress, reading), data.name
-    with database() as (_, url):
-        return evaluation.read_database(url, progress), "database"
+    with database() as (settings, url):
+        return evaluation.read_database(url, progress, settings.content_attributes), "database"
 
 
 def arms_of(named: list[str]) -> list[str]:

@@ -57,6 +57,7 @@ def prepare_database(settings: Settings, database_url: str) -> None:
                 kind=settings.training_model,
                 settings=settings.training_settings,
                 sentences=settings.sentence_model,
+                attributes=settings.content_attributes,
                 mlflow=settings.mlflow_tracking_uri,
             )
     if settings.has_demo_account:

@@ -61,6 +61,7 @@ def train_model(
                 url, settings.models, progress,
                 kept_models=settings.kept_models, kind=model, settings=settings_file, sentences=sentences,
                 mlflow=settings.mlflow_tracking_uri, only_if_better=if_better,
+                attributes=settings.content_attributes,
             )  # fmt: skip
         except train.PERMANENT as error:
             raise console.fail(str(error)) from None

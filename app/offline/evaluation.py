@@ -33,11 +33,16 @@ class Task:
     max_users: int
 
 
-def read_database(database_url: str, progress: Progress) -> tuple[Interactions, ItemFeatures]:
-    """Read the training set of a database. Raises NothingToTrainOn if it has no movies."""
+def read_database(
+    database_url: str, progress: Progress, attributes: str = ""
+) -> tuple[Interactions, ItemFeatures]:
+    """Read the training set of a database. `attributes`: see `read_movies`.
+
+    Raises NothingToTrainOn if it has no movies.
+    """
     with psycopg.connect(database_url) as connection:
         progress("reading", 0.0)
-        movies = read_movies(connection)
+        movies = read_movies(connection, attributes)
         return read_interactions(connection, movies.item_ids), movies
 
 

@@ -45,6 +45,7 @@ def main() -> int:
             only_if_better=order["gate"],
             settings=order["settings"] and Path(order["settings"]),
             sentences=order["sentences"] and Path(order["sentences"]),
+            attributes=order["attributes"],
             mlflow=order["mlflow"],
             conclude=conclude,
         )

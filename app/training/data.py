@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from psycopg.types.json import Jsonb
 
 from app.db import binary_copy
-from app.db.movie_features import MOVIES, movies_of
+from app.db.movie_features import MOVIES, movies_of, with_attributes
 from recommender.interactions import MAX_STARS, MIN_STARS, Interactions
 from recommender.item_features import ItemFeatures
 
@@ -79,12 +79,15 @@ class NothingToTrainOn(Exception):
     """The database has no movies."""
 
 
-def read_movies(connection: psycopg.Connection) -> ItemFeatures:
-    """Read all movies. Raises NothingToTrainOn if there are none."""
+def read_movies(connection: psycopg.Connection, attributes: str = "") -> ItemFeatures:
+    """Read all movies. Raises NothingToTrainOn if there are none.
+
+    attributes: comma-separated names of those that are features.
+    """
     rows = connection.execute(MOVIES + ORDER).fetchall()
     if not rows:
         raise NothingToTrainOn("The database has no movies: load some first (see `marquee seed --help`).")
-    return movies_of(rows)
+    return with_attributes(movies_of(rows), [name.strip() for name in attributes.split(",") if name.strip()])
 
 
 def read_interactions(connection: psycopg.Connection, catalogue: NDArray[np.int64]) -> Interactions:
@@ -153,6 +156,8 @@ def checksum_of(movies: ItemFeatures, interactions: Interactions) -> str:
     ):
         digest.update(np.ascontiguousarray(array).data)
     for column in fields(movies):
+        if column.name == "attributes" and not any(movies.attributes):
+            continue  # the checksum of data without them is that of former releases
         values = getattr(movies, column.name)
         digest.update(values.data if isinstance(values, np.ndarray) else orjson.dumps(values))
     return digest.hexdigest()

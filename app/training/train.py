@@ -49,6 +49,7 @@ def train(
     kind: str = HYBRID,
     settings: Path | None = None,
     sentences: Path | None = None,
+    attributes: str = "",
     mlflow: str | None = None,
     only_if_better: bool = False,
     conclude: Callable[[psycopg.Connection, str], None] = nothing_more,
@@ -62,8 +63,8 @@ def train(
     and no model behind, and the next training on the same ratings resumes from the last finished iteration.
 
     `kind`: one of `recommender.scorers.kinds.KINDS`. `settings`: a settings file. `sentences`: the folder of
-    a sentence model. `mlflow`: the tracking URI of an MLflow server, to which the training is mirrored.
-    Raises one of PERMANENT, and OSError if `models` is not writable.
+    a sentence model. `attributes`: see `data.read_movies`. `mlflow`: the tracking URI of an MLflow server, to
+    which the training is mirrored. Raises one of PERMANENT, and OSError if `models` is not writable.
     """
     kinds.check(kind)
     config = Config.read(settings) if settings else Config()
@@ -72,7 +73,7 @@ def train(
         lock(connection, TRAINING_LOCK, lambda: progress("waiting for another training to end", 0.0))
         require_writable(models)
         checkpoint = models / f".checkpoint-{database_name(connection)}"
-        fitted = fit(connection, kind, config, Checkpoint(checkpoint), sentence_model, progress)
+        fitted = fit(connection, kind, config, Checkpoint(checkpoint), sentence_model, progress, attributes)
         model = fitted.model
         verdict = None
         if only_if_better:
@@ -142,12 +143,13 @@ def fit(
     checkpoint: Checkpoint,
     sentences: SentenceModel | None,
     progress: Progress,
+    attributes: str = "",
 ) -> Fitted:
     """Fit a model on the whole database. Metrics that could not be measured are left out."""
     progress("reading", 0.0)
     with connection.transaction():
         connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
-        movies = data.read_movies(connection)
+        movies = data.read_movies(connection, attributes)
         interactions = data.read_interactions(connection, movies.item_ids)
         dataset = data.described(connection, movies, interactions)
     data.store(connection, dataset)

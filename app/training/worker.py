@@ -95,6 +95,7 @@ async def started(claim: Claim, settings: Settings, database_url: str) -> Proces
         "gate": settings.training_gate,
         "settings": settings.training_settings and str(settings.training_settings),
         "sentences": settings.sentence_model and str(settings.sentence_model),
+        "attributes": settings.content_attributes,
         "log_level": settings.log_level,
         "log_format": settings.log_format,
         "mlflow": settings.mlflow_tracking_uri,

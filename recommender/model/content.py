@@ -35,6 +35,7 @@ BLOCK_WEIGHTS = {
     "genre": 1.6,
     "language": 0.3,
     "decade": 0.6,
+    "attribute": 1.0,
 }
 NUMBERS_WEIGHT = 0.6  # within the components
 SENTENCES_WEIGHT = 1.0
@@ -206,6 +207,7 @@ def _tokens(items: ItemFeatures, row: int) -> Iterator[str]:
     for word in WORD.findall(items.overviews[row].casefold()):
         yield f"overview:{word}"
     for block, names in (
+        ("attribute", items.attributes[row]),
         ("keyword", items.keywords[row]),
         ("director", items.directors[row]),
         ("cast", items.cast[row]),
@@ -232,7 +234,9 @@ def _vocabulary(items: ItemFeatures) -> tuple[list[str], NDArray[np.float32]]:
     kept = [
         (token, count)
         for token, count in frequency.items()
-        if token.split(":", 1)[0] in ONE_HOT or MIN_ITEMS <= count <= max(MIN_ITEMS, MAX_SHARE * n_items)
+        if token.split(":", 1)[0] in ONE_HOT
+        or MIN_ITEMS <= count <= max(MIN_ITEMS, MAX_SHARE * n_items)
+        or (token.startswith("attribute:") and count >= MIN_ITEMS)
     ]
     # Frequent tokens first, so that the cap drops the rarest; ties by name make the fit deterministic.
     kept = sorted(kept, key=lambda pair: (-pair[1], pair[0]))[:MAX_TOKENS]
