@@ -23,6 +23,8 @@ RANK = {Role.USER: 0, Role.CURATOR: 1, Role.ADMIN: 2}
 SCOPES = {Role.USER: None, Role.CURATOR: Scope.WRITE, Role.ADMIN: Scope.ADMIN}
 SECRETS = ("password", "token", "secret", "code", "jsonl")  # rows name members
 LONGEST_NOTED = 500  # characters of one argument
+MOST_NOTED = 100  # items of a list; of a longer one the first are noted
+FIRST_NOTED = 10
 
 Actor = Viewer | ApiKey
 
@@ -134,7 +136,9 @@ def noted(value: Any, name: str = "") -> Any:
         parts = {key: noted(part, key) for key, part in value.items()}
         return {key: part for key, part in parts.items() if part is not None}
     if isinstance(value, list):
-        return [noted(part, name) for part in value]
+        shown = value if len(value) <= MOST_NOTED else value[:FIRST_NOTED]
+        rest = [f"and {len(value) - len(shown):,} more"] if len(shown) < len(value) else []
+        return [*(noted(part, name) for part in shown), *rest]
     if isinstance(value, enum.Enum):
         return value.name
     if value is None or isinstance(value, bool | int | float):

@@ -46,18 +46,22 @@ SELECT id, coalesce(rating_count, 0) FROM gone LEFT JOIN movie_stats ON movie_id
 
 
 async def upsert(
-    sessions: Sessions, live: Live, source: str, given: Sequence[tuple[str, Mapping[str, Any]]]
+    sessions: Sessions, live: Live, source: str, count: int, given: Iterable[tuple[str, Mapping[str, Any]]]
 ) -> list[Outcome]:
     """Add the movies that the source does not have yet, and change the others; return the outcome of each.
 
-    given: external id and fields of each movie, at most MAX_ROWS. Raises InvalidBatch, InvalidMovie for an
-    invalid source, or ModelChanging.
+    given: external id and fields of each of `count` movies, at most MAX_ROWS; they are read in the thread.
+    Raises InvalidBatch, InvalidMovie for an invalid source, or ModelChanging.
     """
-    check_size(len(given))
+    check_size(count)
     source = checked_source(source)
+    arrived: list[Given] = []
 
     def act(connection: Connection) -> tuple[list[Outcome], list[int]]:
-        rows, outcomes = batch_rows.read((Given(place, *row) for place, row in enumerate(given)), {})
+        arrived.extend(
+            Given(place, *row) for place, row in enumerate(given, len(arrived))
+        )  # at the first try
+        rows, outcomes = batch_rows.read(arrived, {})
         stored, changed = store.store(connection, source, rows)
         return batch_rows.in_order([*outcomes, *stored]), changed
 

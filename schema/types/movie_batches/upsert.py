@@ -1,10 +1,12 @@
 """`upsertMovies`: add and change many movies of another system at once."""
 
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 import strawberry
 from strawberry import UNSET
+from strawberry.types.arguments import InputContext
+from strawberry.types.base import StrawberryObjectDefinition
 
 from app.accounts.viewer import Role
 from app.catalog import validation
@@ -12,6 +14,7 @@ from app.catalog.batches import edit
 from app.catalog.batches.rows import MAX_ROWS, InvalidBatch, Outcome, Status
 from app.catalog.edit import ModelChanging
 from app.catalog.edit import MovieExists as Exists
+from app.catalog.validation import RULES, camel
 from schema.core.constraints import DECOMPOSED, Constraint
 from schema.core.directives import Cost
 from schema.core.enums import enum_of
@@ -27,7 +30,6 @@ from schema.types.movie_editing import (
     MovieExists,
     Texts,
     busy,
-    given,
     live_of,
 )
 from schema.types.movie_facts import SOURCE
@@ -81,6 +83,16 @@ class UpsertMovieInput(AddMovieInput):
     )
 
 
+def as_given(_: type, value: Mapping[str, Any], __: InputContext) -> Mapping[str, Any]:
+    """The row as it arrived: to make a thousand inputs takes a tenth of a second on the event loop."""
+    return value
+
+
+definition: StrawberryObjectDefinition = UpsertMovieInput.__strawberry_definition__  # type: ignore[attr-defined]
+definition.from_input = as_given
+NAMES = {camel(name): name for name in RULES}
+
+
 @strawberry.input(description="Movies of another system.")
 class UpsertMoviesInput:
     source: str = strawberry.field(
@@ -127,9 +139,11 @@ UpsertMoviesResult = Annotated[
 ]
 
 
-def facts_of(row: UpsertMovieInput) -> tuple[str, Mapping[str, Any]]:
-    facts = dict(given(row))
-    return facts.pop("external_id"), facts
+def facts_of(row: Mapping[str, Any]) -> tuple[str, Mapping[str, Any]]:
+    """The external id and the fields of a row, by their names in `validation.RULES`."""
+    facts = {NAMES[name]: value for name, value in row.items() if name in NAMES}
+    ids = {name: str(value) for name, value in facts.items() if name.endswith("_id") and value is not None}
+    return row["externalId"], facts | ids
 
 
 def error_of(error: Exception | None) -> Error | None:
@@ -159,8 +173,10 @@ class UpsertMoviesMutation:
         input: Annotated[UpsertMoviesInput, strawberry.argument(description="The movies.")],  # noqa: A002
     ) -> UpsertMoviesResult:
         context = info.context
-        rows = [facts_of(row) for row in input.movies]
-        found = await edit.upsert(context.sessions, live_of(context), input.source, rows)
+        rows = cast("list[Mapping[str, Any]]", input.movies)
+        found = await edit.upsert(
+            context.sessions, live_of(context), input.source, len(rows), map(facts_of, rows)
+        )
         context.renew()
         return payload_of(found, info)
 

@@ -41,7 +41,7 @@ async def live(catalogue: Sessions, tmp_path: Path) -> Live:
 
 
 async def upsert(live: Live, *rows: tuple[str, dict[str, Any]], source: str = "own") -> list[Outcome]:
-    return await edit.upsert(live.sessions, live, source, rows)
+    return await edit.upsert(live.sessions, live, source, len(rows), iter(rows))
 
 
 def statuses(outcomes: list[Outcome]) -> list[str]:

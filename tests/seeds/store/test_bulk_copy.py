@@ -206,3 +206,26 @@ def test_a_load_does_not_wait_for_a_training(filled: str) -> None:
         lock(training, TRAINING_LOCK, pytest.fail)
         taken = load.execute("SELECT pg_try_advisory_xact_lock(%s)", (_LOAD_LOCK,)).fetchone()
     assert taken == (True,)
+
+
+def test_the_trend_of_a_filled_table_is_that_of_the_triggers(filled: str) -> None:
+    rng = np.random.default_rng(5)
+    pairs = np.arange(MEMBERS * MOVIES)
+    with transaction(filled) as connection:
+        store_ratings(
+            connection,
+            user_ids=1 + pairs // MOVIES,
+            movie_ids=1 + pairs % MOVIES,
+            half_stars=rng.integers(1, 11, len(pairs)).astype(np.int16),
+            timestamps=rng.integers(0, 2_000_000_000, len(pairs)),
+            progress=quiet,
+        )
+    assert query(filled, STATS) == query(filled, COUNTED)
+    trends = query(
+        filled,
+        "SELECT trend, (SELECT sum(trend_weight(rated_at)) FROM ratings "
+        "WHERE ratings.movie_id = stats.movie_id) FROM movie_stats AS stats",
+    )
+    assert len(trends) == MOVIES
+    for stored, counted in trends:
+        assert stored == pytest.approx(counted, rel=1e-9)
