@@ -20,12 +20,13 @@ _MICROSECONDS = 1_000_000
 _ROWS_PER_BUFFER = 1 << 16
 _TREND_EPOCH, _TREND_SECONDS = 1_893_456_000, 1_745_086  # of the function `trend_weight`
 
-# New and later ratings. Other ratings are neither written nor locked, so members can change them meanwhile.
+# New and later ratings, and those in the place of ratings inferred from watching. Other ratings are neither
+# written nor locked, so members can change them meanwhile.
 _DIFFERING = """
 CREATE TEMPORARY TABLE differing_ratings ON COMMIT DROP AS
 SELECT incoming.*, known.user_id IS NOT NULL AS known
 FROM incoming_ratings AS incoming LEFT JOIN ratings AS known USING (user_id, movie_id)
-WHERE known.user_id IS NULL OR incoming.rated_at > known.rated_at
+WHERE known.user_id IS NULL OR known.implicit OR incoming.rated_at > known.rated_at
 """
 # The change of each movie's statistics is computed from the rows as they are when they are replaced, because
 # members may have changed them since _DIFFERING. Rows are locked in one order.
@@ -35,10 +36,10 @@ WITH replaced AS MATERIALIZED (
     SELECT user_id, movie_id, ratings.half_stars, ratings.rated_at,
         differing.half_stars AS new_half_stars, differing.rated_at AS new_rated_at
     FROM ratings JOIN differing_ratings AS differing USING (user_id, movie_id)
-    WHERE known AND differing.rated_at > ratings.rated_at
+    WHERE known AND (ratings.implicit OR differing.rated_at > ratings.rated_at)
     ORDER BY user_id, movie_id FOR UPDATE OF ratings
 ), written AS (
-    UPDATE ratings SET half_stars = new_half_stars, rated_at = new_rated_at
+    UPDATE ratings SET half_stars = new_half_stars, rated_at = new_rated_at, implicit = false
     FROM replaced WHERE (ratings.user_id, ratings.movie_id) = (replaced.user_id, replaced.movie_id)
 )
 SELECT movie_id, 0::bigint AS rating_count, sum(new_half_stars - half_stars) AS half_stars_sum,

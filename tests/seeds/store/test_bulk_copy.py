@@ -74,6 +74,18 @@ def test_merging_keeps_the_later_rating_and_exact_counts(filled: str) -> None:
     assert query(filled, STATS) == query(filled, COUNTED), "the trigger is on again"
 
 
+def test_a_rating_inferred_from_watching_is_replaced_once(filled: str) -> None:
+    store(filled, np.arange(2), 4, 3_000)
+    query(filled, "UPDATE ratings SET implicit = true WHERE movie_id = 1 RETURNING 1")
+    assert store(filled, np.arange(2), 9, 2_000) == Count(updated=1, unchanged=1)
+    assert store(filled, np.arange(2), 9, 2_000) == Count(unchanged=2)
+    assert query(filled, "SELECT half_stars, implicit FROM ratings ORDER BY movie_id") == [
+        (9, False),
+        (4, False),
+    ]
+    assert query(filled, STATS) == query(filled, COUNTED)
+
+
 def test_a_row_that_breaks_a_key_takes_the_whole_load_back(filled: str) -> None:
     before = query(filled, DEFINITIONS)
     with pytest.raises(psycopg.errors.ForeignKeyViolation):
