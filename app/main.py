@@ -28,6 +28,7 @@ from app.db.notifications import Changes
 from app.experiments.running import Running
 from app.monitoring import Monitor
 from app.provenance.recorder import Recorder
+from app.recommendations.shadow import Shadow
 from app.recommendations.steering.promotions import Promotions
 from app.serving import live
 from app.serving.live import Live
@@ -76,6 +77,7 @@ class State(TypedDict):
     acting: Acting
     issuer: Issuer | None
     promotions: Promotions
+    shadow: Shadow
 
 
 def context_of(connection: HTTPConnection, credentials: Credentials) -> Context:
@@ -96,6 +98,7 @@ def context_of(connection: HTTPConnection, credentials: Credentials) -> Context:
         acting=state.acting,
         issuer=state.issuer,
         promotions=state.promotions,
+        shadow=state.shadow,
     )
 
 
@@ -138,6 +141,7 @@ async def lifespan(
         acting=Acting(),
         issuer=Issuer.of(settings),
         promotions=promotions,
+        shadow=Shadow(),
     )
     monitor = Monitor(settings, following, admission, engine, sessions, running)
     metrics.REGISTRY.register(monitor)
@@ -178,6 +182,7 @@ def begin_tasks(state: State, database_url: str, admission: Admission) -> list[a
         asyncio.create_task(state["changes"].follow()),
         asyncio.create_task(state["running"].follow(state["sessions"], state["changes"])),
         asyncio.create_task(state["promotions"].follow(state["sessions"], state["changes"])),
+        asyncio.create_task(state["shadow"].follow(state["sessions"], following)),
         asyncio.create_task(admission.follow()),
         asyncio.create_task(worker.follow(state["sessions"], settings, database_url)),
         asyncio.create_task(state["recorder"].follow(psycopg_url(database_url), following)),

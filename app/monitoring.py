@@ -18,6 +18,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.pool import QueuePool
 
+from app.activity.drift import Drift, drift
 from app.db.engine import Sessions
 from app.experiments.lately import ArmLists, lists_by_arm
 from app.experiments.running import Running
@@ -34,7 +35,7 @@ READ_SECONDS = 3.0  # for which a scrape waits for figures of the database
 KEPT_SECONDS = 5.0  # for which several scrapers share figures
 REST = 50  # times the duration of a query that takes long, before it runs again
 WINDOWS = {"hour": timedelta(hours=1), "day": timedelta(days=1)}
-JOBS, STREAMS, ARMS = "jobs", "streams", "arms"
+PARTS = JOBS, STREAMS, ARMS, DRIFT = "jobs", "streams", "arms", "drift"
 LIMITS = ("max_", "_per_minute", "execution_seconds", "request_seconds")
 PER_LIST = {
     "click_rate": "Share of the lists shown in the window with a CLICK event.",
@@ -61,8 +62,11 @@ class Monitor(Collector):
     jobs: dict[str, int] = field(default_factory=dict)
     quality: dict[str, OnlineQuality] = field(default_factory=dict)
     streamed: streams.StreamFigures | None = None
+    drift: Drift | None = None
     dead: dict[Reason, int] = field(default_factory=dict)  # dead letters that are kept
-    due: dict[str, float] = field(default_factory=lambda: dict.fromkeys((JOBS, STREAMS, ARMS, *WINDOWS), 0.0))
+    due: dict[str, float] = field(
+        default_factory=lambda: dict.fromkeys((JOBS, STREAMS, ARMS, DRIFT, *WINDOWS), 0.0)
+    )
     reading: dict[str, asyncio.Task[None]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -79,7 +83,7 @@ class Monitor(Collector):
             await asyncio.wait(self.reading.values(), timeout=READ_SECONDS)
 
     async def _read(self, part: str) -> None:
-        """Read `jobs`, `streams`, `arms` or the quality of a window. After a failure, scrapes lack it."""
+        """Read one of PARTS, or the quality of a window. After a failure, scrapes lack it."""
         began = time.monotonic()
         try:
             if part == JOBS:
@@ -87,6 +91,8 @@ class Monitor(Collector):
             elif part == STREAMS:
                 self.dead = await dead_letters.count_by_reason(self.sessions)
                 self.streamed = await streams.figures(self.sessions)
+            elif part == DRIFT:
+                self.drift = await drift(self.sessions)
             elif part == ARMS:
                 self.arms = await lists_by_arm(self.sessions, self.running.experiments)
             else:
@@ -101,6 +107,8 @@ class Monitor(Collector):
                 self.streamed = None
             elif part == ARMS:
                 self.arms = []
+            elif part == DRIFT:
+                self.drift = None
             self.quality.pop(part, None)
         finally:
             now = time.monotonic()
@@ -128,6 +136,8 @@ class Monitor(Collector):
             values = [(window, getattr(quality, name)) for window, quality in lately]
             present = [(window, value) for window, value in values if value is not None]
             yield family(f"list_{name}", description, present, "window")
+        if self.drift is not None:
+            yield from drift_metrics(self.drift)
         if self.streamed is not None:
             yield from self._streams(self.streamed)
 
@@ -197,6 +207,15 @@ class Monitor(Collector):
         yield family("database_connections", "Connections of the pool, by state.", states, "state")
         most = 2 * self.settings.database_pool_size  # the overflow is as large as the pool
         yield gauge("database_connections_max", "The most connections of the pool.", most)
+
+
+def drift_metrics(found: Drift) -> Iterator[Metric]:
+    counts, stars = found.ratings.items(), found.stars.items()
+    yield family("recent_ratings", "Ratings of the last day, and of the 28 days before it.", counts, "window")
+    means = [(window, mean) for window, mean in stars if mean is not None]
+    yield family("recent_stars", "Mean stars of these ratings, without inferred ones.", means, "window")
+    shares = [] if found.shares is None else [("", found.shares)]
+    yield family("movie_shares_drift", "Drift of movies' shares of these ratings, beyond chance.", shares)
 
 
 def family(

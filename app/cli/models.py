@@ -3,6 +3,7 @@
 import asyncio
 import shutil
 from collections.abc import Awaitable, Callable
+from dataclasses import asdict
 from typing import Annotated, Any, TypeVar
 
 import typer
@@ -14,12 +15,16 @@ from app.cli.database import database
 from app.cli.options import Json, show
 from app.cli.row_report import wrapped
 from app.db.engine import Sessions, create_engine, sessionmaker
+from app.db.training_tables import ShadowRun
 from app.settings import Settings
-from app.training import registry
+from app.training import registry, shadow_runs
 from app.training.registry import ModelNotFound, ModelUnreadable, NothingToRollBack, Trained
+from app.training.shadow_runs import AlreadyActive, NoShadow
 
 SHOWN = 100
 TIME = "%Y-%m-%d %H:%M"  # UTC
+
+REFUSED = (ModelNotFound, ModelUnreadable, NothingToRollBack, AlreadyActive, NoShadow)
 
 Found = TypeVar("Found")
 
@@ -67,6 +72,8 @@ def show_model(
     ]
     if trained.gate is not None:
         lines.append(f"gate: {_verdict(trained)}")
+    if trained.shadow is not None:
+        lines.append(f"shadow: {_shadow(trained.shadow)}")
     for figure in trained.figures():
         interval = "" if figure.low is None else f"  [{figure.low:.4f}, {figure.high:.4f}]"
         lines += [f"{figure.label}  {figure.value:.4f}{interval}", f"  on {figure.measured_on}"]
@@ -88,6 +95,27 @@ def rollback(json: Json = False) -> None:
     _report(_with_models(lambda sessions, settings: registry.roll_back(sessions, settings.models)), json)
 
 
+@app.command()
+def shadow(
+    version: Annotated[str | None, typer.Argument(help="A trained model; none with --stop.")] = None,
+    stop: Annotated[bool, typer.Option("--stop", help="Stop the shadow mode.")] = False,
+    json: Json = False,
+) -> None:
+    """Make live lists with a model too, without serving them; running services begin within seconds."""
+    if (version is None) != stop:
+        raise typer.BadParameter("name a version, or --stop", param_hint="VERSION")
+
+    async def changed(sessions: Sessions, _settings: Settings) -> str:
+        if version is None:
+            return await shadow_runs.stop(sessions)
+        await shadow_runs.start(sessions, version)
+        return version
+
+    found = _with_models(changed)
+    said = f"Model {found} is {'no longer ' if stop else ''}in shadow mode."
+    show({"version": found, "running": not stop} if json else said, json=json)
+
+
 def _with_models(use: Callable[[Sessions, Settings], Awaitable[Found]]) -> Found:
     async def run(settings: Settings, url: str) -> Found:
         engine = create_engine(url, settings)
@@ -99,7 +127,7 @@ def _with_models(use: Callable[[Sessions, Settings], Awaitable[Found]]) -> Found
     with database() as (settings, url):
         try:
             return asyncio.run(run(settings, url))
-        except (ModelNotFound, ModelUnreadable, NothingToRollBack) as error:
+        except REFUSED as error:
             raise console.fail(str(error)) from None
 
 
@@ -109,7 +137,8 @@ def _report(trained: Trained, json: bool) -> None:
 
 def _described(trained: Trained) -> dict[str, Any]:
     names = ("version", "kind", "status", "trained_at", "dataset_version", "metrics", "gate")
-    return {name: getattr(trained, name) for name in names}
+    shadow = trained.shadow and shadow_runs.figures_of(trained.shadow)
+    return {name: getattr(trained, name) for name in names} | {"shadow": shadow and asdict(shadow)}
 
 
 def _verdict(trained: Trained) -> str:
@@ -117,3 +146,18 @@ def _verdict(trained: Trained) -> str:
         return ""
     said = "passed" if trained.gate["passed"] else "refused"
     return f"{said}: {trained.gate['reason']}" if trained.gate["reason"] else said
+
+
+def _shadow(run: ShadowRun | None) -> str:
+    """The last run in shadow mode, in a cell."""
+    if run is None:
+        return ""
+    found = shadow_runs.figures_of(run)
+    parts = [f"{run.status.lower()}: {found.lists} lists"]
+    if found.agreement is not None:
+        parts.append(f"agree {found.agreement:.0%}")
+        parts.append(f"{found.candidate_milliseconds:.2g} ms, not {found.active_milliseconds:.2g} ms")
+    parts += [
+        f"{count} {name}" for name, count in (("failed", found.failed), ("dropped", found.dropped)) if count
+    ]
+    return ", ".join(parts)

@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, SmallInteger, func, text
+from sqlalchemy import CheckConstraint, Double, ForeignKey, Index, SmallInteger, func, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -31,6 +31,36 @@ class ModelVersion(Base):
     training: Mapped[dict[str, Any] | None]  # see `app.training.publish.described`
     trained_at: Mapped[datetime] = mapped_column(server_default=func.now())  # when the ratings were read
     retired_at: Mapped[datetime | None]
+
+
+class ShadowRun(Base):
+    """A model that makes live lists without serving them; see `app.training.shadow_runs`. One runs at a time.
+
+    `lists`: those compared with the active model's. `agreement` and the seconds are sums over them.
+    """
+
+    __tablename__ = "shadow_runs"
+    __table_args__ = (
+        one_of("status", "RUNNING", "STOPPED"),
+        Index(
+            "shadow_runs_one_running_idx",
+            "status",
+            unique=True,
+            postgresql_where=text("status = 'RUNNING'"),
+        ),
+    )
+
+    id: Mapped[int] = identity()
+    version: Mapped[str] = mapped_column(ForeignKey("model_versions.version", ondelete="CASCADE"), index=True)
+    status: Mapped[str] = mapped_column(server_default="RUNNING")
+    started_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    stopped_at: Mapped[datetime | None]
+    lists: Mapped[int] = mapped_column(server_default=text("0"))
+    failed: Mapped[int] = mapped_column(server_default=text("0"))
+    dropped: Mapped[int] = mapped_column(server_default=text("0"))
+    agreement: Mapped[float] = mapped_column(Double, server_default=text("0"))
+    active_seconds: Mapped[float] = mapped_column(Double, server_default=text("0"))
+    candidate_seconds: Mapped[float] = mapped_column(Double, server_default=text("0"))
 
 
 class TrainingData(Base):

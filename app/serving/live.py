@@ -208,6 +208,7 @@ class Live:
     batching: asyncio.Lock = field(default_factory=asyncio.Lock)  # held by a batch of edits
     refreshed_at: float = field(default_factory=time.monotonic)  # when `served` was last up to date
     wanted: tuple[str, ...] = ()
+    shadow: str | None = None  # a model to have beside those, for shadow mode
 
     def want(self, versions: Collection[str]) -> None:
         """Serve these models beside the active one, from the next refresh on, and no others.
@@ -220,7 +221,8 @@ class Live:
         """Replace the served state by that of the database now."""
         async with self.refreshing:
             began = time.monotonic()
-            self.served = await refreshed(self.served, self.sessions, self.models, self.wanted)
+            others = self.wanted if self.shadow is None else tuple(dict.fromkeys((*self.wanted, self.shadow)))
+            self.served = await refreshed(self.served, self.sessions, self.models, others)
             self.refreshed_at = began
 
     async def follow(self, poll_seconds: float, learning_seconds: float) -> None:

@@ -21,6 +21,7 @@ from prometheus_client import (
 # In seconds. A list takes a few milliseconds, an operation at most EXECUTION_SECONDS.
 OPERATION_BUCKETS = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
 WAIT_BUCKETS = (0.001, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
+AGREEMENT_BUCKETS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
 STAGE_BUCKETS = (0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5)
 
 disable_created_metrics()  # type: ignore[no-untyped-call]  # they double the series of a counter
@@ -78,6 +79,29 @@ arms_unserved = Counter(
     "Lists without the arm of their member, because this process does not have the arm's model.",
     registry=REGISTRY,
 )
+shadow_lists = Counter(
+    "marquee_shadow_lists_total",
+    "Lists in shadow mode: compared with the candidate's, failed there, or dropped from a full queue.",
+    ["outcome"],
+    registry=REGISTRY,
+)
+shadow_agreement = Histogram(
+    "marquee_shadow_agreement",
+    "Share of the first ten movies of a list that the candidate's list has too.",
+    buckets=AGREEMENT_BUCKETS,
+    registry=REGISTRY,
+)
+shadow_time = Histogram(
+    "marquee_shadow_list_seconds",
+    "Time in which the active model and the candidate make the same list in shadow mode.",
+    ["model"],
+    buckets=STAGE_BUCKETS,
+    registry=REGISTRY,
+)
+for _outcome in ("compared", "failed", "dropped"):  # present from the start, so that rates see the first
+    shadow_lists.labels(_outcome)
+for _model in ("active", "candidate"):
+    shadow_time.labels(_model)
 database_failures = Counter(
     "marquee_database_figures_failures_total",
     "Failed or slow queries of the figures that scrapes read from Postgres.",

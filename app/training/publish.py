@@ -32,7 +32,8 @@ UPDATE model_versions SET status = 'REMOVED' WHERE version IN (
             PARTITION BY status ORDER BY coalesce(retired_at, trained_at) DESC, version DESC) AS place
         FROM model_versions WHERE status IN ('RETIRED', 'READY') AND version NOT IN (
             SELECT model_version FROM experiment_arms JOIN experiments ON experiments.id = experiment_id
-            WHERE model_version IS NOT NULL AND stopped_at IS NULL AND ends_at > now())
+            WHERE model_version IS NOT NULL AND stopped_at IS NULL AND ends_at > now()
+            UNION ALL SELECT version FROM shadow_runs WHERE status = 'RUNNING')
     ) AS inactive WHERE place > %s
 )
 """
@@ -99,8 +100,8 @@ def described(folder: Path) -> dict[str, Any]:
 def remove_retired(connection: psycopg.Connection, models: Path, kept: int) -> None:
     """Remove the files of inactive models; their rows stay.
 
-    The `kept` retired last stay, as many of those that the gate refused, and the models of arms of
-    experiments that are not over.
+    The `kept` retired last stay, as many of those that the gate refused, the models of arms of experiments
+    that are not over, and the one in shadow mode.
 
     A process that has mapped the files of a model can still read them.
     """

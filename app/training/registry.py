@@ -13,7 +13,7 @@ import psycopg
 from sqlalchemy import Select, func, select, tuple_
 
 from app.db.engine import Sessions, address_of
-from app.db.training_tables import ModelVersion, TrainingData
+from app.db.training_tables import ModelVersion, ShadowRun, TrainingData
 from app.training import publish
 from app.training.vectors import make_active
 from recommender.model.artifact import ArtifactError
@@ -67,7 +67,8 @@ class Figure:
 class Trained:
     """A trained model. `training` and `data` are None for models of earlier releases.
 
-    `training`: see `publish.described`. `data`: the row of its version of the training data.
+    `training`: see `publish.described`. `data`: the row of its version of the training data. `shadow`: its
+    last run in shadow mode.
     """
 
     version: str
@@ -77,6 +78,7 @@ class Trained:
     metrics: dict[str, Any]
     training: dict[str, Any] | None
     data: TrainingData | None
+    shadow: ShadowRun | None
 
     @property
     def kind(self) -> str:
@@ -97,8 +99,9 @@ class Trained:
 Key = tuple[datetime, str]
 
 
-def models() -> Select[Any, Any, Any, Any, Any, Any, Any]:
-    return select(
+def models() -> Select[Any, Any, Any, Any, Any, Any, Any, Any]:
+    last = select(func.max(ShadowRun.id)).group_by(ShadowRun.version)
+    selected: Select[Any, Any, Any, Any, Any, Any, Any, Any] = select(
         ModelVersion.version,
         ModelVersion.status,
         ModelVersion.trained_at,
@@ -106,7 +109,11 @@ def models() -> Select[Any, Any, Any, Any, Any, Any, Any]:
         ModelVersion.metrics,
         ModelVersion.training,
         TrainingData,
-    ).outerjoin(TrainingData, TrainingData.version == ModelVersion.dataset_version)
+        ShadowRun,
+    )
+    selected = selected.outerjoin(TrainingData, TrainingData.version == ModelVersion.dataset_version)
+    of_model = ShadowRun.version == ModelVersion.version
+    return selected.outerjoin(ShadowRun, of_model & ShadowRun.id.in_(last))
 
 
 async def active(sessions: Sessions) -> Trained | None:

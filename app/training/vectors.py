@@ -17,6 +17,9 @@ RETIRE = """
 UPDATE model_versions SET status = 'RETIRED', retired_at = now() WHERE status = 'ACTIVE' AND version <> %s
 """
 ACTIVATE = "UPDATE model_versions SET status = 'ACTIVE', retired_at = NULL WHERE version = %s"
+STOP_SHADOW = """
+UPDATE shadow_runs SET status = 'STOPPED', stopped_at = now() WHERE status = 'RUNNING' AND version = %s
+"""
 # A movie that was deleted meanwhile has no row to refer to. The row lock waits for deletions in progress.
 WRITE_VECTORS = """
 INSERT INTO movie_vectors (movie_id, embedding, model_version)
@@ -34,6 +37,7 @@ def make_active(connection: psycopg.Connection, model: Hybrid, learnt_at: dateti
     """
     connection.execute(RETIRE, (model.version,))
     connection.execute(ACTIVATE, (model.version,))
+    connection.execute(STOP_SHADOW, (model.version,))
     connection.execute("CREATE TEMP TABLE fresh (movie_id bigint, embedding vector) ON COMMIT DROP")
     changed = changed_movies(connection, model, learnt_at)
     unchanged = ~np.isin(model.item_ids, changed)

@@ -23,6 +23,7 @@ from app.experiments.running import Running
 from app.provenance.recorder import Recorder
 from app.recommendations.history import UserHistory, history_of
 from app.recommendations.recommend import Match, matches
+from app.recommendations.shadow import Shadow
 from app.recommendations.steering.promotions import Promotions
 from app.serving.live import Live, ServingState
 from app.serving.model import Model
@@ -84,6 +85,7 @@ class Context:
     acting: Acting = field(default_factory=Acting)
     issuer: Issuer | None = None
     promotions: Promotions = field(default_factory=Promotions)
+    shadow: Shadow = field(default_factory=Shadow)
     clock: Clock = field(default_factory=Clock)
     spliced: bool = False  # whether the answer can hold an export of any size
     pinned_at: datetime = field(init=False)  # the time of `served`

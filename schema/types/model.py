@@ -32,7 +32,7 @@ from schema.core.pagination import (
 )
 from schema.execution.context import Info
 from schema.execution.permissions import may, requires
-from schema.types.model_training import GateVerdict, Metric, TrainingData
+from schema.types.model_training import GateVerdict, Metric, ShadowRun, TrainingData
 
 MODELS = "models"
 
@@ -86,6 +86,10 @@ class Model(relay.Node):
         description="The comparison before activation; null for a model that was activated without it."
     )
 
+    shadow: ShadowRun | None = strawberry.field(
+        description="Its last run in shadow mode; null for a model that was never in it."
+    )
+
     @classmethod
     def of(cls, trained: Trained) -> Self:
         training = trained.training or {}
@@ -103,6 +107,7 @@ class Model(relay.Node):
             checksums=training.get("checksums"),
             metrics=[Metric.of(figure) for figure in trained.figures()],
             gate=None if trained.gate is None else GateVerdict.of(trained.gate),
+            shadow=None if trained.shadow is None else ShadowRun.of(trained.shadow),
         )
 
     @classmethod

@@ -6,8 +6,10 @@ from typing import Any, Self
 import strawberry
 from strawberry.scalars import JSON
 
+from app.db.training_tables import ShadowRun as Run
 from app.db.training_tables import TrainingData as Row
 from app.training.registry import Figure
+from app.training.shadow_runs import figures_of
 from recommender.evaluation.gate import K as COMPARED_AT
 from schema.core.directives import ListSize
 
@@ -116,4 +118,39 @@ class GateVerdict:
             reason=verdict["reason"],
             member_count=verdict["n_users"],
             difference=None if difference is None else Metric(name="ndcg", k=COMPARED_AT, **difference),
+        )
+
+
+@strawberry.type(
+    description="A run of a model in shadow mode: it makes live lists too, without serving them. Means are "
+    "over the compared lists, and null without one."
+)
+class ShadowRun:
+    running: bool = strawberry.field(description="Whether it goes on.")
+    started_at: datetime = strawberry.field(description="When it began.")
+    stopped_at: datetime | None = strawberry.field(description="When it ended; null while it goes on.")
+    lists: int = strawberry.field(description="Lists compared with the active model's.")
+    failed: int = strawberry.field(description="Lists that the model could not make.")
+    dropped: int = strawberry.field(description="Lists that were not compared, because too many waited.")
+    agreement: float | None = strawberry.field(
+        description="Mean share of the active model's first ten movies that the model's list has too."
+    )
+    active_milliseconds: float | None = strawberry.field(
+        description="Mean time of a list by the active model."
+    )
+    candidate_milliseconds: float | None = strawberry.field(description="Mean time of a list by this model.")
+
+    @classmethod
+    def of(cls, run: Run) -> Self:
+        found = figures_of(run)
+        return cls(
+            running=found.stopped_at is None,
+            started_at=found.started_at,
+            stopped_at=found.stopped_at,
+            lists=found.lists,
+            failed=found.failed,
+            dropped=found.dropped,
+            agreement=found.agreement,
+            active_milliseconds=found.active_milliseconds,
+            candidate_milliseconds=found.candidate_milliseconds,
         )

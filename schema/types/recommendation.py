@@ -12,6 +12,7 @@ from app.accounts.viewer import Viewer
 from app.activity import ratings
 from app.recommendations.history import history_for_likes, history_of
 from app.recommendations.recommend import Pick, Picks, Strategy, Wish, recommend
+from app.recommendations.shadow import LiveList
 from app.serving.model import Model
 from app.serving.snapshot import Snapshot
 from schema.core.constraints import MAX_ID_LENGTH, Constraint
@@ -182,6 +183,8 @@ async def listed(
         promotions=context.promotions.live(page.shown_at),
     )
     user_id = None if viewer is None else viewer.id
+    if page.treatment is None and not page.rank:
+        context.shadow.add(LiveList(taste, wish, viewer is not None))
     users = ((user_id, taste),)
     if recorded:
         page.record(context, model, user_id, users, picks.picks, first=size, wish=wish, skipped=rated_since)

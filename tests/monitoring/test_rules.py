@@ -82,7 +82,7 @@ def test_dashboards_and_alerts_use_metrics_of_the_page_only() -> None:
         for panel in json.loads(path.read_text())["panels"]:
             expressions += [target["expr"] for target in panel.get("targets", ())]
     used = {name for expression in expressions for name in re.findall(r"marquee_\w+", expression)}
-    used = {re.sub(r"_seconds_(bucket|sum|count)$", "_seconds", name) for name in used}
+    used = {re.sub(r"(_seconds|_agreement)_(bucket|sum|count)$", r"\1", name) for name in used}
     assert used <= listed
     assert not listed - used - {"marquee_operations_running"}, "metrics that no dashboard shows"
 

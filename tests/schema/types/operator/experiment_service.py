@@ -5,6 +5,7 @@ from typing import Any
 from app.accounts import authentication
 from app.experiments.running import Running
 from app.provenance.recorder import Recorder
+from app.recommendations.shadow import Shadow
 from app.settings import Settings
 from app.web.client import Client
 from schema import schema
@@ -20,14 +21,14 @@ class Service:
     def __init__(self, settings: Settings, sessions: Any, served: Any, operations: dict[str, str]) -> None:
         self.settings, self.sessions, self.served = settings, sessions, served
         self.operations = operations
-        self.recorder, self.running = Recorder(30), Running()
+        self.recorder, self.running, self.shadow = Recorder(30), Running(), Shadow()
         self.tokens: dict[str, str] = {}
 
     def context(self, username: str | None) -> Context:
         token = None if username is None else self.tokens[username]
         credentials, client = Credentials(token), Client("192.0.2.1")
         context = Context(self.settings, self.sessions, self.served, credentials, client=client)
-        context.recorder, context.running = self.recorder, self.running
+        context.recorder, context.running, context.shadow = self.recorder, self.running, self.shadow
         return context
 
     async def send(self, operation: str, username: str | None, **variables: Any) -> Any:

@@ -86,6 +86,19 @@ async def until(condition: Callable[[], bool]) -> None:
     raise AssertionError(condition)
 
 
+async def test_first_pages_without_an_arm_are_queued_for_shadow_mode(service: Service) -> None:
+    await service.sign_up("bo")
+    await service.send(LIST, "bo", first=5)
+    assert not service.shadow.queue  # no model runs
+    service.shadow.run = (1, "another")
+    await service.send(LIST, "bo", first=5)
+    await service.send(LIST, None, first=5)
+    assert [each.signed_in for each in service.shadow.queue] == [True, False]
+    await service.start()
+    assert (await service.send(LIST, "bo", first=5))["arm"] is not None
+    assert len(service.shadow.queue) == 2
+
+
 async def test_from_start_to_report(service: Service, seeded_database_url: str) -> None:
     started = await service.start()
     assert started["__typename"] == "StartExperimentPayload"
