@@ -20,6 +20,7 @@ from threadpoolctl import threadpool_limits
 
 from app import console
 from app.accounts.acting import Acting
+from app.accounts.demo import DEMO_PASSWORD, DEMO_USERNAME
 from app.accounts.exports import Exports
 from app.accounts.oidc import Issuer
 from app.catalog.posters import poster
@@ -239,7 +240,8 @@ def create_app(
         Route("/poster/{movie_id:int}.svg", poster),
     ]
     if settings.explored:
-        endpoint = graphiql.GraphiqlOrApi(endpoint)
+        demo = (DEMO_USERNAME, DEMO_PASSWORD) if settings.has_demo_account else None
+        endpoint = graphiql.GraphiqlOrApi(endpoint, demo)
         routes += graphiql.routes()
     graphql = (Route("/graphql", endpoint), WebSocketRoute("/graphql", endpoint))
     app = Starlette(

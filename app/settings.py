@@ -197,10 +197,8 @@ class Settings(AccountSettings, StreamSettings):
     allowed_hosts: str = Field(
         "*", description="comma-separated host names of the service; `*.example.com` allows any subdomain"
     )
-    public_url: Annotated[str, Field(pattern="^(https?://[^/?#]+(/[^?#]*)?)?$")] = Field(
-        "",
-        description="address of the service for clients, such as `https://movies.example.org`; it begins the "
-        "`posterUrl` of drawn posters, which are else paths on the same origin",
+    public_url: Annotated[str, Field(pattern="^(https?://[^?#]+)?$")] = Field(
+        "", description="URL of the service that begins the `posterUrl` of drawn posters; unset: a path"
     )
     graphiql: bool | None = Field(
         None, description="serve the GraphiQL explorer at `/graphql`; default: not with `PRODUCTION`"

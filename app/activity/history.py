@@ -3,13 +3,16 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
 from sqlalchemy import ColumnElement, func, select, text, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.activity.feedback import Kind
 from app.db.activity_tables import EventCount, Feedback
-from app.db.engine import Sessions
+from app.db.engine import Sessions, array_in
 
 
 def watchlist_of(condition: str = "") -> str:
@@ -40,6 +43,7 @@ WHERE kind = 'WATCHLIST' AND NOT EXISTS (
 
 
 WATCHLIST = watchlist_of()
+AMONG = "movie_id = ANY(CAST(:among AS bigint[]))"  # an array literal, which the driver need not convert
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,26 +66,31 @@ Key = tuple[datetime, int]
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """The events of a page: of these kinds, or of all; of these movies, or of all; newest or oldest first."""
+    """What a page has: events of these kinds, or of all; of the movies of an array literal, or of all; newest
+    or oldest first.
+    """
 
     kinds: Sequence[Kind] | None = None
-    movie_ids: Sequence[int] | None = None
+    movie_ids: str | None = None
     newest_first: bool = True
 
     def of(self, user_id: int) -> list[ColumnElement[bool]]:
-        conditions = [Feedback.user_id == user_id]
+        """The conditions of a member's events."""
+        conditions: list[Any] = [Feedback.user_id == user_id]
         if self.kinds is not None:
             conditions.append(Feedback.kind.in_(self.kinds))
         if self.movie_ids is not None:
-            conditions.append(Feedback.movie_id == func.any(list(self.movie_ids)))
+            conditions.append(text(f"feedback.{AMONG}").bindparams(among=self.movie_ids))
         return conditions
 
 
+ALL = Wanted()
+
+
 async def events(
-    sessions: Sessions, user_id: int, count: int, key: Key | None, wanted: Wanted | None = None
+    sessions: Sessions, user_id: int, count: int, key: Key | None, wanted: Wanted = ALL
 ) -> list[HistoryEntry]:
     """At most `count` events, in the order that `wanted` asks for, after the time and id of `key`."""
-    wanted = wanted or Wanted()
     columns = (
         Feedback.id,
         Feedback.movie_id,
@@ -102,15 +111,14 @@ async def events(
         ]
 
 
-async def movies_of_events(sessions: Sessions, user_id: int) -> list[int]:
-    """The movies of the member's events, each once."""
-    statement = select(func.array_agg(Feedback.movie_id.distinct())).where(Feedback.user_id == user_id)
+async def movies_of_events(sessions: Sessions, user_id: int) -> NDArray[np.int64]:
+    """The movies of the member's events, int64 (n,), each once."""
+    movies = func.array_send(func.array_agg(Feedback.movie_id.distinct()))
     async with sessions() as session:
-        return await session.scalar(statement) or []
+        return array_in(await session.scalar(select(movies).where(Feedback.user_id == user_id)), np.int64)
 
 
-async def count_events(sessions: Sessions, user_id: int, wanted: Wanted | None = None) -> int:
-    wanted = wanted or Wanted()
+async def count_events(sessions: Sessions, user_id: int, wanted: Wanted = ALL) -> int:
     if wanted.movie_ids is not None:
         counted = select(func.count()).select_from(Feedback).where(*wanted.of(user_id))
     else:
@@ -121,22 +129,30 @@ async def count_events(sessions: Sessions, user_id: int, wanted: Wanted | None =
         return int(await session.scalar(counted) or 0)
 
 
-async def watchlist(sessions: Sessions, user_id: int, count: int, key: Key | None) -> list[WatchlistEntry]:
-    """At most `count` movies of the watchlist, last added first, after the time and movie id of `key`."""
-    after = "" if key is None else "AND (added_at, movie_id) < (:added_at, :movie_id)"
-    statement = f"{WATCHLIST} {after} ORDER BY added_at DESC, movie_id DESC LIMIT :count"
-    place = {} if key is None else {"added_at": key[0], "movie_id": key[1]}
+async def watchlist(
+    sessions: Sessions, user_id: int, count: int, key: Key | None, wanted: Wanted = ALL
+) -> list[WatchlistEntry]:
+    """At most `count` movies of the watchlist by the time at which they were added, after that and the movie
+    id of `key`.
+    """
+    sign, direction = ("<", "DESC") if wanted.newest_first else (">", "ASC")
+    after = "" if key is None else f"AND (added_at, movie_id) {sign} (:added_at, :movie_id)"
+    among = "" if wanted.movie_ids is None else f"AND {AMONG}"
+    order = f"ORDER BY added_at {direction}, movie_id {direction}"
+    given: dict[str, Any] = {} if key is None else {"added_at": key[0], "movie_id": key[1]}
+    if wanted.movie_ids is not None:
+        given["among"] = wanted.movie_ids
+    statement = text(f"{WATCHLIST} {after} {among} {order} LIMIT :count")
     async with sessions() as session:
-        rows = await session.execute(text(statement), {"user_id": user_id, "count": count, **place})
+        rows = await session.execute(statement, {"user_id": user_id, "count": count, **given})
         return [WatchlistEntry(*row) for row in rows]
 
 
-async def whole_watchlist(sessions: Sessions, user_id: int) -> list[WatchlistEntry]:
-    """All movies of the watchlist, last added first."""
-    statement = text(f"{WATCHLIST} ORDER BY added_at DESC, movie_id DESC")
+async def movies_of_watchlist(sessions: Sessions, user_id: int) -> NDArray[np.int64]:
+    """The movies of the watchlist, int64 (n,)."""
+    statement = text(f"SELECT array_send(array_agg(movie_id)) FROM ({WATCHLIST}) AS watchlist")  # noqa: S608 - a constant
     async with sessions() as session:
-        rows = await session.execute(statement, {"user_id": user_id})
-        return [WatchlistEntry(*row) for row in rows]
+        return array_in(await session.scalar(statement, {"user_id": user_id}), np.int64)
 
 
 async def count_watchlist(sessions: Sessions, user_id: int) -> int:

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 import psycopg
 
 from app import console
+from app.accounts.demo import DEMO_PASSWORD, DEMO_USERNAME
 from app.cli import demo_account
 from app.db import migrations
 from app.settings import Settings
@@ -62,7 +63,7 @@ def prepare_database(settings: Settings, database_url: str) -> None:
             )
     if settings.has_demo_account:
         demo_account.open_account(database_url)
-        console.notice(f"Demo account: {demo_account.DEMO_USERNAME} / {demo_account.DEMO_PASSWORD}")
+        console.notice(f"Demo account: {DEMO_USERNAME} / {DEMO_PASSWORD}")
 
 
 @contextmanager

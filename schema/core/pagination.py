@@ -99,7 +99,7 @@ class Connection(Generic[AnyEdge]):
         node: Any = node_type(argument_of(cls, Connection))
         if not isinstance(node, TypeVar):
             cls.__annotations__ = {**get_annotations(cls), "nodes": list[node]}
-            cls.nodes = strawberry.field(  # type: ignore[attr-defined]
+            cls.nodes = strawberry.field(
                 default_factory=list, description="The items without cursors, in the order of the list."
             )
 

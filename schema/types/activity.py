@@ -7,11 +7,13 @@ from typing import Self
 
 import numpy as np
 import strawberry
+from numpy.typing import NDArray
 
 from app.activity import history
-from app.activity.history import HistoryEntry, Wanted, WatchlistEntry
+from app.activity.history import HistoryEntry, Wanted
 from app.catalog import browse
 from app.catalog.browse import MovieSort
+from app.db.array_literals import array_literal
 from app.serving.snapshot import MovieFilter, Snapshot
 from schema.core.cursors import Cursors
 from schema.core.directives import Cost
@@ -74,7 +76,7 @@ class HistoryConnection(Connection[HistoryEdge]):
         movie_ids = None
         if movie_filter is not None:
             seen = await history.movies_of_events(sessions, user_id)
-            movie_ids = await asyncio.to_thread(passing, info.context.snapshot, movie_filter, seen)
+            movie_ids = (await asyncio.to_thread(passing, info.context.snapshot, movie_filter, seen))[0]
         wanted = Wanted(kinds, movie_ids, newest_first)
         found = await history.events(sessions, user_id, asked.count + 1, place_of(asked, row_id), wanted)
         edges = [await history_edge(info, asked.cursors, entry) for entry in found[: asked.count]]
@@ -86,11 +88,11 @@ class HistoryConnection(Connection[HistoryEdge]):
         )
 
 
-def passing(snapshot: Snapshot, movie_filter: MovieFilter, movie_ids: Sequence[int]) -> list[int]:
-    """Those of the movies that pass the filter, in their order."""
+def passing(snapshot: Snapshot, movie_filter: MovieFilter, movie_ids: NDArray[np.int64]) -> tuple[str, int]:
+    """Those of the movies that pass the filter, as an array literal, and their number."""
     positions = snapshot.positions(movie_ids)
-    passes = (positions >= 0) & snapshot.mask(movie_filter)[positions]
-    return [movie_id for movie_id, kept in zip(movie_ids, passes.tolist(), strict=True) if kept]
+    passed = movie_ids[(positions >= 0) & snapshot.mask(movie_filter)[positions]].tolist()
+    return array_literal(passed), len(passed)
 
 
 @strawberry.type(description="A page of the viewer's watchlist, by default most recently added first.")
@@ -117,39 +119,12 @@ class WatchlistConnection(Connection[Edge[Movie]]):
         sort = order.by_facts()
         if sort is not None:
             return await cls.by_facts(info, user_id, asked, movie_filter or MovieFilter(), sort)
-        if movie_filter is None and order.descending:
-            found = await history.watchlist(
-                info.context.sessions, user_id, asked.count + 1, place_of(asked, row_id)
-            )
-            return await cls.by_time(info, user_id, asked, found, None)
-        entries = await history.whole_watchlist(info.context.sessions, user_id)
+        sessions, movie_ids, counted = info.context.sessions, None, None
         if movie_filter is not None:
-            kept = set(
-                await asyncio.to_thread(
-                    passing, info.context.snapshot, movie_filter, [entry.movie_id for entry in entries]
-                )
-            )
-            entries = [entry for entry in entries if entry.movie_id in kept]
-        if not order.descending:
-            entries.reverse()
-        key = place_of(asked, row_id)
-        start = 0
-        if key is not None:
-            places = [(entry.added_at, entry.movie_id) for entry in entries]
-            passed = (key <= place if order.descending else place <= key for place in places)
-            start = sum(passed)
-        return await cls.by_time(info, user_id, asked, entries[start : start + asked.count + 1], len(entries))
-
-    @classmethod
-    async def by_time(
-        cls,
-        info: Info,
-        user_id: int,
-        asked: Window,
-        found: Sequence[WatchlistEntry],
-        counted: int | None,
-    ) -> Self:
-        """The page of the movies found, one beyond the page if there are more."""
+            listed = await history.movies_of_watchlist(sessions, user_id)
+            movie_ids, counted = await asyncio.to_thread(passing, info.context.snapshot, movie_filter, listed)
+        wanted = Wanted(movie_ids=movie_ids, newest_first=order.descending)
+        found = await history.watchlist(sessions, user_id, asked.count + 1, place_of(asked, row_id), wanted)
         edges = [
             Edge(
                 cursor=asked.cursors.encode(moment(entry.added_at), entry.movie_id),
@@ -166,8 +141,7 @@ class WatchlistConnection(Connection[Edge[Movie]]):
     ) -> Self:
         """The page in an order by facts of the movies."""
         snapshot, key = info.context.snapshot, key_of(sort, asked)
-        entries = await history.whole_watchlist(info.context.sessions, user_id)
-        positions = snapshot.positions([entry.movie_id for entry in entries])
+        positions = snapshot.positions(await history.movies_of_watchlist(info.context.sessions, user_id))
         among = np.zeros(len(snapshot.cards), np.bool_)
         among[positions[positions >= 0]] = True
         page = await asyncio.to_thread(

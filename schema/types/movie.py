@@ -132,7 +132,7 @@ class Movie(MovieFacts):
         return VIEWER.resolve_type().of(self, await info.context.loaders.states.load((viewer.id, self.id)))
 
     @strawberry.field(
-        directives=[Cost(weight=60), ListSize(assumed_size=10)],
+        directives=[Cost(weight=40), ListSize(assumed_size=10)],
         description="The number of ratings of each of 0.5 to 5 stars, ascending.",
     )
     async def rating_histogram(self, info: Info) -> list["RatingBucket"]:

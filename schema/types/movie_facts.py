@@ -91,7 +91,8 @@ class MovieFacts(relay.Node):
             ),
         ],
     ) -> str:
-        known = {**dict(self.titles), self.original_language: self.original_title or self.title}
+        known: dict[str | None, str] = dict(self.titles)
+        known[self.original_language] = self.original_title or self.title
         return next((known[code] for code in languages if code in known), self.title)
 
     @classmethod

@@ -86,7 +86,7 @@ class User(relay.Node):
         return await asyncio.to_thread(taste_in, info.context.snapshot, await info.context.history())
 
     @strawberry.field(
-        directives=[Cost(weight=70)],
+        directives=[Cost(weight=130)],
         description="The member's feedback events, by default newest first.",
     )
     async def history(

@@ -2,6 +2,7 @@
 
 import json
 import secrets
+from html import escape
 from pathlib import Path
 from string import Template
 
@@ -22,9 +23,10 @@ REQUEST_PARAMETERS = {"query", "operationName", "variables", "extensions", "docu
 class GraphiqlOrApi:
     """Serves GraphiQL to browsers that request a page, and the API to all others."""
 
-    def __init__(self, graphql: ASGIApp) -> None:
+    def __init__(self, graphql: ASGIApp, demo: tuple[str, str] | None = None) -> None:
+        """`demo`: username and password of an account to which the page offers to sign in."""
         self.graphql = graphql
-        self.html, self.policy = _page()
+        self.html, self.policy = _page(demo)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if not _requests_page(scope):
@@ -61,7 +63,7 @@ def _requests_page(scope: Scope) -> bool:
     )
 
 
-def _page() -> tuple[Template, Template]:
+def _page(demo: tuple[str, str] | None) -> tuple[Template, Template]:
     """Templates of the page and its policy, to fill in the nonce for the style elements of its dialogs."""
     assets: dict[str, str] = json.loads((FOLDER / "assets.json").read_text())
     vendored = all((FOLDER / "vendor" / name).is_file() for name in assets)
@@ -72,7 +74,9 @@ def _page() -> tuple[Template, Template]:
         (link if name.endswith(".css") else script).format(base, name, integrity)
         for name, integrity in assets.items()
     ]
-    html = Template((FOLDER / "page" / "index.html").read_text()).safe_substitute(assets="\n".join(tags))
+    html = Template((FOLDER / "page" / "index.html").read_text()).safe_substitute(
+        assets="\n".join(tags), demo=escape(json.dumps(demo))
+    )
     policy = {
         "default-src": "'none'",
         "script-src": allowed,
@@ -96,11 +100,19 @@ def _examples(_: Request) -> JSONResponse:
 
 
 def examples() -> list[dict[str, str]]:
-    """The operations that open as tabs, in order. The page replaces `MOVIE_n` and `NEW_USER`."""
+    """The operations that open as tabs, in order. The page replaces `MOVIE_n` and `NEW_USER`.
+
+    `groups.json` has the groups and their examples; one that it does not name is in the last group.
+    """
+    groups: dict[str, list[str]] = json.loads((FOLDER / "examples" / "groups.json").read_text())
+    places = {name: (group, place) for group in groups for place, name in enumerate(groups[group])}
+    order, last = list(groups), (list(groups)[-1], len(places))
+    named = [(places.get(path.stem, last), path) for path in sorted((FOLDER / "examples").glob("*.graphql"))]
     return [
         {
+            "group": group,
             "query": path.read_text(),
             "variables": variables.read_text() if (variables := path.with_suffix(".json")).exists() else "",
         }
-        for path in sorted((FOLDER / "examples").glob("*.graphql"))
+        for (group, _), path in sorted(named, key=lambda each: (order.index(each[0][0]), each[0][1]))
     ]

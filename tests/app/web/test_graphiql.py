@@ -99,6 +99,85 @@ def page(browser: Browser, server: str) -> Iterator[Page]:
     assert complaints == []
 
 
+def choose(page: Page, group: str) -> None:
+    """Show the examples of a group."""
+    page.get_by_role("navigation", name="Examples").get_by_role("button", name=group, exact=True).click()
+    first = next(each for each in graphiql.examples() if each["group"] == group)
+    name = re.search(r"^(?:query|mutation|subscription) (\w+)", first["query"], re.MULTILINE)
+    assert name is not None
+    expect(page.get_by_role("tab", name=name[1])).to_be_visible(timeout=20_000)
+
+
+def test_the_answer_of_the_first_example_is_there_at_once(page: Page) -> None:
+    expect(page.locator(".result-window")).to_contain_text('"strategy": "POPULAR"', timeout=20_000)
+    page.reload()
+    expect(page.locator(".result-window")).to_contain_text('"strategy": "POPULAR"', timeout=20_000)
+
+
+def test_examples_are_in_groups_and_keep_their_edits(page: Page) -> None:
+    groups = list(dict.fromkeys(each["group"] for each in graphiql.examples()))
+    assert groups == ["Start", "Browse", "Rate", "Together", "Operate"]
+    buttons = page.get_by_role("navigation", name="Examples").get_by_role("button")
+    expect(buttons).to_have_text(groups, timeout=20_000)
+    choose(page, "Together")
+    expect(page.get_by_role("tab", name="SimilarMembers")).to_be_visible()
+    expect(page.get_by_role("tab", name="Popular")).to_be_hidden()
+    expect(page.locator(".graphiql-editor-tool .CodeMirror").first).to_contain_text("usernames")
+    page.get_by_role("button", name="New tab").click()
+    tabs = page.get_by_role("tab")
+    expect(tabs).to_have_count(3)
+    page.wait_for_timeout(700)  # GraphiQL stores its tabs once typing has paused
+    choose(page, "Start")
+    choose(page, "Together")
+    expect(tabs).to_have_count(3)
+
+
+def test_every_example_is_in_a_group() -> None:
+    named = json.loads((graphiql.FOLDER / "examples" / "groups.json").read_text())
+    files = sorted(path.stem for path in (graphiql.FOLDER / "examples").glob("*.graphql"))
+    assert sorted(name for names in named.values() for name in names) == files
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_signs_in_as_demo_with_one_click_on_a_phone(browser: Browser, server: str, scheme: str) -> None:
+    demo = (f"demo-{scheme}", "a-long-password")
+    sign_up = "mutation ($i: SignUpInput!) { signUp(input: $i) { __typename } }"
+    given = {"i": {"username": demo[0], "password": demo[1]}}
+    answer = httpx.post(f"{server}/graphql", json={"query": sign_up, "variables": given}).json()
+    assert answer["data"]["signUp"]["__typename"] == "AuthPayload"
+    with ThreadPoolExecutor() as pool:  # this thread's event loop is Playwright's
+        offering = graphiql.GraphiqlOrApi(PlainTextResponse("the API"), demo)
+        html = pool.submit(asyncio.run, get(offering)).result()
+    context = browser.new_context(viewport={"width": 390, "height": 844}, color_scheme=scheme)  # type: ignore[arg-type]
+    page = context.new_page()
+
+    def with_demo(route: Route) -> None:
+        if route.request.method == "GET":
+            route.fulfill(body=html.text, headers=dict(html.headers))
+        else:
+            route.continue_()
+
+    page.route(f"{server}/graphql", with_demo)
+    page.goto(f"{server}/graphql")
+    page.get_by_role("button", name=f"Sign in as {demo[0]}").click()
+    expect(page.locator("#signed-in")).to_contain_text(demo[0])
+    expect(page.get_by_role("button", name="Execute query")).to_be_visible(timeout=20_000)
+    assert page.evaluate("document.documentElement.scrollWidth") == 390
+    editor, result = (page.locator(name).bounding_box() for name in (".graphiql-editors", ".result-window"))
+    assert editor is not None
+    assert result is not None
+    assert min(editor["width"], result["width"]) > 300
+    assert result["y"] >= editor["y"] + editor["height"]
+    lightness = page.evaluate("getComputedStyle(document.body).backgroundColor.match(/\\d+/g).map(Number)")
+    assert (sum(lightness) / 3 < 80) == (scheme == "dark")
+    context.close()
+
+
+def test_without_a_demo_account_none_is_offered(page: Page) -> None:
+    expect(page.locator("#sign-in")).to_be_visible()
+    expect(page.locator("#demo")).to_be_hidden()
+
+
 def test_runs_an_operation_and_shows_the_answer(page: Page) -> None:
     page.get_by_role("button", name="Execute query").click()
     expect(page.locator(".result-window")).to_contain_text('"strategy": "POPULAR"', timeout=20_000)
@@ -118,8 +197,9 @@ def test_signs_up_rates_and_shows_personal_recommendations(page: Page) -> None:
     page.get_by_role("button", name="Sign up").click()
     expect(page.locator("#signed-in")).to_contain_text("browser-test")
     results = page.locator(".result-window")
+    choose(page, "Rate")
     for example, answer in (("Rate", "RateMoviePayload"), ("ForMe", '"strategy": "PERSONALIZED"')):
-        page.get_by_role("tab", name=example, exact=True).click()
+        page.get_by_role("tab", name=re.compile(f"^{example}( |$)")).click()
         page.wait_for_timeout(500)  # GraphiQL reads the operation's name once typing has paused
         page.get_by_role("button", name="Execute query").click()
         expect(results).to_contain_text(answer, timeout=20_000)
@@ -132,7 +212,8 @@ def test_shows_events_of_a_subscription_until_it_is_stopped(page: Page, server: 
     page.get_by_label("password").fill("a-long-password")
     page.get_by_role("button", name="Sign up").click()
     expect(page.locator("#signed-in")).to_contain_text("browser-subscriber")
-    page.get_by_role("tab", name="Changes", exact=True).click()
+    choose(page, "Rate")
+    page.get_by_role("tab", name="Changes").click()
     page.wait_for_timeout(500)  # GraphiQL reads the operation's name once typing has paused
     with page.expect_response(
         lambda response: response.headers["content-type"].startswith("text/event-stream")

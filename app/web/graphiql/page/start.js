@@ -4,6 +4,8 @@
 window.__webpack_nonce__ = document.currentScript.dataset.nonce;
 
 const SESSION = "marquee:session";
+const GROUP = "marquee:group"; // of examples, which this tab of the browser shows
+const DEMO = JSON.parse(document.currentScript.dataset.demo); // username and password, or null
 const FIELDS = "__typename ... on AuthPayload { accessToken refreshToken expiresAt viewer { username } } ... on Error { message }";
 const element = (id) => document.getElementById(id);
 
@@ -24,7 +26,7 @@ const session = () => JSON.parse(sessionStorage.getItem(SESSION));
 function keep(payload) {
   if (payload) sessionStorage.setItem(SESSION, JSON.stringify(payload));
   else sessionStorage.removeItem(SESSION);
-  element("sign-in").hidden = Boolean(payload);
+  element("signed-out").hidden = Boolean(payload);
   element("signed-in").hidden = !payload;
   element("username").textContent = payload?.viewer.username ?? "";
 }
@@ -62,6 +64,13 @@ element("sign-in").addEventListener("submit", (event) => {
   event.target.elements.password.value = "";
   enter(event.submitter?.name ?? "logIn", { username, password });
 });
+
+if (DEMO) {
+  element("demo").hidden = false;
+  element("demo-name").textContent = DEMO[0];
+  element("demo").title = `username ${DEMO[0]}, password ${DEMO[1]}`;
+  element("demo").addEventListener("click", () => enter("logIn", { username: DEMO[0], password: DEMO[1] }));
+}
 
 element("signed-in").addEventListener("submit", async (event) => {
   event.preventDefault();
@@ -113,17 +122,42 @@ function fetcherOf(requests) {
   return (params, options) => (subscribes(params, options) ? events : requests)(params, options);
 }
 
-// Replace the placeholders of the examples by ids of movies in this catalog and a new username.
-async function tabs() {
+// The examples by group. Placeholders are replaced by ids of movies in this catalog and a new username.
+async function groups() {
   const examples = await (await fetch("/graphiql/examples.json")).json();
-  const popular = await graphql("{ recommendations(first: 3) { edges { node { id } } } }").catch(() => null);
-  const movies = popular?.recommendations.edges.map(({ node }) => node.id) ?? [];
+  const popular = await graphql("{ recommendations(first: 3) { nodes { id } } }").catch(() => null);
+  const movies = popular?.recommendations.nodes.map(({ id }) => id) ?? [];
   const name = `movie-fan-${Math.floor(1000 + Math.random() * 9000)}`;
-  return examples.map(({ query, variables }) => ({
-    query,
-    variables: variables.replace(/MOVIE_(\d)/g, (_, n) => movies[n - 1] ?? "").replace("NEW_USER", name),
-    headers: "",
-  }));
+  const found = new Map();
+  for (const { group, query, variables } of examples) {
+    if (!found.has(group)) found.set(group, []);
+    found.get(group).push({
+      query,
+      variables: variables.replace(/MOVIE_(\d)/g, (_, n) => movies[n - 1] ?? "").replace("NEW_USER", name),
+      headers: "",
+    });
+  }
+  return found;
+}
+
+// GraphiQL keeps the tabs that it shows in its storage; each group has its own.
+const storageOf = (group) => {
+  const own = (key) => (/:(tabState|query|variables|headers|operationName)$/.test(key) ? `${group}:${key}` : key);
+  return {
+    getItem: (key) => localStorage.getItem(own(key)),
+    setItem: (key, value) => localStorage.setItem(own(key), value),
+    removeItem: (key) => localStorage.removeItem(own(key)),
+    clear: () => localStorage.clear(),
+    get length() {
+      return localStorage.length;
+    },
+  };
+};
+
+// The answer of an example, to show before the first click.
+async function answerOf(example) {
+  const data = await graphql(example.query).catch(() => null);
+  return data ? JSON.stringify({ data }, null, 2) : undefined;
 }
 
 async function start() {
@@ -133,11 +167,33 @@ async function start() {
       "<p>GraphiQL's files could not be loaded. Connect to the network, or install npm and run make again. The API itself answers at POST /graphql.</p>";
     return;
   }
+  const found = await groups();
+  const [first] = found.keys();
+  const shown = found.has(sessionStorage.getItem(GROUP)) ? sessionStorage.getItem(GROUP) : first;
+  for (const [group, tabs] of found) {
+    const button = document.createElement("button");
+    button.value = button.textContent = group;
+    button.setAttribute("aria-pressed", group === shown);
+    // GraphiQL reads its tabs once.
+    button.addEventListener("click", () => {
+      sessionStorage.setItem(GROUP, group);
+      location.reload();
+    });
+    element("groups").append(button);
+  }
+  const [tabs, storage] = [found.get(shown), storageOf(shown)];
+  const kept = JSON.parse(storage.getItem("graphiql:tabState"));
+  const active = kept?.tabs[kept.activeTabIndex] ?? tabs[0];
+  const isFirst = active.query === found.get(first)[0].query;
   ReactDOM.createRoot(element("graphiql")).render(
     React.createElement(GraphiQL, {
       fetcher: fetcherOf(GraphiQL.createFetcher({ url: "/graphql", fetch: authorizedFetch })),
-      defaultTabs: await tabs(),
-      defaultEditorToolsVisibility: "variables",
+      defaultTabs: tabs,
+      query: active.query,
+      variables: active.variables ?? "",
+      response: isFirst ? await answerOf(active) : undefined,
+      storage,
+      defaultEditorToolsVisibility: active.variables ? "variables" : false,
       isHeadersEditorEnabled: true,
       shouldPersistHeaders: false,
       plugins: [...(GraphiQL.HISTORY_PLUGIN ? [GraphiQL.HISTORY_PLUGIN] : []), GraphiQLPluginExplorer.explorerPlugin()],

@@ -1,5 +1,6 @@
 """The order and the filter of the viewer's history and watchlist."""
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -52,7 +53,11 @@ def whole(ask: Ask, member: Member, query: str, **variables: Any) -> list[dict[s
             return items
 
 
-ORDERS = {"TITLE": ("title", str.lower), "POPULARITY": ("ratingCount", int), "RELEASE_DATE": ("year", int)}
+ORDERS: dict[str, tuple[str, Callable[[Any], Any]]] = {
+    "TITLE": ("title", str.lower),
+    "POPULARITY": ("ratingCount", int),
+    "RELEASE_DATE": ("year", int),
+}
 
 
 @pytest.mark.parametrize("field", ["ADDED_AT", *ORDERS])

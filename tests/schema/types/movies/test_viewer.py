@@ -8,7 +8,7 @@ STATE = "viewer { rating { stars } onWatchlist watchedFraction hidden match { ma
 MOVIES = f"query ($first: Int = 8) {{ movies(first: $first) {{ nodes {{ id {STATE} }} }} }}"
 RECORD = """mutation ($events: [FeedbackInput!]!) { recordFeedback(input: { events: $events }) {
     ... on RecordFeedbackPayload { accepted } } }"""
-UNKNOWN = {"rating": None, "onWatchlist": False, "watchedFraction": None, "hidden": False}
+UNKNOWN: dict[str, Any] = {"rating": None, "onWatchlist": False, "watchedFraction": None, "hidden": False}
 
 
 def states(ask: Ask, token: str | None) -> list[dict[str, Any] | None]:
