@@ -107,7 +107,6 @@ class Movie(MovieFacts):
         description="The viewer's rating; null when signed out or not rated.",
     )
     async def viewer_rating(self, info: Info) -> "Rating | None":
-
         viewer = await info.context.viewer()
         rating = viewer and await info.context.loaders.ratings.load((viewer.id, self.id))
         return Rating.of(rating) if rating else None
@@ -117,7 +116,6 @@ class Movie(MovieFacts):
         description="How well the movie matches the viewer; null when signed out or unknown.",
     )
     async def viewer_match(self, info: Info) -> "ViewerMatch | None":
-
         return await viewer_match(self, info)
 
     @strawberry.field(

@@ -6,7 +6,7 @@ from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from sqlalchemy import func, insert, select, update
+from sqlalchemy import func, insert, select, text, update
 
 from app.activity import ratings
 from app.activity.ratings import Stats
@@ -152,3 +152,25 @@ async def test_ratings_of_many_movies_are_read_together(sessions: Sessions) -> N
     found = await ratings.ratings_of(sessions, ada, movies)
     assert {movie_id: rating.stars for movie_id, rating in found.items()} == {movies[0]: 2, movies[2]: 3}
     assert await ratings.ratings_of(sessions, ada, []) == {}
+
+
+async def test_histograms_count_the_ratings_of_each_movie_from_an_index(sessions: Sessions) -> None:
+    users, movies = await add_users(sessions, 6), await add_movies(sessions, 3)
+    for user_id, stars in zip(users, (0.5, 3, 3, 4.5, 5, 5), strict=True):
+        await ratings.rate(sessions, user_id, movies[0], stars)
+    await ratings.rate(sessions, users[0], movies[1], 2)
+    found = await ratings.histograms(sessions, [movies[2], *movies])
+    assert found == [
+        [0] * 10,
+        [1, 0, 0, 0, 0, 2, 0, 0, 1, 2],
+        [0, 0, 0, 1, 0, 0, 0, 0, 0, 0],
+        [0] * 10,
+    ]
+    async with sessions() as session:
+        await session.execute(text("SET LOCAL enable_seqscan = off"))
+        await session.execute(text("SET LOCAL enable_bitmapscan = off"))
+        counted = (
+            "SELECT movie_id, half_stars, count(*) FROM ratings WHERE movie_id = ANY('{1}') GROUP BY 1, 2"
+        )
+        plan = "\n".join(str(row[0]) for row in await session.execute(text(f"EXPLAIN {counted}")))
+    assert "Index Only Scan using ratings_movie_id_half_stars_idx" in plan, plan
