@@ -201,8 +201,7 @@ class Hybrid:
         steer(scores, added)
         if diversity > 0:
             scores -= np.float32(novelty) * self.popularity
-            if shown is not None:
-                scores -= np.float32(FATIGUE) * np.log1p(shown)
+            scores -= np.float32(FATIGUE) * np.log1p(np.float32(0) if shown is None else shown)
         return self.ranked(scores, history, k=k, allowed=allowed, diversity=diversity)
 
     def ranked(
@@ -222,8 +221,7 @@ class Hybrid:
         if allowed is not None:
             np.putmask(scores, ~allowed, np.float32(-np.inf))
         scores[history.item_idx] = -np.inf
-        whole_windows = -(-k // WINDOW) * WINDOW
-        candidates = top(scores, k if diversity == 0 and k > WINDOW else whole_windows)
+        candidates = top(scores, k if diversity == 0 and k > WINDOW else -(-k // WINDOW) * WINDOW)
         falling = scores[candidates]
         if len(history) and k > 0:
             window = candidates[:WINDOW]
@@ -240,8 +238,8 @@ class Hybrid:
     def _corrected(self, scores: Floats, history: History, item_idx: ItemIdx) -> npt.NDArray[np.intp]:
         """The order of m items with the corrections of their content, (m,)."""
         weight = self.blend.at(len(history)).sum() if self.kind == HYBRID else 0
-        correction = weight * corrections(self.content_vectors, history, item_idx)
-        return np.argsort(-scores - correction, kind="stable")
+        added = weight * corrections(self.content_vectors, history, item_idx)
+        return np.argsort(-scores - added, kind="stable")
 
     def _trusted_match(self, history: History, item_idx: ItemIdx) -> Floats:
         """The match percents of m items, float32 (m,); nan for items with few ratings in the fit."""
