@@ -17,7 +17,7 @@ PAGE = Path(__file__).parents[1] / "docs" / "architecture.md"
 BEGIN, END = "<!-- picture: python -m bench.architecture -->", "<!-- end of the picture -->"
 PACKAGES = ("app", "schema", "recommender", "seeds")
 # Every package imports them.
-GROUND = {"app.console", "app.effective_settings", "app.secret_files", "app.settings", "app.telemetry"}
+GROUND = {"app.console", "app.settings", "app.telemetry"}
 
 
 def package_of(module: str) -> str | None:

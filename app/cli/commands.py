@@ -57,7 +57,7 @@ COMMANDS = {
         "Write rating predictions for pairs: user_id, movie_id, stars, low, high, match_percent.",
     ),
     "trace": (
-        "app.cli.trace",
+        "app.cli.operator.trace",
         "Show what a served list was made from, and make it again: the same movies in the same order.",
     ),
     "experiment": ("app.cli.experiment", "Plan, start, stop, list and report experiments."),

@@ -10,8 +10,8 @@ from app.accounts import admin, authentication
 from app.cli.database import database
 from app.cli.options import show
 from app.db.engine import create_engine, sessionmaker
-from app.secret_files import read_secret
 from app.settings import Settings
+from app.settings.secret_files import read_secret
 
 app = typer.Typer()
 

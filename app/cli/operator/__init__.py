@@ -1,1 +1,1 @@
-"""Commands of operators: migrate, settings, dump and restore."""
+"""Commands of operators: migrate, settings, dump, restore and trace."""

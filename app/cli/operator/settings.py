@@ -9,7 +9,7 @@ from rich.table import Table
 
 from app.cli.database import read_settings
 from app.cli.options import Json, show
-from app.effective_settings import Source, effective
+from app.settings.effective import Source, effective
 
 app = typer.Typer()
 

@@ -5,8 +5,8 @@ from typing import Self
 import strawberry
 
 from app.accounts.viewer import Role
-from app.effective_settings import EffectiveSetting, Source, effective
 from app.settings import Settings
+from app.settings.effective import EffectiveSetting, Source, effective
 from schema.core.directives import Cost, ListSize
 from schema.core.enums import enum_of
 from schema.execution.context import Info

@@ -8,7 +8,7 @@ from pydantic import SecretStr, ValidationError
 
 from app.settings import SECRETS, Settings
 
-PAGE = Path(__file__).parents[2] / "docs" / "settings.md"
+PAGE = Path(__file__).parents[3] / "docs" / "settings.md"
 
 
 def test_every_setting_is_on_the_page_with_its_default() -> None:

@@ -7,8 +7,8 @@ import pytest
 from typer.testing import CliRunner
 
 from app.cli.commands import app
-from app.effective_settings import Source, effective
 from app.settings import SECRETS, Settings
+from app.settings.effective import Source, effective
 
 SECRET = "hunter2-hunter2-hunter2-hunter2-hunter2"
 

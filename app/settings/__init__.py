@@ -17,9 +17,9 @@ from pydantic import (
 )
 from pydantic_settings import SettingsConfigDict
 
-from app.account_settings import AccountSettings
-from app.secret_files import with_secret_files
-from app.stream_settings import StreamSettings
+from app.settings.accounts import AccountSettings
+from app.settings.secret_files import with_secret_files
+from app.settings.streams import StreamSettings
 from recommender.scorers.names import Kind
 
 MIN_SECRET_KEY_LENGTH = 32
