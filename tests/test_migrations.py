@@ -79,7 +79,7 @@ def test_outdated_databases_are_detected_and_newer_ones_accepted(
     ):
         monkeypatch.setenv("DATABASE_URL", address)
         for command_line in (["serve"], ["train"], ["seed", "bundled"]):
-            refused = CliRunner().invoke(app, command_line, env={"COLUMNS": "200"})
+            refused = CliRunner().invoke(app, command_line, env={"COLUMNS": "200", "PORT": "0"})
             assert refused.exit_code == 1
             assert message in refused.output
 

@@ -137,7 +137,7 @@ def _without_indexes(connection: psycopg.Connection, tables: list[str]) -> list[
 
 
 def _load_table(connection: psycopg.Connection, folder: Path, table: Table) -> None:
-    """Load the rows of a table, chunk by chunk. Triggers count them, so what is derived is made again."""
+    """Load the rows of a table, chunk by chunk. Triggers count them and so make derived tables again."""
     columns = sql.SQL(", ").join(map(sql.Identifier, table.columns))
     insert = sql.SQL(INSERT_LINES).format(table=sql.Identifier(table.name), columns=columns)
     rows = 0
