@@ -29,7 +29,7 @@ POPULAR = "POPULAR"
 NAMED_STARS, BELOW_MEAN = 3.5, 0.5
 # POPULAR comes first where the average taste explains MOSTLY of the score, or PARTLY if nothing but a genre
 # can be named.
-MOSTLY, PARTLY = 0.5, 0.25
+MOSTLY, PARTLY = 0.6, 0.25
 NEAR_BEST = 0.05  # share of the largest effect from which an item can be named
 UNRELATED = 0.35  # an item of lower kinship is not named: readers do not believe it
 TELLING = 0.24  # rarity below which a genre, such as Drama, is no second reason

@@ -12,7 +12,7 @@ from recommender.interactions import History, Interactions
 from recommender.item_features import ItemFeatures
 from recommender.model import artifact, explain
 from recommender.model.artifact import ArtifactError
-from recommender.model.hybrid import Hybrid
+from recommender.model.hybrid import FEW_RATINGS, Hybrid
 from recommender.model.match import MOST_PLACES, held_back
 from recommender.training.config import Config
 from recommender.training.train import train_hybrid
@@ -174,7 +174,7 @@ from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 import numpy as np
-from recommender.model.hybrid import Hybrid
+from recommender.model.hybrid import FEW_RATINGS, Hybrid
 from recommender.interactions import History
 model = Hybrid.load(Path(sys.argv[1]))
 history = History.of([3, 7])
@@ -228,6 +228,8 @@ def test_the_list_is_ordered_by_corrected_scores_with_low_matches_held_back(mode
     corrected = scores[best] + weight * corrections(model.content_vectors, WESTERNS, best.astype(np.int32))
     best = best[np.argsort(-corrected, kind="stable")]
     percents = model.predict(WESTERNS, best.astype(np.int32)).match_percent
+    assert model.item_step is not None
+    percents[model.item_step.seen(best) < FEW_RATINGS] = np.nan
     ranking = model.recommend(WESTERNS, k=40)
     assert ranking.item_idx.tolist() == best[held_back(percents)][:40].tolist()
     assert (np.diff(ranking.scores) <= 0).all()
