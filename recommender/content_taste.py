@@ -17,7 +17,7 @@ NEAREST = 3  # liked or disliked items
 ROUNDING = 1e-5  # of cosines that are equal
 # Weights of the two, for an empty history, and the ratings after which half is left. Chosen on validation
 # splits: docs/recommender.md.
-FOR_LIKED, FOR_DISLIKED, FADING = 0.3, 4.0, 10.0
+FOR_LIKED, FOR_DISLIKED, FADING = 0.4, 4.0, 10.0
 LONGEST = 200  # ratings; with more the correction would be near 0
 
 
