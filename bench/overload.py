@@ -9,6 +9,7 @@ latency of an answer counts from the time when its request was due. `--url` meas
 
 import argparse
 import asyncio
+import http.client
 import random
 import statistics
 import time
@@ -17,6 +18,8 @@ from contextlib import nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import count
+from multiprocessing import get_context
+from multiprocessing.connection import Connection
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -50,7 +53,8 @@ class Load:
     answered: list[float] = field(default_factory=list)
     refused: list[float] = field(default_factory=list)
     failed: int = 0
-    health: list[float] = field(default_factory=list)
+    health: list[float] = field(default_factory=list)  # of /healthz
+    ready: list[float] = field(default_factory=list)  # of /readyz
 
 
 class Connections:
@@ -87,7 +91,6 @@ def post_request(body: bytes) -> bytes:
 
 
 REQUESTS = [post_request(body) for body in OPERATIONS]
-HEALTH = b"GET /healthz HTTP/1.1\r\nHost: bench\r\n\r\n"
 
 
 def main() -> None:
@@ -133,8 +136,13 @@ async def offered(url: str, factor: int, rate: float, seconds: float) -> Load:
     """Send requests at the times of a Poisson process, each on a free or new connection."""
     load, connections = Load(factor, rate, seconds), Connections(url)
     random_ = random.Random(factor)  # noqa: S311 - the same times in each run
+    context = get_context("spawn")
+    control, line = context.Pipe()
+    # In a process of its own, so that it does not wait behind the other requests of this one.
+    probe = context.Process(target=check_health, args=(url, line))
+    probe.start()
+    control.recv()  # it has started
     started = due = time.monotonic()
-    probe = asyncio.ensure_future(health(connections, load))
     tasks = []
     for number in count():
         due += random_.expovariate(rate)
@@ -145,7 +153,9 @@ async def offered(url: str, factor: int, rate: float, seconds: float) -> Load:
         request = REQUESTS[number % len(REQUESTS)]
         tasks.append(asyncio.ensure_future(one(connections, request, due, load)))
     await asyncio.gather(*tasks)
-    probe.cancel()
+    control.send(None)
+    load.health, load.ready = control.recv()
+    probe.join()
     return load
 
 
@@ -162,12 +172,21 @@ async def one(connections: Connections, request: bytes, due: float, load: Load) 
         times.append(1_000 * (time.monotonic() - due))
 
 
-async def health(connections: Connections, load: Load) -> None:
-    while True:
-        started = time.monotonic()
-        assert await connections.send(HEALTH) == OK, "the health check is refused"
-        load.health.append(1_000 * (time.monotonic() - started))
-        await asyncio.sleep(HEALTH_PAUSE)
+def check_health(url: str, line: Connection) -> None:
+    """Request /healthz and /readyz until a message arrives; then send the milliseconds of each."""
+    connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=GIVE_UP_SECONDS)
+    times: dict[str, list[float]] = {"/healthz": [], "/readyz": []}
+    line.send(None)
+    while not line.poll(HEALTH_PAUSE):
+        for path, taken in times.items():
+            began = time.monotonic()
+            connection.request("GET", path)
+            answer = connection.getresponse()
+            answer.read()
+            assert answer.status == OK, f"{path} is refused"
+            taken.append(1_000 * (time.monotonic() - began))
+    line.recv()
+    line.send([*times.values()])
 
 
 def p99(values: list[float]) -> float:
@@ -185,7 +204,8 @@ def figures(rate: float, loads: list[Load]) -> list[Figure]:
             Figure(f"{at}/answered, median", statistics.median(load.answered or [0.0]), "ms"),
             Figure(f"{at}/answered, p99", p99(load.answered), "ms", EXECUTION_MS, at_most=True),
             Figure(f"{at}/refused, p99", p99(load.refused), "ms"),
-            Figure(f"{at}/health, p99", p99(load.health), "ms"),
+            Figure(f"{at}/healthz, p99", p99(load.health), "ms"),
+            Figure(f"{at}/readyz, p99", p99(load.ready), "ms"),
         ]
     return found
 
@@ -203,9 +223,11 @@ def page(rate: float, loads: list[Load], found: list[Figure]) -> str:
         "search and a list of 20 recommendations in turn. Then an open loop sends requests at random times",
         f"with a fixed mean rate for {loads[0].seconds:.0f} s.",
         "Latencies count from the time when a request was due. Refusals are 503 with `Retry-After`.",
+        f"Another process requests `/healthz` and `/readyz`, {1_000 * HEALTH_PAUSE:.0f} ms after each answer.",
         "",
-        "| load | offered | answered | refused | failed | answered: p50 | p99 | refused: p99 | health: p99 |",
-        "|---|--:|--:|--:|--:|--:|--:|--:|--:|",
+        "| load | offered | answered | refused | failed | answered: p50 | p99 | refused: p99 "
+        "| `/healthz`: p99 | `/readyz`: p99 |",
+        "|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|",
         *rows(loads, by_key),
     ]
     return "\n".join(lines) + "\n"
@@ -215,7 +237,7 @@ def rows(loads: list[Load], by_key: dict[str, float]) -> Iterator[str]:
     for load in loads:
         at = f"{load.factor}x"
         rates = [f"{by_key[f'{at}/{name}']:,.0f}/s" for name in ("answered", "refused")]
-        times = ("answered, median", "answered, p99", "refused, p99", "health, p99")
+        times = ("answered, median", "answered, p99", "refused, p99", "healthz, p99", "readyz, p99")
         cells = [f"{load.offered:,.0f}/s", *rates, str(load.failed)]
         cells += [f"{by_key[f'{at}/{name}']:,.0f} ms" for name in times]
         yield f"| {at} | {' | '.join(cells)} |"

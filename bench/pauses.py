@@ -26,6 +26,7 @@ from bench.figures import commit, hardware
 from bench.start_service import service
 
 NO_LIMITS = {"COST_PER_MINUTE": "0", "OPERATIONS_PER_MINUTE": "0", "REQUESTS_PER_MINUTE": "0"}
+IDLE_SECONDS = 1.0  # the service closes connections that are idle for longer
 PING_SECONDS = 0.002  # between two requests of the other client
 EVENTS, BATCH = 20_000, 500
 TIMES = 5
@@ -70,14 +71,19 @@ class Client:
     def __init__(self, url: str, token: str | None = None) -> None:
         self.connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=600)
         self.headers = {"Content-Type": "application/json"}
+        self.last_used = 0.0
         if token is not None:
             self.headers["Authorization"] = f"Bearer {token}"
 
     def send(self, query: str, variables: dict[str, Any]) -> Any:
         """Return the answer, which may have errors."""
         body = orjson.dumps({"query": query, "variables": variables})
+        if time.monotonic() - self.last_used > IDLE_SECONDS:
+            self.connection.close()  # `request` reconnects
         self.connection.request("POST", "/graphql", body, self.headers)
-        return orjson.loads(self.connection.getresponse().read())
+        answer = self.connection.getresponse().read()
+        self.last_used = time.monotonic()
+        return orjson.loads(answer)
 
     def post(self, query: str, **variables: Any) -> Any:
         """Return the data of the answer. Raises RuntimeError for an answer with errors."""
