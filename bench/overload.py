@@ -223,10 +223,9 @@ def page(rate: float, loads: list[Load], found: list[Figure]) -> str:
         "search and a list of 20 recommendations in turn. Then an open loop sends requests at random times",
         f"with a fixed mean rate for {loads[0].seconds:.0f} s.",
         "Latencies count from the time when a request was due. Refusals are 503 with `Retry-After`.",
-        f"Another process requests `/healthz` and `/readyz`, {1_000 * HEALTH_PAUSE:.0f} ms after each answer.",
+        f"Another process requests `/healthz` and `/readyz` every {1_000 * HEALTH_PAUSE:.0f} ms.",
         "",
-        "| load | offered | answered | refused | failed | answered: p50 | p99 | refused: p99 "
-        "| `/healthz`: p99 | `/readyz`: p99 |",
+        "| load | offered | answered | refused | failed | answered: p50 | p99 | refused: p99 | healthz | readyz |",
         "|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|",
         *rows(loads, by_key),
     ]
