@@ -41,6 +41,7 @@ OPERATIONS = (
     request_body("{ recommendations(first: 20) { edges { node { id title } matchPercent } } }"),
 )
 OK, UNAVAILABLE = 200, 503
+TIMES = ("answered: p50", "p99", "refused: p99", "`/healthz`: p99", "`/readyz`: p99")
 
 
 @dataclass(slots=True)
@@ -225,7 +226,7 @@ def page(rate: float, loads: list[Load], found: list[Figure]) -> str:
         "Latencies count from the time when a request was due. Refusals are 503 with `Retry-After`.",
         f"Another process requests `/healthz` and `/readyz` every {1_000 * HEALTH_PAUSE:.0f} ms.",
         "",
-        "| load | offered | answered | refused | failed | answered: p50 | p99 | refused: p99 | healthz | readyz |",
+        f"| load | offered | answered | refused | failed | {' | '.join(TIMES)} |",
         "|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|",
         *rows(loads, by_key),
     ]
