@@ -11,6 +11,7 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from tempfile import SpooledTemporaryFile
+from threading import Thread
 from typing import Any
 
 import orjson
@@ -74,7 +75,7 @@ class Export:
         self.file = SpooledTemporaryFile[bytes](SMALL)
         self.size = 0
         self.seconds = seconds
-        self.release: Callable[[], object] = lambda: None
+        self.release: Callable[[], object] = self.file.close
 
     async def write(self, piece: bytes) -> None:
         """Append to the file, in a thread, since the disk may be slow."""
@@ -94,7 +95,6 @@ class Export:
 
     def close(self) -> None:
         self.release()
-        self.file.close()
 
     def _read(self, start: int, size: int) -> bytes:
         self.file.seek(start)
@@ -120,7 +120,8 @@ class Exports:
             raise ExportUnderWay
         self.members.add(user_id)
         made = Export(self.seconds)
-        made.release = weakref.finalize(made, self.end, made.file, user_id)  # also for one that is never sent
+        made.release = end = weakref.finalize(made, self.end, made.file, user_id)  # also if it is never sent
+        end.atexit = False  # no thread starts then, and the system deletes the file
         try:
             async with self.places:
                 with while_made:
@@ -132,9 +133,12 @@ class Exports:
         return made
 
     def end(self, file: SpooledTemporaryFile[bytes], user_id: int) -> None:
-        """Close the file of an export, and let the member have another."""
-        file.close()
+        """Close the file of an export, and let the member have another.
+
+        In a thread, since the system takes a millisecond for each 10 MB of a file that it deletes.
+        """
         self.members.discard(user_id)
+        Thread(target=file.close, name="closing an export").start()
 
 
 async def export(sessions: Sessions, user_id: int, made: Export) -> None:

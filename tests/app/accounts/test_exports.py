@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import threading
 from collections.abc import AsyncIterator
 from contextlib import nullcontext
 
@@ -103,6 +104,9 @@ async def test_a_member_has_one_export_at_a_time(filled: Sessions) -> None:
         await turns.make(filled, 1, nullcontext())
     (await turns.make(filled, 2, nullcontext())).close()
     first.close()
+    for thread in threading.enumerate():
+        if thread.name == "closing an export":
+            thread.join()
     assert first.file.closed
     again = await turns.make(filled, 1, nullcontext())
     del first, again  # an export that is never sent
