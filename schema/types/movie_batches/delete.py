@@ -16,7 +16,7 @@ from schema.core.outcomes import outcomes
 from schema.execution.context import Info
 from schema.execution.permissions import requires
 from schema.types.movie_batches.keys import MovieKeyInput, key_of, movie_ids
-from schema.types.movie_batches.upsert import InvalidMovieBatch
+from schema.types.movie_batches.upsert import OUTCOMES, InvalidMovieBatch
 from schema.types.movie_editing import MovieUnknown, busy, live_of
 
 UNKNOWN = "There is no movie with this id."
@@ -43,7 +43,9 @@ class DeletedMovie:
 @strawberry.type(description="The movies that exist were deleted, with all their ratings and events.")
 class DeleteMoviesPayload:
     deleted: int = strawberry.field(description="The number of deleted movies.")
-    rows: list[DeletedMovie] = strawberry.field(description="The outcome of each row, in their order.")
+    rows: list[DeletedMovie] = strawberry.field(
+        directives=[OUTCOMES], description="The outcome of each row, in their order."
+    )
 
 
 DeleteMoviesResult = Annotated[

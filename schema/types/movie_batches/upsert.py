@@ -16,7 +16,7 @@ from app.catalog.edit import ModelChanging
 from app.catalog.edit import MovieExists as Exists
 from app.catalog.validation import RULES, camel
 from schema.core.constraints import DECOMPOSED, Constraint
-from schema.core.directives import Cost
+from schema.core.directives import Cost, ListSize
 from schema.core.enums import enum_of
 from schema.core.errors import Error
 from schema.core.outcomes import outcomes
@@ -46,6 +46,10 @@ enum_of(
         Status.REFUSED: "The row breaks a rule. Nothing of it was stored.",
     },
 )
+
+
+# The rows are charged as arguments; what is selected of more outcomes is charged by the time it takes.
+OUTCOMES = ListSize(assumed_size=50)
 
 
 def names(length: int, items: int) -> list[object]:
@@ -125,7 +129,9 @@ class UpsertMoviesPayload:
     updated: int = strawberry.field(description="The number of changed movies.")
     unchanged: int = strawberry.field(description="The number of movies that were like this before.")
     refused: int = strawberry.field(description="The number of refused rows.")
-    rows: list[UpsertedMovie] = strawberry.field(description="The outcome of each row, in their order.")
+    rows: list[UpsertedMovie] = strawberry.field(
+        directives=[OUTCOMES], description="The outcome of each row, in their order."
+    )
 
 
 @strawberry.type(description="The batch breaks a rule as a whole, which the message names.")

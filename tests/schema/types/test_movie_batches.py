@@ -3,6 +3,7 @@
 from typing import Any
 from uuid import uuid4
 
+import psycopg
 import pytest
 
 from tests.schema.conftest import Ask, Member, code, outcome, promoted, sign_up
@@ -89,6 +90,20 @@ def test_a_batch_is_served_with_the_answer(ask: Ask, curator: Member) -> None:
     assert [row["deletedMovieId"] for row in gone["rows"]] == [ids[0], None, ids[1]]
     assert [row["error"] for row in gone["rows"]] == [None, {"code": "MOVIE_NOT_FOUND"}, None]
     assert ask(BY, key=keys[0])["data"]["movieBy"] is None
+
+
+def test_the_audit_log_notes_the_first_rows_of_a_long_batch(
+    ask: Ask, curator: Member, server_database_url: str
+) -> None:
+    many = [{"externalId": f"audit-{n}", "title": "x", "year": 1} for n in range(101)]
+    assert upserted(ask, curator, *many)["refused"] == 101
+    with psycopg.connect(server_database_url) as connection:
+        ((noted,),) = connection.execute(
+            "SELECT arguments FROM audit_log WHERE arguments::text LIKE '%audit-0%'"
+        ).fetchall()
+    rows = noted["input"]["movies"]
+    assert rows[0] == {"externalId": "audit-0", "title": "x", "year": 1}
+    assert rows[10:] == ["and 91 more"]
 
 
 def test_rules_on_the_whole_batch(ask: Ask, curator: Member) -> None:
