@@ -1,4 +1,4 @@
-"""Experiments: `marquee experiment plan|start|stop|list|report`."""
+"""Experiments: `marquee experiment plan|start|stop|list|report|value`."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -8,12 +8,13 @@ from math import ceil
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
+import psycopg
 import typer
 
 from app import console
 from app.accounts.viewer import Role
 from app.cli.database import database
-from app.cli.experiment_tables import list_of, report_of
+from app.cli.experiment_tables import list_of, report_of, value_table
 from app.cli.options import Json, show
 from app.db.engine import Sessions, create_engine, sessionmaker
 from app.experiments import registry
@@ -25,9 +26,12 @@ from app.experiments.past import Past, past
 from app.experiments.plans import InvalidExperiment, Plan
 from app.experiments.power import Undetectable, members_needed
 from app.experiments.report import report
+from app.provenance.logged_choices import MAX_LISTS, NothingLogged, value_of
+from app.serving.model import BEFORE, Model
 from app.settings import Settings
+from recommender.model.artifact import ArtifactError
 
-app = typer.Typer(help="Plan, start, stop, list and report experiments.", no_args_is_help=True)
+app = typer.Typer(help="Plan, start, stop and report experiments; value models.", no_args_is_help=True)
 Result = TypeVar("Result")
 MetricName = Literal["CLICK_RATE", "WATCH_RATE", "COMPLETION", "MEAN_STARS", "LISTS_UNTIL_WATCH", "DIVERSITY"]
 REFUSED = (InvalidExperiment, registry.NameTaken, registry.NoRoom, registry.NotFound, Undetectable)
@@ -212,3 +216,29 @@ def report_(
     if html is not None:
         html.write_text(page(experiment, found), encoding="utf-8")
     show(found.as_json() if json else report_of(experiment, found), json=json)
+
+
+@app.command()
+def value(
+    version: Annotated[str, typer.Argument(help="The trained model to estimate.")],
+    arm: Annotated[
+        str | None,
+        typer.Option(help="Only lists of this arm: experiment/arm; default: all with exploration."),
+    ] = None,
+    reward: Annotated[Literal["CLICK", "WATCH"], typer.Option(help="What a first movie can earn.")] = "CLICK",
+    days: Annotated[int, typer.Option(min=1, max=365, help="Days of the past.")] = 7,
+    lists: Annotated[int, typer.Option(min=2, max=MAX_LISTS, help="Most lists, the newest.")] = 2_000,
+    json: Json = False,
+) -> None:
+    """Estimate from lists with exploration what another model would earn at the first place."""
+    with database() as (settings, url):
+        try:
+            model = Model.load(settings.models / version, BEFORE)
+            with psycopg.connect(url) as connection:
+                found = value_of(
+                    connection, settings.models, model,
+                    reward=reward, arm=arm, since=timedelta(days=days), most=lists,
+                )  # fmt: skip
+        except (ArtifactError, OSError, NothingLogged) as error:
+            raise console.fail(str(error)) from None
+    show(asdict(found) if json else value_table(version, found), json=json)

@@ -6,6 +6,7 @@ from app.experiments.assignment import Experiment
 from app.experiments.measures import Metric
 from app.experiments.page import between, chance, percent, readable
 from app.experiments.report import Report
+from app.provenance.logged_choices import Value
 
 NAME_WIDTH = 16
 
@@ -66,3 +67,19 @@ def _lines(experiment: Experiment, report: Report) -> Iterator[str]:
             else (f"The numbers of members do NOT fit the shares ({p_value}): trust nothing.")
         )
     yield "Decide by the 95 % interval at the planned end, by the other at any time."
+
+
+def value_table(version: str, found: Value) -> str:
+    """The estimates of a model from logged lists."""
+    lines = [
+        f"{found.lists:,} lists of {found.members:,} members with exploration, first place, {found.reward}.",
+        f"{cut(version, 40)} would choose the same movie in {found.agreement:.1%} of them.",
+    ]
+    if found.left_out:
+        lines.append(f"{found.left_out:,} more lists cannot be made again.")
+    lines += ["", f"{'':20} {'mean':>8} {'95 % interval':>20} {'lists that carry it':>20}"]
+    lines.append(f"{'as served':20} {found.served:8.4f}")
+    for name, of in found.estimates.items():
+        between = f"{of.low:.4f} to {of.high:.4f}"
+        lines.append(f"{name:20} {of.value:8.4f} {between:>20} {of.effective:20,.0f}")
+    return "\n".join(lines)

@@ -48,43 +48,54 @@ async def start(sessions: Sessions, plan: Plan, retention_days: int) -> Experime
     async with sessions.begin() as session:
         await session.execute(LOCK)
         now: datetime = (await session.execute(select(func.now()))).scalar_one()
-        starts_at = plan.starts_at or now
-        ends_at = plan.ends_at or starts_at + timedelta(days=min(DAYS, retention_days))
-        if starts_at < now - timedelta(minutes=5):
-            raise InvalidExperiment("startsAt", "is in the past. Leave it out to start now.")
-        if not starts_at < ends_at <= starts_at + timedelta(days=retention_days):
-            raise InvalidExperiment(
-                "endsAt",
-                f"must be after the start, and at most {retention_days} days (SERVED_LIST_DAYS) after it.",
-            )
+        starts_at, ends_at = times_of(plan, now, retention_days)
         if await session.scalar(select(tables.Experiment.id).where(tables.Experiment.name == plan.name)):
             raise NameTaken(f"An experiment is named {plan.name} already. Choose another name.")
         await require_models(session, plan.arms)
         others = await _current(session, now)
         require_room_for_models(plan.arms, others)
-        slice_from = room_for(plan, others)
-        row = {
-            "name": plan.name,
-            "salt": secrets.token_hex(16),
-            "layer": plan.layer,
-            "slice_from": slice_from,
-            "slice_to": min(1.0, slice_from + sum(arm.share for arm in plan.arms)),
-            "design": plan.design.value,
-            "period_hours": plan.period_hours,
-            "roles": sorted(role.value for role in plan.target.roles),
-            "min_ratings": plan.target.min_ratings,
-            "joined_after": plan.target.joined_after,
-            "starts_at": starts_at,
-            "ends_at": ends_at,
-        }
-        statement = insert(tables.Experiment).values(row).returning(tables.Experiment.id)
-        id_ = (await session.execute(statement)).scalar_one()
-        arms = [
-            {"experiment_id": id_, "position": place, **asdict(arm)} for place, arm in enumerate(plan.arms)
-        ]
-        await session.execute(insert(tables.ExperimentArm), arms)
+        id_ = await _insert(session, plan, starts_at, ends_at, room_for(plan, others))
         (started,) = await _read(session, tables.Experiment.id == id_)
     return started
+
+
+def times_of(plan: Plan, now: datetime, retention_days: int) -> tuple[datetime, datetime]:
+    """When the experiment starts and ends. Raises InvalidExperiment."""
+    starts_at = plan.starts_at or now
+    ends_at = plan.ends_at or starts_at + timedelta(days=min(DAYS, retention_days))
+    if starts_at < now - timedelta(minutes=5):
+        raise InvalidExperiment("startsAt", "is in the past. Leave it out to start now.")
+    if not starts_at < ends_at <= starts_at + timedelta(days=retention_days):
+        raise InvalidExperiment(
+            "endsAt",
+            f"must be after the start, and at most {retention_days} days (SERVED_LIST_DAYS) after it.",
+        )
+    return starts_at, ends_at
+
+
+async def _insert(
+    session: AsyncSession, plan: Plan, starts_at: datetime, ends_at: datetime, slice_from: float
+) -> int:
+    """Store the experiment and its arms, and return its id."""
+    row = {
+        "name": plan.name,
+        "salt": secrets.token_hex(16),
+        "layer": plan.layer,
+        "slice_from": slice_from,
+        "slice_to": min(1.0, slice_from + sum(arm.share for arm in plan.arms)),
+        "design": plan.design.value,
+        "period_hours": plan.period_hours,
+        "roles": sorted(role.value for role in plan.target.roles),
+        "min_ratings": plan.target.min_ratings,
+        "joined_after": plan.target.joined_after,
+        "starts_at": starts_at,
+        "ends_at": ends_at,
+    }
+    statement = insert(tables.Experiment).values(row).returning(tables.Experiment.id)
+    id_ = (await session.execute(statement)).scalar_one()
+    arms = [{"experiment_id": id_, "position": place, **asdict(arm)} for place, arm in enumerate(plan.arms)]
+    await session.execute(insert(tables.ExperimentArm), arms)
+    return id_
 
 
 async def require_models(session: AsyncSession, arms: Sequence[Arm]) -> None:

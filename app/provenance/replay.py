@@ -113,7 +113,7 @@ class Replayer:
 
     def _picks(self, connection: psycopg.Connection, served: RecordedList) -> Sequence[Placed]:
         found = inputs_of(connection, served)
-        model = self._model(connection, served)
+        model = self.model_of(connection, served)
         given = served.parameters
         skipped = np.array(given.get("ratedSince", ()), np.int64)
         if "kind" in given:
@@ -132,7 +132,7 @@ class Replayer:
             mask, model, users[0], wish_in(given), signed_in=signed_in, steering=steerings[0], **page
         ).picks
 
-    def _model(self, connection: psycopg.Connection, served: RecordedList) -> Model:
+    def model_of(self, connection: psycopg.Connection, served: RecordedList) -> Model:
         """The model in the state that made the list. Raises NotReproducible if it cannot be had."""
         version, state = served.model_version, served.model_state
         if state not in self.at_hand:

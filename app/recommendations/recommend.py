@@ -127,21 +127,11 @@ def recommend_from(
 ) -> Picks:
     """Recommend from the items that pass the filter, bool (n_items,), which is overwritten."""
     history = user.indexed(model)
-    never = model.item_idx(np.concatenate((user.hidden, np.asarray(wish.exclude, np.int64))))
-    allowed[never[never >= 0]] = False
+    forbid(allowed, model, user, wish)
     pins = pinned(model, user, history, allowed, steering)
     allowed[pins] = False
     skipped = model.item_idx(np.empty(0, np.int64) if rated_since is None else rated_since)
-    ranking = model.hybrid.recommend(
-        history,
-        k=max(after_rank + first + skipped.size + 1, POOL if wish.exploration else 0),
-        allowed=allowed,
-        diversity=wish.diversity,
-        favorite_genres=user.favorite_genres,
-        shown=user.shown_in_vain(model),
-        novelty=wish.novelty,
-        added=steering.added,
-    )
+    ranking = ranking_of(allowed, model, user, wish, after_rank + first + skipped.size + 1, steering.added)
     listed = Listed.of(ranking, wish, pins)
     ranks = np.arange(after_rank, listed.item_idx.size)
     ranks = ranks[~np.isin(listed.item_idx[ranks], skipped)]
@@ -227,6 +217,36 @@ def disclosed(matches: list[Match], promoted: NDArray[np.bool_]) -> list[Match]:
         replace(match, reasons=(promotion, *match.reasons)[:REASONS_PER_MOVIE]) if of_promotion else match
         for match, of_promotion in zip(matches, promoted.tolist(), strict=True)
     ]
+
+
+def forbid(allowed: NDArray[np.bool_], model: Model, user: UserHistory, wish: Wish) -> None:
+    """Take out of `allowed`, bool (n_items,), what the user has rejected and what the wish leaves out."""
+    never = model.item_idx(np.concatenate((user.hidden, np.asarray(wish.exclude, np.int64))))
+    allowed[never[never >= 0]] = False
+
+
+def ranking_of(
+    allowed: NDArray[np.bool_],
+    model: Model,
+    user: UserHistory,
+    wish: Wish,
+    first: int,
+    added: NDArray[np.float32] | None = None,
+) -> Ranking:
+    """The `first` items of the user's list, at least POOL with exploration, in the order of their scores.
+
+    `allowed`: bool (n_items,). `added`: to scores, see `Steering.added`.
+    """
+    return model.hybrid.recommend(
+        user.indexed(model),
+        k=max(first, POOL if wish.exploration else 0),
+        allowed=allowed,
+        diversity=wish.diversity,
+        favorite_genres=user.favorite_genres,
+        shown=user.shown_in_vain(model),
+        novelty=wish.novelty,
+        added=added,
+    )
 
 
 def strategy_of(history: History, *, signed_in: bool) -> Strategy:

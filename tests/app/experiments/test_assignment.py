@@ -42,6 +42,22 @@ def test_shares_of_100_000_members_are_within_half_a_point() -> None:
         assert abs(counts[arm.name] / 100_000 - arm.share) < 0.005, counts
 
 
+def test_a_canary_has_a_small_share_and_ends_at_once() -> None:
+    """With the same salt, a larger share keeps the members of a smaller one."""
+    canary = replace(EXPERIMENT, arms=(Arm("old", 0.95), Arm("new", 0.05, model_version="v2")))
+    counts = Counter(arms(canary, 40_000))
+    assert abs(counts["new"] / 40_000 - 0.05) < 0.005
+    treated = [treatment_of([canary], subject(id_), NOW) for id_ in range(2_000)]
+    versions = Counter(None if one is None else one.model_version for one in treated)
+    assert set(versions) == {None, "v2"}
+    assert versions["v2"] == Counter(arms(canary, 2_000))["new"]
+    wider = replace(canary, arms=(Arm("old", 0.7), Arm("new", 0.3, model_version="v2")))
+    before, after = arms(canary, 2_000), arms(wider, 2_000)
+    assert all(late == "new" for early, late in zip(before, after, strict=True) if early == "new")
+    stopped = replace(canary, stopped_at=NOW)
+    assert set(arms(stopped, 2_000)) == {None}
+
+
 def test_an_arm_depends_on_salt_and_member_alone() -> None:
     """These values are those of every process and release: members would change arms with them."""
     assert [round(uniform(b"a salt", id_), 6) for id_ in (1, 2, 10**18)] == [0.499921, 0.688443, 0.971058]

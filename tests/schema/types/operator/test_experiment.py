@@ -1,7 +1,7 @@
 """An experiment from start to report: lists with arms, exposures, outcomes, and the refusals."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -12,11 +12,9 @@ import pytest
 from typer.testing import CliRunner
 
 from app.cli.commands import app
-from app.db.engine import create_engine, sessionmaker
 from app.db.notifications import Changes
 from app.experiments.running import Running
 from app.serving import live
-from app.settings import Settings
 from app.training import registry, train
 from tests.schema.types.operator.experiment_service import ARMS, Service
 
@@ -42,30 +40,6 @@ mutation ($movie: ID!) {
 EXPERIMENTS = "query ($first: Int!, $after: String) { experiments(first: $first, after: $after) { %s } }"
 PAGE = "edges { cursor node { name status sampleRatio { pValue mismatch } } } pageInfo { hasNextPage }"
 MEMBERS = 24
-
-
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
-@pytest.fixture
-async def service(
-    seeded_database_url: str, model_dir: Path, operations: dict[str, str]
-) -> AsyncIterator[Service]:
-    settings = Settings.model_validate(
-        {"database_url": seeded_database_url, "secret_key": "a secret of the tests, long enough"}
-    )
-    engine = create_engine(seeded_database_url, settings)
-    sessions = sessionmaker(engine)
-    made = Service(settings, sessions, await live.load(sessions, model_dir), operations)
-    await made.sign_up("ada")
-    with psycopg.connect(seeded_database_url) as connection:
-        connection.execute("UPDATE users SET role = 'ADMIN' WHERE username = 'ada'")
-    yield made
-    if made.recorder.connection is not None:
-        made.recorder.connection.close()
-    await engine.dispose()
 
 
 def events(page: Any, *kinds: str) -> list[dict[str, Any]]:
