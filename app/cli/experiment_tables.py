@@ -9,6 +9,7 @@ from app.experiments.report import Report
 from app.provenance.logged_choices import Value
 
 NAME_WIDTH = 16
+FEW = 30  # effective lists below which an interval by a normal distribution is too narrow
 
 
 def cut(name: str, width: int = NAME_WIDTH) -> str:
@@ -82,4 +83,6 @@ def value_table(version: str, found: Value) -> str:
     for name, of in found.estimates.items():
         between = f"{of.low:.4f} to {of.high:.4f}"
         lines.append(f"{name:20} {of.value:8.4f} {between:>20} {of.effective:20,.0f}")
+    if min(of.effective for of in found.estimates.values()) < FEW:
+        lines += ["", "Too few lists carry the estimates: do not trust these intervals. Log more lists."]
     return "\n".join(lines)

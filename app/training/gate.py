@@ -25,6 +25,7 @@ from recommender.splits import Split
 from recommender.training.config import Config, InvalidSettings
 from recommender.training.train_arm import train_model
 
+ENOUGH = 500  # members
 ACTIVE = "SELECT version, trained_at FROM model_versions WHERE status = 'ACTIVE'"
 
 
@@ -53,7 +54,7 @@ def judged(
         return Verdict(True, f"the active model {version} cannot be read")
     whole = splits.temporal_per_user(interactions, rng=np.random.default_rng(0))
     newer = newer_than(whole, trained_at)
-    again = len(users_with(newer.held_out, RELEVANT_STARS, None, np.random.default_rng(0))) < MIN_USERS
+    again = n_users(newer) < enough(n_users(whole))
     if again and made_with(active) == made_with(candidate):
         return Verdict(True, "the same kind and settings, and too few new ratings to compare")
 
@@ -66,6 +67,19 @@ def judged(
     if again:
         return gate.judge(whole, fitted(candidate, whole, "candidate"), fitted(active, whole, "active model"))
     return gate.judge(newer, fitted(candidate, newer, "candidate"), active)
+
+
+def n_users(split: Split) -> int:
+    """The number of users with a held-out like."""
+    return len(users_with(split.held_out, RELEVANT_STARS, None, np.random.default_rng(0)))
+
+
+def enough(n_whole: int) -> int:
+    """So many users must have a newer like that only those are compared. `n_whole`: with any held-out like.
+
+    A few hundred members tell apart models that differ by a fifth, fewer do not: then a worse model passes.
+    """
+    return max(MIN_USERS, min(ENOUGH, n_whole // 2))
 
 
 def newer_than(split: Split, time: datetime) -> Split:

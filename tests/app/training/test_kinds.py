@@ -16,6 +16,7 @@ from app.db.engine import Sessions, address_of
 from app.serving import live
 from app.serving.live import MOST_ARMS, Live
 from app.training import jobs, registry, train
+from app.training.gate import enough
 from app.training.registry import NothingToRollBack
 from recommender.interactions import History
 from recommender.scorers.kinds import UnknownKind
@@ -140,6 +141,11 @@ async def test_a_worse_candidate_is_refused_and_a_better_one_rolled_back(
     status, verdict = await state(gated("popularity"))
     assert (status, verdict["passed"]) == ("READY", False)
     assert verdict["active"]["ndcg"] > verdict["candidate"]["ndcg"]
+
+
+def test_few_members_with_newer_ratings_do_not_decide() -> None:
+    """They would let a worse model pass: the interval of so few is wide."""
+    assert [enough(n) for n in (0, 40, 60, 400, 1_000, 100_000)] == [30, 30, 30, 200, 500, 500]
 
 
 def test_models_are_listed_activated_and_rolled_back_by_commands(

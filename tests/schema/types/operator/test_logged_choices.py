@@ -10,7 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from app.cli.commands import app
-from app.provenance.logged_choices import NothingLogged, value_of
+from app.provenance.logged_choices import NothingLogged, Value, value_of
 from app.serving.model import BEFORE, Model
 from tests.schema.types.operator.experiment_service import Service
 from tests.schema.types.operator.test_experiment import FEEDBACK, LIST
@@ -18,6 +18,10 @@ from tests.schema.types.operator.test_experiment import FEEDBACK, LIST
 pytestmark = pytest.mark.anyio
 
 MEMBERS, LISTS, EPSILON = 8, 3, 0.5
+
+
+def min_effective(found: Value) -> float:
+    return min(each.effective for each in found.estimates.values())
 
 
 async def test_the_served_model_without_exploration_earns_what_its_best_movies_earned(
@@ -76,6 +80,7 @@ async def test_the_served_model_without_exploration_earns_what_its_best_movies_e
     assert code == 0, text
     assert f"{MEMBERS * LISTS} lists of {MEMBERS} members" in text
     assert "self-normalized" in text
+    assert ("Too few lists carry the estimates" in text) == (min_effective(found) < 30)
     _code, text = await asyncio.to_thread(command, version, "--json")
     assert json.loads(text)["estimates"]["self-normalized"]["value"] == pytest.approx(truth)
     code, text = await asyncio.to_thread(command, "no-such-model")
