@@ -99,7 +99,8 @@ def drawn_with(facts: Facts, longest: int) -> bytes:
     year = "" if facts.year is None else str(facts.year)
     foot = "  ·  ".join(filter(None, [year, shortened(printable(facts.director))]))
     return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" font-family="{FONT}">'
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{HEIGHT}" '
+        f'viewBox="0 0 {WIDTH} {HEIGHT}" font-family="{FONT}">'
         '<linearGradient id="a" x2="0" y2="1">'
         f'<stop stop-color="{colors.above}"/><stop offset=".86" stop-color="{colors.below}"/>'
         '</linearGradient><linearGradient id="b" x2="0" y2="1">'
