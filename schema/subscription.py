@@ -61,7 +61,7 @@ class Subscription:
     @strawberry.subscription(
         directives=[Cost(weight=290)],
         description="Emits when the viewer's recommendations change, on any device: after a rating, new "
-        "favorite genres, or a relevant event. Select the new list in the same subscription.",
+        "favorite genres, a preference, or a relevant event. Select the new list in the same subscription.",
     )
     async def recommendations_changed(self, info: Info) -> AsyncGenerator[RecommendationsChanged]:
         viewer = await info.context.require_viewer()

@@ -61,6 +61,22 @@ def other_session(rig: Rig) -> Request:
     return Request({"i": {"sessionId": session}}, member)
 
 
+def preference(rig: Rig) -> Variables:
+    return {"subject": {"genreId": rig.genre_ids[next(NUMBERS) % len(rig.genre_ids)]}}
+
+
+def promotion() -> Variables:
+    return {"kind": "PIN", "subject": {"movieId": global_id("Movie", 1 + next(NUMBERS) % 300)}}
+
+
+def begun_promotion(rig: Rig) -> str:
+    """Begin a promotion and return its id."""
+    document = mutation("promote", "PromoteInput", "... on PromotePayload{promotion{id}}")
+    data = rig.client.post(document, {"i": promotion()}, rig.admin)["data"]
+    promotion_id: str = data["promote"]["promotion"]["id"]
+    return promotion_id
+
+
 def created_key(rig: Rig) -> Variables:
     document = mutation("createApiKey", "CreateApiKeyInput", "... on CreateApiKeyPayload{apiKey{id}}")
     data = rig.client.post(document, {"i": {"name": "bench", "scopes": ["READ"]}}, rig.admin)["data"]
@@ -125,6 +141,14 @@ MUTATIONS: dict[str, Operation] = {
     ),
     "Mutation.deleteAccount": Operation(
         mutation("deleteAccount", "DeleteAccountInput"), as_new_member(i={"password": PASSWORD}), times=6
+    ),
+    "Mutation.setPreference": Operation(
+        mutation("setPreference", "SetPreferenceInput"),
+        with_input(lambda rig: preference(rig) | {"direction": "LESS"}, the_member),
+        times=10,
+    ),
+    "Mutation.removePreference": Operation(
+        mutation("removePreference", "RemovePreferenceInput"), with_input(preference, the_member), times=10
     ),
     "Mutation.setDiscoverable": Operation(
         mutation("setDiscoverable", "SetDiscoverableInput"), as_member(i={"discoverable": True}), times=10
@@ -244,6 +268,19 @@ MUTATIONS: dict[str, Operation] = {
         mutation("deleteMovies", "DeleteMoviesInput"),
         with_input(lambda rig: {"movies": [{"movieId": added_movie(rig)}]}, the_admin),
         times=5,
+    ),
+    "Mutation.setMovieHidden": Operation(
+        mutation("setMovieHidden", "SetMovieHiddenInput"),
+        with_input(lambda rig: {"movieId": added_movie(rig), "hidden": True}, the_admin),
+        times=5,
+    ),
+    "Mutation.promote": Operation(
+        mutation("promote", "PromoteInput"), with_input(lambda _: promotion(), the_admin), times=10
+    ),
+    "Mutation.withdrawPromotion": Operation(
+        mutation("withdrawPromotion", "WithdrawPromotionInput"),
+        with_input(lambda rig: {"promotionId": begun_promotion(rig)}, the_admin),
+        times=10,
     ),
     "Mutation.activateModel": Operation(
         mutation("activateModel", "ActivateModelInput"), with_input(active_version, the_admin), times=3

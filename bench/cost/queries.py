@@ -110,6 +110,10 @@ QUERIES: dict[str, Operation] = {
     "Query.auditLog": Operation("{auditLog(first:24){edges{node{act}}}}", as_admin()),
     "Query.deadLetters": Operation("{deadLetters(first:24){edges{node{rule}}}}", as_admin()),
     "Query.settings": Operation("{settings{name value default source}}", as_admin()),
+    "Query.promotions": Operation(
+        "{promotions(first:24){edges{node{kind subject{__typename}}}}}", as_admin()
+    ),
+    "Query.hiddenMovies": Operation("{hiddenMovies(first:24){edges{node{title}}}}", as_admin()),
     "Query.apiKeys": Operation("{apiKeys(first:24){edges{node{name}}}}", as_admin()),
     "Query.activeModel": Operation(
         "{activeModel{version kind gate{passed difference{value}} metrics{name}}}", as_admin()
@@ -184,6 +188,7 @@ QUERIES: dict[str, Operation] = {
     "User.similarUsers": Operation(VIEWER % "similarUsers(first:10){similarity user{username}}", as_member()),
     "User.createdAt": Operation(VIEWER % "createdAt", as_member()),
     "User.favoriteGenres": Operation(VIEWER % "favoriteGenres{name}", as_member()),
+    "User.preferences": Operation(VIEWER % "preferences{direction subject{__typename}}", as_member()),
     "User.ratings": Operation(VIEWER % "ratings(first:24){edges{node{stars}}}", as_member()),
     "RatingConnection.totalCount": Operation(VIEWER % "ratings(first:1){totalCount}", as_member()),
     "User.sessions": Operation(VIEWER % "sessions(first:10){edges{node{isCurrent}}}", as_member()),

@@ -49,20 +49,11 @@ class Steering:
         promotions: Sequence[Promotion] = (),
         preferences: Sequence[Preference] = (),
     ) -> "Steering":
-        if not promotions and not preferences:
-            return UNSTEERED
-        boosts = [
-            (each.subject, each.strength)
-            for each in promotions
-            if each.kind is PromotionKind.BOOST and each.strength is not None
-        ]
+        steering = of_promotions(snapshot, model, tuple(promotions)) if promotions else UNSTEERED
+        if not preferences:
+            return steering
         wishes = [(each.subject, STEPS[each.subject.kind, each.direction]) for each in preferences]
-        pins = [each.subject for each in promotions if each.kind is PromotionKind.PIN]
-        return cls(
-            added(snapshot, model, boosts, MOST_BOOSTED),
-            added(snapshot, model, wishes, MOST_WISHED),
-            tuple(np.flatnonzero(items(snapshot, model, subject)).astype(np.int32) for subject in pins),
-        )
+        return steering.with_wishes(added(snapshot, model, wishes, MOST_WISHED))
 
     @property
     def added(self) -> Floats | None:
@@ -88,6 +79,26 @@ class Steering:
 
 
 UNSTEERED = Steering()
+
+
+def of_promotions(snapshot: Snapshot, model: Model, promotions: tuple[Promotion, ...]) -> Steering:
+    """The boosts and pins, made once for all lists of a snapshot and a state of the model."""
+    key, wanted = ("promotions", model.version), (model.state.id, promotions)
+    made: tuple[object, Steering] | None = snapshot.derived.get(key)
+    if made is None or made[0] != wanted:
+        boosts = [
+            (each.subject, each.strength)
+            for each in promotions
+            if each.kind is PromotionKind.BOOST and each.strength is not None
+        ]
+        pins = [each.subject for each in promotions if each.kind is PromotionKind.PIN]
+        steering = Steering(
+            added(snapshot, model, boosts, MOST_BOOSTED),
+            None,
+            tuple(np.flatnonzero(items(snapshot, model, subject)).astype(np.int32) for subject in pins),
+        )
+        made = snapshot.derived[key] = (wanted, steering)
+    return made[1]
 
 
 def items(snapshot: Snapshot, model: Model, subject: Subject) -> NDArray[np.bool_]:

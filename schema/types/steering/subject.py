@@ -8,7 +8,7 @@ from strawberry import UNSET
 from app.recommendations.steering.subjects import Subject, SubjectKind, UnknownSubject, known, places
 from app.serving.snapshot import Snapshot
 from schema.core.constraints import DECOMPOSED, GLOBAL_ID, Constraint
-from schema.core.errors import Error
+from schema.core.errors import BadArgument, Error
 from schema.core.global_ids import local_id
 from schema.execution.context import Info
 from schema.types.movie import Movie
@@ -67,12 +67,15 @@ class SubjectNotFound(Error):
 
 def given(snapshot: Snapshot, subject: PreferenceSubjectInput | PromotionSubjectInput) -> Subject:
     """The subject that the client named, as in the catalog. Raises UnknownSubject and BadArgument."""
-    kinds = {"movie_id": SubjectKind.MOVIE, "genre_id": SubjectKind.GENRE, "person_id": SubjectKind.PERSON}
-    for name, kind in kinds.items():
-        if id_ := getattr(subject, name, None):
-            argument = f"input.subject.{kind.lower()}Id"
-            return known(snapshot, Subject(kind, local_id(id_, kind.capitalize(), argument)))
-    return known(snapshot, Subject(SubjectKind.COLLECTION, name=subject.collection or ""))
+    named = {name: value for name, value in vars(subject).items() if value is not UNSET}
+    if len(named) != 1 or None in named.values():  # validation sees this only in literals, not in variables
+        raise BadArgument("input.subject", "must have exactly one of its fields.")
+    ((name, value),) = named.items()
+    if name == "collection":
+        return known(snapshot, Subject(SubjectKind.COLLECTION, name=value))
+    kind = SubjectKind(name.removesuffix("_id").upper())
+    argument = f"input.subject.{kind.lower()}Id"
+    return known(snapshot, Subject(kind, local_id(value, kind.capitalize(), argument)))
 
 
 def shown(info: Info, subject: Subject) -> Movie | Genre | Person | Collection | None:

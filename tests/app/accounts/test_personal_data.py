@@ -50,6 +50,9 @@ INSERT INTO served_lists (served_at, id, request_id, user_id, field, model_versi
         '{}', '', '{1}', '{1}', '{0.5}' FROM users;
 INSERT INTO served_inputs (served_on, digest, user_id, content)
     SELECT '2026-01-01', username::bytea, id, '' FROM users;
+INSERT INTO list_preferences (user_id, genre_id, direction) SELECT id, 1, 'LESS' FROM users;
+INSERT INTO promotions (kind, genre_id, starts_at, ends_at, created_by)
+    SELECT 'PIN', 1, now(), now() + interval '1 day', id FROM users;
 """
 PEOPLE, MOVIES = 40, 30
 
@@ -97,7 +100,7 @@ async def test_no_table_is_left_out(sessions: Sessions, settings: Settings) -> N
         for name in await referring(sessions):
             rows = (await session.scalars(text(f"SELECT row::text FROM {name} AS row"))).all()  # noqa: S608
             assert "Ada" not in str(rows)
-            kept = {"api_keys": 2, "audit_log": 2, "training_jobs": 2}
+            kept = {"api_keys": 2, "audit_log": 2, "promotions": 2, "training_jobs": 2}
             assert len(rows) == kept.get(name, 1), name
 
 
@@ -105,6 +108,7 @@ async def test_no_table_is_left_out(sessions: Sessions, settings: Settings) -> N
 NOT_PERSONAL = {
     "api_keys": {"beginning", "scopes"},
     "audit_log": {"act", "outcome"},
+    "promotions": {"kind", "collection"},
     "training_jobs": {"status", "stage", "message", "model_version"},
 }
 ADDRESS, AGENT, NOTE = "203.0.113.77", "Ada with a browser", "asked for by ADA, on her own machine"

@@ -28,6 +28,7 @@ ADMINS = frozenset({"ADMIN", "key ADMIN"})
 ADMIN_LOOKS = frozenset({"ADMIN", "key READ"})
 ADMIN_MEMBERS = frozenset({"ADMIN"})
 
+EDITS = ("addMovie", "deleteMovie", "promote", "setMovieHidden", "updateMovie", "withdrawPromotion")
 ROOTS = {
     "Query.activeModel": ADMIN_LOOKS,
     "Query.apiKeys": ADMIN_MEMBERS,
@@ -52,13 +53,14 @@ ROOTS = {
     "Query.servedList": ADMINS,
     "Query.settings": ADMINS,
     "Query.viewer": ANYONE,
+    **dict.fromkeys(("Query.hiddenMovies", "Query.promotions"), CURATORS),
+    **dict.fromkeys(("Mutation.removePreference", "Mutation.setPreference"), MEMBERS),
+    **{f"Mutation.{name}": CURATORS for name in EDITS},
     "Mutation.activateModel": ADMINS,
-    "Mutation.addMovie": CURATORS,
     "Mutation.changePassword": MEMBERS,
     "Mutation.createApiKey": ADMIN_MEMBERS,
     "Mutation.createMergeCode": MEMBERS,
     "Mutation.deleteAccount": MEMBERS,
-    "Mutation.deleteMovie": CURATORS,
     "Mutation.deleteMovies": CURATORS,
     "Mutation.deleteUser": ADMINS,
     "Mutation.endAllSessions": MEMBERS,
@@ -83,7 +85,6 @@ ROOTS = {
     "Mutation.startExperiment": ADMINS,
     "Mutation.stopExperiment": ADMINS,
     "Mutation.trainModel": ADMINS,
-    "Mutation.updateMovie": CURATORS,
     "Mutation.upsertMovies": CURATORS,
     "Subscription.recommendationsChanged": MEMBERS,
     "Subscription.trainingProgress": ADMIN_MEMBERS,
@@ -108,6 +109,7 @@ MEMBER = SEEN_BY_OTHERS | {
     "discoverable",
     "favoriteGenres",
     "history",
+    "preferences",
     "ratings",
     "sessions",
     "similarUsers",
