@@ -27,6 +27,7 @@ from app.catalog.posters import poster
 from app.db.engine import FullDisk, Sessions, create_engine, psycopg_url, sessionmaker
 from app.db.notifications import Changes
 from app.experiments.running import Running
+from app.ingest.member_batches.store import MemberBatches
 from app.monitoring import Monitor
 from app.provenance.recorder import Recorder
 from app.recommendations.shadow import Shadow
@@ -79,6 +80,7 @@ class State(TypedDict):
     issuer: Issuer | None
     promotions: Promotions
     shadow: Shadow
+    member_batches: MemberBatches
 
 
 def context_of(connection: HTTPConnection, credentials: Credentials) -> Context:
@@ -100,6 +102,7 @@ def context_of(connection: HTTPConnection, credentials: Credentials) -> Context:
         issuer=state.issuer,
         promotions=state.promotions,
         shadow=state.shadow,
+        member_batches=state.member_batches,
     )
 
 
@@ -143,6 +146,7 @@ async def lifespan(
         issuer=Issuer.of(settings),
         promotions=promotions,
         shadow=Shadow(),
+        member_batches=MemberBatches(),
     )
     monitor = Monitor(settings, following, admission, engine, sessions, running)
     metrics.REGISTRY.register(monitor)

@@ -5,6 +5,7 @@ import strawberry
 from schema.types.account import AccountMutation, PasswordMutation
 from schema.types.feedback import FeedbackMutation
 from schema.types.import_ratings import ImportMutation
+from schema.types.members.batch import MemberBatchMutation
 from schema.types.members.merge import MergeMutation
 from schema.types.model import ModelMutation
 from schema.types.movie_batches.delete import DeleteMoviesMutation
@@ -33,6 +34,7 @@ class Mutation(
     PreferenceMutation,
     ImportMutation,
     MergeMutation,
+    MemberBatchMutation,
     OperatorMutation,
     ApiKeyMutation,
     MovieMutation,

@@ -127,7 +127,7 @@ class Store:
             stored = self._lock(stream, batch)
             lines = [line for line in batch.lines if line.position >= stored[line.partition]]
             cleaned = clean(lines, stream, self.movies)
-            self._write(cleaned)
+            self.write(cleaned)
             nexts = {
                 partition: max(position, stored[partition]) for partition, position in batch.nexts.items()
             }
@@ -135,7 +135,7 @@ class Store:
             self._move(stream.name, nexts, batch.ends)
             return cleaned.counts
 
-        return self._in_transaction(store)
+        return self.in_transaction(store)
 
     def replay(
         self, count: int, before: int, reason: Reason | None = None
@@ -159,15 +159,15 @@ class Store:
                     for letter in cleaned.letters
                 ]
                 self.connection.execute("TRUNCATE incoming_events")  # the rows of another stream
-                self._write(cleaned)
+                self.write(cleaned)
                 effects = {outcome: cleaned.counts[outcome] for outcome in (STORED, REPEATED)}
                 self._count(name, effects)  # the refusal was counted when the line came
                 total += cleaned.counts
             return total, min((letter.id for letter in letters), default=None)
 
-        return self._in_transaction(replay)
+        return self.in_transaction(replay)
 
-    def _in_transaction(self, work: Callable[[], Result]) -> Result:
+    def in_transaction(self, work: Callable[[], Result]) -> Result:
         """Retry after a conflict with another transaction, with the catalog as of now."""
         for tries in range(1, TRIES + 1):
             self.movies.refresh(self.connection, at_once=tries > 1)
@@ -193,7 +193,7 @@ class Store:
             stored = dict(self.connection.execute(_LOCK, params).fetchall())
         return stored
 
-    def _write(self, cleaned: Cleaned) -> None:
+    def write(self, cleaned: Cleaned) -> None:
         """Write ratings, events and dead letters, and count the events. Raises MovieDeleted."""
         settings = self.settings
         dead_letters.write(

@@ -151,6 +151,15 @@ class Rig:
         return self.log_in(member)
 
     @cached_property
+    def acting_key(self) -> Member:
+        """An API key of a system whose members it acts for."""
+        selection = "... on CreateApiKeyPayload{key}"
+        query = f"mutation($i:CreateApiKeyInput!){{createApiKey(input:$i){{{selection}}}}}"
+        given = {"name": "bench", "scopes": ["MEMBERS"], "source": "bench"}
+        answer = self.client.post(query, {"i": given}, self.admin)
+        return Member("bench", answer["data"]["createApiKey"]["key"], "")
+
+    @cached_property
     def titles(self) -> list[tuple[str, int]]:
         found = []
         for start in range(1, MOVIES, 100):

@@ -1,5 +1,6 @@
 """Operations of mutations, each with input that it accepts."""
 
+import json
 from itertools import count
 
 from bench.cost.accounts import PASSWORD, Rig, event, global_id, history_file
@@ -49,6 +50,20 @@ def visitor(number: int) -> Variables:
     """A visitor with as many choices as can be taken over."""
     movies = [global_id("Movie", key) for key in range(1, 501)]
     return {"visitorId": f"v-{number}", "likes": movies[:400], "dislikes": movies[400:]}
+
+
+def rows_of_members(kind: str, name: str, value: float) -> str:
+    """A batch of 10,000 rows of 1,000 members."""
+    rows = (
+        {
+            "kind": kind,
+            "user": f"u-{n % 1_000}",
+            "movie": {"id": global_id("Movie", 1 + n // 1_000)},
+            name: value,
+        }
+        for n in range(10_000)
+    )
+    return "\n".join(json.dumps(row) for row in rows)
 
 
 def other_session(rig: Rig) -> Request:
@@ -159,6 +174,23 @@ MUTATIONS: dict[str, Operation] = {
         times=5,
     ),
     "Mutation.createMergeCode": Operation("mutation{createMergeCode{__typename}}", as_member(), times=10),
+    "Mutation.upsertRatings": Operation(
+        mutation("upsertRatings", "UpsertRatingsInput"),
+        lambda rig: Request({"i": {"jsonl": rows_of_members("rating", "value", 4.5)}}, rig.acting_key),
+        times=3,
+    ),
+    "MemberRowsPayload.refused": Operation(
+        mutation(
+            "upsertRatings", "UpsertRatingsInput", "... on MemberRowsPayload{refused(first:1000){rule}}"
+        ),
+        lambda rig: Request({"i": {"jsonl": "nonsense\n" * 1_000}}, rig.acting_key),
+        times=3,
+    ),
+    "Mutation.recordFeedback, members": Operation(
+        mutation("recordFeedback", "RecordFeedbackInput"),
+        lambda rig: Request({"i": {"jsonl": rows_of_members("watch", "fraction", 0.5)}}, rig.acting_key),
+        times=3,
+    ),
     "Mutation.rateMovie": Operation(
         mutation("rateMovie", "RateMovieInput"),
         with_input(

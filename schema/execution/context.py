@@ -20,6 +20,7 @@ from app.db.engine import Sessions
 from app.db.notifications import Changes
 from app.experiments.assignment import Subject, Treatment
 from app.experiments.running import Running
+from app.ingest.member_batches.store import MemberBatches
 from app.provenance.recorder import Recorder
 from app.recommendations.history import UserHistory, history_of
 from app.recommendations.recommend import Match, matches
@@ -86,6 +87,7 @@ class Context:
     issuer: Issuer | None = None
     promotions: Promotions = field(default_factory=Promotions)
     shadow: Shadow = field(default_factory=Shadow)
+    member_batches: MemberBatches = field(default_factory=MemberBatches)
     clock: Clock = field(default_factory=Clock)
     spliced: bool = False  # whether the answer can hold an export of any size
     pinned_at: datetime = field(init=False)  # the time of `served`

@@ -12,9 +12,11 @@ from strawberry.types import get_object_definition
 from strawberry.utils.str_converters import to_camel_case
 
 from app.accounts import list_ids
+from app.accounts.api_keys import Scope
 from app.accounts.viewer import Role, Viewer
 from app.activity import feedback
 from app.activity.feedback import Event, Kind
+from app.ingest.member_batches.rows import InvalidBatch
 from app.settings import Settings
 from schema.core.constraints import GLOBAL_ID, Constraint
 from schema.core.directives import Cost
@@ -24,6 +26,13 @@ from schema.core.global_ids import local_id
 from schema.core.outcomes import outcomes
 from schema.execution.context import Info
 from schema.execution.permissions import requires
+from schema.types.members.batch import (
+    InvalidMemberBatch,
+    MemberRowsPayload,
+    idempotency_field,
+    jsonl_field,
+    store,
+)
 from schema.types.movie import Movie, movie_of
 
 FeedbackKind = Kind  # import it from here, where its values get their descriptions
@@ -85,10 +94,18 @@ INPUT_NAMES = {to_camel_case(field.name): field.python_name for field in INPUT.f
 
 @strawberry.input(description="A batch of events.")
 class RecordFeedbackInput:
-    events: list[FeedbackInput] = strawberry.field(
+    events: list[FeedbackInput] | None = strawberry.field(
+        default=None,
         directives=[Constraint(max_items=feedback.MAX_EVENTS + 100), Cost(weight=2)],
-        description="The events, at most 500.",
+        description="The viewer's events, at most 500.",
     )
+    jsonl: str | None = jsonl_field(
+        "Instead of `events`, for an API key with the scope `MEMBERS`: events of members of its source, each "
+        "with `kind`, and as they apply `fraction` or `minutes` watched, `requestId`, `position` and `id`, "
+        "the idempotency key of the event.",
+        required=False,
+    )
+    idempotency_key: str | None = idempotency_field()
 
 
 @strawberry.type(description="The batch was stored.")
@@ -156,7 +173,7 @@ RemoveFromWatchlistResult = Annotated[
     strawberry.union("RemoveFromWatchlistResult", description="Outcomes of `removeFromWatchlist`."),
 ]
 RecordFeedbackResult = Annotated[
-    RecordFeedbackPayload | InvalidFeedback,
+    RecordFeedbackPayload | InvalidFeedback | MemberRowsPayload | InvalidMemberBatch,
     strawberry.union("RecordFeedbackResult", description="Outcomes of `recordFeedback`."),
 ]
 
@@ -165,17 +182,23 @@ RecordFeedbackResult = Annotated[
 class FeedbackMutation:
     @strawberry.mutation(
         directives=[Cost(weight=220)],
-        description="Record a batch of the viewer's feedback events. All events are stored, or none.",
-        extensions=requires(Role.USER),
+        description="Record a batch of feedback events. The viewer's are all stored, or none. Of `jsonl`, "
+        "the events of many members, the rows that break no rule are stored.",
+        extensions=requires(Role.USER, Scope.MEMBERS),
     )
-    @outcomes({feedback.InvalidFeedback: InvalidFeedback.of})
+    @outcomes({feedback.InvalidFeedback: InvalidFeedback.of, InvalidBatch: InvalidMemberBatch})
     async def record_feedback(
         self,
         info: Info,
         input: Annotated[RecordFeedbackInput, strawberry.argument(description="The events.")],  # noqa: A002
     ) -> RecordFeedbackResult:
+        if (input.jsonl is None) == (input.events is None):
+            raise BadArgument("input", "must have either `events` or `jsonl`.")
+        if input.jsonl is not None:
+            return await store(info, input.jsonl, input.idempotency_key, ratings=False)
         viewer = await info.context.require_viewer()
-        own, ignored = await asyncio.to_thread(own_events, info.context.settings, viewer, input.events)
+        events = input.events or []
+        own, ignored = await asyncio.to_thread(own_events, info.context.settings, viewer, events)
         accepted = await feedback.record(info.context.sessions, viewer.id, own)
         return RecordFeedbackPayload(accepted=accepted, ignored_request_ids=ignored)
 

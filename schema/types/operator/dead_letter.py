@@ -16,6 +16,7 @@ from schema.execution.context import Info
 from schema.execution.permissions import requires
 
 DEAD_LETTERS = "deadLetters"
+DeadLetterReason = Reason  # import it from here, where its values get their descriptions
 
 enum_of(
     Reason,

@@ -71,7 +71,7 @@ ROOTS = {
     "Mutation.logOut": ANYONE,
     "Mutation.mergeMember": MEMBERS,
     "Mutation.rateMovie": MEMBERS,
-    "Mutation.recordFeedback": MEMBERS,
+    "Mutation.recordFeedback": MEMBERS | {"key MEMBERS"},
     "Mutation.refreshSession": ANYONE,
     "Mutation.removeFeedback": MEMBERS,
     "Mutation.removeFromWatchlist": MEMBERS,
@@ -86,6 +86,7 @@ ROOTS = {
     "Mutation.stopExperiment": ADMINS,
     "Mutation.trainModel": ADMINS,
     "Mutation.upsertMovies": CURATORS,
+    "Mutation.upsertRatings": frozenset({"key MEMBERS"}),
     "Subscription.recommendationsChanged": MEMBERS,
     "Subscription.trainingProgress": ADMIN_MEMBERS,
 }

@@ -1,0 +1,49 @@
+"""Create an API key: `marquee create-key`."""
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+from typing import Annotated
+
+import typer
+
+from app import console
+from app.accounts import api_keys
+from app.accounts.api_keys import InvalidApiKey, Scope
+from app.cli.database import database
+from app.cli.options import Json, show
+from app.db.engine import create_engine, sessionmaker
+from app.settings import Settings
+
+app = typer.Typer()
+
+
+@app.command()
+def create_key(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="What the key is for.")],
+    scopes: Annotated[
+        list[Scope] | None, typer.Option("--scope", help="A permission of the key; repeat it for several.")
+    ] = None,
+    source: Annotated[
+        str | None,
+        typer.Option(help="The system whose members the key acts for; it implies the scope MEMBERS."),
+    ] = None,
+    days: Annotated[int | None, typer.Option(min=1, max=36_500, help="Days until it expires.")] = None,
+    json: Json = False,
+) -> None:
+    """Create an API key for a service and print it: it is shown only once."""
+    expires_at = None if days is None else datetime.now(UTC) + timedelta(days=days)
+    given = {*(scopes or ()), *((Scope.MEMBERS,) if source is not None else ())}
+
+    async def create(settings: Settings, url: str) -> str:
+        engine = create_engine(url, settings)
+        try:
+            return (await api_keys.create(sessionmaker(engine), None, name, given, expires_at, source))[0]
+        finally:
+            await engine.dispose()
+
+    with database() as (settings, url):
+        try:
+            key = asyncio.run(create(settings, url))
+        except InvalidApiKey as error:
+            raise console.fail(str(error)) from None
+    show({"key": key} if json else key, json=json)

@@ -1,0 +1,1 @@
+"""Batches of ratings or events that a service sends for many of its members."""
