@@ -83,7 +83,7 @@ def test_each_refused_row_is_named_with_its_reason(service: Service, member: Mem
         )
     rating = service.rating
     others = [rating("", 0), rating("x" * 129, 0), rating("u", 0, source="other"), rating("merged", 0)]
-    wrong = {
+    wrong: dict[str, list[Any]] = {
         "MALFORMED": ["nonsense", "[]", '{"kind": "click"}', "5", rating("u", 0, id="\n"), "x" * 17_000],
         "MEMBER": others,
         "MOVIE": [{"user": "u", "value": 3}, {"user": "u", "movie": {"tmdbId": -1}, "value": 3}],
