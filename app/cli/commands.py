@@ -65,7 +65,10 @@ COMMANDS = {
         "app.cli.create_admin",
         "Create an account with the role ADMIN, or grant the role to an existing account.",
     ),
-    "create-key": ("app.cli.create_key", "Create an API key for a service, as for members of its own."),
+    "create-key": (
+        "app.cli.operator.create_key",
+        "Create an API key for a service, as for members of its own.",
+    ),
     "export-schema": ("app.cli.schema_commands", "Write the schema as SDL and as a page of documentation."),
     "diff-schema": (
         "app.cli.schema_commands",

@@ -1,1 +1,1 @@
-"""Commands of operators: migrate, settings, dump, restore and trace."""
+"""Commands of operators: migrate, settings, dump, restore, trace and create-key."""

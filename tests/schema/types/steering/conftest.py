@@ -19,6 +19,7 @@ from app.serving.live import Live
 from app.settings import Settings
 from app.web.client import Client
 from schema import schema
+from schema.execution.actor import Credentials
 from schema.execution.context import Context
 
 LIST = """
@@ -63,9 +64,9 @@ class Steered:
         self.tokens: dict[str, str] = {}
 
     def context(self, username: str | None) -> Context:
-        token = None if username is None else self.tokens[username]
-        served = self.live.served
-        context = Context(self.settings, self.live.sessions, served, token, self.live, client=Client("::1"))
+        credentials = Credentials(None if username is None else self.tokens[username])
+        served, client = self.live.served, Client("::1")
+        context = Context(self.settings, self.live.sessions, served, credentials, self.live, client=client)
         context.recorder, context.promotions = self.recorder, self.promotions
         return context
 
