@@ -60,7 +60,7 @@ COMMANDS = {
         "app.cli.operator.trace",
         "Show what a served list was made from, and make it again: the same movies in the same order.",
     ),
-    "experiment": ("app.cli.experiment", "Plan, start, stop, list and report experiments."),
+    "experiment": ("app.cli.experiment", "Plan, start, stop and report experiments; value models."),
     "create-admin": (
         "app.cli.create_admin",
         "Create an account with the role ADMIN, or grant the role to an existing account.",

@@ -3,17 +3,17 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from app.recommendations.history import UserHistory
+from app.recommendations.pins import Listed, pinned
 from app.recommendations.steering.promotions import Promotion
-from app.recommendations.steering.steer import MAX_PINS, UNSTEERED, Steering
+from app.recommendations.steering.steer import UNSTEERED, Steering
 from app.serving.model import Model
 from app.serving.snapshot import MovieFilter, Snapshot
-from recommender.exploration import POOL, explored
+from recommender.exploration import POOL
 from recommender.interactions import History
 from recommender.model.scorer import Ranking
 
@@ -132,7 +132,7 @@ def recommend_from(
     allowed[pins] = False
     skipped = model.item_idx(np.empty(0, np.int64) if rated_since is None else rated_since)
     ranking = ranking_of(allowed, model, user, wish, after_rank + first + skipped.size + 1, steering.added)
-    listed = Listed.of(ranking, wish, pins)
+    listed = Listed.of(ranking, wish.exploration, wish.seed, pins)
     ranks = np.arange(after_rank, listed.item_idx.size)
     ranks = ranks[~np.isin(listed.item_idx[ranks], skipped)]
     shown = ranks[:first]
@@ -150,62 +150,6 @@ def recommend_from(
         for rank, match, of_promotion in zip(shown, matches, promoted, strict=True)
     ]
     return Picks(strategy_of(history, signed_in=signed_in), picks, has_next=ranks.size > first)
-
-
-@dataclass(frozen=True, slots=True)
-class Listed:
-    """A whole list: items int32 (n,) and scores float32 (n,); `propensities` of a list with exploration."""
-
-    item_idx: NDArray[np.int32]
-    scores: NDArray[np.float32]
-    propensities: NDArray[np.float32] | None = None
-
-    @classmethod
-    def of(cls, ranking: Ranking, wish: Wish, pins: Sequence[int]) -> Self:
-        """The pins, with the score of the first place, then the ranking, explored if the wish says so."""
-        item_idx, scores, propensities = ranking.item_idx, ranking.scores, None
-        if wish.exploration:
-            order, propensities = explored(item_idx.size, wish.exploration, wish.seed)
-            item_idx, scores = item_idx[order], scores[order]
-        if not pins:
-            return cls(item_idx, scores, propensities)
-        # Pins are no choice of the policy. `promoted` marks them for off-policy estimates.
-        ones = np.ones(len(pins), np.float32)
-        return cls(
-            np.concatenate((np.array(pins, np.int32), item_idx)),
-            np.concatenate((ones * (scores.max() if scores.size else 0), scores)),
-            None if propensities is None else np.concatenate((ones, propensities)),
-        )
-
-
-def pinned(
-    model: Model,
-    user: UserHistory,
-    history: History,
-    allowed: NDArray[np.bool_],
-    steering: Steering,
-) -> list[int]:
-    """The items that come first: of each pin the user's best, at most MAX_PINS.
-
-    A pin with no item that is allowed, not in the history and not wished away is left out.
-    """
-    if not steering.pins:
-        return []
-    left = allowed.copy()
-    left[history.item_idx] = False
-    found: list[int] = []
-    for candidates in steering.candidates(left):
-        candidates = candidates[~np.isin(candidates, found)]  # noqa: PLW2901
-        if candidates.size > 1:
-            of_pin = np.zeros_like(left)
-            of_pin[candidates] = True
-            candidates = model.hybrid.recommend(  # noqa: PLW2901
-                history, k=1, allowed=of_pin, favorite_genres=user.favorite_genres, added=steering.added
-            ).item_idx
-        found += candidates.tolist()
-        if len(found) == MAX_PINS:
-            break
-    return found
 
 
 def disclosed(matches: list[Match], promoted: NDArray[np.bool_]) -> list[Match]:

@@ -12,10 +12,11 @@ from strawberry.schema.schema_converter import GraphQLCoreConverter
 from bench.cost.experiments import EXPERIMENTS
 from bench.cost.mutations import MUTATIONS
 from bench.cost.operation import Operation
+from bench.cost.operator_mutations import OPERATOR_MUTATIONS
 from bench.cost.queries import QUERIES
 from bench.cost.subscriptions import SUBSCRIPTIONS
 
-OPERATIONS: dict[str, Operation] = QUERIES | MUTATIONS | SUBSCRIPTIONS | EXPERIMENTS
+OPERATIONS: dict[str, Operation] = QUERIES | MUTATIONS | OPERATOR_MUTATIONS | SUBSCRIPTIONS | EXPERIMENTS
 
 
 def resolved_fields(schema: GraphQLSchema) -> Iterator[str]:
