@@ -158,7 +158,7 @@ def test_concurrent_requests_keep_their_ids(logged: Service) -> None:
 
 def test_the_failure_of_a_training_is_a_json_line_too() -> None:
     order = {"database_url": "postgresql://nobody@127.0.0.1:9/none", "models": "models", "kept_models": 1}
-    order |= {"settings": None, "sentences": None, "mlflow": None, "job_id": 7, "claim": ""}
+    order |= {"settings": None, "sentences": None, "attributes": "", "mlflow": None, "job_id": 7, "claim": ""}
     order |= {"kind": "hybrid", "gate": True}
     order |= {"log_level": "info", "log_format": "json"}
     with subprocess.Popen(

@@ -111,7 +111,7 @@ def test_training_uses_the_settings_of_a_search(database_url: str, tmp_path: Pat
         "kind": "hybrid",
         "gate": True,
     }
-    order |= {"settings": str(settings), "sentences": None, "job_id": 1, "claim": ""}
+    order |= {"settings": str(settings), "sentences": None, "attributes": "", "job_id": 1, "claim": ""}
     order |= {"log_level": "info", "log_format": "text", "mlflow": None}
     command = [sys.executable, "-m", "app.training"]
     with subprocess.Popen(command, stdin=PIPE, stdout=PIPE, text=True, cwd=ROOT) as process:
