@@ -55,7 +55,16 @@ def variants(member: Member) -> dict[str, tuple[str, list[str]]]:
         ),
         "User.history": (
             "{ viewer { history(%s) PAGE } }",
-            ["", "kinds: [CLICK]", "kinds: [CLICK, LIKE]", "kinds: [LIKE]"],
+            ["", "kinds: [CLICK]", "kinds: [CLICK, LIKE]", "kinds: [LIKE]", "direction: ASC"],
+        ),
+        "User.watchlist": (
+            "{ viewer { watchlist(%s) PAGE } }",
+            ["", "orderBy: {field: TITLE}", "orderBy: {field: ADDED_AT, direction: ASC}"],
+        ),
+        "Query.searchPeople": ("{ searchPeople(%s) PAGE }", ['query: "john"', 'query: "j"']),
+        "Person.movies": (
+            f'{{ node(id: "{global_id("Person", 1)}") {{ ... on Person {{ movies(%s) PAGE }} }} }}',
+            ["", "orderBy: {field: TITLE}", "orderBy: {field: TITLE, direction: DESC}"],
         ),
     }
 
@@ -65,7 +74,6 @@ WITHOUT_ARGUMENTS = {
     "Movie.similar",
     "Shelf.movies",
     "User.ratings",
-    "User.watchlist",
     "User.sessions",
     "Query.models",
     "Query.apiKeys",
