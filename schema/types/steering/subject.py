@@ -8,7 +8,7 @@ from strawberry import UNSET
 from app.recommendations.steering.subjects import Subject, SubjectKind, UnknownSubject, known, places
 from app.serving.snapshot import Snapshot
 from schema.core.constraints import DECOMPOSED, GLOBAL_ID, Constraint
-from schema.core.errors import BadArgument, Error
+from schema.core.errors import Error
 from schema.core.global_ids import local_id
 from schema.execution.context import Info
 from schema.types.movie import Movie
@@ -67,10 +67,7 @@ class SubjectNotFound(Error):
 
 def given(snapshot: Snapshot, subject: PreferenceSubjectInput | PromotionSubjectInput) -> Subject:
     """The subject that the client named, as in the catalog. Raises UnknownSubject and BadArgument."""
-    named = {name: value for name, value in vars(subject).items() if value is not UNSET}
-    if len(named) != 1 or None in named.values():  # validation sees this only in literals, not in variables
-        raise BadArgument("input.subject", "must have exactly one of its fields.")
-    ((name, value),) = named.items()
+    ((name, value),) = ((name, value) for name, value in vars(subject).items() if value is not UNSET)
     if name == "collection":
         return known(snapshot, Subject(SubjectKind.COLLECTION, name=value))
     kind = SubjectKind(name.removesuffix("_id").upper())
