@@ -40,7 +40,8 @@ INSERT INTO audit_log (user_id, act, arguments, address)
 INSERT INTO training_jobs (requested_by, status) SELECT id, 'FAILED' FROM users;
 INSERT INTO external_members (source, external_id, user_id) SELECT 'tv', username, id FROM users;
 INSERT INTO merged_visitors (user_id, visitor_id) SELECT id, username FROM users;
-INSERT INTO member_batches (api_key_id, idempotency_key, checksum, outcome) SELECT id, name, '', '{}' FROM api_keys;
+INSERT INTO member_batches (api_key_id, idempotency_key, checksum, outcome)
+    SELECT id, 'b-1', '', '{}' FROM api_keys;
 INSERT INTO dead_letters
     (stream, partition, position, reason, rule, raw_line, is_whole, default_source, user_id)
     SELECT 'tv', 0, 0, 'VALUE', 'It has no value.', username, true, 'tv', id FROM users;
@@ -102,7 +103,7 @@ async def test_no_table_is_left_out(sessions: Sessions, settings: Settings) -> N
         for name in await referring(sessions):
             rows = (await session.scalars(text(f"SELECT row::text FROM {name} AS row"))).all()  # noqa: S608
             assert "Ada" not in str(rows)
-            kept = {"api_keys": 2, "audit_log": 2, "promotions": 2, "training_jobs": 2}
+            kept = {"api_keys": 2, "audit_log": 2, "member_batches": 2, "promotions": 2, "training_jobs": 2}
             assert len(rows) == kept.get(name, 1), name
 
 
@@ -111,6 +112,7 @@ NOT_PERSONAL = {
     "api_keys": {"beginning", "scopes", "source"},
     "audit_log": {"act", "outcome"},
     "promotions": {"kind", "collection"},
+    "member_batches": {"idempotency_key", "outcome"},
     "training_jobs": {"status", "stage", "message", "model_version"},
 }
 ADDRESS, AGENT, NOTE = "203.0.113.77", "Ada with a browser", "asked for by ADA, on her own machine"
