@@ -35,6 +35,7 @@ from app.offline.plot import check_outputs, draw
 from app.offline.previous import Differences, differences_from, differences_of_models, model_of, report_of
 from app.offline.rating_files import Reading
 from recommender.evaluation.compare import Outcome
+from recommender.evaluation.entrants import Entrants
 from recommender.evaluation.protocols import Protocol
 from recommender.interactions import Interactions
 from recommender.item_features import ItemFeatures
@@ -91,14 +92,21 @@ def evaluate(
             config=config, with_baselines=baselines, with_peers=peers, diversities=diversity or [],
             arms=arms, previous=before,
         )  # fmt: skip
-        try:
-            outcomes = evaluation.evaluate(task, *ratings, entrants, progress)
-        except ValueError as error:
-            raise SourceError(str(error)) from None
+        outcomes = evaluated(task, ratings, entrants, progress)
         differences = differences_of_models(outcomes) if before else None
         if earlier is not None:
             differences = differences_from(earlier, outcomes)
         write(task, outcomes, differences, json=json, file=file, plot=plot)
+
+
+def evaluated(
+    task: Task, ratings: tuple[Interactions, ItemFeatures], entrants: Entrants, progress: Progress
+) -> list[Outcome]:
+    """Raises SourceError for ratings that do not suit the protocol."""
+    try:
+        return evaluation.evaluate(task, *ratings, entrants, progress)
+    except ValueError as error:
+        raise SourceError(str(error)) from None
 
 
 def read(

@@ -116,23 +116,31 @@ def value_of(
             f"{len(found)} lists with exploration can be made again, of fewer than two members. Start an "
             "experiment whose arm sets `exploration`, and let clients report IMPRESSION events."
         )
-    columns = ("propensity", "other", "reward", "predicted", "expected")
-    logs, others, rewards, predicted, expected = (
-        np.array([getattr(each, name) for each in found], np.float64) for name in columns
-    )
+    agreed, earned = ([getattr(each, name) for each in found] for name in ("other", "reward"))
     return Value(
         reward,
         len(found),
         np.unique(member).size,
         len(logged) - len(found),
-        float(others.mean()),
-        float(rewards.mean()),
-        {
-            "inverse propensity": inverse_propensity(logs, others, rewards, member),
-            "doubly robust": doubly_robust(logs, others, rewards, predicted, expected, member),
-        }
-        | ({"self-normalized": self_normalized(logs, others, rewards, member)} if others.any() else {}),
+        float(np.mean(agreed)),
+        float(np.mean(earned)),
+        estimates_of(found, member),
     )
+
+
+def estimates_of(found: list[Choice], member: NDArray[np.int64]) -> dict[str, Estimate]:
+    """The estimates by name; the self-normalized one only if the other model makes a logged choice."""
+    columns = ("propensity", "other", "reward", "predicted", "expected")
+    logs, others, rewards, predicted, expected = (
+        np.array([getattr(each, name) for each in found], np.float64) for name in columns
+    )
+    estimates = {
+        "inverse propensity": inverse_propensity(logs, others, rewards, member),
+        "doubly robust": doubly_robust(logs, others, rewards, predicted, expected, member),
+    }
+    if others.any():
+        estimates["self-normalized"] = self_normalized(logs, others, rewards, member)
+    return estimates
 
 
 def choices(

@@ -4,7 +4,7 @@ Our model is fitted with the settings passed in. Each baseline chooses its setti
 validation split of the training set, never on the test split, and is then refitted on the whole training set.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -14,7 +14,7 @@ from recommender.evaluation.baseline_settings import Settings
 from recommender.evaluation.entrants import OURS, Entrants, Fitted, fit, predictors_of, rankers_of
 from recommender.evaluation.pooling import Evaluation, Measured, PerUser, pooled, users_of
 from recommender.evaluation.protocols import DRAWN, Protocol, Trial
-from recommender.evaluation.ranking import measure
+from recommender.evaluation.ranking import Ranker, measure
 from recommender.interactions import Interactions
 from recommender.item_features import ItemFeatures
 from recommender.progress import Progress
@@ -74,21 +74,30 @@ def compare(
             rankers = rankers_of(models, trial, protocol, entrants.diversities)
             label = found.setdefault(trial.label, _Label())
             label.compared, label.settings, label.seconds = list(rankers), models.settings, models.seconds
-            label.parts.append(
-                measure(
-                    trial.split,
-                    rankers,
-                    predictors_of(models),
-                    vectors=models.ours.content_vectors,
-                    match=models.ours.predict,
-                    rng=np.random.default_rng(seed + 2),
-                    ks=KS,
-                    allowed=trial.allowed,
-                    max_users=max_users,
-                    progress=of_seed,
-                )
-            )
+            label.parts.append(_measured(trial, models, rankers, seed, max_users, of_seed))
     return [_outcome(name, label, seeds[0]) for name, label in found.items()]
+
+
+def _measured(
+    trial: Trial,
+    models: Fitted,
+    rankers: Mapping[str, Ranker],
+    seed: int,
+    max_users: int | None,
+    progress: Progress,
+) -> Measured:
+    return measure(
+        trial.split,
+        rankers,
+        predictors_of(models),
+        vectors=models.ours.content_vectors,
+        match=models.ours.predict,
+        rng=np.random.default_rng(seed + 2),
+        ks=KS,
+        allowed=trial.allowed,
+        max_users=max_users,
+        progress=progress,
+    )
 
 
 def _numbered(progress: Progress, prefix: str) -> Progress:
