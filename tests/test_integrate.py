@@ -13,8 +13,8 @@ import pytest
 from strawberry import relay
 from typer.testing import CliRunner
 
-from app.cli import create_key
 from app.cli.commands import COMMANDS
+from app.cli.operator import create_key
 from tests.conftest import ROOT
 from tests.schema.http.conftest import sign_up
 from tests.services import StartServer

@@ -67,7 +67,7 @@ COMMANDS = {
     ),
     "create-key": (
         "app.cli.operator.create_key",
-        "Create an API key for a service, as for members of its own.",
+        "Create an API key for a service and print it: it is shown only once.",
     ),
     "export-schema": ("app.cli.schema_commands", "Write the schema as SDL and as a page of documentation."),
     "diff-schema": (

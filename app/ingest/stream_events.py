@@ -5,11 +5,9 @@ from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 from uuid import UUID
 
-from app.accounts import external_members
 from app.activity.feedback import CLOCK_SKEW, EARLIEST
 
 MAX_LINE_BYTES = 16_384
-MAX_MEMBER_LENGTH = external_members.MAX_ID_LENGTH
 MAX_TIME_LENGTH = 40
 SHORTEST_TIME = len("2025-02-15T01:49")
 MAX_MINUTES = 1_440  # a day
@@ -17,7 +15,6 @@ MAX_RESULTS = 100  # movies of a recommendation line
 RATING = "RATING"  # the kind of a rating; other kinds are those of feedback
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
-is_source = external_members.is_source
 
 
 class Reason(enum.StrEnum):

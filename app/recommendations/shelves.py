@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.recommendations.history import UserHistory
-from app.recommendations.recommend import pinned
+from app.recommendations.pins import pinned
 from app.recommendations.steering.preferences import Direction
 from app.recommendations.steering.steer import UNSTEERED, Steering
 from app.recommendations.steering.subjects import SubjectKind, name_of

@@ -10,6 +10,7 @@ import strawberry
 from numpy.typing import NDArray
 
 from app.activity import history
+from app.activity.feedback import Kind
 from app.activity.history import HistoryEntry, Wanted
 from app.catalog import browse
 from app.catalog.browse import MovieSort
@@ -17,6 +18,7 @@ from app.db.array_literals import array_literal
 from app.serving.snapshot import MovieFilter, Snapshot
 from schema.core.cursors import Cursors
 from schema.core.directives import Cost
+from schema.core.enums import enum_of
 from schema.core.errors import CallerError
 from schema.core.pagination import (
     Connection,
@@ -29,12 +31,26 @@ from schema.core.pagination import (
     row_id,
 )
 from schema.execution.context import Info
-from schema.types.feedback import FeedbackKind
 from schema.types.movie import Movie, movie_of
 from schema.types.movies.orders import WatchlistOrder, WatchlistOrderField
 from schema.types.movies.pages import key_of
 
 HISTORY, WATCHLIST = "history", "watchlist"
+FeedbackKind = Kind  # import it from here, where its values get their descriptions
+enum_of(
+    FeedbackKind,
+    "FeedbackKind",
+    "The kind of a feedback event.",
+    {
+        Kind.IMPRESSION: "The movie was shown.",
+        Kind.CLICK: "The viewer opened the movie.",
+        Kind.WATCH: "The viewer watched the movie, up to `watchedFraction`.",
+        Kind.LIKE: "The viewer likes the movie.",
+        Kind.DISLIKE: "The viewer dislikes the movie.",
+        Kind.NOT_INTERESTED: "The viewer rejected the movie. It is not recommended again.",
+        Kind.WATCHLIST: "The viewer added the movie to the watchlist.",
+    },
+)
 
 
 @strawberry.type(description="A feedback event of the viewer on a movie.")

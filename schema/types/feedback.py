@@ -20,12 +20,12 @@ from app.ingest.member_batches.rows import InvalidBatch
 from app.settings import Settings
 from schema.core.constraints import GLOBAL_ID, Constraint
 from schema.core.directives import Cost
-from schema.core.enums import enum_of
 from schema.core.errors import BadArgument, CallerError, Error
 from schema.core.global_ids import local_id
 from schema.core.outcomes import outcomes
 from schema.execution.context import Info
 from schema.execution.permissions import requires
+from schema.types.activity import FeedbackKind
 from schema.types.members.batch import (
     InvalidMemberBatch,
     MemberRowsPayload,
@@ -34,22 +34,6 @@ from schema.types.members.batch import (
     store,
 )
 from schema.types.movie import Movie, movie_of
-
-FeedbackKind = Kind  # import it from here, where its values get their descriptions
-enum_of(
-    FeedbackKind,
-    "FeedbackKind",
-    "The kind of a feedback event.",
-    {
-        Kind.IMPRESSION: "The movie was shown.",
-        Kind.CLICK: "The viewer opened the movie.",
-        Kind.WATCH: "The viewer watched the movie, up to `watchedFraction`.",
-        Kind.LIKE: "The viewer likes the movie.",
-        Kind.DISLIKE: "The viewer dislikes the movie.",
-        Kind.NOT_INTERESTED: "The viewer rejected the movie. It is not recommended again.",
-        Kind.WATCHLIST: "The viewer added the movie to the watchlist.",
-    },
-)
 
 
 @strawberry.input(description="A feedback event of the viewer on a movie.")

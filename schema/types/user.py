@@ -36,8 +36,13 @@ from schema.core.pagination import (
     window,
 )
 from schema.execution.context import Info
-from schema.types.activity import HISTORY, WATCHLIST, HistoryConnection, WatchlistConnection
-from schema.types.feedback import FeedbackKind
+from schema.types.activity import (
+    HISTORY,
+    WATCHLIST,
+    FeedbackKind,
+    HistoryConnection,
+    WatchlistConnection,
+)
 from schema.types.movie import Rating
 from schema.types.movie_filter import Filter, OrderDirection, wanted
 from schema.types.movies.orders import WatchlistOrder

@@ -11,6 +11,12 @@ INSERT INTO users (username) VALUES ('gone');
 DELETE FROM users WHERE username = 'gone';
 INSERT INTO movie_titles (movie_id, title, source)
     SELECT id, E'Títle "\\\\ \\n ' || chr(1), 'TMDB' FROM movies LIMIT 3;
+INSERT INTO movie_external_ids (source, external_id, movie_id) SELECT 'shop', 'm-1', min(id) FROM movies;
+INSERT INTO merged_visitors (user_id, visitor_id) SELECT max(id), 'v-1' FROM users;
+INSERT INTO list_preferences (user_id, genre_id, direction)
+    SELECT (SELECT max(id) FROM users), min(id), 'MORE' FROM genres;
+INSERT INTO promotions (kind, movie_id, starts_at, ends_at)
+    SELECT 'PIN', min(id), '2026-01-01', '2026-02-01' FROM movies;
 INSERT INTO favorite_genres SELECT (SELECT max(id) FROM users), id, 1 FROM genres LIMIT 1;
 INSERT INTO external_members (source, external_id, user_id) SELECT 'shop', 'one', max(id) FROM users;
 INSERT INTO feedback (user_id, movie_id, kind, watched_fraction, occurred_at, idempotency_key)
@@ -28,6 +34,8 @@ INSERT INTO stream_counts (stream, outcome, events) VALUES ('kafka', 'STORED', 1
 INSERT INTO dead_letters (stream, partition, position, reason, rule, raw_line, is_whole, default_source)
     VALUES ('kafka', 0, 1, 'MOVIE', 'r', E'{"a":\t"\\\\"}', true, 'shop');
 INSERT INTO api_keys (key_hash, beginning, name, scopes) VALUES ('\\x00ff', 'mq_', 'key', '{READ,ADMIN}');
+INSERT INTO member_batches (api_key_id, idempotency_key, checksum, outcome)
+    SELECT max(id), 'k', '\\x01', '{"a": 1}' FROM api_keys;
 INSERT INTO audit_log (user_id, api_key_id, act, arguments)
     SELECT max(users.id), max(api_keys.id), 'act', '{"b": 1}' FROM users, api_keys;
 INSERT INTO known_networks (user_id, network) SELECT max(id), '10.0.0.0/8' FROM users;
