@@ -138,12 +138,12 @@ class MergeMutation:
 
 
 async def merged_choices(info: Info, viewer: Viewer, given: MergeMemberInput) -> Merged:
-    if given.visitor_id is None:
-        raise merging.InvalidMerge("Choices need a `visitorId`, so that they are taken over once.")
     likes, dislikes = (
         [local_id(id_, "Movie", f"input.{name}[{place}]") for place, id_ in enumerate(ids)]
         for name, ids in (("likes", given.likes), ("dislikes", given.dislikes))
     )
+    if given.visitor_id is None:
+        raise merging.InvalidMerge("Choices need a `visitorId`, so that they are taken over once.")
     visitor_id = given.visitor_id
     return await merging.merge_choices(info.context.sessions, viewer.id, visitor_id, likes, dislikes)
 
