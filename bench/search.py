@@ -51,9 +51,13 @@ def catalog(movies: Sequence[Movie], counts: Sequence[int]) -> Snapshot:
         for credit in movie.directors + movie.cast:
             people.setdefault(credit.tmdb_id or credit.name, PersonRow(len(people) + 1, credit.name))
         facts = {name: getattr(movie, name) for name in Movie.__slots__}
+        facts["localized_titles"] = dict(movie.localized_titles)
         rows.append(
             SimpleNamespace(
                 **facts,
+                external_ids=[],
+                attributes=None,
+                hidden=False,
                 id=number,
                 genre_ids=[genres[name].id for name in movie.genres],
                 director_ids=[people[credit.tmdb_id or credit.name].id for credit in movie.directors],

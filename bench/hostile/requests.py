@@ -124,11 +124,11 @@ def sizes() -> Iterator[Hostile]:
     similar = "{ edges { node { similar(first: $n) " * 3 + PAGE + " } } }" * 3
     query = f"query ($n: Int!) {{ movies(first: $n) {similar} }}"
     yield too_complex("first: 1e300 within itself", "MAX_COST", query, n=1e300)
-    page = "movies(first: 100) { edges { node { similar(first: 100) { edges { node { title } } } } } }"
-    yield too_complex("100 pages of 100", "MAX_COST", f"{{ {page} }}")
-    cheap = "recommendations(first: 100) { edges { node { title } } }"
-    many = " ".join(f"a{n}: {cheap}" for n in range(50))
-    yield too_complex("50 lists of 100", "MAX_COST", f"{{ {many} }}")
+    inner = "similar(first: 100) { edges { node { similar(first: 10) { edges { node { title } } } } } }"
+    yield too_complex("1,000 pages", "MAX_COST", f"{{ movies(first: 10) {{ edges {{ node {{ {inner} }} }} }} }}")
+    similar = "recommendations(first: 100) { edges { node { similar(first: 9) { edges { node { title } } } } } }"
+    many = " ".join(f"a{n}: {similar}" for n in range(20))
+    yield too_complex("20 lists of 100", "MAX_COST", f"{{ {many} }}")
     nodes = "query ($ids: [ID!]!) { nodes(ids: $ids) { id } }"
     yield bad("15,000 ids", nodes, ids=["TW92aWU6MQ=="] * 15_000)
 

@@ -185,8 +185,8 @@ async def test_commands(
     running = await shadow_runs.running(sessions)
     assert running is not None
     await shadow_runs.add(sessions, running[0], shadow_runs.Counts(4, 1, 0, 3.0, 0.008, 0.004))
-    listed = await asyncio.to_thread(models, "list")
-    assert "running: 4 lists" in " ".join(listed.stdout.split())
+    shown = await asyncio.to_thread(models, "show", popularity)
+    assert "running: 4 lists" in " ".join(shown.stdout.split())
     rows = json.loads((await asyncio.to_thread(models, "list", "--json")).stdout)
     found = {row["version"]: row["shadow"] for row in rows}
     assert found[svd] is None

@@ -79,6 +79,8 @@ WITHOUT_ARGUMENTS = {
     "Query.apiKeys",
     "Query.experiments",
     "Query.auditLog",
+    "Query.hiddenMovies",
+    "Query.promotions",
 }
 
 

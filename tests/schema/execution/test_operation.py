@@ -38,7 +38,7 @@ def test_public_is_what_asks_for_the_catalogue_alone(query: str, public: bool) -
 def test_each_root_field_that_is_declared_public_makes_a_public_query() -> None:
     assert schema._schema.query_type is not None
     names = {name for name in schema._schema.query_type.fields if is_public_field(schema._schema, name)}
-    assert names == {"movie", "movies", "search", "genres", "node", "nodes"}
+    assert names == {"movie", "movieBy", "movies", "search", "searchPeople", "genres", "node", "nodes"}
 
 
 def test_an_operation_is_found_by_its_name() -> None:
