@@ -125,8 +125,12 @@ def sizes() -> Iterator[Hostile]:
     query = f"query ($n: Int!) {{ movies(first: $n) {similar} }}"
     yield too_complex("first: 1e300 within itself", "MAX_COST", query, n=1e300)
     inner = "similar(first: 100) { edges { node { similar(first: 10) { edges { node { title } } } } } }"
-    yield too_complex("1,000 pages", "MAX_COST", f"{{ movies(first: 10) {{ edges {{ node {{ {inner} }} }} }} }}")
-    similar = "recommendations(first: 100) { edges { node { similar(first: 9) { edges { node { title } } } } } }"
+    yield too_complex(
+        "1,000 pages", "MAX_COST", f"{{ movies(first: 10) {{ edges {{ node {{ {inner} }} }} }} }}"
+    )
+    similar = (
+        "recommendations(first: 100) { edges { node { similar(first: 9) { edges { node { title } } } } } }"
+    )
     many = " ".join(f"a{n}: {similar}" for n in range(20))
     yield too_complex("20 lists of 100", "MAX_COST", f"{{ {many} }}")
     nodes = "query ($ids: [ID!]!) { nodes(ids: $ids) { id } }"

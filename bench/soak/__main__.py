@@ -120,12 +120,12 @@ async def measured(system: System, seconds: float) -> Run:
     await load.prepare()
     answer = await load.ask(LOG_IN, {"name": ADMIN, "password": PASSWORD})
     system.admin = answer["logIn"]["accessToken"]
-    helpers = [asyncio.ensure_future(each) for each in (streamed(system), sampled(system, seconds / SAMPLES))]
+    beside = [asyncio.ensure_future(each) for each in (streamed(system), sampled(system, seconds / SAMPLES))]
     training = asyncio.ensure_future(trained(system, middle))
     running = asyncio.ensure_future(load.run(seconds))
-    await asyncio.wait([running, *helpers], return_when=asyncio.FIRST_COMPLETED)
+    await asyncio.wait([running, *beside], return_when=asyncio.FIRST_COMPLETED)
     result = training.result() if training.done() else Training(middle, None)
-    for each in (*helpers, training):
+    for each in (*beside, training):
         if each.done():
             each.result()  # raises what ended it
         each.cancel()
