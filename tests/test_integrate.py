@@ -5,6 +5,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -86,8 +87,7 @@ def test_from_tables_to_a_list(
     (tmp_path / "ratings.csv").write_text("\n".join(["user,movie,rating", *ratings]))
     folder = tmp_path / ".venv" / "bin"
     folder.mkdir(parents=True)
-    program = shutil.which("marquee")
-    assert program is not None
+    program = Path(sys.executable).parent / "marquee"
     (folder / "marquee").symlink_to(program)
     monkeypatch.setenv("DATABASE_URL", empty_database_url)
     monkeypatch.setenv("SECRET_KEY", "a secret of the tests, long enough")
