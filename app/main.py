@@ -129,8 +129,7 @@ async def lifespan(
     gc.freeze()  # the catalog is never garbage, so collections need not traverse it
     gc.set_threshold(YOUNG_OBJECTS)
     running = await experiments_of(following)
-    promotions = Promotions()
-    await promotions.read(sessions)
+    promotions = await promotions_of(sessions)
     state = State(
         settings=settings,
         sessions=sessions,
@@ -167,6 +166,12 @@ async def lifespan(
         await engine.dispose()
         for traces in tracing.active:
             await asyncio.to_thread(traces.stop)
+
+
+async def promotions_of(sessions: Sessions) -> Promotions:
+    promotions = Promotions()
+    await promotions.read(sessions)
+    return promotions
 
 
 def observed_engine(settings: Settings, database_url: str, full_disk: FullDisk) -> AsyncEngine:

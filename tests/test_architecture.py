@@ -11,6 +11,7 @@ from tests.conftest import ROOT
 PACKAGES = ("app", "schema", "recommender", "seeds")
 MAX_MODULES = 23  # in a folder
 MAX_LINES = 300  # of a file
+MAX_FUNCTION_LINES = 50  # with its signature and docstring
 MAX_INNER_IMPORTS = 10
 REASON = re.compile(r"# noqa: PLC0415 - \w")
 
@@ -48,3 +49,13 @@ def test_folders_and_files_are_small() -> None:
     assert {str(folder): n for folder, n in modules.items() if n > MAX_MODULES} == {}
     lines = {place: len(source.splitlines()) for place, source in sources(*PACKAGES, "bench", "tests")}
     assert {place: n for place, n in lines.items() if n > MAX_LINES} == {}
+
+
+def test_functions_are_short() -> None:
+    lines = {
+        f"{place}:{node.name}": (node.end_lineno or 0) - node.lineno + 1
+        for place, source in sources(*PACKAGES, "bench")
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+    }
+    assert {place: n for place, n in lines.items() if n > MAX_FUNCTION_LINES} == {}

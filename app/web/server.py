@@ -30,7 +30,8 @@ class Server(uvicorn.Server):
         if self.started:
             address = f"http://{shown(self.servers[0].sockets[0])}"
             console.notice(f"GraphiQL and the GraphQL API: [bold]{address}/graphql[/]")
-            console.notice(f"Health: {address}/healthz and {address}/readyz. Stop with Ctrl-C.")
+            console.notice(f"Health: {address}/healthz and {address}/readyz")
+            console.notice("Stop with Ctrl-C.")
 
 
 def bind(settings: Settings) -> list[socket.socket]:
