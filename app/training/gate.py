@@ -53,7 +53,7 @@ def judged(
     except (ArtifactError, OSError):
         return Verdict(True, f"the active model {version} cannot be read")
     whole = splits.temporal_per_user(interactions, rng=np.random.default_rng(0))
-    newer = newer_than(whole, trained_at)
+    newer = newer_than(interactions, trained_at)
     again = n_users(newer) < enough(n_users(whole))
     if again and made_with(active) == made_with(candidate):
         return Verdict(True, "the same kind and settings, and too few new ratings to compare")
@@ -82,14 +82,14 @@ def enough(n_whole: int) -> int:
     return max(MIN_USERS, min(ENOUGH, n_whole // 2))
 
 
-def newer_than(split: Split, time: datetime) -> Split:
-    """The split with only the held-out ratings after `time`; the older ones are in neither set.
+def newer_than(interactions: Interactions, time: datetime) -> Split:
+    """Hold out each user's newest ratings, but only those after `time`.
 
-    Timestamps are rounded to seconds, so that those of the same second count as older.
+    The active model has learned from all older ratings, so the candidate must learn from them too: without
+    them it is refused for their lack. Timestamps are rounded to seconds: the same second counts as older.
     """
-    held = split.held_out
-    newer = held.timestamps > math.ceil(time.timestamp())
-    return Split(split.train, split.histories, held.with_ratings(newer))
+    after = math.ceil(time.timestamp())
+    return splits.temporal_per_user(interactions, after=after, rng=np.random.default_rng(0))
 
 
 def made_with(model: Hybrid) -> tuple[Any, ...]:

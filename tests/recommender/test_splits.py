@@ -64,6 +64,16 @@ def test_the_newest_fifth_of_each_user_is_held_out(interactions: Interactions) -
             assert seen.timestamps.max() <= held.timestamps.min()
 
 
+def test_only_ratings_after_a_time_are_held_out(interactions: Interactions) -> None:
+    whole = splits.temporal_per_user(interactions, rng=np.random.default_rng(1))
+    after = int(np.median(whole.held_out.timestamps))
+    split = splits.temporal_per_user(interactions, after=after, rng=np.random.default_rng(1))
+    newer = whole.held_out.with_ratings(whole.held_out.timestamps > after)
+    assert 0 < newer.nnz < whole.held_out.nnz
+    assert _pairs(split.held_out) == _pairs(newer)
+    assert _pairs(split.train) == _pairs(interactions) - _pairs(newer)
+
+
 def test_one_cut_in_time_is_the_same_for_all(interactions: Interactions) -> None:
     split = splits.global_temporal(interactions)
     assert split.train.timestamps.max() < split.held_out.timestamps.min()
