@@ -14,7 +14,6 @@ import pytest
 from strawberry import relay
 from typer.testing import CliRunner
 
-from app.cli.commands import COMMANDS
 from app.cli.operator import create_key
 from tests.conftest import ROOT
 from tests.schema.http.conftest import sign_up
@@ -71,9 +70,6 @@ def test_each_way_for_members_works(server: str, server_database_url: str, key: 
     assert run(CODE, tmp_path, **variables)["mergeMember"] == {"ratings": 1, "events": 0}
 
 
-@pytest.mark.skipif(
-    not {"migrate", "load"} <= set(COMMANDS), reason="`marquee migrate` and `marquee load` are not there"
-)
 def test_from_tables_to_a_list(
     empty_database_url: str, start_server: StartServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

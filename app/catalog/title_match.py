@@ -79,7 +79,7 @@ def parted(index: TitleIndex, word: str) -> list[str]:
 
 
 def in_one_title(index: TitleIndex, words: Sequence[str]) -> bool:
-    """Whether a title has all words, of which one or more are not light."""
+    """Whether a title has all words, and at least one of them is not light."""
     titles = index.titles
     together: NDArray[Any] | None = None
     for word in words:

@@ -28,7 +28,6 @@ from recommender.evaluation.off_policy import (
 from recommender.exploration import POOL
 
 MAX_LISTS = 20_000
-REWARDS = ("CLICK", "WATCH")
 LISTS = """
 SELECT served_at, id, request_id, user_id, NULL::text AS username, field, model_version, model_state,
     NULL::text AS code_version, arm, history_at, parameters, inputs, movie_ids, ranks, scores,

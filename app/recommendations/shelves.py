@@ -137,7 +137,7 @@ class Shelving:
 
     @cached_property
     def pins(self) -> list[int]:
-        """The pinned items, of which the first shelf begins with each, whatever their match."""
+        """The pinned items, with which the first shelf begins, whatever their match."""
         return pinned(self.model, self.user, self.history, self.allowed, self.steering)
 
     def promoted(self, shelf: Shelf, item_idx: NDArray[np.int32]) -> NDArray[np.bool_]:
@@ -191,7 +191,7 @@ class Shelving:
     def genres_in_order(self) -> tuple[str, ...]:
         """Names of genres: first favorites, then liked genres, then the most rated.
 
-        Genres of which the member asked for more come before them, and those of which for less last.
+        Genres that the member wants more of come before them, and those that the member wants less of last.
         """
         if self.genre_names is not None:
             return self.genre_names

@@ -44,7 +44,6 @@ MIN_ITEMS = 2  # a token of a single item relates it to no other
 MAX_SHARE = 0.2  # a word in more items than this is a stop word, in any language
 MAX_TOKENS = 40_000
 _BLOCKS = tuple(BLOCK_WEIGHTS)
-_WORD = re.compile(r"\w\w+")
 WORD = re.compile(r"\w[\w-]*")
 
 

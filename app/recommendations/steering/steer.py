@@ -33,8 +33,8 @@ ItemIdx = NDArray[np.int32]
 class Steering:
     """What operators and a member add to a list.
 
-    `boosts`, `wishes`: float32 (n_items,), in standard deviations of the scores; None without any. `pins`: of
-    each pin, oldest first, the items of which the best comes first, int32 ascending.
+    `boosts`, `wishes`: float32 (n_items,), in standard deviations of the scores; None without any. `pins`:
+    the items of each pin, int32 ascending, the oldest pin first. The user's best item of a pin comes first.
     """
 
     boosts: Floats | None = None

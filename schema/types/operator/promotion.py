@@ -47,7 +47,7 @@ enum_of(
 @strawberry.type(
     description="A promotion. It moves movies in recommendations, on the home page and in lists of groups, "
     "where their reason is `PROMOTED`. It moves no movie that the member has rated or rejected, or that a "
-    "filter leaves out, and pins none of which the member asked for less."
+    "filter leaves out, and pins none that the member wants less of."
 )
 class Promotion:
     id: strawberry.ID = strawberry.field(description="The id of the promotion.")
