@@ -189,7 +189,7 @@ class Ingester:
             message = self.consumer.poll(RETRY_SECONDS / 5)
             if message is not None:
                 self._take(message)
-        self._reconnect()
+        self.reconnect()
 
     def _release(self) -> None:
         if self.metrics.is_held:
@@ -197,14 +197,17 @@ class Ingester:
             self.consumer.resume(self.consumer.assignment())
             self.metrics.is_held = False
 
-    def _reconnect(self) -> None:
-        """Open a new connection if Postgres is reachable."""
-        try:
+    def reconnect(self) -> None:
+        """Open a new connection if Postgres is reachable, and remains so until the store is ready."""
+        with suppress(psycopg.OperationalError):
             connection = self.connect()
-        except psycopg.OperationalError:
-            return
-        self.store.connection.close()
-        self.store = Store(connection, self.store.settings, self.store.movies)
+            try:
+                store = Store(connection, self.store.settings, self.store.movies)
+            except psycopg.OperationalError:
+                connection.close()
+                raise
+            self.store.connection.close()
+            self.store = store
 
     def _assign(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         """Read the assigned partitions from their stored positions on. Raises Stopping."""
@@ -227,7 +230,7 @@ class Ingester:
                 log.warning("cannot read the positions (%s); retrying", str(error).strip())
                 if self.stopping.wait(RETRY_SECONDS):
                     raise Stopping from None
-                self._reconnect()
+                self.reconnect()
 
     def _drop(self, _: Consumer, partitions: list[TopicPartition]) -> None:
         """Forget partitions that another process reads now, with what was read of them."""

@@ -2,13 +2,19 @@
 
 import json
 import signal
+import threading
 import time
 from pathlib import Path
 
 import psycopg
 import pytest
+from confluent_kafka import Consumer
 from psycopg import sql
 
+from app.ingest.kafka import Ingester
+from app.ingest.store_events import Store
+from app.ingest.stream_movies import Connection
+from app.settings import Settings
 from bench.start_broker import Broker
 from tests.app.ingest.ingester import Start, click, clicks, finished, log_of, send, wait_for, wait_for_events
 
@@ -82,3 +88,27 @@ def test_an_outage_of_postgres_is_waited_for(
     assert "the partitions are paused" in log
     assert "storing events again" in log
     assert clicks(database_url) == 3000
+
+
+def test_a_connection_lost_while_it_is_prepared_is_opened_again(
+    store: Store, database_url: str, settings: Settings
+) -> None:
+    lost: list[Connection] = []
+
+    def connect() -> Connection:
+        connection = psycopg.connect(database_url, autocommit=True)
+        if not lost:
+            lost.append(connection)
+            store.connection.execute("SELECT pg_terminate_backend(%s, 5000)", (connection.info.backend_pid,))
+        return connection
+
+    first = psycopg.connect(database_url, autocommit=True)
+    consumer = Consumer({"bootstrap.servers": "localhost:9", "group.id": "tests"})
+    ingester = Ingester(consumer, {}, Store(first, settings), connect, threading.Event())
+    ingester.reconnect()
+    assert lost[0].closed
+    assert ingester.store.connection is first
+    ingester.reconnect()
+    assert ingester.store.connection is not first
+    assert ingester.store.positions("tv") == {}
+    ingester.store.connection.close()
