@@ -117,14 +117,13 @@ class Interactions:
         known_users = np.unique(users)
         extra = np.empty(0, np.int64) if catalog is None else np.asarray(catalog, dtype=np.int64)
         known_items = np.unique(np.concatenate((items, extra)))
-        user_idx = np.searchsorted(known_users, users)
-        item_idx = np.searchsorted(known_items, items)
+        user_idx, item_idx = positions(known_users, users), positions(known_items, items)
         keep = _newest(user_idx, item_idx, times)
         user_idx, item_idx = user_idx[keep], item_idx[keep]
         indptr = np.zeros(known_users.size + 1, np.int64)
         np.cumsum(np.bincount(user_idx, minlength=known_users.size), out=indptr[1:])
         shape = (known_users.size, known_items.size)
-        matrix = sparse.csr_matrix((values[keep], item_idx.astype(np.int32), indptr), shape=shape)
+        matrix = sparse.csr_matrix((values[keep], item_idx, indptr), shape=shape)
         matrix.has_sorted_indices = True
         return cls(known_users, known_items, matrix, times[keep])
 
@@ -149,7 +148,7 @@ class Interactions:
 
 
 def _newest(
-    user_idx: npt.NDArray[np.int64], item_idx: npt.NDArray[np.int64], timestamps: npt.NDArray[np.int64]
+    user_idx: npt.NDArray[np.int32], item_idx: npt.NDArray[np.int32], timestamps: npt.NDArray[np.int64]
 ) -> npt.NDArray[np.int64]:
     """Row numbers sorted by (user, item), only the newest of equal pairs; ties go to the later row."""
     order = np.lexsort((timestamps, item_idx, user_idx))

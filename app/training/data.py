@@ -1,6 +1,7 @@
 """Read the training set in bulk: movies as columns, ratings by binary COPY; name and store its version."""
 
 import hashlib
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, fields
 from datetime import datetime
 from typing import Any
@@ -45,6 +46,7 @@ VALUES (%(version)s, %(read_at)s, %(snapshot)s, %(catalog_revision)s, %(movie_co
     %(rating_count)s, to_timestamp(%(first_rated)s), to_timestamp(%(last_rated)s), %(checksum)s, %(sources)s,
     %(rules)s, %(streams)s) ON CONFLICT DO NOTHING
 """
+BLOCK_BYTES = 32 << 20  # of the ratings, which are decoded at once
 CHECKSUM_DIGITS = 12  # of the checksum, in the name of a version
 
 
@@ -93,15 +95,42 @@ def read_movies(connection: psycopg.Connection, attributes: str = "") -> ItemFea
 def read_interactions(connection: psycopg.Connection, catalogue: NDArray[np.int64]) -> Interactions:
     """Read all ratings to train on. `catalogue`: ids of all movies, int64 (n_items,)."""
     with connection.cursor().copy(RATINGS, {"only_real": real_ratings_loaded(connection)}) as copy:
-        binary = b"".join(copy)
-    rows = np.frombuffer(binary[len(binary_copy.HEADER) : -len(binary_copy.TRAILER)], binary_copy.RATING_ROW)
-    return Interactions.from_arrays(
-        rows["user_id"].astype(np.int64),
-        rows["movie_id"].astype(np.int64),
-        rows["half_stars"].astype(np.float32) / 2,
-        rows["rated_at"].astype(np.int64),
-        catalog=catalogue,
-    )
+        users, movies, half_stars, times = columns_of(copy)
+    stars = half_stars.astype(np.float32) / 2
+    return Interactions.from_arrays(users, movies, stars, times, catalog=catalogue)
+
+
+def columns_of(copy: Iterable[bytes | bytearray | memoryview], block_bytes: int = BLOCK_BYTES) -> list[NDArray[Any]]:
+    """Decode a binary COPY of ratings while it is read, a block at a time: 26 bytes a rating are held.
+
+    Returns user ids int64, movie ids int64, half stars int16, Unix seconds int64; each (n_ratings,).
+    Raises ValueError if the COPY is not complete.
+    """
+    columns: list[list[NDArray[Any]]] = [[], [], [], []]
+    for rows in blocks_of(copy, block_bytes):
+        for column, name in zip(columns, ("user_id", "movie_id", "half_stars", "rated_at"), strict=True):
+            column.append(rows[name].astype(rows.dtype[name].newbyteorder("=")))
+    joined = []
+    for column in columns:
+        joined.append(np.concatenate(column))
+        column.clear()  # before the next column is copied
+    return joined
+
+
+def blocks_of(copy: Iterable[bytes | bytearray | memoryview], block_bytes: int) -> Iterator[NDArray[Any]]:
+    """Yield the rows of a binary COPY of ratings, of about `block_bytes` at once; the last may be empty."""
+    size = binary_copy.RATING_ROW.itemsize
+    pending, start = bytearray(), len(binary_copy.HEADER)
+    for data in copy:
+        pending += data
+        if len(pending) >= start + max(block_bytes, size):
+            end = len(pending) - (len(pending) - start) % size
+            yield np.frombuffer(bytes(pending[start:end]), binary_copy.RATING_ROW)
+            pending, start = pending[end:], 0
+    end = len(pending) - len(binary_copy.TRAILER)
+    if pending[max(end, 0) :] != binary_copy.TRAILER or (end - start) % size:
+        raise ValueError("The COPY of the ratings ended early.")
+    yield np.frombuffer(bytes(pending[start:end]), binary_copy.RATING_ROW)
 
 
 def real_ratings_loaded(connection: psycopg.Connection) -> bool:
