@@ -29,8 +29,10 @@ MAX_SOCKET_FOLDER = 85  # bytes; the path of a Unix socket has at most 104 on ma
 SOCKET_FOLDER_PREFIX = "marquee-socket-"
 SMALL_SHARED_MEMORY = 1 << 30  # a container's /dev/shm has 64 MB, less than one parallel index build
 MAX_LOG_BYTES = 10_000_000
+SHARED_BUFFERS = (128 << 20, 2 << 30)  # bytes, least and most
+SHARED_BUFFERS_PART = 16  # of the memory: the service and its training need the rest
+CGROUP_LIMITS = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"))
 OPTIONS = {
-    "shared_buffers": "128MB",
     "maintenance_work_mem": "128MB",
     "work_mem": "16MB",
     "max_wal_size": "2GB",
@@ -45,6 +47,20 @@ OPTIONS = {
 
 class EmbeddedPostgresError(Exception):
     """The embedded Postgres cannot be used. The message gives the user the reason and the remedy."""
+
+
+def memory_limit() -> int:
+    """Bytes of memory that this process and its children may use: of the machine, or of the container."""
+    limits: list[int] = [psutil.virtual_memory().total]
+    for path in CGROUP_LIMITS:
+        with suppress(OSError, ValueError):  # there is none, or it is "max"
+            limits.append(int(path.read_text()))
+    return min(limits)
+
+
+def shared_buffers(memory: int) -> int:
+    """Bytes of `shared_buffers` for so many bytes of memory."""
+    return min(max(memory // SHARED_BUFFERS_PART, SHARED_BUFFERS[0]), SHARED_BUFFERS[1])
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +124,8 @@ class Cluster:
         if self._log_size() > MAX_LOG_BYTES:
             self.log.replace(self.log.with_name("postgres.log.1"))
         begin = self._log_size()
-        settings = {**OPTIONS, **options, "listen_addresses": "", "port": "5432"}
+        buffers = f"{shared_buffers(memory_limit()) >> 20}MB"
+        settings = {"shared_buffers": buffers, **OPTIONS, **options, "listen_addresses": "", "port": "5432"}
         settings["unix_socket_directories"] = self._socket_folder(former)
         if (memory := Path("/dev/shm")).is_dir() and shutil.disk_usage(memory).total < SMALL_SHARED_MEMORY:  # noqa: S108
             settings["dynamic_shared_memory_type"] = "mmap"

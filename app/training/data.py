@@ -100,7 +100,9 @@ def read_interactions(connection: psycopg.Connection, catalogue: NDArray[np.int6
     return Interactions.from_arrays(users, movies, stars, times, catalog=catalogue)
 
 
-def columns_of(copy: Iterable[bytes | bytearray | memoryview], block_bytes: int = BLOCK_BYTES) -> list[NDArray[Any]]:
+def columns_of(
+    copy: Iterable[bytes | bytearray | memoryview], block_bytes: int = BLOCK_BYTES
+) -> list[NDArray[Any]]:
     """Decode a binary COPY of ratings while it is read, a block at a time: 26 bytes a rating are held.
 
     Returns user ids int64, movie ids int64, half stars int16, Unix seconds int64; each (n_ratings,).

@@ -12,6 +12,7 @@ import psutil
 import psycopg
 import pytest
 
+from app.db import cluster
 from app.db.embedded import EmbeddedPostgresError, embedded_postgres
 
 ROOT = Path(__file__).parents[3]
@@ -252,3 +253,20 @@ def test_a_folder_that_cannot_be_created_is_explained(data_dir: Path) -> None:
         embedded_postgres(data_dir / "file" / "x"),
     ):
         pass
+
+
+@pytest.mark.parametrize(
+    ("memory", "buffers"), [(1 << 30, 128 << 20), (8 << 30, 512 << 20), (256 << 30, 2 << 30)]
+)
+def test_shared_buffers_follow_the_memory(memory: int, buffers: int) -> None:
+    assert cluster.shared_buffers(memory) == buffers
+
+
+def test_a_limit_of_the_container_counts(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    machine = cluster.memory_limit()
+    (tmp_path / "limit").write_text(f"{1 << 29}\n")
+    (tmp_path / "none").write_text("max\n")
+    monkeypatch.setattr(cluster, "CGROUP_LIMITS", (tmp_path / "none", tmp_path / "missing"))
+    assert cluster.memory_limit() >= machine
+    monkeypatch.setattr(cluster, "CGROUP_LIMITS", (tmp_path / "none", tmp_path / "limit"))
+    assert cluster.memory_limit() == 1 << 29
