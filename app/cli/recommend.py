@@ -8,7 +8,7 @@ import typer
 from app import console
 from app.cli.options import FILE, Columns, Dates, Model, Out
 from app.cli.reading import note, print_notes, reading_of, refusals
-from app.offline import batch, rating_files
+from app.offline import batch, lists, rating_files
 
 app = typer.Typer()
 
@@ -27,6 +27,7 @@ def recommend(
     candidates: Annotated[Path | None, typer.Option(help="Only these movies: movie_id.", **FILE)] = None,
     columns: Columns = None,
     dates: Dates = None,
+    jobs: Annotated[int, typer.Option(min=1, max=256, help="Processes; each loads the model.")] = 1,
 ) -> None:
     """Write recommendation lists for users with a model on disk.
 
@@ -45,9 +46,8 @@ def recommend(
             allowed, n_unknown = batch.allowed_movies(loaded, candidates, progress, reading)
             note(n_unknown, "candidates are not in the model")
         print_notes(reading.notes)
-        n_rows = batch.recommend(
-            loaded, read, out, k=k, diversity=diversity, allowed=allowed, progress=progress
-        )
+        options = lists.ListOptions(k, diversity, allowed)
+        n_rows = lists.recommend(loaded, model, read, out, options, progress, jobs=jobs)
     typer.echo(f"{out}: {n_rows} rows for {len(read.user_ids)} users")
 
 

@@ -1,9 +1,9 @@
-"""Batch inference on files: recommendation lists and rating predictions."""
+"""Batch inference on files: the histories of users, and predictions of ratings."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 import pyarrow as pa
@@ -14,9 +14,7 @@ from app.offline import rating_files
 from app.offline.rating_files import Reading, Scale, column, interactions
 from recommender.interactions import History, Interactions, positions
 from recommender.model import artifact
-from recommender.model.batch import recommend_all
 from recommender.model.hybrid import Hybrid
-from recommender.model.scorer import Ranking
 from recommender.progress import Progress
 from recommender.scorers import kinds
 from seeds.files.column_roles import MOVIE, USER
@@ -24,14 +22,6 @@ from seeds.files.rating_cells import TEXT_IDS
 from seeds.files.rating_rows import RatingRows
 from seeds.files.report import SourceError
 
-LISTS = pa.schema(
-    {
-        "rank": pa.int32(),
-        "score": pa.float32(),
-        "match_percent": pa.float32(),
-        "predicted_stars": pa.float32(),
-    }
-)
 PREDICTIONS = pa.schema(
     {
         "stars": pa.float32(),
@@ -40,11 +30,9 @@ PREDICTIONS = pa.schema(
         "match_percent": pa.float32(),
     }
 )
-BLOCK_ROWS = 1 << 16  # rows of lists that are written at once; pairs of one user that are predicted at once
+BLOCK_PAIRS = 1 << 16  # of one user, predicted at once
 PROGRESS_USERS = 500  # between two reports of progress
 TYPICAL = 256  # movies whose mean prediction is that of an unknown movie
-
-Listed = tuple[Ranking, NDArray[np.float32]]  # a list and the predictions of its movies
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,56 +88,17 @@ def read_histories(
     return Histories(np.union1d(rows.user_ids, more), ratings, int((~in_model).sum()), reading.ids.texts)
 
 
-def recommend(
-    model: Hybrid,
-    histories: Histories,
-    out: Path,
-    *,
-    k: int,
-    diversity: float = 0.0,
-    allowed: NDArray[np.bool_] | None = None,
-    progress: Progress,
-) -> int:
-    """Write the list of each user, ascending by user id; return the number of rows.
-
-    allowed: bool (n_items,).
-    """
-    ids = _Ids.of(histories.user_ids, model.item_ids, {**model_texts(model), **histories.texts})
-    schema = ids.schema(LISTS)
-
-    def batches() -> Iterator[pa.RecordBatch]:
-        options: dict[str, Any] = {
-            "k": k,
-            "diversity": diversity,
-            "allowed": allowed,
-            "typical": _typical(model),
-        }
-        (cold,) = _listed(model, [History.of([])], **options)
-        user_ids = ids.ordered(histories.user_ids)
-        rows = histories.rows(user_ids)
-        n_block = max(1, BLOCK_ROWS // max(1, min(k, model.n_items)))
-        for start in range(0, len(rows), n_block):
-            progress("lists", start / len(rows))
-            block = slice(start, start + n_block)
-            warm = iter(_listed(model, [histories.at(row) for row in rows[block] if row >= 0], **options))
-            listed = [next(warm) if row >= 0 else cold for row in rows[block]]
-            yield pa.record_batch(_lists(model, user_ids[block], listed, ids), schema=schema)
-
-    with threadpool_limits(limits=1, user_api="blas"):  # threads slow down many small matrix products
-        return rating_files.write_table(out, schema, batches())
-
-
 def predict(model: Hybrid, pairs: RatingRows, histories: Histories, out: Path, progress: Progress) -> int:
     """Write the prediction of each pair, in the order of the pairs; return the number of rows."""
     item_idx = positions(model.item_ids, pairs.item_ids)
     judged = np.full((4, len(pairs)), np.nan, np.float32)
     with threadpool_limits(limits=1, user_api="blas"):  # as above
-        typical = _typical(model)
+        typical = typical_items(model)
         for done, (row, which) in enumerate(blocks := _by_history(histories.rows(pairs.user_ids))):
             if done % PROGRESS_USERS == 0:
                 progress("predictions", done / len(blocks))
-            judged[:, which] = _judge(model, histories.at(row), item_idx[which], typical)
-    ids = _Ids.of(pairs.user_ids, pairs.item_ids, histories.texts)
+            judged[:, which] = judge(model, histories.at(row), item_idx[which], typical)
+    ids = Ids.of(pairs.user_ids, pairs.item_ids, histories.texts)
     schema = ids.schema(PREDICTIONS)
     columns = [*ids.columns(pairs.user_ids, pairs.item_ids), *map(column, judged)]
     return rating_files.write_table(out, schema, [pa.record_batch(columns, schema=schema)])
@@ -167,7 +116,7 @@ def allowed_movies(
 
 
 @dataclass(frozen=True, slots=True)
-class _Ids:
+class Ids:
     """How ids are written: as integers, or the whole column as text if one of its ids is a text."""
 
     texts: Mapping[int, str]
@@ -204,46 +153,19 @@ def _rows_of_none() -> RatingRows:
     return RatingRows(none, none, none.astype(np.int16), none, none.astype(np.uint32))
 
 
-def _listed(
-    model: Hybrid, histories: Sequence[History], *, typical: NDArray[np.int32], **options: Any
-) -> list[Listed]:
-    """Rank and predict movies for each history. `options`: of `recommend_all`."""
-    rankings = recommend_all(model, histories, **options)
-    return [
-        (ranking, _judge(model, history, ranking.item_idx, typical))
-        for history, ranking in zip(histories, rankings, strict=True)
-    ]
-
-
-def _lists(
-    model: Hybrid, user_ids: NDArray[np.int64], listed: Sequence[Listed], ids: "_Ids"
-) -> list[pa.Array]:
-    """The columns of LISTS for some users."""
-    lengths = [len(ranking.item_idx) for ranking, _ in listed]
-    stars, _, _, match = np.concatenate([judged for _, judged in listed], axis=1)
-    item_ids = model.item_ids[np.concatenate([ranking.item_idx for ranking, _ in listed])]
-    columns = [
-        np.concatenate([np.arange(1, length + 1, dtype=np.int32) for length in lengths]),
-        np.concatenate([ranking.scores for ranking, _ in listed]),
-        match,
-        stars,
-    ]
-    return [*ids.columns(np.repeat(user_ids, lengths), item_ids), *map(column, columns)]
-
-
 def _by_history(rows: NDArray[np.int32]) -> list[tuple[int, NDArray[np.int64]]]:
-    """Group pairs by their row of histories: the row and indices of at most BLOCK_ROWS pairs."""
+    """Group pairs by their row of histories: the row and indices of at most BLOCK_PAIRS pairs."""
     order = np.argsort(rows, kind="stable")
     starts = np.flatnonzero(np.diff(rows[order], prepend=-2))
     groups = np.split(order, starts[1:]) if len(order) else []
     return [
-        (int(rows[group[0]]), group[start : start + BLOCK_ROWS])
+        (int(rows[group[0]]), group[start : start + BLOCK_PAIRS])
         for group in groups
-        for start in range(0, len(group), BLOCK_ROWS)
+        for start in range(0, len(group), BLOCK_PAIRS)
     ]
 
 
-def _typical(model: Hybrid) -> NDArray[np.int32]:
+def typical_items(model: Hybrid) -> NDArray[np.int32]:
     """Choose movies spread evenly over the ratings of the training, so that well-known ones weigh more.
 
     Without ratings there are none.
@@ -256,7 +178,7 @@ def _typical(model: Hybrid) -> NDArray[np.int32]:
     return np.searchsorted(rating, spread, side="right").astype(np.int32)
 
 
-def _judge(
+def judge(
     model: Hybrid, history: History, item_idx: NDArray[np.int32], typical: NDArray[np.int32]
 ) -> NDArray[np.float32]:
     """Predict stars, low, high and match percent, float32 (4, n).

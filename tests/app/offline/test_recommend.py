@@ -49,6 +49,20 @@ def test_a_list_is_limited_by_the_catalog_and_the_candidates(
     assert {row["movie_id"] for row in rows(out) if row["user_id"] == 1001} == {20, 48}
 
 
+def test_processes_write_the_lists_of_one(model: Path, histories: Path, tmp_path: Path) -> None:
+    (tmp_path / "users.csv").write_text("\n".join(["user_id", *map(str, range(2001, 2031))]))
+    written = []
+    for jobs in (1, 2):
+        out = tmp_path / f"{jobs}.parquet"
+        succeed(
+            "recommend", "--model", model, "--histories", histories, "--users", tmp_path / "users.csv",
+            "--diversity", 0.3, "--k", 5, "--jobs", jobs, "--out", out,
+        )  # fmt: skip
+        written.append(rows(out))
+    assert len(written[0]) == 33 * 5
+    assert written[0] == written[1]
+
+
 def test_predictions_have_the_order_of_the_pairs(model: Path, histories: Path, tmp_path: Path) -> None:
     pairs = [(1002, 31), (1001, 31), (5, 31), (1001, 9999), (5, 9999), (1001, 31), (1001, 48)]
     text = "\n".join(["user_id,movie_id", *(f"{user},{movie}" for user, movie in pairs)])
