@@ -183,7 +183,7 @@ class Scoring:
                 continue
             level = np.where(whole[np.searchsorted(persons, with_word)], FULL_NAME, FORENAME)
             level = np.maximum(level, np.where(np.isin(with_word, by_surname), SURNAME, 0)) * worth
-            movies, n_movies = self._movies_of(with_word)
+            movies, n_movies = movies_of(self.index, self.people, with_word)
             np.maximum.at(self.name_hits[i], movies, np.repeat(level.astype(np.float32), n_movies))
             self.counts[i] += with_word.size
 
@@ -206,15 +206,6 @@ class Scoring:
                 )
                 worth = MISTYPED * min((each for _, each in near), default=1.0)
             yield persons, last, worth
-
-    def _movies_of(self, persons: Ints) -> tuple[Ints, NDArray[np.int64]]:
-        """The movies of all persons, concatenated, and the number of movies of each."""
-        at = positions(self.people.ids, self.index.person_ids[persons])
-        known = at >= 0
-        starts = np.where(known, self.people.starts[at], 0)
-        sizes = np.where(known, self.people.starts[at + 1] - starts, 0)
-        within = np.arange(sizes.sum()) - np.repeat(np.cumsum(sizes) - sizes, sizes)
-        return self.people.movie_positions[np.repeat(starts, sizes) + within], sizes
 
     def _years(self, movies: Ints) -> Floats:
         """float32 (n_words, n): 1 for a word that is the movie's year, less for a neighboring one."""
@@ -249,6 +240,16 @@ class Scoring:
         texts = np.flatnonzero(self.title_hits[rows].any(0))
         named = np.flatnonzero(self.name_hits[rows].any(0))
         return np.union1d(texts, self.index.main_texts[named]).astype(np.int32)
+
+
+def movies_of(index: TitleIndex, people: People, persons: Ints) -> tuple[Ints, NDArray[np.int64]]:
+    """The movies of all persons, concatenated, and the number of movies of each."""
+    at = positions(people.ids, index.person_ids[persons])
+    known = at >= 0
+    starts = np.where(known, people.starts[at], 0)
+    sizes = np.where(known, people.starts[at + 1] - starts, 0)
+    within = np.arange(sizes.sum()) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+    return people.movie_positions[np.repeat(starts, sizes) + within], sizes
 
 
 def best_of_each(found: Matches) -> Matches:

@@ -55,6 +55,11 @@ def test_the_intended_movie_ranks_first(movies: Snapshot) -> None:
     assert wrong(movies, QUERIES) == []
 
 
+def test_a_part_of_a_collection_must_be_by_the_people_named(movies: Snapshot) -> None:
+    first = search.first(movies, "alien 2 wachowski")
+    assert not first or named(movies, first[0]) != "Aliens 1986"
+
+
 def test_the_intended_movie_ranks_first_in_held_out_queries(movies: Snapshot) -> None:
     missed = wrong(movies, HELD_OUT)
     assert len(missed) <= 0.05 * len(pairs(HELD_OUT)), missed
