@@ -4,22 +4,25 @@ The client authenticates in the payload of `connection_init`, `{"Authorization":
 or by that header of the handshake. `X-Marquee-Member`, the member for whom a key acts, is sent likewise.
 """
 
+import asyncio
 import logging
 import re
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from dataclasses import replace
 from datetime import timedelta
+from json import JSONDecodeError
 from typing import Any, cast
 
 import orjson
 from graphql import GraphQLError
 from starlette.requests import HTTPConnection
 from starlette.responses import PlainTextResponse
-from starlette.websockets import WebSocket
+from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 from strawberry.asgi import ASGIWebSocketAdapter
 from strawberry.exceptions import ConnectionRejectionError
+from strawberry.http.exceptions import NonJsonMessageReceived, NonTextMessageReceived
 from strawberry.subscriptions import GRAPHQL_TRANSPORT_WS_PROTOCOL
 from strawberry.subscriptions.protocols.graphql_transport_ws.handlers import (
     BaseGraphQLTransportWSHandler,
@@ -73,7 +76,6 @@ class SocketState:
 
 HEAD = 300  # characters of a message within which clients write its id
 ID = re.compile(r'"id":\s?"([^"\\]{1,200})"')
-TOO_MANY_VALUES: dict[str, object] = {}  # stands for a payload that was not decoded; compared by identity
 
 
 class Codec:
@@ -83,11 +85,21 @@ class Codec:
         self.settings = settings
 
     def decode_json(self, data: str) -> object:
-        """Decode a message; one with too many values is not decoded, but refused under its id."""
+        """Decode a message. The payload of an operation beyond the limits is the Refused that says so.
+
+        A message with too many values is not decoded, but refused under its id.
+        """
         if len(data) > LARGE and may_exceed(data.encode(), self.settings.max_json_values):
             found = ID.search(data[:HEAD])
-            return found and {"type": "subscribe", "id": found[1], "payload": TOO_MANY_VALUES}
-        return orjson.loads(data)
+            refused = too_many_values(self.settings)
+            return found and {"type": "subscribe", "id": found[1], "payload": refused}
+        message = orjson.loads(data)
+        if isinstance(message, dict) and message.get("type") == "subscribe":
+            try:
+                bound(message, self.settings)
+            except Refused as refused:
+                message["payload"] = refused
+        return message
 
     def encode_json(self, data: object) -> str:
         return encoded(data)
@@ -104,6 +116,31 @@ class Codec:
         except CallerError:
             raise ConnectionRejectionError from None
         return UNSET
+
+
+class Messages(ASGIWebSocketAdapter):
+    """The messages of a websocket, in their order. Large ones are decoded outside of the event loop."""
+
+    view: Any  # a Codec
+
+    async def iter_json(self, *, ignore_parsing_errors: bool = False) -> AsyncGenerator[object, None]:
+        try:
+            while self.ws.application_state != WebSocketState.DISCONNECTED:
+                text = await self.ws.receive_text()
+                try:
+                    if len(text) > LARGE:
+                        message = await asyncio.to_thread(self.view.decode_json, text)
+                    else:
+                        message = self.view.decode_json(text)
+                except JSONDecodeError as error:
+                    if not ignore_parsing_errors:
+                        raise NonJsonMessageReceived from error
+                    continue
+                yield message
+        except KeyError as error:
+            raise NonTextMessageReceived from error
+        except WebSocketDisconnect:
+            pass
 
 
 class Handler(BaseGraphQLTransportWSHandler[Any, None]):
@@ -125,9 +162,8 @@ class Handler(BaseGraphQLTransportWSHandler[Any, None]):
             try:
                 if len(self.operations) >= MAX_OPERATIONS:
                     raise too_many(len(self.operations) + 1)
-                if message["payload"] is TOO_MANY_VALUES:
-                    raise too_many_values(self.executor.documents.settings)
-                bound(message, self.executor.documents.settings)
+                if isinstance(message["payload"], Refused):
+                    raise message["payload"]
                 request = GraphQLRequest.of(message["payload"])
                 query = self.documents.text(request)
             except (Refused, CallerError) as refused:
@@ -244,7 +280,7 @@ class Sockets:
         codec: Any = Codec(self.executor.documents.settings)
         handler = Handler(
             view=codec,
-            websocket=ASGIWebSocketAdapter(codec, websocket, websocket),
+            websocket=Messages(codec, websocket, websocket),
             context=SocketState(self.context_of, websocket),
             root_value=None,
             schema=self.executor.schema,
