@@ -1,7 +1,6 @@
 """The composition root: routes, and the objects with the lifetime of the process."""
 
 import asyncio
-import gc
 import logging
 import socket
 import sys
@@ -32,7 +31,7 @@ from app.monitoring import Monitor
 from app.provenance.recorder import Recorder
 from app.recommendations.shadow import Shadow
 from app.recommendations.steering.promotions import Promotions
-from app.serving import live
+from app.serving import live, memory
 from app.serving.live import Live
 from app.settings import Settings
 from app.telemetry import metrics, tracing
@@ -56,9 +55,6 @@ from schema.http.endpoint import Endpoint
 from schema.http.persisted_documents import InvalidDocuments, TrustedDocuments, trusted_documents
 
 SWITCH_SECONDS = 0.001
-# A request makes tens of thousands of objects. With Python's threshold of 700 most of them reach the oldest
-# generation before they are freed, and each of its collections stops the process for tens of milliseconds.
-YOUNG_OBJECTS = 4_000
 
 log = logging.getLogger("marquee")
 
@@ -126,8 +122,7 @@ async def lifespan(
     sessions = sessionmaker(engine)
     loaded = await live.load(sessions, settings.models, settings.public_url.rstrip("/"))
     following = Live(sessions, settings.models, loaded)
-    gc.freeze()  # the catalog is never garbage, so collections need not traverse it
-    gc.set_threshold(YOUNG_OBJECTS)
+    memory.settle()
     running = await experiments_of(following)
     promotions = await promotions_of(sessions)
     state = State(
@@ -194,6 +189,7 @@ def begin_tasks(state: State, database_url: str, admission: Admission) -> list[a
         asyncio.create_task(state["promotions"].follow(state["sessions"], state["changes"])),
         asyncio.create_task(state["shadow"].follow(state["sessions"], following)),
         asyncio.create_task(admission.follow()),
+        asyncio.create_task(memory.follow(lambda: not admission.running)),
         asyncio.create_task(worker.follow(state["sessions"], settings, database_url)),
         asyncio.create_task(state["recorder"].follow(psycopg_url(database_url), following)),
     ]
@@ -265,6 +261,7 @@ def create_app(
 
 def run(settings: Settings, database_url: str, opened: Opened) -> None:
     """Serve until the process receives a signal to stop."""
+    memory.limit_arenas()
     app = create_app(settings, database_url, opened.scraped, opened.trusted)
     server = Server(
         app,

@@ -104,7 +104,7 @@ def with_collections(
         return found
     years = [word for word in words if is_year(word)]
     heavy = [word for word in words if word not in (*LIGHT, *numbers, *years)]
-    named, persons = collections_named(index, heavy), []
+    named, persons = collections_named(index, heavy), list[str]()
     if not named:
         named, persons = collections_and_people(index, heavy)
     number = int(numbers[0])
@@ -146,7 +146,7 @@ def movies_with(index: TitleIndex, people: People, word: str) -> Ints:
 
 def collections_and_people(
     index: TitleIndex, words: Sequence[str]
-) -> tuple[list[tuple[int, float]], Sequence[str]]:
+) -> tuple[list[tuple[int, float]], list[str]]:
     """Collections that the first or last words name, if the others are of names of people; and those words.
 
     The longest name of a collection counts.

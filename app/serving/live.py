@@ -14,6 +14,7 @@ from sqlalchemy import Row, func, select, text
 from app.db.engine import Sessions
 from app.db.movie_features import MOVIES, movies_of
 from app.db.training_tables import ModelVersion
+from app.serving import memory
 from app.serving import snapshot as catalog
 from app.serving.model import Model
 from app.serving.online_updates import Arrivals
@@ -23,6 +24,7 @@ from app.training.vectors import LONGEST_EDIT
 from recommender.model.artifact import ArtifactError
 
 RETRY_SECONDS = 30.0  # before an unreadable model is tried again
+FORMER_SECONDS = 600.0  # for which the former model is kept after an activation
 MOST_ARMS = 4  # models that are served beside the active one
 KEPT_STATES = 4  # earlier states of the active model, before online updates
 MAX_NEW_MOVIES = 2_000
@@ -47,10 +49,10 @@ class Unreadable:
 class ServingState:
     """A consistent state of catalog and model. A request uses one state from beginning to end.
 
-    `former`: the model before this one. `earlier`: the active model before its online updates, latest first.
-    Both are kept so that lists can be paginated on the model they began with. `unreadable`: the active model,
-    if another one or none is served in its place. `arms`: models that are served beside the active one, and
-    `broken`: those of them that cannot be.
+    `former`: the model before this one, for FORMER_SECONDS after `activated_at`, a monotonic time. `earlier`:
+    the active model before its online updates, latest first. Both are kept so that lists can be paginated on
+    the model they began with. `unreadable`: the active model, if another one or none is served in its place.
+    `arms`: models that are served beside the active one, and `broken`: those of them that cannot be.
     """
 
     snapshot: Snapshot
@@ -60,6 +62,7 @@ class ServingState:
     unreadable: Unreadable | None = None
     arms: tuple[Model, ...] = ()
     broken: tuple[Unreadable, ...] = ()
+    activated_at: float = 0.0
 
     def of_version(self, version: str) -> Model | None:
         """The model of a version; None if this process does not have it."""
@@ -92,7 +95,9 @@ async def refreshed(
 ) -> ServingState:
     """The state as of now; the same object if nothing has changed. `wanted`: versions of arms."""
     snapshot = await catalog.refreshed(sessions, served.snapshot)
-    model, former, earlier = served.model, served.former, served.earlier
+    model, former, earlier, activated_at = served.model, served.former, served.earlier, served.activated_at
+    if time.monotonic() > activated_at + FORMER_SECONDS:
+        former = None
     active = await active_version(sessions)
     unreadable = None
     if active is not None and (model is None or active.version != model.version):
@@ -100,7 +105,7 @@ async def refreshed(
         if isinstance(loaded, Unreadable):
             unreadable = loaded
         else:
-            model, former, earlier = loaded, model, ()
+            model, former, earlier, activated_at = loaded, model, (), time.monotonic()
             log.info("serving model %s", active.version)
     if model is not None and (model is not served.model or snapshot.revision != served.snapshot.revision):
         model = (await with_new_movies(model, sessions, snapshot)).aligned(snapshot)
@@ -118,7 +123,7 @@ async def refreshed(
         served.broken,
     ):
         return served
-    return ServingState(snapshot, model, former, earlier, unreadable, arms, broken)
+    return ServingState(snapshot, model, former, earlier, unreadable, arms, broken, activated_at)
 
 
 async def arms_of(
@@ -220,10 +225,13 @@ class Live:
     async def refresh(self) -> None:
         """Replace the served state by that of the database now."""
         async with self.refreshing:
-            began = time.monotonic()
+            began, before = time.monotonic(), self.served
             others = self.wanted if self.shadow is None else tuple(dict.fromkeys((*self.wanted, self.shadow)))
             self.served = await refreshed(self.served, self.sessions, self.models, others)
             self.refreshed_at = began
+            dropped = before.former is not None and self.served.former is None
+            if dropped or self.served.activated_at != before.activated_at:
+                await asyncio.to_thread(memory.settle)
 
     async def follow(self, poll_seconds: float, learning_seconds: float) -> None:
         """Refresh and learn in a loop, forever. During a database outage the last state is served."""

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
+from weakref import WeakValueDictionary
 
 import numpy as np
 import numpy.typing as npt
@@ -25,6 +26,8 @@ READ_ONLY = 0o444  # a version is never changed
 ARRAY_NAME = re.compile(r"[a-z0-9_]+(\.[a-z0-9_]+)*")
 
 Arrays = dict[str, npt.NDArray[Any]]
+
+_in_memory: "WeakValueDictionary[str, npt.NDArray[Any]]" = WeakValueDictionary()  # by checksum
 
 
 class ArtifactError(Exception):
@@ -69,8 +72,9 @@ def read(folder: Path) -> tuple[Arrays, dict[str, Any]]:
     """Return read-only arrays by name, and the manifest.
 
     The checksum of every file is verified. The arrays are copies in memory: a file that is truncated or
-    overwritten under a process that maps it would kill the process, or change what it serves. Raises
-    ArtifactError for a missing or damaged file, and for another format.
+    overwritten under a process that maps it would kill the process, or change what it serves. Models share
+    equal arrays, such as those of content that did not change between two trainings. Raises ArtifactError
+    for a missing or damaged file, and for another format.
     """
     manifest = _manifest(folder / MANIFEST)
     return {name: _array(folder / f"{name}.npy", of) for name, of in manifest["arrays"].items()}, manifest
@@ -103,7 +107,7 @@ def _array(path: Path, described: Mapping[str, Any]) -> npt.NDArray[Any]:
         found = f"{list(array.shape)} {array.dtype.str}"
         raise ArtifactError(f"{path}: the manifest says {described}, the file holds {found}")
     array.flags.writeable = False
-    return array
+    return _in_memory.setdefault(described[CHECKSUM], array) if CHECKSUM in described else array
 
 
 def _manifest(path: Path) -> dict[str, Any]:
