@@ -174,6 +174,7 @@ def source(value: str) -> str:
     return value
 
 
+PICTURE = r"(?:/|https://)[!-~]{1,490}"
 MANY = ("genres", "directors", "cast", "countries", "keywords")
 RULES: dict[str, Rule] = {
     "title": a_text(300),
@@ -184,9 +185,11 @@ RULES: dict[str, Rule] = {
     "release_date": a_day,
     "runtime_minutes": a_number(1, 32_767),
     "original_language": matching("[a-z]{2,3}", "an ISO 639-1 code, such as `en`"),
-    "poster_path": matching(
-        r"(?:/|https://)[!-~]{1,490}", "a TMDB path, such as `/poster.jpg`, or an https URL"
-    ),
+    "poster_path": matching(PICTURE, "a TMDB path, such as `/poster.jpg`, or an https URL"),
+    "backdrop_path": matching(PICTURE, "a TMDB path, such as `/backdrop.jpg`, or an https URL"),
+    "trailer_url": matching(r"https://[!-~]{1,490}", "an https URL"),
+    "tagline": a_text(300),
+    "certification": a_text(20),
     "popularity": a_number(0, 1e6),
     "vote_average": a_number(0, 10),
     "vote_count": a_number(0, MAX_ID),

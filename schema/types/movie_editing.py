@@ -96,6 +96,24 @@ class AddMovieInput:
         default=UNSET,
         description="The poster's TMDB path, such as `/poster.jpg`, or an https URL.",
     )
+    backdrop_path: str | None = strawberry.field(
+        directives=at_most(500),
+        default=UNSET,
+        description="The TMDB path of a wide picture, such as `/backdrop.jpg`, or an https URL.",
+    )
+    trailer_url: str | None = strawberry.field(
+        directives=at_most(500), default=UNSET, description="The https URL of a page that plays the trailer."
+    )
+    tagline: str | None = strawberry.field(
+        directives=at_most(300),
+        default=UNSET,
+        description="The slogan of the movie's advertisements, at most 300 characters.",
+    )
+    certification: str | None = strawberry.field(
+        directives=at_most(20),
+        default=UNSET,
+        description="The age certification of the United States, such as `PG-13`.",
+    )
     imdb_id: strawberry.ID | None = strawberry.field(
         directives=[EXTERNAL_ID], default=UNSET, description="The IMDb id, such as `tt0133093`."
     )

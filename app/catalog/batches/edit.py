@@ -1,7 +1,8 @@
 """Upsert and delete many movies at once: stored, embedded and served when the function returns.
 
 A batch is one transaction, which runs in a thread on a connection of its own. A process runs one batch at a
-time: others wait outside of the threads that requests share.
+time: others wait outside of the threads that requests share. A batch that outlives its request is rolled
+back.
 """
 
 import asyncio
@@ -18,6 +19,7 @@ from app.catalog.edit import ATTEMPTS, FORGET_CHANGES, ModelChanging
 from app.catalog.validation import source as checked_source
 from app.db.engine import Sessions, address_of
 from app.db.movie_features import MOVIES, movies_of
+from app.db.unless_ended import Request, unless_ended
 from app.serving.live import Live
 from app.serving.model import Model
 from app.training.vectors import WRITE_VECTORS, copy_vectors
@@ -93,19 +95,29 @@ async def _changed(
     sessions: Sessions, live: Live, act: Callable[[Connection], tuple[Result, list[int]]]
 ) -> Result:
     """Run `act`, embed the movies whose ids it returns, and record their change, in one transaction."""
-    async with live.batching:
+
+    async def attempts(request: Request) -> Result:
         for _ in range(ATTEMPTS):
             try:
-                result = await asyncio.to_thread(_run, address_of(sessions), live.served.model, act)
+                result = await asyncio.to_thread(_run, address_of(sessions), live.served.model, act, request)
             except (ModelChanging, psycopg.errors.UniqueViolation, psycopg.errors.DeadlockDetected):
+                request.check()
                 await live.refresh()  # another transaction was first
             else:
                 await live.refresh()
                 return result
-    raise ModelChanging("Another change of the catalog or the model is under way: retry in a moment.")
+        raise ModelChanging("Another change of the catalog or the model is under way: retry in a moment.")
+
+    async with live.batching:
+        return await unless_ended(attempts)
 
 
-def _run(address: str, model: Model | None, act: Callable[[Connection], tuple[Result, list[int]]]) -> Result:
+def _run(
+    address: str,
+    model: Model | None,
+    act: Callable[[Connection], tuple[Result, list[int]]],
+    request: Request,
+) -> Result:
     with psycopg.connect(address, application_name="marquee batch") as connection:
         connection.execute(f"SET LOCAL statement_timeout = '{STATEMENT_SECONDS}s'".encode())
         active = connection.execute(_ACTIVE).fetchone()
@@ -117,6 +129,7 @@ def _run(address: str, model: Model | None, act: Callable[[Connection], tuple[Re
             if model is not None:
                 _embed(connection, model, changed)
             record(connection, since, changed)
+        request.check()
         return result
 
 

@@ -1,6 +1,7 @@
 """Store a batch of rows by the path of streams: one COPY, and one statement each for ratings and events.
 
 A batch is stored in one transaction. With an idempotency key its outcome is stored too, and a retry gets it.
+A batch that outlives its request is rolled back.
 """
 
 import asyncio
@@ -16,6 +17,7 @@ from app.accounts import external_members
 from app.accounts.api_keys import ApiKey
 from app.accounts.external_members import MemberMerged
 from app.db.engine import Sessions, address_of
+from app.db.unless_ended import Request, unless_ended
 from app.ingest.clean_events import Cleaned
 from app.ingest.member_batches.rows import InvalidBatch, RefusedRow, Rows, lines_of, rows_in
 from app.ingest.store_events import REPEATED, STORED, Store
@@ -89,12 +91,7 @@ class MemberBatches:
             raise InvalidBatch(f"The idempotency key must have 1 to {MAX_KEY_LENGTH} printable characters.")
         batch = Batch(settings, address_of(sessions), key, jsonl, idempotency_key, ratings)
         async with self.turn:
-            stored = asyncio.ensure_future(asyncio.to_thread(batch.store, self.movies))
-            try:
-                return await asyncio.shield(stored)
-            except asyncio.CancelledError:
-                await asyncio.wait({stored})  # the thread goes on to its end, and the next batch waits for it
-                raise
+            return await unless_ended(lambda request: asyncio.to_thread(batch.store, self.movies, request))
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,14 +103,20 @@ class Batch:
     idempotency_key: str | None
     ratings: bool
 
-    def store(self, movies: StreamMovies) -> Outcome:
+    def store(self, movies: StreamMovies, request: Request) -> Outcome:
         lines = lines_of(self.jsonl)
         assert self.key.source is not None, "a key with the scope MEMBERS has one"
         rows = rows_in(lines, self.key.source, ratings=self.ratings)
         timeout = f"-c statement_timeout={self.settings.statement_timeout_ms} -c timezone=UTC"
         with psycopg.connect(self.address, autocommit=True, options=timeout) as connection:
             store = Store(connection, self.settings, movies)
-            return store.in_transaction(lambda: self._once(store, rows))
+
+            def work() -> Outcome:
+                outcome = self._once(store, rows)
+                request.check()
+                return outcome
+
+            return store.in_transaction(work)
 
     def _once(self, store: Store, rows: Rows) -> Outcome:
         """Store the rows, unless they were stored under the idempotency key. Raises InvalidBatch."""

@@ -1,5 +1,6 @@
 """Batches of movies: what is stored, what is refused, and in how many statements."""
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
@@ -168,3 +169,33 @@ async def revision(live: Live) -> int:
         found = await session.scalar(select(CatalogRevision.revision))
     assert found is not None
     return int(found)
+
+
+async def test_a_batch_that_outlives_its_request_is_rolled_back(live: Live) -> None:
+    async with live.sessions.begin() as other:
+        await other.execute(select(CatalogRevision.revision).with_for_update())
+        batch = asyncio.create_task(upsert(live, ("late", TROLL)))
+        await asyncio.sleep(0.3)
+        batch.cancel()
+        await asyncio.sleep(0)
+        assert not batch.done()  # its thread waits for the lock
+    with pytest.raises(asyncio.CancelledError):
+        await batch
+    async with live.sessions() as session:
+        count = select(func.count()).select_from(Movie).where(Movie.title == TROLL["title"])
+        assert await session.scalar(count) == 0
+    (added,) = await upsert(live, ("late", TROLL))
+    assert added.status is Status.ADDED
+
+
+async def test_a_batch_that_was_committed_in_time_is_answered(live: Live) -> None:
+    async with live.refreshing:  # after the commit
+        batch = asyncio.create_task(upsert(live, ("early", TROLL)))
+        async with live.sessions() as session:
+            count = select(func.count()).select_from(Movie).where(Movie.title == TROLL["title"])
+            while not await session.scalar(count):  # noqa: ASYNC110 - a thread commits it
+                await asyncio.sleep(0.05)
+        batch.cancel()
+        await asyncio.sleep(0)
+    (added,) = await batch
+    assert added.status is Status.ADDED

@@ -52,6 +52,10 @@ def test_a_batch_is_served_with_the_answer(ask: Ask, curator: Member) -> None:
             "title": f"The {word} of {n}",
             "genres": ["Horror", "Sci-Fi"],
             "attributes": {"label": word, "sizes": [1, 2.5]},
+            "tagline": f"Beware of {word}.",
+            "certification": "R",
+            "trailerUrl": "https://example.org/trailer",
+            "backdropPath": "/wide.jpg",
             **({"tmdbId": str(900_000_000 + int(word[2:7], 16))} if n == 0 else {}),
         }
         for n in range(3)

@@ -174,6 +174,21 @@ def test_an_update_changes_only_the_given_fields(ask: Ask, curator: Member) -> N
     assert [player["person"]["name"] for player in ask(MOVIE, id=added["id"])["data"]["movie"]["cast"]] == (
         ALIEN_LIKE["cast"]
     )
+    shown = "query ($id: ID!) { movie(id: $id) { tagline certification trailerUrl backdropUrl } }"
+    changed(
+        tagline="In space no one  can wait.",
+        certification="PG-13",
+        trailerUrl="https://example.org/watch?v=1",
+        backdropPath="https://example.org/wide.jpg",
+    )
+    assert ask(shown, id=added["id"])["data"]["movie"] == {
+        "tagline": "In space no one can wait.",
+        "certification": "PG-13",
+        "trailerUrl": "https://example.org/watch?v=1",
+        "backdropUrl": "https://example.org/wide.jpg",
+    }
+    changed(tagline=None)
+    assert ask(shown, id=added["id"])["data"]["movie"]["tagline"] is None
     movie = changed(overview=None, releaseDate="1999-12-31", cast=[])
     assert (movie["overview"], movie["year"]) == (None, 1999)
     assert ask(MOVIE, id=added["id"])["data"]["movie"]["cast"] == []
@@ -205,6 +220,8 @@ def test_an_update_changes_only_the_given_fields(ask: Ask, curator: Member) -> N
         ({"cast": [""]}, "cast: it is empty."),
         ({"voteAverage": 11}, "voteAverage: it must be a number from 0 to 10."),
         ({"posterPath": "http://example.org/x.jpg"}, "posterPath: it must be a TMDB path"),
+        ({"trailerUrl": "javascript:alert(1)"}, "trailerUrl: it must be an https URL."),
+        ({"tagline": "x" * 301}, "tagline: it has 301 characters; the limit is 300."),
         ({"imdbId": "0078748"}, "imdbId: it must be an IMDb id, such as `tt0133093`."),
         ({"imdbId": "tt0078748"}, "imdbId: another movie has this id."),
         ({"tmdbId": "9" * 30}, "tmdbId: it must be a whole number from 1 to"),
