@@ -41,7 +41,7 @@ from app.web.admission import Admission
 from app.web.budget import Budget
 from app.web.compression import Compression
 from app.web.health import DatabaseProbe, healthz, readyz
-from app.web.http_protocol import protocol
+from app.web.http_protocol import KEEP_ALIVE_SECONDS, protocol
 from app.web.meter import meter_database, meter_event_loop
 from app.web.metrics_server import MetricsServer, listen
 from app.web.rate_limits import RateLimits
@@ -277,6 +277,7 @@ def run(settings: Settings, database_url: str, opened: Opened) -> None:
         server_header=False,
         lifespan="on",
         timeout_graceful_shutdown=GRACE_SECONDS,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
     )
     # The longest time for which a thread that runs Python blocks the event loop.
     sys.setswitchinterval(SWITCH_SECONDS)

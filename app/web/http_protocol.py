@@ -14,6 +14,10 @@ from app.web.request_ids import new_id
 from app.web.security import listed
 
 BODY_GRACE_SECONDS = 2.0  # to respond to a body that does not arrive, and to receive the rest
+# A request that is sent on a connection while it is closed is lost. Clients and proxies keep idle connections
+# for up to a minute, so the service does so for longer, unless there are many connections.
+KEEP_ALIVE_SECONDS, LONGEST_IDLE_SECONDS = 5, 75
+MANY = 0.5  # of the limit of connections
 REFUSED_SECONDS = 1.0  # for a client to read the refusal of its connection
 HEADROOM = 2  # connections accepted, in multiples of MAX_CONNECTIONS; the excess gets only health checks
 MAX_HEAD_BYTES = 131_072  # of a request's line and headers
@@ -32,18 +36,20 @@ TOO_LONG = refusal("431 Request Header Fields Too Large")
 
 
 class TimeoutProtocol(HttpToolsProtocol):
-    """uvicorn's protocol with two additions.
+    """uvicorn's protocol with three additions.
 
     - Timeouts for the headers of a request, and for a client that does not read its response.
     - A lingering close (RFC 9112, 9.6). Closing a socket with unread bytes resets the connection, and the
       client may lose the response. So a response that is sent before the whole request has arrived announces
       the end of the connection. Only the sending side is closed, and the rest of the request is received and
       dropped, up to a time and a length.
+    - Idle connections are kept for longer while there are few.
     """
 
     seconds: float
     most: int
     most_per_address: int
+    longest_idle: float = LONGEST_IDLE_SECONDS
     proxies: list[str]
     open: Counter[str]
 
@@ -55,6 +61,7 @@ class TimeoutProtocol(HttpToolsProtocol):
     in_head = False
     arrived = True  # whether the whole request has arrived
     keep_alive = False  # whether the connection may serve another request once this one has arrived
+    idle_seconds = 0.0  # since the last answer
     received = 0  # bytes of the request's head, or bytes dropped
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -126,9 +133,21 @@ class TimeoutProtocol(HttpToolsProtocol):
         if self.transport.can_write_eof() and not self.transport.is_closing():
             self.transport.write_eof()
 
+    def timeout_keep_alive_handler(self) -> None:
+        """Close the connection, which was idle for a while; keep it if there are few."""
+        self.idle_seconds += self.timeout_keep_alive
+        of_address = 0 if is_proxy(self.address, self.proxies) else self.open[self.address]
+        many = len(self.connections) > MANY * self.most or of_address > MANY * self.most_per_address
+        if many or self.idle_seconds >= self.longest_idle or self.transport.is_closing():
+            super().timeout_keep_alive_handler()
+        else:
+            self.timeout_keep_alive_task = self.loop.call_later(
+                self.timeout_keep_alive, self.timeout_keep_alive_handler
+            )
+
     def on_message_begin(self) -> None:
         super().on_message_begin()
-        self.in_head, self.received = True, 0
+        self.in_head, self.received, self.idle_seconds = True, 0, 0.0
 
     def on_headers_complete(self) -> None:
         # Reading the body has its own, shorter timeout, which can respond to the client.
