@@ -14,6 +14,12 @@ from app.serving.live import Live
 
 async def set_hidden(sessions: Sessions, live: Live, movie_id: int, *, hidden: bool) -> None:
     """Hide a movie, or show it again. This process serves the change on return. Raises MovieNotFound."""
+    await store_hidden(sessions, movie_id, hidden=hidden)
+    await live.refresh()
+
+
+async def store_hidden(sessions: Sessions, movie_id: int, *, hidden: bool) -> None:
+    """Store the change; all services follow it. Raises MovieNotFound."""
     at = func.coalesce(Movie.hidden_at, func.now()) if hidden else None
     async with sessions.begin() as session:
         since = await session.scalar(select(CatalogRevision.revision).with_for_update())
@@ -23,7 +29,6 @@ async def set_hidden(sessions: Sessions, live: Live, movie_id: int, *, hidden: b
         until = await session.scalar(select(CatalogRevision.revision))
         changed = insert(CatalogChange).values(since=since, until=until, movie_id=movie_id)
         await session.execute(changed)
-    await live.refresh()
 
 
 async def hidden_movies(sessions: Sessions, count: int, after: int | None) -> list[int]:

@@ -61,6 +61,11 @@ COMMANDS = {
         "Show what a served list was made from, and make it again: the same movies in the same order.",
     ),
     "experiment": ("app.cli.experiment", "Plan, start, stop and report experiments; value models."),
+    "promote": ("app.cli.operator.promotions", "Pin or boost movies in all lists for a time."),
+    "hide": (
+        "app.cli.operator.promotions",
+        "Hide movies from all lists without deleting them; without an id, list the hidden ones.",
+    ),
     "create-admin": (
         "app.cli.create_admin",
         "Create an account with the role ADMIN, or grant the role to an existing account.",

@@ -1,6 +1,7 @@
 """Experiments and their reports as text of 80 columns."""
 
 from collections.abc import Iterator, Sequence
+from textwrap import wrap
 
 from app.experiments.assignment import Experiment
 from app.experiments.measures import Metric
@@ -17,12 +18,13 @@ def cut(name: str, width: int = NAME_WIDTH) -> str:
 
 
 def list_of(experiments: Sequence[Experiment], statuses: Sequence[str]) -> str:
-    lines = [f"{'name':24} {'status':10} {'layer':12} {'start':16} {'arms'}"]
+    lines = [f"{'name':24} {'status':10} {'layer':12} {'start'}"]
     for experiment, status in zip(experiments, statuses, strict=True):
         arms = ", ".join(f"{arm.name} {arm.share:g}" for arm in experiment.arms)
         name, layer = cut(experiment.name, 24), cut(experiment.layer, 12)
         started = f"{experiment.starts_at:%Y-%m-%d %H:%M}"
-        lines.append(f"{name:24} {status:10} {layer:12} {started} {cut(arms, 14)}")
+        lines.append(f"{name:24} {status:10} {layer:12} {started}")
+        lines += wrap(arms, 80, initial_indent="  arms: ", subsequent_indent="  ")
     return "\n".join(lines) if experiments else "No experiments."
 
 

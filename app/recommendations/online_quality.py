@@ -1,7 +1,7 @@
 """Quality of the lists that members saw lately, from their events.
 
 A list was shown if clients reported IMPRESSION events with its `requestId`. CLICK and WATCH events count for
-the list that they name.
+the list that they name. Movies that operators promoted in a list do not count: the model did not choose them.
 """
 
 import asyncio
@@ -22,13 +22,19 @@ SAMPLED_LISTS = 1_000  # for the diversity: an arbitrary sample, which bounds th
 # their genres. The sum over all pairs follows from the square of the sum of the vectors.
 QUALITY = text(
     """
-    WITH lists AS (
+    WITH promoted AS MATERIALIZED (
+        SELECT request_id, unnest(promoted) AS movie_id FROM served_lists
+        WHERE promoted IS NOT NULL AND served_at >= now() - CAST(:window AS interval) - interval '1 day'
+    ), lists AS (
         SELECT row_number() OVER () AS list, clicked, watched, movie_ids FROM (
             SELECT bool_or(kind = 'CLICK')::integer AS clicked, bool_or(kind = 'WATCH')::integer AS watched,
                 array_agg(movie_id) FILTER (WHERE kind = 'IMPRESSION') AS movie_ids
             FROM feedback
             WHERE received_at > now() - CAST(:window AS interval) AND request_id IS NOT NULL
                 AND kind IN ('IMPRESSION', 'CLICK', 'WATCH')
+                AND NOT EXISTS (SELECT FROM promoted
+                    WHERE promoted.request_id = feedback.request_id
+                        AND promoted.movie_id = feedback.movie_id)
             GROUP BY user_id, request_id
         ) AS seen
         WHERE movie_ids IS NOT NULL

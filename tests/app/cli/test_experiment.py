@@ -27,6 +27,7 @@ def test_from_start_to_stop(tmp_path: Path) -> None:
     listed = run("list")
     assert "variety" in listed.stdout
     assert "RUNNING" in listed.stdout
+    assert "arms: old 0.5, new 0.5" in listed.stdout
     assert max(map(len, listed.stdout.splitlines())) <= 80
     (row,) = json.loads(run("list", "--json").stdout)
     assert row["arms"][1] == {

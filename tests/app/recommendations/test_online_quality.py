@@ -119,3 +119,25 @@ async def test_an_index_finds_the_events_of_the_window(catalogue: Sessions) -> N
         statement = "EXPLAIN SELECT * FROM feedback WHERE received_at > now() - interval '1 hour'"
         plan = "\n".join((await session.scalars(text(statement))).all())
     assert "feedback_received_at_brin_idx" in plan
+
+
+async def test_promoted_movies_do_not_count(catalogue: Sessions) -> None:
+    organic, promoted = 7, 8
+    shown = [event(1, number, movie, "IMPRESSION") for number in (1, 2) for movie in (organic, promoted)]
+    clicks = [event(1, 1, promoted, "CLICK"), event(1, 2, organic, "CLICK"), event(1, 2, promoted, "WATCH")]
+    await store(catalogue, [*shown, *clicks, event(2, 3, promoted, "IMPRESSION")])
+    async with catalogue.begin() as session:
+        await session.execute(text("CREATE TABLE lists_of_test PARTITION OF served_lists DEFAULT"))
+        for number, user_id in ((1, 1), (2, 1), (3, 2)):
+            served = text(
+                """
+                INSERT INTO served_lists (served_at, id, request_id, user_id, field, model_version,
+                    model_state, history_at, parameters, inputs, movie_ids, ranks, scores, promoted)
+                VALUES (now(), gen_random_uuid(), :request_id, :user_id, 'recommendations', 'v', :request_id,
+                    now(), '{}', '', '{7,8}', '{1,2}', '{1,1}', '{8}')
+                """
+            )
+            await session.execute(served, {"request_id": UUID(int=number), "user_id": user_id})
+    found = await online_quality(catalogue, await catalog.load(catalogue), HOUR)
+    assert (found.lists, found.click_rate, found.watch_rate) == (2, 0.5, 0.0)
+    assert found.coverage == pytest.approx(1 / 300)
