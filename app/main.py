@@ -118,8 +118,7 @@ async def lifespan(
     """Begin what all requests share and the tasks of the process; end them when the process stops."""
     meter_event_loop()
     full_disk = FullDisk()
-    engine = observed_engine(settings, database_url, full_disk)
-    sessions = sessionmaker(engine)
+    engine, sessions = observed_engine(settings, database_url, full_disk)
     loaded = await live.load(sessions, settings.models, settings.public_url.rstrip("/"))
     following = Live(sessions, settings.models, loaded)
     memory.settle()
@@ -169,14 +168,18 @@ async def promotions_of(sessions: Sessions) -> Promotions:
     return promotions
 
 
-def observed_engine(settings: Settings, database_url: str, full_disk: FullDisk) -> AsyncEngine:
-    """An engine whose errors and statements are noted."""
+def observed_engine(
+    settings: Settings, database_url: str, full_disk: FullDisk
+) -> tuple[AsyncEngine, Sessions]:
+    """An engine whose errors and statements are noted, and its sessions."""
     engine = create_engine(database_url, settings)
+    sessions = sessionmaker(engine)
     event.listen(engine.sync_engine, "handle_error", full_disk.note)
-    meter_database(engine.sync_engine)
+    meter_database(engine.sync_engine, sessions.reads)
     for traces in tracing.active:
         traces.instrument(engine.sync_engine)
-    return engine
+        sessions.reads.observers.append(traces.read)
+    return engine, sessions
 
 
 def begin_tasks(state: State, database_url: str, admission: Admission) -> list[asyncio.Task[None]]:

@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.accounts import external_members
 from app.accounts.api_keys import ApiKey
-from app.accounts.viewer import Role, Viewer, viewer
+from app.accounts.viewer import Role, Viewer
 from app.db.account_tables import AuditEntry
 from app.db.engine import Sessions
 
@@ -59,13 +59,13 @@ async def viewer_for(
     """
     assert key.source is not None, "a key with the scope MEMBERS has one"
     await acting.note(sessions, key, address)
-    row = await external_members.find_one(sessions, key.source, external_id)
-    if row is None:
+    member = await external_members.find_one(sessions, key.source, external_id)
+    if member is None:
         async with sessions.begin() as session:
-            row, made = await external_members.make_one(session, key.source, external_id)
+            member, made = await external_members.make_one(session, key.source, external_id)
             if made:
-                await note_made(session, key, row.username, address)
-    return replace(viewer(row), role=Role.USER, key_id=key.id)
+                await note_made(session, key, member.username, address)
+    return replace(member, role=Role.USER, key_id=key.id)
 
 
 async def note_made(session: AsyncSession, key: ApiKey, username: str, address: str | None) -> None:

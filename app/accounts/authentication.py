@@ -12,16 +12,17 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID, uuid4
 
-from sqlalchemy import ColumnElement, delete, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, delete, func, insert, or_, select, text, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.accounts import access_tokens, login_throttle, passwords, usernames
 from app.accounts.access_tokens import Claims
 from app.accounts.usernames import named, username_in
-from app.accounts.viewer import MEMBER, Member, Viewer, viewer
+from app.accounts.viewer import MEMBER, Member, Viewer, viewer, viewer_in
 from app.db.account_tables import RefreshToken, Session
 from app.db.engine import Sessions
+from app.db.reads import sql_of
 from app.db.tables import User
 from app.settings import Settings
 from app.web.client import Client
@@ -226,14 +227,19 @@ async def log_out(sessions: Sessions, viewer: Viewer) -> None:
         await end(session, Session.id == viewer.session_id)
 
 
+# The columns of MEMBER, of the member with `user_id` if the session is live.
+VIEWER = """
+    SELECT users.id, username, role, users.created_at
+    FROM users JOIN sessions ON sessions.user_id = users.id
+    WHERE sessions.id = :session_id AND users.id = :user_id AND ended_at IS NULL AND expires_at > now()
+"""
+VIEWER_SQL = sql_of(text(VIEWER))
+
+
 async def viewer_of(sessions: Sessions, claims: Claims) -> Viewer | None:
     """The member of a verified token; None if the session has ended or the account is deleted."""
-    statement = (
-        select(*MEMBER).join(Session, Session.user_id == User.id).where(Session.id == claims.session_id, LIVE)
-    )
-    async with sessions() as session:
-        row = (await session.execute(statement)).one_or_none()
-    return None if row is None or row.id != claims.user_id else viewer(row, claims.session_id)
+    row = await sessions.reads.row(VIEWER_SQL, {"session_id": claims.session_id, "user_id": claims.user_id})
+    return None if row is None else viewer_in(row, claims.session_id)
 
 
 def valid_username(text: str) -> str:

@@ -4,17 +4,16 @@ They are made at their first use. A member that was merged into an account has t
 """
 
 import unicodedata
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import psycopg
-from sqlalchemy import select
+from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.accounts.viewer import MEMBER, Member
+from app.accounts.viewer import Viewer, viewer_in
 from app.db.engine import Sessions
-from app.db.stream_tables import ExternalMember
-from app.db.tables import User
+from app.db.reads import sql_of
 
 MAX_SOURCE_LENGTH = 64
 MAX_ID_LENGTH = 128
@@ -46,6 +45,16 @@ JOIN unnest(%(sources)s::text[], %(external_ids)s::text[]) AS given (source, ext
 _FOREIGN = """
 SELECT id FROM users WHERE id = ANY(%s) AND (password_hash IS NOT NULL OR source IS DISTINCT FROM %s)
 """
+
+# The columns of MEMBER, and those that tell whether the member was merged.
+_MEMBER = text(
+    """
+    SELECT users.id, username, role, users.created_at, users.source, password_hash IS NOT NULL AS has_password
+    FROM users JOIN external_members ON external_members.user_id = users.id
+    WHERE external_members.source = :source AND external_id = :external_id
+    """
+)
+_MEMBER_SQL = sql_of(_MEMBER)
 
 Pair = tuple[str, str]  # a source and an external id
 
@@ -81,13 +90,13 @@ def is_external_id(text: object, most: int = MAX_ID_LENGTH) -> bool:
     )
 
 
-async def find_one(sessions: Sessions, source: str, external_id: str) -> Member | None:
+async def find_one(sessions: Sessions, source: str, external_id: str) -> Viewer | None:
     """The member of a pair, in one statement; None for a pair that has none. Raises MemberMerged."""
-    async with sessions() as session:
-        return await _found(session, source, external_id)
+    row = await sessions.reads.row(_MEMBER_SQL, {"source": source, "external_id": external_id})
+    return None if row is None else _checked(row, source)
 
 
-async def find_or_make_one(sessions: Sessions, source: str, external_id: str) -> Member:
+async def find_or_make_one(sessions: Sessions, source: str, external_id: str) -> Viewer:
     """The member of a pair, made at the first use. Raises MemberMerged."""
     found = await find_one(sessions, source, external_id)
     if found is None:
@@ -96,7 +105,7 @@ async def find_or_make_one(sessions: Sessions, source: str, external_id: str) ->
     return found
 
 
-async def make_one(session: AsyncSession, source: str, external_id: str) -> tuple[Member, bool]:
+async def make_one(session: AsyncSession, source: str, external_id: str) -> tuple[Viewer, bool]:
     """The member of a pair, and whether this made it. Raises MemberMerged."""
     connection = await session.connection()
     made = await connection.exec_driver_sql(_MAKE, arrays([(source, external_id)]))
@@ -105,16 +114,17 @@ async def make_one(session: AsyncSession, source: str, external_id: str) -> tupl
     return member, made.rowcount == 1
 
 
-async def _found(session: AsyncSession, source: str, external_id: str) -> Member | None:
-    statement = (
-        select(*MEMBER, User.source, User.password_hash.is_not(None).label("has_password"))
-        .join(ExternalMember, ExternalMember.user_id == User.id)
-        .where(ExternalMember.source == source, ExternalMember.external_id == external_id)
-    )
-    row = (await session.execute(statement)).one_or_none()
-    if row is not None and (row.has_password or row.source != source):
+async def _found(session: AsyncSession, source: str, external_id: str) -> Viewer | None:
+    row = (await session.execute(_MEMBER, {"source": source, "external_id": external_id})).one_or_none()
+    return None if row is None else _checked(row, source)
+
+
+def _checked(row: Sequence[Any], of_source: str) -> Viewer:
+    """The member of a row of _MEMBER. Raises MemberMerged."""
+    source, has_password = row[-2:]
+    if has_password or source != of_source:
         raise MemberMerged
-    return row
+    return viewer_in(row)
 
 
 def find(connection: psycopg.Connection[Any], pairs: Collection[Pair]) -> dict[Pair, int]:

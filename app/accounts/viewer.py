@@ -1,6 +1,7 @@
 """The viewer, which is the member who sends a request or for whom a key acts, and roles."""
 
 import enum
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -36,3 +37,9 @@ MEMBER = (User.id, User.username, User.role, User.created_at)
 
 def viewer(member: Member, session_id: UUID | None = None) -> Viewer:
     return Viewer(member.id, member.username, Role(member.role), member.created_at, session_id)
+
+
+def viewer_in(row: Sequence[Any], session_id: UUID | None = None) -> Viewer:
+    """The viewer of a row that begins with the columns of MEMBER."""
+    id_, username, role, created_at = row[: len(MEMBER)]
+    return Viewer(id_, username, Role(role), created_at, session_id)

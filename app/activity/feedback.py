@@ -5,6 +5,7 @@ import enum
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 import numpy as np
@@ -146,8 +147,10 @@ SHOWN = """
         GROUP BY movie_id HAVING bool_and(kind = 'IMPRESSION')
     ) AS shown
 """
-SIGNALS = text(
-    f"SELECT * FROM ({SIGNALS_OF.format(user_id=':user_id')}) AS signals, "  # noqa: S608
+# The arguments of `signals_in`; without the movies shown if `latest` is 0.
+SIGNALS = (
+    "SELECT signals.*, shown.* "  # noqa: S608 - constants
+    f"FROM ({SIGNALS_OF.format(user_id=':user_id')}) AS signals (movie_ids, stars, timestamps, hidden), "
     f"({SHOWN}) AS shown (shown_ids, shown_times)"
 )
 SIGNALS_OF_EACH = text(
@@ -200,24 +203,21 @@ async def remove(sessions: Sessions, user_id: int, movie_id: int, kinds: Collect
         return len(deleted.all())
 
 
-async def signals(
-    session: AsyncSession, user_id: int, until: datetime | None = None, *, shown: bool = False
-) -> Signals:
-    """Read a member's signals from the events received up to `until`.
+def parameters_of(user_id: int, until: datetime | None = None, *, shown: bool = False) -> dict[str, Any]:
+    """The parameters of SIGNALS, for the events received up to `until`.
 
     LIKE counts as 4.5 stars, DISLIKE as 1.5, NOT_INTERESTED as 2, and WATCH as 4 from nine tenths on and as
-    2.5 up to one tenth. Impressions, clicks and the watchlist are not graded. `shown` also reads the movies
+    2.5 up to one tenth. Impressions, clicks and the watchlist are not graded. `shown`: also read the movies
     that have recent impressions and no other events.
     """
     latest = LATEST_EVENTS if shown else 0
-    params = {"user_id": user_id, "until": until, "latest": latest, "shown_for": SHOWN_FOR}
-    return signals_in(*(await session.execute(SIGNALS, params)).one())
+    return {"user_id": user_id, "until": until, "latest": latest, "shown_for": SHOWN_FOR}
 
 
 async def signals_of_each(
     session: AsyncSession, user_ids: Sequence[int], until: datetime | None = None
 ) -> dict[int, Signals]:
-    """Read `signals` of several members, by member id."""
+    """Read the signals of several members without the movies shown, by member id."""
     rows = await session.execute(SIGNALS_OF_EACH, {"user_ids": list(user_ids), "until": until})
     return {user_id: signals_in(*columns) for user_id, *columns in rows}
 

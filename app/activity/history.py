@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import ColumnElement, func, select, text, tuple_
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.activity.feedback import Kind
 from app.db.activity_tables import EventCount, Feedback
@@ -159,16 +158,3 @@ async def count_watchlist(sessions: Sessions, user_id: int) -> int:
     statement = text(f"SELECT count(*) FROM ({WATCHLIST}) AS watchlist")  # noqa: S608 - a constant
     async with sessions() as session:
         return await session.scalar(statement, {"user_id": user_id}) or 0
-
-
-async def watched_since(
-    session: AsyncSession, user_id: int, since: datetime, movie_ids: Sequence[int]
-) -> set[int]:
-    """Those of these movies that the member watched at least in part after `since`."""
-    statement = select(Feedback.movie_id).where(
-        Feedback.user_id == user_id,
-        Feedback.kind == Kind.WATCH.value,
-        Feedback.occurred_at > since,
-        Feedback.movie_id == func.any(list(movie_ids)),
-    )
-    return set((await session.scalars(statement)).all())

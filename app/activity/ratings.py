@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db import activity_tables as tables
 from app.db.engine import Sessions, array_in
-from app.db.tables import MovieStats
+from app.db.reads import sql_of
 
 MAX_HALF_STARS = 10
 
@@ -101,7 +101,8 @@ RATINGS_UNTIL = """
         ORDER BY movie_id
     ) AS rated
 """
-HISTORY = text(RATINGS_UNTIL.format(arrays=ARRAYS, user_id=":user_id"))
+HISTORY = RATINGS_UNTIL.format(arrays=ARRAYS, user_id=":user_id")  # the arguments of `history_in`
+HISTORY_SQL = sql_of(text(HISTORY))
 HISTORIES = text(
     "SELECT member.id, history.* FROM unnest(CAST(:user_ids AS bigint[])) AS member (id) "  # noqa: S608
     f"CROSS JOIN LATERAL ({RATINGS_UNTIL.format(arrays=ARRAYS, user_id='member.id')}) "
@@ -117,6 +118,20 @@ NEWEST_HISTORIES = text(
         ) AS newest ORDER BY movie_id
     ) AS rated) AS history (movie_ids, half_stars, rated_at)
     """  # noqa: S608 - a constant
+)
+RATINGS_OF = sql_of(
+    text(
+        "SELECT user_id, movie_id, half_stars, rated_at FROM ratings "
+        "WHERE user_id = :user_id AND movie_id = ANY(CAST(:movie_ids AS bigint[]))"
+    )
+)
+STATS = text("SELECT rating_count, half_stars_sum FROM movie_stats WHERE movie_id = :movie_id")
+STATS_SQL = sql_of(STATS)
+RATED_SINCE = sql_of(
+    text(
+        "SELECT array_send(array_agg(movie_id)) FROM ratings "
+        "WHERE user_id = ANY(CAST(:user_ids AS bigint[])) AND rated_at > :since"
+    )
 )
 MOST_NEWEST = 2_000  # of a member, used to update item factors online
 
@@ -152,12 +167,13 @@ async def remove(sessions: Sessions, user_id: int, movie_id: int) -> Stats:
         return await stats_of(session, movie_id)
 
 
-async def history(session: AsyncSession, user_id: int, until: datetime | None = None) -> History:
+async def history(sessions: Sessions, user_id: int, until: datetime | None = None) -> History:
     """Read a member's ratings up to `until`. Lists are computed from it, so a rating changes the next list.
 
     Returns movie ids int64 (n,) ascending, half-stars int16 (n,) and times int64 (n,) in seconds since 1970.
     """
-    row = (await session.execute(HISTORY, {"user_id": user_id, "until": until})).one()
+    row = await sessions.reads.row(HISTORY_SQL, {"user_id": user_id, "until": until})
+    assert row is not None, "an aggregate has a row"
     return history_in(*row)
 
 
@@ -185,11 +201,8 @@ def history_in(movie_ids: bytes | None, half_stars: bytes | None, rated_at: byte
 
 async def rated_since(sessions: Sessions, user_ids: Sequence[int], since: datetime) -> NDArray[np.int64]:
     """Movies that any of these members rated after `since`, int64 (n,)."""
-    statement = select(tables.Rating.movie_id).where(
-        tables.Rating.user_id == func.any(list(user_ids)), tables.Rating.rated_at > since
-    )
-    async with sessions() as session:
-        return np.array((await session.scalars(statement)).all(), np.int64)
+    row = await sessions.reads.row(RATED_SINCE, {"user_ids": list(user_ids), "since": since})
+    return array_in(None if row is None else row[0], np.int64)
 
 
 async def user_ratings(
@@ -214,11 +227,9 @@ async def count_ratings(sessions: Sessions, user_id: int) -> int:
 
 async def ratings_of(sessions: Sessions, user_id: int, movie_ids: Sequence[int]) -> dict[int, Rating]:
     """A member's ratings of these movies, by movie id; movies not rated are left out."""
-    statement = select(*COLUMNS).where(
-        tables.Rating.user_id == user_id, tables.Rating.movie_id == func.any(list(movie_ids))
-    )
-    async with sessions() as session:
-        return {row.movie_id: Rating(*row) for row in await session.execute(statement)}
+    rows = await sessions.reads.rows(RATINGS_OF, {"user_id": user_id, "movie_ids": list(movie_ids)})
+    found = (Rating(*row) for row in rows)
+    return {rating.movie_id: rating for rating in found}
 
 
 async def histograms(sessions: Sessions, movie_ids: Sequence[int]) -> list[list[int]]:
@@ -237,10 +248,13 @@ async def histograms(sessions: Sessions, movie_ids: Sequence[int]) -> list[list[
 
 
 async def stats_of(session: AsyncSession, movie_id: int) -> Stats:
-    statement = select(MovieStats.rating_count, MovieStats.half_stars_sum).where(
-        MovieStats.movie_id == movie_id
-    )
-    row = (await session.execute(statement)).one_or_none()
+    """The statistics of a movie within a transaction, with what it has stored."""
+    row = (await session.execute(STATS, {"movie_id": movie_id})).one_or_none()
+    return Stats(0, 0) if row is None else Stats(*row)
+
+
+async def current_stats(sessions: Sessions, movie_id: int) -> Stats:
+    row = await sessions.reads.row(STATS_SQL, {"movie_id": movie_id})
     return Stats(0, 0) if row is None else Stats(*row)
 
 

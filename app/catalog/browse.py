@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from sqlalchemy import text
 
 from app.db.engine import Sessions
+from app.db.reads import sql_of
 from app.serving.snapshot import MovieFilter, Snapshot
 
 Key = tuple[float | str | None, int]  # a movie's sort value and id; None comes last in either direction
@@ -22,17 +23,27 @@ Key = tuple[float | str | None, int]  # a movie's sort value and id; None comes 
 SPARE = 50  # neighbors that are read in place of hidden ones
 MAX_EF_SEARCH = 1000  # of pgvector
 MIN_EF_SEARCH = 100  # a larger value has a better recall and takes longer
-SIMILAR = """
-SELECT movie.movie_id, near.movie_id AS similar_id, 1 - near.distance AS similarity
-FROM movie_vectors AS movie CROSS JOIN LATERAL (
-    SELECT other.movie_id, other.embedding <=> movie.embedding AS distance
-    FROM movie_vectors AS other
-    WHERE other.movie_id <> movie.movie_id
-        AND NOT EXISTS (SELECT FROM movies WHERE id = other.movie_id AND hidden_at IS NOT NULL)
-    ORDER BY other.embedding <=> movie.embedding LIMIT :k
-) AS near
-WHERE movie.movie_id = ANY(:movie_ids) ORDER BY movie.movie_id, near.distance, near.movie_id
-"""
+# The setting holds for this statement, in which it is made before the index is read.
+SIMILAR = sql_of(
+    text(
+        """
+        SELECT movie.movie_id, near.movie_id AS similar_id, 1 - near.distance AS similarity
+        FROM (SELECT set_config('hnsw.ef_search', :ef_search, true) AS searched OFFSET 0) AS setting
+        CROSS JOIN LATERAL (
+            SELECT movie_id, embedding FROM movie_vectors
+            WHERE movie_id = ANY(CAST(:movie_ids AS bigint[])) AND setting.searched IS NOT NULL OFFSET 0
+        ) AS movie
+        CROSS JOIN LATERAL (
+            SELECT other.movie_id, other.embedding <=> movie.embedding AS distance
+            FROM movie_vectors AS other
+            WHERE other.movie_id <> movie.movie_id
+                AND NOT EXISTS (SELECT FROM movies WHERE id = other.movie_id AND hidden_at IS NOT NULL)
+            ORDER BY other.embedding <=> movie.embedding LIMIT :k
+        ) AS near
+        ORDER BY movie.movie_id, near.distance, near.movie_id
+        """
+    )
+)
 
 
 class OrderField(StrEnum):
@@ -161,11 +172,9 @@ async def similar(sessions: Sessions, movie_ids: Sequence[int], k: int) -> dict[
     A movie without a vector has no similar movies. Movies that are hidden from lists are left out.
     """
     near: dict[int, list[Neighbor]] = {movie_id: [] for movie_id in movie_ids}
-    async with sessions() as session:
-        # The index returns at most this many rows, including the movie itself and hidden ones.
-        ef_search = {"ef_search": str(min(max(k + 1 + SPARE, MIN_EF_SEARCH), MAX_EF_SEARCH))}
-        await session.execute(text("SELECT set_config('hnsw.ef_search', :ef_search, true)"), ef_search)
-        rows = await session.execute(text(SIMILAR), {"movie_ids": list(movie_ids), "k": k})
-        for movie_id, similar_id, similarity in rows:
-            near[movie_id].append(Neighbor(similar_id, similarity))
+    # The index returns at most this many rows, including the movie itself and hidden ones.
+    ef_search = str(min(max(k + 1 + SPARE, MIN_EF_SEARCH), MAX_EF_SEARCH))
+    parameters = {"ef_search": ef_search, "movie_ids": list(movie_ids), "k": k}
+    for movie_id, similar_id, similarity in await sessions.reads.rows(SIMILAR, parameters):
+        near[movie_id].append(Neighbor(similar_id, similarity))
     return near

@@ -18,6 +18,7 @@ from sqlalchemy import text
 from app.catalog.title_match import matches
 from app.catalog.title_scoring import Matches
 from app.db.engine import Sessions
+from app.db.reads import sql_of
 from app.serving.model import Model
 from app.serving.snapshot import MovieFilter, Snapshot
 from recommender.model.content import query_vector
@@ -39,7 +40,8 @@ OPERATORS = re.compile(r'"|(?:^|\s)-(?=\w)')  # not in "Episode IV - A New Hope"
 
 # The weights are of the vector's classes D, C, B, A: a word of an overview counts a fifth of one of a title.
 # 32 maps ranks to 0..1.
-FOUND = """
+FOUND = sql_of(
+    text("""
 SELECT coalesce(array_agg(id), '{}') AS movie_ids, coalesce(array_agg(rank), '{}') AS ranks
 FROM (
     SELECT id, ts_rank_cd('{0, 0.2, 0, 1}', search, query, 32) AS rank
@@ -52,12 +54,14 @@ FROM (
     ORDER BY rank DESC, id
     LIMIT :most
 ) AS found
-"""
+""")
+)
 MOST_FOUND = 5_000  # movies matched by words, since the event loop reads them
 
 # The weight of a word is its inverse document frequency: ln(1 + n / n_i) (Robertson and Sparck Jones, 1976,
 # in the form that is never negative). The share of a movie is that of the weights of its words.
-SOME_FOUND = """
+SOME_FOUND = sql_of(
+    text("""
 WITH words AS (
     SELECT DISTINCT unnest(tsvector_to_array(to_tsvector('english', :words))) AS word LIMIT :most_words
 ), hits AS MATERIALIZED (
@@ -72,7 +76,8 @@ FROM (
     SELECT id, sum(weight) / (SELECT sum(weight) FROM weights) AS share
     FROM hits JOIN weights USING (word) GROUP BY id ORDER BY share DESC, id LIMIT :most
 ) AS found
-"""
+""")
+)
 MOST_WORDS, MOST_EACH = 16, 5_000  # words of a query that are looked up, and movies with one of them
 LEAST_SHARE = 0.3
 
@@ -216,8 +221,9 @@ async def found_words(sessions: Sessions, snapshot: Snapshot, words: str) -> NDA
         "without": " or ".join(UNWANTED.findall(words)),
         "most": MOST_FOUND,
     }
-    async with sessions() as session:
-        movie_ids, ranks = (await session.execute(text(FOUND), parameters)).one()
+    row = await sessions.reads.row(FOUND, parameters)
+    assert row is not None, "an aggregate has a row"
+    movie_ids, ranks = row
     relevance = np.zeros(len(snapshot.cards))
     where = snapshot.positions(movie_ids)
     relevance[where[where >= 0]] = np.array(ranks, np.float64)[where >= 0]
@@ -233,8 +239,9 @@ async def found_some(sessions: Sessions, snapshot: Snapshot, words: str) -> NDAr
         "n_movies": len(snapshot.cards),
         "most": MOST_NEAR,
     }
-    async with sessions() as session:
-        movie_ids, shares = (await session.execute(text(SOME_FOUND), parameters)).one()
+    row = await sessions.reads.row(SOME_FOUND, parameters)
+    assert row is not None, "an aggregate has a row"
+    movie_ids, shares = row
     found = np.zeros(len(snapshot.cards))
     where = snapshot.positions(movie_ids)
     found[where[where >= 0]] = np.array(shares, np.float64)[where >= 0]

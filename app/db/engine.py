@@ -1,8 +1,10 @@
 """Database engines, sessions and URLs.
 
-Functions take the sessionmaker rather than a session, since concurrent resolvers cannot share a session.
+Functions take the sessionmaker rather than a session, since concurrent resolvers cannot share a session. What
+a request reads in one statement, it reads by `Sessions.reads`.
 """
 
+import select
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,15 +13,19 @@ from typing import Any, TypeVar
 import numpy as np
 import psycopg
 from numpy.typing import NDArray
+from psycopg import AsyncConnection
 from sqlalchemy import URL, event, make_url
 from sqlalchemy.engine import ExceptionContext
+from sqlalchemy.exc import InvalidatePoolError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
+from sqlalchemy.pool import ConnectionPoolEntry
 
+from app.db.reads import Connection, Reads
 from app.settings import Settings
 
 FULL_DISK_SECONDS = 30.0  # for which the disk counts as full after a failed write
 
-Sessions = async_sessionmaker[AsyncSession]
+READS = "reads"  # the option of an engine that holds its Reads
 Number = TypeVar("Number", bound=np.number)
 
 # The header of a one-dimensional array of `array_send`; each element is preceded by its length.
@@ -43,6 +49,12 @@ class FullDisk:
         return time.monotonic() < self.seen_at + FULL_DISK_SECONDS
 
 
+class Sessions(async_sessionmaker[AsyncSession]):
+    """Makes sessions of transactions. `reads` reads without one."""
+
+    reads: Reads
+
+
 def sqlalchemy_url(database_url: str) -> URL:
     """The URL with our driver, from a URL with any `postgres` scheme."""
     return make_url(database_url).set(drivername="postgresql+psycopg")
@@ -54,22 +66,54 @@ def psycopg_url(database_url: str) -> str:
 
 
 def create_engine(database_url: str, settings: Settings) -> AsyncEngine:
-    connect_args: dict[str, object] = {
-        "application_name": "marquee",
-        "options": f"-c statement_timeout={settings.statement_timeout_ms} -c timezone=UTC",
-    }
+    """An engine of two pools: of connections for transactions, and for `Reads`."""
+    options = f"-c statement_timeout={settings.statement_timeout_ms} -c timezone=UTC"
+    connect_args: dict[str, object] = {"application_name": "marquee", "options": options}
     if not settings.database_prepared_statements:
         connect_args["prepare_threshold"] = None
+    reads = reads_of(database_url, settings, options)
     engine = create_async_engine(
         sqlalchemy_url(database_url),
         pool_size=settings.database_pool_size,
         max_overflow=settings.database_pool_size,
-        pool_pre_ping=True,
         connect_args=connect_args,
         hide_parameters=True,  # keeps parameters out of logged errors
+        execution_options={READS: reads},
     )
     event.listen(engine.sync_engine, "handle_error", remove_row_details)
+    event.listen(engine.sync_engine, "checkout", check_connection)
+    event.listen(engine.sync_engine, "engine_disposed", lambda _: reads.close())
     return engine
+
+
+def reads_of(database_url: str, settings: Settings, options: str) -> Reads:
+    address = psycopg_url(database_url)
+
+    async def connect() -> Connection:
+        return await AsyncConnection.connect(
+            address,
+            autocommit=True,
+            prepare_threshold=0 if settings.database_prepared_statements else None,
+            application_name="marquee",
+            options=options,
+        )
+
+    return Reads(connect, settings.database_pool_size)
+
+
+def check_connection(connection: Any, _record: ConnectionPoolEntry, _fairy: object) -> None:
+    """Replace a pooled connection that its other end has closed. Takes no round trip.
+
+    Reads what the server has sent meanwhile, which is rarely anything but the reason why it ended.
+    """
+    libpq = connection.driver_connection.pgconn
+    try:
+        poll = select.poll()
+        poll.register(libpq.socket, select.POLLIN)
+        while poll.poll(0):
+            libpq.consume_input()
+    except psycopg.OperationalError:
+        raise InvalidatePoolError from None
 
 
 def remove_row_details(context: ExceptionContext) -> None:
@@ -81,7 +125,9 @@ def remove_row_details(context: ExceptionContext) -> None:
 
 
 def sessionmaker(engine: AsyncEngine) -> Sessions:
-    return async_sessionmaker(engine, expire_on_commit=False)
+    sessions = Sessions(engine, expire_on_commit=False)
+    sessions.reads = engine.get_execution_options()[READS]
+    return sessions
 
 
 def address_of(sessions: Sessions) -> str:

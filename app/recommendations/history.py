@@ -3,15 +3,25 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
+from sqlalchemy import text
 
+from app.accounts import authentication
+from app.accounts.access_tokens import Claims
+from app.accounts.viewer import MEMBER, Viewer, viewer_in
 from app.activity import feedback, ratings
 from app.activity.feedback import Signals
 from app.db.engine import Sessions
-from app.recommendations.steering.preferences import Preference, wishes
+from app.db.reads import sql_of
+from app.recommendations.steering.preferences import (
+    FAVORITE_GENRES,
+    PREFERENCES_OF,
+    Preference,
+    preferences_in,
+)
 from app.serving.model import Model
 from recommender.interactions import History
 
@@ -75,19 +85,55 @@ class UserHistory:
         return shown
 
 
+# All that a UserHistory has, in one row; see `history_in`.
+HISTORY = f"""
+    SELECT rated.*, signals.*, {FAVORITE_GENRES}, {PREFERENCES_OF.format(user_id=":user_id")}
+    FROM ({ratings.HISTORY}) AS rated (rated_ids, half_stars, rated_at), ({feedback.SIGNALS}) AS signals
+"""  # noqa: S608 - constants
+HISTORY_SQL = sql_of(text(HISTORY))
+N_RATED, N_SIGNALS = 3, 6  # columns
+# The member of a session too; no row if the session has ended.
+VIEWER_AND_HISTORY = sql_of(
+    text(
+        f"SELECT viewer.*, history.* FROM ({authentication.VIEWER}) AS viewer "  # noqa: S608 - constants
+        f"CROSS JOIN LATERAL ({HISTORY}) AS history"
+    )
+)
+
+
 async def history_of(
     sessions: Sessions, user_id: int, until: datetime | None = None, *, shown: bool = False
 ) -> UserHistory:
-    """Read a user's history as of `until`, so that a later page continues the same list.
+    """Read a user's history as of `until`, so that a later page continues the same list, in one statement.
 
-    `shown`: also read the impressions without engagement, which lists with diversity need. It takes no
-    additional statement.
+    `shown`: also read the impressions without engagement, which lists with diversity need.
     """
-    async with sessions() as session:
-        history = await ratings.history(session, user_id, until)
-        signals = await feedback.signals(session, user_id, until, shown=shown)
-        genres, preferences = await wishes(session, user_id, until)
-    return UserHistory.of(history, signals, genres, preferences)
+    row = await sessions.reads.row(HISTORY_SQL, feedback.parameters_of(user_id, until, shown=shown))
+    assert row is not None, "aggregates have a row"
+    return history_in(row)
+
+
+async def viewer_and_history(
+    sessions: Sessions, claims: Claims, until: datetime | None = None, *, shown: bool = False
+) -> tuple[Viewer, UserHistory] | None:
+    """Read `authentication.viewer_of` and `history_of` in one statement; None if there is no viewer."""
+    parameters = feedback.parameters_of(claims.user_id, until, shown=shown)
+    row = await sessions.reads.row(VIEWER_AND_HISTORY, {**parameters, "session_id": claims.session_id})
+    if row is None:
+        return None
+    return viewer_in(row, claims.session_id), history_in(row[len(MEMBER) :])
+
+
+def history_in(row: Sequence[Any]) -> UserHistory:
+    """The history in a row of HISTORY."""
+    rated, signals = row[:N_RATED], row[N_RATED : N_RATED + N_SIGNALS]
+    genres, preferences = row[N_RATED + N_SIGNALS :]
+    return UserHistory.of(
+        ratings.history_in(*rated),
+        feedback.signals_in(*signals),
+        tuple(genres),
+        preferences_in(preferences),
+    )
 
 
 def history_for_likes(likes: Sequence[int]) -> UserHistory:

@@ -8,12 +8,10 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import Select, case, func, select
+from sqlalchemy import text
 
-from app.activity.history import watched_since
-from app.db.activity_tables import Rating
-from app.db.engine import Sessions
-from app.db.tables import MovieStats
+from app.db.engine import Sessions, array_in
+from app.db.reads import sql_of
 from app.recommendations import recommend
 from app.recommendations.history import NO_HISTORY, UserHistory, history_of
 from app.recommendations.recommend import Match, Pick, Reason
@@ -23,31 +21,38 @@ from app.recommendations.steering.steer import Steering
 from app.serving.model import Model
 from app.serving.snapshot import Snapshot
 
+Trends = tuple[NDArray[np.int64], NDArray[np.float64]]
+
 YOU_LOVED_IT = "YOU_LOVED_IT"
 NEGLIGIBLE = 1e-6  # share of one rating's weight: rounding error of a trend from which it was subtracted
 
 
-def trends_for(user_id: int | None, now: datetime) -> Select[int, float]:
-    """Select movies by trend, highest first, without the effect of the member's own ratings since `now`.
-
-    The shelves are dealt again for every later page. The member's ratings must not move movies meanwhile.
-    """
-    top = (
-        select(MovieStats.movie_id, MovieStats.trend)
-        .where(MovieStats.trend > 0)
-        .order_by(MovieStats.trend.desc(), MovieStats.movie_id.desc())
-        .limit(LONGEST)
-        .subquery()
+# Movies by trend, highest first, without the effect of the member's own ratings since `now`: the shelves are
+# dealt again for every later page, and the member's ratings must not move movies meanwhile. And the movies
+# that the member watched at least in part since `lately`.
+TRENDS = sql_of(
+    text(
+        """
+        SELECT array_send(array_agg(movie_id)), array_send(array_agg(trend)), (
+            SELECT array_send(array_agg(DISTINCT movie_id)) FROM feedback
+            WHERE user_id = :user_id AND kind = 'WATCH' AND occurred_at > CAST(:lately AS timestamptz)
+        )
+        FROM (
+            SELECT top.movie_id, top.trend - coalesce(own.added, 0) AS trend
+            FROM (
+                SELECT movie_id, trend FROM movie_stats WHERE trend > 0
+                ORDER BY trend DESC, movie_id DESC LIMIT :most
+            ) AS top LEFT JOIN LATERAL (
+                SELECT trend_weight(rated_at) AS added FROM ratings
+                WHERE user_id = :user_id AND ratings.movie_id = top.movie_id
+                    AND rated_at > CAST(:now AS timestamptz)
+            ) AS own ON true
+            WHERE top.trend - coalesce(own.added, 0) > :negligible * coalesce(own.added, 0)
+            ORDER BY trend DESC, movie_id DESC
+        ) AS trending
+        """
     )
-    added = case((Rating.rated_at.is_not(None), func.trend_weight(Rating.rated_at)), else_=0.0)
-    trend = top.c.trend - added
-    own = (Rating.user_id == user_id) & (Rating.movie_id == top.c.movie_id) & (Rating.rated_at > now)
-    return (
-        select(top.c.movie_id, trend.label("trend"))
-        .outerjoin(Rating, own)
-        .where(trend > NEGLIGIBLE * added)
-        .order_by(trend.desc(), top.c.movie_id.desc())
-    )
+)
 
 
 class Standing(NamedTuple):
@@ -148,25 +153,55 @@ async def home(
     per_shelf: int,
     now: datetime,
     promotions: Sequence[Promotion] = (),
+    user: UserHistory | None = None,
 ) -> HomePage:
-    """Build at most `count` shelves for a member or a visitor as of `now`, in at most five statements."""
-    user = NO_HISTORY
-    if user_id is not None:
-        user = await history_of(sessions, user_id, now)
-    lately: set[int] = set()
-    async with sessions() as session:
-        rows = (await session.execute(trends_for(user_id, now))).all()
-        trends = (
-            np.array([row.movie_id for row in rows], np.int64),
-            np.log(np.array([row.trend for row in rows], np.float64)),
-        )
-        steering = await asyncio.to_thread(Steering.of, snapshot, model, promotions, user.preferences)
-        shelving = Shelving(snapshot, model, user, now, trends, steering=steering)
-        old = user.movie_ids[shelving.loved_long_ago()].tolist()
-        if user_id is not None and old:
-            lately = await watched_since(session, user_id, now - LONG_AGO, old)
-    shelving = replace(shelving, lately=frozenset(lately))
-    return await asyncio.to_thread(put_up, shelving, count, per_shelf)
+    """Build at most `count` shelves for a member or a visitor as of `now`, in at most two statements.
+
+    `user`: the member's history as of `now`, if it is read already.
+    """
+    if user is None:
+        user = NO_HISTORY if user_id is None else await history_of(sessions, user_id, now)
+    trends, watched = await trends_for(sessions, user_id, now)
+    return await asyncio.to_thread(
+        lambda: put_up(shelving_of(snapshot, model, user, now, trends, watched, promotions), count, per_shelf)
+    )
+
+
+async def trends_for(
+    sessions: Sessions, user_id: int | None, now: datetime
+) -> tuple[Trends, NDArray[np.int64]]:
+    """The movies by trend with the logarithms of their trends, and those watched within LONG_AGO."""
+    row = await sessions.reads.row(
+        TRENDS,
+        {
+            "user_id": user_id,
+            "now": now,
+            "lately": now - LONG_AGO,
+            "most": LONGEST,
+            "negligible": NEGLIGIBLE,
+        },
+    )
+    assert row is not None, "an aggregate has a row"
+    movie_ids, trends, watched = row
+    return (
+        (array_in(movie_ids, np.int64), np.log(array_in(trends, np.float64))),
+        array_in(watched, np.int64),
+    )
+
+
+def shelving_of(
+    snapshot: Snapshot,
+    model: Model,
+    user: UserHistory,
+    now: datetime,
+    trends: Trends,
+    watched: NDArray[np.int64],
+    promotions: Sequence[Promotion],
+) -> Shelving:
+    steering = Steering.of(snapshot, model, promotions, user.preferences)
+    shelving = Shelving(snapshot, model, user, now, trends, steering=steering)
+    old = user.movie_ids[shelving.loved_long_ago()]
+    return replace(shelving, lately=frozenset(old[np.isin(old, watched)].tolist()))
 
 
 def put_up(shelving: Shelving, count: int, per_shelf: int) -> HomePage:

@@ -63,8 +63,8 @@ async def similar(sessions: Sessions, snapshot: Snapshot, user_id: int, k: int) 
     fewest raters. Only the COMPARED movies that the member rated last are compared, so the work does not
     grow with the number of ratings.
     """
+    movie_ids, half_stars, rated_at = await ratings.history(sessions, user_id)
     async with sessions() as session:
-        movie_ids, half_stars, rated_at = await ratings.history(session, user_id)
         lately = np.argsort(-rated_at, kind="stable")[:COMPARED]
         parameters = {
             "user_id": user_id,

@@ -51,8 +51,15 @@ class Settings(AccountSettings, StreamSettings):
         description="signs access tokens, at least 32 characters; required with `DATABASE_URL`, else "
         "generated and kept in `DATA_DIR`",
     )
-    database_pool_size: PositiveInt = Field(10, description="database connections that a process keeps open")
-    database_prepared_statements: bool = Field(True, description="`false` behind a pgbouncer older than 1.21")
+    database_pool_size: PositiveInt = Field(
+        10,
+        description="database connections that a process keeps open for transactions, and as many for reads",
+    )
+    database_prepared_statements: bool = Field(
+        True,
+        description="`false` behind a transaction pooler that does not keep them: a pgbouncer older than "
+        "1.21, or with `max_prepared_statements = 0`",
+    )
     statement_timeout_ms: PositiveInt = Field(
         10_000, description="maximum duration of a statement of a request"
     )

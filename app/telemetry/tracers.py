@@ -5,8 +5,8 @@ documents, which may have such values in them.
 """
 
 import time
-from collections.abc import Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any
@@ -23,6 +23,14 @@ from sqlalchemy import Engine, event
 from sqlalchemy.engine import ExceptionContext
 
 MAX_STATEMENT = 2_000  # characters; values are not in the text
+
+
+def sql_name(statement: str) -> str:
+    return f"SQL {statement.split(maxsplit=1)[0].upper()}"
+
+
+def sql_attributes(statement: str) -> dict[str, str]:
+    return {"db.system.name": "postgresql", "db.query.text": statement[:MAX_STATEMENT]}
 
 
 @dataclass(slots=True)
@@ -53,9 +61,9 @@ class Tracing:
         def begin(
             _connection: Any, _cursor: Any, statement: str, _values: Any, execution: Any, _many: Any
         ) -> None:
-            attributes = {"db.system.name": "postgresql", "db.query.text": statement[:MAX_STATEMENT]}
-            verb = statement.split(maxsplit=1)[0].upper()
-            execution.span = self.inner.start_span(f"SQL {verb}", kind=SpanKind.CLIENT, attributes=attributes)
+            execution.span = self.inner.start_span(
+                sql_name(statement), kind=SpanKind.CLIENT, attributes=sql_attributes(statement)
+            )
 
         def end(
             _connection: Any, _cursor: Any, _statement: str, _values: Any, execution: Any, _many: Any
@@ -72,6 +80,23 @@ class Tracing:
         event.listen(engine, "before_cursor_execute", begin)
         event.listen(engine, "after_cursor_execute", end)
         event.listen(engine, "handle_error", fail)
+
+    @contextmanager
+    def read(self, _connection: object, statement: str) -> Iterator[None]:
+        """Trace a statement of `app.db.reads` within a request."""
+        with self.inner.start_as_current_span(
+            sql_name(statement),
+            kind=SpanKind.CLIENT,
+            attributes=sql_attributes(statement),
+            record_exception=False,
+            set_status_on_exception=False,
+        ) as span:
+            try:
+                yield
+            except Exception as error:
+                span.set_attribute("error.type", type(error).__name__)
+                self.fail(span)
+                raise
 
     def observe_stage(self, name: str, seconds: float) -> None:
         """Record a stage of scoring that has just ended."""

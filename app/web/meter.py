@@ -6,19 +6,22 @@ starts. A connection of the pool is metered from checkout to return.
 
 import asyncio
 import os
-from collections.abc import Callable, Coroutine, Generator
+from collections.abc import Callable, Coroutine, Generator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from contextvars import Context, ContextVar
 from functools import partial
 from ipaddress import ip_address
 from pathlib import Path
 from time import monotonic_ns, thread_time_ns
 from typing import Any, Self, TypeVar
+from weakref import WeakKeyDictionary, finalize
 
 from psycopg import AsyncConnection
 from sqlalchemy import Engine, event
 from sqlalchemy.pool import ConnectionPoolEntry
+
+from app.db.reads import Connection, Observer, Reads
 
 CORES = os.cpu_count() or 1
 LINE = 64  # bytes of a schedstat file
@@ -149,9 +152,10 @@ class Waiting:
         return self._total
 
 
-def meter_database(engine: Engine) -> None:
-    """Meter Postgres on the connections of this engine's pool."""
+def meter_database(engine: Engine, reads: Reads) -> None:
+    """Meter Postgres on the connections of this engine's pool, and of the reads."""
     waiting = Waiting()
+    reads.observers.append(metered_read(waiting))
 
     def connected(_: Any, record: ConnectionPoolEntry) -> None:
         record.info["clock"] = BackendClock.of(record.driver_connection)
@@ -181,6 +185,36 @@ def meter_database(engine: Engine) -> None:
     event.listen(engine, "close", closed)
     event.listen(engine, "checkout", checked_out)
     event.listen(engine, "checkin", checked_in)
+
+
+def metered_read(waiting: Waiting) -> Observer:
+    """Add the time of each read to the meter of its operation."""
+    clocks: WeakKeyDictionary[Connection, Clock] = WeakKeyDictionary()
+
+    def clock_of(connection: Connection) -> Clock:
+        clock: Clock | None = clocks.get(connection)
+        if clock is None:
+            of_backend = BackendClock.of(connection)
+            if of_backend is not None:
+                finalize(connection, of_backend.close)
+            clock = clocks[connection] = of_backend or waiting
+        return clock
+
+    @contextmanager
+    def metered(connection: Connection, _statement: str) -> Iterator[None]:
+        clock, meter = clock_of(connection), METER.get()
+        began = clock()
+        waiting()
+        waiting.out += 1
+        try:
+            yield
+        finally:
+            if meter is not None:
+                meter.add(max(0, clock() - began))
+            waiting()
+            waiting.out -= 1
+
+    return metered
 
 
 class BackendClock:

@@ -154,9 +154,7 @@ def present(error: GraphQLError) -> GraphQLError:
         # An error without a code comes from parsing, validation or coercion of the caller's input.
         error.extensions = {**ErrorCode.BAD_USER_INPUT.extension, **(error.extensions or {})}
         return error
-    if isinstance(original, sqlalchemy.exc.DBAPIError) and isinstance(
-        original.orig, psycopg.errors.QueryCanceled
-    ):
+    if isinstance(cause_of(original), psycopg.errors.QueryCanceled):
         return masked(error, "The request took too long and was stopped.", ErrorCode.TIMEOUT)
     if (outage := outage_of(original)) is not None:
         return masked(error, outage, ErrorCode.SERVICE_UNAVAILABLE, original)
@@ -182,8 +180,13 @@ def outage_of(error: Exception) -> str | None:
     """The message for an outage of the database; None for another error."""
     if isinstance(error, sqlalchemy.exc.TimeoutError):
         return "All connections to the database are in use; retry."
-    cause = error.orig if isinstance(error, sqlalchemy.exc.DBAPIError) else error
+    cause = cause_of(error)
     return next((message for kind, message in OUTAGES.items() if isinstance(cause, kind)), None)
+
+
+def cause_of(error: Exception) -> BaseException | None:
+    """The driver's error, if SQLAlchemy has wrapped it."""
+    return error.orig if isinstance(error, sqlalchemy.exc.DBAPIError) else error
 
 
 def cut(message: str) -> str:

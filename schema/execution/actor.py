@@ -5,6 +5,7 @@ With a key of the scope MEMBERS, the header X-Marquee-Member names the member fo
 """
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
@@ -16,8 +17,10 @@ from app.accounts.acting import Acting
 from app.accounts.api_keys import ApiKey, Scope
 from app.accounts.external_members import MemberMerged
 from app.accounts.oidc import Issuer, IssuerUnavailable, Subject
-from app.accounts.viewer import Viewer, viewer
+from app.accounts.viewer import Viewer
 from app.db.engine import Sessions
+from app.recommendations import history
+from app.recommendations.history import UserHistory
 from app.settings import Settings
 from app.web.client import Client
 from app.web.rate_limits import Payer
@@ -27,6 +30,7 @@ HEADER = "X-Marquee-Member"
 RECHECK = timedelta(minutes=1)  # for which a subscription trusts a key that has no session
 
 Actor = Viewer | ApiKey
+ReadViewer = Callable[[Sessions, Claims], Awaitable[Viewer | None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +90,35 @@ class Authentication:
         if self._actor is None:
             self._actor = asyncio.ensure_future(self._authenticate())
         return await self._actor
+
+    async def viewer_and_history(
+        self, until: datetime | None, *, shown: bool
+    ) -> tuple[Viewer | None, UserHistory | None]:
+        """The member of the request and the history as of `until`, for which see `history_of`.
+
+        Takes one statement for a member with a session, unless the actor is read already. None for an API key
+        and when signed out. Raises as `actor` does.
+        """
+        found: UserHistory | None = None
+
+        async def read(sessions: Sessions, claims: Claims) -> Viewer | None:
+            nonlocal found
+            both = await history.viewer_and_history(sessions, claims, until, shown=shown)
+            if both is None:
+                return None
+            viewer, found = both
+            return viewer
+
+        self.credentials.check()
+        token = self.credentials.token
+        if self._actor is None and token and not (api_keys.is_api_key(token) or self._is_of_issuer(token)):
+            self._actor = asyncio.ensure_future(self._by_session(read))
+        actor = await self.actor()
+        if not isinstance(actor, Viewer):
+            return None, None
+        if found is None:
+            found = await history.history_of(self.sessions, actor.id, until, shown=shown)
+        return actor, found
 
     def claims(self) -> Claims:
         """The claims of our access token, verified once a request.
@@ -161,8 +194,11 @@ class Authentication:
             return await self._by_key()
         if self._is_of_issuer(token):
             return await self._by_issuer(token)
+        return await self._by_session()
+
+    async def _by_session(self, read: ReadViewer = authentication.viewer_of) -> Actor | None:
         try:
-            viewer = await authentication.viewer_of(self.sessions, self.claims())
+            viewer = await read(self.sessions, self.claims())
         except jwt.InvalidTokenError:
             viewer = None
         if viewer is None:
@@ -174,7 +210,9 @@ class Authentication:
     async def _by_issuer(self, token: str) -> Viewer:
         try:
             subject = await self.subject(token)
-            row = await external_members.find_or_make_one(self.sessions, subject.source, subject.external_id)
+            member = await external_members.find_or_make_one(
+                self.sessions, subject.source, subject.external_id
+            )
         except jwt.InvalidTokenError as error:
             message = f"The access token is not valid: {oidc.reason_of(error)}."
             raise CallerError(message, ErrorCode.UNAUTHENTICATED) from None
@@ -183,7 +221,6 @@ class Authentication:
             raise CallerError(message, ErrorCode.SERVICE_UNAVAILABLE) from None
         except MemberMerged as merged:
             raise CallerError(str(merged), ErrorCode.FORBIDDEN) from None
-        member = viewer(row)
         return member if subject.role is None else replace(member, role=subject.role)
 
     async def _by_key(self) -> Actor:

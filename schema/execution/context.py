@@ -22,7 +22,7 @@ from app.experiments.assignment import Subject, Treatment
 from app.experiments.running import Running
 from app.ingest.member_batches.store import MemberBatches
 from app.provenance.recorder import Recorder
-from app.recommendations.history import UserHistory, history_of
+from app.recommendations.history import UserHistory
 from app.recommendations.recommend import Match, matches
 from app.recommendations.shadow import Shadow
 from app.recommendations.steering.promotions import Promotions
@@ -147,8 +147,15 @@ class Context:
         return await self._history
 
     async def _read_history(self) -> UserHistory:
-        viewer = await self.require_viewer()
-        return await history_of(self.sessions, viewer.id)
+        _, found = await self.authentication.viewer_and_history(None, shown=False)
+        if found is None:
+            await self.require_viewer()  # raises
+            raise AssertionError
+        return found
+
+    async def viewer_and_history(self, *, shown: bool = False) -> tuple[Viewer | None, UserHistory | None]:
+        """The viewer and their history as of `pinned_at`, in one statement; see `Authentication`."""
+        return await self.authentication.viewer_and_history(self.pinned_at, shown=shown)
 
     def treatment(self, viewer: Viewer | None, ratings: int | None = None) -> Treatment | None:
         """What experiments make of a list that begins now; None for a visitor and outside experiments.

@@ -219,8 +219,7 @@ class CatalogQuery:
 
 async def up_to_date(context: Context, movie: Movie) -> Movie:
     """The movie with its current rating figures, so that a member sees their own new rating counted."""
-    async with context.sessions() as session:
-        stats = await ratings.stats_of(session, movie.id)
+    stats = await ratings.current_stats(context.sessions, movie.id)
     return replace(movie, rating_count=stats.rating_count, half_stars_sum=stats.half_stars_sum)
 
 

@@ -16,6 +16,7 @@ from app.accounts.viewer import Viewer
 from app.activity import ratings
 from app.provenance.record import HomeShelf, ServedList
 from app.recommendations import shelves
+from app.recommendations.history import UserHistory
 from app.recommendations.home import HomePage, Standing, home
 from app.recommendations.recommend import Pick
 from app.serving.model import Model
@@ -91,7 +92,8 @@ class HomeList:
         except (ValueError, OverflowError, BadArgument):
             raise InvalidKey(shelf) from None
 
-    async def home(self, context: Context, model: Model) -> HomePage:
+    async def home(self, context: Context, model: Model, user: UserHistory | None = None) -> HomePage:
+        """Make the page. `user`: the viewer's history as of `shown_at`, if it is read already."""
         viewer = await context.viewer()
         return await home(
             context.sessions,
@@ -102,6 +104,7 @@ class HomeList:
             per_shelf=self.per_shelf,
             now=self.shown_at,
             promotions=context.promotions.live(self.shown_at),
+            user=user,
         )
 
 
@@ -278,10 +281,10 @@ class HomeQuery:
         context = info.context
         model = require_model(context)
         count, size = asked_of(shelves, per_shelf)
-        viewer = await context.viewer()
+        viewer, user = await context.viewer_and_history()
         request_id = list_ids.issue(context.settings, None if viewer is None else viewer.id)
         home_list = HomeList(request_id, model.version, context.pinned_at, count, size)
-        home = await home_list.home(context, model)
+        home = await home_list.home(context, model, user)
         return Home(
             request_id=strawberry.ID(str(home_list.request_id)),
             model_version=model.version,

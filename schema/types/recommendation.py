@@ -3,6 +3,7 @@
 import asyncio
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Annotated
 
 import strawberry
@@ -10,7 +11,7 @@ import strawberry
 from app.accounts.usernames import MAX_GIVEN_LENGTH
 from app.accounts.viewer import Viewer
 from app.activity import ratings
-from app.recommendations.history import history_for_likes, history_of
+from app.recommendations.history import UserHistory, history_for_likes, history_of
 from app.recommendations.recommend import Pick, Picks, Strategy, Wish, recommend
 from app.recommendations.shadow import LiveList
 from app.serving.model import Model
@@ -131,7 +132,11 @@ class RecommendationQuery:
         for_: Looked = None,
     ) -> RecommendationConnection:
         context = info.context
-        viewer = await context.viewer()
+        taste = None
+        if after is None and for_ is None:
+            viewer, taste = await context.viewer_and_history(shown=may_be_diverse(context, diversity))
+        else:
+            viewer = await context.viewer()
         owner: object = viewer and viewer.id
         if for_ is not None:
             viewer = await member_looked_at(context, FIELD, for_)
@@ -147,7 +152,12 @@ class RecommendationQuery:
         )
         size = page_size("first", first)
         liked = known_movie_ids(context, "likes", likes)
-        return await listed(context, viewer, page, wish, liked, size, recorded=for_ is None)
+        return await listed(context, viewer, page, wish, liked, size, taste, recorded=for_ is None)
+
+
+def may_be_diverse(context: Context, diversity: float | None) -> bool:
+    """Whether a list with this argument may have a diversity: also an experiment's, without the argument."""
+    return bool(context.running.experiments) if diversity is None else diversity > 0
 
 
 async def listed(
@@ -157,18 +167,27 @@ async def listed(
     asked: Wish,
     liked: Sequence[int],
     size: int,
+    taste: UserHistory | None = None,
     *,
     recorded: bool,
 ) -> RecommendationConnection:
-    """Make the page, for the member or for a visitor's likes. `recorded`: as served to them."""
+    """Make the page, for the member or for a visitor's likes. `recorded`: as served to them.
+
+    `taste`: the member's history as of `page.shown_at`, if it is read already.
+    """
     wish = page.wish(asked)
-    taste, rated_since = history_for_likes(liked), None
-    if viewer is not None:
-        taste = await history_of(context.sessions, viewer.id, page.shown_at, shown=wish.diversity > 0)
+    rated_since = None
+    if viewer is None:
+        taste = history_for_likes(liked)
+    else:
+        if taste is None:
+            taste = await history_of(context.sessions, viewer.id, page.shown_at, shown=wish.diversity > 0)
         rated_since = await page.rated_since(context, [viewer.id])
     if page.treatment is not None:
         page = page.treated(context, viewer, taste.rated)
         wish = page.wish(asked)
+    if not wish.diversity:
+        taste = replace(taste, shown=None)
     model = page.model(context)
     picks = await asyncio.to_thread(
         recommend,

@@ -3,14 +3,14 @@
 import random
 from collections.abc import AsyncIterator
 from datetime import date
-from typing import Any
 
 import pytest
-from sqlalchemy import event, insert, text
+from sqlalchemy import insert, text
 
 from app.db import tables
 from app.db.engine import Sessions, create_engine, sessionmaker
 from app.settings import Settings
+from tests.statements import noted_statements
 
 GENRES = ("Action", "Comedy", "Drama", "Horror", "Western", "Film-Noir")
 
@@ -81,10 +81,4 @@ async def catalogue(sessions: Sessions) -> Sessions:
 @pytest.fixture
 def statements(sessions: Sessions) -> list[str]:
     """Appends each statement that is sent to the database."""
-    sent: list[str] = []
-
-    def note(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
-        sent.append(statement)
-
-    event.listen(sessions.kw["bind"].sync_engine, "before_cursor_execute", note)
-    return sent
+    return noted_statements(sessions)

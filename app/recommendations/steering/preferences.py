@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import delete, func, insert, select, text, update
+from sqlalchemy import delete, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -47,23 +47,11 @@ PREFERENCES_OF = """(
     WHERE user_id = {user_id} AND set_at <= coalesce(CAST(:until AS timestamptz), 'infinity')
         AND (ended_at IS NULL OR ended_at > CAST(:until AS timestamptz))
 ) AS preferences"""
-# The favorite genres and the preferences in one statement.
-WISHES = text(
-    f"""
-    SELECT ARRAY(
-        SELECT genres.name FROM favorite_genres JOIN genres ON genres.id = genre_id
-        WHERE user_id = :user_id ORDER BY position
-    ) AS favorite_genres, {PREFERENCES_OF.format(user_id=":user_id")}
-    """  # noqa: S608 - constants
-)
-
-
-async def wishes(
-    session: AsyncSession, user_id: int, until: datetime | None = None
-) -> tuple[tuple[str, ...], tuple[Preference, ...]]:
-    """Names of a member's favorite genres, most preferred first, and the preferences as of `until`."""
-    row = (await session.execute(WISHES, {"user_id": user_id, "until": until})).one()
-    return tuple(row.favorite_genres), preferences_in(row.preferences)
+# Names of the favorite genres, most preferred first.
+FAVORITE_GENRES = """ARRAY(
+    SELECT genres.name FROM favorite_genres JOIN genres ON genres.id = genre_id
+    WHERE user_id = :user_id ORDER BY position
+) AS favorite_genres"""
 
 
 def preferences_in(rows: Sequence[Sequence[Any]] | None) -> tuple[Preference, ...]:

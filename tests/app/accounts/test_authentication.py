@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import delete, event, func, insert, select, update
+from sqlalchemy import delete, func, insert, select, update
 
 from app.accounts import admin, audit_log, authentication, login_throttle, passwords
 from app.accounts.sessions import end_all
@@ -16,6 +16,7 @@ from app.db.engine import Sessions
 from app.db.tables import User
 from app.settings import Settings
 from tests.app.accounts.conftest import viewer_of
+from tests.statements import noted_statements
 
 pytestmark = pytest.mark.anyio
 
@@ -164,9 +165,7 @@ async def test_a_deleted_account_is_signed_out(sessions: Sessions, settings: Set
 
 async def test_authenticating_a_viewer_takes_one_statement(sessions: Sessions, settings: Settings) -> None:
     tokens = await authentication.sign_up(sessions, settings, "ada", PASSWORD)
-    statements: list[str] = []
-    engine = sessions.kw["bind"].sync_engine
-    event.listen(engine, "before_cursor_execute", lambda *arguments: statements.append(arguments[2]))
+    statements = noted_statements(sessions)
     await viewer_of(sessions, settings, tokens.access_token)
     assert len(statements) == 1
 

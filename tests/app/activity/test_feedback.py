@@ -6,12 +6,13 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from sqlalchemy import func, insert, select
+from sqlalchemy import func, insert, select, text
 
 from app.activity import feedback, ratings
-from app.activity.feedback import Event, InvalidFeedback, Kind
+from app.activity.feedback import Event, InvalidFeedback, Kind, Signals
 from app.db import activity_tables, tables
 from app.db.engine import Sessions
+from app.db.reads import sql_of
 
 pytestmark = pytest.mark.anyio
 
@@ -43,15 +44,19 @@ async def stored(sessions: Sessions) -> int:
         return await session.scalar(select(func.count()).select_from(activity_tables.Feedback)) or 0
 
 
+async def signals_of(sessions: Sessions, user_id: int, until: datetime | None = None) -> Signals:
+    row = await sessions.reads.row(sql_of(text(feedback.SIGNALS)), feedback.parameters_of(user_id, until))
+    assert row is not None
+    return feedback.signals_in(*row)
+
+
 async def graded(sessions: Sessions, user_id: int, until: datetime | None = None) -> dict[int, float]:
-    async with sessions() as session:
-        signals = await feedback.signals(session, user_id, until)
+    signals = await signals_of(sessions, user_id, until)
     return dict(zip(signals.movie_ids.tolist(), signals.stars.tolist(), strict=True))
 
 
 async def hidden(sessions: Sessions, user_id: int) -> list[int]:
-    async with sessions() as session:
-        return sorted((await feedback.signals(session, user_id)).hidden.tolist())
+    return sorted((await signals_of(sessions, user_id)).hidden.tolist())
 
 
 async def test_an_event_is_stored_unchanged(sessions: Sessions, member: int, movies: list[int]) -> None:
@@ -162,8 +167,7 @@ async def test_the_latest_opinion_counts_and_overrides_watching(
     ]
     await feedback.record(sessions, member, batch)
     assert await graded(sessions, member) == {changed: 1.5, late: 4.5, movie: 1.5, pieces: 4.0}
-    async with sessions() as session:
-        signals = await feedback.signals(session, member)
+    signals = await signals_of(sessions, member)
     times = dict(zip(signals.movie_ids.tolist(), signals.timestamps.tolist(), strict=True))
     assert abs(times[late] - later.timestamp()) <= 0.5
 

@@ -96,21 +96,19 @@ async def test_statistics_are_exact_after_concurrent_ratings(sessions: Sessions)
 
 async def test_a_history_is_complete_up_to_a_time(sessions: Sessions) -> None:
     (ada, bob), movies = await add_users(sessions, 2), await add_movies(sessions, 4)
-    async with sessions() as session:
-        nothing = await ratings.history(session, ada)
+    nothing = await ratings.history(sessions, ada)
     assert [column.dtype.name for column in nothing] == ["int64", "int16", "int64"]
     assert [column.size for column in nothing] == [0, 0, 0]
     for movie, stars in zip(movies[::-1], (1, 2, 3, 4), strict=True):
         rated = await ratings.rate(sessions, ada, movie, stars)
     await ratings.rate(sessions, bob, movies[0], 5)
     last = rated.rating.rated_at
-    async with sessions() as session:
-        movie_ids, half_stars, rated_at = await ratings.history(session, ada, last)
-        assert movie_ids.tolist() == movies
-        assert half_stars.tolist() == [8, 6, 4, 2]
-        assert abs(rated_at[0] - last.timestamp()) <= 0.5
-        before, _, _ = await ratings.history(session, ada, last - timedelta(microseconds=1))
-        everything, _, _ = await ratings.history(session, ada)
+    movie_ids, half_stars, rated_at = await ratings.history(sessions, ada, last)
+    assert movie_ids.tolist() == movies
+    assert half_stars.tolist() == [8, 6, 4, 2]
+    assert abs(rated_at[0] - last.timestamp()) <= 0.5
+    before, _, _ = await ratings.history(sessions, ada, last - timedelta(microseconds=1))
+    everything, _, _ = await ratings.history(sessions, ada)
     assert before.tolist() == movies[1:]
     assert everything.tolist() == movies
     assert (await ratings.rated_since(sessions, [ada], last)).tolist() == []

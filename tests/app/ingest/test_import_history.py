@@ -49,8 +49,7 @@ async def bring(sessions: Sessions, csv: str, user_id: int = 1, contents: Conten
 
 
 async def half_stars(sessions: Sessions, user_id: int = 1) -> dict[int, int]:
-    async with sessions() as session:
-        movie_ids, values, _ = await ratings.history(session, user_id)
+    movie_ids, values, _ = await ratings.history(sessions, user_id)
     return dict(zip(movie_ids.tolist(), values.tolist(), strict=True))
 
 

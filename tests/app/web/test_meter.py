@@ -11,7 +11,7 @@ import uvloop
 from psycopg import AsyncConnection
 from sqlalchemy import text
 
-from app.db.engine import create_engine
+from app.db.engine import create_engine, sessionmaker
 from app.settings import Settings
 from app.web import meter
 from app.web.meter import BackendClock, Meter, MeteredCoroutine, Threads, Waiting, is_local
@@ -169,7 +169,7 @@ def test_postgres_counts_for_the_operation_that_queries(
         meter.meter_event_loop()
         settings = Settings.model_validate({"database_url": database_url, "secret_key": "s" * 40})
         engine = create_engine(database_url, settings)
-        meter.meter_database(engine.sync_engine)
+        meter.meter_database(engine.sync_engine, sessionmaker(engine).reads)
 
         async def counting(to: int) -> None:
             async with engine.connect() as connection:
@@ -199,7 +199,7 @@ def test_a_lost_connection_counts_and_leaves_no_file_open(database_url: str) -> 
         meter.meter_event_loop()
         settings = Settings.model_validate({"database_url": database_url, "secret_key": "s" * 40})
         engine = create_engine(database_url, settings)
-        meter.meter_database(engine.sync_engine)
+        meter.meter_database(engine.sync_engine, sessionmaker(engine).reads)
         clocks: list[BackendClock] = []
 
         async def lost() -> None:

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from sqlalchemy import event, insert, select
+from sqlalchemy import insert, select
 from strawberry import relay
 
 from app.accounts import authentication
@@ -19,6 +19,7 @@ from app.settings import Settings
 from schema import schema
 from schema.execution.actor import Credentials
 from schema.execution.context import Context
+from tests.statements import noted_statements
 
 pytestmark = pytest.mark.anyio
 
@@ -30,9 +31,7 @@ class Counted:
 
     def __init__(self, context: Context) -> None:
         self.context = context
-        self.sent: list[str] = []
-        engine = context.sessions.kw["bind"].sync_engine
-        event.listen(engine, "before_cursor_execute", lambda *event_: self.sent.append(event_[2]))
+        self.sent = noted_statements(context.sessions)
 
     async def __call__(self, operation: str, token: str | None = None, /, **variables: Any) -> dict[str, Any]:
         self.sent.clear()

@@ -1,0 +1,90 @@
+"""Reads of one statement each, on connections of their own that keep their statements prepared.
+
+A session of SQLAlchemy begins a transaction for a read and rolls it back, at which psycopg drops all prepared
+statements: four round trips, and each statement is parsed and planned again. Here a read is one message to
+Postgres and its answer. The connections are in autocommit mode. No message checks them before use: a read
+whose connection was lost is sent once more on a new one. So statements that write are not for them.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AbstractContextManager, ExitStack
+from dataclasses import dataclass, field
+from typing import Any
+
+import psycopg
+from psycopg import AsyncConnection
+from psycopg.pq import TransactionStatus
+from psycopg.types.numeric import Int8
+from sqlalchemy import ClauseElement
+from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
+
+DIALECT = PGDialect_psycopg()  # type: ignore[no-untyped-call] # SQLAlchemy's
+
+Connection = AsyncConnection[tuple[Any, ...]]
+Row = tuple[Any, ...]
+# Surrounds a read on a connection, for meters and traces.
+Observer = Callable[[Connection, str], AbstractContextManager[Any]]
+
+
+def sql_of(statement: ClauseElement) -> str:
+    """The text of a statement whose parameters all have names, made once, for `Reads`."""
+    return str(statement.compile(dialect=DIALECT))
+
+
+@dataclass
+class Reads:
+    """Runs reads, `most` at a time. `connect` opens a connection for them."""
+
+    connect: Callable[[], Awaitable[Connection]]
+    most: int
+    observers: list[Observer] = field(default_factory=list)
+    idle: list[Connection] = field(default_factory=list)
+    used: int = 0
+    _turns: asyncio.Semaphore = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._turns = asyncio.Semaphore(self.most)
+
+    async def rows(self, statement: str, parameters: Mapping[str, Any]) -> list[Row]:
+        """The rows of a statement of `sql_of`. Raises psycopg.Error."""
+        # By default the type of a number depends on its size, and each type is another prepared statement.
+        values = {name: Int8(value) if type(value) is int else value for name, value in parameters.items()}
+        async with self._turns:
+            if self.idle:
+                connection = self.idle.pop()
+                try:
+                    return await self._read(connection, statement, values)
+                except psycopg.OperationalError:
+                    if not connection.closed:
+                        raise
+                    self.close()  # what ended one connection has ended the others too
+            return await self._read(await self.connect(), statement, values)
+
+    async def row(self, statement: str, parameters: Mapping[str, Any]) -> Row | None:
+        """The first row of a statement, or None. Raises psycopg.Error."""
+        rows = await self.rows(statement, parameters)
+        return rows[0] if rows else None
+
+    def close(self) -> None:
+        """Close the idle connections; those in use are kept, and `rows` opens new ones."""
+        for connection in self.idle:
+            connection.pgconn.finish()
+        self.idle.clear()
+
+    async def _read(self, connection: Connection, statement: str, values: Mapping[str, Any]) -> list[Row]:
+        self.used += 1
+        try:
+            with ExitStack() as observed:
+                for observer in self.observers:
+                    observed.enter_context(observer(connection, statement))
+                cursor = connection.cursor(binary=True)
+                await cursor.execute(statement, values)
+                return await cursor.fetchall()
+        finally:
+            self.used -= 1
+            # A read that was canceled may have left its statement running.
+            if connection.pgconn.transaction_status == TransactionStatus.IDLE:
+                self.idle.append(connection)
+            else:
+                connection.pgconn.finish()
