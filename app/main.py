@@ -41,7 +41,7 @@ from app.web.admission import Admission
 from app.web.budget import Budget
 from app.web.compression import Compression
 from app.web.health import DatabaseProbe, healthz, readyz
-from app.web.http_protocol import KEEP_ALIVE_SECONDS, protocol
+from app.web.http_protocol import KEEP_ALIVE_SECONDS
 from app.web.meter import meter_database, meter_event_loop
 from app.web.metrics_server import MetricsServer, listen
 from app.web.rate_limits import RateLimits
@@ -257,6 +257,7 @@ def create_app(
         lifespan=lambda _: lifespan(settings, database_url, admission, scraped),
         middleware=security.middleware(settings),
     )
+    app.state.draining = asyncio.Event()
     app.state.stopping = stopping
     app.state.admission = admission
     return app
@@ -268,12 +269,12 @@ def run(settings: Settings, database_url: str, opened: Opened) -> None:
     app = create_app(settings, database_url, opened.scraped, opened.trusted)
     server = Server(
         app,
+        settings,
         host=settings.host,
         port=settings.port,
         log_config=None,
         access_log=False,
         loop="uvloop",
-        http=protocol(settings),
         ws_max_size=settings.max_body_bytes,
         proxy_headers=bool(settings.trusted_proxies),
         forwarded_allow_ips=settings.trusted_proxies,

@@ -71,6 +71,19 @@ def test_a_backup_is_restored_by_the_commands_of_the_page(
     assert (tmp_path / "models" / str(found[0][0][0])).is_dir()
 
 
+def migrate_later(database_url: str, folder: Path) -> None:
+    """Migrate a database to a later release."""
+    shutil.copytree(ROOT / "migrations", folder / "migrations")
+    (folder / "migrations" / "versions" / "9999_next.py").write_text(
+        NEXT.format(newest=migrations.revisions()[0])
+    )
+    config = migrations.scripts()
+    config.set_main_option("script_location", str(folder / "migrations"))
+    config.attributes["database_url"] = database_url
+    command.upgrade(config, "head")
+    assert migrations.revision_of(database_url) == "9999"
+
+
 def as_member(service: Service, name: str) -> None:
     """Sign up, read a list and rate a movie of it, with the tables that the migration changes."""
     with httpx.Client(base_url=service.url, timeout=60) as client:
@@ -95,14 +108,7 @@ def test_an_upgrade_and_a_rollback_lose_no_request(
     """The later release migrates under this one, which serves on and is then started on its database."""
     before = start_server(seeded_database_url)
     as_member(before, "before")
-    newest = migrations.revisions()[0]
-    shutil.copytree(ROOT / "migrations", tmp_path / "migrations")
-    (tmp_path / "migrations" / "versions" / "9999_next.py").write_text(NEXT.format(newest=newest))
-    config = migrations.scripts()
-    config.set_main_option("script_location", str(tmp_path / "migrations"))
-    config.attributes["database_url"] = seeded_database_url
-    command.upgrade(config, "head")
-    assert migrations.revision_of(seeded_database_url) == "9999"
+    migrate_later(seeded_database_url, tmp_path)
     as_member(before, "meanwhile")  # step 2 of the upgrade: the former release goes on
 
     # The rollback: a process of the former release starts on the migrated database, and the other one stops.

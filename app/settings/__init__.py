@@ -158,6 +158,11 @@ class Settings(AccountSettings, StreamSettings):
     export_seconds: PositiveFloat = Field(
         300.0, description="maximum time to make `exportMyData`, and again to send it"
     )
+    drain_seconds: NonNegativeFloat = Field(
+        0.0,
+        description="how long a process that stops still accepts requests while `/readyz` fails, for a "
+        "balancer to notice; `0` behind none",
+    )
     max_operations_at_once: PositiveInt = Field(
         100, description="concurrent operations of a process; fewer while it is overloaded"
     )

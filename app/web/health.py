@@ -73,13 +73,15 @@ async def healthz(_: Request) -> JSONResponse:
 async def readyz(request: Request) -> JSONResponse:
     """Readiness: report whether the process can read and write the database and rank with a model.
 
-    Responds with 200 or 503. `reasons` lists failures, also an active model that cannot be loaded, while the
-    previous one is served.
+    Responds with 200 or 503, and with 503 while the process stops. `reasons` lists failures, also an active
+    model that cannot be loaded, while the previous one is served.
     """
     served = request.state.live.served
     fault = await request.state.probe.fault()
     full = request.state.full_disk.is_recent() or _is_disk_full(request.state.settings)
     reasons = [fault] if fault else []
+    if draining := request.app.state.draining.is_set():
+        reasons.append("The process is stopping.")
     if full:
         reasons.append("The disk of the database is full, so nothing can be stored.")
     if served.unreadable is not None:
@@ -89,7 +91,7 @@ async def readyz(request: Request) -> JSONResponse:
     elif served.model is None:
         reasons.append("No model is trained yet.")
     checks = {"database": fault is None, "model": served.model is not None}
-    ready = all(checks.values()) and not full
+    ready = all(checks.values()) and not full and not draining
     answer = {"status": "ok" if ready else "unavailable", **checks}
     return JSONResponse(answer | ({"reasons": reasons} if reasons else {}), 200 if ready else 503)
 

@@ -30,6 +30,7 @@ def refusal(status: str, *headers: str) -> bytes:
     return "\r\n".join(lines).encode()
 
 
+CLOSE = (b"connection", b"close")
 TOO_MANY = refusal("429 Too Many Requests", "Retry-After: 1")
 OVERLOADED = refusal("503 Service Unavailable", "Retry-After: 2")
 TOO_LONG = refusal("431 Request Header Fields Too Large")
@@ -50,6 +51,7 @@ class TimeoutProtocol(HttpToolsProtocol):
     most: int
     most_per_address: int
     longest_idle: float = LONGEST_IDLE_SECONDS
+    draining = False  # set on the class when the process stops: each response then ends its connection
     proxies: list[str]
     open: Counter[str]
 
@@ -159,6 +161,8 @@ class TimeoutProtocol(HttpToolsProtocol):
             self.arrived = False
             self.keep_alive = self.cycle.keep_alive
             self.cycle.keep_alive = self.keep_alive and self.body_is_short()
+            if self.draining:
+                self.cycle.default_headers = [*self.cycle.default_headers, CLOSE]
             self.cycle.transport = cast("asyncio.Transport", Lingering(self, self.cycle))
 
     def body_is_short(self) -> bool:
@@ -178,7 +182,8 @@ class TimeoutProtocol(HttpToolsProtocol):
 
     def shutdown(self) -> None:
         self.keep_alive = False
-        super().shutdown()
+        if not self.in_head:  # the rest of a head still arrives, for at most `seconds`, and is answered
+            super().shutdown()
 
     def pause_writing(self) -> None:
         super().pause_writing()

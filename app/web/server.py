@@ -1,4 +1,4 @@
-"""The uvicorn server: prints its addresses once it listens, and ends streams when it stops."""
+"""The uvicorn server: prints its addresses once it listens, and stops without dropping a request."""
 
 import asyncio
 import socket
@@ -9,21 +9,40 @@ from starlette.applications import Starlette
 
 from app import console
 from app.settings import Settings
+from app.web.http_protocol import protocol
+from app.web.websocket_protocol import WebSocketProtocol
 
 GRACE_SECONDS = 10  # for requests in progress when the process stops
+TICK_SECONDS = 0.1
 
 
 class Server(uvicorn.Server):
-    """Prints the addresses once it listens, and signals streams when it stops."""
+    """Prints the addresses once it listens. When it stops, it first drains and then signals streams."""
 
-    def __init__(self, app: Starlette, **options: Any) -> None:
-        super().__init__(uvicorn.Config(app, **options))
+    def __init__(self, app: Starlette, settings: Settings, **options: Any) -> None:
+        self.protocol = protocol(settings)
+        super().__init__(uvicorn.Config(app, http=self.protocol, ws=WebSocketProtocol, **options))
+        self.drain_seconds = settings.drain_seconds
+        self.draining: asyncio.Event = app.state.draining
         self.stopping: asyncio.Event = app.state.stopping
         app.state.admission.connections = self.server_state.connections
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self.draining.set()
+        self.protocol.draining = True
+        await self.drain()
         self.stopping.set()
         await super().shutdown(sockets)
+
+    async def drain(self) -> None:
+        """Serve on for DRAIN_SECONDS, or until a second signal.
+
+        Meanwhile `/readyz` fails, so that balancers send nothing more, and each response ends its connection.
+        """
+        ends = asyncio.get_running_loop().time() + self.drain_seconds
+        while not self.force_exit and asyncio.get_running_loop().time() < ends:
+            await asyncio.sleep(TICK_SECONDS)
+            await self.on_tick(0)  # keeps the date in responses
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)

@@ -34,7 +34,8 @@ from schema.http.credentials import credentials_of
 from schema.http.incremental import EVENTS, MULTIPART_SUBSCRIPTION, in_pieces, streamed
 from schema.http.persisted_documents import Documents, PersistedDocuments, TrustedDocuments
 from schema.http.request import read
-from schema.http.websocket import ContextOf, Sockets
+from schema.http.websocket import Sockets
+from schema.http.websocket_operations import ContextOf
 from schema.http.whole import written
 
 # The status of requests that were not executed, by error code; 400 for other codes.
@@ -74,7 +75,7 @@ class Endpoint:
         self.documents: Documents = trusted or PersistedDocuments(self.executor.documents)
         self.context_of = context_of
         self.admission = admission
-        self.sockets = Sockets(self.executor, self.documents, context_of, admission)
+        self.sockets = Sockets(self.executor, self.documents, context_of, admission, stopping)
         self.stopping = stopping
         seconds = settings.cache_seconds
         self.public = f"public, max-age={seconds}" if seconds else "no-store"

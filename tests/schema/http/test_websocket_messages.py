@@ -12,7 +12,7 @@ from starlette.websockets import WebSocket
 from app.settings import Settings
 from schema.execution.refusal import Refused
 from schema.http.request import LARGE
-from schema.http.websocket import Codec, Messages
+from schema.http.websocket_operations import Codec, Messages
 
 pytestmark = pytest.mark.anyio
 
