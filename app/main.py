@@ -19,7 +19,8 @@ from threadpoolctl import threadpool_limits
 
 from app import console
 from app.accounts.acting import Acting
-from app.accounts.demo import DEMO_PASSWORD, DEMO_USERNAME
+from app.accounts.browser_sessions import sessions_route
+from app.accounts.demo import demo_account
 from app.accounts.exports import Exports
 from app.accounts.oidc import Issuer
 from app.catalog.posters import poster
@@ -39,6 +40,7 @@ from app.training import worker
 from app.web import graphiql, security
 from app.web.admission import Admission
 from app.web.budget import Budget
+from app.web.client import client_of
 from app.web.compression import Compression
 from app.web.health import DatabaseProbe, healthz, readyz
 from app.web.http_protocol import KEEP_ALIVE_SECONDS
@@ -46,11 +48,11 @@ from app.web.meter import meter_database, meter_event_loop
 from app.web.metrics_server import MetricsServer, listen
 from app.web.rate_limits import RateLimits
 from app.web.server import GRACE_SECONDS, Server, bind
+from app.web.site import Site
 from recommender import stages
 from schema import schema
 from schema.execution.actor import Credentials
 from schema.execution.context import Context
-from schema.http.credentials import client_of
 from schema.http.endpoint import Endpoint
 from schema.http.persisted_documents import InvalidDocuments, TrustedDocuments, trusted_documents
 
@@ -123,7 +125,8 @@ async def lifespan(
     following = Live(sessions, settings.models, loaded)
     memory.settle()
     running = await experiments_of(following)
-    promotions = await promotions_of(sessions)
+    promotions = Promotions()
+    await promotions.read(sessions)
     state = State(
         settings=settings,
         sessions=sessions,
@@ -160,12 +163,6 @@ async def lifespan(
         await engine.dispose()
         for traces in tracing.active:
             await asyncio.to_thread(traces.stop)
-
-
-async def promotions_of(sessions: Sessions) -> Promotions:
-    promotions = Promotions()
-    await promotions.read(sessions)
-    return promotions
 
 
 def observed_engine(
@@ -205,6 +202,7 @@ class Opened:
     ports: list[socket.socket]
     scraped: socket.socket | None  # for the metrics
     trusted: TrustedDocuments | None
+    site: Site | None  # the web app
 
 
 def open_service(settings: Settings) -> Opened:
@@ -217,15 +215,17 @@ def open_service(settings: Settings) -> Opened:
     try:
         if settings.otel_exporter_otlp_endpoint is not None:
             stages.observers.append(tracing.start().observe_stage)
-        return Opened(ports, listen(settings), read_documents(settings))
+        site = Site.of(demo_account(settings), explored=settings.explored) if settings.web else None
+        return Opened(ports, listen(settings), read_documents(settings, site), site)
     except (tracing.NoTraces, InvalidDocuments) as error:
         raise console.fail(str(error)) from None
 
 
-def read_documents(settings: Settings) -> TrustedDocuments | None:
+def read_documents(settings: Settings, site: Site | None) -> TrustedDocuments | None:
     if settings.trusted_documents is None:
         return None
-    return trusted_documents(settings.trusted_documents, schema._schema)  # noqa: SLF001 - graphql-core's
+    known = schema._schema  # noqa: SLF001 - graphql-core's
+    return trusted_documents(settings.trusted_documents, known, site.texts if site else {})
 
 
 def create_app(
@@ -233,12 +233,19 @@ def create_app(
     database_url: str,
     scraped: socket.socket | None = None,
     trusted: TrustedDocuments | None = None,
+    site: Site | None = None,
 ) -> Starlette:
     """Create the ASGI application. The database must be migrated. `scraped`: the socket of the metrics."""
     stopping = asyncio.Event()
     admission = Admission(settings)
     endpoint: ASGIApp = Endpoint(
-        schema, trusted, context_of, settings=settings, admission=admission, stopping=stopping
+        schema,
+        trusted,
+        context_of,
+        settings=settings,
+        admission=admission,
+        stopping=stopping,
+        own=site.texts if site else {},
     )
     if settings.compression:
         endpoint = Compression(endpoint)
@@ -248,9 +255,10 @@ def create_app(
         Route("/poster/{movie_id:int}.svg", poster),
     ]
     if settings.explored:
-        demo = (DEMO_USERNAME, DEMO_PASSWORD) if settings.has_demo_account else None
-        endpoint = graphiql.GraphiqlOrApi(endpoint, demo)
-        routes += graphiql.routes()
+        endpoint = graphiql.GraphiqlOrApi(endpoint, demo_account(settings))
+        routes += graphiql.routes(at_root=site is None)
+    if site is not None:
+        routes += [sessions_route(), *site.served(compressed=settings.compression)]
     graphql = (Route("/graphql", endpoint), WebSocketRoute("/graphql", endpoint))
     app = Starlette(
         routes=[*graphql, *routes],
@@ -266,7 +274,7 @@ def create_app(
 def run(settings: Settings, database_url: str, opened: Opened) -> None:
     """Serve until the process receives a signal to stop."""
     memory.limit_arenas()
-    app = create_app(settings, database_url, opened.scraped, opened.trusted)
+    app = create_app(settings, database_url, opened.scraped, opened.trusted, opened.site)
     server = Server(
         app,
         settings,

@@ -227,6 +227,14 @@ async def log_out(sessions: Sessions, viewer: Viewer) -> None:
         await end(session, Session.id == viewer.session_id)
 
 
+async def log_out_by_refresh_token(sessions: Sessions, refresh_token: str) -> None:
+    """End the session of a refresh token, also of a replaced one; an unknown one has none."""
+    token_hash = digest(refresh_token[: LONGEST_REFRESH_TOKEN + 1])
+    of_token = select(RefreshToken.session_id).where(RefreshToken.token_hash == token_hash)
+    async with sessions.begin() as session:
+        await end(session, Session.id.in_(of_token))
+
+
 # The columns of MEMBER, of the member with `user_id` if the session is live.
 VIEWER = """
     SELECT users.id, username, role, users.created_at

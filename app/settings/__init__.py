@@ -215,6 +215,7 @@ class Settings(AccountSettings, StreamSettings):
     graphiql: bool | None = Field(
         None, description="serve the GraphiQL explorer at `/graphql`; default: not with `PRODUCTION`"
     )
+    web: bool = Field(True, description="serve the web app at `/`; `false`: only the API")
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="`debug`, `info`, `warning` or `error`"
     )

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from ipaddress import IPv6Address, IPv6Network, ip_address
 
+from starlette.requests import HTTPConnection
+
 IPV6_SITE = 64  # prefix length in bits; one customer has all addresses of a prefix
 LONGEST_AGENT = 200
 
@@ -26,3 +28,9 @@ class Client:
         if isinstance(address, IPv6Address):
             return str(IPv6Network((address, IPV6_SITE), strict=False))
         return str(address)
+
+
+def client_of(connection: HTTPConnection) -> Client:
+    address = connection.client.host if connection.client else None
+    agent = connection.headers.get("user-agent", "")[:LONGEST_AGENT]
+    return Client(address, "".join(filter(str.isprintable, agent)) or None)

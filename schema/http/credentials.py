@@ -1,19 +1,12 @@
-"""Read the client and the credentials of an HTTP connection."""
+"""Read the credentials of an HTTP connection."""
 
 from starlette.requests import HTTPConnection
 
 from app.accounts.external_members import MAX_ID_LENGTH
-from app.web.client import LONGEST_AGENT, Client
 from schema.execution.actor import HEADER, Credentials
 
 MAX_TOKEN_LENGTH = 8_000  # characters; our access token has about 250, that of an issuer up to thousands
 MAX_BYTES = 4 * MAX_ID_LENGTH
-
-
-def client_of(connection: HTTPConnection) -> Client:
-    address = connection.client.host if connection.client else None
-    agent = connection.headers.get("user-agent", "")[:LONGEST_AGENT]
-    return Client(address, "".join(filter(str.isprintable, agent)) or None)
 
 
 def credentials_of(connection: HTTPConnection) -> Credentials:

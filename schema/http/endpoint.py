@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+from collections.abc import Mapping
 from contextlib import ExitStack
 from typing import Any
 
@@ -69,10 +70,12 @@ class Endpoint:
         settings: Settings,
         admission: Admission,
         stopping: asyncio.Event,
+        own: Mapping[str, str] | None = None,
     ) -> None:
+        """`own`: the documents of the web app, by hash."""
         self.settings = settings
         self.executor = Executor(schema, DocumentCache(schema._schema, settings))  # noqa: SLF001 - graphql-core's
-        self.documents: Documents = trusted or PersistedDocuments(self.executor.documents)
+        self.documents: Documents = trusted or PersistedDocuments(self.executor.documents, own or {})
         self.context_of = context_of
         self.admission = admission
         self.sockets = Sockets(self.executor, self.documents, context_of, admission, stopping)

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
@@ -27,10 +27,12 @@ class Documents(Protocol):
 class PersistedDocuments:
     """Automatic persisted queries: a client sends a document's hash, and its text if the cache lacks it.
 
-    The cache holds the valid documents that this process read last.
+    The cache holds the valid documents that this process read last. `own`: those of the web app by hash,
+    which are always known.
     """
 
     cache: DocumentCache
+    own: Mapping[str, str] = field(default_factory=dict)
 
     def text(self, request: GraphQLRequest) -> str:
         query = request.query
@@ -39,7 +41,8 @@ class PersistedDocuments:
                 raise Refused("`query` is missing.")
             return query
         if query is None:
-            if (query := self.cache.text_of(request.document_id)) is None:
+            query = self.own.get(request.document_id) or self.cache.text_of(request.document_id)
+            if query is None:
                 raise unknown_document()
         elif request.document_id != sha256_of(query):
             raise CallerError("The hash sent is not the SHA-256 of `query`.")
@@ -49,8 +52,9 @@ class PersistedDocuments:
 class TrustedDocuments:
     """The only documents that are accepted, by their ids; a text is accepted when it is one of theirs."""
 
-    def __init__(self, texts: Mapping[str, str]) -> None:
-        self.texts = {id_.removeprefix("sha256:"): text for id_, text in texts.items()}
+    def __init__(self, texts: Mapping[str, str], own: Mapping[str, str] | None = None) -> None:
+        """`own`: those of the web app by hash."""
+        self.texts = {id_.removeprefix("sha256:"): text for id_, text in texts.items()} | dict(own or {})
         self.known = set(self.texts.values())
 
     def text(self, request: GraphQLRequest) -> str:
@@ -64,8 +68,10 @@ class TrustedDocuments:
         return query
 
 
-def trusted_documents(path: Path, schema: GraphQLSchema) -> TrustedDocuments:
-    """Documents from a file, each valid in this schema.
+def trusted_documents(
+    path: Path, schema: GraphQLSchema, own: Mapping[str, str] | None = None
+) -> TrustedDocuments:
+    """Documents from a file, each valid in this schema, and those of the web app, `own`.
 
     The file is JSON: an object from ids to texts, as relay-compiler and GraphQL Code Generator write it, or
     Apollo's persisted query manifest. Raises InvalidDocuments.
@@ -90,4 +96,4 @@ def trusted_documents(path: Path, schema: GraphQLSchema) -> TrustedDocuments:
             faults = [error]
         if faults:
             raise InvalidDocuments(f"{path}, document {id_}: {faults[0].message}")
-    return TrustedDocuments(content)
+    return TrustedDocuments(content, own)

@@ -12,11 +12,11 @@ from strawberry.subscriptions import GRAPHQL_TRANSPORT_WS_PROTOCOL
 
 from app.telemetry import metrics
 from app.web.admission import Admission, Overloaded
+from app.web.client import client_of
 from app.web.rate_limits import RateLimited
 from app.web.security import is_foreign
 from schema.execution.executor import Executor, overloaded
 from schema.execution.telemetry import count_errors
-from schema.http.credentials import client_of
 from schema.http.persisted_documents import Documents
 from schema.http.websocket_operations import MAX_OPERATIONS, Codec, ContextOf, Handler, Messages, SocketState
 

@@ -43,14 +43,18 @@ class GraphiqlOrApi:
         await HTMLResponse(self.html.substitute(nonce=nonce), headers=headers)(scope, receive, send)
 
 
-def routes() -> list[BaseRoute]:
-    """Routes of the page's files, examples and vendored files in `/graphiql`, and the redirect from `/`."""
+def routes(*, at_root: bool) -> list[BaseRoute]:
+    """Routes of the page's files, examples and vendored files in `/graphiql`.
+
+    `at_root`: also redirect from `/`, where there is no web app.
+    """
     files = [
         Route("/examples.json", _examples),
         Mount("/vendor", StaticFiles(directory=FOLDER / "vendor", check_dir=False)),
         Mount("/", StaticFiles(directory=FOLDER / "page")),
     ]
-    return [Mount("/graphiql", routes=files), Route("/", _to_page)]
+    root = [Route("/", _to_page)] if at_root else []
+    return [Mount("/graphiql", routes=files), *root]
 
 
 def _requests_page(scope: Scope) -> bool:
