@@ -3,6 +3,7 @@
 import { explored } from "../manifest.js";
 import { h, icon } from "./dom.js";
 import { onNavigate } from "./router.js";
+import { searchBox } from "./search-box.js";
 import { leave, onSession, session } from "./session.js";
 import { toast, toasts } from "./toasts.js";
 import { failed } from "../parts/states.js";
@@ -12,6 +13,9 @@ import { failed } from "../parts/states.js";
 const ENTRIES = [
   { path: "/", label: "Home", icon: "home", needs: null },
   { path: "/for-you", label: "For you", icon: "heart", needs: "member" },
+  { path: "/search", label: "Browse", icon: "search", needs: null },
+  { path: "/mine", label: "Mine", icon: "bookmark", needs: "member" },
+  { path: "/night", label: "Night", icon: "people", needs: "member" },
 ];
 const MENU = [];
 
@@ -26,6 +30,7 @@ export function frame() {
     { class: "top" },
     h("a", { class: "brand", href: "/" }, h("span", { class: "brand-mark", "aria-hidden": "true" }, "M"), "Marquee"),
     navigation,
+    searchBox(),
     account,
   );
   const footer = h(

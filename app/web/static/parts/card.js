@@ -21,6 +21,11 @@ export function poster(movie, { eager = false } = {}) {
   return h("span", { class: "poster" }, image);
 }
 
+export const personAddress = ({ id }) => `/person/${encodeURIComponent(id)}`;
+
+// A reason as a sentence.
+export const sentence = (text) => text.charAt(0).toUpperCase() + text.slice(1);
+
 const mean = (stars) => (stars === null || stars === undefined ? null : `★ ${stars.toFixed(1)}`);
 
 export const facts = (movie) => [movie.year, mean(movie.averageRating)].filter(Boolean).join(" · ");
@@ -31,7 +36,7 @@ export const matchText = (percent) => (percent === null || percent === undefined
 export const expectedText = ({ stars, low, high }) => `Expected ★ ${stars.toFixed(1)} · ${low.toFixed(1)}–${high.toFixed(1)}`;
 
 // A card. `edge`: of a list, with the match, the predicted stars and the reasons that the card shows.
-export function movieCard(movie, { edge = {}, requestId = null, heading = "h3", eager = false, signal, long = false } = {}) {
+export function movieCard(movie, { edge = {}, requestId = null, heading = "h3", eager = false, signal, long = false, stars = false } = {}) {
   learn(movie);
   const of = { id: movie.id, title: movie.title, requestId };
   const reason = edge.reasons?.[0];
@@ -44,13 +49,13 @@ export function movieCard(movie, { edge = {}, requestId = null, heading = "h3", 
     h("p", { class: "card-facts" }, facts(movie)),
     matchText(edge.matchPercent) && h("p", { class: "match" }, matchText(edge.matchPercent)),
     long && range && h("p", { class: "card-facts" }, expectedText(range)),
-    long && reason && h("p", { class: "reason" }, reason.text),
-    session() && actions(of, signal),
+    long && reason && h("p", { class: "reason" }, sentence(reason.text)),
+    session() && actions(of, signal, stars),
   );
 }
 
-// The buttons of a card. The stars take their place while a rating is chosen.
-function actions(movie, signal) {
+// The buttons of a card. The stars take their place while a rating is chosen; with `open` they are there already.
+function actions(movie, signal, open) {
   const row = h("div", { class: "card-actions" });
   const stars = starsChosen(movie.title, (value) => {
     rate(movie, value);
@@ -69,7 +74,7 @@ function actions(movie, signal) {
   }
   function leave() {
     const inside = row.contains(document.activeElement);
-    row.replaceChildren(rating, listed, rejected);
+    row.replaceChildren(...(open ? [stars.element] : [rating, listed, rejected]));
     if (inside) rating.focus();
   }
   row.addEventListener("keydown", (event) => {

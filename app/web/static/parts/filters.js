@@ -20,7 +20,7 @@ export function filterOf(query) {
 
 // `changed` is called after each choice, with `query` changed. Returns the element, and `show`, which shows
 // the facets of an answer. `first`: controls above the filters.
-export function filters(query, changed, { first = null } = {}) {
+export function filters(query, changed, { name = "Tune and filter", first = null } = {}) {
   const genres = h("fieldset", { class: "chips" });
   const decade = select("Decade", "Any decade", (value) => put("decade", value));
   const language = select("Language", "Any language", (value) => put("language", value));
@@ -28,7 +28,7 @@ export function filters(query, changed, { first = null } = {}) {
   const element = h(
     "details",
     { class: "filters", open: matchMedia(WIDE).matches },
-    h("summary", null, icon("sliders"), "Tune and filter"),
+    h("summary", null, icon("sliders"), name),
     h("div", { class: "filters-body" }, first, genres, decade.element, language.element, clear),
   );
   let shown = null;

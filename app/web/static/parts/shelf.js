@@ -8,14 +8,15 @@ import { problem } from "./states.js";
 const STEP = 0.85; // of the visible width
 const NEAR = 1.5; // visible widths before the end at which more is requested
 
-// `movies`: a connection with edges. `id`: of a shelf of the API that has more. `eager`: posters at once.
-export function shelf(title, movies, { id = null, requestId = null, eager = 0, signal }) {
+// `movies`: a connection with edges. `id`: of a shelf of the API that has more. `eager`: how many posters are
+// requested at once. `reasons`: each card shows its first reason.
+export function shelf(title, movies, { id = null, requestId = null, eager = 0, reasons = false, signal }) {
   const titleId = newId("shelf");
   const list = h("ul", { class: "shelf-list", tabindex: "-1" });
   const add = ({ edges }, from = 0) =>
     list.append(
       ...edges.map((edge, place) =>
-        h("li", null, movieCard(edge.node, { edge, requestId, eager: from + place < eager, signal })),
+        h("li", null, movieCard(edge.node, { edge, requestId, eager: from + place < eager, long: reasons, signal })),
       ),
     );
   const step = (way) => list.scrollBy({ left: way * STEP * list.clientWidth });
