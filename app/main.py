@@ -268,6 +268,7 @@ def create_app(
     app.state.draining = asyncio.Event()
     app.state.stopping = stopping
     app.state.admission = admission
+    app.state.has_web_app = site is not None
     return app
 
 

@@ -1,6 +1,6 @@
 """Security headers, CORS, allowed hosts and the cross-origin (CSRF) check.
 
-There are no cookies: clients authenticate with a header that a page of another origin cannot send without a
+The API takes no cookies: clients authenticate with a header that a page of another origin cannot send without a
 preflight. In addition, requests of pages of other origins are refused before any work, unless allowed.
 """
 

@@ -25,6 +25,7 @@ class Server(uvicorn.Server):
         self.drain_seconds = settings.drain_seconds
         self.draining: asyncio.Event = app.state.draining
         self.stopping: asyncio.Event = app.state.stopping
+        self.has_web_app: bool = app.state.has_web_app
         app.state.admission.connections = self.server_state.connections
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
@@ -48,6 +49,8 @@ class Server(uvicorn.Server):
         await super().startup(sockets)
         if self.started:
             address = f"http://{shown(self.servers[0].sockets[0])}"
+            if self.has_web_app:
+                console.notice(f"Web app: [bold]{address}/[/]")
             console.notice(f"GraphiQL and the GraphQL API: [bold]{address}/graphql[/]")
             console.notice(f"Health: {address}/healthz and {address}/readyz")
             console.notice("Stop with Ctrl-C.")

@@ -1,32 +1,19 @@
 """GraphQL Code Generator and Relay with the configurations in `examples/`. Skipped without npm."""
 
-import fcntl
-import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
 
 from tests.conftest import ROOT
+from tests.npm import install
 
 FOLDER = ROOT / "examples"
 
 
 @pytest.fixture(scope="session")
 def npm(run_folder: Path) -> str:
-    """Run `npm ci` in one worker, unless the installed packages match the lock file."""
-    if shutil.which("node") is None or (npm := shutil.which("npm")) is None:
-        pytest.skip("no npm here: apt-get install nodejs npm")
-    wanted = (FOLDER / "package-lock.json").read_bytes()
-    installed = FOLDER / "node_modules" / "installed-lock.json"
-    with (run_folder / "examples.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not installed.exists() or installed.read_bytes() != wanted:
-            command = [npm, "ci", "--silent", "--no-audit", "--no-fund"]
-            if subprocess.run(command, cwd=FOLDER, check=False).returncode != 0:
-                pytest.skip("npm could not fetch the packages of the examples")
-            installed.write_bytes(wanted)
-    return npm
+    return install(FOLDER, run_folder)
 
 
 def run(npm: str, script: str) -> None:

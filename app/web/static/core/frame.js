@@ -4,7 +4,7 @@ import { explored } from "../manifest.js";
 import { h, icon } from "./dom.js";
 import { onNavigate } from "./router.js";
 import { searchBox } from "./search-box.js";
-import { leave, onSession, session } from "./session.js";
+import { begin, leave, onSession, session } from "./session.js";
 import { toast, toasts } from "./toasts.js";
 import { failed } from "../parts/states.js";
 
@@ -46,8 +46,9 @@ export function frame() {
     account.replaceChildren(...accountOf(session()));
     mark(navigation);
   };
+  begin().catch(() => {}).finally(draw); // so that members do not see what visitors see
   onSession(draw);
-  onNavigate(draw);
+  onNavigate(() => mark(navigation));
   return main;
 }
 

@@ -70,8 +70,8 @@ async function show({ first = false } = {}) {
   const key = (history.state?.key ? history.state : entryWithKey()).key;
   const route = routeOf(new URL(location.href));
   if (!route) return location.reload(); // the service answers what it does not know
-  kept.get(shown)?.node.dispatchEvent(new Event("leave"));
   if (kept.has(key)) return reveal(key, route, { first });
+  shown = null; // what scrolls from now on is not the former page
   const waiting = setTimeout(() => place(skeleton()), SKELETON_MS);
   const stop = new AbortController();
   try {
@@ -112,12 +112,11 @@ function keep(key, entry) {
 
 function reveal(key, route, { first }) {
   const { node, scroll, title } = kept.get(key);
-  const again = shown !== null && scroll > 0;
   shown = key;
   place(node);
   document.title = title === "Marquee" ? title : `${title} · Marquee`;
   scrollTo(0, scroll);
-  if (!first && !again) focusHeading();
+  if (!first && !scroll) focusHeading();
   listeners.forEach((listener) => listener(route));
 }
 
