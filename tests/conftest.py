@@ -14,6 +14,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from uuid import uuid4
 
+import hypothesis
 import psycopg
 import pytest
 from psycopg import sql
@@ -24,6 +25,12 @@ from app.db.embedded import EmbeddedPostgresError, embedded_postgres
 from tests.services import StartServer, running
 
 ROOT = Path(__file__).parent.parent
+
+# The tests of properties do not depend on time. A busy machine, or the first use of a strategy, is slow.
+hypothesis.settings.register_profile(
+    "patient", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("patient")
 
 FOLDER = "MARQUEE_TEST_FOLDER"
 ENOUGH_MEMORY = 6 << 30
@@ -54,6 +61,8 @@ def pytest_configure(config: pytest.Config) -> None:
     config.add_cleanup(held.close)
     config.add_cleanup(lambda: _remove_run(folder))
     os.environ[FOLDER] = str(folder)
+    # Each worker has one core: with more threads, small trainings take almost twice the CPU time.
+    os.environ.setdefault("NUMBA_NUM_THREADS", "1")
 
 
 def _parent_of_runs() -> Path:

@@ -15,7 +15,7 @@ from app.ingest.stream_movies import Connection
 from app.settings import Settings
 from bench.start_broker import Broker, BrokerError, fetched, running_broker
 from bench.start_service import PROGRAM
-from tests.app.ingest.ingester import Start, log_of, make_topic
+from tests.app.ingest.ingester import Ingest, Start, log_of, make_topic
 from tests.app.ingest.stream import MOVIES
 from tests.conftest import ROOT
 
@@ -61,10 +61,10 @@ def start(broker: Broker, topic: str, database_url: str, tmp_path: Path, movies:
     }
     with ExitStack() as stack:
 
-        def run(*arguments: str, **settings: str) -> subprocess.Popen[str]:
+        def run(*arguments: str, **settings: str) -> Ingest:
             command = [*PROGRAM, "ingest", "kafka", topic, "--source", "tv", "--json", *arguments]
             with log_of(tmp_path).open("a") as log:  # a pipe that is not read would block the process
-                process = subprocess.Popen(
+                process = Ingest(
                     command,
                     cwd=ROOT,
                     env=environment | settings,
@@ -72,6 +72,7 @@ def start(broker: Broker, topic: str, database_url: str, tmp_path: Path, movies:
                     stdout=subprocess.PIPE,
                     stderr=log,
                 )
+            process.log = log_of(tmp_path)
             stack.callback(process.communicate)
             stack.callback(process.kill)
             return process

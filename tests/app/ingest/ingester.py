@@ -18,11 +18,25 @@ from bench.start_broker import Broker
 PARTITIONS = 3
 SECONDS = 90  # within which events must be stored
 
-Start = Callable[..., subprocess.Popen[str]]
+LOG_CHARACTERS = 4000
+
+
+class Ingest(subprocess.Popen[str]):
+    """An ingester, with the file of its log."""
+
+    log: Path
+
+
+Start = Callable[..., Ingest]
 
 
 def log_of(folder: Path) -> Path:
     return folder / "ingest.log"
+
+
+def end_of_log(process: Ingest) -> str:
+    """The exit status of a process, and the last lines of its log, for the message of a failed assertion."""
+    return f"exit status {process.poll()}, log:\n{process.log.read_text()[-LOG_CHARACTERS:]}"
 
 
 def make_topic(broker: Broker, name: str) -> None:
@@ -33,12 +47,12 @@ def make_topic(broker: Broker, name: str) -> None:
 INTERRUPTED = 128 + signal.SIGINT  # the exit status of a process that SIGINT meets before it reads
 
 
-def finished(process: subprocess.Popen[str], *, may_be_starting: bool = False) -> dict[str, int]:
+def finished(process: Ingest, *, may_be_starting: bool = False) -> dict[str, int]:
     """The counts that a process prints at its end; none if it was interrupted while it started."""
     stdout, _ = process.communicate(timeout=SECONDS)
     if may_be_starting and process.returncode == INTERRUPTED:
         return {}
-    assert process.returncode == 0
+    assert process.returncode == 0, end_of_log(process)
     counts: dict[str, int] = json.loads(stdout)
     return counts
 
@@ -71,17 +85,17 @@ def wait_for(
     database_url: str,
     query: str,
     expected: Callable[[Any], bool],
-    process: subprocess.Popen[str] | None = None,
+    process: Ingest | None = None,
 ) -> None:
     """Wait until the result of a query is as expected, while the process runs."""
     deadline = time.monotonic() + SECONDS
     while not expected(found := rows(database_url, query)):
-        assert process is None or process.poll() is None, "the process has ended"
-        assert time.monotonic() < deadline, found
+        assert process is None or process.poll() is None, f"the process has ended: {end_of_log(process)}"
+        assert time.monotonic() < deadline, (found, process and end_of_log(process))
         time.sleep(0.05)
 
 
-def wait_for_events(database_url: str, events: int, process: subprocess.Popen[str] | None = None) -> None:
+def wait_for_events(database_url: str, events: int, process: Ingest | None = None) -> None:
     counted = "SELECT coalesce(sum(events), 0) FROM stream_counts"
     wait_for(database_url, counted, lambda n: n[0][0] >= events, process)
 

@@ -16,7 +16,17 @@ from app.ingest.store_events import Store
 from app.ingest.stream_movies import Connection
 from app.settings import Settings
 from bench.start_broker import Broker
-from tests.app.ingest.ingester import Start, click, clicks, finished, log_of, send, wait_for, wait_for_events
+from tests.app.ingest.ingester import (
+    Start,
+    click,
+    clicks,
+    end_of_log,
+    finished,
+    log_of,
+    send,
+    wait_for,
+    wait_for_events,
+)
 
 pytestmark = pytest.mark.timeout(320)
 
@@ -55,7 +65,7 @@ def test_without_a_broker_it_stops_soon(
         stdout, _ = process.communicate(timeout=25)
     finally:
         broker.start()
-    assert process.returncode == 0
+    assert process.returncode == 0, end_of_log(process)
     assert json.loads(stdout) == {"STORED": 20}
 
 

@@ -20,7 +20,7 @@ def test_a_killed_training_resumes_to_the_same_model(data: Path, tmp_path: Path)
     arguments = ["train", "--data", str(data), "--out", str(out), "--settings", str(settings)]
     process = subprocess.Popen(
         [sys.executable, "-c", "from app.cli.commands import main; main()", *arguments],
-        env={**os.environ, "NUMBA_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "2"},
+        env={**os.environ, "NUMBA_NUM_THREADS": "2", "OPENBLAS_NUM_THREADS": "2"},
     )
     kept = tmp_path / ".model.checkpoint"
     while not list(kept.glob("*.npz")):

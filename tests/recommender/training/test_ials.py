@@ -1,6 +1,8 @@
+import os
+import subprocess
+import sys
 from pathlib import Path
 
-import numba
 import numpy as np
 import pytest
 from scipy import sparse
@@ -8,6 +10,7 @@ from scipy import sparse
 from recommender.model.fold_in import PRIOR_RATINGS
 from recommender.training import ials
 from recommender.training.checkpoint import Checkpoint
+from tests.conftest import ROOT
 
 REGULARIZATION, ALPHA0 = 0.02, 0.3
 
@@ -71,18 +74,37 @@ def test_the_loss_of_the_docstring_falls_with_every_iteration(targets: sparse.cs
     assert losses[-1] < losses[0]
 
 
-def test_one_seed_gives_one_model_whatever_the_number_of_threads(targets: sparse.csr_matrix) -> None:
-    threads = numba.get_num_threads()
+FIT = """
+import sys
+import numba
+import numpy as np
+from scipy import sparse
+from recommender.training import ials
+
+targets = sparse.load_npz(sys.argv[1])
+rng = np.random.default_rng(8)
+regularization = ials.regularization_for(targets, alpha0=0.3, rng=rng)
+fit = ials.fit(targets, factors=8, iterations=3, rng=rng, regularization=regularization, alpha0=0.3)
+np.savez(sys.argv[2], *fit, threads=numba.get_num_threads())
+"""
+
+
+def test_one_seed_gives_one_model_whatever_the_number_of_threads(
+    targets: sparse.csr_matrix, tmp_path: Path
+) -> None:
+    """A process of its own for each number, since this one is limited to one thread."""
+    sparse.save_npz(tmp_path / "targets.npz", targets)
     fitted = []
-    for n_threads in (1, threads):
-        numba.set_num_threads(n_threads)
-        rng = np.random.default_rng(8)
-        regularization = ials.regularization_for(targets, alpha0=0.3, rng=rng)
-        fit = ials.fit(targets, factors=8, iterations=3, rng=rng, regularization=regularization, alpha0=0.3)
-        fitted.append(fit)
-    numba.set_num_threads(threads)
-    for one, other in zip(*fitted, strict=True):
-        assert one.tobytes() == other.tobytes()
+    for threads in (1, 4):
+        file = tmp_path / f"{threads}.npz"
+        command = [sys.executable, "-c", FIT, str(tmp_path / "targets.npz"), str(file)]
+        environment = {**os.environ, "NUMBA_NUM_THREADS": str(threads)}
+        subprocess.run(command, cwd=ROOT, env=environment, check=True)
+        with np.load(file) as arrays:
+            assert arrays["threads"] == threads
+            fitted.append([arrays[name].tobytes() for name in arrays.files if name != "threads"])
+    assert len(fitted[0]) == 2
+    assert fitted[0] == fitted[1]
 
 
 class Killed(Exception):
