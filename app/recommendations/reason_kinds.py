@@ -12,6 +12,7 @@ class ReasonKind(StrEnum):
     POPULAR = "POPULAR"
     YOU_LOVED_IT = "YOU_LOVED_IT"
     PROMOTED = "PROMOTED"
+    ASKED_FOR = "ASKED_FOR"
 
 
 KINDS = {kind.value: kind for kind in ReasonKind}

@@ -18,7 +18,7 @@ from recommender.interactions import History
 from recommender.model.scorer import Ranking
 
 REASONS_PER_MOVIE = 2
-PROMOTED = "PROMOTED"
+PROMOTED, ASKED_FOR = "PROMOTED", "ASKED_FOR"
 
 
 class Strategy(StrEnum):
@@ -137,7 +137,8 @@ def recommend_from(
     ranks = ranks[~np.isin(listed.item_idx[ranks], skipped)]
     shown = ranks[:first]
     promoted = steering.promotes(listed.item_idx[shown], pins)
-    matches = disclosed(predicted(model, history, listed.item_idx[shown]), promoted)
+    wanted = steering.names_asked_for(listed.item_idx[shown])
+    matches = disclosed(predicted(model, history, listed.item_idx[shown]), promoted, wanted)
     picks = [
         Pick(
             int(model.hybrid.item_ids[listed.item_idx[rank]]),
@@ -152,15 +153,23 @@ def recommend_from(
     return Picks(strategy_of(history, signed_in=signed_in), picks, has_next=ranks.size > first)
 
 
-def disclosed(matches: list[Match], promoted: NDArray[np.bool_]) -> list[Match]:
-    """The matches, with the reason PROMOTED first where a promotion decided the place."""
-    if not promoted.any():
+def disclosed(
+    matches: list[Match], promoted: NDArray[np.bool_], wanted: Sequence[str | None] = ()
+) -> list[Match]:
+    """The matches, with the reasons of promotions and of the member's wishes first.
+
+    promoted: bool (m,), where a promotion decided the place. wanted: the subject that the member asked for.
+    """
+    if not promoted.any() and not any(wanted):
         return matches
     promotion = Reason(PROMOTED, "", None)
-    return [
-        replace(match, reasons=(promotion, *match.reasons)[:REASONS_PER_MOVIE]) if of_promotion else match
-        for match, of_promotion in zip(matches, promoted.tolist(), strict=True)
-    ]
+    found = []
+    for match, of_promotion, name in zip(
+        matches, promoted.tolist(), wanted or [None] * len(matches), strict=True
+    ):
+        first = [promotion] * of_promotion + ([Reason(ASKED_FOR, name, None)] if name else [])
+        found.append(replace(match, reasons=(*first, *match.reasons)[:REASONS_PER_MOVIE]) if first else match)
+    return found
 
 
 def forbid(allowed: NDArray[np.bool_], model: Model, user: UserHistory, wish: Wish) -> None:

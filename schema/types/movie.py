@@ -34,6 +34,7 @@ SENTENCES = {
     "SHARED_KEYWORDS": "{detail}, as in movies you liked",
     "YOU_LOVED_IT": "You gave it {detail}",
     "PROMOTED": "Promoted",
+    "ASKED_FOR": "You asked for more of {detail}",
 }
 SENTENCES_WITH_MOVIE = {
     **SENTENCES,
@@ -56,6 +57,7 @@ enum_of(
         ReasonKind.POPULAR: "The movie is popular with all members.",
         ReasonKind.YOU_LOVED_IT: "The viewer rated it highly long ago.",
         ReasonKind.PROMOTED: "Operators moved the movie up.",
+        ReasonKind.ASKED_FOR: "The viewer asked for more of a genre, a person or a collection.",
     },
 )
 
@@ -105,6 +107,7 @@ class Movie(MovieFacts):
     @strawberry.field(
         directives=[Cost(weight=0, viewer=3)],
         description="The viewer's rating; null when signed out or not rated.",
+        deprecation_reason="Use `Movie.viewer`. Deprecated on 2026-11-30, works until 2027-05-29 at least.",
     )
     async def viewer_rating(self, info: Info) -> "Rating | None":
         viewer = await info.context.viewer()
@@ -114,6 +117,7 @@ class Movie(MovieFacts):
     @strawberry.field(
         directives=[Cost(weight=1, viewer=70)],
         description="How well the movie matches the viewer; null when signed out or unknown.",
+        deprecation_reason="Use `Movie.viewer`. Deprecated on 2026-11-30, works until 2027-05-29 at least.",
     )
     async def viewer_match(self, info: Info) -> "ViewerMatch | None":
         return await viewer_match(self, info)

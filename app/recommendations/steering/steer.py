@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from app.recommendations.steering.preferences import Direction, Preference
 from app.recommendations.steering.promotions import Promotion, PromotionKind
-from app.recommendations.steering.subjects import Subject, SubjectKind, places
+from app.recommendations.steering.subjects import Subject, SubjectKind, name_of, places
 from app.serving.model import Model
 from app.serving.snapshot import Snapshot
 
@@ -35,11 +35,13 @@ class Steering:
 
     `boosts`, `wishes`: float32 (n_items,), in standard deviations of the scores; None without any. `pins`:
     the items of each pin, int32 ascending, the oldest pin first. The user's best item of a pin comes first.
+    `asked_for`: the name of each subject that the member wants more of, and its items, bool (n_items,).
     """
 
     boosts: Floats | None = None
     wishes: Floats | None = None
     pins: tuple[ItemIdx, ...] = ()
+    asked_for: tuple[tuple[str, NDArray[np.bool_]], ...] = ()
 
     @classmethod
     def of(
@@ -53,7 +55,12 @@ class Steering:
         if not preferences:
             return steering
         wishes = [(each.subject, STEPS[each.subject.kind, each.direction]) for each in preferences]
-        return steering.with_wishes(added(snapshot, model, wishes, MOST_WISHED))
+        asked_for = tuple(
+            (name_of(snapshot, each.subject) or "", items(snapshot, model, each.subject))
+            for each in preferences
+            if each.direction is Direction.MORE
+        )
+        return replace(steering.with_wishes(added(snapshot, model, wishes, MOST_WISHED)), asked_for=asked_for)
 
     @property
     def added(self) -> Floats | None:
@@ -63,6 +70,10 @@ class Steering:
 
     def with_wishes(self, wishes: Floats | None) -> "Steering":
         return replace(self, wishes=wishes)
+
+    def names_asked_for(self, item_idx: ItemIdx) -> list[str | None]:
+        """Of each of m items the first subject that the member wants more of; None for none."""
+        return [next((name for name, having in self.asked_for if having[item]), None) for item in item_idx]
 
     def candidates(self, allowed: NDArray[np.bool_]) -> list[ItemIdx]:
         """Of each pin the items that may come first: `allowed`, bool (n_items,), and not wished away."""

@@ -56,6 +56,10 @@ async def test_all_lists_follow_a_wish_for_less_and_one_for_more(steered: Steere
     await steered.prefer("ben", "MORE", genreId=more)
     after, group_after = await steered.edges("ben"), (await steered.send(GROUP, "ben"))["edges"]
     assert len(after) == 24
+    for edge in after:
+        (first, *_), horror = edge["reasons"], "Horror" in {each["name"] for each in edge["node"]["genres"]}
+        assert (first["kind"] == "ASKED_FOR") is horror
+        assert first["text"] == "You asked for more of Horror" or not horror
     for then, now in ((before, after), (group_before, group_after)):
         assert share(now, common) < share(then, common)
         assert share(now, "Horror") > share(then, "Horror")
@@ -90,6 +94,12 @@ async def test_people_and_collections(steered: Steered) -> None:
         places.get(local(id_), 50) - place for place, id_ in enumerate(before) if local(id_) in of_director
     ]
     assert max(moved) > 0
+    texts = {
+        edge["reasons"][0]["text"]
+        for edge in await steered.edges("ben", first=50)
+        if local(edge["node"]["id"]) in of_collection
+    }
+    assert texts == {f"You asked for more of {collection}"}
     held = (await steered.send(HELD, "ben"))["preferences"]
     assert [each["direction"] for each in held] == ["LESS", "MORE"]
     assert held[1]["subject"] == {
