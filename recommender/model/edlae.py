@@ -110,10 +110,26 @@ class ItemWeights:
         float32 (n, m). The changes of mean and deviation over `n_rated` items are included. 0 for items
         without weights, and for items of the history beyond the MEASURED ones of the largest weight.
         """
+        without = self._without_each(history, n_rated)
+        column = self.position[item_idx]
+        columns = np.flatnonzero(column >= 0)
+        heads = column[columns]
+        rows = self.weights[without.place[:, None], heads] * without.amounts[:, None]  # (n, m)
+        left = without.whole[heads] - rows
+        positive = np.where(without.deviations > 0, without.deviations, np.inf)[:, None]
+        standard = (left - without.means[:, None]) / positive
+        now = (without.whole[heads] - without.mean) / (without.deviation if without.deviation > 0 else np.inf)
         effects = np.zeros((len(history), len(item_idx)), np.float32)
-        place, column = self.position[history.item_idx], self.position[item_idx]
-        known, columns = np.flatnonzero(place >= 0), np.flatnonzero(column >= 0)
-        amounts = self._amounts(history)
+        effects[without.known[:, None], columns[None, :]] = now - standard
+        return effects
+
+    def _without_each(self, history: History, n_rated: int) -> "WithoutEach":
+        """Computed once per history and cached in it."""
+        found = history.derived.get(id(self))
+        if isinstance(found, WithoutEach) and found.weights is self and found.n_rated == n_rated:
+            return found
+        place = self.position[history.item_idx]
+        known, amounts = np.flatnonzero(place >= 0), self._amounts(history)
         known = known[np.argsort(-amounts[known], kind="stable")[:MEASURED]]
         rows = self.weights[place[known]] * amounts[known][:, None]  # (n, n_head)
         whole = self.scores(history)
@@ -121,11 +137,10 @@ class ItemWeights:
         means = mean - rows.sum(axis=1) / max(n_rated, 1)
         squares = whole @ whole - 2 * (rows @ whole) + np.einsum("nh,nh->n", rows, rows)
         deviations = np.sqrt(np.maximum(squares / max(n_rated, 1) - means * means, 0))
-        without = whole[column[columns]] - rows[:, column[columns]]
-        standard = (without - means[:, None]) / np.where(deviations > 0, deviations, np.inf)[:, None]
-        now = (whole[column[columns]] - mean) / (deviation if deviation > 0 else np.inf)
-        effects[known[:, None], columns[None, :]] = now - standard
-        return effects
+        made = history.derived[id(self)] = WithoutEach(
+            self, n_rated, known, place[known], amounts[known], whole, mean, deviation, means, deviations
+        )
+        return made
 
     def arrays(self) -> dict[str, npt.NDArray[Any]]:
         """The state by name, for the artifact."""
@@ -140,6 +155,27 @@ class ItemWeights:
 
     def _amounts(self, history: History) -> Floats:
         return graded(history.stars, self.grades) * recency(history.timestamps)
+
+
+@dataclass(frozen=True, slots=True)
+class WithoutEach:
+    """What `ItemWeights.effects` needs of a history of which n items have weights and are measured.
+
+    known: their positions in the history, (n,). place: their rows of the weights. amounts: float32 (n,).
+    whole: the scores with all items, float32 (n_head,), their mean and deviation over `n_rated` items. means,
+    deviations: without each of them, float32 (n,).
+    """
+
+    weights: ItemWeights
+    n_rated: int
+    known: npt.NDArray[np.intp]
+    place: npt.NDArray[np.int32]
+    amounts: Floats
+    whole: Floats
+    mean: float
+    deviation: float
+    means: Floats
+    deviations: Floats
 
 
 def recency(timestamps: npt.NDArray[np.int64]) -> Floats:

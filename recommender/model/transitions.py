@@ -70,7 +70,18 @@ class ItemTransitions:
 
         float32 (n, m). Exact: without an item, older items are one event more recent.
         """
+        without = self._without_each(history, n_rated)
+        apart = without.scores[:, item_idx].toarray() - without.mean[:, None]
+        standard = apart / np.where(without.deviation > 0, without.deviation, np.inf)[:, None]
         effects = np.zeros((len(history), len(item_idx)), np.float32)
+        effects[without.recent] = standard[:1] - standard[1:]
+        return effects
+
+    def _without_each(self, history: History, n_rated: int) -> "WithoutEach":
+        """Computed once per history and cached in it."""
+        found = history.derived.get(id(self))
+        if isinstance(found, WithoutEach) and found.model is self and found.n_rated == n_rated:
+            return found
         newest = _newest(history, RECENT + 1)
         recent = newest[:RECENT]
         amounts = np.zeros(
@@ -81,11 +92,8 @@ class ItemTransitions:
             rest = np.delete(np.arange(len(newest)), i)[:RECENT]
             amounts[1 + i, rest] = self._amounts(history, newest[rest])
         raw = sparse.csr_matrix(amounts) @ self.following[history.item_idx[newest]]  # (1 + r, n_items)
-        mean, deviation = _spread(raw, n_rated)
-        apart = raw[:, item_idx].toarray() - mean[:, None]
-        standard = apart / np.where(deviation > 0, deviation, np.inf)[:, None]
-        effects[recent] = standard[:1] - standard[1:]
-        return effects
+        made = history.derived[id(self)] = WithoutEach(self, n_rated, recent, raw, *_spread(raw, n_rated))
+        return made
 
     def arrays(self) -> dict[str, npt.NDArray[Any]]:
         """The state by name, for the artifact."""
@@ -105,6 +113,22 @@ class ItemTransitions:
         age = np.searchsorted(-history.timestamps[newest], -history.timestamps[newest], side="left")
         targets = graded(history.stars[newest], self.grades)
         return (np.float32(FADING) ** age * targets).astype(np.float32)
+
+
+@dataclass(frozen=True, slots=True)
+class WithoutEach:
+    """Scores of a history with all items, then without each of the r `recent` ones.
+
+    recent: positions in the history, (r,). scores: csr float32 (1 + r, n_items). mean, deviation: of each row
+    over `n_rated` items, float32 (1 + r,).
+    """
+
+    model: ItemTransitions
+    n_rated: int
+    recent: npt.NDArray[np.intp]
+    scores: sparse.csr_matrix
+    mean: Floats
+    deviation: Floats
 
 
 def standardize(scores: Floats, n_rated: int) -> tuple[float, float]:
