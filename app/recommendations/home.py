@@ -14,7 +14,7 @@ from app.db.engine import Sessions, array_in
 from app.db.reads import sql_of
 from app.recommendations import recommend
 from app.recommendations.history import NO_HISTORY, UserHistory, history_of
-from app.recommendations.recommend import Match, Pick, Reason
+from app.recommendations.recommend import Detail, Match, Pick, Reason
 from app.recommendations.shelves import LONG_AGO, LONGEST, Shelf, ShelfKind, Shelving, dealt
 from app.recommendations.steering.promotions import Promotion
 from app.recommendations.steering.steer import Steering
@@ -86,6 +86,7 @@ class HomePage:
         first: int,
         after: Standing | None = None,
         rated_since: frozenset[int] = frozenset(),
+        detail: Detail = Detail.REASONS,
     ) -> ShelfPage:
         """Return the `first` movies of the shelf after `after`, without those of `rated_since`."""
         ids = self.shelving.model.hybrid.item_ids[shelf.item_idx]
@@ -96,7 +97,7 @@ class HomePage:
         ]
         shown = np.array(places[:first], np.int32)
         promoted = self.shelving.promoted(shelf, shelf.item_idx[shown])
-        matches = recommend.disclosed(self._matches(shelf, shelf.item_idx[shown]), promoted)
+        matches = recommend.disclosed(self._matches(shelf, shelf.item_idx[shown], detail), promoted)
         rank = after.rank if after else 0
         picks = []
         for place, match, of_promotion in zip(shown.tolist(), matches, promoted.tolist(), strict=True):
@@ -117,17 +118,17 @@ class HomePage:
         movie_id = int(self.shelving.model.hybrid.item_ids[shelf.item_idx[place]])
         return (float(shelf.scores[place]), movie_id) < (after.score, after.movie_id)
 
-    def _matches(self, shelf: Shelf, item_idx: NDArray[np.int32]) -> list[Match]:
+    def _matches(self, shelf: Shelf, item_idx: NDArray[np.int32], detail: Detail) -> list[Match]:
         """Predict m movies of the shelf. For REDISCOVER, the member's own ratings of them are left out."""
         model = self.shelving.model
         if shelf.kind is not ShelfKind.REDISCOVER:
             subject = None
             if shelf.kind is ShelfKind.BECAUSE_YOU_LIKED and shelf.subject is not None:
                 subject = int(model.item_idx([shelf.subject])[0])
-            return recommend.predicted(model, self.shelving.history, item_idx, subject)
+            return recommend.predicted(model, self.shelving.history, item_idx, subject, detail)
         history = self.shelving.history_without(shelf.item_idx)
         reasons_of = {int(movie): loved(self.shelving.user, model, int(movie)) for movie in item_idx}
-        matches = recommend.predicted(model, history, item_idx)
+        matches = recommend.predicted(model, history, item_idx, detail=detail)
         return [
             replace(match, reasons=reasons) if (reasons := reasons_of[movie]) else match
             for movie, match in zip(item_idx.tolist(), matches, strict=True)

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from enum import StrEnum
+from enum import IntEnum, StrEnum
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,7 @@ from app.serving.model import Model
 from app.serving.snapshot import MovieFilter, Snapshot
 from recommender.exploration import POOL
 from recommender.interactions import History
+from recommender.model.explain import Reason as HybridReason
 from recommender.model.scorer import Ranking
 
 REASONS_PER_MOVIE = 2
@@ -29,6 +30,14 @@ class Strategy(StrEnum):
     POPULAR = "POPULAR"
 
 
+class Detail(IntEnum):
+    """How much of a Match is made; reasons cost more than the rest of a list."""
+
+    NOTHING = 0
+    PREDICTIONS = 1
+    REASONS = 2
+
+
 @dataclass(frozen=True, slots=True)
 class Reason:
     kind: str
@@ -38,8 +47,9 @@ class Reason:
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """The prediction of one movie for one user. Numbers are None where the model cannot predict them.
+    """The prediction of one movie for one user.
 
+    Numbers are None where the model cannot predict them, or where they were not asked for.
     `low` and `high` bound the 80 % interval of `stars`.
     """
 
@@ -48,6 +58,9 @@ class Match:
     low: float | None
     high: float | None
     reasons: tuple[Reason, ...]
+
+
+UNKNOWN = Match(None, None, None, None, ())
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +106,7 @@ def recommend(
     after_rank: int = 0,
     rated_since: NDArray[np.int64] | None = None,
     promotions: Sequence[Promotion] = (),
+    detail: Detail = Detail.REASONS,
 ) -> Picks:
     """Return the `first` picks of the user's list after `after_rank`.
 
@@ -110,6 +124,7 @@ def recommend(
         after_rank=after_rank,
         rated_since=rated_since,
         steering=Steering.of(snapshot, model, promotions, user.preferences),
+        detail=detail,
     )
 
 
@@ -124,6 +139,7 @@ def recommend_from(
     after_rank: int = 0,
     rated_since: NDArray[np.int64] | None = None,
     steering: Steering = UNSTEERED,
+    detail: Detail = Detail.REASONS,
 ) -> Picks:
     """Recommend from the items that pass the filter, bool (n_items,), which is overwritten."""
     history = user.indexed(model)
@@ -138,7 +154,8 @@ def recommend_from(
     shown = ranks[:first]
     promoted = steering.promotes(listed.item_idx[shown], pins)
     wanted = steering.names_asked_for(listed.item_idx[shown])
-    matches = disclosed(predicted(model, history, listed.item_idx[shown]), promoted, wanted)
+    predictions = predicted(model, history, listed.item_idx[shown], detail=detail)
+    matches = disclosed(predictions, promoted, wanted)
     picks = [
         Pick(
             int(model.hybrid.item_ids[listed.item_idx[rank]]),
@@ -209,11 +226,19 @@ def strategy_of(history: History, *, signed_in: bool) -> Strategy:
 
 
 def predicted(
-    model: Model, history: History, item_idx: NDArray[np.int32], subject: int | None = None
+    model: Model,
+    history: History,
+    item_idx: NDArray[np.int32],
+    subject: int | None = None,
+    detail: Detail = Detail.REASONS,
 ) -> list[Match]:
     """Predict m movies, with reasons. A true reason that names item `subject` comes first."""
+    if detail is Detail.NOTHING:
+        return [UNKNOWN] * len(item_idx)
     predictions = model.hybrid.predict(history, item_idx)
-    reasons = model.hybrid.reasons(history, item_idx, limit=REASONS_PER_MOVIE, subject=subject)
+    reasons: list[list[HybridReason]] = [[]] * len(item_idx)
+    if detail is Detail.REASONS:
+        reasons = model.hybrid.reasons(history, item_idx, limit=REASONS_PER_MOVIE, subject=subject)
     ids = model.hybrid.item_ids
     return [
         Match(

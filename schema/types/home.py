@@ -31,7 +31,7 @@ from schema.execution.context import Context, Info
 from schema.execution.list_cursor import require_model
 from schema.types.movie import Movie, movies_of
 from schema.types.person import Genre
-from schema.types.recommendation import RecommendationEdge, edges_of
+from schema.types.recommendation import RecommendationEdge, detail_of, edges_of
 
 SHELF = "shelf"
 MAX_SHELVES = 20
@@ -194,7 +194,9 @@ class Shelf(relay.Node):
         viewer = await info.context.viewer()
         cursors = Cursors.of(info, SHELF, [self.id, viewer and viewer.id])
         standing = standing_of(cursors, after)
-        page = await asyncio.to_thread(self.home.page, self.shelf, size, standing, self.rated_since)
+        page = await asyncio.to_thread(
+            self.home.page, self.shelf, size, standing, self.rated_since, detail_of(info)
+        )
         picks = [pick for pick, _ in page.picks]
         self._record(info.context, viewer, picks, size, standing)
         edges = edges_of(

@@ -12,7 +12,7 @@ from app.accounts.usernames import MAX_GIVEN_LENGTH
 from app.accounts.viewer import Viewer
 from app.activity import ratings
 from app.recommendations.history import UserHistory, history_for_likes, history_of
-from app.recommendations.recommend import Pick, Picks, Strategy, Wish, recommend
+from app.recommendations.recommend import Detail, Pick, Picks, Strategy, Wish, recommend
 from app.recommendations.shadow import LiveList
 from app.serving.model import Model
 from app.serving.snapshot import Snapshot
@@ -23,6 +23,7 @@ from schema.core.enums import enum_of
 from schema.core.errors import BadArgument
 from schema.core.global_ids import local_id
 from schema.core.pagination import After, Connection, Edge, First, page_info, page_size
+from schema.core.selection import selects
 from schema.execution.context import Context, Info
 from schema.execution.list_cursor import ListPage
 from schema.types.movie import (
@@ -152,7 +153,16 @@ class RecommendationQuery:
         )
         size = page_size("first", first)
         liked = known_movie_ids(context, "likes", likes)
-        return await listed(context, viewer, page, wish, liked, size, taste, recorded=for_ is None)
+        return await listed(
+            context, viewer, page, wish, liked, size, taste, recorded=for_ is None, detail=detail_of(info)
+        )
+
+
+def detail_of(info: Info) -> Detail:
+    """What the operation selects of the matches of a page of RecommendationEdge."""
+    if selects(info, ("reasons",)):
+        return Detail.REASONS
+    return Detail.PREDICTIONS if selects(info, ("matchPercent", "predictedRating")) else Detail.NOTHING
 
 
 def may_be_diverse(context: Context, diversity: float | None) -> bool:
@@ -170,6 +180,7 @@ async def listed(
     taste: UserHistory | None = None,
     *,
     recorded: bool,
+    detail: Detail,
 ) -> RecommendationConnection:
     """Make the page, for the member or for a visitor's likes. `recorded`: as served to them.
 
@@ -200,6 +211,7 @@ async def listed(
         after_rank=page.rank,
         rated_since=rated_since,
         promotions=context.promotions.live(page.shown_at),
+        detail=detail,
     )
     user_id = None if viewer is None else viewer.id
     if page.treatment is None and not page.rank:

@@ -13,6 +13,8 @@ from app.accounts import authentication
 from app.activity import ratings
 from app.db import activity_tables
 from app.db.engine import create_engine, sessionmaker
+from app.recommendations.home import HomePage, ShelfPage
+from app.recommendations.recommend import Match
 from app.serving import live
 from app.settings import Settings
 from schema import schema
@@ -199,3 +201,30 @@ async def test_eight_shelves_of_twenty_four_need_few_statements(
     assert [len(shown(shelf)) for shelf in shelves] == [24] * 8
     assert "REDISCOVER" in {shelf["kind"] for shelf in shelves}  # the one with the most statements
     assert len(sent) == 2, sent
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(
+    ("selected", "predicted", "explained"),
+    [("score", False, False), ("matchPercent", True, False), ("reasons { text }", True, True)],
+)
+async def test_matches_and_reasons_are_made_only_if_they_are_selected(
+    context: Context, monkeypatch: pytest.MonkeyPatch, selected: str, predicted: bool, explained: bool
+) -> None:
+    made: list[Match] = []
+    original = HomePage.page
+
+    def page(*arguments: Any) -> ShelfPage:
+        found = original(*arguments)
+        made.extend(pick.match for pick, _ in found.picks)
+        return found
+
+    monkeypatch.setattr(HomePage, "page", page)
+    movies = f"movies(first: 4) {{ edges {{ {selected} }} }}"
+    result = await schema.execute(
+        f"{{ home(shelves: 2, perShelf: 4) {{ shelves {{ {movies} }} }} }}", context_value=context
+    )
+    assert result.errors is None
+    assert len(made) == 8
+    assert any(match.match_percent is not None for match in made) == predicted
+    assert any(match.reasons for match in made) == explained
