@@ -40,7 +40,9 @@ class Settings(AccountSettings, StreamSettings):
         description="`postgresql://…` of a Postgres 15+ with pgvector; without it an embedded one is started",
     )
     direct_database_url: str | None = Field(
-        None, description="URL of the same database that bypasses a transaction pooler, for `LISTEN`"
+        None,
+        description="URL of the same database that bypasses a transaction pooler, for all that needs a "
+        "session: `LISTEN`, locks, batches, training and the commands",
     )
     data_dir: Path = Field(
         Path(".data"), description="folder of the embedded database, downloads, models and the local secret"
@@ -195,8 +197,8 @@ class Settings(AccountSettings, StreamSettings):
     )
     redis_url: SecretStr | None = Field(
         None,
-        description="`redis://…` that shares rate limits between processes; without it each process counts "
-        "its own",
+        description="`redis://…`, `redis+sentinel://…` or `redis+cluster://…` that shares rate limits "
+        "between processes; without it each process counts its own",
     )
     trusted_proxies: str = Field(
         "127.0.0.1,::1",

@@ -7,22 +7,26 @@ timestamps are in Redis, where all processes share them, or else in this process
 one step, so TAKE is the algorithm for Redis, and `ProcessCounters.take` for this process.
 """
 
+import asyncio
 import logging
 import math
 import time
 from collections import OrderedDict
-from collections.abc import Awaitable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Protocol, Self, cast
+from typing import Any, Protocol, Self
 
-from redis.asyncio import Redis
-from redis.exceptions import RedisError
+from redis.asyncio import RedisCluster
+from redis.exceptions import RedisClusterException, RedisError
 
 from app.settings import Settings
+from app.web import redis_address
+from app.web.redis_address import Client
 
 MINUTE = 60.0
 MAX_COUNTERS = 100_000  # in one process; the least recently used are dropped
 REDIS_SECONDS = 0.5  # longest to wait for Redis
+RETRY_SECONDS = 1.0  # between two requests that try a Redis that did not answer
 ALMOST = 1e-6  # tolerance for timestamps, which are floats
 
 # Charges all counters or none, by Redis's clock; with ARGV[1] = 1 all, even beyond their limits. Returns the
@@ -166,28 +170,49 @@ class ProcessCounters:
 
 
 class SharedCounters:
-    """Timestamps in Redis. While Redis does not answer, each process counts for itself."""
+    """Timestamps in Redis. While Redis does not answer, each process counts for itself.
 
-    def __init__(self, redis: Redis) -> None:
+    Then one request a second tries Redis again, and the others do not wait for it.
+    """
+
+    def __init__(self, redis: Client) -> None:
         self.redis = redis
-        self.script = redis.register_script(TAKE)
+        # A script's keys must be on one server of a Cluster. The tag puts all counters there.
+        self.tag = "{marquee}:" if isinstance(redis, RedisCluster) else ""
         self.own = ProcessCounters()
         self.answers = True
+        self.tries_at = 0.0
 
     async def take(self, charges: Sequence[Charge], *, owed: bool = False) -> list[float]:
-        seconds = [charge.owed_seconds if owed else charge.seconds for charge in charges]
+        trial = not self.answers
+        if trial:
+            if time.monotonic() < self.tries_at:
+                return await self.own.take(charges, owed=owed)
+            self.tries_at = time.monotonic() + RETRY_SECONDS
         try:
-            answer = self.script(keys=[charge.key for charge in charges], args=[int(owed), *seconds])
-            which, wait, *filled = await cast("Awaitable[Any]", answer)
-        except (RedisError, OSError) as error:
-            if self.answers:
-                log.warning("Redis does not answer; each process counts its own rate limits: %s", error)
-            self.answers = False
+            async with asyncio.timeout(REDIS_SECONDS):
+                which, wait, *filled = await self.ask(charges, owed=owed)
+        except (RedisError, RedisClusterException, OSError) as error:
+            self.lose(error)
             return await self.own.take(charges, owed=owed)
-        self.answers = True
+        if trial and not self.answers:
+            self.answers = True
+            log.warning("Redis answers again; the processes share their rate limits")
         if which:
             raise RateLimited(charges[which - 1], float(wait), [float(each) for each in filled])
         return [float(each) for each in filled]
+
+    def lose(self, error: Exception) -> None:
+        if self.answers:
+            why = str(error) or f"no answer within {REDIS_SECONDS} seconds"
+            log.warning("Redis does not answer; each process counts its own rate limits: %s", why)
+            self.answers = False
+            self.tries_at = time.monotonic() + RETRY_SECONDS
+
+    async def ask(self, charges: Sequence[Charge], *, owed: bool) -> Any:
+        keys = [self.tag + charge.key for charge in charges]
+        seconds = [charge.owed_seconds if owed else charge.seconds for charge in charges]
+        return await self.redis.eval(TAKE, len(keys), *keys, int(owed), *seconds)
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,16 +226,12 @@ class RateLimits:
     def of(cls, settings: Settings) -> Self:
         if settings.redis_url is None:
             return cls(settings, ProcessCounters())
-        redis = Redis.from_url(
-            settings.redis_url.get_secret_value(),
-            socket_timeout=REDIS_SECONDS,
-            socket_connect_timeout=REDIS_SECONDS,
-        )
+        redis = redis_address.connect(settings.redis_url.get_secret_value(), REDIS_SECONDS)
         return cls(settings, SharedCounters(redis))
 
     async def close(self) -> None:
         if isinstance(self.counters, SharedCounters):
-            await self.counters.redis.aclose()
+            await redis_address.close(self.counters.redis)
 
     async def request(self, address: str) -> list[Left]:
         """Charge a request. Raises RateLimited, as do `operation` and `reading`."""
