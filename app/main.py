@@ -9,8 +9,6 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import TypedDict
 
-from sqlalchemy import event
-from sqlalchemy.ext.asyncio import AsyncEngine
 from starlette.applications import Starlette
 from starlette.requests import HTTPConnection
 from starlette.routing import BaseRoute, Route, WebSocketRoute
@@ -24,11 +22,11 @@ from app.accounts.demo import demo_account
 from app.accounts.exports import Exports
 from app.accounts.oidc import Issuer
 from app.catalog.posters import poster
-from app.db.engine import FullDisk, Sessions, create_engine, psycopg_url, sessionmaker
+from app.db.engine import FullDisk, Sessions, psycopg_url
 from app.db.notifications import Changes
 from app.experiments.running import Running
 from app.ingest.member_batches.store import MemberBatches
-from app.monitoring import Monitor
+from app.monitoring import Monitor, observed_engine
 from app.provenance.recorder import Recorder
 from app.recommendations.shadow import Shadow
 from app.recommendations.steering.promotions import Promotions
@@ -44,7 +42,7 @@ from app.web.client import client_of
 from app.web.compression import Compression
 from app.web.health import DatabaseProbe, healthz, readyz
 from app.web.http_protocol import KEEP_ALIVE_SECONDS
-from app.web.meter import meter_database, meter_event_loop
+from app.web.meter import meter_event_loop
 from app.web.metrics_server import MetricsServer, listen
 from app.web.rate_limits import RateLimits
 from app.web.server import GRACE_SECONDS, Server, bind
@@ -117,10 +115,14 @@ async def experiments_of(following: Live) -> Running:
 async def lifespan(
     settings: Settings, database_url: str, admission: Admission, scraped: socket.socket | None
 ) -> AsyncIterator[State]:
-    """Begin what all requests share and the tasks of the process; end them when the process stops."""
+    """Begin what all requests share and the tasks of the process; end them when the process stops.
+
+    Requests use `DATABASE_URL`, which may be a transaction pooler. All else needs `database_url`, a session.
+    """
     meter_event_loop()
     full_disk = FullDisk()
-    engine, sessions = observed_engine(settings, database_url, full_disk)
+    of_requests = settings.database_url or database_url
+    engine, sessions = observed_engine(settings, of_requests, database_url, full_disk)
     loaded = await live.load(sessions, settings.models, settings.public_url.rstrip("/"))
     following = Live(sessions, settings.models, loaded)
     memory.settle()
@@ -131,9 +133,9 @@ async def lifespan(
         settings=settings,
         sessions=sessions,
         live=following,
-        changes=Changes(settings.direct_database_url or database_url),
+        changes=Changes(database_url),
         rates=RateLimits.of(settings),
-        probe=DatabaseProbe(psycopg_url(database_url)),
+        probe=DatabaseProbe(psycopg_url(of_requests)),
         full_disk=full_disk,
         exports=Exports(settings.export_seconds),
         recorder=Recorder(settings.served_list_days),
@@ -163,20 +165,6 @@ async def lifespan(
         await engine.dispose()
         for traces in tracing.active:
             await asyncio.to_thread(traces.stop)
-
-
-def observed_engine(
-    settings: Settings, database_url: str, full_disk: FullDisk
-) -> tuple[AsyncEngine, Sessions]:
-    """An engine whose errors and statements are noted, and its sessions."""
-    engine = create_engine(database_url, settings)
-    sessions = sessionmaker(engine)
-    event.listen(engine.sync_engine, "handle_error", full_disk.note)
-    meter_database(engine.sync_engine, sessions.reads)
-    for traces in tracing.active:
-        traces.instrument(engine.sync_engine)
-        sessions.reads.observers.append(traces.read)
-    return engine, sessions
 
 
 def begin_tasks(state: State, database_url: str, admission: Admission) -> list[asyncio.Task[None]]:

@@ -1,4 +1,4 @@
-"""The state of the process, and figures of the database, as metrics at the time of a scrape.
+"""Monitoring: an engine that is observed, and the state of the process and of the database at each scrape.
 
 The figures of the database are the same in each process: queries take their maximum, never their sum.
 """
@@ -14,12 +14,13 @@ import psycopg
 from prometheus_client import Metric
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
+from sqlalchemy import event
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.pool import QueuePool
 
 from app.activity.drift import Drift, drift
-from app.db.engine import Sessions
+from app.db.engine import FullDisk, Sessions, create_engine, sessionmaker
 from app.experiments.lately import ArmLists, lists_by_arm
 from app.experiments.running import Running
 from app.ingest import dead_letters, streams
@@ -27,9 +28,10 @@ from app.ingest.stream_events import Reason
 from app.recommendations.online_quality import OnlineQuality, online_quality
 from app.serving.live import Live
 from app.settings import Settings
-from app.telemetry import metrics
+from app.telemetry import metrics, tracing
 from app.training import jobs
 from app.web.admission import Admission
+from app.web.meter import meter_database
 
 READ_SECONDS = 3.0  # for which a scrape waits for figures of the database
 KEPT_SECONDS = 5.0  # for which several scrapers share figures
@@ -230,3 +232,17 @@ def family(
 
 def gauge(name: str, description: str, value: float) -> Metric:
     return family(name, description, [("", value)])
+
+
+def observed_engine(
+    settings: Settings, database_url: str, direct_url: str, full_disk: FullDisk
+) -> tuple[AsyncEngine, Sessions]:
+    """An engine whose errors and statements are noted, and its sessions. `direct_url`: without a pooler."""
+    engine = create_engine(database_url, settings)
+    sessions = sessionmaker(engine, direct_url)
+    event.listen(engine.sync_engine, "handle_error", full_disk.note)
+    meter_database(engine.sync_engine, sessions.reads)
+    for traces in tracing.active:
+        traces.instrument(engine.sync_engine)
+        sessions.reads.observers.append(traces.read)
+    return engine, sessions

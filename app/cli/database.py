@@ -24,7 +24,9 @@ STARTING = "the database system is "
 
 @contextmanager
 def database(*, migrated: bool = True, settings: Settings | None = None) -> Iterator[tuple[Settings, str]]:
-    """Yield the settings and the database URL: `DATABASE_URL`, or that of the embedded server, which it runs.
+    """Yield the settings and the database URL, of the settings or of the embedded server, which it runs.
+
+    With a transaction pooler it is `DIRECT_DATABASE_URL`: commands lock, listen and prepare statements.
 
     Waits for a Postgres that is starting. Ends the command with one line if settings are invalid, if the
     database is unreachable or its disk is full, and, if `migrated`, if migrations are missing. `settings`:
@@ -33,7 +35,7 @@ def database(*, migrated: bool = True, settings: Settings | None = None) -> Iter
     settings = settings or read_settings()
     try:
         if settings.database_url is not None:
-            url = psycopg_url(settings.database_url)
+            url = psycopg_url(settings.direct_database_url or settings.database_url)
             wait_while_starting(url)
             if migrated:
                 require_migrated(url)

@@ -208,7 +208,7 @@ def read_database(read: Callable[[Sessions], Awaitable[Found]]) -> Found:
 def store() -> Iterator[tuple[Store, Settings, str]]:
     """Yield a store of events on a connection of its own, with the settings and the address."""
     with database() as (settings, url):
-        address = psycopg_url(settings.direct_database_url or url)
+        address = psycopg_url(url)
         opened = Store(connect(address), settings)
         try:
             yield opened, settings, address

@@ -140,9 +140,9 @@ def load_ratings(
 
 def run(title: str, load: Callable[[str, Progress], Report], kinds: tuple[str, ...], *, json: bool) -> None:
     """Load a file into the database, and print what was stored and which rows were not."""
-    with database() as (settings, url), console.progress(title) as progress:
+    with database() as (_, url), console.progress(title) as progress:
         try:
-            report = load(settings.direct_database_url or url, progress)
+            report = load(url, progress)
         except SourceError as error:
             raise console.fail(str(error)) from None
     if json:

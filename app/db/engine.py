@@ -50,9 +50,13 @@ class FullDisk:
 
 
 class Sessions(async_sessionmaker[AsyncSession]):
-    """Makes sessions of transactions. `reads` reads without one."""
+    """Makes sessions of transactions. `reads` reads without one.
+
+    `address` is the libpq URL of the database itself, not of a transaction pooler.
+    """
 
     reads: Reads
+    address: str
 
 
 def sqlalchemy_url(database_url: str) -> URL:
@@ -124,15 +128,12 @@ def remove_row_details(context: ExceptionContext) -> None:
             error.args = tuple(str(each).partition("\nDETAIL:")[0] for each in error.args)
 
 
-def sessionmaker(engine: AsyncEngine) -> Sessions:
+def sessionmaker(engine: AsyncEngine, direct_url: str | None = None) -> Sessions:
+    """`direct_url`: where the engine connects to a transaction pooler, the URL of the database itself."""
     sessions = Sessions(engine, expire_on_commit=False)
     sessions.reads = engine.get_execution_options()[READS]
+    sessions.address = psycopg_url(direct_url or engine.url.render_as_string(hide_password=False))
     return sessions
-
-
-def address_of(sessions: Sessions) -> str:
-    """The libpq URL of the database that sessions connect to."""
-    return psycopg_url(sessions.kw["bind"].url.render_as_string(hide_password=False))
 
 
 def lock(connection: psycopg.Connection[Any], number: int, waits: Callable[[], None]) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 import psycopg
 from sqlalchemy import Select, func, select, tuple_
 
-from app.db.engine import Sessions, address_of
+from app.db.engine import Sessions
 from app.db.training_tables import ModelVersion, ShadowRun, TrainingData
 from app.training import publish
 from app.training.vectors import make_active
@@ -174,7 +174,7 @@ async def roll_back(sessions: Sessions, models: Path, of: str | None = None) -> 
 async def _changed(sessions: Sessions, change: Callable[[psycopg.Connection], str]) -> Trained:
     """Change the active model in a thread, in one transaction; return that model."""
     stopped = threading.Event()
-    address = address_of(sessions)
+    address = sessions.address
     connection = await asyncio.to_thread(lambda: psycopg.connect(address))
 
     def changed() -> str:

@@ -1,7 +1,8 @@
 """Security headers, CORS, allowed hosts and the cross-origin (CSRF) check.
 
-The API takes no cookies: clients authenticate with a header that a page of another origin cannot send without a
-preflight. In addition, requests of pages of other origins are refused before any work, unless allowed.
+The API takes no cookies: clients authenticate with a header that a page of another origin cannot send
+without a preflight. In addition, requests of pages of other origins are refused before any work, unless
+allowed.
 """
 
 from starlette.datastructures import MutableHeaders

@@ -17,7 +17,7 @@ from app.catalog.batches.known import Connection
 from app.catalog.batches.rows import MAX_ROWS, Given, InvalidBatch, Outcome
 from app.catalog.edit import ATTEMPTS, FORGET_CHANGES, ModelChanging
 from app.catalog.validation import source as checked_source
-from app.db.engine import Sessions, address_of
+from app.db.engine import Sessions
 from app.db.movie_features import MOVIES, movies_of
 from app.db.unless_ended import Request, unless_ended
 from app.serving.live import Live
@@ -99,7 +99,7 @@ async def _changed(
     async def attempts(request: Request) -> Result:
         for _ in range(ATTEMPTS):
             try:
-                result = await asyncio.to_thread(_run, address_of(sessions), live.served.model, act, request)
+                result = await asyncio.to_thread(_run, sessions.address, live.served.model, act, request)
             except (ModelChanging, psycopg.errors.UniqueViolation, psycopg.errors.DeadlockDetected):
                 request.check()
                 await live.refresh()  # another transaction was first

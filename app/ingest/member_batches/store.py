@@ -16,7 +16,7 @@ import psycopg
 from app.accounts import external_members
 from app.accounts.api_keys import ApiKey
 from app.accounts.external_members import MemberMerged
-from app.db.engine import Sessions, address_of
+from app.db.engine import Sessions
 from app.db.unless_ended import Request, unless_ended
 from app.ingest.clean_events import Cleaned
 from app.ingest.member_batches.rows import InvalidBatch, RefusedRow, Rows, lines_of, rows_in
@@ -89,7 +89,7 @@ class MemberBatches:
             0 < len(idempotency_key) <= MAX_KEY_LENGTH and idempotency_key.isprintable()
         ):
             raise InvalidBatch(f"The idempotency key must have 1 to {MAX_KEY_LENGTH} printable characters.")
-        batch = Batch(settings, address_of(sessions), key, jsonl, idempotency_key, ratings)
+        batch = Batch(settings, sessions.address, key, jsonl, idempotency_key, ratings)
         async with self.turn:
             return await unless_ended(lambda request: asyncio.to_thread(batch.store, self.movies, request))
 

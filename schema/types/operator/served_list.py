@@ -13,7 +13,6 @@ from strawberry import relay
 from strawberry.scalars import JSON
 
 from app.accounts.viewer import Role
-from app.db.engine import address_of
 from app.provenance import replay
 from app.provenance.replay import RecordedList, Replayer
 from app.training import registry
@@ -146,7 +145,7 @@ class ServedList:
 
 
 def recorded(context: Context, request_id: UUID) -> list[RecordedList]:
-    with psycopg.connect(address_of(context.sessions)) as connection:
+    with psycopg.connect(context.sessions.address) as connection:
         return replay.recorded(connection, request_id)
 
 
@@ -155,7 +154,7 @@ def replayed(context: Context, pages: Iterable[RecordedList]) -> list[replay.Rep
     served = context.served
     loaded = [model for model in (served.former, *served.earlier, served.model) if model is not None]
     replayer = Replayer(context.settings.models, {model.state.id: model for model in loaded})
-    with psycopg.connect(address_of(context.sessions)) as connection:
+    with psycopg.connect(context.sessions.address) as connection:
         return [replayer.replay(connection, page) for page in pages]
 
 

@@ -11,7 +11,7 @@ from sqlalchemy import text
 from typer.testing import CliRunner
 
 from app.cli.commands import app
-from app.db.engine import Sessions, address_of
+from app.db.engine import Sessions
 from app.recommendations import shadow as shadow_mode
 from app.recommendations.history import history_for_likes
 from app.recommendations.recommend import Wish, recommend
@@ -154,7 +154,7 @@ async def test_one_model_runs_and_its_files_are_kept(sessions: Sessions, tmp_pat
     assert running is not None
     assert running[1] == second
 
-    with psycopg.connect(address_of(sessions), autocommit=True) as connection:
+    with psycopg.connect(sessions.address, autocommit=True) as connection:
         publish.remove_retired(connection, tmp_path, 0)
     assert not (tmp_path / first).exists()
     assert (tmp_path / second).exists()

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from app.db.engine import Sessions, address_of
+from app.db.engine import Sessions
 from app.serving import live, memory
 from app.serving.live import Live
 from app.training import train
@@ -35,7 +35,7 @@ async def test_only_the_former_model_is_kept_and_not_for_long(
     serving = Live(sessions, tmp_path, await live.load(sessions, tmp_path))
     loaded = [hybrid_of(serving)]
     for _ in range(3):
-        train.train(address_of(sessions), tmp_path, lambda *_: None, kept_models=5, kind="popularity")
+        train.train(sessions.address, tmp_path, lambda *_: None, kept_models=5, kind="popularity")
         await serving.refresh()
         loaded.append(hybrid_of(serving))
     assert alive(loaded) == 2
@@ -56,7 +56,7 @@ async def test_models_share_the_arrays_that_training_did_not_change(
 ) -> None:
     await trained(sessions, tmp_path, "popularity")
     serving = Live(sessions, tmp_path, await live.load(sessions, tmp_path))
-    train.train(address_of(sessions), tmp_path, lambda *_: None, kept_models=5, kind="popularity")
+    train.train(sessions.address, tmp_path, lambda *_: None, kept_models=5, kind="popularity")
     await serving.refresh()
     model, former = serving.served.model, serving.served.former
     assert model is not None

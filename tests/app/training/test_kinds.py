@@ -12,7 +12,7 @@ from sqlalchemy import text
 from typer.testing import CliRunner
 
 from app.cli.commands import app
-from app.db.engine import Sessions, address_of
+from app.db.engine import Sessions
 from app.serving import live
 from app.serving.live import MOST_ARMS, Live
 from app.training import jobs, registry, train
@@ -39,7 +39,7 @@ async def trained(sessions: Sessions, models: Path, *kinds: str) -> list[str]:
     async with sessions.begin() as session:
         for statement in WORLD:
             await session.execute(text(statement))
-    url = address_of(sessions)
+    url = sessions.address
     return [train.train(url, models, lambda *_: None, kept_models=3, kind=kind) for kind in kinds]
 
 
@@ -103,7 +103,7 @@ async def test_a_worse_candidate_is_refused_and_a_better_one_rolled_back(
     sessions: Sessions, tmp_path: Path
 ) -> None:
     (first,) = await trained(sessions, tmp_path, "svd")
-    url = address_of(sessions)
+    url = sessions.address
 
     def gated(kind: str) -> str:
         quiet: Any = {"kept_models": 3, "kind": kind, "only_if_better": True}
