@@ -11,6 +11,7 @@ export PYTHONPYCACHEPREFIX ?= $(CURDIR)/.venv/pycache
 BIN := .venv/bin
 GRAPHIQL := app/web/graphiql
 CLIENTS := tests/clients
+WEB_TESTS := tests/app/web/site
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	--no-header
 
@@ -101,9 +102,10 @@ lock: .venv/.dev ## Update the lock files (ARGS=--upgrade for newer releases)
 	$(COMPILE) $(ARGS) --group install --constraint requirements-dev.lock --output-file requirements-install.lock
 	cd $(GRAPHIQL) && npm install --package-lock-only --omit-lockfile-registry-resolved
 	cd $(CLIENTS) && npm install --package-lock-only --omit-lockfile-registry-resolved
+	cd $(WEB_TESTS) && npm install --package-lock-only --omit-lockfile-registry-resolved
 
 clean: ## Remove installed files; keep the data in .data
-	rm -rf .venv $(GRAPHIQL)/vendor $(GRAPHIQL)/node_modules $(CLIENTS)/node_modules
+	rm -rf .venv $(GRAPHIQL)/vendor $(GRAPHIQL)/node_modules $(CLIENTS)/node_modules $(WEB_TESTS)/node_modules
 
 .venv/.install: requirements-install.lock
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \

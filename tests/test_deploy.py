@@ -146,5 +146,5 @@ def test_the_wheel_has_all_files_for_run_time(wheel: Path) -> None:
         pytest.skip("this is not a git checkout")
     here = {name for name in tracked.stdout.split() if (ROOT / name).exists()}
     assert here - packed == set()
-    assert {"app/web/graphiql/page/index.html", "migrations/env.py"} <= packed
+    assert {"app/web/graphiql/page/index.html", "app/web/static/routes.json", "migrations/env.py"} <= packed
     assert not [name for name in packed if name.startswith(("tests/", "bench/")) or "node_modules" in name]
