@@ -127,8 +127,7 @@ async def lifespan(
     following = Live(sessions, settings.models, loaded)
     memory.settle()
     running = await experiments_of(following)
-    promotions = Promotions()
-    await promotions.read(sessions)
+    promotions = await promotions_of(sessions)
     state = State(
         settings=settings,
         sessions=sessions,
@@ -165,6 +164,12 @@ async def lifespan(
         await engine.dispose()
         for traces in tracing.active:
             await asyncio.to_thread(traces.stop)
+
+
+async def promotions_of(sessions: Sessions) -> Promotions:
+    promotions = Promotions()
+    await promotions.read(sessions)
+    return promotions
 
 
 def begin_tasks(state: State, database_url: str, admission: Admission) -> list[asyncio.Task[None]]:
@@ -226,14 +231,9 @@ def create_app(
     """Create the ASGI application. The database must be migrated. `scraped`: the socket of the metrics."""
     stopping = asyncio.Event()
     admission = Admission(settings)
+    own = site.texts if site else {}
     endpoint: ASGIApp = Endpoint(
-        schema,
-        trusted,
-        context_of,
-        settings=settings,
-        admission=admission,
-        stopping=stopping,
-        own=site.texts if site else {},
+        schema, trusted, context_of, settings=settings, admission=admission, stopping=stopping, own=own
     )
     if settings.compression:
         endpoint = Compression(endpoint)
