@@ -1,9 +1,9 @@
 """Compress responses with gzip or Zstandard, as the client accepts them.
 
-The BREACH attack reads a secret that is compressed together with text of the attacker's choice, which another
-site makes the victim's browser request. Here browsers add no credentials on their own: the only cookie, that
-of the web app, is for `/session`, which other sites cannot use. A response that may hold a new secret, that
-of a mutation, is marked `no-transform` and not compressed.
+The BREACH attack reads a secret that is compressed together with text of the attacker's choice, which
+another site makes the victim's browser request. Here browsers add no credentials on their own: the only
+cookie, that of the web app, is for `/session`, which other sites cannot use. A response that may hold a new
+secret, that of a mutation, is marked `no-transform` and not compressed.
 Streams of events and of parts are not compressed either, so that each part arrives at once.
 """
 

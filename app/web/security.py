@@ -1,7 +1,8 @@
 """Security headers, CORS, allowed hosts and the cross-origin (CSRF) check.
 
-The API takes no cookies: clients authenticate with a header that a page of another origin cannot send without
-a preflight. In addition, requests of pages of other origins are refused before any work, unless allowed.
+The API takes no cookies: clients authenticate with a header that a page of another origin cannot send
+without a preflight. In addition, requests of pages of other origins are refused before any work, unless
+allowed.
 """
 
 from starlette.datastructures import MutableHeaders
@@ -27,6 +28,7 @@ HEADERS = {
 POLICY = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 TRANSPORT_SECURITY = "max-age=31536000"
 PREFLIGHT_SECONDS = 600
+HEALTH = ("/healthz", "/readyz")
 READABLE = ("ETag", "RateLimit", "RateLimit-Policy", "Retry-After", "X-Request-Id")
 
 
@@ -56,6 +58,16 @@ class SecurityHeaders:
         await self.app(scope, receive, send_with_headers)
 
 
+class AllowedHosts(TrustedHostMiddleware):
+    """Refuses other hosts, except for health checks, which address a process by its machine."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and scope["path"] in HEALTH:
+            await self.app(scope, receive, send)
+        else:
+            await super().__call__(scope, receive, send)
+
+
 def listed(text: str) -> list[str]:
     """Split a setting at its commas."""
     return [part.strip() for part in text.split(",") if part.strip()]
@@ -67,7 +79,7 @@ def middleware(settings: Settings) -> list[Middleware]:
     if settings.otel_exporter_otlp_endpoint is not None:
         found.insert(1, Middleware(HttpSpans))
     if (hosts := listed(settings.allowed_hosts)) and "*" not in hosts:
-        found.append(Middleware(TrustedHostMiddleware, allowed_hosts=hosts, www_redirect=False))
+        found.append(Middleware(AllowedHosts, allowed_hosts=hosts, www_redirect=False))
     if origins := listed(settings.allowed_origins):
         cors = Middleware(
             CORSMiddleware,
