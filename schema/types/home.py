@@ -194,9 +194,8 @@ class Shelf(relay.Node):
         viewer = await info.context.viewer()
         cursors = Cursors.of(info, SHELF, [self.id, viewer and viewer.id])
         standing = standing_of(cursors, after)
-        page = await asyncio.to_thread(
-            self.home.page, self.shelf, size, standing, self.rated_since, detail_of(info)
-        )
+        asked = size, standing, self.rated_since, detail_of(info)
+        page = await asyncio.to_thread(self.home.page, self.shelf, *asked)
         picks = [pick for pick, _ in page.picks]
         self._record(info.context, viewer, picks, size, standing)
         edges = edges_of(
