@@ -115,13 +115,10 @@ async def experiments_of(following: Live) -> Running:
 async def lifespan(
     settings: Settings, database_url: str, admission: Admission, scraped: socket.socket | None
 ) -> AsyncIterator[State]:
-    """Begin what all requests share and the tasks of the process; end them when the process stops.
-
-    Requests use `DATABASE_URL`, which may be a transaction pooler. All else needs `database_url`, a session.
-    """
+    """Begin what all requests share and the tasks of the process; end them when the process stops."""
     meter_event_loop()
     full_disk = FullDisk()
-    of_requests = settings.database_url or database_url
+    of_requests = settings.database_url or database_url  # may be a transaction pooler
     engine, sessions = observed_engine(settings, of_requests, database_url, full_disk)
     loaded = await live.load(sessions, settings.models, settings.public_url.rstrip("/"))
     following = Live(sessions, settings.models, loaded)
@@ -153,9 +150,7 @@ async def lifespan(
     try:
         yield state
     finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.wait(tasks)
+        await end_tasks(tasks)
         await state["recorder"].close(psycopg_url(database_url))
         metrics.REGISTRY.unregister(monitor)
         await monitor.close()
@@ -164,6 +159,12 @@ async def lifespan(
         await engine.dispose()
         for traces in tracing.active:
             await asyncio.to_thread(traces.stop)
+
+
+async def end_tasks(tasks: list[asyncio.Task[None]]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.wait(tasks)
 
 
 async def promotions_of(sessions: Sessions) -> Promotions:

@@ -48,13 +48,10 @@ def check(found: list[dict[str, Any]], folder: Path) -> subprocess.CompletedProc
     for number, document in enumerate(found):
         paths.append(folder / f"{number}-{document['kind']}.json")
         paths[-1].write_text(json.dumps(document))
-    command = [
-        Path(sys.executable).parent / "check-jsonschema",
-        "--schemafile",
-        FOLDER / "schema.json",
-        *paths,
-    ]
-    return subprocess.run(command, check=False, capture_output=True, text=True)
+    program, schema = Path(sys.executable).parent / "check-jsonschema", FOLDER / "schema.json"
+    return subprocess.run(
+        [program, "--schemafile", schema, *paths], check=False, capture_output=True, text=True
+    )
 
 
 def test_manifests_are_valid_and_a_misspelt_field_is_not(tmp_path: Path) -> None:
