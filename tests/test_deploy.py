@@ -2,6 +2,7 @@
 
 import importlib.util
 import os
+import re
 import subprocess
 import sys
 import sysconfig
@@ -13,6 +14,7 @@ import yaml
 
 from app.db import migrations
 from app.settings import Settings
+from app.web.server import GRACE_SECONDS
 
 ROOT = Path(__file__).parent.parent
 COMMANDS = Path(sys.executable).parent
@@ -30,7 +32,7 @@ def test_compose_file_conforms_to_its_specification() -> None:
 def test_compose_sets_only_existing_settings() -> None:
     services = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]
     libpq = {"PGPASSWORD"}
-    for name in ("migrate", "seed", "api"):
+    for name in ("migrate", "seed", "api-1", "api-2"):
         assert set(services[name]["environment"]) - libpq <= {
             field.upper() for field in Settings.model_fields
         }
@@ -41,7 +43,24 @@ def test_compose_passes_on_the_settings_of_a_deployment() -> None:
     services = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]
     passed = {"PRODUCTION", "ALLOWED_HOSTS", "ALLOWED_ORIGINS", "TRUSTED_PROXIES", "REDIS_URL"}
     passed |= {"LOG_FORMAT", "METRICS_PORT"}
-    assert passed <= set(services["api"]["environment"])
+    assert passed <= set(services["api-1"]["environment"])
+
+
+def test_compose_has_two_processes_behind_the_balancer() -> None:
+    services = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]
+    balancer = services["balancer"]
+    given = balancer["environment"]
+    configuration = (ROOT / "deploy" / "haproxy" / "haproxy.cfg").read_text()
+    assert set(given) == set(re.findall(r'"\$\{(\w+)\}"', configuration))
+    assert {given["SERVICE_1"], given["SERVICE_2"]} == {f"{name}:8000" for name in balancer["depends_on"]}
+    for name in balancer["depends_on"]:
+        service = services[name]
+        drain = float(service["environment"]["DRAIN_SECONDS"])
+        assert float(service["stop_grace_period"].removesuffix("s")) > drain + GRACE_SECONDS
+        assert service["depends_on"]["migrate"] == {"condition": "service_completed_successfully"}
+        assert (
+            f"//{next(iter({'redis'} & set(service['depends_on'])))}:" in service["environment"]["REDIS_URL"]
+        )
 
 
 def test_every_container_is_confined() -> None:
@@ -54,8 +73,11 @@ def test_every_container_is_confined() -> None:
 
 def test_compose_opens_the_metrics_only_on_request() -> None:
     services = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]
-    assert services["api"]["environment"]["METRICS_PORT"] == "${METRICS_PORT:-}"
-    assert services["api"]["ports"] == ["${PORT:-8000}:8000"]
+    assert services["api-1"]["environment"]["METRICS_PORT"] == "${METRICS_PORT:-}"
+    assert services["balancer"]["ports"] == ["${PORT:-8000}:8000"]
+    assert not {"api-1", "api-2", "redis", "database"} & {
+        name for name, service in services.items() if "ports" in service
+    }
     live = {name for name, service in services.items() if "live" in service.get("profiles", ())}
     assert {"prometheus", "grafana"} <= live
     mounted = [volume for name in live for volume in services[name]["volumes"] if volume.startswith("./")]
@@ -78,7 +100,7 @@ def test_the_parts_of_monitoring_find_each_other() -> None:
     config = yaml.safe_load((ROOT / "deploy" / "prometheus" / "prometheus.yml").read_text())
     targets = config["scrape_configs"][0]["static_configs"][0]["targets"]
     hosts, (port,) = ({*part} for part in zip(*(target.split(":") for target in targets), strict=True))
-    assert hosts == {"api", "ingest"}
+    assert hosts == {"api-1", "api-2", "ingest"}
     assert all({*services[host]["networks"]} & {*services["prometheus"]["networks"]} for host in hosts)
     assert f"METRICS_PORT={port} docker compose" in (ROOT / "docker-compose.yml").read_text()
 

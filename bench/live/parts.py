@@ -24,7 +24,7 @@ INGESTER_STOP_SECONDS = 15  # killed, it loses nothing
 SHOWN_LINES = 15  # of the log of a part that ended
 OWN = frozenset(Settings.model_fields)
 PROMETHEUS = ROOT / "deploy" / "prometheus"
-TARGETS = '["api:9464", "ingest:9464"]'  # in prometheus.yml
+TARGETS = '["api-1:9464", "api-2:9464", "ingest:9464"]'  # in prometheus.yml
 
 
 class PartFailed(Exception):
