@@ -159,6 +159,12 @@ def is_master(port: int) -> bool:
         return client.role()[0] in ("master", b"master")
 
 
+def is_whole(port: int) -> bool:
+    """Whether a node of a Cluster serves requests."""
+    with Redis(port=port) as client:
+        return bool(client.execute_command("CLUSTER INFO")["cluster_state"] == "ok")
+
+
 def test_a_cluster_counts_the_charges_of_an_operation_together(tmp_path: Path) -> None:
     # The nodes talk on the ports above, by 10,000.
     ports = list(islice(filter(lambda port: port < 55_536, iter(free_port, None)), 3))
@@ -171,6 +177,7 @@ def test_a_cluster_counts_the_charges_of_an_operation_together(tmp_path: Path) -
             ["redis-cli", "--cluster", "create", *nodes, "--cluster-yes"], check=False, capture_output=True
         )
         assert made.returncode == 0, made.stdout
+        wait_for(lambda: all(map(is_whole, ports)))  # each node learns of the others on its own
 
         async def use() -> None:
             per_minute = {"operations_per_minute": 100, "cost_per_minute": 600}
