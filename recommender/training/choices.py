@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import numpy.typing as npt
 
-from recommender import metrics
+from recommender import metrics, splits
 from recommender.interactions import Interactions
 from recommender.metrics import Estimate
 from recommender.model.blend import FACTORS, ITEMS, KNOTS, POPULARITY, TRANSITIONS, Blend
@@ -36,7 +36,7 @@ PART_NAMES = ("factors", "items", "succession", "popularity")
 N_PARTS = len(PART_NAMES)
 USUAL_WEIGHTS = np.array([USUAL[part] for part in range(N_PARTS)], np.float32).T
 ITEM_SCALES = (0.0, 0.5, 2.0, 4.0, 1.0)  # factors of the usual weights of items; the last one keeps them
-TRANSITION_SCALES = (0.0, 0.5, 2.0, 4.0, 1.0)  # the same for transitions
+TRANSITION_SCALES = (0.0, 0.5, 1.5, 2.0, 3.0, 1.0)  # the same for transitions
 POPULARITY_WEIGHTS = (0.3, 1.0, 0.0)
 LEAST = 0.01  # weight of the factors: only they rank items with few ratings
 NOISES = (0.01, 0.02, NOISE)  # the last one stays unless another is better
@@ -45,6 +45,7 @@ GRADE_SETS = (np.array([0.2, 0.2, 0.4, 0.7, 0.95, 1.1], np.float32), GRADES)  # 
 # longer ones; for the noise, which has two other candidates, SLIGHT. With two standard errors on both
 # together, one of a dozen candidates was often taken by chance, at a loss: docs/recommender.md.
 CLEAR, SLIGHT = 2.5, 1.0
+CLEAR_ORDER = 2.0  # the same for transitions, on random items and on the next items together
 MIN_GROUP = 20  # users with examples of one kind
 MIN_EXAMPLES = 60
 
@@ -79,8 +80,11 @@ def choose(
         for grades in GRADE_SETS
     ]
     best, noise = _best_setting(scored)
-    weights, figures = weigh(scored[best], noise)
-    return Choices(GRADE_SETS[best], NOISES[noise], weights, figures)
+    grades = GRADE_SETS[best]
+    # Drawn apart, so that the fits that follow are the same with and without them.
+    later = _next_examples(interactions, grades, content, config, rng.spawn(1)[0], progress, checkpoint)
+    weights, figures = weigh(scored[best], later, noise)
+    return Choices(grades, NOISES[noise], weights, figures)
 
 
 def _best_setting(scored: list[list[Example]]) -> tuple[int, int]:
@@ -132,15 +136,65 @@ def _scored(
     return [held_out.example(noisy, one) for one in drawn]
 
 
-def weigh(examples: list[Example], noise: int) -> tuple[Floats, dict[str, Estimate]]:
-    """Choose the weights, for all lengths of history together; and figures."""
+def _next_examples(
+    interactions: Interactions,
+    grades: Floats,
+    content: Floats,
+    config: Config,
+    rng: np.random.Generator,
+    progress: Progress,
+    checkpoint: Checkpoint,
+) -> list[Example]:
+    """Fit the parts to the earlier ratings of all users, and score later ones; none without times.
+
+    Users held out whole do not show what the order of a history is worth: the parts are fitted to what all
+    others rated at the same time and later, and know what is watched now.
+    """
+    if not interactions.timestamps.any():
+        return []
+    split = splits.temporal_per_user(interactions, rng=rng)
+    drawn = list(held_out.next_items(split, rng))
+    if len(drawn) < MIN_EXAMPLES:
+        return []
+    transitions = ItemTransitions.fit(split.train, rng=rng)
+    return _scored(split.train, drawn, grades, transitions, content, config, rng, progress, checkpoint)
+
+
+def weigh(examples: list[Example], later: list[Example], noise: int) -> tuple[Floats, dict[str, Estimate]]:
+    """Choose the weights, for all lengths of history together; and figures.
+
+    later: examples of the next items, for the weight of the transitions.
+    """
     weights = USUAL_WEIGHTS
     if len(examples) >= MIN_EXAMPLES:
-        for vary in (mixtures, _ordered):
-            candidates = vary(weights)  # (n_candidates, n_knots, N_PARTS)
-            reached = np.array([example.ndcg(noise, candidates[:, example.knot]) for example in examples])
-            weights = candidates[best_of(reached, examples, CLEAR)]
+        candidates = mixtures(weights)  # (n_candidates, n_knots, N_PARTS)
+        weights = candidates[best_of(_reached(examples, noise, candidates), examples, CLEAR)]
+        if len(later) >= MIN_EXAMPLES:
+            weights = _with_order(weights, [one for one in examples if one.own and one.random], later, noise)
     return weights.copy(), _figures(examples, noise, weights)
+
+
+def _reached(examples: list[Example], noise: int, candidates: Floats) -> Figures:
+    return np.array([example.ndcg(noise, candidates[:, example.knot]) for example in examples])
+
+
+def _with_order(weights: Floats, random: list[Example], later: list[Example], noise: int) -> Floats:
+    """The weights with another weight of transitions, if it is clearly better.
+
+    random: of random items of users held out; later: of the next items. Both count equally: the order of a
+    history says much about the latter and nothing about the former, and lists are made for both.
+    """
+    candidates: Floats = np.tile(weights, (len(TRANSITION_SCALES), 1, 1))
+    candidates[:, :, TRANSITIONS] *= np.array(TRANSITION_SCALES, np.float32)[:, None]
+    gain, variance = np.zeros(len(candidates)), np.zeros(len(candidates))
+    for kind in (random, later):
+        reached = _reached(kind, noise, candidates)
+        mean, error = _over_users(reached - reached[:, -1:], np.array([one.user for one in kind]))
+        gain, variance = gain + mean, variance + error**2
+    gain[gain < CLEAR_ORDER * np.sqrt(variance)] = 0  # that of the last candidate
+    best = int(gain.argmax())
+    chosen: Floats = candidates[best if gain[best] > 0 else -1]
+    return chosen
 
 
 def mixtures(weights: Floats) -> Floats:
@@ -157,14 +211,6 @@ def mixtures(weights: Floats) -> Floats:
             mixed[:, POPULARITY] += popular
             candidates.append(mixed)
     return np.array(candidates, np.float32)
-
-
-def _ordered(weights: Floats) -> Floats:
-    """Other weights of transitions, as in `mixtures`."""
-    candidates = np.tile(weights, (len(TRANSITION_SCALES), 1, 1))
-    for candidate, scale in zip(candidates, TRANSITION_SCALES, strict=True):
-        candidate[:, TRANSITIONS] = USUAL_WEIGHTS[:, TRANSITIONS] * scale
-    return candidates
 
 
 def _figures(examples: list[Example], noise: int, weights: Floats) -> dict[str, Estimate]:
@@ -200,16 +246,24 @@ def best_of(reached: Figures, examples: Sequence[Example], clear: float) -> int:
     users, own = np.array([example.user for example in examples]), np.array([e.own for e in examples])
     bounds: list[Figures] = []
     for kind in (own, ~own):
-        ids, place = np.unique(users[kind], return_inverse=True)
-        if len(ids) < MIN_GROUP:
-            continue
-        sums = np.zeros((len(ids), gains.shape[1]))
-        np.add.at(sums, place, gains[kind])
-        per_user = sums / np.bincount(place)[:, None]
-        bounds.append(per_user.mean(axis=0) - clear * per_user.std(axis=0) / np.sqrt(len(ids)))
+        if len(np.unique(users[kind])) >= MIN_GROUP:
+            mean, error = _over_users(gains[kind], users[kind])
+            bounds.append(mean - clear * error)
     last = int(gains.shape[1]) - 1
     if not bounds:
         return last
     bound: Figures = np.min(bounds, axis=0)
     best = int(bound[:last].argmax()) if last else last
     return best if float(bound[best]) > 0 else last
+
+
+def _over_users(gains: Figures, users: npt.NDArray[np.int64]) -> tuple[Figures, Figures]:
+    """Mean gains of candidates over users, who count equally, and their standard errors.
+
+    gains: float64 (n_examples, n_candidates); users: int64 (n_examples,).
+    """
+    ids, place = np.unique(users, return_inverse=True)
+    sums = np.zeros((len(ids), gains.shape[1]))
+    np.add.at(sums, place, gains)
+    per_user = sums / np.bincount(place)[:, None]
+    return per_user.mean(axis=0), per_user.std(axis=0) / np.sqrt(len(ids))

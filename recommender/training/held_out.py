@@ -1,4 +1,8 @@
-"""Examples for the choices of the blend: histories of held-out users, and the liked items to find."""
+"""Examples for the choices of the blend: histories of users, and the liked items to find.
+
+Most are of users held out whole. Those of `next_items` are of the later ratings of users, for the weight of
+the order of a history.
+"""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -10,6 +14,7 @@ from recommender import metrics
 from recommender.interactions import History, Interactions
 from recommender.metrics import RELEVANT_STARS
 from recommender.model.blend import KNOTS, Blend
+from recommender.splits import Split
 
 Floats = npt.NDArray[np.float32]
 
@@ -17,6 +22,7 @@ SHARE = 0.2  # of the users are held out, at most:
 MAX_SEVERAL, MAX_FEW = 300, 600  # users with more than FEW ratings, and with at most FEW
 FEW = 5
 MIN_USERS = 30  # with more than FEW ratings; with fewer there are no examples
+MAX_NEXT = 1_000  # users whose later ratings are examples
 KNOWN_SHARE = 0.8  # of an own history
 MAX_IMITATED = 120  # users whose histories are cut to one length
 # Histories longer than NEWCOMER are cut only from those of at most LONGEST times as many ratings: users
@@ -32,12 +38,14 @@ class Drawn:
     """A history and the liked items to find.
 
     knot: of its length. user: of the whole ratings. own: whether it is most of what the user has rated, or
-    else a short part of it.
+    else a short part of it. random: whether the items to find are a random part of the ratings, or else the
+    next ones.
     """
 
     knot: int
     user: int
     own: bool
+    random: bool
     history: History
     relevant: npt.NDArray[np.int32]
 
@@ -47,8 +55,8 @@ class Example:
     """The candidates of one list: their scores by each part, and which of them are relevant.
 
     factors: float32 (n_noises, n_pool), by the factors with each noise; others: float32 (3, n_pool), by the
-    other parts; all standardized. hits: bool (n_pool,). n_relevant: in the whole catalog. knot, user, own: as
-    in `Drawn`.
+    other parts; all standardized. hits: bool (n_pool,). n_relevant: in the whole catalog. knot, user, own,
+    random: as in `Drawn`.
     """
 
     factors: Floats
@@ -58,6 +66,7 @@ class Example:
     knot: int
     user: int
     own: bool
+    random: bool
 
     def parts(self, noise: int) -> Floats:
         """Scores by all parts, float32 (N_PARTS, n_pool)."""
@@ -98,14 +107,29 @@ def drawn(
             yield from _imitated(user, interactions.history(user), knot, rng)
 
 
+def next_items(split: Split, rng: np.random.Generator) -> Iterator[Drawn]:
+    """Draw examples from a split by time: what users rated before it, and what they liked after it."""
+    before, after = (np.diff(ratings.user_items.indptr) for ratings in (split.histories, split.held_out))
+    users = np.flatnonzero((before > 0) & (after > 0))
+    for user in np.sort(rng.permutation(users)[:MAX_NEXT]).tolist():
+        history, later = split.histories.history(user), split.held_out.history(user)
+        relevant = later.item_idx[later.stars >= RELEVANT_STARS]
+        if len(relevant):
+            yield Drawn(_knot(len(history)), user, True, False, history, relevant)
+
+
+def _knot(n_history: int) -> int:
+    return int(np.searchsorted(STARTS, n_history, side="right"))
+
+
 def _own(user: int, whole: History, rng: np.random.Generator) -> Iterator[Drawn]:
     """Two random splits of the ratings, and the newest ratings after the others."""
     n_known = min(max(round(KNOWN_SHARE * len(whole)), 1), len(whole) - 1)
-    knot = int(np.searchsorted(STARTS, n_known, side="right"))
     random = rng.permutation(len(whole)), rng.permutation(len(whole))
     in_time = random[0][np.argsort(whole.timestamps[random[0]], kind="stable")]
     for order in (*random, in_time):
-        yield from _example(knot, user, True, whole, order[:n_known], order[n_known:])
+        kind = True, order is not in_time
+        yield from _example(_knot(n_known), user, kind, whole, order[:n_known], order[n_known:])
 
 
 def _imitated(user: int, whole: History, knot: int, rng: np.random.Generator) -> Iterator[Drawn]:
@@ -115,13 +139,14 @@ def _imitated(user: int, whole: History, knot: int, rng: np.random.Generator) ->
     in_time = order[np.argsort(whole.timestamps[order], kind="stable")]
     size = length + max(5, length // 4)
     for each in (order, in_time[:size], in_time[-size:]):
-        yield from _example(knot, user, False, whole, each[:length], each[length:])
+        kind = False, each is order
+        yield from _example(knot, user, kind, whole, each[:length], each[length:])
 
 
 def _example(
     knot: int,
     user: int,
-    own: bool,
+    kind: tuple[bool, bool],
     whole: History,
     known: npt.NDArray[np.int64],
     later: npt.NDArray[np.int64],
@@ -130,7 +155,7 @@ def _example(
     if len(relevant):
         known = np.sort(known)
         history = History(whole.item_idx[known], whole.stars[known], whole.timestamps[known])
-        yield Drawn(knot, user, own, history, relevant)
+        yield Drawn(knot, user, *kind, history, relevant)
 
 
 def example(noisy: list[Blend], one: Drawn) -> Example:
@@ -146,4 +171,5 @@ def example(noisy: list[Blend], one: Drawn) -> Example:
     pool = np.unique(np.argpartition(-parts, depth - 1, axis=1)[:, :depth])
     pooled, hits = parts[:, pool], np.isin(pool, one.relevant)
     n = len(noisy)
-    return Example(pooled[:n], pooled[n:], hits, len(one.relevant), one.knot, one.user, one.own)
+    of_history = one.knot, one.user, one.own, one.random
+    return Example(pooled[:n], pooled[n:], hits, len(one.relevant), *of_history)

@@ -30,13 +30,14 @@ def _example(rng: np.random.Generator, telling: int, user: int, own: bool = True
     parts = rng.standard_normal((N_PARTS, 40)).astype(np.float32)
     hits = np.arange(40) < 10
     parts[telling] += 1.5 * hits
-    return Example(parts[:1], parts[1:], hits, 10, AT, user, own)
+    return Example(parts[:1], parts[1:], hits, 10, AT, user, own, True)
 
 
 def _chosen(telling: int, n_examples: int = 300) -> tuple[np.ndarray, dict[str, Estimate]]:
     """The weights at one length if one part finds the relevant items."""
     rng = np.random.default_rng(0)
-    weights, figures = weigh([_example(rng, telling, user) for user in range(n_examples)], 0)
+    random, later = ([_example(rng, telling, user) for user in range(n_examples)] for _ in range(2))
+    weights, figures = weigh(random, later, 0)
     return weights[AT], figures
 
 
@@ -59,16 +60,16 @@ def test_other_weights_must_be_clearly_better_than_the_usual_ones() -> None:
 def test_chance_among_all_mixtures_does_not_change_the_usual_weights() -> None:
     for seed in range(5):
         rng = np.random.default_rng(seed)
-        noise = [_example(rng, ITEMS, user) for user in range(150)]
+        noise = [_example(rng, ITEMS, user) for user in range(300)]
         for example in noise:
             example.others[:] = rng.standard_normal(example.others.shape)
             example.factors[:] = rng.standard_normal(example.factors.shape)
-        np.testing.assert_array_equal(weigh(noise, 0)[0], USUAL_WEIGHTS)
+        np.testing.assert_array_equal(weigh(noise[:150], noise[150:], 0)[0], USUAL_WEIGHTS)
 
 
 def test_examples_of_one_length_change_the_weights_of_all() -> None:
     rng = np.random.default_rng(0)
-    weights, _ = weigh([_example(rng, ITEMS, user) for user in range(300)], 0)
+    weights, _ = weigh([_example(rng, ITEMS, user) for user in range(300)], [], 0)
     shares = weights[:, ITEMS] / weights[:, [FACTORS, ITEMS]].sum(axis=1)
     usual = USUAL_WEIGHTS[:, ITEMS] / USUAL_WEIGHTS[:, [FACTORS, ITEMS]].sum(axis=1)
     assert np.all(shares > usual)
@@ -93,7 +94,7 @@ def test_the_weight_of_transitions_follows_their_figures() -> None:
     misled = [_example(rng, FACTORS, user) for user in range(300)]
     for example in misled:
         example.others[TRANSITIONS - 1] -= 1.5 * example.hits
-    assert weigh(misled, 0)[0][AT, TRANSITIONS] < np.float32(USUAL[TRANSITIONS][AT])
+    assert weigh(misled, misled, 0)[0][AT, TRANSITIONS] < np.float32(USUAL[TRANSITIONS][AT])
     assert _chosen(FACTORS, n_examples=3)[0][TRANSITIONS] == np.float32(USUAL[TRANSITIONS][AT])
 
 
