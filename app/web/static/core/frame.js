@@ -17,7 +17,9 @@ const ENTRIES = [
   { path: "/mine", label: "Mine", icon: "bookmark", needs: "member" },
   { path: "/night", label: "Night", icon: "people", needs: "member" },
 ];
-const MENU = [];
+const MENU = [
+  { path: "/settings", label: "Settings", needs: "member" },
+];
 
 const may = (entry) => !entry.needs || (session() && (entry.needs === "member" || session().role === entry.needs));
 

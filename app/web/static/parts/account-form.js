@@ -50,7 +50,8 @@ export function accountForm(action, label, { hint = null, rules = null } = {}) {
   return form;
 }
 
-function field(name, label, attributes, hint = null) {
+// A field with its label, its hint, and what is wrong with it.
+export function field(name, label, attributes, hint = null) {
   const id = newId(name);
   const told = h("p", { id: `${id}-hint`, class: "hint", "aria-live": "polite" }, hint ?? "");
   const input = h("input", { id, name, required: true, "aria-describedby": `${id}-hint`, ...attributes });
