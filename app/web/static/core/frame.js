@@ -19,6 +19,7 @@ const ENTRIES = [
 ];
 const MENU = [
   { path: "/settings", label: "Settings", needs: "member" },
+  { path: "/import", label: "Import ratings", needs: "member" },
 ];
 
 const may = (entry) => !entry.needs || (session() && (entry.needs === "member" || session().role === entry.needs));

@@ -87,7 +87,7 @@ function sessions({ sessions: first }, signal, reload) {
       session.isCurrent ? null : busyButton({ class: "quiet", "aria-label": `Sign out ${agentName(session.agent)}` }, "Sign out", () => end(session)),
     );
   const list = paged(
-    { items: first.nodes, pageInfo: first.pageInfo },
+    { items: first.nodes.toSorted((one, other) => other.isCurrent - one.isCurrent), pageInfo: first.pageInfo },
     {
       signal,
       kind: "lines",
