@@ -16,6 +16,7 @@ from schema.types.operator.experiment import ExperimentQuery
 from schema.types.operator.hidden_movie import HiddenMovieQuery
 from schema.types.operator.promotion import PromotionQuery
 from schema.types.operator.served_list import ServedListQuery
+from schema.types.operator.service import ServiceQuery
 from schema.types.operator.setting import SettingQuery
 from schema.types.personal_data import PrivacyQuery
 from schema.types.recommendation import RecommendationQuery
@@ -39,6 +40,7 @@ class Query(
     ModelQuery,
     ServedListQuery,
     ExperimentQuery,
+    ServiceQuery,
     SettingQuery,
     HiddenMovieQuery,
     PromotionQuery,

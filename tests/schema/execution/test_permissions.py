@@ -51,6 +51,7 @@ ROOTS = {
     "Query.search": ANYONE,
     "Query.searchPeople": ANYONE,
     "Query.servedList": ADMINS,
+    "Query.service": ADMINS,
     "Query.settings": ADMINS,
     "Query.viewer": ANYONE,
     **dict.fromkeys(("Query.hiddenMovies", "Query.promotions"), CURATORS),

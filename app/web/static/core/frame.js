@@ -20,6 +20,8 @@ const ENTRIES = [
 const MENU = [
   { path: "/settings", label: "Settings", needs: "member" },
   { path: "/import", label: "Import ratings", needs: "member" },
+  { path: "/operate", label: "Operate", needs: "ADMIN" },
+  { path: "/operate/movies", label: "Edit movies", needs: "CURATOR" },
 ];
 
 const may = (entry) => !entry.needs || (session() && (entry.needs === "member" || session().role === entry.needs));
