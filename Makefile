@@ -80,8 +80,9 @@ bench-soak: .venv/.dev ## Load the service and an ingester for 15 minutes; write
 bench-faults: .venv/.dev ## Kill all processes at random under load; writes docs/bench/faults.md
 	$(BIN)/python -m bench.faults $(ARGS)
 
-bench-fuzz: .venv/.dev ## Send 5,000 random operations: none may cause an internal error
+bench-fuzz: .venv/.dev ## Send 5,000 random operations: none may cause an internal error; compare 20,000 compiled ones
 	FUZZ_EXAMPLES=5000 $(BIN)/pytest -q --numprocesses 0 tests/schema/http/test_fuzz.py $(ARGS)
+	COMPILED_FUZZ=20000 $(BIN)/pytest -qs --numprocesses 0 tests/schema/execution/compiled/test_fuzz.py $(ARGS)
 
 release: ## Release VERSION=x.y.z: set it in pyproject.toml, the changelog and the released schema
 	@[[ "$(VERSION)" =~ ^[0-9]+\.[0-9]+\.[0-9]+$$ ]] || { echo "Set the version: make release VERSION=x.y.z" >&2; exit 1; }

@@ -79,6 +79,10 @@ COMMANDS = {
         "app.cli.schema_commands",
         "List the changes since the released schema; fail if the changelog does not name a breaking one.",
     ),
+    "explain": (
+        "app.cli.schema_commands",
+        "Print the Python function that executes an operation, or the reason why graphql-core does.",
+    ),
 }
 
 

@@ -5,12 +5,14 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from graphql import GraphQLError, OperationDefinitionNode, parse, validate
 
 from app import console
 from app.cli import release
 from app.cli.release import CHANGELOG, RELEASED, RELEASED_SETTINGS
 from schema import schema
 from schema.breaking_changes import Changes, deprecation_faults
+from schema.execution.compiled.compiler import explained
 from schema.reference import reference
 
 app = typer.Typer()
@@ -67,3 +69,30 @@ def diff_schema(
     ]
     if faults:
         raise console.fail("\n".join(faults))
+
+
+@app.command()
+def explain(
+    file: Annotated[Path, typer.Argument(help="A file with one GraphQL document.")],
+    operation: Annotated[str | None, typer.Option(help="The operation, if the document has several.")] = None,
+    without: Annotated[
+        list[str] | None, typer.Option(help="A variable of @skip or @include that is false; others are true.")
+    ] = None,
+) -> None:
+    """Print the Python function that executes an operation, or the reason why graphql-core does."""
+    try:
+        document = parse(file.read_text())
+    except (OSError, GraphQLError) as error:
+        raise console.fail(str(error)) from None
+    if errors := validate(schema._schema, document):  # noqa: SLF001 - graphql-core's
+        raise console.fail("\n".join(error.message for error in errors))
+    names = [
+        node.name.value if node.name else None
+        for node in document.definitions
+        if isinstance(node, OperationDefinitionNode)
+    ]
+    if operation is None and len(names) > 1:
+        raise console.fail(f"The document has several operations: name one with --operation: {names}.")
+    if operation is not None and operation not in names:
+        raise console.fail(f"The document has no operation {operation}: it has {names}.")
+    typer.echo(explained(schema._schema, document, operation, without or []))  # noqa: SLF001 - as above

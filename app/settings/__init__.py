@@ -110,6 +110,11 @@ class Settings(AccountSettings, StreamSettings):
     compression: bool = Field(
         True, description="compress responses as `Accept-Encoding` allows; `false` where a proxy does it"
     )
+    compiled_operations: bool = Field(
+        False,
+        description="execute operations that are asked for again by compiled functions, with the "
+        "same answers; `false`: always by graphql-core",
+    )
     trusted_documents: Path | None = Field(
         None,
         description="JSON file of documents by id, or an Apollo manifest; other documents are then refused",

@@ -47,6 +47,12 @@ limits_hit = Counter(
     ["setting"],
     registry=REGISTRY,
 )
+executions = Counter(
+    "marquee_executions_total",
+    "Queries and mutations by what executed them, and why graphql-core did.",
+    ["by", "reason"],
+    registry=REGISTRY,
+)
 responses = Counter(
     "marquee_http_responses_total", "HTTP responses, by status.", ["status"], registry=REGISTRY
 )

@@ -64,6 +64,7 @@ class Document:
     """A valid document. `whole` is `ast` without what defers a part of the answer.
 
     `labels`: its operations in metrics, empty unless the document is trusted or was found in the cache.
+    `prepared`: what the compiler found out about an operation of `ast`, or of `whole` (True).
     """
 
     text: str
@@ -71,6 +72,7 @@ class Document:
     whole: DocumentNode
     operations: Mapping[str | None, Operation]
     labels: dict[str | None, str] = field(default_factory=dict)
+    prepared: dict[tuple[str | None, bool], Any] = field(default_factory=dict)
 
     def operation(self, name: str | None) -> Operation | None:
         """The operation of a name; without a name, the only one."""
@@ -217,13 +219,16 @@ class DocumentExtension(SchemaExtension):
         yield
 
     def get_results(self) -> dict[str, Any]:
-        if self.costed is None:
-            return {}
-        cost = {"requested": self.costed.requested}
-        budget = getattr(self.execution_context.context, "budget", None)
-        if budget is not None:
-            cost["actual"] = rounded(budget.actual)
-        return {"cost": cost}
+        return {} if self.costed is None else cost_of(self.execution_context.context)
+
+
+def cost_of(context: Any) -> dict[str, Any]:
+    """The cost of an operation, for the extensions of its result."""
+    cost = {"requested": context.costed.requested}
+    budget = getattr(context, "budget", None)
+    if budget is not None:
+        cost["actual"] = rounded(budget.actual)
+    return {"cost": cost}
 
 
 def rounded(cost: int) -> int:

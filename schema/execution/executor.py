@@ -22,6 +22,8 @@ from app.web.budget import Budget
 from app.web.meter import METER, MeteredCoroutine
 from app.web.rate_limits import RateLimited
 from schema.core.errors import CallerError, ErrorCode, present
+from schema.execution.compiled.answer import answer
+from schema.execution.compiled.compiler import Compiler
 from schema.execution.context import Clock, Context
 from schema.execution.documents import CostedOperation, Document, DocumentCache, InvalidDocument
 from schema.execution.request import GraphQLRequest
@@ -37,6 +39,7 @@ SHORT_LIST = 100  # items whose lengths are checked in a fraction of a milliseco
 class Executor:
     schema: Schema
     documents: DocumentCache
+    compiler: Compiler | None = None
     reading: asyncio.Lock = field(default_factory=asyncio.Lock)  # held while a long document is read
 
     @property
@@ -92,14 +95,18 @@ class Executor:
         allowed: Iterable[OperationType],
     ) -> Results:
         """Begin the operation. Its actual cost is charged beyond its static cost."""
-        results = await self.schema.stream(
-            document.text,
-            variable_values=request.variables,
-            context_value=context,
-            operation_name=request.operation_name,
-            operation_extensions=request.extensions,
-            allowed_operation_types=allowed,
-        )
+        results: Results | None = None
+        if self.compiler is not None:
+            results = answer(self.compiler, document, request, context, allowed)
+        if results is None:
+            results = await self.schema.stream(
+                document.text,
+                variable_values=request.variables,
+                context_value=context,
+                operation_name=request.operation_name,
+                operation_extensions=request.extensions,
+                allowed_operation_types=allowed,
+            )
         return results if context.budget is None else charged(results, context.budget)
 
     async def read(self, query: str, context: Context) -> Document:

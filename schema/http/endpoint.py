@@ -24,6 +24,7 @@ from app.web.admission import Admission, Overloaded, Turn
 from app.web.rate_limits import RateLimited
 from app.web.security import is_foreign
 from schema.core.errors import CallerError, ErrorCode, present
+from schema.execution.compiled.compiler import Compiler
 from schema.execution.context import Context
 from schema.execution.documents import DocumentCache, InvalidDocument
 from schema.execution.executor import Executor, Results, overloaded, rate_limited
@@ -74,7 +75,9 @@ class Endpoint:
     ) -> None:
         """`own`: the documents of the web app, by hash."""
         self.settings = settings
-        self.executor = Executor(schema, DocumentCache(schema._schema, settings))  # noqa: SLF001 - graphql-core's
+        core = schema._schema  # noqa: SLF001 - graphql-core's
+        compiler = Compiler(core) if settings.compiled_operations else None
+        self.executor = Executor(schema, DocumentCache(core, settings), compiler)
         self.documents: Documents = trusted or PersistedDocuments(self.executor.documents, own or {})
         self.context_of = context_of
         self.admission = admission

@@ -1,0 +1,149 @@
+"""The Python source of an operation under fixed values of the variables of @skip and @include."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from graphql import (
+    GraphQLObjectType,
+    GraphQLScalarType,
+    GraphQLSchema,
+    OperationDefinitionNode,
+    OperationType,
+    TypeNameMetaFieldDef,
+    get_named_type,
+    is_abstract_type,
+    is_list_type,
+    is_non_null_type,
+)
+from graphql.execution.collect_fields import FragmentDetails, collect_fields, collect_subfields
+from graphql.execution.values import VariableValues
+from graphql.type.scalars import (
+    serialize_boolean,
+    serialize_float,
+    serialize_id,
+    serialize_int,
+    serialize_string,
+)
+
+from schema.execution.compiled.classes import Classes
+from schema.execution.compiled.field import Field
+from schema.execution.compiled.resolvers import attribute, resolver
+
+MAX_FUNCTIONS = 300
+# Where a value is what its scalar's serializer returns unchanged.
+UNCHANGED: dict[Any, str] = {
+    serialize_string: "v.__class__ is str",
+    serialize_id: "v.__class__ is str",
+    serialize_int: "v.__class__ is int and -2147483648 <= v <= 2147483647",
+    serialize_float: "v.__class__ is float and -1e999 < v < 1e999",
+    serialize_boolean: "v is True or v is False",
+}
+
+
+class TooLarge(Exception):
+    """An operation that has more than MAX_FUNCTIONS selection sets by type."""
+
+
+@dataclass
+class Source:
+    """Collects the functions of one operation. `names` is what they refer to."""
+
+    schema: GraphQLSchema
+    operation: OperationDefinitionNode
+    fragments: dict[str, FragmentDetails]
+    variables: VariableValues
+    classes: dict[str, Classes]
+    names: dict[str, Any] = field(default_factory=dict)
+    functions: list[str] = field(default_factory=list)
+    count: int = 0
+
+    def text(self) -> str:
+        root = self.schema.get_root_type(self.operation.operation)
+        assert root is not None, "validation refuses operations of a kind that the schema lacks"
+        collected = collect_fields(self.schema, self.fragments, self.variables, root, self.operation)
+        serial = self.operation.operation is OperationType.MUTATION
+        self.function("operation", root, collected.grouped_field_set, serial=serial)
+        return "\n\n".join(self.functions)
+
+    def function(
+        self, name: str, type_: GraphQLObjectType, grouped: Mapping[str, list[Any]], *, serial: bool = False
+    ) -> None:
+        self.count += 1
+        if self.count > MAX_FUNCTIONS:
+            raise TooLarge
+        lines = [f"{'async ' if serial else ''}def {name}(run, s, p):  # on {type_.name}", "    out = {}"]
+        lines += ["    waiting = []", "    try:"]
+        for key, details in grouped.items():
+            definition = self.schema.get_field(type_, details[0].node.name.value)
+            assert definition is not None, "validation refuses fields that the type lacks"
+            lines += self.lines_of(key, Field(key, type_, definition, details))
+            if serial:
+                lines += ["        if waiting:", f"            out[{key!r}] = await out[{key!r}]"]
+                lines += ["            waiting.clear()"]
+        lines += ["        pass", "    except Exception:"]
+        lines += ["        run.settle(out[key] for key in waiting)", "        raise"]
+        lines += ["    return awaited_fields(out, waiting) if waiting else out", ""]
+        self.functions.append("\n".join(lines))
+
+    def lines_of(self, key: str, found: Field) -> list[str]:
+        """The lines that put the value of a field into `out`."""
+        if found.definition is TypeNameMetaFieldDef:
+            return [f"        out[{key!r}] = {found.parent.name!r}"]
+        constant = f"F{len(self.names)}_{found.name}"
+        self.names[constant] = found
+        self.selections(found)
+        lines = [f"        # {found.parent.name}.{found.name}: {found.type}", "        try:"]
+        name = attribute(found, self.schema)
+        if name is not None:
+            lines.append(f"            v = s.{name}")
+        else:
+            function = f"resolve_{constant}"
+            self.names[function], what = resolver(found, self.schema)
+            lines.append(f"            v = {function}(run, s, p)  # {what}")
+        lines += [f"            {line}" for line in self.completion(key, found, constant)]
+        lines.append("        except Exception as error:")
+        lines.append(f"            out[{key!r}] = {constant}.failed_at(run, error, p)")
+        return lines
+
+    def completion(self, key: str, found: Field, constant: str) -> list[str]:
+        """The short way of the usual values, and the call that completes the others."""
+        usual = f"{constant}.value(run, v, p, waiting)"
+        type_, nullable = (found.type.of_type, False) if is_non_null_type(found.type) else (found.type, True)
+        if isinstance(type_, GraphQLScalarType) and (same := UNCHANGED.get(type_.coerce_output_value)):
+            return [f"out[{key!r}] = v if {'v is None or ' if nullable else ''}{same} else {usual}"]
+        if isinstance(type_, GraphQLObjectType):
+            function, classes = self.names_of(found, type_)
+            return [
+                f"if {classes}.fit(v):",
+                f"    r = {function}(run, v, (p, {key!r}, {found.parent.name!r}))",
+                "    if r.__class__ is Coroutine:",
+                f"        r = {constant}.held(run, r, {constant}.path(p), waiting)",
+                f"    out[{key!r}] = r",
+                "else:",
+                f"    out[{key!r}] = {usual}",
+            ]
+        if is_list_type(type_):
+            return [f"out[{key!r}] = {usual}"]
+        return [f"out[{key!r}] = {'None if v is None else ' if nullable else ''}{usual}"]
+
+    def selections(self, found: Field) -> None:
+        """The functions of the object types that the field may return."""
+        named = get_named_type(found.type)
+        if is_abstract_type(named):
+            types = list(self.schema.get_possible_types(named))
+        else:
+            types = [named] if isinstance(named, GraphQLObjectType) else []
+        for type_ in types:
+            name = f"{found.name}_{type_.name}_{self.count}"
+            collected = collect_subfields(
+                self.schema, self.fragments, self.variables, self.operation, type_, found.details
+            )
+            self.function(name, type_, collected.grouped_field_set)
+            self.names[f"classes_{type_.name}"] = classes = self.classes.setdefault(
+                type_.name, Classes(type_)
+            )
+            found.select[type_.name] = (name, classes)  # type: ignore[assignment] # linked once it is compiled
+
+    def names_of(self, found: Field, type_: GraphQLObjectType) -> tuple[str, str]:
+        return str(found.select[type_.name][0]), f"classes_{type_.name}"
