@@ -1,6 +1,6 @@
 """Measure a page of 20 movies: compiled, by graphql-core, and by plain Strawberry with caches.
 
-    python -m bench.serve_page [--rounds 300] [--json FILE]
+    python -m bench.serve.page [--rounds 300] [--json FILE]
 
 All are ASGI applications of one process, asked in turn for the same answer. A time is the processor time of
 the event loop's thread for one request, from the call of the application to the last byte.

@@ -1,6 +1,6 @@
 """Measure the processor time of the usual requests, in the service and in its Postgres.
 
-    python -m bench.requests [--only TEXT] [--json FILE]
+    python -m bench.serve.requests [--only TEXT] [--json FILE]
 
 Starts a service on the bundled catalog without rate limits. A member with 100 ratings sends each request in
 bursts; the figure is the mean of the burst that took the least, so that other work on the machine counts
