@@ -110,6 +110,10 @@ QUERIES: dict[str, Operation] = {
     "Query.auditLog": Operation("{auditLog(first:24){edges{node{act}}}}", as_admin()),
     "Query.deadLetters": Operation("{deadLetters(first:24){edges{node{rule}}}}", as_admin()),
     "Query.settings": Operation("{settings{name value default source}}", as_admin()),
+    "Query.service": Operation(
+        "{service{operations errors{count} memberCount ratingsByDay{count} streams{lag} deadLetters{count}}}",
+        as_admin(),
+    ),
     "Query.promotions": Operation(
         "{promotions(first:24){edges{node{kind subject{__typename}}}}}", as_admin()
     ),
