@@ -42,7 +42,7 @@ Listed = tuple[Ranking, NDArray[np.float32]]  # a list and the predictions of it
 
 @dataclass(frozen=True, slots=True)
 class ListOptions:
-    """k: movies in a list. diversity: 0 to 1. allowed: of which movies, bool (n_items,); None for all."""
+    """k: movies in a list. diversity: 0 to 1. allowed: movies to choose from, bool (n_items,); None: all."""
 
     k: int
     diversity: float = 0.0

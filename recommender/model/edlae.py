@@ -159,7 +159,7 @@ class ItemWeights:
 
 @dataclass(frozen=True, slots=True)
 class WithoutEach:
-    """What `ItemWeights.effects` needs of a history of which n items have weights and are measured.
+    """Input of `ItemWeights.effects` from a history with n items that have weights and are measured.
 
     known: their positions in the history, (n,). place: their rows of the weights. amounts: float32 (n,).
     whole: the scores with all items, float32 (n_head,), their mean and deviation over `n_rated` items. means,

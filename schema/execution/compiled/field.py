@@ -161,7 +161,7 @@ class Field:
 
     def runtime_type(self, run: Run, type_: GraphQLAbstractType, name: Any, value: Any) -> GraphQLObjectType:
         executor: Any = ErrorsOnly(run)
-        info: Any = self  # of which only the parent and the name are read
+        info: Any = self  # only its parent and its name are read
         return Executor.ensure_valid_runtime_type(executor, name, type_, self.details, info, value)
 
     @property
