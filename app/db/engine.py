@@ -65,8 +65,12 @@ def sqlalchemy_url(database_url: str) -> URL:
 
 
 def psycopg_url(database_url: str) -> str:
-    """The URL for libpq, from a URL with any `postgres` scheme."""
-    return make_url(database_url).set(drivername="postgresql").render_as_string(hide_password=False)
+    """The URL for libpq, from a URL with any `postgres` scheme.
+
+    SQLAlchemy takes a space in a URL, and writes one for `%20`; libpq refuses both.
+    """
+    _, rest = database_url.split("://", 1)
+    return f"postgresql://{rest.replace(' ', '%20')}"
 
 
 def create_engine(database_url: str, settings: Settings) -> AsyncEngine:

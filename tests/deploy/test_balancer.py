@@ -111,12 +111,14 @@ def test_a_rolling_deployment_fails_no_request(
     model = other_model(seeded_database_url, model_dir)
     authorization = {"Authorization": f"Bearer {member.token}"}
     load = Load()
-    with load.running(behind.url, get, post, rate), ExitStack() as stack:
+    with ThreadPoolExecutor() as readers, load.running(behind.url, get, post, rate), ExitStack() as stack:
         sockets = [stack.enter_context(open_socket(member.url, authorization)) for _ in SERVERS]
         for each in sockets:
             each.send("subscribe", "1", CHANGED)
             assert "errors" not in each.receive()["payload"]
         assert behind.figures("current_sessions", "websockets") == dict.fromkeys(SERVERS, 1)
+        # Read at once: a client whose messages pile up misses the answers to its pings.
+        closed = [readers.submit(closed_with, each) for each in sockets]
         migrate_later(seeded_database_url, tmp_path)
         environment = {"DATABASE_URL": seeded_database_url, "SECRET_KEY": SECRET, "MODEL_DIR": str(model_dir)}
         activated = CliRunner().invoke(app, ["models", "activate", model], env=environment)
@@ -125,7 +127,7 @@ def test_a_rolling_deployment_fails_no_request(
             behind.stop(server)
             behind.start(server)
             wait_for(partial(behind.is_up, server))
-        codes = [closed_with(each) for each in sockets]
+        codes = [each.result() for each in closed]
     assert load.failures == []
     assert codes == [1012, 1012]
     with httpx.Client(base_url=behind.url) as client:

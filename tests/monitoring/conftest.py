@@ -13,7 +13,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from tests.services import Service, StartServer
 
 LIST = "query List { recommendations(first: 12) { requestId edges { node { id } } } }"
-RANKED = "query Ranked { recommendations(first: 12, diversity: 0.5) { requestId edges { node { id } } } }"
+RANKED = """query Ranked { recommendations(first: 12, diversity: 0.5) {
+  requestId edges { matchPercent reasons { text } node { id } } } }"""
 RATE = """mutation Rate($id: ID!, $stars: Float!) {
   rateMovie(input: { movieId: $id, stars: $stars }) { __typename } }"""
 FEEDBACK = """mutation Feedback($events: [FeedbackInput!]!) {
