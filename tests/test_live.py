@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
+import httpx
 import psutil
 import pytest
 
@@ -113,6 +114,8 @@ def test_the_stream_changes_a_list_and_nothing_is_left(data: Path) -> None:
         of_member = {event["movie"]["title"] for event in simulated(MEMBERS) if str(event["user"]) == MEMBER}
         reasons = BECAUSE.findall(" | ".join(found["movies"] for found in live.lines()))
         assert set(reasons) & of_member, live.log.read_text()
+        addresses = re.findall(r"http://\S+/metrics", live.log.read_text())
+        assert [httpx.get(address).status_code for address in addresses] == [200, 200]
         running = live.processes()
         assert {"java", "postgres"} <= {each.name() for each in running}
         live.process.send_signal(signal.SIGINT)

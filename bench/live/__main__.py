@@ -93,7 +93,7 @@ def run(options: argparse.Namespace) -> None:
             viewers = Viewers(url, database_url, seen.settings, options.members, options.visits)
             viewers.start()
             stack.callback(viewers.close)
-        announce(url, f"{metrics} {of_ingester}", prometheus, broker, options)
+        announce(url, (metrics, of_ingester), prometheus, broker, options)
         try:
             play(parts, player, seen, options.every)
         except PartFailed as error:

@@ -100,8 +100,7 @@ class Observer:
 def named(edge: dict[str, Any]) -> str:
     """The movie of an edge with the first reason for it."""
     movie = f"{edge['node']['title']} ({edge['node']['year']})"
-    reason = next((f", {reason['text']}" for reason in edge["reasons"]), "")
-    return f"{movie}{reason[:3].lower()}{reason[3:]}"
+    return ": ".join([movie, *(reason["text"] for reason in edge["reasons"][:1])])
 
 
 def observer(url: str, database_url: str, brokers: str, data_dir: Path) -> Observer:
