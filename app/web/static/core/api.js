@@ -17,7 +17,7 @@ const wait = (seconds, signal) =>
     });
   });
 
-async function post(name, variables, signal, renew) {
+async function post(name, variables, { signal, keepalive, renew }) {
   const access = await token({ renew });
   let response;
   try {
@@ -30,6 +30,7 @@ async function post(name, variables, signal, renew) {
       },
       body: JSON.stringify({ documentId: `sha256:${documents[name]}`, variables }),
       signal,
+      keepalive,
     });
   } catch (error) {
     if (signal?.aborted) throw error;
@@ -44,11 +45,12 @@ async function post(name, variables, signal, renew) {
   return { fault: new ApiError(fault.message, { code, retriable: BUSY.has(code) || code === "RATE_LIMITED" }), after };
 }
 
-// Send a document and return its data. Raises ApiError, and what aborted the signal.
-export async function ask(name, variables = {}, { signal } = {}) {
+// Send a document and return its data. `keepalive`: the request outlives the page. Raises ApiError, and what
+// aborted the signal.
+export async function ask(name, variables = {}, { signal, keepalive = false } = {}) {
   let renew = false;
   for (let tries = 1; ; tries++) {
-    const { data, fault, after } = await post(name, variables, signal, renew);
+    const { data, fault, after } = await post(name, variables, { signal, keepalive, renew });
     if (!fault) return data;
     if (fault.code === "UNAUTHENTICATED" && !renew) {
       renew = true;
@@ -60,8 +62,8 @@ export async function ask(name, variables = {}, { signal } = {}) {
 }
 
 // Send a mutation whose document names its result `result`. Raises ApiError for an expected failure too.
-export async function change(name, input) {
-  const { result } = await ask(name, { input });
-  if (result.message !== undefined) throw new ApiError(result.message, { code: result.code });
+export async function change(name, input, options = {}) {
+  const { result } = await ask(name, { input }, options);
+  if (result.message !== undefined) throw new ApiError(result.message, { code: result.code, result });
   return result;
 }

@@ -4,6 +4,7 @@ import { explored } from "../manifest.js";
 import { h, icon } from "./dom.js";
 import { onNavigate } from "./router.js";
 import { searchBox } from "./search-box.js";
+import { send } from "./seen.js";
 import { begin, leave, onSession, session } from "./session.js";
 import { toast, toasts } from "./toasts.js";
 import { failed } from "../parts/states.js";
@@ -80,6 +81,7 @@ function accountOf(member) {
   }
   const out = async () => {
     try {
+      await send();
       await leave();
     } catch (error) {
       toast(failed("You are still signed in", error), { error: true });

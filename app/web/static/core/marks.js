@@ -2,6 +2,7 @@
 // A change shows at once; if the service refuses it, it is taken back with a message that offers to try again.
 
 import { change } from "./api.js";
+import { listOf } from "./seen.js";
 import { session } from "./session.js";
 import { navigate } from "./router.js";
 import { toast } from "./toasts.js";
@@ -86,6 +87,5 @@ export function hide(movie, on, { quietly = false } = {}) {
   return apply(movie, { hidden: on }, send, quietly ? null : { text, undo }, () => hide(movie, on, { quietly }));
 }
 
-// `movie.requestId`, where a list has one, lets the service count what its list led to.
-const record = ({ id, requestId }, kind) =>
-  change("record", { events: [{ movieId: id, kind, ...(requestId ? { requestId } : {}) }] });
+// The list that the card is of, or that led to the page of the movie, lets the service count what its list led to.
+const record = ({ id, requestId }, kind) => change("record", { events: [{ movieId: id, kind, requestId: requestId ?? listOf(id) }] });

@@ -41,7 +41,7 @@ export async function page({ query, signal }) {
     signal,
     show,
     item: ({ edge, requestId }, place) =>
-      movieCard(edge.node, { edge, requestId, heading: "h2", eager: place < FIRST_POSTERS, long: true, signal }),
+      movieCard(edge.node, { edge, requestId, position: edge.rank - 1, heading: "h2", eager: place < FIRST_POSTERS, long: true, signal }),
     none: () => empty("No movie is left with these filters. Clear some of them."),
   });
   const put = (name) => (value) => {

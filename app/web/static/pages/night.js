@@ -59,7 +59,7 @@ const joint = (first, find, signal) =>
   paged(first, {
     signal,
     item: ({ edge, requestId }, place) =>
-      h("div", { class: "night-card" }, movieCard(edge.node, { requestId, heading: "h2", eager: place < 12, signal }), matches(edge.members)),
+      h("div", { class: "night-card" }, movieCard(edge.node, { requestId, position: place, heading: "h2", eager: place < 12, signal }), matches(edge.members)),
     more: find,
     none: "No movie is left that none of you has rated or rejected.",
   }).element;

@@ -2,6 +2,7 @@
 
 import { h, icon } from "../core/dom.js";
 import { follow, hide, learn, rate, watchlist } from "../core/marks.js";
+import { watch } from "../core/seen.js";
 import { session } from "../core/session.js";
 import { starsChosen } from "./stars.js";
 
@@ -35,13 +36,14 @@ export const matchText = (percent) => (percent === null || percent === undefined
 // The stars that the member would give, and the range in which they lie in eight of ten cases.
 export const expectedText = ({ stars, low, high }) => `Expected ★ ${stars.toFixed(1)} · ${low.toFixed(1)}–${high.toFixed(1)}`;
 
-// A card. `edge`: of a list, with the match, the predicted stars and the reasons that the card shows.
-export function movieCard(movie, { edge = {}, requestId = null, heading = "h3", eager = false, signal, long = false, stars = false } = {}) {
+// A card. `edge`: of a list, with the match, the predicted stars and the reasons that the card shows. `requestId`
+// and `position`: the list that the service made, and the place in it from 0.
+export function movieCard(movie, { edge = {}, requestId = null, position = null, heading = "h3", eager = false, signal, long = false, stars = false } = {}) {
   learn(movie);
   const of = { id: movie.id, title: movie.title, requestId };
   const reason = edge.reasons?.[0];
   const range = edge.predictedRating;
-  return h(
+  const card = h(
     "article",
     { class: "card" },
     poster(movie, { eager }),
@@ -52,6 +54,8 @@ export function movieCard(movie, { edge = {}, requestId = null, heading = "h3", 
     long && reason && h("p", { class: "reason" }, sentence(reason.text)),
     session() && actions(of, signal, stars),
   );
+  watch(card, { id: movie.id, requestId, position }, signal);
+  return card;
 }
 
 // The buttons of a card. The stars take their place while a rating is chosen; with `open` they are there already.

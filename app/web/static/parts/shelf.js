@@ -13,12 +13,14 @@ const NEAR = 1.5; // visible widths before the end at which more is requested
 export function shelf(title, movies, { id = null, requestId = null, eager = 0, reasons = false, signal }) {
   const titleId = newId("shelf");
   const list = h("ul", { class: "shelf-list", tabindex: "-1" });
-  const add = ({ edges }, from = 0) =>
+  const add = ({ edges }) => {
+    const from = list.children.length;
     list.append(
       ...edges.map((edge, place) =>
-        h("li", null, movieCard(edge.node, { edge, requestId, eager: from + place < eager, long: reasons, signal })),
+        h("li", null, movieCard(edge.node, { edge, requestId, position: from + place, eager: from + place < eager, long: reasons, signal })),
       ),
     );
+  };
   const step = (way) => list.scrollBy({ left: way * STEP * list.clientWidth });
   const button = (name, label, way) =>
     h("button", { type: "button", class: "round", "aria-label": `${label}: ${title}`, onclick: () => step(way) }, icon(name));

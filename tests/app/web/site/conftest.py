@@ -8,7 +8,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, Request, expect, sync_playwright
 
 PASSWORD = "a long password"
 WIDE, NARROW = {"width": 1400, "height": 900}, {"width": 390, "height": 844}
@@ -23,22 +23,26 @@ class Visitor:
     page: Page
     server: str
     complaints: list[str] = field(default_factory=list)
-    requests: list[str] = field(default_factory=list)  # "METHOD /path" of all but pictures
+    requests: list[str] = field(default_factory=list)  # "METHOD /path" of all but pictures and reports
+    reports: list[str] = field(default_factory=list)  # bodies that say what was seen of lists
 
     def follow(self, page: Page) -> Page:
         """Note errors, violations of the policy and requests of a page."""
         page.set_default_timeout(SECONDS)
         page.on("console", lambda each: self.complaints.append(each.text) if each.type == "error" else None)
         page.on("pageerror", lambda error: self.complaints.append(str(error)))
-        page.on("request", lambda request: self.note(request.method, request.url))
+        page.on("request", self.note)
         return page
 
-    def note(self, method: str, url: str) -> None:
+    def note(self, request: Request) -> None:
+        url = request.url
         if not url.startswith((self.server, "data:")):
             self.complaints.append(f"a request to another host: {url}")
         path = url.removeprefix(self.server)
-        if not path.endswith("icon.svg") and not path.startswith("/poster/"):
-            self.requests.append(f"{method} {path}")
+        if "IMPRESSION" in (request.post_data or ""):
+            self.reports.append(request.post_data or "")
+        elif not path.endswith("icon.svg") and not path.startswith("/poster/"):
+            self.requests.append(f"{request.method} {path}")
 
     def open(self, path: str, heading: str | None = None) -> None:
         self.page.goto(self.server + path)
