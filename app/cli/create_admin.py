@@ -1,15 +1,14 @@
 """Create an administrator: `marquee create-admin`."""
 
-import asyncio
 from typing import Annotated
 
 import typer
 
 from app import console
 from app.accounts import admin, authentication
-from app.cli.database import database
+from app.cli.database import with_sessions
 from app.cli.options import show
-from app.db.engine import create_engine, sessionmaker
+from app.db.engine import Sessions
 from app.settings import Settings
 from app.settings.secret_files import read_secret
 
@@ -33,18 +32,10 @@ def create_admin(
     if chosen is None:
         chosen = str(typer.prompt("Password", hide_input=True, confirmation_prompt=True))
 
-    async def create(settings: Settings, url: str) -> None:
-        engine = create_engine(url, settings)
-        try:
-            await admin.create_admin(sessionmaker(engine), username, chosen)
-        finally:
-            await engine.dispose()
+    async def create(sessions: Sessions, _: Settings) -> None:
+        await admin.create_admin(sessions, username, chosen)
 
-    with database() as (settings, url):
-        try:
-            asyncio.run(create(settings, url))
-        except authentication.AccountError as error:
-            raise console.fail(str(error)) from None
+    with_sessions(create, authentication.AccountError)
     show(f"{username} is an administrator.", json=False)
 
 

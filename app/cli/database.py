@@ -1,10 +1,12 @@
 """The settings and the database of a command."""
 
+import asyncio
 import secrets
 import time
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TypeVar
 
 import psycopg
 import typer
@@ -13,13 +15,15 @@ from pydantic import SecretStr, ValidationError
 from app import console
 from app.db import migrations
 from app.db.embedded import EmbeddedPostgresError, embedded_postgres
-from app.db.engine import psycopg_url
+from app.db.engine import Sessions, create_engine, psycopg_url, sessionmaker
 from app.settings import Settings
 
 STARTING_SECONDS = 300  # a Postgres after a crash first replays its log
 STARTING_POLL_SECONDS = 0.5
 # The beginning of all messages of SQLSTATE 57P03. psycopg has no code of a connection that was refused.
 STARTING = "the database system is "
+
+Found = TypeVar("Found")
 
 
 @contextmanager
@@ -51,6 +55,23 @@ def database(*, migrated: bool = True, settings: Settings | None = None) -> Iter
         raise console.fail("The disk of the database is full: make room and run the command again.") from None
     except psycopg.OperationalError as error:
         raise console.fail(f"The database cannot be reached: {error}") from None
+
+
+def with_sessions(use: Callable[[Sessions, Settings], Awaitable[Found]], *refused: type[Exception]) -> Found:
+    """Return the result of `use`; an exception of a type in `refused` ends the command with its message."""
+
+    async def run(settings: Settings, url: str) -> Found:
+        engine = create_engine(url, settings)
+        try:
+            return await use(sessionmaker(engine), settings)
+        finally:
+            await engine.dispose()
+
+    with database() as (settings, url):
+        try:
+            return asyncio.run(run(settings, url))
+        except refused as error:
+            raise console.fail(str(error)) from None
 
 
 def read_settings(**options: object) -> Settings:

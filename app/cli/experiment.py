@@ -1,22 +1,20 @@
 """Experiments: `marquee experiment plan|start|stop|list|report|value`."""
 
-import asyncio
-from collections.abc import Awaitable, Callable
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from math import ceil
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal
 
 import psycopg
 import typer
 
 from app import console
 from app.accounts.viewer import Role
-from app.cli.database import database
+from app.cli.database import database, with_sessions
 from app.cli.experiment_tables import list_of, report_of, value_table
 from app.cli.options import Json, show
-from app.db.engine import Sessions, create_engine, sessionmaker
+from app.db.engine import Sessions
 from app.experiments import registry
 from app.experiments.assignment import Arm, Design, Target
 from app.experiments.differences import ALPHA
@@ -32,29 +30,11 @@ from app.settings import Settings
 from recommender.model.artifact import ArtifactError
 
 app = typer.Typer(help="Plan, start, stop and report experiments; value models.", no_args_is_help=True)
-Result = TypeVar("Result")
 MetricName = Literal["CLICK_RATE", "WATCH_RATE", "COMPLETION", "MEAN_STARS", "LISTS_UNTIL_WATCH", "DIVERSITY"]
 REFUSED = (InvalidExperiment, registry.NameTaken, registry.NoRoom, registry.NotFound, Undetectable)
 MAX_LISTED = 100
 ARM = "NAME=SHARE[,diversity=D][,exploration=E][,model=VERSION]"
 PARAMETERS = {"diversity": float, "exploration": float, "model": str}
-
-
-def run(work: Callable[[Sessions, Settings], Awaitable[Result]]) -> Result:
-    """Do the work on the database; a refusal ends the command with its message."""
-
-    async def connected(settings: Settings, url: str) -> Result:
-        engine = create_engine(url, settings)
-        try:
-            return await work(sessionmaker(engine), settings)
-        finally:
-            await engine.dispose()
-
-    with database() as (settings, url):
-        try:
-            return asyncio.run(connected(settings, url))
-        except REFUSED as refused:
-            raise console.fail(str(refused)) from None
 
 
 @app.command()
@@ -76,7 +56,7 @@ def plan(
     if mean is not None and deviation is not None:
         given = Past(0, mean, deviation, 0.0, days)
     else:
-        given = run(lambda sessions, _: past(sessions, Metric(metric), days))
+        given = with_sessions(lambda sessions, _: past(sessions, Metric(metric), days), *REFUSED)
     try:
         sizes = [
             members_needed(
@@ -165,7 +145,9 @@ def start(
         period_hours=switchback_hours,
         target=Target(frozenset(role or ()), min_ratings, joined),
     )
-    started = run(lambda sessions, settings: registry.start(sessions, wanted, settings.served_list_days))
+    started = with_sessions(
+        lambda sessions, settings: registry.start(sessions, wanted, settings.served_list_days), *REFUSED
+    )
     show(f"{name} runs until {started.ends_at:%Y-%m-%d %H:%M} UTC.", json=False)
 
 
@@ -177,14 +159,14 @@ def stop(name: str) -> None:
         last = await report(sessions, await registry.required(sessions, name), unlimited=True)
         await registry.stop(sessions, name, last.as_json())
 
-    run(stopped)
+    with_sessions(stopped, *REFUSED)
     show(f"{name} is stopped.", json=False)
 
 
 @app.command("list")
 def list_(json: Json = False) -> None:
     """List the experiments, newest first."""
-    found = run(lambda sessions, _: registry.page(sessions, MAX_LISTED))
+    found = with_sessions(lambda sessions, _: registry.page(sessions, MAX_LISTED), *REFUSED)
     now = datetime.now(UTC)
     rows = [
         {
@@ -212,7 +194,7 @@ def report_(
         experiment = await registry.required(sessions, name)
         return experiment, await report(sessions, experiment, unlimited=True)
 
-    experiment, found = run(made)
+    experiment, found = with_sessions(made, *REFUSED)
     if html is not None:
         html.write_text(page(experiment, found), encoding="utf-8")
     show(found.as_json() if json else report_of(experiment, found), json=json)

@@ -1,14 +1,13 @@
 """Ingest events of other systems: `marquee ingest`."""
 
-import asyncio
 import shutil
 import signal
 import threading
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, TypeVar
+from typing import Annotated
 
 import psycopg
 import typer
@@ -16,10 +15,10 @@ from psycopg.conninfo import make_conninfo
 
 from app import console
 from app.accounts.external_members import is_source
-from app.cli.database import database
+from app.cli.database import database, with_sessions
 from app.cli.options import FILE, Json, show
 from app.cli.row_report import wrapped
-from app.db.engine import Sessions, create_engine, psycopg_url, sessionmaker
+from app.db.engine import Sessions, psycopg_url
 from app.db.notifications import KEEPALIVE
 from app.ingest import dead_letters, event_files, streams
 from app.ingest.store_events import Store
@@ -27,8 +26,6 @@ from app.ingest.stream_events import Reason
 from app.ingest.stream_movies import Connection
 from app.settings import Settings
 from recommender.extras import install_command
-
-Found = TypeVar("Found")
 
 SHOWN = 120  # characters of a dead letter's line
 REPLAYED_AT_ONCE = 5_000
@@ -139,7 +136,7 @@ def stopped_by_signals() -> Iterator[threading.Event]:
 @app.command("status")
 def show_status(json: Json = False) -> None:
     """Show the streams with their lag and counts, the latest first."""
-    found = read_database(streams.states)
+    found = with_sessions(lambda sessions, _: streams.states(sessions))
     if json:
         show(found, json=True)
         return
@@ -159,11 +156,11 @@ def list_dead(
 ) -> None:
     """List refused events and the number of all of them by reason."""
 
-    async def read(sessions: Sessions) -> tuple[list[dead_letters.Entry], dict[Reason, int]]:
+    async def read(sessions: Sessions, _: Settings) -> tuple[list[dead_letters.Entry], dict[Reason, int]]:
         entries = await dead_letters.entries(sessions, first, reason=reason)
         return entries, await dead_letters.count_by_reason(sessions)
 
-    entries, counts = read_database(read)
+    entries, counts = with_sessions(read)
     if json:
         show(
             {"counts": {reason.value: count for reason, count in counts.items()}, "deadLetters": entries},
@@ -188,20 +185,6 @@ def replay_dead(reason: OfReason = None, json: Json = False) -> None:
             total += counts
             progress(f"{total.total():,} events", 0.0)
     show_counts(total, json=json)
-
-
-def read_database(read: Callable[[Sessions], Awaitable[Found]]) -> Found:
-    """Call an asynchronous function that reads the database."""
-
-    async def run(settings: Settings, url: str) -> Found:
-        engine = create_engine(url, settings)
-        try:
-            return await read(sessionmaker(engine))
-        finally:
-            await engine.dispose()
-
-    with database() as (settings, url):
-        return asyncio.run(run(settings, url))
 
 
 @contextmanager

@@ -1,20 +1,18 @@
 """List, activate and roll back models: `marquee models`."""
 
-import asyncio
 import shutil
-from collections.abc import Awaitable, Callable
 from dataclasses import asdict
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
 from app import console
-from app.cli.database import database
+from app.cli.database import with_sessions
 from app.cli.options import Json, show
 from app.cli.row_report import wrapped
-from app.db.engine import Sessions, create_engine, sessionmaker
+from app.db.engine import Sessions
 from app.db.training_tables import ShadowRun
 from app.settings import Settings
 from app.training import registry, shadow_runs
@@ -26,7 +24,6 @@ TIME = "%Y-%m-%d %H:%M"  # UTC
 
 REFUSED = (ModelNotFound, ModelUnreadable, NothingToRollBack, AlreadyActive, NoShadow)
 
-Found = TypeVar("Found")
 
 app = typer.Typer(help="List the trained models, activate one, or roll back.", no_args_is_help=True)
 
@@ -34,7 +31,7 @@ app = typer.Typer(help="List the trained models, activate one, or roll back.", n
 @app.command("list")
 def list_models(json: Json = False) -> None:
     """List the newest models with their kind, status and the verdict of the gate."""
-    found = _with_models(lambda sessions, _settings: registry.newest(sessions, SHOWN, None))
+    found = with_sessions(lambda sessions, _: registry.newest(sessions, SHOWN, None), *REFUSED)
     if json:
         show([_described(trained) for trained in found], json=True)
         return
@@ -60,7 +57,7 @@ def show_model(
             return await registry.active(sessions)
         return (await registry.by_version(sessions, [version])).get(version)
 
-    trained = _with_models(read)
+    trained = with_sessions(read, *REFUSED)
     if trained is None:
         raise console.fail("No model is active." if version is None else registry.NOT_FOUND)
     if json:
@@ -85,14 +82,20 @@ def show_model(
 def activate(version: str, json: Json = False) -> None:
     """Make a trained model the active one, also one that the gate refused; running services load it."""
     _report(
-        _with_models(lambda sessions, settings: registry.activate(sessions, settings.models, version)), json
+        with_sessions(
+            lambda sessions, settings: registry.activate(sessions, settings.models, version), *REFUSED
+        ),
+        json,
     )
 
 
 @app.command()
 def rollback(json: Json = False) -> None:
     """Activate the model that was active before the active one; running services load it."""
-    _report(_with_models(lambda sessions, settings: registry.roll_back(sessions, settings.models)), json)
+    trained = with_sessions(
+        lambda sessions, settings: registry.roll_back(sessions, settings.models), *REFUSED
+    )
+    _report(trained, json)
 
 
 @app.command()
@@ -111,24 +114,9 @@ def shadow(
         await shadow_runs.start(sessions, version)
         return version
 
-    found = _with_models(changed)
+    found = with_sessions(changed, *REFUSED)
     said = f"Model {found} is {'no longer ' if stop else ''}in shadow mode."
     show({"version": found, "running": not stop} if json else said, json=json)
-
-
-def _with_models(use: Callable[[Sessions, Settings], Awaitable[Found]]) -> Found:
-    async def run(settings: Settings, url: str) -> Found:
-        engine = create_engine(url, settings)
-        try:
-            return await use(sessionmaker(engine), settings)
-        finally:
-            await engine.dispose()
-
-    with database() as (settings, url):
-        try:
-            return asyncio.run(run(settings, url))
-        except REFUSED as error:
-            raise console.fail(str(error)) from None
 
 
 def _report(trained: Trained, json: bool) -> None:

@@ -1,17 +1,15 @@
 """Create an API key: `marquee create-key`."""
 
-import asyncio
 from datetime import UTC, datetime, timedelta
 from typing import Annotated
 
 import typer
 
-from app import console
 from app.accounts import api_keys
 from app.accounts.api_keys import InvalidApiKey, Scope
-from app.cli.database import database
+from app.cli.database import with_sessions
 from app.cli.options import Json, show
-from app.db.engine import create_engine, sessionmaker
+from app.db.engine import Sessions
 from app.settings import Settings
 
 app = typer.Typer()
@@ -34,16 +32,8 @@ def create_key(
     expires_at = None if days is None else datetime.now(UTC) + timedelta(days=days)
     given = {*(scopes or ()), *((Scope.MEMBERS,) if source is not None else ())}
 
-    async def create(settings: Settings, url: str) -> str:
-        engine = create_engine(url, settings)
-        try:
-            return (await api_keys.create(sessionmaker(engine), None, name, given, expires_at, source))[0]
-        finally:
-            await engine.dispose()
+    async def create(sessions: Sessions, _: Settings) -> str:
+        return (await api_keys.create(sessions, None, name, given, expires_at, source))[0]
 
-    with database() as (settings, url):
-        try:
-            key = asyncio.run(create(settings, url))
-        except InvalidApiKey as error:
-            raise console.fail(str(error)) from None
+    key = with_sessions(create, InvalidApiKey)
     show({"key": key} if json else key, json=json)

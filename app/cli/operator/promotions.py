@@ -1,11 +1,9 @@
 """Promotions and hidden movies: `marquee promote` and `marquee hide`."""
 
-import asyncio
-from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import asdict
 from datetime import UTC, datetime
-from typing import Annotated, Any, TypeVar
+from typing import Annotated
 
 import typer
 from rich.console import Console
@@ -13,12 +11,11 @@ from rich.table import Table
 from sqlalchemy import func, select
 from strawberry import relay
 
-from app import console
 from app.activity.ratings import MovieNotFound
 from app.catalog import hiding
-from app.cli.database import database
+from app.cli.database import with_sessions
 from app.cli.options import Json, show
-from app.db.engine import Sessions, create_engine, sessionmaker
+from app.db.engine import Sessions
 from app.db.tables import Genre, Movie
 from app.recommendations.steering import promotions
 from app.recommendations.steering.promotions import (
@@ -29,6 +26,7 @@ from app.recommendations.steering.promotions import (
     PromotionNotFound,
 )
 from app.recommendations.steering.subjects import Subject, SubjectKind, UnknownSubject
+from app.settings import Settings
 
 TIME = "%Y-%m-%d %H:%M"  # UTC
 FORMATS = ["%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S"]
@@ -36,7 +34,6 @@ SHOWN = 100
 MAX_DIGITS = 18
 REFUSED = (InvalidPromotion, PromotionNotFound, UnknownSubject, MovieNotFound)
 
-Found = TypeVar("Found")
 MovieId = Annotated[str | None, typer.Option("--movie", help="A movie by its id, such as 5 or TW92aWU6NQ==.")]
 GenreName = Annotated[str | None, typer.Option("--genre", help="A genre by its name.")]
 CollectionName = Annotated[str | None, typer.Option("--collection", help="A collection by its name.")]
@@ -83,12 +80,12 @@ def boost(
 def list_promotions(json: Json = False) -> None:
     """List the newest promotions."""
 
-    async def read(sessions: Sessions) -> list[tuple[Promotion, str]]:
+    async def read(sessions: Sessions, _: Settings) -> list[tuple[Promotion, str]]:
         found = await promotions.page(sessions, SHOWN, None)
         names = [await _name(sessions, each.subject) for each in found]
         return list(zip(found, names, strict=True))
 
-    found = _with_sessions(read)
+    found = with_sessions(read, *REFUSED)
     now = datetime.now(UTC)
     if json:
         show([asdict(each) | {"live": each.live(now)} for each, _ in found], json=True)
@@ -105,7 +102,7 @@ def list_promotions(json: Json = False) -> None:
 @promote.command()
 def withdraw(promotion: Annotated[int, typer.Argument(metavar="ID", help="Of `promote list`.")]) -> None:
     """End a promotion now."""
-    _with_sessions(lambda sessions: promotions.withdraw(sessions, promotion))
+    with_sessions(lambda sessions, _: promotions.withdraw(sessions, promotion), *REFUSED)
     show(f"Promotion {promotion} is withdrawn.", json=False)
 
 
@@ -118,14 +115,14 @@ def hide(
 ) -> None:
     """Hide movies from all lists without deleting them; without an id, list the hidden ones."""
 
-    async def change(sessions: Sessions) -> list[tuple[int, str]]:
+    async def change(sessions: Sessions, _: Settings) -> list[tuple[int, str]]:
         ids = [_movie_id(each) for each in movies or ()]
         for movie_id in ids:
             await hiding.store_hidden(sessions, movie_id, hidden=not undo)
         hidden = await hiding.hidden_movies(sessions, SHOWN, None)
         return [(id_, await _name(sessions, Subject(SubjectKind.MOVIE, id_))) for id_ in hidden]
 
-    found = _with_sessions(change)
+    found = with_sessions(change, *REFUSED)
     lines = [f"{id_}  {name}" for id_, name in found]
     show("\n".join(["Hidden from all lists:", *lines]) if lines else "No movie is hidden.", json=False)
 
@@ -141,11 +138,11 @@ def _begin(
         raise typer.BadParameter("name one of --movie, --genre and --collection.")
     times = [None if time is None else time.replace(tzinfo=UTC) for time in (starts, ends)]
 
-    async def begin(sessions: Sessions) -> Promotion:
+    async def begin(sessions: Sessions, _: Settings) -> Promotion:
         subject = await _subject(sessions, *given)
         return await promotions.begin(sessions, None, Plan(kind, subject, strength, *times))
 
-    begun = _with_sessions(begin)
+    begun = with_sessions(begin, *REFUSED)
     show(f"Promotion {begun.id} is stored; it ends {begun.ends_at.strftime(TIME)} UTC.", json=False)
 
 
@@ -169,7 +166,7 @@ async def _subject(
 
 
 async def _name(sessions: Sessions, subject: Subject) -> str:
-    """How a table names a subject."""
+    """The name of a subject in a table."""
     if subject.id is None:
         return subject.name or ""
     column, key = (Movie.title, Movie.id) if subject.kind is SubjectKind.MOVIE else (Genre.name, Genre.id)
@@ -184,20 +181,3 @@ def _movie_id(given: str) -> int:
         if kind == "Movie" and key.isascii() and key.isdigit() and len(key) <= MAX_DIGITS:
             return int(key)
     raise UnknownSubject(f"{given!r} is not the id of a movie.")
-
-
-def _with_sessions(act: Callable[[Sessions], Awaitable[Found]]) -> Found:
-    """The result of `act`; ends the command with one line if it is refused."""
-
-    async def run(settings: Any, url: str) -> Found:
-        engine = create_engine(url, settings)
-        try:
-            return await act(sessionmaker(engine))
-        finally:
-            await engine.dispose()
-
-    with database() as (settings, url):
-        try:
-            return asyncio.run(run(settings, url))
-        except REFUSED as error:
-            raise console.fail(str(error)) from None

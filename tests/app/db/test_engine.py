@@ -6,7 +6,9 @@ from app.db.engine import psycopg_url, sqlalchemy_url
 
 
 @pytest.mark.parametrize("scheme", ["postgres", "postgresql", "postgresql+psycopg"])
-@pytest.mark.parametrize("password", ["a%20password", "a password", "p%40ss%2Fw%25rd", "a+b", "%C3%A9t%C3%A9"])
+@pytest.mark.parametrize(
+    "password", ["a%20password", "a password", "p%40ss%2Fw%25rd", "a+b", "%C3%A9t%C3%A9"]
+)
 def test_both_drivers_read_the_same_from_a_url(scheme: str, password: str) -> None:
     url = f"{scheme}://me:{password}@db.example:5433/films?host=%2Frun%2Fpostgres"
     expected = sqlalchemy_url(url)
