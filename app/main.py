@@ -191,7 +191,7 @@ def begin_tasks(state: State, database_url: str, admission: Admission) -> list[a
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """What a service opens before it uses its database: its ports, and the files that its settings name."""
+    """The ports and files of the settings, which a service opens before it uses its database."""
 
     ports: list[socket.socket]
     scraped: socket.socket | None  # for the metrics

@@ -1,4 +1,4 @@
-"""How well choices of the blend carry over from one data set to another, on users held out.
+"""Measure how well choices of the blend carry over to another data set, on users held out.
 
     python -m bench.carry_over [--seeds N] [--page FILE] [--data FOLDER]
 

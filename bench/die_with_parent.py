@@ -10,7 +10,7 @@ PR_SET_PDEATHSIG = 1  # of prctl(2)
 
 
 def die_with_parent() -> Callable[[], None] | None:
-    """What a child calls before its program starts, as the `preexec_fn` of Popen; None on other systems.
+    """The function that a child calls before its program, as `preexec_fn` of Popen; None on other systems.
 
     On Linux the kernel then sends SIGTERM to the child when the thread that started it has ended, so call
     Popen in the main thread. A kill cannot be caught, so no parent can do this itself.

@@ -1,4 +1,4 @@
-"""How much nearer the content of items is to what a member liked, and to what they disliked.
+"""Content taste: compare the content of items with the movies that a member liked and disliked.
 
 It corrects the order of the first items of a list. The other parts of the score learn from all members, most
 of whom go on watching what is like the movies that they disliked. A member who has rated ten movies and

@@ -1,4 +1,4 @@
-"""How much more often a member likes the genres of an item than all members do.
+"""Genre taste: compare how often a member likes the genres of an item with all members.
 
 Ten liked items are few in a catalog of thousands, but their genres are twenty at most. The genres correct the
 other parts of the score for popularity: they compare the member's items with the ratings of everyone.

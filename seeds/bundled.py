@@ -105,7 +105,7 @@ def _movie(values: dict[str, Any]) -> BundledMovie:
 
 
 def _problems(values: dict[str, Any]) -> Iterator[str]:
-    """Yield what is wrong with a movie."""
+    """Yield the faults of a movie."""
     if missing := _REQUIRED - values.keys():
         yield f"missing: {', '.join(sorted(missing))}"
         return

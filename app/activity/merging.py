@@ -83,7 +83,7 @@ class InvalidMerge(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Merged:
-    """What an account got. `already`: nothing, since it has taken this over before."""
+    """The rows that an account took over. `already`: none, since it took this member over before."""
 
     already: bool = False
     choices: int = 0

@@ -75,7 +75,7 @@ ROWS: Mapping[str, str] = {
 
 @dataclass(frozen=True, slots=True)
 class Contents:
-    """What a dump has besides the data."""
+    """The parts of a dump besides the data."""
 
     credentials: bool = False
     model: bool = False

@@ -27,7 +27,7 @@ HASH_CHARACTERS = 10
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What a poster shows."""
+    """The facts that a poster shows."""
 
     movie_id: int
     title: str

@@ -132,7 +132,7 @@ class Subject:
 
 @dataclass(frozen=True, slots=True)
 class Treatment:
-    """What the arms of a member make of a list. `label`: `experiment/arm`, of each experiment."""
+    """The effect of a member's arms on a list. `label`: `experiment/arm`, of each experiment."""
 
     label: str
     model_version: str | None = None
@@ -173,7 +173,7 @@ def fits(target: Target, subject: Subject) -> bool:
 
 
 def treatment_of(experiments: Sequence[Experiment], subject: Subject, now: datetime) -> Treatment | None:
-    """What the member's arms set together; None without an arm.
+    """The effect of all arms of a member on a list; None without an arm.
 
     Experiments of different layers set different parameters; see `registry.start`.
     """

@@ -1,4 +1,4 @@
-"""What members did with the lists of an experiment, as arrays.
+"""The reactions of members to the lists of an experiment, as arrays.
 
 A list counts once it is shown: a client reported an IMPRESSION with its `requestId`. Times are those of
 receipt, since clocks of clients differ. Movies whose place a promotion decided do not count.

@@ -1,4 +1,4 @@
-"""What members did lately, for planning an experiment."""
+"""Recent reactions of members, for planning an experiment."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta

@@ -1,4 +1,4 @@
-"""How many members an experiment needs."""
+"""The number of members that an experiment needs."""
 
 import math
 from dataclasses import dataclass

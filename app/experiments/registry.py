@@ -60,7 +60,7 @@ async def start(sessions: Sessions, plan: Plan, retention_days: int) -> Experime
 
 
 def times_of(plan: Plan, now: datetime, retention_days: int) -> tuple[datetime, datetime]:
-    """When the experiment starts and ends. Raises InvalidExperiment."""
+    """The start and the end of the experiment. Raises InvalidExperiment."""
     starts_at = plan.starts_at or now
     ends_at = plan.ends_at or starts_at + timedelta(days=min(DAYS, retention_days))
     if starts_at < now - timedelta(minutes=5):
@@ -124,7 +124,7 @@ def require_room_for_models(arms: Sequence[Arm], others: Sequence[Experiment]) -
 
 
 def room_for(plan: Plan, others: Sequence[Experiment]) -> float:
-    """Where the experiment's members begin in its layer: the first gap that is large enough.
+    """Find a place for the experiment's members in its layer: the first gap that is large enough.
 
     Raises NoRoom if there is none, or if an experiment of another layer sets the same parameter.
     """

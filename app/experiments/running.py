@@ -34,7 +34,7 @@ class Running:
     reporting: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     def treatment(self, subject: Subject, now: datetime) -> Treatment | None:
-        """What experiments make of a list of the member; None without one."""
+        """The effect of the experiments on a list of the member; None without one."""
         return treatment_of(self.experiments, subject, now) if self.experiments else None
 
     def model_versions(self) -> set[str]:

@@ -44,7 +44,7 @@ END_OF_DIRECTORY = struct.Struct("<4s4H2LH")
 
 @dataclass(frozen=True, slots=True)
 class ArchiveFile:
-    """How to read a file of an archive: the contents of unrated rows, and the rank of its ratings."""
+    """Options to read a file of an archive: the contents of unrated rows, and the rank of its ratings."""
 
     contents: Contents | None = None
     rank: int = 0

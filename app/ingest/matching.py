@@ -37,7 +37,7 @@ class MatchedBy(enum.StrEnum):
 
 
 class NamedMovie(Protocol):
-    """What identifies a movie of the catalog. The serving snapshot has it in its cards."""
+    """The identifying columns of a movie. The cards of the serving snapshot have them."""
 
     @property
     def id(self) -> int: ...

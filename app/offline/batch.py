@@ -117,7 +117,7 @@ def allowed_movies(
 
 @dataclass(frozen=True, slots=True)
 class Ids:
-    """How ids are written: as integers, or the whole column as text if one of its ids is a text."""
+    """The form of written ids: integers, or text for the whole column if one of its ids is a text."""
 
     texts: Mapping[int, str]
     user_type: pa.DataType

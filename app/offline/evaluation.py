@@ -24,7 +24,7 @@ from recommender.training.config import Config
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """What is evaluated. `data`: its name. `fingerprint`: of its ratings. `max_users`: of each trial."""
+    """An evaluation. `data`: its name. `fingerprint`: of its ratings. `max_users`: of each trial."""
 
     protocol: Protocol
     data: str

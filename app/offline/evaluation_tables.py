@@ -110,7 +110,7 @@ def _table_of_previous(differences: Differences) -> Table:
 
 
 def _table_of_matches(outcomes: list[Outcome]) -> Table:
-    """How the match percents of our model agree with the order of each model's lists."""
+    """The agreement of our model's match percents with the order of each model's lists."""
     table = Table("model", "", "rank correlation", "under 50 %", title=f"Match in lists of {MATCHES_AT}")
     for outcome in outcomes:
         for name, report in outcome.evaluation.ranking.items():

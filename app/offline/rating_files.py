@@ -47,7 +47,7 @@ class Scale(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """How a command reads its files: its options, the text ids found so far, and notes for the user."""
+    """The options of a command that reads files, the text ids found so far, and notes for the user."""
 
     columns: ColumnNames = field(default_factory=ColumnNames)
     day_order: DayOrder | None = None

@@ -1,4 +1,4 @@
-"""What a list was computed from, as bytes: histories, masks, trends, steering, the catalog of a home page.
+"""The inputs of a list as bytes: histories, masks, trends, steering, the catalog of a home page.
 
 Equal inputs have equal bytes, so that each is stored once. A part of a large one that stays the same is
 stored once too: the movies are in parts of MOVIES_IN_PART, each genre is a part of its own.
@@ -103,7 +103,7 @@ def of_promotions(steering: Steering) -> Input:
 
 
 def of_wishes(wishes: NDArray[np.float32]) -> Input:
-    """What a member's preferences add to the scores of a list, float32 (n_items,)."""
+    """The scores that a member's preferences add to those of a list, float32 (n_items,)."""
     return Input(WISHES, {}, {"wishes": np.trim_zeros(wishes, "b")})
 
 

@@ -1,4 +1,4 @@
-"""What another model would have earned at the first place of lists that were served with exploration.
+"""The value of another model at the first place of lists that were served with exploration.
 
 At the first place such a list has the best movie or, with a known probability, any of the first POOL of its
 ranking. The other model would take the one of these POOL that it ranks first. So each of its choices was

@@ -77,7 +77,7 @@ class Replay:
 
 
 class NotReproducible(Exception):
-    """What the list was made from is gone. The message is for operators."""
+    """An input of the list is gone. The message is for operators."""
 
 
 def recorded(connection: psycopg.Connection, request_id: UUID) -> list[RecordedList]:

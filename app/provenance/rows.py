@@ -39,7 +39,7 @@ Key = tuple[date, bytes]
 
 @dataclass(slots=True)
 class Stored:
-    """What this process knows to be in the database, and the inputs of the last catalog.
+    """The rows that this process knows to be stored, and the inputs of the last catalog.
 
     `inputs`: keys of inputs. `touched`: when each state was last marked as used, in monotonic time.
     """

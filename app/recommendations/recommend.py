@@ -31,7 +31,7 @@ class Strategy(StrEnum):
 
 
 class Detail(IntEnum):
-    """How much of a Match is made; reasons cost more than the rest of a list."""
+    """The parts of a Match to make; reasons cost more than the rest of a list."""
 
     NOTHING = 0
     PREDICTIONS = 1

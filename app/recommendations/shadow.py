@@ -36,7 +36,7 @@ log = logging.getLogger("marquee.shadow")
 
 @dataclass(frozen=True, slots=True)
 class LiveList:
-    """What a served list was made from."""
+    """The inputs of a served list."""
 
     user: UserHistory
     wish: Wish

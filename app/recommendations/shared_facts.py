@@ -1,4 +1,4 @@
-"""What two movies share, as reasons for their similarity."""
+"""The common facts of two movies, as reasons for their similarity."""
 
 from collections.abc import Iterator
 

@@ -1,1 +1,1 @@
-"""What one process holds in memory: the catalog snapshot, the title index, the model and its updates."""
+"""The memory of one process: the catalog snapshot, the title index, the model and its updates."""

@@ -82,7 +82,7 @@ def verdict_of(database_url: str, version: str) -> dict[str, Any] | None:
 
 
 def described(folder: Path) -> dict[str, Any]:
-    """What a saved model was made with: code, parameters with the seed, and the SHA-256 of each file."""
+    """The origin of a saved model: code, parameters with the seed, and the SHA-256 of each file."""
     manifest = (folder / artifact.MANIFEST).read_bytes()
     of = orjson.loads(manifest)
     return {

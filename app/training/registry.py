@@ -82,7 +82,7 @@ class Trained:
 
     @property
     def kind(self) -> str:
-        """What makes its lists; see `Hybrid.kind`."""
+        """The kind of scorer that makes its lists; see `Hybrid.kind`."""
         return str((self.training or {}).get("kind", HYBRID))
 
     @property
@@ -239,7 +239,7 @@ def figure_of(name: str, value: float | dict[str, float]) -> Figure:
 
 
 def measured_on(suffix: str, k: int | None) -> str:
-    """What a metric was measured on, from the suffix of its name and the length of its lists."""
+    """The data that a metric was measured on, from the suffix of its name and the length of its lists."""
     if k is None:
         return "held-out ratings"
     members, ranked = "held-out members", "the whole model"

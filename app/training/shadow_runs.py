@@ -24,7 +24,7 @@ class NoShadow(Exception):
 
 @dataclass(slots=True)
 class Counts:
-    """What a process compared. `agreement` and the seconds are sums over the `lists`.
+    """The comparisons of a process. `agreement` and the seconds are sums over the `lists`.
 
     `failed`: lists that the candidate could not make. `dropped`: those that were not compared, because the
     queue was full.

@@ -154,7 +154,7 @@ class Admission:
 
 
 async def lag_of_loop() -> float:
-    """How many seconds late the event loop resumes a task."""
+    """Measure how late the event loop resumes a task, in seconds."""
     loop = asyncio.get_running_loop()
     due = loop.time() + PROBE_SECONDS
     await asyncio.sleep(PROBE_SECONDS)

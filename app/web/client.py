@@ -11,7 +11,7 @@ LONGEST_AGENT = 200
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """The origin of a request; None for what is unknown."""
+    """The origin of a request; None for an unknown part."""
 
     address: str | None = None
     agent: str | None = None  # the User-Agent header

@@ -26,7 +26,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--kills", type=int, default=200)
     parser.add_argument("--seed", type=int, default=1, help="of targets and pauses")
-    parser.add_argument("--minutes", type=float, default=math.inf, help="after which there are no more kills")
+    parser.add_argument("--minutes", type=float, default=math.inf, help="after which kills stop")
     parser.add_argument("--json", type=Path, help="write the figures to this file")
     parser.add_argument("--page", type=Path, default=PAGE, help="write a Markdown page to this file")
     options = parser.parse_args()

@@ -92,7 +92,7 @@ def run(
 ) -> Result:
     """Kill processes at random moments, then wait until everything is stored, and compare.
 
-    `ratings`, `events`: a second, at most. After `minutes` there are no more kills. Raises BrokerError, or
+    `ratings`, `events`: a second, at most. Kills stop after `minutes`. Raises BrokerError, or
     TimeoutError if the rest is not stored.
     """
     rng = random.Random(seed)  # noqa: S311 - the same kills in each run

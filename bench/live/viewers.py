@@ -131,7 +131,7 @@ class Viewers:
 
 
 def reactions(liking: NDArray[np.float64], rng: np.random.Generator) -> list[tuple[int, Event]]:
-    """What a viewer of a list does, each with the place of the movie. `liking`: by place, float64 (n,)."""
+    """The reactions of a viewer of a list, with the movies' places. `liking`: by place, float64 (n,)."""
     events: list[tuple[int, Event]] = []
     for place, chance in enumerate(1 / (1 + np.exp(-STEEPNESS * (liking - LIKED)))):
         if place and rng.random() >= LOOKS:

@@ -84,7 +84,7 @@ def _kind(ranking: dict[str, Any], name: str) -> str:
 
 
 def _origin(data: Path, runs: Sequence[Run]) -> Iterator[str]:
-    """When, where and from what the runs were measured."""
+    """The date, machine and commit of the runs."""
     yield from (
         f"Measured at the commit \u201c{commit_subject()}\u201d, {datetime.now(UTC):%Y-%m-%d}, on",
         f"{hardware()}.",

@@ -31,7 +31,7 @@ class Sample:
 
 @dataclass(frozen=True, slots=True)
 class Training:
-    """When a training was requested, and after how long its model was active; None if it was not."""
+    """The time of a request for a training, and the seconds until its model was active; None if never."""
 
     at: float
     took: float | None

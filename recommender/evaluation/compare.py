@@ -38,7 +38,7 @@ class Outcome:
 
 @dataclass(slots=True)
 class _Label:
-    """What was measured in the trials with one label; settings and seconds are those of the last fit."""
+    """The measurements of the trials with one label; settings and seconds are those of the last fit."""
 
     compared: list[str] = field(default_factory=list)
     settings: dict[str, Settings] = field(default_factory=dict)

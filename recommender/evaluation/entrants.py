@@ -128,7 +128,7 @@ def rankers_of(
 
 
 def predictors_of(models: Fitted) -> dict[str, Predictor]:
-    """What predicts stars, by name."""
+    """The predictors of stars, by name."""
     previous = {} if models.previous is None else {PREVIOUS: models.previous.predict}
     return {OURS: models.ours.predict, **previous, **models.predictors}
 

@@ -1,4 +1,4 @@
-"""What another policy would have earned, from lists that a policy with exploration served.
+"""Off-policy evaluation: value a policy by the lists that another policy served with exploration.
 
 Each of n logged choices has `logged`, the probability with which it was made (its propensity); `other`, the
 probability with which the other policy would have made it; and `reward`, what it earned. The probabilities

@@ -55,7 +55,7 @@ class Evaluation:
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """What was measured on one split.
+    """The measurements of one split.
 
     user_ids: int64 (n_users,), with lists. per_user: float64 (n_users,), by model and figure. totals: by
     model and figure. errors: of predicted stars; None without predictors or held-out ratings.

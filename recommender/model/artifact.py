@@ -81,7 +81,7 @@ def read(folder: Path) -> tuple[Arrays, dict[str, Any]]:
 
 
 def kind_of(folder: Path) -> str:
-    """What makes the lists of the model in `folder`: a model of an earlier release is a hybrid.
+    """The kind of the model in `folder`; a model of an earlier release is a hybrid.
 
     Raises ArtifactError for a missing or damaged manifest.
     """

@@ -162,7 +162,7 @@ def kinship(
     liked_idx: npt.NDArray[np.int32],
     item_idx: npt.NDArray[np.int32],
 ) -> Floats:
-    """How much alike n liked items are to m others for a reader, float32 (n, m), 0 to 1.
+    """The similarity of n liked items to m others for a reader, float32 (n, m), 0 to 1.
 
     content: float32 (n_items, width), rows of length 1 or 0. makers: csr (n_items, n_makers), of directors
     and franchises; two items with a common one have the kinship 1. For others it is the cosine. Items without

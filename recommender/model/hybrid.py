@@ -67,7 +67,7 @@ class Hybrid:
 
     @property
     def kind(self) -> str:
-        """What makes its lists: `hybrid`, or a scorer's kind."""
+        """The kind of scorer that makes its lists: `hybrid`, or another."""
         return str(self.manifest.get("kind", HYBRID))
 
     @property
@@ -143,7 +143,7 @@ class Hybrid:
         return moved
 
     def warm(self) -> None:
-        """Build what is otherwise built on first use, so that no request waits."""
+        """Build the lazy parts now, so that no request waits for them."""
         _ = self.factor_model.by_factor, self._popular, self._average, self._genre_taste
         _ = [(traits.names, traits.rarity) for traits in (*self.traits.values(), self.makers)]
         if self.n_items:

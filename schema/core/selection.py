@@ -1,4 +1,4 @@
-"""What an operation selects within a field, so that a resolver makes no more than that."""
+"""The fields that an operation selects within a field, so that a resolver makes only these."""
 
 from collections.abc import Collection, Iterator
 from typing import Any

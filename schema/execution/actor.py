@@ -35,7 +35,7 @@ ReadViewer = Callable[[Sessions, Claims], Awaitable[Viewer | None]]
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """What a client sends: the token or key, and the id of the member for whom the key acts."""
+    """The credentials of a client: the token or key, and the id of the member for whom the key acts."""
 
     token: str | None = None
     member: str | None = None
@@ -174,7 +174,7 @@ class Authentication:
         return await self._subject
 
     async def ends_at(self) -> datetime:
-        """When a subscription of the viewer must read the credentials again, at the latest."""
+        """The latest time at which a subscription of the viewer must read the credentials again."""
         assert self.credentials.token is not None, "a viewer has one"
         if api_keys.is_api_key(self.credentials.token):
             return datetime.now(UTC) + RECHECK

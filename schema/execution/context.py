@@ -158,7 +158,7 @@ class Context:
         return await self.authentication.viewer_and_history(self.pinned_at, shown=shown)
 
     def treatment(self, viewer: Viewer | None, ratings: int | None = None) -> Treatment | None:
-        """What experiments make of a list that begins now; None for a visitor and outside experiments.
+        """The effect of experiments on a list that begins now; None for a visitor and outside experiments.
 
         `ratings`: the number of the viewer's ratings; None as long as they are not read.
         """

@@ -65,7 +65,7 @@ class Requires(FieldExtension):
         return result
 
     def noted_arguments(self, actor: Actor, info: Info, arguments: dict[str, Any]) -> dict[str, Any] | None:
-        """What the audit log notes of the arguments; None for an act that it does not note.
+        """The arguments that the audit log notes; None for an act that it does not note.
 
         It notes what keys and operators do, and of what a key does for a member that which the field marks,
         by the member's name alone.

@@ -29,7 +29,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of a row. `movie_id`: of the movie that it names; None if it was refused.
+    """The outcome of a row. `movie_id`: of the movie that it names; None if it was refused.
 
     `error`: why it was refused: InvalidMovie or MovieExists.
     """

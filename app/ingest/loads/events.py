@@ -64,7 +64,7 @@ NUMBERS = (MovieIds.TMDB, MovieIds.MOVIELENS)
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """How a file is read. kind: of rows without one."""
+    """Options to read a file. kind: of rows without one."""
 
     source: str
     names: NamedColumns

@@ -45,7 +45,7 @@ WHERE excluded.rating_count > 0
 
 
 class MovieIds(enum.StrEnum):
-    """Whose ids the movie column has."""
+    """The source of the ids in the movie column."""
 
     EXTERNAL = "external"  # of the source
     TMDB = "tmdb"
@@ -55,7 +55,7 @@ class MovieIds(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """How a file is read. scale: None to recognize stars, and yes and no."""
+    """Options to read a file. scale: None to recognize stars, and yes and no."""
 
     source: str
     columns: ColumnNames = field(default_factory=ColumnNames)

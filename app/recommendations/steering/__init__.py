@@ -1,1 +1,1 @@
-"""What steers lists besides the model: promotions of operators, and preferences of members."""
+"""Steering of lists besides the model: promotions of operators, and preferences of members."""

@@ -1,4 +1,4 @@
-"""The effect of promotions and preferences on one list: pins, and what is added to scores."""
+"""The effect of promotions and preferences on one list: pins, and additions to the scores."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -31,7 +31,7 @@ ItemIdx = NDArray[np.int32]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Steering:
-    """What operators and a member add to a list.
+    """The pins and additions to scores of operators and a member, for one list.
 
     `boosts`, `wishes`: float32 (n_items,), in standard deviations of the scores; None without any. `pins`:
     the items of each pin, int32 ascending, the oldest pin first. The user's best item of a pin comes first.
@@ -64,7 +64,7 @@ class Steering:
 
     @property
     def added(self) -> Floats | None:
-        """What is added to the scores, float32 (n_items,); None for nothing."""
+        """The additions to the scores, float32 (n_items,); None for nothing."""
         parts = [part for part in (self.boosts, self.wishes) if part is not None]
         return reduce(np.add, parts) if parts else None
 
@@ -72,11 +72,11 @@ class Steering:
         return replace(self, wishes=wishes)
 
     def names_asked_for(self, item_idx: ItemIdx) -> list[str | None]:
-        """Of each of m items the first subject that the member wants more of; None for none."""
+        """The first subject of each of m items that the member wants more of; None for none."""
         return [next((name for name, having in self.asked_for if having[item]), None) for item in item_idx]
 
     def candidates(self, allowed: NDArray[np.bool_]) -> list[ItemIdx]:
-        """Of each pin the items that may come first: `allowed`, bool (n_items,), and not wished away."""
+        """The items of each pin that may come first: `allowed`, bool (n_items,), and not wished away."""
         if self.wishes is not None:
             allowed = allowed & (self.wishes >= 0)
         return [pin[allowed[pin]] for pin in self.pins]

@@ -1,4 +1,4 @@
-"""What a promotion or a preference is about: a movie, a genre, a person or a collection."""
+"""Subjects of promotions and preferences: a movie, a genre, a person or a collection."""
 
 from dataclasses import dataclass
 from enum import StrEnum

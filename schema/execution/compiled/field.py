@@ -191,7 +191,7 @@ class Field:
 
 
 class ErrorsOnly:
-    """What graphql-core's check of a runtime type reads of an executor."""
+    """The attributes of an executor that graphql-core's check of a runtime type reads."""
 
     def __init__(self, run: Run) -> None:
         self.schema = run.schema

@@ -1,4 +1,4 @@
-"""What decides whether an operation is compiled, and into how many forms."""
+"""Decide whether an operation is compiled, and into how many forms."""
 
 from typing import Any
 
@@ -23,7 +23,7 @@ NOT_COVERED = {*INCREMENTAL, "experimental_disableErrorPropagation"}
 
 
 class Facts(Visitor):
-    """What decides whether an operation is compiled: its directives, its switches and its introspection."""
+    """The facts that decide whether an operation is compiled: directives, switches and introspection."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""How a compiled operation reads a field: as an attribute, by a function, or by graphql-core's resolver."""
+"""Resolve a field of a compiled operation: as an attribute, by a function, or as graphql-core does."""
 
 from collections.abc import Callable
 from functools import lru_cache

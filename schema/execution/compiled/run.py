@@ -19,7 +19,7 @@ Path = tuple[Any, str | int, str | None]
 
 
 class Resolved(Protocol):
-    """What a run reads of a field."""
+    """The attributes of a field that a run reads."""
 
     name: str
     nodes: list[Any]
@@ -135,7 +135,7 @@ def core_path(path: Path) -> CorePath:
 
 
 def resolve_info(run: Run, field: Resolved, path: Path) -> Any:
-    """What graphql-core gives to a resolver as `info`."""
+    """Make the `info` that graphql-core gives to a resolver."""
     return ResolveInfo(
         field.name,
         field.nodes,

@@ -1,1 +1,1 @@
-"""What steers lists: the subjects of promotions and preferences, and members' preferences."""
+"""Steering of lists: the subjects of promotions and preferences, and members' preferences."""

@@ -26,8 +26,8 @@ export function searchBox() {
     oninput: () => typed(),
     onfocus: () => list.childElementCount && input.value && open(),
   });
-  const told = h("p", { class: "hidden-text", role: "status" });
-  const form = h("form", { class: "search", role: "search", onsubmit: (event) => submit(event) }, icon("search"), input, list, told);
+  const status = h("p", { class: "hidden-text", role: "status" });
+  const form = h("form", { class: "search", role: "search", onsubmit: (event) => submit(event) }, icon("search"), input, list, status);
   let request = null;
   let active = -1;
 
@@ -36,12 +36,12 @@ export function searchBox() {
     const text = input.value.trim();
     request?.abort();
     if (text.length < SHORTEST) return close();
-    const mine = (request = new AbortController());
+    const own = (request = new AbortController());
     try {
-      const answer = await ask("suggest", { text }, { signal: mine.signal });
+      const answer = await ask("suggest", { text }, { signal: own.signal });
       if (document.activeElement === input) show(answer, text);
     } catch {
-      if (!mine.signal.aborted) close(); // the search page tells what is wrong
+      if (!own.signal.aborted) close(); // the search page shows the fault
     }
   }, PAUSE_MS);
 
@@ -60,7 +60,7 @@ export function searchBox() {
     list.replaceChildren(...movies, ...people, all);
     active = -1;
     input.removeAttribute("aria-activedescendant");
-    told.textContent = `${movies.length + people.length} suggestions`;
+    status.textContent = `${movies.length + people.length} suggestions`;
     open();
   }
   function option(path, place, picture, name, more) {

@@ -3,7 +3,7 @@
 import { h, newId } from "../core/dom.js";
 import { enter } from "../core/session.js";
 
-// `action`: "signUp" or "logIn". `rules`: what is wrong with the password so far, or null.
+// `action`: "signUp" or "logIn". `rules`: the fault of the password so far, or null.
 export function accountForm(action, label, { hint = null, rules = null } = {}) {
   const joins = action === "signUp";
   const username = field("username", "Name", { autocomplete: "username", autocapitalize: "none", spellcheck: "false", maxlength: 64 }, joins ? "Others see it only if you allow that." : null);
@@ -50,22 +50,22 @@ export function accountForm(action, label, { hint = null, rules = null } = {}) {
   return form;
 }
 
-// A field with its label, its hint, and what is wrong with it.
+// A field with its label, its hint, and its fault.
 export function field(name, label, attributes, hint = null) {
   const id = newId(name);
-  const told = h("p", { id: `${id}-hint`, class: "hint", "aria-live": "polite" }, hint ?? "");
+  const hintLine = h("p", { id: `${id}-hint`, class: "hint", "aria-live": "polite" }, hint ?? "");
   const input = h("input", { id, name, required: true, "aria-describedby": `${id}-hint`, ...attributes });
-  const element = h("div", { class: "field" }, h("label", { for: id }, label), h("div", { class: "input" }, input), told);
+  const element = h("div", { class: "field" }, h("label", { for: id }, label), h("div", { class: "input" }, input), hintLine);
   const say = (text, { good = false } = {}) => {
-    told.textContent = text;
-    told.classList.toggle("good", good);
-    told.classList.remove("fault");
+    hintLine.textContent = text;
+    hintLine.classList.toggle("good", good);
+    hintLine.classList.remove("fault");
     input.removeAttribute("aria-invalid");
   };
   const fault = (text) => {
     say(text || (hint ?? ""));
     if (!text) return;
-    told.classList.add("fault");
+    hintLine.classList.add("fault");
     input.setAttribute("aria-invalid", "true");
     input.focus();
   };
