@@ -1,4 +1,4 @@
-"""The limits of the code: modules of a folder, lines of a file and a function, imports within functions."""
+"""The limits of the code: sizes of folders, files and functions, inner imports, and its language."""
 
 import ast
 import re
@@ -14,6 +14,8 @@ MAX_LINES = 300  # of a file
 MAX_FUNCTION_LINES = 50  # with its signature and docstring
 MAX_INNER_IMPORTS = 10
 REASON = re.compile(r"# noqa: PLC0415 - \w")
+QUESTION = re.compile(r"(What|How|Who|Whom|Whose|Where|When)\b")
+NOT_PLAIN = re.compile(r"\b(?:told|foretold|learnt|whoever|by lot|the dearest)\b", re.IGNORECASE)
 
 
 def sources(*packages: str) -> Iterator[tuple[str, str]]:
@@ -59,3 +61,22 @@ def test_functions_are_short() -> None:
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
     }
     assert {place: n for place, n in lines.items() if n > MAX_FUNCTION_LINES} == {}
+
+
+def test_docstrings_begin_with_a_noun_phrase_or_an_imperative() -> None:
+    first_lines = {
+        f"{place}:{getattr(node, 'lineno', 1)}": docstring.splitlines()[0]
+        for place, source in sources(*PACKAGES, "bench")
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
+        and (docstring := ast.get_docstring(node))
+    }
+    assert {place: line for place, line in first_lines.items() if QUESTION.match(line)} == {}
+
+
+def test_the_language_is_plain() -> None:
+    texts = dict(sources(*PACKAGES, "bench"))
+    pages = [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("app/web/static/**/*.js")]
+    for path in (*pages, ROOT / "schema/schema.graphql", ROOT / "schema/guide.md"):
+        texts[str(path.relative_to(ROOT))] = path.read_text()
+    assert {place: found for place, text in texts.items() if (found := NOT_PLAIN.findall(text))} == {}
