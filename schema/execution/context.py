@@ -89,7 +89,7 @@ class Context:
     shadow: Shadow = field(default_factory=Shadow)
     member_batches: MemberBatches = field(default_factory=MemberBatches)
     clock: Clock = field(default_factory=Clock)
-    spliced: bool = False  # whether the answer can hold an export of any size
+    spliced: bool = False  # whether the answer is written whole, and can hold exports and kept JSON
     pinned_at: datetime = field(init=False)  # the time of `served`
     authentication: Authentication = field(init=False)
     loaders: Loaders = field(init=False)

@@ -47,6 +47,10 @@ async def in_pieces(items: Iterable[Any]) -> AsyncGenerator[Any]:
         yield item
 
 
+def is_long(values: Iterable[Any]) -> bool:
+    return isinstance(values, list) and len(values) > SHORT
+
+
 def is_in_loop() -> bool:
     try:
         asyncio.get_running_loop()

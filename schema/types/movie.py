@@ -19,6 +19,7 @@ from schema.core.enums import enum_of
 from schema.core.errors import CallerError
 from schema.core.global_ids import InvalidKey, whole_number
 from schema.core.pagination import After, First, page_size
+from schema.execution.compiled.shared import Shared
 from schema.execution.context import Context, Info
 from schema.types.movie_facts import MovieFacts
 from schema.types.person import CastMember, Person
@@ -63,7 +64,7 @@ enum_of(
 
 
 @strawberry.type(description="A movie.")
-class Movie(MovieFacts):
+class Movie(Shared, MovieFacts):
     def __post_init__(self) -> None:
         count = self.rating_count
         self.average_rating = round(self.half_stars_sum / 2 / count, 2) if count else None
@@ -75,7 +76,7 @@ class Movie(MovieFacts):
         if movie is None:
             count, half_stars_sum = snapshot.rating_count[position], snapshot.half_stars_sum[position]
             card = snapshot.cards[position]
-            movie = Movie.of(card, int(count), int(half_stars_sum), snapshot.public_url)
+            movie = Movie.of(card, int(count), int(half_stars_sum), snapshot.public_url).shared()
             snapshot.derived[position] = movie
         return movie
 

@@ -13,6 +13,7 @@ from schema.core.errors import present_all
 from schema.execution.compiled.compiler import Compiler
 from schema.execution.compiled.operation import Compiled
 from schema.execution.compiled.prepared import Prepared
+from schema.execution.compiled.shared import KeptAnswers
 from schema.execution.context import Context
 from schema.execution.documents import Document, cost_of
 from schema.execution.request import GraphQLRequest
@@ -43,13 +44,18 @@ def answer(
     form = compiler.form(document.text, name, prepared, variables, whole=whole)
     if form is None:
         return None
-    return result_of(form, variables, context, request.extensions)
+    return result_of(form, variables, context, request.extensions, compiler.answers)
 
 
 async def result_of(
-    form: Compiled, variables: VariableValues, context: Context, extensions: dict[str, Any] | None
+    form: Compiled,
+    variables: VariableValues,
+    context: Context,
+    extensions: dict[str, Any] | None,
+    answers: KeptAnswers,
 ) -> AsyncGenerator[ExecutionResult]:
-    yield presented(await form.execute(variables, context, extensions=extensions), context)
+    kept = answers if context.spliced else None
+    yield presented(await form.execute(variables, context, extensions=extensions, answers=kept), context)
 
 
 async def refused(errors: list[GraphQLError], context: Context) -> AsyncGenerator[ExecutionResult]:

@@ -14,6 +14,7 @@ from app.telemetry import metrics
 from schema.execution.compiled.classes import Classes
 from schema.execution.compiled.operation import Compiled, compile_operation, variables_of
 from schema.execution.compiled.prepared import Prepared
+from schema.execution.compiled.shared import KeptAnswers
 from schema.execution.compiled.source import TooLarge
 
 KEPT_CHARACTERS = 20_000_000  # of the sources together; a function takes about five bytes for each
@@ -31,6 +32,7 @@ class Compiler:
     def __init__(self, schema: GraphQLSchema, *, at_once: bool = False) -> None:
         self.schema, self.at_once = schema, at_once
         self.classes: dict[str, Classes] = {}
+        self.answers = KeptAnswers()
         self.kept: OrderedDict[Key, Compiled | None] = OrderedDict()
         self.kept_characters = 0
         self.compiling = False

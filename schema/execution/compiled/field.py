@@ -7,6 +7,7 @@ their order are the same.
 import asyncio
 from collections.abc import AsyncIterable, Callable, Iterable, Iterator
 from contextlib import suppress
+from operator import attrgetter
 from time import perf_counter
 from types import CoroutineType
 from typing import Any
@@ -44,9 +45,21 @@ class Field:
     """A response key of a selection set, with all its field nodes.
 
     `select`: the generated function of each object type that the field may return.
+    `constant`: whether its value depends on its object only, and not on the request.
     """
 
-    __slots__ = ("definition", "details", "key", "name", "nodes", "parent", "select", "strawberry", "type")
+    __slots__ = (
+        "constant",
+        "definition",
+        "details",
+        "key",
+        "name",
+        "nodes",
+        "parent",
+        "select",
+        "strawberry",
+        "type",
+    )
 
     def __init__(
         self, key: str, parent: GraphQLObjectType, definition: GraphQLField, details: list[Any]
@@ -57,6 +70,7 @@ class Field:
         self.type: GraphQLOutputType = definition.type
         self.select: dict[str, tuple[Select, Classes]] = {}
         self.strawberry: StrawberryField | None = None
+        self.constant = False
 
     def path(self, above: Path | None) -> Path:
         return above, self.key, self.parent.name
@@ -164,13 +178,8 @@ class Field:
         info: Any = self  # only its parent and its name are read
         return Executor.ensure_valid_runtime_type(executor, name, type_, self.details, info, value)
 
-    @property
-    def parent_type(self) -> GraphQLObjectType:
-        return self.parent
-
-    @property
-    def field_name(self) -> str:
-        return self.name
+    parent_type = property(attrgetter("parent"))  # as the check of a runtime type reads them
+    field_name = property(attrgetter("name"))
 
     def object(self, run: Run, type_: GraphQLObjectType, value: Any, path: Path) -> Completed:
         select, classes = self.select[type_.name]
@@ -215,7 +224,7 @@ class Items:
     def complete(self, values: Iterable[Any]) -> Completed:
         """The completed list; a coroutine where an item waits, or where a long list takes its time."""
         iterator = iter(values)
-        until = perf_counter() + pace.PIECE_SECONDS if long(values) else None
+        until = perf_counter() + pace.PIECE_SECONDS if pace.is_long(values) else None
         fits = () if self.classes is None or self.classes.may_be_cast else self.classes.known
         run, path, out, select = self.run, self.path, self.out, self.select
         try:
@@ -288,7 +297,3 @@ class Items:
         with suppress(Exception):
             left.extend(item for item in rest if is_awaitable(item))
         self.run.settle(left)
-
-
-def long(values: Iterable[Any]) -> bool:
-    return isinstance(values, list) and len(values) > pace.SHORT

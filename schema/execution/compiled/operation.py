@@ -20,6 +20,7 @@ from schema.execution.compiled.classes import Classes
 from schema.execution.compiled.field import Field
 from schema.execution.compiled.prepared import fragments_of
 from schema.execution.compiled.run import Run, awaited_fields
+from schema.execution.compiled.shared import NOTHING, KeptAnswers
 from schema.execution.compiled.source import Source
 
 
@@ -39,8 +40,10 @@ class Compiled:
         context: Any = None,
         root: Any = None,
         extensions: dict[str, Any] | None = None,
+        answers: KeptAnswers | None = None,
     ) -> ExecutionResult:
-        run = Run(self.schema, self.operation, self.fragments, variables, context, root, extensions)
+        """With `answers`, parts of the data may be JSON."""
+        run = Run(self.schema, self.operation, self.fragments, variables, context, root, extensions, answers)
         try:
             data = self.function(run, root, None)
             if data.__class__ is CoroutineType:
@@ -66,7 +69,7 @@ def compile_operation(
     details = {name: FragmentDetails(node) for name, node in fragments.items()}
     source = Source(schema, operation, details, switches, classes)
     text = source.text()
-    names = {**source.names, "Coroutine": CoroutineType, "awaited_fields": awaited_fields}
+    names = {**source.names, "Coroutine": CoroutineType, "awaited_fields": awaited_fields, "NOTHING": NOTHING}
     exec(compile(text, "<operation>", "exec"), names)  # noqa: S102 - made from the schema and checked names
     for found in source.names.values():
         if isinstance(found, Field):

@@ -33,7 +33,8 @@ def attribute(field: Field, schema: GraphQLSchema) -> str | None:
         return None
     name = of_strawberry.python_name
     readable = of_strawberry.base_resolver is None and converter.config.default_resolver is getattr
-    return name if readable and name.isidentifier() and not name.startswith("__") else None
+    field.constant = readable and name.isidentifier() and not name.startswith("__")
+    return name if field.constant else None
 
 
 def resolver(field: Field, schema: GraphQLSchema) -> tuple[Resolve, str]:
@@ -93,6 +94,9 @@ def direct(
     arguments = Arguments(converter, field, of_strawberry) if field.definition.args else None
     field.strawberry = of_strawberry
     where = f"calls {getattr(function, '__module__', '')}.{getattr(function, '__qualname__', function)}"
+    is_id = getattr(function, "__func__", None) is ID_OF_NODE and named_scalar(field) is serialize_id
+    varies = arguments is not None and arguments.varies
+    field.constant = (info_name is None or is_id) and not of_strawberry.is_async and not varies
     only_self = has_self and not by_name and arguments is None
     if only_self and info_name is None:
         return lambda _run, source, _above: function(source), where
@@ -112,7 +116,6 @@ def direct(
             named[info_name] = LazyInfo(run, field, field.path(above))
         return function(source, **named) if has_self else function(**named)
 
-    is_id = getattr(function, "__func__", None) is ID_OF_NODE and named_scalar(field) is serialize_id
     return (global_id(field, call) if is_id else call), where
 
 

@@ -14,6 +14,8 @@ from strawberry import Info
 from strawberry.execution import optimized_is_awaitable as is_awaitable
 from strawberry.schema.schema import _OperationContextAwareGraphQLResolveInfo as ResolveInfo
 
+from schema.execution.compiled.shared import KeptAnswers
+
 # The path of a value: (path of the parent, key, name of the parent's type or None); None for the root.
 Path = tuple[Any, str | int, str | None]
 
@@ -29,9 +31,13 @@ class Resolved(Protocol):
 
 
 class Run:
-    """One execution. It is made for each request, and not shared."""
+    """One execution. It is made for each request, and not shared.
+
+    `answers`: for kept JSON, which takes the place of values in the result; None for values only.
+    """
 
     __slots__ = (
+        "answers",
         "arguments",
         "context",
         "errors",
@@ -55,9 +61,11 @@ class Run:
         context: Any,
         root: Any = None,
         extensions: dict[str, Any] | None = None,
+        answers: KeptAnswers | None = None,
     ) -> None:
         self.schema, self.operation, self.fragments = schema, operation, fragments
         self.variables, self.context, self.root, self.extensions = variables, context, root, extensions
+        self.answers = answers
         self.errors: list[GraphQLError] = []
         self.nulled: set[Path | None] = set()  # where errors made a value null
         self.arguments: dict[Resolved, dict[str, Any]] = {}  # of fields whose arguments can be shared

@@ -15,6 +15,7 @@ from graphql import (
     is_abstract_type,
     is_list_type,
     is_non_null_type,
+    print_ast,
 )
 from graphql.execution.collect_fields import FragmentDetails, collect_fields, collect_subfields
 from graphql.execution.values import VariableValues
@@ -25,10 +26,12 @@ from graphql.type.scalars import (
     serialize_int,
     serialize_string,
 )
+from strawberry.schema.schema_converter import GraphQLCoreConverter
 
 from schema.execution.compiled.classes import Classes
 from schema.execution.compiled.field import Field
 from schema.execution.compiled.resolvers import attribute, resolver
+from schema.execution.compiled.shared import Shared
 
 MAX_FUNCTIONS = 300
 # Where a value is what its scalar's serializer returns unchanged.
@@ -68,23 +71,32 @@ class Source:
 
     def function(
         self, name: str, type_: GraphQLObjectType, grouped: Mapping[str, list[Any]], *, serial: bool = False
-    ) -> None:
+    ) -> str | None:
+        """Add the function of a selection set. Returns the selections, if each is constant."""
         self.count += 1
         if self.count > MAX_FUNCTIONS:
             raise TooLarge
-        lines = [f"{'async ' if serial else ''}def {name}(run, s, p):  # on {type_.name}", "    out = {}"]
-        lines += ["    waiting = []", "    try:"]
+        lines = ["    out = {}", "    waiting = []", "    try:"]
+        selections: list[str | None] = []
         for key, details in grouped.items():
             definition = self.schema.get_field(type_, details[0].node.name.value)
             assert definition is not None, "validation refuses fields that the type lacks"
-            lines += self.lines_of(key, Field(key, type_, definition, details))
+            found = Field(key, type_, definition, details)
+            inner = self.selections(found)
+            lines += self.lines_of(key, found)
+            selections.append(selection_of(found, inner))
             if serial:
                 lines += ["        if waiting:", f"            out[{key!r}] = await out[{key!r}]"]
                 lines += ["            waiting.clear()"]
         lines += ["        pass", "    except Exception:"]
         lines += ["        run.settle(out[key] for key in waiting)", "        raise"]
+        constant = None if None in selections else f"{{{' '.join(map(str, selections))}}}"
+        if constant is not None and is_shared(type_):
+            lines = [*kept(constant), *lines, *keeping(constant)]
         lines += ["    return awaited_fields(out, waiting) if waiting else out", ""]
+        lines.insert(0, f"{'async ' if serial else ''}def {name}(run, s, p):  # on {type_.name}")
         self.functions.append("\n".join(lines))
+        return constant
 
     def lines_of(self, key: str, found: Field) -> list[str]:
         """The lines that put the value of a field into `out`."""
@@ -92,7 +104,6 @@ class Source:
             return [f"        out[{key!r}] = {found.parent.name!r}"]
         constant = f"F{len(self.names)}_{found.name}"
         self.names[constant] = found
-        self.selections(found)
         lines = [f"        # {found.parent.name}.{found.name}: {found.type}", "        try:"]
         name = attribute(found, self.schema)
         if name is not None:
@@ -127,8 +138,12 @@ class Source:
             return [f"out[{key!r}] = {usual}"]
         return [f"out[{key!r}] = {'None if v is None else ' if nullable else ''}{usual}"]
 
-    def selections(self, found: Field) -> None:
-        """The functions of the object types that the field may return."""
+    def selections(self, found: Field) -> str | None:
+        """Add the functions of the object types that the field may return.
+
+        Returns the selections if each is constant, '' for a leaf.
+        """
+        constant: str | None = ""
         named = get_named_type(found.type)
         if is_abstract_type(named):
             types = list(self.schema.get_possible_types(named))
@@ -139,11 +154,45 @@ class Source:
             collected = collect_subfields(
                 self.schema, self.fragments, self.variables, self.operation, type_, found.details
             )
-            self.function(name, type_, collected.grouped_field_set)
+            constant = self.function(name, type_, collected.grouped_field_set)
             self.names[f"classes_{type_.name}"] = classes = self.classes.setdefault(
                 type_.name, Classes(type_)
             )
             found.select[type_.name] = (name, classes)  # type: ignore[assignment] # linked once it is compiled
+        return None if is_abstract_type(named) else constant
 
     def names_of(self, found: Field, type_: GraphQLObjectType) -> tuple[str, str]:
         return str(found.select[type_.name][0]), f"classes_{type_.name}"
+
+
+def selection_of(found: Field, inner: str | None) -> str | None:
+    """The field in a text that names a constant selection; None if its value depends on the request."""
+    if found.definition is TypeNameMetaFieldDef:
+        return f"{found.key}:__typename"
+    if not found.constant or inner is None:
+        return None
+    arguments = ",".join(map(print_ast, found.nodes[0].arguments or ()))
+    return f"{found.key}:{found.name}({arguments}){inner}"
+
+
+def is_shared(type_: GraphQLObjectType) -> bool:
+    definition = type_.extensions.get(GraphQLCoreConverter.DEFINITION_BACKREF)
+    return issubclass(getattr(definition, "origin", object), Shared)
+
+
+def kept(selection: str) -> list[str]:
+    """The lines that answer by kept JSON."""
+    return [
+        "    if run.answers is not None:",
+        f"        known = getattr(s, 'in_json', NOTHING).get({selection!r})",
+        "        if known is not None:",
+        "            return known",
+    ]
+
+
+def keeping(selection: str) -> list[str]:
+    """The lines that keep an answer without errors."""
+    return [
+        "    if run.answers is not None and not waiting and not run.errors:",
+        f"        return run.answers.keep(s, {selection!r}, out)",
+    ]

@@ -43,9 +43,15 @@ async def by_core(
 
 
 async def by_compiled(
-    compiler: Compiler, text: str, variables: dict[str, Any] | None, context: Any, root: Any = None
+    compiler: Compiler,
+    text: str,
+    variables: dict[str, Any] | None,
+    context: Any,
+    root: Any = None,
+    *,
+    kept: bool = False,
 ) -> ExecutionResult:
-    """Raises NotCompiled."""
+    """`kept`: with the JSON that the compiler keeps. Raises NotCompiled."""
     prepared = Prepared(parse(text), None)
     if prepared.reason:
         raise NotCompiled(prepared.reason)
@@ -55,7 +61,7 @@ async def by_compiled(
     form = compiler.form(text, None, prepared, coerced, whole=False)
     if form is None:
         raise NotCompiled("switches")
-    return await form.execute(coerced, context, root, {})
+    return await form.execute(coerced, context, root, {}, compiler.answers if kept else None)
 
 
 def printed(result: ExecutionResult) -> bytes:
