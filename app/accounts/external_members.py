@@ -12,6 +12,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.accounts.viewer import Viewer, viewer_in
+from app.db.array_literals import text_array_literal
 from app.db.engine import Sessions
 from app.db.reads import sql_of
 
@@ -137,9 +138,14 @@ def find_or_make(connection: psycopg.Connection[Any], pairs: Collection[Pair]) -
     """The ids of the members of these distinct pairs, in the open transaction."""
     found = find(connection, pairs)
     if missing := [pair for pair in pairs if pair not in found]:
-        connection.execute(_MAKE, arrays(missing))
-        found |= find(connection, missing)
+        found |= make(connection, missing)
     return found
+
+
+def make(connection: psycopg.Connection[Any], pairs: Collection[Pair]) -> dict[Pair, int]:
+    """Make the members of distinct pairs that have none, in the open transaction; return all their ids."""
+    connection.execute(_MAKE, arrays(pairs))
+    return find(connection, pairs)
 
 
 def foreign(connection: psycopg.Connection[Any], user_ids: Collection[int], source: str) -> set[int]:
@@ -147,8 +153,8 @@ def foreign(connection: psycopg.Connection[Any], user_ids: Collection[int], sour
     return {user_id for (user_id,) in connection.execute(_FOREIGN, (list(user_ids), source)).fetchall()}
 
 
-def arrays(pairs: Collection[Pair]) -> dict[str, list[str]]:
+def arrays(pairs: Collection[Pair]) -> dict[str, str]:
     return {
-        "sources": [source for source, _ in pairs],
-        "external_ids": [external_id for _, external_id in pairs],
+        "sources": text_array_literal([source for source, _ in pairs]),
+        "external_ids": text_array_literal([external_id for _, external_id in pairs]),
     }

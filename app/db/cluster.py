@@ -37,6 +37,9 @@ OPTIONS = {
     "work_mem": "16MB",
     "max_wal_size": "2GB",
     "wal_compression": "on",
+    # It has no replica: a table that a transaction empties and fills is then written once, without WAL.
+    "wal_level": "minimal",
+    "max_wal_senders": "0",
     "random_page_cost": "1.1",
     "jit": "off",
     "timezone": "UTC",

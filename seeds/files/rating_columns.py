@@ -264,17 +264,18 @@ def _seconds(times: NDArray[np.float64], numbers: NDArray[np.bool_]) -> tuple[ND
 
 def _as_days(times: NDArray[np.float64], numbers: NDArray[np.bool_]) -> NDArray[np.float64] | None:
     """Convert numbers that are all days such as 20140131, or all 20140131235959, to seconds, else None."""
-    different, at = np.unique(times[numbers], return_inverse=True)
-    clock = np.zeros(len(different), np.int64)
-    if not (different[0] >= 19_700_101 and different[-1] < 21_000_000_000_000):  # noqa: PLR2004
+    chosen = times[numbers]
+    first, last = chosen.min(), chosen.max()
+    has_clock = first >= 19_700_101_000_000  # noqa: PLR2004 - with hours, minutes and seconds
+    if not (first >= 19_700_101 and last < (21_000_000_000_000 if has_clock else 21_000_000)):  # noqa: PLR2004
         return None
+    different, at = np.unique(chosen, return_inverse=True)
+    clock = np.zeros(len(different), np.int64)
     whole = different.astype(np.int64)
     if not (whole == different).all():
         return None
-    if whole[0] >= 19_700_101_000_000:  # noqa: PLR2004 - with hours, minutes and seconds
+    if has_clock:
         whole, clock = np.divmod(whole, 1_000_000)
-    if not (whole[0] >= 19_700_101 and whole[-1] < 21_000_000):  # noqa: PLR2004 - the days in question
-        return None
     year, month, day = whole // 10_000, whole // 100 % 100, whole % 100
     hour, minute, second = clock // 10_000, clock // 100 % 100, clock % 100
     if not ((month >= 1) & (month <= 12) & (day >= 1) & (day <= 31)).all():  # noqa: PLR2004

@@ -5,11 +5,14 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from seeds.files.column_roles import MOVIE, RATING, ROLES, TIME, USER, ColumnNames
 from seeds.files.rating_cells import DayOrder, TextIds
 from seeds.files.rating_layouts import Layout
+
+Ints = NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,3 +106,31 @@ def joined(parts: Sequence[ReadRows], layout: Layout) -> ReadRows:
         name: np.concatenate([getattr(part, name) for part in (none, *parts)]) for name in _COLUMNS
     }
     return ReadRows(**columns, layout=layout)
+
+
+def distinct(ids: Ints) -> tuple[Ints, NDArray[np.int32]]:
+    """The distinct ids in the order of their first row, and the place among them of each row, (n,)."""
+    encoded = pa.array(ids).dictionary_encode()  # by hashes, a tenth of the time that sorting takes
+    return encoded.dictionary.to_numpy(), encoded.indices.to_numpy()
+
+
+def order_by_pair(users: Ints, items: Ints, times: Ints, lines: NDArray[np.uint32]) -> Ints:
+    """The order of n rows by user and item, and of equal pairs by time and line: int64 (n,)."""
+    user_ranks, _ = _ranks(users)
+    item_ranks, n_items = _ranks(items)
+    pairs = user_ranks * n_items + item_ranks
+    order = np.argsort(pairs)
+    equal = pairs[order[1:]] == pairs[order[:-1]]
+    if equal.any():
+        repeated = np.concatenate([equal, [False]]) | np.concatenate([[False], equal])
+        rows = order[repeated]
+        order[repeated] = rows[np.lexsort((lines[rows], times[rows], pairs[rows]))]
+    return order
+
+
+def _ranks(ids: Ints) -> tuple[Ints, int]:
+    """The rank of each id among the distinct ones, int64 (n,), and how many these are."""
+    found, at = distinct(ids)
+    ranks = np.empty(len(found), np.int64)
+    ranks[np.argsort(found)] = np.arange(len(found))
+    return ranks[at], len(found)

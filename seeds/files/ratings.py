@@ -21,10 +21,11 @@ from seeds.files import rating_blocks, rating_columns, rating_layouts, rating_pa
 from seeds.files.column_roles import TIME
 from seeds.files.rating_cells import DayOrder, Times, day_order_of, year_last
 from seeds.files.rating_layouts import SAMPLE_BYTES, ByMovie, Layout
-from seeds.files.rating_rows import RatingFormat, RatingRows, ReadRows, joined
+from seeds.files.rating_rows import RatingFormat, RatingRows, ReadRows, joined, order_by_pair
 from seeds.files.report import Report, SourceError, shown
 from seeds.files.text_streams import open_text
 
+MAX_HALF_STARS = 10
 OFF_SCALE = "not a rating of the scale: 0.5 to 5 in halves, or 0 to 10 in whole numbers"
 RATED_TWICE = "the member rated the movie again later"
 REPEATED = "a repeated row"
@@ -114,7 +115,7 @@ def on_scale(ratings: NDArray[Any], layout: RatingFormat) -> tuple[NDArray[np.in
     half_stars = np.asarray(ratings, np.float64) * layout.half_stars_per_unit
     if layout.zero_is_lowest:
         half_stars = np.where(half_stars == 0, 1, half_stars)
-    bad = ~np.isin(half_stars, np.arange(1, 11))
+    bad = (half_stars != np.rint(half_stars)) | (half_stars < 1) | (half_stars > MAX_HALF_STARS)
     return np.where(bad, 0, half_stars).astype(np.int16), bad
 
 
@@ -123,7 +124,7 @@ def latest(rows: RatingRows, file: Traversable, report: Report) -> RatingRows:
     users, items = rows.user_ids, rows.item_ids
     if ((users[1:] > users[:-1]) | ((users[1:] == users[:-1]) & (items[1:] > items[:-1]))).all():
         return rows
-    rows = rows.take(np.lexsort((rows.lines, rows.timestamps, items, users)))
+    rows = rows.take(order_by_pair(users, items, rows.timestamps, rows.lines))
     again = np.zeros(len(rows), dtype=np.bool_)
     again[:-1] = (rows.user_ids[1:] == rows.user_ids[:-1]) & (rows.item_ids[1:] == rows.item_ids[:-1])
     for i in np.flatnonzero(again):

@@ -10,6 +10,7 @@ from psycopg import sql
 
 from app.db import binary_copy
 from recommender.progress import Progress
+from seeds.files.rating_rows import distinct
 from seeds.files.report import Count
 
 Connection = psycopg.Connection[tuple[Any, ...]]
@@ -147,7 +148,7 @@ def _stats(
     movie_ids: NDArray[np.int64], half_stars: NDArray[np.int16], timestamps: NDArray[np.int64]
 ) -> tuple[list[Any], ...]:
     """Movies, and of each the number of ratings, the sum of half-stars and the trend, as lists."""
-    movies, at = np.unique(movie_ids, return_inverse=True)
+    movies, at = distinct(movie_ids)
     n = len(movies)
     weights = np.exp(np.clip((timestamps - _TREND_EPOCH) / _TREND_SECONDS, -700, 700))
     counts = np.bincount(at, minlength=n)

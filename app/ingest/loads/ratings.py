@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 from numpy.typing import NDArray
 
 from app.accounts import external_members
@@ -19,7 +18,7 @@ from seeds.files import arrow_tables, rating_columns, ratings
 from seeds.files.cells import CellError
 from seeds.files.column_roles import RATING, ROLES, TIME, ColumnNames
 from seeds.files.rating_cells import DayOrder, TextIds
-from seeds.files.rating_rows import RatingFormat, ReadRows
+from seeds.files.rating_rows import RatingFormat, ReadRows, distinct, order_by_pair
 from seeds.files.report import Report, Sample, Skipped, SourceError, shown
 from seeds.store.bulk_copy import Connection, store_ratings
 from seeds.store.dataset import UNKNOWN_MOVIE, transaction
@@ -27,6 +26,7 @@ from seeds.store.dataset import UNKNOWN_MOVIE, transaction
 BAD_MEMBER = f"the id of a member {external_members.ID_RULE}"
 
 EXAMPLES = 3  # rows shown for each reason
+_UNKNOWN = -1  # in place of a movie's id
 
 _MOVIES = {
     "external": "SELECT external_id, movie_id FROM movie_external_ids WHERE source = %(source)s",
@@ -184,10 +184,9 @@ def _with_movies(rows: Rows, loading: _Load, connection: Connection) -> Rows:
             f"no movie has an id of the source {options.source}: load the movies first (marquee load "
             "movies), or name whose ids the file has: --movie-ids tmdb, imdb or movielens"
         )
-    keys = np.array(sorted(known), np.int64)
-    at = np.minimum(np.searchsorted(keys, rows.movies), len(keys) - 1)
-    rows_known = keys[at] == rows.movies
-    movie_ids = np.array([known[key] for key in keys.tolist()], np.int64)[at]
+    numbers, at = distinct(rows.movies)
+    movie_ids = np.array([known.get(number, _UNKNOWN) for number in numbers.tolist()], np.int64)[at]
+    rows_known = movie_ids != _UNKNOWN
     kept = loading.keep(rows, rows_known, UNKNOWN_MOVIE)
     return replace(kept, movies=movie_ids[rows_known])
 
@@ -195,9 +194,8 @@ def _with_movies(rows: Rows, loading: _Load, connection: Connection) -> Rows:
 def _with_members(rows: Rows, loading: _Load, connection: Connection, progress: Progress) -> tuple[Rows, int]:
     """The ratings with the ids of their members, and the number of members that are new."""
     progress("storing members", 0.0)
-    encoded = pa.array(rows.users).dictionary_encode()
-    users, at = encoded.dictionary.to_pylist(), np.asarray(encoded.indices)
-    texts = [loading.ids.text(user) for user in users]
+    users, at = distinct(rows.users)
+    texts = [loading.ids.text(user) for user in users.tolist()]
     fits = np.array([_is_member_id(text) for text in texts], bool)
     if not fits.all():
         rows, at = loading.keep(rows, fits[at], BAD_MEMBER), at[fits[at]]
@@ -205,7 +203,7 @@ def _with_members(rows: Rows, loading: _Load, connection: Connection, progress: 
     pairs = [(source, text) for text, good in zip(texts, fits, strict=True) if good]
     members = external_members.find(connection, pairs)
     new = [pair for pair in pairs if pair not in members]
-    members |= external_members.find_or_make(connection, new)
+    members |= external_members.make(connection, new)
     user_ids = np.array([members.get((source, text), 0) for text in texts], np.int64)
     loading.report.members.added, loading.report.members.unchanged = len(new), len(pairs) - len(new)
     progress("storing members", 1.0)
@@ -224,7 +222,7 @@ def _latest(rows: Rows, loading: _Load) -> Rows:
     higher = (users[1:] > users[:-1]) | ((users[1:] == users[:-1]) & (movies[1:] > movies[:-1]))
     if higher.all():
         return rows
-    rows = rows.take(np.lexsort((rows.lines, rows.times, movies, users)))
+    rows = rows.take(order_by_pair(users, movies, rows.times, rows.lines))
     last = np.ones(len(rows), bool)
     last[:-1] = (rows.users[1:] != rows.users[:-1]) | (rows.movies[1:] != rows.movies[:-1])
     same = np.zeros(len(rows), bool)

@@ -3,6 +3,7 @@
 import enum
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from seeds.files.column_roles import RATING
@@ -47,7 +48,7 @@ def _scale_of(rows: ReadRows) -> Scale:
         if answers.all():
             return Scale.LIKES
         raise SourceError(f"column {name} holds both numbers and yes or no: correct it")
-    values = set(np.unique(rows.ratings).tolist())
+    values = set(pa.array(rows.ratings).unique().to_pylist())
     if values and max(values) > MAX_STARS:
         raise SourceError(
             f"column {name} has ratings up to {max(values):g}. Name their scale: --scale ten for 0 to 10, or "

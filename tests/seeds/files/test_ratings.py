@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from seeds.files import rating_blocks, rating_parsing, ratings
+from seeds.files import rating_blocks, rating_columns, rating_parsing, ratings
 from seeds.files.archives import find, open_source
-from seeds.files.rating_rows import RatingFormat, RatingRows
+from seeds.files.rating_rows import RatingFormat, RatingRows, order_by_pair
 from seeds.files.ratings import read_ratings
 from seeds.files.report import Report, SourceError, UnusableRowError, quiet
 
@@ -128,3 +128,27 @@ def test_blocks_join_without_a_seam_inside_a_zip(tmp_path: Path, monkeypatch: py
 def test_a_file_of_something_else_is_refused(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match="no column is recognized as the movie or the rating"):
         read(tmp_path / "ratings.csv", b"userId,timestamp\n1,2\n", CSV)
+
+
+@pytest.mark.parametrize("n_items", [3, 100_000])
+def test_the_order_by_pair_is_that_of_a_sort_by_all_columns(n_items: int) -> None:
+    rng = np.random.default_rng(2)
+    users = rng.choice(np.array([-5, 7, 1 << 61, 12]), 2_000)
+    items, times = rng.integers(-3, n_items, 2_000), rng.integers(0, 3, 2_000)
+    lines = rng.permutation(2_000).astype(np.uint32)
+    expected = np.lexsort((lines, times, items, users))
+    np.testing.assert_array_equal(order_by_pair(users, items, times, lines), expected)
+
+
+@pytest.mark.parametrize(
+    ("times", "seconds"),
+    [
+        ([20140131, 19700101], [1391126400, 0]),
+        ([20140131235959, 19700101000001], [1391212799, 1]),
+        ([20140131, 1391126400], [20140131, 1391126400]),
+        ([1391126400, 1391126401], [1391126400, 1391126401]),
+    ],
+)
+def test_numbers_that_are_all_days_are_days(times: list[int], seconds: list[int]) -> None:
+    found, _ = rating_columns._seconds(np.array(times, float), np.ones(len(times), bool))
+    assert found.tolist() == seconds

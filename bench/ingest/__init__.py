@@ -1,0 +1,1 @@
+"""Measurements of the ways in: streams of events and loads of files."""
