@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 
 from app.activity.ratings import MAX_HALF_STARS
+from seeds.files.rating_cells import date_in, time_of, year_last
 from seeds.titles import fold_case
 
 LONGEST_VALUE = 100  # characters of an id, year, rating, date or kind
@@ -20,12 +21,8 @@ UNRATED = {"", "-", "–", "—", "n/a", "na", "null", "none", "not rated", "unr
 
 _IMDB_ID = re.compile(r"(?:.{0,80}/title/)?(?:tt)?(\d{1,10})(?:\.0)?(?:[/?].{0,80})?", re.IGNORECASE)
 _NUMBER = re.compile(r"\d{1,12}(?:[.,]\d{1,12})?")
+_IN_WORDS = re.compile(r"([\d.,]{1,5})\s?(?:stars?|(?:out )?of (\d{1,3})(?: stars)?)", re.IGNORECASE)
 _GROUPED_YEAR = re.compile(r"[12][,.\u00a0\u202f ’']\d{3}")
-_NUMERIC_DAY = re.compile(r"(\d{1,4})([/.-])(\d{1,2})\2(\d{1,4})(?:[,\sT]{1,3}(\d{1,2}):(\d\d)(?::(\d\d))?)?")
-_WRITTEN_DAYS = (
-    "%a %b %d %H:%M:%S %Y",  # IMDb before 2018
-    "%d %b %Y", "%d %B %Y", "%b %d %Y", "%B %d %Y", "%d-%b-%Y", "%d-%b-%y", "%a %d %b %Y %H:%M:%S",
-)  # fmt: skip
 
 # Words for other kinds than movies, in lower case, in the languages of IMDb's site and a few more.
 _NOT_MOVIES = (
@@ -76,7 +73,9 @@ def is_rated(text: str) -> bool:
 
 
 def half_stars_in(text: str, most: float, *, rounded: bool = False) -> int | None:
-    """Convert a rating on a scale up to `most` to half-stars. `★★★½`, `8/10` and `80%` have their own scale.
+    """Convert a rating on a scale up to `most` to half-stars.
+
+    `★★★½`, `4 stars`, `8/10`, `8 out of 10` and `80%` have their own scale.
 
     Ratings are `rounded` on scales finer than half-stars. On others, a value between half-stars returns None.
     """
@@ -88,6 +87,8 @@ def half_stars_in(text: str, most: float, *, rounded: bool = False) -> int | Non
         share = (text.count("★") + text.count("⭐") + text.count("½") / 2) / 5
     elif text.endswith("½"):
         share, own_scale = _share(f"{text[:-1].strip()}.5", f"{most:.6f}"), False
+    elif match := _IN_WORDS.fullmatch(text):
+        share = _share(match[1], match[2] or "5")
     elif text.endswith("%"):
         share = _share(text.removesuffix("%"), "100")
     elif "/" in text and text != "1/2":  # half a star, or one of two
@@ -136,27 +137,16 @@ def day_of(text: str, now: datetime) -> Day | None:
 
     None for an unreadable time, or one more than a day ahead of `now`. One up to a day ahead counts as now.
     """
-    text = " ".join(text.replace(",", " ").split()) if len(text) <= LONGEST_VALUE else ""
-    if (match := _NUMERIC_DAY.fullmatch(text)) is not None:
+    text = " ".join(text.split()) if len(text) <= LONGEST_VALUE else ""
+    if (match := year_last(text)) is not None:
         return _numeric(match, now)
-    written = text.removesuffix(" GMT").removesuffix(" +0000")
-    time = _iso(text) or _since_1970(text) or (_written(written) if written[-2:].isdigit() else None)
+    time = _since_1970(text) or _shown(text)
     time = _plausible(time, now) if time else None
     return Day(time) if time else None
 
 
 def _plausible(time: datetime, now: datetime) -> datetime | None:
     return min(time, now) if time.year >= FIRST_YEAR and time <= now + AHEAD else None
-
-
-def _iso(text: str) -> datetime | None:
-    if text.isdigit() and len(text) != len("20140115"):
-        return None
-    try:
-        time = datetime.fromisoformat(text.replace(" UTC", "+00:00"))
-        return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
-    except (ValueError, OverflowError):
-        return None
 
 
 def _since_1970(text: str) -> datetime | None:
@@ -169,35 +159,29 @@ def _since_1970(text: str) -> datetime | None:
     return None
 
 
-def _written(text: str) -> datetime | None:
-    for pattern in _WRITTEN_DAYS:
-        try:
-            return datetime.strptime(text, pattern).replace(tzinfo=UTC)
-        except ValueError:
-            continue
-    return None
+def _shown(text: str) -> datetime | None:
+    """A date that shows the order of its parts."""
+    if text.isdigit() and len(text) != len("20140115"):
+        return None
+    try:
+        return date_in(text).astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None
 
 
 def _numeric(match: re.Match[str], now: datetime) -> Day | None:
-    first, mark, second, third = match.group(1, 2, 3, 4)
-    hour, minute, second_ = (int(part or 0) for part in match.group(5, 6, 7))
+    first, other = int(match["first"]), int(match["other"])
 
-    def read(year: str, month: str, day: str) -> datetime | None:
+    def read(day: int, month: int) -> datetime | None:
         try:
-            return datetime(int(year), int(month), int(day), hour, minute, second_, tzinfo=UTC)
-        except ValueError:
+            return time_of(match, day=day, month=month).astimezone(UTC)
+        except (ValueError, OverflowError):
             return None
 
-    if len(first) == len("2014"):
-        day_first, month_first = read(first, second, third), None
-    elif len(first) > 2 or len(third) not in (2, 4):  # noqa: PLR2004 - the digits of days and years
-        return None
-    else:
-        year = third if len(third) == len("2014") else f"20{third}"
-        day_first = read(year, second, first)
-        month_first = None if mark == "." else read(year, first, second)
+    day_first = read(first, other)
+    month_first = None if match["mark"] == "." else read(other, first)
     shown = None
-    if mark != "." and len(first) <= 2 and (day_first is None) != (month_first is None):  # noqa: PLR2004
+    if match["mark"] != "." and (day_first is None) != (month_first is None):
         shown = day_first is not None
     # A reading in the future is discarded.
     times = [time for each in (day_first, month_first) if each and (time := _plausible(each, now))]

@@ -2,7 +2,7 @@
 
 import enum
 import zipfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from importlib.resources.abc import Traversable
 from pathlib import Path
@@ -32,6 +32,8 @@ RATING_FILES = (
 PARQUET = (".parquet", ".pq")
 LIKED, DISLIKED = 10, 2  # half-stars; the model takes one star for the strongest dislike
 ABOVE_FIVE = 0.1  # smallest share of ratings above five on a scale of ten; fewer are taken for errors
+ENOUGH = 100  # ratings that show the highest of their scale
+HIGH = 8  # half-stars
 MANY = 10  # more ratings than this, all of them 1, are likes and not one star each
 STARS_FORMAT = RatingFormat()
 TEN_FORMAT = RatingFormat(half_stars_per_unit=1, zero_is_lowest=True)
@@ -170,12 +172,20 @@ def _stars_of(
     if off.any() and scale is None:
         tens, off_ten = on_scale(rows.ratings, TEN_FORMAT)
         if not off_ten.any() and (tens > 5).mean() >= ABOVE_FIVE:  # noqa: PLR2004 - half-stars are the scale of ten
-            reading.notes.extend(_zeros(rows, file))
+            reading.notes.extend((*_zeros(rows, file), *_highest(rows, tens, file, Scale.TEN)))
             return tens, Scale.TEN
     for i in np.flatnonzero(off)[:1]:
         text = f"{rows.ratings[i]:g} in column {column_name}"
         report.skip(OFF_SCALE, str(file), int(rows.lines[i]), text)
+    reading.notes.extend(_highest(rows, half_stars, file, found))
     return half_stars, found
+
+
+def _highest(rows: ReadRows, half_stars: NDArray[np.int16], file: Traversable, scale: Scale) -> Iterator[str]:
+    """A note if many ratings reach at most HIGH, as on a scale of 4 or 7, which cannot be recognized."""
+    if len(rows) >= ENOUGH and half_stars.max() <= HIGH:
+        top = 10 if scale is Scale.TEN else 5
+        yield f"{file}: no rating is above {rows.ratings.max():g}; they are read on a scale of {top}"
 
 
 def _zeros(rows: ReadRows, file: Traversable) -> list[str]:

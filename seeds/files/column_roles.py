@@ -11,7 +11,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.resources import files
 
+from seeds.files.rating_cells import MAX_TIME_CHARACTERS, is_date
 from seeds.files.report import SourceError, shown
+from seeds.titles import fold_case
 
 USER, MOVIE, RATING, TIME = ROLES = ("user", "movie", "rating", "time")
 MAX_COLUMNS = 1_000
@@ -19,8 +21,15 @@ MAX_LISTED = 40  # columns in a message
 _RECBOLE_TYPE = re.compile(r":(token|float)(_seq)?$")
 _ALIASES = {"item": MOVIE, "film": MOVIE, "timestamp": TIME, "date": TIME}
 
+
+def plain_name(text: str) -> str:
+    """Normalize a name: without case, punctuation and RecBole's suffix for the type."""
+    text = _RECBOLE_TYPE.sub("", unicodedata.normalize("NFKC", text).strip().strip('"').strip())
+    return "".join(char for char in fold_case(text) if char.isalnum())
+
+
 _NAMES = {
-    kind: tuple(names.split())
+    kind: tuple(map(plain_name, names.split()))
     for kind, names in tomllib.loads(
         files("seeds").joinpath("column_names.toml").read_text(encoding="utf-8")
     ).items()
@@ -33,8 +42,12 @@ KNOWN: Mapping[str, Sequence[str]] = {
     RATING: (*_NAMES["stars"], *_NAMES["likes"]),
     TIME: _NAMES["time"],
 }
-# A column whose name has such a word may be a time, regardless of its values.
-_LIKE_A_TIME = re.compile(r"date|time|stamp|epoch|day|month|when|created|updated", re.IGNORECASE)
+# A column whose name has a word that begins or ends so may be a time, regardless of its values.
+_LIKE_A_TIME = re.compile(
+    r"(?<![a-z])(?:date|time|stamp|epoch|day|month|when|created|updated)"
+    r"|(?:date|time|times|stamp|epoch|day|month|created|updated)(?![a-z])"
+)
+_CAMEL_CASE = re.compile("(?<=[a-z])(?=[A-Z])")
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,12 +87,6 @@ class Columns:
 
     def name(self, role: str) -> str:
         return self.names[self.order[role]]
-
-
-def plain_name(text: str) -> str:
-    """Normalize a name: without case, punctuation and RecBole's suffix for the type."""
-    text = _RECBOLE_TYPE.sub("", unicodedata.normalize("NFKC", text).strip().strip('"').strip())
-    return "".join(char for char in text.casefold() if char.isalnum())
 
 
 def is_of_likes(name: str) -> bool:
@@ -214,7 +221,8 @@ def could_be_rating(_name: str, values: Sequence[str]) -> bool:
 def could_be_time(name: str, values: Sequence[str]) -> bool:
     """Whether a column has the name of a time, or mostly values that look like times."""
     filled = [value for value in values if value]
-    return bool(_LIKE_A_TIME.search(name)) or (
+    words = _CAMEL_CASE.sub(" ", name).lower()
+    return bool(_LIKE_A_TIME.search(words)) or (
         bool(filled) and 2 * sum(_looks_like_time(value) for value in filled) >= len(filled)
     )
 
@@ -235,7 +243,10 @@ _MOMENT = re.compile(
 
 
 def _looks_like_time(text: str) -> bool:
-    return len(text) <= 48 and _MOMENT.fullmatch(text) is not None  # noqa: PLR2004 - the longest date
+    """Whether a text is a date, also in a notation that is not read."""
+    if len(text) > MAX_TIME_CHARACTERS:
+        return False
+    return _MOMENT.fullmatch(text) is not None or (not text.isdecimal() and is_date(text))
 
 
 def _notes(

@@ -9,6 +9,7 @@ from enum import StrEnum
 from hashlib import blake2b
 
 from seeds.files.cells import EMPTY, EXACT_IN_FLOATS, INEXACT, MISSING, WHOLE_AS_FLOAT, CellError, yes_or_no
+from seeds.titles import fold_case
 
 MAX_ID_CHARACTERS = 200
 TEXT_IDS = 1 << 62  # ids from this number on stand for texts
@@ -85,25 +86,42 @@ class DayOrder(StrEnum):
     MDY = "MDY"
 
 
+# The names of the months in English, German, French, Spanish, Italian, Portuguese and Dutch, without accents.
 _MONTHS = {
-    "jan": 1, "january": 1, "feb": 2, "february": 2, "mar": 3, "march": 3, "apr": 4, "april": 4, "may": 5,
-    "jun": 6, "june": 6, "jul": 7, "july": 7, "aug": 8, "august": 8, "sep": 9, "sept": 9, "september": 9,
-    "oct": 10, "october": 10, "nov": 11, "november": 11, "dec": 12, "december": 12,
+    name: number
+    for number, names in enumerate((
+        "jan january januar janner janvier janv enero ene gennaio gen janeiro januari",
+        "feb february februar fevrier fevr febrero febbraio fevereiro fev februari",
+        "mar march marz mrz mars marzo marco maart mrt",
+        "apr april avril avr abril abr aprile",
+        "may mai mayo maggio mag maio mei",
+        "jun june juni juin junio giugno giu junho",
+        "jul july juli juillet juil julio luglio lug julho",
+        "aug august aout agosto ago augustus",
+        "sep sept september septembre septiembre set settembre setembro",
+        "oct october okt oktober octobre octubre ottobre ott outubro out",
+        "nov november novembre noviembre novembro",
+        "dec december dez dezember decembre diciembre dic dicembre dezembro",
+    ), 1)
+    for name in names.split()
 }  # fmt: skip
 _CLOCK = (
     r"(?:[T ,]+(?P<hour>\d{1,2}):(?P<minute>\d{2})(?::(?P<second>\d{2})(?:[.,]\d{1,9})?)?"
     r"\s*(?P<half>[AaPp]\.?[Mm]\.?)?)?"
 )
 _ZONE = r"\s*(?P<zone>Z|UTC|GMT|[+-]\d{2}:?\d{2})?"
-_YEAR_FIRST = re.compile(rf"(?P<year>\d{{4}})[-/.](?P<month>\d{{1,2}})[-/.](?P<day>\d{{1,2}}){_CLOCK}{_ZONE}")
+_YEAR_FIRST = re.compile(
+    rf"(?P<year>\d{{4}})(?:[-/.年] ?)(?P<month>\d{{1,2}})(?:[-/.月] ?)(?P<day>\d{{1,2}})[.日]?{_CLOCK}{_ZONE}"
+)
 _YEAR_LAST = re.compile(
     rf"(?P<first>\d{{1,2}})(?P<mark>[-/.])(?P<other>\d{{1,2}})(?P=mark)(?P<year>\d{{4}}|\d{{2}}){_CLOCK}{_ZONE}"
 )
-_WEEKDAY = r"(?:(?:mon|tue|wed|thu|fri|sat|sun)[a-z]*,?\s+)?"
-_MONTH = r"(?P<name>[a-z]{3,9})\.?"
+_WORD = r"[^\W\d_]"
+_WEEKDAY = rf"(?:{_WORD}{{2,14}}\.?,?\s+)?"
+_MONTH = rf"(?P<name>{_WORD}{{3,10}})\.?"
 _DAY_MONTH = re.compile(
-    rf"{_WEEKDAY}(?P<day>\d{{1,2}})(?:st|nd|rd|th)?[- ]+{_MONTH}[-, ]+(?P<year>\d{{4}}|\d{{2}})"
-    rf"{_CLOCK}{_ZONE}",
+    rf"{_WEEKDAY}(?P<day>\d{{1,2}})(?:st|nd|rd|th|er|º|\.)?[- ]+(?:de )?{_MONTH}[-, ]+(?:de )?"
+    rf"(?P<year>\d{{4}}|\d{{2}}){_CLOCK}{_ZONE}",
     re.IGNORECASE,
 )
 _MONTH_DAY = re.compile(
@@ -145,13 +163,9 @@ class Times:
         try:
             if match := _YEAR_LAST.fullmatch(text):
                 return self._year_last(match), True
-            for pattern in _NAMED:
-                if match := pattern.fullmatch(text):
-                    return _seconds(match), True
-            time = datetime.fromisoformat(text)
+            return date_in(text).timestamp(), True
         except (ValueError, OverflowError) as error:
             raise error if isinstance(error, CellError) else CellError(NOT_A_TIME) from None
-        return (time if time.tzinfo else time.replace(tzinfo=UTC)).timestamp(), True
 
     def _year_last(self, match: re.Match[str]) -> float:
         found = day_order_of(match)
@@ -160,7 +174,34 @@ class Times:
         if found is not None and found != self.order:
             raise CellError(TWO_DAY_ORDERS if found is DayOrder.MDY else NOT_A_TIME)
         day, month = (1, 3) if self.order is DayOrder.DMY else (3, 1)
-        return _seconds(match, day=int(match[day]), month=int(match[month]))
+        return time_of(match, day=int(match[day]), month=int(match[month])).timestamp()
+
+
+def date_in(text: str) -> datetime:
+    """Parse a date that shows the order of its parts, with or without a time of day; in UTC without a zone.
+
+    Raises ValueError for other texts.
+    """
+    if len(text) > MAX_TIME_CHARACTERS:
+        raise ValueError(NOT_A_TIME)
+    try:
+        time = datetime.fromisoformat(text)
+    except ValueError:
+        for pattern in _NAMED:
+            if match := pattern.fullmatch(text):
+                return time_of(match)
+        raise
+    return time if time.tzinfo else time.replace(tzinfo=UTC)
+
+
+def is_date(text: str) -> bool:
+    if year_last(text) is not None:
+        return True
+    try:
+        date_in(text)
+    except (ValueError, OverflowError):
+        return False
+    return True
 
 
 def year_last(text: str) -> re.Match[str] | None:
@@ -178,25 +219,24 @@ def day_order_of(match: re.Match[str]) -> DayOrder | None:
     return None
 
 
-def _seconds(match: re.Match[str], *, day: int | None = None, month: int | None = None) -> float:
-    """Convert the match of a date to seconds since 1970. Raises ValueError."""
+def time_of(match: re.Match[str], *, day: int | None = None, month: int | None = None) -> datetime:
+    """Convert the match of a date to a time with a zone. Raises ValueError."""
     parts = match.groupdict()
     year = int(parts["year"])
     if len(parts["year"]) == 2:  # noqa: PLR2004 - digits
         year += 1900 if year >= _PIVOT else 2000
     if month is None:
         name = parts.get("name")
-        month = int(parts["month"]) if name is None else _MONTHS.get(name.lower(), 0)
+        month = int(parts["month"]) if name is None else _MONTHS.get(fold_case(name), 0)
     hour = int(parts.get("hour") or 0)
     if half := parts.get("half"):
         if not 1 <= hour <= 12:  # noqa: PLR2004 - hours with am or pm
             raise ValueError(match[0])
         hour = hour % 12 + (12 if half[0] in "pP" else 0)
-    time = datetime(
+    return datetime(
         year, month, day or int(parts["day"]),
         hour, int(parts.get("minute") or 0), int(parts.get("second") or 0), tzinfo=_zone(parts.get("zone")),
     )  # fmt: skip
-    return time.timestamp()
 
 
 def _zone(text: str | None) -> timezone:

@@ -17,6 +17,8 @@ SPACES = " "  # one or more spaces or tabs
 SAMPLE_LINES = 200
 SAMPLE_BYTES = 1 << 17
 _COMMENT = re.compile(r"\s*[#%]\s*(?!\d)")
+_MATRIX = re.compile(r"%%MatrixMarket\s+matrix\s+coordinate\b", re.IGNORECASE)
+_SIZE = re.compile(r"\s*\d+\s+\d+\s+\d+\s*")
 _NETFLIX_MOVIE = re.compile(r"\d{1,9}:\s*")
 _EPOCH = re.compile(r"\d{9,19}(\.0*)?")
 _IMDB_ID = re.compile(r"tt\d{5,10}")
@@ -110,13 +112,15 @@ def _sample(file: Traversable, head: bytes) -> list[str]:
 def _preamble(lines: list[str], separator: str | None) -> tuple[int, str | None, list[str]]:
     """Skip the lines before header or rows; return their number, the separator and the remaining lines.
 
-    A line `sep=` sets the separator.
+    A line `sep=` sets the separator. In a MatrixMarket file, the line with the size of the matrix is skipped.
     """
-    skip = 0
+    skip, has_size = 0, bool(lines) and _MATRIX.match(lines[0]) is not None
     while lines:
         line = lines[0]
         if match := re.fullmatch(r"\ufeff?\"?sep=(.)\"?", line.strip(), re.IGNORECASE):
             separator = separator or match[1]
+        elif has_size and _SIZE.fullmatch(line):
+            has_size = False
         elif line.strip() and not (_COMMENT.match(line) and recognized(re.split(r"[\s,;|:#%]+", line)) < 2):  # noqa: PLR2004
             break
         lines, skip = lines[1:], skip + 1

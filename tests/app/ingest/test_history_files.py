@@ -230,9 +230,46 @@ def test_movies_in_other_languages_match_by_title(kind: str) -> None:
     assert imdb_row(kind).nameless == ""
 
 
-@pytest.mark.parametrize("day", ["31-Jan-20", "Fri, 31 Jan 2020 10:00:00 GMT", "31 Jan 2020", "1580428800"])
+@pytest.mark.parametrize(
+    "day",
+    [
+        "31-Jan-20",
+        "Fri, 31 Jan 2020 10:00:00 GMT",
+        "31 Jan 2020",
+        "1580428800",
+        "1/31/2020 10:11 PM",
+        "2020-01-31 10:11:12 PM",
+        "Friday, January 31st, 2020",
+        "Jan 31, 2020 10:11",
+        "31. Januar 2020",
+        "31 janv. 2020",
+        "31 de enero de 2020",
+        "31 gennaio 2020",
+        "2020. 01. 31.",
+        "2020年1月31日",
+    ],
+)
 def test_more_dates_are_parsed(day: str) -> None:
     assert str(imdb_row(day=day).at)[:10] == "2020-01-31"
+
+
+def test_the_time_of_day_of_a_date_is_kept() -> None:
+    days = {"1/31/2020 12:30 AM": "00:30:00", "2020-01-31T10:11:12.345Z": "10:11:12.345000"}
+    for day, time in days.items():
+        assert imdb_row(day=day).at == datetime.fromisoformat(f"2020-01-31T{time}+00:00")
+
+
+def test_no_word_is_taken_for_a_month() -> None:
+    for day in ("31 foo 2020", "31 janx 2020", "Jan 2020", "31 2020", "32 Jan 2020"):
+        assert (imdb_row(day=day).at, imdb_row(day=day).unread_day) == (None, day)
+
+
+@pytest.mark.parametrize(
+    ("rating", "half_stars"),
+    [("4.5 stars", 9), ("1 star", 2), ("8 out of 10", 8), ("3 of 4", 8), ("7 stars", None), ("4 of 0", None)],
+)
+def test_ratings_in_words_have_a_scale_of_their_own(rating: str, half_stars: int | None) -> None:
+    assert imdb_row(rating=rating).half_stars == half_stars
 
 
 @pytest.mark.parametrize(("rating", "half_stars"), [("4½", None), ("8½", None), ("9", 9), ("★★★★½", 9)])

@@ -1,6 +1,7 @@
 """Columns under the names of common data sets, and unrecognized columns."""
 
 import gzip
+import re
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -57,6 +58,13 @@ def given(text: str) -> Reading:
         ("% user item rating timestamp", "7 31 4.5 1389744000"),
         ("sep=|\nuser|item|rating|time", "7|31|4.5|1389744000"),
         ("\nuser,item,rating,time", "7,31,★★★★½,1389744000"),
+        ("user_id,book_id,rating,date_added", "7,31,4.5,Wed Jan 15 00:00:00 +0000 2014"),
+        ("USER_MD5,MOVIE_ID,RATING,RATING_TIME", "7,31,4.5,2014-01-15 00:00:00"),
+        ("Benutzer;Film;Bewertung;Datum", "7;31;4,5;15. Januar 2014"),
+        ("utilisateur,film,note,date", "7,31,4.5,15 janv. 2014"),
+        ("usuario,película,puntuación,fecha", "7,31,4.5,15 de enero de 2014"),
+        ("ユーザー,映画,評価,日時", "7,31,4.5,2014年1月15日"),
+        ("用户,电影,评分,时间", "7,31,4.5,2014. 1. 15."),
     ],
 )
 def test_known_names_and_notations_are_read(tmp_path: Path, header: str, row: str) -> None:
@@ -127,6 +135,30 @@ def test_unrelated_columns_are_left_out_with_a_note(tmp_path: Path) -> None:
     assert (len(rows), scale) == (1, Scale.LIKES)
     assert any("not used: title, genres, review_text" in note for note in reading.notes)
     assert any("has no ratings: each row is read as a like" in note for note in reading.notes)
+
+
+def test_a_word_within_another_does_not_name_a_time(tmp_path: Path) -> None:
+    reading = Reading()
+    read(written(tmp_path, "user,movie,rating,sentiment\n7,31,4,0.8\n"), reading)
+    assert any("not used: sentiment" in note for note in reading.notes)
+
+
+def test_the_size_in_a_matrix_market_file_is_not_a_rating(tmp_path: Path) -> None:
+    text = "%%MatrixMarket matrix coordinate real general\n% comment\n2 3 2\n1 3 5\n2 1 3\n"
+    rows, scale = read(written(tmp_path, text, "r.mtx"))
+    assert scale is Scale.STARS
+    assert [column.tolist() for column in rows.columns()[:3]] == [[1, 2], [3, 1], [10, 6]]
+
+
+def test_a_scale_whose_highest_rating_is_not_5_or_10_is_noted(tmp_path: Path) -> None:
+    for most, scale, expected in ((7, Scale.TEN, "above 7.*scale of 10"), (4, Scale.STARS, "above 4.*of 5")):
+        lines = "".join(f"{user},1,{1 + user % most}\n" for user in range(100))
+        reading = Reading()
+        assert read(written(tmp_path, f"user,movie,rating\n{lines}"), reading)[1] is scale
+        assert any(re.search(expected, note) for note in reading.notes)
+        reading = Reading()
+        read(written(tmp_path, f"user,movie,rating\n{lines}7,2,{5 if most == 4 else 10}\n"), reading)
+        assert not any("above" in note for note in reading.notes)
 
 
 def test_zeros_of_a_scale_of_ten_and_files_without_header_are_noted(tmp_path: Path) -> None:
