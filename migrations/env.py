@@ -15,7 +15,7 @@ from app.db import (  # their tables are compared too
     stream_tables,  # noqa: F401
     training_tables,  # noqa: F401
 )
-from app.db.engine import LOCK_POLL_SECONDS, sqlalchemy_url
+from app.db.engine import LOCK_POLL_SECONDS, engine_arguments
 from app.db.partitions import is_partition
 from app.db.tables import Base
 
@@ -63,6 +63,6 @@ if context.is_offline_mode():
     with context.begin_transaction():
         context.run_migrations()
 else:
-    engine = create_engine(sqlalchemy_url(database_url()), poolclass=pool.NullPool)
+    engine = create_engine(**engine_arguments(database_url()), poolclass=pool.NullPool)
     with engine.connect() as connection:
         migrate(connection)

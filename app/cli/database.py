@@ -20,8 +20,9 @@ from app.settings import Settings
 
 STARTING_SECONDS = 300  # a Postgres after a crash first replays its log
 STARTING_POLL_SECONDS = 0.5
-# The beginning of all messages of SQLSTATE 57P03. psycopg has no code of a connection that was refused.
-STARTING = "the database system is "
+# The beginning of all messages of SQLSTATE 57P03, and libpq's about hosts of which none writes yet, as in a
+# failover. psycopg has no code of a connection that was refused.
+STARTING = ("the database system is ", "session is read-only")
 
 Found = TypeVar("Found")
 
@@ -93,14 +94,17 @@ def read_settings(**options: object) -> Settings:
 
 
 def wait_while_starting(url: str) -> None:
-    """Wait for a Postgres that starts, recovers or shuts down. Raises psycopg.OperationalError in the end."""
+    """Wait for a Postgres that starts, recovers or shuts down, or for one of several hosts to write.
+
+    Raises psycopg.OperationalError in the end.
+    """
     deadline = time.monotonic() + STARTING_SECONDS
     waiting = False
     while True:
         try:
             psycopg.connect(url).close()
         except psycopg.OperationalError as error:
-            if STARTING not in str(error) or time.monotonic() > deadline:
+            if not any(map(str(error).__contains__, STARTING)) or time.monotonic() > deadline:
                 raise
             if not waiting:
                 console.log.warning("the database is starting; waiting up to %d s for it", STARTING_SECONDS)

@@ -11,7 +11,6 @@ from typing import Annotated
 
 import psycopg
 import typer
-from psycopg.conninfo import make_conninfo
 
 from app import console
 from app.accounts.external_members import is_source
@@ -19,7 +18,7 @@ from app.cli.database import database, with_sessions
 from app.cli.options import FILE, Json, show
 from app.cli.row_report import wrapped
 from app.db.engine import Sessions, psycopg_url
-from app.db.notifications import KEEPALIVE
+from app.db.notifications import kept_alive
 from app.ingest import dead_letters, event_files, streams
 from app.ingest.store_events import Store
 from app.ingest.stream_events import Reason
@@ -200,8 +199,8 @@ def store() -> Iterator[tuple[Store, Settings, str]]:
 
 
 def connect(address: str) -> Connection:
-    address = make_conninfo(address, application_name="marquee ingest", connect_timeout="10", **KEEPALIVE)
-    return psycopg.connect(address, autocommit=True)
+    waiting = kept_alive(address, connect_timeout="10")
+    return psycopg.connect(waiting, application_name="marquee ingest", autocommit=True)
 
 
 def show_counts(counts: Mapping[Reason, int] | Mapping[str, int], *, json: bool) -> None:

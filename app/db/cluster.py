@@ -95,11 +95,11 @@ class Cluster:
         if fresh.exists():
             shutil.rmtree(fresh)
         fresh.mkdir(mode=0o700)
-        self._give(fresh)
+        self.give(fresh)
         # The package's Postgres has no ICU. This collation is the same on all systems.
         locale = ("--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8")
         begin = self._log_size()
-        made = self._run(
+        made = self.run(
             "initdb",
             "-D",
             str(fresh),
@@ -133,7 +133,7 @@ class Cluster:
         if (memory := Path("/dev/shm")).is_dir() and shutil.disk_usage(memory).total < SMALL_SHARED_MEMORY:  # noqa: S108
             settings["dynamic_shared_memory_type"] = "mmap"
         flags = " ".join(f"-c {name}={shlex.quote(value)}" for name, value in settings.items())
-        self._run("pg_ctl", "start", "-D", str(self.data), "-w", "-t", str(START_SECONDS), "-o", flags)
+        self.run("pg_ctl", "start", "-D", str(self.data), "-w", "-t", str(START_SECONDS), "-o", flags)
         if (address := self.address()) is not None:
             return address
         raise EmbeddedPostgresError(f"Postgres did not start in {self.data}. {self.end_of_log(begin)}")
@@ -143,7 +143,7 @@ class Cluster:
         for mode in ("fast", "immediate"):
             if self.postmaster() is None:
                 break
-            self._run("pg_ctl", "stop", "-D", str(self.data), "-w", "-t", str(STOP_SECONDS), "-m", mode)
+            self.run("pg_ctl", "stop", "-D", str(self.data), "-w", "-t", str(STOP_SECONDS), "-m", mode)
         if (left := self.postmaster()) is None:
             _remove_socket_folder(fields)
         else:
@@ -198,7 +198,8 @@ class Cluster:
             return process.name() == "postgres" and self.data.samefile(process.cwd())
         return False
 
-    def _run(self, command: str, *arguments: str) -> bool:
+    def run(self, command: str, *arguments: str) -> bool:
+        """Run a command of Postgres under the server's account; False if it fails. The log has its output."""
         with os.fdopen(os.open(self.log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600), "a") as log_file:
             done = subprocess.run(  # noqa: S603 - our own command
                 [str(_binaries() / command), *arguments],
@@ -226,13 +227,14 @@ class Cluster:
             case [_, _, _, _, folder, *_] if Path(folder).name.startswith(SOCKET_FOLDER_PREFIX):
                 with suppress(FileExistsError):  # it exists, and may be someone else's
                     Path(folder).mkdir(mode=0o700)
-                    self._give(Path(folder))
+                    self.give(Path(folder))
                     return folder
         fresh = Path(tempfile.mkdtemp(prefix=SOCKET_FOLDER_PREFIX))
-        self._give(fresh)
+        self.give(fresh)
         return str(fresh)
 
-    def _give(self, folder: Path) -> None:
+    def give(self, folder: Path) -> None:
+        """Make a folder that of the account of the server."""
         if self.account:
             os.chown(folder, self.account.uid, self.account.gid)
             let_through(folder, self.account)

@@ -9,12 +9,14 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
+from urllib.parse import quote, urlencode
 
 import numpy as np
 import psycopg
 from numpy.typing import NDArray
 from psycopg import AsyncConnection
-from sqlalchemy import URL, event, make_url
+from psycopg.conninfo import conninfo_to_dict
+from sqlalchemy import URL, event
 from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.exc import InvalidatePoolError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
@@ -25,7 +27,18 @@ from app.settings import Settings
 
 FULL_DISK_SECONDS = 30.0  # for which the disk counts as full after a failed write
 
-READS = "reads"  # the option of an engine that holds its Reads
+# Options of an engine: its Reads, and the libpq URL of its database.
+READS, ADDRESS = "reads", "address"
+# Parameters of libpq for a database of several hosts: connect to the one that writes, and go on to the next
+# one soon. A host that is lost without a word ends a connection after 5 to 8 seconds.
+FAILOVER: dict[str, Any] = {
+    "target_session_attrs": "read-write",
+    "connect_timeout": "2",
+    "tcp_user_timeout": "5000",
+    "keepalives_idle": "2",
+    "keepalives_interval": "2",
+    "keepalives_count": "3",
+}
 Number = TypeVar("Number", bound=np.number)
 
 # The header of a one-dimensional array of `array_send`; each element is preceded by its length.
@@ -59,34 +72,46 @@ class Sessions(async_sessionmaker[AsyncSession]):
     address: str
 
 
-def sqlalchemy_url(database_url: str) -> URL:
-    """The URL with our driver, from a URL with any `postgres` scheme."""
-    return make_url(database_url).set(drivername="postgresql+psycopg")
-
-
 def psycopg_url(database_url: str) -> str:
     """The URL for libpq, from a URL with any `postgres` scheme.
 
-    SQLAlchemy takes a space in a URL, and writes one for `%20`; libpq refuses both.
+    SQLAlchemy takes a space in a URL, and writes one for `%20`; libpq refuses both. A URL of several hosts
+    gets the parameters of FAILOVER that it does not set itself.
     """
     _, rest = database_url.split("://", 1)
-    return f"postgresql://{rest.replace(' ', '%20')}"
+    url = f"postgresql://{rest.replace(' ', '%20')}"
+    given = conninfo_to_dict(url)
+    if "," not in f"{given.get('host')}{given.get('hostaddr')}":
+        return url
+    return f"postgresql:///?{urlencode(FAILOVER | given, quote_via=quote)}"
+
+
+def engine_arguments(database_url: str) -> dict[str, Any]:
+    """The arguments with which `create_engine` of SQLAlchemy connects as libpq does.
+
+    A URL of SQLAlchemy cannot name several hosts with their ports.
+    """
+    name = {"application_name": "marquee"}
+    return {
+        "url": URL.create("postgresql+psycopg", query=name),
+        "connect_args": {"conninfo": psycopg_url(database_url)},
+    }
 
 
 def create_engine(database_url: str, settings: Settings) -> AsyncEngine:
     """An engine of two pools: of connections for transactions, and for `Reads`."""
     options = f"-c statement_timeout={settings.statement_timeout_ms} -c timezone=UTC"
-    connect_args: dict[str, object] = {"application_name": "marquee", "options": options}
+    arguments = engine_arguments(database_url)
+    arguments["connect_args"]["options"] = options
     if not settings.database_prepared_statements:
-        connect_args["prepare_threshold"] = None
+        arguments["connect_args"]["prepare_threshold"] = None
     reads = reads_of(database_url, settings, options)
     engine = create_async_engine(
-        sqlalchemy_url(database_url),
+        **arguments,
         pool_size=settings.database_pool_size,
         max_overflow=settings.database_pool_size,
-        connect_args=connect_args,
         hide_parameters=True,  # keeps parameters out of logged errors
-        execution_options={READS: reads},
+        execution_options={READS: reads, ADDRESS: psycopg_url(database_url)},
     )
     event.listen(engine.sync_engine, "handle_error", remove_row_details)
     event.listen(engine.sync_engine, "checkout", check_connection)
@@ -135,8 +160,9 @@ def remove_row_details(context: ExceptionContext) -> None:
 def sessionmaker(engine: AsyncEngine, direct_url: str | None = None) -> Sessions:
     """`direct_url`: where the engine connects to a transaction pooler, the URL of the database itself."""
     sessions = Sessions(engine, expire_on_commit=False)
-    sessions.reads = engine.get_execution_options()[READS]
-    sessions.address = psycopg_url(direct_url or engine.url.render_as_string(hide_password=False))
+    options = engine.get_execution_options()
+    sessions.reads = options[READS]
+    sessions.address = psycopg_url(direct_url) if direct_url else options[ADDRESS]
     return sessions
 
 

@@ -10,16 +10,17 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from enum import StrEnum
+from typing import Any
 
 import psycopg
 from psycopg import sql
-from psycopg.conninfo import make_conninfo
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from app.db.engine import psycopg_url
 
 RETRY_SECONDS = 1.0
 # A connection that is silently lost is detected within half a minute.
-KEEPALIVE = {"keepalives_idle": "15", "keepalives_interval": "5", "keepalives_count": "3"}
+KEEPALIVE: dict[str, Any] = {"keepalives_idle": "15", "keepalives_interval": "5", "keepalives_count": "3"}
 
 log = logging.getLogger("marquee.changes")
 
@@ -38,7 +39,7 @@ class Changes:
     """Waiters for notifications, by channel and id."""
 
     def __init__(self, database_url: str) -> None:
-        self.address = make_conninfo(psycopg_url(database_url), **KEEPALIVE)
+        self.address = kept_alive(database_url)
         self.waiting: defaultdict[tuple[str, str], set[asyncio.Event]] = defaultdict(set)
 
     async def follow(self) -> None:
@@ -76,6 +77,11 @@ class Changes:
                 wake(events)
             async for notice in connection.notifies():
                 wake(self.waiting.get((notice.channel, notice.payload), ()))
+
+
+def kept_alive(database_url: str, **options: str) -> str:
+    """The connection string for a connection that waits, with KEEPALIVE where the URL does not differ."""
+    return make_conninfo(**(KEEPALIVE | options | conninfo_to_dict(psycopg_url(database_url))))
 
 
 def wake(events: Iterable[asyncio.Event]) -> None:

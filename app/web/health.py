@@ -11,12 +11,13 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 import psycopg
+from psycopg.conninfo import conninfo_to_dict
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 
 from app.settings import Settings
 
-PROBE_SECONDS = 2  # longest time for a probe of the database
+PROBE_SECONDS = 2  # longest time for a probe of the database, for each of its hosts
 LEAST_FREE_BYTES = 64 << 20  # Postgres writes its WAL in files of 16 MB
 PROBE_LASTS = 0.5  # seconds for which a success is reused by frequent checks
 
@@ -44,11 +45,12 @@ class DatabaseProbe:
             return self.failure
 
     async def _probe(self) -> str | None:
+        seconds = PROBE_SECONDS * len(str(conninfo_to_dict(self.address).get("host", "")).split(","))
         try:
-            async with asyncio.timeout(PROBE_SECONDS):
+            async with asyncio.timeout(seconds):
                 await asyncio.get_running_loop().run_in_executor(self.thread, select_one, self.address)
         except (TimeoutError, psycopg.errors.ConnectionTimeout):
-            return f"The database does not answer within {PROBE_SECONDS} seconds."
+            return f"The database does not answer within {seconds} seconds."
         except (psycopg.Error, OSError):
             return "The database cannot be reached."
         return None
