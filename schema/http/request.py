@@ -12,7 +12,7 @@ from schema.core.errors import CallerError, ErrorCode
 from schema.execution.limits import check_length, too_complex
 from schema.execution.refusal import Refused
 from schema.execution.request import GraphQLRequest, too_many_values
-from schema.http.content import check_media_type, content_coding, decompressed
+from schema.http.content_coding import check_media_type, content_coding, decompressed
 from schema.http.json_size import may_exceed
 
 MAX_PARAMETERS = 30  # of a query string; GraphQL over HTTP has five

@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from schema.execution.refusal import Refused
-from schema.http.content import MAX_MEMBERS, decompress
+from schema.http.content_coding import MAX_MEMBERS, decompress
 from schema.http.content_negotiation import GRAPHQL_RESPONSE, JSON, Accept
 from tests.schema.http.conftest import GRAPHQL, error_in
 
