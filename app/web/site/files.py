@@ -22,7 +22,8 @@ TYPES = {
 }
 IMPORT = re.compile(r"""^(?:import|export)\b[^;"']*["'](\.{1,2}/[^"']+)["']""", re.MULTILINE)
 HASH_CHARACTERS = 12
-ZSTD_LEVEL, GZIP_LEVEL = 19, 9
+# Level 19 takes 70 times the time of level 9 for small files, and saves 3% of their size.
+ZSTD_LEVEL, GZIP_LEVEL = 9, 9
 
 
 @dataclass(frozen=True, slots=True)
