@@ -22,7 +22,11 @@ from sqlalchemy import make_url
 
 from app.db import migrations
 from app.db.embedded import EmbeddedPostgresError, embedded_postgres
+from tests.order import pytest_collection_modifyitems, pytest_xdist_auto_num_workers
 from tests.services import StartServer, running
+
+# pytest finds these hooks here.
+__all__ = ["pytest_collection_modifyitems", "pytest_xdist_auto_num_workers"]
 
 ROOT = Path(__file__).parent.parent
 

@@ -18,7 +18,7 @@ from pathlib import Path
 from unittest.mock import patch
 from uuid import uuid4
 
-START_SECONDS = 60
+START_SECONDS = 180
 STOP_SECONDS = 30
 FORKING = multiprocessing.get_context("forkserver")
 FORKING.set_forkserver_preload(["app.cli.serve", "tests.services"])

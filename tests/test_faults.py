@@ -8,7 +8,7 @@ from bench.faults.fleet import TARGETS
 from bench.faults.run import run
 from bench.start_broker import BrokerError, fetched
 
-pytestmark = pytest.mark.timeout(900)
+pytestmark = [pytest.mark.long, pytest.mark.timeout(900)]
 
 KILLS = 5  # one of each process
 

@@ -102,6 +102,7 @@ def data(tmp_path: Path) -> Path:
     return tmp_path / "data"
 
 
+@pytest.mark.long
 def test_the_stream_changes_a_list_and_nothing_is_left(data: Path) -> None:
     with started(data) as live:
         first, *_, last = live.wait_for(12)

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import httpx
 import psutil
+import pytest
 
 ROOT = Path(__file__).parents[1]
 COMMAND = [sys.executable, "-c", "from app.cli.commands import main; main()", "serve", "--prepare"]
@@ -48,6 +49,7 @@ def postgres_of(data_dir: Path) -> list[int]:
     ]
 
 
+@pytest.mark.long
 def test_first_start_second_start_and_every_kind_of_stop(tmp_path: Path) -> None:
     data_dir = tmp_path / "data"
     with started(data_dir) as (process, url, printed):

@@ -21,6 +21,8 @@ from tests.deploy.cluster import SERVERS, Cluster, Load, cluster, wait_for
 from tests.schema.http.conftest import Socket, movie_ids, open_socket, sign_up
 from tests.test_operate import PAGE, SECRET, migrate_later
 
+pytestmark = pytest.mark.long
+
 LIST = "{ recommendations(first: 5) { modelVersion edges { node { id } } } }"
 CHANGED = {"query": "subscription { recommendationsChanged { changedAt } }"}
 RATE = "mutation ($id: ID!) { rateMovie(input: { movieId: $id, stars: 4 }) { __typename } }"

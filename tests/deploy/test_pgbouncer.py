@@ -23,6 +23,8 @@ from tests.services import running
 
 __all__ = ["ask", "http", "operations", "test_a_screen_is_one_request", "viewer"]
 
+pytestmark = pytest.mark.long
+
 OPTIONS = ("statement_timeout", "timezone")
 SERVER = "host=postgres.example port=5432 dbname=marquee user=marquee"
 FOLDER = ROOT / "deploy" / "pgbouncer"

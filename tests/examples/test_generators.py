@@ -8,6 +8,8 @@ import pytest
 from tests.conftest import ROOT
 from tests.npm import install
 
+pytestmark = pytest.mark.long
+
 FOLDER = ROOT / "examples"
 
 

@@ -31,7 +31,7 @@ from tests.app.ingest.ingester import (
 from tests.conftest import ROOT
 
 KILLS = int(os.environ.get("KILLS", "4"))
-pytestmark = pytest.mark.timeout(240 + 20 * KILLS)
+pytestmark = [pytest.mark.long("broker"), pytest.mark.timeout(240 + 20 * KILLS)]
 
 COUNTS = "SELECT outcome, events FROM stream_counts ORDER BY outcome"
 

@@ -28,7 +28,7 @@ from tests.app.ingest.ingester import (
     wait_for_events,
 )
 
-pytestmark = pytest.mark.timeout(320)
+pytestmark = [pytest.mark.long("broker"), pytest.mark.timeout(320)]
 
 
 def test_a_broker_restarts(broker: Broker, topic: str, start: Start, database_url: str) -> None:

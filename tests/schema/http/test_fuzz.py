@@ -26,6 +26,8 @@ from tests.schema.conftest import OPERATIONS
 from tests.schema.http.conftest import Member, sign_up
 from tests.services import running
 
+pytestmark = pytest.mark.long
+
 EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "250"))
 # Codes of invalid requests.
 EXPECTED = {"BAD_USER_INPUT", "UNAUTHENTICATED", "FORBIDDEN", "QUERY_TOO_COMPLEX"}

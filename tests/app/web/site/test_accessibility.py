@@ -10,6 +10,8 @@ from playwright.sync_api import expect
 from tests import npm
 from tests.app.web.site.conftest import NARROW, SECONDS, WIDE, NewVisitor, Visitor
 
+pytestmark = pytest.mark.long
+
 FOLDER = Path(__file__).parent
 VISITORS = {"/": "Movies that match you.", "/join": "Join Marquee", "/sign-in": "Sign in"}
 MEMBERS = {

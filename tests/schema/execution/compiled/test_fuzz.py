@@ -32,7 +32,7 @@ from tests.schema.execution.compiled.both import NotCompiled, by_compiled, by_co
 from tests.schema.execution.compiled.faults import faults
 from tests.schema.execution.compiled.random_operations import Query, random_query
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.long, pytest.mark.anyio]
 
 QUERIES = int(os.environ.get("COMPILED_FUZZ", "500"))
 SEED = int(os.environ.get("COMPILED_SEED", "1"))
