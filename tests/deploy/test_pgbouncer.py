@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from uuid import uuid4
 
+import httpx
 import psycopg
 import pytest
 from psycopg.conninfo import conninfo_to_dict
@@ -18,10 +19,10 @@ from tests.app.web.test_examples import test_each_works_for_its_kind_of_user as 
 from tests.conftest import ROOT, cloned
 from tests.deploy.cluster import free_port, wait_for
 from tests.examples.test_screens import test_a_screen_is_one_request, viewer
-from tests.schema.conftest import ask, http, operations
+from tests.schema.conftest import Ask, asking, http, operations
 from tests.services import running
 
-__all__ = ["ask", "http", "operations", "test_a_screen_is_one_request", "viewer"]
+__all__ = ["http", "operations", "test_a_screen_is_one_request", "viewer"]
 
 pytestmark = pytest.mark.long
 
@@ -66,24 +67,30 @@ def as_options(given: Mapping[str, object]) -> str:
     return " ".join(f"{name}={given[name]}" for name in names if name in given)
 
 
-@pytest.fixture(scope="session")
+# These end with the module, as does the training that an example begins.
+@pytest.fixture(scope="module")
 def database_url(postgres_url: str, seeded_template: str) -> Iterator[str]:
     with cloned(postgres_url, seeded_template) as url:
         yield url
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def pooled_url(database_url: str, run_folder: Path) -> Iterator[str]:
     with pooled(database_url, run_folder) as url:
         yield url
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def server(database_url: str, pooled_url: str, model_dir: Path, run_folder: Path) -> Iterator[str]:
     """The address of a service whose requests use the pooler."""
     settings = {"DIRECT_DATABASE_URL": database_url, "DATABASE_PREPARED_STATEMENTS": "false"}
     with running(pooled_url, model_dir, run_folder, **settings) as service:
         yield service.url
+
+
+@pytest.fixture(scope="module")
+def ask(server: str, http: httpx.Client, operations: dict[str, str]) -> Ask:
+    return asking(server, http, operations)
 
 
 def test_each_example_works(server: str, database_url: str) -> None:
