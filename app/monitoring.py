@@ -204,11 +204,18 @@ class Monitor(Collector):
     def _connections(self) -> Iterator[Metric]:
         pool = self.engine.pool
         assert isinstance(pool, QueuePool)
-        used, idle = pool.checkedout(), pool.checkedin()
-        states = [("used", used), ("idle", idle)]
-        yield family("database_connections", "Connections of the pool, by state.", states, "state")
-        most = 2 * self.settings.database_pool_size  # the overflow is as large as the pool
-        yield gauge("database_connections_max", "The most connections of the pool.", most)
+        reads = self.sessions.reads
+        states = GaugeMetricFamily(
+            "marquee_database_connections", "Connections of a pool, by state.", labels=["pool", "state"]
+        )
+        states.add_metric(["transactions", "used"], pool.checkedout())
+        states.add_metric(["transactions", "idle"], pool.checkedin())
+        states.add_metric(["reads", "used"], reads.used)
+        states.add_metric(["reads", "idle"], len(reads.idle))
+        yield states
+        # The overflow is as large as the pool.
+        most = [("transactions", 2 * self.settings.database_pool_size), ("reads", reads.most)]
+        yield family("database_connections_max", "The most connections of a pool.", most, "pool")
 
 
 def drift_metrics(found: Drift) -> Iterator[Metric]:

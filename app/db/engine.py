@@ -121,6 +121,8 @@ def create_engine(database_url: str, settings: Settings) -> AsyncEngine:
 
 def reads_of(database_url: str, settings: Settings, options: str) -> Reads:
     address = psycopg_url(database_url)
+    # A transaction pooler does not pass it on: there, nothing but review keeps writes out.
+    options += " -c default_transaction_read_only=on"
 
     async def connect() -> Connection:
         return await AsyncConnection.connect(

@@ -3,7 +3,8 @@
 A session of SQLAlchemy begins a transaction for a read and rolls it back, at which psycopg drops all prepared
 statements: four round trips, and each statement is parsed and planned again. Here a read is one message to
 Postgres and its answer. The connections are in autocommit mode. No message checks them before use: a read
-whose connection was lost is sent once more on a new one. So statements that write are not for them.
+whose connection was lost is sent once more on a new one. So statements that write are not for them, and
+Postgres refuses those.
 """
 
 import asyncio

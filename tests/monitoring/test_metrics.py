@@ -117,7 +117,11 @@ def test_model_snapshot_scorer_and_pool_are_shown(client: Client, seeded_databas
     assert 0 <= found["marquee_snapshot_age_seconds", ()] < 60
     for stage in ("fold_in", "scan", "rerank", "predict", "explain"):
         assert found["marquee_scorer_seconds_count", (("stage", stage),)] >= 1, stage
-    assert found["marquee_database_connections_max", ()] == 20
+    most = {"transactions": 20, "reads": 10}
+    for pool, connections in most.items():
+        assert found["marquee_database_connections_max", (("pool", pool),)] == connections
+        states = [("pool", pool), ("state", "used")], [("pool", pool), ("state", "idle")]
+        assert 1 <= sum(found["marquee_database_connections", tuple(each)] for each in states) <= connections
     assert found["marquee_training_jobs", (("status", "QUEUED"),)] == 0
     assert found["marquee_training_jobs", (("status", "FAILED"),)] == 2
     assert found["marquee_event_loop_lag_seconds_count", ()] > 0

@@ -60,6 +60,12 @@ async def test_without_prepared_statements_a_transaction_pooler_keeps_none(
     assert await sessions.reads.row("SELECT count(*) FROM pg_prepared_statements", {}) == (0,)
 
 
+async def test_a_write_is_refused(sessions: Sessions) -> None:
+    with pytest.raises(psycopg.errors.ReadOnlySqlTransaction):
+        await sessions.reads.row("INSERT INTO genres (name) VALUES ('Noir') RETURNING id", {})
+    assert await sessions.reads.row("SELECT count(*) FROM genres WHERE name = 'Noir'", {}) == (0,)
+
+
 async def test_a_lost_connection_is_replaced(sessions: Sessions, database_url: str) -> None:
     await asyncio.gather(*(sessions.reads.row(DOUBLED, {"number": 1}) for _ in range(3)))
     async with sessions() as session:
