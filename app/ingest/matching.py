@@ -67,11 +67,14 @@ class Match:
 
 @dataclass(frozen=True, slots=True)
 class MovieIndex:
-    """The movies of the catalog by id, and by title without case, accents and punctuation."""
+    """The places of movies in `cards` by id, and by title without case, accents and punctuation.
+
+    Collections of garbage skip tables of numbers; tables of cards would cost each of them some ms.
+    """
 
     cards: Sequence[NamedMovie]
-    by_id: dict[tuple[str, Any], NamedMovie] = field(default_factory=dict)
-    by_title: dict[str, list[NamedMovie]] = field(default_factory=dict)
+    by_id: dict[tuple[str, Any], int] = field(default_factory=dict)
+    by_title: dict[str, tuple[int, ...]] = field(default_factory=dict)
 
     @classmethod
     def of(cls, cards: Sequence[NamedMovie]) -> "Steps[MovieIndex]":
@@ -79,9 +82,9 @@ class MovieIndex:
         for place, card in enumerate(cards):
             for kind in IDS:
                 if (value := getattr(card, kind)) is not None:
-                    index.by_id[kind, value] = card
+                    index.by_id[kind, value] = place
             for title in {fold(name) for name in names_of(card)}:
-                index.by_title.setdefault(title, []).append(card)
+                index.by_title[title] = (*index.by_title.get(title, ()), place)
             if place % CARDS_AT_ONCE == 0:
                 yield
         index.by_title.pop("", None)
@@ -89,16 +92,16 @@ class MovieIndex:
 
     def with_ids_of(self, row: Row) -> list[NamedMovie]:
         """The movies with the row's ids; several if the ids are those of different movies."""
-        named = (self.by_id.get((kind, getattr(row, kind))) for kind in IDS)
-        return [*{card.id: card for card in named if card is not None}.values()]
+        places = (self.by_id.get((kind, getattr(row, kind))) for kind in IDS)
+        return [self.cards[place] for place in dict.fromkeys(places) if place is not None]
 
     def with_title_of(self, row: Row, year: int) -> list[NamedMovie]:
         """The movies with the row's title in this or a neighboring year, and without an id that differs."""
         titles = {fold(title) for title in titles_of(row)}
-        cards = {card.id: card for title in titles for card in self.by_title.get(title, ())}
+        places = dict.fromkeys(place for title in titles for place in self.by_title.get(title, ()))
         return [
             card
-            for card in cards.values()
+            for card in map(self.cards.__getitem__, places)
             if card.year is not None and abs(card.year - year) <= 1 and not ids_differ(row, card)
         ]
 

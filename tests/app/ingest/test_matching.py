@@ -1,5 +1,6 @@
 """Matching of rows to movies. A wrong match is worse than none."""
 
+import gc
 from datetime import UTC, datetime
 from typing import Any
 
@@ -170,3 +171,10 @@ def test_fields_shifted_by_an_unquoted_comma_are_not_read() -> None:
 
 def test_netflix_titles_without_a_year_match_no_movie() -> None:
     assert found('Title,Date\n"Heat","1/15/20"\n"Lost: Season 1: Pilot","1/15/20"\n') == {}
+
+
+def test_collections_of_garbage_skip_the_index() -> None:
+    index = at_once(MovieIndex.of(MOVIES))
+    gc.collect()
+    assert not gc.is_tracked(index.by_title)
+    assert not gc.is_tracked(index.by_id)
