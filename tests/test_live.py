@@ -137,7 +137,7 @@ def number(text: str) -> int:
 
 
 def alive(processes: list[psutil.Process]) -> list[psutil.Process]:
-    _, left = psutil.wait_procs(processes, timeout=10)
+    _, left = psutil.wait_procs(processes, timeout=60)
     return [each for each in left if each.status() != psutil.STATUS_ZOMBIE]
 
 

@@ -29,7 +29,7 @@ def started(data_dir: Path) -> Iterator[tuple[subprocess.Popen[bytes], str, str]
     with log.open("wb") as output:
         process = subprocess.Popen(COMMAND, cwd=ROOT, env=environment, stdout=output, stderr=output)
     try:
-        deadline = time.monotonic() + 100
+        deadline = time.monotonic() + 280
         while (found := re.search(r"(http://\S+)/graphql", log.read_text())) is None:
             assert process.poll() is None, log.read_text()
             assert time.monotonic() < deadline, log.read_text()

@@ -27,7 +27,7 @@ def run(script: str, *arguments: str) -> str:
         ["node", FOLDER / f"{script}.mjs", *arguments],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=200,
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr

@@ -20,7 +20,7 @@ from tests.conftest import ROOT
 from tests.services import Service, running
 
 SERVERS = ("service-1", "service-2")
-WAIT_SECONDS = 30
+WAIT_SECONDS = 120
 FIGURE = re.compile(
     r'^haproxy_server_(\w+)\{proxy="(\w+)",server="([\w-]+)"(?:,\w+="(\w+)")?\} (\d+)', re.MULTILINE
 )

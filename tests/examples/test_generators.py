@@ -24,7 +24,7 @@ def run(npm: str, script: str) -> None:
         cwd=FOLDER,
         capture_output=True,
         text=True,
-        timeout=110,
+        timeout=280,
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr

@@ -175,7 +175,7 @@ def test_open_subscriptions_are_counted_while_they_last(client: Client) -> None:
     assert client.value("marquee_subscriptions_open") == 0
     with httpx.stream("POST", f"{client.url}/graphql", json=body, headers=headers) as opened:
         assert opened.status_code == 200
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 60
         while client.value("marquee_subscriptions_open") != 1:
             assert time.monotonic() < deadline
             time.sleep(0.1)

@@ -29,7 +29,7 @@ from tests.monitoring.conftest import LIST, RANKED, RATE, Client, StartClient
 
 PROMETHEUS = ROOT / "deploy" / "prometheus"
 LOAD_SECONDS = 8
-START_SECONDS = 30
+START_SECONDS = 120
 TOPIC = "movielog"
 EXPERIMENT = """
 INSERT INTO experiments (name, salt, layer, slice_from, slice_to, starts_at, ends_at)
@@ -50,7 +50,7 @@ def ingester(seeded_database_url: str, capfd: pytest.CaptureFixture[str]) -> Ite
     producer = Producer({"bootstrap.servers": "mock", "test.mock.num.brokers": 1, "log_level": 0})
     producer.produce(TOPIC, b"not an event", partition=0)
     assert producer.flush(10) == 0
-    [broker] = producer.list_topics(timeout=10).brokers.values()
+    [broker] = producer.list_topics(timeout=60).brokers.values()
     given = {"database_url": seeded_database_url, "secret_key": "a secret of the tests, long enough"}
     settings = Settings.model_validate({**given, "metrics_port": 0})
     stopping = threading.Event()

@@ -22,7 +22,7 @@ pytest.importorskip("opentelemetry.sdk", reason="the extra `otel` is not install
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
-SECONDS = 15
+SECONDS = 60
 
 
 @dataclass(slots=True)

@@ -43,7 +43,7 @@ def connection(database_url: str) -> Iterator[Connection]:
 
 
 def ingest(cluster: Producer, connection: Connection, database_url: str, batch: int = 100) -> dict[str, int]:
-    [broker] = cluster.list_topics(timeout=10).brokers.values()
+    [broker] = cluster.list_topics(timeout=60).brokers.values()
     given = {"database_url": database_url, "secret_key": "a secret of the tests, long enough"}
     store = Store(connection, Settings.model_validate(given))
     group = uuid4().hex  # the mock cluster does not let a member of a group return

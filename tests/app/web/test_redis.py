@@ -58,7 +58,7 @@ def counters(limited: RateLimits) -> SharedCounters:
 
 async def returned(limited: RateLimits) -> None:
     """Send operations until Redis answers again."""
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 60
     while not counters(limited).answers:
         assert time.monotonic() < deadline
         await limited.operation("other", 1)

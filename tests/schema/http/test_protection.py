@@ -55,7 +55,7 @@ def test_an_operation_and_its_statement_end_after_the_time_limit(guarded: Guarde
 
 
 def until(holds: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while not holds():
         assert time.monotonic() < deadline
         time.sleep(0.02)
@@ -176,7 +176,7 @@ def test_production_mode_without_a_proxy(start_server: StartServer, seeded_datab
         assert error_in(post(client, url, **{"X-Forwarded-For": "192.0.2.99"}))["code"] == "RATE_LIMITED"
         with slow(url), slow(url), slow(url) as fourth:  # and the client's own connection
             assert fourth.recv(1_000).startswith(b"HTTP/1.1 429 ")
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 60
         while not (answer := healthz(url)).startswith(
             b"HTTP/1.1 200 "
         ):  # once the service has noticed their end

@@ -52,7 +52,7 @@ def curator(ask: Ask, server_database_url: str) -> Member:
 
 
 def until(reached: Callable[[], Any], what: str) -> Any:
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while not (found := reached()):
         assert time.monotonic() < deadline, what
         time.sleep(0.05)

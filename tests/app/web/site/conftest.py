@@ -12,7 +12,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, Request, expect, 
 
 PASSWORD = "a long password"
 WIDE, NARROW = {"width": 1400, "height": 900}, {"width": 390, "height": 844}
-SECONDS = 20_000  # milliseconds that a busy machine may take for a page
+SECONDS = 60_000  # milliseconds that a busy machine may take for a page
 
 
 @dataclass

@@ -98,7 +98,7 @@ def rate(ask: Ask, member: Member, movie: str, rng: random.Random) -> None:
 
 
 def wait_until_recorded(database: psycopg.Connection, count: int) -> None:
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 60
     while True:
         row = database.execute("SELECT count(*) FROM served_lists").fetchone()
         if row == (count,):
