@@ -28,6 +28,7 @@ from seeds.files.report import Count
 
 USER_ROWS, MOVIES, TARGET = 150, 10_000, 1_000_000
 SOURCE = "own"
+REAPED_SECONDS = 5.0  # after which the time of a backend that ended counts as that of its parent
 _ADD_MOVIES = """
 WITH added AS (INSERT INTO movies (title) SELECT 'movie ' || n FROM generate_series(1, %s) AS n RETURNING id)
 INSERT INTO movie_external_ids (source, external_id, movie_id)
@@ -80,7 +81,9 @@ def measure(url: str, path: Path, postmaster: psutil.Process, n: int) -> Iterato
     for name, expected in (("empty table", Count(added=n)), ("again", Count(unchanged=n))):
         before, began = used(postmaster), time.perf_counter()
         report = ratings.load(url, path, ratings.Options(SOURCE), lambda _stage, _fraction: None)
-        wall, after = time.perf_counter() - began, used(postmaster)
+        wall = time.perf_counter() - began
+        time.sleep(REAPED_SECONDS)
+        after = used(postmaster)
         assert report.ratings == expected, report.ratings
         own, database = (end - start for start, end in zip(before, after, strict=True))
         target = TARGET if name == "empty table" else None
