@@ -1,8 +1,7 @@
 """Throttle password guessing without locking out the account's owner.
 
 Each wrong password uses up one of a few attempts, which are restored over time, by the algorithm of
-`app/web/rate_limits.py`: one timestamp for each limit. It is in Postgres, because these limits must hold
-across processes and restarts, with and without Redis, and a right password gives back its attempt. Limits are
+`app/web/gcra.py`. A right password gives back its attempt. Limits are
 
 - for an account from one network: a member who mistypes waits for seconds, and only there;
 - for a network, over all accounts. It does not apply to a member who has signed in from that network before.
@@ -24,24 +23,16 @@ from app.db.account_tables import KnownNetwork
 from app.db.engine import Sessions
 from app.db.tables import User
 from app.settings import Settings
+from app.web import gcra
 from app.web.client import Client
 
 ACCOUNT_PACE = timedelta(seconds=30)  # to restore one attempt
 NETWORK_PACE = timedelta(seconds=6)
 KNOWN_FOR = timedelta(days=180)
 
-TAKE = text(
-    """
-    INSERT INTO sign_in_attempts AS counted (key, forgotten_at)
-    VALUES (sha256(convert_to(:counted, 'UTF8')), clock_timestamp() + :pace)
-    ON CONFLICT (key) DO UPDATE
-    SET forgotten_at = greatest(counted.forgotten_at, clock_timestamp()) + :pace
-    WHERE counted.forgotten_at <= clock_timestamp() + :room
-    RETURNING 1
-    """
-)
+TAKE = text(gcra.POSTGRES)
 WAIT = text(
-    "SELECT extract(epoch FROM forgotten_at - :room - clock_timestamp()) FROM sign_in_attempts "
+    "SELECT extract(epoch FROM forgotten_at + :seconds - :burst - clock_timestamp()) FROM sign_in_attempts "
     "WHERE key = sha256(convert_to(:counted, 'UTF8'))"
 )
 GIVE_BACK = text(
@@ -76,8 +67,9 @@ class Limit:
     pace: timedelta
 
     @property
-    def room(self) -> timedelta:
-        return self.pace * (self.most - 1)
+    def burst(self) -> timedelta:
+        """The time to restore all attempts."""
+        return self.pace * self.most
 
 
 def limits_of(settings: Settings, username: str, network: str, *, known: bool) -> list[Limit]:
@@ -101,9 +93,9 @@ async def take(sessions: Sessions, settings: Settings, username: str, client: Cl
     async with sessions.begin() as session:
         is_known = await session.scalar(known) is not None
         for limit in limits_of(settings, username, network, known=is_known):
-            params = {"counted": limit.counted, "pace": limit.pace, "room": limit.room}
+            params = {"counted": limit.counted, "seconds": limit.pace, "burst": limit.burst}
             if await session.scalar(TAKE, params) is None:
-                wait = await session.scalar(WAIT, {"counted": limit.counted, "room": limit.room})
+                wait = await session.scalar(WAIT, params)
                 raise TooManyAttempts(max(1, math.ceil(wait or 0)))
         await session.execute(CLEAN)
 

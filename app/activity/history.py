@@ -11,7 +11,8 @@ from sqlalchemy import ColumnElement, func, select, text, tuple_
 
 from app.activity.feedback import Kind
 from app.db.activity_tables import EventCount, Feedback
-from app.db.engine import Sessions, array_in
+from app.db.engine import Sessions
+from app.db.reads import array_in
 
 
 def watchlist_of(condition: str = "") -> str:
@@ -65,7 +66,7 @@ Key = tuple[datetime, int]
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What a page has: events of these kinds, or of all; of the movies of an array literal, or of all; newest
+    """The events of a page: of these kinds, or of all; of the movies of an array literal, or of all; newest
     or oldest first.
     """
 

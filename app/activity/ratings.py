@@ -12,8 +12,8 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db import activity_tables as tables
-from app.db.engine import Sessions, array_in
-from app.db.reads import sql_of
+from app.db.engine import Sessions
+from app.db.reads import array_in, sql_of
 
 MAX_HALF_STARS = 10
 

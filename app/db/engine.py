@@ -8,12 +8,10 @@ import select
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 from urllib.parse import quote, urlencode
 
-import numpy as np
 import psycopg
-from numpy.typing import NDArray
 from psycopg import AsyncConnection
 from psycopg.conninfo import conninfo_to_dict
 from sqlalchemy import URL, event
@@ -39,11 +37,6 @@ FAILOVER: dict[str, Any] = {
     "keepalives_interval": "2",
     "keepalives_count": "3",
 }
-Number = TypeVar("Number", bound=np.number)
-
-# The header of a one-dimensional array of `array_send`; each element is preceded by its length.
-# https://github.com/postgres/postgres/blob/REL_18_STABLE/src/backend/utils/adt/arrayfuncs.c, array_send
-ARRAY_HEADER_BYTES = 20
 LOCK_POLL_SECONDS = 0.5
 
 
@@ -181,13 +174,3 @@ def lock(connection: psycopg.Connection[Any], number: int, waits: Callable[[], N
     waits()
     while connection.execute(statement, (number,)).fetchone() != (True,):
         time.sleep(LOCK_POLL_SECONDS)
-
-
-def array_in(sent: bytes | None, of: type[Number]) -> NDArray[Number]:
-    """Decode an array without nulls of `array_send`, (n,); NULL is an empty array."""
-    if sent is None:
-        return np.empty(0, of)
-    value = np.dtype(of)
-    element = np.dtype([("length", ">i4"), ("value", value.newbyteorder(">"))])
-    rows = np.frombuffer(sent, element, offset=min(ARRAY_HEADER_BYTES, len(sent)))
-    return rows["value"].astype(value)

@@ -11,9 +11,11 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
+import numpy as np
 import psycopg
+from numpy.typing import NDArray
 from psycopg import AsyncConnection
 from psycopg.pq import TransactionStatus
 from psycopg.types.numeric import Int8
@@ -24,6 +26,12 @@ DIALECT = PGDialect_psycopg()  # type: ignore[no-untyped-call] # SQLAlchemy's
 
 Connection = AsyncConnection[tuple[Any, ...]]
 Row = tuple[Any, ...]
+Number = TypeVar("Number", bound=np.number)
+
+# The header of a one-dimensional array of `array_send`; each element is preceded by its length.
+# https://github.com/postgres/postgres/blob/REL_18_STABLE/src/backend/utils/adt/arrayfuncs.c, array_send
+ARRAY_HEADER_BYTES = 20
+
 # Surrounds a read on a connection, for meters and traces.
 Observer = Callable[[Connection, str], AbstractContextManager[Any]]
 
@@ -89,3 +97,13 @@ class Reads:
                 self.idle.append(connection)
             else:
                 connection.pgconn.finish()
+
+
+def array_in(sent: bytes | None, of: type[Number]) -> NDArray[Number]:
+    """Decode an array without nulls of `array_send`, (n,); NULL is an empty array."""
+    if sent is None:
+        return np.empty(0, of)
+    value = np.dtype(of)
+    element = np.dtype([("length", ">i4"), ("value", value.newbyteorder(">"))])
+    rows = np.frombuffer(sent, element, offset=min(ARRAY_HEADER_BYTES, len(sent)))
+    return rows["value"].astype(value)

@@ -21,7 +21,7 @@ class ExternalMember(Base):
 
 
 class StreamPosition(Base):
-    """How far a partition of a stream is stored. Written in the transaction that stores its events."""
+    """The stored position in a partition of a stream. Written in the transaction that stores its events."""
 
     __tablename__ = "stream_positions"
 

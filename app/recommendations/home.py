@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import text
 
-from app.db.engine import Sessions, array_in
-from app.db.reads import sql_of
+from app.db.engine import Sessions
+from app.db.reads import array_in, sql_of
 from app.recommendations import recommend
 from app.recommendations.history import NO_HISTORY, UserHistory, history_of
 from app.recommendations.recommend import Detail, Match, Pick, Reason

@@ -79,31 +79,22 @@ class HttpSpans:
 class OperationSpan:
     """The span of an operation, whose results may be made in several tasks."""
 
-    span: "Span | None" = None
+    span: "Span"
     codes: set[str] = field(default_factory=set)
 
     @classmethod
-    def of(cls, kind: str, name: str | None) -> "OperationSpan":
-        """Begin the span of an operation; without effect where there are no traces."""
-        if not active:
-            return cls()
-        attributes = {
-            "graphql.operation.type": kind,
-            **({} if name is None else {"graphql.operation.name": name}),
-        }
-        found = cls(
-            active[0].root.start_span(kind if name is None else f"{kind} {name}", attributes=attributes)
-        )
-        found.enter()
-        return found
+    def of(cls, kind: str, name: str) -> "OperationSpan":
+        """Begin the span of an operation, where traces are active."""
+        attributes = {"graphql.operation.type": kind, "graphql.operation.name": name}
+        begun = cls(active[0].root.start_span(f"{kind} {name}", attributes=attributes))
+        begun.enter()
+        return begun
 
     def enter(self) -> None:
         """Make it the current span of this task, and of the tasks and threads that it starts."""
-        if self.span is not None:
-            active[0].enter(self.span)
+        active[0].enter(self.span)
 
     def end(self) -> None:
-        if self.span is not None:
-            if self.codes:
-                self.span.set_attribute("graphql.error.codes", sorted(self.codes))
-            self.span.end()
+        if self.codes:
+            self.span.set_attribute("graphql.error.codes", sorted(self.codes))
+        self.span.end()

@@ -79,13 +79,13 @@ class Budget:
         """Header fields of draft-ietf-httpapi-ratelimit-headers-10: the limits and their remainders."""
         if self._payer.client and "OPERATIONS_PER_MINUTE" not in self.left:
             await self._note(self.rates.left(self._payer.client))
-        if not self.left:
+        shown = [self.left[setting] for setting in LIMITS if setting in self.left]
+        if not shown:
             return {}
         policies = (
-            f'"{left.policy}";q={left.per_minute};w=60{POLICY_UNIT.get(left.setting, "")}'
-            for left in self.left.values()
+            f'"{left.policy}";q={left.per_minute};w=60{POLICY_UNIT.get(left.setting, "")}' for left in shown
         )
-        limits = (f'"{left.policy}";r={left.remaining};t={left.seconds}' for left in self.left.values())
+        limits = (f'"{left.policy}";r={left.remaining};t={left.seconds}' for left in shown)
         return {"RateLimit-Policy": ", ".join(policies), "RateLimit": ", ".join(limits)}
 
     async def _note(self, taken: Awaitable[list[Left]]) -> None:
@@ -97,5 +97,5 @@ class Budget:
         self._remember(left)
 
     def _remember(self, left: list[Left]) -> None:
-        by_setting = self.left | {each.setting: each for each in left}
-        self.left = {setting: by_setting[setting] for setting in LIMITS if setting in by_setting}
+        for each in left:
+            self.left[each.setting] = each

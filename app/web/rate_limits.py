@@ -1,10 +1,7 @@
 """Rate limits: requests, operations and cost of a client per minute.
 
-They use the generic cell rate algorithm: each counter stores one timestamp, when its quota will be free again
-(the theoretical arrival time). A charge adds its seconds to the later of this time and now, and is refused if
-the result is more than a minute ahead: a minute's quota may be used at once, and is restored evenly. The
-timestamps are in Redis, where all processes share them, or else in this process. Each store must do this in
-one step, so TAKE is the algorithm for Redis, and `ProcessCounters.take` for this process.
+They use the generic cell rate algorithm of `app/web/gcra.py`. The timestamps are in Redis, where all
+processes share them, or else in this process.
 """
 
 import asyncio
@@ -20,41 +17,14 @@ from redis.asyncio import RedisCluster
 from redis.exceptions import RedisClusterException, RedisError
 
 from app.settings import Settings
-from app.web import redis_address
+from app.web import gcra, redis_address
+from app.web.gcra import ALMOST
 from app.web.redis_address import Client
 
 MINUTE = 60.0
 MAX_COUNTERS = 100_000  # in one process; the least recently used are dropped
 REDIS_SECONDS = 0.5  # longest to wait for Redis
 RETRY_SECONDS = 1.0  # between two requests that try a Redis that did not answer
-ALMOST = 1e-6  # tolerance for timestamps, which are floats
-
-# Charges all counters or none, by Redis's clock; with ARGV[1] = 1 all, even beyond their limits. Returns the
-# index of the counter with the longest wait (0 for none), the wait, and the filled seconds of each counter.
-TAKE = """
-local t = redis.call('TIME')
-local now = t[1] + t[2] / 1e6
-local before, after, wait, which = {}, {}, 0, 0
-for i, key in ipairs(KEYS) do
-    before[i] = math.max(tonumber(redis.call('GET', key) or '0'), now)
-    after[i] = before[i] + tonumber(ARGV[i + 1])
-    if after[i] - now - 60 > wait + 1e-6 then
-        wait, which = after[i] - now - 60, i
-    end
-end
-if ARGV[1] == '1' then
-    which = 0
-end
-local answer = {which, tostring(wait)}
-for i, key in ipairs(KEYS) do
-    local filled = which == 0 and after[i] or before[i]
-    if which == 0 and filled - now > 0.001 then
-        redis.call('SET', key, string.format('%.6f', filled), 'PX', math.ceil((filled - now) * 1000))
-    end
-    answer[i + 2] = tostring(filled - now)
-end
-return answer
-"""
 
 log = logging.getLogger("marquee.rates")
 
@@ -151,12 +121,9 @@ class ProcessCounters:
     async def take(self, charges: Sequence[Charge], *, owed: bool = False) -> list[float]:
         now = time.monotonic()
         keys = [charge.key for charge in charges]
-        before = [max(self.filled.get(key, 0.0), now) for key in keys]
-        after = [
-            until + (charge.owed_seconds if owed else charge.seconds)
-            for until, charge in zip(before, charges, strict=True)
-        ]
-        longest = max(after, default=now) - now - MINUTE
+        seconds = [charge.owed_seconds if owed else charge.seconds for charge in charges]
+        counters = [self.filled.get(key, 0.0) for key in keys]
+        before, after, longest = gcra.charge(counters, seconds, now, MINUTE)
         if longest > ALMOST and not owed:
             limiting = charges[after.index(max(after))]
             raise RateLimited(limiting, longest, [until - now for until in before])
@@ -212,7 +179,7 @@ class SharedCounters:
     async def ask(self, charges: Sequence[Charge], *, owed: bool) -> Any:
         keys = [self.tag + charge.key for charge in charges]
         seconds = [charge.owed_seconds if owed else charge.seconds for charge in charges]
-        return await self.redis.eval(TAKE, len(keys), *keys, int(owed), *seconds)
+        return await self.redis.eval(gcra.REDIS, len(keys), *keys, int(owed), MINUTE, *seconds)
 
 
 @dataclass(frozen=True, slots=True)

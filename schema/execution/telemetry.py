@@ -12,7 +12,7 @@ from graphql import GraphQLError
 from graphql.execution import SubsequentIncrementalExecutionResult
 from strawberry.types.graphql import OperationType
 
-from app.telemetry import metrics
+from app.telemetry import metrics, tracing
 from app.telemetry.tracing import OperationSpan
 from schema.core.errors import ErrorCode
 
@@ -51,20 +51,26 @@ class ObservedOperation:
     def __init__(self, kind: OperationType | None, label: str, arrived: float) -> None:
         self.kind, self.label, self.arrived = kind, label, arrived
         self.endless = kind is OperationType.SUBSCRIPTION
-        self.span = OperationSpan.of("unknown" if kind is None else kind.value, label)
+        self.span: OperationSpan | None = None
+        if tracing.active:
+            self.span = OperationSpan.of("unknown" if kind is None else kind.value, label)
         if self.endless:
             metrics.subscriptions.inc()
 
     def count(self, result: Any) -> None:
         """Count the errors of a result."""
-        self.span.codes |= count_result(result)
+        codes = count_result(result)
+        if self.span is not None:
+            self.span.codes |= codes
 
     def resume(self) -> None:
         """Continue after a result, in a task that may be another one."""
-        self.span.enter()
+        if self.span is not None:
+            self.span.enter()
 
     def end(self) -> None:
-        self.span.end()
+        if self.span is not None:
+            self.span.end()
         if self.endless:
             metrics.subscriptions.dec()
         elif self.kind is not None:

@@ -1,4 +1,4 @@
-"""Check and decode the body of a request: media type, charset and content coding."""
+"""Decode the body of a request that has a content coding."""
 
 import asyncio
 import zlib
@@ -6,29 +6,13 @@ from collections.abc import Callable
 from typing import Any
 
 from starlette.datastructures import Headers
-from werkzeug.http import parse_options_header
 
 from app.web.zstd import ZstdDecompressor, ZstdError, decompressor
 from schema.execution.limits import too_complex
 from schema.execution.refusal import Refused
-from schema.http.content_negotiation import JSON
+from schema.http.content_negotiation import shown
 
 MAX_MEMBERS = 8  # of a gzip body, or frames of a zstd one; each copies the rest of the body
-SHOWN = 100  # characters of a header that an error repeats
-
-
-def check_media_type(headers: Headers) -> None:
-    """Raises Refused(415) for a type other than JSON in UTF-8. Other parameters are ignored."""
-    sent = headers.get("content-type", "")
-    media_type, parameters = parse_options_header(sent)
-    if media_type.lower() != JSON:
-        found = f"not `{shown(media_type)}`" if media_type else "which is missing"
-        message = f"The body must be JSON: send `Content-Type: {JSON}`, {found}."
-        raise Refused(message, 415, {"Accept": JSON})
-    charset = parameters.get("charset", "utf-8").strip("' ")
-    if charset.lower().replace("-", "").replace("_", "") != "utf8":
-        message = f"The charset `{shown(charset)}` of Content-Type is not supported: send JSON in UTF-8."
-        raise Refused(message, 415, {"Accept": JSON})
 
 
 def content_coding(headers: Headers) -> str | None:
@@ -87,7 +71,3 @@ def unzstd(_: bytes) -> ZstdDecompressor:
 
 
 DECODERS: dict[str, Callable[[bytes], Any]] = {"gzip": gunzip, "deflate": inflate, "zstd": unzstd}
-
-
-def shown(text: str) -> str:
-    return text if len(text) <= SHOWN else f"{text[:SHOWN]}…"

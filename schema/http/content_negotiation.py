@@ -1,9 +1,10 @@
-"""Content negotiation: read the Accept header and choose the media type of the answer."""
+"""Content negotiation: choose the media type of the answer by Accept, and check that of the body."""
 
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Self
 
+from starlette.datastructures import Headers
 from werkzeug.http import parse_accept_header, parse_options_header
 
 from schema.execution.refusal import Refused
@@ -13,6 +14,7 @@ GRAPHQL_RESPONSE = "application/graphql-response+json"
 EVENT_STREAM = "text/event-stream"
 MULTIPART = "multipart/mixed"
 LONGEST_HEADER = 2_000  # characters
+SHOWN = 100  # characters of a header that an error repeats
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,3 +79,21 @@ def preferred(ranges: dict[str, float]) -> tuple[str, bool]:
 
     best = min(JSON, GRAPHQL_RESPONSE, key=rank)
     return best, quality(best) > 0
+
+
+def check_media_type(headers: Headers) -> None:
+    """Raises Refused(415) for a type other than JSON in UTF-8. Other parameters are ignored."""
+    sent = headers.get("content-type", "")
+    media_type, parameters = parse_options_header(sent)
+    if media_type.lower() != JSON:
+        found = f"not `{shown(media_type)}`" if media_type else "which is missing"
+        message = f"The body must be JSON: send `Content-Type: {JSON}`, {found}."
+        raise Refused(message, 415, {"Accept": JSON})
+    charset = parameters.get("charset", "utf-8").strip("' ")
+    if charset.lower().replace("-", "").replace("_", "") != "utf8":
+        message = f"The charset `{shown(charset)}` of Content-Type is not supported: send JSON in UTF-8."
+        raise Refused(message, 415, {"Accept": JSON})
+
+
+def shown(text: str) -> str:
+    return text if len(text) <= SHOWN else f"{text[:SHOWN]}…"

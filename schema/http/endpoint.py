@@ -32,10 +32,9 @@ from schema.execution.refusal import Refused
 from schema.execution.request import GraphQLRequest
 from schema.execution.telemetry import count_errors
 from schema.http.content_negotiation import GRAPHQL_RESPONSE, Accept
-from schema.http.credentials import credentials_of
 from schema.http.incremental import EVENTS, MULTIPART_SUBSCRIPTION, in_pieces, streamed
 from schema.http.persisted_documents import Documents, PersistedDocuments, TrustedDocuments
-from schema.http.request import read
+from schema.http.request import credentials_of, read
 from schema.http.websocket import Sockets
 from schema.http.websocket_operations import ContextOf
 from schema.http.whole import written

@@ -1,22 +1,48 @@
-"""Read a GraphQL request from a body, a query string or a websocket message, within the limits."""
+"""Read the credentials and the GraphQL request of a connection, within the limits."""
 
 import asyncio
 from typing import Any
 from urllib.parse import parse_qsl
 
 import orjson
-from starlette.requests import Request
+from starlette.requests import HTTPConnection, Request
 
+from app.accounts.external_members import MAX_ID_LENGTH
 from app.settings import Settings
 from schema.core.errors import CallerError, ErrorCode
+from schema.execution.actor import HEADER, Credentials
 from schema.execution.limits import check_length, too_complex
 from schema.execution.refusal import Refused
 from schema.execution.request import GraphQLRequest, too_many_values
-from schema.http.content_coding import check_media_type, content_coding, decompressed
+from schema.http.content_coding import content_coding, decompressed
+from schema.http.content_negotiation import check_media_type
 from schema.http.json_size import may_exceed
 
 MAX_PARAMETERS = 30  # of a query string; GraphQL over HTTP has five
 LARGE = 30_000  # bytes; decoding fewer takes a millisecond at most
+MAX_TOKEN_LENGTH = 8_000  # characters; our access token has about 250, that of an issuer up to thousands
+MAX_MEMBER_BYTES = 4 * MAX_ID_LENGTH
+
+
+def credentials_of(connection: HTTPConnection) -> Credentials:
+    """The token or key, and the member for whom the key acts. They may be invalid."""
+    sent = connection.headers.getlist(HEADER)
+    # Two headers would be two members: the line feed, which none can contain, makes them invalid.
+    member = "\n".join(member_in(each) for each in sent[:2]) if sent else None
+    return Credentials(token_in(connection.headers.get("authorization", "")), member)
+
+
+def member_in(header: str) -> str:
+    """A member's id, from the bytes of a header in UTF-8. One that is too long or no UTF-8 is not valid."""
+    if len(header) > MAX_MEMBER_BYTES:
+        return header
+    return header.encode("latin-1").decode(errors="surrogateescape")
+
+
+def token_in(authorization: str) -> str | None:
+    """The token of an Authorization header; a longer one is cut, and is not valid then."""
+    scheme, _, token = authorization[:MAX_TOKEN_LENGTH].partition(" ")
+    return token.strip() if scheme.lower() == "bearer" and token.strip() else None
 
 
 async def read(request: Request, settings: Settings) -> GraphQLRequest:
@@ -26,7 +52,7 @@ async def read(request: Request, settings: Settings) -> GraphQLRequest:
     if request.method != "POST":
         raise Refused("Use GET or POST.", 405, {"Allow": "GET, HEAD, POST"})
     check_media_type(request.headers)
-    coding = content_coding(request.headers)
+    coding = content_coding(request.headers) if "content-encoding" in request.headers else None
     body = await body_of(request, settings)
     if coding is not None:
         body = await decompressed(body, coding, settings.max_body_bytes)

@@ -38,11 +38,10 @@ from schema.execution.executor import Executor, overloaded
 from schema.execution.refusal import Refused
 from schema.execution.request import GraphQLRequest, too_many_values
 from schema.execution.telemetry import count_errors
-from schema.http.credentials import credentials_of, token_in
 from schema.http.incremental import Pieces, encoded
 from schema.http.json_size import may_exceed
 from schema.http.persisted_documents import Documents
-from schema.http.request import LARGE, bound
+from schema.http.request import LARGE, bound, credentials_of, token_in
 
 MAX_OPERATIONS = 100  # at once, on one connection
 SERVICE_RESTART = 1012

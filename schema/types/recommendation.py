@@ -159,7 +159,7 @@ class RecommendationQuery:
 
 
 def detail_of(info: Info) -> Detail:
-    """What the operation selects of the matches of a page of RecommendationEdge."""
+    """The parts of the matches that the operation selects, on a page of RecommendationEdge."""
     if selects(info, ("reasons",)):
         return Detail.REASONS
     return Detail.PREDICTIONS if selects(info, ("matchPercent", "predictedRating")) else Detail.NOTHING
@@ -214,7 +214,7 @@ async def listed(
         detail=detail,
     )
     user_id = None if viewer is None else viewer.id
-    if page.treatment is None and not page.rank:
+    if context.shadow.run is not None and page.treatment is None and not page.rank:
         context.shadow.add(LiveList(taste, wish, viewer is not None))
     users = ((user_id, taste),)
     if recorded:
