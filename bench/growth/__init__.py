@@ -1,0 +1,1 @@
+"""Sizes and costs that grow with members, movies and events."""
