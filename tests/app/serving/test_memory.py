@@ -2,10 +2,13 @@
 
 import asyncio
 import gc
+import platform
 import weakref
 from contextlib import suppress
 from pathlib import Path
 
+import numpy as np
+import psutil
 import pytest
 
 from app.db.engine import Sessions
@@ -105,3 +108,23 @@ def test_collections_leave_out_what_was_loaded() -> None:
         assert not any(each is loaded for each in gc.get_objects())
     finally:
         gc.unfreeze()
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc returns memory within its heaps")
+async def test_memory_that_requests_left_free_is_returned(monkeypatch: pytest.MonkeyPatch) -> None:
+    arrays = [np.ones(60_000, np.uint8) for _ in range(2_000)]
+    kept = arrays[::20]
+    del arrays
+    monkeypatch.setattr(memory, "COLLECT_SECONDS", 0.0)
+    monkeypatch.setattr(memory, "TRIM_SECONDS", 0.0)
+    process = psutil.Process()
+    before = process.memory_info().rss
+    task = asyncio.create_task(memory.follow(lambda: True))
+    try:
+        while before - process.memory_info().rss < 80_000_000:  # noqa: ASYNC110 - the system signals nothing
+            await asyncio.sleep(0.01)
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+    assert len(kept) == 100
