@@ -9,7 +9,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import rankdata
 
 RELEVANT_STARS = 4.0
 
@@ -100,6 +99,8 @@ def rank_correlation(ordered: NDArray[np.floating]) -> float:
 
     nan for fewer than two different values.
     """
+    from scipy.stats import rankdata  # noqa: PLC0415 - slow, and serving loads this module
+
     ranks = rankdata(ordered)
     places = -np.arange(len(ordered), dtype=np.float64)
     return float(np.corrcoef(places, ranks)[0, 1]) if len(ranks) and np.ptp(ranks) > 0 else float("nan")

@@ -79,6 +79,12 @@ def serve(environment: dict[str, str], log: Path) -> None:
     main()
 
 
+def must_not_have_loaded(names: set[str]) -> None:
+    """Run in a process forked from the one that has imported the program."""
+    assert "app.main" in sys.modules
+    assert not names & set(sys.modules), names & set(sys.modules)
+
+
 def address_in(log: Path, process: ForkServerProcess) -> str:
     """Wait for the address in the log. Raises RuntimeError with the log if the service does not start."""
     deadline = time.monotonic() + START_SECONDS

@@ -6,6 +6,7 @@ from typer.testing import CliRunner
 
 from app.cli.commands import COMMANDS, app, load
 from tests.conftest import ROOT
+from tests.services import FORKING, must_not_have_loaded
 
 HEAVY = {
     "alembic",
@@ -34,6 +35,14 @@ def test_the_list_of_commands_loads_none_of_them() -> None:
     ended = subprocess.run([sys.executable, "-c", LIST], check=True, capture_output=True, text=True, cwd=ROOT)
     assert all(name in ended.stdout for name in COMMANDS)
     assert ended.stdout.splitlines()[-1] == "[]"
+
+
+def test_the_service_loads_no_slow_library_that_it_does_not_use() -> None:
+    slow = {"numba", "pandas", "pyarrow", "scipy.stats", "sklearn", "torch"}
+    process = FORKING.Process(target=must_not_have_loaded, args=(slow,))
+    process.start()
+    process.join()
+    assert process.exitcode == 0
 
 
 @pytest.mark.parametrize("name", COMMANDS)
