@@ -47,6 +47,7 @@ POSTGRES_OPTIONS = {
     "max_connections": "300",
     "wal_level": "minimal",
     "max_wal_senders": "0",
+    "shared_buffers": "64MB",  # a clone and its removal look through all of them
 }
 
 
