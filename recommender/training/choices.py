@@ -36,7 +36,6 @@ PART_NAMES = ("factors", "items", "succession", "popularity")
 N_PARTS = len(PART_NAMES)
 USUAL_WEIGHTS = np.array([USUAL[part] for part in range(N_PARTS)], np.float32).T
 ITEM_SCALES = (0.0, 0.5, 2.0, 4.0, 1.0)  # factors of the usual weights of items; the last one keeps them
-TRANSITION_SCALES = (0.0, 0.5, 1.5, 2.0, 3.0, 1.0)  # the same for transitions
 POPULARITY_WEIGHTS = (0.3, 1.0, 0.0)
 LEAST = 0.01  # weight of the factors: only they rank items with few ratings
 NOISES = (0.01, 0.02, NOISE)  # the last one stays unless another is better
@@ -45,7 +44,11 @@ GRADE_SETS = (np.array([0.2, 0.2, 0.4, 0.7, 0.95, 1.1], np.float32), GRADES)  # 
 # longer ones; for the noise, which has two other candidates, SLIGHT. With two standard errors on both
 # together, one of a dozen candidates was often taken by chance, at a loss: docs/recommender.md.
 CLEAR, SLIGHT = 2.5, 1.0
-CLEAR_ORDER = 2.0  # the same for transitions, on random items and on the next items together
+# Then factors of the weights of items and transitions, for histories of the first SHORT knots and for longer
+# ones. The gain on random and on next items decides, minus LIKELY standard errors.
+SCALES = tuple((items, order) for items in (1.0, 0.5, 2.0) for order in (1.0, 0.0, 0.5, 1.5, 2.0, 3.0))
+SHORT = 3
+LIKELY = 1.0
 MIN_GROUP = 20  # users with examples of one kind
 MIN_EXAMPLES = 60
 
@@ -161,16 +164,16 @@ def _next_examples(
 
 
 def weigh(examples: list[Example], later: list[Example], noise: int) -> tuple[Floats, dict[str, Estimate]]:
-    """Choose the weights, for all lengths of history together; and figures.
+    """Choose the weights, and measure them.
 
-    later: examples of the next items, for the weight of the transitions.
+    later: examples of the next items. Without them the choice is for all lengths of history together.
     """
     weights = USUAL_WEIGHTS
     if len(examples) >= MIN_EXAMPLES:
         candidates = mixtures(weights)  # (n_candidates, n_knots, N_PARTS)
         weights = candidates[best_of(_reached(examples, noise, candidates), examples, CLEAR)]
         if len(later) >= MIN_EXAMPLES:
-            weights = _with_order(weights, [one for one in examples if one.own and one.random], later, noise)
+            weights = _scaled(weights, examples, later, noise)
     return weights.copy(), _figures(examples, noise, weights)
 
 
@@ -178,23 +181,51 @@ def _reached(examples: list[Example], noise: int, candidates: Floats) -> Figures
     return np.array([example.ndcg(noise, candidates[:, example.knot]) for example in examples])
 
 
-def _with_order(weights: Floats, random: list[Example], later: list[Example], noise: int) -> Floats:
-    """The weights with another weight of transitions, if it is clearly better.
+def _scaled(weights: Floats, examples: list[Example], later: list[Example], noise: int) -> Floats:
+    """The weights with the SCALES that are likely to be better, for short and for long histories.
 
-    random: of random items of users held out; later: of the next items. Both count equally: the order of a
-    history says much about the latter and nothing about the former, and lists are made for both.
+    Random and next items count equally: lists are made for both, and the order of a history says much about
+    the latter and nothing about the former. Next items after a long history are those of `later`. There are
+    few of these after a short one, so that next items of users held out count half.
     """
-    candidates: Floats = np.tile(weights, (len(TRANSITION_SCALES), 1, 1))
-    candidates[:, :, TRANSITIONS] *= np.array(TRANSITION_SCALES, np.float32)[:, None]
-    gain, variance = np.zeros(len(candidates)), np.zeros(len(candidates))
-    for kind in (random, later):
-        reached = _reached(kind, noise, candidates)
-        mean, error = _over_users(reached - reached[:, -1:], np.array([one.user for one in kind]))
-        gain, variance = gain + mean, variance + error**2
-    gain[gain < CLEAR_ORDER * np.sqrt(variance)] = 0  # that of the last candidate
-    best = int(gain.argmax())
-    chosen: Floats = candidates[best if gain[best] > 0 else -1]
+    candidates: Floats = np.tile(weights, (len(SCALES), 1, 1))
+    candidates[:, :, [ITEMS, TRANSITIONS]] *= np.array(SCALES, np.float32)[:, None]
+    of_short = (
+        (1.0, [one for one in examples if one.random and one.knot < SHORT]),
+        (0.5, [one for one in examples if not one.random and one.knot < SHORT]),
+        (0.5, [one for one in later if one.knot < SHORT]),
+    )
+    of_long = (
+        (1.0, [one for one in examples if one.own and one.random and one.knot >= SHORT]),
+        (1.0, [one for one in later if one.knot >= SHORT]),
+    )
+    chosen = weights.copy()
+    for knots, kinds in ((slice(SHORT), of_short), (slice(SHORT, None), of_long)):
+        chosen[knots] = candidates[_likeliest(kinds, noise, candidates), knots]
     return chosen
+
+
+def _has_group(examples: list[Example]) -> bool:
+    return len({one.user for one in examples}) >= MIN_GROUP
+
+
+def _likeliest(kinds: Sequence[tuple[float, list[Example]]], noise: int, candidates: Floats) -> int:
+    """The candidate with the largest lower bound of its gains; the first one unless another's is above 0.
+
+    kinds: the share of each kind of examples in the gain, and the examples; random items first. Kinds of less
+    than MIN_GROUP users are left out; without random or without next items the first candidate wins.
+    """
+    random, *of_next = kinds
+    of_next = [kind for kind in of_next if _has_group(kind[1])]
+    if not of_next or not _has_group(random[1]):
+        return 0
+    gain, variance = np.zeros(len(candidates)), np.zeros(len(candidates))
+    for share, examples in (random, *of_next):
+        users = np.array([one.user for one in examples])
+        reached = _reached(examples, noise, candidates)
+        mean, error = _over_users(reached - reached[:, :1], users)
+        gain, variance = gain + share * mean, variance + (share * error) ** 2
+    return int((gain - LIKELY * np.sqrt(variance)).argmax())
 
 
 def mixtures(weights: Floats) -> Floats:

@@ -83,14 +83,18 @@ def test_next_items_are_later_than_the_history() -> None:
         assert not one.random
 
 
-def _example(user: int, *, random: bool, by_order: float) -> Example:
+AT = 3  # index of the tested length
+SHORT, LONG = slice(choices.SHORT), slice(choices.SHORT, None)
+
+
+def _example(user: int, *, random: bool, by_order: float, knot: int = AT) -> Example:
     """Twenty-one candidates. The liked one is last by the factors, and `by_order` more by transitions."""
     n_pool = held_out.DEPTH + 1
     factors = np.tile(np.linspace(1, 0, n_pool, dtype=np.float32), (len(choices.NOISES), 1))
     others = np.zeros((N_PARTS - 1, n_pool), np.float32)
     others[TRANSITIONS - 1, -1] = by_order
     hits = np.arange(n_pool) == n_pool - 1
-    return Example(factors, others, hits, 1, 3, user, True, random)
+    return Example(factors, others, hits, 1, knot, user, True, random)
 
 
 @pytest.mark.parametrize(("of_random", "of_later", "expected"), [(0, 5, 3), (0, 0, 1), (-5, 0, 1)])
@@ -100,4 +104,25 @@ def test_the_weight_of_order_is_chosen_by_random_and_next_items(
     examples = [_example(user, random=True, by_order=of_random) for user in range(100)]
     later = [_example(user, random=False, by_order=of_later) for user in range(100)]
     weights, _ = choices.weigh(examples, later, USUAL)
-    assert weights[:, TRANSITIONS] == pytest.approx(expected * USUAL_WEIGHTS[:, TRANSITIONS])
+    assert weights[LONG, TRANSITIONS] == pytest.approx(expected * USUAL_WEIGHTS[LONG, TRANSITIONS])
+    assert weights[SHORT] == pytest.approx(USUAL_WEIGHTS[SHORT])  # there are no examples of short histories
+
+
+def test_short_histories_choose_apart_from_long_ones() -> None:
+    lengths = (0, AT)
+    examples = [_example(user, random=True, by_order=0, knot=knot) for user in range(100) for knot in lengths]
+    later = [
+        _example(user, random=False, by_order=0 if knot else 5, knot=knot)
+        for user in range(100)
+        for knot in lengths
+    ]
+    weights, _ = choices.weigh(examples, later, USUAL)
+    assert weights[SHORT, TRANSITIONS] == pytest.approx(3 * USUAL_WEIGHTS[SHORT, TRANSITIONS])
+    assert weights[LONG] == pytest.approx(USUAL_WEIGHTS[LONG])
+
+
+def test_next_items_alone_change_no_weight() -> None:
+    examples = [_example(user, random=True, by_order=0, knot=0) for user in range(100)]
+    later = [_example(user, random=False, by_order=5) for user in range(100)]
+    weights, _ = choices.weigh(examples, later, USUAL)
+    assert weights == pytest.approx(USUAL_WEIGHTS)
