@@ -59,7 +59,7 @@ SWITCH_SECONDS = 0.001
 log = logging.getLogger("marquee")
 
 
-class State(TypedDict):
+class LifespanState(TypedDict):
     """Objects shared by all requests."""
 
     settings: Settings
@@ -114,7 +114,7 @@ async def experiments_of(following: Live) -> Running:
 @asynccontextmanager
 async def lifespan(
     settings: Settings, database_url: str, admission: Admission, scraped: socket.socket | None
-) -> AsyncIterator[State]:
+) -> AsyncIterator[LifespanState]:
     """Begin what all requests share and the tasks of the process; end them when the process stops."""
     meter_event_loop()
     full_disk = FullDisk()
@@ -125,7 +125,7 @@ async def lifespan(
     memory.settle()
     running = await experiments_of(following)
     promotions = await promotions_of(sessions)
-    state = State(
+    state = LifespanState(
         settings=settings,
         sessions=sessions,
         live=following,
@@ -173,7 +173,7 @@ async def promotions_of(sessions: Sessions) -> Promotions:
     return promotions
 
 
-def begin_tasks(state: State, database_url: str, admission: Admission) -> list[asyncio.Task[None]]:
+def begin_tasks(state: LifespanState, database_url: str, admission: Admission) -> list[asyncio.Task[None]]:
     """Begin the tasks that run as long as the process."""
     settings, following = state["settings"], state["live"]
     return [

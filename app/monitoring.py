@@ -24,7 +24,7 @@ from app.db.engine import FullDisk, Sessions, create_engine, sessionmaker
 from app.experiments.lately import ArmLists, lists_by_arm
 from app.experiments.running import Running
 from app.ingest import dead_letters, streams
-from app.ingest.stream_events import Reason
+from app.ingest.stream_events import Refusal
 from app.recommendations.online_quality import OnlineQuality, online_quality
 from app.serving.live import Live
 from app.settings import Settings
@@ -65,7 +65,7 @@ class Monitor(Collector):
     quality: dict[str, OnlineQuality] = field(default_factory=dict)
     streamed: streams.StreamFigures | None = None
     drift: Drift | None = None
-    dead: dict[Reason, int] = field(default_factory=dict)  # dead letters that are kept
+    dead: dict[Refusal, int] = field(default_factory=dict)  # dead letters that are kept
     due: dict[str, float] = field(
         default_factory=lambda: dict.fromkeys((JOBS, STREAMS, ARMS, DRIFT, *WINDOWS), 0.0)
     )
@@ -165,7 +165,7 @@ class Monitor(Collector):
         for stream, outcome, count in found.events:
             events.add_metric([stream, outcome], count)
         yield from (lag, age, events)
-        dead = [(reason.value, self.dead.get(reason, 0)) for reason in Reason]
+        dead = [(reason.value, self.dead.get(reason, 0)) for reason in Refusal]
         yield family("dead_letters", "Dead letters that are kept, by reason.", dead, "reason")
 
     def _model(self) -> Iterator[Metric]:

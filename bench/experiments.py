@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from app.accounts.viewer import Role
 from app.experiments import sequential
-from app.experiments.assignment import Arm, Experiment, Subject, arm_of, treatment_of
+from app.experiments.assignment import Arm, Experiment, ListOwner, arm_of, treatment_of
 from app.experiments.differences import ALPHA, Difference, cuped, welch
 from app.experiments.power import Size, members_needed
 from recommender.evaluation.logged_lists import coverage
@@ -154,7 +154,7 @@ def furthest_share() -> float:
     """The largest difference of an arm's share from the plan, over MEMBERS members."""
     worst = 0.0
     for experiment in experiments():
-        arms = [arm_of(experiment, Subject(id_, Role.USER, START, 0), START) for id_ in range(MEMBERS)]
+        arms = [arm_of(experiment, ListOwner(id_, Role.USER, START, 0), START) for id_ in range(MEMBERS)]
         for arm in experiment.arms:
             worst = max(worst, abs(sum(each is arm for each in arms) / MEMBERS - arm.share))
     return worst
@@ -166,8 +166,8 @@ def microseconds() -> float:
     for _ in range(5):
         began = time.process_time()
         for id_ in range(REQUESTS):  # a request asks before and after it reads the ratings
-            treatment_of(running, Subject(id_, Role.USER, START), START)
-            treatment_of(running, Subject(id_, Role.USER, START, 12), START)
+            treatment_of(running, ListOwner(id_, Role.USER, START), START)
+            treatment_of(running, ListOwner(id_, Role.USER, START, 12), START)
         times.append((time.process_time() - began) / REQUESTS)
     return min(times) * 1e6
 

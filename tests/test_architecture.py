@@ -2,7 +2,7 @@
 
 import ast
 import re
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -80,3 +80,14 @@ def test_the_language_is_plain() -> None:
     for path in (*pages, ROOT / "schema/schema.graphql", ROOT / "schema/guide.md"):
         texts[str(path.relative_to(ROOT))] = path.read_text()
     assert {place: found for place, text in texts.items() if (found := NOT_PLAIN.findall(text))} == {}
+
+
+def test_a_class_name_has_one_meaning_in_a_package() -> None:
+    """Within each package. A table has the name of its record."""
+    for package in PACKAGES:
+        modules = defaultdict(list)
+        for place, source in sources(package):
+            for node in ast.parse(source).body:
+                if isinstance(node, ast.ClassDef) and not place.startswith("app/db/"):
+                    modules[node.name].append(place)
+        assert {name: places for name, places in modules.items() if len(places) > 1} == {}

@@ -41,7 +41,7 @@ FIELDS: dict[type[Exception], str] = {
 }
 
 
-class Refused(Exception):
+class SessionRefused(Exception):
     """A request that is not executed."""
 
     def __init__(self, status: HTTPStatus, message: str, wait_seconds: int | None = None) -> None:
@@ -51,7 +51,7 @@ class Refused(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class SessionRequest:
     action: str
     username: str
     password: str
@@ -68,7 +68,7 @@ async def browser_session(request: Request) -> Response:
         asked = parsed(await body_of(request))
         await rates.operation(network, COSTS[asked.action])
         turn = await admission.admitted()
-    except Refused as refused:
+    except SessionRefused as refused:
         return answered({"message": str(refused)}, refused.status)
     except RateLimited as limited:
         return answered({"message": str(limited)}, HTTPStatus.TOO_MANY_REQUESTS, limited.wait_seconds)
@@ -88,7 +88,7 @@ def sessions_route() -> Route:
     return Route(PATH, browser_session, methods=["POST"])
 
 
-async def executed(request: Request, asked: Asked) -> Response:
+async def executed(request: Request, asked: SessionRequest) -> Response:
     """Raises the exceptions of FIELDS."""
     settings, sessions = request.state.settings, request.state.sessions
     token = request.cookies.get(COOKIE, "")
@@ -114,12 +114,12 @@ def check_origin(request: Request) -> None:
     site = request.headers.get("sec-fetch-site")
     own = origin is not None and is_same_origin(origin, request.headers.get("host"))
     if site not in (None, "same-origin") or not (own or site == "same-origin"):
-        raise Refused(
+        raise SessionRefused(
             HTTPStatus.FORBIDDEN,
             "Only pages of this service may send requests here: programs use `logIn` of the API.",
         )
     if request.headers.get("content-type", "").partition(";")[0].strip() != "application/json":
-        raise Refused(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "The body must be application/json.")
+        raise SessionRefused(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "The body must be application/json.")
 
 
 async def body_of(request: Request) -> bytes:
@@ -132,26 +132,26 @@ async def body_of(request: Request) -> bytes:
                 body += chunk
                 if len(body) > MAX_BODY_BYTES:
                     message = f"The body has more than {MAX_BODY_BYTES:,} bytes."
-                    raise Refused(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, message)
+                    raise SessionRefused(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, message)
     except TimeoutError:
         message = f"The body did not arrive within {settings.request_seconds:g} seconds (REQUEST_SECONDS)."
-        raise Refused(HTTPStatus.REQUEST_TIMEOUT, message) from None
+        raise SessionRefused(HTTPStatus.REQUEST_TIMEOUT, message) from None
     return bytes(body)
 
 
-def parsed(body: bytes) -> Asked:
+def parsed(body: bytes) -> SessionRequest:
     """Raises Refused for a body that is not an action with the texts that it needs."""
     try:
         sent: Any = orjson.loads(body)
     except ValueError:
-        raise Refused(HTTPStatus.BAD_REQUEST, "The body is not JSON.") from None
+        raise SessionRefused(HTTPStatus.BAD_REQUEST, "The body is not JSON.") from None
     action = sent.get("action") if isinstance(sent, dict) else None
     if not isinstance(action, str) or action not in COSTS:
-        raise Refused(HTTPStatus.BAD_REQUEST, f"`action` must be one of {', '.join(COSTS)}.")
+        raise SessionRefused(HTTPStatus.BAD_REQUEST, f"`action` must be one of {', '.join(COSTS)}.")
     texts = [sent.get(name, "") for name in ("username", "password")]
     if not all(isinstance(text, str) for text in texts):
-        raise Refused(HTTPStatus.BAD_REQUEST, "`username` and `password` must be strings.")
-    return Asked(action, *texts)
+        raise SessionRefused(HTTPStatus.BAD_REQUEST, "`username` and `password` must be strings.")
+    return SessionRequest(action, *texts)
 
 
 def with_cookie(request: Request, tokens: Tokens) -> Response:

@@ -51,7 +51,7 @@ class IssuerUnavailable(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Subject:
+class TokenSubject:
     """The member that a token names. `role` is None where the tokens' roles do not count."""
 
     source: str
@@ -135,7 +135,7 @@ class Issuer:
         except (jwt.InvalidTokenError, ValueError, RecursionError):
             return False
 
-    async def subject_of(self, token: str) -> Subject:
+    async def subject_of(self, token: str) -> TokenSubject:
         """Verify a token. Raises jwt.InvalidTokenError, or IssuerUnavailable without keys to verify it."""
         if len(token) > LONGEST:
             raise jwt.InvalidTokenError("it is too long")
@@ -167,14 +167,14 @@ class Issuer:
             except (PyJWKClientError, jwt.PyJWKSetError):
                 raise jwt.InvalidTokenError("its key is not one of the issuer's") from None
 
-    def _subject(self, claims: dict[str, Any]) -> Subject:
+    def _subject(self, claims: dict[str, Any]) -> TokenSubject:
         sub, exp = claims["sub"], claims["exp"]
         if not external_members.is_external_id(sub, MAX_SUBJECT_LENGTH):
             raise jwt.InvalidTokenError("its subject is not a valid id")
         claim = self.settings.oidc_roles_claim
         role = None if claim is None else role_in(claims, claim)
         until = datetime.fromtimestamp(int(exp) + self.settings.oidc_clock_skew_seconds, UTC)
-        return Subject(self.settings.oidc_source, sub, role, until)
+        return TokenSubject(self.settings.oidc_source, sub, role, until)
 
 
 def role_in(claims: dict[str, Any], claim: str) -> Role:

@@ -74,7 +74,7 @@ ROWS: Mapping[str, str] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Contents:
+class DumpParts:
     """The parts of a dump besides the data."""
 
     credentials: bool = False

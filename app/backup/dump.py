@@ -9,8 +9,8 @@ from pathlib import Path
 import psycopg
 from psycopg import sql
 
-from app.backup.contents import LEFT_OUT, ROWS, Contents
-from app.backup.manifest import FORMAT, NAME, BackupError, File, Manifest, Model, Sequence, Table
+from app.backup.contents import LEFT_OUT, ROWS, DumpParts
+from app.backup.manifest import FORMAT, NAME, BackupError, DumpedFile, DumpedModel, Manifest, Sequence, Table
 from app.db import migrations
 from app.db.partitions import is_partition
 from app.web.zstd import ZstdCompressor
@@ -44,7 +44,7 @@ FOUND = "SELECT tablename FROM pg_tables WHERE schemaname = 'public' ORDER BY ta
 MODEL_FOLDER = "model"
 
 
-def dump(database_url: str, models: Path, folder: Path, contents: Contents, progress: Progress) -> Manifest:
+def dump(database_url: str, models: Path, folder: Path, contents: DumpParts, progress: Progress) -> Manifest:
     """Write a dump to a new folder, which appears once it is complete.
 
     All tables are read in one transaction, so they are of one moment, and writers do not wait. Raises
@@ -69,7 +69,9 @@ def dump(database_url: str, models: Path, folder: Path, contents: Contents, prog
     return manifest
 
 
-def _write(database_url: str, models: Path, folder: Path, contents: Contents, progress: Progress) -> Manifest:
+def _write(
+    database_url: str, models: Path, folder: Path, contents: DumpParts, progress: Progress
+) -> Manifest:
     with psycopg.connect(database_url) as connection:
         connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
         connection.execute("SET LOCAL statement_timeout = 0")
@@ -100,7 +102,7 @@ def _write(database_url: str, models: Path, folder: Path, contents: Contents, pr
 
 def _refuse_unknown(connection: psycopg.Connection) -> None:
     """Refuse a table that this release does not know, rather than leave it out silently."""
-    known = {*Contents(credentials=True, model=True).tables(), *LEFT_OUT}
+    known = {*DumpParts(credentials=True, model=True).tables(), *LEFT_OUT}
     found = [name for (name,) in connection.execute(FOUND) if name not in known and not is_partition(name)]
     if found:
         raise BackupError(f"This release does not know the tables {', '.join(found)}: dump with a later one.")
@@ -128,10 +130,10 @@ def _write_table(connection: psycopg.Connection, folder: Path, name: str, left_o
 
     file = f"{name}.jsonl.zst"
     _write_file(folder / file, compressed())
-    return Table(name=name, columns=columns, rows=rows, file=File.of(folder, file))
+    return Table(name=name, columns=columns, rows=rows, file=DumpedFile.of(folder, file))
 
 
-def _write_model(connection: psycopg.Connection, models: Path, folder: Path) -> Model | None:
+def _write_model(connection: psycopg.Connection, models: Path, folder: Path) -> DumpedModel | None:
     """Copy the folder of the active model; None if there is none."""
     row = connection.execute("SELECT version FROM model_versions WHERE status = 'ACTIVE'").fetchone()
     if row is None:
@@ -144,7 +146,7 @@ def _write_model(connection: psycopg.Connection, models: Path, folder: Path) -> 
             f"The active model is not complete in {source}: set MODEL_DIR, or dump without --with-model."
         ) from None
     names = sorted(f"{MODEL_FOLDER}/{path.name}" for path in (folder / MODEL_FOLDER).iterdir())
-    return Model(version=row[0], files=[File.of(folder, name) for name in names])
+    return DumpedModel(version=row[0], files=[DumpedFile.of(folder, name) for name in names])
 
 
 def _write_file(path: Path, blocks: Iterable[bytes]) -> None:

@@ -19,7 +19,7 @@ class BackupError(Exception):
     """A dump that cannot be written or restored. The message has the reason and the remedy."""
 
 
-class File(BaseModel):
+class DumpedFile(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     name: FileName
@@ -27,7 +27,7 @@ class File(BaseModel):
     sha256: str
 
     @classmethod
-    def of(cls, folder: Path, name: str) -> "File":
+    def of(cls, folder: Path, name: str) -> "DumpedFile":
         path = folder / name
         return cls(name=name, size=path.stat().st_size, sha256=digest_of(path))
 
@@ -40,7 +40,7 @@ class Table(BaseModel):
     name: Identifier
     columns: Annotated[list[Identifier], Field(min_length=1)]
     rows: NonNegativeInt
-    file: File
+    file: DumpedFile
 
 
 class Sequence(BaseModel):
@@ -53,13 +53,13 @@ class Sequence(BaseModel):
     last: NonNegativeInt | None
 
 
-class Model(BaseModel):
+class DumpedModel(BaseModel):
     """The active model: its version and the files of its folder."""
 
     model_config = ConfigDict(frozen=True)
 
     version: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,100}$")]
-    files: list[File]
+    files: list[DumpedFile]
 
 
 class Manifest(BaseModel):
@@ -74,9 +74,9 @@ class Manifest(BaseModel):
     credentials: bool
     tables: list[Table]
     sequences: list[Sequence]
-    model: Model | None
+    model: DumpedModel | None
 
-    def files(self) -> list[File]:
+    def files(self) -> list[DumpedFile]:
         return [table.file for table in self.tables] + ([] if self.model is None else self.model.files)
 
 

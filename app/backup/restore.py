@@ -8,7 +8,7 @@ from uuid import uuid4
 import psycopg
 from psycopg import sql
 
-from app.backup.contents import LEFT_OUT, Contents
+from app.backup.contents import LEFT_OUT, DumpParts
 from app.backup.dump import COLUMNS, MODEL_FOLDER
 from app.backup.manifest import BackupError, Manifest, Sequence, Table, check_files, read
 from app.db import migrations
@@ -82,7 +82,7 @@ def _migrate_to(database_url: str, manifest: Manifest) -> None:
 
 
 def _require_empty(connection: psycopg.Connection) -> None:
-    for name in Contents(credentials=True, model=True).tables():
+    for name in DumpParts(credentials=True, model=True).tables():
         if connection.execute("SELECT to_regclass(%s)", (name,)).fetchone() == (None,):
             continue
         query = sql.SQL("SELECT FROM {} LIMIT 1").format(sql.Identifier(name))

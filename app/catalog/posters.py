@@ -26,7 +26,7 @@ HASH_CHARACTERS = 10
 
 
 @dataclass(frozen=True, slots=True)
-class Facts:
+class PosterFacts:
     """The facts that a poster shows."""
 
     movie_id: int
@@ -36,7 +36,7 @@ class Facts:
     director: str
 
     @classmethod
-    def of(cls, card: Card) -> "Facts":
+    def of(cls, card: Card) -> "PosterFacts":
         names = [person.name for person in card.directors[:2]]
         return cls(
             card.id, card.title, card.year, tuple(genre.name for genre in card.genres), " & ".join(names)
@@ -51,7 +51,7 @@ class Facts:
 
 def poster_path(card: Card) -> str:
     """The path of a movie's drawn poster; another one when a fact on it changes."""
-    return f"/poster/{card.id}.svg?v={Facts.of(card).digest}"
+    return f"/poster/{card.id}.svg?v={PosterFacts.of(card).digest}"
 
 
 async def poster(request: Request) -> Response:
@@ -60,7 +60,7 @@ async def poster(request: Request) -> Response:
     position = snapshot.position(request.path_params["movie_id"])
     if position is None:
         return Response("There is no such movie.", 404, {"Cache-Control": "no-store"}, "text/plain")
-    facts = Facts.of(snapshot.cards[position])
+    facts = PosterFacts.of(snapshot.cards[position])
     etag = f'"{facts.digest}"'
     headers = {
         "ETag": etag,
@@ -72,7 +72,7 @@ async def poster(request: Request) -> Response:
     return Response(drawn(facts), headers=headers, media_type="image/svg+xml")
 
 
-def drawn(facts: Facts) -> bytes:
+def drawn(facts: PosterFacts) -> bytes:
     """The poster as SVG. A title that takes too many bytes is cut."""
     longest = LONGEST_TITLE
     while len(svg := drawn_with(facts, longest)) >= MAX_BYTES and longest > SHORTEST_CUT:
@@ -80,7 +80,7 @@ def drawn(facts: Facts) -> bytes:
     return svg
 
 
-def drawn_with(facts: Facts, longest: int) -> bytes:
+def drawn_with(facts: PosterFacts, longest: int) -> bytes:
     """The poster with at most `longest` characters of the title."""
     colors, pattern = art(facts.genres, facts.movie_id)
     title = printable(facts.title)

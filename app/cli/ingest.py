@@ -21,7 +21,7 @@ from app.db.engine import Sessions, psycopg_url
 from app.db.notifications import kept_alive
 from app.ingest import dead_letters, event_files, streams
 from app.ingest.store_events import Store
-from app.ingest.stream_events import Reason
+from app.ingest.stream_events import Refusal
 from app.ingest.stream_movies import Connection
 from app.settings import Settings
 from recommender.extras import install_command
@@ -50,7 +50,7 @@ Source = Annotated[
         callback=source_of,
     ),
 ]  # fmt: skip
-OfReason = Annotated[Reason | None, typer.Option("--reason", help="Only events refused for this reason.")]
+OfReason = Annotated[Refusal | None, typer.Option("--reason", help="Only events refused for this reason.")]
 
 
 @app.command("file")
@@ -155,7 +155,9 @@ def list_dead(
 ) -> None:
     """List refused events and the number of all of them by reason."""
 
-    async def read(sessions: Sessions, _: Settings) -> tuple[list[dead_letters.Entry], dict[Reason, int]]:
+    async def read(
+        sessions: Sessions, _: Settings
+    ) -> tuple[list[dead_letters.DeadLetterEntry], dict[Refusal, int]]:
         entries = await dead_letters.entries(sessions, first, reason=reason)
         return entries, await dead_letters.count_by_reason(sessions)
 
@@ -203,7 +205,7 @@ def connect(address: str) -> Connection:
     return psycopg.connect(waiting, application_name="marquee ingest", autocommit=True)
 
 
-def show_counts(counts: Mapping[Reason, int] | Mapping[str, int], *, json: bool) -> None:
+def show_counts(counts: Mapping[Refusal, int] | Mapping[str, int], *, json: bool) -> None:
     if json:
         show(dict(counts), json=True)
         return

@@ -14,7 +14,7 @@ from app.cli.database import database
 from app.cli.ingest import store
 from app.cli.options import FILE, Dates, Json, names_of, show
 from app.ingest.loads import events, ratings
-from app.ingest.loads.ratings import MovieIds, Options
+from app.ingest.loads.ratings import MovieIds, RatingOptions
 from app.ingest.loads.scale import Scale
 from app.ingest.store_events import REPEATED, STORED
 from recommender.progress import Progress
@@ -123,7 +123,7 @@ def load_ratings(
     json: Json = False,
 ) -> None:
     """Load ratings of the source's users; of two ratings the later counts."""
-    options = Options(
+    options = RatingOptions(
         source=source,
         columns=names_of(columns),
         day_order=DayOrder(dates) if dates else None,
@@ -183,7 +183,7 @@ def load_events(
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint="--columns") from None
     order = DayOrder(dates) if dates else None
-    options = events.Options(source, names, kind, order, movie_ids)
+    options = events.EventOptions(source, names, kind, order, movie_ids)
     with store() as (opened, _, _), console.progress(f"Loading {path.name}") as progress:
         try:
             counts, report = events.load(opened, path, options, progress)

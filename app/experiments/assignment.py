@@ -121,7 +121,7 @@ class Experiment:
 
 
 @dataclass(frozen=True, slots=True)
-class Subject:
+class ListOwner:
     """The member that a list is for. `ratings`: None if they are not read yet; then they fit each target."""
 
     id: int
@@ -146,7 +146,7 @@ def uniform(salt: bytes, id_: int) -> float:
     return (int.from_bytes(digest) >> 11) / (1 << 53)
 
 
-def arm_of(experiment: Experiment, subject: Subject, now: datetime) -> Arm | None:
+def arm_of(experiment: Experiment, subject: ListOwner, now: datetime) -> Arm | None:
     """The member's arm at `now`; None for a member or time outside the experiment."""
     if experiment.stopped_at is not None or not experiment.starts_at <= now < experiment.ends_at:
         return None
@@ -164,7 +164,7 @@ def arm_of(experiment: Experiment, subject: Subject, now: datetime) -> Arm | Non
     return experiment.arms[(first + turn) % len(experiment.arms)]
 
 
-def fits(target: Target, subject: Subject) -> bool:
+def fits(target: Target, subject: ListOwner) -> bool:
     return (
         (not target.roles or subject.role in target.roles)
         and (subject.ratings is None or subject.ratings >= target.min_ratings)
@@ -172,7 +172,7 @@ def fits(target: Target, subject: Subject) -> bool:
     )
 
 
-def treatment_of(experiments: Sequence[Experiment], subject: Subject, now: datetime) -> Treatment | None:
+def treatment_of(experiments: Sequence[Experiment], subject: ListOwner, now: datetime) -> Treatment | None:
     """The effect of all arms of a member on a list; None without an arm.
 
     Experiments of different layers set different parameters; see `registry.start`.

@@ -13,7 +13,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from app.db.engine import Sessions
 from app.db.notifications import Changes, Topic
 from app.experiments import registry
-from app.experiments.assignment import Experiment, Subject, Treatment, treatment_of
+from app.experiments.assignment import Experiment, ListOwner, Treatment, treatment_of
 
 RETRY_SECONDS = 5.0
 REREAD_SECONDS = 60.0  # also without a notification, should one be lost
@@ -33,7 +33,7 @@ class Running:
     want: Callable[[Collection[str]], None] = lambda _: None
     reporting: asyncio.Lock = field(default_factory=asyncio.Lock)
 
-    def treatment(self, subject: Subject, now: datetime) -> Treatment | None:
+    def treatment(self, subject: ListOwner, now: datetime) -> Treatment | None:
         """The effect of the experiments on a list of the member; None without one."""
         return treatment_of(self.experiments, subject, now) if self.experiments else None
 

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from app.accounts import list_ids
 from app.accounts.external_members import Pair
 from app.ingest.dead_letters import DeadLetter
-from app.ingest.stream_events import RATING, Reason, Refused, StreamEvent, latest
+from app.ingest.stream_events import RATING, Refusal, Refused, StreamEvent, latest
 from app.ingest.stream_lines import parse
 from app.ingest.stream_movies import CatalogMovie, StreamMovies
 from app.settings import Settings
@@ -70,7 +70,7 @@ def clean(lines: Iterable[Line], stream: Stream, movies: StreamMovies) -> Cleane
                     cleaned.counts[WITHOUT_EVENT] += 1
                 continue
             rule = next(movie for _, movie in named if isinstance(movie, str))
-            refused = Refused(Reason.UNKNOWN_MOVIE, rule)
+            refused = Refused(Refusal.UNKNOWN_MOVIE, rule)
         assert refused is not None
         cleaned.counts[refused.reason.value] += 1
         cleaned.letters.append(

@@ -11,7 +11,7 @@ from sqlalchemy import func, select
 from app.accounts import external_members
 from app.db import stream_tables
 from app.db.engine import Sessions
-from app.ingest.stream_events import MAX_LINE_BYTES, Reason, Refused
+from app.ingest.stream_events import MAX_LINE_BYTES, Refusal, Refused
 from app.ingest.stream_lines import member_in
 
 EXPIRED_AT_ONCE = 1_000
@@ -66,14 +66,14 @@ class TakenLetter(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class DeadLetterEntry:
     """A stored dead letter."""
 
     id: int
     stream: str
     partition: int
     position: int
-    reason: Reason
+    reason: Refusal
     rule: str
     raw_line: str
     is_whole: bool
@@ -126,7 +126,7 @@ def storable(text: bytes) -> tuple[str, bool]:
 
 
 def take(
-    connection: psycopg.Connection[Any], count: int, before: int, reason: Reason | None
+    connection: psycopg.Connection[Any], count: int, before: int, reason: Refusal | None
 ) -> list[TakenLetter]:
     """Delete the newest dead letters with an id below `before` in the open transaction, and return them."""
     params = {"count": count, "before": before, "reason": reason and reason.value}
@@ -134,11 +134,11 @@ def take(
 
 
 async def entries(
-    sessions: Sessions, count: int, before: int | None = None, reason: Reason | None = None
-) -> list[Entry]:
+    sessions: Sessions, count: int, before: int | None = None, reason: Refusal | None = None
+) -> list[DeadLetterEntry]:
     """At most `count` dead letters, newest first, after the one with the id `before`."""
     letter = stream_tables.DeadLetter
-    columns = [getattr(letter, name) for name in Entry.__dataclass_fields__]
+    columns = [getattr(letter, name) for name in DeadLetterEntry.__dataclass_fields__]
     statement = select(*columns).order_by(letter.id.desc()).limit(count)
     if before is not None:
         statement = statement.where(letter.id < before)
@@ -146,12 +146,12 @@ async def entries(
         statement = statement.where(letter.reason == reason.value)
     async with sessions() as session:
         rows = [row._mapping for row in await session.execute(statement)]  # noqa: SLF001 - public in SQLAlchemy
-    return [Entry(**{**row, "reason": Reason(row["reason"])}) for row in rows]
+    return [DeadLetterEntry(**{**row, "reason": Refusal(row["reason"])}) for row in rows]
 
 
-async def count_by_reason(sessions: Sessions) -> dict[Reason, int]:
+async def count_by_reason(sessions: Sessions) -> dict[Refusal, int]:
     """The number of stored dead letters by reason."""
     letter = stream_tables.DeadLetter
     statement = select(letter.reason, func.count()).group_by(letter.reason).order_by(letter.reason)
     async with sessions() as session:
-        return {Reason(reason): count for reason, count in await session.execute(statement)}
+        return {Refusal(reason): count for reason, count in await session.execute(statement)}

@@ -17,7 +17,7 @@ from app.ingest.stream_events import (
     RATING,
     InvalidEvent,
     MovieName,
-    Reason,
+    Refusal,
     StreamEvent,
     half_stars_of,
     time_of,
@@ -47,20 +47,21 @@ def events_in(line: str | bytes, source: str, latest_at: int) -> list[StreamEven
     try:
         data = orjson.loads(line)
     except orjson.JSONDecodeError as error:
-        raise InvalidEvent(Reason.MALFORMED, f"It is not JSON: {error.msg[:LONGEST_VALUE]}.") from None
+        raise InvalidEvent(Refusal.MALFORMED, f"It is not JSON: {error.msg[:LONGEST_VALUE]}.") from None
     if not isinstance(data, dict) or data.get("version") != VERSION or data["version"] is True:
-        raise InvalidEvent(Reason.MALFORMED, f"It must be an object with the version {VERSION}.")
+        raise InvalidEvent(Refusal.MALFORMED, f"It must be an object with the version {VERSION}.")
     kind = data.get("kind")
     if not isinstance(kind, str) or kind not in KINDS:
-        raise InvalidEvent(Reason.MALFORMED, KIND_RULE)
+        raise InvalidEvent(Refusal.MALFORMED, KIND_RULE)
     own_source = data.get("source", source)
     if not isinstance(own_source, str) or not known_source(own_source[: MAX_SOURCE_LENGTH + 1]):
         raise InvalidEvent(
-            Reason.MALFORMED, "The source must have 1 to 64 lower-case letters, digits and `.`, `_` or `-`."
+            Refusal.MALFORMED,
+            "The source must have 1 to 64 lower-case letters, digits and `.`, `_` or `-`.",
         )
     time = data.get("time")
     if not isinstance(time, str):
-        raise InvalidEvent(Reason.TIME, "The time must be a text.")
+        raise InvalidEvent(Refusal.TIME, "The time must be a text.")
     half_stars = minutes = fraction = None
     if kind == "rating":
         half_stars = half_stars_of(data.get("value"))
@@ -98,7 +99,7 @@ def member_of(user: object) -> str:
     if isinstance(user, int) and not isinstance(user, bool) and abs(user) < 10**MOST_DIGITS:
         return str(user)
     if not is_external_id(user):
-        raise InvalidEvent(Reason.MEMBER, USER_RULE)
+        raise InvalidEvent(Refusal.MEMBER, USER_RULE)
     return str(user)
 
 
@@ -108,7 +109,7 @@ def is_text(value: object, most: int) -> bool:
 
 def event_id_of(value: object) -> str | None:
     if value is not None and not is_text(value, MAX_KEY_LENGTH):
-        raise InvalidEvent(Reason.MALFORMED, KEY_RULE)
+        raise InvalidEvent(Refusal.MALFORMED, KEY_RULE)
     return None if value is None else str(value)
 
 
@@ -120,13 +121,13 @@ def request_id_of(value: object) -> UUID | None:
             return UUID(value)
     except ValueError:
         pass
-    raise InvalidEvent(Reason.MALFORMED, "The requestId must be that of a list.")
+    raise InvalidEvent(Refusal.MALFORMED, "The requestId must be that of a list.")
 
 
 def position_of(value: object) -> int | None:
     if value is None or (is_integer(value) and 0 <= value <= MAX_POSITION):  # type: ignore[operator]
         return value  # type: ignore[return-value]
-    raise InvalidEvent(Reason.VALUE, f"The position must be from 0 to {MAX_POSITION}.")
+    raise InvalidEvent(Refusal.VALUE, f"The position must be from 0 to {MAX_POSITION}.")
 
 
 def is_integer(value: object) -> bool:
@@ -137,11 +138,11 @@ def watched_in(data: dict[str, Any]) -> tuple[float | None, float | None]:
     """The watched minutes and fraction; one is None. Raises InvalidEvent."""
     minutes, fraction = data.get("minutes"), data.get("fraction")
     if (minutes is None) == (fraction is None):
-        raise InvalidEvent(Reason.VALUE, "A watch event must have either minutes or a fraction.")
+        raise InvalidEvent(Refusal.VALUE, "A watch event must have either minutes or a fraction.")
     value, most = (fraction, 1) if minutes is None else (minutes, MAX_MINUTES)
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= most:
         name = "fraction" if minutes is None else "minutes"
-        raise InvalidEvent(Reason.VALUE, f"The {name} must be from 0 to {most}.")
+        raise InvalidEvent(Refusal.VALUE, f"The {name} must be from 0 to {most}.")
     assert math.isfinite(value)
     return minutes, fraction
 
@@ -149,7 +150,7 @@ def watched_in(data: dict[str, Any]) -> tuple[float | None, float | None]:
 def movie_of(value: object, source: str) -> MovieName:
     """The movie that the object names: by the first id it has, else by title and year."""
     if not isinstance(value, dict):
-        raise InvalidEvent(Reason.MOVIE, MOVIE_RULE)
+        raise InvalidEvent(Refusal.MOVIE, MOVIE_RULE)
     if value.get("id") is None and value.get("externalId") is not None:
         return MovieName(external_id=(source, external_id(value["externalId"])))
     for name, read in IDS.items():
@@ -157,9 +158,9 @@ def movie_of(value: object, source: str) -> MovieName:
             return read(value[name])
     title, year = value.get("title"), value.get("year")
     if not is_text(title, LONGEST_TITLE) or not is_integer(year):
-        raise InvalidEvent(Reason.MOVIE, MOVIE_RULE)
+        raise InvalidEvent(Refusal.MOVIE, MOVIE_RULE)
     if not FIRST_YEAR <= year <= LAST_YEAR:  # type: ignore[operator]
-        raise InvalidEvent(Reason.MOVIE, f"The year must be from {FIRST_YEAR} to {LAST_YEAR}.")
+        raise InvalidEvent(Refusal.MOVIE, f"The year must be from {FIRST_YEAR} to {LAST_YEAR}.")
     return MovieName(title=str(title), year=year)
 
 
@@ -169,14 +170,15 @@ def external_id(value: object) -> str:
     if is_text(value, MAX_EXTERNAL_ID):
         return str(value)
     raise InvalidEvent(
-        Reason.MOVIE, f"The externalId must be an integer or a text of 1 to {MAX_EXTERNAL_ID} characters."
+        Refusal.MOVIE,
+        f"The externalId must be an integer or a text of 1 to {MAX_EXTERNAL_ID} characters.",
     )
 
 
 def own_id(value: object) -> MovieName:
     if isinstance(value, str) and (movie_id := _own_id(value[: LONGEST_VALUE + 1])):
         return MovieName(movie_id=movie_id)
-    raise InvalidEvent(Reason.MOVIE, "The movie's id must be an id of the API.")
+    raise InvalidEvent(Refusal.MOVIE, "The movie's id must be an id of the API.")
 
 
 @lru_cache(65_536)
@@ -193,14 +195,14 @@ def _own_id(text: str) -> int | None:
 def imdb_id(value: object) -> MovieName:
     found = imdb_id_of(value) if isinstance(value, str) else None
     if found is None:
-        raise InvalidEvent(Reason.MOVIE, "The imdbId must be as in tt0133093.")
+        raise InvalidEvent(Refusal.MOVIE, "The imdbId must be as in tt0133093.")
     return MovieName(imdb_id=found)
 
 
 def number_of(value: object, name: str) -> int:
     if is_integer(value) and 0 < value < LARGEST_ID:  # type: ignore[operator]
         return value  # type: ignore[return-value]
-    raise InvalidEvent(Reason.MOVIE, f"The {name} must be a positive integer.")
+    raise InvalidEvent(Refusal.MOVIE, f"The {name} must be a positive integer.")
 
 
 IDS: dict[str, Callable[[object], MovieName]] = {

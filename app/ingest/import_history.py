@@ -17,7 +17,7 @@ from app.db.engine import Sessions
 from app.db.tables import User
 from app.ingest import history_files
 from app.ingest.layouts import Source
-from app.ingest.matching import Match, MatchedBy, MovieIndex, by_movie, matched, skip
+from app.ingest.matching import MatchedBy, MovieIndex, MovieMatch, by_movie, matched, skip
 from app.ingest.pieces import in_pieces
 from app.ingest.rows import Contents, Order, Row, Skipped
 from app.serving.cards import Card
@@ -69,7 +69,7 @@ class Imported:
     rated: int
     unrated: dict[Contents, int]
     changed: int
-    matches: list[Match]
+    matches: list[MovieMatch]
     skipped: list[Skipped]
 
 
@@ -113,9 +113,11 @@ async def import_history(
     )
 
 
-def split_deleted(matches: Iterable[Match], existing: Collection[int]) -> tuple[list[Match], list[Skipped]]:
+def split_deleted(
+    matches: Iterable[MovieMatch], existing: Collection[int]
+) -> tuple[list[MovieMatch], list[Skipped]]:
     """Separate the matches of existing movies from the rows of deleted ones."""
-    kept: list[Match] = []
+    kept: list[MovieMatch] = []
     deleted: list[Skipped] = []
     for match in matches:
         if match.movie_id in existing:
@@ -126,8 +128,8 @@ def split_deleted(matches: Iterable[Match], existing: Collection[int]) -> tuple[
 
 
 def ordered(
-    matches: Iterable[Match], skipped: Iterable[Skipped], refused: Collection[int]
-) -> tuple[list[Match], list[Skipped]]:
+    matches: Iterable[MovieMatch], skipped: Iterable[Skipped], refused: Collection[int]
+) -> tuple[list[MovieMatch], list[Skipped]]:
     """Sort the stored matches, doubtful ones first, and the skipped rows in the order of the file."""
     stored = [match for match in matches if match.movie_id not in refused or match.row.half_stars is None]
     rows = sorted(skipped, key=lambda each: (each.file or "", each.line))
@@ -145,12 +147,12 @@ async def index_of(cards: Sequence[Card]) -> MovieIndex:
     return _index
 
 
-def doubt(match: Match) -> tuple[int, str, int]:
+def doubt(match: MovieMatch) -> tuple[int, str, int]:
     """Sort key of matches: doubtful ones first, then the order of the file."""
     return DOUBT[match.by], match.row.file or "", match.row.line
 
 
-def row_of_each_movie(matches: Iterable[Match]) -> tuple[dict[int, Row], dict[Contents, dict[int, Row]]]:
+def row_of_each_movie(matches: Iterable[MovieMatch]) -> tuple[dict[int, Row], dict[Contents, dict[int, Row]]]:
     """Choose the row that counts of each movie: of rated movies, and of unrated ones for each contents."""
     rated: dict[int, Row] = {}
     unrated: dict[Contents, dict[int, Row]] = {contents: {} for contents in Contents}

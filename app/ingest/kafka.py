@@ -22,7 +22,7 @@ from confluent_kafka import (
     TopicPartition,
 )
 
-from app.ingest.kafka_topics import RETRY_SECONDS, KafkaFailure, Stopping, Topic
+from app.ingest.kafka_topics import RETRY_SECONDS, KafkaFailure, KafkaTopic, Stopping
 from app.ingest.store_events import Store
 from app.ingest.stream_events import MAX_LINE_BYTES
 from app.ingest.stream_metrics import StreamMetrics
@@ -54,7 +54,7 @@ class Ingester:
     """
 
     consumer: Consumer
-    topics: dict[str, Topic]
+    topics: dict[str, KafkaTopic]
     store: Store
     connect: Callable[[], Connection]
     stopping: threading.Event
@@ -147,7 +147,7 @@ class Ingester:
             raise KafkaFailure(f"Kafka ended the reading of {name}: {error.str()}.")
         log.warning("Kafka: %s", error.str())
 
-    def _store(self, topic: Topic) -> None:
+    def _store(self, topic: KafkaTopic) -> None:
         """Store what was read of a topic. Hold the partitions while Postgres is unreachable."""
         while True:
             self._find_ends(topic)
@@ -166,7 +166,7 @@ class Ingester:
         with suppress(KafkaException):  # the group's offsets are only for tools
             self.consumer.commit(offsets=offsets, asynchronous=True)
 
-    def _find_ends(self, topic: Topic) -> None:
+    def _find_ends(self, topic: KafkaTopic) -> None:
         """Note the ends of the partitions, as the last answer of a broker had them."""
         for partition, position in topic.nexts.items():
             place = TopicPartition(topic.name, partition)

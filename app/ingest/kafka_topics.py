@@ -44,7 +44,7 @@ class Stopping(Exception):
 
 
 @dataclass(slots=True)
-class Topic:
+class KafkaTopic:
     """A topic, and how far its partitions that are assigned to this process are read.
 
     `lines` are read and not stored. `nexts` are positions after the last event read, and `stored` those in
@@ -137,7 +137,7 @@ class Topic:
 
 def read_topics(
     brokers: Mapping[str, str], names: Sequence[str], source: str | None, stopping: threading.Event
-) -> dict[str, Topic]:
+) -> dict[str, KafkaTopic]:
     """The topics by name, once all of them exist. Raises KafkaFailure or Stopping.
 
     A topic that is deleted and made again has another id, and is another stream.
@@ -147,7 +147,9 @@ def read_topics(
         found = admin.describe_topics(TopicCollection(list(names)), request_timeout=REQUEST_SECONDS)
         try:
             return {
-                name: Topic(name, Stream(f"kafka:{name}@{found[name].result().topic_id}", source or name))
+                name: KafkaTopic(
+                    name, Stream(f"kafka:{name}@{found[name].result().topic_id}", source or name)
+                )
                 for name in names
             }
         except KafkaException as error:

@@ -17,7 +17,7 @@ from app.ingest.stream_events import (
     RATING,
     InvalidEvent,
     MovieName,
-    Reason,
+    Refusal,
     StreamEvent,
     half_stars_of,
     time_of,
@@ -39,7 +39,7 @@ def events_in(line: str, source: str, latest_at: int) -> list[StreamEvent]:
     """The events of a line; none for a recommendation request that failed. Raises InvalidEvent."""
     parts = line.split(",", 2)
     if len(parts) != 3:  # noqa: PLR2004 - time, user, request
-        raise InvalidEvent(Reason.MALFORMED, "A line must have a time, a user and a request.")
+        raise InvalidEvent(Refusal.MALFORMED, "A line must have a time, a user and a request.")
     time, user, request = parts
     at = time_of(time.strip(), latest_at)
     user = valid_user(user)
@@ -49,7 +49,7 @@ def events_in(line: str, source: str, latest_at: int) -> list[StreamEvent]:
         match = _MINUTE.fullmatch(piece)
         if match is None or int(match[1]) > MAX_MINUTES:
             raise InvalidEvent(
-                Reason.VALUE, f"The minute must be a number of at most {MAX_MINUTES}, as in 17.mpg."
+                Refusal.VALUE, f"The minute must be a number of at most {MAX_MINUTES}, as in 17.mpg."
             )
         return [StreamEvent(source, user, Kind.WATCH.value, movie_of(name), at, minutes=int(match[1]))]
     if request.startswith(RATE):
@@ -61,7 +61,9 @@ def events_in(line: str, source: str, latest_at: int) -> list[StreamEvent]:
             StreamEvent(source, user, Kind.IMPRESSION.value, movie, at, position=position)
             for position, movie in enumerate(shown_in(request))
         ]
-    raise InvalidEvent(Reason.MALFORMED, "The request must be a rating, a watched minute or recommendations.")
+    raise InvalidEvent(
+        Refusal.MALFORMED, "The request must be a rating, a watched minute or recommendations."
+    )
 
 
 def user_in(line: str) -> str:
@@ -72,7 +74,7 @@ def user_in(line: str) -> str:
 def valid_user(text: str) -> str:
     user = text.strip()
     if not (user.isascii() and user.isdigit() and len(user) <= MAX_USER_DIGITS):
-        raise InvalidEvent(Reason.MEMBER, f"The user must be a number of at most {MAX_USER_DIGITS} digits.")
+        raise InvalidEvent(Refusal.MEMBER, f"The user must be a number of at most {MAX_USER_DIGITS} digits.")
     return user
 
 
@@ -80,7 +82,7 @@ def movie_of(name: str) -> MovieName:
     """The movie of `the+matrix+1999`. Raises InvalidEvent."""
     movie = _movie_of(name) if len(name) <= LONGEST_NAME else None
     if movie is None:
-        raise InvalidEvent(Reason.MOVIE, MOVIE_RULE)
+        raise InvalidEvent(Refusal.MOVIE, MOVIE_RULE)
     return movie
 
 
@@ -96,15 +98,15 @@ def shown_in(request: str) -> list[MovieName]:
     """The movies of a recommendation request; none unless its status is 200. Raises InvalidEvent."""
     status = _STATUS.search(request)
     if status is None:
-        raise InvalidEvent(Reason.MALFORMED, "A recommendation request must have a status.")
+        raise InvalidEvent(Refusal.MALFORMED, "A recommendation request must have a status.")
     if status[1] != "200":
         return []
     _, found, result = request[status.end() :].partition("result:")
     if not found:
-        raise InvalidEvent(Reason.MALFORMED, "A recommendation request with status 200 must have a result.")
+        raise InvalidEvent(Refusal.MALFORMED, "A recommendation request with status 200 must have a result.")
     names = [name for part in result.split(",") if (name := part.strip())]
     if names and _DURATION.fullmatch(names[-1]):
         names.pop()
     if len(names) > MAX_RESULTS:
-        raise InvalidEvent(Reason.VALUE, f"A recommendation request must have at most {MAX_RESULTS} movies.")
+        raise InvalidEvent(Refusal.VALUE, f"A recommendation request must have at most {MAX_RESULTS} movies.")
     return [movie_of(name) for name in names]

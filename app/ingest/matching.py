@@ -58,7 +58,7 @@ class NamedMovie(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Match:
+class MovieMatch:
     row: Row
     movie_id: int
     by: MatchedBy
@@ -131,18 +131,18 @@ def is_written(row: Row, names: Iterable[str]) -> bool:
     return any(" ".join(name.casefold().split()) in titles for name in names)
 
 
-def matched(rows: Sequence[Row], index: MovieIndex) -> Steps[tuple[list[Match], list[Skipped]]]:
+def matched(rows: Sequence[Row], index: MovieIndex) -> Steps[tuple[list[MovieMatch], list[Skipped]]]:
     """Match rows to movies, one row a step. Returns the matches and the rows without one."""
-    found: list[Match] = []
+    found: list[MovieMatch] = []
     skipped: list[Skipped] = []
     for row in rows:
         yield
         match = match_of(row, index)
-        if isinstance(match, Match):
+        if isinstance(match, MovieMatch):
             found.append(match)
         else:
             skipped.append(skip(row, row.fault or match))
-    matches: list[Match] = []
+    matches: list[MovieMatch] = []
     for of_one in by_movie(found).values():
         # A faulty row is not stored, but it still shows that doubtful rows are of another movie.
         for match, reason in with_conflicts(of_one):
@@ -154,14 +154,14 @@ def matched(rows: Sequence[Row], index: MovieIndex) -> Steps[tuple[list[Match], 
     return matches, skipped
 
 
-def by_movie(matches: Iterable[Match]) -> dict[int, list[Match]]:
-    rows = defaultdict[int, list[Match]](list)
+def by_movie(matches: Iterable[MovieMatch]) -> dict[int, list[MovieMatch]]:
+    rows = defaultdict[int, list[MovieMatch]](list)
     for match in matches:
         rows[match.movie_id].append(match)
     return dict(rows)
 
 
-def with_conflicts(matches: Sequence[Match]) -> Iterator[tuple[Match, str]]:
+def with_conflicts(matches: Sequence[MovieMatch]) -> Iterator[tuple[MovieMatch, str]]:
     """Yield the matches of a movie, each with the reason why its row is of another movie, or ''."""
     near = [match.row.year for match in matches if match.by is MatchedBy.TITLE_AND_NEAR_YEAR]
     is_near = len(near) == len(matches) and len(set(near)) == 1
@@ -175,32 +175,34 @@ def with_conflicts(matches: Sequence[Match]) -> Iterator[tuple[Match, str]]:
             yield match, ""
 
 
-def match_of(row: Row, index: MovieIndex) -> Match | str:
+def match_of(row: Row, index: MovieIndex) -> MovieMatch | str:
     """Match one row regardless of the others, or return the reason why it matches no movie."""
     named = index.with_ids_of(row)
     if len(named) > 1:
         return IDS_DIFFER
     if named:
-        return ID_OF_OTHER if has_id_of_other_site(row, named[0]) else Match(row, named[0].id, MatchedBy.ID)
+        return (
+            ID_OF_OTHER if has_id_of_other_site(row, named[0]) else MovieMatch(row, named[0].id, MatchedBy.ID)
+        )
     if row.nameless or not row.titles:
         return row.nameless or NO_ID
     row = with_year(row)
     return NO_YEAR if row.year is None else match_by_title(row, row.year, index)
 
 
-def match_by_title(row: Row, year: int, index: MovieIndex) -> Match | str:
+def match_by_title(row: Row, year: int, index: MovieIndex) -> MovieMatch | str:
     possible = index.with_title_of(row, year)
     same_year = [card for card in possible if card.year == year]
     if len(same_year) > 1:
         same_year = [card for card in same_year if is_written(row, main_names_of(card))] or same_year
     if len(same_year) == 1:
         card = same_year[0]
-        return Match(row, card.id, MatchedBy.TITLE_AND_YEAR, is_written(row, names_of(card)))
+        return MovieMatch(row, card.id, MatchedBy.TITLE_AND_YEAR, is_written(row, names_of(card)))
     if len(possible) > 1:
         return SEVERAL
     # An id that is not in the catalog may belong to another movie of a year earlier or later.
     if possible and not row.has_id and is_written(row, main_names_of(possible[0])):
-        return Match(row, possible[0].id, MatchedBy.TITLE_AND_NEAR_YEAR)
+        return MovieMatch(row, possible[0].id, MatchedBy.TITLE_AND_NEAR_YEAR)
     return NO_MOVIE
 
 

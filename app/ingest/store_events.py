@@ -15,7 +15,7 @@ from app.accounts import external_members
 from app.activity import ratings
 from app.ingest import dead_letters
 from app.ingest.clean_events import Batch, Cleaned, Line, Stream, clean, rows_of
-from app.ingest.stream_events import Reason
+from app.ingest.stream_events import Refusal
 from app.ingest.stream_movies import Connection, StreamMovies
 from app.settings import Settings
 
@@ -138,7 +138,7 @@ class Store:
         return self.in_transaction(store)
 
     def replay(
-        self, count: int, before: int, reason: Reason | None = None
+        self, count: int, before: int, reason: Refusal | None = None
     ) -> tuple[Counter[str], int | None]:
         """Store the newest dead letters with an id below `before` again, at most `count`.
 

@@ -17,7 +17,7 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
 
 
-class Reason(enum.StrEnum):
+class Refusal(enum.StrEnum):
     """Why an event is not stored."""
 
     MALFORMED = "MALFORMED"
@@ -32,7 +32,7 @@ class Reason(enum.StrEnum):
 class Refused(NamedTuple):
     """A line that is not stored: the reason, and the rule it breaks, for a person to read."""
 
-    reason: Reason
+    reason: Refusal
     rule: str
 
 
@@ -70,7 +70,7 @@ class StreamEvent(NamedTuple):
 class InvalidEvent(Exception):
     """Raised within a parser for a line that breaks a rule."""
 
-    def __init__(self, reason: Reason, rule: str) -> None:
+    def __init__(self, reason: Refusal, rule: str) -> None:
         super().__init__(rule)
         self.refused = Refused(reason, rule)
 
@@ -95,11 +95,11 @@ def time_of(text: str, latest_at: int) -> int:
         time = datetime.fromisoformat(text)
         at = microseconds(time.replace(tzinfo=UTC) if time.tzinfo is None else time)
     except (ValueError, OverflowError):
-        raise InvalidEvent(Reason.TIME, "The time must be ISO 8601, as in 2025-02-15T01:49:06Z.") from None
+        raise InvalidEvent(Refusal.TIME, "The time must be ISO 8601, as in 2025-02-15T01:49:06Z.") from None
     if at > latest_at:
-        raise InvalidEvent(Reason.FUTURE, "The time is more than 5 minutes in the future.")
+        raise InvalidEvent(Refusal.FUTURE, "The time is more than 5 minutes in the future.")
     if at < EARLIEST_AT:
-        raise InvalidEvent(Reason.TIME, "The time is before 2000.")
+        raise InvalidEvent(Refusal.TIME, "The time is before 2000.")
     return at
 
 
@@ -109,4 +109,4 @@ def half_stars_of(value: object) -> int:
         half_stars = value * 2
         if half_stars == int(half_stars):
             return int(half_stars)
-    raise InvalidEvent(Reason.VALUE, "The rating must be from 0.5 to 5 stars in steps of 0.5.")
+    raise InvalidEvent(Refusal.VALUE, "The rating must be from 0.5 to 5 stars in steps of 0.5.")

@@ -1,7 +1,7 @@
 """Parse one line of a stream, whose format is recognized: a JSON event or a classic log line."""
 
 from app.ingest import event_json, log_lines
-from app.ingest.stream_events import MAX_LINE_BYTES, InvalidEvent, Reason, Refused, StreamEvent
+from app.ingest.stream_events import MAX_LINE_BYTES, InvalidEvent, Refusal, Refused, StreamEvent
 
 
 def parse(line: bytes, source: str, latest_at: int) -> list[StreamEvent] | Refused:
@@ -10,13 +10,13 @@ def parse(line: bytes, source: str, latest_at: int) -> list[StreamEvent] | Refus
     A valid line may have no events: a recommendation request that failed.
     """
     if len(line) > MAX_LINE_BYTES:
-        return Refused(Reason.MALFORMED, f"A line must have at most {MAX_LINE_BYTES} bytes.")
+        return Refused(Refusal.MALFORMED, f"A line must have at most {MAX_LINE_BYTES} bytes.")
     try:
         text = line.decode().strip()
     except UnicodeDecodeError:
-        return Refused(Reason.MALFORMED, "A line must be in UTF-8.")
+        return Refused(Refusal.MALFORMED, "A line must be in UTF-8.")
     if not text:
-        return Refused(Reason.MALFORMED, "The line is empty.")
+        return Refused(Refusal.MALFORMED, "The line is empty.")
     read = event_json.events_in if text[0] == "{" else log_lines.events_in
     try:
         return read(text, source, latest_at)

@@ -17,9 +17,9 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from app import console
-from app.ingest.kafka_topics import Topic
+from app.ingest.kafka_topics import KafkaTopic
 from app.ingest.store_events import REPEATED, STORED
-from app.ingest.stream_events import Reason
+from app.ingest.stream_events import Refusal
 from app.settings import Settings
 
 BATCH_BUCKETS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
@@ -35,7 +35,7 @@ class StreamMetrics(Collector):
     stored, or a broker said that no event waits; in monotonic time.
     """
 
-    def __init__(self, topics: Mapping[str, Topic]) -> None:
+    def __init__(self, topics: Mapping[str, KafkaTopic]) -> None:
         self.topics = topics
         self.is_held = False
         self.well_at = time.monotonic()
@@ -56,7 +56,7 @@ class StreamMetrics(Collector):
         )
         for topic in topics.values():  # present from the start, so that rates see the first event
             self.batches.labels(topic.stream.name)
-            for outcome in (STORED, REPEATED, *(reason.value for reason in Reason)):
+            for outcome in (STORED, REPEATED, *(reason.value for reason in Refusal)):
                 self.events.labels(topic.stream.name, outcome)
         self.registry.register(self)
 
@@ -68,7 +68,9 @@ class StreamMetrics(Collector):
             self.events.labels(stream, outcome).inc(events)
 
     def collect(self) -> Iterator[Metric]:
-        yield gauge("lag", "Events of an assigned partition that are not stored.", self._each(Topic.lag_of))
+        yield gauge(
+            "lag", "Events of an assigned partition that are not stored.", self._each(KafkaTopic.lag_of)
+        )
         now = time.time()
         behind = self._each(lambda topic, partition: topic.behind(partition, now))
         yield gauge("behind_seconds", "For how long the oldest event waits that is not stored.", behind)
@@ -84,7 +86,7 @@ class StreamMetrics(Collector):
             family.add_metric([], value)
             yield family
 
-    def _each(self, of: Callable[[Topic, int], float | None]) -> list[tuple[Place, float]]:
+    def _each(self, of: Callable[[KafkaTopic, int], float | None]) -> list[tuple[Place, float]]:
         """The values of the partitions that have one. A copy of a dictionary is not changed by the reader."""
         values = [
             ((topic.stream.name, str(partition)), of(topic, partition))

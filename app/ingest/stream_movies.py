@@ -7,7 +7,7 @@ from typing import Any
 import psycopg
 from psycopg.rows import class_row
 
-from app.ingest.matching import Match, MovieIndex, match_of
+from app.ingest.matching import MovieIndex, MovieMatch, match_of
 from app.ingest.pieces import at_once
 from app.ingest.rows import Row
 from app.ingest.stream_events import MovieName
@@ -95,4 +95,4 @@ class StreamMovies:
             movielens_id=name.movielens_id,
         )
         match = match_of(row, self.index)
-        return self.by_id[match.movie_id] if isinstance(match, Match) else match
+        return self.by_id[match.movie_id] if isinstance(match, MovieMatch) else match

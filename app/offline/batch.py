@@ -10,8 +10,9 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
+from app.ingest.loads.scale import Scale
 from app.offline import rating_files
-from app.offline.rating_files import Reading, Scale, column, interactions
+from app.offline.rating_files import Reading, column, interactions
 from recommender.interactions import History, Interactions, positions
 from recommender.model import artifact
 from recommender.model.hybrid import Hybrid

@@ -1,6 +1,5 @@
 """Read and write files of ratings, pairs and ids: CSV, MovieLens' layouts, Parquet and JSON lines."""
 
-import enum
 import zipfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
@@ -14,6 +13,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from pyarrow import csv, parquet
 
+from app.ingest.loads.scale import DISLIKED, LIKED, TEN, Scale
 from recommender.interactions import Interactions
 from recommender.progress import Progress
 from seeds.files import arrow_tables, column_roles
@@ -30,21 +30,11 @@ RATING_FILES = (
     "rating.csv", "ratings_small.csv", "ratings.jsonl",
 )  # fmt: skip
 PARQUET = (".parquet", ".pq")
-LIKED, DISLIKED = 10, 2  # half-stars; the model takes one star for the strongest dislike
 ABOVE_FIVE = 0.1  # smallest share of ratings above five on a scale of ten; fewer are taken for errors
 ENOUGH = 100  # ratings that show the highest of their scale
 HIGH = 8  # half-stars
 MANY = 10  # more ratings than this, all of them 1, are likes and not one star each
 STARS_FORMAT = RatingFormat()
-TEN_FORMAT = RatingFormat(half_stars_per_unit=1, zero_is_lowest=True)
-
-
-class Scale(enum.StrEnum):
-    """The meaning of the rating column."""
-
-    STARS = "stars"  # 0.5 to 5 in halves
-    TEN = "ten"  # 0 to 10, read as half-stars, and 0 as half a star
-    LIKES = "likes"  # no column, always 1, or yes and no; read as five stars and one star
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,10 +157,10 @@ def _stars_of(
             f"{n_disliked} dislikes as one star"
         )
         return np.where(likes, LIKED, DISLIKED).astype(np.int16), Scale.LIKES
-    half_stars, off = on_scale(rows.ratings, TEN_FORMAT if scale is Scale.TEN else STARS_FORMAT)
+    half_stars, off = on_scale(rows.ratings, TEN if scale is Scale.TEN else STARS_FORMAT)
     found = Scale.TEN if scale is Scale.TEN else Scale.STARS
     if off.any() and scale is None:
-        tens, off_ten = on_scale(rows.ratings, TEN_FORMAT)
+        tens, off_ten = on_scale(rows.ratings, TEN)
         if not off_ten.any() and (tens > 5).mean() >= ABOVE_FIVE:  # noqa: PLR2004 - half-stars are the scale of ten
             reading.notes.extend((*_zeros(rows, file), *_highest(rows, tens, file, Scale.TEN)))
             return tens, Scale.TEN

@@ -11,8 +11,9 @@ from uuid import uuid4
 import numpy as np
 from numpy.typing import NDArray
 
+from app.ingest.loads.scale import Scale
 from app.offline import movie_files, rating_files
-from app.offline.rating_files import Reading, Scale
+from app.offline.rating_files import Reading
 from recommender.interactions import Interactions
 from recommender.item_features import ItemFeatures
 from recommender.model import artifact

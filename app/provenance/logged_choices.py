@@ -20,7 +20,7 @@ from app.provenance.replay import NotReproducible, RecordedList, Replayer, input
 from app.recommendations.recommend import forbid, ranking_of
 from app.serving.model import Model
 from recommender.evaluation.off_policy import (
-    Estimate,
+    ValueEstimate,
     doubly_robust,
     inverse_propensity,
     self_normalized,
@@ -72,7 +72,7 @@ class Value:
     left_out: int
     agreement: float
     served: float
-    estimates: Mapping[str, Estimate]
+    estimates: Mapping[str, ValueEstimate]
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +127,7 @@ def value_of(
     )
 
 
-def estimates_of(found: list[Choice], member: NDArray[np.int64]) -> dict[str, Estimate]:
+def estimates_of(found: list[Choice], member: NDArray[np.int64]) -> dict[str, ValueEstimate]:
     """The estimates by name; the self-normalized one only if the other model makes a logged choice."""
     columns = ("propensity", "other", "reward", "predicted", "expected")
     logs, others, rewards, predicted, expected = (

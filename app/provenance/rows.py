@@ -50,7 +50,7 @@ class Stored:
 
 
 @dataclass(slots=True)
-class Batch:
+class ServedBatch:
     """Rows of a batch, and its inputs by key: the member whose they are, and the bytes."""
 
     stored: Stored
@@ -183,7 +183,7 @@ def store(connection: psycopg.Connection, lists: Sequence[ServedList], stored: S
 
     Lists that are stored already, because the answer to an earlier attempt was lost, are left as they are.
     """
-    batch = Batch(stored)
+    batch = ServedBatch(stored)
     for served in lists:
         batch.add(served)
     partitions.make(connection, PARTITIONED, {served.served_at.date() for served in lists})
@@ -209,7 +209,7 @@ def store(connection: psycopg.Connection, lists: Sequence[ServedList], stored: S
     return len(kept)
 
 
-def _store_inputs(connection: psycopg.Connection, batch: Batch, there: set[int | None]) -> None:
+def _store_inputs(connection: psycopg.Connection, batch: ServedBatch, there: set[int | None]) -> None:
     """Store the inputs that are not there, in the order of their keys, so that processes do not deadlock."""
     kept = sorted(key for key, (owner, _) in batch.inputs.items() if owner in there)
     owners, contents = zip(*(batch.inputs[key] for key in kept), strict=True) if kept else ((), ())

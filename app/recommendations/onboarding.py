@@ -25,7 +25,7 @@ class AskedMovie(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class OnboardingPage:
     """A page of the list."""
 
     movies: list[AskedMovie]
@@ -40,7 +40,7 @@ def movies(
     *,
     first: int,
     after_rank: int = 0,
-) -> Asked:
+) -> OnboardingPage:
     """Return the `first` movies after `after_rank` of a list of at most LONGEST.
 
     `genres`: only movies of any of these; empty for all. `hidden`, int64 (n,): movies to leave out; their
@@ -61,7 +61,7 @@ def movies(
     ranks = ranks[~np.isin(model.hybrid.item_ids[order[ranks]], hidden)]
     shown = ranks[:first]
     ids, scores = model.hybrid.item_ids[order[shown]].tolist(), worth[order[shown]].tolist()
-    return Asked(
+    return OnboardingPage(
         [AskedMovie(*each) for each in zip(ids, (shown + 1).tolist(), scores, strict=True)],
         has_next=ranks.size > first,
     )

@@ -14,7 +14,7 @@ OPTIONS = ("host", "port")  # that `marquee serve` also takes as options
 PASSWORD = re.compile(r"(?<=://)[^/@]+@")  # of a URL, with the name of its user
 
 
-class Source(StrEnum):
+class Origin(StrEnum):
     """The origin of a setting's value."""
 
     DEFAULT = "DEFAULT"
@@ -31,7 +31,7 @@ class EffectiveSetting:
     name: str
     value: str | None
     default: str | None
-    source: Source
+    source: Origin
     is_secret: bool
     description: str
 
@@ -52,16 +52,16 @@ def effective(settings: Settings) -> list[EffectiveSetting]:
     ]
 
 
-def source_of(name: str, settings: Settings, environment: Mapping[str, str]) -> Source:
+def source_of(name: str, settings: Settings, environment: Mapping[str, str]) -> Origin:
     """The origin of a value. `environment`: by lower-case name."""
     if name not in settings.model_fields_set:
-        return Source.DEFAULT
+        return Origin.DEFAULT
     if name in SECRETS and environment.get(f"{name}_file"):
-        return Source.FILE
+        return Origin.FILE
     given = environment.get(name)
     if name in OPTIONS and given != as_text(getattr(settings, name)):
-        return Source.OPTION
-    return Source.GENERATED if given is None else Source.ENVIRONMENT
+        return Origin.OPTION
+    return Origin.GENERATED if given is None else Origin.ENVIRONMENT
 
 
 def as_text(value: object) -> str | None:

@@ -9,7 +9,7 @@ STARTED_AT = datetime.now(UTC)
 
 
 @dataclass(frozen=True, slots=True)
-class Figures:
+class ProcessFigures:
     """Queries and mutations since `STARTED_AT`. `within`: seconds in which 95 of 100 ended; None for longer.
 
     The time is the upper bound of a bucket of the histogram.
@@ -21,7 +21,7 @@ class Figures:
     errors: dict[str, int]
 
 
-def figures() -> Figures:
+def figures() -> ProcessFigures:
     buckets: dict[float, float] = {}
     seconds = 0.0
     for metric in metrics.operations.collect():
@@ -39,4 +39,4 @@ def figures() -> Figures:
         for sample in metric.samples
         if sample.name.endswith("_total") and sample.value
     }
-    return Figures(int(count), seconds / count if count else None, within, errors)
+    return ProcessFigures(int(count), seconds / count if count else None, within, errors)

@@ -11,7 +11,7 @@ import numpy as np
 
 from recommender.evaluation import baseline_settings, protocols
 from recommender.evaluation.baseline_settings import Settings
-from recommender.evaluation.entrants import OURS, Entrants, Fitted, fit, predictors_of, rankers_of
+from recommender.evaluation.entrants import OURS, Entrants, FittedEntrants, fit, predictors_of, rankers_of
 from recommender.evaluation.pooling import Evaluation, Measured, PerUser, pooled, users_of
 from recommender.evaluation.protocols import DRAWN, Protocol, Trial
 from recommender.evaluation.ranking import Ranker, measure
@@ -80,7 +80,7 @@ def compare(
 
 def _measured(
     trial: Trial,
-    models: Fitted,
+    models: FittedEntrants,
     rankers: Mapping[str, Ranker],
     seed: int,
     max_users: int | None,
@@ -121,11 +121,11 @@ def _fitted(
     entrants: Entrants,
     seed: int,
     progress: Progress,
-) -> Iterator[tuple[Trial, Fitted]]:
+) -> Iterator[tuple[Trial, FittedEntrants]]:
     """The trials of a seed, each with the models fitted on its training set."""
     with_lists = protocol is not Protocol.RATING
     settings: dict[str, Settings] | None = None
-    last: tuple[Interactions, Fitted] | None = None
+    last: tuple[Interactions, FittedEntrants] | None = None
     for trial in protocols.trials(protocol, interactions, np.random.default_rng(seed)):
         train = trial.split.train
         if settings is None:

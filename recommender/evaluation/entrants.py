@@ -57,7 +57,7 @@ class Entrants:
 
 
 @dataclass(slots=True)
-class Fitted:
+class FittedEntrants:
     """The models fitted on one training set. settings and seconds: of each model, by name."""
 
     ours: Hybrid
@@ -85,10 +85,10 @@ def fit(
     *,
     with_lists: bool,
     progress: Progress,
-) -> Fitted:
+) -> FittedEntrants:
     """Fit all models. `settings`: of each baseline. Without lists, only what predicts stars is fitted."""
     started = time.perf_counter()
-    fitted = Fitted(train_hybrid(train, items, entrants.config, progress))
+    fitted = FittedEntrants(train_hybrid(train, items, entrants.config, progress))
     fitted.seconds[OURS] = time.perf_counter() - started
     if (previous := entrants.previous) is not None:
         with fitted.timed(PREVIOUS, progress):
@@ -108,7 +108,7 @@ def fit(
 
 
 def rankers_of(
-    models: Fitted, trial: Trial, protocol: Protocol, diversities: Sequence[float]
+    models: FittedEntrants, trial: Trial, protocol: Protocol, diversities: Sequence[float]
 ) -> dict[str, Ranker]:
     """The lists of all models on a trial; none if the protocol is about stars only."""
     if protocol is Protocol.RATING:
@@ -127,7 +127,7 @@ def rankers_of(
     return rankers
 
 
-def predictors_of(models: Fitted) -> dict[str, Predictor]:
+def predictors_of(models: FittedEntrants) -> dict[str, Predictor]:
     """The predictors of stars, by name."""
     previous = {} if models.previous is None else {PREVIOUS: models.previous.predict}
     return {OURS: models.ours.predict, **previous, **models.predictors}

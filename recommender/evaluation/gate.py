@@ -28,7 +28,7 @@ FAST = 0.05  # seconds; a list that takes no longer is fast enough
 
 
 @dataclass(frozen=True, slots=True)
-class Measured:
+class ListFigures:
     """The lists of one model: mean NDCG@10, share of the catalog in any list, median seconds of a list."""
 
     ndcg: float
@@ -48,8 +48,8 @@ class Verdict:
     reason: str | None
     n_users: int = 0
     difference: Estimate | None = None
-    candidate: Measured | None = None
-    active: Measured | None = None
+    candidate: ListFigures | None = None
+    active: ListFigures | None = None
 
 
 def judge(split: Split, candidate: Hybrid, active: Hybrid) -> Verdict:
@@ -69,7 +69,7 @@ def judge(split: Split, candidate: Hybrid, active: Hybrid) -> Verdict:
     return Verdict(reason is None, reason, len(users), difference, first, second)
 
 
-def _fault(difference: Estimate, candidate: Measured, active: Measured) -> str | None:
+def _fault(difference: Estimate, candidate: ListFigures, active: ListFigures) -> str | None:
     """Why the candidate is refused; None if it is not."""
     if difference.high < 0:
         return (
@@ -85,7 +85,7 @@ def _fault(difference: Estimate, candidate: Measured, active: Measured) -> str |
 
 def _measured(
     split: Split, users: NDArray[np.intp], model: Hybrid, item_ids: NDArray[np.int64]
-) -> tuple[NDArray[np.float64], Measured]:
+) -> tuple[NDArray[np.float64], ListFigures]:
     """NDCG@10 of each user, float64 (n_users,), and the measurements. `item_ids`: of the split's items."""
     place = positions(model.item_ids, item_ids)  # -1 for an item that the model does not know
     back = positions(item_ids, model.item_ids)
@@ -101,7 +101,7 @@ def _measured(
         hits[row, : len(shown)], n_relevant[row] = np.isin(shown, relevant), len(relevant)
         exposure[shown] += 1
     reached = metrics.ndcg(hits, n_relevant, K)
-    return reached, Measured(float(reached.mean()), metrics.coverage(exposure), float(np.median(seconds)))
+    return reached, ListFigures(float(reached.mean()), metrics.coverage(exposure), float(np.median(seconds)))
 
 
 def _in_model(history: History, place: NDArray[np.int32]) -> History:

@@ -2,7 +2,12 @@
 
 import numpy as np
 
-from recommender.evaluation.off_policy import Estimate, doubly_robust, inverse_propensity, self_normalized
+from recommender.evaluation.off_policy import (
+    ValueEstimate,
+    doubly_robust,
+    inverse_propensity,
+    self_normalized,
+)
 from recommender.exploration import explored
 
 ITEMS, EPSILON, LISTS = 10, 0.5, 1_500
@@ -11,7 +16,7 @@ OTHER = (0.2, 0.5, 0.3)  # the other policy's probabilities of the ranks 0, 1 an
 TRUTH = float(np.dot(OTHER, RATES[: len(OTHER)]))
 
 
-def estimates(seed: int) -> dict[str, Estimate]:
+def estimates(seed: int) -> dict[str, ValueEstimate]:
     """The value of the other policy from LISTS logged lists, whose first place is clicked or not.
 
     The predictions of the doubly robust estimate are wrong on purpose: all rates are half of the truth.

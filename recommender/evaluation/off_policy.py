@@ -20,7 +20,7 @@ LEVEL = 0.95
 
 
 @dataclass(frozen=True, slots=True)
-class Estimate:
+class ValueEstimate:
     """A mean reward with its 95 % interval. `effective`: the number of choices that carry the estimate."""
 
     value: float
@@ -29,7 +29,9 @@ class Estimate:
     effective: float
 
 
-def inverse_propensity(logged: Floats, other: Floats, reward: Floats, members: Members = None) -> Estimate:
+def inverse_propensity(
+    logged: Floats, other: Floats, reward: Floats, members: Members = None
+) -> ValueEstimate:
     """Weigh each reward by other / logged: unbiased, if the logging policy makes each choice of the other.
 
     Horvitz and Thompson, "A generalization of sampling without replacement from a finite universe" (1952).
@@ -39,7 +41,7 @@ def inverse_propensity(logged: Floats, other: Floats, reward: Floats, members: M
     return _estimate(_by(members, weights * reward), weights)
 
 
-def self_normalized(logged: Floats, other: Floats, reward: Floats, members: Members = None) -> Estimate:
+def self_normalized(logged: Floats, other: Floats, reward: Floats, members: Members = None) -> ValueEstimate:
     """Divide by the sum of the weights instead of n: a little bias for much less variance.
 
     Swaminathan and Joachims, "The Self-Normalized Estimator for Counterfactual Learning" (NIPS 2015). The
@@ -61,7 +63,7 @@ def doubly_robust(
     predicted: Floats,
     expected: Floats,
     members: Members = None,
-) -> Estimate:
+) -> ValueEstimate:
     """Predict the rewards, and weigh only the errors: right if propensities or predictions are.
 
     `predicted` float64 (n,): the predicted reward of each logged choice; `expected` float64 (n,): the mean
@@ -86,11 +88,11 @@ def _by(members: Members, values: Floats) -> Floats:
     return np.asarray(np.bincount(owner, values) / counts, np.float64)
 
 
-def _estimate(terms: Floats, weights: Floats) -> Estimate:
+def _estimate(terms: Floats, weights: Floats) -> ValueEstimate:
     """The mean of independent terms with its interval. `effective`: Kish's effective sample size."""
     mean = float(terms.mean())
     quantile = float(stats.t.ppf((1 + LEVEL) / 2, terms.size - 1))
     half = quantile * float(terms.std(ddof=1)) / np.sqrt(terms.size)
     squares = float((weights**2).sum())
     effective = float(weights.sum()) ** 2 / squares if squares else 0.0
-    return Estimate(mean, mean - half, mean + half, effective)
+    return ValueEstimate(mean, mean - half, mean + half, effective)

@@ -123,10 +123,10 @@ class ItemWeights:
         effects[without.known[:, None], columns[None, :]] = now - standard
         return effects
 
-    def _without_each(self, history: History, n_rated: int) -> "WithoutEach":
+    def _without_each(self, history: History, n_rated: int) -> "EffectsWithoutEach":
         """Computed once per history and cached in it."""
         found = history.derived.get(id(self))
-        if isinstance(found, WithoutEach) and found.weights is self and found.n_rated == n_rated:
+        if isinstance(found, EffectsWithoutEach) and found.weights is self and found.n_rated == n_rated:
             return found
         place = self.position[history.item_idx]
         known, amounts = np.flatnonzero(place >= 0), self._amounts(history)
@@ -137,7 +137,7 @@ class ItemWeights:
         means = mean - rows.sum(axis=1) / max(n_rated, 1)
         squares = whole @ whole - 2 * (rows @ whole) + np.einsum("nh,nh->n", rows, rows)
         deviations = np.sqrt(np.maximum(squares / max(n_rated, 1) - means * means, 0))
-        made = history.derived[id(self)] = WithoutEach(
+        made = history.derived[id(self)] = EffectsWithoutEach(
             self, n_rated, known, place[known], amounts[known], whole, mean, deviation, means, deviations
         )
         return made
@@ -158,7 +158,7 @@ class ItemWeights:
 
 
 @dataclass(frozen=True, slots=True)
-class WithoutEach:
+class EffectsWithoutEach:
     """Input of `ItemWeights.effects` from a history with n items that have weights and are measured.
 
     known: their positions in the history, (n,). place: their rows of the weights. amounts: float32 (n,).

@@ -182,10 +182,10 @@ class FactorModel:
         effects: Floats = (standard[:, :1] - standard[:, 1:]).T.astype(np.float32)
         return effects
 
-    def _without_each(self, history: History) -> "WithoutEach":
+    def _without_each(self, history: History) -> "FactorsWithoutEach":
         """Computed once per history and cached in it: the cost per item is the square of the factors."""
         found = history.derived.get(id(self))
-        if isinstance(found, WithoutEach) and found.model is self:
+        if isinstance(found, FactorsWithoutEach) and found.model is self:
             return found
         rows = self.item_factors[history.item_idx].astype(np.float64)
         diagonal = self._diagonal(len(history)).astype(np.float64)
@@ -198,7 +198,7 @@ class FactorModel:
             (rows @ user - targets) / (1 - leverage)
         )  # column j: without item j
         users = np.concatenate((user[:, None], without), axis=1)  # (d, 1 + n)
-        made = history.derived[id(self)] = WithoutEach(self, users, *self.standardize(users))
+        made = history.derived[id(self)] = FactorsWithoutEach(self, users, *self.standardize(users))
         return made
 
     def arrays(self) -> dict[str, npt.NDArray[Any]]:
@@ -234,7 +234,7 @@ class FactorModel:
 
 
 @dataclass(frozen=True, slots=True)
-class WithoutEach:
+class FactorsWithoutEach:
     """Factors of a user without each item of the history.
 
     users: float64 (d, 1 + n), with all n items, then without each of them. mean, deviation: of their scores,

@@ -77,10 +77,10 @@ class ItemTransitions:
         effects[without.recent] = standard[:1] - standard[1:]
         return effects
 
-    def _without_each(self, history: History, n_rated: int) -> "WithoutEach":
+    def _without_each(self, history: History, n_rated: int) -> "TransitionsWithoutEach":
         """Computed once per history and cached in it."""
         found = history.derived.get(id(self))
-        if isinstance(found, WithoutEach) and found.model is self and found.n_rated == n_rated:
+        if isinstance(found, TransitionsWithoutEach) and found.model is self and found.n_rated == n_rated:
             return found
         newest = _newest(history, RECENT + 1)
         recent = newest[:RECENT]
@@ -92,7 +92,9 @@ class ItemTransitions:
             rest = np.delete(np.arange(len(newest)), i)[:RECENT]
             amounts[1 + i, rest] = self._amounts(history, newest[rest])
         raw = sparse.csr_matrix(amounts) @ self.following[history.item_idx[newest]]  # (1 + r, n_items)
-        made = history.derived[id(self)] = WithoutEach(self, n_rated, recent, raw, *_spread(raw, n_rated))
+        made = history.derived[id(self)] = TransitionsWithoutEach(
+            self, n_rated, recent, raw, *_spread(raw, n_rated)
+        )
         return made
 
     def arrays(self) -> dict[str, npt.NDArray[Any]]:
@@ -116,7 +118,7 @@ class ItemTransitions:
 
 
 @dataclass(frozen=True, slots=True)
-class WithoutEach:
+class TransitionsWithoutEach:
     """Scores of a history with all items, then without each of the r `recent` ones.
 
     recent: positions in the history, (r,). scores: csr float32 (1 + r, n_items). mean, deviation: of each row

@@ -16,7 +16,7 @@ from app.accounts.access_tokens import Claims
 from app.accounts.acting import Acting
 from app.accounts.api_keys import ApiKey, Scope
 from app.accounts.external_members import MemberMerged
-from app.accounts.oidc import Issuer, IssuerUnavailable, Subject
+from app.accounts.oidc import Issuer, IssuerUnavailable, TokenSubject
 from app.accounts.viewer import Viewer
 from app.db.engine import Sessions
 from app.recommendations import history
@@ -75,7 +75,7 @@ class Authentication:
     _actor: "asyncio.Future[Actor | None] | None" = None
     _key: "asyncio.Future[ApiKey | None] | None" = None
     _claims: Claims | jwt.InvalidTokenError | None = None
-    _subject: "asyncio.Future[Subject] | None" = None
+    _subject: "asyncio.Future[TokenSubject] | None" = None
 
     def renew(self) -> None:
         """Forget what was read, as if the request arrived now."""
@@ -163,7 +163,7 @@ class Authentication:
             self._key = asyncio.ensure_future(api_keys.identify(self.sessions, self.credentials.token))
         return await self._key
 
-    async def subject(self, token: str) -> Subject:
+    async def subject(self, token: str) -> TokenSubject:
         """The subject of a token of the issuer, verified once a request.
 
         Raises jwt.InvalidTokenError and IssuerUnavailable.

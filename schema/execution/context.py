@@ -18,7 +18,7 @@ from app.accounts.oidc import Issuer
 from app.accounts.viewer import Viewer
 from app.db.engine import Sessions
 from app.db.notifications import Changes
-from app.experiments.assignment import Subject, Treatment
+from app.experiments.assignment import ListOwner, Treatment
 from app.experiments.running import Running
 from app.ingest.member_batches.store import MemberBatches
 from app.provenance.recorder import Recorder
@@ -164,7 +164,7 @@ class Context:
         """
         if viewer is None:
             return None
-        subject = Subject(viewer.id, viewer.role, viewer.created_at, ratings)
+        subject = ListOwner(viewer.id, viewer.role, viewer.created_at, ratings)
         return self.running.treatment(subject, self.pinned_at)
 
     async def match(self, movie_id: int) -> Match | None:

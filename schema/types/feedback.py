@@ -16,7 +16,7 @@ from app.accounts.api_keys import Scope
 from app.accounts.viewer import Role, Viewer
 from app.activity import feedback
 from app.activity.feedback import Event, Kind
-from app.ingest.member_batches.rows import InvalidBatch
+from app.ingest.member_batches.rows import InvalidRows
 from app.settings import Settings
 from schema.core.constraints import GLOBAL_ID, Constraint
 from schema.core.directives import Cost
@@ -170,7 +170,7 @@ class FeedbackMutation:
         "the events of many members, the rows that break no rule are stored.",
         extensions=requires(Role.USER, Scope.MEMBERS),
     )
-    @outcomes({feedback.InvalidFeedback: InvalidFeedback.of, InvalidBatch: InvalidMemberBatch})
+    @outcomes({feedback.InvalidFeedback: InvalidFeedback.of, InvalidRows: InvalidMemberBatch})
     async def record_feedback(
         self,
         info: Info,

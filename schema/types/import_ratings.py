@@ -9,7 +9,7 @@ import strawberry
 from app.accounts.viewer import Role
 from app.ingest import import_history
 from app.ingest.layouts import InvalidHistory, Source
-from app.ingest.matching import Match, MatchedBy
+from app.ingest.matching import MatchedBy, MovieMatch
 from app.ingest.rows import Contents, Skipped
 from schema.core.constraints import Constraint
 from schema.core.directives import Cost, ListSize
@@ -66,7 +66,7 @@ class ImportedRow:
     movie_id: strawberry.Private[int]
 
     @classmethod
-    def of(cls, match: Match) -> "ImportedRow":
+    def of(cls, match: MovieMatch) -> "ImportedRow":
         row = match.row
         stars = None if row.half_stars is None else row.half_stars / 2
         return cls(
@@ -89,7 +89,7 @@ ShownRows = Annotated[int, strawberry.argument(description="The number of rows, 
 
 @strawberry.type(description="The rows were stored. The next list reflects them.")
 class ImportRatingsPayload:
-    matches: strawberry.Private[Sequence[Match]]
+    matches: strawberry.Private[Sequence[MovieMatch]]
     not_stored: strawberry.Private[Sequence[Skipped]]
     source: Source = strawberry.field(description="The service that exported the file.")
     rated: int = strawberry.field(description="The number of rated movies in the file.")

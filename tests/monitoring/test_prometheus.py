@@ -19,7 +19,7 @@ from confluent_kafka import Producer
 
 from app.ingest.clean_events import Stream
 from app.ingest.kafka import Ingester
-from app.ingest.kafka_topics import Topic, consumer_of
+from app.ingest.kafka_topics import KafkaTopic, consumer_of
 from app.ingest.store_events import Store
 from app.ingest.stream_metrics import served
 from app.settings import Settings
@@ -57,7 +57,7 @@ def ingester(seeded_database_url: str, capfd: pytest.CaptureFixture[str]) -> Ite
     with psycopg.connect(seeded_database_url, autocommit=True) as connection:
         ingester = Ingester(
             consumer_of({"bootstrap.servers": f"{broker.host}:{broker.port}"}, "marquee"),
-            {TOPIC: Topic(TOPIC, Stream(f"kafka:{TOPIC}", "tv"))},
+            {TOPIC: KafkaTopic(TOPIC, Stream(f"kafka:{TOPIC}", "tv"))},
             Store(connection, settings),
             lambda: connection,
             stopping,

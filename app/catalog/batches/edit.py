@@ -14,7 +14,7 @@ import psycopg
 from app.catalog.batches import rows as batch_rows
 from app.catalog.batches import store
 from app.catalog.batches.known import Connection
-from app.catalog.batches.rows import MAX_ROWS, Given, InvalidBatch, Outcome
+from app.catalog.batches.rows import MAX_ROWS, Given, InvalidBatch, RowOutcome
 from app.catalog.edit import ATTEMPTS, FORGET_CHANGES, ModelChanging
 from app.catalog.validation import source as checked_source
 from app.db.engine import Sessions
@@ -49,7 +49,7 @@ SELECT id, coalesce(rating_count, 0) FROM gone LEFT JOIN movie_stats ON movie_id
 
 async def upsert(
     sessions: Sessions, live: Live, source: str, count: int, given: Iterable[tuple[str, Mapping[str, Any]]]
-) -> list[Outcome]:
+) -> list[RowOutcome]:
     """Add the movies that the source does not have yet, and change the others; return the outcome of each.
 
     given: external id and fields of each of `count` movies, at most MAX_ROWS; they are read in the thread.
@@ -59,7 +59,7 @@ async def upsert(
     source = checked_source(source)
     arrived: list[Given] = []
 
-    def act(connection: Connection) -> tuple[list[Outcome], list[int]]:
+    def act(connection: Connection) -> tuple[list[RowOutcome], list[int]]:
         arrived.extend(
             Given(place, *row) for place, row in enumerate(given, len(arrived))
         )  # at the first try

@@ -8,7 +8,7 @@ from app.catalog.batches import rows as batch_rows
 from app.catalog.batches import store
 from app.catalog.batches.edit import record
 from app.catalog.batches.fields import fields_of
-from app.catalog.batches.rows import Given, Outcome, Status
+from app.catalog.batches.rows import Given, RowOutcome, RowStatus
 from app.catalog.validation import InvalidMovie
 from recommender.progress import Progress
 from seeds.files.named_columns import NamedColumns
@@ -55,17 +55,17 @@ def rows_of(path: Path, names: NamedColumns, report: Report) -> Iterator[Given]:
             yield Given(line, external_id, fields)
 
 
-def count(report: Report, path: Path, outcomes: list[Outcome]) -> None:
+def count(report: Report, path: Path, outcomes: list[RowOutcome]) -> None:
     movies = report.movies
     for outcome in batch_rows.in_order(outcomes):
         match outcome.status:
-            case Status.ADDED:
+            case RowStatus.ADDED:
                 movies.added += 1
-            case Status.UPDATED:
+            case RowStatus.UPDATED:
                 movies.updated += 1
-            case Status.UNCHANGED:
+            case RowStatus.UNCHANGED:
                 movies.unchanged += 1
-            case Status.REFUSED:
+            case RowStatus.REFUSED:
                 skip(report, path, outcome.position, str(outcome.error), outcome.external_id)
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import psycopg
 
-from app.catalog.batches.rows import Row
+from app.catalog.batches.rows import MovieRow
 from app.catalog.edit import MovieExists
 from app.catalog.validation import NO_TITLE, InvalidMovie, camel
 
@@ -82,7 +82,7 @@ class Movies:
             if movie.facts.get(column) is not None:
                 self.by_id[column, movie.facts[column]] = movie
 
-    def take(self, row: Row) -> Known:
+    def take(self, row: MovieRow) -> Known:
         """The movie of a row, changed by it. Raises InvalidMovie or MovieExists; then nothing is changed.
 
         It is the movie with the row's external id; else one with an IMDb, TMDB or MovieLens id of the row
@@ -113,7 +113,7 @@ class Movies:
             return owner
         return None
 
-    def _change(self, movie: Known, row: Row) -> None:
+    def _change(self, movie: Known, row: MovieRow) -> None:
         movie.position = row.position
         movie.changed = {
             name for name, value in row.facts.items() if not same(name, movie.facts.get(name), value)
@@ -135,7 +135,7 @@ def same(name: str, one: Any, other: Any) -> bool:
     return bool(one == other)
 
 
-def read(connection: Connection, source: str, rows: Sequence[Row]) -> Movies:
+def read(connection: Connection, source: str, rows: Sequence[MovieRow]) -> Movies:
     """Read the movies that rows may name, in one statement."""
     found = Movies()
     ids: dict[str, list[Any]] = {

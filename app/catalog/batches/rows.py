@@ -11,7 +11,7 @@ MAX_ROWS = 1_000
 REPEATED = "externalId: row {} has the same id."
 
 
-class Status(enum.StrEnum):
+class RowStatus(enum.StrEnum):
     ADDED = "ADDED"
     UPDATED = "UPDATED"
     UNCHANGED = "UNCHANGED"
@@ -19,7 +19,7 @@ class Status(enum.StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class MovieRow:
     """A row whose fields are valid. `facts`: see `validation.checked`."""
 
     position: int
@@ -28,7 +28,7 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class RowOutcome:
     """The outcome of a row. `movie_id`: of the movie that it names; None if it was refused.
 
     `error`: why it was refused: InvalidMovie or MovieExists.
@@ -36,7 +36,7 @@ class Outcome:
 
     position: int
     external_id: str
-    status: Status
+    status: RowStatus
     movie_id: int | None = None
     error: Exception | None = None
 
@@ -45,8 +45,8 @@ class InvalidBatch(Exception):
     """A rule on the whole batch. An expected failure; its message is shown to the client."""
 
 
-def refused(position: int, id_: str, error: Exception) -> Outcome:
-    return Outcome(position, id_, Status.REFUSED, error=error)
+def refused(position: int, id_: str, error: Exception) -> RowOutcome:
+    return RowOutcome(position, id_, RowStatus.REFUSED, error=error)
 
 
 class Given(NamedTuple):
@@ -57,17 +57,17 @@ class Given(NamedTuple):
     fields: Mapping[str, Any]
 
 
-def read(given: Iterable[Given], seen: dict[str, int]) -> tuple[list[Row], list[Outcome]]:
+def read(given: Iterable[Given], seen: dict[str, int]) -> tuple[list[MovieRow], list[RowOutcome]]:
     """Validate rows; return the valid ones, and the outcomes of the others.
 
     seen: positions of the rows before by their external ids, to which these are added. Of rows with one id,
     the first counts.
     """
-    rows: list[Row] = []
-    outcomes: list[Outcome] = []
+    rows: list[MovieRow] = []
+    outcomes: list[RowOutcome] = []
     for position, id_, fields in given:
         try:
-            row = Row(position, external_id(id_), checked(fields))
+            row = MovieRow(position, external_id(id_), checked(fields))
         except InvalidMovie as error:
             outcomes.append(refused(position, id_, error))
             continue
@@ -78,5 +78,5 @@ def read(given: Iterable[Given], seen: dict[str, int]) -> tuple[list[Row], list[
     return rows, outcomes
 
 
-def in_order(outcomes: Sequence[Outcome]) -> list[Outcome]:
+def in_order(outcomes: Sequence[RowOutcome]) -> list[RowOutcome]:
     return sorted(outcomes, key=lambda outcome: outcome.position)

@@ -9,7 +9,7 @@ import orjson
 
 from app.catalog.batches import known
 from app.catalog.batches.known import COLUMNS, Connection, Known
-from app.catalog.batches.rows import Outcome, Row, Status, refused
+from app.catalog.batches.rows import MovieRow, RowOutcome, RowStatus, refused
 from app.catalog.edit import NEW_PEOPLE, PEOPLE, MovieExists
 from app.catalog.validation import InvalidMovie, empty
 
@@ -43,13 +43,15 @@ KINDS = {"directors": "DIRECTOR", "cast": "CAST"}
 _people = (PEOPLE.replace(":names", "%(names)s"), NEW_PEOPLE.replace(":names", "%(names)s"))
 
 
-def store(connection: Connection, source: str, rows: Sequence[Row]) -> tuple[list[Outcome], list[int]]:
+def store(
+    connection: Connection, source: str, rows: Sequence[MovieRow]
+) -> tuple[list[RowOutcome], list[int]]:
     """Store rows; return the outcome of each, and the ids of the movies that were added or updated."""
     connection.execute(LOCK)
     movies = known.read(connection, source, rows)
     genres = _Genres(connection)
-    taken: list[tuple[Row, Known]] = []
-    outcomes: list[Outcome] = []
+    taken: list[tuple[MovieRow, Known]] = []
+    outcomes: list[RowOutcome] = []
     for given in rows:
         try:
             row = genres.named(given)
@@ -64,14 +66,14 @@ def store(connection: Connection, source: str, rows: Sequence[Row]) -> tuple[lis
     ):
         movie.id = movie_id
     _write(connection, source, added, updated, genres)
-    outcomes += [Outcome(row.position, row.external_id, status, movie.id) for row, movie, status in states]
+    outcomes += [RowOutcome(row.position, row.external_id, status, movie.id) for row, movie, status in states]
     return outcomes, [_id(movie) for movie in (*added, *updated)]
 
 
-def _status(movie: Known) -> Status:
+def _status(movie: Known) -> RowStatus:
     if movie.id is None:
-        return Status.ADDED
-    return Status.UPDATED if movie.changed else Status.UNCHANGED
+        return RowStatus.ADDED
+    return RowStatus.UPDATED if movie.changed else RowStatus.UNCHANGED
 
 
 def _id(movie: Known) -> int:
@@ -113,7 +115,7 @@ class _Genres:
         self._ids: dict[str, int] = dict(connection.execute("SELECT name, id FROM genres").fetchall())
         self._names = {name.casefold(): name for name in self._ids}
 
-    def named(self, row: Row) -> Row:
+    def named(self, row: MovieRow) -> MovieRow:
         """The row with its genres as they are spelled in the catalog. Raises InvalidMovie."""
         wanted = row.facts.get("genres")
         if not wanted:
@@ -123,7 +125,7 @@ class _Genres:
             raise InvalidMovie(FULL)
         self._names |= new
         names = list(dict.fromkeys(self._names[name.casefold()] for name in wanted))
-        return Row(row.position, row.external_id, {**row.facts, "genres": names})
+        return MovieRow(row.position, row.external_id, {**row.facts, "genres": names})
 
     def write(self, movies: Sequence[Known], stored: set[int]) -> None:
         used = dict.fromkeys(name for movie in movies for name in movie.facts["genres"])

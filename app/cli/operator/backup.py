@@ -8,7 +8,7 @@ import typer
 from app import console
 from app.backup import dump as writing
 from app.backup import restore as loading
-from app.backup.contents import Contents
+from app.backup.contents import DumpParts
 from app.backup.manifest import BackupError, Manifest
 from app.cli.database import database
 from app.cli.options import Json, show
@@ -30,7 +30,7 @@ def dump(
     json: Json = False,
 ) -> None:
     """Write all data that is not derived to a folder, of one moment, while the service runs."""
-    contents = Contents(credentials=with_credentials, model=with_model)
+    contents = DumpParts(credentials=with_credentials, model=with_model)
     with database() as (settings, url), console.progress("Dumping") as progress:
         try:
             manifest = writing.dump(url, settings.models, folder, contents, progress)

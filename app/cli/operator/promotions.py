@@ -20,10 +20,10 @@ from app.db.tables import Genre, Movie
 from app.recommendations.steering import promotions
 from app.recommendations.steering.promotions import (
     InvalidPromotion,
-    Plan,
     Promotion,
     PromotionKind,
     PromotionNotFound,
+    PromotionPlan,
 )
 from app.recommendations.steering.subjects import Subject, SubjectKind, UnknownSubject
 from app.settings import Settings
@@ -140,7 +140,7 @@ def _begin(
 
     async def begin(sessions: Sessions, _: Settings) -> Promotion:
         subject = await _subject(sessions, *given)
-        return await promotions.begin(sessions, None, Plan(kind, subject, strength, *times))
+        return await promotions.begin(sessions, None, PromotionPlan(kind, subject, strength, *times))
 
     begun = with_sessions(begin, *REFUSED)
     show(f"Promotion {begun.id} is stored; it ends {begun.ends_at.strftime(TIME)} UTC.", json=False)

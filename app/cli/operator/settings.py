@@ -9,7 +9,7 @@ from rich.table import Table
 
 from app.cli.database import read_settings
 from app.cli.options import Json, show
-from app.settings.effective import Source, effective
+from app.settings.effective import Origin, effective
 
 app = typer.Typer()
 
@@ -22,12 +22,12 @@ def settings(
     """Show the settings that apply here, with their origin and without secrets."""
     found = effective(read_settings())
     if changed:
-        found = [setting for setting in found if setting.source is not Source.DEFAULT]
+        found = [setting for setting in found if setting.source is not Origin.DEFAULT]
     if json:
         show([asdict(setting) for setting in found], json=True)
         return
     table = Table("setting", "value", "source", box=None, pad_edge=False)
     for setting in found:
-        value = "(secret)" if setting.is_secret and setting.source is not Source.DEFAULT else setting.value
+        value = "(secret)" if setting.is_secret and setting.source is not Origin.DEFAULT else setting.value
         table.add_row(setting.name, value or "", setting.source.lower())
     Console(markup=False, highlight=False).print(table)

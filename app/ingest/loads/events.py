@@ -63,7 +63,7 @@ NUMBERS = (MovieIds.TMDB, MovieIds.MOVIELENS)
 
 
 @dataclass(frozen=True, slots=True)
-class Options:
+class EventOptions:
     """Options to read a file. kind: of rows without one."""
 
     source: str
@@ -73,7 +73,7 @@ class Options:
     movie_ids: MovieIds = MovieIds.EXTERNAL
 
 
-def load(store: Store, path: Path, options: Options, progress: Progress) -> tuple[Counter[str], Report]:
+def load(store: Store, path: Path, options: EventOptions, progress: Progress) -> tuple[Counter[str], Report]:
     """Store the events of a file; return their number by outcome, and what was refused.
 
     Refused events can be replayed: `marquee ingest dead replay`. Raises SourceError.
@@ -107,7 +107,7 @@ def _ambiguous() -> DayOrder:
     raise SourceError("dates such as 01/02/2014 are ambiguous: use --dates DMY or --dates MDY")
 
 
-def _event(record: Record, options: Options, times: Times) -> bytes:
+def _event(record: Record, options: EventOptions, times: Times) -> bytes:
     """The JSON event of a record; what is wrong in it is refused later, with its reason."""
     if record.values.get("version") is not None and isinstance(record.values.get("movie"), dict):
         return orjson.dumps(record.values, default=str)

@@ -54,7 +54,7 @@ class MovieIds(enum.StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Options:
+class RatingOptions:
     """Options to read a file. scale: None to recognize stars, and yes and no."""
 
     source: str
@@ -87,7 +87,7 @@ class _Load:
     """A file that is being loaded."""
 
     path: Path
-    options: Options
+    options: RatingOptions
     report: Report
     ids: TextIds = field(default_factory=TextIds)
 
@@ -106,7 +106,7 @@ class _Load:
         return rows.take(good)
 
 
-def load(address: str, path: Path, options: Options, progress: Progress) -> Report:
+def load(address: str, path: Path, options: RatingOptions, progress: Progress) -> Report:
     """Load a file; return what was stored and which rows were not.
 
     Raises SourceError if the file cannot be read as ratings. Nothing is stored then.

@@ -19,9 +19,9 @@ from app.accounts.external_members import MemberMerged
 from app.db.engine import Sessions
 from app.db.unless_ended import Request, unless_ended
 from app.ingest.clean_events import Cleaned
-from app.ingest.member_batches.rows import InvalidBatch, RefusedRow, Rows, lines_of, rows_in
+from app.ingest.member_batches.rows import InvalidRows, MemberRows, RefusedRow, lines_of, rows_in
 from app.ingest.store_events import REPEATED, STORED, Store
-from app.ingest.stream_events import Reason
+from app.ingest.stream_events import Refusal
 from app.ingest.stream_movies import StreamMovies
 from app.settings import Settings
 
@@ -63,7 +63,7 @@ class Outcome:
 
     @classmethod
     def of_json(cls, value: dict[str, Any]) -> "Outcome":
-        rows = [RefusedRow(position, Reason(reason), rule) for position, reason, rule in value["refused"]]
+        rows = [RefusedRow(position, Refusal(reason), rule) for position, reason, rule in value["refused"]]
         return cls(value["stored"], value["repeated"], value["refusedCount"], rows, again=True)
 
 
@@ -84,18 +84,18 @@ class MemberBatches:
         *,
         ratings: bool,
     ) -> Outcome:
-        """Store a batch; durable when this returns. Raises InvalidBatch, and then nothing is stored."""
+        """Store a batch; durable when this returns. Raises InvalidRows, and then nothing is stored."""
         if idempotency_key is not None and not (
             0 < len(idempotency_key) <= MAX_KEY_LENGTH and idempotency_key.isprintable()
         ):
-            raise InvalidBatch(f"The idempotency key must have 1 to {MAX_KEY_LENGTH} printable characters.")
-        batch = Batch(settings, sessions.address, key, jsonl, idempotency_key, ratings)
+            raise InvalidRows(f"The idempotency key must have 1 to {MAX_KEY_LENGTH} printable characters.")
+        batch = SentBatch(settings, sessions.address, key, jsonl, idempotency_key, ratings)
         async with self.turn:
             return await unless_ended(lambda request: asyncio.to_thread(batch.store, self.movies, request))
 
 
 @dataclass(frozen=True, slots=True)
-class Batch:
+class SentBatch:
     settings: Settings
     address: str
     key: ApiKey
@@ -118,8 +118,8 @@ class Batch:
 
             return store.in_transaction(work)
 
-    def _once(self, store: Store, rows: Rows) -> Outcome:
-        """Store the rows, unless they were stored under the idempotency key. Raises InvalidBatch."""
+    def _once(self, store: Store, rows: MemberRows) -> Outcome:
+        """Store the rows, unless they were stored under the idempotency key. Raises InvalidRows."""
         if self.idempotency_key is None:
             return self._write(store, rows)
         connection, name = store.connection, (self.key.id, self.idempotency_key)
@@ -127,22 +127,22 @@ class Batch:
         if connection.execute(_CLAIM, (*name, checksum)).fetchone() is None:
             known, outcome = connection.execute(_STORED, name).fetchone() or (b"", {})
             if bytes(known) != checksum:
-                raise InvalidBatch("The idempotency key was sent before with other rows: send a new one.")
+                raise InvalidRows("The idempotency key was sent before with other rows: send a new one.")
             return Outcome.of_json(outcome)
         outcome = self._write(store, rows)
         connection.execute(_CONCLUDE, (outcome.json(), *name))
         connection.execute(_FORGET, (KEPT_DAYS, FORGOTTEN_AT_ONCE))
         return outcome
 
-    def _write(self, store: Store, rows: Rows) -> Outcome:
+    def _write(self, store: Store, rows: MemberRows) -> Outcome:
         refused, cleaned = list(rows.refused), Cleaned()
         foreign = self._foreign(store, rows)
         for position, event in rows.events:
             movie = store.movies.find(event.movie)
             if (event.source, event.external_id) in foreign:
-                refused.append(RefusedRow(position, Reason.MEMBER, str(MemberMerged())))
+                refused.append(RefusedRow(position, Refusal.MEMBER, str(MemberMerged())))
             elif isinstance(movie, str):
-                refused.append(RefusedRow(position, Reason.UNKNOWN_MOVIE, movie))
+                refused.append(RefusedRow(position, Refusal.UNKNOWN_MOVIE, movie))
             else:
                 cleaned.events.append((event, movie))
         store.write(cleaned)
@@ -150,7 +150,7 @@ class Batch:
         shown = sorted(refused)[:MAX_REFUSED]
         return Outcome(counts[STORED], counts[REPEATED], len(refused), shown)
 
-    def _foreign(self, store: Store, rows: Rows) -> set[external_members.Pair]:
+    def _foreign(self, store: Store, rows: MemberRows) -> set[external_members.Pair]:
         """The members of the rows that were merged into accounts for which the key may not act."""
         pairs = {(event.source, event.external_id) for _, event in rows.events}
         found = external_members.find(store.connection, pairs)

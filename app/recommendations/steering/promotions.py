@@ -43,7 +43,7 @@ class PromotionNotFound(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class PromotionPlan:
     """A promotion to begin. `starts_at`: None for now; `ends_at`: None for USUAL_TIME after the start."""
 
     kind: PromotionKind
@@ -106,7 +106,7 @@ class Promotions:
                     await asyncio.sleep(RETRY_SECONDS)
 
 
-def checked(plan: Plan, now: datetime) -> dict[str, Any]:
+def checked(plan: PromotionPlan, now: datetime) -> dict[str, Any]:
     """The columns of a promotion. Raises InvalidPromotion."""
     starts_at = plan.starts_at or now
     ends_at = plan.ends_at or starts_at + USUAL_TIME
@@ -132,7 +132,7 @@ def checked(plan: Plan, now: datetime) -> dict[str, Any]:
     }
 
 
-async def begin(sessions: Sessions, created_by: int | None, plan: Plan) -> Promotion:
+async def begin(sessions: Sessions, created_by: int | None, plan: PromotionPlan) -> Promotion:
     """Store a promotion. Raises InvalidPromotion, and UnknownSubject if it was deleted meanwhile."""
     values = checked(plan, datetime.now(UTC)) | {"created_by": created_by}
     live = select(func.count()).where(

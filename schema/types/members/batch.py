@@ -5,7 +5,7 @@ from typing import Annotated, Any, Self
 import strawberry
 
 from app.accounts.api_keys import ApiKey, Scope
-from app.ingest.member_batches.rows import MAX_ROWS, InvalidBatch
+from app.ingest.member_batches.rows import MAX_ROWS, InvalidRows
 from app.ingest.member_batches.store import MAX_KEY_LENGTH, MAX_REFUSED, Outcome
 from schema.core.constraints import DECOMPOSED, Constraint
 from schema.core.directives import Cost, ListSize
@@ -100,7 +100,7 @@ UpsertRatingsResult = Annotated[
 
 
 async def store(info: Info, jsonl: str, idempotency_key: str | None, *, ratings: bool) -> MemberRowsPayload:
-    """Store the rows of the request's API key. Raises InvalidBatch, and CallerError for another actor."""
+    """Store the rows of the request's API key. Raises InvalidRows, and CallerError for another actor."""
     context = info.context
     actor = await context.actor()
     if not isinstance(actor, ApiKey) or Scope.MEMBERS not in actor.scopes:
@@ -121,7 +121,7 @@ class MemberBatchMutation:
         "Of two ratings of a member and movie the later counts, so that a batch can be sent again.",
         extensions=requires_key(Scope.MEMBERS),
     )
-    @outcomes({InvalidBatch: InvalidMemberBatch})
+    @outcomes({InvalidRows: InvalidMemberBatch})
     async def upsert_ratings(
         self,
         info: Info,

@@ -11,7 +11,7 @@ from strawberry.types.base import StrawberryObjectDefinition
 from app.accounts.viewer import Role
 from app.catalog import validation
 from app.catalog.batches import edit
-from app.catalog.batches.rows import MAX_ROWS, InvalidBatch, Outcome, Status
+from app.catalog.batches.rows import MAX_ROWS, InvalidBatch, RowOutcome, RowStatus
 from app.catalog.edit import ModelChanging
 from app.catalog.edit import MovieExists as Exists
 from app.catalog.validation import RULES, camel
@@ -34,16 +34,16 @@ from schema.types.movie_editing import (
 )
 from schema.types.movie_facts import SOURCE
 
-UpsertStatus = Status
+UpsertStatus = RowStatus
 enum_of(
     UpsertStatus,
     "UpsertStatus",
     "What became of a row of a batch.",
     {
-        Status.ADDED: "The movie was added.",
-        Status.UPDATED: "The movie was changed.",
-        Status.UNCHANGED: "The movie was like this before.",
-        Status.REFUSED: "The row breaks a rule. Nothing of it was stored.",
+        RowStatus.ADDED: "The movie was added.",
+        RowStatus.UPDATED: "The movie was changed.",
+        RowStatus.UNCHANGED: "The movie was like this before.",
+        RowStatus.REFUSED: "The row breaks a rule. Nothing of it was stored.",
     },
 )
 
@@ -187,15 +187,15 @@ class UpsertMoviesMutation:
         return payload_of(found, info)
 
 
-def payload_of(found: list[Outcome], info: Info) -> UpsertMoviesPayload:
+def payload_of(found: list[RowOutcome], info: Info) -> UpsertMoviesPayload:
     ids = [row.movie_id for row in found if row.movie_id is not None]
     movies = movies_of(info.context.snapshot, ids)
-    counts = {status: sum(row.status is status for row in found) for status in Status}
+    counts = {status: sum(row.status is status for row in found) for status in RowStatus}
     return UpsertMoviesPayload(
-        added=counts[Status.ADDED],
-        updated=counts[Status.UPDATED],
-        unchanged=counts[Status.UNCHANGED],
-        refused=counts[Status.REFUSED],
+        added=counts[RowStatus.ADDED],
+        updated=counts[RowStatus.UPDATED],
+        unchanged=counts[RowStatus.UNCHANGED],
+        refused=counts[RowStatus.REFUSED],
         rows=[
             UpsertedMovie(
                 position=row.position,

@@ -7,7 +7,7 @@ import strawberry
 
 from app.accounts.viewer import Role
 from app.ingest import dead_letters
-from app.ingest.stream_events import Reason
+from app.ingest.stream_events import Refusal
 from schema.core.cursors import Cursors
 from schema.core.directives import Cost
 from schema.core.enums import enum_of
@@ -16,27 +16,27 @@ from schema.execution.context import Info
 from schema.execution.permissions import requires
 
 DEAD_LETTERS = "deadLetters"
-DeadLetterReason = Reason  # import it from here, where its values get their descriptions
+DeadLetterReason = Refusal  # import it from here, where its values get their descriptions
 
 enum_of(
-    Reason,
+    Refusal,
     "DeadLetterReason",
     "Why an event of a stream was refused.",
     {
-        Reason.MALFORMED: "The line is neither a JSON event of a known version nor a log line.",
-        Reason.TIME: "The time is missing, unreadable or before 2000.",
-        Reason.FUTURE: "The time is more than 5 minutes ahead.",
-        Reason.MEMBER: "There is no valid user id.",
-        Reason.MOVIE: "There is no valid name of a movie.",
-        Reason.UNKNOWN_MOVIE: "No movie, or more than one, of the catalog has this name.",
-        Reason.VALUE: "A rating, minute, fraction or position is outside its range.",
+        Refusal.MALFORMED: "The line is neither a JSON event of a known version nor a log line.",
+        Refusal.TIME: "The time is missing, unreadable or before 2000.",
+        Refusal.FUTURE: "The time is more than 5 minutes ahead.",
+        Refusal.MEMBER: "There is no valid user id.",
+        Refusal.MOVIE: "There is no valid name of a movie.",
+        Refusal.UNKNOWN_MOVIE: "No movie, or more than one, of the catalog has this name.",
+        Refusal.VALUE: "A rating, minute, fraction or position is outside its range.",
     },
 )
 
 
 @strawberry.type(description="An event of a stream that was refused.")
 class DeadLetter:
-    reason: Reason = strawberry.field(description="Why the event was refused.")
+    reason: Refusal = strawberry.field(description="Why the event was refused.")
     rule: str = strawberry.field(description="The rule that the event breaks, for a person to read.")
     stream: str = strawberry.field(description="The stream: of a Kafka topic or a file.")
     partition: int = strawberry.field(description="The partition of the topic; 0 for a file.")
@@ -50,7 +50,7 @@ class DeadLetter:
     received_at: datetime = strawberry.field(description="When the event was refused first.")
 
     @classmethod
-    def of(cls, entry: dead_letters.Entry) -> Self:
+    def of(cls, entry: dead_letters.DeadLetterEntry) -> Self:
         return cls(
             reason=entry.reason,
             rule=entry.rule,
@@ -81,7 +81,8 @@ class DeadLetterQuery:
         first: First,
         after: After = None,
         reason: Annotated[
-            Reason | None, strawberry.argument(description="Only events that were refused for this reason.")
+            Refusal | None,
+            strawberry.argument(description="Only events that were refused for this reason."),
         ] = None,
     ) -> DeadLetterConnection:
         asked = window(Cursors.of(info, DEAD_LETTERS), first, after)

@@ -10,9 +10,9 @@ from app.accounts.viewer import Role, Viewer
 from app.recommendations.steering import promotions
 from app.recommendations.steering.promotions import (
     InvalidPromotion,
-    Plan,
     PromotionKind,
     PromotionNotFound,
+    PromotionPlan,
 )
 from app.recommendations.steering.steer import MAX_PINS
 from app.recommendations.steering.subjects import UnknownSubject
@@ -176,7 +176,7 @@ class PromotionMutation:
     ) -> PromoteResult:
         context = info.context
         actor = await context.actor()
-        plan = Plan(
+        plan = PromotionPlan(
             input.kind,
             subjects.given(context.snapshot, input.subject),
             input.strength,

@@ -6,22 +6,22 @@ import strawberry
 
 from app.accounts.viewer import Role
 from app.settings import Settings
-from app.settings.effective import EffectiveSetting, Source, effective
+from app.settings.effective import EffectiveSetting, Origin, effective
 from schema.core.directives import Cost, ListSize
 from schema.core.enums import enum_of
 from schema.execution.context import Info
 from schema.execution.permissions import requires
 
 enum_of(
-    Source,
+    Origin,
     "SettingSource",
     "The origin of a setting's value.",
     {
-        Source.DEFAULT: "It is not set.",
-        Source.ENVIRONMENT: "An environment variable.",
-        Source.FILE: "The file that an environment variable names, with `_FILE` after the setting's name.",
-        Source.OPTION: "An option of `marquee serve`.",
-        Source.GENERATED: "The service has made it, for the embedded database.",
+        Origin.DEFAULT: "It is not set.",
+        Origin.ENVIRONMENT: "An environment variable.",
+        Origin.FILE: "The file that an environment variable names, with `_FILE` after the setting's name.",
+        Origin.OPTION: "An option of `marquee serve`.",
+        Origin.GENERATED: "The service has made it, for the embedded database.",
     },
 )
 
@@ -33,7 +33,7 @@ class Setting:
         description="The value, as in the environment; null if it is unset or a secret."
     )
     default: str | None = strawberry.field(description="The value if it is not set; null if there is none.")
-    source: Source = strawberry.field(description="The origin of the value.")
+    source: Origin = strawberry.field(description="The origin of the value.")
     is_secret: bool = strawberry.field(description="Whether the value is left out.")
     description: str = strawberry.field(description="What the setting does.")
 

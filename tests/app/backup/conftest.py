@@ -3,7 +3,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from app.backup.contents import Contents
+from app.backup.contents import DumpParts
 from app.backup.dump import dump
 from seeds.files.report import quiet
 from tests.app.backup.filled import FILL
@@ -32,5 +32,5 @@ def source_dump(postgres_url: str, migrated_template: str, tmp_path_factory: pyt
             connection.execute("INSERT INTO credits SELECT id, 'DIRECTOR', 0, 1 FROM movies")
             connection.execute(FILL.encode())
             connection.execute("INSERT INTO ratings SELECT users.id, movies.id, 7 FROM users, movies")
-        dump(url, folder, folder, Contents(), quiet)
+        dump(url, folder, folder, DumpParts(), quiet)
     return folder

@@ -9,7 +9,7 @@ import psycopg
 import pytest
 from backports.zstd import decompress
 
-from app.backup.contents import CREDENTIALS, LEFT_OUT, TABLES, Contents, Part
+from app.backup.contents import CREDENTIALS, LEFT_OUT, TABLES, DumpParts, Part
 from app.backup.dump import dump
 from app.backup.manifest import BackupError
 from app.backup.restore import restore
@@ -23,7 +23,7 @@ from app.training import data
 from seeds.files.report import quiet
 from tests.app.backup.filled import checksums, rows
 
-ALL = Contents(credentials=True, model=True)
+ALL = DumpParts(credentials=True, model=True)
 MEMBERS = 100
 
 
@@ -109,7 +109,7 @@ def test_a_training_reads_the_same_data_from_a_restored_database(
     source: str, empty_database_url: str, model_dir: Path, tmp_path: Path
 ) -> None:
     """The same data and seed train the same model; `checksum_of` covers all that a training reads."""
-    dump(source, model_dir, tmp_path / "dump", Contents(), quiet)
+    dump(source, model_dir, tmp_path / "dump", DumpParts(), quiet)
     restore(empty_database_url, tmp_path, tmp_path / "dump", quiet)
     versions = []
     for url in (source, empty_database_url):
@@ -122,7 +122,7 @@ def test_a_training_reads_the_same_data_from_a_restored_database(
 
 
 def test_a_dump_without_credentials_has_none(source: str, model_dir: Path, tmp_path: Path) -> None:
-    manifest = dump(source, model_dir, tmp_path / "dump", Contents(), quiet)
+    manifest = dump(source, model_dir, tmp_path / "dump", DumpParts(), quiet)
     assert not manifest.credentials
     written = {path.name: path.read_bytes() for path in (tmp_path / "dump").iterdir()}
     text = b"".join(decompress(content) for name, content in written.items() if name.endswith(".zst"))
@@ -152,7 +152,7 @@ def test_a_dump_is_of_one_moment_while_members_write(source: str, model_dir: Pat
 
     written = {
         table.name: table.rows
-        for table in dump(source, model_dir, tmp_path / "dump", Contents(), write).tables
+        for table in dump(source, model_dir, tmp_path / "dump", DumpParts(), write).tables
     }
     assert writes >= len(written)
     assert {name: written[name] for name in before} == {name: count for name, (count, _) in before.items()}
@@ -161,7 +161,7 @@ def test_a_dump_is_of_one_moment_while_members_write(source: str, model_dir: Pat
 def test_a_folder_with_files_is_not_written(database_url: str, tmp_path: Path) -> None:
     (tmp_path / "letter.txt").touch()
     with pytest.raises(BackupError, match="is not empty"):
-        dump(database_url, tmp_path, tmp_path, Contents(), quiet)
+        dump(database_url, tmp_path, tmp_path, DumpParts(), quiet)
     assert [path.name for path in tmp_path.iterdir()] == ["letter.txt"]
 
 
@@ -169,5 +169,5 @@ def test_a_dump_that_fails_leaves_no_folder(database_url: str, tmp_path: Path) -
     with psycopg.connect(database_url) as connection:
         connection.execute("CREATE TABLE of_a_later_release (id bigint PRIMARY KEY)")
     with pytest.raises(BackupError, match="of_a_later_release"):
-        dump(database_url, tmp_path, tmp_path / "dump", Contents(), quiet)
+        dump(database_url, tmp_path, tmp_path / "dump", DumpParts(), quiet)
     assert list(tmp_path.iterdir()) == []

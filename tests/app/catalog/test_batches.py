@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import func, select, text
 
 from app.catalog.batches import edit
-from app.catalog.batches.rows import InvalidBatch, Outcome, Status
+from app.catalog.batches.rows import InvalidBatch, RowOutcome, RowStatus
 from app.catalog.validation import InvalidMovie
 from app.db.engine import Sessions
 from app.db.tables import CatalogRevision, Genre, Movie, Person
@@ -41,21 +41,21 @@ async def live(catalogue: Sessions, tmp_path: Path) -> Live:
     return Live(catalogue, tmp_path, ServingState(await snapshot.load(catalogue)))
 
 
-async def upsert(live: Live, *rows: tuple[str, dict[str, Any]], source: str = "own") -> list[Outcome]:
+async def upsert(live: Live, *rows: tuple[str, dict[str, Any]], source: str = "own") -> list[RowOutcome]:
     return await edit.upsert(live.sessions, live, source, len(rows), iter(rows))
 
 
-def statuses(outcomes: list[Outcome]) -> list[str]:
+def statuses(outcomes: list[RowOutcome]) -> list[str]:
     return [outcome.status.value for outcome in outcomes]
 
 
-def messages(outcomes: list[Outcome]) -> list[str]:
+def messages(outcomes: list[RowOutcome]) -> list[str]:
     return ["" if outcome.error is None else str(outcome.error) for outcome in outcomes]
 
 
 async def test_a_movie_is_added_then_unchanged_then_updated(live: Live) -> None:
     (added,) = await upsert(live, ("nor-1", TROLL))
-    assert added.status is Status.ADDED
+    assert added.status is RowStatus.ADDED
     assert added.movie_id is not None
     card = live.served.snapshot.cards[live.served.snapshot.position_of[added.movie_id]]
     assert card.external_ids == (("own", "nor-1"),)
@@ -64,10 +64,10 @@ async def test_a_movie_is_added_then_unchanged_then_updated(live: Live) -> None:
     assert (card.title, card.year, card.tmdb_id, card.countries) == ("The Troll Hunter", 2010, 46138, ("NO",))
     before = await revision(live)
     (again,) = await upsert(live, ("nor-1", TROLL))
-    assert (again.status, again.movie_id) == (Status.UNCHANGED, added.movie_id)
+    assert (again.status, again.movie_id) == (RowStatus.UNCHANGED, added.movie_id)
     assert await revision(live) == before  # no process reads it again
     (changed,) = await upsert(live, ("nor-1", {"overview": "A hunter of trolls.", "cast": None}))
-    assert (changed.status, changed.movie_id) == (Status.UPDATED, added.movie_id)
+    assert (changed.status, changed.movie_id) == (RowStatus.UPDATED, added.movie_id)
     card = live.served.snapshot.cards[live.served.snapshot.position_of[added.movie_id]]
     assert (card.overview, card.cast, card.year) == ("A hunter of trolls.", (), 2010)
     assert_same(live.served.snapshot, await snapshot.load(live.sessions))
@@ -114,7 +114,7 @@ async def test_a_movie_known_by_another_id_gets_the_external_id(live: Live) -> N
         ("y", {"title": "Y", "tmdb_id": "77"}),
         source="second",
     )
-    assert (linked.status, linked.movie_id) == (Status.UPDATED, added.movie_id)
+    assert (linked.status, linked.movie_id) == (RowStatus.UPDATED, added.movie_id)
     assert messages([other]) == ["tmdbId: another movie of this source, z, has this id."]
     card = live.served.snapshot.cards[live.served.snapshot.position_of[added.movie_id or 0]]
     assert card.external_ids == (("first", "a"), ("second", "z"))
@@ -185,7 +185,7 @@ async def test_a_batch_that_outlives_its_request_is_rolled_back(live: Live) -> N
         count = select(func.count()).select_from(Movie).where(Movie.title == TROLL["title"])
         assert await session.scalar(count) == 0
     (added,) = await upsert(live, ("late", TROLL))
-    assert added.status is Status.ADDED
+    assert added.status is RowStatus.ADDED
 
 
 async def test_a_batch_that_was_committed_in_time_is_answered(live: Live) -> None:
@@ -198,4 +198,4 @@ async def test_a_batch_that_was_committed_in_time_is_answered(live: Live) -> Non
         batch.cancel()
         await asyncio.sleep(0)
     (added,) = await batch
-    assert added.status is Status.ADDED
+    assert added.status is RowStatus.ADDED

@@ -9,7 +9,17 @@ import httpx
 import pytest
 
 from app.catalog.poster_art import GENRES
-from app.catalog.posters import HEIGHT, LONGEST_TITLE, MARGIN, MAX_BYTES, SIZES, WIDTH, Facts, drawn, width
+from app.catalog.posters import (
+    HEIGHT,
+    LONGEST_TITLE,
+    MARGIN,
+    MAX_BYTES,
+    SIZES,
+    WIDTH,
+    PosterFacts,
+    drawn,
+    width,
+)
 from seeds.bundled import read_catalogue
 from tests.services import StartServer
 
@@ -30,8 +40,8 @@ TITLES = {
 }
 
 
-def facts(title: str, **others: Any) -> Facts:
-    return replace(Facts(7, title, 1999, ("Drama",), "Ada Lovelace & Grace Hopper"), **others)
+def facts(title: str, **others: Any) -> PosterFacts:
+    return replace(PosterFacts(7, title, 1999, ("Drama",), "Ada Lovelace & Grace Hopper"), **others)
 
 
 def lines_of(svg: bytes) -> tuple[float, list[str]]:
@@ -85,7 +95,7 @@ def test_a_poster_follows_from_its_facts_alone() -> None:
 def test_posters_of_the_bundled_catalog_differ() -> None:
     arts = set()
     for number, entry in enumerate(read_catalogue()):
-        svg = drawn(Facts(number, entry.movie.title, entry.movie.year, entry.movie.genres, ""))
+        svg = drawn(PosterFacts(number, entry.movie.title, entry.movie.year, entry.movie.genres, ""))
         assert len(svg) < MAX_BYTES
         arts.add(re.sub(rb"<text.*", b"", svg))
     assert len(arts) > 0.9 * len(read_catalogue())

@@ -12,8 +12,8 @@ from app.experiments.assignment import (
     Arm,
     Design,
     Experiment,
+    ListOwner,
     Status,
-    Subject,
     Target,
     Treatment,
     arm_of,
@@ -27,8 +27,8 @@ ARMS = (Arm("old", 0.5), Arm("new", 0.3, diversity=0.5), Arm("other", 0.2, diver
 EXPERIMENT = Experiment(1, "diversity", "a salt", ARMS, START, START + timedelta(days=14))
 
 
-def subject(id_: int, role: Role = Role.USER, ratings: int | None = 0) -> Subject:
-    return Subject(id_, role, START - timedelta(days=10), ratings)
+def subject(id_: int, role: Role = Role.USER, ratings: int | None = 0) -> ListOwner:
+    return ListOwner(id_, role, START - timedelta(days=10), ratings)
 
 
 def arms(experiment: Experiment, members: int, now: datetime = NOW) -> list[str | None]:
@@ -105,7 +105,7 @@ def test_layers_are_combined() -> None:
         (subject(1), Target(joined_after=START - timedelta(days=11)), True),
     ],
 )
-def test_targets(member: Subject, target: Target, fits: bool) -> None:
+def test_targets(member: ListOwner, target: Target, fits: bool) -> None:
     assert (arm_of(replace(EXPERIMENT, target=target), member, NOW) is not None) == fits
 
 

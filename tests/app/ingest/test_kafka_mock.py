@@ -11,7 +11,7 @@ from confluent_kafka import Producer
 
 from app.ingest.clean_events import Stream
 from app.ingest.kafka import Ingester
-from app.ingest.kafka_topics import KafkaFailure, Topic, consumer_of
+from app.ingest.kafka_topics import KafkaFailure, KafkaTopic, consumer_of
 from app.ingest.store_events import Store
 from app.ingest.stream_movies import Connection
 from app.settings import Settings
@@ -48,7 +48,7 @@ def ingest(cluster: Producer, connection: Connection, database_url: str, batch: 
     store = Store(connection, Settings.model_validate(given))
     group = uuid4().hex  # the mock cluster does not let a member of a group return
     consumer = consumer_of({"bootstrap.servers": f"{broker.host}:{broker.port}"}, group)
-    topics = {TOPIC: Topic(TOPIC, Stream("kafka:logs", "tv"))}
+    topics = {TOPIC: KafkaTopic(TOPIC, Stream("kafka:logs", "tv"))}
 
     def connect() -> Connection:
         raise AssertionError

@@ -14,7 +14,7 @@ from app.accounts.external_members import is_source
 from app.ingest.stream_events import (
     MAX_LINE_BYTES,
     MovieName,
-    Reason,
+    Refusal,
     Refused,
     StreamEvent,
     latest,
@@ -42,7 +42,7 @@ def one(line: str) -> StreamEvent:
     return event
 
 
-def reason(line: str | bytes) -> Reason:
+def reason(line: str | bytes) -> Refusal:
     found = read(line)
     assert isinstance(found, Refused), found
     assert found.rule.endswith(".")
@@ -84,34 +84,34 @@ def test_a_classic_recommendation_is_an_impression_of_each_movie() -> None:
 @pytest.mark.parametrize(
     ("line", "expected"),
     [
-        ("", Reason.MALFORMED),
-        (b"\xff\xfe", Reason.MALFORMED),
-        ("x" * (MAX_LINE_BYTES + 1), Reason.MALFORMED),
-        ("2025-02-15T01:49:06,1", Reason.MALFORMED),
-        ("2025-02-15T01:49:06,1,POST /rate/heat+1995=3", Reason.MALFORMED),
-        ("2025-02-15T01:49:06,1,recommendation request", Reason.MALFORMED),
-        ("2025-02-30T01:49:06,1,GET /rate/heat+1995=3", Reason.TIME),
-        ("yesterday,1,GET /rate/heat+1995=3", Reason.TIME),
-        ("0001-01-01T00:00:00+14:00,1,GET /rate/heat+1995=3", Reason.TIME),
-        ("1999-12-31T23:59:59,1,GET /rate/heat+1995=3", Reason.TIME),
-        ("2025-03-01T00:06:00,1,GET /rate/heat+1995=3", Reason.FUTURE),
-        ("2025-02-15T01:49:06,,GET /rate/heat+1995=3", Reason.MEMBER),
-        ("2025-02-15T01:49:06,1e3,GET /rate/heat+1995=3", Reason.MEMBER),
-        ("2025-02-15T01:49:06,1234567890123456789,GET /rate/heat+1995=3", Reason.MEMBER),
-        ("2025-02-15T01:49:06,1,GET /rate/heat=3", Reason.MOVIE),
-        ("2025-02-15T01:49:06,1,GET /rate/heat+1195=3", Reason.MOVIE),
-        (f"2025-02-15T01:49:06,1,GET /rate/{'x' * 5000}+1995=3", Reason.MOVIE),
-        ("2025-02-15T01:49:06,1,GET /rate/heat+1995=0", Reason.VALUE),
-        ("2025-02-15T01:49:06,1,GET /rate/heat+1995=5.5", Reason.VALUE),
-        ("2025-02-15T01:49:06,1,GET /rate/heat+1995=nan", Reason.VALUE),
-        ("2025-02-15T01:49:06,1,GET /data/m/heat+1995/x.mpg", Reason.VALUE),
-        ("2025-02-15T01:49:06,1,GET /data/m/heat+1995/1441.mpg", Reason.VALUE),
-        ("{", Reason.MALFORMED),
-        ("{}", Reason.MALFORMED),
-        ('{"version": ' * 3000, Reason.MALFORMED),
+        ("", Refusal.MALFORMED),
+        (b"\xff\xfe", Refusal.MALFORMED),
+        ("x" * (MAX_LINE_BYTES + 1), Refusal.MALFORMED),
+        ("2025-02-15T01:49:06,1", Refusal.MALFORMED),
+        ("2025-02-15T01:49:06,1,POST /rate/heat+1995=3", Refusal.MALFORMED),
+        ("2025-02-15T01:49:06,1,recommendation request", Refusal.MALFORMED),
+        ("2025-02-30T01:49:06,1,GET /rate/heat+1995=3", Refusal.TIME),
+        ("yesterday,1,GET /rate/heat+1995=3", Refusal.TIME),
+        ("0001-01-01T00:00:00+14:00,1,GET /rate/heat+1995=3", Refusal.TIME),
+        ("1999-12-31T23:59:59,1,GET /rate/heat+1995=3", Refusal.TIME),
+        ("2025-03-01T00:06:00,1,GET /rate/heat+1995=3", Refusal.FUTURE),
+        ("2025-02-15T01:49:06,,GET /rate/heat+1995=3", Refusal.MEMBER),
+        ("2025-02-15T01:49:06,1e3,GET /rate/heat+1995=3", Refusal.MEMBER),
+        ("2025-02-15T01:49:06,1234567890123456789,GET /rate/heat+1995=3", Refusal.MEMBER),
+        ("2025-02-15T01:49:06,1,GET /rate/heat=3", Refusal.MOVIE),
+        ("2025-02-15T01:49:06,1,GET /rate/heat+1195=3", Refusal.MOVIE),
+        (f"2025-02-15T01:49:06,1,GET /rate/{'x' * 5000}+1995=3", Refusal.MOVIE),
+        ("2025-02-15T01:49:06,1,GET /rate/heat+1995=0", Refusal.VALUE),
+        ("2025-02-15T01:49:06,1,GET /rate/heat+1995=5.5", Refusal.VALUE),
+        ("2025-02-15T01:49:06,1,GET /rate/heat+1995=nan", Refusal.VALUE),
+        ("2025-02-15T01:49:06,1,GET /data/m/heat+1995/x.mpg", Refusal.VALUE),
+        ("2025-02-15T01:49:06,1,GET /data/m/heat+1995/1441.mpg", Refusal.VALUE),
+        ("{", Refusal.MALFORMED),
+        ("{}", Refusal.MALFORMED),
+        ('{"version": ' * 3000, Refusal.MALFORMED),
     ],
 )
-def test_a_bad_line_has_a_reason(line: str | bytes, expected: Reason) -> None:
+def test_a_bad_line_has_a_reason(line: str | bytes, expected: Refusal) -> None:
     assert reason(line) is expected
 
 
@@ -135,47 +135,47 @@ def test_the_lines_of_the_page_are_events() -> None:
     assert all(isinstance(read(line), list) for line in lines)
     for line in filter(lambda line: line.startswith("{"), lines):
         VALIDATOR.validate(json.loads(line))
-    assert all(f"`{each}`" in page for each in (*Reason, *SCHEMA["properties"]))
+    assert all(f"`{each}`" in page for each in (*Refusal, *SCHEMA["properties"]))
 
 
-CHANGES: list[tuple[dict[str, Any], Reason]] = [
-    ({"version": 2}, Reason.MALFORMED),
-    ({"version": "1"}, Reason.MALFORMED),
-    ({"kind": "RATING"}, Reason.MALFORMED),
-    ({"kind": ["rating"]}, Reason.MALFORMED),
-    ({"source": "A b"}, Reason.MALFORMED),
-    ({"source": 5}, Reason.MALFORMED),
-    ({"id": ""}, Reason.MALFORMED),
-    ({"id": "x" * 201}, Reason.MALFORMED),
-    ({"requestId": "7"}, Reason.MALFORMED),
-    ({"time": None}, Reason.TIME),
-    ({"time": 1739584146}, Reason.TIME),
-    ({"time": "2025-02-15"}, Reason.TIME),
-    ({"user": None}, Reason.MEMBER),
-    ({"user": True}, Reason.MEMBER),
-    ({"user": ""}, Reason.MEMBER),
-    ({"user": "x" * 129}, Reason.MEMBER),
-    ({"user": 10**18}, Reason.MEMBER),
-    ({"movie": None}, Reason.MOVIE),
-    ({"movie": "Heat"}, Reason.MOVIE),
-    ({"movie": {"title": "Heat"}}, Reason.MOVIE),
-    ({"movie": {"title": "Heat", "year": "1995"}}, Reason.MOVIE),
-    ({"movie": {"title": "Heat", "year": 3000}}, Reason.MOVIE),
-    ({"movie": {"tmdbId": 0}}, Reason.MOVIE),
-    ({"movie": {"imdbId": "x"}}, Reason.MOVIE),
-    ({"movie": {"id": "not Base64"}}, Reason.MOVIE),
-    ({"value": None}, Reason.VALUE),
-    ({"value": "4"}, Reason.VALUE),
-    ({"value": 4.2}, Reason.VALUE),
-    ({"value": 0}, Reason.VALUE),
-    ({"value": True}, Reason.VALUE),
-    ({"position": -1}, Reason.VALUE),
-    ({"position": 2**40}, Reason.VALUE),
+CHANGES: list[tuple[dict[str, Any], Refusal]] = [
+    ({"version": 2}, Refusal.MALFORMED),
+    ({"version": "1"}, Refusal.MALFORMED),
+    ({"kind": "RATING"}, Refusal.MALFORMED),
+    ({"kind": ["rating"]}, Refusal.MALFORMED),
+    ({"source": "A b"}, Refusal.MALFORMED),
+    ({"source": 5}, Refusal.MALFORMED),
+    ({"id": ""}, Refusal.MALFORMED),
+    ({"id": "x" * 201}, Refusal.MALFORMED),
+    ({"requestId": "7"}, Refusal.MALFORMED),
+    ({"time": None}, Refusal.TIME),
+    ({"time": 1739584146}, Refusal.TIME),
+    ({"time": "2025-02-15"}, Refusal.TIME),
+    ({"user": None}, Refusal.MEMBER),
+    ({"user": True}, Refusal.MEMBER),
+    ({"user": ""}, Refusal.MEMBER),
+    ({"user": "x" * 129}, Refusal.MEMBER),
+    ({"user": 10**18}, Refusal.MEMBER),
+    ({"movie": None}, Refusal.MOVIE),
+    ({"movie": "Heat"}, Refusal.MOVIE),
+    ({"movie": {"title": "Heat"}}, Refusal.MOVIE),
+    ({"movie": {"title": "Heat", "year": "1995"}}, Refusal.MOVIE),
+    ({"movie": {"title": "Heat", "year": 3000}}, Refusal.MOVIE),
+    ({"movie": {"tmdbId": 0}}, Refusal.MOVIE),
+    ({"movie": {"imdbId": "x"}}, Refusal.MOVIE),
+    ({"movie": {"id": "not Base64"}}, Refusal.MOVIE),
+    ({"value": None}, Refusal.VALUE),
+    ({"value": "4"}, Refusal.VALUE),
+    ({"value": 4.2}, Refusal.VALUE),
+    ({"value": 0}, Refusal.VALUE),
+    ({"value": True}, Refusal.VALUE),
+    ({"position": -1}, Refusal.VALUE),
+    ({"position": 2**40}, Refusal.VALUE),
 ]
 
 
 @pytest.mark.parametrize(("change", "expected"), CHANGES)
-def test_parser_and_schema_refuse_the_same(change: dict[str, Any], expected: Reason) -> None:
+def test_parser_and_schema_refuse_the_same(change: dict[str, Any], expected: Refusal) -> None:
     event = RATING | change
     assert reason(json.dumps(event)) is expected
     assert not VALIDATOR.is_valid(event)
@@ -192,7 +192,7 @@ def test_parser_and_schema_refuse_the_same(change: dict[str, Any], expected: Rea
     ],
 )
 def test_a_watch_event_has_minutes_or_a_fraction(change: dict[str, Any]) -> None:
-    assert reason(json.dumps(WATCH | change)) is Reason.VALUE
+    assert reason(json.dumps(WATCH | change)) is Refusal.VALUE
     assert not VALIDATOR.is_valid(WATCH | change)
 
 

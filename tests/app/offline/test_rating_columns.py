@@ -10,8 +10,9 @@ import pyarrow as pa
 import pytest
 from pyarrow import parquet
 
+from app.ingest.loads.scale import Scale
 from app.offline import rating_files
-from app.offline.rating_files import Reading, Scale
+from app.offline.rating_files import Reading
 from seeds.files.column_roles import MOVIE, USER, ColumnNames
 from seeds.files.rating_cells import DayOrder
 from seeds.files.rating_rows import RatingRows

@@ -8,8 +8,9 @@ import pyarrow as pa
 import pytest
 from pyarrow import csv, parquet
 
+from app.ingest.loads.scale import Scale
 from app.offline import rating_files
-from app.offline.rating_files import Reading, Scale
+from app.offline.rating_files import Reading
 from seeds.files.column_roles import MOVIE, USER
 from seeds.files.rating_rows import RatingRows
 from seeds.files.ratings import OFF_SCALE

@@ -8,7 +8,7 @@ from typer.testing import CliRunner
 
 from app.cli.commands import app
 from app.settings import SECRETS, Settings
-from app.settings.effective import Source, effective
+from app.settings.effective import Origin, effective
 
 SECRET = "hunter2-hunter2-hunter2-hunter2-hunter2"
 
@@ -25,12 +25,12 @@ def test_each_setting_has_its_value_and_origin(monkeypatch: pytest.MonkeyPatch, 
     found = {setting.name: setting for setting in effective(settings)}
     assert found.keys() == {name.upper() for name in Settings.model_fields}
     for name, value, source in (
-        ("SECRET_KEY", None, Source.FILE),
-        ("REDIS_URL", None, Source.ENVIRONMENT),
-        ("COMPRESSION", "false", Source.ENVIRONMENT),
-        ("PORT", "8002", Source.OPTION),
-        ("LOG_LEVEL", "info", Source.DEFAULT),
-        ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://***@collector:4318", Source.ENVIRONMENT),
+        ("SECRET_KEY", None, Origin.FILE),
+        ("REDIS_URL", None, Origin.ENVIRONMENT),
+        ("COMPRESSION", "false", Origin.ENVIRONMENT),
+        ("PORT", "8002", Origin.OPTION),
+        ("LOG_LEVEL", "info", Origin.DEFAULT),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://***@collector:4318", Origin.ENVIRONMENT),
     ):
         assert (found[name].value, found[name].source) == (value, source), name
     assert {name for name, setting in found.items() if setting.is_secret} == {
@@ -38,7 +38,7 @@ def test_each_setting_has_its_value_and_origin(monkeypatch: pytest.MonkeyPatch, 
     }
     assert SECRET not in repr(found)
     generated = settings.model_copy(update={"data_dir": tmp_path})
-    assert {each.name: each.source for each in effective(generated)}["DATA_DIR"] is Source.GENERATED
+    assert {each.name: each.source for each in effective(generated)}["DATA_DIR"] is Origin.GENERATED
 
 
 def test_the_command_shows_them_on_80_columns_without_secrets() -> None:
