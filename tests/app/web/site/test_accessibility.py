@@ -10,7 +10,8 @@ from playwright.sync_api import expect
 from tests import npm
 from tests.app.web.site.conftest import NARROW, SECONDS, WIDE, NewVisitor, Visitor
 
-pytestmark = pytest.mark.long
+# axe reads 26 pages at each size: that takes minutes of a busy machine.
+pytestmark = [pytest.mark.long, pytest.mark.timeout(900)]
 
 FOLDER = Path(__file__).parent
 VISITORS = {"/": "Movies that match you.", "/join": "Join Marquee", "/sign-in": "Sign in"}
