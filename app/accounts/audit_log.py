@@ -1,5 +1,7 @@
 """The audit log of operators' actions: recorded before they run, completed with the outcome."""
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -33,13 +35,13 @@ class Entry:
     api_key_name: str | None
 
 
-async def begin(sessions: Sessions, actor: Viewer | ApiKey, act: Act) -> int:
+async def begin(sessions: Sessions, actor: Viewer | ApiKey | None, act: Act) -> int:
     """Record an action before it runs: if interrupted, it has no outcome. Returns the id of the entry.
 
-    The action of a key that acts for a member is the key's.
+    The action of a key that acts for a member is the key's. Nobody acts for a command.
     """
-    key_id = actor.key_id if isinstance(actor, Viewer) else actor.id
-    who = {"user_id": actor.id} if key_id is None else {"api_key_id": key_id}
+    key_id = actor.key_id if isinstance(actor, Viewer) else actor and actor.id
+    who = {"api_key_id": key_id} if key_id is not None else {"user_id": actor and actor.id}
     entry = insert(AuditEntry).values(act=act.name, arguments=act.arguments, address=act.address, **who)
     async with sessions.begin() as session:
         return (await session.execute(entry.returning(AuditEntry.id))).scalar_one()
@@ -53,6 +55,18 @@ async def end(sessions: Sessions, entry_id: int, outcome: str) -> None:
             .where(AuditEntry.id == entry_id, AuditEntry.outcome.is_(None))
             .values(outcome=outcome)
         )
+
+
+@asynccontextmanager
+async def of_command(sessions: Sessions, act: Act) -> AsyncIterator[None]:
+    """Record what a command does in the block: `done`, or the name of the exception that ended it."""
+    entry_id = await begin(sessions, None, act)
+    try:
+        yield
+    except Exception as error:
+        await end(sessions, entry_id, type(error).__name__)
+        raise
+    await end(sessions, entry_id, "done")
 
 
 async def entries(sessions: Sessions, count: int, before: int | None) -> list[Entry]:

@@ -1,18 +1,21 @@
 """The settings and the database of a command."""
 
 import asyncio
+import getpass
+import os
 import secrets
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import psycopg
 import typer
 from pydantic import SecretStr, ValidationError
 
 from app import console
+from app.accounts import audit_log
 from app.db import migrations
 from app.db.embedded import EmbeddedPostgresError, embedded_postgres
 from app.db.engine import Sessions, create_engine, psycopg_url, sessionmaker
@@ -73,6 +76,34 @@ def with_sessions(use: Callable[[Sessions, Settings], Awaitable[Found]], *refuse
             return asyncio.run(run(settings, url))
         except refused as error:
             raise console.fail(str(error)) from None
+
+
+def audited(
+    act: str,
+    arguments: dict[str, Any],
+    use: Callable[[Sessions, Settings], Awaitable[Found]],
+    *refused: type[Exception],
+) -> Found:
+    """Do as `with_sessions`, and note the act in the audit log as the mutation of this name does.
+
+    In place of a client's address the entry has the account of the operating system.
+    """
+    given = {name: value for name, value in arguments.items() if value is not None}
+    noted = audit_log.Act(act, {"input": given}, f"command line, {_account()}")
+
+    async def noting(sessions: Sessions, settings: Settings) -> Found:
+        async with audit_log.of_command(sessions, noted):
+            return await use(sessions, settings)
+
+    return with_sessions(noting, *refused)
+
+
+def _account() -> str:
+    """The account of the operating system, by its name if it has one, as not in every container."""
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):
+        return f"uid {os.getuid()}"
 
 
 def read_settings(**options: object) -> Settings:

@@ -11,7 +11,7 @@ import typer
 
 from app import console
 from app.accounts.viewer import Role
-from app.cli.database import database, with_sessions
+from app.cli.database import audited, database, with_sessions
 from app.cli.experiment_tables import list_of, report_of, value_table
 from app.cli.options import Json, show
 from app.db.engine import Sessions
@@ -145,8 +145,16 @@ def start(
         period_hours=switchback_hours,
         target=Target(frozenset(role or ()), min_ratings, joined),
     )
-    started = with_sessions(
-        lambda sessions, settings: registry.start(sessions, wanted, settings.served_list_days), *REFUSED
+    given = {
+        "name": name, "arms": arm, "layer": layer, "days": days, "switchbackHours": switchback_hours,
+        "roles": [each.value for each in role or ()] or None, "minRatings": min_ratings or None,
+        "joinedAfter": joined and joined.isoformat(),
+    }  # fmt: skip
+    started = audited(
+        "startExperiment",
+        given,
+        lambda sessions, settings: registry.start(sessions, wanted, settings.served_list_days),
+        *REFUSED,
     )
     show(f"{name} runs until {started.ends_at:%Y-%m-%d %H:%M} UTC.", json=False)
 
@@ -159,7 +167,7 @@ def stop(name: str) -> None:
         last = await report(sessions, await registry.required(sessions, name), unlimited=True)
         await registry.stop(sessions, name, last.as_json())
 
-    with_sessions(stopped, *REFUSED)
+    audited("stopExperiment", {"name": name}, stopped, *REFUSED)
     show(f"{name} is stopped.", json=False)
 
 

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from app import console
-from app.cli.database import with_sessions
+from app.cli.database import audited, with_sessions
 from app.cli.options import Json, show
 from app.cli.row_report import wrapped
 from app.db.engine import Sessions
@@ -82,8 +82,11 @@ def show_model(
 def activate(version: str, json: Json = False) -> None:
     """Make a trained model the active one, also one that the gate refused; running services load it."""
     _report(
-        with_sessions(
-            lambda sessions, settings: registry.activate(sessions, settings.models, version), *REFUSED
+        audited(
+            "activateModel",
+            {"version": version},
+            lambda sessions, settings: registry.activate(sessions, settings.models, version),
+            *REFUSED,
         ),
         json,
     )
@@ -92,8 +95,11 @@ def activate(version: str, json: Json = False) -> None:
 @app.command()
 def rollback(json: Json = False) -> None:
     """Activate the model that was active before the active one; running services load it."""
-    trained = with_sessions(
-        lambda sessions, settings: registry.roll_back(sessions, settings.models), *REFUSED
+    trained = audited(
+        "rollbackModel",
+        {},
+        lambda sessions, settings: registry.roll_back(sessions, settings.models),
+        *REFUSED,
     )
     _report(trained, json)
 
@@ -114,7 +120,7 @@ def shadow(
         await shadow_runs.start(sessions, version)
         return version
 
-    found = with_sessions(changed, *REFUSED)
+    found = audited("stopShadow" if stop else "startShadow", {"version": version}, changed, *REFUSED)
     said = f"Model {found} is {'no longer ' if stop else ''}in shadow mode."
     show({"version": found, "running": not stop} if json else said, json=json)
 

@@ -7,7 +7,7 @@ import typer
 
 from app.accounts import api_keys
 from app.accounts.api_keys import InvalidApiKey, Scope
-from app.cli.database import with_sessions
+from app.cli.database import audited
 from app.cli.options import Json, show
 from app.db.engine import Sessions
 from app.settings import Settings
@@ -35,5 +35,6 @@ def create_key(
     async def create(sessions: Sessions, _: Settings) -> str:
         return (await api_keys.create(sessions, None, name, given, expires_at, source))[0]
 
-    key = with_sessions(create, InvalidApiKey)
+    noted = {"name": name, "scopes": sorted(scope.value for scope in given), "source": source, "days": days}
+    key = audited("createApiKey", noted, create, InvalidApiKey)
     show({"key": key} if json else key, json=json)

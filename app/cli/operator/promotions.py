@@ -13,7 +13,7 @@ from strawberry import relay
 
 from app.activity.ratings import MovieNotFound
 from app.catalog import hiding
-from app.cli.database import with_sessions
+from app.cli.database import audited, with_sessions
 from app.cli.options import Json, show
 from app.db.engine import Sessions
 from app.db.tables import Genre, Movie
@@ -102,7 +102,12 @@ def list_promotions(json: Json = False) -> None:
 @promote.command()
 def withdraw(promotion: Annotated[int, typer.Argument(metavar="ID", help="Of `promote list`.")]) -> None:
     """End a promotion now."""
-    with_sessions(lambda sessions, _: promotions.withdraw(sessions, promotion), *REFUSED)
+    audited(
+        "withdrawPromotion",
+        {"promotionId": promotion},
+        lambda sessions, _: promotions.withdraw(sessions, promotion),
+        *REFUSED,
+    )
     show(f"Promotion {promotion} is withdrawn.", json=False)
 
 
@@ -122,7 +127,8 @@ def hide(
         hidden = await hiding.hidden_movies(sessions, SHOWN, None)
         return [(id_, await _name(sessions, Subject(SubjectKind.MOVIE, id_))) for id_ in hidden]
 
-    found = with_sessions(change, *REFUSED)
+    noted = {"movieIds": movies, "hidden": not undo}
+    found = audited("setMovieHidden", noted, change, *REFUSED) if movies else with_sessions(change, *REFUSED)
     lines = [f"{id_}  {name}" for id_, name in found]
     show("\n".join(["Hidden from all lists:", *lines]) if lines else "No movie is hidden.", json=False)
 
@@ -142,7 +148,13 @@ def _begin(
         subject = await _subject(sessions, *given)
         return await promotions.begin(sessions, None, PromotionPlan(kind, subject, strength, *times))
 
-    begun = with_sessions(begin, *REFUSED)
+    noted = {
+        **dict(zip(("movie", "genre", "collection"), given, strict=True)),
+        **{name: time and time.isoformat() for name, time in zip(("startsAt", "endsAt"), times, strict=True)},
+        "kind": kind.value,
+        "strength": strength,
+    }
+    begun = audited("promote", noted, begin, *REFUSED)
     show(f"Promotion {begun.id} is stored; it ends {begun.ends_at.strftime(TIME)} UTC.", json=False)
 
 

@@ -37,17 +37,23 @@ enum_of(
 @strawberry.type(description="An operator's action.")
 class AuditEntry:
     begun_at: datetime = strawberry.field(description="When the action began.")
-    act: str = strawberry.field(description="The name of the mutation.")
+    act: str = strawberry.field(
+        description="The name of the mutation. A command has the name of the mutation that does the same."
+    )
     arguments: JSON = strawberry.field(description="The mutation's arguments, without secrets.")
     outcome: str | None = strawberry.field(
-        description="The type of the result or the code of the error; null if the action did not finish."
+        description="The type of the result or the code of the error, of a command `done` or the name of the "
+        "error; null if the action did not finish."
     )
-    address: str | None = strawberry.field(description="The network address of the client.")
+    address: str | None = strawberry.field(
+        description="The network address of the client; for a command `command line` and the account of the "
+        "operating system."
+    )
     username: str | None = strawberry.field(
-        description="The member who acted; null for a service or a deleted member."
+        description="The member who acted; null for a service, a command or a deleted member."
     )
     api_key_name: str | None = strawberry.field(
-        description="The API key of the service that acted; null for a member."
+        description="The API key of the service that acted; null for a member or a command."
     )
 
     @classmethod
@@ -117,7 +123,8 @@ DeleteUserResult = Annotated[
 class OperatorQuery:
     @strawberry.field(
         directives=[Cost(weight=160)],
-        description="The audit log: each mutation that needs a role, with its outcome.",
+        description="The audit log: each mutation that needs a role, and each command that does "
+        "the same, with its outcome.",
         extensions=requires(Role.ADMIN),
     )
     async def audit_log(
