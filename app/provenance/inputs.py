@@ -129,7 +129,7 @@ def steerings_in(inputs: Sequence[Input], n_items: int) -> list[Steering]:
         if of.kind == HISTORY:
             found.append(common)
         elif of.kind == WISHES:
-            found[-1] = common.with_wishes(filled(of.arrays["wishes"], n_items))
+            found[-1] = replace(common, wishes=filled(of.arrays["wishes"], n_items))
     return found
 
 

@@ -62,7 +62,8 @@ class Member:
 class GroupPick:
     """A movie of the group's list. `match_percents` are in the order of the members, None if unknown.
 
-    `promoted`: a promotion decided the place.
+    `promoted`: a promotion decided the place. `asked_for`: the subject of the movie that each member wants
+    more of.
     """
 
     movie_id: int
@@ -70,6 +71,7 @@ class GroupPick:
     score: float
     match_percents: tuple[int | None, ...]
     promoted: bool = False
+    asked_for: tuple[str | None, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,9 +145,7 @@ def steerings_of(
     """The steering of each member's scores; the promotions are those of all."""
     common = Steering.of(snapshot, model, promotions)
     return [
-        common.with_wishes(Steering.of(snapshot, model, (), user.preferences).wishes)
-        if user.preferences
-        else common
+        common.for_member(Steering.of(snapshot, model, (), user.preferences)) if user.preferences else common
         for user in users
     ]
 
@@ -182,6 +182,7 @@ def recommend_from(
     predictions = [model.hybrid.predict(member.history.indexed(model), item_idx) for member in group]
     percents = np.array([prediction.match_percent for prediction in predictions]).T
     promoted = steerings[0].promotes(item_idx, pins)
+    asked_for = zip(*(steering.names_asked_for(item_idx) for steering in steerings), strict=True)
     picks = [
         GroupPick(
             int(model.hybrid.item_ids[movie]),
@@ -189,9 +190,10 @@ def recommend_from(
             float(group_scores[movie]),
             rounded(member_percents),
             bool(of_promotion),
+            names,
         )
-        for movie, rank, member_percents, of_promotion in zip(
-            item_idx, shown, percents, promoted, strict=True
+        for movie, rank, member_percents, of_promotion, names in zip(
+            item_idx, shown, percents, promoted, asked_for, strict=True
         )
     ]
     return GroupPicks(picks, has_next=ranks.size > first)

@@ -96,8 +96,9 @@ class HomePage:
             if int(ids[place]) not in rated_since and (after is None or self._follows(shelf, place, after))
         ]
         shown = np.array(places[:first], np.int32)
-        promoted = self.shelving.promoted(shelf, shelf.item_idx[shown])
-        matches = recommend.disclosed(self._matches(shelf, shelf.item_idx[shown], detail), promoted)
+        item_idx = shelf.item_idx[shown]
+        promoted, wanted = self.shelving.steered(shelf, item_idx)
+        matches = recommend.disclosed(self._matches(shelf, item_idx, detail), promoted, wanted)
         rank = after.rank if after else 0
         picks = []
         for place, match, of_promotion in zip(shown.tolist(), matches, promoted.tolist(), strict=True):

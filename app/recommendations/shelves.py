@@ -140,11 +140,12 @@ class Shelving:
         """The pinned items, with which the first shelf begins, whatever their match."""
         return pinned(self.model, self.user, self.history, self.allowed, self.steering)
 
-    def promoted(self, shelf: Shelf, item_idx: NDArray[np.int32]) -> NDArray[np.bool_]:
-        """Which of m movies of the shelf a promotion moved, bool (m,)."""
+    def steered(self, shelf: Shelf, items: NDArray[np.int32]) -> tuple[NDArray[np.bool_], list[str | None]]:
+        """Which of m movies of the shelf a promotion moved, and the subject that the member asked for."""
         if shelf.kind not in BY_SCORE:
-            return np.zeros(item_idx.size, np.bool_)
-        return self.steering.promotes(item_idx, self.pins if shelf.kind in FIRST else ())
+            return np.zeros(items.size, np.bool_), [None] * items.size
+        promoted = self.steering.promotes(items, self.pins if shelf.kind in FIRST else ())
+        return promoted, self.steering.names_asked_for(items)
 
     def promised(self, history: History, item_idx: NDArray[np.int32]) -> NDArray[np.bool_]:
         """Movies whose rounded match is PROMISED_PERCENT or more, or unknown, bool (m,)."""

@@ -43,6 +43,10 @@ class GroupMember:
     match_percent: int | None = strawberry.field(
         description="Calibrated probability, in percent, that the member would rate the movie 4 or more."
     )
+    asked_for: str | None = strawberry.field(
+        description="The genre, person or collection of the movie that the viewer asked for more of; null "
+        "for other members, whose preferences are their own."
+    )
 
 
 @strawberry.type(description="A movie in a group's list.")
@@ -111,7 +115,7 @@ class GroupQuery:
             wish=Wish(filter=kind),
             skipped=rated_since,
         )
-        return connection(context, model, page, group, picks)
+        return connection(context, model, page, viewer.id, group, picks)
 
 
 async def members_of(context: Context, viewer_id: int, usernames: list[str], page: ListPage) -> list[Member]:
@@ -123,7 +127,7 @@ async def members_of(context: Context, viewer_id: int, usernames: list[str], pag
 
 
 def connection(
-    context: Context, model: Model, page: ListPage, group: list[Member], picks: GroupPicks
+    context: Context, model: Model, page: ListPage, viewer_id: int, group: list[Member], picks: GroupPicks
 ) -> GroupRecommendationConnection:
     movies = movies_of(context.snapshot, [pick.movie_id for pick in picks.picks])
     cursors = page.cursors_of(model, [pick.rank for pick in picks.picks])
@@ -133,8 +137,12 @@ def connection(
             rank=pick.rank,
             score=pick.score,
             members=[
-                GroupMember(username=member.username, match_percent=percent)
-                for member, percent in zip(group, pick.match_percents, strict=True)
+                GroupMember(
+                    username=member.username,
+                    match_percent=percent,
+                    asked_for=asked_for if member.id == viewer_id else None,
+                )
+                for member, percent, asked_for in zip(group, pick.match_percents, pick.asked_for, strict=True)
             ],
             promoted=pick.promoted,
             node=movie,

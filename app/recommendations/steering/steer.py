@@ -60,7 +60,7 @@ class Steering:
             for each in preferences
             if each.direction is Direction.MORE
         )
-        return replace(steering.with_wishes(added(snapshot, model, wishes, MOST_WISHED)), asked_for=asked_for)
+        return replace(steering, wishes=added(snapshot, model, wishes, MOST_WISHED), asked_for=asked_for)
 
     @property
     def added(self) -> Floats | None:
@@ -68,8 +68,9 @@ class Steering:
         parts = [part for part in (self.boosts, self.wishes) if part is not None]
         return reduce(np.add, parts) if parts else None
 
-    def with_wishes(self, wishes: Floats | None) -> "Steering":
-        return replace(self, wishes=wishes)
+    def for_member(self, own: "Steering") -> "Steering":
+        """The steering with the wishes of `own`."""
+        return replace(self, wishes=own.wishes, asked_for=own.asked_for)
 
     def names_asked_for(self, item_idx: ItemIdx) -> list[str | None]:
         """The first subject of each of m items that the member wants more of; None for none."""

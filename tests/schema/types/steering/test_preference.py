@@ -17,7 +17,7 @@ HOME = """
 """
 GROUP = """
 { groupRecommendations(usernames: ["ada", "ben"], first: 24) {
-  edges { promoted score node { id genres { name } } }
+  edges { promoted score members { username askedFor } node { id genres { name } } }
 } }
 """
 REMOVE = """
@@ -66,6 +66,16 @@ async def test_all_lists_follow_a_wish_for_less_and_one_for_more(steered: Steere
     shelves = (await steered.send(HOME, "ben"))["shelves"]
     genres = [shelf["genre"]["name"] for shelf in shelves if shelf["kind"] == "GENRE"]
     assert genres[0] == "Horror"
+    for shelf in shelves:
+        by_score = shelf["kind"] in {"TOP_PICKS", "GENRE", "NEW_RELEASES"}
+        for edge in shelf["movies"]["edges"]:
+            horror = "Horror" in {each["name"] for each in edge["node"]["genres"]}
+            asked_for = "ASKED_FOR" in [each["kind"] for each in edge["reasons"]]
+            assert asked_for is (horror and by_score), shelf["kind"]
+    for edge in group_after:
+        named = {each["username"]: each["askedFor"] for each in edge["members"]}
+        horror = "Horror" in {each["name"] for each in edge["node"]["genres"]}
+        assert named == {"ada": None, "ben": "Horror" if horror else None}
     assert "Drama" not in genres[:-1]
     assert ids(await steered.edges("ada")) == ids((await steered.send(LIST, "ada"))["edges"])
     assert steered.replayed() == 6 + len(shelves)
