@@ -80,7 +80,7 @@ def write_ratings(path: Path, n: int) -> None:
 def measure(url: str, path: Path, postmaster: psutil.Process, n: int) -> Iterator[Figure]:
     for name, expected in (("empty table", Count(added=n)), ("again", Count(unchanged=n))):
         before, began = used(postmaster), time.perf_counter()
-        report = ratings.load(url, path, ratings.Options(SOURCE), lambda _stage, _fraction: None)
+        report = ratings.load(url, path, ratings.RatingOptions(SOURCE), lambda _stage, _fraction: None)
         wall = time.perf_counter() - began
         time.sleep(REAPED_SECONDS)
         after = used(postmaster)
