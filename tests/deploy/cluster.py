@@ -7,7 +7,7 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -41,13 +41,12 @@ def wait_for(found: Callable[[], object]) -> None:
 
 
 @dataclass(slots=True)
-class Cluster:
-    """`start(server)` starts the process of a server on its port."""
+class Balanced:
+    """A balancer. `runtime`: its runtime API."""
 
     url: str
     figures_url: str
-    start: Callable[[str], None]
-    services: dict[str, Service]
+    runtime: str
 
     def figures(self, name: str, backend: str = "requests") -> dict[str, int]:
         """A figure of each server, from the balancer's metrics."""
@@ -60,6 +59,39 @@ class Cluster:
 
     def is_up(self, server: str) -> bool:
         return self.figures("status")[server] == 1
+
+
+@contextmanager
+def balanced(ports: Mapping[str, str]) -> Iterator[Balanced]:
+    """Start the balancer, with its configuration as it is, and wait until the servers on the ports are up."""
+    if (haproxy := shutil.which("haproxy", path=f"{os.environ['PATH']}:/usr/sbin")) is None:
+        pytest.skip("haproxy is not installed")
+    listen, figures, runtime = (f"127.0.0.1:{free_port()}" for _ in range(3))
+    addresses = {"LISTEN": listen, "FIGURES": figures, "RUNTIME": runtime}
+    for server, port in ports.items():
+        addresses[server.upper().replace("-", "_")] = f"127.0.0.1:{port}"
+    process = subprocess.Popen(
+        [haproxy, "-f", str(ROOT / "deploy" / "haproxy" / "haproxy.cfg")],
+        env={**os.environ, **addresses},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        made = Balanced(f"http://{listen}", f"http://{figures}", runtime)
+        wait_for(lambda: process.poll() is not None or is_answered(f"{made.figures_url}/healthz"))
+        wait_for(lambda: all(map(made.is_up, ports)))
+        yield made
+    finally:
+        process.terminate()
+        process.wait(WAIT_SECONDS)
+
+
+@dataclass(slots=True)
+class Cluster(Balanced):
+    """`start(server)` starts the process of a server on its port."""
+
+    start: Callable[[str], None]
+    services: dict[str, Service]
 
     def kill(self, server: str) -> None:
         os.kill(self.services[server].pid, signal.SIGKILL)
@@ -74,14 +106,8 @@ class Cluster:
 
 @contextmanager
 def cluster(database_url: str, model_dir: Path, run_folder: Path, **settings: str) -> Iterator[Cluster]:
-    """Start both processes and the balancer, with its configuration as it is."""
-    if (haproxy := shutil.which("haproxy", path=f"{os.environ['PATH']}:/usr/sbin")) is None:
-        pytest.skip("haproxy is not installed")
+    """Start both processes and the balancer."""
     ports = {server: str(free_port()) for server in SERVERS}
-    listen, figures = (f"127.0.0.1:{free_port()}" for _ in range(2))
-    addresses = {"LISTEN": listen, "FIGURES": figures}
-    for server, port in ports.items():
-        addresses[server.upper().replace("-", "_")] = f"127.0.0.1:{port}"
     services: dict[str, Service] = {}
     with ExitStack() as stack:
 
@@ -91,18 +117,8 @@ def cluster(database_url: str, model_dir: Path, run_folder: Path, **settings: st
 
         for server in SERVERS:
             start(server)
-        balancer = subprocess.Popen(
-            [haproxy, "-f", str(ROOT / "deploy" / "haproxy" / "haproxy.cfg")],
-            env={**os.environ, **addresses},
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-        stack.callback(balancer.wait, WAIT_SECONDS)
-        stack.callback(balancer.terminate)
-        made = Cluster(f"http://{listen}", f"http://{figures}", start, services)
-        wait_for(lambda: balancer.poll() is not None or is_answered(f"http://{figures}/healthz"))
-        wait_for(lambda: all(map(made.is_up, SERVERS)))
-        yield made
+        made = stack.enter_context(balanced(ports))
+        yield Cluster(made.url, made.figures_url, made.runtime, start, services)
 
 
 def is_answered(url: str) -> bool:
