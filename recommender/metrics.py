@@ -99,9 +99,8 @@ def rank_correlation(ordered: NDArray[np.floating]) -> float:
 
     nan for fewer than two different values.
     """
-    from scipy.stats import rankdata  # noqa: PLC0415 - slow, and serving loads this module
-
-    ranks = rankdata(ordered)
+    _, values, counts = np.unique(ordered, return_inverse=True, return_counts=True)
+    ranks = (np.cumsum(counts) - (counts - 1) / 2)[values]  # equal values share the mean of their ranks
     places = -np.arange(len(ordered), dtype=np.float64)
     return float(np.corrcoef(places, ranks)[0, 1]) if len(ranks) and np.ptp(ranks) > 0 else float("nan")
 
