@@ -16,7 +16,13 @@ from app.db.cluster import Cluster
 
 WAIT_SECONDS, POLL_SECONDS = 60.0, 0.02
 # Processes are killed and not the machine, so the operating system writes what Postgres has given it.
-OPTIONS = {"fsync": "off", "autovacuum": "off", "shared_buffers": "32MB"}
+OPTIONS = {
+    "fsync": "off",
+    "autovacuum": "off",
+    "shared_buffers": "32MB",
+    "wal_level": "replica",
+    "max_wal_senders": "10",
+}
 
 
 @dataclass(frozen=True, slots=True)
