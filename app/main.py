@@ -81,24 +81,24 @@ class LifespanState(TypedDict):
 
 def context_of(connection: HTTPConnection, credentials: Credentials) -> Context:
     """Make the context of a request or WebSocket."""
-    state = connection.state
+    state: LifespanState = connection.scope["state"]
     return Context(
-        state.settings,
-        state.sessions,
-        state.live.served,
+        state["settings"],
+        state["sessions"],
+        state["live"].served,
         credentials,
-        state.live,
-        state.changes,
+        state["live"],
+        state["changes"],
         client_of(connection),
-        Budget(state.rates),
-        exports=state.exports,
-        recorder=state.recorder,
-        running=state.running,
-        acting=state.acting,
-        issuer=state.issuer,
-        promotions=state.promotions,
-        shadow=state.shadow,
-        member_batches=state.member_batches,
+        Budget(state["rates"]),
+        exports=state["exports"],
+        recorder=state["recorder"],
+        running=state["running"],
+        acting=state["acting"],
+        issuer=state["issuer"],
+        promotions=state["promotions"],
+        shadow=state["shadow"],
+        member_batches=state["member_batches"],
     )
 
 

@@ -1,6 +1,7 @@
 """The client of a request: its address, its network and its agent."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 from ipaddress import IPv6Address, IPv6Network, ip_address
 
 from starlette.requests import HTTPConnection
@@ -19,18 +20,25 @@ class Client:
     @property
     def network(self) -> str:
         """The address, or the /64 network of an IPv6 address; '' if unknown."""
-        try:
-            address = ip_address((self.address or "").partition("%")[0])
-        except ValueError:
-            return ""
-        if isinstance(address, IPv6Address):
-            address = address.ipv4_mapped or address
-        if isinstance(address, IPv6Address):
-            return str(IPv6Network((address, IPV6_SITE), strict=False))
-        return str(address)
+        return network_of(self.address or "")
+
+
+@lru_cache(maxsize=1_000)
+def network_of(text: str) -> str:
+    try:
+        address = ip_address(text.partition("%")[0])
+    except ValueError:
+        return ""
+    if isinstance(address, IPv6Address):
+        address = address.ipv4_mapped or address
+    if isinstance(address, IPv6Address):
+        return str(IPv6Network((address, IPV6_SITE), strict=False))
+    return str(address)
 
 
 def client_of(connection: HTTPConnection) -> Client:
     address = connection.client.host if connection.client else None
     agent = connection.headers.get("user-agent", "")[:LONGEST_AGENT]
-    return Client(address, "".join(filter(str.isprintable, agent)) or None)
+    if not agent.isprintable():
+        agent = "".join(filter(str.isprintable, agent))
+    return Client(address, agent or None)

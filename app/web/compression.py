@@ -9,18 +9,18 @@ Streams of events and of parts are not compressed either, so that each part arri
 
 import asyncio
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import lru_cache, partial
 from http import HTTPStatus
 from typing import Any
 
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from werkzeug.http import parse_accept_header
 
 from app.web.zstd import ZstdCompressor
 
-COMPRESSED = {"application/json", "application/graphql-response+json", "text/html"}
+COMPRESSED = {b"application/json", b"application/graphql-response+json", b"text/html"}
 MIN_BYTES = 1_000  # below this, compression costs more than it saves
 MAX_BYTES_ON_LOOP = 32_768  # about a millisecond of gzip; more is compressed in a thread
 GZIP_LEVEL, ZSTD_LEVEL = 5, 3
@@ -37,7 +37,8 @@ class Compression:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
-            coding = preferred(", ".join(Headers(scope=scope).getlist("accept-encoding")))
+            sent = [value for name, value in scope["headers"] if name == b"accept-encoding"]
+            coding = preferred(b", ".join(sent).decode("latin-1"))
             send = Response(coding, send).send
         await self.app(scope, receive, send)
 
@@ -65,10 +66,10 @@ class Response:
 
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
-            headers = MutableHeaders(raw=message.setdefault("headers", []))
-            compressible = may_compress(message["status"], headers)
+            headers = message.setdefault("headers", [])
+            compressible = may_compress(message["status"], dict(headers))
             if compressible or message["status"] == HTTPStatus.NOT_MODIFIED:
-                headers.add_vary_header("Accept-Encoding")
+                MutableHeaders(raw=headers).add_vary_header("Accept-Encoding")
             if not compressible or self.coding is None:
                 await self.forward(message)
             else:
@@ -106,12 +107,12 @@ class Response:
         return compressed if more else compressed + self.compressor.flush()
 
 
-def may_compress(status: int, headers: MutableHeaders) -> bool:
+def may_compress(status: int, headers: Mapping[bytes, bytes]) -> bool:
     return (
-        headers.get("content-type", "").partition(";")[0] in COMPRESSED
+        headers.get(b"content-type", b"").partition(b";")[0] in COMPRESSED
         and status not in (HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED)
-        and "content-encoding" not in headers
-        and "no-transform" not in headers.get("cache-control", "")
+        and b"content-encoding" not in headers
+        and b"no-transform" not in headers.get(b"cache-control", b"")
     )
 
 

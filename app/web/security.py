@@ -5,7 +5,6 @@ without a preflight. In addition, requests of pages of other origins are refused
 allowed.
 """
 
-from starlette.datastructures import MutableHeaders
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
@@ -25,8 +24,11 @@ HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
 }
+BYTES = [(name.lower().encode(), value.encode()) for name, value in HEADERS.items()]
 POLICY = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 TRANSPORT_SECURITY = "max-age=31536000"
+POLICY_HEADER = (b"content-security-policy", POLICY.encode())
+TRANSPORT_HEADER = (b"strict-transport-security", TRANSPORT_SECURITY.encode())
 PREFLIGHT_SECONDS = 600
 HEALTH = ("/healthz", "/readyz")
 READABLE = ("ETag", "RateLimit", "RateLimit-Policy", "Retry-After", "X-Request-Id")
@@ -45,17 +47,18 @@ class SecurityHeaders:
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                headers = MutableHeaders(raw=message.setdefault("headers", []))
-                for name, value in HEADERS.items():
-                    headers.setdefault(name, value)
-                # A script's policy also applies to the workers it starts, so GraphiQL's files have none.
-                if not scope["path"].startswith("/graphiql/"):
-                    headers.setdefault("Content-Security-Policy", POLICY)
-                if scope["scheme"] == "https":
-                    headers.setdefault("Strict-Transport-Security", TRANSPORT_SECURITY)
+                headers = message.setdefault("headers", [])
+                given = {name for name, _ in headers}
+                headers.extend(header for header in headers_of(scope) if header[0] not in given)
             await send(message)
 
         await self.app(scope, receive, send_with_headers)
+
+
+def headers_of(scope: Scope) -> list[tuple[bytes, bytes]]:
+    # A script's policy also applies to the workers it starts, so GraphiQL's files have none.
+    of_path = [] if scope["path"].startswith("/graphiql/") else [POLICY_HEADER]
+    return [*BYTES, *of_path, *([TRANSPORT_HEADER] if scope["scheme"] == "https" else [])]
 
 
 class AllowedHosts(TrustedHostMiddleware):

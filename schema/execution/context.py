@@ -93,7 +93,7 @@ class Context:
     pinned_at: datetime = field(init=False)  # the time of `served`
     authentication: Authentication = field(init=False)
     loaders: Loaders = field(init=False)
-    _matches: DataLoader[int, Match | None] = field(init=False)
+    _matches: DataLoader[int, Match | None] | None = field(default=None)
     _history: "asyncio.Future[UserHistory] | None" = field(default=None)
     _export: "asyncio.Future[Export | orjson.Fragment] | None" = field(default=None)
     _made: Export | None = None
@@ -104,7 +104,7 @@ class Context:
         )
         self.pinned_at = datetime.now(UTC)
         self.loaders = Loaders(self.sessions)
-        self._matches = DataLoader(self._match)
+        self._matches = None
 
     def renew(self) -> None:
         """Drop the cached reads, as if the request arrived now."""
@@ -169,6 +169,8 @@ class Context:
 
     async def match(self, movie_id: int) -> Match | None:
         """The match of a movie and the viewer; one thread predicts all movies of a page."""
+        if self._matches is None:
+            self._matches = DataLoader(self._match)
         return await self._matches.load(movie_id)
 
     async def _match(self, movie_ids: list[int]) -> list[Match | None]:

@@ -1,7 +1,7 @@
 """Execute a GraphQL request as an async stream of results, independent of the transport."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Iterable, Mapping
+from collections.abc import AsyncGenerator, Coroutine, Iterable, Mapping
 from contextlib import aclosing
 from contextvars import copy_context
 from dataclasses import dataclass, field
@@ -67,6 +67,14 @@ class Executor:
         observed = ObservedOperation(kind, document.label(request.operation_name), turn.arrived)
         try:
             context.costed = await self.paid(document, request, context, whole=whole)
+            if self.compiler is not None and (
+                compiled := answer(self.compiler, document, request, context, allowed)
+            ):
+                only = await self.only_result(compiled, context, turn)
+                delivered = context.spliced and bool(only.data)
+                observed.count(only)
+                yield only
+                return
             results = await self.begun(document, request, context, allowed)
             if observed.endless:
                 turn.end()
@@ -87,6 +95,21 @@ class Executor:
             if not delivered:
                 context.discard_export()
 
+    async def only_result(
+        self, result: Coroutine[Any, Any, ExecutionResult], context: Context, turn: Turn
+    ) -> ExecutionResult:
+        """The result of an operation that has one only: as `charged` and `in_time`, without their steps."""
+        budget, clock = context.budget, context.clock
+        clock.deadline = turn.deadline
+        try:
+            async with asyncio.timeout_at(turn.deadline) as clock.step:
+                return await (result if budget is None else MeteredCoroutine(result, budget.meter))
+        except TimeoutError:
+            return timed_out(self.seconds)
+        finally:
+            if budget is not None:
+                await budget.close()
+
     async def begun(
         self,
         document: Document,
@@ -95,18 +118,14 @@ class Executor:
         allowed: Iterable[OperationType],
     ) -> Results:
         """Begin the operation. Its actual cost is charged beyond its static cost."""
-        results: Results | None = None
-        if self.compiler is not None:
-            results = answer(self.compiler, document, request, context, allowed)
-        if results is None:
-            results = await self.schema.stream(
-                document.text,
-                variable_values=request.variables,
-                context_value=context,
-                operation_name=request.operation_name,
-                operation_extensions=request.extensions,
-                allowed_operation_types=allowed,
-            )
+        results = await self.schema.stream(
+            document.text,
+            variable_values=request.variables,
+            context_value=context,
+            operation_name=request.operation_name,
+            operation_extensions=request.extensions,
+            allowed_operation_types=allowed,
+        )
         return results if context.budget is None else charged(results, context.budget)
 
     async def read(self, query: str, context: Context) -> Document:
@@ -249,12 +268,19 @@ async def in_time(results: Results, deadline: float | None, seconds: float, cloc
 
 def stopped(seconds: float, pending: set[str] | None) -> Any:
     """The last result of an operation that took too long: an error for it, or for each `pending` part."""
-    error = CallerError(
+    if pending is None:
+        return timed_out(seconds)
+    lost = [CompletedResult(id_, [too_long(seconds)]) for id_ in sorted(pending)]
+    return SubsequentIncrementalExecutionResult(has_next=False, completed=lost)
+
+
+def timed_out(seconds: float) -> ExecutionResult:
+    return ExecutionResult(data=None, errors=[too_long(seconds)])
+
+
+def too_long(seconds: float) -> CallerError:
+    return CallerError(
         f"The operation took longer than {seconds:g} seconds and was stopped.",
         ErrorCode.TIMEOUT,
         setting="EXECUTION_SECONDS",
     )
-    if pending is None:
-        return ExecutionResult(data=None, errors=[error])
-    lost = [CompletedResult(id_, [error]) for id_ in sorted(pending)]
-    return SubsequentIncrementalExecutionResult(has_next=False, completed=lost)

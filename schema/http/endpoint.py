@@ -34,7 +34,7 @@ from schema.execution.telemetry import count_errors
 from schema.http.content_negotiation import GRAPHQL_RESPONSE, Accept
 from schema.http.incremental import EVENTS, MULTIPART_SUBSCRIPTION, in_pieces, streamed
 from schema.http.persisted_documents import Documents, PersistedDocuments, TrustedDocuments
-from schema.http.request import credentials_of, read
+from schema.http.request import WhilePresent, credentials_of, read
 from schema.http.websocket import Sockets
 from schema.http.websocket_operations import ContextOf
 from schema.http.whole import written
@@ -49,7 +49,6 @@ STATUS = {
     ErrorCode.SERVICE_UNAVAILABLE.name: 503,
     ErrorCode.TIMEOUT.name: 504,
 }
-PATIENT_SECONDS = 0.05  # before the endpoint watches whether the client has left
 BY_METHOD = {
     "GET": {OperationType.QUERY},
     "HEAD": {OperationType.QUERY},
@@ -185,22 +184,10 @@ class Endpoint:
 
     async def first(self, results: Results, http: Request, kind: OperationType | None) -> Any:
         """The first result; raises ClientDisconnect when the client has left. Mutations go on to the end."""
-        first: asyncio.Future[Any] = asyncio.ensure_future(anext(results))
-        leaving: asyncio.Future[None] | None = None
-        try:
-            done, _ = await asyncio.wait((first,), timeout=PATIENT_SECONDS)
-            if not done and kind is OperationType.QUERY:
-                leaving = asyncio.ensure_future(wait_for_disconnect(http))
-                done, _ = await asyncio.wait((first, leaving), return_when=asyncio.FIRST_COMPLETED)
-                if first not in done:
-                    raise ClientDisconnect
-            return await first
-        finally:
-            if leaving is not None:
-                leaving.cancel()
-            if not first.done():
-                first.cancel()
-                await asyncio.wait((first,))
+        if kind is not OperationType.QUERY:
+            return await anext(results)
+        async with WhilePresent(http):
+            return await anext(results)
 
     def cacheable(self, http: Request, accept: Accept, result: ExecutionResult, *, public: bool) -> Response:
         """The response to a GET: public only where each signed-out client would get the same."""
@@ -228,12 +215,6 @@ def not_executed(error: GraphQLError) -> PreExecutionError:
 
 async def single(result: ExecutionResult) -> Results:
     yield result
-
-
-async def wait_for_disconnect(http: Request) -> None:
-    """Return when the client has left."""
-    while (await http.receive())["type"] != "http.disconnect":
-        pass
 
 
 def retry_after(seconds: int) -> dict[str, str]:

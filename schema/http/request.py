@@ -1,11 +1,12 @@
-"""Read the credentials and the GraphQL request of a connection, within the limits."""
+"""Read the credentials and the GraphQL request of a connection, within the limits; notice that it ends."""
 
 import asyncio
+from types import TracebackType
 from typing import Any
 from urllib.parse import parse_qsl
 
 import orjson
-from starlette.requests import HTTPConnection, Request
+from starlette.requests import ClientDisconnect, HTTPConnection, Request
 
 from app.accounts.external_members import MAX_ID_LENGTH
 from app.settings import Settings
@@ -20,6 +21,7 @@ from schema.http.json_size import may_exceed
 
 MAX_PARAMETERS = 30  # of a query string; GraphQL over HTTP has five
 LARGE = 30_000  # bytes; decoding fewer takes a millisecond at most
+PATIENT_SECONDS = 0.05  # before the endpoint watches whether the client has left
 MAX_TOKEN_LENGTH = 8_000  # characters; our access token has about 250, that of an issuer up to thousands
 MAX_MEMBER_BYTES = 4 * MAX_ID_LENGTH
 
@@ -144,3 +146,40 @@ def too_deep(settings: Settings) -> Refused:
     return Refused(
         too_complex("MAX_JSON_DEPTH", "The request's JSON is {} levels deep or more", most, most + 1)
     )
+
+
+class WhilePresent:
+    """A block that is canceled, and raises ClientDisconnect, when the client leaves.
+
+    Most blocks end before PATIENT_SECONDS and take no task.
+    """
+
+    def __init__(self, http: Request) -> None:
+        self.http = http
+        self.left = False
+        self.watching: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self.task, self.cancelling = task, task.cancelling()
+        self.timer = asyncio.get_running_loop().call_later(PATIENT_SECONDS, self.watch)
+
+    def watch(self) -> None:
+        self.watching = asyncio.create_task(self.follow())
+
+    async def follow(self) -> None:
+        while (await self.http.receive())["type"] != "http.disconnect":
+            pass
+        self.left = True
+        self.task.cancel()
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, raised: BaseException | None, _: TracebackType | None
+    ) -> None:
+        self.timer.cancel()
+        if self.watching is not None:
+            self.watching.cancel()
+        # As asyncio.timeout does: another cancellation goes on.
+        if self.left and self.task.uncancel() <= self.cancelling and kind is asyncio.CancelledError:
+            raise ClientDisconnect from raised

@@ -1,6 +1,5 @@
 """Catalog queries: a movie, a page of movies, a search, and nodes by id."""
 
-import asyncio
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
@@ -14,7 +13,7 @@ from strawberry import relay
 from strawberry.types.base import StrawberryObjectDefinition
 
 from app.activity import ratings
-from app.catalog import browse, search
+from app.catalog import search
 from app.catalog.browse import MovieSort
 from app.catalog.search import SearchMatch
 from schema.core.constraints import GLOBAL_ID, MAX_ID_LENGTH, Constraint
@@ -40,7 +39,7 @@ from schema.execution.context import Context, Info
 from schema.types.movie import Movie, movie_of
 from schema.types.movie_filter import Filter, wanted
 from schema.types.movies.facets import Facets, facets_of
-from schema.types.movies.pages import MovieConnection, OrderBy, key_of
+from schema.types.movies.pages import MovieConnection, OrderBy, page_of_movies
 from schema.types.person import Genre
 
 MOVIES, SEARCH = "movies", "search"
@@ -109,28 +108,9 @@ class CatalogQuery:
         order_by: OrderBy = None,
     ) -> MovieConnection:
         asked = window(Cursors.of(info, MOVIES), first, after, last, before)
-        snapshot = info.context.snapshot
         order = order_by.order() if order_by else MovieSort()
-        kind = wanted(filter, snapshot)
-        page = await asyncio.to_thread(
-            browse.page,
-            snapshot,
-            kind,
-            order,
-            asked.count,
-            key_of(order, asked),
-            backward=asked.backward,
-        )
-        edges = [
-            Edge(cursor=asked.cursors.encode(*key), node=Movie.at(snapshot, position))
-            for position, key in zip(page.positions.tolist(), page.keys, strict=True)
-        ]
-        return MovieConnection(
-            edges=edges,
-            page_info=page_info(edges, has_previous=page.has_previous, has_next=page.has_next),
-            total_count=page.total,
-            movie_filter=kind,
-        )
+        snapshot = info.context.snapshot
+        return await page_of_movies(snapshot, asked, wanted(filter, snapshot), order)
 
     @strawberry.field(
         directives=[PUBLIC, Cost(weight=120)],

@@ -1,6 +1,6 @@
 """Answer a request by its compiled operation, if there is one."""
 
-from collections.abc import AsyncGenerator, Iterable
+from collections.abc import Coroutine, Iterable
 from typing import Any
 
 from graphql import ExecutionResult as CoreResult
@@ -25,8 +25,8 @@ def answer(
     request: GraphQLRequest,
     context: Context,
     allowed: Iterable[OperationType],
-) -> AsyncGenerator[ExecutionResult] | None:
-    """The only result of a compiled operation; None if graphql-core executes the request."""
+) -> Coroutine[Any, Any, ExecutionResult] | None:
+    """The result of a compiled operation; None if graphql-core executes the request."""
     name = request.operation_name
     operation = document.operation(name)
     if context.costed is None or operation is None or operation.kind not in allowed:
@@ -53,13 +53,13 @@ async def result_of(
     context: Context,
     extensions: dict[str, Any] | None,
     answers: KeptAnswers,
-) -> AsyncGenerator[ExecutionResult]:
+) -> ExecutionResult:
     kept = answers if context.spliced else None
-    yield presented(await form.execute(variables, context, extensions=extensions, answers=kept), context)
+    return presented(await form.execute(variables, context, extensions=extensions, answers=kept), context)
 
 
-async def refused(errors: list[GraphQLError], context: Context) -> AsyncGenerator[ExecutionResult]:
-    yield presented(CoreResult(None, errors), context)
+async def refused(errors: list[GraphQLError], context: Context) -> ExecutionResult:
+    return presented(CoreResult(None, errors), context)
 
 
 def presented(result: CoreResult, context: Context) -> ExecutionResult:
