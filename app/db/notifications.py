@@ -17,6 +17,7 @@ from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from app.db.engine import psycopg_url
+from app.db.outages import FaultLog
 
 RETRY_SECONDS = 1.0
 # A connection that is silently lost is detected within half a minute.
@@ -44,11 +45,12 @@ class Changes:
 
     async def follow(self) -> None:
         """Listen until cancelled; reconnect after a lost connection."""
+        faults = FaultLog(log, "cannot listen for notifications")
         while True:
             try:
-                await self._listen()
+                await self._listen(faults)
             except psycopg.Error as error:
-                log.warning("cannot listen for notifications (%s); retrying", error)
+                faults.note(error)
             await asyncio.sleep(RETRY_SECONDS)
 
     @contextmanager
@@ -68,11 +70,12 @@ class Changes:
                 if not self.waiting[name]:
                     del self.waiting[name]
 
-    async def _listen(self) -> None:
+    async def _listen(self, faults: FaultLog) -> None:
         connection = await psycopg.AsyncConnection.connect(self.address, autocommit=True)
         async with connection:
             for topic in Topic:
                 await connection.execute(sql.SQL("LISTEN {}").format(sql.Identifier(topic)))
+            faults.end()
             for events in self.waiting.values():
                 wake(events)
             async for notice in connection.notifies():

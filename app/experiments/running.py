@@ -7,11 +7,9 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 
-import psycopg
-from sqlalchemy.exc import SQLAlchemyError
-
 from app.db.engine import Sessions
 from app.db.notifications import Changes, Topic
+from app.db.outages import OF_DATABASE, FaultLog
 from app.experiments import registry
 from app.experiments.assignment import Experiment, ListOwner, Treatment, treatment_of
 
@@ -48,6 +46,7 @@ class Running:
 
     async def follow(self, sessions: Sessions, changes: Changes) -> None:
         """Read again after each change, forever. During a database outage the last ones are used."""
+        faults = FaultLog(log, "cannot read the experiments")
         with changes.watch((Topic.EXPERIMENT, "all")) as changed:
             while True:
                 with suppress(TimeoutError):
@@ -55,7 +54,9 @@ class Running:
                 changed.clear()
                 try:
                     await self.read(sessions)
-                except (SQLAlchemyError, psycopg.Error, OSError) as error:
-                    log.warning("cannot read the experiments: %s", error)
+                except OF_DATABASE as error:
+                    faults.note(error)
                     changed.set()
                     await asyncio.sleep(RETRY_SECONDS)
+                else:
+                    faults.end()

@@ -13,6 +13,7 @@ from sqlalchemy import Row, func, select, text
 
 from app.db.engine import Sessions
 from app.db.movie_features import MOVIES, movies_of
+from app.db.outages import FaultLog
 from app.db.training_tables import ModelVersion
 from app.serving import memory
 from app.serving import snapshot as catalog
@@ -235,14 +236,17 @@ class Live:
 
     async def follow(self, poll_seconds: float, learning_seconds: float) -> None:
         """Refresh and learn in a loop, forever. During a database outage the last state is served."""
+        faults = FaultLog(log, "cannot refresh the catalog and model, serving the last state")
         while True:
             await asyncio.sleep(poll_seconds)
             try:
                 await self.refresh()
                 await self._learn(timedelta(seconds=learning_seconds))
-            except Exception:
+            except Exception as error:  # noqa: BLE001 - a fault of one refresh does not end the next ones
                 metrics.refresh_failures.inc()
-                log.exception("cannot refresh the catalog and model; serving the last state")
+                faults.note(error)
+            else:
+                faults.end()
 
     async def _learn(self, rest: timedelta) -> None:
         """Update item factors from new ratings, at most once per interval `rest`."""

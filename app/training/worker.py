@@ -13,6 +13,7 @@ from pathlib import Path
 from sqlalchemy.exc import SQLAlchemyError
 
 from app.db.engine import Sessions
+from app.db.outages import FaultLog
 from app.settings import Settings
 from app.training import jobs
 from app.training.__main__ import REFUSED
@@ -38,6 +39,7 @@ class Progress:
 async def follow(sessions: Sessions, settings: Settings, database_url: str) -> None:
     """Run jobs one after another, forever. An outage of the database only delays them."""
     asked_at = -DUE_SECONDS
+    faults = FaultLog(log, "the training worker cannot look for jobs or run one")
     while True:
         try:
             if (settings.training_hours or settings.training_new_ratings) and (
@@ -50,8 +52,10 @@ async def follow(sessions: Sessions, settings: Settings, database_url: str) -> N
                 await run(claim, sessions, settings, database_url)
         except ClaimLost as lost:
             log.warning("%s", lost)
-        except Exception:
-            log.exception("error in the training worker; retrying")
+        except Exception as error:  # noqa: BLE001 - a fault of one job does not end the next ones
+            faults.note(error)
+        else:
+            faults.end()
         await asyncio.sleep(settings.poll_seconds)
 
 

@@ -9,13 +9,13 @@ from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
-import psycopg
 from sqlalchemy import Select, func, insert, or_, select, text, update
-from sqlalchemy.exc import IntegrityError, SQLAlchemyError
+from sqlalchemy.exc import IntegrityError
 
 from app.db import steering_tables as tables
 from app.db.engine import Sessions
 from app.db.notifications import Changes, Topic
+from app.db.outages import OF_DATABASE, FaultLog
 from app.recommendations.steering.subjects import Subject, UnknownSubject, subject_in
 
 MAX_LIVE = 50  # promotions that are neither withdrawn nor over
@@ -93,6 +93,7 @@ class Promotions:
 
     async def follow(self, sessions: Sessions, changes: Changes) -> None:
         """Read again after each change, forever. During a database outage the last ones are used."""
+        faults = FaultLog(log, "cannot read the promotions")
         with changes.watch((Topic.PROMOTION, "all")) as changed:
             while True:
                 with suppress(TimeoutError):
@@ -100,10 +101,12 @@ class Promotions:
                 changed.clear()
                 try:
                     await self.read(sessions)
-                except (SQLAlchemyError, psycopg.Error, OSError) as error:
-                    log.warning("cannot read the promotions: %s", error)
+                except OF_DATABASE as error:
+                    faults.note(error)
                     changed.set()
                     await asyncio.sleep(RETRY_SECONDS)
+                else:
+                    faults.end()
 
 
 def checked(plan: PromotionPlan, now: datetime) -> dict[str, Any]:
