@@ -11,8 +11,10 @@ from schema.types.model import ModelMutation
 from schema.types.movie_batches.delete import DeleteMoviesMutation
 from schema.types.movie_batches.upsert import UpsertMoviesMutation
 from schema.types.movie_editing import MovieMutation
+from schema.types.movies.nights import NightMutation
 from schema.types.operator.admin import OperatorMutation
 from schema.types.operator.api_key import ApiKeyMutation
+from schema.types.operator.dead_letter import DeadLetterMutation
 from schema.types.operator.experiment import ExperimentMutation
 from schema.types.operator.hidden_movie import HiddenMovieMutation
 from schema.types.operator.promotion import PromotionMutation
@@ -34,6 +36,8 @@ class Mutation(
     PreferenceMutation,
     ImportMutation,
     MergeMutation,
+    NightMutation,
+    DeadLetterMutation,
     MemberBatchMutation,
     OperatorMutation,
     ApiKeyMutation,

@@ -206,14 +206,28 @@ async def rated_since(sessions: Sessions, user_ids: Sequence[int], since: dateti
 
 
 async def user_ratings(
-    sessions: Sessions, user_id: int, count: int, key: tuple[datetime, int] | None, *, backward: bool = False
+    sessions: Sessions,
+    user_id: int,
+    count: int,
+    key: tuple[datetime, int] | tuple[int, datetime, int] | None,
+    *,
+    by_stars: bool = False,
+    descending: bool = True,
+    backward: bool = False,
 ) -> list[Rating]:
-    """At most `count` ratings, newest first, after the time and movie id of `key`, or before them."""
-    place = tuple_(tables.Rating.rated_at, tables.Rating.movie_id)
-    statement = select(*COLUMNS).where(tables.Rating.user_id == user_id).limit(count)
+    """At most `count` ratings by time, or `by_stars`, by default newest or best first.
+
+    `key`: the time and movie id of a rating, `by_stars` after its half-stars. The ratings are those after it,
+    or `backward` those before it.
+    """
+    rated = tables.Rating
+    stars = (rated.half_stars,) if by_stars else ()
+    place = tuple_(*stars, rated.rated_at, rated.movie_id)
+    statement = select(*COLUMNS).where(rated.user_id == user_id).limit(count)
+    upward = descending == backward
     if key is not None:
-        statement = statement.where(place > tuple_(*key) if backward else place < tuple_(*key))
-    order = (column if backward else column.desc() for column in place.clauses)
+        statement = statement.where(place > tuple_(*key) if upward else place < tuple_(*key))
+    order = (column if upward else column.desc() for column in place.clauses)
     async with sessions() as session:
         ratings = [Rating(*row) for row in await session.execute(statement.order_by(*order))]
     return ratings[::-1] if backward else ratings

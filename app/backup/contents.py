@@ -55,6 +55,7 @@ LEFT_OUT: Mapping[str, str] = {
     "model_states": "of served lists",
     "served_inputs": "of served lists",
     "served_lists": "records of lists, which expire; they need the files of all models",
+    "night_members": "nights, which end within hours",
     "shadow_runs": "comparisons with models that are not in the dump",
     "sessions": "tokens: members sign in again",
     "refresh_tokens": "tokens: members sign in again",

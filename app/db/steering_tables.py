@@ -1,6 +1,7 @@
-"""Tables of what steers lists: promotions of operators, and preferences of members."""
+"""Tables of what steers lists: promotions of operators, preferences of members, and movie nights."""
 
 from datetime import datetime
+from uuid import UUID
 
 from sqlalchemy import CheckConstraint, ForeignKey, Index, func
 from sqlalchemy.orm import Mapped, mapped_column
@@ -62,3 +63,15 @@ class ListPreference(Base):
     direction: Mapped[str]
     set_at: Mapped[datetime] = mapped_column(server_default=func.now())
     ended_at: Mapped[datetime | None]
+
+
+class NightMember(Base):
+    """A member of a movie night, of which each user has at most one."""
+
+    __tablename__ = "night_members"
+    __table_args__ = (Index(None, "night"),)
+
+    user_id: Mapped[int] = owned_by("users.id", primary_key=True)
+    night: Mapped[UUID]
+    joined_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    ends_at: Mapped[datetime]

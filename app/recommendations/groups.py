@@ -12,6 +12,7 @@ from app.accounts.usernames import key, username_in
 from app.activity import feedback, ratings
 from app.db.engine import Sessions
 from app.recommendations.history import UserHistory
+from app.recommendations.nights import COMPANY
 from app.recommendations.steering.preferences import PREFERENCES_OF, preferences_in
 from app.recommendations.steering.promotions import Promotion
 from app.recommendations.steering.steer import MAX_PINS, UNSTEERED, Steering
@@ -35,13 +36,15 @@ MEMBERS = text(
         WHERE lower(username) = lower(requested.name) OR username_key = requested.key
         ORDER BY lower(username) = lower(requested.name) DESC LIMIT 1
     ) AS member
-    WHERE discoverable OR member.id = :viewer_id
+    WHERE discoverable OR member.id = :viewer_id OR member.id IN ({COMPANY})
     """  # noqa: S608 - constants
 )
 
 
 class UnknownUsername(Exception):
-    """No discoverable member has this name. The message does not reveal whether the member exists.
+    """No discoverable member, and none of the viewer's night, has this name.
+
+    The message does not reveal whether the member exists.
 
     `place`: index of the name, from 0.
     """

@@ -8,6 +8,7 @@ from bench.cost.operation import (
     Operation,
     Request,
     Variables,
+    as_admin,
     as_member,
     as_new_member,
     the_member,
@@ -62,6 +63,11 @@ def rated_movie(rig: Rig) -> Variables:
     return {"movieId": movie}
 
 
+def open_night(rig: Rig) -> Variables:
+    answer = rig.client.post("mutation{openNight{night{code}}}", {}, rig.member)
+    return {"code": answer["data"]["openNight"]["night"]["code"]}
+
+
 MUTATIONS: dict[str, Operation] = {
     "Mutation.signUp": Operation(
         mutation("signUp", "SignUpInput"),
@@ -107,6 +113,14 @@ MUTATIONS: dict[str, Operation] = {
     ),
     "Mutation.setDiscoverable": Operation(
         mutation("setDiscoverable", "SetDiscoverableInput"), as_member(i={"discoverable": True}), times=10
+    ),
+    "Mutation.openNight": Operation("mutation{openNight{__typename}}", as_member(), times=10),
+    "Mutation.joinNight": Operation(
+        mutation("joinNight", "JoinNightInput"), with_input(open_night, Rig.sign_up), times=6
+    ),
+    "Mutation.leaveNight": Operation("mutation{leaveNight{__typename}}", as_member(), times=10),
+    "Mutation.replayDeadLetters": Operation(
+        mutation("replayDeadLetters", "ReplayDeadLettersInput"), as_admin(i={}), times=6
     ),
     "Mutation.mergeMember": Operation(
         mutation("mergeMember", "MergeMemberInput"),

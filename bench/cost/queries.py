@@ -194,7 +194,14 @@ QUERIES: dict[str, Operation] = {
     "User.favoriteGenres": Operation(VIEWER % "favoriteGenres{name}", as_member()),
     "User.preferences": Operation(VIEWER % "preferences{direction subject{__typename}}", as_member()),
     "User.ratings": Operation(VIEWER % "ratings(first:24){edges{node{stars}}}", as_member()),
+    "User.ratings, by stars": Operation(
+        VIEWER % "ratings(first:24,orderBy:{field:STARS}){nodes{stars}}", as_member()
+    ),
+    "User.ratings, by title": Operation(
+        VIEWER % "ratings(first:24,orderBy:{field:TITLE}){nodes{stars}}", as_member()
+    ),
     "RatingConnection.totalCount": Operation(VIEWER % "ratings(first:1){totalCount}", as_member()),
+    "User.night": Operation(VIEWER % "night{usernames}", as_member()),
     "User.sessions": Operation(VIEWER % "sessions(first:10){edges{node{isCurrent}}}", as_member()),
     "User.discoverable": Operation(VIEWER % "discoverable", as_member()),
     "ModelConnection.totalCount": Operation("{models(first:1){totalCount}}", as_admin()),

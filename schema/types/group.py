@@ -9,6 +9,7 @@ from app.accounts.usernames import MAX_GIVEN_LENGTH
 from app.accounts.viewer import Role
 from app.recommendations import groups
 from app.recommendations.groups import GroupPicks, Member
+from app.recommendations.nights import MAX_MEMBERS
 from app.recommendations.recommend import Wish
 from app.serving.model import Model
 from schema.core.constraints import Constraint
@@ -23,12 +24,12 @@ from schema.types.movie import Movie, movies_of
 from schema.types.movie_filter import Filter, wanted
 
 FIELD = "groupRecommendations"
-MAX_MEMBERS = 10
 
 Usernames = Annotated[
     list[str],
     strawberry.argument(
-        description=f"Usernames of 1 to {MAX_MEMBERS} discoverable members; the viewer may be one.",
+        description=f"Usernames of 1 to {MAX_MEMBERS} members who are discoverable or of the viewer's "
+        "movie night; the viewer may be one.",
         directives=[
             Constraint(max_items=MAX_MEMBERS, max_length=MAX_GIVEN_LENGTH),
             Cost(weight=135),

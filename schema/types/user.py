@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Iterable
 from datetime import datetime
-from functools import partial
 from typing import Annotated, Self
 
 import strawberry
@@ -11,8 +10,7 @@ from strawberry import relay
 
 from app.accounts import preferences
 from app.accounts.viewer import Viewer
-from app.activity import ratings
-from app.recommendations import similar_users
+from app.recommendations import nights, similar_users
 from app.recommendations.history import UserHistory
 from app.recommendations.taste_profile import Opinions
 from app.serving.snapshot import Snapshot
@@ -23,16 +21,10 @@ from schema.core.errors import CallerError, ErrorCode
 from schema.core.pagination import (
     After,
     Before,
-    Connection,
-    Edge,
     First,
     FirstOrNone,
     Last,
-    moment,
-    page_of,
     page_size,
-    place_of,
-    row_id,
     window,
 )
 from schema.execution.context import Info
@@ -43,24 +35,14 @@ from schema.types.activity import (
     HistoryConnection,
     WatchlistConnection,
 )
-from schema.types.movie import Rating
 from schema.types.movie_filter import Filter, OrderDirection, wanted
-from schema.types.movies.orders import WatchlistOrder
+from schema.types.movies.nights import Night
+from schema.types.movies.orders import RatingOrder, WatchlistOrder
+from schema.types.movies.own_ratings import RATINGS, RatingConnection
 from schema.types.person import Genre
 from schema.types.session import SESSIONS, SessionConnection
 from schema.types.steering.preference import Preference, preferences_of
 from schema.types.taste import Taste
-
-RATINGS = "ratings"
-
-
-@strawberry.type(description="A page of the viewer's ratings, newest first.")
-class RatingConnection(Connection[Edge[Rating]]):
-    user_id: strawberry.Private[int]
-
-    @strawberry.field(directives=[Cost(weight=50)], description="The number of ratings on all pages.")
-    async def total_count(self, info: Info) -> int:
-        return await ratings.count_ratings(info.context.sessions, self.user_id)
 
 
 @strawberry.type(description="A member of similar taste.")
@@ -213,7 +195,11 @@ class User(relay.Node):
         await self.require_own(info)
         return await preferences_of(info, self.id)
 
-    @strawberry.field(directives=[Cost(weight=65)], description="The member's ratings, newest first.")
+    @strawberry.field(
+        directives=[Cost(weight=65)],
+        description="The member's ratings, by default newest first. By title, those of movies that are "
+        "hidden from lists are left out.",
+    )
     async def ratings(
         self,
         info: Info,
@@ -221,22 +207,20 @@ class User(relay.Node):
         after: After = None,
         last: Last = None,
         before: Before = None,
+        order_by: Annotated[
+            RatingOrder | None,
+            strawberry.argument(description="The sort order. A cursor is valid only in its own order."),
+        ] = None,
     ) -> RatingConnection:
         asked = window(Cursors.of(info, RATINGS, self.id), first, after, last, before)
-        place = place_of(asked, row_id)
         await self.require_own(info)
-        found = await ratings.user_ratings(
-            info.context.sessions, self.id, asked.count + 1, place, backward=asked.backward
-        )
-        return page_of(
-            partial(RatingConnection, user_id=self.id),
-            asked,
-            found,
-            lambda rating: Edge(
-                cursor=asked.cursors.encode(moment(rating.rated_at), rating.movie_id),
-                node=Rating.of(rating),
-            ),
-        )
+        return await RatingConnection.of(info, self.id, asked, order_by)
+
+    @strawberry.field(directives=[Cost(weight=60)], description="The member's movie night; null without one.")
+    async def night(self, info: Info) -> Night | None:
+        await self.require_own(info)
+        found = await nights.night_of(info.context.sessions, self.id)
+        return found and Night.of(found)
 
     @strawberry.field(directives=[Cost(weight=60)], description="The member's sessions, newest first.")
     async def sessions(

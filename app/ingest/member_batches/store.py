@@ -1,4 +1,5 @@
-"""Store a batch of rows by the path of streams: one COPY, and one statement each for ratings and events.
+"""Store a batch of rows, or dead letters again, by the path of streams: one COPY, and one statement each for
+ratings and events.
 
 A batch is stored in one transaction. With an idempotency key its outcome is stored too, and a retry gets it.
 A batch that outlives its request is rolled back.
@@ -22,13 +23,14 @@ from app.ingest.clean_events import Cleaned
 from app.ingest.member_batches.rows import InvalidRows, MemberRows, RefusedRow, lines_of, rows_in
 from app.ingest.store_events import REPEATED, STORED, Store
 from app.ingest.stream_events import Refusal
-from app.ingest.stream_movies import StreamMovies
+from app.ingest.stream_movies import Connection, StreamMovies
 from app.settings import Settings
 
 MAX_KEY_LENGTH = 200
 MAX_REFUSED = 1_000  # refused rows that an outcome lists
 KEPT_DAYS = 7  # of outcomes
 FORGOTTEN_AT_ONCE = 1_000
+REPLAYED_AT_ONCE = 500  # dead letters
 
 _CLAIM = """
 INSERT INTO member_batches (api_key_id, idempotency_key, checksum, outcome) VALUES (%s, %s, %s, '{}')
@@ -93,6 +95,25 @@ class MemberBatches:
         async with self.turn:
             return await unless_ended(lambda request: asyncio.to_thread(batch.store, self.movies, request))
 
+    async def replay(
+        self, sessions: Sessions, settings: Settings, before: int, reason: Refusal | None
+    ) -> tuple[Counter[str], int | None]:
+        """Store the newest REPLAYED_AT_ONCE dead letters below an id again, as `Store.replay` does."""
+
+        def work(request: Request) -> tuple[Counter[str], int | None]:
+            with connected(sessions.address, settings) as connection, connection.transaction():
+                replayed = Store(connection, settings, self.movies).replay(REPLAYED_AT_ONCE, before, reason)
+                request.check()
+            return replayed
+
+        async with self.turn:
+            return await unless_ended(lambda request: asyncio.to_thread(work, request))
+
+
+def connected(address: str, settings: Settings) -> Connection:
+    timeout = f"-c statement_timeout={settings.statement_timeout_ms} -c timezone=UTC"
+    return psycopg.connect(address, autocommit=True, options=timeout)
+
 
 @dataclass(frozen=True, slots=True)
 class SentBatch:
@@ -107,8 +128,7 @@ class SentBatch:
         lines = lines_of(self.jsonl)
         assert self.key.source is not None, "a key with the scope MEMBERS has one"
         rows = rows_in(lines, self.key.source, ratings=self.ratings)
-        timeout = f"-c statement_timeout={self.settings.statement_timeout_ms} -c timezone=UTC"
-        with psycopg.connect(self.address, autocommit=True, options=timeout) as connection:
+        with connected(self.address, self.settings) as connection:
             store = Store(connection, self.settings, movies)
 
             def work() -> Outcome:

@@ -17,6 +17,27 @@ class WatchlistOrderField(enum.Enum):
     TITLE = strawberry.enum_value("TITLE", description="The title, ignoring case and accents.")
 
 
+@strawberry.enum(description="The sort field of ratings.")
+class RatingOrderField(enum.Enum):
+    RATED_AT = strawberry.enum_value("RATED_AT", description="The time at which the movie was last rated.")
+    STARS = strawberry.enum_value("STARS", description="The stars, then the time.")
+    TITLE = strawberry.enum_value("TITLE", description="The movie's title, ignoring case and accents.")
+
+
+@strawberry.input(description="A sort order of ratings.")
+class RatingOrder:
+    field: RatingOrderField = strawberry.field(description="The sort field.")
+    direction: OrderDirection | None = strawberry.field(
+        default=None, description="The direction. By default titles ascend and other fields descend."
+    )
+
+    @property
+    def descending(self) -> bool:
+        if self.direction is None:
+            return self.field is not RatingOrderField.TITLE
+        return self.direction is OrderDirection.DESC
+
+
 @strawberry.input(description="A sort order of a watchlist.")
 class WatchlistOrder:
     field: WatchlistOrderField = strawberry.field(description="The sort field.")

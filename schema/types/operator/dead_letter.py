@@ -1,4 +1,4 @@
-"""Dead letters: the refused events of streams, for operators."""
+"""Dead letters: the refused events of streams, for operators, who store them again."""
 
 from datetime import datetime
 from typing import Annotated, Self
@@ -7,15 +7,21 @@ import strawberry
 
 from app.accounts.viewer import Role
 from app.ingest import dead_letters
+from app.ingest.member_batches.store import REPLAYED_AT_ONCE
+from app.ingest.store_events import REPEATED, STORED
 from app.ingest.stream_events import Refusal
+from schema.core.constraints import Constraint
 from schema.core.cursors import Cursors
 from schema.core.directives import Cost
 from schema.core.enums import enum_of
+from schema.core.errors import BadArgument
 from schema.core.pagination import After, Connection, Edge, First, id_of, page_of, window
 from schema.execution.context import Info
 from schema.execution.permissions import requires
 
 DEAD_LETTERS = "deadLetters"
+BEYOND_ALL = 2**63 - 1  # ids
+MAX_DIGITS = 19
 DeadLetterReason = Refusal  # import it from here, where its values get their descriptions
 
 enum_of(
@@ -72,7 +78,7 @@ class DeadLetterConnection(Connection[Edge[DeadLetter]]):
 class DeadLetterQuery:
     @strawberry.field(
         directives=[Cost(weight=160)],
-        description="The refused events of streams. `marquee ingest dead replay` stores them again.",
+        description="The refused events of streams. `replayDeadLetters` stores them again.",
         extensions=requires(Role.ADMIN),
     )
     async def dead_letters(
@@ -93,3 +99,58 @@ class DeadLetterQuery:
             found,
             lambda entry: Edge(cursor=asked.cursors.encode(entry.id), node=DeadLetter.of(entry)),
         )
+
+
+@strawberry.input(description="The dead letters to store again.")
+class ReplayDeadLettersInput:
+    reason: Refusal | None = strawberry.field(
+        default=None, description="Only events that were refused for this reason."
+    )
+    before: str | None = strawberry.field(
+        default=None,
+        directives=[Constraint(max_length=MAX_DIGITS)],
+        description="`next` of the call before; by default the newest are first.",
+    )
+
+
+@strawberry.type(description="Dead letters were read again. Those that are refused again remain.")
+class ReplayDeadLettersPayload:
+    stored: int = strawberry.field(description="The number of events that were stored.")
+    repeated: int = strawberry.field(description="The number of events that had been stored already.")
+    refused: int = strawberry.field(description="The number of events that were refused again.")
+    next: str | None = strawberry.field(
+        description="Pass it as `before` to go on with older ones; null if there were none left to read."
+    )
+
+
+@strawberry.type
+class DeadLetterMutation:
+    @strawberry.mutation(
+        directives=[Cost(weight=2500)],
+        description=f"Store refused events that are valid now, as after a movie was added: at most "
+        f"{REPLAYED_AT_ONCE}, newest first. Lines that are not whole are passed over.",
+        extensions=requires(Role.ADMIN),
+    )
+    async def replay_dead_letters(
+        self,
+        info: Info,
+        input: Annotated[ReplayDeadLettersInput, strawberry.argument(description="The events.")],  # noqa: A002
+    ) -> ReplayDeadLettersPayload:
+        context = info.context
+        counts, lowest = await context.member_batches.replay(
+            context.sessions, context.settings, before_in(input.before), input.reason
+        )
+        return ReplayDeadLettersPayload(
+            stored=counts[STORED],
+            repeated=counts[REPEATED],
+            refused=counts.total() - counts[STORED] - counts[REPEATED],
+            next=None if lowest is None else str(lowest),
+        )
+
+
+def before_in(given: str | None) -> int:
+    if given is None:
+        return BEYOND_ALL
+    if not (given.isascii() and given.isdigit() and int(given) <= BEYOND_ALL):
+        raise BadArgument("input.before", "must be `next` of a call before.")
+    return int(given)

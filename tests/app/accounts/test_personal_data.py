@@ -54,6 +54,8 @@ INSERT INTO served_lists (served_at, id, request_id, user_id, field, model_versi
 INSERT INTO served_inputs (served_on, digest, user_id, content)
     SELECT '2026-01-01', username::bytea, id, '' FROM users;
 INSERT INTO list_preferences (user_id, genre_id, direction) SELECT id, 1, 'LESS' FROM users;
+INSERT INTO night_members (user_id, night, ends_at)
+    SELECT id, gen_random_uuid(), now() + interval '1 hour' FROM users;
 INSERT INTO promotions (kind, genre_id, starts_at, ends_at, created_by)
     SELECT 'PIN', 1, now(), now() + interval '1 day', id FROM users;
 """

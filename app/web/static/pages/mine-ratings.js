@@ -1,4 +1,4 @@
-// The member's ratings: change or remove each, newest or oldest first.
+// The member's ratings: change or remove each, in an order.
 
 import { ask } from "../core/api.js";
 import { h, plural } from "../core/dom.js";
@@ -7,18 +7,20 @@ import { choice, mineHead } from "../parts/mine-tabs.js";
 import { empty } from "../parts/states.js";
 import { tunable } from "../parts/tunable.js";
 
-const PAGE = 24;
-const ORDERS = { newest: "Newest first", oldest: "Oldest first" };
+const ORDERS = {
+  newest: { label: "Newest first", field: "RATED_AT", direction: "DESC" },
+  oldest: { label: "Oldest first", field: "RATED_AT", direction: "ASC" },
+  best: { label: "Best first", field: "STARS", direction: "DESC" },
+  worst: { label: "Worst first", field: "STARS", direction: "ASC" },
+  title: { label: "Title", field: "TITLE", direction: "ASC" },
+};
+const LABELS = Object.fromEntries(Object.entries(ORDERS).map(([name, { label }]) => [name, label]));
 const date = new Intl.DateTimeFormat(undefined, { dateStyle: "medium" });
 
-// The API lists ratings newest first. The oldest first are its pages from the end, turned around.
-async function find(query, cursor, signal) {
-  const oldest = query.get("order") === "oldest";
-  const variables = oldest ? { last: PAGE, before: cursor } : { first: PAGE, after: cursor };
-  const { viewer } = await ask("ratings", variables, { signal });
-  const { nodes, pageInfo, totalCount } = viewer.ratings;
-  if (!oldest) return { items: nodes, pageInfo, totalCount };
-  return { items: nodes.toReversed(), pageInfo: { hasNextPage: pageInfo.hasPreviousPage, endCursor: pageInfo.startCursor }, totalCount };
+async function find(query, after, signal) {
+  const { field, direction } = ORDERS[query.get("order")] ?? ORDERS.newest;
+  const { viewer } = await ask("ratings", { after, orderBy: { field, direction } }, { signal });
+  return { ...viewer.ratings, items: viewer.ratings.nodes };
 }
 
 export async function page({ query, signal }) {
@@ -32,5 +34,5 @@ export async function page({ query, signal }) {
     none: () => empty("You have not rated a movie yet.", h("a", { class: "button", href: "/join/rate" }, "Rate movies")),
   });
   show(list.first);
-  return h("div", { class: "page", "data-title": "My ratings" }, mineHead("My ratings", h("div", { class: "list-head" }, count, choice("Order", "order", ORDERS, query, list.load))), list.element);
+  return h("div", { class: "page", "data-title": "My ratings" }, mineHead("My ratings", h("div", { class: "list-head" }, count, choice("Order", "order", LABELS, query, list.load))), list.element);
 }

@@ -23,7 +23,7 @@ export async function page({ signal }) {
     const next = await find();
     ({ active } = next);
     list.replace(next);
-    back.hidden = !active;
+    offer(next);
   };
   const run = (act, done) => async () => {
     try {
@@ -35,6 +35,12 @@ export async function page({ signal }) {
     }
   };
   const back = sureButton("Roll back", "Serve the model before?", run(() => change("roll-back", { activeVersion: active?.version ?? null }), "The model before is active."));
+  // Without another model to serve there is nothing to go back to.
+  const offer = ({ items, pageInfo }) => {
+    back.hidden = !active;
+    back.disabled = !pageInfo.hasNextPage && items.every(({ status }) => status === "ACTIVE" || status === "REMOVED");
+    back.title = back.disabled ? "There is no other model" : "";
+  };
   const list = paged(first, {
     signal,
     kind: "stack",
@@ -42,7 +48,7 @@ export async function page({ signal }) {
     more: find,
     none: () => empty("There is no model yet. Train one."),
   });
-  back.hidden = !active;
+  offer(first);
   return h(
     "div",
     { class: "page" },

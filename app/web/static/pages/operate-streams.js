@@ -1,17 +1,18 @@
 // Ingestion: how far streams are behind, and the events that were refused, with the reason.
 
-import { ask } from "../core/api.js";
+import { ask, change } from "../core/api.js";
 import { h, plural } from "../core/dom.js";
 import { setQuery } from "../core/router.js";
+import { toast } from "../core/toasts.js";
 import { choice } from "../parts/mine-tabs.js";
 import { ago, badge, operateHead, spoken } from "../parts/operate.js";
 import { paged } from "../parts/paged.js";
 import { at, panel, table } from "../parts/panel.js";
-import { empty, problem } from "../parts/states.js";
+import { busyButton, empty, problem } from "../parts/states.js";
 
 const REASONS = ["MALFORMED", "TIME", "FUTURE", "MEMBER", "MOVIE", "UNKNOWN_MOVIE", "VALUE"];
 
-export async function page({ query, signal }) {
+export async function page({ query, signal, reload }) {
   const find = async (after = null) => {
     const wanted = query.get("reason");
     const { service, deadLetters } = await ask("streams", { after, reason: REASONS.includes(wanted) ? wanted : null }, { signal });
@@ -46,12 +47,37 @@ export async function page({ query, signal }) {
     ),
     panel(
       "Dead letters",
-      h("div", { class: "list-head" }, h("p", { class: "soft" }, `${plural(dead, "event")} refused.`), dead ? choice("Reason", "reason", choices, query, load) : null),
-      dead ? h("p", { class: "soft" }, "When the cause is mended, store them again on the machine of the service: ", h("code", null, "marquee ingest dead replay"), ".") : null,
+      dead ? h("div", { class: "list-head" }, h("p", { class: "soft" }, `${plural(dead, "event")} refused.`), choice("Reason", "reason", choices, query, load)) : null,
+      dead ? h("div", { class: "row" }, replay(query, fault, reload), h("span", { class: "soft" }, "Stores those again that are valid now, such as after a movie was added. Others remain.")) : null,
       fault,
       list.element,
     ),
   );
+}
+
+// Store the refused events again, piece by piece, with the numbers so far.
+function replay(query, fault, reload) {
+  const button = busyButton({ class: "quiet" }, "Replay", async () => {
+    const sum = { stored: 0, repeated: 0, refused: 0 };
+    const numbers = () => `${sum.stored.toLocaleString("en")} stored, ${sum.repeated.toLocaleString("en")} known before, ${sum.refused.toLocaleString("en")} refused again`;
+    const reason = REASONS.includes(query.get("reason")) ? query.get("reason") : null;
+    fault.replaceChildren();
+    try {
+      for (let before = null; ; ) {
+        const result = await change("replay", { reason, before });
+        for (const name of Object.keys(sum)) sum[name] += result[name];
+        if (!result.next) break;
+        before = result.next;
+        button.textContent = numbers();
+      }
+      toast(`${numbers()}.`);
+      await reload();
+    } catch (error) {
+      button.textContent = "Replay";
+      fault.replaceChildren(problem(new Error(`${numbers()}; then: ${error.message}`)));
+    }
+  });
+  return button;
 }
 
 const letter = (each) =>

@@ -12,6 +12,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, Request, expect, 
 
 PASSWORD = "a long password"
 WIDE, NARROW = {"width": 1400, "height": 900}, {"width": 390, "height": 844}
+NO_NETWORK = "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"  # no host but the service
 SECONDS = 60_000  # milliseconds that a busy machine may take for a page
 
 
@@ -56,7 +57,7 @@ class Visitor:
         )
         return answer.json()
 
-    def join(self, ratings: int = 6) -> str:
+    def join(self, ratings: int = 6, *, discoverable: bool = True) -> str:
         """Make a member with ratings, signed in on all pages that open from now on. Returns the name."""
         name = f"web-{uuid4().hex[:10]}"
         made = self.post("/session", {"action": "signUp", "username": name, "password": PASSWORD})
@@ -69,7 +70,8 @@ class Visitor:
         for place, movie in enumerate(movies[:ratings]):
             rating = f'movieId: "{movie["id"]}", stars: {5 - place % 4}'
             ask(f"mutation {{ rateMovie(input: {{ {rating} }}) {{ __typename }} }}")
-        ask("mutation { setDiscoverable(input: { discoverable: true }) { __typename } }")
+        if discoverable:
+            ask("mutation { setDiscoverable(input: { discoverable: true }) { __typename } }")
         self.context.add_init_script("localStorage.setItem('marquee:signed-in', '1')")
         return name
 
@@ -83,7 +85,7 @@ def browser() -> Iterator[Browser]:
     if chromium is None:
         pytest.skip("no Chromium here: apt-get install chromium")
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox", NO_NETWORK])
         yield browser
         browser.close()
 

@@ -199,40 +199,24 @@ def test_search_suggests_while_typing_and_is_used_by_keys(visitor: Visitor) -> N
     expect(page.get_by_text("Director").first).to_be_visible()
 
 
-def test_a_night_of_two(new_visitor: NewVisitor) -> None:
+def test_a_night_of_two_by_a_link(new_visitor: NewVisitor) -> None:
     host, guest = new_visitor(), new_visitor()
-    hosting, visiting = host.join(), guest.join(8)
+    hosting, visiting = host.join(discoverable=False), guest.join(8, discoverable=False)
     host.open("/night", "Movie night")
+    host.page.get_by_role("button", name="Make the link").click()
     link = host.page.get_by_label("The invitation").input_value()
-    guest.open(link.removeprefix(host.server), "Movie night")
-    expect(guest.page.locator("article.card")).to_have_count(FIRST)
-    matches = guest.page.get_by_role("list", name="Match of each").first.get_by_role("listitem")
-    expect(matches).to_have_text([re.compile(rf"{name}\d+%") for name in (visiting, hosting)])
-    host.page.get_by_label("Add a member by name").fill("nobody-of-this-name")
+    guest.open(link.removeprefix(host.server), "You are invited to a movie night")
+    expect(guest.page.get_by_text(hosting)).to_have_count(0)
+    guest.page.get_by_role("button", name="Join the night").click()
+    for visitor, names in ((guest, (visiting, hosting)), (host, (hosting, visiting))):
+        expect(visitor.page.locator("article.card")).to_have_count(FIRST)  # the host's page finds out itself
+        matches = visitor.page.get_by_role("list", name="Match of each").first.get_by_role("listitem")
+        expect(matches).to_have_text([re.compile(rf"{name}\d+%") for name in names])
+    host.page.get_by_label("Add a member who can be found by name").fill("nobody-of-this-name")
     host.page.get_by_role("button", name="Add").click()
     expect(host.page.get_by_text("The name nobody-of-this-name cannot be used")).to_be_visible()
-
-
-def test_by_keys_alone(visitor: Visitor) -> None:
-    page = visitor.page
-    visitor.join(ratings=4)
-    visitor.open("/join/rate", "Rate what you have seen")
-    page.keyboard.press("Tab")
-    expect(page.get_by_role("link", name="Skip to the content")).to_be_focused()
-    page.keyboard.press("Enter")
-    heading(page, "Rate what you have seen")
-    page.keyboard.press("Tab")
-    page.keyboard.press("ArrowRight")
-    page.keyboard.press("ArrowRight")
-    stars = page.get_by_role("group", name=re.compile("^Your rating of")).first
-    expect(stars.get_by_label("1.5 stars")).to_be_checked()
-    expect(page.get_by_role("link", name="Show my list")).to_be_visible()
-    page.get_by_role("link", name="Show my list").press("Enter")
-    heading(page, "For you")
-    visitor.open("/", "Home")
-    page.locator(".card-title a").first.focus()
-    page.keyboard.press("ArrowRight")
-    expect(page.locator(".card-title a").nth(1)).to_be_focused()
+    guest.page.get_by_role("button", name="Leave the night").click()
+    expect(guest.page.get_by_role("button", name="Make the link")).to_be_visible()
 
 
 def test_a_page_that_does_not_load_says_so_and_loads_again(visitor: Visitor) -> None:

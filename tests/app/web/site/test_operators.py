@@ -59,6 +59,7 @@ def test_an_operator_trains_traces_and_edits(operator: Visitor) -> None:
     page.get_by_role("link", name="Models").click()
     active = page.get_by_role("region", name=re.compile("^Model 2")).first
     before = active.get_attribute("aria-label")
+    expect(page.get_by_role("button", name="Roll back")).to_be_disabled()
     page.get_by_role("button", name="Train a model").click()
     expect(page.get_by_role("progressbar", name="Training")).to_be_visible()
     expect(page.get_by_text(re.compile(r"^Model \S+ is trained"))).to_be_visible(timeout=TRAINING_MS)
@@ -76,6 +77,8 @@ def test_an_operator_trains_traces_and_edits(operator: Visitor) -> None:
     expect(page.get_by_text("Made again: the same list")).to_be_visible()
     operator.open("/operate/streams", "Ingestion")
     expect(page.get_by_text("The rating is outside 1 to 5.")).to_be_visible()
+    page.get_by_role("button", name="Replay").click()
+    expect(page.get_by_text("0 stored, 0 known before, 1 refused again.")).to_be_visible()
 
 
 def test_an_operator_sees_to_movies_keys_members_and_experiments(operator: Visitor) -> None:

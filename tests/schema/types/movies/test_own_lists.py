@@ -1,4 +1,4 @@
-"""The order and the filter of the viewer's history and watchlist."""
+"""The order and the filter of the viewer's ratings, history and watchlist."""
 
 from collections.abc import Callable
 from typing import Any
@@ -17,6 +17,13 @@ HISTORY = """query ($first: Int = 50, $after: String, $kinds: [FeedbackKind!], $
         $direction: OrderDirection) {
     viewer { history(first: $first, after: $after, kinds: $kinds, filter: $filter, direction: $direction) {
         totalCount pageInfo { hasNextPage endCursor } nodes { kind occurredAt movie { id year } } } } }"""
+RATINGS = """query ($first: Int, $after: String, $last: Int, $before: String, $order: RatingOrder) {
+    viewer { ratings(first: $first, after: $after, last: $last, before: $before, orderBy: $order) {
+        totalCount pageInfo { hasNextPage endCursor hasPreviousPage startCursor }
+        nodes { stars ratedAt movie { id title } } } } }"""
+RATE = (
+    "mutation ($id: ID!, $stars: Float!) { rateMovie(input: { movieId: $id, stars: $stars }) { __typename } }"
+)
 TIME = "2026-01-{:02}T00:00:00Z"
 
 
@@ -110,3 +117,53 @@ def test_a_cursor_belongs_to_its_order(ask: Ask, listing: Member) -> None:
 def test_a_filter_is_checked(ask: Ask, listing: Member) -> None:
     for query in (WATCHLIST, HISTORY):
         assert code(ask(query, listing.token, filter={"genres": ["Unheard of"]})) == "BAD_USER_INPUT"
+
+
+@pytest.fixture(scope="module")
+def rating(ask: Ask) -> Member:
+    """A member with 12 ratings, of 3, 4 and 5 stars in turn."""
+    member = sign_up(ask)
+    movies = ask("{ movies(first: 24) { nodes { id } } }")["data"]["movies"]["nodes"]
+    for place, movie in enumerate(movies[::2]):
+        assert "errors" not in ask(RATE, member.token, id=movie["id"], stars=3 + place % 3)
+    return member
+
+
+def whole_backward(ask: Ask, member: Member, **variables: Any) -> list[dict[str, Any]]:
+    """All ratings, in pages of 5 from the end."""
+    items: list[dict[str, Any]] = []
+    before, more = None, True
+    while more:
+        found = page(ask, member, RATINGS, last=5, before=before, **variables)
+        items = found["nodes"] + items
+        before, more = found["pageInfo"]["startCursor"], found["pageInfo"]["hasPreviousPage"]
+    return items
+
+
+SORTED: dict[str, Callable[[Any], Any]] = {
+    "RATED_AT": lambda each: each["ratedAt"],
+    "STARS": lambda each: (each["stars"], each["ratedAt"]),
+    "TITLE": lambda each: each["movie"]["title"].lower(),
+}
+
+
+@pytest.mark.parametrize("field", SORTED)
+@pytest.mark.parametrize("direction", ["ASC", "DESC", None])
+def test_ratings_are_sorted_from_both_ends(
+    ask: Ask, rating: Member, field: str, direction: str | None
+) -> None:
+    order = {"field": field, "direction": direction}
+    found = whole(ask, rating, RATINGS, order=order)
+    assert len(found) == 12
+    assert whole_backward(ask, rating, order=order) == found
+    descending = direction == "DESC" or (direction is None and field != "TITLE")
+    assert found == sorted(found, key=SORTED[field], reverse=descending)
+    if field == "RATED_AT" and descending:
+        assert whole(ask, rating, RATINGS) == found
+
+
+def test_a_cursor_of_ratings_belongs_to_its_order(ask: Ask, rating: Member) -> None:
+    after = page(ask, rating, RATINGS, first=2)["pageInfo"]["endCursor"]
+    for field in ("STARS", "TITLE"):
+        asked = ask(RATINGS, rating.token, first=2, order={"field": field}, after=after)
+        assert code(asked) == "BAD_USER_INPUT"

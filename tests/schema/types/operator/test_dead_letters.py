@@ -60,3 +60,40 @@ def test_a_reason_selects_dead_letters(ask: Ask, operator: Member) -> None:
     rest = page(ask, operator, first=5, reason="TIME", after=cursor)
     assert [edge["node"]["line"] for edge in rest["edges"]] == ["line 2"]
     assert code(ask(LETTERS, operator.token, first=1, reason="VALUE", after=cursor)) == "BAD_USER_INPUT"
+
+
+REPLAY = """mutation ($reason: DeadLetterReason, $before: String) {
+    replayDeadLetters(input: { reason: $reason, before: $before }) { stored repeated refused next } }"""
+NOTED = "SELECT count(*) FROM audit_log WHERE act = 'replayDeadLetters'"
+VALID = """
+INSERT INTO dead_letters (stream, partition, position, reason, rule, raw_line, is_whole, default_source)
+SELECT 'kafka:logs', 2, 1, 'UNKNOWN_MOVIE', 'No such movie.', '{"version":1,"kind":"rating","user":"u-9",'
+    || '"time":"2026-01-01T00:00:00Z","value":4,"movie":{"imdbId":"' || imdb_id || '"}}', true, 'tv'
+FROM movies WHERE imdb_id IS NOT NULL ORDER BY id LIMIT 1
+"""
+
+
+@pytest.mark.usefixtures("letters")
+def test_letters_that_are_valid_now_are_stored(ask: Ask, operator: Member, server_database_url: str) -> None:
+    with psycopg.connect(server_database_url) as connection:
+        connection.execute(VALID)
+
+    def replay(**variables: Any) -> dict[str, Any]:
+        body = ask(REPLAY, operator.token, **variables)
+        assert "errors" not in body, body
+        found: dict[str, Any] = body["data"]["replayDeadLetters"]
+        return found
+
+    first = replay(reason="VALUE")
+    assert (first["stored"], first["refused"]) == (0, 3)
+    whole = replay()
+    assert (whole["stored"], whole["repeated"], whole["refused"]) == (1, 0, 5)
+    assert replay(before=whole["next"]) == {"stored": 0, "repeated": 0, "refused": 0, "next": None}
+    assert len(page(ask, operator, first=10)["edges"]) == 5
+    assert code(ask(REPLAY, operator.token, before="newest")) == "BAD_USER_INPUT"
+    with psycopg.connect(server_database_url) as connection:
+        noted = connection.execute(
+            "SELECT count(*) FROM audit_log WHERE act = 'replayDeadLetters'"
+        ).fetchone()
+    assert noted is not None
+    assert noted[0] >= 3
