@@ -5,7 +5,7 @@ import { change } from "./api.js";
 import { listOf } from "./seen.js";
 import { session } from "./session.js";
 import { navigate } from "./router.js";
-import { toast } from "./toasts.js";
+import { toast, UNDO } from "./toasts.js";
 
 const NONE = { stars: null, onWatchlist: false, hidden: false };
 const known = new Map(); // by the movie's id
@@ -53,7 +53,7 @@ async function apply(movie, marks, send, done, again) {
     return false;
   }
   target.dispatchEvent(new CustomEvent("change", { detail: movie.id }));
-  if (done) toast(done.text, { action: { label: "Undo", act: () => done.undo(before) } });
+  if (done) toast(done.text, { action: { label: UNDO, act: () => done.undo(before) } });
   return true;
 }
 

@@ -1,9 +1,10 @@
-// Short messages at the bottom of the screen, which screen readers announce.
+// Short messages at the bottom of the screen, which screen readers announce. Ctrl+Z, or Cmd+Z, presses the last "Undo".
 
 import { h, icon } from "./dom.js";
 
 const SECONDS = 7;
 const MOST = 3;
+export const UNDO = "Undo";
 const region = h("div", { class: "toasts", role: "status" });
 
 export const toasts = () => region;
@@ -29,7 +30,7 @@ export function toast(text, { action = null, error = false } = {}) {
       onfocusout: later,
     },
     h("p", null, text),
-    action && h("button", { type: "button", class: "quiet", onclick: () => (close(), action.act()) }, action.label),
+    action && h("button", { type: "button", class: "quiet", "aria-keyshortcuts": action.label === UNDO ? "Control+Z Meta+Z" : null, onclick: () => (close(), action.act()) }, action.label),
     h("button", { type: "button", class: "bare", "aria-label": "Close", onclick: close }, icon("close")),
   );
   region.append(message);
@@ -37,3 +38,12 @@ export function toast(text, { action = null, error = false } = {}) {
   later();
   return close;
 }
+
+// From the keyboard a message is far away, and gone by the time the focus is there.
+addEventListener("keydown", (event) => {
+  if (event.key !== "z" || !(event.ctrlKey || event.metaKey) || event.shiftKey || event.target.matches?.("input:not([type=radio]), textarea")) return;
+  const button = [...region.querySelectorAll("[aria-keyshortcuts]")].at(-1);
+  if (!button) return;
+  event.preventDefault();
+  button.click();
+});

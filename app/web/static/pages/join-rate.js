@@ -1,7 +1,7 @@
 // Join, the third step: rate movies. Five are enough for a list; each more makes it better.
 
 import { ask } from "../core/api.js";
-import { h, plural } from "../core/dom.js";
+import { h } from "../core/dom.js";
 import { follow, learn, onChange, marksOf, rate } from "../core/marks.js";
 import { poster } from "../parts/card.js";
 import { starsChosen } from "../parts/stars.js";
@@ -40,7 +40,7 @@ export async function page({ signal }) {
   function count() {
     const number = earlier + rated.size;
     counter.textContent =
-      number < ENOUGH ? `${number} of ${ENOUGH} rated` : `${plural(number, "movie")} rated. More make it better.`;
+      number < ENOUGH ? `${number} of ${ENOUGH} rated` : `${number.toLocaleString("en")} rated. More make it better.`;
     go.hidden = number < ENOUGH;
   }
   onChange((id) => {

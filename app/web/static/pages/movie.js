@@ -31,7 +31,7 @@ export async function page({ params, signal }) {
         "div",
         { class: "movie-facts" },
         h("h1", null, title),
-        movie.originalTitle && movie.originalTitle !== title ? h("p", { class: "soft" }, movie.originalTitle) : null,
+        movie.originalTitle && movie.originalTitle !== title ? h("p", { class: "soft original" }, movie.originalTitle) : null,
         h("p", { class: "movie-line" }, lineOf(movie)),
         h("p", { class: "row chips" }, movie.genres.map(({ name }) => h("a", { class: "tag", href: `/search?genre=${encodeURIComponent(name)}` }, name))),
         session() ? own(movie, signal) : invitation(),

@@ -22,7 +22,7 @@ export async function page({ signal, reload }) {
     kind: "stack",
     item: (experiment) => report(experiment, reload),
     more: find,
-    none: () => empty("There is no experiment yet. The command “marquee experiment start” or the mutation startExperiment begins one."),
+    none: () => h("div", { class: "panel" }, empty("There is no experiment yet. The command “marquee experiment start” or the mutation startExperiment begins one.")),
   });
   return h("div", { class: "page" }, operateHead("Experiments", "Look at the sample ratio first, then at the metric that was chosen before the start."), list.element);
 }

@@ -23,7 +23,7 @@ export async function page({ query, signal }) {
       fault = error.message;
     }
   }
-  const input = field("request", "Request id", { value: id, autocomplete: "off", spellcheck: "false", maxlength: 200 }, "`requestId` of a list, which clients report with events, and the log has.");
+  const input = field("request", "Request id", { value: id, autocomplete: "off", spellcheck: "false", maxlength: 200 }, "The requestId of a list, as its answer, its events and the log have it.");
   const trace = (event) => {
     event.preventDefault();
     const wanted = input.input.value.trim();
