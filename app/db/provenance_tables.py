@@ -69,7 +69,10 @@ class ModelState(Base):
     """
 
     __tablename__ = "model_states"
-    __table_args__ = (one_of("kind", "LOADED", "MOVIES", "FACTORS"), Index(None, "line", "used_at"))
+    __table_args__ = (
+        one_of("kind", "LOADED", "MOVIES", "FACTORS", "RATINGS"),
+        Index(None, "line", "used_at"),
+    )
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
     line: Mapped[UUID]

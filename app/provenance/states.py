@@ -13,12 +13,12 @@ import numpy as np
 import psycopg
 
 from app.provenance.inputs import Arrays, Input
-from app.serving.model import BEFORE, Factors, Model, State
+from app.serving.model import BEFORE, Factors, Model, Ratings, State
 from app.training.code_version import code_version
 from recommender.item_features import ItemFeatures
 
 TOUCH_SECONDS = 3600.0
-LOADED, MOVIES, FACTORS = "LOADED", "MOVIES", "FACTORS"
+LOADED, MOVIES, FACTORS, RATINGS = "LOADED", "MOVIES", "FACTORS", "RATINGS"
 
 STORE = """
 INSERT INTO model_states (id, line, before, model_version, code_version, kind, content, made_at)
@@ -76,14 +76,15 @@ def remove_unused(connection: psycopg.Connection, day: date) -> None:
     connection.execute(REMOVE, (day,))
 
 
-def packed(update: ItemFeatures | Factors | None) -> tuple[str, bytes]:
+def packed(update: ItemFeatures | Factors | Ratings | None) -> tuple[str, bytes]:
     """The kind of an update, and its content."""
     match update:
         case None:
             return LOADED, b""
-        case Factors():
+        case Factors() | Ratings():
+            kind = FACTORS if isinstance(update, Factors) else RATINGS
             arrays: Arrays = {"movie_ids": update.movie_ids, "rows": update.rows.ravel()}
-            return FACTORS, zlib.compress(Input(FACTORS, {}, arrays).packed(), 1)
+            return kind, zlib.compress(Input(kind, {}, arrays).packed(), 1)
         case ItemFeatures():
             columns: dict[str, Any] = {field.name: getattr(update, field.name) for field in fields(update)}
             arrays = {name: column for name, column in columns.items() if isinstance(column, np.ndarray)}
@@ -96,9 +97,14 @@ def applied(model: Model, kind: str, content: bytes) -> Model:
     if kind == LOADED:
         return model
     update = Input.unpacked(zlib.decompress(content))
-    if kind == FACTORS:
+    if kind in (FACTORS, RATINGS):
         ids = update.arrays["movie_ids"]
-        return model.with_factors(Factors(ids, update.arrays["rows"].reshape(ids.size, -1)))
+        rows = update.arrays["rows"].reshape(ids.size, -1)
+        return (
+            model.with_factors(Factors(ids, rows))
+            if kind == FACTORS
+            else model.with_ratings(Ratings(ids, rows))
+        )
     columns: dict[str, Any] = {
         name: [tuple(each) if isinstance(each, list) else each for each in column]
         for name, column in update.values.items()

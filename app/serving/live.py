@@ -19,6 +19,7 @@ from app.serving import memory
 from app.serving import snapshot as catalog
 from app.serving.model import Model
 from app.serving.online_updates import Arrivals
+from app.serving.rating_updates import RatingUpdates
 from app.serving.snapshot import Snapshot
 from app.telemetry import metrics
 from app.training.vectors import LONGEST_EDIT
@@ -210,6 +211,7 @@ class Live:
     models: Path
     served: ServingState
     arrivals: Arrivals = field(default_factory=Arrivals)
+    ratings: RatingUpdates = field(default_factory=RatingUpdates)
     refreshing: asyncio.Lock = field(default_factory=asyncio.Lock)
     batching: asyncio.Lock = field(default_factory=asyncio.Lock)  # held by a batch of edits
     refreshed_at: float = field(default_factory=time.monotonic)  # when `served` was last up to date
@@ -249,16 +251,20 @@ class Live:
                 faults.end()
 
     async def _learn(self, rest: timedelta) -> None:
-        """Update item factors from new ratings, at most once per interval `rest`."""
+        """Update the model from new ratings, at most once per interval `rest`."""
         if self.served.model is None:
             return
         await self.arrivals.follow(self.sessions, self.served.model, self.served.snapshot)
+        await self.ratings.follow(self.sessions, self.served.model, self.served.snapshot)
         async with self.refreshing:  # held only to serve the update: refreshes wait for it
             served = self.served
-            if served.model is None or served.model.version != self.arrivals.version:
+            if served.model is None or datetime.now(UTC) < served.model.since + rest:
                 return
-            if self.arrivals.unserved and datetime.now(UTC) >= served.model.since + rest:
-                moved = await asyncio.to_thread(self.arrivals.applied, served.model)
+            moved = served.model
+            for updates in (self.arrivals, self.ratings):
+                if updates.unserved and updates.version == moved.version:
+                    moved = await asyncio.to_thread(updates.applied, moved)
+            if moved is not served.model:
                 moved = replace(moved, since=datetime.now(UTC))  # the time it is first served
                 self.served = replace(
                     served, model=moved, earlier=(served.model, *served.earlier)[:KEPT_STATES]

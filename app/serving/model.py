@@ -14,6 +14,7 @@ from app.serving.snapshot import Snapshot
 from recommender.interactions import positions
 from recommender.item_features import ItemFeatures
 from recommender.model.hybrid import Hybrid
+from recommender.model.new_items import with_factors, with_ratings
 from recommender.scorers.arm import with_items
 from recommender.scorers.kinds import load
 
@@ -27,6 +28,13 @@ class Factors(NamedTuple):
     rows: NDArray[np.float32]
 
 
+class Ratings(NamedTuple):
+    """All ratings of m movies: ids int64 (m,), and their histograms int32 (m, HALF_STARS)."""
+
+    movie_ids: NDArray[np.int64]
+    rows: NDArray[np.int32]
+
+
 @dataclass(slots=True, eq=False)
 class State:
     """A state of a model in this process: the loaded model, or an update of the state `before`.
@@ -38,7 +46,7 @@ class State:
 
     version: str
     before: "State | None" = None
-    update: ItemFeatures | Factors | None = None
+    update: ItemFeatures | Factors | Ratings | None = None
     id: UUID = field(default_factory=uuid4)
     made_at: datetime = field(default_factory=lambda: datetime.now(UTC))
     stored: bool = False
@@ -99,7 +107,13 @@ class Model:
         """Replace the factors of movies that are in the model."""
         rows = dict(zip(self.item_idx(factors.movie_ids).tolist(), factors.rows, strict=True))
         state = State(self.version, self.state, factors)
-        return replace(self, hybrid=self.hybrid.with_items(rows), state=state)
+        return replace(self, hybrid=with_factors(self.hybrid, rows), state=state)
+
+    def with_ratings(self, ratings: Ratings) -> Self:
+        """Let popularity, stars and match percents of movies of the model follow their ratings."""
+        rows = dict(zip(self.item_idx(ratings.movie_ids).tolist(), ratings.rows, strict=True))
+        state = State(self.version, self.state, ratings)
+        return replace(self, hybrid=with_ratings(self.hybrid, rows), state=state)
 
     def aligned(self, snapshot: Snapshot) -> Self:
         snapshot_idx = positions(snapshot.movie_ids, self.hybrid.item_ids)

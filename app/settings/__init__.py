@@ -70,7 +70,7 @@ class Settings(AccountSettings, StreamSettings):
         0.5, description="interval at which a process checks for a newly activated model or changed movies"
     )
     learning_seconds: NonNegativeFloat = Field(
-        30.0, description="minimum interval between online updates of item factors"
+        30.0, description="minimum interval between online updates of the model"
     )
     sentence_model: Path | None = Field(
         None,

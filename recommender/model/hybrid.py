@@ -21,6 +21,7 @@ from recommender.model.fold_in import FactorModel, graded
 from recommender.model.item_step import ItemStep
 from recommender.model.match import MatchModel, Predictions, held_back, predict
 from recommender.model.nearest import Neighbors, top
+from recommender.model.popularity import RatingCounts
 from recommender.model.rerank import WINDOW, mmr
 from recommender.model.scorer import Ranking
 from recommender.model.star_ratings import StarsModel
@@ -45,7 +46,8 @@ class Hybrid:
     """Graded iALS, EDLAE, transitions and popularity; content prior, stars and match.
 
     item_ids: int64 (n_items,) ascending. content_vectors: float32 (n_items, 128), rows of length 1 or 0.
-    stars, match and item_step are None without ratings. Immutable, so that threads can share it.
+    stars, match and item_step are None without ratings, `ratings` also in models of former releases.
+    Immutable, so that threads can share it.
     """
 
     manifest: dict[str, Any]
@@ -59,6 +61,7 @@ class Hybrid:
     stars: StarsModel | None
     match: MatchModel | None
     item_step: ItemStep | None = None
+    ratings: RatingCounts | None = None
 
     @property
     def version(self) -> str:
@@ -130,14 +133,9 @@ class Hybrid:
         self.reasons(history, item_idx)
         self.similar(self.n_items - 1, k=2)
 
-    def with_items(self, rows: Mapping[int, Floats]) -> Self:
-        """Return the model with new factors, float32 (factors,), of some items; `similar` is unchanged."""
-        model = self.factor_model
-        item_factors = np.array(model.item_factors)
-        item_factors[list(rows)] = list(rows.values())
-        blend = replace(self.blend, factor_model=replace(model, item_factors=item_factors))
-        moved = replace(self, blend=blend)
-        _ = blend.factor_model.by_factor  # built now, not in the first request
+    def updated(self, **parts: Any) -> Self:
+        """Return the model with parts of the same items replaced; `similar` is unchanged."""
+        moved = replace(self, **parts)
         for built in ("_neighbors", "_popular", "_average", "_genre_taste"):
             moved.__dict__[built] = getattr(self, built)
         return moved

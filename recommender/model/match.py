@@ -1,6 +1,6 @@
 """Match percent: the calibrated probability that a user gives an item at least four stars."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Self
 
 import numpy as np
@@ -8,11 +8,15 @@ from numpy.typing import NDArray
 from scipy.special import expit
 
 from recommender.interactions import MAX_STARS, MIN_STARS, History
+from recommender.model.popularity import STARS
 from recommender.model.star_ratings import Doubles, StarsModel, with_one
 
 LIKED_STARS = 4.0
 BOUNDARY = 3.75  # of a continuous prediction of a like: halfway to the half-star below LIKED_STARS
 PRIOR_COUNT = 5.0  # average ratings added to those of each user or item
+# Ratings of an item whose prior is half that of its habits and half that of its content alone: few ratings
+# can mean an obscure item or a new one. Chosen on validation splits: docs/predictions.md.
+OBSCURE = 3.0
 N_FEATURES = 8
 OUTLYING = 4.0  # standard deviations at which features are clipped
 BENT = 3.0  # standard deviations of the distance at which its powers are clipped
@@ -36,6 +40,21 @@ class Predictions:
     low: NDArray[np.float32]
     high: NDArray[np.float32]
     match_percent: NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class Sums:
+    """The number of ratings of m items, the sum of their stars, and how many are likes: float64 (m,)."""
+
+    count: Doubles
+    stars: Doubles
+    liked: Doubles
+
+    @classmethod
+    def of(cls, histogram: NDArray[np.int32]) -> Self:
+        """From a histogram of half-stars, int32 (m, HALF_STARS)."""
+        likes = histogram[:, STARS >= LIKED_STARS]
+        return cls(*(sums.astype(np.float64) for sums in (histogram.sum(1), histogram @ STARS, likes.sum(1))))
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +100,24 @@ class MatchModel:
         """Rows of `item_statistics` for items without ratings, from content, float32 (n, 3)."""
         width = len(self.statistics_map)  # 1, the constant, in models of earlier releases
         return (with_one(content)[:, -width:] @ self.statistics_map).astype(np.float32)
+
+    def with_ratings(self, item_idx: NDArray[np.integer], before: Sums, after: Sums) -> Self:
+        """The model with the statistics of m items that had the ratings `before`, and now have `after`.
+
+        What the content of an item lets expect keeps the weight that it has in the fit.
+        """
+        item_statistics = self.item_statistics.copy()
+        logs, stars, liked = item_statistics[item_idx].astype(np.float64).T
+        weights = before.count + PRIOR_COUNT, after.count + PRIOR_COUNT
+        log_before, log_after = np.log1p(before.count), np.log1p(after.count)
+        expected = log_before + (logs - log_before) * (before.count + OBSCURE) / OBSCURE
+        moved = (
+            log_after + (expected - log_after) * OBSCURE / (after.count + OBSCURE),
+            (stars * weights[0] + after.stars - before.stars) / weights[1],
+            (liked * weights[0] + after.liked - before.liked) / weights[1],
+        )
+        item_statistics[item_idx] = np.stack(moved, axis=1)
+        return replace(self, item_statistics=item_statistics)
 
     def arrays(self) -> dict[str, NDArray[np.generic]]:
         """The whole state."""

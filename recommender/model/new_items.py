@@ -1,5 +1,6 @@
-"""Cold-start items: add or change items in a trained model, by their content."""
+"""Changes of a trained model: new items, by their content, and new ratings of its items."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -13,7 +14,8 @@ from recommender.model.content import vectors_of
 from recommender.model.explain import SHARED_KEYWORDS, maker_names, trait_names
 from recommender.model.hybrid import Hybrid
 from recommender.model.item_step import ItemStep
-from recommender.model.match import MatchModel
+from recommender.model.match import MatchModel, Sums
+from recommender.model.popularity import RatingCounts
 from recommender.model.star_ratings import StarsModel
 from recommender.model.transitions import ItemTransitions
 from recommender.row_mapping import RowMapping
@@ -45,7 +47,46 @@ def with_items(model: Hybrid, items: ItemFeatures) -> Hybrid:
         stars=model.stars and _stars(model.stars, rows, place, fitted, content),
         match=model.match and _match(model.match, rows, fitted, content),
         item_step=model.item_step and _item_step(model.item_step, rows, fitted, placed),
+        ratings=model.ratings and _ratings(model.ratings, rows, fitted),
     )
+
+
+def with_factors(model: Hybrid, rows: Mapping[int, NDArray[np.float32]]) -> Hybrid:
+    """Return the model with new factors, float32 (factors,), of some items; `similar` is unchanged."""
+    factor_model = model.factor_model
+    item_factors = np.array(factor_model.item_factors)
+    item_factors[list(rows)] = list(rows.values())
+    blend = replace(model.blend, factor_model=replace(factor_model, item_factors=item_factors))
+    _ = blend.factor_model.by_factor  # built now, not in the first request
+    return model.updated(blend=blend)
+
+
+def with_ratings(model: Hybrid, histograms: Mapping[int, NDArray[np.int32]]) -> Hybrid:
+    """Return the model with the popularity, stars and match statistics of items that have other ratings now.
+
+    histograms: int32 (HALF_STARS,), of all ratings of an item, by its index. The model must have `ratings`.
+    Scales, weights and what is not about single items stay as they were fitted.
+    """
+    assert model.ratings is not None
+    item_idx = np.fromiter(histograms, np.int64, len(histograms))
+    rows = np.array(list(histograms.values()), np.int32).reshape(len(item_idx), -1)
+    known = model.ratings.histogram[item_idx]
+    before, after = Sums.of(known), Sums.of(rows)
+    popularity, histogram = model.popularity.copy(), model.ratings.histogram.copy()
+    popularity[item_idx] = model.ratings.moved(popularity[item_idx], rows - known)
+    histogram[item_idx] = rows
+    return model.updated(
+        blend=replace(model.blend, popularity=popularity),
+        stars=model.stars
+        and model.stars.with_ratings(item_idx, after.count - before.count, after.stars - before.stars),
+        match=model.match and model.match.with_ratings(item_idx, before, after),
+        ratings=replace(model.ratings, histogram=histogram),
+    )
+
+
+def _ratings(ratings: RatingCounts, rows: RowMapping, fitted: NDArray[np.int64]) -> RatingCounts:
+    histogram = np.where((fitted >= 0)[:, None], ratings.histogram[fitted], 0)
+    return replace(ratings, histogram=rows.spread(ratings.histogram, histogram))
 
 
 def _fitted_rows(model: Hybrid, items: ItemFeatures) -> NDArray[np.int64]:

@@ -1,15 +1,62 @@
-"""Item popularity (not personalized)."""
+"""Item popularity (not personalized), and how it follows ratings after the fit."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
 
-from recommender.interactions import Interactions
+from recommender.interactions import MAX_STARS, Interactions
 from recommender.model.fold_in import graded
 
 Floats = npt.NDArray[np.float32]
 
 HALF_LIFE = 365 * 86_400.0  # seconds after which the weight of a rating is half way to FLOOR
 FLOOR = 0.1  # minimum weight, so that classics stay popular
+HALF_STARS = int(2 * MAX_STARS)  # ratings have 1 to so many
+STARS: Floats = (np.arange(1, HALF_STARS + 1) / 2).astype(np.float32)  # of the columns of a histogram
+
+
+@dataclass(frozen=True, slots=True)
+class RatingCounts:
+    """The ratings of each item that a model knows: those of the fit, and later ones.
+
+    histogram: int32 (n_items, HALF_STARS), how many of the ratings of an item have each number of half-stars.
+    mean, deviation: of the logarithms that `popularity` standardizes.
+    """
+
+    histogram: npt.NDArray[np.int32]
+    mean: float
+    deviation: float
+
+    @classmethod
+    def of(cls, interactions: Interactions, vote_counts: npt.NDArray[np.float32]) -> Self:
+        """From the arguments of `popularity`."""
+        ratings = interactions.user_items
+        cells = ratings.indices.astype(np.int64) * HALF_STARS + np.rint(2 * ratings.data).astype(np.int64) - 1
+        histogram = np.bincount(cells, minlength=interactions.n_items * HALF_STARS)
+        _, mean, deviation = _logarithms(interactions, vote_counts)
+        return cls(histogram.reshape(-1, HALF_STARS).astype(np.int32), mean, deviation)
+
+    def moved(self, popularity: Floats, change: npt.NDArray[np.int32]) -> Floats:
+        """The popularity of m items after more ratings, float32 (m,).
+
+        popularity: float32 (m,), before. change: int32 (m, HALF_STARS), of the histogram; negative where
+        ratings were removed. The new ratings weigh as the newest ones of the fit.
+        """
+        weights = np.expm1(popularity.astype(np.float64) * self.deviation + self.mean)
+        after = np.log1p(np.maximum(weights + change @ graded(STARS).astype(np.float64), 0))
+        return np.asarray((after - self.mean) / self.deviation, np.float32)
+
+    def arrays(self) -> dict[str, npt.NDArray[Any]]:
+        """The state by name, for the artifact."""
+        return {"histogram": self.histogram, "scale": np.array([self.mean, self.deviation])}
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, npt.NDArray[Any]]) -> Self:
+        """The inverse of `arrays`."""
+        return cls(arrays["histogram"], *map(float, arrays["scale"]))
 
 
 def popularity(interactions: Interactions, vote_counts: npt.NDArray[np.float32]) -> Floats:
@@ -19,6 +66,14 @@ def popularity(interactions: Interactions, vote_counts: npt.NDArray[np.float32])
     newest rating. `vote_counts`, float32 (n_items,), nan where unknown, are counts from other sources. They
     count at most as one rating of an item, so that they only order unrated items and break ties.
     """
+    score, mean, deviation = _logarithms(interactions, vote_counts)
+    return ((score - mean) / deviation).astype(np.float32)
+
+
+def _logarithms(
+    interactions: Interactions, vote_counts: npt.NDArray[np.float32]
+) -> tuple[npt.NDArray[np.float64], float, float]:
+    """The logarithms of the weighted ratings, (n_items,); their mean and deviation over rated items."""
     counts = np.bincount(
         interactions.user_items.indices,
         weights=graded(interactions.user_items.data) * freshness(interactions.timestamps),
@@ -28,10 +83,9 @@ def popularity(interactions: Interactions, vote_counts: npt.NDArray[np.float32])
     score = np.log1p(counts + known / max(known.max(initial=0.0), 1.0))
     rated = counts > 0
     over = score[rated] if rated.any() else score
-    spread = over.std() if over.size else 0.0
-    mean = over.mean() if over.size else 0.0
-    standard: Floats = ((score - mean) / (spread if spread > 0 else 1.0)).astype(np.float32)
-    return standard
+    spread = float(over.std()) if over.size else 0.0
+    mean = float(over.mean()) if over.size else 0.0
+    return score, mean, spread if spread > 0 else 1.0
 
 
 def freshness(timestamps: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:

@@ -14,12 +14,13 @@ from recommender.model.content import ContentEncoder
 from recommender.model.content_prior import ContentPrior
 from recommender.model.item_step import ItemStep
 from recommender.model.match import MatchModel
+from recommender.model.popularity import RatingCounts
 from recommender.model.star_ratings import StarsModel
 from recommender.traits import Traits
 
 NAMES = (
     "item_ids", "content_vectors", "encoder", "blend", "content_prior",
-    "traits", "makers", "stars", "match", "item_step",
+    "traits", "makers", "stars", "match", "item_step", "ratings",
 )  # fmt: skip
 BLENDED = ("factors", "items", "succession", "blend")
 TRAITS = (explain.SHARED_PEOPLE, explain.SHARED_KEYWORDS, explain.SHARED_GENRES)
@@ -37,6 +38,7 @@ def arrays_of(
     stars: StarsModel | None,
     match: MatchModel | None,
     item_step: ItemStep | None,
+    ratings: RatingCounts | None,
 ) -> dict[str, Arrays]:
     """The arrays of each part, by its name in the artifact."""
     parts: dict[str, Arrays] = {
@@ -54,6 +56,8 @@ def arrays_of(
         parts |= {"stars": dict(stars.arrays()), "match": dict(match.arrays())}
     if item_step is not None:
         parts["film_step"] = item_step.arrays()
+    if ratings is not None:
+        parts["ratings"] = ratings.arrays()
     return parts
 
 
@@ -81,6 +85,7 @@ def read(arrays: Arrays, manifest: Mapping[str, Any]) -> dict[str, Any]:
         "stars": StarsModel.from_arrays(parts["stars"]) if "stars" in parts else None,
         "match": MatchModel.from_arrays(parts["match"]) if "match" in parts else None,
         "item_step": ItemStep.from_arrays(parts["film_step"]) if "film_step" in parts else None,
+        "ratings": RatingCounts.from_arrays(parts["ratings"]) if "ratings" in parts else None,
     }
 
 

@@ -1,6 +1,6 @@
 """Rating prediction: the stars a user would give an item, with uncertainty."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Self
 
 import numpy as np
@@ -124,6 +124,28 @@ class StarsModel:
         """Rows of `items` and `item_variance` for items without ratings, from content, float32 (n, width)."""
         rows = (with_one(content) @ self.content_map).astype(np.float32)
         return rows, np.broadcast_to(1 / self.item_precision, rows.shape).astype(np.float32)
+
+    def with_ratings(self, item_idx: NDArray[np.integer], count: Doubles, stars: Doubles) -> Self:
+        """The model after more ratings of m items by unknown users: (m,), their number and sum of stars.
+
+        The posterior of an item's bias is updated by Bayes' rule. The variance of a rating is that around
+        the prediction for a user of whom nothing is known; the factors and other items stay. A negative
+        number removes ratings, but no more than make the precision that of an unrated item.
+        """
+        rows, spread = self.items[item_idx].astype(np.float64), self.item_variance[item_idx, 0]
+        bias, rows[:, 0] = rows[:, 0].copy(), 1
+        variance = self.noise + (rows**2) @ (1 / self.user_precision.astype(np.float64))
+        before = 1 / spread.astype(np.float64)
+        after = before + count / variance
+        # Variances are float32, so that what was added may not be taken away exactly.
+        possible = after > 0.99 * np.minimum(before, self.item_precision[0])
+        after = np.where(possible, after, before)
+        sums = np.where(possible, (stars - count * self.mean) / variance, 0)
+        items, item_variance, known = self.items.copy(), self.item_variance.copy(), self.known.copy()
+        items[item_idx, 0] = (before * bias + sums) / after
+        item_variance[item_idx, 0] = 1 / after
+        known[item_idx] |= count > 0
+        return replace(self, items=items, item_variance=item_variance, known=known)
 
     def arrays(self) -> dict[str, NDArray[np.generic]]:
         """The whole state."""

@@ -13,6 +13,7 @@ from recommender.model.match import (
     BENT,
     LIKED_STARS,
     N_FEATURES,
+    OBSCURE,
     POWERS,
     MatchModel,
     standardized,
@@ -20,7 +21,7 @@ from recommender.model.match import (
 )
 from recommender.model.star_ratings import NORMAL_80, Doubles, StarsModel, with_one
 from recommender.splits import Split, random_ratings
-from recommender.training.fit_stars import OBSCURE, by_content, fit_stars
+from recommender.training.fit_stars import by_content, fit_stars
 
 COVERED = 0.8
 MAX_USERS = 5000  # enough to fit a dozen coefficients

@@ -12,6 +12,7 @@ from scipy.sparse.linalg import svds
 from threadpoolctl import threadpool_limits
 
 from recommender.interactions import Interactions
+from recommender.model.match import OBSCURE
 from recommender.model.star_ratings import NORMAL_80, Doubles, StarsModel, with_one
 from recommender.training.posteriors import FIRST_SPREAD, Posterior, expected_squares
 from recommender.training.residual_neighbors import residual_neighbors
@@ -19,9 +20,6 @@ from recommender.training.residual_neighbors import residual_neighbors
 RIDGE = 1.0  # the weight of one item: rows of content and of habits have a length of about 1
 HABIT_RIDGE = 10.0  # the same for users
 PLACED_RIDGE = 3.0  # the same for the content of items weighted by their ratings
-# Ratings of an item whose prior is half that of its habits and half that of its content alone: few ratings
-# can mean an obscure item or a new one. Chosen on validation splits: docs/predictions.md.
-OBSCURE = 3.0
 HABITS = 32  # singular vectors
 NOISE_FLOOR = 0.5**2 / 12  # stars^2: the variance of rounding to half-stars
 # Weight of the global noise in the noise of a user. Users whose ratings are hard to predict weigh less in the

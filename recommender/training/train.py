@@ -13,7 +13,7 @@ from recommender.model import explain
 from recommender.model.content import ContentEncoder, vectors_of
 from recommender.model.hybrid import Hybrid
 from recommender.model.match import MatchModel
-from recommender.model.popularity import popularity
+from recommender.model.popularity import RatingCounts, popularity
 from recommender.model.sentence_embeddings import SentenceModel
 from recommender.model.star_ratings import StarsModel
 from recommender.progress import Progress
@@ -71,6 +71,7 @@ def train_hybrid(
         stars=stars,
         match=match,
         item_step=item_step,
+        ratings=RatingCounts.of(interactions, items.vote_count) if interactions.nnz else None,
     )
 
 

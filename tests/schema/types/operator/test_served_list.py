@@ -159,7 +159,7 @@ def test_lists_are_reproduced_after_ratings_edits_and_a_training(
     versions = database.execute("SELECT DISTINCT model_version FROM served_lists").fetchall()
     assert len(versions) == 2
     kinds = {kind for (kind,) in database.execute("SELECT DISTINCT kind FROM model_states")}
-    assert kinds == {"LOADED", "MOVIES", "FACTORS"}
+    assert kinds == {"LOADED", "MOVIES", "FACTORS", "RATINGS"}
 
     replayer = Replayer(model_dir)
     pages_of: dict[str, list[list[int]]] = {}
