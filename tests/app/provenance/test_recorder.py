@@ -4,22 +4,26 @@ import logging
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 import numpy as np
 import psycopg
 import pytest
+from numpy.typing import NDArray
 
 from app.accounts import authentication, personal_data
 from app.activity import ratings
 from app.db import partitions
 from app.db.engine import create_engine, sessionmaker
-from app.provenance import inputs, recorder, rows
+from app.provenance import inputs, recorder, rows, states
 from app.provenance.inputs import Input
 from app.provenance.recorder import Recorder
 from app.provenance.replay import Replayer, recorded
 from app.serving import live
+from app.serving.model import Model
 from app.serving.online_updates import Arrivals
+from app.serving.rating_updates import RatingUpdates
 from app.settings import Settings
 from schema import schema
 from schema.execution.actor import Credentials
@@ -252,6 +256,33 @@ async def test_updates_that_the_model_has_make_no_new_state(context: Context) ->
     assert once.state.before is model.state
     assert (once.hybrid.factor_model.item_factors[3] == moved).all()
     assert arrivals.applied(once) is once
+
+
+async def test_ratings_since_the_training_make_the_same_model_again(context: Context) -> None:
+    model = context.served.model
+    assert model is not None
+    assert model.hybrid.ratings is not None
+    loved = model.hybrid.ratings.histogram[3] + np.arange(10, dtype=np.int32)
+    updates = RatingUpdates(rows={int(model.hybrid.item_ids[3]): loved})
+    once = updates.applied(model)
+    assert once.state.before is model.state
+    assert updates.applied(once) is once
+    kind, content = states.packed(once.state.update)
+    again = states.applied(model, kind, content)
+    for one, other in zip(parts_of(once), parts_of(again), strict=True):
+        np.testing.assert_array_equal(one, other)
+    assert once.hybrid.popularity[3] > model.hybrid.popularity[3]
+
+
+def parts_of(model: Model) -> list[NDArray[Any]]:
+    hybrid = model.hybrid
+    assert hybrid.stars is not None
+    assert hybrid.match is not None
+    assert hybrid.ratings is not None
+    stars, match = hybrid.stars, hybrid.match
+    return [
+        hybrid.popularity, stars.items, stars.item_variance, match.item_statistics, hybrid.ratings.histogram
+    ]  # fmt: skip
 
 
 def test_inputs_survive_packing() -> None:
