@@ -1,6 +1,6 @@
 """Movie nights: members who share a list for some hours, by a link that one of them sends to the others.
 
-Whoever knows the code of a night may join it. Its members may name each other in lists for a group, also
+A member who has the code of a night may join it. Its members may name each other in lists for a group, also
 those who are not discoverable. A member has at most one night; leaving it, or its end, takes that back.
 """
 
@@ -103,4 +103,4 @@ async def leave(sessions: Sessions, user_id: int) -> bool:
 
 async def _night_in(session: AsyncSession, user_id: int) -> Night | None:
     row = (await session.execute(OF_MEMBER, {"user_id": user_id})).one_or_none()
-    return row and Night(row.night, row.ends_at, list(row.usernames))
+    return None if row is None else Night(row.night, row.ends_at, list(row.usernames))

@@ -220,7 +220,7 @@ class User(relay.Node):
     async def night(self, info: Info) -> Night | None:
         await self.require_own(info)
         found = await nights.night_of(info.context.sessions, self.id)
-        return found and Night.of(found)
+        return None if found is None else Night.of(found)
 
     @strawberry.field(directives=[Cost(weight=60)], description="The member's sessions, newest first.")
     async def sessions(

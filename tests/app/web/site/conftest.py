@@ -8,10 +8,19 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, Request, expect, sync_playwright
+from playwright.sync_api import (
+    Browser,
+    BrowserContext,
+    Page,
+    Request,
+    ViewportSize,
+    expect,
+    sync_playwright,
+)
 
 PASSWORD = "a long password"
-WIDE, NARROW = {"width": 1400, "height": 900}, {"width": 390, "height": 844}
+WIDE: ViewportSize = {"width": 1400, "height": 900}
+NARROW: ViewportSize = {"width": 390, "height": 844}
 NO_NETWORK = "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"  # no host but the service
 SECONDS = 60_000  # milliseconds that a busy machine may take for a page
 
