@@ -24,7 +24,7 @@ HOURS = int(nights.LIFE.total_seconds()) // 3600
 )
 class Night:
     code: strawberry.ID = strawberry.field(
-        description="Send it to others, such as in a link: whoever has it may call `joinNight`."
+        description="Send it to others, such as in a link: a member who has it may call `joinNight`."
     )
     ends_at: datetime = strawberry.field(description="When the night ends, and its code with it.")
     usernames: list[str] = strawberry.field(
