@@ -113,6 +113,11 @@ class Context:
         if self.live is not None:
             self.served = self.live.served
 
+    def sign_in(self, access_token: str) -> None:
+        """Continue as the member of a session that this request has begun."""
+        self.credentials = Credentials(access_token)
+        self.renew()
+
     @property
     def snapshot(self) -> Snapshot:
         return self.served.snapshot

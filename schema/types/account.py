@@ -13,7 +13,7 @@ from schema.core.directives import Cost
 from schema.core.errors import CallerError, Error
 from schema.core.global_ids import local_id
 from schema.core.outcomes import outcomes
-from schema.execution.context import Info
+from schema.execution.context import Context, Info
 from schema.execution.permissions import requires
 from schema.types.user import User
 
@@ -73,7 +73,9 @@ class AuthPayload:
     viewer: User = strawberry.field(description="The signed-in member.")
 
     @classmethod
-    def of(cls, tokens: Tokens) -> Self:
+    def of(cls, context: Context, tokens: Tokens) -> Self:
+        """The tokens of a session that begins now, and that the rest of the operation is of."""
+        context.sign_in(tokens.access_token)
         return cls(
             access_token=tokens.access_token,
             refresh_token=tokens.refresh_token,
@@ -174,9 +176,10 @@ class AccountMutation:
     ) -> SignUpResult:
         context = info.context
         return AuthPayload.of(
+            context,
             await authentication.sign_up(
                 context.sessions, context.settings, input.username, input.password, context.client
-            )
+            ),
         )
 
     @strawberry.mutation(directives=[Cost(weight=1500)], description="Log in.")
@@ -193,9 +196,10 @@ class AccountMutation:
     ) -> LogInResult:
         context = info.context
         return AuthPayload.of(
+            context,
             await authentication.log_in(
                 context.sessions, context.settings, input.username, input.password, context.client
-            )
+            ),
         )
 
     @strawberry.mutation(
@@ -213,7 +217,8 @@ class AccountMutation:
     ) -> RefreshSessionResult:
         context = info.context
         return AuthPayload.of(
-            await authentication.refresh_session(context.sessions, context.settings, input.refresh_token)
+            context,
+            await authentication.refresh_session(context.sessions, context.settings, input.refresh_token),
         )
 
     @strawberry.mutation(directives=[Cost(weight=200)], description="End the session of this request.")

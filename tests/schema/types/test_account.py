@@ -23,6 +23,26 @@ def test_signing_up_signs_in(ask: Ask, member: Member) -> None:
     assert viewer["ratings"]["pageInfo"] == {"hasNextPage": False, "endCursor": None}
 
 
+OWN = """{ ... on AuthPayload { refreshToken viewer {
+  username discoverable ratings(first: 1) { totalCount } taste { __typename } } } }"""
+IN = f"""mutation ($name: String!, $password: String!) {{
+  logIn(input: {{username: $name, password: $password}}) {OWN} }}"""
+AGAIN = f"mutation ($old: String!) {{ refreshSession(input: {{refreshToken: $old}}) {OWN} }}"
+
+
+def test_the_answer_that_signs_in_has_what_only_the_member_sees(ask: Ask, member: Member) -> None:
+    other = sign_up(ask)
+    for token in (None, other.token):  # also for a client who was another member before
+        answer = ask(IN, token, name=member.username, password=member.password)
+        assert "errors" not in answer
+        found = answer["data"]["logIn"]
+        assert found["viewer"]["username"] == member.username
+        assert found["viewer"]["ratings"] == {"totalCount": 0}
+        assert found["viewer"]["discoverable"] is False
+        again = ask(AGAIN, old=found["refreshToken"])
+        assert again["data"]["refreshSession"]["viewer"] == found["viewer"]
+
+
 def test_a_signed_out_client_has_no_viewer(ask: Ask) -> None:
     assert ask("Viewer") == {"data": {"viewer": None}}
 
