@@ -89,7 +89,7 @@ class Authentication:
         """
         if self._actor is None:
             self._actor = asyncio.ensure_future(self._authenticate())
-        return await self._actor
+        return await asyncio.shield(self._actor)
 
     async def viewer_and_history(
         self, until: datetime | None, *, shown: bool
@@ -161,7 +161,7 @@ class Authentication:
         if self._key is None:
             assert self.credentials.token is not None
             self._key = asyncio.ensure_future(api_keys.identify(self.sessions, self.credentials.token))
-        return await self._key
+        return await asyncio.shield(self._key)
 
     async def subject(self, token: str) -> TokenSubject:
         """The subject of a token of the issuer, verified once a request.
@@ -171,7 +171,7 @@ class Authentication:
         if self._subject is None:
             assert self.issuer is not None
             self._subject = asyncio.ensure_future(self.issuer.subject_of(token))
-        return await self._subject
+        return await asyncio.shield(self._subject)
 
     async def ends_at(self) -> datetime:
         """The latest time at which a subscription of the viewer must read the credentials again."""

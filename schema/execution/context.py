@@ -71,6 +71,10 @@ class Clock:
 
 @dataclass(slots=True)
 class Context:
+    """The state of a request. Reads that fields share are shielded: a field that is canceled, since the error
+    of another one makes their object null, leaves them to the fields that wait for the same read.
+    """
+
     settings: Settings
     sessions: Sessions
     served: ServingState
@@ -149,7 +153,7 @@ class Context:
         """The viewer's history as it is now, read once a request."""
         if self._history is None:
             self._history = asyncio.ensure_future(self._read_history())
-        return await self._history
+        return await asyncio.shield(self._history)
 
     async def _read_history(self) -> UserHistory:
         _, found = await self.authentication.viewer_and_history(None, shown=False)
@@ -176,7 +180,7 @@ class Context:
         """The match of a movie and the viewer; one thread predicts all movies of a page."""
         if self._matches is None:
             self._matches = DataLoader(self._match)
-        return await self._matches.load(movie_id)
+        return await asyncio.shield(self._matches.load(movie_id))
 
     async def _match(self, movie_ids: list[int]) -> list[Match | None]:
         assert self.model is not None
@@ -189,7 +193,7 @@ class Context:
         """
         if self._export is None:
             self._export = asyncio.ensure_future(self._make_export())
-        return await self._export
+        return await asyncio.shield(self._export)
 
     async def _make_export(self) -> Export | orjson.Fragment:
         viewer = await self.require_viewer()

@@ -1,5 +1,6 @@
 """Movies similar to another one, with the reasons."""
 
+import asyncio
 from typing import Self
 
 import strawberry
@@ -34,7 +35,7 @@ class SimilarMovieConnection(Connection[SimilarMovieEdge]):
         cursors = Cursors.of(info, SIMILAR, movie_id)
         count, start = page_size("first", first), rank_of(cursors, after)
         end = min(start + count, MOST_SIMILAR)
-        near = await info.context.loaders.similar.load((movie_id, end + 1))
+        near = await asyncio.shield(info.context.loaders.similar.load((movie_id, end + 1)))
         snapshot = info.context.snapshot
         this = snapshot.position(movie_id)
         edges = [
