@@ -30,7 +30,7 @@ READS, ADDRESS = "reads", "address"
 # Parameters of libpq for a database of several hosts: connect to the one that writes, and go on to the next
 # one soon. A host that is lost without a word ends a connection after 5 to 8 seconds.
 FAILOVER: dict[str, Any] = {
-    "target_session_attrs": "read-write",
+    "target_session_attrs": "primary",
     "connect_timeout": "2",
     "tcp_user_timeout": "5000",
     "keepalives_idle": "2",

@@ -175,12 +175,10 @@ class AccountMutation:
         input: Annotated[SignUpInput, strawberry.argument(description="The account.")],  # noqa: A002
     ) -> SignUpResult:
         context = info.context
-        return AuthPayload.of(
-            context,
-            await authentication.sign_up(
-                context.sessions, context.settings, input.username, input.password, context.client
-            ),
+        tokens = await authentication.sign_up(
+            context.sessions, context.settings, input.username, input.password, context.client
         )
+        return AuthPayload.of(context, tokens)
 
     @strawberry.mutation(directives=[Cost(weight=1500)], description="Log in.")
     @outcomes(
@@ -195,12 +193,10 @@ class AccountMutation:
         input: Annotated[LogInInput, strawberry.argument(description="The account.")],  # noqa: A002
     ) -> LogInResult:
         context = info.context
-        return AuthPayload.of(
-            context,
-            await authentication.log_in(
-                context.sessions, context.settings, input.username, input.password, context.client
-            ),
+        tokens = await authentication.log_in(
+            context.sessions, context.settings, input.username, input.password, context.client
         )
+        return AuthPayload.of(context, tokens)
 
     @strawberry.mutation(
         directives=[Cost(weight=250)],
@@ -216,10 +212,8 @@ class AccountMutation:
         ],
     ) -> RefreshSessionResult:
         context = info.context
-        return AuthPayload.of(
-            context,
-            await authentication.refresh_session(context.sessions, context.settings, input.refresh_token),
-        )
+        tokens = await authentication.refresh_session(context.sessions, context.settings, input.refresh_token)
+        return AuthPayload.of(context, tokens)
 
     @strawberry.mutation(directives=[Cost(weight=200)], description="End the session of this request.")
     @outcomes({CallerError: NotSignedIn})

@@ -21,6 +21,7 @@ TYPES = {
     ".webmanifest": "application/manifest+json",
 }
 IMPORT = re.compile(r"""^(?:import|export)\b[^;"']*["'](\.{1,2}/[^"']+)["']""", re.MULTILINE)
+COMMENT = re.compile(rb"^[ \t]*(?://.*|/\*(?s:.*?)\*/[ \t]*)$", re.MULTILINE)
 HASH_CHARACTERS = 12
 # Level 19 takes 70 times the time of level 9 for small files, and saves 3% of their size.
 ZSTD_LEVEL, GZIP_LEVEL = 9, 9
@@ -59,10 +60,21 @@ class File:
 def read(folder: Path) -> dict[str, bytes]:
     """The files of a folder that browsers get, by their paths in it."""
     return {
-        path.relative_to(folder).as_posix(): path.read_bytes()
+        path.relative_to(folder).as_posix(): without_comments(path)
         for path in sorted(folder.rglob("*"))
         if path.suffix in TYPES and path.suffix != ".html"
     }
+
+
+def without_comments(path: Path) -> bytes:
+    """The content of a file without the comments that have lines of their own; each line keeps its number.
+
+    They are a ninth of the bytes that a browser loads before its first page.
+    """
+    body = path.read_bytes()
+    if path.suffix not in (".css", ".js"):
+        return body
+    return COMMENT.sub(lambda found: b"\n" * found[0].count(b"\n"), body)
 
 
 def hash_of(files: Mapping[str, bytes]) -> str:

@@ -23,7 +23,7 @@ from tests.schema.conftest import Member
 from tests.schema.documents import arguments_of, global_id, roots, selection_of, value_of
 
 STRANGE = ("", "x", "TW92aWU6", global_id("Nothing", 1), global_id("Movie", "one"), global_id("Session", -1))
-ELSEWHERE = {"requestId", "imdbId", "tmdbId", "movielensId"}  # ids that are not global ids
+ELSEWHERE = {"requestId", "imdbId", "tmdbId", "movielensId", "code"}  # ids that are not global ids
 SIZES, CURSORS = {"first", "last", "perShelf"}, {"after", "before"}
 
 

@@ -65,7 +65,7 @@ def request_training(ask: Ask, operator: Member) -> str:
     return id_
 
 
-def until(reached: Callable[[], Any], what: str, seconds: float = 60) -> Any:
+def until(reached: Callable[[], Any], what: str, seconds: float = 180) -> Any:
     deadline = time.monotonic() + seconds
     while not (found := reached()):
         assert time.monotonic() < deadline, what

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from pathlib import Path
 
 import httpx
 import pytest
@@ -39,6 +40,14 @@ def test_every_import_is_found_and_every_module_is_imported() -> None:
     for route in SITE.routes:
         reached |= set(files.imported(f"pages/{route['page']}.js", SITE.files))
     assert reached == {name for name in SITE.files if name.endswith(".js")}
+
+
+def test_comments_with_lines_of_their_own_are_not_sent(tmp_path: Path) -> None:
+    script = b'// one\n  // two\nlet at; // kept\n/* three\nfour */\nlet url = "http://x";\n/** a */ f();\n'
+    (tmp_path / "a.js").write_bytes(script)
+    (tmp_path / "a.svg").write_bytes(b"// text\n")
+    sent = b'\n\nlet at; // kept\n\n\nlet url = "http://x";\n/** a */ f();\n'
+    assert files.read(tmp_path) == {"a.js": sent, "a.svg": b"// text\n"}
 
 
 def test_no_file_is_long() -> None:
