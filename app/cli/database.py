@@ -23,7 +23,7 @@ from app.settings import Settings
 
 STARTING_SECONDS = 300  # a Postgres after a crash first replays its log
 STARTING_POLL_SECONDS = 0.5
-# The beginning of all messages of SQLSTATE 57P03, and libpq's about hosts of which none writes yet, as in a
+# The beginning of all messages of SQLSTATE 57P03, and libpq's messages when no host writes yet, as in a
 # failover. psycopg has no code of a connection that was refused.
 STARTING = ("the database system is ", "server is in hot standby mode", "session is read-only")
 

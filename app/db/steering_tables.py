@@ -66,7 +66,7 @@ class ListPreference(Base):
 
 
 class NightMember(Base):
-    """A member of a movie night, of which each user has at most one."""
+    """A member of a movie night. Each user has at most one night."""
 
     __tablename__ = "night_members"
     __table_args__ = (Index(None, "night"),)

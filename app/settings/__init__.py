@@ -37,7 +37,7 @@ class Settings(AccountSettings, StreamSettings):
     port: Annotated[int, Field(ge=0, le=65535)] = Field(8000, description="port to listen on")
     database_url: str | None = Field(
         None,
-        description="`postgresql://…` of a Postgres 15+ with pgvector, also with several hosts of which one "
+        description="`postgresql://…` of a Postgres 15+ with pgvector, also with several hosts, where one "
         "writes: `postgresql://…@host-1:5432,host-2:5432/marquee`; without it an embedded one is started",
     )
     direct_database_url: str | None = Field(
