@@ -50,6 +50,7 @@ class Reads:
     observers: list[Observer] = field(default_factory=list)
     idle: list[Connection] = field(default_factory=list)
     used: int = 0
+    closings: int = 0  # connections that are in use at one are not kept
     _turns: asyncio.Semaphore = field(init=False)
 
     def __post_init__(self) -> None:
@@ -76,13 +77,15 @@ class Reads:
         return rows[0] if rows else None
 
     def close(self) -> None:
-        """Close the idle connections; those in use are kept, and `rows` opens new ones."""
+        """Close the idle connections, and those in use after their read; `rows` opens new ones."""
+        self.closings += 1
         for connection in self.idle:
             connection.pgconn.finish()
         self.idle.clear()
 
     async def _read(self, connection: Connection, statement: str, values: Mapping[str, Any]) -> list[Row]:
         self.used += 1
+        closings = self.closings
         try:
             with ExitStack() as observed:
                 for observer in self.observers:
@@ -93,7 +96,8 @@ class Reads:
         finally:
             self.used -= 1
             # A read that was canceled may have left its statement running.
-            if connection.pgconn.transaction_status == TransactionStatus.IDLE:
+            is_idle = connection.pgconn.transaction_status == TransactionStatus.IDLE
+            if is_idle and closings == self.closings:
                 self.idle.append(connection)
             else:
                 connection.pgconn.finish()

@@ -152,7 +152,7 @@ class Executor:
             await budget.reading(await context.authentication.payer(), cost)
         except RateLimited as limited:
             raise rate_limited(limited) from None
-        if not cost:  # a kept text: its look-up is not worth another round trip to Redis
+        if not cost:  # a kept text, or a short one: it is not worth another round trip to Redis
             return self.documents.read(query)
         try:
             if cost <= AT_ONCE:

@@ -108,3 +108,12 @@ async def test_reads_open_no_more_connections_than_the_setting(sessions: Session
         *(sessions.reads.row("SELECT pg_backend_pid(), pg_sleep(0.01)", {}) for _ in range(12))
     )
     assert len({row[0] for row in pids if row}) == 2
+
+
+async def test_a_connection_in_use_at_the_end_is_closed_after_its_read(sessions: Sessions) -> None:
+    reading = asyncio.ensure_future(sessions.reads.row("SELECT 1 FROM pg_sleep(%(number)s)", {"number": 1}))
+    while not sessions.reads.used:  # noqa: ASYNC110 - a read signals nothing
+        await asyncio.sleep(0.01)
+    sessions.reads.close()
+    assert await reading == (1,)
+    assert sessions.reads.idle == []
