@@ -108,7 +108,7 @@ def create_engine(database_url: str, settings: Settings) -> AsyncEngine:
     )
     event.listen(engine.sync_engine, "handle_error", remove_row_details)
     event.listen(engine.sync_engine, "checkout", check_connection)
-    event.listen(engine.sync_engine, "engine_disposed", lambda _: reads.close())
+    event.listen(engine.sync_engine, "engine_disposed", lambda _: reads.end())
     return engine
 
 

@@ -50,7 +50,8 @@ class Reads:
     observers: list[Observer] = field(default_factory=list)
     idle: list[Connection] = field(default_factory=list)
     used: int = 0
-    closings: int = 0  # connections that are in use at one are not kept
+    closings: int = 0  # connections that are opened before one are not kept after it
+    is_ended: bool = False  # no connection is kept
     _turns: asyncio.Semaphore = field(init=False)
 
     def __post_init__(self) -> None:
@@ -64,12 +65,13 @@ class Reads:
             if self.idle:
                 connection = self.idle.pop()
                 try:
-                    return await self._read(connection, statement, values)
+                    return await self._read(connection, self.closings, statement, values)
                 except psycopg.OperationalError:
                     if not connection.closed:
                         raise
                     self.close()  # what ended one connection has ended the others too
-            return await self._read(await self.connect(), statement, values)
+            closings = self.closings
+            return await self._read(await self.connect(), closings, statement, values)
 
     async def row(self, statement: str, parameters: Mapping[str, Any]) -> Row | None:
         """The first row of a statement, or None. Raises psycopg.Error."""
@@ -83,9 +85,16 @@ class Reads:
             connection.pgconn.finish()
         self.idle.clear()
 
-    async def _read(self, connection: Connection, statement: str, values: Mapping[str, Any]) -> list[Row]:
+    def end(self) -> None:
+        """Close the connections, and from now on that of each read after it, since nobody closes them later."""
+        self.is_ended = True
+        self.close()
+
+    async def _read(
+        self, connection: Connection, closings: int, statement: str, values: Mapping[str, Any]
+    ) -> list[Row]:
+        """Read, then keep the connection unless `close` was called since `closings` was read."""
         self.used += 1
-        closings = self.closings
         try:
             with ExitStack() as observed:
                 for observer in self.observers:
@@ -97,7 +106,7 @@ class Reads:
             self.used -= 1
             # A read that was canceled may have left its statement running.
             is_idle = connection.pgconn.transaction_status == TransactionStatus.IDLE
-            if is_idle and closings == self.closings:
+            if is_idle and closings == self.closings and not self.is_ended:
                 self.idle.append(connection)
             else:
                 connection.pgconn.finish()

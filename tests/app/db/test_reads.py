@@ -117,3 +117,18 @@ async def test_a_connection_in_use_at_the_end_is_closed_after_its_read(sessions:
     sessions.reads.close()
     assert await reading == (1,)
     assert sessions.reads.idle == []
+
+
+async def test_a_connection_opened_during_the_end_is_closed_after_its_read(sessions: Sessions) -> None:
+    reading = asyncio.ensure_future(sessions.reads.row("SELECT 1", {}))
+    await asyncio.sleep(0)
+    assert not sessions.reads.used  # still connecting
+    sessions.reads.close()
+    assert await reading == (1,)
+    assert sessions.reads.idle == []
+
+
+async def test_a_read_after_the_end_keeps_no_connection(sessions: Sessions) -> None:
+    sessions.reads.end()
+    assert await sessions.reads.row("SELECT 1", {}) == (1,)
+    assert sessions.reads.idle == []
