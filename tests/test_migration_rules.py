@@ -10,6 +10,7 @@ import psycopg
 import pytest
 from alembic import command
 from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, Engine, event, text
 
 from app.db import migrations
 
@@ -29,6 +30,17 @@ EXCEPTIONS = {
     "0005: model_versions.model_versions_status_check is a new constraint": "allows one more status",
     "0025: model_states.model_states_kind_check is a new constraint": "allows one more kind",
     "0020: external_members.external_members_user_id_key is removed": "no statement names it",
+}
+
+# Tables that the transaction at its commit keeps all others out of. A request that has written one of two and
+# waits for the other one deadlocks with a migration that took them in the other order.
+LOCKED = text(
+    "SELECT relation::regclass::text FROM pg_locks JOIN pg_class ON relation = pg_class.oid "
+    "WHERE pid = pg_backend_pid() AND mode = 'AccessExclusiveLock' AND relkind IN ('r', 'p')"
+)
+DEADLOCKS = {
+    "0003": {"users", "movie_stats"},  # released: it came before the first deployment with several processes
+    "0023": {"served_lists", "movies"},  # no transaction writes both
 }
 
 
@@ -77,6 +89,27 @@ def test_no_migration_breaks_the_release_before_it(empty_database_url: str) -> N
         broken |= {f"{script.revision}: {what}" for what in before.breaks(after)}
         before = after
     assert broken == EXCEPTIONS.keys()
+
+
+def test_no_migration_can_deadlock_with_a_request(empty_database_url: str) -> None:
+    config = migrations.scripts()
+    config.attributes["database_url"] = empty_database_url
+    found: dict[str, set[str]] = {}
+    tables: set[str] = set()
+
+    def note(connection: Connection) -> None:
+        locked = set(connection.scalars(LOCKED)) & tables
+        if len(locked) > 1:
+            found[script.revision] = locked
+
+    event.listen(Engine, "commit", note)
+    try:
+        for script in reversed(list(ScriptDirectory.from_config(config).walk_revisions())):
+            tables = {name.partition(".")[0] for name in Tables.of(empty_database_url).columns}
+            command.upgrade(config, script.revision)
+    finally:
+        event.remove(Engine, "commit", note)
+    assert found == DEADLOCKS
 
 
 @pytest.mark.parametrize(

@@ -30,8 +30,9 @@ down_revision = "{newest}"
 
 
 def upgrade():
-    op.execute("ALTER TABLE movies ADD of_the_next_release text")
-    op.execute("ALTER TABLE ratings ADD weight real NOT NULL DEFAULT 1")
+    with op.get_context().autocommit_block():  # with both in one transaction it deadlocks with ratings
+        op.execute("ALTER TABLE movies ADD of_the_next_release text")
+        op.execute("ALTER TABLE ratings ADD weight real NOT NULL DEFAULT 1")
     op.execute("CREATE TABLE of_the_next_release (id bigint PRIMARY KEY)")
 """
 

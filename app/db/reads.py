@@ -86,7 +86,7 @@ class Reads:
         self.idle.clear()
 
     def end(self) -> None:
-        """Close the connections, and from now on that of each read after it, since nobody closes them later."""
+        """Close all connections. A read after it closes its connection too: nobody else would."""
         self.is_ended = True
         self.close()
 
