@@ -9,7 +9,8 @@ import { field } from "../parts/account-form.js";
 import { movieAddress } from "../parts/card.js";
 import { thumbnail, yearAndDirectors } from "../parts/movie-picker.js";
 import { badge, operateHead } from "../parts/operate.js";
-import { actForm, panel, sureButton } from "../parts/panel.js";
+import { movieEditor } from "../parts/movie-editor.js";
+import { panel, sureButton } from "../parts/panel.js";
 import { busyButton, empty, problem } from "../parts/states.js";
 
 export async function page({ query, signal, reload }) {
@@ -29,7 +30,7 @@ export async function page({ query, signal, reload }) {
     h("form", { class: "form wide-form", onsubmit: find }, wanted.element, h("p", { class: "row" }, h("button", { type: "submit", class: "button" }, "Find"))),
     search && panel(`Results for “${text}”`, search.nodes.length ? lines(search.nodes) : empty("No movie has this name.")),
     panel("Add a movie", h("p", { class: "soft" }, "It is in searches and lists at once, without a training."),
-      h("details", { class: "disclosure" }, h("summary", { class: "quiet" }, "Add a movie"), editor({}, "Add the movie", async (given) => {
+      h("details", { class: "disclosure" }, h("summary", { class: "quiet" }, "Add a movie"), movieEditor({}, "Add the movie", async (given) => {
         const { movie } = await change("add-movie", given);
         toast(`${movie.title} is added.`);
         await navigate(`/operate/movies?q=${encodeURIComponent(movie.title)}`);
@@ -49,11 +50,20 @@ export async function page({ query, signal, reload }) {
         work.replaceChildren(problem(error));
       }
     };
-    const edit = () => {
+    const edit = async () => {
       if (work.childElementCount) return work.replaceChildren();
-      work.replaceChildren(editor(movie, "Store the changes", (given) =>
-        change("update-movie", { movieId: movie.id, ...given }).then(() => (toast(`${given.title ?? movie.title} is changed.`), reload())), true));
-      work.querySelector("input").focus();
+      try {
+        const facts = (await ask("movie-facts", { id: movie.id }, { signal })).movie;
+        const store = async (given) => {
+          await change("update-movie", { movieId: movie.id, ...given });
+          toast(`${given.title ?? movie.title} is changed.`);
+          await reload();
+        };
+        work.replaceChildren(h("div", { class: "picker" }, movieEditor(facts, "Store the changes", store)));
+        work.querySelector("input").focus();
+      } catch (error) {
+        work.replaceChildren(problem(error));
+      }
     };
     const hide = () => run(() => change("hide-movie", { movieId: movie.id, hidden: !isHidden }), isHidden ? `${movie.title} is shown again.` : `${movie.title} is hidden.`);
     const mayDelete = session()?.role === "ADMIN" || session()?.role === "CURATOR";
@@ -68,7 +78,7 @@ export async function page({ query, signal, reload }) {
         h(
           "div",
           { class: "line-acts" },
-          h("button", { type: "button", class: "quiet", "aria-label": `Edit ${movie.title}`, onclick: edit }, "Edit"),
+          busyButton({ class: "quiet", "aria-label": `Edit ${movie.title}` }, "Edit", edit),
           busyButton({ class: "quiet", "aria-label": `${isHidden ? "Show" : "Hide"} ${movie.title}` }, isHidden ? "Show" : "Hide", hide),
           mayDelete && sureButton("Delete", `Delete ${movie.title}?`, () => run(() => change("delete-movie", { movieId: movie.id }), `${movie.title} is deleted.`)),
         ),
@@ -76,32 +86,4 @@ export async function page({ query, signal, reload }) {
       work,
     );
   }
-}
-
-const list = (text) => text.split(",").map((each) => each.trim()).filter(Boolean);
-
-// The fields of a movie; those that differ are sent.
-function editor(movie, label, act, padded = false) {
-  const names = (entries) => (entries ?? []).map(({ name }) => name).join(", ");
-  const fields = [
-    ["title", field("title", "Title", { value: movie.title ?? "", maxlength: 300 }), (text) => text],
-    ["year", field("year", "Year", { value: movie.year ?? "", inputmode: "numeric", maxlength: 4 }), (text) => (text ? Number(text) : null)],
-    ["genres", field("genres", "Genres", { value: names(movie.genres) }, "With commas between."), list],
-    ["directors", field("directors", "Directors", { value: names(movie.directors) }, "With commas between."), list],
-    ["runtimeMinutes", field("runtime", "Minutes", { value: movie.runtimeMinutes ?? "", inputmode: "numeric", maxlength: 4 }), (text) => (text ? Number(text) : null)],
-    ["overview", field("overview", "Overview", { value: movie.overview ?? "" }), (text) => text || null],
-  ];
-  const before = fields.map(([, { input }]) => input.value);
-  const form = actForm(label, [h("div", { class: "columns" }, fields.map(([, { element }]) => element))], (fault) => {
-    const [, title] = fields[0];
-    title.fault("");
-    if (!title.input.value.trim()) return title.fault("Enter the title.");
-    for (const [name, { input, fault: say }] of fields) {
-      if (["year", "runtimeMinutes"].includes(name) && !/^\d*$/.test(input.value.trim())) return say("Enter a whole number.");
-    }
-    const given = fields.filter(([, { input }], place) => input.value !== before[place]).map(([name, { input }, of]) => [name, of(input.value.trim())]);
-    if (!given.length) return void (fault.textContent = "Nothing is changed yet.");
-    return act(Object.fromEntries(given));
-  });
-  return padded ? h("div", { class: "picker" }, form) : form;
 }

@@ -50,11 +50,11 @@ export function accountForm(action, label, { hint = null, rules = null } = {}) {
   return form;
 }
 
-// A field with its label, its hint, and its fault.
+// A field with its label, its hint, and its fault. With `rows` it takes several lines.
 export function field(name, label, attributes, hint = null) {
   const id = newId(name);
   const hintLine = h("p", { id: `${id}-hint`, class: "hint", "aria-live": "polite" }, hint ?? "");
-  const input = h("input", { id, name, required: true, "aria-describedby": `${id}-hint`, ...attributes });
+  const input = h(attributes.rows ? "textarea" : "input", { id, name, required: true, "aria-describedby": `${id}-hint`, ...attributes });
   const element = h("div", { class: "field" }, h("label", { for: id }, label), h("div", { class: "input" }, input), hintLine);
   const say = (text, { good = false } = {}) => {
     hintLine.textContent = text;
