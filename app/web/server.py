@@ -9,6 +9,7 @@ from starlette.applications import Starlette
 
 from app import console
 from app.settings import Settings
+from app.web.accepting import Acceptor
 from app.web.http_protocol import protocol
 from app.web.websocket_protocol import WebSocketProtocol
 
@@ -26,6 +27,7 @@ class Server(uvicorn.Server):
         self.draining: asyncio.Event = app.state.draining
         self.stopping: asyncio.Event = app.state.stopping
         self.has_web_app: bool = app.state.has_web_app
+        self.acceptors: list[Acceptor] = []
         app.state.admission.connections = self.server_state.connections
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
@@ -33,7 +35,12 @@ class Server(uvicorn.Server):
         self.protocol.draining = True
         await self.drain()
         self.stopping.set()
+        for acceptor in self.acceptors:
+            acceptor.close()
         await super().shutdown(sockets)
+
+    def connection(self) -> asyncio.Protocol:
+        return self.protocol(self.config, self.server_state, self.lifespan.state)
 
     async def drain(self) -> None:
         """Serve on for DRAIN_SECONDS, or until a second signal.
@@ -48,6 +55,7 @@ class Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         if self.started:
+            self.acceptors = [Acceptor(listening, self.connection) for listening in sockets or ()]
             address = f"http://{shown(self.servers[0].sockets[0])}"
             if self.has_web_app:
                 console.notice(f"Web app: [bold]{address}/[/]")
