@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, date, datetime
 from typing import Any
 
@@ -18,6 +18,7 @@ MAX_ATTRIBUTE_NAME = 50  # characters
 MAX_ATTRIBUTE_DEPTH = 4  # of lists and objects, with the attributes themselves
 MAX_ATTRIBUTE_CHARACTERS = 4_000  # of all attributes as JSON
 MAX_EXTERNAL_ID = 200  # characters
+MAX_LANGUAGES = 100  # of the title
 
 NO_TITLE = "title: a movie needs a title."
 
@@ -53,7 +54,7 @@ def checked(fields: Mapping[str, Any], *, complete: bool = False) -> dict[str, A
 
 def empty(name: str) -> Any:
     """The value of a field that is cleared."""
-    return [] if name in MANY else {} if name == "attributes" else None
+    return [] if name in MANY else {} if name in OBJECTS else None
 
 
 def camel(name: str) -> str:
@@ -120,6 +121,19 @@ def an_id(value: str) -> int:
     return int(value)
 
 
+def localized_titles(value: Mapping[str, str] | Iterable[tuple[str, str]]) -> dict[str, str]:
+    """Check titles by language."""
+    pairs = list(value.items() if isinstance(value, Mapping) else value)
+    if len(pairs) > MAX_LANGUAGES:
+        raise InvalidMovie(f"there are {len(pairs):,}; the limit is {MAX_LANGUAGES}.")
+    found: dict[str, str] = {}
+    for code, title in pairs:
+        if LANGUAGE(code) in found:
+            raise InvalidMovie(f"the language {code} has two titles.")
+        found[code] = TITLE(title)
+    return found
+
+
 def attributes(value: Any) -> dict[str, Any]:
     """Check attributes: an object of bounded size and depth, of values that Postgres can store."""
     if not isinstance(value, dict):
@@ -176,15 +190,19 @@ def source(value: str) -> str:
 
 PICTURE = r"(?:/|https://)[!-~]{1,490}"
 MANY = ("genres", "directors", "cast", "countries", "keywords")
+OBJECTS = ("localized_titles", "attributes")
+TITLE = a_text(300)
+LANGUAGE = matching("[a-z]{2,3}", "an ISO 639-1 code, such as `en`")
 RULES: dict[str, Rule] = {
-    "title": a_text(300),
-    "original_title": a_text(300),
+    "title": TITLE,
+    "original_title": TITLE,
+    "localized_titles": localized_titles,
     "overview": a_text(5_000),
     "collection": a_text(200),
     "year": a_year,
     "release_date": a_day,
     "runtime_minutes": a_number(1, 32_767),
-    "original_language": matching("[a-z]{2,3}", "an ISO 639-1 code, such as `en`"),
+    "original_language": LANGUAGE,
     "poster_path": matching(PICTURE, "a TMDB path, such as `/poster.jpg`, or an https URL"),
     "backdrop_path": matching(PICTURE, "a TMDB path, such as `/backdrop.jpg`, or an https URL"),
     "trailer_url": matching(r"https://[!-~]{1,490}", "an https URL"),

@@ -7,6 +7,7 @@ from typing import Any
 import psycopg
 from psycopg.rows import class_row
 
+from app.db.movie_titles import ALTERNATIVE_TITLES
 from app.ingest.matching import MovieIndex, MovieMatch, match_of
 from app.ingest.pieces import at_once
 from app.ingest.rows import Row
@@ -15,13 +16,11 @@ from app.ingest.stream_events import MovieName
 RELOAD_SECONDS = 5.0  # shortest time between two reloads, which read the whole catalog
 CACHED_NAMES = 200_000
 
-MOVIES = """
+MOVIES = f"""
 SELECT id, title, original_title, year, runtime_minutes, imdb_id, tmdb_id, movielens_id,
-    ARRAY(SELECT DISTINCT named.title COLLATE "C" FROM movie_titles AS named WHERE named.movie_id = movies.id
-          AND named.title <> movies.title AND named.title IS DISTINCT FROM movies.original_title ORDER BY 1)
-        AS alternative_titles
+    {ALTERNATIVE_TITLES} AS alternative_titles
 FROM movies ORDER BY id
-"""
+"""  # noqa: S608 - constants
 EXTERNAL_IDS = "SELECT source, external_id, movie_id FROM movie_external_ids"
 Connection = psycopg.Connection[tuple[Any, ...]]
 

@@ -9,10 +9,11 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db.engine import Sessions
+from app.db.movie_titles import ALTERNATIVE_TITLES
 
 ROWS_AT_ONCE = 1000  # the event loop runs between two batches
 
-MOVIES = """
+MOVIES = f"""
 SELECT movies.id, title, original_title, year, release_date, runtime_minutes, overview, original_language,
     countries, keywords, collection, poster_path, tagline, backdrop_path, trailer_url, certification,
     localized_titles, imdb_id, tmdb_id, movielens_id,
@@ -23,16 +24,14 @@ SELECT movies.id, title, original_title, year, release_date, runtime_minutes, ov
         AS cast_ids,
     ARRAY(SELECT character FROM credits WHERE movie_id = movies.id AND kind = 'CAST' ORDER BY position)
         AS characters,
-    ARRAY(SELECT DISTINCT named.title COLLATE "C" FROM movie_titles AS named WHERE named.movie_id = movies.id
-          AND named.title <> movies.title AND named.title IS DISTINCT FROM movies.original_title ORDER BY 1)
-        AS alternative_titles,
+    {ALTERNATIVE_TITLES} AS alternative_titles,
     ARRAY(SELECT ARRAY[named.source, named.external_id] FROM movie_external_ids AS named
           WHERE named.movie_id = movies.id ORDER BY named.source) AS external_ids,
-    CASE WHEN attributes <> '{}' THEN attributes::text END AS attributes,
+    CASE WHEN attributes <> '{{}}' THEN attributes::text END AS attributes,
     hidden_at IS NOT NULL AS hidden,
     coalesce(rating_count, 0) AS rating_count, coalesce(half_stars_sum, 0) AS half_stars_sum
 FROM movies LEFT JOIN movie_stats ON movie_stats.movie_id = movies.id
-"""
+"""  # noqa: S608 - constants
 GENRES = """
 SELECT id, name, (SELECT count(*) FROM movie_genres WHERE genre_id = genres.id) AS movie_count
 FROM genres ORDER BY name

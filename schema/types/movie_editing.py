@@ -33,6 +33,14 @@ def at_most(length: int, *, items: int | None = None) -> list[object]:
     return [Constraint(max_length=DECOMPOSED * length, max_items=DECOMPOSED * items), Cost(weight=10)]
 
 
+@strawberry.input(description="A movie's title in a language.")
+class LocalizedTitleInput:
+    language: str = strawberry.field(
+        directives=[Constraint(max_length=20)], description="ISO 639-1 code, such as `de`."
+    )
+    title: str = strawberry.field(directives=at_most(300), description="The title, at most 300 characters.")
+
+
 @strawberry.input(description="The movie to add. Only the title is required.")
 class AddMovieInput:
     title: str = strawberry.field(directives=at_most(300), description="The title, at most 300 characters.")
@@ -40,6 +48,11 @@ class AddMovieInput:
         directives=at_most(300),
         default=UNSET,
         description="The title in the original language, at most 300 characters.",
+    )
+    localized_titles: list[LocalizedTitleInput] | None = strawberry.field(
+        directives=[Constraint(max_items=400), Cost(weight=10)],
+        default=UNSET,
+        description="The titles in other languages, at most 100, for `localizedTitle` and for search.",
     )
     overview: str | None = strawberry.field(
         directives=at_most(5_000),
@@ -193,6 +206,8 @@ DeleteMovieResult = Annotated[
 
 def given(facts: AddMovieInput | UpdateMovieInput) -> Mapping[str, Any]:
     named = {name: value for name, value in vars(facts).items() if value is not UNSET and name != "movie_id"}
+    if titles := named.get("localized_titles"):
+        named["localized_titles"] = [(each.language, each.title) for each in titles]
     return {name: str(value) if name.endswith("_id") and value is not None else value
             for name, value in named.items()}  # fmt: skip
 

@@ -30,6 +30,7 @@ KNOWN: Mapping[str, Sequence[str]] = {
     ],
     "title": ["title", "name", "movietitle", "filmtitle", "primarytitle"],
     "original_title": ["originaltitle", "originalname"],
+    "localized_titles": ["localizedtitles", "localisedtitles", "translatedtitles"],
     "overview": ["overview", "description", "synopsis", "plot", "summary"],
     "genres": ["genres", "genre", "categories", "category"],
     "year": ["year", "releaseyear", "startyear"],
@@ -108,6 +109,14 @@ def an_object(value: Any) -> Any:
     return parsed(value) if isinstance(value, str) else value
 
 
+def titles(value: Any) -> dict[str, str]:
+    """Titles by language, of an object or of its text as JSON."""
+    found = an_object(value)
+    if not isinstance(found, dict):
+        raise InvalidMovie("it must be an object of titles by language.")
+    return {a_language(code): a_text(title) for code, title in found.items()}
+
+
 def parsed(value: str) -> Any:
     try:
         return orjson.loads(value)
@@ -129,6 +138,7 @@ READ: Mapping[str, Callable[[Any], Any]] = {
     "countries": countries,
     "imdb_id": an_imdb_id,
     "original_language": a_language,
+    "localized_titles": titles,
     "attributes": an_object,
 }
 

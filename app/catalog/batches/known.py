@@ -16,6 +16,7 @@ Connection = psycopg.Connection[tuple[Any, ...]]
 COLUMNS = {
     "title": "text",
     "original_title": "text",
+    "localized_titles": "jsonb",
     "year": "smallint",
     "release_date": "date",
     "runtime_minutes": "smallint",
@@ -130,7 +131,7 @@ def same(name: str, one: Any, other: Any) -> bool:
         return one is not None and set(map(str.casefold, one)) == set(map(str.casefold, other))
     if name in SINGLE and one is not None and other is not None:
         return bool(abs(one - other) <= PRECISION * abs(other))
-    if name in ("countries", "keywords", "directors", "cast", "attributes"):
+    if name in ("countries", "keywords", "directors", "cast", "localized_titles", "attributes"):
         return bool((one or type(other)()) == other)
     return bool(one == other)
 

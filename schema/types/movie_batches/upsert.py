@@ -27,6 +27,7 @@ from schema.types.movie_batches.keys import MAX_EXTERNAL_ID
 from schema.types.movie_editing import (
     AddMovieInput,
     InvalidMovie,
+    LocalizedTitleInput,
     MovieExists,
     Texts,
     busy,
@@ -69,6 +70,11 @@ class UpsertMovieInput(AddMovieInput):
         directives=[Constraint(max_length=DECOMPOSED * 300)],
         default=UNSET,
         description="The title, at most 300 characters. A new movie needs one.",
+    )
+    localized_titles: list[LocalizedTitleInput] | None = strawberry.field(
+        directives=[Constraint(max_items=400)],
+        default=UNSET,
+        description="The titles in other languages, at most 100.",
     )
     genres: Texts | None = strawberry.field(
         directives=names(50, 10), default=UNSET, description="Names of genres, at most 10."
@@ -148,6 +154,8 @@ UpsertMoviesResult = Annotated[
 def facts_of(row: Mapping[str, Any]) -> tuple[str, Mapping[str, Any]]:
     """The external id and the fields of a row, by their names in `validation.RULES`."""
     facts = {NAMES[name]: value for name, value in row.items() if name in NAMES}
+    if titles := facts.get("localized_titles"):
+        facts["localized_titles"] = [(each["language"], each["title"]) for each in titles]
     ids = {name: str(value) for name, value in facts.items() if name.endswith("_id") and value is not None}
     return row["externalId"], facts | ids
 

@@ -9,6 +9,7 @@ import pytest
 from sqlalchemy import func, select, text
 
 from app.catalog.batches import edit
+from app.catalog.batches.fields import COLUMNS, fields_of
 from app.catalog.batches.rows import InvalidBatch, RowOutcome, RowStatus
 from app.catalog.validation import InvalidMovie
 from app.db.engine import Sessions
@@ -29,6 +30,7 @@ TROLL = {
     "countries": ["NO"],
     "popularity": 7.3,
     "tmdb_id": "46138",
+    "localized_titles": [("nb", "Trolljegeren"), ("de", "Trollhunter")],
     "attributes": {"studio": "Filmkameratene", "shelf": {"row": 3}},
 }
 
@@ -104,6 +106,13 @@ async def test_a_refused_row_stores_nothing_and_keeps_no_other_from_being_stored
         await upsert(live, ("1", {"title": "One"}), source="Not a source")
     with pytest.raises(InvalidBatch, match="1 to 1,000 movies, not 1,001"):
         await upsert(live, *[(str(n), {"title": "x"}) for n in range(1001)])
+
+
+@pytest.mark.parametrize("given", ['{"DE": "Eins", "fr": "Un"}', {"de": "Eins", "fr": "Un"}])
+def test_a_file_has_titles_by_language(given: Any) -> None:
+    record = {"id": "1", "Localized Titles": given}
+    _, read = fields_of(record, COLUMNS, is_text=isinstance(given, str))
+    assert read == {"localized_titles": {"de": "Eins", "fr": "Un"}}
 
 
 async def test_a_movie_known_by_another_id_gets_the_external_id(live: Live) -> None:

@@ -54,6 +54,7 @@ def test_a_batch_is_served_with_the_answer(ask: Ask, curator: Member) -> None:
             "attributes": {"label": word, "sizes": [1, 2.5]},
             "tagline": f"Beware of {word}.",
             "certification": "R",
+            "localizedTitles": [{"language": "cs", "title": f"{n}. {word} v kostce"}],
             "trailerUrl": "https://example.org/trailer",
             "backdropPath": "/wide.jpg",
             **({"tmdbId": str(900_000_000 + int(word[2:7], 16))} if n == 0 else {}),
@@ -69,6 +70,8 @@ def test_a_batch_is_served_with_the_answer(ask: Ask, curator: Member) -> None:
     assert refused["error"]["message"].startswith("year: it must be a year from 1870 to")
     found = ask(FOUND, words=f"the {word} of 1")["data"]["search"]["edges"]
     assert [edge["node"]["title"] for edge in found] == [f"The {word} of 1"]
+    found = ask(FOUND, words=f"2. {word} v kostce")["data"]["search"]["edges"]
+    assert found[0]["node"]["title"] == f"The {word} of 2"
     again = upserted(ask, curator, *movies)
     assert (again["unchanged"], again["added"], again["updated"]) == (3, 0, 0)
 

@@ -187,6 +187,15 @@ def test_an_update_changes_only_the_given_fields(ask: Ask, curator: Member) -> N
         "trailerUrl": "https://example.org/watch?v=1",
         "backdropUrl": "https://example.org/wide.jpg",
     }
+    in_german = "query ($id: ID!) { movie(id: $id) { localizedTitle(languages: [\"de\"]) } }"
+    changed(localizedTitles=[{"language": "de", "title": "Das stille Schiff"}])
+    assert ask(in_german, id=added["id"])["data"]["movie"] == {"localizedTitle": "Das stille Schiff"}
+    assert titles(ask, "das stille schiff")[0] == "The Quiet Vessel"
+    both = [{"language": "de", "title": title} for title in ("Eins", "Zwei")]
+    twice = ask(UPDATE, curator.token, input={"movieId": added["id"], "localizedTitles": both})
+    assert outcome(twice, "updateMovie")["message"] == "localizedTitles: the language de has two titles."
+    changed(localizedTitles=None)
+    assert ask(in_german, id=added["id"])["data"]["movie"] == {"localizedTitle": "The Quiet Vessel"}
     changed(tagline=None)
     assert ask(shown, id=added["id"])["data"]["movie"]["tagline"] is None
     movie = changed(overview=None, releaseDate="1999-12-31", cast=[])
