@@ -53,8 +53,9 @@ def created_key(rig: Rig) -> Variables:
 
 
 def active_version(rig: Rig) -> Variables:
-    data = rig.client.post("{activeModel{version}}", {}, rig.admin)["data"]
-    return {"version": data["activeModel"]["version"]}
+    answer = rig.client.post("{activeModel{version}}", {}, rig.admin)
+    assert "errors" not in answer, answer["errors"]
+    return {"version": answer["data"]["activeModel"]["version"]}
 
 
 def activated_another(rig: Rig) -> Variables:
@@ -108,13 +109,6 @@ OPERATOR_MUTATIONS: dict[str, Operation] = {
         with_input(lambda _: {"source": "bench", "movies": [to_upsert(next(NUMBERS))]}, the_admin),
         times=5,
     ),
-    "Mutation.upsertMovies, 300": Operation(
-        mutation("upsertMovies", "UpsertMoviesInput"),
-        with_input(
-            lambda _: {"source": "bench", "movies": [to_upsert(next(NUMBERS)) for _ in range(300)]}, the_admin
-        ),
-        times=3,
-    ),
     "Mutation.deleteMovies": Operation(
         mutation("deleteMovies", "DeleteMoviesInput"),
         with_input(lambda rig: {"movies": [{"movieId": added_movie(rig)}]}, the_admin),
@@ -140,4 +134,12 @@ OPERATOR_MUTATIONS: dict[str, Operation] = {
         mutation("rollbackModel", "RollbackModelInput"), with_input(activated_another, the_admin), times=3
     ),
     "Mutation.trainModel": Operation(mutation("trainModel", "TrainModelInput"), as_admin(i={}), times=5),
+    # The last one: it makes the catalog half as large again, and each later change slower.
+    "Mutation.upsertMovies, 300": Operation(
+        mutation("upsertMovies", "UpsertMoviesInput"),
+        with_input(
+            lambda _: {"source": "bench", "movies": [to_upsert(next(NUMBERS)) for _ in range(300)]}, the_admin
+        ),
+        times=3,
+    ),
 }

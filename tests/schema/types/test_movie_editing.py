@@ -187,7 +187,7 @@ def test_an_update_changes_only_the_given_fields(ask: Ask, curator: Member) -> N
         "trailerUrl": "https://example.org/watch?v=1",
         "backdropUrl": "https://example.org/wide.jpg",
     }
-    in_german = "query ($id: ID!) { movie(id: $id) { localizedTitle(languages: [\"de\"]) } }"
+    in_german = 'query ($id: ID!) { movie(id: $id) { localizedTitle(languages: ["de"]) } }'
     changed(localizedTitles=[{"language": "de", "title": "Das stille Schiff"}])
     assert ask(in_german, id=added["id"])["data"]["movie"] == {"localizedTitle": "Das stille Schiff"}
     assert titles(ask, "das stille schiff")[0] == "The Quiet Vessel"
