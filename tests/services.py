@@ -18,10 +18,19 @@ from pathlib import Path
 from unittest.mock import patch
 from uuid import uuid4
 
+from passlib.hash import argon2
+
+from app.accounts import passwords
+
 START_SECONDS = 180
 STOP_SECONDS = 30
 FORKING = multiprocessing.get_context("forkserver")
 FORKING.set_forkserver_preload(["app.cli.serve", "tests.services"])
+
+# Tests make members by the hundred, and a real hash takes a core for 40 ms. Set on import, so that it holds
+# in the tests and in the services that they fork. `test_passwords.py` and started commands have the real one.
+REAL_HASHER = passwords.HASHER
+passwords.HASHER = argon2.using(type="ID", memory_cost=64, time_cost=1, parallelism=1)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,18 +8,25 @@ import pytest
 from passlib.hash import argon2
 from sqlalchemy import insert, select
 
-from app.accounts import authentication
+from app.accounts import authentication, passwords
 from app.db.account_tables import RefreshToken
 from app.db.engine import Sessions
 from app.db.tables import User
 from app.settings import Settings
 from tests.conftest import ROOT
+from tests.services import REAL_HASHER
 
 pytestmark = pytest.mark.anyio
 
 PASSWORD = "a long walk home"
 
 
+@pytest.fixture
+def real_hashes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(passwords, "HASHER", REAL_HASHER)
+
+
+@pytest.mark.usefixtures("real_hashes")
 async def test_passwords_are_hashed_with_argon2id(sessions: Sessions, settings: Settings) -> None:
     tokens = await authentication.sign_up(sessions, settings, "ada", PASSWORD)
     async with sessions() as session:
@@ -105,6 +112,7 @@ def test_the_first_hashes_of_a_process_may_be_concurrent() -> None:
     assert (ended.stdout, ended.returncode) == ("[]\n", 0), ended.stderr
 
 
+@pytest.mark.usefixtures("real_hashes")
 async def test_a_hash_with_outdated_parameters_is_replaced(sessions: Sessions, settings: Settings) -> None:
     former = argon2.using(type="ID", memory_cost=8192, time_cost=1, parallelism=1).hash(PASSWORD)
     async with sessions.begin() as session:
