@@ -22,6 +22,8 @@ from sqlalchemy import make_url
 
 from app.db import migrations
 from app.db.embedded import EmbeddedPostgresError, embedded_postgres
+from tests import first_start
+from tests.first_start import FirstStart
 from tests.order import pytest_collection_modifyitems, pytest_xdist_auto_num_workers
 from tests.services import StartServer, running
 
@@ -203,6 +205,12 @@ def start_server(model_dir: Path, run_folder: Path) -> Iterator[StartServer]:
         yield lambda database_url, **settings: stack.enter_context(
             running(database_url, model_dir, run_folder, **settings)
         )
+
+
+@pytest.fixture(scope="session")
+def prepared(run_folder: Path) -> tuple[Path, FirstStart]:
+    """A folder that `marquee serve --prepare` has made, to be copied, and what that first start said."""
+    return first_start.prepared(run_folder)
 
 
 @pytest.fixture(scope="session")

@@ -21,6 +21,7 @@ from bench.live.observe import MEMBER
 from bench.live.stream import UNKNOWN, UNKNOWN_EVERY, endless, simulated
 from bench.start_broker import BrokerError, fetched
 from tests.conftest import ROOT
+from tests.first_start import FirstStart, copy_of
 
 pytestmark = pytest.mark.timeout(400)
 
@@ -93,16 +94,17 @@ def started(data: Path) -> Iterator[Live]:
 
 
 @pytest.fixture
-def data(tmp_path: Path) -> Path:
+def data(tmp_path: Path, request: pytest.FixtureRequest) -> Path:
     try:
         fetched()
     except BrokerError as error:
         pytest.skip(str(error))
     tmp_path.chmod(0o711)  # under root, Postgres runs as another account
-    return tmp_path / "data"
+    prepared: tuple[Path, FirstStart] = request.getfixturevalue("prepared")
+    return copy_of(prepared[0], tmp_path / "data")
 
 
-@pytest.mark.long
+@pytest.mark.long("prepared")
 def test_the_stream_changes_a_list_and_nothing_is_left(data: Path) -> None:
     with started(data) as live:
         first, *_, last = live.wait_for(12)
