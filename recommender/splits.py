@@ -28,19 +28,22 @@ def temporal_per_user(
     *,
     share: float = 0.2,
     after: int | None = None,
+    times: NDArray[np.int64] | None = None,
     rng: np.random.Generator,
 ) -> Split:
     """Hold out the newest `share` of each user's ratings, at least one, but never all.
 
-    `after`: hold out only those with a later timestamp, in Unix seconds; the others are trained on. Ratings
-    of the same second are in random order. Raises ValueError unless 0 < share < 1.
+    `after`: hold out only those of a later time, in Unix seconds; the others are trained on. `times`: by
+    which ratings are newest, int64 (nnz,); their timestamps if None. Ratings of the same second are in random
+    order. Raises ValueError unless 0 < share < 1.
     """
     _check_share(share)
-    rank, size = rank_in_user(interactions, interactions.timestamps, rng)
+    times = interactions.timestamps if times is None else times
+    rank, size = rank_in_user(interactions, times, rng)
     n_held = np.minimum(np.maximum(np.rint(share * size), 1), size - 1)
     held = rank >= size - n_held
     if after is not None:
-        held &= interactions.timestamps > after
+        held &= times > after
     train = interactions.with_ratings(~held)
     return Split(train, train, interactions.with_ratings(held))
 

@@ -44,7 +44,7 @@ CHOOSE = text(
     """
 )
 RATINGS_OF_OLD = """
-SELECT :user_id, movie_id, half_stars, rated_at, implicit FROM ratings
+SELECT :user_id, movie_id, half_stars, rated_at, implicit, first_rated_at FROM ratings
 WHERE user_id = :old_id ORDER BY movie_id
 """
 LATER = """

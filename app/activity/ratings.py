@@ -71,20 +71,28 @@ COLUMNS = (
 def upsert(rows: str, replaces: str) -> str:
     """The statement that stores ratings of one member or several.
 
-    `rows`: a query for user_id, movie_id, half_stars, rated_at and implicit, in the order of the key, so that
-    statements do not deadlock. `replaces`: a condition, for the rating `excluded` to replace the one `known`.
+    `rows`: a query for user_id, movie_id, half_stars, rated_at, implicit and first_rated_at, in the order of
+    the key, so that statements do not deadlock. `replaces`: a condition, for the rating `excluded` to replace
+    the one `known`. A replaced rating keeps the time of its first giving.
     """
     return f"""
-    INSERT INTO ratings AS known (user_id, movie_id, half_stars, rated_at, implicit)
+    INSERT INTO ratings AS known (user_id, movie_id, half_stars, rated_at, implicit, first_rated_at)
     {rows}
     ON CONFLICT (user_id, movie_id) DO UPDATE
-    SET half_stars = excluded.half_stars, rated_at = excluded.rated_at, implicit = excluded.implicit
+    SET half_stars = excluded.half_stars, rated_at = excluded.rated_at, implicit = excluded.implicit,
+        first_rated_at = nullif(
+            least(known.first_rated_at, known.rated_at, excluded.first_rated_at, excluded.rated_at),
+            excluded.rated_at
+        )
     WHERE {replaces}
     """  # noqa: S608 - constants
 
 
 RATE = text(
-    upsert("SELECT :user_id, :movie_id, CAST(:half_stars AS smallint), now(), false", replaces="true")
+    upsert(
+        "SELECT :user_id, :movie_id, CAST(:half_stars AS smallint), now(), false, CAST(NULL AS timestamptz)",
+        replaces="true",
+    )
     + "RETURNING user_id, movie_id, half_stars, rated_at"
 )
 

@@ -10,6 +10,12 @@ from app.db.tables import Base, identity, one_of, owned_by
 
 
 class Rating(Base):
+    """The last rating that a member gave a movie.
+
+    `first_rated_at`: when they first rated the movie; null as long as that is `rated_at`, which costs no
+    space. A model that learned from the first rating knows the pair: see `app.training.gate`.
+    """
+
     __tablename__ = "ratings"
     __table_args__ = (
         CheckConstraint("half_stars BETWEEN 1 AND 10", name="half_stars"),
@@ -29,6 +35,7 @@ class Rating(Base):
     half_stars: Mapped[int] = mapped_column(SmallInteger)
     rated_at: Mapped[datetime] = mapped_column(server_default=func.now())
     implicit: Mapped[bool] = mapped_column(server_default=text("false"))  # inferred from watching
+    first_rated_at: Mapped[datetime | None]
 
 
 class Feedback(Base):

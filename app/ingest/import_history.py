@@ -35,7 +35,7 @@ LONG_AGO = datetime.min.replace(tzinfo=UTC)
 RATE = text(
     ratings.upsert(
         """
-    SELECT :user_id, movie_id, half_stars, coalesce(rated_at, :now), false
+    SELECT :user_id, movie_id, half_stars, coalesce(rated_at, :now), false, CAST(NULL AS timestamptz)
     FROM unnest(CAST(:movie_ids AS bigint[]), CAST(:half_stars AS smallint[]), CAST(:times AS timestamptz[]))
         AS imported (movie_id, half_stars, rated_at)
     ORDER BY movie_id

@@ -51,7 +51,8 @@ _MOVIES = "SELECT id FROM movies WHERE id = ANY(%s) ORDER BY id FOR KEY SHARE"
 _UPSERT = ratings.upsert(
     """
     SELECT DISTINCT ON (user_id, movie_id)
-        user_id, movie_id, half_stars, to_timestamp(0) + at * interval '1 microsecond', implicit
+        user_id, movie_id, half_stars, to_timestamp(0) + at * interval '1 microsecond', implicit,
+        CAST(NULL AS timestamptz)
     FROM incoming_events WHERE half_stars IS NOT NULL
     ORDER BY user_id, movie_id, implicit, CASE WHEN implicit THEN half_stars END DESC, at DESC, place DESC
     """,

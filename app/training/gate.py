@@ -8,12 +8,15 @@ from typing import Any
 
 import numpy as np
 import psycopg
+from numpy.typing import NDArray
+from scipy.sparse import csr_matrix
 
+from app.training import data
 from recommender import splits
 from recommender.evaluation import gate
 from recommender.evaluation.gate import MIN_USERS, Verdict
 from recommender.evaluation.predictions import users_with
-from recommender.interactions import Interactions
+from recommender.interactions import Interactions, positions
 from recommender.item_features import ItemFeatures
 from recommender.metrics import RELEVANT_STARS
 from recommender.model.artifact import ArtifactError
@@ -40,7 +43,9 @@ def judged(
 ) -> Verdict:
     """Compare a model that is trained on these ratings with the active one, on each member's newest ratings.
 
-    For the comparison the candidate is fitted again without the held-out ratings. Are enough of them newer
+    A rating counts at the time when it was first given: who changes an old rating tells nothing new on the
+    movies that they will choose, and the active model knows the pair. For the comparison the candidate is
+    fitted again without the held-out ratings. Are enough of them newer
     than the active model, then the active model itself is compared, and only on those. Otherwise it is fitted
     again too, with its kind and settings.
     """
@@ -52,8 +57,9 @@ def judged(
         active = kinds.load(models / version)
     except (ArtifactError, OSError):
         return Verdict(True, f"the active model {version} cannot be read")
-    whole = splits.temporal_per_user(interactions, rng=np.random.default_rng(0))
-    newer = newer_than(interactions, trained_at)
+    times = first_given(connection, interactions)
+    whole = splits.temporal_per_user(interactions, times=times, rng=np.random.default_rng(0))
+    newer = newer_than(interactions, trained_at, times)
     again = n_users(newer) < enough(n_users(whole))
     if again and made_with(active) == made_with(candidate):
         return Verdict(True, "the same kind and settings, and too few new ratings to compare")
@@ -82,14 +88,31 @@ def enough(n_whole: int) -> int:
     return max(MIN_USERS, min(ENOUGH, n_whole // 2))
 
 
-def newer_than(interactions: Interactions, time: datetime) -> Split:
-    """Hold out each user's newest ratings, but only those after `time`.
+def first_given(connection: psycopg.Connection, interactions: Interactions) -> NDArray[np.int64]:
+    """The times at which the ratings were first given, in Unix seconds, int64 (nnz,)."""
+    with connection.cursor().copy(data.GIVEN_AGAIN) as copy:
+        users, movies, _, first = data.columns_of(copy)
+    times = interactions.timestamps.copy()
+    user_idx, item_idx = positions(interactions.user_ids, users), positions(interactions.item_ids, movies)
+    known = (user_idx >= 0) & (item_idx >= 0)
+    if not known.any():
+        return times
+    # The numbers of the ratings, from 1, since a sparse matrix gives 0 for a pair without one.
+    of = interactions.user_items
+    numbers = csr_matrix((np.arange(1, of.nnz + 1, dtype=np.int32), of.indices, of.indptr), of.shape)
+    found = np.asarray(numbers[user_idx[known], item_idx[known]]).ravel()
+    times[found[found > 0] - 1] = first[known][found > 0]
+    return times
+
+
+def newer_than(interactions: Interactions, time: datetime, times: NDArray[np.int64] | None = None) -> Split:
+    """Hold out each user's newest ratings, but only those after `time`. `times`: of the ratings.
 
     The active model has learned from all older ratings, so the candidate must learn from them too: without
     them it is refused for their lack. Timestamps are rounded to seconds: the same second counts as older.
     """
     after = math.ceil(time.timestamp())
-    return splits.temporal_per_user(interactions, after=after, rng=np.random.default_rng(0))
+    return splits.temporal_per_user(interactions, after=after, times=times, rng=np.random.default_rng(0))
 
 
 def made_with(model: Hybrid) -> tuple[Any, ...]:

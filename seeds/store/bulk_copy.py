@@ -40,7 +40,8 @@ WITH replaced AS MATERIALIZED (
     WHERE known AND (ratings.implicit OR differing.rated_at > ratings.rated_at)
     ORDER BY user_id, movie_id FOR UPDATE OF ratings
 ), written AS (
-    UPDATE ratings SET half_stars = new_half_stars, rated_at = new_rated_at, implicit = false
+    UPDATE ratings SET half_stars = new_half_stars, rated_at = new_rated_at, implicit = false,
+        first_rated_at = nullif(least(first_rated_at, ratings.rated_at, new_rated_at), new_rated_at)
     FROM replaced WHERE (ratings.user_id, ratings.movie_id) = (replaced.user_id, replaced.movie_id)
 )
 SELECT movie_id, 0::bigint AS rating_count, sum(new_half_stars - half_stars) AS half_stars_sum,

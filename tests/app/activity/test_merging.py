@@ -102,6 +102,9 @@ async def test_a_member_is_taken_over_with_the_later_of_two_ratings(
         await rate(world, ada, movie_id, mine)
         await rate(world, old, movie_id, theirs)
     await rate(world, old, 5, (10, 3, False))
+    async with world.begin() as session:
+        again = "UPDATE ratings SET first_rated_at = rated_at - interval '1 day' WHERE user_id = :id"
+        await session.execute(text(again + " AND movie_id > 3"), {"id": old})
     events = [Event(6, Kind.LIKE, idempotency_key="a"), Event(7, Kind.WATCHLIST, idempotency_key="b")]
     await feedback.record(world, ada, events[:1])
     await feedback.record(world, old, events)
@@ -110,6 +113,8 @@ async def test_a_member_is_taken_over_with_the_later_of_two_ratings(
     assert await merging.merge_external(world, ada, "tv", "u-7") == Merged(ratings=3, events=1)
     expected = [(1, 8, False), (2, 2, False), (3, 8, False), (4, 2, False), (5, 10, False)]
     assert await rows(world, RATINGS, ada) == expected
+    given = "SELECT movie_id, extract(day FROM rated_at - first_rated_at) FROM ratings WHERE user_id = :id"
+    assert await rows(world, given + " ORDER BY 1", ada) == [(1, None), (2, 4), (3, None), (4, 1), (5, 1)]
     assert await rows(world, KINDS, ada) == [(6, "LIKE"), (7, "WATCHLIST")]
     assert await rows(world, "SELECT genre_id FROM favorite_genres WHERE user_id = :id", ada) == [(1,)]
     counts = "SELECT kind, events FROM event_counts WHERE user_id = :id ORDER BY kind"

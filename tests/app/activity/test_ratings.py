@@ -46,6 +46,23 @@ async def test_a_rating_is_returned_with_updated_statistics(sessions: Sessions) 
     assert await ratings.remove(sessions, ada, movie) == Stats(0, 0)
 
 
+async def test_the_first_giving_is_kept_while_a_rating_is_given_again(sessions: Sessions) -> None:
+    (ada,), (movie,) = await add_users(sessions, 1), await add_movies(sessions, 1)
+    first = (await ratings.rate(sessions, ada, movie, 4.5)).rating.rated_at
+
+    async def kept() -> datetime | None:
+        async with sessions() as session:
+            return await session.scalar(select(activity_tables.Rating.first_rated_at))
+
+    assert await kept() is None
+    for stars in (2, 3):
+        await ratings.rate(sessions, ada, movie, stars)
+        assert await kept() == first
+    await ratings.remove(sessions, ada, movie)
+    await ratings.rate(sessions, ada, movie, 5)
+    assert await kept() is None
+
+
 @pytest.mark.parametrize(
     "stars", [0, 0.3, 0.25, 5.5, 6, -1, float("nan"), float("inf"), -float("inf"), 1e308]
 )

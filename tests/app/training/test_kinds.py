@@ -1,5 +1,6 @@
 """Models of other kinds: trained, active, and served beside the active one."""
 
+import asyncio
 import json
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,12 +12,13 @@ from psycopg.types.json import Jsonb
 from sqlalchemy import text
 from typer.testing import CliRunner
 
+from app.activity.ratings import rate
 from app.cli.commands import app
 from app.db.engine import Sessions
 from app.serving import live
 from app.serving.live import MOST_ARMS, Live
-from app.training import jobs, registry, train
-from app.training.gate import enough
+from app.training import data, jobs, registry, train
+from app.training.gate import enough, first_given, newer_than
 from app.training.registry import NothingToRollBack
 from recommender.interactions import History
 from recommender.scorers.kinds import UnknownKind
@@ -141,6 +143,32 @@ async def test_a_worse_candidate_is_refused_and_a_better_one_rolled_back(
     status, verdict = await state(gated("popularity"))
     assert (status, verdict["passed"]) == ("READY", False)
     assert verdict["active"]["ndcg"] > verdict["candidate"]["ndcg"]
+
+
+async def test_a_rating_given_again_is_not_held_out_as_a_new_one(sessions: Sessions, tmp_path: Path) -> None:
+    """The active model has learned from the first giving of the pair, and the candidate must too."""
+    await trained(sessions, tmp_path, "popularity")
+    learned = datetime.now(UTC)
+    async with sessions.begin() as session:
+        await session.execute(text("UPDATE ratings SET rated_at = now() - interval '10 days'"))
+        # The last is the member's only new rating.
+        pairs = (await session.execute(text("SELECT user_id, movie_id FROM ratings ORDER BY 1, 2"))).all()
+        unrated = "SELECT id FROM movies WHERE id NOT IN (SELECT movie_id FROM ratings WHERE user_id = 1)"
+        new_movie = await session.scalar(text(unrated)) or 0
+    await asyncio.sleep(1.1)  # times are rounded to seconds
+    for user_id, movie_id in pairs[::3]:
+        await rate(sessions, user_id, movie_id, 4.5)
+    await rate(sessions, 1, new_movie, 4.5)
+    with psycopg.connect(sessions.address) as connection:
+        movies = data.read_movies(connection)
+        ratings = data.read_interactions(connection, movies.item_ids)
+        times = first_given(connection, ratings)
+    lately = ratings.timestamps > learned.timestamp()
+    assert (lately.sum(), (times > learned.timestamp()).sum()) == (len(pairs[::3]) + 1, 1)
+    split = newer_than(ratings, learned, times)
+    assert split.held_out.nnz == 1
+    assert split.held_out.history(0).item_idx.tolist() == movies.item_ids.searchsorted([new_movie]).tolist()
+    assert split.train.nnz == len(pairs)
 
 
 def test_few_members_with_newer_ratings_do_not_decide() -> None:

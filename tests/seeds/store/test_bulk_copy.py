@@ -68,6 +68,12 @@ def test_merging_keeps_the_later_rating_and_exact_counts(filled: str) -> None:
     assert store(filled, pairs + 50, 8, 1_000) == Count(added=50, unchanged=50)
     assert store(filled, pairs, 10, 3_000) == Count(updated=100)
     assert store(filled, pairs, 10, 3_000) == Count(unchanged=100)
+    assert store(filled, pairs[:10], 6, 4_000) == Count(updated=10)
+    given = (
+        "SELECT extract(epoch FROM rated_at)::int, extract(epoch FROM first_rated_at)::int, count(*) "
+        "FROM ratings GROUP BY 1, 2 ORDER BY 1"
+    )
+    assert query(filled, given) == [(1_000, None, 50), (3_000, 2_000, 90), (4_000, 2_000, 10)]
     assert query(filled, STATS) == query(filled, COUNTED)
     query(filled, "UPDATE ratings SET half_stars = 1 WHERE user_id = 1 RETURNING 1")
     query(filled, "DELETE FROM ratings WHERE user_id = 2 RETURNING 1")
