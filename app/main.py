@@ -129,7 +129,7 @@ async def lifespan(
         settings=settings,
         sessions=sessions,
         live=following,
-        changes=Changes(database_url),
+        changes=Changes(database_url, sessions.replicas),
         rates=RateLimits.of(settings),
         probe=DatabaseProbe(psycopg_url(of_requests)),
         full_disk=full_disk,
@@ -175,8 +175,9 @@ async def promotions_of(sessions: Sessions) -> Promotions:
 
 def begin_tasks(state: LifespanState, database_url: str, admission: Admission) -> list[asyncio.Task[None]]:
     """Begin the tasks that run as long as the process."""
-    settings, following = state["settings"], state["live"]
+    settings, following, replicas = state["settings"], state["live"], state["sessions"].replicas
     return [
+        *([asyncio.create_task(replicas.follow())] if replicas else []),
         asyncio.create_task(following.follow(settings.poll_seconds, settings.learning_seconds)),
         asyncio.create_task(state["changes"].follow()),
         asyncio.create_task(state["running"].follow(state["sessions"], state["changes"])),

@@ -20,7 +20,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.pool import QueuePool
 
 from app.activity.drift import Drift, drift
-from app.db.engine import FullDisk, Sessions, create_engine, sessionmaker
+from app.db.engine import FullDisk, Sessions, create_engine, replicas_of, sessionmaker
+from app.db.replicas import Replicas
 from app.experiments.lately import ArmLists, lists_by_arm
 from app.experiments.running import Running
 from app.ingest import dead_letters, streams
@@ -204,7 +205,7 @@ class Monitor(Collector):
     def _connections(self) -> Iterator[Metric]:
         pool = self.engine.pool
         assert isinstance(pool, QueuePool)
-        reads = self.sessions.reads
+        reads = self.sessions.pool
         states = GaugeMetricFamily(
             "marquee_database_connections", "Connections of a pool, by state.", labels=["pool", "state"]
         )
@@ -216,6 +217,21 @@ class Monitor(Collector):
         # The overflow is as large as the pool.
         most = [("transactions", 2 * self.settings.database_pool_size), ("reads", reads.most)]
         yield family("database_connections_max", "The most connections of a pool.", most, "pool")
+        if self.sessions.replicas is not None:
+            yield from replica_metrics(self.sessions.replicas)
+
+
+def replica_metrics(found: Replicas) -> Iterator[Metric]:
+    reads = CounterMetricFamily(
+        "marquee_query_reads_total", "Reads of queries, by what answered them.", labels=["source"]
+    )
+    for source, count in found.counts.items():
+        reads.add_metric([source.value], count)
+    yield reads
+    up = [(each.name, int(each.is_up)) for each in found.replicas]
+    yield family("replica_up", "1 if the replica answers.", up, "replica")
+    lags = [(each.name, lag) for each in found.replicas if (lag := found.lag(each)) < float("inf")]
+    yield family("replica_lag_seconds", "How far the replica is behind the primary.", lags, "replica")
 
 
 def drift_metrics(found: Drift) -> Iterator[Metric]:
@@ -248,8 +264,9 @@ def observed_engine(
     engine = create_engine(database_url, settings)
     sessions = sessionmaker(engine, direct_url)
     event.listen(engine.sync_engine, "handle_error", full_disk.note)
-    meter_database(engine.sync_engine, sessions.reads)
+    meter_database(engine.sync_engine, sessions.pool)
     for traces in tracing.active:
         traces.instrument(engine.sync_engine)
-        sessions.reads.observers.append(traces.read)
+        sessions.pool.observers.append(traces.read)
+    sessions.replicas = replicas_of(settings, sessions.pool)
     return engine, sessions

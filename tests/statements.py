@@ -22,5 +22,5 @@ def noted_statements(sessions: Sessions) -> list[str]:
         yield
 
     event.listen(sessions.kw["bind"].sync_engine, "before_cursor_execute", note)
-    sessions.reads.observers.append(note_read)
+    sessions.pool.observers.append(note_read)
     return sent

@@ -17,7 +17,7 @@ SENT = re.compile(r"^F\t\d+\t(\w+)", re.MULTILINE)
 def traced(sessions: Sessions, folder: Path) -> Iterator[list[str]]:
     """The names of the messages that the next read sends, after the block."""
     sent: list[str] = []
-    connection = sessions.reads.idle[-1]  # which the next read takes
+    connection = sessions.pool.idle[-1]  # which the next read takes
     with (folder / "trace").open("w+") as file:
         connection.pgconn.trace(file.fileno())
         connection.pgconn.set_trace_flags(Trace.SUPPRESS_TIMESTAMPS)

@@ -246,7 +246,8 @@ VIEWER_SQL = sql_of(text(VIEWER))
 
 async def viewer_of(sessions: Sessions, claims: Claims) -> Viewer | None:
     """The member of a verified token; None if the session has ended or the account is deleted."""
-    row = await sessions.reads.row(VIEWER_SQL, {"session_id": claims.session_id, "user_id": claims.user_id})
+    parameters = {"session_id": claims.session_id, "user_id": claims.user_id}
+    row = await sessions.reads.row_if_any(VIEWER_SQL, parameters)
     return None if row is None else viewer_in(row, claims.session_id)
 
 

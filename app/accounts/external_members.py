@@ -93,7 +93,7 @@ def is_external_id(text: object, most: int = MAX_ID_LENGTH) -> bool:
 
 async def find_one(sessions: Sessions, source: str, external_id: str) -> Viewer | None:
     """The member of a pair, in one statement; None for a pair that has none. Raises MemberMerged."""
-    row = await sessions.reads.row(_MEMBER_SQL, {"source": source, "external_id": external_id})
+    row = await sessions.reads.row_if_any(_MEMBER_SQL, {"source": source, "external_id": external_id})
     return None if row is None else _checked(row, source)
 
 

@@ -4,23 +4,25 @@ Functions take the sessionmaker rather than a session, since concurrent resolver
 a request reads in one statement, it reads by `Sessions.reads`.
 """
 
+import copy
 import select
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote, urlencode
 
 import psycopg
 from psycopg import AsyncConnection
-from psycopg.conninfo import conninfo_to_dict
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from sqlalchemy import URL, event
 from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.exc import InvalidatePoolError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
 from sqlalchemy.pool import ConnectionPoolEntry
 
-from app.db.reads import Connection, Reads
+from app.db.reads import Connection, Reader, Reads
+from app.db.replicas import Replica, ReplicaReads, Replicas
 from app.settings import Settings
 
 FULL_DISK_SECONDS = 30.0  # for which the disk counts as full after a failed write
@@ -58,11 +60,22 @@ class FullDisk:
 class Sessions(async_sessionmaker[AsyncSession]):
     """Makes sessions of transactions. `reads` reads without one.
 
-    `address` is the libpq URL of the database itself, not of a transaction pooler.
+    `pool` reads from the database of the transactions. `address` is the libpq URL of the database itself, not
+    of a transaction pooler.
     """
 
-    reads: Reads
+    reads: Reader
+    pool: Reads
     address: str
+    replicas: Replicas | None = None
+
+    def of_query(self, names: Sequence[str]) -> "Sessions":
+        """These sessions, where replicas may answer the reads of a client with these names."""
+        if self.replicas is None:
+            return self
+        sessions = copy.copy(self)
+        sessions.reads = ReplicaReads(self.replicas, names)
+        return sessions
 
 
 def psycopg_url(database_url: str) -> str:
@@ -93,12 +106,11 @@ def engine_arguments(database_url: str) -> dict[str, Any]:
 
 def create_engine(database_url: str, settings: Settings) -> AsyncEngine:
     """An engine of two pools: of connections for transactions, and for `Reads`."""
-    options = f"-c statement_timeout={settings.statement_timeout_ms} -c timezone=UTC"
     arguments = engine_arguments(database_url)
-    arguments["connect_args"]["options"] = options
+    arguments["connect_args"]["options"] = options_of(settings)
     if not settings.database_prepared_statements:
         arguments["connect_args"]["prepare_threshold"] = None
-    reads = reads_of(database_url, settings, options)
+    reads = reads_of(psycopg_url(database_url), settings)
     engine = create_async_engine(
         **arguments,
         pool_size=settings.database_pool_size,
@@ -112,10 +124,14 @@ def create_engine(database_url: str, settings: Settings) -> AsyncEngine:
     return engine
 
 
-def reads_of(database_url: str, settings: Settings, options: str) -> Reads:
-    address = psycopg_url(database_url)
+def options_of(settings: Settings) -> str:
+    return f"-c statement_timeout={settings.statement_timeout_ms} -c timezone=UTC"
+
+
+def reads_of(address: str, settings: Settings) -> Reads:
+    """Reads of the database at an address of libpq."""
     # A transaction pooler does not pass it on: there, nothing but review keeps writes out.
-    options += " -c default_transaction_read_only=on"
+    options = f"{options_of(settings)} -c default_transaction_read_only=on"
 
     async def connect() -> Connection:
         return await AsyncConnection.connect(
@@ -127,6 +143,34 @@ def reads_of(database_url: str, settings: Settings, options: str) -> Reads:
         )
 
     return Reads(connect, settings.database_pool_size)
+
+
+def replicas_of(settings: Settings, primary: Reads) -> Replicas | None:
+    """The replicas of the settings, whose reads are observed as those of the primary."""
+    if settings.database_read_url is None:
+        return None
+    replicas = []
+    for name, address in addresses_of(settings.database_read_url):
+        pool = reads_of(address, settings)
+        pool.observers = primary.observers
+        replicas.append(Replica(name, pool))
+    return Replicas(primary, replicas, settings.database_read_lag_seconds)
+
+
+def addresses_of(read_url: str) -> list[tuple[str, str]]:
+    """The name and the address of each host of a URL. A host that is lost soon ends its connections."""
+    given = conninfo_to_dict(psycopg_url(read_url))
+    given.pop("target_session_attrs", None)  # a promoted replica is seen by another way
+    lists = {key: str(given[key]).split(",") for key in ("host", "hostaddr", "port") if given.get(key)}
+    found = []
+    for place in range(max(map(len, lists.values()), default=1)):
+        # A single port is that of all hosts.
+        one = {key: values[min(place, len(values) - 1)] for key, values in lists.items()}
+        limits = {key: value for key, value in FAILOVER.items() if key != "target_session_attrs"}
+        host = one.get("host") or one.get("hostaddr") or "localhost"
+        name = f"{host}:{one.get('port') or 5432}"
+        found.append((name, make_conninfo(**(limits | given | one))))
+    return found
 
 
 def check_connection(connection: Any, _record: ConnectionPoolEntry, _fairy: object) -> None:
@@ -156,7 +200,7 @@ def sessionmaker(engine: AsyncEngine, direct_url: str | None = None) -> Sessions
     """`direct_url`: where the engine connects to a transaction pooler, the URL of the database itself."""
     sessions = Sessions(engine, expire_on_commit=False)
     options = engine.get_execution_options()
-    sessions.reads = options[READS]
+    sessions.reads = sessions.pool = options[READS]
     sessions.address = psycopg_url(direct_url) if direct_url else options[ADDRESS]
     return sessions
 

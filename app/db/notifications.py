@@ -1,7 +1,8 @@
 """LISTEN/NOTIFY: one connection per process wakes its waiters.
 
 Triggers send notifications as part of a transaction. They arrive once the change can be read, and never for a
-transaction that was rolled back. They carry no data, so waiters re-read.
+transaction that was rolled back. They carry no data, so waiters re-read. With replicas, services also send
+who has written.
 """
 
 import asyncio
@@ -18,6 +19,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from app.db.engine import psycopg_url
 from app.db.outages import FaultLog
+from app.db.replicas import WRITTEN, Replicas
 
 RETRY_SECONDS = 1.0
 # A connection that is silently lost is detected within half a minute.
@@ -36,11 +38,16 @@ class Topic(StrEnum):
     PROMOTION = "marquee_promotion"  # of any promotion; the payload is "all"
 
 
-class Changes:
-    """Waiters for notifications, by channel and id."""
+# The names under which `Replicas` knows the payloads.
+NAMES = {WRITTEN: "{}", Topic.TASTE: "member {}", Topic.SESSION: "session {}"}
 
-    def __init__(self, database_url: str) -> None:
+
+class Changes:
+    """Waiters for notifications, by channel and id. `replicas` hear of all writes."""
+
+    def __init__(self, database_url: str, replicas: Replicas | None = None) -> None:
         self.address = kept_alive(database_url)
+        self.replicas = replicas
         self.waiting: defaultdict[tuple[str, str], set[asyncio.Event]] = defaultdict(set)
 
     async def follow(self) -> None:
@@ -51,6 +58,9 @@ class Changes:
                 await self._listen(faults)
             except psycopg.Error as error:
                 faults.note(error)
+            finally:
+                if self.replicas is not None:
+                    self.replicas.stop_hearing()
             await asyncio.sleep(RETRY_SECONDS)
 
     @contextmanager
@@ -73,12 +83,16 @@ class Changes:
     async def _listen(self, faults: FaultLog) -> None:
         connection = await psycopg.AsyncConnection.connect(self.address, autocommit=True)
         async with connection:
-            for topic in Topic:
+            for topic in (*Topic, *([WRITTEN] if self.replicas else [])):
                 await connection.execute(sql.SQL("LISTEN {}").format(sql.Identifier(topic)))
             faults.end()
+            if self.replicas is not None:
+                self.replicas.begin_hearing()
             for events in self.waiting.values():
                 wake(events)
             async for notice in connection.notifies():
+                if self.replicas is not None and (name := NAMES.get(notice.channel)) is not None:
+                    self.replicas.note_write(name.format(notice.payload))
                 wake(self.waiting.get((notice.channel, notice.payload), ()))
 
 

@@ -8,6 +8,7 @@ Postgres refuses those.
 """
 
 import asyncio
+from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, field
@@ -41,8 +42,25 @@ def sql_of(statement: ClauseElement) -> str:
     return str(statement.compile(dialect=DIALECT))
 
 
+class Reader(ABC):
+    """Answers reads: the pool of a server, or servers among which each read is given to one."""
+
+    @abstractmethod
+    async def rows(self, statement: str, parameters: Mapping[str, Any]) -> list[Row]:
+        """The rows of a statement of `sql_of`. Raises psycopg.Error."""
+
+    async def row(self, statement: str, parameters: Mapping[str, Any]) -> Row | None:
+        """The first row of a statement, or None. Raises psycopg.Error."""
+        rows = await self.rows(statement, parameters)
+        return rows[0] if rows else None
+
+    async def row_if_any(self, statement: str, parameters: Mapping[str, Any]) -> Row | None:
+        """As `row`, and None only if the primary has no row: a replica may not have it yet."""
+        return await self.row(statement, parameters)
+
+
 @dataclass
-class Reads:
+class Reads(Reader):
     """Runs reads, `most` at a time. `connect` opens a connection for them."""
 
     connect: Callable[[], Awaitable[Connection]]
@@ -72,11 +90,6 @@ class Reads:
                     self.close()  # what ended one connection has ended the others too
             closings = self.closings
             return await self._read(await self.connect(), closings, statement, values)
-
-    async def row(self, statement: str, parameters: Mapping[str, Any]) -> Row | None:
-        """The first row of a statement, or None. Raises psycopg.Error."""
-        rows = await self.rows(statement, parameters)
-        return rows[0] if rows else None
 
     def close(self) -> None:
         """Close the idle connections, and those in use after their read; `rows` opens new ones."""

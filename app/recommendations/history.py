@@ -118,7 +118,7 @@ async def viewer_and_history(
 ) -> tuple[Viewer, UserHistory] | None:
     """Read `authentication.viewer_of` and `history_of` in one statement; None if there is no viewer."""
     parameters = feedback.parameters_of(claims.user_id, until, shown=shown)
-    row = await sessions.reads.row(VIEWER_AND_HISTORY, {**parameters, "session_id": claims.session_id})
+    row = await sessions.reads.row_if_any(VIEWER_AND_HISTORY, {**parameters, "session_id": claims.session_id})
     if row is None:
         return None
     return viewer_in(row, claims.session_id), history_in(row[len(MEMBER) :])

@@ -18,6 +18,7 @@ from pydantic import (
 from pydantic_settings import SettingsConfigDict
 
 from app.settings.accounts import AccountSettings
+from app.settings.replicas import ReplicaSettings
 from app.settings.secret_files import with_secret_files
 from app.settings.streams import StreamSettings
 from recommender.scorers.names import Kind
@@ -25,10 +26,13 @@ from recommender.scorers.names import Kind
 MIN_SECRET_KEY_LENGTH = 32
 LISTS = ("trusted_proxies", "allowed_origins")
 # Settings that are or may contain secrets. Each can be in a file instead.
-SECRETS = ("database_url", "direct_database_url", "secret_key", "redis_url", "mlflow_tracking_uri")
+SECRETS = (
+    *("database_url", "direct_database_url", "database_read_url"),
+    *("secret_key", "redis_url", "mlflow_tracking_uri"),
+)
 
 
-class Settings(AccountSettings, StreamSettings):
+class Settings(AccountSettings, ReplicaSettings, StreamSettings):
     """Immutable settings, read once at start-up. An invalid value fails with its name and rule."""
 
     model_config = SettingsConfigDict(frozen=True, extra="ignore")
@@ -248,6 +252,8 @@ class Settings(AccountSettings, StreamSettings):
 
     @model_validator(mode="after")
     def _require_a_strong_secret(self) -> "Settings":
+        if self.database_read_url is not None and self.database_url is None:
+            raise ValueError("DATABASE_URL must be set when DATABASE_READ_URL is set")
         if self.secret_key is None:
             if self.database_url is not None:
                 raise ValueError("SECRET_KEY must be set when DATABASE_URL is set")

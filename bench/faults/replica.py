@@ -61,6 +61,17 @@ class Pair:
             with suppress(psutil.NoSuchProcess):
                 process.send_signal(signal.SIGKILL)
 
+    def hold_replay(self) -> None:
+        """Let the replica receive the log and not replay it, until `replay`."""
+        with psycopg.connect(self.addresses[1], autocommit=True) as connection:
+            connection.execute("SELECT pg_wal_replay_pause()")
+            paused = "SELECT pg_get_wal_replay_pause_state()"
+            wait(lambda: connection.execute(paused).fetchone() == ("paused",))
+
+    def replay(self) -> None:
+        with psycopg.connect(self.addresses[1], autocommit=True) as connection:
+            connection.execute("SELECT pg_wal_replay_resume()")
+
     def promote(self) -> None:
         with psycopg.connect(self.addresses[1], autocommit=True) as connection:
             connection.execute("SELECT pg_promote()")

@@ -156,6 +156,14 @@ class Authentication:
         except (jwt.InvalidTokenError, IssuerUnavailable):
             return address
 
+    async def names(self) -> list[str]:
+        """The names under which `Replicas` knows the writes of the client; its own is the first."""
+        payer = await self.payer()
+        names = [payer.client, *([payer.key] if payer.key else [])]
+        if isinstance(self._claims, Claims):
+            names.append(f"session {self._claims.session_id}")
+        return names
+
     async def key(self) -> ApiKey | None:
         """The API key of the request, read once; None for one that is not valid."""
         if self._key is None:

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 import orjson
 import strawberry
 from strawberry.dataloader import DataLoader
+from strawberry.types.graphql import OperationType
 
 from app.accounts import access_tokens
 from app.accounts.acting import Acting
@@ -121,6 +122,18 @@ class Context:
         """Continue as the member of a session that this request has begun."""
         self.credentials = Credentials(access_token)
         self.renew()
+
+    async def begin(self, kind: OperationType | None) -> None:
+        """Let replicas answer the reads of a query. Raises as `Authentication.payer`."""
+        if self.sessions.replicas is not None and kind is OperationType.QUERY:
+            self.sessions = self.sessions.of_query(await self.authentication.names())
+            self.authentication.sessions = self.loaders.sessions = self.sessions
+
+    async def end(self, kind: OperationType | None) -> None:
+        """After a mutation, let each later query of the client read what it has written."""
+        if self.sessions.replicas is not None and kind is OperationType.MUTATION:
+            own, *_ = await self.authentication.names()
+            await self.sessions.replicas.announce(own)
 
     @property
     def snapshot(self) -> Snapshot:

@@ -71,6 +71,7 @@ class Executor:
                 compiled := answer(self.compiler, document, request, context, allowed)
             ):
                 only = await self.only_result(compiled, context, turn)
+                await context.end(kind)
                 delivered = context.spliced and bool(only.data)
                 observed.count(only)
                 yield only
@@ -81,6 +82,7 @@ class Executor:
             deadline = None if observed.endless else turn.deadline
             async with aclosing(in_time(results, deadline, self.seconds, context.clock)) as timed:
                 async for result in timed:
+                    await context.end(kind)
                     delivered = context.spliced and isinstance(result, ExecutionResult) and bool(result.data)
                     observed.count(result)
                     yield result
@@ -193,6 +195,7 @@ class Executor:
                 await context.budget.operation(await context.authentication.payer(), costed.requested)
             except RateLimited as limited:
                 raise rate_limited(limited) from None
+        await context.begin(None if operation is None else operation.kind)
         return costed
 
 

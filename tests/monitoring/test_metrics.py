@@ -265,7 +265,8 @@ def test_an_outage_of_the_database_leaves_the_rest_of_a_scrape(
     assert found["marquee_snapshot_movies", ()] > 0
 
 
-def test_each_metric_is_on_the_page(client: Client) -> None:
+def test_each_metric_is_on_the_page(seeded_database_url: str, start_client: StartClient) -> None:
+    client = start_client(seeded_database_url, DATABASE_READ_URL=seeded_database_url)
     client.sign_up()
     client.show(click=True)
     page, _, _ = (ROOT / "docs" / "monitoring.md").read_text().partition("## Metrics of an ingester")

@@ -70,10 +70,10 @@ async def test_a_lost_connection_is_replaced(sessions: Sessions, database_url: s
     await asyncio.gather(*(sessions.reads.row(DOUBLED, {"number": 1}) for _ in range(3)))
     async with sessions() as session:
         await session.execute(text("SELECT 1"))
-    assert len(sessions.reads.idle) == 3
+    assert len(sessions.pool.idle) == 3
     end_connections(database_url)
     assert await sessions.reads.row(DOUBLED, {"number": 1}) == (2,)
-    assert len(sessions.reads.idle) == 1
+    assert len(sessions.pool.idle) == 1
     async with sessions() as session:
         assert await session.scalar(text("SELECT 1")) == 1
 
@@ -82,7 +82,7 @@ async def test_a_read_is_repeated_once_only(sessions: Sessions) -> None:
     await sessions.reads.row(DOUBLED, {"number": 1})
     with pytest.raises(psycopg.errors.AdminShutdown):
         await sessions.reads.row("SELECT pg_terminate_backend(pg_backend_pid())", {})
-    assert sessions.reads.idle == []
+    assert sessions.pool.idle == []
     assert await sessions.reads.row(DOUBLED, {"number": 1}) == (2,)
 
 
@@ -99,7 +99,7 @@ async def test_a_canceled_read_leaves_no_statement_running(sessions: Sessions) -
             await sessions.reads.row("SELECT pg_sleep(20)", {})
     sleeping = "SELECT count(*) FROM pg_stat_activity WHERE state = 'active' AND query ~ '^SELECT pg_sleep'"
     assert await sessions.reads.row(sleeping, {}) == (0,)
-    assert sessions.reads.used == 0
+    assert sessions.pool.used == 0
 
 
 @pytest.mark.parametrize("sessions", [{"database_pool_size": 2}], indirect=True)
@@ -112,23 +112,23 @@ async def test_reads_open_no_more_connections_than_the_setting(sessions: Session
 
 async def test_a_connection_in_use_at_the_end_is_closed_after_its_read(sessions: Sessions) -> None:
     reading = asyncio.ensure_future(sessions.reads.row("SELECT 1 FROM pg_sleep(%(number)s)", {"number": 1}))
-    while not sessions.reads.used:  # noqa: ASYNC110 - a read signals nothing
+    while not sessions.pool.used:  # noqa: ASYNC110 - a read signals nothing
         await asyncio.sleep(0.01)
-    sessions.reads.close()
+    sessions.pool.close()
     assert await reading == (1,)
-    assert sessions.reads.idle == []
+    assert sessions.pool.idle == []
 
 
 async def test_a_connection_opened_during_the_end_is_closed_after_its_read(sessions: Sessions) -> None:
     reading = asyncio.ensure_future(sessions.reads.row("SELECT 1", {}))
     await asyncio.sleep(0)
-    assert not sessions.reads.used  # still connecting
-    sessions.reads.close()
+    assert not sessions.pool.used  # still connecting
+    sessions.pool.close()
     assert await reading == (1,)
-    assert sessions.reads.idle == []
+    assert sessions.pool.idle == []
 
 
 async def test_a_read_after_the_end_keeps_no_connection(sessions: Sessions) -> None:
-    sessions.reads.end()
+    sessions.pool.end()
     assert await sessions.reads.row("SELECT 1", {}) == (1,)
-    assert sessions.reads.idle == []
+    assert sessions.pool.idle == []

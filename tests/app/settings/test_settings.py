@@ -129,3 +129,8 @@ def test_every_setting_that_may_hold_a_secret_is_named() -> None:
         if "SecretStr" in str(field.annotation) or name.endswith(("_url", "_uri", "password"))
     }
     assert may - {"public_url"} <= set(SECRETS)
+
+
+def test_replicas_need_the_address_of_their_primary() -> None:
+    with pytest.raises(ValidationError, match="DATABASE_URL must be set when DATABASE_READ_URL is set"):
+        Settings.model_validate({"database_read_url": "postgresql:///marquee"})

@@ -169,7 +169,7 @@ def test_postgres_counts_for_the_operation_that_queries(
         meter.meter_event_loop()
         settings = Settings.model_validate({"database_url": database_url, "secret_key": "s" * 40})
         engine = create_engine(database_url, settings)
-        meter.meter_database(engine.sync_engine, sessionmaker(engine).reads)
+        meter.meter_database(engine.sync_engine, sessionmaker(engine).pool)
 
         async def counting(to: int) -> None:
             async with engine.connect() as connection:
@@ -199,7 +199,7 @@ def test_a_lost_connection_counts_and_leaves_no_file_open(database_url: str) -> 
         meter.meter_event_loop()
         settings = Settings.model_validate({"database_url": database_url, "secret_key": "s" * 40})
         engine = create_engine(database_url, settings)
-        meter.meter_database(engine.sync_engine, sessionmaker(engine).reads)
+        meter.meter_database(engine.sync_engine, sessionmaker(engine).pool)
         clocks: list[BackendClock] = []
 
         async def lost() -> None:
