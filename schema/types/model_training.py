@@ -117,7 +117,15 @@ class GateVerdict:
             passed=verdict["passed"],
             reason=verdict["reason"],
             member_count=verdict["n_users"],
-            difference=None if difference is None else Metric(name="ndcg", k=COMPARED_AT, **difference),
+            difference=None
+            if difference is None
+            else Metric(
+                name="ndcg",
+                k=COMPARED_AT,
+                label=f"ndcg@{COMPARED_AT}",
+                measured_on="the newest ratings of the compared members, ranked by each whole model",
+                **difference,
+            ),
         )
 
 

@@ -275,16 +275,3 @@ def test_unknown_trainings_are_refused(
     train_model = "trainModel(input: { note: $note }) { __typename ... on Error { message } }"
     refused = ask(f"mutation ($note: String!) {{ {train_model} }}", operator.token, note="x" * 201)
     assert outcome(refused, "trainModel")["message"] == "note must have at most 200 characters."
-
-
-def test_a_model_has_its_metrics(
-    seeded_database_url: str, start_server: StartServer, http: httpx.Client, operations: dict[str, str]
-) -> None:
-    service = start_server(seeded_database_url)
-    ask, operator = operating(service, seeded_database_url, http, operations)
-    figures = ask("Models", operator.token)["data"]["activeModel"]["metrics"]
-    lists = [figure for figure in figures if figure["name"].startswith("ndcg")]
-    assert lists
-    assert all(figure["k"] == 20 and figure["low"] < figure["value"] < figure["high"] for figure in lists)
-    named = {figure["name"]: figure["value"] for figure in figures}
-    assert 0.6 < named["match_auc"] < 1
