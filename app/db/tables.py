@@ -162,6 +162,15 @@ class MovieTitle(Base):
     source: Mapped[str] = mapped_column(primary_key=True)
 
 
+# Titles besides the title and the original title, sorted: a column of a statement that reads `movies`.
+ALTERNATIVE_TITLES = """
+    ARRAY(SELECT DISTINCT named.title COLLATE "C" FROM (
+              SELECT movie_titles.title FROM movie_titles WHERE movie_id = movies.id
+              UNION ALL SELECT value FROM jsonb_each_text(localized_titles)) AS named
+          WHERE named.title <> movies.title AND named.title IS DISTINCT FROM movies.original_title ORDER BY 1)
+"""
+
+
 class MovieStats(Base):
     """Rating statistics, maintained by a trigger on `ratings`. A movie without a row has no ratings."""
 

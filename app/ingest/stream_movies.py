@@ -7,7 +7,7 @@ from typing import Any
 import psycopg
 from psycopg.rows import class_row
 
-from app.db.movie_titles import ALTERNATIVE_TITLES
+from app.db.tables import ALTERNATIVE_TITLES
 from app.ingest.matching import MovieIndex, MovieMatch, match_of
 from app.ingest.pieces import at_once
 from app.ingest.rows import Row

@@ -9,7 +9,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db.engine import Sessions
-from app.db.movie_titles import ALTERNATIVE_TITLES
+from app.db.tables import ALTERNATIVE_TITLES
 
 ROWS_AT_ONCE = 1000  # the event loop runs between two batches
 
