@@ -1,12 +1,10 @@
-"""Versions of a small service that a release replaces, and a Prometheus that watches them."""
+"""Versions of the service that a release replaces, and a Prometheus that watches them."""
 
 import shutil
 import subprocess
-from collections import Counter
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Event, Thread
 
@@ -14,66 +12,45 @@ import pytest
 
 from tests.deploy.cluster import SERVERS, free_port, is_answered, wait_for
 
-# The line of the shell by which a release starts a version; `Films.following` follows it.
+# The line of the shell by which a release starts a version; `Versions.following` follows it.
 STARTS = (
     'echo "$RELEASE_VERSION" > order; mv order "$RELEASE_SERVER"; '
     'while [ -e "$RELEASE_SERVER" ]; do sleep 0.1; done'
 )
+# The settings in which the versions differ. No query is that fast.
+VERSIONS = {"good": {}, "better": {"CACHE_SECONDS": "30"}, "bad": {"EXECUTION_SECONDS": "0.0001"}}
+
+Ports = dict[str, str]  # by server
 
 
-class Film(ThreadingHTTPServer):
-    """A version of a service that answers as much as the balancer, Prometheus and clients ask for."""
-
-    daemon_threads = True
-    version = "good"
-    answers: Counter[int]
-
-    def handle_error(self, *_: object) -> None:
-        """Print nothing for a check that is closed before its answer is read."""
-
-
-class Handler(BaseHTTPRequestHandler):
-    server: Film  # a connection each, so that none outlives it
-
-    def do_GET(self) -> None:
-        status, body = 200, b"{}"
-        if self.path == "/metrics":
-            counts = self.server.answers
-            lines = [f'marquee_http_responses_total{{status="{key}"}} {n}' for key, n in counts.items()]
-            body = "\n".join([*lines, f"marquee_operation_seconds_count {counts.total()}", ""]).encode()
-        elif self.path.startswith("/graphql"):
-            status = 500 if self.server.version == "bad" else 200
-            self.server.answers[status] += 1
-        self.send_response(status)
-        self.send_header("Content-Type", "text/plain")
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, *_: object) -> None:
-        pass
+def free_ports() -> Ports:
+    return {server: str(free_port()) for server in SERVERS}
 
 
 @dataclass(slots=True)
-class Films:
-    """The versions on the ports of the servers. `start` starts one in the place of another."""
+class Versions:
+    """Versions of the service on the ports of the servers. `serve` runs a process until its stack ends."""
 
-    ports: dict[str, str]
-    running: dict[str, Film] = field(default_factory=dict)
+    serve: Callable[[ExitStack, dict[str, str]], object]
+    ports: Ports = field(default_factory=free_ports)
+    metrics: Ports = field(default_factory=free_ports)
+    running: dict[str, tuple[str, ExitStack]] = field(default_factory=dict)
 
     def start(self, server: str, version: str) -> None:
+        """Stop the version of a server as a deployment does, and start another one in its place."""
         self.stop(server)
-        film = self.running[server] = Film(("127.0.0.1", int(self.ports[server])), Handler)
-        film.version, film.answers = version, Counter({200: 0, 500: 0})
-        Thread(target=film.serve_forever, args=(0.05,)).start()
+        own = {"PORT": self.ports[server], "METRICS_PORT": self.metrics[server], "DRAIN_SECONDS": "3"}
+        stack = ExitStack()
+        self.serve(stack, own | VERSIONS[version])
+        self.running[server] = version, stack
 
     def stop(self, server: str) -> None:
-        if (film := self.running.pop(server, None)) is not None:
-            film.shutdown()
-            film.server_close()
+        if server in self.running:
+            _, stack = self.running.pop(server)
+            stack.close()
 
-    def versions(self) -> dict[str, str]:
-        return {server: film.version for server, film in self.running.items()}
+    def current(self) -> dict[str, str]:
+        return {server: version for server, (version, _) in sorted(self.running.items())}
 
     @contextmanager
     def following(self, folder: Path) -> Iterator[None]:
@@ -94,8 +71,6 @@ class Films:
         finally:
             done.set()
             thread.join()
-            for server in SERVERS:
-                self.stop(server)
 
 
 @contextmanager
