@@ -18,6 +18,7 @@ from typing import Any
 from app.accounts.viewer import Role
 
 HASH_BYTES = 8
+TAG_BYTES = 4
 
 
 class Design(StrEnum):
@@ -139,6 +140,11 @@ class Treatment:
     diversity: float = 0.0
     exploration: float = 0.0
 
+    @property
+    def tag(self) -> str:
+        """A short name of it, for ids that must hold it."""
+        return blake2b(self.label.encode(), digest_size=TAG_BYTES).hexdigest()
+
 
 def uniform(salt: bytes, id_: int) -> float:
     """The place of an id in the interval from 0 to 1, 1 excluded: BLAKE2b of the salt and the id."""
@@ -148,7 +154,9 @@ def uniform(salt: bytes, id_: int) -> float:
 
 def arm_of(experiment: Experiment, subject: ListOwner, now: datetime) -> Arm | None:
     """The member's arm at `now`; None for a member or time outside the experiment."""
-    if experiment.stopped_at is not None or not experiment.starts_at <= now < experiment.ends_at:
+    if not experiment.starts_at <= now < experiment.ends_at:
+        return None
+    if experiment.stopped_at is not None and now >= experiment.stopped_at:
         return None
     if not fits(experiment.target, subject):
         return None

@@ -12,9 +12,9 @@ from app.experiments.outcomes import Outcomes
 
 class Metric(StrEnum):
     """CLICK_RATE, WATCH_RATE: share of a member's lists with such an event. COMPLETION: mean over their
-    watched lists of the largest fraction watched. MEAN_STARS: of the movies that lists showed and they rated
-    afterwards. LISTS_UNTIL_WATCH: number of the first list with a WATCH; all lists and one more for a member
-    without one. DIVERSITY: mean diversity of their lists by genre.
+    watched lists of the largest fraction watched. MEAN_STARS: of the movies that lists showed and they first
+    rated afterwards. LISTS_UNTIL_WATCH: number of the first list with a WATCH; all lists and one more for a
+    member without one. DIVERSITY: mean diversity of their lists by genre.
     """
 
     CLICK_RATE = "CLICK_RATE"

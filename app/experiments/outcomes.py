@@ -77,13 +77,15 @@ OUTCOMES = """
         completion::float8 AS completion, diversity::float8 AS diversity
     FROM shown LEFT JOIN diversities USING (request_id) ORDER BY user_id, shown_at, request_id
 """
-# A rating counts for the arm whose list last showed the movie before it.
+# A rating counts for the arm whose list last showed the movie before it. One that the member changed counts
+# if they gave it first after the list: a shelf may show movies that they rated long ago.
 RATED = """
     WITH lists AS MATERIALIZED ({lists}), promoted AS MATERIALIZED ({promoted})
     SELECT DISTINCT ON (user_id, movie_id) user_id, arm, extract(epoch FROM rated_at)::float8 AS rated_at,
         half_stars / 2.0::float8 AS stars
     FROM lists JOIN feedback USING (request_id, user_id) JOIN ratings USING (user_id, movie_id)
-    WHERE kind = 'IMPRESSION' AND NOT implicit AND rated_at >= received_at AND received_at >= :since
+    WHERE kind = 'IMPRESSION' AND NOT implicit AND coalesce(first_rated_at, rated_at) >= received_at
+        AND received_at >= :since
         AND rated_at < CAST(:until AS timestamptz) + CAST(:after AS interval)
         AND {not_promoted}
     ORDER BY user_id, movie_id, received_at DESC

@@ -184,14 +184,16 @@ async def page(sessions: Sessions, count: int, before: int | None = None) -> lis
         return await _read(session, *older, limit=count)
 
 
-async def current(sessions: Sessions) -> tuple[Experiment, ...]:
-    """The experiments that run or are scheduled, by name."""
+async def current(sessions: Sessions, over: timedelta = timedelta(0)) -> tuple[Experiment, ...]:
+    """The experiments that run or are scheduled, by name, and those that were over less than `over` ago."""
     async with sessions() as session:
-        return await _current(session, (await session.execute(select(func.now()))).scalar_one())
+        now = (await session.execute(select(func.now()))).scalar_one()
+        return await _current(session, now - over)
 
 
 async def _current(session: AsyncSession, now: datetime) -> tuple[Experiment, ...]:
-    found = await _read(session, tables.Experiment.stopped_at.is_(None), tables.Experiment.ends_at > now)
+    stopped = tables.Experiment.stopped_at
+    found = await _read(session, stopped.is_(None) | (stopped > now), tables.Experiment.ends_at > now)
     return tuple(sorted(found, key=lambda experiment: experiment.name))
 
 

@@ -179,7 +179,7 @@ def catalog_in(inputs: Sequence[Input]) -> Snapshot:
     )
 
 
-def shelving_in(inputs: Sequence[Input], model: Model, now: datetime) -> Shelving:
+def shelving_in(inputs: Sequence[Input], model: Model, now: datetime, diversity: float = 0.0) -> Shelving:
     """The makings of the shelves of a home page at `now`."""
     catalog = catalog_in(inputs)
     history = next(of for of in inputs if of.kind == HISTORY)
@@ -194,6 +194,7 @@ def shelving_in(inputs: Sequence[Input], model: Model, now: datetime) -> Shelvin
         frozenset(history.values["lately"]),
         tuple(history.values["genres"]),
         steering,
+        diversity,
     )
 
 

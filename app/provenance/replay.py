@@ -126,7 +126,10 @@ class Replayer:
         page = {"first": given["first"], "after_rank": given.get("afterRank", 0), "rated_since": skipped}
         if served.field == "groupRecommendations":
             members = [Member(0, "", user) for user in users]
-            return groups.recommend_from(mask, model, members, steerings=steerings, **page).picks
+            diversity = given.get("diversity", 0.0)
+            return groups.recommend_from(
+                mask, model, members, steerings=steerings, diversity=diversity, **page
+            ).picks
         signed_in = served.user_id is not None
         return recommend.recommend_from(
             mask, model, users[0], wish_in(given), signed_in=signed_in, steering=steerings[0], **page
@@ -200,7 +203,7 @@ def shelf_of(
     found: Sequence[Input], model: Model, now: datetime, given: dict[str, Any], skipped: np.ndarray
 ) -> Sequence[Placed]:
     """The page of a shelf of a home page."""
-    shelving = inputs.shelving_in(found, model, now)
+    shelving = inputs.shelving_in(found, model, now, given.get("diversity", 0.0))
     page = home.put_up(shelving, given["shelves"], given["perShelf"])
     after = Standing(*given["after"]) if "after" in given else None
     kind, subject = ShelfKind(given["kind"]), given.get("subject")

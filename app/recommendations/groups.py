@@ -19,6 +19,7 @@ from app.recommendations.steering.steer import MAX_PINS, UNSTEERED, Steering
 from app.serving.model import Model
 from app.serving.snapshot import MovieFilter, Snapshot
 from recommender.model.nearest import top
+from recommender.model.rerank import WINDOW
 from recommender.model.scorer import Ranking, aggregate_scores
 
 POOL = 500  # best movies of each member, the candidates of the group's list
@@ -124,11 +125,12 @@ def recommend(
     after_rank: int = 0,
     rated_since: NDArray[np.int64] | None = None,
     promotions: Sequence[Promotion] = (),
+    diversity: float = 0.0,
 ) -> GroupPicks:
     """Return the `first` picks of the group's list after `after_rank`.
 
     Movies that any member has rated or marked NOT_INTERESTED are left out, and so are those of
-    `rated_since`, whose ranks stay empty.
+    `rated_since`, whose ranks stay empty. `diversity`: see `rerank.mmr`.
     """
     allowed = model.allowed(snapshot.mask(movie_filter))
     return recommend_from(
@@ -139,6 +141,7 @@ def recommend(
         after_rank=after_rank,
         rated_since=rated_since,
         steerings=steerings_of(snapshot, model, promotions, [member.history for member in group]),
+        diversity=diversity,
     )
 
 
@@ -162,6 +165,7 @@ def recommend_from(
     after_rank: int = 0,
     rated_since: NDArray[np.int64] | None = None,
     steerings: Sequence[Steering] = (),
+    diversity: float = 0.0,
 ) -> GroupPicks:
     """Recommend from the items that pass the filter, bool (n_items,), which is overwritten.
 
@@ -174,12 +178,14 @@ def recommend_from(
     pins = pinned(model, group, allowed, steerings)
     allowed[pins] = False
     order, group_scores = ranked(model, group, allowed, steerings)
+    skipped = np.empty(0, np.int64) if rated_since is None else rated_since
+    if diversity:
+        diversify(model, order, group_scores, diversity, after_rank + first + skipped.size)
     if pins:
         group_scores[pins] = group_scores[order].max(initial=-np.inf) if order.size else 0
         order = np.concatenate((np.array(pins, np.int32), order))
     ranks = np.arange(after_rank, order.size)
-    if rated_since is not None:
-        ranks = ranks[~np.isin(model.hybrid.item_ids[order[ranks]], rated_since)]
+    ranks = ranks[~np.isin(model.hybrid.item_ids[order[ranks]], skipped)]
     shown = ranks[:first]
     item_idx = order[shown]
     predictions = [model.hybrid.predict(member.history.indexed(model), item_idx) for member in group]
@@ -250,6 +256,18 @@ def listed(model: Model, member: Member, allowed: NDArray[np.bool_], k: int, ste
         favorite_genres=user.favorite_genres,
         added=steering.added,
     )
+
+
+def diversify(
+    model: Model, order: NDArray[np.int32], scores: NDArray[np.float32], diversity: float, shown: int
+) -> None:
+    """Move items within the first places of `order`, int32 (m,), of which at most `shown` are shown.
+
+    Movies move within whole windows, so that the pages of a list are consistent.
+    """
+    head = -(-shown // WINDOW) * WINDOW
+    moved = model.hybrid.diversified(Ranking(order[:head], scores[order[:head]]), k=head, diversity=diversity)
+    order[:head] = moved.item_idx
 
 
 def rounded(percents: NDArray[np.float32]) -> tuple[int | None, ...]:

@@ -13,9 +13,10 @@ from sqlalchemy import text
 from app.db.engine import Sessions
 from app.db.reads import array_in, sql_of
 from app.recommendations import recommend
+from app.recommendations.dealing import dealt
 from app.recommendations.history import NO_HISTORY, UserHistory, history_of
 from app.recommendations.recommend import Detail, Match, Pick, Reason
-from app.recommendations.shelves import LONG_AGO, LONGEST, Shelf, ShelfKind, Shelving, dealt
+from app.recommendations.shelves import LONG_AGO, LONGEST, Shelf, ShelfKind, Shelving
 from app.recommendations.steering.promotions import Promotion
 from app.recommendations.steering.steer import Steering
 from app.serving.model import Model
@@ -156,17 +157,21 @@ async def home(
     now: datetime,
     promotions: Sequence[Promotion] = (),
     user: UserHistory | None = None,
+    diversity: float = 0.0,
 ) -> HomePage:
     """Build at most `count` shelves for a member or a visitor as of `now`, in at most two statements.
 
-    `user`: the member's history as of `now`, if it is read already.
+    `user`: the member's history as of `now`, if it is read already. `diversity`: see `Shelving`.
     """
     if user is None:
         user = NO_HISTORY if user_id is None else await history_of(sessions, user_id, now)
     trends, watched = await trends_for(sessions, user_id, now)
-    return await asyncio.to_thread(
-        lambda: put_up(shelving_of(snapshot, model, user, now, trends, watched, promotions), count, per_shelf)
-    )
+
+    def made() -> HomePage:
+        shelving = shelving_of(snapshot, model, user, now, trends, watched, promotions)
+        return put_up(replace(shelving, diversity=diversity), count, per_shelf)
+
+    return await asyncio.to_thread(made)
 
 
 async def trends_for(

@@ -3,7 +3,7 @@
 A shelf whose title claims that the user will like its movies holds only movies with a match of 50 % or more.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -23,6 +23,7 @@ from app.serving.model import Model
 from app.serving.snapshot import MovieFilter, Snapshot
 from recommender.interactions import History
 from recommender.model.match import LIKED_STARS
+from recommender.model.rerank import tire
 from recommender.steering import steer
 
 LONGEST = 500  # most movies on a shelf
@@ -72,7 +73,8 @@ class Shelving:
 
     `trends`: ids int64 (m,) of the movies with the most recent ratings, and their trends float64 (m,),
     descending. `lately`: ids of movies of the history that were watched within LONG_AGO. `genre_names`: the
-    order of genre shelves; that of the user's taste if None.
+    order of genre shelves; that of the user's taste if None. `diversity`: from 0 to 1, of the shelves in the
+    order of scores; above 0, movies that were shown in vain rank lower too.
     """
 
     snapshot: Snapshot
@@ -83,6 +85,7 @@ class Shelving:
     lately: frozenset[int] = frozenset()
     genre_names: tuple[str, ...] | None = None
     steering: Steering = UNSTEERED
+    diversity: float = 0.0
 
     @cached_property
     def history(self) -> History:
@@ -93,6 +96,8 @@ class Shelving:
         """The model's scores for the user, steered, float32 (n_items,)."""
         scores = self.model.hybrid.scores(self.history, self.user.favorite_genres)
         steer(scores, self.steering.added)
+        if self.diversity:
+            tire(scores, self.user.shown_in_vain(self.model))
         return scores
 
     @cached_property
@@ -154,7 +159,9 @@ class Shelving:
 
     def ranked(self, kind: ShelfKind, allowed: NDArray[np.bool_], subject: int | None = None) -> Shelf:
         """Rank the allowed movies. TOP_PICKS and GENRE keep only `promised` movies if there is a history."""
-        ranking = self.model.hybrid.ranked(self.scores.copy(), self.history, k=LONGEST, allowed=allowed)
+        ranking = self.model.hybrid.ranked(
+            self.scores.copy(), self.history, k=LONGEST, allowed=allowed, diversity=self.diversity
+        )
         item_idx, scores = ranking.item_idx, ranking.scores.astype(np.float64)
         if len(self.history) and kind in (ShelfKind.TOP_PICKS, ShelfKind.GENRE):
             kept = self.promised(self.history, item_idx)
@@ -278,22 +285,3 @@ class Shelving:
         history = self.history
         kept = ~np.isin(history.item_idx, item_idx)
         return History(history.item_idx[kept], history.stars[kept], history.timestamps[kept])
-
-
-def dealt(shelves: Sequence[Shelf], per_shelf: int) -> list[list[int]]:
-    """Deal the movies to the shelves; return for each shelf the places in its own order that it gets.
-
-    In rounds, each shelf in turn takes its next `per_shelf` movies that no shelf has taken, until all orders
-    are used up. A shelf can be paginated to its end, and no movie is on two shelves.
-    """
-    taken: set[int] = set()
-    orders = [enumerate(shelf.item_idx.tolist()) for shelf in shelves]
-    hands: list[list[int]] = [[] for _ in shelves]
-    while True:
-        before = len(taken)
-        for hand, order in zip(hands, orders, strict=True):
-            for place, movie in islice(((at, movie) for at, movie in order if movie not in taken), per_shelf):
-                taken.add(movie)
-                hand.append(place)
-        if len(taken) == before:
-            return hands

@@ -22,7 +22,7 @@ from recommender.model.item_step import ItemStep
 from recommender.model.match import MatchModel, Predictions, held_back, predict
 from recommender.model.nearest import Neighbors, top
 from recommender.model.popularity import RatingCounts
-from recommender.model.rerank import WINDOW, mmr
+from recommender.model.rerank import WINDOW, mmr, tire
 from recommender.model.scorer import Ranking
 from recommender.model.star_ratings import StarsModel
 from recommender.stages import EXPLAIN, PREDICT, RERANK, stage
@@ -36,7 +36,6 @@ GENRES = 2.0  # added to scores of favorite genres for an empty history, in stan
 GENRES_FADE = 5.0  # ratings after which half of it is added
 TASTE = 0.7  # weight of the genre taste, in sums of the weights of the blend; chosen on validation splits
 HYBRID = "hybrid"  # the kind of a model whose manifest names none
-FATIGUE = 0.3  # subtracted from scores, in standard deviations, times log(1 + impressions)
 FEW_RATINGS = 10  # of an item in the fit; its match is too uncertain to hold it back
 POPULAR_SHARE = 0.1  # of the catalog counts as popular
 
@@ -199,7 +198,7 @@ class Hybrid:
         steer(scores, added)
         if diversity > 0:
             scores -= np.float32(novelty) * self.popularity
-            scores -= np.float32(FATIGUE) * np.log1p(np.float32(0) if shown is None else shown)
+            tire(scores, shown)
         return self.ranked(scores, history, k=k, allowed=allowed, diversity=diversity)
 
     def ranked(
@@ -213,8 +212,7 @@ class Hybrid:
     ) -> Ranking:
         """Rank by `scores`, float32 (n_items,), which are overwritten; see `recommend`.
 
-        The best WINDOW items are corrected by content, then those of a low match are held back. The score of
-        a moved item is that of its new place.
+        The best WINDOW items are corrected by content, those of a low match held back. Scores stay in place.
         """
         if allowed is not None:
             np.putmask(scores, ~allowed, np.float32(-np.inf))
@@ -225,13 +223,17 @@ class Hybrid:
             window = candidates[:WINDOW]
             window[:] = window[self._corrected(falling[:WINDOW], history, window)]
             window[:] = window[held_back(self._trusted_match(history, window))]
+        return self.diversified(Ranking(candidates, falling), k=k, diversity=diversity)
+
+    def diversified(self, ranking: Ranking, *, k: int, diversity: float) -> Ranking:
+        """The first k of a ranking whose items are moved for diversity, see `rerank.mmr`."""
+        items = ranking.item_idx
         if diversity == 0:
-            return Ranking(candidates[:k], falling[:k])
+            return Ranking(items[:k], ranking.scores[:k])
         with stage(RERANK):
-            makers = self.makers.matrix[candidates]
-            content = self.content_vectors[candidates]
-            order = mmr(falling, content, makers, diversity=diversity, k=k)
-        return Ranking(candidates[order], falling[order])
+            vectors, makers = self.content_vectors[items], self.makers.matrix[items]
+            order = mmr(ranking.scores, vectors, makers, diversity=diversity, k=k)
+        return Ranking(items[order], ranking.scores[order])
 
     def _corrected(self, scores: Floats, history: History, item_idx: ItemIdx) -> npt.NDArray[np.intp]:
         """The order of m items with the corrections of their content, (m,)."""

@@ -14,10 +14,17 @@ CAP = 2  # items of one franchise or director among any MEMORY + 1 in a row, whi
 EXCESS = np.float32(3)  # penalty beyond the cap; relevance and similarity are within -1.5..1
 # Chosen on validation splits of several sets: docs/recommender.md.
 STEEPNESS = 12.0  # square root of the rank at which relevance has decreased by 1, the range of similarity
+FATIGUE = np.float32(0.3)  # subtracted from scores, in standard deviations, times log(1 + impressions)
 PROTECTED = 10  # places over which the weight of similarity rises to its full value
 # Cosines are scaled so that those of the first MEASURED candidates have a deviation of SPREAD, because
 # content of genres alone has larger ones than that of keywords and people.
 MEASURED, SPREAD, LEAST_SPREAD = 60, np.float32(0.26), np.float32(0.05)
+
+
+def tire(scores: Floats, shown: Floats | None) -> None:
+    """Lower the scores of items that were shown in vain, float32 (n_items,) times; None for none."""
+    if shown is not None:
+        scores -= FATIGUE * np.log1p(shown)
 
 
 def mmr(

@@ -179,14 +179,19 @@ class Context:
         """The viewer and their history as of `pinned_at`, in one statement; see `Authentication`."""
         return await self.authentication.viewer_and_history(self.pinned_at, shown=shown)
 
-    def treatment(self, viewer: Viewer | None, ratings: int | None = None) -> Treatment | None:
-        """The effect of experiments on a list that begins now; None for a visitor and outside experiments.
+    def treatment(
+        self, viewer: Viewer | None, ratings: int | None = None, then: datetime | None = None
+    ) -> Treatment | None:
+        """The effect of experiments on a list of the viewer; None for a visitor and outside experiments.
 
-        `ratings`: the number of the viewer's ratings; None as long as they are not read.
+        `ratings`: the number of the viewer's ratings; None as long as they are not read. `then`: when the
+        list began; None for one that begins now.
         """
         if viewer is None:
             return None
         subject = ListOwner(viewer.id, viewer.role, viewer.created_at, ratings)
+        if then is not None:
+            return self.running.treatment_then(subject, then)
         return self.running.treatment(subject, self.pinned_at)
 
     async def match(self, movie_id: int) -> Match | None:

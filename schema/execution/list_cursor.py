@@ -71,14 +71,7 @@ class ListPage:
 
         Without an arm if this process does not have the arm's model. `ratings`: see `Context.treatment`.
         """
-        if self.rank:
-            return self
-        treatment = context.treatment(viewer, ratings)
-        version = None if treatment is None else treatment.model_version
-        if version is not None and context.served.of_version(version) is None:
-            metrics.arms_unserved.inc()
-            treatment = None
-        return replace(self, treatment=treatment)
+        return self if self.rank else replace(self, treatment=treatment_of(context, viewer, ratings))
 
     def wish(self, asked: Wish) -> Wish:
         """The parameters of the list: those that were asked for, and what the arms set."""
@@ -92,7 +85,7 @@ class ListPage:
         """The model of the list's arm or first page, if this process has it; else the active one."""
         arm = self.treatment
         if arm is not None and arm.model_version is not None and not self.rank:
-            return context.served.of_version(arm.model_version) or require_model(context)
+            return model_for(context, arm)
         return context.served.model_of(self.model_version, self.shown_at) or require_model(context)
 
     async def rated_since(self, context: Context, user_ids: Sequence[int]) -> NDArray[np.int64] | None:
@@ -134,6 +127,23 @@ class ListPage:
                 promotions=() if genres is not None else context.promotions.live(self.shown_at),
             )
         )
+
+
+def treatment_of(context: Context, viewer: Viewer | None, ratings: int | None = None) -> Treatment | None:
+    """The effect of the member's arms on a list that begins now; None if the arm's model is not here."""
+    treatment = context.treatment(viewer, ratings)
+    version = None if treatment is None else treatment.model_version
+    if version is not None and context.served.of_version(version) is None:
+        metrics.arms_unserved.inc()
+        return None
+    return treatment
+
+
+def model_for(context: Context, treatment: Treatment | None) -> Model:
+    """The model of a list that begins now: the arm's, if it sets one and this process has it."""
+    if treatment is not None and treatment.model_version is not None:
+        return context.served.of_version(treatment.model_version) or require_model(context)
+    return require_model(context)
 
 
 def require_model(context: Context) -> Model:

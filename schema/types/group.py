@@ -7,6 +7,7 @@ import strawberry
 
 from app.accounts.usernames import MAX_GIVEN_LENGTH
 from app.accounts.viewer import Role
+from app.activity import ratings
 from app.recommendations import groups
 from app.recommendations.groups import GroupPicks, Member
 from app.recommendations.nights import MAX_MEMBERS
@@ -66,6 +67,10 @@ class GroupRecommendationConnection(Connection[GroupRecommendationEdge]):
         description="Id of the list, the same on all its pages. Pass it to `recordFeedback`."
     )
     model_version: str = strawberry.field(description="The model that made the list.")
+    arm: str | None = strawberry.field(
+        description="The viewer's arms of experiments that the list has, as `experiment/arm`, separated by "
+        "spaces; null without one."
+    )
 
 
 @strawberry.type
@@ -88,12 +93,15 @@ class GroupQuery:
         context = info.context
         viewer = await context.require_viewer()
         page = ListPage.of(context, viewer, Cursors.of(info, FIELD, viewer.id), after)
+        page.model(context)  # none: this is said first
         size = page_size("first", first)
         kind = wanted(filter, context.snapshot)
         if not usernames:
             raise BadArgument("usernames", f"must name 1 to {MAX_MEMBERS} members, not 0.")
-        model = page.model(context)
         group = await members_of(context, viewer.id, usernames, page)
+        page = page.treated(context, viewer, await n_ratings(context, viewer.id, group, page))
+        model = page.model(context)
+        wish = Wish(filter=kind, diversity=page.wish(Wish()).diversity)
         rated_since = await page.rated_since(context, [member.id for member in group])
         picks = await asyncio.to_thread(
             groups.recommend,
@@ -105,6 +113,7 @@ class GroupQuery:
             after_rank=page.rank,
             rated_since=rated_since,
             promotions=context.promotions.live(page.shown_at),
+            diversity=wish.diversity,
         )
         page.record(
             context,
@@ -113,7 +122,7 @@ class GroupQuery:
             [(member.id, member.history) for member in group],
             picks.picks,
             first=size,
-            wish=Wish(filter=kind),
+            wish=wish,
             skipped=rated_since,
         )
         return connection(context, model, page, viewer.id, group, picks)
@@ -125,6 +134,17 @@ async def members_of(context: Context, viewer_id: int, usernames: list[str], pag
         return await groups.members(context.sessions, viewer_id, usernames, page.shown_at)
     except groups.UnknownUsername as error:
         raise BadArgument(f"usernames[{error.place}]", str(error)) from None
+
+
+async def n_ratings(context: Context, viewer_id: int, group: list[Member], page: ListPage) -> int | None:
+    """The number of the viewer's ratings, if an experiment asks for it."""
+    if page.rank or not context.running.ask_for_ratings:
+        return None
+    for member in group:
+        if member.id == viewer_id:
+            return member.history.rated
+    # The viewer need not be in the group.
+    return await ratings.count_ratings(context.sessions, viewer_id)
 
 
 def connection(
@@ -154,6 +174,7 @@ def connection(
     return GroupRecommendationConnection(
         request_id=strawberry.ID(str(page.request_id)),
         model_version=model.version,
+        arm=None if page.treatment is None else page.treatment.label,
         edges=edges,
         page_info=page_info(edges, has_previous=page.rank > 0, has_next=picks.has_next),
     )

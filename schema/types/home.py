@@ -2,10 +2,7 @@
 
 import asyncio
 from collections.abc import Iterable
-from dataclasses import dataclass
-from datetime import datetime
 from typing import Annotated, Self
-from uuid import UUID
 
 import numpy as np
 import strawberry
@@ -16,25 +13,21 @@ from app.accounts.viewer import Viewer
 from app.activity import ratings
 from app.provenance.record import HomeShelf, ServedList
 from app.recommendations import shelves
-from app.recommendations.history import UserHistory
-from app.recommendations.home import HomePage, Standing, home
-from app.recommendations.recommend import Pick
-from app.serving.model import Model
+from app.recommendations.home import HomePage, Standing
+from app.recommendations.recommend import Pick, Wish
 from schema.core.constraints import CURSOR
 from schema.core.cursors import Cursors, invalid_cursor
 from schema.core.directives import Cost, ListSize
 from schema.core.enums import enum_of
-from schema.core.errors import BadArgument
-from schema.core.global_ids import InvalidKey
-from schema.core.pagination import Connection, First, moment, of_moment, page_info, page_size
+from schema.core.pagination import Connection, First, page_info, page_size
 from schema.execution.context import Context, Info
-from schema.execution.list_cursor import require_model
+from schema.execution.home_list import MAX_SHELVES, HomeList, asked_of
+from schema.execution.list_cursor import model_for, require_model, treatment_of
 from schema.types.movie import Movie, movies_of
 from schema.types.person import Genre
-from schema.types.recommendation import RecommendationEdge, detail_of, edges_of
+from schema.types.recommendation import RecommendationEdge, detail_of, edges_of, may_be_diverse
 
 SHELF = "shelf"
-MAX_SHELVES = 20
 TITLES = {
     shelves.ShelfKind.TOP_PICKS: "Top picks",
     shelves.ShelfKind.POPULAR: "Popular",
@@ -63,49 +56,6 @@ enum_of(
 @strawberry.type(description="A page of a shelf.")
 class ShelfConnection(Connection[RecommendationEdge]):
     pass
-
-
-@dataclass(frozen=True, slots=True)
-class HomeList:
-    """Identifies a home page: request id, model version, time, and requested sizes."""
-
-    request_id: UUID
-    version: str
-    shown_at: datetime
-    count: int
-    per_shelf: int
-
-    @property
-    def key(self) -> str:
-        asked = (self.request_id.hex, self.version, moment(self.shown_at), self.count, self.per_shelf)
-        return "/".join(str(part) for part in asked)
-
-    @classmethod
-    def of(cls, shelf: str) -> Self:
-        """Parse the key of a shelf. Raises InvalidKey if it is malformed."""
-        request_id, _, rest = shelf.rsplit("/", 2)[0].partition("/")
-        version, _, numbers = rest.partition("/")
-        try:
-            microseconds, count, per_shelf = (int(number) for number in numbers.split("/"))
-            shown_at = of_moment(microseconds)
-            return cls(UUID(hex=request_id), version, shown_at, *asked_of(count, per_shelf))
-        except (ValueError, OverflowError, BadArgument):
-            raise InvalidKey(shelf) from None
-
-    async def home(self, context: Context, model: Model, user: UserHistory | None = None) -> HomePage:
-        """Make the page. `user`: the viewer's history as of `shown_at`, if it is read already."""
-        viewer = await context.viewer()
-        return await home(
-            context.sessions,
-            context.snapshot,
-            model,
-            None if viewer is None else viewer.id,
-            count=self.count,
-            per_shelf=self.per_shelf,
-            now=self.shown_at,
-            promotions=context.promotions.live(self.shown_at),
-            user=user,
-        )
 
 
 @strawberry.type(description="A titled row of movies. No movie appears on two shelves of a home page.")
@@ -161,13 +111,13 @@ class Shelf(relay.Node):
         node_ids = list(node_ids)
         viewer = await context.viewer()
         owner = None if viewer is None else viewer.id
-        lists = dict.fromkeys(HomeList.of(node_id) for node_id in node_ids)
         found: dict[str, Self] = {}
-        for home_list in lists:
-            if not list_ids.was_issued(context.settings, home_list.request_id, owner):
+        for asked in dict.fromkeys(HomeList.of(node_id) for node_id in node_ids):
+            if not list_ids.was_issued(context.settings, asked.request_id, owner):
                 continue
-            model = context.served.model_of(home_list.version, home_list.shown_at) or require_model(context)
-            home = await home_list.home(context, model)
+            home_list, user = await asked.again(context, viewer)
+            model = context.served.model_of(asked.version, asked.shown_at) or require_model(context)
+            home = await home_list.home(context, model, user)
             rated_since: frozenset[int] = frozenset()
             if viewer is not None:
                 since = await ratings.rated_since(context.sessions, [viewer.id], home_list.shown_at)
@@ -223,6 +173,8 @@ class Shelf(relay.Node):
                 picks=picks,
                 first=size,
                 after_rank=0 if after is None else after.rank,
+                wish=Wish(diversity=home_list.diversity),
+                arm=home_list.label,
                 skipped=np.array(sorted(self.rated_since), np.int64),
                 shelf=HomeShelf(
                     home=self.home,
@@ -251,6 +203,10 @@ class Home:
         description="Id of the page, the same on all its shelves. Pass it to `recordFeedback`."
     )
     model_version: str = strawberry.field(description="The model that ranked the movies.")
+    arm: str | None = strawberry.field(
+        description="The arms of experiments that the page has, as `experiment/arm`, separated by spaces; "
+        "null without one."
+    )
     shelves: list[Shelf] = strawberry.field(description="The shelves, in display order.")
 
 
@@ -280,21 +236,17 @@ class HomeQuery:
         ],
     ) -> Home:
         context = info.context
-        model = require_model(context)
+        require_model(context)
         count, size = asked_of(shelves, per_shelf)
-        viewer, user = await context.viewer_and_history()
+        viewer, user = await context.viewer_and_history(shown=may_be_diverse(context, None))
+        treatment = None if user is None else treatment_of(context, viewer, user.rated)
+        model = model_for(context, treatment)
         request_id = list_ids.issue(context.settings, None if viewer is None else viewer.id)
-        home_list = HomeList(request_id, model.version, context.pinned_at, count, size)
+        home_list = HomeList(request_id, model.version, context.pinned_at, count, size, treatment)
         home = await home_list.home(context, model, user)
         return Home(
             request_id=strawberry.ID(str(home_list.request_id)),
             model_version=model.version,
+            arm=home_list.label,
             shelves=[Shelf.of(context, home_list, home, shelf) for shelf in home.shelves],
         )
-
-
-def asked_of(count: int, per_shelf: int) -> tuple[int, int]:
-    """Check the numbers of shelves and movies. Raises BadArgument if one is out of range."""
-    if not 1 <= count <= MAX_SHELVES:
-        raise BadArgument("shelves", f"must be from 1 to {MAX_SHELVES}, not {count}.")
-    return count, page_size("perShelf", per_shelf)

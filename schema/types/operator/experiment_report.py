@@ -28,7 +28,8 @@ enum_of(
         Metric.CLICK_RATE: "The share of the member's lists with a CLICK event.",
         Metric.WATCH_RATE: "The share of the member's lists with a WATCH event.",
         Metric.COMPLETION: "The mean, over lists with a WATCH event, of the largest fraction watched.",
-        Metric.MEAN_STARS: "The mean stars of movies that lists showed and the member rated afterwards.",
+        Metric.MEAN_STARS: "The mean stars of movies that lists showed and the member first rated "
+        "afterwards.",
         Metric.LISTS_UNTIL_WATCH: "The number of the first list with a WATCH event; without one, of all "
         "lists and one more.",
         Metric.DIVERSITY: "The mean diversity by genre of the member's lists, 0 to 1.",

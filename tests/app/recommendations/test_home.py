@@ -12,8 +12,9 @@ from sqlalchemy import insert, text, update
 from app.db import activity_tables, tables
 from app.db.engine import Sessions, create_engine, sessionmaker
 from app.recommendations import recommend
+from app.recommendations.dealing import dealt
 from app.recommendations.history import history_of
-from app.recommendations.shelves import Shelf, ShelfKind, dealt
+from app.recommendations.shelves import Shelf, ShelfKind
 from app.serving import live
 from app.serving.live import ServingState
 from app.serving.model import Model
