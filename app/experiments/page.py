@@ -1,29 +1,45 @@
 """The report as one HTML page that needs no other file: tables, and the lift over time as SVG."""
 
+import math
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 from html import escape
 
-from app.experiments.assignment import Experiment
+from app.experiments.assignment import Arm, Experiment, Status
 from app.experiments.measures import Metric
 from app.experiments.report import ArmResult, Comparison, Look, Report
+from app.experiments.sequential import MIN_MEMBERS
 
 WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 640, 220, 64, 12, 12, 28  # of a chart, in pixels
 HOW_TO_READ = (
     "The 95 % interval and p are for one look at the planned end. The interval at all times holds however "
-    "often one looks. An interval without 0 is a difference."
+    "often one looks. An interval without 0 is a difference, and its numbers are bold. Fewer lists until the "
+    "first watch are better; of the other metrics, more is. – stands for too little data."
 )
+LEGEND = (
+    "Line: the lift. Dark: its 95 % interval for one look. Light: the one that holds at all times, from "
+    f"{MIN_MEMBERS} members on. Dashed: no difference. What is beyond a chart is cut."
+)
+TICKS = 2  # least number of them above 0
 STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem;
   color: #1b1b1f; background: #fff }
 h1 { font-size: 1.5rem } h2 { font-size: 1.15rem; margin-top: 2rem } h3 { font-size: 1rem; margin: 1rem 0 0 }
 table { border-collapse: collapse; width: 100% } th, td { padding: .3rem .6rem; text-align: right;
   border-bottom: 1px solid #ddd; font-variant-numeric: tabular-nums }
-th:first-child, td:first-child { text-align: left } .warning { background: #fdecea; padding: .6rem 1rem;
+th:first-child, td:first-child, .text { text-align: left } .found { font-weight: 600 }
+.warning { background: #fdecea; padding: .6rem 1rem;
   border-left: 4px solid #b3261e } .note { color: #555 } svg { width: 100%; height: auto }
 .always { fill: #d7e3f7 } .once { fill: #9dbdec } .lift { fill: none; stroke: #1d4f9c; stroke-width: 2 }
-.zero { stroke: #b3261e; stroke-dasharray: 4 3 } text { font: 11px system-ui, sans-serif; fill: #555 }
+.zero { stroke: #b3261e; stroke-dasharray: 4 3 } .grid { stroke: #e4e4e8 }
+text { font: 11px system-ui, sans-serif; fill: #555 }
 """
+
+
+class Apart(str):
+    """The text of a cell with an interval that has no 0."""
+
+    __slots__ = ()
 
 
 def page(experiment: Experiment, report: Report) -> str:
@@ -37,9 +53,13 @@ def page(experiment: Experiment, report: Report) -> str:
     body = [
         f"<h1>{escape(title)}</h1>",
         f'<p class="note">{status.capitalize()}, {dates}. {design} {made}</p>',
-        *_warning(report),
+        *_sample_ratio(report),
+        f"<ul>{''.join(f'<li>{escape(line)}</li>' for line in findings(report, status))}</ul>",
         "<h2>Arms</h2>",
-        _table(("Arm", "Share", "Members", "Lists", *Metric), map(_arm, report.arms)),
+        _table(
+            ("Arm", "Sets", "Share", "Members", "Lists", *Metric),
+            map(_arm, experiment.arms, report.arms),
+        ),
         "<h2>Differences from the baseline</h2>",
         _table(
             ("Arm", "Metric", "Lift", "95 % interval", "p", "At all times", "With CUPED", "CUPED's interval"),
@@ -47,7 +67,7 @@ def page(experiment: Experiment, report: Report) -> str:
         ),
         f'<p class="note">{HOW_TO_READ}</p>',
         "<h2>Lift over time</h2>",
-        '<p class="note">Dark: the interval for one look. Light: the one that holds at all times.</p>',
+        f'<p class="note">{LEGEND}</p>',
         *_charts(report),
     ]
     return (
@@ -57,28 +77,74 @@ def page(experiment: Experiment, report: Report) -> str:
     )
 
 
-def _warning(report: Report) -> Iterator[str]:
-    if report.sample_ratio is not None and report.sample_ratio.mismatch:
+def _sample_ratio(report: Report) -> Iterator[str]:
+    ratio = report.sample_ratio
+    if ratio is None:
+        return
+    if ratio.mismatch:
         yield (
             '<p class="warning">The arms do not have their shares of the members (p = '
-            f"{report.sample_ratio.p_value:.2g}): the comparisons are not to be trusted.</p>"
+            f"{ratio.p_value:.2g}): the comparisons are not to be trusted.</p>"
         )
+    else:
+        yield f"<p>The numbers of members fit the shares (p = {ratio.p_value:.2g}).</p>"
+
+
+def findings(report: Report, status: Status) -> Iterator[str]:
+    """A sentence on each arm: in which metrics it differs. While it runs, by the interval at all times."""
+    running = status in (Status.SCHEDULED, Status.RUNNING)
+    name = "interval at all times" if running else "95 % interval"
+    for arm in dict.fromkeys(found.arm for found in report.comparisons):
+        of_arm = [found for found in report.comparisons if found.arm == arm]
+        ends = [(found, found.always if running else (found.low, found.high)) for found in of_arm]
+        differ = [
+            f"{readable(found.metric).lower()} {percent(found.lift)} ({between(*both)})"
+            for found, both in ends
+            if apart(*both)
+        ]
+        no = f"no metric has an {name} without 0."
+        yield f"{arm} – {of_arm[0].baseline}: {'; '.join(differ) + f', by the {name}.' if differ else no}"
+
+
+def apart(low: float | None, high: float | None) -> bool:
+    """Whether an interval is without 0."""
+    return low is not None and high is not None and not low <= 0 <= high
 
 
 def _table(names: Sequence[str], rows: Iterator[Sequence[str]]) -> str:
-    head = "".join(f"<th>{escape(readable(name))}</th>" for name in names)
-    body = "".join(f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in row)}</tr>" for row in rows)
+    head = "".join(f"<th{_text(name)}>{escape(readable(name))}</th>" for name in names)
+    body = "".join(
+        f"<tr>{''.join(_cell(name, cell) for name, cell in zip(names, row, strict=True))}</tr>"
+        for row in rows
+    )
     return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+
+
+def _text(name: str) -> str:
+    return ' class="text"' if name in ("Metric", "Sets") else ""
+
+
+def _cell(name: str, cell: str) -> str:
+    attributes = ' class="found"' if isinstance(cell, Apart) else _text(name)
+    return f"<td{attributes}>{escape(cell)}</td>"
 
 
 def readable(name: str) -> str:
     return name.replace("_", " ").capitalize() if name.isupper() else name
 
 
-def _arm(arm: ArmResult) -> list[str]:
+def sets(arm: Arm) -> str:
+    """The parameters of an arm, such as `diversity 0.4`."""
+    given = (("model", arm.model_version), ("diversity", arm.diversity), ("exploration", arm.exploration))
+    named = [f"{name} {value}" for name, value in given if value is not None]
+    return ", ".join(named) or "nothing"
+
+
+def _arm(planned: Arm, arm: ArmResult) -> list[str]:
     means = [arm.metrics.get(metric) for metric in Metric]
     return [
         arm.name,
+        sets(planned),
         f"{arm.share:.1%}",
         f"{arm.users:,}",
         f"{arm.lists:,}",
@@ -91,12 +157,16 @@ def _comparison(found: Comparison) -> list[str]:
         found.arm,
         readable(found.metric),
         percent(found.lift),
-        between(found.low, found.high),
+        _marked(found.low, found.high),
         chance(found.p_value),
-        between(*found.always),
+        _marked(*found.always),
         percent(found.cuped_lift),
-        between(found.cuped_low, found.cuped_high),
+        _marked(found.cuped_low, found.cuped_high),
     ]
+
+
+def _marked(low: float | None, high: float | None) -> str:
+    return Apart(between(low, high)) if apart(low, high) else between(low, high)
 
 
 def chance(p_value: float | None) -> str:
@@ -151,18 +221,29 @@ def chart(looks: Sequence[Look]) -> str:
         if each.lift is not None
     )
     scale = "".join(
-        f'<text x="{LEFT - 6}" y="{y(lift) + 4:.1f}" text-anchor="end">{lift:+.1%}</text>'
-        for lift in (-most, 0.0, most)
+        f'<line class="grid" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y(lift):.1f}" y2="{y(lift):.1f}"/>'
+        f'<text x="{LEFT - 6}" y="{y(lift) + 4:.1f}" text-anchor="end">{tick}</text>'
+        for lift, tick in ticks(most)
     )
     return (
-        f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="Lift over time">'
+        f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="Lift over time">{scale}'
         + band(
             [(t, f.sequential_low, f.sequential_high) for t, f in zip(times, found, strict=True)], "always"
         )
         + band([(t, f.low, f.high) for t, f in zip(times, found, strict=True)], "once")
         + f'<line class="zero" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y(0):.1f}" y2="{y(0):.1f}"/>'
-        + f'<polyline class="lift" points="{line}"/>{scale}{_days(looks[0].at, looks[-1].at)}</svg>'
+        + f'<polyline class="lift" points="{line}"/>{_days(looks[0].at, looks[-1].at)}</svg>'
     )
+
+
+def ticks(most: float) -> list[tuple[float, str]]:
+    """Round lifts from -most to most with their labels, at least TICKS above 0."""
+    wanted = most / TICKS
+    unit = 10.0 ** math.floor(math.log10(wanted))
+    step = unit * max(part for part in (1, 2, 5) if part * unit <= wanted)
+    digits = max(0, -math.floor(math.log10(step)) - 2)
+    count = math.floor(most / step)
+    return [(n * step, f"{n * step:+.{digits}%}" if n else "0%") for n in range(-count, count + 1)]
 
 
 def _days(first: datetime, last: datetime) -> str:

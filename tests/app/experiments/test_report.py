@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from app.cli.experiment_tables import report_of
-from app.experiments.assignment import Arm, Design, Experiment
+from app.experiments.assignment import Arm, Design, Experiment, Status
 from app.experiments.measures import Metric, measured
 from app.experiments.outcomes import Outcomes
-from app.experiments.page import page
+from app.experiments.page import findings, page, ticks
 from app.experiments.report import made, of_json
 
 START = datetime(2026, 3, 1, tzinfo=UTC)
@@ -138,6 +138,31 @@ def test_the_table_has_80_columns_and_the_page_is_whole() -> None:
             assert not {"src", "href"} & {name for name, _ in attrs}  # one file, without others
 
     Reader().feed(html)
+    assert "diversity 0.5" in html  # what the arm sets
     assert tags.count("svg") >= 3
     assert "script" not in tags
     assert "not to be trusted" in html
+
+
+def test_the_page_says_in_a_sentence_what_differs() -> None:
+    found = made(EXPERIMENT, simulated(600, 0.5), outcomes([]), NOW)
+    (ended,) = findings(found, Status.ENDED)
+    assert ended.startswith("new – old: click rate +")
+    assert ended.endswith("by the 95 % interval.")
+    (early,) = findings(made(EXPERIMENT, simulated(200, 0.5), outcomes([]), NOW), Status.RUNNING)
+    assert early == "new – old: no metric has an interval at all times without 0."
+    html = page(EXPERIMENT, found)
+    assert "The numbers of members fit the shares (p = 1)." in html
+    assert html.count('class="found"') >= 2
+
+
+@pytest.mark.parametrize(
+    ("most", "labels"),
+    [
+        (0.368, ["-30%", "-20%", "-10%", "0%", "+10%", "+20%", "+30%"]),
+        (0.012, ["-1.0%", "-0.5%", "0%", "+0.5%", "+1.0%"]),
+        (10.0, ["-1000%", "-500%", "0%", "+500%", "+1000%"]),
+    ],
+)
+def test_the_scale_has_round_numbers(most: float, labels: list[str]) -> None:
+    assert [label for _, label in ticks(most)] == labels
