@@ -25,7 +25,11 @@ from app.accounts import passwords
 START_SECONDS = 180
 STOP_SECONDS = 30
 FORKING = multiprocessing.get_context("forkserver")
-FORKING.set_forkserver_preload(["app.cli.serve", "tests.services"])
+FORKING.set_forkserver_preload(["app.cli.serve", "tests.services", "tests.preloaded"])
+
+# A service that waits for a whole run looks for changes of the catalog less often: by default this takes 2%
+# of a core. An edit is seen at once by the service that makes it.
+LONG_LIVED = {"POLL_SECONDS": "2"}
 
 # Tests make members by the hundred, and a real hash takes a core for 40 ms. Set on import, so that it holds
 # in the tests and in the services that they fork. `test_passwords.py` and started commands have the real one.
