@@ -25,7 +25,7 @@ from app.db.embedded import EmbeddedPostgresError, embedded_postgres
 from tests import first_start
 from tests.first_start import FirstStart
 from tests.order import pytest_collection_modifyitems, pytest_xdist_auto_num_workers
-from tests.services import StartServer, running
+from tests.services import LONG_LIVED, StartServer, running
 
 # pytest finds these hooks here.
 __all__ = ["pytest_collection_modifyitems", "pytest_xdist_auto_num_workers"]
@@ -194,7 +194,7 @@ def server_database_url(postgres_url: str, seeded_template: str) -> Iterator[str
 @pytest.fixture(scope="session")
 def server(server_database_url: str, model_dir: Path, run_folder: Path) -> Iterator[str]:
     """The address of a real service on a seeded database. The tests that share it make their own users."""
-    with running(server_database_url, model_dir, run_folder) as service:
+    with running(server_database_url, model_dir, run_folder, **LONG_LIVED) as service:
         yield service.url
 
 

@@ -15,7 +15,7 @@ from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Subprotocol
 
 from tests.conftest import cloned
-from tests.services import running
+from tests.services import LONG_LIVED, running
 
 PROTOCOL = Subprotocol("graphql-transport-ws")
 PAGE = "{ movies(first: 10) { edges { node { title } } } }"
@@ -131,7 +131,7 @@ class Guarded:
 def guarded(
     request: pytest.FixtureRequest, postgres_url: str, seeded_template: str, model_dir: Path, run_folder: Path
 ) -> Iterator[Guarded]:
-    settings = dict(GUARDED)
+    settings = GUARDED | LONG_LIVED
     if shutil.which("redis-server"):
         settings["REDIS_URL"] = request.getfixturevalue("redis_url")
     with (
