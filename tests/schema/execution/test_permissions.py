@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import strawberry
 from graphql import GraphQLInterfaceType, GraphQLObjectType
+from strawberry.extensions import ParserCache, ValidationCache
 
 from app.accounts.api_keys import Scope
 from schema import schema
@@ -140,6 +141,13 @@ def test_no_field_of_a_member_is_unlisted() -> None:
     assert set(user.fields) == MEMBER
 
 
+@pytest.fixture
+def parsed_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The document of a field is the same for all roles; to parse and to validate it is most of the work."""
+    monkeypatch.setattr(schema, "extensions", [*schema.extensions, ParserCache, ValidationCache])
+
+
+@pytest.mark.usefixtures("parsed_once")
 async def test_every_root_field_with_every_role(world: World) -> None:
     wrong = []
     for (operation, name, field), actor in product(roots(), ACTORS):
