@@ -28,7 +28,7 @@ from tests.services import running
 
 pytestmark = pytest.mark.long
 
-EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "250"))
+EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "100"))
 # Codes of invalid requests.
 EXPECTED = {"BAD_USER_INPUT", "UNAUTHENTICATED", "FORBIDDEN", "QUERY_TOO_COMPLEX"}
 UNLIMITED = dict.fromkeys(("REQUESTS_PER_MINUTE", "OPERATIONS_PER_MINUTE", "COST_PER_MINUTE"), "0")
