@@ -20,7 +20,8 @@ LEGEND = (
     "Line: the lift. Dark: its 95 % interval for one look. Light: the one that holds at all times, from "
     f"{MIN_MEMBERS} members on. Dashed: no difference. What is beyond a chart is cut."
 )
-TICKS = 2  # least number of them above 0
+TICKS = 4  # least number of steps on the scale of a chart
+MOST = 10.0  # lift on a chart
 STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem;
   color: #1b1b1f; background: #fff }
@@ -103,6 +104,8 @@ def findings(report: Report, status: Status) -> Iterator[str]:
             if apart(*both)
         ]
         no = f"no metric has an {name} without 0."
+        if all(None in both for _, both in ends):
+            no = f"too little data for the {name}{f', which begins with {MIN_MEMBERS} members' * running}."
         yield f"{arm} – {of_arm[0].baseline}: {'; '.join(differ) + f', by the {name}.' if differ else no}"
 
 
@@ -200,14 +203,14 @@ def chart(looks: Sequence[Look]) -> str:
     times = [look.at.timestamp() for look in looks]
     found = [look.comparison for look in looks]
     last = found[len(found) // 4 :]
-    most = max(0.01, *(abs(value) for each in last for value in (each.low, each.high) if value is not None))
-    most = min(most * 1.2, 10.0)
+    ends = [value for each in last for value in (each.low, each.high) if value is not None]
+    bottom, top = max(1.2 * min(-0.01, *ends), -MOST), min(1.2 * max(0.01, *ends), MOST)
 
     def x(time: float) -> float:
         return LEFT + (time - times[0]) / (times[-1] - times[0]) * (WIDTH - LEFT - RIGHT)
 
     def y(lift: float) -> float:
-        return TOP + (most - min(most, max(-most, lift))) / (2 * most) * (HEIGHT - TOP - BOTTOM)
+        return TOP + (top - min(top, max(bottom, lift))) / (top - bottom) * (HEIGHT - TOP - BOTTOM)
 
     def band(ends: Sequence[tuple[float, float | None, float | None]], name: str) -> str:
         shown = [(x(time), low, high) for time, low, high in ends if low is not None and high is not None]
@@ -223,7 +226,7 @@ def chart(looks: Sequence[Look]) -> str:
     scale = "".join(
         f'<line class="grid" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y(lift):.1f}" y2="{y(lift):.1f}"/>'
         f'<text x="{LEFT - 6}" y="{y(lift) + 4:.1f}" text-anchor="end">{tick}</text>'
-        for lift, tick in ticks(most)
+        for lift, tick in ticks(bottom, top)
     )
     return (
         f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="Lift over time">{scale}'
@@ -236,14 +239,14 @@ def chart(looks: Sequence[Look]) -> str:
     )
 
 
-def ticks(most: float) -> list[tuple[float, str]]:
-    """Round lifts from -most to most with their labels, at least TICKS above 0."""
-    wanted = most / TICKS
+def ticks(bottom: float, top: float) -> list[tuple[float, str]]:
+    """Round lifts from `bottom` to `top` with their labels, in TICKS steps or more."""
+    wanted = (top - bottom) / TICKS
     unit = 10.0 ** math.floor(math.log10(wanted))
     step = unit * max(part for part in (1, 2, 5) if part * unit <= wanted)
     digits = max(0, -math.floor(math.log10(step)) - 2)
-    count = math.floor(most / step)
-    return [(n * step, f"{n * step:+.{digits}%}" if n else "0%") for n in range(-count, count + 1)]
+    places = range(math.ceil(bottom / step), math.floor(top / step) + 1)
+    return [(n * step, f"{n * step:+.{digits}%}" if n else "0%") for n in places]
 
 
 def _days(first: datetime, last: datetime) -> str:

@@ -150,19 +150,24 @@ def test_the_page_says_in_a_sentence_what_differs() -> None:
     assert ended.startswith("new – old: click rate +")
     assert ended.endswith("by the 95 % interval.")
     (early,) = findings(made(EXPERIMENT, simulated(200, 0.5), outcomes([]), NOW), Status.RUNNING)
-    assert early == "new – old: no metric has an interval at all times without 0."
+    assert early == (
+        "new – old: too little data for the interval at all times, which begins with 400 members."
+    )
+    (equal,) = findings(made(EXPERIMENT, simulated(600, 0.0), outcomes([]), NOW), Status.RUNNING)
+    assert equal == "new – old: no metric has an interval at all times without 0."
     html = page(EXPERIMENT, found)
     assert "The numbers of members fit the shares (p = 1)." in html
     assert html.count('class="found"') >= 2
 
 
 @pytest.mark.parametrize(
-    ("most", "labels"),
+    ("ends", "labels"),
     [
-        (0.368, ["-30%", "-20%", "-10%", "0%", "+10%", "+20%", "+30%"]),
-        (0.012, ["-1.0%", "-0.5%", "0%", "+0.5%", "+1.0%"]),
-        (10.0, ["-1000%", "-500%", "0%", "+500%", "+1000%"]),
+        ((-0.368, 0.368), ["-30%", "-20%", "-10%", "0%", "+10%", "+20%", "+30%"]),
+        ((-0.012, 0.012), ["-1.0%", "-0.5%", "0%", "+0.5%", "+1.0%"]),
+        ((-0.1, 0.5), ["-10%", "0%", "+10%", "+20%", "+30%", "+40%", "+50%"]),
+        ((-10.0, 10.0), ["-1000%", "-500%", "0%", "+500%", "+1000%"]),
     ],
 )
-def test_the_scale_has_round_numbers(most: float, labels: list[str]) -> None:
-    assert [label for _, label in ticks(most)] == labels
+def test_the_scale_has_round_numbers(ends: tuple[float, float], labels: list[str]) -> None:
+    assert [label for _, label in ticks(*ends)] == labels
