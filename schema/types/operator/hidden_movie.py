@@ -67,7 +67,7 @@ class HiddenMovieQuery:
 @strawberry.type
 class HiddenMovieMutation:
     @strawberry.mutation(
-        directives=[Cost(weight=700)],
+        directives=[Cost(weight=1200)],
         description="Hide a movie from all lists, or show it again. A hidden movie keeps its page and its "
         "ratings, and browsing and search find it. Recommendations, home pages, lists of groups, onboarding "
         "and similar movies leave it out.",
