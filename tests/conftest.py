@@ -4,6 +4,7 @@
 """
 
 import fcntl
+import gc
 import os
 import shutil
 import subprocess
@@ -70,6 +71,12 @@ def pytest_configure(config: pytest.Config) -> None:
     os.environ[FOLDER] = str(folder)
     # Each worker has one core: with more threads, small trainings take almost twice the CPU time.
     os.environ.setdefault("NUMBA_NUM_THREADS", "1")
+
+
+def pytest_collection_finish() -> None:
+    """Leave modules and tests out of collections of garbage: each full one would look through all of them."""
+    gc.collect()
+    gc.freeze()
 
 
 def _parent_of_runs() -> Path:
