@@ -6,6 +6,7 @@ from itertools import islice
 import pytest
 
 
+@pytest.hookimpl(optionalhook=True)  # without xdist, as with -p no:xdist, there is no such hook
 def pytest_xdist_auto_num_workers() -> int | None:
     """Three workers for two cores: many tests wait for a process to start, to stop or to notice an outage."""
     if "PYTEST_XDIST_AUTO_NUM_WORKERS" in os.environ:
