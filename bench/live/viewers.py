@@ -32,6 +32,13 @@ query Visit($first: Int!) {
   recommendations(first: $first) { requestId arm edges { node { id title year } } }
 }
 """
+HOME = """
+query Visit($first: Int!) {
+  home(shelves: 2, perShelf: $first) {
+    requestId arm shelves { movies(first: $first) { edges { node { id title year } } } }
+  }
+}
+"""
 FEEDBACK = """
 mutation Seen($events: [FeedbackInput!]!) { recordFeedback(input: { events: $events }) { __typename } }
 """
@@ -107,8 +114,13 @@ class Viewers:
         member: int,
         taste: NDArray[np.float64],
         columns: dict[tuple[str, int | None], int],
-    ) -> None:
-        """Ask for the member's list, and report what they look at, click on and watch."""
+        *,
+        home: bool = False,
+    ) -> str | None:
+        """Ask for the member's list or home page, and report what they look at, click on and watch.
+
+        Returns the arms of the list.
+        """
         token, _ = access_tokens.issue(self.settings, *self.sessions[member])
         headers = {"Authorization": f"Bearer {token}"}
 
@@ -116,8 +128,9 @@ class Viewers:
             body = {"query": query, "variables": variables}
             return http.post(f"{self.url}/graphql", json=body, headers=headers).json()["data"]
 
-        found = ask(LIST, first=SHOWN)["recommendations"]
-        movies = [edge["node"] for edge in found["edges"]]
+        found = ask(HOME, first=SHOWN // 2)["home"] if home else ask(LIST, first=SHOWN)["recommendations"]
+        rows = [shelf["movies"] for shelf in found["shelves"]] if home else [found]
+        movies = [edge["node"] for row in rows for edge in row["edges"]]
         liking = [taste[columns.get((each["title"], each["year"]), 0)] for each in movies]
         events = reactions(np.array(liking), self.rng)
         if events:
@@ -128,6 +141,8 @@ class Viewers:
                     for place, event in events
                 ],
             )
+        arm: str | None = found["arm"]
+        return arm
 
 
 def reactions(liking: NDArray[np.float64], rng: np.random.Generator) -> list[tuple[int, Event]]:
