@@ -20,6 +20,7 @@ RATINGS, EVENTS, BATCH = 300, 4_000, 500
 MOVIES = 800  # ids 1 to MOVIES of the bundled catalog are used
 TRAINING_SECONDS = 600
 IDLE_SECONDS = 1.0  # the service closes connections that are idle for longer
+LISTENING_SECONDS = 0.3  # no message says from when on a subscription notices changes
 RATE = "mutation($i:RateMovieInput!){rateMovie(input:$i){__typename}}"
 PAYLOAD = "... on AuthPayload{accessToken refreshToken}"
 
@@ -68,6 +69,7 @@ class Client:
         """
         response = self._send(query, variables, member, accept="text/event-stream")
         if "recommendationsChanged" in query:
+            time.sleep(LISTENING_SECONDS)
             other = Client(f"http://{self.connection.host}:{self.connection.port}")
             other.post(RATE, {"i": {"movieId": global_id("Movie", 7), "stars": 4.0}}, member)
             other.connection.close()

@@ -34,7 +34,7 @@ from tests.schema.execution.compiled.random_operations import Query, random_quer
 
 pytestmark = [pytest.mark.long, pytest.mark.anyio]
 
-QUERIES = int(os.environ.get("COMPILED_FUZZ", "200"))
+QUERIES = int(os.environ.get("COMPILED_FUZZ", "500"))
 SEED = int(os.environ.get("COMPILED_SEED", "1"))
 RATES = (0.0, 0.02, 0.1, 0.3)  # of faults
 RETRIES = 12
