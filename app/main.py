@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from typing import TypedDict
 
 from starlette.applications import Starlette
+from starlette.middleware import Middleware
 from starlette.requests import HTTPConnection
 from starlette.routing import BaseRoute, Route, WebSocketRoute
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Receive, Scope, Send
 from threadpoolctl import threadpool_limits
 
 from app import console
@@ -54,6 +55,7 @@ from schema.execution.context import Context
 from schema.http.endpoint import Endpoint
 from schema.http.persisted_documents import InvalidDocuments, TrustedDocuments, trusted_documents
 
+PATH = "/graphql"
 SWITCH_SECONDS = 0.001
 
 log = logging.getLogger("marquee")
@@ -80,7 +82,6 @@ class LifespanState(TypedDict):
 
 
 def context_of(connection: HTTPConnection, credentials: Credentials) -> Context:
-    """Make the context of a request or WebSocket."""
     state: LifespanState = connection.scope["state"]
     return Context(
         state["settings"],
@@ -223,6 +224,16 @@ def read_documents(settings: Settings, site: Site | None) -> TrustedDocuments | 
     return trusted_documents(settings.trusted_documents, known, site.texts if site else {})
 
 
+class AtPath:
+    """Serves a path without Starlette's router, by an application that answers its own exceptions."""
+
+    def __init__(self, app: ASGIApp, path: str, endpoint: ASGIApp) -> None:
+        self.app, self.path, self.endpoint = app, path, endpoint
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await (self.endpoint if scope.get("path") == self.path else self.app)(scope, receive, send)
+
+
 def create_app(
     settings: Settings,
     database_url: str,
@@ -249,11 +260,11 @@ def create_app(
         routes += graphiql.routes(at_root=site is None)
     if site is not None:
         routes += [sessions_route(), *site.served(compressed=settings.compression)]
-    graphql = (Route("/graphql", endpoint), WebSocketRoute("/graphql", endpoint))
+    graphql = (Route(PATH, endpoint), WebSocketRoute(PATH, endpoint))
     app = Starlette(
         routes=[*graphql, *routes],
         lifespan=lambda _: lifespan(settings, database_url, admission, scraped),
-        middleware=security.middleware(settings),
+        middleware=[*security.middleware(settings), Middleware(AtPath, path=PATH, endpoint=endpoint)],
     )
     app.state.draining = asyncio.Event()
     app.state.stopping = stopping

@@ -116,7 +116,7 @@ class Settings(AccountSettings, ReplicaSettings, StreamSettings):
         True, description="compress responses as `Accept-Encoding` allows; `false` where a proxy does it"
     )
     compiled_operations: bool = Field(
-        False,
+        True,
         description="execute operations that are asked for again by compiled functions, with the "
         "same answers; `false`: always by graphql-core",
     )

@@ -93,7 +93,7 @@ class Admission:
         arrived = self.now
         deadline = arrived + self.execution_seconds
         if not self.waiting:
-            self.emptied = self.now
+            self.emptied = arrived
             if self.running < int(self.at_once):
                 self.running += 1
                 metrics.queue_wait.observe(0)

@@ -6,14 +6,16 @@ The excess is measured processor time, so that the cost limit holds even where a
 import asyncio
 from collections.abc import Awaitable
 from contextvars import Context
+from functools import lru_cache
 
 from app.web.meter import Meter
-from app.web.rate_limits import Left, Payer, RateLimited, RateLimits
+from app.web.rate_limits import Left, Payer, RateLimited, RateLimits, policy_of
 
 UNIT_NANOSECONDS = 20_000
 REQUEST_COST = 40  # of each request besides its fields: HTTP, JSON, authentication
 LIMITS = ("REQUESTS_PER_MINUTE", "OPERATIONS_PER_MINUTE", "COST_PER_MINUTE")
-POLICY_UNIT = {"COST_PER_MINUTE": ';qu="cost"'}
+POLICY = {setting: policy_of(setting).encode() for setting in LIMITS}
+POLICY_UNIT = {"COST_PER_MINUTE": b';qu="cost"'}
 
 
 def units(meter: Meter) -> int:
@@ -75,18 +77,23 @@ class Budget:
                 self.settle(), context=Context()
             )  # in a context without a meter
 
-    async def fields(self) -> dict[str, str]:
+    async def fields(self) -> list[tuple[bytes, bytes]]:
         """Header fields of draft-ietf-httpapi-ratelimit-headers-10: the limits and their remainders."""
         if self._payer.client and "OPERATIONS_PER_MINUTE" not in self.left:
             await self._note(self.rates.left(self._payer.client))
-        shown = [self.left[setting] for setting in LIMITS if setting in self.left]
-        if not shown:
-            return {}
-        policies = (
-            f'"{left.policy}";q={left.per_minute};w=60{POLICY_UNIT.get(left.setting, "")}' for left in shown
-        )
-        limits = (f'"{left.policy}";r={left.remaining};t={left.seconds}' for left in shown)
-        return {"RateLimit-Policy": ", ".join(policies), "RateLimit": ", ".join(limits)}
+        given: list[tuple[str, int]] = []
+        limits = b""
+        for setting in LIMITS:
+            left = self.left.get(setting)
+            if left is not None:
+                given.append((setting, left.per_minute))
+                limits += b'%b"%b";r=%d;t=%d' % (
+                    b", " if limits else b"",
+                    POLICY[setting],
+                    left.remaining,
+                    left.seconds,
+                )
+        return [(b"ratelimit-policy", policies_of(*given)), (b"ratelimit", limits)] if given else []
 
     async def _note(self, taken: Awaitable[list[Left]]) -> None:
         try:
@@ -99,3 +106,12 @@ class Budget:
     def _remember(self, left: list[Left]) -> None:
         for each in left:
             self.left[each.setting] = each
+
+
+@lru_cache(100)
+def policies_of(*limits: tuple[str, int]) -> bytes:
+    """The field of these limits by setting, which is the same for most clients."""
+    return b", ".join(
+        b'"%b";q=%d;w=60%b' % (POLICY[setting], per_minute, POLICY_UNIT.get(setting, b""))
+        for setting, per_minute in limits
+    )

@@ -38,7 +38,7 @@ class Compression:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
             sent = [value for name, value in scope["headers"] if name == b"accept-encoding"]
-            coding = preferred(b", ".join(sent).decode("latin-1"))
+            coding = preferred(b", ".join(sent).decode("latin-1")) if sent else None
             send = Response(coding, send).send
         await self.app(scope, receive, send)
 
@@ -67,9 +67,10 @@ class Response:
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             headers = message.setdefault("headers", [])
-            compressible = may_compress(message["status"], dict(headers))
+            given = dict(headers)
+            compressible = may_compress(message["status"], given)
             if compressible or message["status"] == HTTPStatus.NOT_MODIFIED:
-                MutableHeaders(raw=headers).add_vary_header("Accept-Encoding")
+                vary(headers, given)
             if not compressible or self.coding is None:
                 await self.forward(message)
             else:
@@ -114,6 +115,13 @@ def may_compress(status: int, headers: Mapping[bytes, bytes]) -> bool:
         and b"content-encoding" not in headers
         and b"no-transform" not in headers.get(b"cache-control", b"")
     )
+
+
+def vary(headers: list[tuple[bytes, bytes]], given: Mapping[bytes, bytes]) -> None:
+    if b"vary" in given:
+        MutableHeaders(raw=headers).add_vary_header("Accept-Encoding")
+    else:
+        headers.append((b"vary", b"Accept-Encoding"))
 
 
 def change(headers: MutableHeaders, coding: str, length: int | None) -> None:

@@ -65,6 +65,8 @@ def charge(
 
     The charges are allowed if the wait is not above ALMOST; else the timestamps must not be stored.
     """
-    before = [max(counter, now) for counter in counters]
-    after = [counter + taken for counter, taken in zip(before, seconds, strict=True)]
+    before, after = [], []
+    for counter, taken in zip(counters, seconds, strict=True):
+        before.append(since := max(counter, now))
+        after.append(since + taken)
     return before, after, max(after, default=now) - now - burst

@@ -10,8 +10,10 @@ import math
 import time
 from collections import OrderedDict
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import Any, Protocol, Self
+from dataclasses import dataclass
+from functools import cache
+from operator import attrgetter
+from typing import Any, NamedTuple, Protocol, Self
 
 from redis.asyncio import RedisCluster
 from redis.exceptions import RedisClusterException, RedisError
@@ -29,8 +31,7 @@ RETRY_SECONDS = 1.0  # between two requests that try a Redis that did not answer
 log = logging.getLogger("marquee.rates")
 
 
-@dataclass(frozen=True, slots=True)
-class Charge:
+class Charge(NamedTuple):
     """`amount` of a client's quota of `per_minute` for `setting`. `what` describes the quota in messages."""
 
     setting: str
@@ -69,8 +70,7 @@ class Payer:
     key: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Left:
+class Left(NamedTuple):
     """A client's remaining quota, and the seconds until it is restored.
 
     After a refusal, `seconds` is the time until there is enough for the refused charge.
@@ -83,7 +83,12 @@ class Left:
 
     @property
     def policy(self) -> str:
-        return self.setting.partition("_")[0].lower()
+        return policy_of(self.setting)
+
+
+@cache
+def policy_of(setting: str) -> str:
+    return setting.partition("_")[0].lower()
 
 
 class RateLimited(Exception):
@@ -104,6 +109,9 @@ class RateLimited(Exception):
         )
 
 
+PER_MINUTE = attrgetter("per_minute")
+
+
 class Counters(Protocol):
     async def take(self, charges: Sequence[Charge], *, owed: bool = False) -> list[float]:
         """Charge all counters or none. Returns the filled seconds of each counter; 60 is full.
@@ -113,16 +121,19 @@ class Counters(Protocol):
 
 
 class ProcessCounters:
-    """Timestamps of this process's clock by key; at most MAX_COUNTERS."""
+    """Timestamps of this process's clock by setting and client; at most MAX_COUNTERS."""
 
     def __init__(self) -> None:
-        self.filled: OrderedDict[str, float] = OrderedDict()
+        self.filled: OrderedDict[tuple[str, str], float] = OrderedDict()
 
     async def take(self, charges: Sequence[Charge], *, owed: bool = False) -> list[float]:
         now = time.monotonic()
-        keys = [charge.key for charge in charges]
-        seconds = [charge.owed_seconds if owed else charge.seconds for charge in charges]
-        counters = [self.filled.get(key, 0.0) for key in keys]
+        keys, counters, seconds = [], [], []
+        for charge in charges:
+            keys.append(key := (charge.setting, charge.client))
+            counters.append(self.filled.get(key, 0.0))
+            filled = MINUTE * charge.amount / charge.per_minute
+            seconds.append(filled if owed else min(filled, MINUTE))
         before, after, longest = gcra.charge(counters, seconds, now, MINUTE)
         if longest > ALMOST and not owed:
             limiting = charges[after.index(max(after))]
@@ -249,17 +260,17 @@ class RateLimits:
         return [Charge("KEY_COST_PER_MINUTE", what, key, amount, limit)] if key else []
 
     async def take(self, charges: Sequence[Charge], *, owed: bool = False) -> list[Left]:
-        limited = [charge for charge in charges if charge.per_minute]
+        limited = list(filter(PER_MINUTE, charges))
         if not limited:
             return []
         try:
             filled = await self.counters.take(limited, owed=owed)
         except RateLimited as refused:
             refused.left = [
-                replace(charge.left(seconds), seconds=refused.wait_seconds)
+                charge.left(seconds)._replace(seconds=refused.wait_seconds)
                 if charge is refused.charge
                 else charge.left(seconds)
                 for charge, seconds in zip(limited, refused.filled, strict=True)
             ]
             raise
-        return [charge.left(seconds) for charge, seconds in zip(limited, filled, strict=True)]
+        return list(map(Charge.left, limited, filled))

@@ -5,6 +5,8 @@ without a preflight. In addition, requests of pages of other origins are refused
 allowed.
 """
 
+from functools import cache
+
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
@@ -49,16 +51,18 @@ class SecurityHeaders:
             if message["type"] == "http.response.start":
                 headers = message.setdefault("headers", [])
                 given = {name for name, _ in headers}
-                headers.extend(header for header in headers_of(scope) if header[0] not in given)
+                ours = headers_of(scope["path"].startswith("/graphiql/"), scope["scheme"] == "https")
+                headers.extend([header for header in ours if header[0] not in given])
             await send(message)
 
         await self.app(scope, receive, send_with_headers)
 
 
-def headers_of(scope: Scope) -> list[tuple[bytes, bytes]]:
+@cache
+def headers_of(of_graphiql: bool, encrypted: bool) -> list[tuple[bytes, bytes]]:
     # A script's policy also applies to the workers it starts, so GraphiQL's files have none.
-    of_path = [] if scope["path"].startswith("/graphiql/") else [POLICY_HEADER]
-    return [*BYTES, *of_path, *([TRANSPORT_HEADER] if scope["scheme"] == "https" else [])]
+    of_path = [] if of_graphiql else [POLICY_HEADER]
+    return [*BYTES, *of_path, *([TRANSPORT_HEADER] if encrypted else [])]
 
 
 class AllowedHosts(TrustedHostMiddleware):

@@ -34,8 +34,16 @@ class Cursors:
 
         owner: the object that has the list, and the member for whom it is made, if any.
         """
+        # What a compiled operation keeps for a field whose arguments are the same in each request.
+        kept: dict[Any, Self] | None = getattr(info, "kept", None) if owner is None else None
+        place = cls, field, info.context.cursor_key
+        if kept is not None and place in kept:
+            return kept[place]
         request = json.dumps([field, owner, arguments_of(info)], sort_keys=True, default=str)
-        return cls(field, hashlib.blake2b(request.encode(), key=info.context.cursor_key).digest())
+        cursors = cls(field, hashlib.blake2b(request.encode(), key=place[-1]).digest())
+        if kept is not None:
+            kept[place] = cursors
+        return cursors
 
     def encode(self, *place: Any) -> str:
         """The cursor of an item; the parts of its place are plain values."""

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import lru_cache
 
 import orjson
 import strawberry
@@ -146,7 +147,7 @@ class Context:
     @property
     def cursor_key(self) -> bytes:
         """The key that signs cursors, 32 bytes."""
-        return hashlib.sha256(access_tokens.secret_key(self.settings).encode()).digest()
+        return key_of_cursors(access_tokens.secret_key(self.settings))
 
     @property
     def is_signed_in(self) -> bool:
@@ -241,6 +242,11 @@ class Context:
                 ErrorCode.FORBIDDEN,
             )
         return actor
+
+
+@lru_cache(10)
+def key_of_cursors(secret: str) -> bytes:
+    return hashlib.sha256(secret.encode()).digest()
 
 
 Info = strawberry.Info[Context, None]

@@ -47,12 +47,24 @@ class InvalidDocument(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """One operation of a valid document. `public`: whether shared caches may store its answer."""
+    """One operation of a valid document. `public`: whether shared caches may store its answer.
+
+    `fixed`: its cost without variables, by whether the client is signed in; filled when it is asked for.
+    """
 
     kind: OperationType
     public: bool
     parts: tuple[Part, ...]
     uses: tuple[Use, ...]
+    fixed: dict[bool, int] = field(default_factory=dict)
+
+    def cost(self, variables: Mapping[str, Any], *, signed_in: bool) -> int:
+        """The maximum cost, in units."""
+        if variables:
+            return requested(self.parts, variables, signed_in=signed_in)
+        if signed_in not in self.fixed:
+            self.fixed[signed_in] = requested(self.parts, variables, signed_in=signed_in)
+        return self.fixed[signed_in]
 
     def check_variables(self, variables: Mapping[str, Any]) -> None:
         """Raises BadArgument for a value that is longer than where it is used allows."""
@@ -193,8 +205,8 @@ class CostedOperation:
     ) -> "CostedOperation":
         """Raises CallerError(QUERY_TOO_COMPLEX) for an operation that may cost more than `limit`."""
         operation = document.operation(operation_name)
-        parts = () if operation is None else operation.parts
-        cost = min(REQUEST_COST + requested(parts, variables, signed_in=signed_in), MAX_SHOWN_COST)
+        of_fields = 0 if operation is None else operation.cost(variables, signed_in=signed_in)
+        cost = min(REQUEST_COST + of_fields, MAX_SHOWN_COST)
         if cost > limit:
             raise too_complex("MAX_COST", "The operation may cost {}", limit, cost)
         return cls(document.whole if whole else document.ast, cost)

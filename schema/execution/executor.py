@@ -1,35 +1,30 @@
 """Execute a GraphQL request as an async stream of results, independent of the transport."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Coroutine, Iterable, Mapping
+from collections.abc import Coroutine, Iterable, Mapping
 from contextlib import aclosing
 from contextvars import copy_context
 from dataclasses import dataclass, field
 from typing import Any
 
 from graphql import GraphQLError
-from graphql.execution import (
-    CompletedResult,
-    InitialIncrementalExecutionResult,
-    SubsequentIncrementalExecutionResult,
-)
 from strawberry import Schema
 from strawberry.types.execution import ExecutionResult, PreExecutionError
 from strawberry.types.graphql import OperationType
 
 from app.web.admission import Overloaded, Turn
-from app.web.budget import Budget
 from app.web.meter import METER, MeteredCoroutine
 from app.web.rate_limits import RateLimited
 from schema.core.errors import CallerError, ErrorCode, present
+from schema.execution.begun import Begun
 from schema.execution.compiled.answer import answer
 from schema.execution.compiled.compiler import Compiler
-from schema.execution.context import Clock, Context
+from schema.execution.context import Context
+from schema.execution.deadline import Results, charged, in_time, timed_out
 from schema.execution.documents import CostedOperation, Document, DocumentCache, InvalidDocument
 from schema.execution.request import GraphQLRequest
 from schema.execution.telemetry import ObservedOperation, count_errors
 
-Results = AsyncGenerator[Any]
 ALL = tuple(OperationType)
 AT_ONCE = 15  # cost of reading a document: a millisecond
 SHORT_LIST = 100  # items whose lengths are checked in a fraction of a millisecond
@@ -62,20 +57,76 @@ class Executor:
         not executed. The turn ends with the operation, or once a subscription has started. `whole`: defer
         nothing. The reader of the last result closes an export in it.
         """
-        delivered = False
+        only, others = await self.executed(document, request, context, turn, allowed, whole=whole)
+        if others is None:
+            yield only
+            return
+        async with aclosing(others):
+            async for result in others:
+                yield result
+
+    async def first(
+        self,
+        document: Document,
+        request: GraphQLRequest,
+        context: Context,
+        turn: Turn,
+        allowed: Iterable[OperationType] = ALL,
+        *,
+        whole: bool = False,
+    ) -> tuple[Any, Results | None]:
+        """The first of the `results`, and the stream of the others; None where there are none."""
+        only, others = await self.executed(document, request, context, turn, allowed, whole=whole)
+        return (only, None) if others is None else (await anext(others), others)
+
+    async def executed(
+        self,
+        document: Document,
+        request: GraphQLRequest,
+        context: Context,
+        turn: Turn,
+        allowed: Iterable[OperationType],
+        *,
+        whole: bool,
+    ) -> tuple[Any, Results | None]:
+        """The only result of an operation that is compiled or refused, or else the stream of its results."""
         kind = document.kind(request.operation_name)
         observed = ObservedOperation(kind, document.label(request.operation_name), turn.arrived)
+        delivered = handed_on = False
         try:
             context.costed = await self.paid(document, request, context, whole=whole)
-            if self.compiler is not None and (
-                compiled := answer(self.compiler, document, request, context, allowed)
-            ):
-                only = await self.only_result(compiled, context, turn)
-                await context.end(kind)
-                delivered = context.spliced and bool(only.data)
-                observed.count(only)
-                yield only
-                return
+            compiled = None
+            if self.compiler is not None:
+                compiled = answer(self.compiler, document, request, context, allowed)
+            if compiled is None:
+                results = self.by_core(document, request, context, turn, allowed, observed)
+                handed_on = True
+                return None, results
+            only = await self.only_result(compiled, context, turn)
+            await context.end(kind)
+            delivered = context.spliced and bool(only.data)
+            observed.count(only)
+        except Exception as cause:  # noqa: BLE001 - of what sees the request before it is executed
+            only = refusal(cause)
+            observed.count(only)
+        finally:
+            if not handed_on:
+                end(turn, observed, context, delivered=delivered)
+        return only, None
+
+    async def by_core(
+        self,
+        document: Document,
+        request: GraphQLRequest,
+        context: Context,
+        turn: Turn,
+        allowed: Iterable[OperationType],
+        observed: ObservedOperation,
+    ) -> Results:
+        """The results of an operation that is paid, by graphql-core."""
+        delivered = False
+        kind = document.kind(request.operation_name)
+        try:
             results = await self.begun(document, request, context, allowed)
             if observed.endless:
                 turn.end()
@@ -87,15 +138,12 @@ class Executor:
                     observed.count(result)
                     yield result
                     observed.resume()
-        except Exception as cause:  # noqa: BLE001 - of what sees the request before it is executed
+        except Exception as cause:  # noqa: BLE001 - as above
             refused = refusal(cause)
             observed.count(refused)
             yield refused
         finally:
-            turn.end()
-            observed.end()
-            if not delivered:
-                context.discard_export()
+            end(turn, observed, context, delivered=delivered)
 
     async def only_result(
         self, result: Coroutine[Any, Any, ExecutionResult], context: Context, turn: Turn
@@ -104,8 +152,11 @@ class Executor:
         budget, clock = context.budget, context.clock
         clock.deadline = turn.deadline
         try:
-            async with asyncio.timeout_at(turn.deadline) as clock.step:
-                return await (result if budget is None else MeteredCoroutine(result, budget.meter))
+            begun = Begun(result if budget is None else MeteredCoroutine(result, budget.meter))
+            if begun.ended:
+                return begun.value
+            async with asyncio.timeout_at(None if clock.holders else turn.deadline) as clock.step:
+                return await begun
         except TimeoutError:
             return timed_out(self.seconds)
         finally:
@@ -178,10 +229,11 @@ class Executor:
             raise CallerError("The document has several operations: name one as `operationName`.")
         variables = request.variables or {}
         operation = document.operation(request.operation_name)
-        if operation is not None and is_long(variables):
-            await asyncio.to_thread(operation.check_variables, variables)
-        elif operation is not None:
-            operation.check_variables(variables)
+        if operation is not None and variables:
+            if is_long(variables):
+                await asyncio.to_thread(operation.check_variables, variables)
+            else:
+                operation.check_variables(variables)
         costed = CostedOperation.of(
             document,
             request.operation_name,
@@ -197,6 +249,14 @@ class Executor:
                 raise rate_limited(limited) from None
         await context.begin(None if operation is None else operation.kind)
         return costed
+
+
+def end(turn: Turn, observed: ObservedOperation, context: Context, *, delivered: bool) -> None:
+    """End an operation. An export goes with the result that was delivered, to be closed by its reader."""
+    turn.end()
+    observed.end()
+    if not delivered:
+        context.discard_export()
 
 
 def is_long(variables: Mapping[str, Any]) -> bool:
@@ -226,64 +286,3 @@ def rate_limited(limited: RateLimited) -> CallerError:
 def overloaded(refused: Overloaded) -> CallerError:
     setting = {"setting": refused.setting} if refused.setting else {}
     return CallerError(str(refused), ErrorCode.OVERLOADED, **setting, retryAfter=refused.wait_seconds)
-
-
-async def charged(results: Results, budget: Budget) -> Results:
-    """Meter the work on each result, and settle the budget after it."""
-    try:
-        async with aclosing(results):
-            while True:
-                try:
-                    result = await MeteredCoroutine(anext(results), budget.meter)
-                except StopAsyncIteration:
-                    return
-                yield result
-                await budget.settle()
-    finally:
-        await budget.close()
-
-
-async def in_time(results: Results, deadline: float | None, seconds: float, clock: Clock) -> Results:
-    """Pass the results on until the deadline, then cancel the work on them, down to the database.
-
-    `seconds`: the operation's time limit, which includes its wait for admission.
-    """
-    clock.deadline = deadline
-    begun = False
-    pending: set[str] = set()
-    async with aclosing(results):
-        while True:
-            try:
-                async with asyncio.timeout_at(clock.deadline) as clock.step:
-                    result = await anext(results)
-            except StopAsyncIteration:
-                return
-            except TimeoutError:
-                yield stopped(seconds, pending if begun else None)
-                return
-            if isinstance(result, InitialIncrementalExecutionResult | SubsequentIncrementalExecutionResult):
-                begun = True
-                pending |= {part.id for part in result.pending or ()}
-            if isinstance(result, SubsequentIncrementalExecutionResult):
-                pending -= {part.id for part in result.completed or ()}
-            yield result
-
-
-def stopped(seconds: float, pending: set[str] | None) -> Any:
-    """The last result of an operation that took too long: an error for it, or for each `pending` part."""
-    if pending is None:
-        return timed_out(seconds)
-    lost = [CompletedResult(id_, [too_long(seconds)]) for id_ in sorted(pending)]
-    return SubsequentIncrementalExecutionResult(has_next=False, completed=lost)
-
-
-def timed_out(seconds: float) -> ExecutionResult:
-    return ExecutionResult(data=None, errors=[too_long(seconds)])
-
-
-def too_long(seconds: float) -> CallerError:
-    return CallerError(
-        f"The operation took longer than {seconds:g} seconds and was stopped.",
-        ErrorCode.TIMEOUT,
-        setting="EXECUTION_SECONDS",
-    )

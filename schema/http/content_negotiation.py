@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Self
 
 from starlette.datastructures import Headers
 from werkzeug.http import parse_accept_header, parse_options_header
@@ -35,29 +34,29 @@ class Accept:
         """Whether the client accepts a stream of results."""
         return self.events or self.multipart_subscription
 
-    @classmethod
-    def of(cls, header: str) -> Self:
+    @staticmethod
+    def of(header: str) -> "Accept":
         """Raises Refused for a header that is too long."""
         if len(header) > LONGEST_HEADER:
             raise Refused(f"The header Accept has more than {LONGEST_HEADER:,} characters.", 431)
-        return cls(*negotiated(header))
+        return negotiated(header)
 
 
 @lru_cache(maxsize=256)
-def negotiated(header: str) -> tuple[str, bool, bool, bool, bool, bool]:
+def negotiated(header: str) -> Accept:
     ranges = [(*parse_options_header(text.lower()), quality) for text, quality in parse_accept_header(header)]
     json, accepts_json = preferred({name: quality for name, _, quality in reversed(ranges)})
     multipart = [parameters for name, parameters, quality in ranges if name == MULTIPART and quality > 0]
     subscription = [each for each in multipart if "subscriptionspec" in each]
     incremental = [each for each in multipart if "subscriptionspec" not in each]
     events = any(name == EVENT_STREAM and quality > 0 for name, _, quality in ranges)
-    return (
+    return Accept(
         json,
-        not accepts_json and (events or bool(subscription)),
-        events,
-        bool(subscription),
-        bool(incremental),
-        any("deferspec" in each for each in incremental),
+        prefers_stream=not accepts_json and (events or bool(subscription)),
+        events=events,
+        multipart_subscription=bool(subscription),
+        incremental=bool(incremental),
+        legacy_incremental=any("deferspec" in each for each in incremental),
     )
 
 
@@ -84,6 +83,8 @@ def preferred(ranges: dict[str, float]) -> tuple[str, bool]:
 def check_media_type(headers: Headers) -> None:
     """Raises Refused(415) for a type other than JSON in UTF-8. Other parameters are ignored."""
     sent = headers.get("content-type", "")
+    if sent == JSON:
+        return
     media_type, parameters = parse_options_header(sent)
     if media_type.lower() != JSON:
         found = f"not `{shown(media_type)}`" if media_type else "which is missing"

@@ -2,8 +2,7 @@
 
 import asyncio
 import hashlib
-from collections.abc import Mapping
-from contextlib import ExitStack
+from collections.abc import Coroutine, Mapping
 from typing import Any
 
 from graphql import GraphQLError
@@ -24,17 +23,19 @@ from app.web.admission import Admission, Overloaded, Turn
 from app.web.rate_limits import RateLimited
 from app.web.security import is_foreign
 from schema.core.errors import CallerError, ErrorCode, present
+from schema.execution.begun import Begun
 from schema.execution.compiled.compiler import Compiler
 from schema.execution.context import Context
+from schema.execution.deadline import Results
 from schema.execution.documents import DocumentCache, InvalidDocument
-from schema.execution.executor import Executor, Results, overloaded, rate_limited
+from schema.execution.executor import Executor, overloaded, rate_limited
 from schema.execution.refusal import Refused
 from schema.execution.request import GraphQLRequest
 from schema.execution.telemetry import count_errors
 from schema.http.content_negotiation import GRAPHQL_RESPONSE, Accept
 from schema.http.incremental import EVENTS, MULTIPART_SUBSCRIPTION, in_pieces, streamed
 from schema.http.persisted_documents import Documents, PersistedDocuments, TrustedDocuments
-from schema.http.request import WhilePresent, credentials_of, read
+from schema.http.request import IndexedRequest, WhilePresent, credentials_of, read
 from schema.http.websocket import Sockets
 from schema.http.websocket_operations import ContextOf
 from schema.http.whole import written
@@ -54,6 +55,7 @@ BY_METHOD = {
     "HEAD": {OperationType.QUERY},
     "POST": {OperationType.QUERY, OperationType.MUTATION},
 }
+Operation = Coroutine[Any, Any, tuple[Any, Results | None]]
 VARY = {"Vary": "Accept, Authorization"}
 
 
@@ -88,18 +90,24 @@ class Endpoint:
         if scope["type"] == "websocket":
             await self.sockets.serve(WebSocket(scope, receive, send))
             return
-        http = Request(scope, receive)
+        http = IndexedRequest(scope, receive)
         context = self.context_of(http, credentials_of(http))
-        with ExitStack() as turns:
+        turns: list[Turn] = []
+        try:
             response = await self.response(http, context, turns)
             if response is None:
                 return
             if context.budget is not None:
-                response.headers.update(await context.budget.fields())
+                response.raw_headers.extend(await context.budget.fields())
             await response(scope, receive, send)
+        finally:
+            for turn in turns:
+                turn.end()
 
-    async def response(self, http: Request, context: Context, turns: ExitStack) -> Response | None:
-        """None where the client has left. `turns` ends the turn of a request that is not executed."""
+    async def response(self, http: Request, context: Context, turns: list[Turn]) -> Response | None:
+        """None where the client has left. `turns`: for the turn, which a request that is not executed has
+        left to end.
+        """
         accept = Accept()
         try:
             accept = Accept.of(", ".join(http.headers.getlist("accept")))
@@ -108,7 +116,7 @@ class Endpoint:
             request = await read(http, self.settings)
             query = self.documents.text(request)
             turn = await self.admission.admitted()
-            turns.callback(turn.end)
+            turns.append(turn)
             return await self.answer(http, accept, request, query, context, turn)
         except Refused as refused:
             return json_response(not_executed(refused.error), accept, refused.status, refused.headers)
@@ -157,15 +165,16 @@ class Endpoint:
         allowed = BY_METHOD[http.method]
         if accept.prefers_stream or (kind is OperationType.SUBSCRIPTION and accept.streams):
             allowed = allowed | {OperationType.SUBSCRIPTION}
-            results = self.executor.results(document, request, context, turn, allowed)
-            return streamed(results, stream_transport(accept), self.stopping)
+            stream = self.executor.results(document, request, context, turn, allowed)
+            return streamed(stream, stream_transport(accept), self.stopping)
         whole = not accept.incremental or (accept.legacy_incremental and "stream" in query)
         context.spliced = whole or document.whole is document.ast
-        results = self.executor.results(document, request, context, turn, allowed, whole=whole)
-        first = await self.first(results, http, kind)
+        results = self.executor.first(document, request, context, turn, allowed, whole=whole)
+        first, others = await while_present(http, kind, results)
         if not isinstance(first, ExecutionResult):
-            return in_pieces(first, results, legacy=accept.legacy_incremental)
-        await results.aclose()
+            return in_pieces(first, others, legacy=accept.legacy_incremental)
+        if others is not None:
+            await others.aclose()
         if first.errors and isinstance(first.errors[0].original_error, InvalidOperationTypeError):
             raise wrong_transport(first.errors[0].original_error.operation_type)
         if http.method != "POST":
@@ -182,13 +191,6 @@ class Endpoint:
             return streamed(single(result), stream_transport(accept), self.stopping)
         return json_response(result, accept)
 
-    async def first(self, results: Results, http: Request, kind: OperationType | None) -> Any:
-        """The first result; raises ClientDisconnect when the client has left. Mutations go on to the end."""
-        if kind is not OperationType.QUERY:
-            return await anext(results)
-        async with WhilePresent(http):
-            return await anext(results)
-
     def cacheable(self, http: Request, accept: Accept, result: ExecutionResult, *, public: bool) -> Response:
         """The response to a GET: public only where each signed-out client would get the same."""
         if result.errors or not public or "authorization" in http.headers:
@@ -201,6 +203,20 @@ class Endpoint:
         if parse_etags(http.headers.get("if-none-match")).contains_weak(etag.strip('"')):
             return Response(status_code=304, headers={**headers, "ETag": etag})
         return response
+
+
+async def while_present(http: Request, kind: OperationType | None, operation: Operation) -> Any:
+    """The result of an operation; raises ClientDisconnect when the client of a query has left.
+
+    Mutations go on to the end.
+    """
+    begun = Begun(operation)
+    if begun.ended:
+        return begun.value
+    if kind is not OperationType.QUERY:
+        return await begun
+    async with WhilePresent(http):
+        return await begun
 
 
 def stream_transport(accept: Accept) -> HTTPStreamTransport:

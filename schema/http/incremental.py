@@ -16,7 +16,7 @@ from strawberry.http.streaming import (
     SSETransport,
 )
 
-from schema.execution.executor import Results
+from schema.execution.deadline import Results
 
 Piece = Any  # a JSON object
 
@@ -117,12 +117,14 @@ async def with_heartbeats(
         await chunks.aclose()
 
 
-def in_pieces(first: object, results: Results, *, legacy: bool) -> StreamingResponse:
+def in_pieces(first: object, results: Results | None, *, legacy: bool) -> StreamingResponse:
     """Send the first result at once, and the deferred parts as they complete."""
     pieces, transport = Pieces(legacy=legacy), MultipartTransport()
 
     async def rest() -> AsyncGenerator[object]:
         yield pieces.of(first)
+        if results is None:
+            return
         async with aclosing(results):
             async for result in results:
                 yield pieces.of(result)

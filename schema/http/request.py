@@ -1,17 +1,21 @@
 """Read the credentials and the GraphQL request of a connection, within the limits; notice that it ends."""
 
 import asyncio
+from functools import cached_property
 from types import TracebackType
 from typing import Any
 from urllib.parse import parse_qsl
 
 import orjson
+from starlette.datastructures import Headers
 from starlette.requests import ClientDisconnect, HTTPConnection, Request
+from starlette.types import Receive, Scope
 
 from app.accounts.external_members import MAX_ID_LENGTH
 from app.settings import Settings
 from schema.core.errors import CallerError, ErrorCode
 from schema.execution.actor import HEADER, Credentials
+from schema.execution.begun import Begun
 from schema.execution.limits import check_length, too_complex
 from schema.execution.refusal import Refused
 from schema.execution.request import GraphQLRequest, too_many_values
@@ -85,18 +89,33 @@ async def body_of(request: Request, settings: Settings) -> bytes:
     announced = request.headers.get("content-length", "")
     if announced.isdecimal() and int(announced) > most:
         raise too_long(most, int(announced))
-    body = bytearray()
+    reading = Begun(whole_body(request.receive, most))
+    if reading.ended:  # as it usually has arrived, it needs no timer
+        return reading.value
     try:
         async with asyncio.timeout(settings.request_seconds):
-            async for chunk in request.stream():
-                body += chunk
-                if len(body) > most:
-                    raise too_long(most, len(body))
+            return await reading
     except TimeoutError:
         message = f"The body did not arrive within {settings.request_seconds:g} seconds (REQUEST_SECONDS)."
         error = CallerError(message, ErrorCode.TIMEOUT, setting="REQUEST_SECONDS")
         raise Refused(error, 408, {"Connection": "close"}) from None
-    return bytes(body)
+
+
+async def whole_body(receive: Receive, most: int) -> bytes:
+    """Raises Refused for a body that is too long, and ClientDisconnect."""
+    parts: list[bytes] = []
+    size = 0
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnect
+        part: bytes = message.get("body", b"")
+        parts.append(part)
+        size += len(part)
+        if size > most:
+            raise too_long(most, size)
+        if not message.get("more_body", False):
+            return part if len(parts) == 1 else b"".join(parts)
 
 
 def too_long(limit: int, asked: int) -> Refused:
@@ -146,6 +165,35 @@ def too_deep(settings: Settings) -> Refused:
     return Refused(
         too_complex("MAX_JSON_DEPTH", "The request's JSON is {} levels deep or more", most, most + 1)
     )
+
+
+class IndexedHeaders(Headers):
+    """Headers with an index of the first value of each name, where Starlette compares each header."""
+
+    def __init__(self, scope: Scope) -> None:
+        super().__init__(scope=scope)
+        self._first: dict[bytes, bytes] = dict(reversed(self._list))
+
+    def get(self, key: str, default: str | None = None) -> str | None:  # type: ignore[override]
+        value = self._first.get(key.lower().encode("latin-1"))
+        return default if value is None else value.decode("latin-1")
+
+    def getlist(self, key: str) -> list[str]:
+        value = self._first.get(key.lower().encode("latin-1"))
+        if value is None:
+            return []
+        if len(self._first) < len(self._list):  # a name is repeated
+            return super().getlist(key)
+        return [value.decode("latin-1")]
+
+    def __contains__(self, key: object) -> bool:
+        return isinstance(key, str) and key.lower().encode("latin-1") in self._first
+
+
+class IndexedRequest(Request):
+    @cached_property
+    def headers(self) -> Headers:
+        return IndexedHeaders(self.scope)
 
 
 class WhilePresent:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator
+from functools import lru_cache
 from uuid import uuid4
 
 import orjson
@@ -25,8 +26,27 @@ def written(body: dict[str, object], status: int, headers: dict[str, str], media
 
     text = orjson.dumps(body, mark)
     if not exports:
-        return Response(text, status, headers, media_type)
+        return Whole(text, status, headers, media_type)
     return Spliced(text, exports, status, headers, media_type)
+
+
+class Whole(Response):
+    """A body in one piece, with its headers as they are sent."""
+
+    def __init__(self, body: bytes, status: int, headers: dict[str, str], media_type: str) -> None:
+        self.body, self.status_code, self.background = body, status, None
+        self.raw_headers = [(b"content-length", b"%d" % len(body)), encoded("content-type", media_type)]
+        for name, value in headers.items():
+            self.raw_headers.append(encoded(name, value))
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002 - of ASGI
+        await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+        await send({"type": "http.response.body", "body": self.body})
+
+
+@lru_cache(256)  # of few names and values; a larger number of `Retry-After` only fills it
+def encoded(name: str, value: str) -> tuple[bytes, bytes]:
+    return name.lower().encode("latin-1"), value.encode("latin-1")
 
 
 class Spliced(StreamingResponse):

@@ -13,7 +13,6 @@ from types import CoroutineType
 from typing import Any
 
 from graphql import (
-    FieldNode,
     GraphQLAbstractType,
     GraphQLError,
     GraphQLField,
@@ -45,13 +44,14 @@ class Field:
     """A response key of a selection set, with all its field nodes.
 
     `select`: the generated function of each object type that the field may return.
-    `constant`: whether its value depends on its object only, and not on the request.
+    `constant`: whether its value depends on its object only, and not on the request. `kept`: see LazyInfo.
     """
 
     __slots__ = (
         "constant",
         "definition",
         "details",
+        "kept",
         "key",
         "name",
         "nodes",
@@ -65,11 +65,12 @@ class Field:
         self, key: str, parent: GraphQLObjectType, definition: GraphQLField, details: list[Any]
     ) -> None:
         self.key, self.parent, self.definition, self.details = key, parent, definition, details
-        self.nodes: list[FieldNode] = [detail.node for detail in details]
-        self.name = self.nodes[0].name.value
+        self.nodes = [detail.node for detail in details]
+        self.name: str = self.nodes[0].name.value
         self.type: GraphQLOutputType = definition.type
         self.select: dict[str, tuple[Select, Classes]] = {}
         self.strawberry: StrawberryField | None = None
+        self.kept: dict[Any, Any] | None = None
         self.constant = False
 
     def path(self, above: Path | None) -> Path:

@@ -23,6 +23,8 @@ from schema.execution.compiled.run import Run, awaited_fields
 from schema.execution.compiled.shared import NOTHING, KeptAnswers
 from schema.execution.compiled.source import Source
 
+NONE = VariableValues({}, {})
+
 
 @dataclass(frozen=True, slots=True)
 class Compiled:
@@ -83,6 +85,6 @@ def variables_of(
     schema: GraphQLSchema, operation: OperationDefinitionNode, values: Mapping[str, Any] | None
 ) -> VariableValues | list[GraphQLError]:
     """The coerced variables, or the errors in them."""
-    return get_variable_values(
-        schema, operation.variable_definitions or (), dict(values or {}), max_errors=50
-    )
+    if not operation.variable_definitions:
+        return NONE
+    return get_variable_values(schema, operation.variable_definitions, dict(values or {}), max_errors=50)

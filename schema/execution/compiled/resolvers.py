@@ -96,6 +96,7 @@ def direct(
     where = f"calls {getattr(function, '__module__', '')}.{getattr(function, '__qualname__', function)}"
     is_id = getattr(function, "__func__", None) is ID_OF_NODE and named_scalar(field) is serialize_id
     varies = arguments is not None and arguments.varies
+    field.kept = None if varies else {}
     field.constant = (info_name is None or is_id) and not of_strawberry.is_async and not varies
     only_self = has_self and not by_name and arguments is None
     if only_self and info_name is None:

@@ -28,6 +28,7 @@ class Resolved(Protocol):
     definition: Any
     parent: Any
     strawberry: Any
+    kept: Any
 
 
 class Run:
@@ -164,11 +165,15 @@ def resolve_info(run: Run, field: Resolved, path: Path) -> Any:
 
 
 class LazyInfo(Info[Any, Any]):
-    """Strawberry's `info`, whose rarely used parts are made when they are read."""
+    """Strawberry's `info`, whose rarely used parts are made when they are read.
+
+    `kept`: for what a resolver makes of the arguments, where they are the same in each request; else None.
+    """
 
     def __init__(self, run: Run, field: Resolved, path: Path) -> None:
         self._run, self._of, self._path = run, field, path
         self._field = field.strawberry
+        self.kept = field.kept
 
     @cached_property
     def _raw_info(self) -> Any:  # type: ignore[override] # made late

@@ -14,7 +14,7 @@ from app.accounts import exports
 from app.accounts.exports import BYTES_AT_ONCE, ROWS_AT_ONCE, SMALL, Export, Exports, ExportUnderWay, export
 from app.db.engine import Sessions
 from schema.execution.context import Clock
-from schema.execution.executor import in_time
+from schema.execution.deadline import in_time
 
 pytestmark = pytest.mark.anyio
 
