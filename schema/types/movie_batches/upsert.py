@@ -109,7 +109,7 @@ class UpsertMoviesInput:
         directives=[SOURCE], description="The system: 1 to 64 lower-case letters, digits and `.`, `_` or `-`."
     )
     movies: list[UpsertMovieInput] = strawberry.field(
-        # With many new people a movie takes three times its price. More would exceed MAX_COST for 1,000 movies.
+        # A movie with many new people takes three times its price, but 1,000 must stay within MAX_COST.
         directives=[Constraint(max_items=MAX_ROWS), Cost(weight=8)],
         description="The movies, at most 1,000. A movie that has an id of this source is changed; else one "
         "with an IMDb, TMDB or MovieLens id of the row gets the external id; else a movie is added.",
