@@ -13,7 +13,7 @@ from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.requests import HTTPConnection
 from starlette.routing import BaseRoute, Route, WebSocketRoute
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp
 from threadpoolctl import threadpool_limits
 
 from app import console
@@ -38,6 +38,7 @@ from app.telemetry import metrics, tracing
 from app.training import worker
 from app.web import graphiql, security
 from app.web.admission import Admission
+from app.web.at_path import AtPath
 from app.web.budget import Budget
 from app.web.client import client_of
 from app.web.compression import Compression
@@ -222,16 +223,6 @@ def read_documents(settings: Settings, site: Site | None) -> TrustedDocuments | 
         return None
     known = schema._schema  # noqa: SLF001 - graphql-core's
     return trusted_documents(settings.trusted_documents, known, site.texts if site else {})
-
-
-class AtPath:
-    """Serves a path without Starlette's router, by an application that answers its own exceptions."""
-
-    def __init__(self, app: ASGIApp, path: str, endpoint: ASGIApp) -> None:
-        self.app, self.path, self.endpoint = app, path, endpoint
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await (self.endpoint if scope.get("path") == self.path else self.app)(scope, receive, send)
 
 
 def create_app(

@@ -65,6 +65,19 @@ async def run(claim: Claim, sessions: Sessions, settings: Settings, database_url
         reason = f"The training service crashed {MAX_TRIES} times."
         await jobs.give_up(sessions, claim, reason, permanent=True)
         return
+    try:
+        await attempt(claim, sessions, settings, database_url)
+    except ClaimLost:
+        raise
+    except Exception:
+        # At once, and not only when the claim is stale; without the database only then.
+        with suppress(SQLAlchemyError):
+            await jobs.give_up(sessions, claim, "The service could not follow the training.", permanent=False)
+        raise
+
+
+async def attempt(claim: Claim, sessions: Sessions, settings: Settings, database_url: str) -> None:
+    """Train in a subprocess, and report its progress. Raises ClaimLost."""
     log.info("training job %d begins", claim.job_id)
     process = await started(claim, settings, database_url)
     progress = Progress(asyncio.Event())

@@ -132,7 +132,7 @@ class Context:
 
     async def end(self, kind: OperationType | None) -> None:
         """After a mutation, let each later query of the client read what it has written."""
-        if self.sessions.replicas is not None and kind is OperationType.MUTATION:
+        if kind is OperationType.MUTATION and self.sessions.replicas is not None:
             own, *_ = await self.authentication.names()
             await self.sessions.replicas.announce(own)
 
