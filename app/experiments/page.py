@@ -13,12 +13,13 @@ from app.experiments.sequential import MIN_MEMBERS
 WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 640, 220, 64, 12, 12, 28  # of a chart, in pixels
 HOW_TO_READ = (
     "The 95 % interval and p are for one look at the planned end. The interval at all times holds however "
-    "often one looks. An interval without 0 is a difference, and its numbers are bold. Fewer lists until the "
-    "first watch are better; of the other metrics, more is. – stands for too little data."
+    "often one looks. An interval without 0 is a difference, and its numbers are bold. A smaller number of "
+    "lists until the first watch is better; a larger value of each other metric is better. – stands for too "
+    "little data."
 )
 LEGEND = (
     "Line: the lift. Dark: its 95 % interval for one look. Light: the one that holds at all times, from "
-    f"{MIN_MEMBERS} members on. Dashed: no difference. What is beyond a chart is cut."
+    f"{MIN_MEMBERS} members on. Dashed: no difference. A chart cuts values beyond its scale."
 )
 TICKS = 4  # least number of steps on the scale of a chart
 MOST = 10.0  # lift on a chart
@@ -37,8 +38,8 @@ text { font: 11px system-ui, sans-serif; fill: #555 }
 """
 
 
-class Apart(str):
-    """The text of a cell with an interval that has no 0."""
+class Significant(str):
+    """The text of a cell with an interval that excludes 0."""
 
     __slots__ = ()
 
@@ -92,7 +93,9 @@ def _sample_ratio(report: Report) -> Iterator[str]:
 
 
 def findings(report: Report, status: Status) -> Iterator[str]:
-    """A sentence on each arm: in which metrics it differs. While it runs, by the interval at all times."""
+    """A sentence on each arm: the metrics in which it differs. A running experiment takes the interval at all
+    times, another the 95 % interval.
+    """
     running = status in (Status.SCHEDULED, Status.RUNNING)
     name = "interval at all times" if running else "95 % interval"
     for arm in dict.fromkeys(found.arm for found in report.comparisons):
@@ -101,16 +104,21 @@ def findings(report: Report, status: Status) -> Iterator[str]:
         differ = [
             f"{readable(found.metric).lower()} {percent(found.lift)} ({between(*both)})"
             for found, both in ends
-            if apart(*both)
+            if excludes_zero(*both)
         ]
-        no = f"no metric has an {name} without 0."
-        if all(None in both for _, both in ends):
-            no = f"too little data for the {name}{f', which begins with {MIN_MEMBERS} members' * running}."
-        yield f"{arm} – {of_arm[0].baseline}: {'; '.join(differ) + f', by the {name}.' if differ else no}"
+        if differ:
+            finding = f"{'; '.join(differ)}, by the {name}."
+        elif any(None not in both for _, both in ends):
+            finding = f"no {name} excludes 0."
+        elif running:
+            finding = f"too little data for the {name}, which begins with {MIN_MEMBERS} members."
+        else:
+            finding = f"too little data for the {name}."
+        yield f"{arm} – {of_arm[0].baseline}: {finding}"
 
 
-def apart(low: float | None, high: float | None) -> bool:
-    """Whether an interval is without 0."""
+def excludes_zero(low: float | None, high: float | None) -> bool:
+    """Whether an interval has both ends on one side of 0."""
     return low is not None and high is not None and not low <= 0 <= high
 
 
@@ -128,7 +136,7 @@ def _text(name: str) -> str:
 
 
 def _cell(name: str, cell: str) -> str:
-    attributes = ' class="found"' if isinstance(cell, Apart) else _text(name)
+    attributes = ' class="found"' if isinstance(cell, Significant) else _text(name)
     return f"<td{attributes}>{escape(cell)}</td>"
 
 
@@ -137,7 +145,7 @@ def readable(name: str) -> str:
 
 
 def sets(arm: Arm) -> str:
-    """The parameters of an arm, such as `diversity 0.4`."""
+    """The parameters that an arm sets, such as `diversity 0.4`."""
     given = (("model", arm.model_version), ("diversity", arm.diversity), ("exploration", arm.exploration))
     named = [f"{name} {value}" for name, value in given if value is not None]
     return ", ".join(named) or "nothing"
@@ -169,7 +177,8 @@ def _comparison(found: Comparison) -> list[str]:
 
 
 def _marked(low: float | None, high: float | None) -> str:
-    return Apart(between(low, high)) if apart(low, high) else between(low, high)
+    text = between(low, high)
+    return Significant(text) if excludes_zero(low, high) else text
 
 
 def chance(p_value: float | None) -> str:

@@ -154,7 +154,7 @@ def test_the_page_says_in_a_sentence_what_differs() -> None:
         "new – old: too little data for the interval at all times, which begins with 400 members."
     )
     (equal,) = findings(made(EXPERIMENT, simulated(600, 0.0), outcomes([]), NOW), Status.RUNNING)
-    assert equal == "new – old: no metric has an interval at all times without 0."
+    assert equal == "new – old: no interval at all times excludes 0."
     html = page(EXPERIMENT, found)
     assert "The numbers of members fit the shares (p = 1)." in html
     assert html.count('class="found"') >= 2
