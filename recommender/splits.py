@@ -33,9 +33,9 @@ def temporal_per_user(
 ) -> Split:
     """Hold out the newest `share` of each user's ratings, at least one, but never all.
 
-    `after`: hold out only those of a later time, in Unix seconds; the others are trained on. `times`: by
-    which ratings are newest, int64 (nnz,); their timestamps if None. Ratings of the same second are in random
-    order. Raises ValueError unless 0 < share < 1.
+    `after`: hold out only those of a later time, in Unix seconds; the others are trained on. `times`: the
+    times by which ratings are newest, int64 (nnz,); their timestamps if None. Ratings of the same second are
+    in random order. Raises ValueError unless 0 < share < 1.
     """
     _check_share(share)
     times = interactions.timestamps if times is None else times

@@ -73,7 +73,7 @@ def upsert(rows: str, replaces: str) -> str:
 
     `rows`: a query for user_id, movie_id, half_stars, rated_at, implicit and first_rated_at, in the order of
     the key, so that statements do not deadlock. `replaces`: a condition, for the rating `excluded` to replace
-    the one `known`. A replaced rating keeps the time of its first giving.
+    the one `known`. A row keeps the time of its first rating.
     """
     return f"""
     INSERT INTO ratings AS known (user_id, movie_id, half_stars, rated_at, implicit, first_rated_at)

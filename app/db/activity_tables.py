@@ -12,7 +12,7 @@ from app.db.tables import Base, identity, one_of, owned_by
 class Rating(Base):
     """The last rating that a member gave a movie.
 
-    `first_rated_at`: when they first rated the movie; null as long as that is `rated_at`, which costs no
+    `first_rated_at`: the time of their first rating of the movie; null if that is `rated_at`: null takes no
     space. A model that learned from the first rating knows the pair: see `app.training.gate`.
     """
 

@@ -28,8 +28,8 @@ COPY (
     WHERE NOT (simulated AND %(only_real)s)
 ) TO STDOUT (FORMAT binary)
 """
-# Ratings that replaced an earlier one of the same member and movie, with the time of the first.
-GIVEN_AGAIN = """
+# Ratings that replaced one of the same member and movie, with the time of the first.
+CHANGED = """
 COPY (
     SELECT user_id, movie_id, half_stars, extract(epoch FROM first_rated_at)::bigint
     FROM ratings WHERE first_rated_at IS NOT NULL

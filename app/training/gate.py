@@ -43,11 +43,10 @@ def judged(
 ) -> Verdict:
     """Compare a model that is trained on these ratings with the active one, on each member's newest ratings.
 
-    A rating counts at the time when it was first given: who changes an old rating tells nothing new on the
-    movies that they will choose, and the active model knows the pair. For the comparison the candidate is
-    fitted again without the held-out ratings. Are enough of them newer
-    than the active model, then the active model itself is compared, and only on those. Otherwise it is fitted
-    again too, with its kind and settings.
+    A rating counts at the time of the member's first rating of the movie. A changed rating is no new choice,
+    and the active model knows the pair. For the comparison the candidate is fitted again without the held-out
+    ratings. If enough of these are newer than the active model, the active model itself is compared, on those
+    alone. Otherwise it is fitted again too, with its kind and settings.
     """
     row = connection.execute(ACTIVE).fetchone()
     if row is None:
@@ -57,7 +56,7 @@ def judged(
         active = kinds.load(models / version)
     except (ArtifactError, OSError):
         return Verdict(True, f"the active model {version} cannot be read")
-    times = first_given(connection, interactions)
+    times = first_rated(connection, interactions)
     whole = splits.temporal_per_user(interactions, times=times, rng=np.random.default_rng(0))
     newer = newer_than(interactions, trained_at, times)
     again = n_users(newer) < enough(n_users(whole))
@@ -88,9 +87,9 @@ def enough(n_whole: int) -> int:
     return max(MIN_USERS, min(ENOUGH, n_whole // 2))
 
 
-def first_given(connection: psycopg.Connection, interactions: Interactions) -> NDArray[np.int64]:
-    """The times at which the ratings were first given, in Unix seconds, int64 (nnz,)."""
-    with connection.cursor().copy(data.GIVEN_AGAIN) as copy:
+def first_rated(connection: psycopg.Connection, interactions: Interactions) -> NDArray[np.int64]:
+    """The times of the first ratings of the pairs, in Unix seconds, int64 (nnz,)."""
+    with connection.cursor().copy(data.CHANGED) as copy:
         users, movies, _, first = data.columns_of(copy)
     times = interactions.timestamps.copy()
     user_idx, item_idx = positions(interactions.user_ids, users), positions(interactions.item_ids, movies)
@@ -106,7 +105,7 @@ def first_given(connection: psycopg.Connection, interactions: Interactions) -> N
 
 
 def newer_than(interactions: Interactions, time: datetime, times: NDArray[np.int64] | None = None) -> Split:
-    """Hold out each user's newest ratings, but only those after `time`. `times`: of the ratings.
+    """Hold out each user's newest ratings, but only those after `time`. `times`: see `temporal_per_user`.
 
     The active model has learned from all older ratings, so the candidate must learn from them too: without
     them it is refused for their lack. Timestamps are rounded to seconds: the same second counts as older.

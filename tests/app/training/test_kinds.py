@@ -18,7 +18,7 @@ from app.db.engine import Sessions
 from app.serving import live
 from app.serving.live import MOST_ARMS, Live
 from app.training import data, jobs, registry, train
-from app.training.gate import enough, first_given, newer_than
+from app.training.gate import enough, first_rated, newer_than
 from app.training.registry import NothingToRollBack
 from recommender.interactions import History
 from recommender.scorers.kinds import UnknownKind
@@ -162,7 +162,7 @@ async def test_a_rating_given_again_is_not_held_out_as_a_new_one(sessions: Sessi
     with psycopg.connect(sessions.address) as connection:
         movies = data.read_movies(connection)
         ratings = data.read_interactions(connection, movies.item_ids)
-        times = first_given(connection, ratings)
+        times = first_rated(connection, ratings)
     lately = ratings.timestamps > learned.timestamp()
     assert (lately.sum(), (times > learned.timestamp()).sum()) == (len(pairs[::3]) + 1, 1)
     split = newer_than(ratings, learned, times)
