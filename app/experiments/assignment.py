@@ -142,7 +142,7 @@ class Treatment:
 
     @property
     def tag(self) -> str:
-        """A short name of it, for ids that must hold it."""
+        """A hash of the label, for ids that must be short."""
         return blake2b(self.label.encode(), digest_size=TAG_BYTES).hexdigest()
 
 

@@ -43,8 +43,8 @@ class Running:
         return treatment_of(self.lately, subject, then)
 
     @property
-    def ask_for_ratings(self) -> bool:
-        """Whether an experiment is only for members with a number of ratings."""
+    def needs_ratings(self) -> bool:
+        """Whether the target of an experiment has a least number of ratings."""
         return any(each.target.min_ratings for each in self.experiments)
 
     def model_versions(self) -> set[str]:

@@ -23,7 +23,7 @@ from app.serving.model import Model
 from app.serving.snapshot import MovieFilter, Snapshot
 from recommender.interactions import History
 from recommender.model.match import LIKED_STARS
-from recommender.model.rerank import tire
+from recommender.model.rerank import discount_impressions
 from recommender.steering import steer
 
 LONGEST = 500  # most movies on a shelf
@@ -97,7 +97,7 @@ class Shelving:
         scores = self.model.hybrid.scores(self.history, self.user.favorite_genres)
         steer(scores, self.steering.added)
         if self.diversity:
-            tire(scores, self.user.shown_in_vain(self.model))
+            discount_impressions(scores, self.user.shown_in_vain(self.model))
         return scores
 
     @cached_property

@@ -22,7 +22,7 @@ from recommender.model.item_step import ItemStep
 from recommender.model.match import MatchModel, Predictions, held_back, predict
 from recommender.model.nearest import Neighbors, top
 from recommender.model.popularity import RatingCounts
-from recommender.model.rerank import WINDOW, mmr, tire
+from recommender.model.rerank import WINDOW, discount_impressions, mmr
 from recommender.model.scorer import Ranking
 from recommender.model.star_ratings import StarsModel
 from recommender.stages import EXPLAIN, PREDICT, RERANK, stage
@@ -198,7 +198,7 @@ class Hybrid:
         steer(scores, added)
         if diversity > 0:
             scores -= np.float32(novelty) * self.popularity
-            tire(scores, shown)
+            discount_impressions(scores, shown)
         return self.ranked(scores, history, k=k, allowed=allowed, diversity=diversity)
 
     def ranked(
@@ -212,7 +212,7 @@ class Hybrid:
     ) -> Ranking:
         """Rank by `scores`, float32 (n_items,), which are overwritten; see `recommend`.
 
-        The best WINDOW items are corrected by content, those of a low match held back. Scores stay in place.
+        Content corrects the best WINDOW items, then a low match holds items back. Scores keep their places.
         """
         if allowed is not None:
             np.putmask(scores, ~allowed, np.float32(-np.inf))

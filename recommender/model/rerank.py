@@ -21,8 +21,8 @@ PROTECTED = 10  # places over which the weight of similarity rises to its full v
 MEASURED, SPREAD, LEAST_SPREAD = 60, np.float32(0.26), np.float32(0.05)
 
 
-def tire(scores: Floats, shown: Floats | None) -> None:
-    """Lower the scores of items that were shown in vain, float32 (n_items,) times; None for none."""
+def discount_impressions(scores: Floats, shown: Floats | None) -> None:
+    """Lower scores, float32 (n_items,), by the impressions without engagement, float32 (n_items,) or None."""
     if shown is not None:
         scores -= FATIGUE * np.log1p(shown)
 

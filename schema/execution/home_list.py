@@ -1,4 +1,4 @@
-"""The id of a home page, from which its shelves are made again for their next pages."""
+"""The id of a home page, by which its shelves are rebuilt for their next pages."""
 
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -22,8 +22,8 @@ MAX_SHELVES = 20
 class HomeList:
     """Identifies a home page: request id, model version, time, and requested sizes.
 
-    `treatment`: of the page by experiments. Ids hold only its `tag`, since they are short: the treatment is
-    found again from the experiments that ran at the time.
+    `treatment`: of the page by experiments. An id holds only its `tag`, to stay short; `with_treatment` reads
+    the treatment from the experiments of that time.
     """
 
     request_id: UUID
@@ -61,8 +61,10 @@ class HomeList:
         except (ValueError, OverflowError, BadArgument):
             raise InvalidKey(shelf) from None
 
-    async def again(self, context: Context, viewer: Viewer | None) -> tuple[Self, UserHistory | None]:
-        """The page with its treatment, for the shelf of an id, and the member's history as of `shown_at`."""
+    async def with_treatment(
+        self, context: Context, viewer: Viewer | None
+    ) -> tuple[Self, UserHistory | None]:
+        """The page of an id with its treatment, and the member's history as of `shown_at`."""
         if viewer is None:
             return self, None
         user = await history_of(context.sessions, viewer.id, self.shown_at, shown=bool(self.tag))

@@ -93,7 +93,7 @@ class GroupQuery:
         context = info.context
         viewer = await context.require_viewer()
         page = ListPage.of(context, viewer, Cursors.of(info, FIELD, viewer.id), after)
-        page.model(context)  # none: this is said first
+        page.model(context)  # the error of a missing model precedes those of arguments
         size = page_size("first", first)
         kind = wanted(filter, context.snapshot)
         if not usernames:
@@ -137,8 +137,8 @@ async def members_of(context: Context, viewer_id: int, usernames: list[str], pag
 
 
 async def n_ratings(context: Context, viewer_id: int, group: list[Member], page: ListPage) -> int | None:
-    """The number of the viewer's ratings, if an experiment asks for it."""
-    if page.rank or not context.running.ask_for_ratings:
+    """The number of the viewer's ratings, if the target of an experiment needs it."""
+    if page.rank or not context.running.needs_ratings:
         return None
     for member in group:
         if member.id == viewer_id:

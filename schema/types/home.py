@@ -115,7 +115,7 @@ class Shelf(relay.Node):
         for asked in dict.fromkeys(HomeList.of(node_id) for node_id in node_ids):
             if not list_ids.was_issued(context.settings, asked.request_id, owner):
                 continue
-            home_list, user = await asked.again(context, viewer)
+            home_list, user = await asked.with_treatment(context, viewer)
             model = context.served.model_of(asked.version, asked.shown_at) or require_model(context)
             home = await home_list.home(context, model, user)
             rated_since: frozenset[int] = frozenset()
