@@ -2,7 +2,7 @@
 
 Triggers send notifications as part of a transaction. They arrive once the change can be read, and never for a
 transaction that was rolled back. They carry no data, so waiters re-read. With replicas, services also send
-who has written.
+the names of clients who write.
 """
 
 import asyncio
@@ -43,7 +43,7 @@ NAMES = {WRITTEN: "{}", Topic.TASTE: "member {}", Topic.SESSION: "session {}"}
 
 
 class Changes:
-    """Waiters for notifications, by channel and id. `replicas` hear of all writes."""
+    """Waiters for notifications, by channel and id. `replicas` notes the writes."""
 
     def __init__(self, database_url: str, replicas: Replicas | None = None) -> None:
         self.address = kept_alive(database_url)

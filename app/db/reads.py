@@ -43,7 +43,7 @@ def sql_of(statement: ClauseElement) -> str:
 
 
 class Reader(ABC):
-    """Answers reads: the pool of a server, or servers among which each read is given to one."""
+    """The source of reads: the pool of one server, or several servers."""
 
     @abstractmethod
     async def rows(self, statement: str, parameters: Mapping[str, Any]) -> list[Row]:
@@ -55,7 +55,7 @@ class Reader(ABC):
         return rows[0] if rows else None
 
     async def row_if_any(self, statement: str, parameters: Mapping[str, Any]) -> Row | None:
-        """As `row`, and None only if the primary has no row: a replica may not have it yet."""
+        """The first row; None only if the primary has none, since a replica may not have it yet."""
         return await self.row(statement, parameters)
 
 
@@ -99,7 +99,7 @@ class Reads(Reader):
         self.idle.clear()
 
     def end(self) -> None:
-        """Close all connections. A read after it closes its connection too: nobody else would."""
+        """Close all connections, and that of each later read after the read."""
         self.is_ended = True
         self.close()
 

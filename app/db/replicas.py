@@ -1,9 +1,9 @@
-"""Reads of queries from streaming replicas, and from the primary what its client has just written.
+"""Reads of queries from streaming replicas, and from the primary for clients who have just written.
 
-Each process samples the end of the primary's log, and up to where each replica has replayed it. So a replica
-is known to have all that was committed before the moment of a sample. A client that wrote after this moment
-reads from the primary. The processes notify each other who has written. A process that does not hear the
-others reads from the primary.
+Each process samples the end of the primary's log, and the place to which each replica has replayed it. So a
+replica is known to have all that was committed before the moment of a sample. A client who wrote after this
+moment reads from the primary. The processes notify each other of the clients who write. A process that has
+lost the notifications reads from the primary.
 """
 
 import asyncio
@@ -47,15 +47,15 @@ class Source(StrEnum):
 
 @dataclass(slots=True)
 class Probe:
-    """Asks a server for a number, on a connection of its own."""
+    """A question to a server, whose answer is a number, on a connection of its own."""
 
     pool: Reads
     statement: str
     connection: Connection | None = None
 
     async def ask(self) -> int | None:
-        """None for no row. Raises psycopg.Error, and TimeoutError after ANSWER_SECONDS."""
-        # To cancel a statement takes psycopg seconds if the server hangs. Nobody waits for that.
+        """The number; None for no row. Raises psycopg.Error, and TimeoutError after ANSWER_SECONDS."""
+        # If the server hangs, psycopg takes seconds to cancel a statement. Nothing waits for that.
         asked = asyncio.create_task(self._ask())
         try:
             await asyncio.wait({asked}, timeout=ANSWER_SECONDS)
@@ -119,8 +119,8 @@ class Replica:
                 return None
             return reading.result()
         except QueryCanceled:
-            raise  # by its time limit
-        except SerializationFailure:  # it holds up the replay: the replica has ended it
+            raise  # the statement exceeded its time limit
+        except SerializationFailure:  # it held up the replay, so the replica ended it
             return None
         except psycopg.OperationalError:
             self.fall()
@@ -144,7 +144,7 @@ class Replicas:
     turn: int = 0
 
     async def rows(self, names: Sequence[str], statement: str, parameters: Mapping[str, Any]) -> list[Row]:
-        """Rows that have what the client of these names has written. Raises psycopg.Error."""
+        """The rows, with all that the client of these names has written. Raises psycopg.Error."""
         source = self.source(names)
         if isinstance(source, Replica):
             rows = await source.rows(statement, parameters)
@@ -180,7 +180,7 @@ class Replicas:
         self.note_write(name)
         try:
             await self.primary.rows(NOTIFY, {"name": name})
-        except psycopg.Error as error:  # a process without the primary hears nobody, and reads no replica
+        except psycopg.Error as error:  # without the primary a process is not notified, and reads no replica
             log.warning("cannot notify of a write: %s", str(error).partition("\n")[0])
 
     def begin_hearing(self) -> None:
@@ -215,7 +215,7 @@ class Replicas:
             probe.close()
 
     def sample(self, moment: float, end: int) -> None:
-        """Note the end of the log at a moment, and forget writes that each replica in use has by now."""
+        """Note the end of the log at a moment, and forget writes that each replica in use has replayed."""
         if self.samples and self.samples[-1][1] == end:
             self.samples.pop()
         self.samples.append((moment, end))
@@ -267,6 +267,6 @@ class ReplicaReads(Reader):
 
 
 def abandon(task: "asyncio.Future[Any]") -> None:
-    """Cancel a task for which nobody waits."""
+    """Cancel a task whose result is not needed."""
     task.cancel()
     task.add_done_callback(lambda ended: ended.cancelled() or ended.exception())

@@ -251,7 +251,7 @@ class Settings(AccountSettings, ReplicaSettings, StreamSettings):
         return with_secret_files(values, SECRETS)
 
     @model_validator(mode="after")
-    def _require_a_strong_secret(self) -> "Settings":
+    def _check_required_settings(self) -> "Settings":
         if self.database_read_url is not None and self.database_url is None:
             raise ValueError("DATABASE_URL must be set when DATABASE_READ_URL is set")
         if self.secret_key is None:

@@ -131,7 +131,7 @@ class Context:
             self.authentication.sessions = self.loaders.sessions = self.sessions
 
     async def end(self, kind: OperationType | None) -> None:
-        """After a mutation, let each later query of the client read what it has written."""
+        """Announce a mutation, so that each later query of the client reads what it wrote."""
         if kind is OperationType.MUTATION and self.sessions.replicas is not None:
             own, *_ = await self.authentication.names()
             await self.sessions.replicas.announce(own)
