@@ -2,9 +2,9 @@
 
     python -m bench.one_experiment --html report.html --page docs/bench/one_experiment.md
 
-A service of its own is started with the bundled catalog. Its members are the simulated ones who rated it:
-they look at lists and home pages, and click on movies to the taste by which their ratings are drawn. So the
-better model earns more clicks. All that an operator does is done by commands, whose outputs are the page.
+It starts a service with the bundled catalog and its simulated members. They look at lists and home pages, and
+click on movies by the taste from which their ratings are drawn. So the better model earns more clicks. The
+operator uses commands alone; the page shows their outputs.
 """
 
 import argparse
@@ -40,10 +40,10 @@ WIDTH = "100"
 
 @dataclass(slots=True)
 class Operator:
-    """Runs commands on the data of a service, and keeps what they print."""
+    """An operator who runs commands on the data of a service. `outputs`: what they printed."""
 
     service: Service
-    said: list[str] = field(default_factory=list)
+    outputs: list[str] = field(default_factory=list)
 
     def run(self, *arguments: str, statuses: tuple[int, ...] = (0,)) -> str:
         """Run `marquee` and keep the output. Raises RuntimeError for another status."""
@@ -55,12 +55,12 @@ class Operator:
             raise RuntimeError(f"marquee {' '.join(arguments)}: {ended.stdout}{ended.stderr}")
         status = f"\n(status {ended.returncode})" if ended.returncode else ""
         output = (ended.stdout + (ended.stderr if ended.returncode else "")).strip()
-        self.said.append(f"    $ marquee {' '.join(arguments)}\n{indented(output + status)}")
-        print(self.said[-1], flush=True)  # noqa: T201 - the progress
+        self.outputs.append(f"    $ marquee {' '.join(arguments)}\n{indented(output + status)}")
+        print(self.outputs[-1], flush=True)  # noqa: T201 - the progress
         return ended.stdout
 
     def note(self, text: str) -> None:
-        self.said.append(text)
+        self.outputs.append(text)
         print(text, flush=True)  # noqa: T201 - the progress
 
     def one(self, query: str) -> str:
@@ -95,7 +95,7 @@ def begun(service: Service, count: int) -> Viewers:
 
 
 def visit_all(viewers: Viewers, taste: Any, columns: Any, times: int) -> None:
-    """Let each member visit so many times: lists and home pages by turns, in random order."""
+    """Let each member visit `times` times: lists and home pages by turns, in random order."""
     members = list(viewers.sessions)
     rng = np.random.default_rng(3)
     with httpx.Client(timeout=60) as http:
@@ -150,7 +150,7 @@ def play(service: Service, members: int, html: Path) -> Iterator[str]:
     operator.run("models", "list")
     yield "# One experiment, from the plan to the rollback"
     yield f"Written by `python -m bench.one_experiment --members {members}` at commit `{commit()}`."
-    yield from operator.said
+    yield from operator.outputs
 
 
 def main() -> None:
@@ -160,7 +160,7 @@ def main() -> None:
     parser.add_argument("--page", type=Path, help="write the page; default: print only the progress")
     given = parser.parse_args()
     with started() as service:
-        text = "\n\n".join(play(service, given.members, given.html.resolve())) + "\n"
+        text = "\n\n".join(play(service, given.members, given.html)) + "\n"
     if given.page is not None:
         given.page.write_text(text)
 
