@@ -38,7 +38,6 @@ from app.telemetry import metrics, tracing
 from app.training import worker
 from app.web import graphiql, security
 from app.web.admission import Admission
-from app.web.at_path import AtPath
 from app.web.budget import Budget
 from app.web.client import client_of
 from app.web.compression import Compression
@@ -53,7 +52,7 @@ from recommender import stages
 from schema import schema
 from schema.execution.actor import Credentials
 from schema.execution.context import Context
-from schema.http.endpoint import Endpoint
+from schema.http.endpoint import AtPath, Endpoint
 from schema.http.persisted_documents import InvalidDocuments, TrustedDocuments, trusted_documents
 
 PATH = "/graphql"

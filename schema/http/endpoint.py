@@ -8,7 +8,7 @@ from typing import Any
 from graphql import GraphQLError
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 from starlette.websockets import WebSocket
 from strawberry import Schema
 from strawberry.http import process_result
@@ -217,6 +217,16 @@ async def while_present(http: Request, kind: OperationType | None, operation: Op
         return await begun
     async with WhilePresent(http):
         return await begun
+
+
+class AtPath:
+    """Serves GraphQL at a path, before Starlette looks for a route."""
+
+    def __init__(self, app: ASGIApp, path: str, endpoint: ASGIApp) -> None:
+        self.app, self.path, self.endpoint = app, path, endpoint
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await (self.endpoint if scope.get("path") == self.path else self.app)(scope, receive, send)
 
 
 def stream_transport(accept: Accept) -> HTTPStreamTransport:
