@@ -105,9 +105,7 @@ class Endpoint:
                 turn.end()
 
     async def response(self, http: Request, context: Context, turns: list[Turn]) -> Response | None:
-        """None where the client has left. `turns`: for the turn, which a request that is not executed has
-        left to end.
-        """
+        """The response; None where the client has left. `turns`: gets the turn, for the caller to end."""
         accept = Accept()
         try:
             accept = Accept.of(", ".join(http.headers.getlist("accept")))

@@ -103,19 +103,20 @@ async def body_of(request: Request, settings: Settings) -> bytes:
 
 async def whole_body(receive: Receive, most: int) -> bytes:
     """Raises Refused for a body that is too long, and ClientDisconnect."""
-    parts: list[bytes] = []
-    size = 0
+    body = bytearray()  # a list of parts takes many times the memory if a client sends small ones
     while True:
         message = await receive()
         if message["type"] == "http.disconnect":
             raise ClientDisconnect
         part: bytes = message.get("body", b"")
-        parts.append(part)
-        size += len(part)
-        if size > most:
-            raise too_long(most, size)
-        if not message.get("more_body", False):
-            return part if len(parts) == 1 else b"".join(parts)
+        if len(body) + len(part) > most:
+            raise too_long(most, len(body) + len(part))
+        is_last = not message.get("more_body", False)
+        if is_last and not body:  # it usually arrives in one part
+            return part
+        body += part
+        if is_last:
+            return bytes(body)
 
 
 def too_long(limit: int, asked: int) -> Refused:
