@@ -179,7 +179,10 @@ async def _set_genres(session: AsyncSession, movie_id: int, names: list[str]) ->
 
 
 async def _set_credits(session: AsyncSession, movie_id: int, kind: str, names: list[str]) -> None:
-    await session.execute(delete(Credit).where(Credit.movie_id == movie_id, Credit.kind == kind))
+    of_kind = (Credit.movie_id == movie_id, Credit.kind == kind)
+    played = await session.execute(select(Credit.person_id, Credit.character).where(*of_kind))
+    characters = {row.person_id: row.character for row in played}  # of people who stay
+    await session.execute(delete(Credit).where(*of_kind))
     if not names:
         return
     found = {row.name: row.id for row in await session.execute(text(PEOPLE), {"names": names})}
@@ -187,7 +190,13 @@ async def _set_credits(session: AsyncSession, movie_id: int, kind: str, names: l
         await session.execute(text(NEW_PEOPLE), {"names": missing})
         found |= {row.name: row.id for row in await session.execute(text(PEOPLE), {"names": missing})}
     rows = [
-        {"movie_id": movie_id, "kind": kind, "position": position, "person_id": found[name]}
+        {
+            "movie_id": movie_id,
+            "kind": kind,
+            "position": position,
+            "person_id": found[name],
+            "character": characters.get(found[name]),
+        }
         for position, name in enumerate(names)
     ]
     await session.execute(insert(Credit), rows)

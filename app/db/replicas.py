@@ -25,6 +25,8 @@ from app.db.reads import Connection, Reader, Reads, Row
 SAMPLE_SECONDS = 0.1
 ANSWER_SECONDS = 1.0  # after which a server that does not answer counts as down
 SAMPLES = 600
+# Of errors that end a connection, and of lost ones: classes of Postgres's codes. Others are of one read.
+ENDED = ("08", "57P")
 BEFORE_ALL, AFTER_ALL = float("-inf"), float("inf")  # moments
 WRITTEN = "marquee_written"  # the channel of the names of clients who have written
 
@@ -122,8 +124,9 @@ class Replica:
             raise  # the statement exceeded its time limit
         except SerializationFailure:  # it held up the replay, so the replica ended it
             return None
-        except psycopg.OperationalError:
-            self.fall()
+        except psycopg.OperationalError as error:
+            if error.sqlstate is None or error.sqlstate.startswith(ENDED):
+                self.fall()
             return None
         finally:
             if not reading.done():
@@ -179,7 +182,10 @@ class Replicas:
         """Let all processes know that the client has written."""
         self.note_write(name)
         try:
-            await self.primary.rows(NOTIFY, {"name": name})
+            async with asyncio.timeout(ANSWER_SECONDS):
+                await self.primary.rows(NOTIFY, {"name": name})
+        except TimeoutError:
+            log.warning("cannot notify of a write: the primary does not answer")
         except psycopg.Error as error:  # without the primary a process is not notified, and reads no replica
             log.warning("cannot notify of a write: %s", str(error).partition("\n")[0])
 

@@ -11,6 +11,7 @@ from sqlalchemy import text
 from app.accounts.usernames import key, username_in
 from app.activity import feedback, ratings
 from app.db.engine import Sessions
+from app.recommendations.diversity import diversified_first
 from app.recommendations.history import UserHistory
 from app.recommendations.nights import COMPANY
 from app.recommendations.steering.preferences import PREFERENCES_OF, preferences_in
@@ -19,7 +20,6 @@ from app.recommendations.steering.steer import MAX_PINS, UNSTEERED, Steering
 from app.serving.model import Model
 from app.serving.snapshot import MovieFilter, Snapshot
 from recommender.model.nearest import top
-from recommender.model.rerank import WINDOW
 from recommender.model.scorer import Ranking, aggregate_scores
 
 POOL = 500  # best movies of each member, the candidates of the group's list
@@ -261,13 +261,9 @@ def listed(model: Model, member: Member, allowed: NDArray[np.bool_], k: int, ste
 def diversify(
     model: Model, order: NDArray[np.int32], scores: NDArray[np.float32], diversity: float, shown: int
 ) -> None:
-    """Move items within the first places of `order`, int32 (m,), of which at most `shown` are shown.
-
-    Movies move within whole windows, so that the pages of a list are consistent.
-    """
-    head = -(-shown // WINDOW) * WINDOW
-    moved = model.hybrid.diversified(Ranking(order[:head], scores[order[:head]]), k=head, diversity=diversity)
-    order[:head] = moved.item_idx
+    """Fill the first places of `order`, int32 (m,), of which at most `shown` are shown, for diversity."""
+    moved = diversified_first(model, Ranking(order, scores[order]), k=shown, diversity=diversity)
+    order[:] = moved.item_idx
 
 
 def rounded(percents: NDArray[np.float32]) -> tuple[int | None, ...]:

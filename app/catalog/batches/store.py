@@ -35,9 +35,12 @@ SELECT %s, * FROM unnest(%s::text[], %s::bigint[])
 """
 _NEW_GENRES = "INSERT INTO genres (name) SELECT unnest(%s::text[]) RETURNING name, id"
 _GENRES = "INSERT INTO movie_genres (movie_id, genre_id) SELECT * FROM unnest(%s::bigint[], %s::bigint[])"
+_FORMER = """
+DELETE FROM credits WHERE movie_id = ANY(%s) AND kind = %s RETURNING movie_id, kind, person_id, character
+"""
 _CREDITS = """
-INSERT INTO credits (movie_id, kind, position, person_id)
-SELECT * FROM unnest(%s::bigint[], %s::text[], %s::smallint[], %s::bigint[])
+INSERT INTO credits (movie_id, kind, position, person_id, character)
+SELECT * FROM unnest(%s::bigint[], %s::text[], %s::smallint[], %s::bigint[], %s::text[])
 """
 KINDS = {"directors": "DIRECTOR", "cast": "CAST"}
 _people = (PEOPLE.replace(":names", "%(names)s"), NEW_PEOPLE.replace(":names", "%(names)s"))
@@ -139,11 +142,13 @@ class _Genres:
 
 
 def _write_credits(connection: Connection, movies: Sequence[Known], stored: set[int]) -> None:
-    """Write the changed lists of people; those of other movies keep their characters."""
+    """Write the changed lists of people. Who stays keeps the name of the character."""
     changed = [(movie, name) for movie in movies for name in KINDS if name in movie.changed]
+    characters: dict[tuple[int, str, int], str] = {}
     for name, kind in KINDS.items():
         if former := [movie.id for movie, each in changed if each == name and movie.id in stored]:
-            connection.execute("DELETE FROM credits WHERE movie_id = ANY(%s) AND kind = %s", (former, kind))
+            for *credit, character in connection.execute(_FORMER, (former, kind)):
+                characters[tuple(credit)] = character
     names = list(dict.fromkeys(person for movie, name in changed for person in movie.facts[name]))
     if not names:
         return
@@ -153,7 +158,7 @@ def _write_credits(connection: Connection, movies: Sequence[Known], stored: set[
         connection.execute(add, {"names": missing})
         ids |= dict(connection.execute(find, {"names": missing}).fetchall())
     rows = [
-        (movie.id, KINDS[name], position, ids[person])
+        (movie.id, KINDS[name], position, ids[person], characters.get((_id(movie), KINDS[name], ids[person])))
         for movie, name in changed
         for position, person in enumerate(movie.facts[name])
     ]

@@ -11,6 +11,7 @@ from sqlalchemy import func, select, text
 from app.catalog.batches import edit
 from app.catalog.batches.fields import COLUMNS, fields_of
 from app.catalog.batches.rows import InvalidBatch, RowOutcome, RowStatus
+from app.catalog.edit import change
 from app.catalog.validation import InvalidMovie
 from app.db.engine import Sessions
 from app.db.tables import CatalogRevision, Genre, Movie, Person
@@ -113,6 +114,25 @@ def test_a_file_has_titles_by_language(given: Any) -> None:
     record = {"id": "1", "Localized Titles": given}
     _, read = fields_of(record, COLUMNS, is_text=isinstance(given, str))
     assert read == {"localized_titles": {"de": "Eins", "fr": "Un"}}
+
+
+@pytest.mark.parametrize("by_batch", [True, False])
+async def test_people_who_stay_keep_their_characters(live: Live, by_batch: bool) -> None:
+    (added,) = await upsert(live, ("1", {"title": "One", "cast": ["Otto J.", "Person 3"]}))
+    assert added.movie_id is not None
+    async with live.sessions.begin() as session:
+        named = text("UPDATE credits SET character = 'Hans' WHERE position = 1 AND movie_id = :id")
+        await session.execute(named, {"id": added.movie_id})
+    cast = {"cast": ["Person 3", "Otto Jespersen"]}
+    if by_batch:
+        await upsert(live, ("1", cast))
+    else:
+        await change(live.sessions, live, added.movie_id, cast)
+    card = live.served.snapshot.cards[live.served.snapshot.position_of[added.movie_id]]
+    assert [(person.name, character) for person, character in card.cast] == [
+        ("Person 3", "Hans"),
+        ("Otto Jespersen", None),
+    ]
 
 
 async def test_a_movie_known_by_another_id_gets_the_external_id(live: Live) -> None:

@@ -14,6 +14,7 @@ from redis.asyncio import Redis
 from strawberry.schema.config import StrawberryConfig
 from strawberry.types.execution import PreExecutionError
 
+from app.db.engine import Sessions
 from app.serving.live import ServingState
 from app.settings import Settings
 from app.web.admission import Turn
@@ -125,7 +126,7 @@ class Service:
     async def ask(self, query: str, seconds: float = 30) -> list[Any]:
         settings = self.settings.model_copy(update={"execution_seconds": seconds})
         executor = Executor(SCHEMA, DocumentCache(SCHEMA._schema, settings))
-        sessions: Any = None
+        sessions = Sessions()  # of no database
         served: ServingState = ServingState(None)  # type: ignore[arg-type]
         context = Context(
             self.settings, sessions, served, Credentials(), client=self.client, budget=Budget(self.rates)

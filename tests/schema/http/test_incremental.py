@@ -10,6 +10,7 @@ import strawberry
 from starlette.requests import HTTPConnection
 from strawberry.schema.config import StrawberryConfig
 
+from app.db.engine import Sessions
 from app.serving.live import ServingState
 from app.settings import Settings
 from app.web.admission import Admission
@@ -116,7 +117,7 @@ def small_endpoint() -> Endpoint:
     settings = Settings(cache_seconds=0)
 
     def no_context(_connection: HTTPConnection, _credentials: Credentials) -> Any:
-        return Context(settings, None, ServingState(None), Credentials())  # type: ignore[arg-type] # it asks for nothing
+        return Context(settings, Sessions(), ServingState(None), Credentials())  # type: ignore[arg-type] # no catalog
 
     return Endpoint(
         schema,
