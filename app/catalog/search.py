@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import text
 
+from app.catalog.text_query import FOUND, parameters_of
 from app.catalog.title_match import matches
 from app.catalog.title_scoring import Matches
 from app.db.engine import Sessions
@@ -35,28 +36,7 @@ HALF = 0.5  # of the words: "a hacker learns that reality is a simulation" does 
 NEAR, MOST_NEAR = 0.2, 100  # minimum cosine, and maximum number of movies
 POPULAR, MOST_DOUBLINGS = 0.3, 20  # share of a score that depends on the number of ratings
 
-UNWANTED = re.compile(r'(?:^|(?<=\s))-("[^"]*"|\S+)')
 OPERATORS = re.compile(r'"|(?:^|\s)-(?=\w)')  # not in "Episode IV - A New Hope"
-
-# The weights are of the vector's classes D, C, B, A: a word of an overview counts a fifth of one of a title.
-# 32 maps ranks to 0..1.
-FOUND = sql_of(
-    text("""
-SELECT coalesce(array_agg(id), '{}') AS movie_ids, coalesce(array_agg(rank), '{}') AS ranks
-FROM (
-    SELECT id, ts_rank_cd('{0, 0.2, 0, 1}', search, query, 32) AS rank
-    FROM movies, (
-        SELECT (websearch_to_tsquery('simple', :words) || websearch_to_tsquery('english', :words))
-            && !! (websearch_to_tsquery('simple', :without) || websearch_to_tsquery('english', :without))
-            AS query
-    ) AS parsed
-    WHERE search @@ query
-    ORDER BY rank DESC, id
-    LIMIT :most
-) AS found
-""")
-)
-MOST_FOUND = 5_000  # movies matched by words, since the event loop reads them
 
 # The weight of a word is its inverse document frequency: ln(1 + n / n_i) (Robertson and Sparck Jones, 1976,
 # in the form that is never negative). The share of a movie is that of the weights of its words.
@@ -215,13 +195,7 @@ def named(matched: Matches) -> NDArray[np.bool_]:
 
 async def found_words(sessions: Sessions, snapshot: Snapshot, words: str) -> NDArray[np.float64]:
     """Ranks of movies whose texts contain the words, float64 (n,); 0 for others."""
-    # Excluded words must match neither literally nor by stem, so both queries are negated.
-    parameters = {
-        "words": UNWANTED.sub(" ", words),
-        "without": " or ".join(UNWANTED.findall(words)),
-        "most": MOST_FOUND,
-    }
-    row = await sessions.reads.row(FOUND, parameters)
+    row = await sessions.reads.row(FOUND, parameters_of(words))
     assert row is not None, "an aggregate has a row"
     movie_ids, ranks = row
     relevance = np.zeros(len(snapshot.cards))

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 from sqlalchemy import insert
 
+from app.catalog import text_query
 from app.catalog.search import search
 from app.db import tables
 from app.db.engine import Sessions
@@ -156,3 +157,38 @@ async def test_texts_with_some_of_the_words_are_not_added_to_a_title(
     sessions: Sessions, movies: Snapshot
 ) -> None:
     assert await titles(sessions, movies, "the matrix hacker") == ["The Matrix"]
+
+
+@pytest.mark.parametrize("words", ["-matrix", '"" -matrix', '""-matrix', "-a -b or -c"])
+async def test_words_that_are_only_excluded_read_no_movie(
+    sessions: Sessions, movies: Snapshot, words: str
+) -> None:
+    assert movies.cards
+    explained = await sessions.reads.row(
+        f"EXPLAIN (ANALYZE, FORMAT JSON) {text_query.FOUND}", text_query.parameters_of(words)
+    )
+    assert explained is not None
+    assert movies_read(explained[0][0]["Plan"]) == 0
+    assert await titles(sessions, movies, words) == []
+
+
+def movies_read(plan: dict[str, Any]) -> int:
+    """The rows of movies that a plan, or those below it, has looked at."""
+    looked_at = plan["Actual Rows"] + plan.get("Rows Removed by Filter", 0)
+    own = int(looked_at * plan["Actual Loops"]) if plan.get("Relation Name") == "movies" else 0
+    return own + sum(map(movies_read, plan.get("Plans", [])))
+
+
+def test_a_repeated_word_counts_once() -> None:
+    given = text_query.parameters_of('The the "a b" "A B" or or the or the "a b" -no -No -"no"')
+    assert given["words"] == 'the "a b" or  or the'
+    assert given["without"] == 'no or "no"'
+
+
+async def test_the_more_words_the_fewer_movies_are_ranked(
+    sessions: Sessions, movies: Snapshot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    anything = '"crew" or marines or writer or hacker or awake or waitress or student or farm'
+    assert len(await titles(sessions, movies, anything)) == 8
+    monkeypatch.setattr(text_query, "MOST_COMPARED", 60)  # fifteen words and operators, by two dictionaries
+    assert len(await titles(sessions, movies, anything)) in (1, 2, 3, 4)
