@@ -27,6 +27,7 @@ class Server(uvicorn.Server):
         self.draining: asyncio.Event = app.state.draining
         self.stopping: asyncio.Event = app.state.stopping
         self.has_web_app: bool = app.state.has_web_app
+        self.has_graphiql = settings.explored
         self.acceptors: list[Acceptor] = []
         app.state.admission.connections = self.server_state.connections
 
@@ -59,7 +60,8 @@ class Server(uvicorn.Server):
             address = f"http://{shown(self.servers[0].sockets[0])}"
             if self.has_web_app:
                 console.notice(f"Web app: [bold]{address}/[/]")
-            console.notice(f"GraphiQL and the GraphQL API: [bold]{address}/graphql[/]")
+            served = "GraphiQL and the GraphQL API" if self.has_graphiql else "GraphQL API"
+            console.notice(f"{served}: [bold]{address}/graphql[/]")
             console.notice(f"Health: {address}/healthz and {address}/readyz")
             console.notice("Stop with Ctrl-C.")
 

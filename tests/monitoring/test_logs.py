@@ -134,6 +134,15 @@ def test_all_lines_of_a_service_are_json_from_start_to_stop(own: Service) -> Non
     assert all({"time", "level", "logger", "message"} <= set(line) for line in lines(own))
 
 
+def test_the_start_names_graphiql_only_if_it_is_served(
+    seeded_database_url: str, start_server: StartServer
+) -> None:
+    service = start_server(seeded_database_url, **SETTINGS, GRAPHIQL="false")
+    messages = [line["message"] for line in lines(service)]
+    assert any(message.startswith("GraphQL API: http://") for message in messages)
+    assert not any("GraphiQL" in message for message in messages)
+
+
 def test_text_lines_have_the_id_too(seeded_database_url: str, start_server: StartServer) -> None:
     service = start_server(seeded_database_url, LOG_LEVEL="debug")
     post(service, X_Request_Id="text-1")
