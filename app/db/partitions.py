@@ -12,7 +12,8 @@ from psycopg import sql
 
 # A partition is named after its table and day: `served_lists_20260131`.
 NAME = re.compile(r"(.+)_(\d{8})")
-LOCK_TIMEOUT = "SET LOCAL lock_timeout = '2s'"
+# Shorter than Postgres's deadlock_timeout of 1 s, at which it may cancel a request instead.
+LOCK_TIMEOUT = "SET LOCAL lock_timeout = '800ms'"
 PARTITIONING_LOCK = 7_312_056  # any number that no other code locks
 
 # The values that bound a day, by the type of the column by which a table is partitioned.
