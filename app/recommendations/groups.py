@@ -261,7 +261,7 @@ def listed(model: Model, member: Member, allowed: NDArray[np.bool_], k: int, ste
 def diversify(
     model: Model, order: NDArray[np.int32], scores: NDArray[np.float32], diversity: float, shown: int
 ) -> None:
-    """Fill the first places of `order`, int32 (m,), of which at most `shown` are shown, for diversity."""
+    """Fill the first `shown` places of `order`, int32 (m,), for diversity."""
     moved = diversified_first(model, Ranking(order, scores[order]), k=shown, diversity=diversity)
     order[:] = moved.item_idx
 

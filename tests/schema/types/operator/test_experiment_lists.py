@@ -69,7 +69,7 @@ def discoverable(url: str) -> None:
 
 
 def recorded(service: Service, url: str, model_dir: Path, page: Any) -> list[tuple[str, str | None]]:
-    """The field and arm of each recorded page, all of which can be made again."""
+    """The field and arm of each recorded page. Makes each page again."""
     service.recorder.write(url)
     with psycopg.connect(url) as connection:
         found = replay.recorded(connection, UUID(page["requestId"]))
