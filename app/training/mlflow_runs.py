@@ -9,8 +9,13 @@ from typing import Any
 from app.training.data import TrainingData
 
 EXPERIMENT = "marquee"
-# An unreachable server holds a training up for seconds, not for MLflow's ten minutes.
-LIMITS = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_HTTP_REQUEST_TIMEOUT": "10"}
+CLIENT = {
+    # An unreachable server holds a training up for seconds, not for MLflow's ten minutes.
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
+    # The client would report its use to a server of its makers.
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+}
 MAX_BATCH = 1000  # metrics of one request, a limit of MLflow
 
 log = logging.getLogger("marquee.mlflow")
@@ -28,7 +33,7 @@ def mirror(
 
     `training`: see `publish.described`. A failure is logged and has no other effect: the model is active.
     """
-    for name, value in LIMITS.items():
+    for name, value in CLIENT.items():
         os.environ.setdefault(name, value)
     try:
         from mlflow import MlflowClient, entities, exceptions  # noqa: PLC0415 - an extra, takes a second
