@@ -121,6 +121,13 @@ def create_engine(database_url: str, settings: Settings) -> AsyncEngine:
     event.listen(engine.sync_engine, "handle_error", remove_row_details)
     event.listen(engine.sync_engine, "checkout", check_connection)
     event.listen(engine.sync_engine, "engine_disposed", lambda _: reads.end())
+
+    # SQLAlchemy keeps a connection that is in use at the disposal, with nobody to close it.
+    def close_after_disposal(_connection: object, record: ConnectionPoolEntry) -> None:
+        if reads.is_ended:
+            record.invalidate()
+
+    event.listen(engine.sync_engine, "checkin", close_after_disposal)
     return engine
 
 

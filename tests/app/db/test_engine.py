@@ -1,8 +1,11 @@
+from typing import Any
+
 import psycopg.conninfo
 import pytest
-from sqlalchemy import make_url
+from sqlalchemy import event, make_url, text
 
-from app.db.engine import FAILOVER, psycopg_url
+from app.db.engine import FAILOVER, create_engine, psycopg_url
+from app.settings import Settings
 
 
 @pytest.mark.parametrize("scheme", ["postgres", "postgresql", "postgresql+psycopg"])
@@ -26,3 +29,16 @@ def test_several_hosts_get_the_parameters_of_a_failover_that_the_url_does_not_se
     assert found == {**FAILOVER, **given, "user": "me", "password": "p@ss", "dbname": "films"}
     assert psycopg_url(psycopg_url(url)) == psycopg_url(url)
     assert "target_session_attrs" not in psycopg_url("postgresql://one/films")
+
+
+@pytest.mark.anyio
+async def test_a_connection_in_use_at_the_disposal_is_closed_after_its_use(settings: Settings) -> None:
+    engine = create_engine(str(settings.database_url), settings)
+    opened: list[Any] = []
+    event.listen(engine.sync_engine, "connect", lambda connection, _: opened.append(connection))
+    async with engine.connect() as connection:
+        await connection.execute(text("SELECT 1"))
+        await engine.dispose()
+        await connection.execute(text("SELECT 1"))
+    (used,) = opened
+    assert used.driver_connection.closed
