@@ -1,4 +1,4 @@
-"""Members of the stream who look at their lists, and click on and watch the movies that are to their taste.
+"""Members of the stream who look at their lists, and click on, watch and rate the movies to their taste.
 
 The taste of a member is the one by which `seeds/simulator.py` draws their ratings. So a model that ranks
 better gets more clicks, and an experiment between two models has a true answer.
@@ -25,6 +25,12 @@ SHOWN = 12  # movies of a list
 LOOKS = 0.85  # chance that a viewer looks at the next movie, after each one
 LIKED, STEEPNESS = 1.5, 3.0  # affinity at which half of the viewers who look click
 WATCHES = 0.5  # chance of a watch event after a click
+WATCHED, MORE, SPREAD = (
+    0.4,
+    0.2,
+    0.2,
+)  # fraction watched: mean at affinity 0, its rise with 1, standard deviation
+RATES = 0.4  # chance of a rating after a watch event
 FAILURE_SECONDS = 1.0  # rest after a failure
 MEMBERS = "SELECT external_id::integer, user_id FROM external_members WHERE source = %s"
 LIST = """
@@ -41,6 +47,11 @@ query Visit($first: Int!) {
 """
 FEEDBACK = """
 mutation Seen($events: [FeedbackInput!]!) { recordFeedback(input: { events: $events }) { __typename } }
+"""
+RATE = """
+mutation Rate($movie: ID!, $stars: Float!) {
+  rateMovie(input: { movieId: $movie, stars: $stars }) { __typename }
+}
 """
 
 Event = dict[str, Any]
@@ -117,7 +128,7 @@ class Viewers:
         *,
         home: bool = False,
     ) -> str | None:
-        """Ask for the member's list or home page, and report what they look at, click on and watch.
+        """Ask for the member's list or home page, report what they look at, click on and watch, and rate it.
 
         Returns the arms of the list.
         """
@@ -131,8 +142,8 @@ class Viewers:
         found = ask(HOME, first=SHOWN // 2)["home"] if home else ask(LIST, first=SHOWN)["recommendations"]
         rows = [shelf["movies"] for shelf in found["shelves"]] if home else [found]
         movies = [edge["node"] for row in rows for edge in row["edges"]]
-        liking = [taste[columns.get((each["title"], each["year"]), 0)] for each in movies]
-        events = reactions(np.array(liking), self.rng)
+        liking = np.array([taste[columns.get((each["title"], each["year"]), 0)] for each in movies])
+        events = reactions(liking, self.rng)
         if events:
             ask(
                 FEEDBACK,
@@ -141,6 +152,9 @@ class Viewers:
                     for place, event in events
                 ],
             )
+        for place, event in events:
+            if event["kind"] == "WATCH" and self.rng.random() < RATES:
+                ask(RATE, movie=movies[place]["id"], stars=stars(liking[place], self.rng))
         arm: str | None = found["arm"]
         return arm
 
@@ -155,5 +169,14 @@ def reactions(liking: NDArray[np.float64], rng: np.random.Generator) -> list[tup
         if rng.random() < chance:
             events.append((place, {"kind": "CLICK"}))
             if rng.random() < WATCHES:
-                events.append((place, {"kind": "WATCH", "watchedFraction": 0.95}))
+                fraction = rng.normal(WATCHED + MORE * liking[place], SPREAD)
+                events.append(
+                    (place, {"kind": "WATCH", "watchedFraction": float(np.clip(fraction, 0.01, 1))})
+                )
     return events
+
+
+def stars(liking: float, rng: np.random.Generator) -> float:
+    """Draw a rating in steps of half a star, as the simulator does for a member and a movie without bias."""
+    drawn = simulator.MEAN_STARS + simulator.TASTE_IN_STARS * liking + rng.normal(0, simulator.NOISE)
+    return float(np.clip(np.rint(2 * drawn) / 2, 0.5, 5))
