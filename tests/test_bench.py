@@ -146,21 +146,21 @@ def test_each_operation_that_is_measured_is_valid() -> None:
 
 def test_the_page_of_costs_has_each_field_and_the_ratio() -> None:
     found = [
-        report.Measurement("Query.a", 100, 1_500, 500, 90, 40),
-        report.Measurement("Query.b", 10, 400, 300, 90, 9),
+        report.Measurement("Query.a", 300, 100, 1_500, 500, 90, 40),
+        report.Measurement("Query.b", 10, 10, 400, 300, 90, 9),
     ]
     figures = {figure.key: figure for figure in report.figures(found)}
     assert figures["Query.a/us per unit"].value == 20
     assert figures["ratio of largest to smallest"].value == 3.5
     assert figures["ratio of largest to smallest"].holds is False
     text = report.page(found)
-    assert "| Query.a | 100 | 1.50 ms | 0.50 ms | 20.0 | 40 |" in text
+    assert "| Query.a | 300 | 100 | 1.50 ms | 0.50 ms | 20.0 | 40 |" in text
     assert "Largest to smallest: 3.50 (target: 3 at most; missed)" in text
 
 
 def test_outliers_of_the_machine_are_smoothed() -> None:
     found = [
-        report.Measurement(name, 10, took, took, took, 3)
+        report.Measurement(name, 10, 10, took, took, took, 3)
         for name, took in (("a", 100), ("b", 100), ("c", 300))
     ]
     assert [each.service for each in report.leveled(found)] == [100, 100, 100]

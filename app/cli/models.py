@@ -70,7 +70,7 @@ def show_model(
     if trained.gate is not None:
         lines.append(f"gate: {_verdict(trained)}")
     if trained.shadow is not None:
-        lines.append(f"shadow: {_shadow(trained.shadow)}")
+        lines.append(f"shadow: {shadow_cell(trained.shadow)}")
     for figure in trained.figures():
         interval = "" if figure.low is None else f"  [{figure.low:.4f}, {figure.high:.4f}]"
         lines += [f"{figure.label}  {figure.value:.4f}{interval}", f"  on {figure.measured_on}"]
@@ -142,7 +142,7 @@ def _verdict(trained: Trained) -> str:
     return f"{said}: {trained.gate['reason']}" if trained.gate["reason"] else said
 
 
-def _shadow(run: ShadowRun | None) -> str:
+def shadow_cell(run: ShadowRun | None) -> str:
     """The last run in shadow mode, in a cell."""
     if run is None:
         return ""
@@ -150,8 +150,16 @@ def _shadow(run: ShadowRun | None) -> str:
     parts = [f"{run.status.lower()}: {found.lists} lists"]
     if found.agreement is not None:
         parts.append(f"agree {found.agreement:.0%}")
-        parts.append(f"{found.candidate_milliseconds:.2g} ms, not {found.active_milliseconds:.2g} ms")
+        took, usual = map(_milliseconds, (found.candidate_milliseconds, found.active_milliseconds))
+        parts.append(f"{took}, not {usual}")
     parts += [
         f"{count} {name}" for name, count in (("failed", found.failed), ("dropped", found.dropped)) if count
     ]
     return ", ".join(parts)
+
+
+def _milliseconds(value: float | None) -> str:
+    """At least two digits, without an exponent."""
+    if value is None:
+        return "–"
+    return f"{value:.2g} ms" if value < 10 else f"{value:,.0f} ms"  # noqa: PLR2004 - has two digits from there on

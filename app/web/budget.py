@@ -1,6 +1,8 @@
-"""Charge a request to its client's rate limits: its static cost before execution, and the excess after it.
+"""Charge a request to its client's rate limits: its static cost before execution, its actual cost after it.
 
-The excess is measured processor time, so that the cost limit holds even where a static cost is too low.
+The actual cost is measured processor time. Its excess over the static cost is charged, so that the cost limit
+holds even where a static cost is too low. A query gets back what is far too high. A mutation does not: it
+causes later work, which is in its static cost alone.
 """
 
 import asyncio
@@ -12,7 +14,8 @@ from app.web.meter import Meter
 from app.web.rate_limits import Left, Payer, RateLimited, RateLimits, policy_of
 
 UNIT_NANOSECONDS = 20_000
-REQUEST_COST = 40  # of each request besides its fields: HTTP, JSON, authentication
+REQUEST_COST = 20  # of each request besides its fields: HTTP, JSON, authentication
+TOO_HIGH = 2  # times the actual cost; a lower static cost is not worth another round trip to Redis
 LIMITS = ("REQUESTS_PER_MINUTE", "OPERATIONS_PER_MINUTE", "COST_PER_MINUTE")
 POLICY = {setting: policy_of(setting).encode() for setting in LIMITS}
 POLICY_UNIT = {"COST_PER_MINUTE": b';qu="cost"'}
@@ -21,6 +24,14 @@ POLICY_UNIT = {"COST_PER_MINUTE": b';qu="cost"'}
 def units(meter: Meter) -> int:
     """Measured processor time as cost, rounded up."""
     return -(-meter.nanoseconds // UNIT_NANOSECONDS)
+
+
+def charge(static: int, actual: int, *, may_return: bool) -> int:
+    """The charge for an operation: its static cost, or the actual one if that is higher.
+
+    may_return: also if that is far lower.
+    """
+    return actual if may_return and static > TOO_HIGH * actual else max(static, actual)
 
 
 class Budget:
@@ -32,6 +43,7 @@ class Budget:
         self.reader, self.meter = Meter(), Meter()
         self._payer = Payer("")
         self._read = self._executed = self._settled = 0
+        self._is_query = self._is_closed = False
         self._settling: asyncio.Future[None] | None = None
 
     @property
@@ -50,23 +62,26 @@ class Budget:
             await self._note(self.rates.reading(payer.client, cost, payer.key))
             self._read += cost
 
-    async def operation(self, payer: Payer, cost: int) -> None:
+    async def operation(self, payer: Payer, cost: int, *, is_query: bool) -> None:
         """Charge the static cost of an operation."""
         self._payer = payer
+        self._is_query = is_query
         await self._note(self.rates.operation(payer.client, cost, payer.key))
         self._executed += cost
 
     async def settle(self) -> None:
-        """Charge the actual cost beyond the charges so far."""
-        owed = max(0, units(self.reader) - self._read) - self._settled
+        """Charge what the operation costs beyond the charges so far."""
+        due = max(units(self.reader), self._read)
         if self._executed:
-            owed += max(0, self.actual - self._executed)
-        if owed > 0:
+            due += charge(self._executed, self.actual, may_return=self._is_query and self._is_closed)
+        owed = due - self._read - self._executed - self._settled
+        if owed:
             self._settled += owed
             await self._note(self.rates.owed(self._payer.client, owed, self._payer.key))
 
     async def close(self) -> None:
         """Settle. Time that threads spend from now on is charged when they end."""
+        self._is_closed = True
         await self.settle()
         self.meter.late = self._settle_later
 

@@ -5,7 +5,8 @@ A counter is one timestamp: when its quota is whole again (the theoretical arriv
 
     max(TAT, t) + s <= t + burst
 
-and sets TAT to the left side. So the whole quota may be used at once, and is restored evenly.
+and sets TAT to the left side. So the whole quota may be used at once, and is restored evenly. A negative
+charge gives back what was charged before.
 
 A store must do this in one step. There are three stores, since none of them can replace another:
 
@@ -41,6 +42,8 @@ for i, key in ipairs(KEYS) do
     local filled = which == 0 and after[i] or before[i]
     if which == 0 and filled - now > 0.001 then
         redis.call('SET', key, string.format('%.6f', filled), 'PX', math.ceil((filled - now) * 1000))
+    elseif which == 0 and filled < before[i] then
+        redis.call('DEL', key)
     end
     answer[i + 2] = tostring(filled - now)
 end

@@ -142,6 +142,8 @@ class ProcessCounters:
             if until > now:
                 self.filled[key] = until
                 self.filled.move_to_end(key)
+            else:
+                self.filled.pop(key, None)
         while len(self.filled) > MAX_COUNTERS:
             self.filled.popitem(last=False)
         return [until - now for until in after]
@@ -230,7 +232,7 @@ class RateLimits:
         return await self.take([self.of_cost(client, cost), *self.of_key_cost(key, cost)])
 
     async def owed(self, client: str, cost: int, key: str = "") -> list[Left]:
-        """Charge the actual cost of an operation beyond its static cost, even beyond the limit."""
+        """Charge the actual cost of an operation less its static cost, even beyond the limit."""
         return await self.take([self.of_cost(client, cost), *self.of_key_cost(key, cost)], owed=True)
 
     async def left(self, client: str) -> list[Left]:

@@ -1,4 +1,4 @@
-"""Compare the price of each field of the schema with its processor time.
+"""Compare the charge for each field of the schema with its processor time.
 
     python -m bench.cost [--only TEXT] [--json FILE] [--page FILE]
 
@@ -12,10 +12,13 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 import psutil
+from strawberry.types.graphql import OperationType
 
 from app.settings import Settings
+from app.web.budget import charge
 from bench.cost.accounts import Client, Rig
 from bench.cost.operation import Operation, Request
 from bench.cost.operations import OPERATIONS
@@ -88,28 +91,34 @@ def measure(rig: Rig, documents: DocumentCache, name: str, operation: Operation)
     if operation.trigger:
         trigger = documents.read(operation.trigger)
         prices = [price + CostedOperation.of(trigger, None, {}, MAX_COST).requested for price in prices]
-    spent, reference = [], []
-    for each in requests:
-        spent.append(microseconds(rig, operation, each))
-        reference.append(sum(microseconds(rig, REFERENCE, Request())))
+    may_return = document.kind(None) is OperationType.QUERY
+    spent, reference, charges = [], [], []
+    for each, price in zip(requests, prices, strict=True):
+        times_of_one, answer = microseconds(rig, operation, each)
+        spent.append(times_of_one)
+        reference.append(sum(microseconds(rig, REFERENCE, Request())[0]))
+        actual = price if answer is None else answer["extensions"]["cost"]["actual"]
+        charges.append(charge(price, actual, may_return=may_return))
     service, postgres = (median(column) for column in zip(*spent, strict=True))
-    return Measurement(name, median(prices), service, postgres, median(reference), times)
+    return Measurement(name, median(prices), median(charges), service, postgres, median(reference), times)
 
 
-def microseconds(rig: Rig, operation: Operation, request: Request) -> list[float]:
-    """Processor time that one request takes in the service and in its Postgres."""
+def microseconds(rig: Rig, operation: Operation, request: Request) -> tuple[list[float], Any]:
+    """Processor time that one request takes in the service and in its Postgres, and its answer."""
     before = processor_time(rig.service)
-    send(rig, operation, request)
+    answer = send(rig, operation, request)
     after = processor_time(rig.service)
-    return [(end - start) / 1_000 for start, end in zip(before, after, strict=True)]
+    return [(end - start) / 1_000 for start, end in zip(before, after, strict=True)], answer
 
 
-def send(rig: Rig, operation: Operation, request: Request, *, check: bool = False) -> None:
+def send(rig: Rig, operation: Operation, request: Request, *, check: bool = False) -> Any:
+    """The answer; None of a stream."""
     if operation.streams:
         Client(rig.service.url).first_event(operation.document, request.variables, request.member)
-        return
+        return None
     answer = rig.client.post(operation.document, request.variables, request.member)
     assert not check or "errors" not in answer, (operation.document, answer["errors"])
+    return answer
 
 
 def processor_time(service: Service) -> tuple[int, int]:

@@ -1,4 +1,4 @@
-"""Figures and the page of `bench.cost`: what one unit of price buys in processor time."""
+"""Figures and the page of `bench.cost`: what one charged unit buys in processor time."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -15,12 +15,14 @@ DATA = f"the bundled catalog; a member with {RATINGS} ratings and {EVENTS:,} eve
 class Measurement:
     """Medians over the requests of one operation, which other work of the process affects little.
 
-    price: in units. service, postgres: processor time in microseconds. reference: processor time of an
-    operation that never changes, measured in turn with this one; it shows the speed of the machine then.
+    price: the static cost in units. charged: units in the end. service, postgres: processor time in
+    microseconds. reference: that of an operation that never changes, measured in turn with this one; it
+    shows the speed of the machine then.
     """
 
     name: str
     price: float
+    charged: float
     service: float
     postgres: float
     reference: float
@@ -28,7 +30,7 @@ class Measurement:
 
     @property
     def per_unit(self) -> float:
-        return (self.service + self.postgres) / self.price
+        return (self.service + self.postgres) / self.charged
 
 
 def leveled(measurements: Sequence[Measurement]) -> list[Measurement]:
@@ -56,8 +58,9 @@ def figures(measurements: Sequence[Measurement]) -> list[Figure]:
 
 def row(measurement: Measurement) -> str:
     return (
-        f"| {measurement.name} | {measurement.price:,.0f} | {measurement.service / 1_000:.2f} ms | "
-        f"{measurement.postgres / 1_000:.2f} ms | {measurement.per_unit:.1f} | {measurement.times} |"
+        f"| {measurement.name} | {measurement.price:,.0f} | {measurement.charged:,.0f} | "
+        f"{measurement.service / 1_000:.2f} ms | {measurement.postgres / 1_000:.2f} ms | "
+        f"{measurement.per_unit:.1f} | {measurement.times} |"
     )
 
 
@@ -71,12 +74,13 @@ def page(measurements: Sequence[Measurement]) -> str:
         f"`make bench-cost` at {commit()} on {hardware()}, with {DATA}.",
         "",
         "Each field with a resolver is measured in an operation of its own. Price: the units charged before",
-        "execution. Times are medians over the requests, in processor time. They are scaled by the time of a",
-        "reference operation (`plain fields`), measured in turn, because other work slows the machine. The",
-        "target is that a unit buys about the same processor time everywhere.",
+        "execution. Charged: those in the end, by the actual cost. Times are medians over the requests, in",
+        "processor time. They are scaled by the time of a reference operation (`plain fields`), measured in",
+        "turn, because other work slows the machine. The target is that a charged unit buys about the same",
+        "processor time everywhere.",
         "",
-        "| operation | price | service | Postgres | us per unit | times |",
-        "|---|---|---|---|---|---|",
+        "| operation | price | charged | service | Postgres | us per unit | times |",
+        "|---|---|---|---|---|---|---|",
         *map(row, sorted(measurements, key=lambda each: -each.per_unit)),
         "",
         (

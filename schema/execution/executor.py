@@ -244,7 +244,11 @@ class Executor:
         )
         if context.budget is not None:
             try:
-                await context.budget.operation(await context.authentication.payer(), costed.requested)
+                await context.budget.operation(
+                    await context.authentication.payer(),
+                    costed.requested,
+                    is_query=operation is not None and operation.kind is OperationType.QUERY,
+                )
             except RateLimited as limited:
                 raise rate_limited(limited) from None
         await context.begin(None if operation is None else operation.kind)

@@ -102,13 +102,19 @@ class Query:
 
 
 @strawberry.type
+class Mutation:
+    dear: int = strawberry.mutation(resolver=dear, directives=[Cost(weight=2 * UNITS)])
+
+
+@strawberry.type
 class Subscription:
     three: AsyncGenerator[int] = strawberry.subscription(resolver=three, directives=CHEAP)
 
 
 SCHEMA = strawberry.Schema(
     Query,
-    subscription=Subscription,
+    Mutation,
+    Subscription,
     config=StrawberryConfig(enable_experimental_incremental_execution=True),
     extensions=[DocumentExtension],
 )
@@ -219,14 +225,34 @@ def test_a_used_up_budget_refuses_even_if_the_cost_is_too_low(asked: Callable[[A
     asked(asks)
 
 
-def test_a_faster_operation_is_charged_its_cost_and_reports_its_time(asked: Callable[[Asked], None]) -> None:
+def test_a_query_is_charged_its_time_if_its_cost_is_far_too_high(asked: Callable[[Asked], None]) -> None:
     async def asks(service: Service) -> None:
         (result,) = await service.ask("{ dear }")
         cost = result.extensions["cost"]
         assert cost["requested"] == REQUEST_COST + 2 * UNITS + 1  # for its scalar value
         assert REQUEST_COST <= cost["actual"] < UNITS
-        assert UNITS < await service.taken() < 3 * UNITS
+        assert await service.taken() < UNITS
         (result,) = await service.ask("{ step }")
         assert result.extensions["cost"]["actual"] >= UNITS > result.extensions["cost"]["requested"]
+
+    asked(asks)
+
+
+def test_a_mutation_is_charged_its_cost_for_later_work(asked: Callable[[Asked], None]) -> None:
+    async def asks(service: Service) -> None:
+        (result,) = await service.ask("mutation { dear }")
+        assert result.extensions["cost"]["actual"] < UNITS
+        assert UNITS < await service.taken() < 3 * UNITS
+
+    asked(asks)
+
+
+def test_a_query_gives_back_no_more_than_it_was_charged(asked: Callable[[Asked], None]) -> None:
+    async def asks(service: Service) -> None:
+        await service.ask("{ a: step b: step }")
+        before = await service.taken()
+        for _ in range(3):
+            await service.ask("{ dear }")
+        assert COMES_BACK * before < await service.taken() < before + UNITS
 
     asked(asks)
