@@ -40,6 +40,7 @@ UNLIMITED = {
 SECONDS = 1.0  # for each operation
 REFERENCE = OPERATIONS["plain fields"]
 WARM_UPS = 2
+IDLE_SECONDS, STEP_SECONDS = 3.0, 0.02
 MIN_TIMES = 3
 
 
@@ -96,6 +97,8 @@ def measure(rig: Rig, documents: DocumentCache, name: str, operation: Operation)
     for each, price in zip(requests, prices, strict=True):
         times_of_one, answer = microseconds(rig, operation, each)
         spent.append(times_of_one)
+        wait_until_idle(rig.service)  # else work that the request causes later counts for the reference
+        send(rig, REFERENCE, Request())  # makes what a change of the catalog has dropped
         reference.append(sum(microseconds(rig, REFERENCE, Request())[0]))
         actual = price if answer is None else answer["extensions"]["cost"]["actual"]
         charges.append(charge(price, actual, may_return=may_return))
@@ -108,7 +111,7 @@ def microseconds(rig: Rig, operation: Operation, request: Request) -> tuple[list
     before = processor_time(rig.service)
     answer = send(rig, operation, request)
     after = processor_time(rig.service)
-    return [(end - start) / 1_000 for start, end in zip(before, after, strict=True)], answer
+    return [grown(*both) / 1_000 for both in zip(before, after, strict=True)], answer
 
 
 def send(rig: Rig, operation: Operation, request: Request, *, check: bool = False) -> Any:
@@ -121,13 +124,45 @@ def send(rig: Rig, operation: Operation, request: Request, *, check: bool = Fals
     return answer
 
 
-def processor_time(service: Service) -> tuple[int, int]:
-    """Nanoseconds of processor time so far of the service's threads and of its Postgres processes."""
+def wait_until_idle(service: Service) -> None:
+    """Wait until the service and its Postgres take less than a tenth of a core, at most IDLE_SECONDS."""
+    deadline = time.monotonic() + IDLE_SECONDS
+    before = processor_time(service)
+    while time.monotonic() < deadline:
+        time.sleep(STEP_SECONDS)
+        after = processor_time(service)
+        if sum(map(grown, before, after)) < STEP_SECONDS * 1e8:
+            return
+        before = after
+
+
+def processor_time(service: Service) -> tuple[dict[int, int], dict[int, int]]:
+    """Nanoseconds of processor time so far, of the service by thread and of its Postgres by process.
+
+    Without autovacuum, which begins at any time.
+    """
     threads = Path(f"/proc/{service.pid}/task").glob("*/schedstat")
     backends = (
-        Path(f"/proc/{child.pid}/schedstat") for child in psutil.Process(service.postmaster).children()
+        child.pid
+        for child in psutil.Process(service.postmaster).children()
+        if "autovacuum" not in title(child)
     )
-    return sum(map(nanoseconds, threads)), sum(map(nanoseconds, backends))
+    return (
+        {int(thread.parent.name): nanoseconds(thread) for thread in threads},
+        {pid: nanoseconds(Path(f"/proc/{pid}/schedstat")) for pid in backends},
+    )
+
+
+def title(process: psutil.Process) -> str:
+    try:
+        return " ".join(process.cmdline())
+    except psutil.Error:  # it has ended
+        return ""
+
+
+def grown(before: dict[int, int], after: dict[int, int]) -> int:
+    """The sum of what each has grown by. One that has ended meanwhile is not counted."""
+    return sum(value - before.get(key, 0) for key, value in after.items() if value > before.get(key, 0))
 
 
 def nanoseconds(schedstat: Path) -> int:

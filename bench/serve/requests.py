@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bench.cost.__main__ import UNLIMITED, processor_time
+from bench.cost.__main__ import UNLIMITED, grown, processor_time
 from bench.cost.accounts import Member, Rig, global_id, history_file
 from bench.figures import Figure, write
 from bench.start_service import started
@@ -123,7 +123,7 @@ def measured(rig: Rig, request: Request, member: Member | None) -> Spent:
         for number in range(times):
             rig.client.post(request.document, request.variables(number), member)
         after = processor_time(rig.service)
-        bursts.append([(end - start) / 1_000 / times for start, end in zip(before, after, strict=True)])
+        bursts.append([grown(*both) / 1_000 / times for both in zip(before, after, strict=True)])
     return Spent(*(min(column) for column in zip(*bursts, strict=True)))
 
 

@@ -35,13 +35,13 @@ class MergeMemberInput:
     )
     likes: list[strawberry.ID] = strawberry.field(
         default_factory=list,
-        directives=[MOVIES, Cost(weight=2)],
+        directives=[MOVIES, Cost(weight=1)],
         description="Movies that the visitor liked; together with `dislikes` at most 500. Movies that were "
         "deleted are ignored.",
     )
     dislikes: list[strawberry.ID] = strawberry.field(
         default_factory=list,
-        directives=[MOVIES, Cost(weight=2)],
+        directives=[MOVIES, Cost(weight=1)],
         description="Movies that the visitor disliked.",
     )
     code: str | None = strawberry.field(
@@ -98,7 +98,7 @@ CreateMergeCodeResult = Annotated[
 @strawberry.type
 class MergeMutation:
     @strawberry.mutation(
-        directives=[Cost(weight=900)],
+        directives=[Cost(weight=400)],
         description="Take over what an anonymous visitor liked, or all that a member of another system did, "
         "into the viewer's account, once. The id in the other system then names the account.",
         extensions=requires(Role.USER, noted_for_keys=True),

@@ -126,7 +126,7 @@ class ReplayDeadLettersPayload:
 @strawberry.type
 class DeadLetterMutation:
     @strawberry.mutation(
-        directives=[Cost(weight=2500)],
+        directives=[Cost(weight=600)],
         description=f"Store refused events that are valid now, as after a movie was added: at most "
         f"{REPLAYED_AT_ONCE}, newest first. Lines that are not whole are passed over.",
         extensions=requires(Role.ADMIN),
