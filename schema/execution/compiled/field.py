@@ -4,11 +4,9 @@ Each method follows the method of graphql-core's executor with the same task, so
 their order are the same.
 """
 
-import asyncio
-from collections.abc import AsyncIterable, Callable, Iterable, Iterator
+from collections.abc import AsyncIterable, Callable
 from contextlib import suppress
 from operator import attrgetter
-from time import perf_counter
 from types import CoroutineType
 from typing import Any
 
@@ -31,12 +29,11 @@ from graphql.pyutils.is_awaitable import is_async_iterable
 from strawberry.execution import optimized_is_awaitable as is_awaitable
 from strawberry.types.field import StrawberryField
 
-from schema.execution import pace
 from schema.execution.compiled.classes import Classes
-from schema.execution.compiled.run import Path, Run, awaited_items, listed, resolve_info
+from schema.execution.compiled.items import Completed, Items
+from schema.execution.compiled.run import Path, Run, listed, resolve_info
 
 complete_leaf = Executor.complete_leaf_value
-Completed = Any  # a value of JSON, or a coroutine that returns one
 Select = Callable[[Run, Any, Path], Completed]  # a generated function: executes the selections on an object
 
 
@@ -143,6 +140,16 @@ class Field:
             raise GraphQLError(message)
         return Items(self, run, item_type, path).complete(values)
 
+    def rest(
+        self, run: Run, values: list[Any], out: list[Any], stopped: Any, path: Path, waiting: list[str]
+    ) -> Completed:
+        """Complete a list whose first items are in `out`; see `Items.resume`."""
+        type_: Any = self.type.of_type if is_non_null_type(self.type) else self.type
+        completed = Items(self, run, type_.of_type, path, out).resume(values, stopped)
+        if completed.__class__ is CoroutineType:
+            return self.held(run, completed, path, waiting)
+        return completed
+
     async def async_items(self, run: Run, item_type: Any, values: AsyncIterable[Any], path: Path) -> Any:
         items = Items(self, run, item_type, path)
         iterator = values.__aiter__()
@@ -205,96 +212,3 @@ class ErrorsOnly:
 
     def __init__(self, run: Run) -> None:
         self.schema = run.schema
-
-
-class Items:
-    """A list under completion."""
-
-    __slots__ = ("classes", "field", "item_type", "out", "path", "run", "select", "waiting")
-
-    def __init__(self, field: Field, run: Run, item_type: Any, path: Path) -> None:
-        self.field, self.run, self.item_type, self.path = field, run, item_type, path
-        self.out: list[Any] = []
-        self.waiting: list[int] = []
-        inner = item_type.of_type if is_non_null_type(item_type) else item_type
-        found: tuple[Any, Any] = field.select.get(getattr(inner, "name", ""), (None, None))
-        self.select, self.classes = found
-        if not isinstance(inner, GraphQLObjectType):  # an abstract type, or an inner list
-            self.select = self.classes = None
-
-    def complete(self, values: Iterable[Any]) -> Completed:
-        """The completed list; a coroutine where an item waits, or where a long list takes its time."""
-        iterator = iter(values)
-        until = perf_counter() + pace.PIECE_SECONDS if pace.is_long(values) else None
-        fits = () if self.classes is None or self.classes.may_be_cast else self.classes.known
-        run, path, out, select = self.run, self.path, self.out, self.select
-        try:
-            for item in iterator:
-                if item.__class__ in fits:  # the short way of `add`
-                    try:
-                        completed = select(run, item, (path, len(out), None))
-                    except Exception as error:  # noqa: BLE001 - resolvers raise any
-                        completed = self.field.failed(run, self.item_type, error, (path, len(out), None))
-                    if completed.__class__ is CoroutineType:
-                        self.wait_for(completed)
-                    else:
-                        out.append(completed)
-                else:
-                    self.add(item)
-                if until is not None and perf_counter() > until:
-                    return self.in_pieces(iterator)
-        except Exception:
-            self.abandon(iterator)
-            raise
-        return self.end()
-
-    async def in_pieces(self, iterator: Iterator[Any]) -> Any:
-        """Complete the rest, with a turn of the event loop after each PIECE_SECONDS of work."""
-        try:
-            await asyncio.sleep(0)
-            until = perf_counter() + pace.PIECE_SECONDS
-            for item in iterator:
-                self.add(item)
-                if perf_counter() > until:
-                    await asyncio.sleep(0)
-                    until = perf_counter() + pace.PIECE_SECONDS
-        except Exception:
-            self.abandon(iterator)
-            raise
-        ended = self.end()
-        return await ended if ended.__class__ is CoroutineType else ended
-
-    def add(self, item: Any) -> None:
-        field, run, type_, out = self.field, self.run, self.item_type, self.out
-        path = (self.path, len(out), None)
-        try:
-            if self.classes is not None and self.classes.fit(item):
-                completed = self.select(run, item, path)
-            elif is_awaitable(item):
-                self.waiting.append(len(out))
-                out.append(field.awaited(run, type_, item, path))
-                return
-            else:
-                completed = field.complete(run, type_, item, path)
-        except Exception as error:  # noqa: BLE001 - resolvers raise any
-            completed = field.failed(run, type_, error, path)
-        if completed.__class__ is CoroutineType:
-            self.wait_for(completed)
-        else:
-            out.append(completed)
-
-    def wait_for(self, completed: Completed) -> None:
-        place = len(self.out)
-        self.waiting.append(place)
-        path = (self.path, place, None)
-        self.out.append(self.field.guarded(self.run, self.item_type, completed, path))
-
-    def end(self) -> Completed:
-        return awaited_items(self.out, self.waiting) if self.waiting else self.out
-
-    def abandon(self, rest: Iterator[Any]) -> None:
-        """Let the items end that are awaited, and those left, after an error took the list's place."""
-        left = [self.out[place] for place in self.waiting]
-        with suppress(Exception):
-            left.extend(item for item in rest if is_awaitable(item))
-        self.run.settle(left)

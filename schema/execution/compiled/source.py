@@ -27,11 +27,13 @@ from graphql.type.scalars import (
     serialize_string,
 )
 from strawberry.schema.schema_converter import GraphQLCoreConverter
+from strawberry.types.cast import TYPE_CAST_ATTRIBUTE
 
 from schema.execution.compiled.classes import Classes
 from schema.execution.compiled.field import Field
 from schema.execution.compiled.resolvers import attribute, resolver
 from schema.execution.compiled.shared import Shared
+from schema.execution.pace import SHORT
 
 MAX_FUNCTIONS = 300
 # Where a value is what its scalar's serializer returns unchanged.
@@ -124,19 +126,46 @@ class Source:
         if isinstance(type_, GraphQLScalarType) and (same := UNCHANGED.get(type_.coerce_output_value)):
             return [f"out[{key!r}] = v if {'v is None or ' if nullable else ''}{same} else {usual}"]
         if isinstance(type_, GraphQLObjectType):
-            function, classes = self.names_of(found, type_)
+            function, fits = self.names_of(found, type_)
             return [
-                f"if {classes}.fit(v):",
+                f"if {fits.format('v')}:",
                 f"    r = {function}(run, v, (p, {key!r}, {found.parent.name!r}))",
                 "    if r.__class__ is Coroutine:",
                 f"        r = {constant}.held(run, r, {constant}.path(p), waiting)",
                 f"    out[{key!r}] = r",
+                *(["elif v is None:", f"    out[{key!r}] = None"] if nullable else []),
                 "else:",
                 f"    out[{key!r}] = {usual}",
             ]
         if is_list_type(type_):
+            item = type_.of_type.of_type if is_non_null_type(type_.of_type) else type_.of_type
+            if isinstance(item, GraphQLObjectType):
+                return self.items(key, found, constant, item)
             return [f"out[{key!r}] = {usual}"]
         return [f"out[{key!r}] = {'None if v is None else ' if nullable else ''}{usual}"]
+
+    def items(self, key: str, found: Field, constant: str, type_: GraphQLObjectType) -> list[str]:
+        """The lines that complete a short list of objects, up to an item that waits or fails."""
+        function, fits = self.names_of(found, type_)
+        return [
+            f"if v.__class__ is list and len(v) <= {SHORT}:",
+            f"    q, n, r = (p, {key!r}, {found.parent.name!r}), [], None",
+            "    for item in v:",
+            "        try:",
+            f"            if not ({fits.format('item')}):",
+            "                r = None",
+            "                break",
+            f"            r = {function}(run, item, (q, len(n), None))",
+            "        except Exception as error:",
+            "            r = error",
+            "            break",
+            "        if r.__class__ is Coroutine:",
+            "            break",
+            "        n.append(r)",
+            f"    out[{key!r}] = n if len(n) == len(v) else {constant}.rest(run, v, n, r, q, waiting)",
+            "else:",
+            f"    out[{key!r}] = {constant}.value(run, v, p, waiting)",
+        ]
 
     def selections(self, found: Field) -> str | None:
         """Add the functions of the object types that the field may return.
@@ -155,14 +184,18 @@ class Source:
                 self.schema, self.fragments, self.variables, self.operation, type_, found.details
             )
             constant = self.function(name, type_, collected.grouped_field_set)
-            self.names[f"classes_{type_.name}"] = classes = self.classes.setdefault(
-                type_.name, Classes(type_)
-            )
+            classes = self.classes.setdefault(type_.name, Classes(type_))
+            self.names[f"known_{type_.name}"] = classes.known
             found.select[type_.name] = (name, classes)  # type: ignore[assignment] # linked once it is compiled
         return None if is_abstract_type(named) else constant
 
     def names_of(self, found: Field, type_: GraphQLObjectType) -> tuple[str, str]:
-        return str(found.select[type_.name][0]), f"classes_{type_.name}"
+        """The function of a type, and the condition under which a value needs no further checks."""
+        function, classes = found.select[type_.name]
+        fits = f"{{0}}.__class__ in known_{type_.name}"
+        if classes.may_be_cast:
+            fits += f" and getattr({{0}}, {TYPE_CAST_ATTRIBUTE!r}, None) is None"
+        return str(function), fits
 
 
 def selection_of(found: Field, inner: str | None) -> str | None:

@@ -150,7 +150,7 @@ async def client(
 CEILINGS: dict[str, tuple[str, dict[str, Any], dict[bool, tuple[int, int]]]] = {
     "Typename": ("{ __typename }", {}, {True: (197, 32), False: (197, 28)}),
     "Page": (PAGE, {}, {True: (244, 44), False: (246, 34)}),
-    "Recommendations": ("Recommendations", {"first": 20}, {True: (730, 59), False: (434, 51)}),
+    "Recommendations": ("Recommendations", {"first": 20}, {True: (400, 60), False: (434, 51)}),
     "RateMovie": ("RateMovie", {"stars": 3.5}, {True: (328, 50), False: (272, 41)}),
 }
 

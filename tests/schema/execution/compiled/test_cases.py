@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncGenerator, Callable
 from functools import partial
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -155,6 +156,27 @@ async def test_lists_of_objects() -> None:
     for make in (items, only_good):
         await same(LISTS, "{ items { name late } }", lambda: {"items": make()})  # noqa: B023 - used at once
         await same(LISTS, "{ items { name } strictItems { late name } }", lambda: Root(make))  # noqa: B023
+
+
+STOPS: dict[str, Callable[[], Any]] = {
+    "null": lambda: None,
+    "an error": lambda: ValueError("bad"),
+    "a late item": lambda: Slow({"name": "late"}),
+    "a late field": lambda: {"name": "b", "late": Slow("y")},
+    "a field that fails": lambda: {"name": ValueError("worse")},
+    "a null field": lambda: {"name": None},
+    "another class": lambda: SimpleNamespace(name="c", late=None),
+}
+
+
+@pytest.mark.parametrize("stop", STOPS)
+async def test_a_short_list_goes_on_after_an_item_that_stops_it(stop: str) -> None:
+    def items() -> list[Any]:
+        first: list[Any] = [{"name": "a", "late": "x"}, {"name": "b", "late": None}]
+        return [*first, STOPS[stop](), {"name": "c", "late": Slow("z")}, None, {"name": "d", "late": "w"}]
+
+    for make in (items, lambda: items()[:3], lambda: items()[2:4]):
+        await same(LISTS, "{ items { name late } strictItems { late name } }", lambda: Root(make))  # noqa: B023 - used at once
 
 
 PETS = build_schema("""
