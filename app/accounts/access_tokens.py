@@ -1,8 +1,10 @@
 """Access tokens: signed, short-lived JWTs that name a member and one of their sessions."""
 
 import re
+import time
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
@@ -13,6 +15,7 @@ from app.settings import Settings
 
 ALGORITHM = "HS256"
 LONGEST = 1_000  # characters; ours have about 250
+MAX_VERIFIED = 10_000  # tokens whose signature is not verified again; each takes about a kilobyte
 USER_ID = re.compile(r"[1-9][0-9]{0,17}")
 LATEST = int(datetime(9999, 1, 1, tzinfo=UTC).timestamp())
 # `iat` is not compared with the clock, since clocks of processes may differ.
@@ -37,13 +40,25 @@ def issue(settings: Settings, user_id: int, session_id: UUID) -> tuple[str, date
 def claims_of(settings: Settings, token: str) -> Claims:
     """Verify a token and return its claims. Its session may have ended.
 
-    Raises jwt.InvalidTokenError for a token that is not ours or has expired. Claims are checked for their
-    types: another release, or another service with our key, may have signed them.
+    Raises jwt.InvalidTokenError for a token that is not ours or has expired.
     """
     if len(token) > LONGEST:
         raise jwt.InvalidTokenError
+    claims = verified(token, secret_key(settings))
+    if claims.expires_at.timestamp() <= time.time():  # since it was verified
+        raise jwt.ExpiredSignatureError
+    return claims
+
+
+@lru_cache(MAX_VERIFIED)  # a token that is refused is not kept
+def verified(token: str, key: str) -> Claims:
+    """The claims of a token that is signed with the key. A later call does not compare the expiry again.
+
+    Claims are checked for their types: another release, or another service with our key, may have signed
+    them. Raises jwt.InvalidTokenError.
+    """
     try:
-        claims = jwt.decode(token, secret_key(settings), algorithms=[ALGORITHM], options=OPTIONS)
+        claims = jwt.decode(token, key, algorithms=[ALGORITHM], options=OPTIONS)
     except (ValueError, TypeError, OverflowError, RecursionError):
         # PyJWT reads times before it checks their types.
         raise jwt.InvalidTokenError from None

@@ -140,6 +140,19 @@ def test_invalid_tokens_are_refused() -> None:
             access_tokens.claims_of(SETTINGS, token)
 
 
+def test_a_verified_token_is_refused_after_its_expiry_and_under_another_key(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    token, expires_at = access_tokens.issue(SETTINGS, 7, uuid4())
+    for _ in range(2):
+        assert access_tokens.claims_of(SETTINGS, token).user_id == 7
+    with pytest.raises(jwt.InvalidTokenError):
+        access_tokens.claims_of(Settings.model_validate({"secret_key": SECRET_KEY[::-1]}), token)
+    monkeypatch.setattr("time.time", expires_at.timestamp)
+    with pytest.raises(jwt.ExpiredSignatureError):
+        access_tokens.claims_of(SETTINGS, token)
+
+
 @pytest.mark.anyio
 async def test_error_codes_of_invalid_tokens(sessions: Sessions) -> None:
     """Also of a valid token of no member. The client that pays for the request is known."""
@@ -161,21 +174,21 @@ async def test_a_session_of_another_member_is_refused(sessions: Sessions) -> Non
 
 
 @pytest.mark.anyio
-async def test_a_request_verifies_its_token_once(sessions: Sessions, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_request_reads_its_token_once(sessions: Sessions, monkeypatch: pytest.MonkeyPatch) -> None:
     tokens = await authentication.sign_up(sessions, SETTINGS, "ada", "a long walk home")
     served = ServingState(await snapshot.load(sessions))
     context = Context(SETTINGS, sessions, served, Credentials(tokens.access_token))
-    verified = []
-    decode = jwt.decode
+    read = []
+    claims_of = access_tokens.claims_of
 
-    def counted(token: str, *given: Any, **named: Any) -> Any:
-        verified.append(token)
-        return decode(token, *given, **named)
+    def counted(settings: Settings, token: str) -> access_tokens.Claims:
+        read.append(token)
+        return claims_of(settings, token)
 
-    monkeypatch.setattr(jwt, "decode", counted)
+    monkeypatch.setattr(access_tokens, "claims_of", counted)
     assert await context.authentication.payer() == Payer(f"member {tokens.viewer.id}")
     assert await context.viewer() == tokens.viewer
-    assert len(verified) == 1
+    assert len(read) == 1
     context.renew()
     assert await context.viewer() == tokens.viewer
-    assert len(verified) == 2
+    assert len(read) == 2
