@@ -9,7 +9,6 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import TypedDict
 
-from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.requests import HTTPConnection
 from starlette.routing import BaseRoute, Route, WebSocketRoute
@@ -36,7 +35,7 @@ from app.serving.live import Live
 from app.settings import Settings
 from app.telemetry import metrics, tracing
 from app.training import worker
-from app.web import graphiql, security
+from app.web import graphiql
 from app.web.admission import Admission
 from app.web.budget import Budget
 from app.web.client import client_of
@@ -46,6 +45,7 @@ from app.web.http_protocol import KEEP_ALIVE_SECONDS
 from app.web.meter import meter_event_loop
 from app.web.metrics_server import MetricsServer, listen
 from app.web.rate_limits import RateLimits
+from app.web.responses import Application, layers
 from app.web.server import GRACE_SECONDS, Server, bind
 from app.web.site import Site
 from recommender import stages
@@ -230,7 +230,7 @@ def create_app(
     scraped: socket.socket | None = None,
     trusted: TrustedDocuments | None = None,
     site: Site | None = None,
-) -> Starlette:
+) -> Application:
     """Create the ASGI application. The database must be migrated. `scraped`: the socket of the metrics."""
     stopping = asyncio.Event()
     admission = Admission(settings)
@@ -240,6 +240,7 @@ def create_app(
     )
     if settings.compression:
         endpoint = Compression(endpoint)
+    api = endpoint
     routes: list[BaseRoute] = [
         Route("/healthz", healthz),
         Route("/readyz", readyz),
@@ -251,10 +252,10 @@ def create_app(
     if site is not None:
         routes += [sessions_route(), *site.served(compressed=settings.compression)]
     graphql = (Route(PATH, endpoint), WebSocketRoute(PATH, endpoint))
-    app = Starlette(
+    app = Application(
         routes=[*graphql, *routes],
         lifespan=lambda _: lifespan(settings, database_url, admission, scraped),
-        middleware=[*security.middleware(settings), Middleware(AtPath, path=PATH, endpoint=endpoint)],
+        middleware=[*layers(settings), Middleware(AtPath, path=PATH, api=api, others=endpoint)],
     )
     app.state.draining = asyncio.Event()
     app.state.stopping = stopping

@@ -18,7 +18,7 @@ from strawberry.types.execution import ExecutionResult
 from strawberry.types.graphql import OperationType
 
 from app.telemetry import metrics
-from app.web.request_ids import RequestIds
+from app.web.responses import Responses
 from bench.figures import Figure, write
 from recommender import stages
 from recommender.stages import stage
@@ -86,7 +86,7 @@ async def nothing() -> None:
 
 
 async def measure() -> list[Figure]:
-    with_ids = RequestIds(response)
+    with_ids = Responses(response)
 
     async def of(function: Callable[[], None]) -> None:
         function()
@@ -103,7 +103,7 @@ async def measure() -> list[Figure]:
         generate_latest(metrics.REGISTRY)
     scrape = (time.perf_counter() - began) / SCRAPES * 1e3
     return [
-        Figure("request id and response count", http, "us"),
+        Figure("headers and response count", http, "us"),
         Figure("operation and admission", executed, "us"),
         Figure("stages of scoring", scored, "us"),
         Figure("together", http + executed + scored, "us", target=TARGET_MICROSECONDS, at_most=True),

@@ -37,9 +37,11 @@ class Compression:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
-            sent = [value for name, value in scope["headers"] if name == b"accept-encoding"]
-            coding = preferred(b", ".join(sent).decode("latin-1")) if sent else None
-            send = Response(coding, send).send
+            accepted = b""
+            for name, value in scope["headers"]:
+                if name == b"accept-encoding":
+                    accepted += b", " + value if accepted else value
+            send = Response(preferred(accepted.decode("latin-1")) if accepted else None, send).send
         await self.app(scope, receive, send)
 
 

@@ -7,16 +7,12 @@ allowed.
 
 from functools import cache
 
-from starlette.middleware import Middleware
-from starlette.middleware.cors import CORSMiddleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import HTTPConnection
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import Receive, Scope, Send
 from strawberry.http.websocket_origin import is_same_origin
 
 from app.settings import Settings
-from app.telemetry.tracing import HttpSpans
-from app.web.request_ids import RequestIds
 
 HEADERS = {
     "X-Content-Type-Options": "nosniff",
@@ -36,30 +32,13 @@ HEALTH = ("/healthz", "/readyz")
 READABLE = ("ETag", "RateLimit", "RateLimit-Policy", "Retry-After", "X-Request-Id")
 
 
-class SecurityHeaders:
-    """Adds security headers that a response does not set."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self.app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await self.app(scope, receive, send)
-            return
-
-        async def send_with_headers(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                headers = message.setdefault("headers", [])
-                given = {name for name, _ in headers}
-                ours = headers_of(scope["path"].startswith("/graphiql/"), scope["scheme"] == "https")
-                headers.extend([header for header in ours if header[0] not in given])
-            await send(message)
-
-        await self.app(scope, receive, send_with_headers)
+def headers_of(scope: Scope) -> list[tuple[bytes, bytes]]:
+    """The security headers of a response to this request."""
+    return _headers(scope["path"].startswith("/graphiql/"), scope["scheme"] == "https")
 
 
 @cache
-def headers_of(of_graphiql: bool, encrypted: bool) -> list[tuple[bytes, bytes]]:
+def _headers(of_graphiql: bool, encrypted: bool) -> list[tuple[bytes, bytes]]:
     # A script's policy also applies to the workers it starts, so GraphiQL's files have none.
     of_path = [] if of_graphiql else [POLICY_HEADER]
     return [*BYTES, *of_path, *([TRANSPORT_HEADER] if encrypted else [])]
@@ -78,26 +57,6 @@ class AllowedHosts(TrustedHostMiddleware):
 def listed(text: str) -> list[str]:
     """Split a setting at its commas."""
     return [part.strip() for part in text.split(",") if part.strip()]
-
-
-def middleware(settings: Settings) -> list[Middleware]:
-    """The middleware for request ids, hosts, CORS and headers, outermost first."""
-    found = [Middleware(RequestIds), Middleware(SecurityHeaders)]
-    if settings.otel_exporter_otlp_endpoint is not None:
-        found.insert(1, Middleware(HttpSpans))
-    if (hosts := listed(settings.allowed_hosts)) and "*" not in hosts:
-        found.append(Middleware(AllowedHosts, allowed_hosts=hosts, www_redirect=False))
-    if origins := listed(settings.allowed_origins):
-        cors = Middleware(
-            CORSMiddleware,
-            allow_origins=origins,
-            allow_methods=["GET", "POST"],
-            allow_headers=["*"],
-            expose_headers=READABLE,
-            max_age=PREFLIGHT_SECONDS,
-        )
-        found.append(cors)
-    return found
 
 
 def is_foreign(connection: HTTPConnection, settings: Settings) -> bool:

@@ -2,7 +2,7 @@
 
 import asyncio
 import hashlib
-from collections.abc import Coroutine, Mapping
+from collections.abc import Awaitable, Coroutine, Mapping
 from typing import Any
 
 from graphql import GraphQLError
@@ -218,13 +218,19 @@ async def while_present(http: Request, kind: OperationType | None, operation: Op
 
 
 class AtPath:
-    """Serves GraphQL at a path, before Starlette looks for a route."""
+    """Serves GraphQL at a path, before Starlette looks for a route.
 
-    def __init__(self, app: ASGIApp, path: str, endpoint: ASGIApp) -> None:
-        self.app, self.path, self.endpoint = app, path, endpoint
+    `api` serves requests by POST, `others` those by other methods, which may ask for a page.
+    """
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await (self.endpoint if scope.get("path") == self.path else self.app)(scope, receive, send)
+    def __init__(self, app: ASGIApp, path: str, api: ASGIApp, others: ASGIApp) -> None:
+        self.app, self.path, self.api, self.others = app, path, api, others
+
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
+        if scope.get("path") != self.path:
+            return self.app(scope, receive, send)
+        serve = self.api if scope.get("method") == "POST" else self.others
+        return serve(scope, receive, send)
 
 
 def stream_transport(accept: Accept) -> HTTPStreamTransport:
