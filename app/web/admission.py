@@ -74,9 +74,10 @@ class Admission:
         """
         if len(self.connections) > self.most_connections:
             raise Overloaded("MAX_CONNECTIONS")
-        room = self.at_once if self.standing else MAX_WAITING * self.most_at_once
-        if len(self.waiting) >= room:
-            raise Overloaded("MAX_OPERATIONS_AT_ONCE")
+        if self.waiting:
+            room = self.at_once if self.standing else MAX_WAITING * self.most_at_once
+            if len(self.waiting) >= room:
+                raise Overloaded("MAX_OPERATIONS_AT_ONCE")
 
     @property
     def standing(self) -> bool:
@@ -90,7 +91,8 @@ class Admission:
     async def admitted(self) -> Turn:
         """Wait for a turn. Its deadline counts from the call, including the wait. Raises Overloaded."""
         self.check()
-        arrived = self.now
+        loop = asyncio.get_running_loop()
+        arrived = loop.time()
         deadline = arrived + self.execution_seconds
         if not self.waiting:
             self.emptied = arrived
@@ -98,7 +100,7 @@ class Admission:
                 self.running += 1
                 metrics.queue_wait.observe(0)
                 return Turn(self.leave, arrived, deadline)
-        place: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        place: asyncio.Future[None] = loop.create_future()
         self.waiting.append(place)
         try:
             async with asyncio.timeout(STANDING_SECONDS if self.standing else BURST_SECONDS):
@@ -122,7 +124,8 @@ class Admission:
 
     def leave(self) -> None:
         self.running -= 1
-        self.admit()
+        if self.waiting:
+            self.admit()
 
     def admit(self) -> None:
         """Assign free slots to the operations that have waited longest."""

@@ -19,11 +19,12 @@ TOO_HIGH = 2  # times the actual cost; a lower static cost is not worth another 
 LIMITS = ("REQUESTS_PER_MINUTE", "OPERATIONS_PER_MINUTE", "COST_PER_MINUTE")
 POLICY = {setting: policy_of(setting).encode() for setting in LIMITS}
 POLICY_UNIT = {"COST_PER_MINUTE": b';qu="cost"'}
+NOBODY = Payer("")
 
 
-def units(meter: Meter) -> int:
+def units(nanoseconds: int) -> int:
     """Measured processor time as cost, rounded up."""
-    return -(-meter.nanoseconds // UNIT_NANOSECONDS)
+    return -(-nanoseconds // UNIT_NANOSECONDS)
 
 
 def charge(static: int, actual: int, *, may_return: bool) -> int:
@@ -35,49 +36,59 @@ def charge(static: int, actual: int, *, may_return: bool) -> int:
 
 
 class Budget:
-    """The charges of a request. `left` is by setting. `reader` meters parsing, `meter` meters execution."""
+    """The charges of a request, to its `payer` once that is known. `left` is by setting.
+
+    `reader` meters parsing, `meter` meters execution.
+    """
 
     def __init__(self, rates: RateLimits) -> None:
         self.rates = rates
         self.left: dict[str, Left] = {}
-        self.reader, self.meter = Meter(), Meter()
-        self._payer = Payer("")
+        self.meter = Meter()
+        self._reader: Meter | None = None
+        self.payer = NOBODY
         self._read = self._executed = self._settled = 0
         self._is_query = self._is_closed = False
         self._settling: asyncio.Future[None] | None = None
 
     @property
+    def reader(self) -> Meter:
+        if self._reader is None:
+            self._reader = Meter()
+        return self._reader
+
+    @property
     def actual(self) -> int:
         """The actual cost of the operation so far."""
-        return REQUEST_COST + units(self.meter)
+        return REQUEST_COST + units(self.meter.nanoseconds)
 
     async def request(self, address: str) -> None:
         """Charge a request. Raises RateLimited, as do `reading` and `operation`."""
         await self._note(self.rates.request(address))
 
-    async def reading(self, payer: Payer, cost: int) -> None:
+    async def reading(self, cost: int) -> None:
         """Charge the parsing of a document."""
-        self._payer = payer
         if cost:
-            await self._note(self.rates.reading(payer.client, cost, payer.key))
+            await self._note(self.rates.reading(self.payer.client, cost, self.payer.key))
             self._read += cost
 
-    async def operation(self, payer: Payer, cost: int, *, is_query: bool) -> None:
+    async def operation(self, cost: int, *, is_query: bool) -> None:
         """Charge the static cost of an operation."""
-        self._payer = payer
         self._is_query = is_query
-        await self._note(self.rates.operation(payer.client, cost, payer.key))
+        await self._note(self.rates.operation(self.payer.client, cost, self.payer.key))
         self._executed += cost
 
     async def settle(self) -> None:
         """Charge what the operation costs beyond the charges so far."""
-        due = max(units(self.reader), self._read)
+        due = self._read
+        if self._reader is not None:
+            due = max(due, units(self._reader.nanoseconds))
         if self._executed:
             due += charge(self._executed, self.actual, may_return=self._is_query and self._is_closed)
         owed = due - self._read - self._executed - self._settled
         if owed:
             self._settled += owed
-            await self._note(self.rates.owed(self._payer.client, owed, self._payer.key))
+            await self._note(self.rates.owed(self.payer.client, owed, self.payer.key))
 
     async def close(self) -> None:
         """Settle. Time that threads spend from now on is charged when they end."""
@@ -94,14 +105,14 @@ class Budget:
 
     async def fields(self) -> list[tuple[bytes, bytes]]:
         """Header fields of draft-ietf-httpapi-ratelimit-headers-10: the limits and their remainders."""
-        if self._payer.client and "OPERATIONS_PER_MINUTE" not in self.left:
-            await self._note(self.rates.left(self._payer.client))
+        if self.payer.client and "OPERATIONS_PER_MINUTE" not in self.left:
+            await self._note(self.rates.left(self.payer.client))
         given: list[tuple[str, int]] = []
         limits = b""
         for setting in LIMITS:
             left = self.left.get(setting)
             if left is not None:
-                given.append((setting, left.per_minute))
+                given.append((setting, left.charge.per_minute))
                 limits += b'%b"%b";r=%d;t=%d' % (
                     b", " if limits else b"",
                     POLICY[setting],
@@ -111,16 +122,15 @@ class Budget:
         return [(b"ratelimit-policy", policies_of(*given)), (b"ratelimit", limits)] if given else []
 
     async def _note(self, taken: Awaitable[list[Left]]) -> None:
+        found: list[Left] = []
         try:
-            left = await taken
+            found = await taken
         except RateLimited as refused:
-            self._remember(refused.left)
+            found = refused.left
             raise
-        self._remember(left)
-
-    def _remember(self, left: list[Left]) -> None:
-        for each in left:
-            self.left[each.setting] = each
+        finally:
+            for left in found:
+                self.left[left.charge.setting] = left
 
 
 @lru_cache(100)

@@ -1,6 +1,6 @@
 """The client of a request: its address, its network and its agent."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from ipaddress import IPv6Address, IPv6Network, ip_address
 
@@ -12,18 +12,19 @@ LONGEST_AGENT = 200
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """The origin of a request; None for an unknown part."""
+    """The origin of a request; None for an unknown part.
+
+    `network`: the address, or the /64 network of an IPv6 address; '' if unknown.
+    """
 
     address: str | None = None
     agent: str | None = None  # the User-Agent header
+    network: str = field(init=False)
 
-    @property
-    def network(self) -> str:
-        """The address, or the /64 network of an IPv6 address; '' if unknown."""
-        return network_of(self.address or "")
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "network", network_of(self.address or ""))
 
 
-@lru_cache(maxsize=1_000)
 def network_of(text: str) -> str:
     try:
         address = ip_address(text.partition("%")[0])
@@ -37,8 +38,17 @@ def network_of(text: str) -> str:
 
 
 def client_of(connection: HTTPConnection) -> Client:
-    address = connection.client.host if connection.client else None
-    agent = connection.headers.get("user-agent", "")[:LONGEST_AGENT]
-    if not agent.isprintable():
-        agent = "".join(filter(str.isprintable, agent))
-    return Client(address, agent or None)
+    address = connection.scope.get("client")
+    agent = b""
+    for name, value in connection.scope["headers"]:
+        if name == b"user-agent":
+            agent = value[:LONGEST_AGENT]
+            break
+    return known(address[0] if address else None, agent)
+
+
+@lru_cache(maxsize=1_000)
+def known(address: str | None, agent: bytes) -> Client:
+    """One object for all requests of a client."""
+    shown = "".join(filter(str.isprintable, agent.decode("latin-1")))
+    return Client(address, shown or None)

@@ -68,8 +68,9 @@ def charge(
 
     The charges are allowed if the wait is not above ALMOST; else the timestamps must not be stored.
     """
-    before, after = [], []
+    before, after, latest = [], [], now
     for counter, taken in zip(counters, seconds, strict=True):
         before.append(since := max(counter, now))
-        after.append(since + taken)
-    return before, after, max(after, default=now) - now - burst
+        after.append(until := since + taken)
+        latest = max(latest, until)
+    return before, after, latest - now - burst

@@ -28,6 +28,13 @@ MAX_COUNTERS = 100_000  # in one process; the least recently used are dropped
 REDIS_SECONDS = 0.5  # longest to wait for Redis
 RETRY_SECONDS = 1.0  # between two requests that try a Redis that did not answer
 
+# The settings of the limits, and their descriptions in messages.
+REQUESTS = ("REQUESTS_PER_MINUTE", "requests per minute from an address")
+OPERATIONS = ("OPERATIONS_PER_MINUTE", "operations per minute")
+COST = ("COST_PER_MINUTE", "of cost per minute")
+KEY_OPERATIONS = ("KEY_OPERATIONS_PER_MINUTE", "operations per minute of a key for all its members")
+KEY_COST = ("KEY_COST_PER_MINUTE", "of cost per minute of a key for all its members")
+
 log = logging.getLogger("marquee.rates")
 
 
@@ -54,10 +61,6 @@ class Charge(NamedTuple):
         """The seconds that an amount already used fills, without a maximum."""
         return MINUTE * self.amount / self.per_minute
 
-    def left(self, filled: float) -> "Left":
-        remaining = int(self.per_minute * (MINUTE - filled) / MINUTE + ALMOST)
-        return Left(self.setting, self.per_minute, max(0, remaining), math.ceil(max(0.0, filled - ALMOST)))
-
 
 @dataclass(frozen=True, slots=True)
 class Payer:
@@ -71,19 +74,28 @@ class Payer:
 
 
 class Left(NamedTuple):
-    """A client's remaining quota, and the seconds until it is restored.
+    """A client's remaining quota: `filled` seconds of a minute are used.
 
-    After a refusal, `seconds` is the time until there is enough for the refused charge.
+    `wait`: the seconds until there is enough for a refused charge; None for counters that allowed theirs.
     """
 
-    setting: str
-    per_minute: int
-    remaining: int
-    seconds: int
+    charge: Charge
+    filled: float
+    wait: int | None = None
+
+    @property
+    def remaining(self) -> int:
+        per_minute = self.charge.per_minute
+        return max(0, int(per_minute * (MINUTE - self.filled) / MINUTE + ALMOST))
+
+    @property
+    def seconds(self) -> int:
+        """The seconds until the quota is restored."""
+        return math.ceil(max(0.0, self.filled - ALMOST)) if self.wait is None else self.wait
 
     @property
     def policy(self) -> str:
-        return policy_of(self.setting)
+        return policy_of(self.charge.setting)
 
 
 @cache
@@ -127,26 +139,26 @@ class ProcessCounters:
         self.filled: OrderedDict[tuple[str, str], float] = OrderedDict()
 
     async def take(self, charges: Sequence[Charge], *, owed: bool = False) -> list[float]:
-        now = time.monotonic()
-        keys, counters, seconds = [], [], []
-        for charge in charges:
-            keys.append(key := (charge.setting, charge.client))
-            counters.append(self.filled.get(key, 0.0))
-            filled = MINUTE * charge.amount / charge.per_minute
-            seconds.append(filled if owed else min(filled, MINUTE))
+        now, stored = time.monotonic(), self.filled
+        counters, seconds = [], []
+        for setting, _, client, amount, per_minute in charges:
+            counters.append(stored.get((setting, client), now))
+            seconds.append(MINUTE * (amount if owed or amount < per_minute else per_minute) / per_minute)
         before, after, longest = gcra.charge(counters, seconds, now, MINUTE)
         if longest > ALMOST and not owed:
             limiting = charges[after.index(max(after))]
             raise RateLimited(limiting, longest, [until - now for until in before])
-        for key, until in zip(keys, after, strict=True):
+        filled = []
+        for (setting, _, client, _, _), until in zip(charges, after, strict=True):
+            filled.append(until - now)
             if until > now:
-                self.filled[key] = until
-                self.filled.move_to_end(key)
+                stored[setting, client] = until
+                stored.move_to_end((setting, client))
             else:
-                self.filled.pop(key, None)
-        while len(self.filled) > MAX_COUNTERS:
-            self.filled.popitem(last=False)
-        return [until - now for until in after]
+                stored.pop((setting, client), None)
+        while len(stored) > MAX_COUNTERS:
+            stored.popitem(last=False)
+        return filled
 
 
 class SharedCounters:
@@ -215,64 +227,47 @@ class RateLimits:
 
     async def request(self, address: str) -> list[Left]:
         """Charge a request. Raises RateLimited, as do `operation` and `reading`."""
-        return await self.take([self.of_requests(address, 1)])
+        return await self.take([Charge(*REQUESTS, address, 1, self.settings.requests_per_minute)])
 
     async def operation(self, client: str, cost: int, key: str = "") -> list[Left]:
         """Charge an operation to a client, which is a member, an API key or an address.
 
         `key`: the API key that acts for the member, as for `reading` and `owed`.
         """
-        of_key = [self.of_key_operations(key, 1)] if key else []
-        return await self.take(
-            [self.of_operations(client, 1), *of_key, self.of_cost(client, cost), *self.of_key_cost(key, cost)]
-        )
+        charges = [Charge(*OPERATIONS, client, 1, self.settings.operations_per_minute)]
+        if key:
+            charges.append(Charge(*KEY_OPERATIONS, key, 1, self.settings.key_operations_per_minute))
+        return await self.take([*charges, *self.costs(client, cost, key)])
 
     async def reading(self, client: str, cost: int, key: str = "") -> list[Left]:
         """Charge the parsing of a document, whose operation is not known yet."""
-        return await self.take([self.of_cost(client, cost), *self.of_key_cost(key, cost)])
+        return await self.take(self.costs(client, cost, key))
 
     async def owed(self, client: str, cost: int, key: str = "") -> list[Left]:
         """Charge the actual cost of an operation less its static cost, even beyond the limit."""
-        return await self.take([self.of_cost(client, cost), *self.of_key_cost(key, cost)], owed=True)
+        return await self.take(self.costs(client, cost, key), owed=True)
 
     async def left(self, client: str) -> list[Left]:
         """The remaining quotas of a client, without a charge."""
-        return await self.take([self.of_operations(client, 0), self.of_cost(client, 0)], owed=True)
+        operations = Charge(*OPERATIONS, client, 0, self.settings.operations_per_minute)
+        return await self.take([operations, *self.costs(client, 0)], owed=True)
 
-    def of_requests(self, address: str, amount: int) -> Charge:
-        limit = self.settings.requests_per_minute
-        return Charge("REQUESTS_PER_MINUTE", "requests per minute from an address", address, amount, limit)
-
-    def of_operations(self, client: str, amount: int) -> Charge:
-        limit = self.settings.operations_per_minute
-        return Charge("OPERATIONS_PER_MINUTE", "operations per minute", client, amount, limit)
-
-    def of_cost(self, client: str, amount: int) -> Charge:
-        return Charge("COST_PER_MINUTE", "of cost per minute", client, amount, self.settings.cost_per_minute)
-
-    def of_key_operations(self, key: str, amount: int) -> Charge:
-        limit = self.settings.key_operations_per_minute
-        what = "operations per minute of a key for all its members"
-        return Charge("KEY_OPERATIONS_PER_MINUTE", what, key, amount, limit)
-
-    def of_key_cost(self, key: str, amount: int) -> list[Charge]:
-        """The charge to the key that acts for a member, if there is one."""
-        limit = self.settings.key_cost_per_minute
-        what = "of cost per minute of a key for all its members"
-        return [Charge("KEY_COST_PER_MINUTE", what, key, amount, limit)] if key else []
+    def costs(self, client: str, amount: int, key: str = "") -> list[Charge]:
+        """The charge to a client, and to the key that acts for a member, if there is one."""
+        charges = [Charge(*COST, client, amount, self.settings.cost_per_minute)]
+        if key:
+            charges.append(Charge(*KEY_COST, key, amount, self.settings.key_cost_per_minute))
+        return charges
 
     async def take(self, charges: Sequence[Charge], *, owed: bool = False) -> list[Left]:
         limited = list(filter(PER_MINUTE, charges))
         if not limited:
             return []
         try:
-            filled = await self.counters.take(limited, owed=owed)
+            return list(map(Left, limited, await self.counters.take(limited, owed=owed)))
         except RateLimited as refused:
             refused.left = [
-                charge.left(seconds)._replace(seconds=refused.wait_seconds)
-                if charge is refused.charge
-                else charge.left(seconds)
+                Left(charge, seconds, refused.wait_seconds if charge is refused.charge else None)
                 for charge, seconds in zip(limited, refused.filled, strict=True)
             ]
             raise
-        return list(map(Charge.left, limited, filled))

@@ -76,10 +76,11 @@ class Authentication:
     _key: "asyncio.Future[ApiKey | None] | None" = None
     _claims: Claims | jwt.InvalidTokenError | None = None
     _subject: "asyncio.Future[TokenSubject] | None" = None
+    _payer: Payer | None = None
 
     def renew(self) -> None:
         """Forget what was read, as if the request arrived now."""
-        self._actor = self._key = self._claims = self._subject = None
+        self._actor = self._key = self._claims = self._subject = self._payer = None
 
     async def actor(self) -> Actor | None:
         """The member or API key of the request, read once; None when signed out.
@@ -140,9 +141,15 @@ class Authentication:
         Takes one statement for a key, which `actor` needs anyway, and none for a member. A member for whom a
         key acts is not read or made yet. Raises CallerError for a key that may act for no member.
         """
+        if self._payer is None:
+            self._payer = await self._find_payer()
+        return self._payer
+
+    async def _find_payer(self) -> Payer:
         address = Payer(self.client.network)
-        self.credentials.check()
         token, member = self.credentials.token, self.credentials.member
+        if member is not None:
+            self.credentials.check()
         if token is None:
             return address
         if api_keys.is_api_key(token):

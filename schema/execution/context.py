@@ -11,7 +11,6 @@ from functools import lru_cache
 import orjson
 import strawberry
 from strawberry.dataloader import DataLoader
-from strawberry.types.graphql import OperationType
 
 from app.accounts import access_tokens
 from app.accounts.acting import Acting
@@ -20,6 +19,7 @@ from app.accounts.oidc import Issuer
 from app.accounts.viewer import Viewer
 from app.db.engine import Sessions
 from app.db.notifications import Changes
+from app.db.replicas import Replicas
 from app.experiments.assignment import ListOwner, Treatment
 from app.experiments.running import Running
 from app.ingest.member_batches.store import MemberBatches
@@ -98,7 +98,7 @@ class Context:
     spliced: bool = False  # whether the answer is written whole, and can hold exports and kept JSON
     pinned_at: datetime = field(init=False)  # the time of `served`
     authentication: Authentication = field(init=False)
-    loaders: Loaders = field(init=False)
+    _loaders: Loaders | None = field(init=False)
     _matches: DataLoader[int, Match | None] | None = field(default=None)
     _history: "asyncio.Future[UserHistory] | None" = field(default=None)
     _export: "asyncio.Future[Export | orjson.Fragment] | None" = field(default=None)
@@ -109,8 +109,7 @@ class Context:
             self.settings, self.sessions, self.credentials, self.client, self.acting, self.issuer
         )
         self.pinned_at = datetime.now(UTC)
-        self.loaders = Loaders(self.sessions)
-        self._matches = None
+        self._loaders = self._matches = None
 
     def renew(self) -> None:
         """Drop the cached reads, as if the request arrived now."""
@@ -124,17 +123,22 @@ class Context:
         self.credentials = Credentials(access_token)
         self.renew()
 
-    async def begin(self, kind: OperationType | None) -> None:
+    async def read_replicas(self) -> None:
         """Let replicas answer the reads of a query. Raises as `Authentication.payer`."""
-        if self.sessions.replicas is not None and kind is OperationType.QUERY:
-            self.sessions = self.sessions.of_query(await self.authentication.names())
-            self.authentication.sessions = self.loaders.sessions = self.sessions
+        self.sessions = self.sessions.of_query(await self.authentication.names())
+        self.authentication.sessions = self.sessions
+        self._loaders = None
 
-    async def end(self, kind: OperationType | None) -> None:
+    async def announce(self, replicas: Replicas) -> None:
         """Announce a mutation, so that each later query of the client reads what it wrote."""
-        if kind is OperationType.MUTATION and self.sessions.replicas is not None:
-            own, *_ = await self.authentication.names()
-            await self.sessions.replicas.announce(own)
+        own, *_ = await self.authentication.names()
+        await replicas.announce(own)
+
+    @property
+    def loaders(self) -> Loaders:
+        if self._loaders is None:
+            self._loaders = Loaders(self.sessions)
+        return self._loaders
 
     @property
     def snapshot(self) -> Snapshot:

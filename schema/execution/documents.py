@@ -49,22 +49,19 @@ class InvalidDocument(Exception):
 class Operation:
     """One operation of a valid document. `public`: whether shared caches may store its answer.
 
-    `fixed`: its cost without variables, by whether the client is signed in; filled when it is asked for.
+    `fixed`: it with its cost without variables, by whether the client is signed in and whether nothing is
+    deferred; filled when it is asked for.
     """
 
     kind: OperationType
     public: bool
     parts: tuple[Part, ...]
     uses: tuple[Use, ...]
-    fixed: dict[bool, int] = field(default_factory=dict)
+    fixed: "dict[tuple[bool, bool], CostedOperation]" = field(default_factory=dict)
 
     def cost(self, variables: Mapping[str, Any], *, signed_in: bool) -> int:
         """The maximum cost, in units."""
-        if variables:
-            return requested(self.parts, variables, signed_in=signed_in)
-        if signed_in not in self.fixed:
-            self.fixed[signed_in] = requested(self.parts, variables, signed_in=signed_in)
-        return self.fixed[signed_in]
+        return requested(self.parts, variables, signed_in=signed_in)
 
     def check_variables(self, variables: Mapping[str, Any]) -> None:
         """Raises BadArgument for a value that is longer than where it is used allows."""
@@ -137,11 +134,8 @@ class DocumentCache:
         Raises GraphQLError for a text that is not a document, CallerError for one beyond the limits, and
         InvalidDocument for one that is not valid.
         """
-        document = self.kept.get(query)
+        document = self.known(query)
         if document is not None:
-            self.kept.move_to_end(query)
-            if not document.labels:
-                self.label(document)
             return document
         ast = limits.read(query, self.settings)
         hidden = not self.settings.suggested
@@ -154,6 +148,15 @@ class DocumentCache:
         if self.trusting:
             self.label(document)
         self.keep(document)
+        return document
+
+    def known(self, query: str) -> Document | None:
+        """The document of a kept text."""
+        document = self.kept.get(query)
+        if document is not None:
+            self.kept.move_to_end(query)
+            if not document.labels:
+                self.label(document)
         return document
 
     def label(self, document: Document) -> None:
@@ -196,7 +199,7 @@ class CostedOperation:
     def of(
         cls,
         document: Document,
-        operation_name: str | None,
+        operation: Operation | None,
         variables: Mapping[str, Any],
         limit: int,
         *,
@@ -204,12 +207,17 @@ class CostedOperation:
         whole: bool = False,
     ) -> "CostedOperation":
         """Raises CallerError(QUERY_TOO_COMPLEX) for an operation that may cost more than `limit`."""
-        operation = document.operation(operation_name)
+        known = None if operation is None or variables else operation.fixed.get((signed_in, whole))
+        if known is not None and known.requested <= limit:
+            return known
         of_fields = 0 if operation is None else operation.cost(variables, signed_in=signed_in)
         cost = min(REQUEST_COST + of_fields, MAX_SHOWN_COST)
         if cost > limit:
             raise too_complex("MAX_COST", "The operation may cost {}", limit, cost)
-        return cls(document.whole if whole else document.ast, cost)
+        costed = cls(document.whole if whole else document.ast, cost)
+        if operation is not None and not variables:
+            operation.fixed[signed_in, whole] = costed
+        return costed
 
 
 class DocumentExtension(SchemaExtension):

@@ -7,6 +7,7 @@ from contextvars import copy_context
 from dataclasses import dataclass, field
 from typing import Any
 
+from graphql import ExecutionResult as CoreResult
 from graphql import GraphQLError
 from strawberry import Schema
 from strawberry.types.execution import ExecutionResult, PreExecutionError
@@ -17,11 +18,11 @@ from app.web.meter import METER, MeteredCoroutine
 from app.web.rate_limits import RateLimited
 from schema.core.errors import CallerError, ErrorCode, present
 from schema.execution.begun import Begun
-from schema.execution.compiled.answer import answer
+from schema.execution.compiled.answer import answer, presented
 from schema.execution.compiled.compiler import Compiler
 from schema.execution.context import Context
 from schema.execution.deadline import Results, charged, in_time, timed_out
-from schema.execution.documents import CostedOperation, Document, DocumentCache, InvalidDocument
+from schema.execution.documents import CostedOperation, Document, DocumentCache, InvalidDocument, Operation
 from schema.execution.request import GraphQLRequest
 from schema.execution.telemetry import ObservedOperation, count_errors
 
@@ -65,20 +66,6 @@ class Executor:
             async for result in others:
                 yield result
 
-    async def first(
-        self,
-        document: Document,
-        request: GraphQLRequest,
-        context: Context,
-        turn: Turn,
-        allowed: Iterable[OperationType] = ALL,
-        *,
-        whole: bool = False,
-    ) -> tuple[Any, Results | None]:
-        """The first of the `results`, and the stream of the others; None where there are none."""
-        only, others = await self.executed(document, request, context, turn, allowed, whole=whole)
-        return (only, None) if others is None else (await anext(others), others)
-
     async def executed(
         self,
         document: Document,
@@ -90,20 +77,22 @@ class Executor:
         whole: bool,
     ) -> tuple[Any, Results | None]:
         """The only result of an operation that is compiled or refused, or else the stream of its results."""
-        kind = document.kind(request.operation_name)
+        operation = document.operation(request.operation_name)
+        kind = None if operation is None else operation.kind
         observed = ObservedOperation(kind, document.label(request.operation_name), turn.arrived)
         delivered = handed_on = False
         try:
-            context.costed = await self.paid(document, request, context, whole=whole)
+            context.costed = await self.paid(document, operation, request, context, whole=whole)
             compiled = None
-            if self.compiler is not None:
-                compiled = answer(self.compiler, document, request, context, allowed)
+            if self.compiler is not None and kind is not None and kind in allowed:
+                compiled = answer(self.compiler, document, request, context)
             if compiled is None:
                 results = self.by_core(document, request, context, turn, allowed, observed)
                 handed_on = True
                 return None, results
             only = await self.only_result(compiled, context, turn)
-            await context.end(kind)
+            if kind is OperationType.MUTATION and (replicas := context.sessions.replicas) is not None:
+                await context.announce(replicas)
             delivered = context.spliced and bool(only.data)
             observed.count(only)
         except Exception as cause:  # noqa: BLE001 - of what sees the request before it is executed
@@ -133,7 +122,8 @@ class Executor:
             deadline = None if observed.endless else turn.deadline
             async with aclosing(in_time(results, deadline, self.seconds, context.clock)) as timed:
                 async for result in timed:
-                    await context.end(kind)
+                    if kind is OperationType.MUTATION and (replicas := context.sessions.replicas) is not None:
+                        await context.announce(replicas)
                     delivered = context.spliced and isinstance(result, ExecutionResult) and bool(result.data)
                     observed.count(result)
                     yield result
@@ -146,7 +136,7 @@ class Executor:
             end(turn, observed, context, delivered=delivered)
 
     async def only_result(
-        self, result: Coroutine[Any, Any, ExecutionResult], context: Context, turn: Turn
+        self, result: Coroutine[Any, Any, CoreResult], context: Context, turn: Turn
     ) -> ExecutionResult:
         """The result of an operation that has one only: as `charged` and `in_time`, without their steps."""
         budget, clock = context.budget, context.clock
@@ -154,14 +144,16 @@ class Executor:
         try:
             begun = Begun(result if budget is None else MeteredCoroutine(result, budget.meter))
             if begun.ended:
-                return begun.value
-            async with asyncio.timeout_at(None if clock.holders else turn.deadline) as clock.step:
-                return await begun
+                found = begun.value
+            else:
+                async with asyncio.timeout_at(None if clock.holders else turn.deadline) as clock.step:
+                    found = await begun
         except TimeoutError:
             return timed_out(self.seconds)
         finally:
             if budget is not None:
                 await budget.close()
+        return presented(found, context)
 
     async def begun(
         self,
@@ -201,8 +193,9 @@ class Executor:
         budget = context.budget
         if budget is None:
             return self.documents.read(query)
+        budget.payer = await context.authentication.payer()
         try:
-            await budget.reading(await context.authentication.payer(), cost)
+            await budget.reading(cost)
         except RateLimited as limited:
             raise rate_limited(limited) from None
         if not cost:  # a kept text, or a short one: it is not worth another round trip to Redis
@@ -219,39 +212,38 @@ class Executor:
             await budget.settle()
 
     async def paid(
-        self, document: Document, request: GraphQLRequest, context: Context, *, whole: bool
+        self,
+        document: Document,
+        operation: Operation | None,
+        request: GraphQLRequest,
+        context: Context,
+        *,
+        whole: bool,
     ) -> CostedOperation:
         """Charge the operation's cost to the client.
 
         Raises CallerError for values that are too long, and for a cost above MAX_COST or the client's rate.
         """
+        budget, variables = context.budget, request.variables or {}
+        if budget is not None:
+            budget.payer = await context.authentication.payer()
         if request.operation_name is None and len(document.operations) > 1:
             raise CallerError("The document has several operations: name one as `operationName`.")
-        variables = request.variables or {}
-        operation = document.operation(request.operation_name)
         if operation is not None and variables:
             if is_long(variables):
                 await asyncio.to_thread(operation.check_variables, variables)
             else:
                 operation.check_variables(variables)
-        costed = CostedOperation.of(
-            document,
-            request.operation_name,
-            variables,
-            self.documents.settings.max_cost,
-            signed_in=context.is_signed_in,
-            whole=whole,
-        )
-        if context.budget is not None:
+        most, signed_in = self.documents.settings.max_cost, context.credentials.token is not None
+        costed = CostedOperation.of(document, operation, variables, most, signed_in=signed_in, whole=whole)
+        if budget is not None:
             try:
-                await context.budget.operation(
-                    await context.authentication.payer(),
-                    costed.requested,
-                    is_query=operation is not None and operation.kind is OperationType.QUERY,
-                )
+                is_query = operation is not None and operation.kind is OperationType.QUERY
+                await budget.operation(costed.requested, is_query=is_query)
             except RateLimited as limited:
                 raise rate_limited(limited) from None
-        await context.begin(None if operation is None else operation.kind)
+        if context.sessions.replicas is not None and operation and operation.kind is OperationType.QUERY:
+            await context.read_replicas()
         return costed
 
 
@@ -265,8 +257,11 @@ def end(turn: Turn, observed: ObservedOperation, context: Context, *, delivered:
 
 def is_long(variables: Mapping[str, Any]) -> bool:
     """Whether a variable, or a field of one, is a list of more than SHORT_LIST items."""
-    parts = (each.values() if isinstance(each, dict) else (each,) for each in variables.values())
-    return any(isinstance(part, list) and len(part) > SHORT_LIST for inner in parts for part in inner)
+    for each in variables.values():
+        for part in each.values() if isinstance(each, dict) else (each,):
+            if isinstance(part, list) and len(part) > SHORT_LIST:
+                return True
+    return False
 
 
 def refusal(cause: Exception) -> PreExecutionError:

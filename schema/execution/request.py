@@ -10,9 +10,16 @@ from schema.execution.limits import too_complex
 from schema.execution.refusal import Refused
 
 MAX_NAME_LENGTH = 200  # characters of an operation's name and of a document's id
+KINDS = (
+    ("extensions", dict, "an object"),
+    ("documentId", str, "a string"),
+    ("query", str, "a string"),
+    ("operationName", str, "a string"),
+    ("variables", dict, "an object"),
+)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class GraphQLRequest:
     """`document_id` names a stored document: the SHA-256 of its text, or a trusted document's id.
 
@@ -33,16 +40,22 @@ class GraphQLRequest:
             raise Refused("Batches are not supported. Send each operation in its own request.")
         if not isinstance(parameters, dict):
             raise Refused("A GraphQL request must be a JSON object.")
-        extensions = given(parameters, "extensions", dict, "an object")
-        document_id = name_in(parameters, "documentId")
+        for name, kind, description in KINDS:
+            value = parameters.get(name)
+            if value is not None and not isinstance(value, kind):
+                raise Refused(f"`{name}` must be {description}.")
+        extensions = parameters.get("extensions")
+        document_id, operation_name = parameters.get("documentId") or None, parameters.get("operationName")
+        if document_id is not None:
+            document_id = short(document_id, "documentId").removeprefix("sha256:")
+        elif extensions:
+            document_id = persisted_id(extensions)
         return cls(
-            query=given(parameters, "query", str, "a string") or None,
-            operation_name=name_in(parameters, "operationName"),
-            variables=given(parameters, "variables", dict, "an object"),
+            query=parameters.get("query") or None,
+            operation_name=short(operation_name, "operationName") if operation_name else None,
+            variables=parameters.get("variables"),
             extensions=extensions,
-            document_id=persisted_id(extensions)
-            if document_id is None
-            else document_id.removeprefix("sha256:"),
+            document_id=document_id,
         )
 
 
@@ -52,19 +65,6 @@ def too_many_values(settings: Settings, asked: int | None = None) -> Refused:
     return Refused(too_complex("MAX_JSON_VALUES", message, most, most + 1 if asked is None else asked))
 
 
-def given(parameters: dict[str, Any], name: str, kind: type, description: str) -> Any:
-    value = parameters.get(name)
-    if value is not None and not isinstance(value, kind):
-        raise Refused(f"`{name}` must be {description}.")
-    return value
-
-
-def name_in(parameters: dict[str, Any], name: str) -> str | None:
-    """An operation's name or a document's id; None where it is empty. Raises Refused."""
-    value: str | None = given(parameters, name, str, "a string")
-    return short(value, name) if value else None
-
-
 def short(value: str, name: str) -> str:
     """Raises Refused for a name that is too long."""
     if len(value) > MAX_NAME_LENGTH:
@@ -72,9 +72,9 @@ def short(value: str, name: str) -> str:
     return value
 
 
-def persisted_id(extensions: dict[str, Any] | None) -> str | None:
+def persisted_id(extensions: dict[str, Any]) -> str | None:
     """The hash that Apollo's clients send in place of a document."""
-    persisted = (extensions or {}).get("persistedQuery")
+    persisted = extensions.get("persistedQuery")
     if persisted is None:
         return None
     sha256 = persisted.get("sha256Hash") if isinstance(persisted, dict) else None

@@ -30,6 +30,10 @@ class Accept:
     legacy_incremental: bool = False  # as proposed in 2022, with paths for ids
 
     @property
+    def content_type(self) -> str:
+        return f"{self.json}; charset=utf-8"
+
+    @property
     def streams(self) -> bool:
         """Whether the client accepts a stream of results."""
         return self.events or self.multipart_subscription

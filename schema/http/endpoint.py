@@ -11,7 +11,6 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 from starlette.websockets import WebSocket
 from strawberry import Schema
-from strawberry.http import process_result
 from strawberry.http.streaming import HTTPStreamTransport
 from strawberry.schema.exceptions import InvalidOperationTypeError
 from strawberry.types.execution import ExecutionResult, PreExecutionError
@@ -32,31 +31,20 @@ from schema.execution.executor import Executor, overloaded, rate_limited
 from schema.execution.refusal import Refused
 from schema.execution.request import GraphQLRequest
 from schema.execution.telemetry import count_errors
-from schema.http.content_negotiation import GRAPHQL_RESPONSE, Accept
+from schema.http.content_negotiation import Accept
 from schema.http.incremental import EVENTS, MULTIPART_SUBSCRIPTION, in_pieces, streamed
 from schema.http.persisted_documents import Documents, PersistedDocuments, TrustedDocuments
 from schema.http.request import IndexedRequest, WhilePresent, credentials_of, read
 from schema.http.websocket import Sockets
 from schema.http.websocket_operations import ContextOf
-from schema.http.whole import written
+from schema.http.whole import json_response, retry_after
 
-# The status of requests that were not executed, by error code; 400 for other codes.
-STATUS = {
-    ErrorCode.UNAUTHENTICATED.name: 401,
-    ErrorCode.FORBIDDEN.name: 403,
-    ErrorCode.RATE_LIMITED.name: 429,
-    ErrorCode.INTERNAL.name: 500,
-    ErrorCode.OVERLOADED.name: 503,
-    ErrorCode.SERVICE_UNAVAILABLE.name: 503,
-    ErrorCode.TIMEOUT.name: 504,
-}
-BY_METHOD = {
-    "GET": {OperationType.QUERY},
-    "HEAD": {OperationType.QUERY},
-    "POST": {OperationType.QUERY, OperationType.MUTATION},
-}
-Operation = Coroutine[Any, Any, tuple[Any, Results | None]]
+QUERIES = frozenset({OperationType.QUERY})
+BY_METHOD = {"GET": QUERIES, "HEAD": QUERIES, "POST": QUERIES | {OperationType.MUTATION}}
+Step = Coroutine[Any, Any, Any]
 VARY = {"Vary": "Accept, Authorization"}
+# The tokens that some mutations return must not be compressed, here or by a proxy.
+SECRET = {"Cache-Control": "no-store, no-transform"}
 
 
 class Endpoint:
@@ -104,11 +92,11 @@ class Endpoint:
             for turn in turns:
                 turn.end()
 
-    async def response(self, http: Request, context: Context, turns: list[Turn]) -> Response | None:
+    async def response(self, http: IndexedRequest, context: Context, turns: list[Turn]) -> Response | None:
         """The response; None where the client has left. `turns`: gets the turn, for the caller to end."""
         accept = Accept()
         try:
-            accept = Accept.of(", ".join(http.headers.getlist("accept")))
+            accept = Accept.of(http.joined(b"accept"))
             self.admission.check()
             await self.admit(http, context)
             request = await read(http, self.settings)
@@ -129,11 +117,11 @@ class Endpoint:
             fault = present(GraphQLError(str(cause), original_error=cause))
             return json_response(not_executed(fault), accept, 500)
 
-    async def admit(self, http: Request, context: Context) -> None:
+    async def admit(self, http: IndexedRequest, context: Context) -> None:
         """Raises Refused for a page of a foreign origin and for a client beyond its rate, and CallerError for
         an invalid id of a member.
         """
-        if is_foreign(http, self.settings):
+        if b"origin" in http.fields and is_foreign(http, self.settings):
             message = f"Pages of {http.headers['origin']} may not ask here (ALLOWED_ORIGINS)."
             raise Refused(CallerError(message, ErrorCode.FORBIDDEN), 403)
         if context.budget is not None:
@@ -141,11 +129,12 @@ class Endpoint:
                 await context.budget.request(context.client.network)
             except RateLimited as limited:
                 raise Refused(rate_limited(limited), 429, retry_after(limited.wait_seconds)) from None
-        context.credentials.check()
+        if context.credentials.member is not None:
+            context.credentials.check()
 
     async def answer(
         self,
-        http: Request,
+        http: IndexedRequest,
         accept: Accept,
         request: GraphQLRequest,
         query: str,
@@ -156,33 +145,31 @@ class Endpoint:
         ClientDisconnect for a query whose client has left.
         """
         try:  # within its limits, before anything else looks at it
-            document = await self.executor.read(query, context)
+            document = self.executor.documents.known(query) or await self.executor.read(query, context)
         except InvalidDocument as invalid:
             return self.refused(PreExecutionError(data=None, errors=invalid.errors), accept)
-        kind = document.kind(request.operation_name)
-        allowed = BY_METHOD[http.method]
+        operation = document.operation(request.operation_name)
+        kind = None if operation is None else operation.kind
+        method: str = http.scope["method"]
+        allowed = BY_METHOD[method]
         if accept.prefers_stream or (kind is OperationType.SUBSCRIPTION and accept.streams):
             allowed = allowed | {OperationType.SUBSCRIPTION}
             stream = self.executor.results(document, request, context, turn, allowed)
             return streamed(stream, stream_transport(accept), self.stopping)
         whole = not accept.incremental or (accept.legacy_incremental and "stream" in query)
         context.spliced = whole or document.whole is document.ast
-        results = self.executor.first(document, request, context, turn, allowed, whole=whole)
-        first, others = await while_present(http, kind, results)
-        if not isinstance(first, ExecutionResult):
-            return in_pieces(first, others, legacy=accept.legacy_incremental)
+        executed = self.executor.executed(document, request, context, turn, allowed, whole=whole)
+        first, others = await while_present(http, kind, executed)
         if others is not None:
+            first = await while_present(http, kind, anext(others))
+            if not isinstance(first, ExecutionResult):
+                return in_pieces(first, others, legacy=accept.legacy_incremental)
             await others.aclose()
         if first.errors and isinstance(first.errors[0].original_error, InvalidOperationTypeError):
             raise wrong_transport(first.errors[0].original_error.operation_type)
-        if http.method != "POST":
-            operation = document.operation(request.operation_name)
+        if method != "POST":
             return self.cacheable(http, accept, first, public=operation is not None and operation.public)
-        # The tokens that some mutations return must not be compressed, here or by a proxy.
-        secret = kind is OperationType.MUTATION
-        return json_response(
-            first, accept, headers={"Cache-Control": "no-store, no-transform"} if secret else None
-        )
+        return json_response(first, accept, headers=SECRET if kind is OperationType.MUTATION else None)
 
     def refused(self, result: PreExecutionError, accept: Accept) -> Response:
         if accept.prefers_stream:
@@ -203,7 +190,7 @@ class Endpoint:
         return response
 
 
-async def while_present(http: Request, kind: OperationType | None, operation: Operation) -> Any:
+async def while_present(http: Request, kind: OperationType | None, operation: Step) -> Any:
     """The result of an operation; raises ClientDisconnect when the client of a query has left.
 
     Mutations go on to the end.
@@ -247,48 +234,7 @@ async def single(result: ExecutionResult) -> Results:
     yield result
 
 
-def retry_after(seconds: int) -> dict[str, str]:
-    return {"Retry-After": str(seconds)}
-
-
 def wrong_transport(kind: OperationType) -> Refused:
     if kind is OperationType.SUBSCRIPTION:
         return Refused("Subscribe with `Accept: text/event-stream`, or over a websocket.", 406)
     return Refused("Mutations need POST.", 405, {"Allow": "POST"})
-
-
-def json_response(
-    result: ExecutionResult, accept: Accept, status: int | None = None, headers: dict[str, str] | None = None
-) -> Response:
-    """An answer in one piece.
-
-    The media type decides the status of a request that was not executed: `application/json` may come from
-    any intermediary, so that clients of it expect 200 with every well-formed request.
-    """
-    body: dict[str, Any] = dict(process_result(result))
-    headers = {"Cache-Control": "no-store", **(headers or {})}
-    if status is None and (wait := retry_after_of(body)) is not None:
-        status, headers = 429, {**headers, **retry_after(wait)}
-    if status is None:
-        status = 200
-        # An error without a path is not of a field, but of the request: nothing was executed.
-        if result.data is None and not any(error.path for error in result.errors or ()):
-            del body["data"]
-            if accept.json == GRAPHQL_RESPONSE:
-                status = STATUS.get(code_of(body["errors"][0]), 400)
-    else:
-        del body["data"]
-    return written(body, status, headers, f"{accept.json}; charset=utf-8")
-
-
-def retry_after_of(body: dict[str, Any]) -> int | None:
-    """The seconds to wait after an answer that says the client is beyond its rate; else None."""
-    if body["data"] is not None or not body.get("errors"):
-        return None
-    wait: int | None = body["errors"][0].get("extensions", {}).get("retryAfter")
-    return wait
-
-
-def code_of(error: dict[str, Any]) -> str:
-    code: str = error.get("extensions", {}).get("code", "")
-    return code

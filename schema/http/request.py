@@ -1,13 +1,11 @@
 """Read the credentials and the GraphQL request of a connection, within the limits; notice that it ends."""
 
 import asyncio
-from functools import cached_property
 from types import TracebackType
 from typing import Any
 from urllib.parse import parse_qsl
 
 import orjson
-from starlette.datastructures import Headers
 from starlette.requests import ClientDisconnect, HTTPConnection, Request
 from starlette.types import Receive, Scope
 
@@ -28,14 +26,24 @@ LARGE = 30_000  # bytes; decoding fewer takes a millisecond at most
 PATIENT_SECONDS = 0.05  # before the endpoint watches whether the client has left
 MAX_TOKEN_LENGTH = 8_000  # characters; our access token has about 250, that of an issuer up to thousands
 MAX_MEMBER_BYTES = 4 * MAX_ID_LENGTH
+MEMBER = HEADER.lower().encode()
+NONE = Credentials()
 
 
 def credentials_of(connection: HTTPConnection) -> Credentials:
     """The token or key, and the member for whom the key acts. They may be invalid."""
-    sent = connection.headers.getlist(HEADER)
+    authorization: bytes | None = None
+    members: list[bytes] = []
+    for name, value in connection.scope["headers"]:
+        if name == b"authorization":
+            authorization = value if authorization is None else authorization
+        elif name == MEMBER:
+            members.append(value)
+    if authorization is None and not members:
+        return NONE
     # Two headers would be two members: the line feed, which none can contain, makes them invalid.
-    member = "\n".join(member_in(each) for each in sent[:2]) if sent else None
-    return Credentials(token_in(connection.headers.get("authorization", "")), member)
+    member = "\n".join(member_in(each.decode("latin-1")) for each in members[:2]) if members else None
+    return Credentials(token_in((authorization or b"").decode("latin-1")), member)
 
 
 def member_in(header: str) -> str:
@@ -51,14 +59,30 @@ def token_in(authorization: str) -> str | None:
     return token.strip() if scheme.lower() == "bearer" and token.strip() else None
 
 
-async def read(request: Request, settings: Settings) -> GraphQLRequest:
+class IndexedRequest(Request):
+    """A request with an index of its header fields, where Starlette compares each name."""
+
+    def __init__(self, scope: Scope, receive: Receive) -> None:
+        super().__init__(scope, receive)
+        self.fields: dict[bytes, bytes] = dict(reversed(scope["headers"]))  # the first of each name
+
+    def joined(self, name: bytes) -> str:
+        """The values of a field as one list."""
+        if len(self.fields) == len(self.scope["headers"]):
+            return self.fields.get(name, b"").decode("latin-1")
+        return ", ".join(self.headers.getlist(name.decode()))
+
+
+async def read(request: IndexedRequest, settings: Settings) -> GraphQLRequest:
     """The GraphQL request of an HTTP request. Raises Refused."""
     if request.method in ("GET", "HEAD"):
         return GraphQLRequest.of(parameters_of(request, settings))
     if request.method != "POST":
         raise Refused("Use GET or POST.", 405, {"Allow": "GET, HEAD, POST"})
-    check_media_type(request.headers)
-    coding = content_coding(request.headers) if "content-encoding" in request.headers else None
+    fields = request.fields
+    if fields.get(b"content-type") != b"application/json":
+        check_media_type(request.headers)
+    coding = content_coding(request.headers) if b"content-encoding" in fields else None
     body = await body_of(request, settings)
     if coding is not None:
         body = await decompressed(body, coding, settings.max_body_bytes)
@@ -66,7 +90,8 @@ async def read(request: Request, settings: Settings) -> GraphQLRequest:
         parsed = GraphQLRequest.of(await asyncio.to_thread(decoded_large, body, settings))
     else:
         parsed = GraphQLRequest.of(decoded(body, "The body", settings))
-    check_length(parsed.query or "", settings)
+    if parsed.query is not None and len(parsed.query) > settings.max_document_characters:
+        check_length(parsed.query, settings)
     return parsed
 
 
@@ -83,11 +108,11 @@ def parameters_of(request: Request, settings: Settings) -> dict[str, Any]:
     return parameters
 
 
-async def body_of(request: Request, settings: Settings) -> bytes:
+async def body_of(request: IndexedRequest, settings: Settings) -> bytes:
     """Raises Refused for a body that is too long, or that does not arrive in time."""
     most = settings.max_body_bytes
-    announced = request.headers.get("content-length", "")
-    if announced.isdecimal() and int(announced) > most:
+    announced = request.fields.get(b"content-length", b"")
+    if announced.isdigit() and int(announced) > most:
         raise too_long(most, int(announced))
     reading = Begun(whole_body(request.receive, most))
     if reading.ended:  # as it usually has arrived, it needs no timer
@@ -138,7 +163,11 @@ def decoded(text: str | bytes, name: str, settings: Settings) -> Any:
         if "depth limit" in str(error) or "ecursion limit" in str(error):  # orjson's own, far beyond ours
             raise too_deep(settings) from None
         raise Refused(f"{name} is not JSON: {error}.") from None
-    bound(value, settings)
+    # A value takes a character at least, and a level a bracket.
+    whole = text.encode() if isinstance(text, str) else text
+    levels = whole.count(b"{") + whole.count(b"[")
+    if len(whole) > settings.max_json_values or levels > settings.max_json_depth:
+        bound(value, settings)
     return value
 
 
@@ -166,35 +195,6 @@ def too_deep(settings: Settings) -> Refused:
     return Refused(
         too_complex("MAX_JSON_DEPTH", "The request's JSON is {} levels deep or more", most, most + 1)
     )
-
-
-class IndexedHeaders(Headers):
-    """Headers with an index of the first value of each name, where Starlette compares each header."""
-
-    def __init__(self, scope: Scope) -> None:
-        super().__init__(scope=scope)
-        self._first: dict[bytes, bytes] = dict(reversed(self._list))
-
-    def get(self, key: str, default: str | None = None) -> str | None:  # type: ignore[override]
-        value = self._first.get(key.lower().encode("latin-1"))
-        return default if value is None else value.decode("latin-1")
-
-    def getlist(self, key: str) -> list[str]:
-        value = self._first.get(key.lower().encode("latin-1"))
-        if value is None:
-            return []
-        if len(self._first) < len(self._list):  # a name is repeated
-            return super().getlist(key)
-        return [value.decode("latin-1")]
-
-    def __contains__(self, key: object) -> bool:
-        return isinstance(key, str) and key.lower().encode("latin-1") in self._first
-
-
-class IndexedRequest(Request):
-    @cached_property
-    def headers(self) -> Headers:
-        return IndexedHeaders(self.scope)
 
 
 class WhilePresent:

@@ -1,8 +1,9 @@
 """Responses in one piece; exports in them are streamed from their files."""
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from functools import lru_cache
+from typing import Any
 from uuid import uuid4
 
 import orjson
@@ -10,11 +11,71 @@ from anyio._backends import _asyncio  # noqa: F401 - else the first export impor
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
+from strawberry.types.execution import ExecutionResult
 
 from app.accounts.exports import Export
+from schema.core.errors import ErrorCode
+from schema.http.content_negotiation import GRAPHQL_RESPONSE, Accept
+
+# The status of requests that were not executed, by error code; 400 for other codes.
+STATUS = {
+    ErrorCode.UNAUTHENTICATED.name: 401,
+    ErrorCode.FORBIDDEN.name: 403,
+    ErrorCode.RATE_LIMITED.name: 429,
+    ErrorCode.INTERNAL.name: 500,
+    ErrorCode.OVERLOADED.name: 503,
+    ErrorCode.SERVICE_UNAVAILABLE.name: 503,
+    ErrorCode.TIMEOUT.name: 504,
+}
+NO_STORE = {"Cache-Control": "no-store"}
 
 
-def written(body: dict[str, object], status: int, headers: dict[str, str], media_type: str) -> Response:
+def json_response(
+    result: ExecutionResult,
+    accept: Accept,
+    status: int | None = None,
+    headers: Mapping[str, str] | None = None,
+) -> Response:
+    """An answer in one piece.
+
+    The media type decides the status of a request that was not executed: `application/json` may come from
+    any intermediary, so that clients of it expect 200 with every well-formed request.
+    """
+    body: dict[str, Any] = {"data": result.data}
+    if result.errors:
+        body["errors"] = [error.formatted for error in result.errors]
+    if result.extensions:
+        body["extensions"] = result.extensions
+    fields = {**NO_STORE, **headers} if headers else NO_STORE
+    if status is None and result.data is None:
+        if (wait := retry_after_of(body)) is not None:
+            status, fields = 429, {**fields, **retry_after(wait)}
+        # An error without a path is not of a field, but of the request: nothing was executed.
+        elif not any(error.path for error in result.errors or ()):
+            status = STATUS.get(code_of(body["errors"][0]), 400) if accept.json == GRAPHQL_RESPONSE else 200
+    if status is not None:
+        del body["data"]
+    return written(body, status or 200, fields, accept.content_type)
+
+
+def retry_after(seconds: int) -> dict[str, str]:
+    return {"Retry-After": str(seconds)}
+
+
+def retry_after_of(body: dict[str, Any]) -> int | None:
+    """The seconds to wait after an answer that says the client is beyond its rate; else None."""
+    if not body.get("errors"):
+        return None
+    wait: int | None = body["errors"][0].get("extensions", {}).get("retryAfter")
+    return wait
+
+
+def code_of(error: dict[str, Any]) -> str:
+    code: str = error.get("extensions", {}).get("code", "")
+    return code
+
+
+def written(body: dict[str, Any], status: int, headers: Mapping[str, str], media_type: str) -> Response:
     """The response with `body` as JSON, which may contain exports."""
     exports: dict[str, Export] = {}
 
@@ -33,7 +94,7 @@ def written(body: dict[str, object], status: int, headers: dict[str, str], media
 class Whole(Response):
     """A body in one piece, with its headers as they are sent."""
 
-    def __init__(self, body: bytes, status: int, headers: dict[str, str], media_type: str) -> None:
+    def __init__(self, body: bytes, status: int, headers: Mapping[str, str], media_type: str) -> None:
         self.body, self.status_code, self.background = body, status, None
         self.raw_headers = [(b"content-length", b"%d" % len(body)), encoded("content-type", media_type)]
         for name, value in headers.items():
@@ -53,7 +114,12 @@ class Spliced(StreamingResponse):
     """A JSON text with placeholders for exports, which are closed after it is sent or fails."""
 
     def __init__(
-        self, text: bytes, exports: dict[str, Export], status: int, headers: dict[str, str], media_type: str
+        self,
+        text: bytes,
+        exports: dict[str, Export],
+        status: int,
+        headers: Mapping[str, str],
+        media_type: str,
     ) -> None:
         self.exports = list(exports.values())
         self.texts: list[bytes] = []

@@ -10,7 +10,6 @@ import pytest
 from graphql import parse
 from graphql.execution.values import get_variable_values
 from graphql.language import OperationDefinitionNode
-from starlette.requests import Request
 from strawberry.types import arguments
 from strawberry.types.field import StrawberryField
 
@@ -81,6 +80,6 @@ async def test_a_large_body_is_decoded_in_a_thread(
     async def receive() -> dict[str, Any]:
         return {"type": "http.request", "body": body, "more_body": False}
 
-    read = await request.read(Request(scope, receive), Settings())
+    read = await request.read(request.IndexedRequest(scope, receive), Settings())
     assert read.query == "{ __typename }"
     assert [thread is threading.main_thread() for thread in threads] == [in_loop]

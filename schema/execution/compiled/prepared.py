@@ -65,6 +65,8 @@ class Prepared:
 
     def switched(self, variables: VariableValues) -> tuple[bool, ...] | None:
         """The values of the switches; None if one is null."""
+        if not self.switches:
+            return ()
         values = tuple(variables.coerced.get(name) for name in self.switches)
         return values if all(isinstance(value, bool) for value in values) else None  # type: ignore[return-value] # checked
 

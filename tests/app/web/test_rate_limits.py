@@ -118,7 +118,7 @@ def test_the_remaining_quota_of_each_limit_is_reported_also_in_a_refusal() -> No
         settings = Settings.model_validate({"operations_per_minute": 3, "cost_per_minute": 600})
         counted = RateLimits(settings, ProcessCounters())
         operations, cost = await counted.operation("ada", 300)
-        assert (operations.policy, operations.per_minute, operations.remaining) == ("operations", 3, 2)
+        assert (operations.policy, operations.charge.per_minute, operations.remaining) == ("operations", 3, 2)
         assert (cost.policy, cost.remaining, cost.seconds) == ("cost", 300, 30)
         with pytest.raises(RateLimited) as limited:
             await counted.operation("ada", 400)

@@ -79,7 +79,8 @@ TOY = strawberry.Schema(Query)
 def points(query: str, of: strawberry.Schema = TOY, /, **variables: Any) -> int:
     """Rounded up to whole units, and without those of the request."""
     document = DocumentCache(of._schema, Settings()).read(query)
-    return POINTS * (CostedOperation.of(document, None, variables, 10**15).requested - REQUEST_COST)
+    costed = CostedOperation.of(document, document.operation(None), variables, 10**15)
+    return POINTS * (costed.requested - REQUEST_COST)
 
 
 def up(exact: int) -> int:
@@ -88,7 +89,8 @@ def up(exact: int) -> int:
 
 def test_a_request_costs_what_every_request_takes() -> None:
     document = DocumentCache(TOY._schema, Settings()).read("{ __typename }")
-    assert REQUEST_COST <= CostedOperation.of(document, None, {}, 10**6).requested <= REQUEST_COST + 1
+    costed = CostedOperation.of(document, document.operation(None), {}, 10**6)
+    assert REQUEST_COST <= costed.requested <= REQUEST_COST + 1
 
 
 def test_objects_values_and_weights_count() -> None:

@@ -155,7 +155,7 @@ def test_documents_are_cached_up_to_a_limit() -> None:
 
 def cost(query: str, operation: str | None = None, most: int = 10**9, **variables: Any) -> int:
     document = reader(max_depth=100).read(query)
-    return CostedOperation.of(document, operation, variables, most).requested
+    return CostedOperation.of(document, document.operation(operation), variables, most).requested
 
 
 def test_an_operation_of_too_high_a_cost_is_refused_with_limit_and_cost() -> None:
@@ -172,11 +172,12 @@ def test_operations_that_clients_send_are_within_the_limits() -> None:
     for path in sorted(OPERATIONS.glob("*.graphql")):
         document = reads.read(path.read_text())
         for name in document.operations:
-            assert CostedOperation.of(document, name, variables, most).requested <= most
+            assert CostedOperation.of(document, document.operation(name), variables, most).requested <= most
     introspection = get_introspection_query(
         specified_by_url=True,
         directive_is_repeatable=True,
         schema_description=True,
         input_value_deprecation=True,
     )
-    assert CostedOperation.of(reads.read(introspection), None, {}, most).requested > 1_000
+    document = reads.read(introspection)
+    assert CostedOperation.of(document, document.operation(None), {}, most).requested > 1_000
