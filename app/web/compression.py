@@ -11,7 +11,6 @@ import asyncio
 import zlib
 from collections.abc import Callable, Mapping
 from functools import lru_cache, partial
-from http import HTTPStatus
 from typing import Any
 
 from starlette.datastructures import MutableHeaders
@@ -25,6 +24,8 @@ MIN_BYTES = 1_000  # below this, compression costs more than it saves
 MAX_BYTES_ON_LOOP = 32_768  # about a millisecond of gzip; more is compressed in a thread
 GZIP_LEVEL, ZSTD_LEVEL = 5, 3
 LONGEST_HEADER = 1_000
+NO_CONTENT, NOT_MODIFIED = 204, 304
+VARY = (b"vary", b"Accept-Encoding")
 COMPRESSORS: dict[str, Callable[[], Any]] = {
     "zstd": partial(ZstdCompressor, ZSTD_LEVEL),
     "gzip": partial(zlib.compressobj, GZIP_LEVEL, wbits=zlib.MAX_WBITS | 16),
@@ -71,8 +72,11 @@ class Response:
             headers = message.setdefault("headers", [])
             given = dict(headers)
             compressible = may_compress(message["status"], given)
-            if compressible or message["status"] == HTTPStatus.NOT_MODIFIED:
-                vary(headers, given)
+            if compressible or message["status"] == NOT_MODIFIED:
+                if b"vary" in given:
+                    MutableHeaders(raw=headers).add_vary_header("Accept-Encoding")
+                else:
+                    headers.append(VARY)
             if not compressible or self.coding is None:
                 await self.forward(message)
             else:
@@ -113,17 +117,10 @@ class Response:
 def may_compress(status: int, headers: Mapping[bytes, bytes]) -> bool:
     return (
         headers.get(b"content-type", b"").partition(b";")[0] in COMPRESSED
-        and status not in (HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED)
+        and status not in (NO_CONTENT, NOT_MODIFIED)
         and b"content-encoding" not in headers
         and b"no-transform" not in headers.get(b"cache-control", b"")
     )
-
-
-def vary(headers: list[tuple[bytes, bytes]], given: Mapping[bytes, bytes]) -> None:
-    if b"vary" in given:
-        MutableHeaders(raw=headers).add_vary_header("Accept-Encoding")
-    else:
-        headers.append((b"vary", b"Accept-Encoding"))
 
 
 def change(headers: MutableHeaders, coding: str, length: int | None) -> None:

@@ -3,6 +3,8 @@
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import repeat
+from types import NoneType
 from typing import Any
 
 from graphql import (
@@ -12,6 +14,7 @@ from graphql import (
     GraphQLSchema,
     NoSchemaIntrospectionCustomRule,
     OperationDefinitionNode,
+    Undefined,
     specified_rules,
     validate,
 )
@@ -34,6 +37,8 @@ from schema.execution.telemetry import OTHER, OperationNames
 KEPT_CHARACTERS = 1_000_000  # of all texts together; a document takes about 200 bytes for each
 CHARACTERS_PER_COST = 10
 MAX_SHOWN_COST = 10**12  # beyond it, clients may read another number
+MAX_COSTS = 100  # of an operation that are kept
+SMALL = {int, float, bool, NoneType, type(Undefined)}  # types of values for which a cost is kept
 MAX_ERRORS = 10  # each may take a search for names that were meant
 
 
@@ -49,19 +54,30 @@ class InvalidDocument(Exception):
 class Operation:
     """One operation of a valid document. `public`: whether shared caches may store its answer.
 
-    `fixed`: it with its cost without variables, by whether the client is signed in and whether nothing is
-    deferred; filled when it is asked for.
+    `names`: its variables. `costs`: those that were computed, by whether the client is signed in, and by the
+    variables' values and types.
     """
 
     kind: OperationType
     public: bool
     parts: tuple[Part, ...]
     uses: tuple[Use, ...]
-    fixed: "dict[tuple[bool, bool], CostedOperation]" = field(default_factory=dict)
+    names: tuple[str, ...] = ()
+    costs: dict[Any, int] = field(default_factory=dict)
 
     def cost(self, variables: Mapping[str, Any], *, signed_in: bool) -> int:
         """The maximum cost, in units."""
-        return requested(self.parts, variables, signed_in=signed_in)
+        values = tuple(map(variables.get, self.names, repeat(Undefined)))  # null is another value
+        types = tuple(map(type, values))
+        if not SMALL.issuperset(types):
+            return requested(self.parts, variables, signed_in=signed_in)
+        key = signed_in, values, types
+        cost = self.costs.get(key)
+        if cost is None:
+            if len(self.costs) >= MAX_COSTS:
+                self.costs.clear()
+            cost = self.costs[key] = requested(self.parts, variables, signed_in=signed_in)
+        return cost
 
     def check_variables(self, variables: Mapping[str, Any]) -> None:
         """Raises BadArgument for a value that is longer than where it is used allows."""
@@ -174,6 +190,7 @@ class DocumentCache:
                 is_public(self.schema, node, fragments),
                 Parts(self.schema, node, fragments).parts,
                 tuple(Uses(self.schema, node, fragments).found.values()),
+                tuple(each.variable.name.value for each in node.variable_definitions or ()),
             )
             for node in nodes
         }
@@ -207,17 +224,11 @@ class CostedOperation:
         whole: bool = False,
     ) -> "CostedOperation":
         """Raises CallerError(QUERY_TOO_COMPLEX) for an operation that may cost more than `limit`."""
-        known = None if operation is None or variables else operation.fixed.get((signed_in, whole))
-        if known is not None and known.requested <= limit:
-            return known
         of_fields = 0 if operation is None else operation.cost(variables, signed_in=signed_in)
         cost = min(REQUEST_COST + of_fields, MAX_SHOWN_COST)
         if cost > limit:
             raise too_complex("MAX_COST", "The operation may cost {}", limit, cost)
-        costed = cls(document.whole if whole else document.ast, cost)
-        if operation is not None and not variables:
-            operation.fixed[signed_in, whole] = costed
-        return costed
+        return cls(document.whole if whole else document.ast, cost)
 
 
 class DocumentExtension(SchemaExtension):

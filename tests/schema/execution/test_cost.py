@@ -1,5 +1,6 @@
 """The cost of an operation: objects, values and weights, multiplied by lists; arguments by their size."""
 
+from dataclasses import replace
 from typing import Annotated, Any
 
 import pytest
@@ -10,6 +11,7 @@ from app.settings import Settings
 from app.web.budget import REQUEST_COST
 from schema import schema
 from schema.core.directives import Cost, ListSize
+from schema.execution import documents
 from schema.execution.argument_cost import POINTS
 from schema.execution.cost import OBJECT, VALUE
 from schema.execution.documents import CostedOperation, DocumentCache
@@ -216,3 +218,17 @@ def test_the_budget_of_a_minute_bounds_the_work_of_batches() -> None:
     """250 batches of 500 events are 12 seconds of processor time, and a budget is 6."""
     cost = points(BATCH, schema, e=[{}] * 500) / POINTS + REQUEST_COST
     assert 250 * cost > Settings().cost_per_minute
+
+
+def test_a_kept_cost_is_that_of_the_same_values_and_types() -> None:
+    text = "query ($first: Int = 7) { movies(first: $first) { edges { node { title } } } }"
+    document = DocumentCache(schema._schema, Settings()).read(text)
+    operation = document.operation(None)
+    assert operation is not None
+    odd: list[dict[str, Any]] = [{}, {"first": None}, {"first": 1}, {"first": True}, {"first": 2.0}]
+    values = [*odd, {"first": [1, 2]}, *({"first": number} for number in range(2 * documents.MAX_COSTS))]
+    for variables in (*values, *values, *odd):
+        for signed_in in (False, True):
+            fresh = replace(operation, costs={}).cost(variables, signed_in=signed_in)
+            assert operation.cost(variables, signed_in=signed_in) == fresh
+    assert len(operation.costs) <= documents.MAX_COSTS
