@@ -53,27 +53,32 @@ class Items:
         """The completed list; a coroutine where an item waits, or where a long list takes its time."""
         iterator = iter(values)
         until = perf_counter() + pace.PIECE_SECONDS if pace.is_long(values) else None
-        fits = () if self.classes is None or self.classes.may_be_cast else self.classes.known
-        run, path, out, select = self.run, self.path, self.out, self.select
         try:
-            for item in iterator:
-                if item.__class__ in fits:  # the short way of `add`
-                    try:
-                        completed = select(run, item, (path, len(out), None))
-                    except Exception as error:  # noqa: BLE001 - resolvers raise any
-                        completed = self.field.failed(run, self.item_type, error, (path, len(out), None))
-                    if completed.__class__ is CoroutineType:
-                        self.wait_for(completed)
-                    else:
-                        out.append(completed)
-                else:
-                    self.add(item)
-                if until is not None and perf_counter() > until:
-                    return self.in_pieces(iterator)
+            ended = self.add_all(iterator, until)
         except Exception:
             self.abandon(iterator)
             raise
-        return self.end()
+        return self.end() if ended else self.in_pieces(iterator)
+
+    def add_all(self, items: Iterator[Any], until: float | None) -> bool:
+        """Complete items until this time. Returns whether none is left."""
+        fits = () if self.classes is None or self.classes.may_be_cast else self.classes.known
+        run, path, out, select = self.run, self.path, self.out, self.select
+        for item in items:
+            if item.__class__ in fits:  # the short way of `add`
+                try:
+                    completed = select(run, item, (path, len(out), None))
+                except Exception as error:  # noqa: BLE001 - resolvers raise any
+                    completed = self.field.failed(run, self.item_type, error, (path, len(out), None))
+                if completed.__class__ is CoroutineType:
+                    self.wait_for(completed)
+                else:
+                    out.append(completed)
+            else:
+                self.add(item)
+            if until is not None and perf_counter() > until:
+                return False
+        return True
 
     def resume(self, values: list[Any], stopped: Any) -> Completed:
         """Complete the rest of a list whose first items are in `out`.
@@ -87,28 +92,24 @@ class Items:
                 self.out.append(self.field.failed(self.run, self.item_type, stopped, path))
             elif stopped is not None:
                 self.wait_for(stopped)
-            for item in rest:
-                self.add(item)
+            self.add_all(rest, None)
         except Exception:
             self.abandon(rest)
             raise
         return self.end()
 
-    async def in_pieces(self, iterator: Iterator[Any]) -> Any:
+    async def in_pieces(self, rest: Iterator[Any]) -> Any:
         """Complete the rest, with a turn of the event loop after each PIECE_SECONDS of work."""
         try:
-            await asyncio.sleep(0)
-            until = perf_counter() + pace.PIECE_SECONDS
-            for item in iterator:
-                self.add(item)
-                if perf_counter() > until:
-                    await asyncio.sleep(0)
-                    until = perf_counter() + pace.PIECE_SECONDS
+            ended = False
+            while not ended:
+                await asyncio.sleep(0)
+                ended = self.add_all(rest, perf_counter() + pace.PIECE_SECONDS)
         except Exception:
-            self.abandon(iterator)
+            self.abandon(rest)
             raise
-        ended = self.end()
-        return await ended if ended.__class__ is CoroutineType else ended
+        completed = self.end()
+        return await completed if completed.__class__ is CoroutineType else completed
 
     def add(self, item: Any) -> None:
         field, run, type_, out = self.field, self.run, self.item_type, self.out
