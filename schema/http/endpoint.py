@@ -154,6 +154,8 @@ class Endpoint:
         allowed = BY_METHOD[method]
         if accept.prefers_stream or (kind is OperationType.SUBSCRIPTION and accept.streams):
             allowed = allowed | {OperationType.SUBSCRIPTION}
+            if context.budget is not None:  # its headers, with the remainder, precede the operation
+                context.budget.payer = await context.authentication.payer()
             stream = self.executor.results(document, request, context, turn, allowed)
             return streamed(stream, stream_transport(accept), self.stopping)
         whole = not accept.incremental or (accept.legacy_incremental and "stream" in query)
