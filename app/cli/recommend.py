@@ -8,6 +8,7 @@ import typer
 from app import console
 from app.cli.options import FILE, Columns, Dates, Model, Out
 from app.cli.reading import note, print_notes, reading_of, refusals
+from app.cluster.command import WORKER_MEGABYTES, Address, Shared, WorkerMemory, workers_of
 from app.offline import batch, lists, rating_files
 
 app = typer.Typer()
@@ -28,6 +29,9 @@ def recommend(
     columns: Columns = None,
     dates: Dates = None,
     jobs: Annotated[int, typer.Option(min=1, max=256, help="Processes; each loads the model.")] = 1,
+    cluster: Address = None,
+    cluster_folder: Shared = None,
+    worker_memory: WorkerMemory = WORKER_MEGABYTES,
 ) -> None:
     """Write recommendation lists for users with a model on disk.
 
@@ -35,7 +39,11 @@ def recommend(
     """
     if histories is None and users is None:
         raise typer.BadParameter("give --histories, --users or both")
-    with refusals(), console.progress("Recommending") as progress:
+    with (
+        refusals(),
+        workers_of(cluster, cluster_folder or out.parent, worker_memory) as workers,
+        console.progress("Recommending") as progress,
+    ):
         rating_files.check_output(out)
         reading = reading_of(columns, dates)
         loaded = batch.load(model)
@@ -47,7 +55,7 @@ def recommend(
             note(n_unknown, "candidates are not in the model")
         print_notes(reading.notes)
         options = lists.ListOptions(k, diversity, allowed)
-        n_rows = lists.recommend(loaded, model, read, out, options, progress, jobs=jobs)
+        n_rows = lists.recommend(loaded, model, read, out, options, progress, jobs=jobs, workers=workers)
     typer.echo(f"{out}: {n_rows} rows for {len(read.user_ids)} users")
 
 

@@ -21,6 +21,7 @@ from recommender.model.hybrid import HYBRID, Hybrid
 from recommender.model.sentence_embeddings import SentenceModel, SentenceModelError
 from recommender.progress import Progress
 from recommender.scorers.kinds import TorchMissing
+from recommender.training.blocks import IN_PROCESS, Workers
 from recommender.training.checkpoint import Checkpoint
 from recommender.training.config import Config
 from recommender.training.train_arm import train_model
@@ -79,17 +80,21 @@ def train(
     progress: Progress,
     sentences: SentenceModel | None = None,
     kind: str = HYBRID,
+    workers: Workers = IN_PROCESS,
 ) -> Hybrid:
     """Fit on all ratings and write the model atomically to `out`; a model that is there is replaced.
 
     Checkpoints are kept in a hidden folder beside `out` until the model is written, so the same training
-    resumes after it was killed. Raises SourceError if `out` exists and is not a model.
+    resumes after it was killed. workers: see `train_hybrid`. Raises SourceError if `out` exists
+    and is not a model.
     """
     out = out.resolve()
     check_model_folder(out)
     checkpoint = Checkpoint(out.with_name(f".{out.name}.checkpoint"))
     try:
-        model = train_model(kind, data.interactions, data.movies, config, progress, checkpoint, sentences)
+        model = train_model(
+            kind, data.interactions, data.movies, config, progress, checkpoint, sentences, workers=workers
+        )
     except TorchMissing as error:
         raise SourceError(str(error)) from None
     except np.linalg.LinAlgError as error:

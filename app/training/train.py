@@ -23,6 +23,7 @@ from recommender.model.sentence_embeddings import SentenceModel, SentenceModelEr
 from recommender.progress import Progress
 from recommender.scorers import kinds
 from recommender.scorers.kinds import TorchMissing, UnknownKind
+from recommender.training.blocks import IN_PROCESS, Workers
 from recommender.training.checkpoint import Checkpoint
 from recommender.training.config import Config, InvalidSettings
 from recommender.training.train_arm import train_model
@@ -53,6 +54,7 @@ def train(
     mlflow: str | None = None,
     only_if_better: bool = False,
     conclude: Callable[[psycopg.Connection, str], None] = nothing_more,
+    workers: Workers = IN_PROCESS,
 ) -> str:
     """Train on the whole database and make the model the active one; return its version.
 
@@ -63,8 +65,9 @@ def train(
     and no model behind, and the next training on the same ratings resumes from the last finished iteration.
 
     `kind`: one of `recommender.scorers.kinds.KINDS`. `settings`: a settings file. `sentences`: the folder of
-    a sentence model. `attributes`: see `data.read_movies`. `mlflow`: the tracking URI of an MLflow server, to
-    which the training is mirrored. Raises one of PERMANENT, and OSError if `models` is not writable.
+    a sentence model. `attributes`: see `data.read_movies`. `mlflow`: the URI of an MLflow server, which
+    mirrors the training. `workers`: see `train_hybrid`. Raises one of PERMANENT, and OSError if
+    `models` is not writable.
     """
     kinds.check(kind)
     config = Config.read(settings) if settings else Config()
@@ -73,7 +76,8 @@ def train(
         lock(connection, TRAINING_LOCK, lambda: progress("waiting for another training to end", 0.0))
         require_writable(models)
         checkpoint = models / f".checkpoint-{database_name(connection)}"
-        fitted = fit(connection, kind, config, Checkpoint(checkpoint), sentence_model, progress, attributes)
+        kept = Checkpoint(checkpoint)
+        fitted = fit(connection, kind, config, kept, sentence_model, progress, attributes, workers)
         model = fitted.model
         verdict = None
         if only_if_better:
@@ -144,6 +148,7 @@ def fit(
     sentences: SentenceModel | None,
     progress: Progress,
     attributes: str = "",
+    workers: Workers = IN_PROCESS,
 ) -> Fitted:
     """Fit a model on the whole database. Metrics that could not be measured are left out."""
     progress("reading", 0.0)
@@ -153,7 +158,7 @@ def fit(
         interactions = data.read_interactions(connection, movies.item_ids)
         dataset = data.described(connection, movies, interactions)
     data.store(connection, dataset)
-    model = train_model(kind, interactions, movies, config, progress, checkpoint, sentences)
+    model = train_model(kind, interactions, movies, config, progress, checkpoint, sentences, workers=workers)
     figures = model.manifest["metrics"].items()
     model.manifest["metrics"] = {name: figure for name, figure in figures if is_measured(figure)}
     return Fitted(model, dataset, interactions, movies)

@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +18,7 @@ from recommender.model.transitions import ItemTransitions
 from recommender.progress import Progress
 from recommender.splits import users_of
 from recommender.training import held_out
+from recommender.training.blocks import IN_PROCESS, Workers
 from recommender.training.checkpoint import NOTHING_KEPT, Checkpoint
 from recommender.training.config import Config
 from recommender.training.fit_parts import fit_factors, fit_items
@@ -63,6 +66,14 @@ class Choices:
     figures: dict[str, Estimate] = field(default_factory=dict)
 
 
+class _Setup(NamedTuple):
+    content: Floats
+    config: Config
+    progress: Progress
+    checkpoint: Checkpoint
+    workers: Workers
+
+
 def choose(
     interactions: Interactions,
     content: Floats,
@@ -70,6 +81,7 @@ def choose(
     rng: np.random.Generator,
     progress: Progress,
     checkpoint: Checkpoint = NOTHING_KEPT,
+    workers: Workers = IN_PROCESS,
 ) -> Choices:
     """Fit the parts without some users, and choose what ranks the liked items of these best."""
     held = held_out.users_to_hold_out(interactions, rng)
@@ -78,14 +90,12 @@ def choose(
     train = users_of(interactions, np.setdiff1d(np.arange(interactions.n_users), held))
     drawn = list(held_out.drawn(interactions, held, rng))
     transitions = ItemTransitions.fit(train, rng=rng)  # for all targets: they hardly change it
-    scored = [
-        _scored(train, drawn, grades, transitions, content, config, rng, progress, checkpoint)
-        for grades in GRADE_SETS
-    ]
+    setup = _Setup(content, config, progress, checkpoint, workers)
+    scored = [_scored(train, drawn, grades, transitions, setup, rng) for grades in GRADE_SETS]
     best, noise = _best_setting(scored)
     grades = GRADE_SETS[best]
     # Drawn apart, so that the fits that follow are the same with and without them.
-    later = _next_examples(interactions, grades, content, config, rng.spawn(1)[0], progress, checkpoint)
+    later = _next_examples(interactions, grades, setup, rng.spawn(1)[0])
     weights, figures = weigh(scored[best], later, noise)
     return Choices(grades, NOISES[noise], weights, figures)
 
@@ -111,24 +121,15 @@ def _scored(
     drawn: list[Drawn],
     grades: Floats,
     transitions: ItemTransitions,
-    content: Floats,
-    config: Config,
+    setup: _Setup,
     rng: np.random.Generator,
-    progress: Progress,
-    checkpoint: Checkpoint,
 ) -> list[Example]:
     """Fit the parts with these targets, and score the examples."""
+    content, config, progress, checkpoint, workers = setup
     # A third of the iterations is enough to compare the parts.
     shorter = replace(config, iterations=max(1, config.iterations // 3))
-    factor_model, *_ = fit_factors(
-        train,
-        content,
-        shorter,
-        rng,
-        lambda done: progress("weighing: factors", done),
-        checkpoint,
-        grades=grades,
-    )
+    fitting = partial(progress, "weighing: factors")
+    factor_model, *_ = fit_factors(train, content, shorter, rng, fitting, checkpoint, workers, grades=grades)
     items = fit_items(train, content, config, rng, grades=grades)
     popular = popularity(train, np.full(train.n_items, np.nan, np.float32))
     noisy = [
@@ -140,13 +141,7 @@ def _scored(
 
 
 def _next_examples(
-    interactions: Interactions,
-    grades: Floats,
-    content: Floats,
-    config: Config,
-    rng: np.random.Generator,
-    progress: Progress,
-    checkpoint: Checkpoint,
+    interactions: Interactions, grades: Floats, setup: _Setup, rng: np.random.Generator
 ) -> list[Example]:
     """Fit the parts to the earlier ratings of all users, and score later ones; none without times.
 
@@ -160,7 +155,7 @@ def _next_examples(
     if len(drawn) < MIN_EXAMPLES:
         return []
     transitions = ItemTransitions.fit(split.train, rng=rng)
-    return _scored(split.train, drawn, grades, transitions, content, config, rng, progress, checkpoint)
+    return _scored(split.train, drawn, grades, transitions, setup, rng)
 
 
 def weigh(examples: list[Example], later: list[Example], noise: int) -> tuple[Floats, dict[str, Estimate]]:

@@ -11,6 +11,7 @@ from recommender.model.item_step import ItemStep
 from recommender.model.transitions import ItemTransitions
 from recommender.progress import Progress
 from recommender.training import choices
+from recommender.training.blocks import IN_PROCESS, Workers
 from recommender.training.checkpoint import NOTHING_KEPT, Checkpoint
 from recommender.training.choices import Choices
 from recommender.training.config import Config
@@ -27,13 +28,14 @@ def fit(
     rng: np.random.Generator,
     progress: Progress,
     checkpoint: Checkpoint = NOTHING_KEPT,
+    workers: Workers = IN_PROCESS,
 ) -> tuple[Blend, ContentPrior, ItemStep | None, dict[str, Estimate]]:
     """Fit the blend to all ratings, and report NDCG@20 of each part and of the blend on held-out users.
 
     The figures are slightly below those of the returned blend, which is fitted to more users and longer.
     """
-    chosen = choices.choose(interactions, content, config, rng, progress, checkpoint)
-    fitted = fit_chosen(interactions, content, popularity, config, chosen, rng, progress, checkpoint)
+    chosen = choices.choose(interactions, content, config, rng, progress, checkpoint, workers)
+    fitted = fit_chosen(interactions, content, popularity, config, chosen, rng, progress, checkpoint, workers)
     return *fitted, chosen.figures
 
 
@@ -46,6 +48,7 @@ def fit_chosen(
     rng: np.random.Generator,
     progress: Progress,
     checkpoint: Checkpoint = NOTHING_KEPT,
+    workers: Workers = IN_PROCESS,
 ) -> tuple[Blend, ContentPrior, ItemStep | None]:
     """Fit the parts of the blend to all ratings, with choices that have been made."""
     grades = chosen.grades
@@ -56,6 +59,7 @@ def fit_chosen(
         rng,
         lambda done: progress("factors", done),
         checkpoint,
+        workers,
         grades=grades,
         noise=chosen.noise,
     )

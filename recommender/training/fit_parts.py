@@ -14,6 +14,7 @@ from recommender.model.edlae import ItemWeights
 from recommender.model.fold_in import GRADES, NOISE, FactorModel, graded
 from recommender.model.item_step import ItemStep
 from recommender.training import ials
+from recommender.training.blocks import IN_PROCESS, Workers
 from recommender.training.checkpoint import NOTHING_KEPT, Checkpoint
 from recommender.training.config import Config
 from recommender.training.sessions import sessions
@@ -36,6 +37,7 @@ def fit_factors(
     rng: np.random.Generator,
     progress: Callable[[float], None],
     checkpoint: Checkpoint = NOTHING_KEPT,
+    workers: Workers = IN_PROCESS,
     *,
     grades: Floats = GRADES,
     noise: float = NOISE,
@@ -55,6 +57,7 @@ def fit_factors(
         rng=rng,
         progress=progress,
         checkpoint=checkpoint,
+        workers=workers,
         **scales,
     )
     first_prior = ContentPrior.fit(content[rated], fitted, counts[rated]).factors(content)

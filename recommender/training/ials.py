@@ -22,6 +22,7 @@ from scipy.sparse.linalg import svds
 from threadpoolctl import threadpool_limits
 
 from recommender.model.fold_in import content_share, frequency_scaled
+from recommender.training.blocks import IN_PROCESS, Block, Blocks, Workers, joined
 from recommender.training.checkpoint import NOTHING_KEPT, Checkpoint, Reached
 
 Floats = npt.NDArray[np.float32]
@@ -53,13 +54,14 @@ def fit(
     rng: np.random.Generator,
     progress: Callable[[float], None] = lambda _fraction: None,
     checkpoint: Checkpoint = NOTHING_KEPT,
+    workers: Workers = IN_PROCESS,
 ) -> tuple[Floats, Floats]:
     """Fit user factors, float32 (n_users, factors), and item factors, float32 (n_items, factors).
 
     `user_items`, csr float32 (n_users, n_items), holds the targets p. Bitwise deterministic for one state of
-    `rng` and any number of threads, because each row is solved by one thread. Each iteration is saved to
-    `checkpoint`; a fit with a checkpoint resumes from it, to the same result. `progress` is called with the
-    fraction done after each iteration and on resuming.
+    `rng` and any number of threads and `workers` of one type of processor, because each row is solved by one
+    thread. Each iteration is saved to `checkpoint`; a fit with a checkpoint resumes from it, to the same
+    result. `progress` is called with the fraction done after each iteration and on resuming.
     """
     n_users, n_items = user_items.shape
     item_users = user_items.T.tocsr()
@@ -71,10 +73,15 @@ def fit(
     if (found := checkpoint.reached(name)) is not None:
         done, user_factors, item_factors = found
         progress(done / iterations)
-    with threadpool_limits(limits=1, user_api="blas"):
+    row = {"row_bytes": 2 * item_factors.itemsize * factors}  # solved, and sent
+    with (
+        threadpool_limits(limits=1, user_api="blas"),
+        workers.split(user_items, shared_bytes=item_factors.nbytes, **row) as users,
+        workers.split(item_users, shared_bytes=user_factors.nbytes, **row) as items,
+    ):
         for iteration in range(done, iterations):
-            user_factors = half_step(user_items, item_factors, **scales)
-            item_factors = half_step(item_users, user_factors, **scales)
+            user_factors = solve(users, item_factors, **scales)
+            item_factors = solve(items, user_factors, **scales)
             checkpoint.keep(name, Reached(iteration + 1, user_factors, item_factors))
             progress((iteration + 1) / iterations)
     return user_factors, item_factors
@@ -112,17 +119,30 @@ def half_step(rows: sparse.csr_matrix, fixed: Floats, *, regularization: float, 
     Each row solves (alpha0 Y^T Y + sum_rated y y^T + lambda I) x = sum_rated p y by Cholesky. Raises
     LinAlgError for a row that is not positive definite.
     """
-    gram = np.float32(alpha0) * (fixed.T @ fixed)  # (factors, n) @ (n, factors)
+    return solve_block(Block(0, rows), fixed, _gram(fixed, alpha0), regularization, alpha0)
+
+
+def solve(blocks: Blocks, fixed: Floats, *, regularization: float, alpha0: float) -> Floats:
+    """Do the half-step of a matrix in blocks; see `half_step`."""
+    return joined(blocks.map_blocks(solve_block, (fixed, _gram(fixed, alpha0), regularization, alpha0)))
+
+
+def solve_block(block: Block, fixed: Floats, gram: Floats, regularization: float, alpha0: float) -> Floats:
+    """Do the half-step of some rows. gram: alpha0 Y^T Y, float32 (factors, factors)."""
+    rows = block.rows
     scaled = frequency_scaled(np.diff(rows.indptr), rows.shape[1], regularization, alpha0)
     solved = np.zeros((rows.shape[0], fixed.shape[1]), np.float32)
     failed = np.zeros(rows.shape[0], np.int32)
     targets = rows.data.astype(np.float32, copy=False)
     _solve_rows(rows.indptr, rows.indices, targets, fixed, gram, scaled, solved, failed)
     if failed.any():
-        raise np.linalg.LinAlgError(
-            f"row {int(failed.argmax())} is not positive definite: raise regularization"
-        )
+        row = block.first + int(failed.argmax())
+        raise np.linalg.LinAlgError(f"row {row} is not positive definite: raise regularization")
     return solved
+
+
+def _gram(fixed: Floats, alpha0: float) -> Floats:
+    return np.float32(alpha0) * (fixed.T @ fixed)  # (factors, n) @ (n, factors)
 
 
 def toward(

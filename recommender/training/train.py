@@ -18,6 +18,7 @@ from recommender.model.sentence_embeddings import SentenceModel
 from recommender.model.star_ratings import StarsModel
 from recommender.progress import Progress
 from recommender.training import fit_blend, fit_match
+from recommender.training.blocks import IN_PROCESS, Workers
 from recommender.training.checkpoint import NOTHING_KEPT, Checkpoint
 from recommender.training.config import Config
 
@@ -36,12 +37,14 @@ def train_hybrid(
     *,
     for_lists: Interactions | None = None,
     only_lists: bool = False,
+    workers: Workers = IN_PROCESS,
 ) -> Hybrid:
     """Train on all ratings; `items` describes interactions.item_ids one by one (else ValueError).
 
     for_lists: the ratings to fit lists to, if they are others, of the same items. only_lists: leave stars and
-    match out. sentences: a model whose vectors are part of the items' content. Deterministic for the same
-    input and config, with any number of threads, and also when resumed from `checkpoint`.
+    match out. sentences: a model whose vectors are part of the items' content. workers: the processes that
+    fit the factors. Deterministic for the same input and config, with any number of threads and workers of
+    one type of processor, and also when resumed from `checkpoint`.
     """
     if not np.array_equal(interactions.item_ids, items.item_ids):
         raise ValueError("items must describe the items of the interactions, one by one")
@@ -53,7 +56,7 @@ def train_hybrid(
     rated = interactions if for_lists is None else for_lists
     with threadpool_limits(limits=1, user_api="blas"):  # fixes the order of summation
         blend, content_prior, item_step, reached = fit_blend.fit(
-            rated, content, popular, config, rng, progress, checkpoint
+            rated, content, popular, config, rng, progress, checkpoint, workers
         )
         stars, match, of_predictors = (
             (None, None, {}) if only_lists else _predictors(interactions, content, rng, progress)

@@ -11,6 +11,7 @@ from recommender.model.sentence_embeddings import SentenceModel
 from recommender.progress import Progress
 from recommender.scorers import kinds
 from recommender.scorers.arm import Arm
+from recommender.training.blocks import IN_PROCESS, Workers
 from recommender.training.checkpoint import NOTHING_KEPT, Checkpoint
 from recommender.training.config import Config
 from recommender.training.fit_part import FITS
@@ -27,6 +28,7 @@ def train_model(
     sentences: SentenceModel | None = None,
     *,
     only_lists: bool = False,
+    workers: Workers = IN_PROCESS,
 ) -> Hybrid:
     """Train a hybrid, or an `Arm` whose lists come from the scorer of this kind; see `train_hybrid`.
 
@@ -35,7 +37,14 @@ def train_model(
     """
     if kinds.check(kind) == HYBRID:
         return train_hybrid(
-            interactions, items, config, progress, checkpoint, sentences, only_lists=only_lists
+            interactions,
+            items,
+            config,
+            progress,
+            checkpoint,
+            sentences,
+            only_lists=only_lists,
+            workers=workers,
         )
     parts = shared(interactions, items, config, progress, sentences, only_lists=only_lists)
     return with_part(kind, parts, interactions, progress)

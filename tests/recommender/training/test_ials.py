@@ -121,10 +121,10 @@ def test_a_fit_that_was_stopped_goes_on_to_the_same_bits(targets: sparse.csr_mat
                 raise Killed
 
         rng = np.random.default_rng(8)
-        scales = {"regularization": REGULARIZATION, "alpha0": ALPHA0}
         factors[:] = ials.fit(
-            ratings, factors=6, iterations=5, rng=rng, progress=progress, checkpoint=checkpoint, **scales
-        )
+            ratings, factors=6, iterations=5, rng=rng, progress=progress, checkpoint=checkpoint,
+            regularization=REGULARIZATION, alpha0=ALPHA0,
+        )  # fmt: skip
         return fractions
 
     factors: list[np.ndarray] = []

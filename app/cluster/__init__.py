@@ -1,0 +1,1 @@
+"""A cluster to train on and to compute lists on: Ray, an extra."""

@@ -1,0 +1,36 @@
+"""The part that runs in the workers of a cluster: read a block, compute on it."""
+
+import resource
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numba
+import ray
+from threadpoolctl import threadpool_limits
+
+from app.cluster import shards
+from app.cluster.shards import Shard
+from recommender.training.blocks import OfBlock
+
+KILOBYTE = 1 << 10
+
+
+class Computed(NamedTuple):
+    """The result of a block. peak: the most memory that the worker has had so far, bytes. node: its name."""
+
+    result: Any
+    peak: int
+    node: str
+
+
+def compute(of_block: OfBlock, shard: Shard, parts: Sequence[Any], *shared: Any) -> Computed:
+    """Compute on the block of a shard, with one thread."""
+    numba.set_num_threads(1)
+    with threadpool_limits(limits=1, user_api="blas"):
+        result = of_block(shards.read(shard), *shared, *parts)
+    return Computed(result, peak_bytes(), ray.get_runtime_context().get_node_id())
+
+
+def peak_bytes() -> int:
+    """The most memory that this process has had so far."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * KILOBYTE
