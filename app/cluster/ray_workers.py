@@ -161,6 +161,7 @@ class RayBlocks:
         usage = self.usage
         usage.blocks += 1
         usage.received += _size(computed.result)
+        usage.seconds += computed.seconds
         usage.peak = max(usage.peak, computed.peak)
         usage.by_node[computed.node] = usage.by_node.get(computed.node, 0) + 1
         return computed.result

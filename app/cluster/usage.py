@@ -10,7 +10,7 @@ class Usage:
     """The blocks computed by a cluster, the bytes sent and received for them, and the memory of its workers.
 
     sent: the shared arguments, once for each node, and those of the rows of a block. read: from shards.
-    written: to shards. peak: of the worker with the most.
+    written: to shards. peak: of the worker with the most. seconds: processor time of the workers for blocks.
     """
 
     cores: int
@@ -21,6 +21,7 @@ class Usage:
     written: int = 0
     read: int = 0
     peak: int = 0
+    seconds: float = 0.0
     by_node: dict[str, int] = field(default_factory=dict)
 
     def described(self) -> str:
@@ -31,6 +32,7 @@ class Usage:
         )
         return (
             f"cluster of {self.nodes} nodes and {self.cores} cores: {self.blocks} blocks by "
-            f"{len(self.by_node)} nodes; shards {written} written, {read} read; {sent} sent, "
-            f"{received} received; peak memory of a worker {peak}"
+            f"{len(self.by_node)} nodes in {self.seconds:,.1f} s of processor time; "
+            f"shards {written} written, {read} read; {sent} sent, {received} received; "
+            f"peak memory of a worker {peak}"
         )

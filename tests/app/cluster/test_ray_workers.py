@@ -1,5 +1,6 @@
 """One process and a Ray cluster give the same factors, models and lists."""
 
+import json
 import socket
 import sys
 import time
@@ -8,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import psutil
+import psycopg
 import pytest
 from scipy import sparse
 
@@ -149,3 +151,26 @@ def test_without_ray_the_extra_is_named(
     monkeypatch.delitem(sys.modules, "app.cluster.ray_workers", raising=False)
     monkeypatch.delitem(sys.modules, "app.cluster.tasks", raising=False)
     assert "install the extra `cluster`" in one_line("127.0.0.2:6379", ratings, tmp_path / "model")
+
+
+def test_a_model_of_the_database_is_that_of_one_process(
+    cluster_address: str, database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", database_url)
+    monkeypatch.setenv("SECRET_KEY", "x" * 32)
+    monkeypatch.setenv("DATA_DIR", str(tmp_path))
+    with psycopg.connect(database_url) as connection:
+        connection.execute("INSERT INTO movies (title) SELECT 'Movie ' || n FROM generate_series(1, 30) AS n")
+        connection.execute("INSERT INTO users (username) SELECT 'u' || n FROM generate_series(1, 40) AS n")
+        connection.execute(
+            "INSERT INTO ratings (user_id, movie_id, half_stars) SELECT users.id, movies.id, 1 + "
+            "(users.id * movies.id) % 10 FROM users, movies WHERE (users.id + movies.id * 7) % 3 > 0"
+        )
+    factors = []
+    for options in ((), ("--cluster", cluster_address, "--worker-memory", 1_500)):
+        result = succeed("train", "--json", *options)
+        version = json.loads(result.stdout)["version"]
+        factors.append(np.load(tmp_path / "models" / version / "factors.item_factors.npy"))
+        assert ("peak memory of a worker" in result.stderr) == bool(options)
+    np.testing.assert_allclose(factors[1], factors[0], rtol=1e-3, atol=1e-5)
+    assert {path.name for path in (tmp_path / "models").glob(".*")} == set()
