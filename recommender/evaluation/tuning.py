@@ -65,7 +65,7 @@ def task(protocol: Protocol, interactions: Interactions, items: ItemFeatures, *,
     trial = next(iter(protocols.trials(protocol, interactions, np.random.default_rng(seed))))
     split = protocols.validation(protocol, trial.split.train, np.random.default_rng(seed + 1))
     rng = np.random.default_rng(seed)
-    content = ContentEncoder.fit(items, rng=rng).transform(items)
+    content = ContentEncoder.fit_transform(items, rng=rng)[1]
     return Task(split, content, popularity(split.train, items.vote_count))
 
 

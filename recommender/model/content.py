@@ -90,6 +90,18 @@ class ContentEncoder:
 
         sentences: a model whose vectors of the items' texts are added to the features.
         """
+        return cls.fit_transform(items, width=width, rng=rng, sentences=sentences)[0]
+
+    @classmethod
+    def fit_transform(
+        cls,
+        items: ItemFeatures,
+        *,
+        width: int = WIDTH,
+        rng: np.random.Generator,
+        sentences: SentenceModel | None = None,
+    ) -> tuple[Self, NDArray[np.float32]]:
+        """The encoder of `fit`, and the result of its `transform` for the same items."""
         numbers = _numbers(items)
         present = np.isfinite(numbers)
         count = np.maximum(present.sum(axis=0), 1)
@@ -107,8 +119,9 @@ class ContentEncoder:
             offset=np.zeros(width, np.float32),
             sentences=sentences,
         )
-        encoder.components, encoder.offset = principal_components(encoder.features(items), width, rng)
-        return encoder
+        features = encoder.features(items)
+        encoder.components, encoder.offset = principal_components(features, width, rng)
+        return encoder, encoder._content(items, features)
 
     def transform(self, items: ItemFeatures) -> NDArray[np.float32]:
         """Return the items' content, float32 (n, width + N_NUMBERS): components of length 1, then numbers.
@@ -117,7 +130,9 @@ class ContentEncoder:
         metadata is a row of 0. An item's content does not depend on the other items of the call, nor on
         whether it was in the items of `fit`.
         """
-        features = self.features(items)
+        return self._content(items, self.features(items))
+
+    def _content(self, items: ItemFeatures, features: csr_matrix) -> NDArray[np.float32]:
         projected = features @ self.components - self.offset  # (n, n_features) @ (n_features, width)
         projected[np.diff(features.indptr) == 0] = 0
         beside = np.nan_to_num(self._standing(items)).clip(-OUTLYING, OUTLYING) * BESIDE

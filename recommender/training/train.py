@@ -50,8 +50,7 @@ def train_hybrid(
         raise ValueError("items must describe the items of the interactions, one by one")
     rng = np.random.default_rng(config.seed)
     progress("content", 0.0)
-    encoder = ContentEncoder.fit(items, rng=rng, sentences=sentences)
-    content = encoder.transform(items)
+    encoder, content = ContentEncoder.fit_transform(items, rng=rng, sentences=sentences)
     popular = popularity(interactions, items.vote_count)
     rated = interactions if for_lists is None else for_lists
     with threadpool_limits(limits=1, user_api="blas"):  # fixes the order of summation
