@@ -73,9 +73,8 @@ def test_every_figure_is_listed_with_the_baselines(data: Path, tmp_path: Path) -
 
 @pytest.mark.parametrize("protocol", [Protocol.NEW_USER, Protocol.NEW_ITEM])
 def test_protocols_with_several_trials_report_each(data: Path, tmp_path: Path, protocol: Protocol) -> None:
-    result = evaluate(
-        data, "--protocol", protocol, "--json", tmp_path / "f.json", "--plot", tmp_path / "f.png"
-    )
+    outputs = ("--json", tmp_path / "f.json", "--plot", tmp_path / "f.png")
+    result = evaluate(data, "--protocol", protocol, "--max-users", 40, *outputs)
     assert result.exit_code == 0, result.output
     trials = figures(tmp_path / "f.json")["trials"]
     ks = SHOWN if protocol is Protocol.NEW_USER else GIVEN
