@@ -4,6 +4,7 @@ import asyncio
 import gc
 import platform
 import weakref
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -19,6 +20,16 @@ from recommender.model.hybrid import Hybrid
 from tests.app.training.test_kinds import trained
 
 pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture(autouse=True)
+def frozen() -> Iterator[None]:
+    """Leave what the tests have loaded out of the collections of these tests and of those that follow."""
+    threshold = gc.get_threshold()
+    gc.collect()
+    gc.freeze()
+    yield
+    gc.set_threshold(*threshold)
 
 
 def alive(models: list["weakref.ref[Hybrid]"]) -> int:
@@ -51,7 +62,6 @@ async def test_only_the_former_model_is_kept_and_not_for_long(
     await serving.refresh()
     assert serving.served.former is None
     assert alive(loaded) == 1
-    gc.unfreeze()
 
 
 async def test_models_share_the_arrays_that_training_did_not_change(
@@ -66,7 +76,6 @@ async def test_models_share_the_arrays_that_training_did_not_change(
     assert former is not None
     assert model.hybrid.content_vectors is former.hybrid.content_vectors
     assert not model.hybrid.content_vectors.flags.writeable
-    gc.unfreeze()
 
 
 class Loop:
@@ -103,11 +112,8 @@ async def test_garbage_is_collected_when_no_request_waits(monkeypatch: pytest.Mo
 def test_collections_leave_out_what_was_loaded() -> None:
     loaded = [[number] for number in range(1_000)]
     memory.settle()
-    try:
-        assert gc.get_freeze_count() >= len(loaded)
-        assert not any(each is loaded for each in gc.get_objects())
-    finally:
-        gc.unfreeze()
+    assert gc.get_freeze_count() >= len(loaded)
+    assert not any(each is loaded for each in gc.get_objects())
 
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc returns memory within its heaps")
