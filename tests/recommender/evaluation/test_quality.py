@@ -16,6 +16,8 @@ from recommender.splits import Split
 from recommender.training.config import Config
 from recommender.training.train import train_hybrid
 
+pytestmark = pytest.mark.long  # one worker trains the model
+
 World = tuple[Split, Hybrid]
 
 
