@@ -184,6 +184,12 @@ def keep_a_quarter(database_url: str) -> None:
         connection.execute("VACUUM (FULL, ANALYZE)")
 
 
+def keep_few_members(database_url: str) -> None:
+    """Keep a sixteenth of the members, so that a training by the test itself is short."""
+    with psycopg.connect(database_url) as connection:
+        connection.execute("DELETE FROM users WHERE id % 16 <> 0")
+
+
 @pytest.fixture
 def seeded_database_url(postgres_url: str, seeded_template: str) -> Iterator[str]:
     """A database for one test with the bundled catalog and the trained model of `model_dir`."""

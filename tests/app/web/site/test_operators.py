@@ -10,6 +10,7 @@ import pytest
 from playwright.sync_api import Browser, expect
 
 from tests.app.web.site.conftest import PASSWORD, SECONDS, Visitor, visiting
+from tests.conftest import keep_few_members
 from tests.services import StartServer
 
 expect.set_options(timeout=SECONDS)
@@ -28,6 +29,7 @@ def service(start_server: StartServer, seeded_database_url: str, model_dir: Path
     """A service of its own: a training makes another model active."""
     with psycopg.connect(seeded_database_url) as connection:
         connection.execute(LETTER)
+    keep_few_members(seeded_database_url)
     shutil.copytree(model_dir, tmp_path / "models")
     return start_server(seeded_database_url, MODEL_DIR=str(tmp_path / "models")).url
 
