@@ -130,15 +130,19 @@ def is_answered(url: str) -> bool:
 
 @dataclass(slots=True)
 class Load:
-    """Requests of several clients on connections that they keep, until the block ends."""
+    """Requests of several clients on connections that they keep, until the block ends.
 
+    pause: seconds of a client between an answer and its next request.
+    """
+
+    pause: float = 0.02
     failures: list[str] = field(default_factory=list)
     answers: int = 0
 
     def send(self, url: str, request: Callable[[httpx.Client, int], httpx.Response], done: Event) -> None:
         with httpx.Client(base_url=url, timeout=30) as client:
             number = 0
-            while not done.wait(0.02):
+            while not done.wait(self.pause):
                 number += 1
                 try:
                     answer = request(client, number)

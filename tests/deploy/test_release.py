@@ -18,11 +18,12 @@ from tests.deploy.cluster import SERVERS, Balanced, Load, balanced
 from tests.deploy.versions import STARTS, Versions, prometheus
 from tests.services import running
 
-pytestmark = pytest.mark.timeout(900)
+pytestmark = [pytest.mark.long, pytest.mark.timeout(900)]
 
 SCRIPT = ROOT / "deploy" / "release"
 WORKFLOW = ROOT / ".github" / "workflows" / "release.yml"
 TOOL = '#!/bin/sh\necho "${0##*/} $*" >> "$CALLS"\n'
+PAUSE_SECONDS = 0.1  # the watch lasts for minutes, and needs few requests a second
 DIGEST = "films/marquee@sha256:0a1b"
 
 
@@ -215,7 +216,7 @@ def test_a_bad_version_is_rolled_back_and_a_good_one_rolled_forward(
         migrate = f"{Path(sys.executable).parent / 'marquee'} migrate > migrated"
         watched = ["--start", STARTS, "--prometheus", url, "--share", "25", "--every", "1"]
         plan = [*plan_of(versions, behind, migrate), *watched]
-        load = Load()
+        load = Load(PAUSE_SECONDS)
         with load.running(behind.url, get, get):
             done = release(*plan, "--version", "bad", "--watch", "120", cwd=tmp_path, **environment)
         assert "as before" in (tmp_path / "migrated").read_text()
@@ -229,7 +230,7 @@ def test_a_bad_version_is_rolled_back_and_a_good_one_rolled_forward(
         assert all("TIMEOUT" in failure for failure in failures)
 
         plan = [*plan_of(versions, behind), *watched, "--watch", "6", "--rules", str(rules_in(tmp_path))]
-        load = Load()
+        load = Load(PAUSE_SECONDS)
         with load.running(behind.url, get, get):
             done = release(*plan, "--version", "better", cwd=tmp_path)
         assert done.returncode == 0, done.stdout + done.stderr
