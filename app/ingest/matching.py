@@ -23,6 +23,7 @@ NO_ID = "No movie in the catalog has its id."
 IDS_DIFFER = "Its ids are those of different movies in the catalog."
 ID_OF_OTHER = "The movie with its MovieLens id has another title and year."
 OTHER_YEAR = "Another row of the file better matches the movie of this title and a neighboring year."
+NEAR_YEARS = "Rows of the file have its title and different years, each a neighbor of the year of one movie."
 OTHER_TITLE = "Another row of the file has the exact title of the movie."
 CARDS_AT_ONCE = 50
 
@@ -164,11 +165,11 @@ def by_movie(matches: Iterable[MovieMatch]) -> dict[int, list[MovieMatch]]:
 def with_conflicts(matches: Sequence[MovieMatch]) -> Iterator[tuple[MovieMatch, str]]:
     """Yield the matches of a movie, each with the reason why its row is of another movie, or ''."""
     near = [match.row.year for match in matches if match.by is MatchedBy.TITLE_AND_NEAR_YEAR]
-    is_near = len(near) == len(matches) and len(set(near)) == 1
+    all_near = len(near) == len(matches)
     one_is_written = any(match.as_written for match in matches)
     for match in matches:
-        if match.by is MatchedBy.TITLE_AND_NEAR_YEAR and not is_near:
-            yield match, OTHER_YEAR
+        if match.by is MatchedBy.TITLE_AND_NEAR_YEAR and not (all_near and len(set(near)) == 1):
+            yield match, NEAR_YEARS if all_near else OTHER_YEAR
         elif match.by is MatchedBy.TITLE_AND_YEAR and one_is_written and not match.as_written:
             yield match, OTHER_TITLE
         else:

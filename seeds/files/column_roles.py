@@ -5,6 +5,7 @@ says how to name the column.
 """
 
 import re
+import shlex
 import tomllib
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
@@ -35,6 +36,7 @@ _NAMES = {
     ).items()
 }
 _OTHERS = frozenset(_NAMES["other"])
+_OPINIONS = frozenset(_NAMES["opinions"])
 # Names of each role in order of precedence.
 KNOWN: Mapping[str, Sequence[str]] = {
     USER: _NAMES["user"],
@@ -186,19 +188,23 @@ def _refuse_unknown(
 ) -> None:
     """Raise SourceError if an unrecognized column could have the role."""
     could = could_be_rating if role == RATING else could_be_time
+    ignored = _OTHERS - _OPINIONS if role == RATING else _OTHERS
     doubtful = [
         names[at]
         for at in rest
-        if plain_name(names[at]) not in _OTHERS
+        if plain_name(names[at]) not in ignored
         and not _is_index(names[at])
         and could(names[at], [row[at].strip() for row in rows if at < len(row)])
     ]
     if not doubtful:
         return
     without = "every row is then a like" if role == RATING else "times are then unknown"
+    # A yes in a column of dislikes would be read as a like.
+    named = [name for name in doubtful if not plain_name(name).startswith(("dislike", "down"))]
+    option = shlex.quote(f"{role}={shown(named[0], 60)}") if named else f"{role}=NAME"
     raise SourceError(
         f"{file}: no column is recognized as the {role}, but {listed(doubtful)} could be it; "
-        f"there are {listed(names)}. Name the {role}: --columns {role}={shown(doubtful[0], 60)}; "
+        f"there are {listed(names)}. Name the {role}: --columns {option}; "
         f"if there is none: --columns {role}= ({without})"
     )
 

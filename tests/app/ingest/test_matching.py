@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from app.ingest import history_files
-from app.ingest.matching import MatchedBy, MovieIndex, matched
+from app.ingest.matching import NEAR_YEARS, OTHER_YEAR, MatchedBy, MovieIndex, matched
 from app.ingest.pieces import at_once
 from app.ingest.rows import Contents, Order
 from app.serving.cards import Card
@@ -105,6 +105,17 @@ def found(text: str, contents: Contents | None = None) -> dict[int, tuple[int, M
 def test_a_title_needs_its_year(rows: list[str], expected: dict[int, tuple[int, MatchedBy]]) -> None:
     text = LETTERBOXD + "".join(f"2020-01-01,{row},https://boxd.it/x,4\n" for row in rows)
     assert found(text) == expected
+
+
+@pytest.mark.parametrize(
+    ("years", "reasons"),
+    [((1991, 1993), [NEAR_YEARS] * 2), ((1991, 1992), [OTHER_YEAR]), ((1991, 1992, 1993), [OTHER_YEAR] * 2)],
+)
+def test_a_skipped_neighboring_year_has_its_reason(years: tuple[int, ...], reasons: list[str]) -> None:
+    text = LETTERBOXD + "".join(f"2020-01-01,Reservoir Dogs,{year},https://boxd.it/x,4\n" for year in years)
+    history = at_once(history_files.read(text, None, Order(), NOW))
+    _, skipped = at_once(matched(history.rows, at_once(MovieIndex.of(MOVIES))))
+    assert [row.reason for row in skipped] == reasons
 
 
 @pytest.mark.parametrize(

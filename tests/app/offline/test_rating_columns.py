@@ -94,6 +94,11 @@ def test_columns_can_be_named(tmp_path: Path, content: str, columns: str, half_s
             "1,2,9",
             "but plays could be it.*--columns rating=plays.*--columns rating= ",
         ),
+        ("user_id,movie_id,likes", "1,2,False", "but likes could be it.*--columns rating=likes"),
+        ("user_id,movie_id,upvotes,votes", "1,2,1,5", "but upvotes, votes could be it"),
+        ("user_id,movie_id,dislikes", "1,2,True", "but dislikes could be it.*--columns rating=NAME"),
+        ("user_id,movie_id,disliked", "1,2,True", "but disliked could be it.*--columns rating=NAME"),
+        ("user_id,movie_id,My fun (1-10)", "1,2,7", r"--columns 'rating=My fun \(1-10\)'; "),
         ("user_id,movie_id,fun,timestamp", "1,2,great,5", "but fun could be it"),
         ("user_id,movie_id,hours_on_record,date", "1,2,3.5,2014-01-15", "but hours_on_record could be it"),
         (
@@ -125,6 +130,11 @@ def test_an_unrecognized_column_never_counts_as_absent(
         return
     with pytest.raises(SourceError, match=message):
         read(file)
+
+
+def test_opinions_beside_a_rating_are_left_out(tmp_path: Path) -> None:
+    rows, _ = read(written(tmp_path, "user_id,movie_id,rating,likes,votes\n1,2,3,40,5\n"))
+    assert [column.tolist() for column in rows.columns()[:3]] == [[1], [2], [6]]
 
 
 def test_unrelated_columns_are_left_out_with_a_note(tmp_path: Path) -> None:
