@@ -14,7 +14,7 @@ from app.web.meter import Meter
 from app.web.rate_limits import Left, Payer, RateLimited, RateLimits, policy_of
 
 UNIT_NANOSECONDS = 20_000
-REQUEST_COST = 20  # of each request besides its fields: HTTP, JSON, authentication
+REQUEST_COST = 40  # of each request besides its fields: HTTP, JSON, authentication
 TOO_HIGH = 2  # times the actual cost; a lower static cost is not worth another round trip to Redis
 LIMITS = ("REQUESTS_PER_MINUTE", "OPERATIONS_PER_MINUTE", "COST_PER_MINUTE")
 POLICY = {setting: policy_of(setting).encode() for setting in LIMITS}

@@ -85,13 +85,16 @@ def measure(rig: Rig, documents: DocumentCache, name: str, operation: Operation)
     document = documents.read(operation.document)
     prices = [
         CostedOperation.of(
-            document, None, each.variables, MAX_COST, signed_in=each.member is not None
+            document, document.operation(None), each.variables, MAX_COST, signed_in=each.member is not None
         ).requested
         for each in requests
     ]
     if operation.trigger:
         trigger = documents.read(operation.trigger)
-        prices = [price + CostedOperation.of(trigger, None, {}, MAX_COST).requested for price in prices]
+        prices = [
+            price + CostedOperation.of(trigger, trigger.operation(None), {}, MAX_COST).requested
+            for price in prices
+        ]
     may_return = document.kind(None) is OperationType.QUERY
     spent, reference, charges = [], [], []
     for each, price in zip(requests, prices, strict=True):
