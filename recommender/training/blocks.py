@@ -37,8 +37,8 @@ class Blocks(Protocol):
     ) -> Iterator[Any]:
         """Yield of_block(block, *shared, *parts) for each block, in the order of the rows.
 
-        shared: the same for all blocks. by_row: arrays with one row for each row of the matrix, of which
-        `parts` are the rows of the block.
+        shared: the same for all blocks. by_row: arrays with one row for each row of the matrix. parts: their
+        rows of the block.
         """
         ...
 
