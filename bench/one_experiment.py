@@ -25,7 +25,7 @@ from app.settings import Settings
 from bench.figures import ROOT, commit
 from bench.live.observe import BEGIN_SESSION
 from bench.live.viewers import Viewers, affinities
-from bench.start_service import PROGRAM, Service, started
+from bench.processes.start_service import PROGRAM, Service, started
 from seeds import simulator
 
 NAME = "hybrid-or-knn"

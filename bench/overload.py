@@ -25,7 +25,7 @@ from urllib.parse import urlsplit
 
 from bench.figures import Figure, commit, hardware, write
 from bench.hostile.requests import request_body
-from bench.start_service import service
+from bench.processes.start_service import service
 
 FACTORS = (1, 2, 4)
 CLIENTS = 16  # concurrent clients of the closed loop

@@ -23,7 +23,7 @@ from uuid import uuid4
 import orjson
 
 from bench.figures import commit, hardware
-from bench.start_service import service
+from bench.processes.start_service import service
 
 NO_LIMITS = {"COST_PER_MINUTE": "0", "OPERATIONS_PER_MINUTE": "0", "REQUESTS_PER_MINUTE": "0"}
 IDLE_SECONDS = 1.0  # the service closes connections that are idle for longer

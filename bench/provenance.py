@@ -34,7 +34,7 @@ from app.serving import live
 from app.settings import Settings
 from app.training import train
 from bench.figures import Figure, write
-from bench.start_service import Service, started
+from bench.processes.start_service import Service, started
 from schema.core.cursors import Cursors
 from schema.execution.actor import Credentials
 from schema.execution.context import Context

@@ -6,7 +6,7 @@ import pytest
 
 from bench.faults.fleet import TARGETS
 from bench.faults.run import run
-from bench.start_broker import BrokerError, fetched
+from bench.processes.start_broker import BrokerError, fetched
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(900)]
 

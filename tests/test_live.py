@@ -19,7 +19,7 @@ import pytest
 
 from bench.live.observe import MEMBER
 from bench.live.stream import UNKNOWN, UNKNOWN_EVERY, endless, simulated
-from bench.start_broker import BrokerError, fetched
+from bench.processes.start_broker import BrokerError, fetched
 from tests.conftest import ROOT
 from tests.first_start import FirstStart, copy_of
 
@@ -169,7 +169,7 @@ def test_no_postgres_is_left_of_a_command_that_is_killed(run_folder: Path, start
     code = (
         "import sys, time\n"
         "from pathlib import Path\n"
-        "from bench.keep_postgres import kept_postgres\n"
+        "from bench.processes.keep_postgres import kept_postgres\n"
         f"with kept_postgres(Path({str(folder)!r})) as address:\n"
         "    print(address, flush=True)\n"
         "    time.sleep(600)\n"

@@ -24,7 +24,7 @@ from bench.cost.operation import Operation, Request
 from bench.cost.operations import OPERATIONS
 from bench.cost.report import DATA, Measurement, figures, leveled, page, row
 from bench.figures import write
-from bench.start_service import Service, started
+from bench.processes.start_service import Service, started
 from schema import schema
 from schema.execution.documents import CostedOperation, DocumentCache
 

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 import orjson
 
-from bench.start_service import PROGRAM, Service
+from bench.processes.start_service import PROGRAM, Service
 
 PASSWORD = "a long walk home"  # noqa: S105 - of temporary accounts
 RATINGS, EVENTS, BATCH = 300, 4_000, 500

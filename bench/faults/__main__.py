@@ -17,7 +17,7 @@ from pathlib import Path
 from bench.faults.fleet import TARGETS
 from bench.faults.run import Result, run
 from bench.figures import ROOT, Figure, commit, hardware, write
-from bench.start_broker import BrokerError
+from bench.processes.start_broker import BrokerError
 
 PAGE = ROOT / "docs" / "bench" / "faults.md"
 

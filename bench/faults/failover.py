@@ -30,7 +30,7 @@ from bench.faults.writers import Rater
 from bench.figures import ROOT, commit_subject, hardware
 from bench.live.parts import Parts
 from bench.overload import NO_LIMITS
-from bench.start_service import PROGRAM, address_in
+from bench.processes.start_service import PROGRAM, address_in
 
 PAGE = ROOT / "docs" / "bench" / "failover.md"
 RATERS, RATE = 2, 50.0  # members at a time, and ratings of each in a second at most

@@ -17,13 +17,14 @@ import psycopg
 from app.db import migrations
 from app.db.cluster import Cluster
 from app.db.embedded import embedded_postgres
-from bench.die_with_parent import die_with_parent
 from bench.figures import ROOT
 from bench.live.parts import Parts
 from bench.live.stream import make_topic
 from bench.overload import NO_LIMITS
-from bench.start_broker import Broker, free_ports, running_broker
-from bench.start_service import PROGRAM
+from bench.processes.die_with_parent import die_with_parent
+from bench.processes.free_port import free_port
+from bench.processes.start_broker import Broker, running_broker
+from bench.processes.start_service import PROGRAM
 
 API, INGESTER, TRAINER, BROKER, POSTGRES = TARGETS = ("API", "ingester", "trainer", "broker", "Postgres")
 TOPIC = "faults"
@@ -144,7 +145,7 @@ def running_fleet(folder: Path) -> Iterator[Fleet]:
                 "SELECT 'Movie ' || n, 1990 FROM generate_series(0, %s - 1) AS n",
                 (MOVIES,),
             )
-        (port,) = free_ports(1)
+        port = free_port()
         settings = {
             "DATA_DIR": str(folder / "data"),
             "PORT": str(port),

@@ -24,7 +24,7 @@ import orjson
 from bench.figures import Figure, commit, hardware, write
 from bench.hostile.connections import BEGINNINGS, Dropped, held, slow
 from bench.hostile.requests import Hostile, request_body, requests
-from bench.start_service import service
+from bench.processes.start_service import service
 
 REFUSED_MS = 50.0
 TIMES, QUICK_TIMES = 20, 5

@@ -37,7 +37,7 @@ from app.ingest.store_events import Store
 from app.ingest.stream_movies import Connection
 from app.settings import Settings
 from bench.figures import Figure, write
-from bench.start_broker import Broker, running_broker
+from bench.processes.start_broker import Broker, running_broker
 from seeds.bundled import load_bundled
 
 USERS, BAD_SHARE, TARGET = 20_000, 0.01, 20_000

@@ -26,12 +26,13 @@ import psycopg
 from confluent_kafka import KafkaException
 
 from app.db.embedded import EmbeddedPostgresError
-from bench.keep_postgres import kept_postgres
 from bench.live.observe import Observer, delete_members, observer
 from bench.live.parts import PartFailed, Parts, start_ingester, start_prometheus, start_service
 from bench.live.stream import TOPIC, Player, simulated
 from bench.live.viewers import Viewers
-from bench.start_broker import Broker, BrokerError, fetched, free_ports, running_broker
+from bench.processes.free_port import free_port
+from bench.processes.keep_postgres import kept_postgres
+from bench.processes.start_broker import Broker, BrokerError, fetched, running_broker
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 TICK_SECONDS = 0.05
@@ -163,7 +164,7 @@ def usable(port: int) -> int:
     try:
         socket.create_server(("127.0.0.1", port)).close()
     except OSError:
-        return free_ports(1)[0]
+        return free_port()
     return port
 
 

@@ -14,10 +14,10 @@ from pathlib import Path
 import httpx
 
 from app.settings import Settings
-from bench.die_with_parent import die_with_parent
 from bench.figures import ROOT
-from bench.start_broker import Broker
-from bench.start_service import PROGRAM, address_in
+from bench.processes.die_with_parent import die_with_parent
+from bench.processes.start_broker import Broker
+from bench.processes.start_service import PROGRAM, address_in
 
 STOP_SECONDS, READY_SECONDS = 60, 60
 INGESTER_STOP_SECONDS = 15  # killed, it loses nothing

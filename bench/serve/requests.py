@@ -17,7 +17,7 @@ from typing import Any
 from bench.cost.__main__ import UNLIMITED, grown, processor_time
 from bench.cost.accounts import Member, Rig, global_id, history_file
 from bench.figures import Figure, write
-from bench.start_service import started
+from bench.processes.start_service import started
 
 RATINGS = 100
 WARM_UPS, BURSTS = 20, 5

@@ -28,10 +28,10 @@ from bench.live.observe import Observer, observer
 from bench.live.parts import Part, PartFailed, Parts, start_ingester, start_service
 from bench.live.stream import TOPIC, Player, simulated
 from bench.overload import NO_LIMITS
+from bench.processes.start_broker import BrokerError, running_broker
+from bench.processes.start_service import PROGRAM
 from bench.soak.load import ACTIVE, LOG_IN, PASSWORD, TRAIN, Load
 from bench.soak.report import Run, Sample, Training, figures, page, percentile
-from bench.start_broker import BrokerError, running_broker
-from bench.start_service import PROGRAM
 
 PAGE = ROOT / "docs" / "bench" / "soak.md"
 STREAMED_MEMBERS = 300

@@ -4,7 +4,6 @@ import os
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -16,6 +15,7 @@ from threading import Event, Thread
 import httpx
 import pytest
 
+from bench.processes.free_port import free_port
 from tests.conftest import ROOT
 from tests.services import Service, running
 
@@ -24,13 +24,6 @@ WAIT_SECONDS = 120
 FIGURE = re.compile(
     r'^haproxy_server_(\w+)\{proxy="(\w+)",server="([\w-]+)"(?:,\w+="(\w+)")?\} (\d+)', re.MULTILINE
 )
-
-
-def free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        port: int = found.getsockname()[1]
-        return port
 
 
 def wait_for(found: Callable[[], object]) -> None:

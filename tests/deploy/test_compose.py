@@ -24,10 +24,11 @@ from psycopg.conninfo import conninfo_to_dict
 
 from app.db import migrations
 from app.db.cluster import _binaries
-from bench.start_broker import Broker, BrokerError, fetched, java, output_of
-from tests.app.ingest.ingester import click, make_topic, send, wait_for_events
+from bench.processes.free_port import free_port
+from bench.processes.start_broker import Broker, BrokerError, fetched, java, output_of
+from tests.app.ingest.ingester import Ingest, click, make_topic, send, wait_for_events
 from tests.conftest import ROOT
-from tests.deploy.cluster import balanced, free_port, is_answered, wait_for
+from tests.deploy.cluster import balanced, is_answered, wait_for
 from tests.services import running
 
 pytestmark = pytest.mark.timeout(600)
@@ -85,6 +86,7 @@ class Play:
         self.ports = {"service-1": str(free_port()), "service-2": str(free_port())}
         self.metrics = {name: str(free_port()) for name in ("api-1", "api-2", "ingest")}
         self.broker: Broker | None = None
+        self.ingester: Ingest | None = None
         self.prometheus_url = ""
         self.redis = f"unix://{run_folder / f'redis-{uuid4().hex[:8]}.sock'}"
         self.url = ""
@@ -174,15 +176,21 @@ class Play:
         assert self.broker
         program, *arguments = SERVICES["ingest"]["command"]
         assert arguments[-1] == "kafka:9092"
+        assert SERVICES["ingest"]["restart"] == "unless-stopped"
+        restarted = ("sh", "-c", 'until "$@"; do sleep 1; done', "sh")
         own = {"DATABASE_URL": self.database_url, "METRICS_PORT": self.metrics["ingest"]}
-        process = subprocess.Popen(
-            [COMMANDS / program, *arguments[:-1], self.broker.address],
-            env={**os.environ, **environment_of("ingest"), **own},
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-        self.stack.callback(process.wait, 60)
-        self.stack.callback(process.send_signal, signal.SIGINT)
+        log = self.run_folder / f"ingest-{uuid4().hex[:8]}.log"
+        with log.open("w") as file:
+            self.ingester = Ingest(
+                [*restarted, COMMANDS / program, *arguments[:-1], self.broker.address],
+                env={**os.environ, **environment_of("ingest"), **own},
+                stdout=subprocess.DEVNULL,
+                stderr=file,
+                start_new_session=True,
+            )
+        self.ingester.log = log
+        self.stack.callback(self.ingester.wait, 60)
+        self.stack.callback(os.killpg, self.ingester.pid, signal.SIGINT)
         return {STARTED}
 
     def prometheus(self) -> set[str]:
@@ -230,7 +238,7 @@ def test_each_part_starts_once_those_that_it_needs_are_ready(play: Play) -> None
     assert play.broker
     make_topic(play.broker, SERVICES["ingest"]["command"][3])
     send(play.broker, "movielog", [click(number) for number in range(30)])
-    wait_for_events(play.database_url, 30)
+    wait_for_events(play.database_url, 30, play.ingester)
 
     def up() -> set[str]:
         found = httpx.get(f"{play.prometheus_url}/api/v1/query", params={"query": "up == 1"}).json()

@@ -14,10 +14,11 @@ import pytest
 from psycopg.conninfo import conninfo_to_dict
 
 from app.settings import Settings
+from bench.processes.free_port import free_port
 from tests.app.web.test_examples import Page
 from tests.app.web.test_examples import test_each_works_for_its_kind_of_user as works_for_its_user
 from tests.conftest import ROOT, cloned
-from tests.deploy.cluster import free_port, wait_for
+from tests.deploy.cluster import wait_for
 from tests.examples.test_screens import test_a_screen_is_one_request, viewer
 from tests.schema.conftest import Ask, asking, http, operations
 from tests.services import running

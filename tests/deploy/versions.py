@@ -10,7 +10,8 @@ from threading import Event, Thread
 
 import pytest
 
-from tests.deploy.cluster import SERVERS, free_port, is_answered, wait_for
+from bench.processes.free_port import free_port
+from tests.deploy.cluster import SERVERS, is_answered, wait_for
 
 # The line of the shell by which a release starts a version; `Versions.following` follows it.
 STARTS = (

@@ -1,7 +1,6 @@
 """Prometheus scrapes two live processes under load: each expression of dashboards and alerts has data."""
 
 import shutil
-import socket
 import subprocess
 import sys
 import threading
@@ -24,6 +23,7 @@ from app.ingest.store_events import Store
 from app.ingest.stream_metrics import served
 from app.settings import Settings
 from bench import dashboards
+from bench.processes.free_port import free_port
 from tests.conftest import ROOT
 from tests.monitoring.conftest import LIST, RANKED, RATE, Client, StartClient
 
@@ -83,8 +83,7 @@ def prometheus(tmp_path: Path, clients: list[Client], ingester: tuple[Producer, 
     config["scrape_configs"][0]["static_configs"] = [{"targets": [*targets, ingester[1]]}]
     (tmp_path / "prometheus.yml").write_text(yaml.safe_dump(config))
     shutil.copy(PROMETHEUS / "alerts.yml", tmp_path)
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        address = f"127.0.0.1:{free.getsockname()[1]}"
+    address = f"127.0.0.1:{free_port()}"
     with (tmp_path / "log").open("w") as log:
         process = subprocess.Popen(
             [

@@ -13,8 +13,8 @@ import pytest
 from app.ingest.store_events import Store
 from app.ingest.stream_movies import Connection
 from app.settings import Settings
-from bench.start_broker import Broker, BrokerError, fetched, running_broker
-from bench.start_service import PROGRAM
+from bench.processes.start_broker import Broker, BrokerError, fetched, running_broker
+from bench.processes.start_service import PROGRAM
 from tests.app.ingest.ingester import Ingest, Start, log_of, make_topic
 from tests.app.ingest.stream import MOVIES
 from tests.conftest import ROOT

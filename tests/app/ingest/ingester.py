@@ -13,7 +13,7 @@ from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
-from bench.start_broker import Broker
+from bench.processes.start_broker import Broker
 
 PARTITIONS = 3
 SECONDS = 90  # within which events must be stored

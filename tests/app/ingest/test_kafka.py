@@ -13,7 +13,7 @@ from confluent_kafka import Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
 from prometheus_client.parser import text_string_to_metric_families
 
-from bench.start_broker import Broker
+from bench.processes.start_broker import Broker
 from tests.app.ingest.ingester import (
     PARTITIONS,
     SECONDS,

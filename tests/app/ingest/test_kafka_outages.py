@@ -15,7 +15,7 @@ from app.ingest.kafka import Ingester
 from app.ingest.store_events import Store
 from app.ingest.stream_movies import Connection
 from app.settings import Settings
-from bench.start_broker import Broker
+from bench.processes.start_broker import Broker
 from tests.app.ingest.ingester import (
     Start,
     click,

@@ -9,7 +9,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from bench.start_service import PROGRAM
+from bench.processes.start_service import PROGRAM
 from tests.conftest import ROOT
 
 SECONDS = 60

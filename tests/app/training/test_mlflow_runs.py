@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import socket
 import subprocess
 import sys
 import time
@@ -14,6 +13,7 @@ import psycopg
 import pytest
 
 from app.training import mlflow_runs, train
+from bench.processes.free_port import free_port
 
 
 @pytest.fixture
@@ -35,8 +35,7 @@ def mlflow_url(tmp_path: Path) -> Iterator[str]:
     """The address of an MLflow server of another environment: ours has the client alone."""
     if (program := server_program()) is None:
         pytest.skip("an MLflow server (the package `mlflow`) is not in an environment of its own")
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = probe.getsockname()[1]
+    port = free_port()
     folder = tmp_path / "mlflow"
     folder.mkdir()
     command = [program, "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]

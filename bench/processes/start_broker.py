@@ -13,8 +13,9 @@ from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 
-from bench.die_with_parent import die_with_parent
 from bench.figures import ROOT
+from bench.processes.die_with_parent import die_with_parent
+from bench.processes.free_port import free_port
 
 POM = ROOT / "deploy" / "kafka" / "pom.xml"
 START_SECONDS, STOP_SECONDS, FETCH_SECONDS = 180, 30, 300
@@ -98,7 +99,7 @@ def running_broker(folder: Path) -> Iterator[Broker]:
     """Run a broker with its data in the folder. Raises BrokerError."""
     jars = fetched()
     folder.mkdir(parents=True, exist_ok=True)
-    port, controller_port = free_ports(2)
+    port, controller_port = free_port(), free_port()
     properties = folder / "server.properties"
     properties.write_text(
         PROPERTIES.format(port=port, controller_port=controller_port, folder=folder.resolve())
@@ -157,12 +158,3 @@ def _fetch(folder: Path) -> None:
     if fetch.returncode:
         raise BrokerError(f"Maven cannot fetch Kafka: {fetch.stdout[-500:]}{fetch.stderr[-500:]}")
     partial.rename(folder)
-
-
-def free_ports(count: int) -> list[int]:
-    """Ports that are free now."""
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [each.getsockname()[1] for each in sockets]
-    for each in sockets:
-        each.close()
-    return ports

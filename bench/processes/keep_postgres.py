@@ -2,7 +2,7 @@
 
 A killed process cannot stop its Postgres. Linux tells a child of it, which can: this one.
 
-    python -m bench.keep_postgres FOLDER
+    python -m bench.processes.keep_postgres FOLDER
 """
 
 import signal
@@ -15,8 +15,8 @@ from pathlib import Path
 from types import FrameType
 
 from app.db.embedded import EmbeddedPostgresError, embedded_postgres
-from bench.die_with_parent import die_with_parent
 from bench.figures import ROOT
+from bench.processes.die_with_parent import die_with_parent
 
 STOP_SECONDS, POLL_SECONDS = 90, 0.2
 
@@ -25,7 +25,7 @@ STOP_SECONDS, POLL_SECONDS = 90, 0.2
 def kept_postgres(folder: Path) -> Iterator[str]:
     """The address of the Postgres of a folder, kept by a child process. Raises EmbeddedPostgresError."""
     with subprocess.Popen(  # noqa: S603 - our own command
-        [sys.executable, "-m", "bench.keep_postgres", str(folder)],
+        [sys.executable, "-m", "bench.processes.keep_postgres", str(folder)],
         cwd=ROOT,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,

@@ -1,0 +1,1 @@
+"""Processes that benchmarks and tests start: Postgres, Kafka, the service."""
