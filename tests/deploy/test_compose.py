@@ -206,7 +206,11 @@ class Play:
         (folder / "prometheus.yml").write_text(text.replace("15s", "1s"))
         self.prometheus_url = f"http://127.0.0.1:{free_port()}"
         address = self.prometheus_url.removeprefix("http://")
-        options = ["--config.file=prometheus.yml", f"--web.listen-address={address}"]
+        options = [
+            "--config.file=prometheus.yml",
+            "--storage.tsdb.path=data",  # not the folder of the machine, which Debian makes the default
+            f"--web.listen-address={address}",
+        ]
         process = subprocess.Popen([program, *options], cwd=folder, stderr=subprocess.DEVNULL)
         self.stack.callback(process.wait, 60)
         self.stack.callback(process.terminate)
