@@ -3,6 +3,7 @@
 import copy
 import json
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -164,6 +165,14 @@ def test_outliers_of_the_machine_are_smoothed() -> None:
         for name, took in (("a", 100), ("b", 100), ("c", 300))
     ]
     assert [each.service for each in report.leveled(found)] == [100, 100, 100]
+
+
+def test_a_charge_by_the_actual_cost_is_scaled_as_the_time_that_it_follows() -> None:
+    slow = report.Measurement("slow", 40, 90, 1500, 300, 300, 3)
+    usual = [report.Measurement(name, 10, 10, 100, 0, 100, 3) for name in ("a", "b")]
+    assert report.leveled([slow, *usual])[0].per_unit == slow.per_unit == 20
+    little = replace(slow, price=60)  # its charge on a usual machine is the static cost
+    assert report.leveled([little, *usual])[0].charged == 60
 
 
 def test_a_soak_tells_limits_from_faults_and_finds_growing_memory() -> None:

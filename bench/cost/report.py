@@ -34,11 +34,17 @@ class Measurement:
 
 
 def leveled(measurements: Sequence[Measurement]) -> list[Measurement]:
-    """Scale all times to the median speed of the machine."""
+    """Scale all times to the median speed of the machine, and the charges that follow from them.
+
+    A charge by the actual cost is a time too, in units. It does not go below the static cost.
+    """
     usual = median(each.reference for each in measurements)
     return [
         replace(
             each,
+            charged=max(each.price, each.charged * usual / each.reference)
+            if each.charged > each.price
+            else each.charged,
             service=each.service * usual / each.reference,
             postgres=each.postgres * usual / each.reference,
             reference=usual,
@@ -75,9 +81,9 @@ def page(measurements: Sequence[Measurement]) -> str:
         "",
         "Each field with a resolver is measured in an operation of its own. Price: the units charged before",
         "execution. Charged: those in the end, by the actual cost. Times are medians over the requests, in",
-        "processor time. They are scaled by the time of a reference operation (`plain fields`), measured in",
-        "turn, because other work slows the machine. The target is that a charged unit buys about the same",
-        "processor time everywhere.",
+        "processor time. Times, and charges by them, are scaled by the time of a reference operation",
+        "(`plain fields`), measured in turn, because other work slows the machine. The target is that a",
+        "charged unit buys about the same processor time everywhere.",
         "",
         "| operation | price | charged | service | Postgres | us per unit | times |",
         "|---|---|---|---|---|---|---|",

@@ -125,7 +125,7 @@ class Movie(Shared, MovieFacts):
 
     @strawberry.field(
         graphql_type=VIEWER | None,
-        directives=[Cost(weight=0, viewer=6)],
+        directives=[Cost(weight=0, viewer=5)],
         description="What the movie is to the viewer; null when signed out.",
     )
     async def viewer(self, info: Info) -> Any:
