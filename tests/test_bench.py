@@ -168,7 +168,7 @@ def test_outliers_of_the_machine_are_smoothed() -> None:
 
 
 def test_a_charge_by_the_actual_cost_is_scaled_as_the_time_that_it_follows() -> None:
-    slow = report.Measurement("slow", 40, 90, 1500, 300, 300, 3)
+    slow = report.Measurement("slow", 20, 90, 1500, 300, 300, 3)
     usual = [report.Measurement(name, 10, 10, 100, 0, 100, 3) for name in ("a", "b")]
     assert report.leveled([slow, *usual])[0].per_unit == slow.per_unit == 20
     little = replace(slow, price=60)  # its charge on a usual machine is the static cost
