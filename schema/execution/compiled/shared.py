@@ -4,6 +4,7 @@ from collections import deque
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, Self
+from weakref import ref
 
 import orjson
 
@@ -11,6 +12,12 @@ MOST_BYTES = 16_000_000  # of all kept JSON together
 OVERHEAD = 250  # bytes of memory for each kept text, besides its own
 
 NOTHING: Mapping[str, orjson.Fragment] = MappingProxyType({})
+
+
+class Texts(dict[str, orjson.Fragment]):
+    """JSON by selection, to which weak references are possible."""
+
+    __slots__ = ("__weakref__",)
 
 
 class Shared:
@@ -23,7 +30,7 @@ class Shared:
 
     def shared(self) -> Self:
         """Allow answers about this object to be kept. It must not change from now on."""
-        self.in_json = {}
+        self.in_json = Texts()
         return self
 
 
@@ -36,7 +43,7 @@ class KeptAnswers:
     __slots__ = ("bytes", "order")
 
     def __init__(self) -> None:
-        self.order: deque[tuple[Any, str, int]] = deque()
+        self.order: deque[tuple[ref[Texts], str, int]] = deque()
         self.bytes = 0
 
     def keep(self, source: object, selection: str, out: dict[str, Any]) -> Any:
@@ -45,14 +52,15 @@ class KeptAnswers:
         if in_json is NOTHING:
             return out
         try:
-            text = orjson.dumps(out)
+            text = bytes(memoryview(orjson.dumps(out)))  # a copy: orjson leaves a block of 4 kB for each text
         except TypeError:  # an export, or what is no JSON
             return out
         in_json[selection] = fragment = orjson.Fragment(text)
-        self.order.append((in_json, selection, len(text) + OVERHEAD))
+        self.order.append((ref(in_json), selection, len(text) + OVERHEAD))
         self.bytes += len(text) + OVERHEAD
         while self.bytes > MOST_BYTES:
             oldest, forgotten, size = self.order.popleft()
-            oldest.pop(forgotten, None)
+            if (texts := oldest()) is not None:
+                texts.pop(forgotten, None)
             self.bytes -= size
         return fragment

@@ -1,5 +1,6 @@
 """The JSON of selections on movies is kept where it is the same for all requests."""
 
+import tracemalloc
 from dataclasses import replace
 from datetime import date
 from types import SimpleNamespace
@@ -141,3 +142,24 @@ def test_the_oldest_answers_are_forgotten(monkeypatch: pytest.MonkeyPatch, movie
     assert list(movie.in_json) == ["3", "4"]
     assert kept.bytes <= shared.MOST_BYTES
     assert len(kept.order) == 2
+
+
+def test_kept_answers_take_no_more_memory_than_is_counted() -> None:
+    kept, source = KeptAnswers(), shared.Shared().shared()
+    tracemalloc.start()
+    try:
+        for number in range(1_000):
+            kept.keep(source, f"selection {number}", {"id": number, "title": "Alien"})
+        taken, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert taken <= kept.bytes
+
+
+def test_the_answers_of_an_object_go_with_it() -> None:
+    kept, source = KeptAnswers(), shared.Shared().shared()
+    kept.keep(source, "a selection", {"title": "Alien"})
+    (texts, *_), *_ = kept.order
+    assert texts() == source.in_json
+    del source
+    assert texts() is None
