@@ -118,10 +118,14 @@ def write(
 
 def require_writable(models: Path) -> None:
     """Raise OSError before the training if no model could be written after it."""
-    models.mkdir(parents=True, exist_ok=True)
     probe = models / f".writable-{uuid4().hex}"
-    probe.touch()
-    probe.unlink()
+    try:
+        models.mkdir(parents=True, exist_ok=True)
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        reason = f"{error.strerror}; set MODEL_DIR to a folder that can be written"
+        raise OSError(error.errno, reason, str(models)) from None
 
 
 def database_name(connection: psycopg.Connection) -> str:

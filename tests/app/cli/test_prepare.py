@@ -80,4 +80,5 @@ def test_training_fails_in_one_line_where_no_model_can_be_written(database_url: 
     command = [sys.executable, "-c", "from app.cli.commands import main; main()", "train"]
     done = subprocess.run(command, cwd=ROOT, env=environment, check=False, capture_output=True, text=True)
     assert done.returncode == 1
-    assert done.stderr.strip().splitlines() == [f"{tmp_path}/file/models: Not a directory"]
+    hint = "Not a directory; set MODEL_DIR to a folder that can be written"
+    assert done.stderr.strip().splitlines() == [f"{tmp_path}/file/models: {hint}"]
