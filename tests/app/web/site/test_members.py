@@ -166,6 +166,7 @@ def test_two_tabs_share_the_sign_in_and_the_list(visitor: Visitor) -> None:
         page.reload(wait_until="commit")
     for page in (first, second):
         expect(page.get_by_label(f"Menu of {name}")).to_be_visible()
+        page.wait_for_load_state("networkidle")  # each tab draws its menu anew when the other has refreshed
     second.get_by_label(f"Menu of {name}").click()
     second.get_by_role("button", name="Sign out").click()
     expect(first).to_have_url(f"{visitor.server}/sign-in?next=%2Ffor-you")
