@@ -34,9 +34,9 @@ class Measurement:
 
 
 def leveled(measurements: Sequence[Measurement]) -> list[Measurement]:
-    """Scale all times to the median speed of the machine, and the charges that follow from them.
+    """Scale all times to the median speed of the machine, and the charges above the static cost.
 
-    A charge by the actual cost is a time too, in units. It does not go below the static cost.
+    Such a charge is the actual cost, a time in units. It does not go below the static cost.
     """
     usual = median(each.reference for each in measurements)
     return [
@@ -81,7 +81,7 @@ def page(measurements: Sequence[Measurement]) -> str:
         "",
         "Each field with a resolver is measured in an operation of its own. Price: the units charged before",
         "execution. Charged: those in the end, by the actual cost. Times are medians over the requests, in",
-        "processor time. Times, and charges by them, are scaled by the time of a reference operation",
+        "processor time. Times, and charges above the price, are scaled by the time of a reference operation",
         "(`plain fields`), measured in turn, because other work slows the machine. The target is that a",
         "charged unit buys about the same processor time everywhere.",
         "",

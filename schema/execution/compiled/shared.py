@@ -37,7 +37,8 @@ class Shared:
 class KeptAnswers:
     """Keeps the JSON of constant selections on shared objects; the oldest is forgotten first.
 
-    A text is kept at its object, so that it goes when the catalog no longer has the object.
+    A text is kept at its object, so that it goes when the catalog no longer has the object. Its bytes count
+    until it would be the oldest.
     """
 
     __slots__ = ("bytes", "order")
